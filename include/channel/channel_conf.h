@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_CHANNEL_CHANNEL_CONF_H
+#define CONNTRACKD_CHANNEL_CHANNEL_CONF_H
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CHANNEL_LINKS_MAX 4
+
+enum channel_type {
+	CHANNEL_MCAST,
+	CHANNEL_UDP,
+	CHANNEL_TCP,
+};
+
+/* An address in network byte order; which member counts is said by the family beside it. */
+union channel_addr {
+	struct in_addr v4;
+	struct in6_addr v6;
+};
+
+/* One dedicated link (a Multicast, UDP or TCP block). Plain data, no pointers. */
+struct channel_link_conf {
+	enum channel_type type;
+	int family;			/* AF_INET or AF_INET6, for all addresses of the link */
+	/* UDP, TCP: the address to receive on; all zero: any.
+	 * Multicast IPv4: the address of the local interface (IPv4_interface).
+	 * Multicast IPv6: all zero, ifname decides. */
+	union channel_addr local;
+	/* Multicast: the group. UDP, TCP: the peer. */
+	union channel_addr dest;
+	char ifname[IF_NAMESIZE];	/* never empty; whether it exists is not known here */
+	uint16_t port;			/* UDP or TCP port in host byte order; never 0 */
+	uint32_t snd_buffer;		/* bytes asked of the kernel; 0: system default */
+	uint32_t rcv_buffer;		/* likewise */
+	bool checksum;			/* UDP checksum on sent datagrams */
+	bool is_default;		/* the link to start with; at most one link has it */
+	uint32_t line;			/* line of the block in the configuration file, for messages */
+};
+
+/* All links, in file order; all have the same type. */
+struct channel_conf {
+	uint32_t n_links;
+	struct channel_link_conf link[CHANNEL_LINKS_MAX];
+	uint32_t error_queue_len;	/* TCP: unsent packets kept for another try; never 0 */
+};
+
+#endif
