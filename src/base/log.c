@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The log sink: file, syslog, terminal. One line per call and one write() per line and sink, so that lines of a parent
+ * and a child never mix and nothing is lost in a buffer when the process dies.
+ *
+ * This is one of the two mutable globals of the program (the other is the signal flags). Nothing here blocks on a
+ * terminal that nobody reads, or on a FIFO given as log file: the line is dropped instead. Control characters in a line
+ * become '?', so that a name from outside cannot forge a line of its own.
+ *
+ * Layout: command-line.md section 10.1, as 1.4.x writes it; scripts match on it. */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log_conf.h"
+
+#define LINE_MAX_BYTES	2048
+
+struct log_sink {
+	const struct log_conf *conf;	/* NULL while closed */
+	int fd;				/* -1: no file */
+	bool syslog;
+	bool detached;			/* no terminal any more */
+};
+
+static struct log_sink sink = { .fd = -1 };
+
+static const struct {
+	const char *word;
+	int priority;
+	int terminal_fd;
+} levels[] = {
+	[LOG_LVL_INFO] = { "info", LOG_INFO, STDOUT_FILENO },
+	[LOG_LVL_NOTICE] = { "notice", LOG_NOTICE, STDOUT_FILENO },
+	[LOG_LVL_WARNING] = { "warning", LOG_WARNING, STDERR_FILENO },
+	[LOG_LVL_ERROR] = { "ERROR", LOG_ERR, STDERR_FILENO },
+};
+
+/* A descriptor, or -errno. O_NONBLOCK only matters for a FIFO: opening it without a reader fails, a full one drops. */
+static int open_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+
+	return fd == -1 ? -errno : fd;
+}
+
+int log_open(const struct log_conf *conf, const char **err_path)
+{
+	int fd = -1;
+
+	if (conf->to_file) {
+		fd = open_file(conf->path);
+		if (fd < 0) {
+			if (err_path)
+				*err_path = conf->path;
+			return fd;
+		}
+	}
+	log_close();
+	sink.fd = fd;
+	sink.conf = conf;
+	if (conf->facility != LOG_CONF_NO_SYSLOG) {
+		openlog("conntrack-tools", LOG_PID, conf->facility);
+		sink.syslog = true;
+	}
+	return 0;
+}
+
+int log_reopen(void)
+{
+	int fd;
+
+	if (!sink.conf || !sink.conf->to_file)
+		return 0;
+	fd = open_file(sink.conf->path);
+	if (fd < 0)
+		return fd;
+	if (sink.fd != -1)
+		close(sink.fd);
+	sink.fd = fd;
+	return 0;
+}
+
+void log_detach(void)
+{
+	sink.detached = true;
+}
+
+void log_close(void)
+{
+	if (sink.fd != -1)
+		close(sink.fd);
+	sink.fd = -1;
+	if (sink.syslog)
+		closelog();
+	sink.syslog = false;
+	sink.conf = NULL;
+}
+
+/* A full disk must not stop replication, and there is nowhere to complain: the result is deliberately unused. */
+static void put_line(int fd, const char *line, size_t len)
+{
+	ssize_t n = write(fd, line, len);
+
+	(void)n;
+}
+
+static void to_terminal(int fd, const char *line, size_t len)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	/* Writable means at least PIPE_BUF free for a pipe: a line fits and write() will not block. */
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
+		put_line(fd, line, len);
+}
+
+/* "[time] (pid=N) [level] " into buf; returns its length. */
+static size_t line_head(char *buf, size_t cap, enum log_level level)
+{
+	time_t t = (time_t)clock_wall_s();
+	char stamp[64];
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || strftime(stamp, sizeof(stamp), "%a %b %e %H:%M:%S %Y", &tm) == 0)
+		strcpy(stamp, "?");
+	return (size_t)snprintf(buf, cap, "[%s] (pid=%d) [%s] ", stamp, (int)getpid(), levels[level].word);
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Text of the line behind `at`, with ": reason" if err is not 0. Returns the new end, always below cap. */
+static size_t line_text(char *buf, size_t at, size_t cap, int err, const char *fmt, va_list ap)
+{
+	size_t i, end;
+	int n = vsnprintf(buf + at, cap - at, fmt, ap);
+
+	end = n < 0 ? at : min_size(at + (size_t)n, cap - 1);
+	if (err) {
+		n = snprintf(buf + end, cap - end, ": %s", strerror(err));
+		end = n < 0 ? end : min_size(end + (size_t)n, cap - 1);
+	}
+	for (i = at; i < end; i++) {
+		if ((unsigned char)buf[i] < ' ' && buf[i] != '\t')
+			buf[i] = '?';
+	}
+	return end;
+}
+
+static void vlog(enum log_level level, int err, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
+{
+	int saved = errno;
+	char line[LINE_MAX_BYTES];
+	size_t head, len;
+
+	head = line_head(line, sizeof(line), level);
+	len = line_text(line, head, sizeof(line) - 1, err, fmt, ap);
+	line[len] = '\0';
+	if (sink.syslog)
+		syslog(levels[level].priority, "%s", line + head);
+	line[len++] = '\n';
+	if (sink.fd != -1)
+		put_line(sink.fd, line, len);
+	if (!sink.detached)
+		to_terminal(levels[level].terminal_fd, line, len);
+	errno = saved;
+}
+
+void log_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LVL_INFO, 0, fmt, ap);
+	va_end(ap);
+}
+
+void log_notice(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LVL_NOTICE, 0, fmt, ap);
+	va_end(ap);
+}
+
+void log_warn(const char *fmt, ...)
+{
+	int err = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LVL_WARNING, err, fmt, ap);
+	va_end(ap);
+}
+
+void log_warnx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LVL_WARNING, 0, fmt, ap);
+	va_end(ap);
+}
+
+void log_err(const char *fmt, ...)
+{
+	int err = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LVL_ERROR, err, fmt, ap);
+	va_end(ap);
+}
+
+void log_errx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LVL_ERROR, 0, fmt, ap);
+	va_end(ap);
+}
+
+bool log_limit_pass(struct log_limit *l, uint32_t burst, uint32_t interval_ms, struct mono now, uint64_t *suppressed)
+{
+	int64_t refill;
+
+	if (!mono_is_set(l->last))
+		l->last = now;
+	refill = interval_ms > 0 ? mono_diff_ms(now, l->last) / interval_ms : l->tokens_used;
+	if (refill >= l->tokens_used) {
+		l->tokens_used = 0;
+		l->last = now;
+	} else if (refill > 0) {
+		l->tokens_used -= (uint32_t)refill;
+		l->last = mono_add_ms(l->last, refill * interval_ms);
+	}
+	if (l->tokens_used >= burst) {
+		l->suppressed++;
+		return false;
+	}
+	l->tokens_used++;
+	if (suppressed)
+		*suppressed = l->suppressed;
+	l->suppressed = 0;
+	return true;
+}

@@ -1,0 +1,6 @@
+libbase_a_SOURCES = \
+	base/clock.c \
+	base/evloop.c \
+	base/hash.c \
+	base/log.c \
+	base/text.c
