@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_BASE_LOG_H
+#define CONNTRACKD_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+struct log_conf;	/* base/log_conf.h */
+
+/* The log sink: one of the two allowed mutable globals (the other is the signal flags). Lines go to the file, to
+ * syslog, and, until log_detach(), to the terminal (info, notice: stdout; warning, error: stderr).
+ * Layout: command-line.md section 10.1, "[Mon Nov 23 06:38:28 2026] (pid=21898) [notice] text". */
+enum log_level {
+	LOG_LVL_INFO,
+	LOG_LVL_NOTICE,
+	LOG_LVL_WARNING,
+	LOG_LVL_ERROR,
+};
+
+/* Open file and syslog as configured. Borrows conf until log_close(). 0, or -errno with *err_path (if not NULL) set
+ * to the file that could not be opened (borrowed from conf). Opening for appending, mode 0600. */
+int log_open(const struct log_conf *conf, const char **err_path);
+
+/* Close and open the file again (SIGHUP: log rotation). On failure the old file stays and -errno is returned. */
+int log_reopen(void);
+
+/* No more lines to the terminal: the daemon has gone to the background. */
+void log_detach(void);
+
+void log_close(void);
+
+/* One line each; no trailing newline in fmt. All preserve errno. log_warn and log_err append ": " and the text of
+ * errno; the x variants and info, notice do not. */
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_errx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Rate limit for lines that outside input can cause: at most `burst` lines, refilled one per `interval_ms`. The owner
+ * embeds it, zeroed. */
+struct log_limit {
+	uint32_t tokens_used;
+	struct mono last;
+	uint64_t suppressed;	/* lines dropped since the last one that passed */
+};
+
+/* May one more line be written at `now`? When yes and lines were dropped meanwhile, *suppressed (if not NULL) is
+ * their number, so the caller can say so. */
+bool log_limit_pass(struct log_limit *l, uint32_t burst, uint32_t interval_ms, struct mono now, uint64_t *suppressed);
+
+#endif
