@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_CACHE_TABLE_H
+#define CONNTRACKD_CACHE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "flow/flow.h"
+#include "flow/mark.h"
+
+/* The flow table: records in slabs of fixed-size slots (a shorter slot for IPv4), named by 32-bit ids; an index of ids
+ * by keyed hash of original tuple + zone that grows bucket by bucket (linear hashing: never a stop-the-world rehash).
+ * Ids stay valid until the record is freed. Records never move. */
+struct flow_rec {
+	uint32_t hash;
+	uint32_t chain;		/* next id in the bucket */
+	struct flow_mark mark;	/* replication, see flow/mark.h */
+	uint8_t state;		/* enum rec_state */
+	uint8_t pass;		/* internal: reconcile pass that last saw it; external: resync that last refreshed it */
+	uint8_t owner;		/* internal: REC_I_* bits; external: small id of the peer */
+	uint32_t created_s;	/* mono_s() of insertion: "active since" */
+	uint32_t updated_s;	/* mono_s() of the last news: age of timeout_s */
+	struct ct_flow flow;	/* last: cut short for IPv4 */
+};
+
+enum rec_state {
+	REC_FREE = 0,
+	REC_NEW,		/* inserted, never changed: goes out as CT_NEW */
+	REC_ALIVE,		/* changed at least once: CT_UPD */
+	REC_DEAD,		/* gone from the kernel, kept until its CT_DEL is no longer needed */
+};
+
+struct table_stats {
+	uint64_t created, create_failed_limit, create_failed_memory;
+	uint64_t updated, destroyed;
+};
+
+struct flow_table;
+
+/* buckets: size of the index at start (HashSize); it grows from there. limit: most records, dead ones included
+ * (HashLimit). Gives a table, or NULL without memory. The key is copied. */
+struct flow_table *table_new(uint32_t buckets, uint32_t limit, const struct hash_key *key);
+void table_free(struct flow_table *t);
+
+/* Change the limit (nf_conntrack_max may change); records beyond it stay. */
+void table_set_limit(struct flow_table *t, uint32_t limit);
+
+/* The record with this key, FLOW_ID_NONE if there is none. Dead records are found too. */
+uint32_t table_find(const struct flow_table *t, const struct ct_flow *f);
+
+/* Hint that table_find() for these flows comes soon: touches index and record, so a batch of events overlaps its cache
+ * misses. */
+void table_prefetch(const struct flow_table *t, const struct ct_flow *f);
+
+/* Insert a record with a copy of f (rare parts copied into memory of the table's own; counters and times dropped).
+ * The key must not be present. The id, or FLOW_ID_NONE with *err (if not NULL) -ENOSPC at the limit or -ENOMEM.
+ * state is REC_NEW, mark zero, created and updated now_s. Counts. */
+uint32_t table_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s, int *err);
+
+/* Replace everything but the key with what f has (a new incarnation of the same tuple). 0 or -ENOMEM (rare parts left
+ * out then). */
+int table_replace(struct flow_table *t, uint32_t id, const struct ct_flow *f);
+
+/* flow_merge() into the record, allocating rare parts when needed. *changed as flow_merge() says. 0 or -ENOMEM (rare
+ * parts left out then). */
+int table_merge(struct flow_table *t, uint32_t id, const struct ct_flow *f, bool *changed);
+
+/* Take the record out of the index and free its slot; the id may be reused at once. */
+void table_remove(struct flow_table *t, uint32_t id);
+
+/* The record of a valid id; never NULL. Borrowed, valid until table_remove(). */
+struct flow_rec *table_rec(const struct flow_table *t, uint32_t id);
+
+/* Up to n ids of records in slot order from *pos on (start with 0); *pos is the resume point. Returns how many, 0 at
+ * the end. A record that lives throughout the walk is given exactly once, whatever else is inserted or removed between
+ * calls. Dead records are included: look at rec->state. */
+size_t table_walk(const struct flow_table *t, uint64_t *pos, uint32_t *ids, size_t n);
+
+uint32_t table_count(const struct flow_table *t);	/* records, dead ones included */
+uint32_t table_count_dead(const struct flow_table *t);
+uint32_t table_limit(const struct flow_table *t);
+size_t table_memory(const struct flow_table *t);	/* bytes in slabs, index and rare parts */
+struct table_stats *table_stats(struct flow_table *t);
+
+/* Change the state; keeps the dead counter right. */
+void table_set_state(struct flow_table *t, uint32_t id, enum rec_state state);
+
+/* Whole-structure check for tests and --enable-debug: every record is found by its key, counters agree. */
+bool table_check(const struct flow_table *t);
+
+#endif

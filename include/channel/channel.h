@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_CHANNEL_CHANNEL_H
+#define CONNTRACKD_CHANNEL_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/evloop.h"
+#include "base/text.h"
+#include "base/writer.h"
+
+struct channel_conf;	/* channel/channel_conf.h */
+struct channel;
+
+/* Moves datagrams between nodes; knows nothing about their meaning. One object for all dedicated links of a node:
+ * everything received on any link is delivered, sending uses the active one. */
+
+/* Who sent a datagram. */
+struct channel_from {
+	uint8_t family;		/* AF_INET, AF_INET6 */
+	uint8_t link;		/* index of the link in the configuration */
+	uint8_t addr[16];	/* network order; IPv4 in the first four bytes, rest zero */
+};
+
+struct channel_cb {
+	void *ctx;		/* borrowed */
+	/* One datagram. Bytes are borrowed until return. */
+	void (*datagram)(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now);
+	/* There was back-pressure (channel_datagram() gave NULL) and now there is room again. */
+	void (*writable)(void *ctx, struct mono now);
+};
+
+/* Open every link. 0, or -errno with one line in *err that names address, keyword and reason; nothing stays open.
+ * Multicast receivers are bound to the group address and joined on the interface; the arrival interface of each
+ * datagram is checked. conf and loop are borrowed. */
+int channel_open(const struct channel_conf *conf, struct evloop *loop, const struct channel_cb *cb,
+		 struct channel **out, struct text *err);
+void channel_close(struct channel *c);
+
+/* An empty datagram buffer to fill, its cap being the largest payload that fits the MTU of the active link; NULL when
+ * all buffers wait for a full socket. The same buffer is given until channel_send(). */
+struct writer *channel_datagram(struct channel *c);
+/* The current buffer is finished. Leaves with the next channel_flush(), or at once when the batch is full. */
+void channel_send(struct channel *c);
+/* Everything finished leaves now (sendmmsg); what the socket does not take stays queued in order. */
+void channel_flush(struct channel *c);
+
+/* A message that is larger than the MTU must still go out, on its own: a buffer of at least n bytes. */
+#define CHANNEL_MIN_PAYLOAD 512	/* caps below this are raised to it: such a datagram is fragmented by IP */
+
+struct channel_link_stats {
+	const char *kind;	/* "multicast", "UDP", "TCP" */
+	const char *ifname;
+	bool up, running;	/* interface state */
+	bool active;		/* this one sends */
+	uint64_t sent_bytes, sent_pkts, sent_errors;
+	uint64_t recv_bytes, recv_pkts, recv_errors;
+	uint64_t refused_interface;	/* came in on another interface */
+	uint64_t refused_source;	/* not the configured peer */
+	uint64_t own;			/* our own datagram came back */
+};
+size_t channel_links(const struct channel *c);
+void channel_link_stats(const struct channel *c, size_t i, struct channel_link_stats *out);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_DAEMON_PIPELINE_H
+#define CONNTRACKD_DAEMON_PIPELINE_H
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/writer.h"
+#include "cache/external.h"
+#include "cache/internal.h"
+#include "flow/filter.h"
+#include "sync/sync.h"
+#include "wire/attr.h"
+
+/* The data path: kernel event -> filter -> internal cache -> sync -> wire -> datagram, and datagram -> wire -> sync ->
+ * external cache. Knows no socket and reads no clock, so that two whole nodes run inside one test process. */
+struct pipeline;
+
+enum pipeline_event {		/* the same order as enum ct_event in kernel/ct.h */
+	PIPELINE_FLOW_NEW,
+	PIPELINE_FLOW_UPDATE,
+	PIPELINE_FLOW_DESTROY,
+};
+
+/* What it asks of the world; pointers are borrowed and outlive it. */
+struct pipeline_env {
+	void *ctx;
+	/* The channel's three calls, see channel/channel.h. */
+	struct writer *(*datagram)(void *ctx);
+	void (*send)(void *ctx);
+	void (*flush)(void *ctx);
+	/* One line for the log; level is base/log.h's. May be NULL. */
+	void (*log)(void *ctx, int level, const char *text);
+};
+
+struct pipeline_conf {
+	const struct sync_conf *sync;		/* borrowed */
+	const struct flow_filter *filter;	/* borrowed; NULL passes everything */
+	struct wire_rules rules;
+	uint32_t buckets;			/* HashSize */
+	uint32_t limit_internal, limit_external;	/* records */
+	struct hash_key key;
+	uint32_t first_seq;			/* wall-clock seconds */
+};
+
+struct pipeline_stats {
+	uint64_t events;		/* received from the kernel */
+	uint64_t filtered;
+	uint64_t full_internal, full_external;	/* not stored for lack of room or memory */
+	uint64_t traffic_bytes, traffic_packets;	/* of flows that ended */
+};
+
+/* Gives a pipeline, or NULL without memory. */
+struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env, struct mono now);
+void pipeline_free(struct pipeline *p);
+
+/* ---- from our kernel ---- */
+
+/* One event. Borrows f. */
+void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);
+/* One entry of a kernel dump (start-up, overrun, -R). announce: send what is new or changed to the peers. */
+void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now);
+/* The kernel says the record is gone, and no event has touched it since it was found unseen. */
+void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
+
+/* ---- from the network ---- */
+
+/* One datagram: every message in it. Borrows the bytes. */
+void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes, size_t n,
+		       struct mono now);
+
+/* ---- time and sending ---- */
+
+/* Do what is due, send what is waiting within a budget, sweep a step. *again: there is more to do at once. Returns when
+ * to be called next (not set: only when something happens). Call at the end of every loop turn. */
+struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again);
+
+/* ---- commands ---- */
+
+/* Forget everything in a cache, in steps, without telling the peers. pos starts at 0. True while there is more. */
+bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n);
+bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n);
+
+struct internal *pipeline_internal(struct pipeline *p);
+struct external *pipeline_external(struct pipeline *p);
+struct sync *pipeline_sync(struct pipeline *p);
+const struct pipeline_stats *pipeline_stats(const struct pipeline *p);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_FLOW_FLOW_H
+#define CONNTRACKD_FLOW_FLOW_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+
+/* The domain type: one tracked flow as the kernel, the wire and the caches see it. No I/O, no clock.
+ *
+ * Layout: everything common to both families comes first and the addresses last, so that a record of an IPv4 flow can
+ * be stored in a shorter slot (FLOW_SIZE_V4) without paying for IPv6 addresses. Therefore never assign a whole
+ * struct ct_flow through a pointer that may be such a slot: use flow_copy(). A local variable is always full size.
+ *
+ * Byte order: addresses, ports and the ICMP id are kept in network byte order, as the kernel and the wire have them;
+ * everything else is in host order. */
+
+/* Which parts of the struct are known. A part that is not present has undefined contents and must not be read. */
+#define FLOW_HAS_PORTS		(1u << 0)	/* orig ports, or ICMP type/code/id */
+#define FLOW_HAS_STATUS		(1u << 1)
+#define FLOW_HAS_TIMEOUT	(1u << 2)
+#define FLOW_HAS_MARK		(1u << 3)
+#define FLOW_HAS_REPLY		(1u << 4)	/* reply tuple as the kernel told it (never for flows from a peer) */
+#define FLOW_HAS_SNAT		(1u << 5)	/* from a peer: translated source address, in the reply destination */
+#define FLOW_HAS_DNAT		(1u << 6)	/* from a peer: translated destination, in the reply source */
+#define FLOW_HAS_SPAT		(1u << 7)	/* from a peer: translated source port, in the reply dport */
+#define FLOW_HAS_DPAT		(1u << 8)	/* from a peer: translated destination port, in the reply sport */
+#define FLOW_HAS_PROTO_STATE	(1u << 9)	/* tcp, sctp, dccp state */
+#define FLOW_HAS_WSCALE		(1u << 10)	/* tcp window scales, both directions */
+#define FLOW_HAS_ZONE		(1u << 11)	/* zone != 0 in both directions, or in the one zone_dir names */
+#define FLOW_HAS_ID		(1u << 12)	/* the kernel's conntrack id */
+/* The parts below live in struct flow_rare. */
+#define FLOW_HAS_SEQADJ		(1u << 13)
+#define FLOW_HAS_HELPER		(1u << 14)
+#define FLOW_HAS_LABELS		(1u << 15)
+#define FLOW_HAS_SYNPROXY	(1u << 16)	/* present with rare->synproxy_set false: three zeros */
+#define FLOW_HAS_VTAGS		(1u << 17)	/* sctp verification tags */
+#define FLOW_HAS_MASTER		(1u << 18)	/* master addresses and protocol */
+#define FLOW_HAS_MASTER_PORTS	(1u << 19)
+#define FLOW_HAS_COUNTERS	(1u << 20)	/* bytes and packets (destroy events, dumps with accounting) */
+#define FLOW_HAS_TIMES		(1u << 21)	/* kernel time stamps */
+#define FLOW_HAS_DCCP_ROLE	(1u << 22)
+#define FLOW_HAS_REPLY_ZONE	(1u << 23)	/* the reply direction has another zone than the original (in rare) */
+
+#define FLOW_RARE_PARTS (FLOW_HAS_SEQADJ | FLOW_HAS_HELPER | FLOW_HAS_LABELS | FLOW_HAS_VTAGS | FLOW_HAS_MASTER | \
+			 FLOW_HAS_MASTER_PORTS | FLOW_HAS_COUNTERS | FLOW_HAS_TIMES | FLOW_HAS_DCCP_ROLE)
+#define FLOW_FROM_PEER_NAT (FLOW_HAS_SNAT | FLOW_HAS_DNAT | FLOW_HAS_SPAT | FLOW_HAS_DPAT)
+
+/* zone_dir: to which direction the zone belongs (a flow may have a zone in one direction only). */
+enum flow_zone_dir {
+	FLOW_ZONE_BOTH = 0,
+	FLOW_ZONE_ORIG = 1,
+	FLOW_ZONE_REPLY = 2,
+};
+
+#define FLOW_HELPER_MAX		16	/* kernel NF_CT_HELPER_NAME_LEN, with the NUL */
+#define FLOW_LABEL_BYTES	16	/* the kernel's 128 labels; more from a peer are dropped and counted by wire/ */
+
+struct flow_seqadj {
+	uint32_t pos;
+	int32_t before;
+	int32_t after;
+};
+
+union flow_addr {
+	uint32_t v4;			/* network order */
+	uint32_t v6[4];			/* network order */
+};
+
+/* Rare parts, outside the common record. All host order but addresses and ports. */
+struct flow_rare {
+	struct flow_seqadj adj[2];	/* original, reply direction */
+	uint32_t labels[FLOW_LABEL_BYTES / 4];	/* label n is bit n % 32 of word n / 32 */
+	uint32_t synproxy[3];		/* its, isn, tsoff */
+	bool synproxy_set;
+	uint8_t dccp_role;
+	uint8_t master_l4;
+	uint16_t reply_zone;		/* with FLOW_HAS_REPLY_ZONE */
+	uint32_t vtag[2];		/* original, reply; host order */
+	union flow_addr master_src, master_dst;	/* family of the flow */
+	uint16_t master_sport, master_dport;	/* network order */
+	char helper[FLOW_HELPER_MAX];
+	uint64_t bytes[2], packets[2];
+	uint64_t start_ns, stop_ns;	/* wall clock, 0 = unknown */
+};
+
+/* Ports, or for ICMP: sport is the id, dport holds type (first byte) and code (second byte), as in the kernel. */
+struct flow_ports {
+	uint16_t sport;			/* network order */
+	uint16_t dport;			/* network order */
+};
+
+struct ct_flow {
+	uint32_t has;			/* FLOW_HAS_* */
+	uint8_t l3;			/* AF_INET or AF_INET6 */
+	uint8_t l4;			/* IPPROTO_* */
+	uint16_t zone;
+	uint32_t status;		/* IPS_* bits, linux/netfilter/nf_conntrack_common.h */
+	uint32_t timeout_s;		/* remaining lifetime when learned */
+	uint32_t mark;
+	uint32_t id;			/* the kernel's, as in `conntrack -o id` */
+	struct flow_ports orig, reply;
+	uint8_t proto_state;		/* TCP_CONNTRACK_*, SCTP_CONNTRACK_*, CT_DCCP_* */
+	uint8_t wscale[2];		/* original, reply */
+	uint8_t zone_dir;		/* enum flow_zone_dir */
+	struct flow_rare *rare;		/* NULL when no FLOW_RARE_PARTS and no synproxy: borrowed in a local value,
+					 * owned by the table in a record */
+	union {
+		struct {
+			uint32_t src, dst, reply_src, reply_dst;
+		} v4;
+		struct {
+			uint32_t src[4], dst[4], reply_src[4], reply_dst[4];
+		} v6;
+	} addr;				/* network order */
+};
+
+#define FLOW_SIZE_V4	(offsetof(struct ct_flow, addr) + 4 * sizeof(uint32_t))
+#define FLOW_SIZE_V6	sizeof(struct ct_flow)
+
+static inline size_t flow_size(const struct ct_flow *f)
+{
+	return f->l3 == AF_INET ? FLOW_SIZE_V4 : FLOW_SIZE_V6;
+}
+
+static inline bool flow_is_icmp(const struct ct_flow *f)
+{
+	return f->l4 == IPPROTO_ICMP || f->l4 == IPPROTO_ICMPV6;
+}
+
+static inline uint8_t flow_icmp_type(const struct flow_ports *p)
+{
+	return ((const uint8_t *)&p->dport)[0];
+}
+
+static inline uint8_t flow_icmp_code(const struct flow_ports *p)
+{
+	return ((const uint8_t *)&p->dport)[1];
+}
+
+/* What makes a flow the same flow: original tuple + zone (and its direction). Whole 64-bit words, so that hashing and
+ * comparing are a few instructions; unused bytes are zero. */
+struct flow_key {
+	uint64_t w[6];		/* w[0]: sport|dport|l4|l3|zone; w[1]: v4 src|dst + zone_dir folded into w[0]'s spare bits,
+				 * or w[1..4] the v6 addresses; see flow.c */
+	uint32_t n_words;	/* 2 for IPv4, 5 for IPv6 */
+};
+
+void flow_key(const struct ct_flow *f, struct flow_key *key);
+uint32_t flow_key_hash(const struct hash_key *secret, const struct flow_key *key);
+/* The same key? Reads both records directly, without building keys. */
+bool flow_same_key(const struct ct_flow *a, const struct ct_flow *b);
+
+/* Can the flow be identified: family, protocol, and ports or ICMP triple where the protocol has them (TCP, UDP, SCTP,
+ * DCCP, ICMP, ICMPv6)? */
+bool flow_has_key(const struct ct_flow *f);
+
+/* Copy a flow of either family into dst, which must have room for flow_size(src). The rare pointer is copied as it is
+ * (shared, not owned). */
+void flow_copy(struct ct_flow *dst, const struct ct_flow *src);
+
+/* Merge newer knowledge into a record with the same key: present parts overwrite, others stay, an attribute never
+ * disappears (replication.md section 2.1). Counters and times are not taken over. dst->rare must already exist if
+ * src has rare parts that are to be stored (see flow_needs_rare()); otherwise they are left out. Returns true when
+ * anything but timeout, id, counters or times has changed, that is when the peers must hear of it. */
+bool flow_merge(struct ct_flow *dst, const struct ct_flow *src);
+
+/* Has src parts that live in struct flow_rare and are kept in a cache (everything but counters and times)? */
+bool flow_needs_rare(const struct ct_flow *src);
+
+/* Set the reply tuple to the mirror image of the original one, with the translations of FLOW_FROM_PEER_NAT kept as
+ * they are. For ICMP the reply type is the counterpart of the request (echo, timestamp, info, address). Does not set
+ * FLOW_HAS_REPLY. */
+void flow_mirror_reply(struct ct_flow *f);
+
+/* Which translations the flow has, as FLOW_HAS_SNAT... bits: from the difference of the tuples and the status bits for
+ * a kernel flow (protocol.md "Reply tuple and NAT"; never ports for ICMP), from the presence bits for a peer's. */
+uint32_t flow_nat(const struct ct_flow *f);
+
+/* Equal in everything that is replicated: key, status, protocol state, mark, translations, labels, helper, seqadj,
+ * master, synproxy (all-zero counts as absent), vtags; not timeout, id, counters, times, window scales. For tests and
+ * for "did a dump show something new". */
+bool flow_equal_replicated(const struct ct_flow *a, const struct ct_flow *b);
+
+/* Protocol and state names as libnetfilter_conntrack prints them; "unknown" / NULL when there is none. */
+const char *flow_l4_name(uint8_t l4);
+const char *flow_state_name(uint8_t l4, uint8_t state);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_FLOW_FLOW_PRINT_H
+#define CONNTRACKD_FLOW_FLOW_PRINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flow/flow.h"
+
+/* Text and XML of one flow, in the layouts of command-line.md section 9.1 and 9.2 (those of nfct_snprintf). */
+struct flow_print_opts {
+	int64_t active_s;		/* "[active since Ns]"; < 0: leave out */
+	int64_t expires_s;		/* "[expires in Ns]"; < 0: leave out */
+	bool kernel_view;		/* timeout and counters too (a kernel dump, DisableInternalCache) */
+};
+
+/* Both write a line without newline into buf and return its length; at most cap - 1 bytes, always terminated. cap of
+ * FLOW_LINE_MAX is always enough. */
+#define FLOW_LINE_MAX 2048
+size_t flow_print_text(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap);
+size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap);
+size_t flow_print_json(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap);
+
+/* A flow as a compact record on the control socket (same machine, versioned by the socket protocol). Native byte
+ * order. pack returns the number of bytes written, at most FLOW_RECORD_MAX; unpack checks everything: 0, or -EINVAL
+ * when the bytes are not a record. *rare is the storage for rare parts. */
+#define FLOW_RECORD_VERSION 1
+#define FLOW_RECORD_MAX 512
+size_t flow_record_pack(const struct ct_flow *f, const struct flow_print_opts *opts, uint8_t *out);
+int flow_record_unpack(const uint8_t *bytes, size_t n, struct ct_flow *f, struct flow_rare *rare,
+		       struct flow_print_opts *opts);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_KERNEL_CT_H
+#define CONNTRACKD_KERNEL_CT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/evloop.h"
+#include "base/text.h"
+#include "flow/flow.h"
+
+/* Our side of ctnetlink. This folder is the only one that includes netlink headers. Every socket is non-blocking and
+ * lives in the loop; long jobs run in steps and report their end through a callback. Everything is for the network
+ * namespace in which it was opened. */
+
+struct kernel_conf;	/* kernel/kernel_conf.h */
+
+enum ct_event {
+	CT_EVENT_NEW,
+	CT_EVENT_UPDATE,
+	CT_EVENT_DESTROY,
+};
+
+/* ---- ct_convert: ctnetlink attributes <-> struct ct_flow (one table, both directions) ---- */
+
+/* One ctnetlink conntrack message (struct nlmsghdr and what follows, n bytes, total over hostile input). 0 with *what
+ * and *f filled (f->rare points to *rare if there are rare parts); -EPROTO when the message is not a conntrack message
+ * or an attribute has a wrong size; -ENOENT when it has no original tuple. f is untouched on error. */
+int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare);
+
+/* How a flow is put into the kernel (replication.md section 8.1). */
+struct ct_build_opts {
+	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no NAT, helper, master */
+	bool liberal;		/* TCP: "be liberal" flags (TCPWindowTracking off) */
+	uint32_t timeout_s;	/* instead of the flow's own; 0: the flow's own */
+};
+#define CT_BUILD_MAX 1024
+/* Append one request with sequence number seq to buf. Returns its length, or 0 when cap is too small. */
+size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq, void *buf, size_t cap);
+size_t ct_build_destroy(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);	/* with the id if known */
+size_t ct_build_get(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);
+
+/* ---- ct_events: the event socket ---- */
+
+struct ct_events;
+
+struct ct_events_cb {
+	void *ctx;
+	/* Borrows f and its rare parts. */
+	void (*event)(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now);
+	/* A batch has been read: send what it changed. */
+	void (*batch_end)(void *ctx, struct mono now);
+	/* The kernel dropped events (ENOBUFS): begin a reconcile pass. */
+	void (*overrun)(void *ctx, struct mono now);
+};
+
+struct ct_events_stats {
+	uint64_t received;	/* events read */
+	uint64_t unknown_type;
+	uint64_t malformed;
+	uint64_t read_failed;	/* read errors other than "no data", overruns included */
+	uint64_t overruns;
+	uint32_t buffer_bytes;	/* as the kernel counts it */
+	uint32_t wanted_bytes;	/* size that would have held the last overrun, 0 while none */
+};
+
+/* Open and subscribe. Sets the receive buffer (kernel_conf or large enough for a burst of a million flows), attaches
+ * the socket filter that drops events caused by the given port ids (our commit, flush and injection sockets), joins
+ * the groups. Reading starts at once through the loop. 0, or -errno with a line in *err. */
+int ct_events_open(const struct kernel_conf *conf, struct evloop *loop, const struct ct_events_cb *cb,
+		   const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err);
+void ct_events_close(struct ct_events *e);
+const struct ct_events_stats *ct_events_stats(const struct ct_events *e);
+
+/* nf_conntrack_events of this namespace: if it is 2 ("automatic") set it to 1, so that flows born from now on report
+ * their end. Returns the old value, or -errno. */
+int ct_events_ensure_enabled(void);
+
+/* ---- ct_dump: the kernel table as a stream, in steps; never two at a time per object ---- */
+
+struct ct_dump;
+
+struct ct_dump_cb {
+	void *ctx;
+	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
+	/* The end: 0; -EINTR when the kernel says the table changed under the dump in a way that may have hidden
+	 * entries (NLM_F_DUMP_INTR); other -errno when it failed. */
+	void (*done)(void *ctx, int err, struct mono now);
+};
+
+int ct_dump_open(struct evloop *loop, const struct ct_dump_cb *cb, struct ct_dump **out, struct text *err);
+void ct_dump_close(struct ct_dump *d);
+/* Start one. pace_ms: pause between reads, 0 = as fast as one read per loop turn. 0, -EBUSY while one runs, -errno. */
+int ct_dump_start(struct ct_dump *d, uint32_t pace_ms);
+bool ct_dump_running(const struct ct_dump *d);
+
+/* ---- ct_batch: many small requests, answers mapped back by sequence number ---- */
+
+/* Requests are collected and sent a few hundred at a time; each answer (ACK, error, or the entry a GET asks for) comes
+ * back with the caller's cookie. At most CT_BATCH_FLIGHT requests are unanswered; ct_batch_room() says how many may be
+ * added now. ENOBUFS on the socket means "outcome unknown": affected requests are answered with -ENOBUFS and the
+ * caller settles them by GET. */
+struct ct_batch;
+#define CT_BATCH_FLIGHT 512
+
+enum ct_op {
+	CT_OP_CREATE,
+	CT_OP_UPDATE,
+	CT_OP_DESTROY,
+	CT_OP_GET,
+};
+
+struct ct_batch_cb {
+	void *ctx;
+	/* err 0 or the kernel's -errno; found is the entry for a GET that succeeded, else NULL (borrowed). May add
+	 * requests. */
+	void (*answer)(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
+		       struct mono now);
+	/* Room for more: go on with the job. */
+	void (*room)(void *ctx, struct mono now);
+};
+
+int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char *name, struct ct_batch **out,
+		  struct text *err);
+void ct_batch_close(struct ct_batch *b);
+uint32_t ct_batch_portid(const struct ct_batch *b);
+size_t ct_batch_room(const struct ct_batch *b);
+size_t ct_batch_in_flight(const struct ct_batch *b);
+/* 0, or -EAGAIN when there is no room. opts for CREATE and UPDATE, else NULL. */
+int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, const struct ct_build_opts *opts,
+		 uint64_t cookie) __attribute__((warn_unused_result));
+/* What was added leaves now. */
+void ct_batch_flush(struct ct_batch *b);
+
+#endif

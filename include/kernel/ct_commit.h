@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_KERNEL_CT_COMMIT_H
+#define CONNTRACKD_KERNEL_CT_COMMIT_H
+
+#include "kernel/ct.h"
+
+/* Flows into the kernel: the rules of a commit, on top of ct_batch (design section 7). Masters before related flows:
+ * the caller's source is walked twice. EEXIST: GET; when the reply tuple is the same and the kernel's state at least as
+ * far, the kernel's entry is kept and only mark, labels, helper are added; when NAT differs or it is less advanced (a
+ * mid-stream pickup) it is replaced. ENOBUFS: settled by GET. Nothing the kernel is forwarding is ever removed without
+ * being replaced in the same step. */
+struct ct_commit;
+
+#define CT_COMMIT_REASONS 8
+
+struct ct_commit_result {
+	uint64_t total;		/* flows given by the source */
+	uint64_t done;		/* so far, for progress */
+	uint64_t created, kept, replaced, failed;
+	struct {
+		int err;		/* errno value, positive */
+		uint64_t count;
+	} reason[CT_COMMIT_REASONS];	/* failures by errno, the rest in the last */
+	int64_t duration_ms;
+};
+
+struct ct_commit_source {
+	void *ctx;
+	/* Up to n flows from *pos on (0 = start); related says whether this pass wants flows with a master or those
+	 * without. Sets timeout_s[i]. Returns how many were filled in; 0 at the end. The pointers are borrowed until
+	 * the next call. */
+	size_t (*next)(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
+		       uint32_t *cookie, size_t n);
+	/* About to be sent: the internal cache learns of it here. Returns a token for undo/settled (0 = none). */
+	uint64_t (*sending)(void *ctx, const struct ct_flow *f, struct mono now);
+	/* The kernel refused it: roll back. */
+	void (*refused)(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now);
+	/* It is in the kernel; kernel is the entry as found when one existed and was kept, else NULL. */
+	void (*settled)(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now);
+	/* The end of the whole commit. */
+	void (*done)(void *ctx, const struct ct_commit_result *res, struct mono now);
+};
+
+int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool liberal, struct ct_commit **out,
+		   struct text *err);
+void ct_commit_close(struct ct_commit *c);
+uint32_t ct_commit_portid(const struct ct_commit *c);
+/* 0, or -EBUSY while one runs. */
+int ct_commit_start(struct ct_commit *c, struct mono now);
+bool ct_commit_running(const struct ct_commit *c);
+const struct ct_commit_result *ct_commit_progress(const struct ct_commit *c);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_SYNC_SYNC_H
+#define CONNTRACKD_SYNC_SYNC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/cursor.h"
+#include "base/text.h"
+#include "base/writer.h"
+#include "flow/flow.h"
+#include "flow/mark.h"
+#include "wire/hdr.h"
+
+/* Replication as a state machine: (change | message | tick, now) -> (send | apply). Owns no socket, reads no clock. */
+struct sync;
+struct sync_conf;	/* sync/sync_conf.h */
+
+#define SYNC_MAX_PEERS 8
+
+/* Where a message came from: the address of the node, not its port (the sender's port is ephemeral). */
+struct sync_source {
+	uint8_t family;		/* AF_INET, AF_INET6 */
+	uint8_t link;		/* index of the dedicated link */
+	uint8_t addr[16];	/* network order; IPv4 in the first four bytes, rest zero */
+};
+
+enum sync_change {
+	SYNC_NEW,
+	SYNC_UPDATE,
+	SYNC_DESTROY,
+};
+
+/* What a protocol may ask of the world. Pointers are borrowed and outlive the sync object. Flows are named by table
+ * id; the bytes are made only when the datagram is being filled. */
+struct sync_env {
+	void *ctx;
+	/* Where the replication mark of flow id lives. Never NULL for an id sync was given. */
+	struct flow_mark *(*mark)(void *ctx, uint32_t id);
+	/* Is the flow dead, that is: will its message be a CT_DEL, and does it need release()? */
+	bool (*is_dead)(void *ctx, uint32_t id);
+	/* Write the current state of flow id as one message with number seq and HELLO flags into out. 0, or -ENOSPC:
+	 * the datagram is full, nothing written. */
+	int (*encode)(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
+	/* An empty datagram to fill, or NULL: the channel is full, keep everything, sync_writable() follows. */
+	struct writer *(*datagram)(void *ctx);
+	/* That datagram is finished (at least one message in it): it may leave. */
+	void (*send)(void *ctx);
+	/* The round is over: what was finished leaves now. */
+	void (*flush)(void *ctx);
+	/* The peer's view of a flow changed. Borrows flow and its rare parts. Must not call back into sync. */
+	void (*apply)(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
+	/* A dead flow's last message is acknowledged or given up: its slot may go. */
+	void (*release)(void *ctx, uint32_t id);
+	/* Up to n ids of our own live flows from *pos on (0 = start). Returns how many; 0 at the end. */
+	size_t (*walk)(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
+	/* We ask the peer for everything: entries of this peer that are not refreshed until resync_done() are stale. */
+	void (*resync_begin)(void *ctx, uint8_t peer);
+	/* The peer has sent everything and nothing is missing: sweep what was not refreshed. */
+	void (*resync_done)(void *ctx, uint8_t peer);
+	/* One line for the log; already limited in number. Level: base/log.h enum log_level. */
+	void (*log)(void *ctx, int level, const char *text);
+};
+
+struct sync_stats {
+	struct wire_stats wire;		/* refused messages by reason */
+	uint64_t lost;			/* messages found missing by their numbers */
+	uint64_t before;		/* messages with an old number, dropped */
+	uint64_t reordered;		/* messages that were late but in time for the reorder allowance */
+	uint64_t sent_msgs, recv_msgs;
+	uint64_t resent;		/* messages sent again for a NACK */
+	uint64_t ring_overflow;		/* unacknowledged messages given up for room */
+	uint64_t nack_sent, nack_recv;
+	uint64_t resync_asked, resync_done, resync_failed;	/* by us */
+	uint64_t bulk_started, bulk_done, bulk_flows;		/* for others */
+	uint64_t peers_refused;		/* more than SYNC_MAX_PEERS sources */
+	uint64_t foreign_mode;		/* messages of a peer that speaks another mode */
+};
+
+enum sync_verdict {
+	SYNC_ACCEPTED,
+	SYNC_HELD,		/* kept for the reorder allowance */
+	SYNC_DROPPED,		/* old or duplicate */
+	SYNC_REFUSED,		/* malformed; counted by reason */
+};
+
+/* One protocol. */
+struct sync_ops {
+	const char *name;	/* as written in the config */
+	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
+			     struct mono now);
+	void (*local_change)(struct sync *s, uint32_t id, struct mono now);
+	void (*forget)(struct sync *s, uint32_t id);
+	enum sync_verdict (*recv)(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+				  struct cursor body, struct mono now);
+	struct mono (*tick)(struct sync *s, struct mono now);
+	bool (*transmit)(struct sync *s, struct mono now);
+	void (*bulk)(struct sync *s, struct mono now);
+	void (*ask_resync)(struct sync *s, struct mono now);
+	void (*close)(struct sync *s);
+};
+
+/* The protocol of conf->mode; gives NULL without memory. first_seq: wall-clock seconds (protocol.md 2.5). */
+struct sync *sync_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq, struct mono now);
+/* Gives every slot back through release(). */
+void sync_close(struct sync *s);
+
+/* Flow id of ours changed (new, updated, or dead): it is marked pending and queued once; changes before transmission
+ * collapse. */
+void sync_local_change(struct sync *s, uint32_t id, struct mono now);
+
+/* Flow id is about to be freed without a message (flush): leave queue and ring. */
+void sync_forget(struct sync *s, uint32_t id);
+
+/* One message from the peer. */
+enum sync_verdict sync_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+			    struct cursor body, struct mono now);
+
+/* Timers: do what is due; returns when to be called next (not set: no need). */
+struct mono sync_tick(struct sync *s, struct mono now);
+
+/* Send what is waiting, live changes before bulk, within a budget. True while there is more that could go now; false
+ * also when the channel is full (then it is called again on sync_writable). Call at the end of every loop turn in
+ * which something changed or arrived. */
+bool sync_transmit(struct sync *s, struct mono now);
+
+/* -B: send every flow we have. -n: ask the peers for theirs. */
+void sync_bulk(struct sync *s, struct mono now);
+void sync_ask_resync(struct sync *s, struct mono now);
+
+/* Is a bulk send of ours, or a resync we asked for, still going on? For commands that wait, for tests. */
+bool sync_bulk_running(const struct sync *s);
+bool sync_resync_running(const struct sync *s);
+
+const struct sync_stats *sync_stats(const struct sync *s);
+
+/* A message was refused before it reached sync_recv() (framing): count it with its kind. */
+void sync_count_refused(struct sync *s, enum wire_err err);
+
+/* Queue lengths for -s queue and -s rsqueue. */
+struct sync_queues {
+	uint32_t tx_len;	/* flows and control messages waiting to be sent */
+	uint32_t ring_len, ring_max;
+};
+void sync_queues(const struct sync *s, struct sync_queues *q);
+
+/* "resent queue (len=N)" and one line per element (command-line.md 9.4), resumable: returns false at the end. */
+bool sync_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text *out);
+
+/* A few lines about each peer, for people. */
+void sync_report(const struct sync *s, struct mono now, struct text *out);
+
+#endif

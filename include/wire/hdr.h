@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_WIRE_HDR_H
+#define CONNTRACKD_WIRE_HDR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "base/writer.h"
+
+/* Message header and control messages of wire protocol 1 (doc/protocol.md sections 2 and 6). */
+#define WIRE_VERSION	1
+#define WIRE_HDR_LEN	8
+#define WIRE_CTL_LEN	16	/* ACK, NACK, RESYNC */
+
+enum wire_type {
+	WIRE_CT_NEW = 0,
+	WIRE_CT_UPD = 1,
+	WIRE_CT_DEL = 2,
+	WIRE_EXP_NEW = 3,
+	WIRE_EXP_UPD = 4,
+	WIRE_EXP_DEL = 5,
+	WIRE_CTL = 10,
+};
+
+#define WIRE_F_RESYNC		0x02u
+#define WIRE_F_NACK		0x04u
+#define WIRE_F_ACK		0x08u
+#define WIRE_F_ALIVE		0x10u
+#define WIRE_F_HELLO		0x20u
+#define WIRE_F_HELLO_BACK	0x40u
+#define WIRE_F_CTL_MASK		(WIRE_F_RESYNC | WIRE_F_NACK | WIRE_F_ACK | WIRE_F_ALIVE)
+#define WIRE_F_HELLO_MASK	(WIRE_F_HELLO | WIRE_F_HELLO_BACK)
+
+struct wire_hdr {
+	uint8_t version;
+	uint8_t type;
+	uint8_t flags;
+	uint16_t len;		/* whole message, bytes */
+	uint32_t seq;
+	uint32_t from, to;	/* ACK, NACK, RESYNC only; else 0 */
+};
+
+/* Why a message was refused; each reason has a counter. */
+enum wire_err {
+	WIRE_OK = 0,
+	WIRE_TRUNCATED,		/* fewer bytes than a header */
+	WIRE_BAD_SIZE,		/* length field 0, below the minimum, or beyond the datagram */
+	WIRE_BAD_VERSION,
+	WIRE_BAD_HEADER,	/* the mode does not know type and flags */
+	WIRE_BAD_TYPE,
+	WIRE_BAD_PAYLOAD,	/* attributes do not parse */
+	WIRE_NO_KEY,		/* attributes parse but do not identify a flow (counted as bad payload too) */
+	WIRE_MORE,		/* stream only: keep the bytes and wait */
+};
+
+/* Counters of the receive side, one per reason (replication.md section 13.1). */
+struct wire_stats {
+	uint64_t malformed;	/* sum of the refusals below */
+	uint64_t truncated;
+	uint64_t bad_size;
+	uint64_t bad_version;
+	uint64_t bad_header;
+	uint64_t bad_type;
+	uint64_t bad_payload;
+	uint64_t no_key;	/* part of bad_payload */
+	uint64_t unknown_attr;	/* skipped, message kept */
+	uint64_t odd_labels;	/* LABELS of a size we cannot keep: ignored, message kept */
+};
+
+/* Count one refusal. */
+void wire_stats_count(struct wire_stats *s, enum wire_err err);
+
+/* a precedes b on the circle of sequence numbers. */
+static inline bool seq_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+/* Take the next message off a datagram: header into *hdr, the attribute bytes into *body (borrowed). On WIRE_OK the
+ * cursor stands behind the message. WIRE_BAD_VERSION: this message is skipped, go on with the next. Any other error:
+ * the rest of the datagram is to be abandoned. An empty cursor must not be given. */
+enum wire_err wire_next(struct cursor *datagram, struct wire_hdr *hdr, struct cursor *body);
+
+/* The same for a byte stream: WIRE_MORE while the message is incomplete, the cursor unmoved. WIRE_BAD_SIZE: the stream
+ * cannot be trusted any more, close it. */
+enum wire_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, struct cursor *body);
+
+/* Write a control message: flags is one of ALIVE, ACK, NACK, RESYNC plus HELLO bits. from and to are ignored for
+ * ALIVE. 0, or -ENOSPC with nothing written. */
+int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t from, uint32_t to);
+
+#endif

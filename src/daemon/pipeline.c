@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* THE DATA PATH ON ONE SCREEN.
+ *
+ *   kernel event --> pipeline_event ----> filter --> internal cache --> sync_local_change   (marked, queued once)
+ *   end of turn ---> pipeline_turn -----> sync_transmit --> path_encode --> wire_put_flow --> channel datagram
+ *   datagram ------> pipeline_datagram -> wire_next --> sync_recv --> path_apply --> external cache
+ *
+ * This file only connects: what an event means is decided in cache/, what is sent and when in sync/, what the bytes
+ * are in wire/. It owns the two caches and the sync object. Long work (the sweep after a resync) is done in steps from
+ * pipeline_turn().
+ *
+ * Nothing here depends on a socket or on the clock: the simulation in tests/sim links this very file. */
+#include "daemon/pipeline.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "sync/sync_conf.h"
+
+#define SWEEP_STEP 4096	/* records looked at per turn: well under a millisecond */
+
+struct pipeline {
+	struct internal *internal;
+	struct external *external;
+	struct sync *sync;
+	const struct flow_filter *filter;
+	struct wire_rules rules;
+	struct pipeline_env env;
+	struct sync_env sync_env;
+	struct pipeline_stats stats;
+	struct log_limit full_log;
+	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
+	uint64_t sweep_pos;	/* resume point of the lowest of them */
+	uint32_t swept;
+};
+
+static void path_log(struct pipeline *p, int level, const char *text)
+{
+	if (p->env.log)
+		p->env.log(p->env.ctx, level, text);
+}
+
+/* A table is full or memory is short: that one flow is dropped and counted. Said once per ten seconds, because every
+ * further flow would say it again. */
+static void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now)
+{
+	uint64_t suppressed;
+	char line[160];
+
+	(*counter)++;
+	if (!log_limit_pass(&p->full_log, 1, 10000, now, &suppressed))
+		return;
+	snprintf(line, sizeof(line), "%s cache is full, %" PRIu64 " flows not stored so far: raise HashLimit", cache,
+		 *counter);
+	path_log(p, LOG_LVL_WARNING, line);
+}
+
+/* ---- our kernel -> internal cache -> sync ---- */
+
+static void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
+{
+	switch (change) {
+	case INTERNAL_NOTHING:
+		return;
+	case INTERNAL_FULL:
+		path_full(p, &p->stats.full_internal, "internal", now);
+		return;
+	case INTERNAL_NEW:
+	case INTERNAL_UPDATE:
+	case INTERNAL_DESTROY:
+		sync_local_change(p->sync, id, now);
+		return;
+	}
+}
+
+static void path_count_traffic(struct pipeline *p, const struct ct_flow *f)
+{
+	if (!(f->has & FLOW_HAS_COUNTERS))
+		return;
+	p->stats.traffic_bytes += f->rare->bytes[0] + f->rare->bytes[1];
+	p->stats.traffic_packets += f->rare->packets[0] + f->rare->packets[1];
+}
+
+void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
+{
+	enum internal_change change = INTERNAL_NOTHING;
+	uint32_t id = FLOW_ID_NONE;
+
+	p->stats.events++;
+	/* The end of a cached flow is never filtered: its last state may be one the filter does not want, and it would
+	 * stay here and at the peers for ever. The cache itself ignores the end of what it does not know. */
+	if (what == PIPELINE_FLOW_DESTROY) {
+		change = internal_destroy(p->internal, f, now, &id);
+		if (change == INTERNAL_DESTROY)
+			path_count_traffic(p, f);
+		else if (!flow_filter_pass(p->filter, f))
+			p->stats.filtered++;
+	} else if (!flow_filter_pass(p->filter, f)) {
+		p->stats.filtered++;
+	} else if (what == PIPELINE_FLOW_NEW) {
+		change = internal_new_flow(p->internal, f, now, &id);
+	} else {
+		change = internal_update(p->internal, f, now, &id);
+	}
+	path_changed(p, change, id, now);
+}
+
+void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
+{
+	enum internal_change change;
+	uint32_t id;
+
+	if (!flow_filter_pass(p->filter, f))
+		return;
+	change = internal_dumped(p->internal, f, now, &id);
+	if (announce || change == INTERNAL_FULL)
+		path_changed(p, change, id, now);
+}
+
+void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
+{
+	path_changed(p, internal_gone(p->internal, id, now), id, now);
+}
+
+/* ---- sync -> wire -> datagram ---- */
+
+static struct flow_mark *path_mark(void *ctx, uint32_t id)
+{
+	struct pipeline *p = ctx;
+
+	return &table_rec(internal_table(p->internal), id)->mark;
+}
+
+static bool path_is_dead(void *ctx, uint32_t id)
+{
+	struct pipeline *p = ctx;
+
+	return table_rec(internal_table(p->internal), id)->state == REC_DEAD;
+}
+
+static int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
+{
+	struct pipeline *p = ctx;
+	const struct flow_rec *rec = table_rec(internal_table(p->internal), id);
+	enum wire_type type = rec->state == REC_DEAD ? WIRE_CT_DEL :
+			      rec->state == REC_NEW ? WIRE_CT_NEW : WIRE_CT_UPD;
+
+	return wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
+}
+
+static struct writer *path_datagram(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	return p->env.datagram(p->env.ctx);
+}
+
+static void path_send(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	p->env.send(p->env.ctx);
+}
+
+static void path_flush(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	p->env.flush(p->env.ctx);
+}
+
+static void path_release(void *ctx, uint32_t id)
+{
+	struct pipeline *p = ctx;
+
+	internal_release(p->internal, id);
+}
+
+static size_t path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	struct pipeline *p = ctx;
+	struct flow_table *t = internal_table(p->internal);
+	size_t got, live = 0;
+
+	/* A step may hold dead records only; "none" must mean the end, so go on until something lives. */
+	do {
+		got = table_walk(t, pos, ids, n);
+		for (size_t i = 0; i < got; i++)
+			if (table_rec(t, ids[i])->state != REC_DEAD)
+				ids[live++] = ids[i];
+	} while (got > 0 && live == 0);
+	return live;
+}
+
+/* ---- datagram -> wire -> sync -> external cache ---- */
+
+void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes, size_t n,
+		       struct mono now)
+{
+	struct cursor datagram = cur_init(bytes, n);
+
+	while (datagram.left > 0) {
+		struct wire_hdr hdr;
+		struct cursor body;
+		enum wire_err err = wire_next(&datagram, &hdr, &body);
+
+		if (err == WIRE_OK) {
+			sync_recv(p->sync, from, &hdr, body, now);
+			continue;
+		}
+		sync_count_refused(p->sync, err);
+		if (err != WIRE_BAD_VERSION)
+			return;	/* its length cannot be trusted, so where the next message starts is unknown */
+	}
+}
+
+static void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now)
+{
+	struct pipeline *p = ctx;
+	int err = 0;
+
+	switch (what) {
+	case SYNC_NEW:
+		err = external_new_flow(p->external, peer, flow, now);
+		break;
+	case SYNC_UPDATE:
+		err = external_update(p->external, peer, flow, now);
+		break;
+	case SYNC_DESTROY:
+		external_destroy(p->external, peer, flow);
+		break;
+	}
+	if (err < 0)
+		path_full(p, &p->stats.full_external, "external", now);
+}
+
+static void path_resync_begin(void *ctx, uint8_t peer)
+{
+	struct pipeline *p = ctx;
+
+	/* A sweep still under way belongs to the resync before: what it has not reached is judged by the new one. */
+	if (p->sweep_peers & (1u << peer)) {
+		p->sweep_peers &= ~(1u << peer);
+		p->sweep_pos = 0;
+	}
+	external_resync_begin(p->external, peer);
+}
+
+static void path_resync_done(void *ctx, uint8_t peer)
+{
+	struct pipeline *p = ctx;
+
+	p->sweep_peers |= 1u << peer;
+	p->sweep_pos = 0;
+}
+
+static void path_sync_log(void *ctx, int level, const char *text)
+{
+	path_log(ctx, level, text);
+}
+
+/* One step of removing what a completed resync did not refresh. True while there is more. */
+static bool path_sweep_step(struct pipeline *p)
+{
+	char line[96];
+	uint8_t peer;
+
+	if (p->sweep_peers == 0)
+		return false;
+	peer = (uint8_t)__builtin_ctz(p->sweep_peers);
+	if (external_sweep_step(p->external, peer, &p->sweep_pos, SWEEP_STEP, &p->swept))
+		return true;
+	if (p->swept > 0) {
+		snprintf(line, sizeof(line), "resync complete: %u stale entries removed from the external cache",
+			 p->swept);
+		path_log(p, LOG_LVL_NOTICE, line);
+	}
+	p->sweep_peers &= ~(1u << peer);
+	p->sweep_pos = 0;
+	p->swept = 0;
+	return p->sweep_peers != 0;
+}
+
+struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
+{
+	struct mono next = sync_tick(p->sync, now);
+	bool more = sync_transmit(p->sync, now);
+
+	*again = path_sweep_step(p) || more;
+	return next;
+}
+
+/* ---- commands ---- */
+
+static void path_drop(void *ctx, uint32_t id)
+{
+	struct pipeline *p = ctx;
+
+	sync_forget(p->sync, id);
+}
+
+bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n)
+{
+	return internal_flush_step(p->internal, pos, n, path_drop, p);
+}
+
+bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n)
+{
+	return external_flush_step(p->external, pos, n);
+}
+
+struct internal *pipeline_internal(struct pipeline *p)
+{
+	return p->internal;
+}
+
+struct external *pipeline_external(struct pipeline *p)
+{
+	return p->external;
+}
+
+struct sync *pipeline_sync(struct pipeline *p)
+{
+	return p->sync;
+}
+
+const struct pipeline_stats *pipeline_stats(const struct pipeline *p)
+{
+	return &p->stats;
+}
+
+/* ---- lifetime ---- */
+
+static const struct sync_env path_sync_env = {
+	.mark = path_mark,
+	.is_dead = path_is_dead,
+	.encode = path_encode,
+	.datagram = path_datagram,
+	.send = path_send,
+	.flush = path_flush,
+	.apply = path_apply,
+	.release = path_release,
+	.walk = path_walk,
+	.resync_begin = path_resync_begin,
+	.resync_done = path_resync_done,
+	.log = path_sync_log,
+};
+
+struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env, struct mono now)
+{
+	struct pipeline *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->filter = conf->filter;
+	p->rules = conf->rules;
+	p->env = *env;
+	p->sync_env = path_sync_env;
+	p->sync_env.ctx = p;
+	p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
+	p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
+	if (p->internal && p->external)
+		p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
+	if (!p->sync) {
+		pipeline_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (!p)
+		return;
+	if (p->sync)
+		sync_close(p->sync);	/* releases dead records, so the caches go after it */
+	external_free(p->external);
+	internal_free(p->internal);
+	free(p);
+}
