@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The log file: layout, rotation, failures, what ends up on which descriptor; and the rate limit. */
+#define _GNU_SOURCE
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log_conf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+static struct log_conf conf;	/* borrowed by the sink while open */
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/log_test.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	conf = (struct log_conf){ .to_file = true, .facility = LOG_CONF_NO_SYSLOG };
+	snprintf(conf.path, sizeof(conf.path), "%s/log", dir);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char old[sizeof(conf.path) + 4];
+
+	(void)state;
+	log_close();
+	snprintf(old, sizeof(old), "%s.1", conf.path);
+	unlink(old);
+	unlink(conf.path);
+	return rmdir(dir);
+}
+
+static void read_file(const char *path, char *buf, size_t cap)
+{
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(buf, 1, cap - 1, f);
+	buf[n] = '\0';
+	fclose(f);
+}
+
+static void assert_matches(const char *text, const char *pattern)
+{
+	regex_t re;
+
+	assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	if (regexec(&re, text, 0, NULL, 0) != 0)
+		fail_msg("\"%s\" does not match \"%s\"", text, pattern);
+	regfree(&re);
+}
+
+#define STAMP "\\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}\\] \\(pid=[0-9]+\\) "
+
+static void lines_in_file(void **state)
+{
+	char buf[8192];
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(log_open(&conf, NULL), 0);
+	log_info("one %d", 1);
+	log_notice("two");
+	log_warnx("three");
+	errno = ENOENT;
+	log_warn("four");
+	assert_int_equal(errno, ENOENT);	/* preserved */
+	errno = EPERM;
+	log_err("five");
+	log_errx("six\nforged \033[1m");
+	read_file(conf.path, buf, sizeof(buf));
+	assert_matches(buf, "^" STAMP "\\[info\\] one 1\n"
+		       STAMP "\\[notice\\] two\n"
+		       STAMP "\\[warning\\] three\n"
+		       STAMP "\\[warning\\] four: No such file or directory\n"
+		       STAMP "\\[ERROR\\] five: Operation not permitted\n"
+		       STAMP "\\[ERROR\\] six\\?forged \\?\\[1m\n$");
+	assert_int_equal(stat(conf.path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+/* A line longer than the buffer is cut, but it is still one line. */
+static void long_line(void **state)
+{
+	char buf[8192];
+
+	(void)state;
+	assert_int_equal(log_open(&conf, NULL), 0);
+	errno = ENOENT;
+	log_warn("%05000d", 1);
+	log_info("next");
+	read_file(conf.path, buf, sizeof(buf));
+	assert_true(strchr(buf, '\n') > buf + 2000 && strchr(buf, '\n') < buf + 2100);
+	assert_matches(strchr(buf, '\n') + 1, "^" STAMP "\\[info\\] next\n$");
+}
+
+static void reopen_after_rotation(void **state)
+{
+	char old[sizeof(conf.path) + 4], buf[1024];
+
+	(void)state;
+	snprintf(old, sizeof(old), "%s.1", conf.path);
+	assert_int_equal(log_open(&conf, NULL), 0);
+	log_info("before");
+	assert_int_equal(rename(conf.path, old), 0);
+	log_info("still old");
+	assert_int_equal(log_reopen(), 0);
+	log_info("after");
+	read_file(old, buf, sizeof(buf));
+	assert_matches(buf, "before\n.*still old\n$");
+	read_file(conf.path, buf, sizeof(buf));
+	assert_matches(buf, "^" STAMP "\\[info\\] after\n$");
+	/* The new file cannot be made: the old one is written on. */
+	assert_int_equal(unlink(conf.path), 0);
+	assert_int_equal(mkdir(conf.path, 0700), 0);
+	assert_int_equal(log_reopen(), -EISDIR);
+	log_info("kept");
+	assert_int_equal(rmdir(conf.path), 0);
+}
+
+static void open_failures(void **state)
+{
+	struct log_conf bad = conf;
+	const char *path = NULL;
+
+	(void)state;
+	snprintf(bad.path, sizeof(bad.path), "%s/none/log", dir);
+	assert_int_equal(log_open(&bad, &path), -ENOENT);
+	assert_ptr_equal(path, bad.path);
+	assert_int_equal(log_open(&bad, NULL), -ENOENT);
+	snprintf(bad.path, sizeof(bad.path), "%s", dir);
+	assert_int_equal(log_open(&bad, NULL), -EISDIR);
+	/* A FIFO that nobody reads must not block. */
+	assert_int_equal(mkfifo(conf.path, 0600), 0);
+	assert_int_equal(log_open(&conf, NULL), -ENXIO);
+}
+
+/* Redirect descriptors 1 and 2 to pipes, log, look. */
+static void terminal_sides(void **state)
+{
+	int saved[2], out[2], err[2];
+	char buf[512] = { 0 };
+
+	(void)state;
+	fflush(NULL);
+	saved[0] = dup(1);
+	saved[1] = dup(2);
+	assert_int_equal(pipe2(out, O_NONBLOCK), 0);
+	assert_int_equal(pipe2(err, O_NONBLOCK), 0);
+	dup2(out[1], 1);
+	dup2(err[1], 2);
+	log_notice("to stdout");
+	log_errx("to stderr");
+	for (int i = 0; i < 5000; i++)
+		log_notice("nobody reads this, and nobody waits");
+	log_detach();
+	dup2(saved[0], 1);
+	dup2(saved[1], 2);
+	assert_true(read(out[0], buf, sizeof(buf) - 1) > 0);
+	assert_non_null(strstr(buf, "[notice] to stdout\n"));
+	memset(buf, 0, sizeof(buf));
+	assert_true(read(err[0], buf, sizeof(buf) - 1) > 0);
+	assert_non_null(strstr(buf, "[ERROR] to stderr\n"));
+	dup2(err[1], 2);
+	log_errx("detached");
+	dup2(saved[1], 2);
+	assert_int_equal(read(err[0], buf, sizeof(buf)), -1);
+	for (int i = 0; i < 2; i++) {
+		close(saved[i]);
+		close(out[i]);
+		close(err[i]);
+	}
+}
+
+static void limit_passes_and_counts(void **state)
+{
+	struct log_limit l = { 0 };
+	struct mono t = { .ns = MONO_NS_PER_S };
+	uint64_t dropped = 99;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_true(log_limit_pass(&l, 3, 1000, t, NULL));
+	for (i = 0; i < 5; i++)
+		assert_false(log_limit_pass(&l, 3, 1000, t, NULL));
+	t = mono_add_ms(t, 999);
+	assert_false(log_limit_pass(&l, 3, 1000, t, NULL));
+	t = mono_add_ms(t, 1);
+	assert_true(log_limit_pass(&l, 3, 1000, t, &dropped));
+	assert_int_equal(dropped, 6);
+	assert_false(log_limit_pass(&l, 3, 1000, t, NULL));
+	t = mono_add_ms(t, 3600 * 1000);	/* a long pause refills no more than the burst */
+	for (i = 0; i < 3; i++)
+		assert_true(log_limit_pass(&l, 3, 1000, t, NULL));
+	assert_false(log_limit_pass(&l, 3, 1000, t, NULL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(lines_in_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(reopen_after_rotation, setup, teardown),
+		cmocka_unit_test_setup_teardown(open_failures, setup, teardown),
+		cmocka_unit_test(limit_passes_and_counts),
+		cmocka_unit_test(terminal_sides),	/* last: detaches */
+	};
+
+	return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);
+}

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+base_tests = unit/base/bytes_test unit/base/evloop_test unit/base/hash_test unit/base/log_test unit/base/text_test
+check_PROGRAMS += $(base_tests)
+TESTS += $(base_tests)
+
+unit_base_bytes_test_SOURCES = unit/base/bytes_test.c
+unit_base_bytes_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+unit_base_evloop_test_SOURCES = unit/base/evloop_test.c
+unit_base_evloop_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+unit_base_hash_test_SOURCES = unit/base/hash_test.c
+unit_base_hash_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+unit_base_log_test_SOURCES = unit/base/log_test.c
+unit_base_log_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+unit_base_text_test_SOURCES = unit/base/text_test.c
+unit_base_text_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
