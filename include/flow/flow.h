@@ -45,8 +45,11 @@
 #define FLOW_HAS_DCCP_ROLE	(1u << 22)
 #define FLOW_HAS_REPLY_ZONE	(1u << 23)	/* the reply direction has another zone than the original (in rare) */
 
+/* Parts that need a struct flow_rare. FLOW_HAS_SYNPROXY needs one only when a value is not zero. */
 #define FLOW_RARE_PARTS (FLOW_HAS_SEQADJ | FLOW_HAS_HELPER | FLOW_HAS_LABELS | FLOW_HAS_VTAGS | FLOW_HAS_MASTER | \
-			 FLOW_HAS_MASTER_PORTS | FLOW_HAS_COUNTERS | FLOW_HAS_TIMES | FLOW_HAS_DCCP_ROLE)
+			 FLOW_HAS_MASTER_PORTS | FLOW_HAS_COUNTERS | FLOW_HAS_TIMES | FLOW_HAS_DCCP_ROLE | \
+			 FLOW_HAS_REPLY_ZONE)
+#define FLOW_HAS_ALL	((1u << 24) - 1)
 #define FLOW_FROM_PEER_NAT (FLOW_HAS_SNAT | FLOW_HAS_DNAT | FLOW_HAS_SPAT | FLOW_HAS_DPAT)
 
 /* zone_dir: to which direction the zone belongs (a flow may have a zone in one direction only). */
@@ -144,48 +147,64 @@ static inline uint8_t flow_icmp_code(const struct flow_ports *p)
 /* What makes a flow the same flow: original tuple + zone (and its direction). Whole 64-bit words, so that hashing and
  * comparing are a few instructions; unused bytes are zero. */
 struct flow_key {
-	uint64_t w[6];		/* w[0]: sport|dport|l4|l3|zone; w[1]: v4 src|dst + zone_dir folded into w[0]'s spare bits,
-				 * or w[1..4] the v6 addresses; see flow.c */
+	uint64_t w[5];		/* w[0]: from bit 0 on: source port (16), destination port (16), protocol (8), 1 for IPv6
+				 * (1), zone direction (2), nothing (5), zone (16), ports as they lie in memory;
+				 * IPv4: w[1] is source and destination address; IPv6: w[1..2] source, w[3..4]
+				 * destination, as they lie in memory */
 	uint32_t n_words;	/* 2 for IPv4, 5 for IPv6 */
 };
 
+/* Fill *key; only w[0..n_words-1] are written. */
 void flow_key(const struct ct_flow *f, struct flow_key *key);
+
+/* Keyed hash over the words of the key. */
 uint32_t flow_key_hash(const struct hash_key *secret, const struct flow_key *key);
+
 /* The same key? Reads both records directly, without building keys. */
 bool flow_same_key(const struct ct_flow *a, const struct ct_flow *b);
 
-/* Can the flow be identified: family, protocol, and ports or ICMP triple where the protocol has them (TCP, UDP, SCTP,
- * DCCP, ICMP, ICMPv6)? */
+/* Do ports of this protocol travel between the nodes and belong to the identity of a flow: TCP, UDP, SCTP, DCCP? */
+static inline bool flow_l4_has_ports(uint8_t l4)
+{
+	return l4 == IPPROTO_TCP || l4 == IPPROTO_UDP || l4 == IPPROTO_SCTP || l4 == IPPROTO_DCCP;
+}
+
+/* Can the flow be identified: family, and ports or ICMP triple where the protocol has them (TCP, UDP, SCTP, DCCP, ICMP,
+ * ICMPv6)? The protocol has no presence bit (0 is a valid one): a decoder must itself have seen it. */
 bool flow_has_key(const struct ct_flow *f);
 
 /* Copy a flow of either family into dst, which must have room for flow_size(src). The rare pointer is copied as it is
  * (shared, not owned). */
 void flow_copy(struct ct_flow *dst, const struct ct_flow *src);
 
-/* Merge newer knowledge into a record with the same key: present parts overwrite, others stay, an attribute never
- * disappears (replication.md section 2.1). Counters and times are not taken over. dst->rare must already exist if
- * src has rare parts that are to be stored (see flow_needs_rare()); otherwise they are left out. Returns true when
- * anything but timeout, id, counters or times has changed, that is when the peers must hear of it. */
+/* Merge newer knowledge into a record with the same key (that of src is not looked at): present parts overwrite, others
+ * stay, an attribute never disappears. Counters are not taken over. dst->rare must already exist if src has rare parts
+ * that are to be stored (see flow_needs_rare()); otherwise they are left out. Returns true when anything but timeout, id,
+ * times or the zone of the reply direction has changed, that is when the peers must hear of it. Learning that a mark,
+ * the labels or the synproxy values are zero is no change: that is what a peer assumes anyway. */
 bool flow_merge(struct ct_flow *dst, const struct ct_flow *src);
 
-/* Has src parts that live in struct flow_rare and are kept in a cache (everything but counters and times)? */
+/* Has src parts that live in struct flow_rare and are kept in a cache (everything but counters)? */
 bool flow_needs_rare(const struct ct_flow *src);
 
 /* Set the reply tuple to the mirror image of the original one, with the translations of FLOW_FROM_PEER_NAT kept as
- * they are. For ICMP the reply type is the counterpart of the request (echo, timestamp, info, address). Does not set
- * FLOW_HAS_REPLY. */
+ * they are. For ICMP the reply type is the counterpart of the request (echo, timestamp, info, address, ICMPv6 echo and
+ * node information), the type itself where there is none. Does not set FLOW_HAS_REPLY. */
 void flow_mirror_reply(struct ct_flow *f);
 
 /* Which translations the flow has, as FLOW_HAS_SNAT... bits: from the difference of the tuples and the status bits for
- * a kernel flow (protocol.md "Reply tuple and NAT"; never ports for ICMP), from the presence bits for a peer's. */
+ * a kernel flow (doc/protocol.md "Reply tuple and NAT"; port translation only where flow_l4_has_ports()), from the
+ * presence bits for a peer's. The values are in the reply tuple, see FLOW_HAS_SNAT. */
 uint32_t flow_nat(const struct ct_flow *f);
 
 /* Equal in everything that is replicated: key, status, protocol state, mark, translations, labels, helper, seqadj,
- * master, synproxy (all-zero counts as absent), vtags; not timeout, id, counters, times, window scales. For tests and
- * for "did a dump show something new". */
+ * master, synproxy, vtags, DCCP role; not timeout, id, counters, times, window scales. All-zero mark, labels and synproxy
+ * count as absent. One may be a kernel's flow and the other a peer's. For tests and for "did a dump show something
+ * new". */
 bool flow_equal_replicated(const struct ct_flow *a, const struct ct_flow *b);
 
-/* Protocol and state names as libnetfilter_conntrack prints them; "unknown" / NULL when there is none. */
+/* Protocol and state names as libnetfilter_conntrack prints them: "unknown" for a protocol it has no name for, "NONE" for
+ * a state number nobody knows, NULL for the state of a protocol without states. */
 const char *flow_l4_name(uint8_t l4);
 const char *flow_state_name(uint8_t l4, uint8_t state);
 

@@ -5,24 +5,30 @@
 #include "flow/flow.h"
 #include "wire/hdr.h"
 
-/* A conntrack message never gets longer than this (all attributes, 128 labels: 308 bytes, protocol.md section 7.4). */
-#define WIRE_FLOW_MAX 512
+/* A conntrack message of ours never gets longer than this: all attributes of an IPv6 flow, 128 labels
+ * (doc/protocol.md). */
+#define WIRE_FLOW_MAX 308
 
 /* What a sender leaves out or adds; each rule is a row in attr_encode.c and proven on 1.4.7. */
 struct wire_rules {
 	bool no_timeout;	/* CommitTimeout is set: no TIMEOUT attribute */
 	bool wscale;		/* TCPWindowTracking: window scales */
-	bool full;		/* 1.4.7's own choice, byte for byte: all-zero synproxy, full destroy (tests, caution) */
+	bool full;		/* 1.4.7's own choice, byte for byte: all-zero synproxy, full destroy (tests, caution).
+				 * Only its meaningless port translations of ICMP are never sent. */
 };
 
 /* Append one whole message (header, attributes) for the flow to w: type CT_NEW, CT_UPD or CT_DEL, flags HELLO bits.
- * Straight from the record into the datagram under construction. 0, or -ENOSPC with the writer as it was. */
+ * The flow must have a key (flow_has_key()). Straight from the record into the datagram under construction. 0, or
+ * -ENOSPC with the writer as it was. */
 int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq, const struct ct_flow *f,
 		  const struct wire_rules *rules);
 
-/* Attributes -> flow. *out is untouched unless all is good; rare parts go to *rare, which out->rare then borrows
- * (NULL if there are none). Unknown attributes are skipped and counted in stats, LABELS of an odd size are ignored.
- * The reply tuple is rebuilt (flow_mirror_reply). WIRE_OK, WIRE_BAD_PAYLOAD, WIRE_NO_KEY. */
+/* Attributes -> flow. *out (full size, as every local flow) is untouched unless all is good; rare parts go to *rare,
+ * which out->rare then borrows (NULL if there are none); *rare is scratch space in any case, and only the parts that are
+ * present are defined. Unknown attributes are skipped and counted in stats, and so are labels we cannot keep. What
+ * contradicts itself is refused (two address families), what does not apply to the protocol is ignored (a TCP state for
+ * UDP). The reply tuple is rebuilt (flow_mirror_reply). WIRE_OK, WIRE_BAD_PAYLOAD, WIRE_NO_KEY; the caller counts the
+ * refusal with wire_stats_count(). */
 enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare, struct wire_stats *stats);
 
 #endif

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+libflow_a_SOURCES = flow/flow.c
