@@ -30,6 +30,7 @@ enum wire_type {
 #define WIRE_F_HELLO		0x20u
 #define WIRE_F_HELLO_BACK	0x40u
 #define WIRE_F_CTL_MASK		(WIRE_F_RESYNC | WIRE_F_NACK | WIRE_F_ACK | WIRE_F_ALIVE)
+#define WIRE_F_RANGE_MASK	(WIRE_F_RESYNC | WIRE_F_NACK | WIRE_F_ACK)	/* a control message with from and to */
 #define WIRE_F_HELLO_MASK	(WIRE_F_HELLO | WIRE_F_HELLO_BACK)
 
 struct wire_hdr {
@@ -84,12 +85,17 @@ static inline bool seq_after(uint32_t a, uint32_t b)
 
 /* Take the next message off a datagram: header into *hdr, the attribute bytes into *body (borrowed). On WIRE_OK the
  * cursor stands behind the message. WIRE_BAD_VERSION: this message is skipped, go on with the next. Any other error:
- * the rest of the datagram is to be abandoned. An empty cursor must not be given. */
+ * the rest of the datagram is to be abandoned. An empty cursor must not be given (an empty datagram is ignored). hdr is
+ * filled in whenever there were eight bytes; whether type and flags mean anything is for the mode to say, which refuses
+ * with WIRE_BAD_HEADER or WIRE_BAD_TYPE. */
 enum wire_err wire_next(struct cursor *datagram, struct wire_hdr *hdr, struct cursor *body);
 
 /* The same for a byte stream: WIRE_MORE while the message is incomplete, the cursor unmoved. WIRE_BAD_SIZE: the stream
  * cannot be trusted any more, close it. */
 enum wire_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, struct cursor *body);
+
+/* Write the eight bytes of a header to `to`. len: whole message, bytes. */
+void wire_put_header(uint8_t *to, enum wire_type type, uint8_t flags, uint16_t len, uint32_t seq);
 
 /* Write a control message: flags is one of ALIVE, ACK, NACK, RESYNC plus HELLO bits. from and to are ignored for
  * ALIVE. 0, or -ENOSPC with nothing written. */

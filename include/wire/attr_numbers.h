@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_WIRE_ATTR_NUMBERS_H
+#define CONNTRACKD_WIRE_ATTR_NUMBERS_H
+
+/* Attributes of conntrack messages (doc/protocol.md section 4). Expectations have a number space of their own. */
+enum wire_attr {
+	ATTR_IPV4 = 0,
+	ATTR_IPV6 = 1,
+	ATTR_L4PROTO = 2,
+	ATTR_PORT = 3,
+	ATTR_TCP_STATE = 4,
+	ATTR_STATUS = 5,
+	ATTR_TIMEOUT = 6,
+	ATTR_MARK = 7,
+	ATTR_MASTER_IPV4 = 8,
+	ATTR_MASTER_IPV6 = 9,
+	ATTR_MASTER_L4PROTO = 10,
+	ATTR_MASTER_PORT = 11,
+	ATTR_SNAT_IPV4 = 12,
+	ATTR_DNAT_IPV4 = 13,
+	ATTR_SPAT_PORT = 14,
+	ATTR_DPAT_PORT = 15,
+	ATTR_NAT_SEQ_ADJ = 16,
+	ATTR_SCTP_STATE = 17,
+	ATTR_SCTP_VTAG_ORIG = 18,
+	ATTR_SCTP_VTAG_REPL = 19,
+	ATTR_DCCP_STATE = 20,
+	ATTR_DCCP_ROLE = 21,
+	ATTR_ICMP_TYPE = 22,
+	ATTR_ICMP_CODE = 23,
+	ATTR_ICMP_ID = 24,
+	ATTR_TCP_WSCALE_ORIG = 25,
+	ATTR_TCP_WSCALE_REPL = 26,
+	ATTR_HELPER_NAME = 27,
+	ATTR_LABELS = 28,
+	ATTR_SNAT_IPV6 = 29,
+	ATTR_DNAT_IPV6 = 30,
+	ATTR_SYNPROXY = 31,
+	ATTR_ZONE = 32,
+	ATTR_COUNT
+};
+
+#define ATTR_HDR_LEN		4
+#define ATTR_LABELS_MAX		1024	/* bytes a receiver accepts; it keeps FLOW_LABEL_BYTES */
+
+#endif

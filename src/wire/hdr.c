@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Control messages and the counters of refused ones. The header is read in frame.c; here is what writes it, so that the
+ * bytes of doc/protocol.md section 2 stand in one place per direction.
+ */
+#include "wire/hdr.h"
+
+#include <assert.h>
+#include <errno.h>
+
+void wire_put_header(uint8_t *to, enum wire_type type, uint8_t flags, uint16_t len, uint32_t seq)
+{
+	to[0] = (uint8_t)(WIRE_VERSION << 4 | type);
+	to[1] = flags;
+	put_be16(to + 2, len);
+	put_be32(to + 4, seq);
+}
+
+int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t from, uint32_t to)
+{
+	uint16_t len = flags & WIRE_F_RANGE_MASK ? WIRE_CTL_LEN : WIRE_HDR_LEN;
+	uint8_t *p;
+
+	assert(flags & WIRE_F_CTL_MASK);
+	if (w->full || wr_room(w) < len)
+		return -ENOSPC;
+	p = wr_take(w, len);
+	wire_put_header(p, WIRE_CTL, flags, len, seq);
+	if (len == WIRE_CTL_LEN) {
+		put_be32(p + 8, from);
+		put_be32(p + 12, to);
+	}
+	return 0;
+}
+
+void wire_stats_count(struct wire_stats *s, enum wire_err err)
+{
+	switch (err) {
+	case WIRE_OK:
+	case WIRE_MORE:
+		return;
+	case WIRE_TRUNCATED:
+		s->truncated++;
+		break;
+	case WIRE_BAD_SIZE:
+		s->bad_size++;
+		break;
+	case WIRE_BAD_VERSION:
+		s->bad_version++;
+		break;
+	case WIRE_BAD_HEADER:
+		s->bad_header++;
+		break;
+	case WIRE_BAD_TYPE:
+		s->bad_type++;
+		break;
+	case WIRE_NO_KEY:
+		s->no_key++;
+		s->bad_payload++;
+		break;
+	case WIRE_BAD_PAYLOAD:
+		s->bad_payload++;
+		break;
+	}
+	s->malformed++;
+}
