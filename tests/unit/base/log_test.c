@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The log file: layout, rotation, failures, what ends up on which descriptor; and the rate limit. */
-#define _GNU_SOURCE
 #include "base/log.h"
 
 #include <errno.h>
