@@ -16,49 +16,49 @@
 #include "wire/attr_numbers.h"
 
 #define SEEN(attr) (UINT64_C(1) << (attr))
-#define SEEN_V4 (SEEN(ATTR_IPV4) | SEEN(ATTR_MASTER_IPV4) | SEEN(ATTR_SNAT_IPV4) | SEEN(ATTR_DNAT_IPV4))
-#define SEEN_V6 (SEEN(ATTR_IPV6) | SEEN(ATTR_MASTER_IPV6) | SEEN(ATTR_SNAT_IPV6) | SEEN(ATTR_DNAT_IPV6))
+#define SEEN_V4 (SEEN(WIRE_ATTR_IPV4) | SEEN(WIRE_ATTR_MASTER_IPV4) | SEEN(WIRE_ATTR_SNAT_IPV4) | SEEN(WIRE_ATTR_DNAT_IPV4))
+#define SEEN_V6 (SEEN(WIRE_ATTR_IPV6) | SEEN(WIRE_ATTR_MASTER_IPV6) | SEEN(WIRE_ATTR_SNAT_IPV6) | SEEN(WIRE_ATTR_DNAT_IPV6))
 
-_Static_assert(ATTR_COUNT <= 64, "one bit per attribute");
+_Static_assert(WIRE_ATTR_COUNT <= 64, "one bit per attribute");
 
 /* Size of the value in bytes, padding not included. What a size inside the limits may still be wrong about (labels that
  * are no whole words, a name without its NUL) is for the loader. */
 static const struct {
 	uint16_t min, max;
-} value_size[ATTR_COUNT] = {
-	[ATTR_IPV4] = { 8, 8 },
-	[ATTR_IPV6] = { 32, 32 },
-	[ATTR_L4PROTO] = { 1, 1 },
-	[ATTR_PORT] = { 4, 4 },
-	[ATTR_TCP_STATE] = { 1, 1 },
-	[ATTR_STATUS] = { 4, 4 },
-	[ATTR_TIMEOUT] = { 4, 4 },
-	[ATTR_MARK] = { 4, 4 },
-	[ATTR_MASTER_IPV4] = { 8, 8 },
-	[ATTR_MASTER_IPV6] = { 32, 32 },
-	[ATTR_MASTER_L4PROTO] = { 1, 1 },
-	[ATTR_MASTER_PORT] = { 4, 4 },
-	[ATTR_SNAT_IPV4] = { 4, 4 },
-	[ATTR_DNAT_IPV4] = { 4, 4 },
-	[ATTR_SPAT_PORT] = { 2, 2 },
-	[ATTR_DPAT_PORT] = { 2, 2 },
-	[ATTR_NAT_SEQ_ADJ] = { 24, 24 },
-	[ATTR_SCTP_STATE] = { 1, 1 },
-	[ATTR_SCTP_VTAG_ORIG] = { 4, 4 },
-	[ATTR_SCTP_VTAG_REPL] = { 4, 4 },
-	[ATTR_DCCP_STATE] = { 1, 1 },
-	[ATTR_DCCP_ROLE] = { 1, 1 },
-	[ATTR_ICMP_TYPE] = { 1, 1 },
-	[ATTR_ICMP_CODE] = { 1, 1 },
-	[ATTR_ICMP_ID] = { 2, 2 },
-	[ATTR_TCP_WSCALE_ORIG] = { 1, 1 },
-	[ATTR_TCP_WSCALE_REPL] = { 1, 1 },
-	[ATTR_HELPER_NAME] = { 1, FLOW_HELPER_MAX },
-	[ATTR_LABELS] = { 0, ATTR_LABELS_MAX },
-	[ATTR_SNAT_IPV6] = { 16, 16 },
-	[ATTR_DNAT_IPV6] = { 16, 16 },
-	[ATTR_SYNPROXY] = { 12, 12 },
-	[ATTR_ZONE] = { 2, 2 },
+} value_size[WIRE_ATTR_COUNT] = {
+	[WIRE_ATTR_IPV4] = { 8, 8 },
+	[WIRE_ATTR_IPV6] = { 32, 32 },
+	[WIRE_ATTR_L4PROTO] = { 1, 1 },
+	[WIRE_ATTR_PORT] = { 4, 4 },
+	[WIRE_ATTR_TCP_STATE] = { 1, 1 },
+	[WIRE_ATTR_STATUS] = { 4, 4 },
+	[WIRE_ATTR_TIMEOUT] = { 4, 4 },
+	[WIRE_ATTR_MARK] = { 4, 4 },
+	[WIRE_ATTR_MASTER_IPV4] = { 8, 8 },
+	[WIRE_ATTR_MASTER_IPV6] = { 32, 32 },
+	[WIRE_ATTR_MASTER_L4PROTO] = { 1, 1 },
+	[WIRE_ATTR_MASTER_PORT] = { 4, 4 },
+	[WIRE_ATTR_SNAT_IPV4] = { 4, 4 },
+	[WIRE_ATTR_DNAT_IPV4] = { 4, 4 },
+	[WIRE_ATTR_SPAT_PORT] = { 2, 2 },
+	[WIRE_ATTR_DPAT_PORT] = { 2, 2 },
+	[WIRE_ATTR_NAT_SEQ_ADJ] = { 24, 24 },
+	[WIRE_ATTR_SCTP_STATE] = { 1, 1 },
+	[WIRE_ATTR_SCTP_VTAG_ORIG] = { 4, 4 },
+	[WIRE_ATTR_SCTP_VTAG_REPL] = { 4, 4 },
+	[WIRE_ATTR_DCCP_STATE] = { 1, 1 },
+	[WIRE_ATTR_DCCP_ROLE] = { 1, 1 },
+	[WIRE_ATTR_ICMP_TYPE] = { 1, 1 },
+	[WIRE_ATTR_ICMP_CODE] = { 1, 1 },
+	[WIRE_ATTR_ICMP_ID] = { 2, 2 },
+	[WIRE_ATTR_TCP_WSCALE_ORIG] = { 1, 1 },
+	[WIRE_ATTR_TCP_WSCALE_REPL] = { 1, 1 },
+	[WIRE_ATTR_HELPER_NAME] = { 1, FLOW_HELPER_MAX },
+	[WIRE_ATTR_LABELS] = { 0, WIRE_ATTR_LABELS_MAX },
+	[WIRE_ATTR_SNAT_IPV6] = { 16, 16 },
+	[WIRE_ATTR_DNAT_IPV6] = { 16, 16 },
+	[WIRE_ATTR_SYNPROXY] = { 12, 12 },
+	[WIRE_ATTR_ZONE] = { 2, 2 },
 };
 
 /* What a message says, before family and protocol decide what of it applies. */
@@ -144,55 +144,55 @@ static void get_labels(struct cursor *val, struct draft *d, struct flow_rare *ra
 static bool load_rare(struct draft *d, struct flow_rare *rare, enum wire_attr attr, struct cursor *val)
 {
 	switch (attr) {
-	case ATTR_IPV6:
+	case WIRE_ATTR_IPV6:
 		cur_bytes(val, &d->flow.addr, 32);
 		break;
-	case ATTR_MASTER_IPV4:
+	case WIRE_ATTR_MASTER_IPV4:
 		cur_bytes(val, &rare->master_src, 4);
 		cur_bytes(val, &rare->master_dst, 4);
 		break;
-	case ATTR_MASTER_IPV6:
+	case WIRE_ATTR_MASTER_IPV6:
 		cur_bytes(val, &rare->master_src, 16);
 		cur_bytes(val, &rare->master_dst, 16);
 		break;
-	case ATTR_MASTER_L4PROTO:
+	case WIRE_ATTR_MASTER_L4PROTO:
 		rare->master_l4 = cur_u8(val);
 		break;
-	case ATTR_MASTER_PORT:
+	case WIRE_ATTR_MASTER_PORT:
 		cur_bytes(val, &rare->master_sport, 2);
 		cur_bytes(val, &rare->master_dport, 2);
 		break;
-	case ATTR_NAT_SEQ_ADJ:
+	case WIRE_ATTR_NAT_SEQ_ADJ:
 		get_seqadj(val, rare->adj);
 		d->flow.has |= FLOW_HAS_SEQADJ;
 		break;
-	case ATTR_SCTP_STATE:
+	case WIRE_ATTR_SCTP_STATE:
 		d->sctp_state = cur_u8(val);
 		break;
-	case ATTR_SCTP_VTAG_ORIG:
+	case WIRE_ATTR_SCTP_VTAG_ORIG:
 		rare->vtag[0] = cur_be32(val);
 		break;
-	case ATTR_SCTP_VTAG_REPL:
+	case WIRE_ATTR_SCTP_VTAG_REPL:
 		rare->vtag[1] = cur_be32(val);
 		break;
-	case ATTR_DCCP_STATE:
+	case WIRE_ATTR_DCCP_STATE:
 		d->dccp_state = cur_u8(val);
 		break;
-	case ATTR_DCCP_ROLE:
+	case WIRE_ATTR_DCCP_ROLE:
 		rare->dccp_role = cur_u8(val);
 		break;
-	case ATTR_HELPER_NAME:
+	case WIRE_ATTR_HELPER_NAME:
 		return get_helper(val, d, rare);
-	case ATTR_LABELS:
+	case WIRE_ATTR_LABELS:
 		get_labels(val, d, rare);
 		break;
-	case ATTR_SNAT_IPV6:
+	case WIRE_ATTR_SNAT_IPV6:
 		cur_bytes(val, d->snat, 16);
 		break;
-	case ATTR_DNAT_IPV6:
+	case WIRE_ATTR_DNAT_IPV6:
 		cur_bytes(val, d->dnat, 16);
 		break;
-	case ATTR_SYNPROXY:
+	case WIRE_ATTR_SYNPROXY:
 		get_synproxy(val, rare);
 		d->flow.has |= FLOW_HAS_SYNPROXY;
 		break;
@@ -208,58 +208,58 @@ static inline bool load_attr(struct draft *d, struct flow_rare *rare, enum wire_
 	struct ct_flow *f = &d->flow;
 
 	switch (attr) {
-	case ATTR_IPV4:
+	case WIRE_ATTR_IPV4:
 		cur_bytes(val, &f->addr, 8);
 		return true;
-	case ATTR_L4PROTO:
+	case WIRE_ATTR_L4PROTO:
 		f->l4 = cur_u8(val);
 		return true;
-	case ATTR_PORT:
+	case WIRE_ATTR_PORT:
 		cur_bytes(val, &f->orig, 4);
 		return true;
-	case ATTR_TCP_STATE:
+	case WIRE_ATTR_TCP_STATE:
 		d->tcp_state = cur_u8(val);
 		return true;
-	case ATTR_STATUS:
+	case WIRE_ATTR_STATUS:
 		f->status = cur_be32(val);
 		f->has |= FLOW_HAS_STATUS;
 		return true;
-	case ATTR_TIMEOUT:
+	case WIRE_ATTR_TIMEOUT:
 		f->timeout_s = cur_be32(val);
 		f->has |= FLOW_HAS_TIMEOUT;
 		return true;
-	case ATTR_MARK:
+	case WIRE_ATTR_MARK:
 		f->mark = cur_be32(val);
 		f->has |= FLOW_HAS_MARK;
 		return true;
-	case ATTR_SNAT_IPV4:
+	case WIRE_ATTR_SNAT_IPV4:
 		cur_bytes(val, d->snat, 4);
 		return true;
-	case ATTR_DNAT_IPV4:
+	case WIRE_ATTR_DNAT_IPV4:
 		cur_bytes(val, d->dnat, 4);
 		return true;
-	case ATTR_SPAT_PORT:
+	case WIRE_ATTR_SPAT_PORT:
 		f->reply.dport = get_swapped16(val);
 		return true;
-	case ATTR_DPAT_PORT:
+	case WIRE_ATTR_DPAT_PORT:
 		f->reply.sport = get_swapped16(val);
 		return true;
-	case ATTR_ICMP_TYPE:
+	case WIRE_ATTR_ICMP_TYPE:
 		d->icmp_type_code[0] = cur_u8(val);
 		return true;
-	case ATTR_ICMP_CODE:
+	case WIRE_ATTR_ICMP_CODE:
 		d->icmp_type_code[1] = cur_u8(val);
 		return true;
-	case ATTR_ICMP_ID:
+	case WIRE_ATTR_ICMP_ID:
 		d->icmp_id = get_swapped16(val);
 		return true;
-	case ATTR_TCP_WSCALE_ORIG:
+	case WIRE_ATTR_TCP_WSCALE_ORIG:
 		f->wscale[0] = cur_u8(val);
 		return true;
-	case ATTR_TCP_WSCALE_REPL:
+	case WIRE_ATTR_TCP_WSCALE_REPL:
 		f->wscale[1] = cur_u8(val);
 		return true;
-	case ATTR_ZONE:
+	case WIRE_ATTR_ZONE:
 		f->zone = cur_be16(val);
 		return true;
 	default:
@@ -283,33 +283,33 @@ static inline void settle_proto(struct draft *d)
 {
 	struct ct_flow *f = &d->flow;
 
-	if (flow_l4_has_ports(f->l4) && saw_all(d, SEEN(ATTR_PORT))) {
+	if (flow_l4_has_ports(f->l4) && saw_all(d, SEEN(WIRE_ATTR_PORT))) {
 		f->has |= FLOW_HAS_PORTS;
-		f->has |= saw_all(d, SEEN(ATTR_SPAT_PORT)) ? FLOW_HAS_SPAT : 0;
-		f->has |= saw_all(d, SEEN(ATTR_DPAT_PORT)) ? FLOW_HAS_DPAT : 0;
+		f->has |= saw_all(d, SEEN(WIRE_ATTR_SPAT_PORT)) ? FLOW_HAS_SPAT : 0;
+		f->has |= saw_all(d, SEEN(WIRE_ATTR_DPAT_PORT)) ? FLOW_HAS_DPAT : 0;
 	}
 	switch (f->l4) {
 	case IPPROTO_TCP:
-		if (saw_all(d, SEEN(ATTR_TCP_STATE)))
+		if (saw_all(d, SEEN(WIRE_ATTR_TCP_STATE)))
 			take_state(f, d->tcp_state);
-		if (saw_all(d, SEEN(ATTR_TCP_WSCALE_ORIG) | SEEN(ATTR_TCP_WSCALE_REPL)))
+		if (saw_all(d, SEEN(WIRE_ATTR_TCP_WSCALE_ORIG) | SEEN(WIRE_ATTR_TCP_WSCALE_REPL)))
 			f->has |= FLOW_HAS_WSCALE;
 		break;
 	case IPPROTO_SCTP:
-		if (saw_all(d, SEEN(ATTR_SCTP_STATE)))
+		if (saw_all(d, SEEN(WIRE_ATTR_SCTP_STATE)))
 			take_state(f, d->sctp_state);
-		if (saw_all(d, SEEN(ATTR_SCTP_VTAG_ORIG) | SEEN(ATTR_SCTP_VTAG_REPL)))
+		if (saw_all(d, SEEN(WIRE_ATTR_SCTP_VTAG_ORIG) | SEEN(WIRE_ATTR_SCTP_VTAG_REPL)))
 			f->has |= FLOW_HAS_VTAGS;
 		break;
 	case IPPROTO_DCCP:
-		if (saw_all(d, SEEN(ATTR_DCCP_STATE)))
+		if (saw_all(d, SEEN(WIRE_ATTR_DCCP_STATE)))
 			take_state(f, d->dccp_state);
-		if (saw_all(d, SEEN(ATTR_DCCP_ROLE)))
+		if (saw_all(d, SEEN(WIRE_ATTR_DCCP_ROLE)))
 			f->has |= FLOW_HAS_DCCP_ROLE;
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		if (!saw_all(d, SEEN(ATTR_ICMP_TYPE) | SEEN(ATTR_ICMP_CODE) | SEEN(ATTR_ICMP_ID)))
+		if (!saw_all(d, SEEN(WIRE_ATTR_ICMP_TYPE) | SEEN(WIRE_ATTR_ICMP_CODE) | SEEN(WIRE_ATTR_ICMP_ID)))
 			break;
 		f->orig.sport = d->icmp_id;
 		memcpy(&f->orig.dport, d->icmp_type_code, 2);
@@ -324,11 +324,11 @@ static inline void settle_nat(struct draft *d)
 	struct ct_flow *f = &d->flow;
 	bool v4 = f->l3 == AF_INET;
 
-	if (d->seen & (SEEN(ATTR_SNAT_IPV4) | SEEN(ATTR_SNAT_IPV6))) {
+	if (d->seen & (SEEN(WIRE_ATTR_SNAT_IPV4) | SEEN(WIRE_ATTR_SNAT_IPV6))) {
 		memcpy(v4 ? &f->addr.v4.reply_dst : f->addr.v6.reply_dst, d->snat, v4 ? 4 : 16);
 		f->has |= FLOW_HAS_SNAT;
 	}
-	if (d->seen & (SEEN(ATTR_DNAT_IPV4) | SEEN(ATTR_DNAT_IPV6))) {
+	if (d->seen & (SEEN(WIRE_ATTR_DNAT_IPV4) | SEEN(WIRE_ATTR_DNAT_IPV6))) {
 		memcpy(v4 ? &f->addr.v4.reply_src : f->addr.v6.reply_src, d->dnat, v4 ? 4 : 16);
 		f->has |= FLOW_HAS_DNAT;
 	}
@@ -342,18 +342,18 @@ static inline enum wire_err settle(struct draft *d)
 	/* One flow has one family, and so have its translations and its master. */
 	if ((d->seen & SEEN_V4) && (d->seen & SEEN_V6))
 		return WIRE_BAD_PAYLOAD;
-	if (!(d->seen & (SEEN(ATTR_IPV4) | SEEN(ATTR_IPV6))) || !saw_all(d, SEEN(ATTR_L4PROTO)))
+	if (!(d->seen & (SEEN(WIRE_ATTR_IPV4) | SEEN(WIRE_ATTR_IPV6))) || !saw_all(d, SEEN(WIRE_ATTR_L4PROTO)))
 		return WIRE_NO_KEY;
-	f->l3 = d->seen & SEEN(ATTR_IPV4) ? AF_INET : AF_INET6;
+	f->l3 = d->seen & SEEN(WIRE_ATTR_IPV4) ? AF_INET : AF_INET6;
 	settle_proto(d);
 	if (!flow_has_key(f))
 		return WIRE_NO_KEY;
 	settle_nat(d);
-	if ((d->seen & (SEEN(ATTR_MASTER_IPV4) | SEEN(ATTR_MASTER_IPV6))) && saw_all(d, SEEN(ATTR_MASTER_L4PROTO))) {
+	if ((d->seen & (SEEN(WIRE_ATTR_MASTER_IPV4) | SEEN(WIRE_ATTR_MASTER_IPV6))) && saw_all(d, SEEN(WIRE_ATTR_MASTER_L4PROTO))) {
 		f->has |= FLOW_HAS_MASTER;
-		f->has |= saw_all(d, SEEN(ATTR_MASTER_PORT)) ? FLOW_HAS_MASTER_PORTS : 0;
+		f->has |= saw_all(d, SEEN(WIRE_ATTR_MASTER_PORT)) ? FLOW_HAS_MASTER_PORTS : 0;
 	}
-	if (saw_all(d, SEEN(ATTR_ZONE)) && f->zone != 0)
+	if (saw_all(d, SEEN(WIRE_ATTR_ZONE)) && f->zone != 0)
 		f->has |= FLOW_HAS_ZONE;	/* in both directions: the wire has no other */
 	flow_mirror_reply(f);
 	return WIRE_OK;
@@ -365,9 +365,9 @@ static inline enum wire_err next_attr(struct cursor *body, uint16_t *number, str
 	uint16_t len = cur_be16(body);		/* header included, padding not */
 
 	*number = cur_be16(body);
-	if (body->bad || len < ATTR_HDR_LEN)
+	if (body->bad || len < WIRE_ATTR_HDR_LEN)
 		return WIRE_BAD_PAYLOAD;
-	*val = cur_sub(body, len - ATTR_HDR_LEN);
+	*val = cur_sub(body, len - WIRE_ATTR_HDR_LEN);
 	cur_take(body, -(unsigned int)len & 3);
 	return body->bad ? WIRE_BAD_PAYLOAD : WIRE_OK;
 }
@@ -377,14 +377,14 @@ enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow
 	struct draft d = { 0 };
 	enum wire_err err;
 
-	while (body.left > ATTR_HDR_LEN) {	/* one to four trailing bytes are ignored, as 1.4.x does */
+	while (body.left > WIRE_ATTR_HDR_LEN) {	/* one to four trailing bytes are ignored, as 1.4.x does */
 		struct cursor val;
 		uint16_t number;
 
 		err = next_attr(&body, &number, &val);
 		if (err != WIRE_OK)
 			return err;
-		if (number >= ATTR_COUNT) {
+		if (number >= WIRE_ATTR_COUNT) {
 			stats->unknown_attr++;	/* a newer peer: skip, stay in step */
 			continue;
 		}

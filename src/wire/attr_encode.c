@@ -18,7 +18,7 @@
 
 #include "wire/attr_numbers.h"
 
-#define TLV(n) (ATTR_HDR_LEN + (((n) + 3u) & ~3u))
+#define TLV(n) (WIRE_ATTR_HDR_LEN + (((n) + 3u) & ~3u))
 
 /* The longest message: IPv6 TCP (state and two scales; SCTP's state and two tags are as long) with all rare parts. */
 _Static_assert(WIRE_FLOW_MAX == WIRE_HDR_LEN + TLV(32) + TLV(4) + TLV(1) + TLV(4) + 3 * TLV(1) + TLV(4) + TLV(4) +
@@ -93,8 +93,8 @@ static inline uint32_t parts_to_send(enum wire_type type, const struct ct_flow *
 /* Attribute header: length with the header and without padding, then the number. */
 static inline uint8_t *put_attr(uint8_t *p, enum wire_attr attr, uint32_t value_len)
 {
-	put_be32(p, (ATTR_HDR_LEN + value_len) << 16 | attr);
-	return p + ATTR_HDR_LEN;
+	put_be32(p, (WIRE_ATTR_HDR_LEN + value_len) << 16 | attr);
+	return p + WIRE_ATTR_HDR_LEN;
 }
 
 static inline uint8_t *put_u8(uint8_t *p, enum wire_attr attr, uint8_t v)
@@ -140,18 +140,18 @@ static inline uint8_t *put_swapped16(uint8_t *p, enum wire_attr attr, uint16_t n
 
 static uint8_t *put_icmp(uint8_t *p, const struct ct_flow *f)
 {
-	p = put_u8(p, ATTR_ICMP_TYPE, flow_icmp_type(&f->orig));
-	p = put_u8(p, ATTR_ICMP_CODE, flow_icmp_code(&f->orig));
-	return put_swapped16(p, ATTR_ICMP_ID, f->orig.sport);
+	p = put_u8(p, WIRE_ATTR_ICMP_TYPE, flow_icmp_type(&f->orig));
+	p = put_u8(p, WIRE_ATTR_ICMP_CODE, flow_icmp_code(&f->orig));
+	return put_swapped16(p, WIRE_ATTR_ICMP_ID, f->orig.sport);
 }
 
 static uint8_t *put_sctp(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
 	if (send & FLOW_HAS_PROTO_STATE)
-		p = put_u8(p, ATTR_SCTP_STATE, f->proto_state);
+		p = put_u8(p, WIRE_ATTR_SCTP_STATE, f->proto_state);
 	if (send & FLOW_HAS_VTAGS) {
-		p = put_u32(p, ATTR_SCTP_VTAG_ORIG, f->rare->vtag[0]);
-		p = put_u32(p, ATTR_SCTP_VTAG_REPL, f->rare->vtag[1]);
+		p = put_u32(p, WIRE_ATTR_SCTP_VTAG_ORIG, f->rare->vtag[0]);
+		p = put_u32(p, WIRE_ATTR_SCTP_VTAG_REPL, f->rare->vtag[1]);
 	}
 	return p;
 }
@@ -159,9 +159,9 @@ static uint8_t *put_sctp(uint8_t *p, const struct ct_flow *f, uint32_t send)
 static uint8_t *put_dccp(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
 	if (send & FLOW_HAS_PROTO_STATE)
-		p = put_u8(p, ATTR_DCCP_STATE, f->proto_state);
+		p = put_u8(p, WIRE_ATTR_DCCP_STATE, f->proto_state);
 	if (send & FLOW_HAS_DCCP_ROLE)
-		p = put_u8(p, ATTR_DCCP_ROLE, f->rare->dccp_role);
+		p = put_u8(p, WIRE_ATTR_DCCP_ROLE, f->rare->dccp_role);
 	return p;
 }
 
@@ -169,14 +169,14 @@ static uint8_t *put_dccp(uint8_t *p, const struct ct_flow *f, uint32_t send)
 static inline uint8_t *put_proto(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
 	if ((send & FLOW_HAS_PORTS) && flow_l4_has_ports(f->l4))
-		p = put_raw(p, ATTR_PORT, &f->orig, 4);
+		p = put_raw(p, WIRE_ATTR_PORT, &f->orig, 4);
 	switch (f->l4) {
 	case IPPROTO_TCP:
 		if (send & FLOW_HAS_PROTO_STATE)
-			p = put_u8(p, ATTR_TCP_STATE, f->proto_state);
+			p = put_u8(p, WIRE_ATTR_TCP_STATE, f->proto_state);
 		if (send & FLOW_HAS_WSCALE) {
-			p = put_u8(p, ATTR_TCP_WSCALE_ORIG, f->wscale[0]);
-			p = put_u8(p, ATTR_TCP_WSCALE_REPL, f->wscale[1]);
+			p = put_u8(p, WIRE_ATTR_TCP_WSCALE_ORIG, f->wscale[0]);
+			p = put_u8(p, WIRE_ATTR_TCP_WSCALE_REPL, f->wscale[1]);
 		}
 		return p;
 	case IPPROTO_SCTP:
@@ -196,12 +196,12 @@ static uint8_t *put_master(uint8_t *p, const struct ct_flow *f, uint32_t send)
 	bool v4 = f->l3 == AF_INET;
 	uint32_t n = v4 ? 4 : 16;
 
-	p = put_attr(p, v4 ? ATTR_MASTER_IPV4 : ATTR_MASTER_IPV6, 2 * n);
+	p = put_attr(p, v4 ? WIRE_ATTR_MASTER_IPV4 : WIRE_ATTR_MASTER_IPV6, 2 * n);
 	memcpy(p, &r->master_src, n);
 	memcpy(p + n, &r->master_dst, n);
-	p = put_u8(p + 2 * n, ATTR_MASTER_L4PROTO, r->master_l4);
+	p = put_u8(p + 2 * n, WIRE_ATTR_MASTER_L4PROTO, r->master_l4);
 	if (send & FLOW_HAS_MASTER_PORTS) {
-		p = put_attr(p, ATTR_MASTER_PORT, 4);
+		p = put_attr(p, WIRE_ATTR_MASTER_PORT, 4);
 		memcpy(p, &r->master_sport, 2);
 		memcpy(p + 2, &r->master_dport, 2);
 		p += 4;
@@ -214,25 +214,25 @@ static uint8_t *put_nat(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
 	if (f->l3 == AF_INET) {
 		if (send & FLOW_HAS_SNAT)
-			p = put_raw(p, ATTR_SNAT_IPV4, &f->addr.v4.reply_dst, 4);
+			p = put_raw(p, WIRE_ATTR_SNAT_IPV4, &f->addr.v4.reply_dst, 4);
 		if (send & FLOW_HAS_DNAT)
-			p = put_raw(p, ATTR_DNAT_IPV4, &f->addr.v4.reply_src, 4);
+			p = put_raw(p, WIRE_ATTR_DNAT_IPV4, &f->addr.v4.reply_src, 4);
 	} else {
 		if (send & FLOW_HAS_SNAT)
-			p = put_raw(p, ATTR_SNAT_IPV6, f->addr.v6.reply_dst, 16);
+			p = put_raw(p, WIRE_ATTR_SNAT_IPV6, f->addr.v6.reply_dst, 16);
 		if (send & FLOW_HAS_DNAT)
-			p = put_raw(p, ATTR_DNAT_IPV6, f->addr.v6.reply_src, 16);
+			p = put_raw(p, WIRE_ATTR_DNAT_IPV6, f->addr.v6.reply_src, 16);
 	}
 	if (send & FLOW_HAS_SPAT)
-		p = put_swapped16(p, ATTR_SPAT_PORT, f->reply.dport);
+		p = put_swapped16(p, WIRE_ATTR_SPAT_PORT, f->reply.dport);
 	if (send & FLOW_HAS_DPAT)
-		p = put_swapped16(p, ATTR_DPAT_PORT, f->reply.sport);
+		p = put_swapped16(p, WIRE_ATTR_DPAT_PORT, f->reply.sport);
 	return p;
 }
 
 static uint8_t *put_seqadj(uint8_t *p, const struct flow_seqadj adj[2])
 {
-	p = put_attr(p, ATTR_NAT_SEQ_ADJ, 24);
+	p = put_attr(p, WIRE_ATTR_NAT_SEQ_ADJ, 24);
 	for (size_t i = 0; i < 2; i++, p += 12) {
 		put_be32(p, adj[i].pos);
 		put_be32(p + 4, (uint32_t)adj[i].before);
@@ -248,7 +248,7 @@ static uint8_t *put_helper(uint8_t *p, const char helper[FLOW_HELPER_MAX])
 
 	if (len == 0)
 		return p;
-	p = put_attr(p, ATTR_HELPER_NAME, (uint32_t)len + 1);
+	p = put_attr(p, WIRE_ATTR_HELPER_NAME, (uint32_t)len + 1);
 	memset(p, 0, padded);
 	memcpy(p, helper, len);
 	return p + padded;
@@ -266,24 +266,24 @@ static uint8_t *put_synproxy(uint8_t *p, const struct flow_rare *r)
 {
 	static const uint32_t zero[3];
 
-	return put_words(p, ATTR_SYNPROXY, r && r->synproxy_set ? r->synproxy : zero, 3);
+	return put_words(p, WIRE_ATTR_SYNPROXY, r && r->synproxy_set ? r->synproxy : zero, 3);
 }
 
 /* The attributes, to where at least WIRE_FLOW_MAX - WIRE_HDR_LEN bytes are. Gives the end. */
 static uint8_t *put_attributes(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
 	if (f->l3 == AF_INET)
-		p = put_raw(p, ATTR_IPV4, &f->addr, 8);
+		p = put_raw(p, WIRE_ATTR_IPV4, &f->addr, 8);
 	else
-		p = put_raw(p, ATTR_IPV6, &f->addr, 32);
+		p = put_raw(p, WIRE_ATTR_IPV6, &f->addr, 32);
 	if (send & FLOW_HAS_STATUS)
-		p = put_u32(p, ATTR_STATUS, f->status);
-	p = put_u8(p, ATTR_L4PROTO, f->l4);
+		p = put_u32(p, WIRE_ATTR_STATUS, f->status);
+	p = put_u8(p, WIRE_ATTR_L4PROTO, f->l4);
 	p = put_proto(p, f, send);
 	if (send & FLOW_HAS_TIMEOUT)
-		p = put_u32(p, ATTR_TIMEOUT, f->timeout_s);
+		p = put_u32(p, WIRE_ATTR_TIMEOUT, f->timeout_s);
 	if (send & FLOW_HAS_MARK)
-		p = put_u32(p, ATTR_MARK, f->mark);
+		p = put_u32(p, WIRE_ATTR_MARK, f->mark);
 	if (send & FLOW_HAS_MASTER)
 		p = put_master(p, f, send);
 	if (send & FLOW_FROM_PEER_NAT)
@@ -293,12 +293,12 @@ static uint8_t *put_attributes(uint8_t *p, const struct ct_flow *f, uint32_t sen
 	if (send & FLOW_HAS_HELPER)
 		p = put_helper(p, f->rare->helper);
 	if (send & FLOW_HAS_LABELS)
-		p = put_words(p, ATTR_LABELS, f->rare->labels, FLOW_LABEL_BYTES / 4);
+		p = put_words(p, WIRE_ATTR_LABELS, f->rare->labels, FLOW_LABEL_BYTES / 4);
 	if (send & FLOW_HAS_SYNPROXY)
 		p = put_synproxy(p, f->rare);
 	/* A zone in one direction only cannot be expressed; 1.4.7 sends none then. */
 	if ((send & FLOW_HAS_ZONE) && f->zone_dir == FLOW_ZONE_BOTH)
-		p = put_u16(p, ATTR_ZONE, f->zone);
+		p = put_u16(p, WIRE_ATTR_ZONE, f->zone);
 	return p;
 }
 
