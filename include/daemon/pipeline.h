@@ -30,6 +30,8 @@ struct pipeline_env {
 	void (*flush)(void *ctx);
 	/* One line for the log; level is base/log.h's. May be NULL. */
 	void (*log)(void *ctx, int level, const char *text);
+	/* A table is full, said at most once a second: the limit may be raised here. May be NULL. */
+	void (*full)(void *ctx);
 };
 
 struct pipeline_conf {
@@ -61,6 +63,10 @@ void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct c
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now);
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
+
+/* We deleted it ourselves (-F, -t): it leaves the internal cache and the peers are not told, because a peer that puts
+ * what it receives into its kernel would delete a flow that may live there. */
+void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now);
 
 /* ---- from the network ---- */
 

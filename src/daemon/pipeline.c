@@ -30,7 +30,7 @@ struct pipeline {
 	struct pipeline_env env;
 	struct sync_env sync_env;
 	struct pipeline_stats stats;
-	struct log_limit full_log;
+	struct log_limit full_log, full_call;
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
 	uint64_t sweep_pos;	/* resume point of the lowest of them */
 	uint32_t swept;
@@ -50,6 +50,8 @@ static void path_full(struct pipeline *p, uint64_t *counter, const char *cache, 
 	char line[160];
 
 	(*counter)++;
+	if (p->env.full && log_limit_pass(&p->full_call, 1, 1000, now, NULL))
+		p->env.full(p->env.ctx);
 	if (!log_limit_pass(&p->full_log, 1, 10000, now, &suppressed))
 		return;
 	snprintf(line, sizeof(line), "%s cache is full, %" PRIu64 " flows not stored so far: raise HashLimit", cache,
@@ -122,6 +124,16 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
 {
 	path_changed(p, internal_gone(p->internal, id, now), id, now);
+}
+
+void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id;
+
+	if (internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
+		return;
+	sync_forget(p->sync, id);
+	internal_release(p->internal, id);
 }
 
 /* ---- sync -> wire -> datagram ---- */

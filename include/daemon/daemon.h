@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_DAEMON_DAEMON_H
+#define CONNTRACKD_DAEMON_DAEMON_H
+
+#include <signal.h>
+
+#include "base/evloop.h"
+#include "base/text.h"
+#include "conf/conf.h"
+#include "daemon/lock.h"
+#include "daemon/pipeline.h"
+#include "daemon/reconcile.h"
+#include "daemon/takeover.h"
+
+struct channel;
+struct control_server;
+struct commands;
+struct ct_events;
+
+/* Every long-lived object of the running daemon, in the order in which they are opened. Closed in reverse. All owned,
+ * NULL until opened; conf is borrowed. */
+struct daemon {
+	const struct conf *conf;
+	struct lockfile lock;
+	struct evloop *loop;
+	struct control_server *control;
+	struct commands *commands;
+	struct flow_filter *filter;
+	struct takeover *takeover;
+	struct channel *channel;
+	struct pipeline *pipeline;
+	struct reconcile *reconcile;
+	struct ct_events *events;
+	struct ev_timer tick;		/* next deadline of the pipeline */
+	struct ev_hook turn;		/* end of each loop turn: send what it changed */
+	struct ev_work more;		/* there is more to send or sweep at once */
+	struct mono started;
+	bool stopping;
+	bool overrun_said;		/* the one line about a buffer that turned out too small */
+	bool filled;			/* the start-up dump has ended */
+	int fill_err;
+};
+
+/* Open everything and read the kernel table (serving events and peers meanwhile). in_select: signal mask inside
+ * pselect(). 0 when the daemon is ready; -errno with a line for people in *err when it
+ * cannot run: everything opened so far is closed again then. */
+int daemon_open(struct daemon *d, const struct conf *conf, const sigset_t *in_select, struct text *err);
+
+/* Run until TERM, INT or -k. 0, or -errno when the loop failed. */
+int daemon_run(struct daemon *d, const sigset_t *in_select);
+
+/* Orderly end. Safe on a half-opened daemon. */
+void daemon_close(struct daemon *d);
+
+/* End the loop after this turn (-k). */
+void daemon_stop(struct daemon *d);
+
+/* Most flows per table: HashLimit, or the larger of 262144 and nf_conntrack_max. */
+uint32_t daemon_flow_limit(const struct conf *conf);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_DAEMON_RECONCILE_H
+#define CONNTRACKD_DAEMON_RECONCILE_H
+
+#include "base/evloop.h"
+#include "base/text.h"
+#include "daemon/pipeline.h"
+
+/* Makes the internal cache equal to the kernel table, in the background and beside live events: dump in steps, then ask
+ * the kernel about every record the dump did not show. Serves start-up, lost events, `-R`, and the re-verification of
+ * flows whose end the kernel never reports (born before we listened). Never two passes at a time. */
+struct reconcile;
+
+enum reconcile_reason {
+	RECONCILE_START,	/* fill the empty cache; nothing is announced to the peers */
+	RECONCILE_OVERRUN,	/* events were lost; repeated until a whole pass saw no further loss */
+	RECONCILE_COMMAND,	/* -R */
+	RECONCILE_VERIFY,	/* paced: flows known from a dump only */
+};
+
+struct reconcile_cb {
+	void *ctx;
+	/* A pass asked for with START or COMMAND has ended. 0 or -errno of the dump. */
+	void (*done)(void *ctx, enum reconcile_reason why, int err, struct mono now);
+};
+
+struct reconcile_stats {
+	uint64_t passes;
+	uint64_t for_overrun, for_command;
+	uint64_t gone;		/* records found to have ended unseen */
+};
+
+int reconcile_open(struct evloop *loop, struct pipeline *p, const struct reconcile_cb *cb, struct reconcile **out,
+		   struct text *err);
+void reconcile_close(struct reconcile *r);
+
+/* Ask for a pass. While one runs another one follows it; a verify pass gives way. */
+void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono now);
+bool reconcile_running(const struct reconcile *r);
+/* Is it a pass for RECONCILE_COMMAND? A client that asks now needs the one after it. */
+bool reconcile_command_running(const struct reconcile *r);
+const struct reconcile_stats *reconcile_stats(const struct reconcile *r);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_DAEMON_REPORT_H
+#define CONNTRACKD_DAEMON_REPORT_H
+
+#include "base/text.h"
+#include "daemon/daemon.h"
+
+/* The statistics texts of `-s`, in the layouts of 1.4.x (command-line.md section 9.4): monitoring scripts parse them. */
+void report_general(const struct daemon *d, struct text *out);
+void report_network(const struct daemon *d, struct text *out);
+void report_cache(const struct daemon *d, struct text *out);
+void report_runtime(const struct daemon *d, struct text *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_DAEMON_TAKEOVER_H
+#define CONNTRACKD_DAEMON_TAKEOVER_H
+
+#include "base/evloop.h"
+#include "base/text.h"
+#include "daemon/pipeline.h"
+#include "kernel/ct_commit.h"
+
+struct sync_conf;
+
+/* What a take-over does to the kernel: commit of the external cache (-c), flush of the kernel table (-F), and the flush
+ * that a node no longer active schedules (-t). All in steps; commands wait for the end through the callbacks. */
+struct takeover;
+
+struct takeover_cb {
+	void *ctx;
+	void (*commit_done)(void *ctx, const struct ct_commit_result *res, struct mono now);
+	void (*flush_done)(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now);
+};
+
+struct takeover_stats {
+	uint64_t kernel_flushes;	/* -F and expired -t */
+};
+
+int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
+		  const struct takeover_cb *cb, struct takeover **out, struct text *err);
+void takeover_close(struct takeover *t);
+/* The port ids of its sockets, for the event filter. Writes at most 2; returns how many. */
+size_t takeover_portids(const struct takeover *t, uint32_t *ids);
+/* The pipeline is opened after the sockets above; borrowed. */
+void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
+
+/* 0, or -EBUSY while one runs. A commit cancels a pending -t. */
+int takeover_commit(struct takeover *t, struct mono now);
+bool takeover_committing(const struct takeover *t);
+const struct ct_commit_result *takeover_progress(const struct takeover *t);
+
+/* 0, or -EBUSY while one runs. */
+int takeover_flush(struct takeover *t, struct mono now);
+bool takeover_flushing(const struct takeover *t);
+
+/* -t: flush of kernel table and internal cache in PurgeTimeout seconds; false when one is pending already. */
+bool takeover_schedule(struct takeover *t, struct mono now);
+/* True if one was pending. */
+bool takeover_cancel_schedule(struct takeover *t);
+
+const struct takeover_stats *takeover_stats(const struct takeover *t);
+
+#endif

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What each control request does.
+ *
+ * A command either answers at once (statistics, -B, -n, -t), or becomes a job:
+ *
+ *   dump    walks a table with a resume point and writes records while the client's queue has room
+ *   empty   forgets a cache in steps (-f)
+ *   waiter  waits for work that goes on without it (-c, -F, -R): the work is not the client's, so it does not stop when
+ *           the client leaves
+ *
+ * Exit status: 0 when it is done or there is nothing to do in this mode; 1 when it was refused, is busy, or failed.
+ * Scripts stop at the first non-zero status, so each refusal is deliberate. */
+#include "daemon/commands.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "control/server.h"
+#include "daemon/report.h"
+#include "flow/flow_print.h"
+
+#define DUMP_STEP	256	/* flows per step: about 0.1 ms, so that other clients and events get their turn */
+#define EMPTY_STEP	4096
+#define PROGRESS_MS	250
+
+struct commands {
+	struct daemon *d;
+	struct control_server *server;
+	struct list_node waiters;	/* struct waiter */
+	struct ev_timer progress;	/* wakes those who wait for a commit, so that they can tell how far it is */
+};
+
+/* ---- dump ---- */
+
+struct dump {
+	struct control_job job;
+	struct commands *c;
+	bool external, xml;
+	uint64_t pos;
+};
+
+static void dump_flow(struct ctl_out *out, const struct dump *d, const struct flow_rec *rec, struct mono now)
+{
+	struct flow_print_opts opts = {
+		.active_s = mono_s(now) - rec->created_s,
+		.expires_s = -1,
+	};
+	char line[FLOW_LINE_MAX];
+	uint8_t *bytes;
+	size_t n;
+
+	if (!ctl_out_is_text(out)) {
+		/* Packing costs a fraction of printing, and it is the client that prints. */
+		bytes = ctl_record_reserve(out, CTL_REC_FLOW, FLOW_RECORD_MAX);
+		if (bytes)
+			ctl_record_commit(out, flow_record_pack(&rec->flow, &opts, bytes));
+		return;
+	}
+	n = d->xml ? flow_print_xml(&rec->flow, &opts, line, sizeof(line) - 1) :
+		     flow_print_text(&rec->flow, &opts, line, sizeof(line) - 1);
+	line[n++] = '\n';
+	ctl_text(out, line, n);
+}
+
+static enum ctl_step dump_step(struct control_job *job, struct ctl_out *out, struct mono now)
+{
+	struct dump *d = container_of(job, struct dump, job);
+	struct flow_table *t = d->external ? external_table(pipeline_external(d->c->d->pipeline)) :
+					     internal_table(pipeline_internal(d->c->d->pipeline));
+	uint32_t ids[DUMP_STEP];
+	size_t n;
+
+	if (ctl_room(out) < DUMP_STEP * FLOW_RECORD_MAX / 4)
+		return CTL_MORE;
+	n = table_walk(t, &d->pos, ids, DUMP_STEP);
+	for (size_t i = 0; i < n; i++) {
+		const struct flow_rec *rec = table_rec(t, ids[i]);
+
+		if (rec->state != REC_DEAD)
+			dump_flow(out, d, rec, now);
+	}
+	return n > 0 ? CTL_MORE : CTL_DONE;
+}
+
+static void dump_release(struct control_job *job, bool done)
+{
+	(void)done;
+	free(container_of(job, struct dump, job));
+}
+
+static const struct control_job_ops dump_ops = { .name = "dump", .step = dump_step, .release = dump_release };
+
+static struct control_job *dump_new(struct commands *c, bool external, bool xml)
+{
+	struct dump *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->job.ops = &dump_ops;
+	d->c = c;
+	d->external = external;
+	d->xml = xml;
+	return &d->job;
+}
+
+/* ---- empty a cache ---- */
+
+struct empty {
+	struct control_job job;
+	struct commands *c;
+	bool internal, external;	/* what is left to do */
+	uint64_t pos;
+};
+
+static enum ctl_step empty_step(struct control_job *job, struct ctl_out *out, struct mono now)
+{
+	struct empty *e = container_of(job, struct empty, job);
+	struct pipeline *p = e->c->d->pipeline;
+
+	(void)now;
+	if (e->external && takeover_committing(e->c->d->takeover)) {
+		ctl_note(out, "refused: a commit has begun");
+		ctl_end(out, 1);
+		return CTL_DONE;
+	}
+	if (e->internal) {
+		if (!pipeline_flush_internal_step(p, &e->pos, EMPTY_STEP)) {
+			e->internal = false;
+			e->pos = 0;
+		}
+	} else if (e->external) {
+		e->external = pipeline_flush_external_step(p, &e->pos, EMPTY_STEP);
+	}
+	return e->internal || e->external ? CTL_MORE : CTL_DONE;
+}
+
+static void empty_release(struct control_job *job, bool done)
+{
+	(void)done;
+	free(container_of(job, struct empty, job));
+}
+
+static const struct control_job_ops empty_ops = { .name = "flush", .step = empty_step, .release = empty_release };
+
+static struct control_job *empty_new(struct commands *c, bool internal, bool external)
+{
+	struct empty *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->job.ops = &empty_ops;
+	e->c = c;
+	e->internal = internal;
+	e->external = external;
+	return &e->job;
+}
+
+/* ---- wait for work that does not belong to the client ---- */
+
+enum wait_for {
+	WAIT_COMMIT,
+	WAIT_FLUSH,
+	WAIT_RESYNC,
+};
+
+struct waiter {
+	struct control_job job;
+	struct list_node node;
+	struct commands *c;
+	enum wait_for what;
+	unsigned int rounds;		/* ends still to be seen before it is our turn to be done */
+	bool strict;
+	int err;
+	struct ct_commit_result commit;
+	uint64_t deleted, failed;
+};
+
+static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
+{
+	const struct ct_commit_result *r = &w->commit;
+
+	ctl_note(out, "committed %" PRIu64 " flows in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
+		 " kept as the kernel had them, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
+		 r->duration_ms / 1000, r->duration_ms % 1000, r->created, r->kept, r->replaced, r->failed);
+	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
+		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, strerror(r->reason[i].err));
+	ctl_end(out, w->strict && r->failed > 0 ? 1 : 0);
+}
+
+static enum ctl_step waiter_step(struct control_job *job, struct ctl_out *out, struct mono now)
+{
+	struct waiter *w = container_of(job, struct waiter, job);
+	const struct ct_commit_result *progress;
+
+	(void)now;
+	if (w->rounds > 0) {
+		if (w->what == WAIT_COMMIT && takeover_committing(w->c->d->takeover)) {
+			progress = takeover_progress(w->c->d->takeover);
+			ctl_progress(out, progress->done, table_count(external_table(
+					     pipeline_external(w->c->d->pipeline))));
+		}
+		return CTL_WAIT;
+	}
+	if (w->err < 0) {
+		ctl_note(out, "failed: %s", strerror(-w->err));
+		ctl_end(out, 1);
+	} else if (w->what == WAIT_COMMIT) {
+		waiter_say_commit(w, out);
+	} else if (w->what == WAIT_FLUSH) {
+		ctl_note(out, "deleted %" PRIu64 " flows from the kernel table, %" PRIu64 " could not be deleted",
+			 w->deleted, w->failed);
+	}
+	return CTL_DONE;
+}
+
+static void waiter_release(struct control_job *job, bool done)
+{
+	struct waiter *w = container_of(job, struct waiter, job);
+
+	(void)done;
+	list_del(&w->node);
+	free(w);
+}
+
+static const struct control_job_ops waiter_ops = { .name = "wait", .step = waiter_step, .release = waiter_release };
+
+static struct waiter *waiter_new(struct commands *c, enum wait_for what, unsigned int rounds)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->job.ops = &waiter_ops;
+	w->c = c;
+	w->what = what;
+	w->rounds = rounds;
+	list_add_tail(&c->waiters, &w->node);
+	return w;
+}
+
+/* One piece of work of this kind has ended. Returns the next waiter that is done with it, NULL after the last: the
+ * caller fills in the result. */
+static struct waiter *waiter_next_done(struct commands *c, struct list_node **at, enum wait_for what)
+{
+	while (*at != &c->waiters) {
+		struct waiter *w = container_of(*at, struct waiter, node);
+
+		*at = (*at)->next;
+		if (w->what == what && w->rounds > 0 && --w->rounds == 0) {
+			control_job_wake(&w->job);
+			return w;
+		}
+	}
+	return NULL;
+}
+
+void commands_committed(void *ctx, const struct ct_commit_result *res, struct mono now)
+{
+	struct commands *c = ctx;
+	struct list_node *at = c->waiters.next;
+	struct waiter *w;
+
+	(void)now;
+	ev_timer_del(c->d->loop, &c->progress);
+	while ((w = waiter_next_done(c, &at, WAIT_COMMIT)) != NULL)
+		w->commit = *res;
+}
+
+void commands_flushed(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now)
+{
+	struct commands *c = ctx;
+	struct list_node *at = c->waiters.next;
+	bool another = false;
+	struct waiter *w;
+
+	while ((w = waiter_next_done(c, &at, WAIT_FLUSH)) != NULL) {
+		w->err = err;
+		w->deleted = deleted;
+		w->failed = failed;
+	}
+	/* Whoever asked while that one ran gets a flush that began after the question. */
+	for (at = c->waiters.next; at != &c->waiters; at = at->next) {
+		w = container_of(at, struct waiter, node);
+		another |= w->what == WAIT_FLUSH && w->rounds > 0;
+	}
+	if (another)
+		takeover_flush(c->d->takeover, now);
+}
+
+void commands_resynced(struct commands *c, int err, struct mono now)
+{
+	struct list_node *at = c->waiters.next;
+	struct waiter *w;
+
+	(void)now;
+	while ((w = waiter_next_done(c, &at, WAIT_RESYNC)) != NULL)
+		w->err = err;
+}
+
+static void on_progress(void *ctx, struct mono now)
+{
+	struct commands *c = ctx;
+
+	for (struct list_node *at = c->waiters.next; at != &c->waiters; at = at->next) {
+		struct waiter *w = container_of(at, struct waiter, node);
+
+		if (w->what == WAIT_COMMIT)
+			control_job_wake(&w->job);
+	}
+	ev_timer_set(c->d->loop, &c->progress, mono_add_ms(now, PROGRESS_MS));
+}
+
+/* ---- one function per command ---- */
+
+static struct control_job *out_of_memory(struct ctl_out *out)
+{
+	ctl_note(out, "failed: out of memory");
+	ctl_end(out, 1);
+	return NULL;
+}
+
+static struct control_job *cmd_commit(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+{
+	struct mono now = evloop_now(c->d->loop);
+	struct waiter *w = waiter_new(c, WAIT_COMMIT, 1);
+
+	if (!w)
+		return out_of_memory(out);
+	w->strict = req->strict;
+	if (takeover_committing(c->d->takeover)) {
+		ctl_note(out, "a commit is already running, waiting for it");
+		return &w->job;
+	}
+	log_notice(req->cmd->object == CTL_OBJ_BOTH ? "committing all external caches" : "committing conntrack cache");
+	w->err = takeover_commit(c->d->takeover, now);
+	if (w->err < 0)
+		w->rounds = 0;
+	if (w->rounds > 0)
+		ev_timer_set(c->d->loop, &c->progress, mono_add_ms(now, PROGRESS_MS));
+	return &w->job;
+}
+
+static struct control_job *cmd_flush_kernel(struct commands *c, struct ctl_out *out)
+{
+	struct waiter *w = waiter_new(c, WAIT_FLUSH, 1);
+
+	if (!w)
+		return out_of_memory(out);
+	log_notice("flushing kernel conntrack table");
+	if (takeover_flushing(c->d->takeover)) {
+		w->rounds = 2;	/* the one that runs may have passed what is to go: one more */
+		return &w->job;
+	}
+	w->err = takeover_flush(c->d->takeover, evloop_now(c->d->loop));
+	if (w->err < 0)
+		w->rounds = 0;
+	return &w->job;
+}
+
+static struct control_job *cmd_resync_kernel(struct commands *c, struct ctl_out *out)
+{
+	struct waiter *w = waiter_new(c, WAIT_RESYNC, reconcile_command_running(c->d->reconcile) ? 2 : 1);
+
+	if (!w)
+		return out_of_memory(out);
+	log_notice("resync with master conntrack table");
+	reconcile_start(c->d->reconcile, RECONCILE_COMMAND, evloop_now(c->d->loop));
+	return &w->job;
+}
+
+static struct control_job *cmd_flush_caches(struct commands *c, struct ctl_out *out, bool internal, bool external)
+{
+	struct control_job *job;
+
+	if (external && takeover_committing(c->d->takeover)) {
+		log_errx("ignoring flush command, commit still in progress");
+		ctl_note(out, "refused: a commit is still running");
+		ctl_end(out, 1);
+		return NULL;
+	}
+	if (internal)
+		takeover_cancel_schedule(c->d->takeover);
+	log_notice(internal && external ? "flushing caches" :
+		   internal ? "flushing internal cache" : "flushing external cache");
+	job = empty_new(c, internal, external);
+	return job ? job : out_of_memory(out);
+}
+
+static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+{
+	struct control_job *job = dump_new(c, req->cmd->option == 'e', req->cmd->xml);
+
+	return job ? job : out_of_memory(out);
+}
+
+static void cmd_report(struct commands *c, struct ctl_out *out,
+		       void (*report)(const struct daemon *d, struct text *text))
+{
+	struct text text = { 0 };
+
+	report(c->d, &text);
+	if (text.truncated) {
+		out_of_memory(out);
+	} else {
+		ctl_text(out, text.buf, text.len);
+	}
+	text_free(&text);
+}
+
+static void cmd_purge(struct commands *c, struct ctl_out *out)
+{
+	if (!takeover_schedule(c->d->takeover, evloop_now(c->d->loop)))
+		ctl_note(out, "a flush is scheduled already");
+}
+
+static void cmd_kill(struct commands *c, struct ctl_out *out)
+{
+	ctl_hold_until_exit(out);	/* -k returns when lock and socket are gone */
+	daemon_stop(c->d);
+}
+
+static void cmd_bulk(struct commands *c)
+{
+	log_notice("sending bulk update");
+	sync_bulk(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
+}
+
+static void cmd_ask_resync(struct commands *c)
+{
+	log_notice("resync requested");
+	sync_ask_resync(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
+}
+
+static void cmd_no_expect(struct ctl_out *out, const struct ctl_request *req)
+{
+	ctl_note(out, "%s: nothing to do, expectations are not synchronised (ExpectationSync)", req->cmd->text);
+}
+
+static void cmd_not_built(struct ctl_out *out, const struct ctl_request *req)
+{
+	ctl_note(out, "%s is not supported by this version yet; general, network, cache and runtime are",
+		 req->cmd->text);
+	ctl_end(out, 1);
+}
+
+static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)
+{
+	struct commands *c = ctx;
+
+	switch (req->cmd->number) {
+	case CTL_REQ_DUMP_INT_CT:
+	case CTL_REQ_DUMP_INT_CT_XML:
+	case CTL_REQ_DUMP_EXT_CT:
+	case CTL_REQ_DUMP_EXT_CT_XML:
+		*job = cmd_dump(c, req, out);
+		return;
+	case CTL_REQ_COMMIT:
+	case CTL_REQ_COMMIT_CT:
+		*job = cmd_commit(c, req, out);
+		return;
+	case CTL_REQ_FLUSH_KERNEL:
+	case CTL_REQ_FLUSH_KERNEL_CT:
+		*job = cmd_flush_kernel(c, out);
+		return;
+	case CTL_REQ_RESYNC_KERNEL:
+	case CTL_REQ_RESYNC_KERNEL_CT:
+		*job = cmd_resync_kernel(c, out);
+		return;
+	case CTL_REQ_FLUSH_CACHES:
+	case CTL_REQ_FLUSH_CACHES_OLD:
+		*job = cmd_flush_caches(c, out, true, true);
+		return;
+	case CTL_REQ_FLUSH_INT_CT:
+		*job = cmd_flush_caches(c, out, true, false);
+		return;
+	case CTL_REQ_FLUSH_EXT_CT:
+		*job = cmd_flush_caches(c, out, false, true);
+		return;
+	case CTL_REQ_BULK:
+		cmd_bulk(c);
+		return;
+	case CTL_REQ_REQUEST_RESYNC:
+		cmd_ask_resync(c);
+		return;
+	case CTL_REQ_PURGE:
+		cmd_purge(c, out);
+		return;
+	case CTL_REQ_KILL:
+		cmd_kill(c, out);
+		return;
+	case CTL_REQ_STATS:
+		cmd_report(c, out, report_general);
+		return;
+	case CTL_REQ_STATS_NETWORK:
+		cmd_report(c, out, report_network);
+		return;
+	case CTL_REQ_STATS_CACHE:
+		cmd_report(c, out, report_cache);
+		return;
+	case CTL_REQ_STATS_RUNTIME:
+		cmd_report(c, out, report_runtime);
+		return;
+	case CTL_REQ_STATS_LINK:
+	case CTL_REQ_STATS_RSQUEUE:
+	case CTL_REQ_STATS_PROCESS:
+	case CTL_REQ_STATS_QUEUE:
+		cmd_not_built(out, req);
+		return;
+	case CTL_REQ_STATS_EXPECT:
+	case CTL_REQ_FLUSH_KERNEL_EXP:
+	case CTL_REQ_RESYNC_KERNEL_EXP:
+	case CTL_REQ_DUMP_INT_EXP:
+	case CTL_REQ_DUMP_EXT_EXP:
+	case CTL_REQ_COMMIT_EXP:
+	case CTL_REQ_DUMP_INT_EXP_XML:
+	case CTL_REQ_DUMP_EXT_EXP_XML:
+		cmd_no_expect(out, req);
+		return;
+	case CTL_REQ_OWN:
+		return;	/* no request has this number: it is where ours would begin */
+	}
+}
+
+/* ---- lifetime ---- */
+
+void commands_stats(const struct commands *c, struct commands_stats *out)
+{
+	const struct control_stats *s = control_server_stats(c->server);
+
+	*out = (struct commands_stats){ .read_failed = s->no_request, .unknown_request = s->unknown_request };
+}
+
+int commands_open(struct daemon *d, const struct control_conf *conf, struct commands **out, struct text *err)
+{
+	static const struct control_ops ops = { .start = on_request };
+	struct commands *c = calloc(1, sizeof(*c));
+	int ret;
+
+	if (!c)
+		return -ENOMEM;
+	c->d = d;
+	list_init(&c->waiters);
+	c->progress = (struct ev_timer){ .cb = on_progress, .ctx = c, .name = "progress" };
+	ret = control_server_open(d->loop, conf, &ops, c, FLOW_RECORD_VERSION, &c->server, err);
+	if (ret < 0) {
+		free(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void commands_stop(struct commands *c)
+{
+	if (!c)
+		return;
+	ev_timer_del(c->d->loop, &c->progress);
+	control_server_stop(c->server);
+}
+
+void commands_free(struct commands *c)
+{
+	if (!c)
+		return;
+	control_server_free(c->server);
+	free(c);
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Wiring and lifetime: opens every object in order, connects their callbacks, closes in exact reverse.
+ *
+ * What happens in one turn of the loop: descriptors are served (control socket, sync channel, event socket, dump and
+ * batch sockets), long jobs get a step each, and then daemon_turn() sends what all of that changed. */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "channel/channel.h"
+#include "daemon/caps.h"
+#include "daemon/commands.h"
+#include "daemon/signals.h"
+#include "kernel/ct.h"
+
+#define FLOW_LIMIT_DEFAULT 262144u
+
+_Static_assert((int)PIPELINE_FLOW_NEW == (int)CT_EVENT_NEW && (int)PIPELINE_FLOW_UPDATE == (int)CT_EVENT_UPDATE &&
+	       (int)PIPELINE_FLOW_DESTROY == (int)CT_EVENT_DESTROY, "events are handed through");
+
+/* ---- kernel -> pipeline ---- */
+
+static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	pipeline_event(d->pipeline, (enum pipeline_event)what, f, now);
+}
+
+static void on_overrun(void *ctx, struct mono now)
+{
+	struct daemon *d = ctx;
+	const struct ct_events_stats *s = ct_events_stats(d->events);
+
+	if (!d->overrun_said) {
+		d->overrun_said = true;
+		log_warnx("the kernel dropped events: the netlink buffer of %" PRIu32 " bytes is too small, %" PRIu32
+			  " would have done (NetlinkBufferSize); comparing with the kernel table", s->buffer_bytes,
+			  s->wanted_bytes);
+	}
+	if (d->conf->kernel.overrun_resync_s > 0)
+		reconcile_start(d->reconcile, RECONCILE_OVERRUN, now);
+}
+
+static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	if (why == RECONCILE_START) {
+		d->filled = true;
+		d->fill_err = err;
+	} else {
+		commands_resynced(d->commands, err, now);
+	}
+}
+
+/* ---- network -> pipeline ---- */
+
+static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now)
+{
+	struct daemon *d = ctx;
+	struct sync_source source = { .family = from->family, .link = from->link };
+
+	memcpy(source.addr, from->addr, sizeof(source.addr));
+	pipeline_datagram(d->pipeline, &source, bytes, n, now);
+}
+
+/* ---- pipeline -> network ---- */
+
+static struct writer *net_datagram(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return channel_datagram(d->channel);
+}
+
+static void net_send(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	channel_send(d->channel);
+}
+
+static void net_flush(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	channel_flush(d->channel);
+}
+
+static void on_log(void *ctx, int level, const char *text)
+{
+	(void)ctx;
+	switch ((enum log_level)level) {
+	case LOG_LVL_INFO:
+		log_info("%s", text);
+		return;
+	case LOG_LVL_NOTICE:
+		log_notice("%s", text);
+		return;
+	case LOG_LVL_WARNING:
+		log_warnx("%s", text);
+		return;
+	case LOG_LVL_ERROR:
+		log_errx("%s", text);
+		return;
+	}
+}
+
+/* nf_conntrack_max may have been raised since the start. */
+static void on_full(void *ctx)
+{
+	struct daemon *d = ctx;
+	uint32_t limit = daemon_flow_limit(d->conf);
+
+	table_set_limit(internal_table(pipeline_internal(d->pipeline)), limit);
+	table_set_limit(external_table(pipeline_external(d->pipeline)), limit);
+}
+
+/* ---- turns and time ---- */
+
+static void daemon_turn(void *ctx, struct mono now)
+{
+	struct daemon *d = ctx;
+	bool again = false;
+	struct mono next = pipeline_turn(d->pipeline, now, &again);
+
+	if (again)
+		ev_work_arm(d->loop, &d->more);
+	if (mono_is_set(next))
+		ev_timer_set(d->loop, &d->tick, next);
+	else
+		ev_timer_del(d->loop, &d->tick);
+}
+
+/* The timer only has to end the sleep: daemon_turn() runs at the end of the turn anyway. */
+static void on_tick(void *ctx, struct mono now)
+{
+	(void)ctx;
+	(void)now;
+}
+
+static void on_writable(void *ctx, struct mono now)
+{
+	on_tick(ctx, now);
+}
+
+static bool on_more(void *ctx, struct mono now)
+{
+	(void)ctx;
+	(void)now;
+	return false;	/* one more turn, which ends in daemon_turn() */
+}
+
+static void on_batch_end(void *ctx, struct mono now)
+{
+	on_tick(ctx, now);
+}
+
+/* ---- opening ---- */
+
+uint32_t daemon_flow_limit(const struct conf *conf)
+{
+	unsigned int max = 0;
+	FILE *f;
+
+	if (conf->cache.hash_limit > 0)
+		return conf->cache.hash_limit;
+	f = fopen("/proc/sys/net/netfilter/nf_conntrack_max", "re");
+	if (f) {
+		if (fscanf(f, "%u", &max) != 1)
+			max = 0;
+		fclose(f);
+	}
+	return max > FLOW_LIMIT_DEFAULT ? max : FLOW_LIMIT_DEFAULT;
+}
+
+static void open_scheduler(const struct conf_sched *sched)
+{
+	struct sched_param param = { .sched_priority = (int)sched->priority };
+	int policy = sched->type == CONF_SCHED_RR ? SCHED_RR : SCHED_FIFO;
+
+	if (sched->type == CONF_SCHED_UNSET)
+		return;
+	if (sched_setscheduler(0, policy, &param) == -1)
+		log_warn("cannot set the scheduler to %s, priority %u", policy == SCHED_RR ? "RR" : "FIFO",
+			 sched->priority);
+}
+
+static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
+{
+	const struct conf *conf = d->conf;
+	struct pipeline_conf pconf = {
+		.sync = &conf->sync,
+		.filter = d->filter,
+		.rules = {
+			.no_timeout = conf->sync.commit_timeout_s > 0,
+			.wscale = conf->sync.tcp_window_tracking,
+		},
+		.buckets = conf->cache.hash_size,
+		.limit_internal = daemon_flow_limit(conf),
+		.limit_external = daemon_flow_limit(conf),
+		.first_seq = (uint32_t)clock_wall_s(),
+	};
+	struct pipeline_env env = {
+		.ctx = d,
+		.datagram = net_datagram,
+		.send = net_send,
+		.flush = net_flush,
+		.log = on_log,
+		.full = on_full,
+	};
+	int ret = hash_key_random(&pconf.key);
+
+	if (ret < 0) {
+		text_printf(err, "no random numbers: %s", strerror(-ret));
+		return ret;
+	}
+	d->pipeline = pipeline_new(&pconf, &env, now);
+	if (!d->pipeline) {
+		text_str(err, "not enough memory for the flow tables (HashSize)");
+		return -ENOMEM;
+	}
+	takeover_set_pipeline(d->takeover, d->pipeline);
+	return 0;
+}
+
+static int open_kernel(struct daemon *d, struct text *err)
+{
+	struct ct_events_cb cb = {
+		.ctx = d,
+		.event = on_event,
+		.batch_end = on_batch_end,
+		.overrun = on_overrun,
+	};
+	struct reconcile_cb rcb = { .ctx = d, .done = on_reconciled };
+	uint32_t own[2];
+	size_t n_own = takeover_portids(d->takeover, own);
+	int ret = reconcile_open(d->loop, d->pipeline, &rcb, &d->reconcile, err);
+
+	if (ret < 0)
+		return ret;
+	if (d->conf->kernel.events_sysctl && ct_events_ensure_enabled() == 2)
+		log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow reports its end");
+	return ct_events_open(&d->conf->kernel, d->loop, &cb, own, n_own, &d->events, err);
+}
+
+static int open_channel(struct daemon *d, struct text *err)
+{
+	struct channel_cb cb = { .ctx = d, .datagram = on_datagram, .writable = on_writable };
+
+	return channel_open(&d->conf->channel, d->loop, &cb, &d->channel, err);
+}
+
+static int open_takeover(struct daemon *d, struct text *err)
+{
+	struct takeover_cb cb = {
+		.ctx = d->commands,
+		.commit_done = commands_committed,
+		.flush_done = commands_flushed,
+	};
+
+	d->filter = flow_filter_new(&d->conf->filter);
+	if (!d->filter)
+		return -ENOMEM;
+	return takeover_open(d->loop, &d->conf->sync, d->filter, &cb, &d->takeover, err);
+}
+
+/* Read the kernel table; events and peers are served meanwhile. The event socket is open already, so what changes
+ * during the dump is not missed. */
+static int fill_cache(struct daemon *d, const sigset_t *in_select, struct text *err)
+{
+	reconcile_start(d->reconcile, RECONCILE_START, evloop_now(d->loop));
+	while (!d->filled && !d->stopping) {
+		int ret = evloop_turn(d->loop, in_select, -1);
+
+		if (ret < 0) {
+			text_printf(err, "the event loop failed: %s", strerror(-ret));
+			return ret;
+		}
+		if (signals_take_stop())
+			daemon_stop(d);
+	}
+	if (d->fill_err < 0)
+		text_printf(err, "cannot read the kernel's conntrack table: %s", strerror(-d->fill_err));
+	return d->fill_err;
+}
+
+static int open_all(struct daemon *d, const sigset_t *in_select, struct text *err)
+{
+	int ret = caps_check_net_admin(err);
+
+	if (ret == 0)
+		ret = lockfile_take(&d->lock, d->conf->lockfile, err);
+	if (ret < 0)
+		return ret;
+	open_scheduler(&d->conf->sched);
+	d->loop = evloop_new();
+	if (!d->loop)
+		return -ENOMEM;
+	d->started = clock_now();
+	ret = commands_open(d, &d->conf->control, &d->commands, err);
+	if (ret == 0)
+		ret = open_takeover(d, err);
+	if (ret == 0)
+		ret = open_channel(d, err);
+	if (ret == 0)
+		ret = open_pipeline(d, d->started, err);
+	if (ret == 0)
+		ret = open_kernel(d, err);
+	if (ret < 0)
+		return ret;
+	d->tick = (struct ev_timer){ .cb = on_tick, .ctx = d, .name = "tick" };
+	d->more = (struct ev_work){ .step = on_more, .ctx = d, .name = "more" };
+	d->turn = (struct ev_hook){ .cb = daemon_turn, .ctx = d, .name = "transmit" };
+	ev_hook_add(d->loop, &d->turn);
+	return fill_cache(d, in_select, err);
+}
+
+int daemon_open(struct daemon *d, const struct conf *conf, const sigset_t *in_select, struct text *err)
+{
+	int ret;
+
+	*d = (struct daemon){ .conf = conf, .lock = { .fd = -1 } };
+	ret = open_all(d, in_select, err);
+	if (ret < 0) {
+		if (err->len == 0)
+			text_printf(err, "%s", strerror(-ret));
+		daemon_close(d);
+	}
+	return ret;
+}
+
+/* ---- running and closing ---- */
+
+static void look_at_signals(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (signals_take_stop())
+		daemon_stop(d);
+	if (signals_take_reopen()) {
+		int ret = log_reopen();
+
+		if (ret < 0) {
+			errno = -ret;
+			log_err("cannot reopen the log file, the old one stays");
+		} else {
+			log_notice("log file reopened");
+		}
+	}
+}
+
+int daemon_run(struct daemon *d, const sigset_t *in_select)
+{
+	if (d->stopping)
+		return 0;
+	return evloop_run(d->loop, in_select, look_at_signals, d);
+}
+
+void daemon_stop(struct daemon *d)
+{
+	d->stopping = true;
+	evloop_stop(d->loop);
+}
+
+void daemon_close(struct daemon *d)
+{
+	if (d->loop) {
+		ev_hook_del(d->loop, &d->turn);
+		ev_work_del(d->loop, &d->more);
+		ev_timer_del(d->loop, &d->tick);
+	}
+	ct_events_close(d->events);
+	reconcile_close(d->reconcile);
+	pipeline_free(d->pipeline);
+	channel_close(d->channel);
+	takeover_close(d->takeover);
+	flow_filter_free(d->filter);
+	commands_stop(d->commands);
+	evloop_free(d->loop);
+	lockfile_drop(&d->lock);
+	commands_free(d->commands);	/* `-k` returns now: neither socket nor lock exists any more */
+	*d = (struct daemon){ .lock = { .fd = -1 } };
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Internal cache == kernel table, without ever stopping.
+ *
+ *            start()                     dump ended                 all answers in
+ *   IDLE ------------------> DUMPING ------------------> CHECKING ------------------> IDLE
+ *    ^  \____ verify timer ___^  \__ overrun meanwhile: another pass follows __/        |
+ *    |_________________________________________________________________________________|
+ *
+ * DUMPING: every entry of the kernel table is merged into the cache; live events go on being applied and count as
+ * "seen" too. CHECKING: a dump that runs beside changes can miss entries, so a record it did not show is gone only
+ * after a GET says ENOENT, and only if no event touched it in between (internal_gone() looks again). Answers that say
+ * nothing (ENOBUFS) leave the record for the next pass.
+ *
+ * Flows that were there before we listened have no event extension in the kernel (nf_conntrack_events 2): they report
+ * neither changes nor their end. The cache knows them (internal_silent()), and while there are any, a paced VERIFY pass
+ * is made again and again, at most one twentieth of the time. */
+#include "daemon/reconcile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "kernel/ct.h"
+
+#define VERIFY_PAUSE_MS	5000	/* least time between verify passes */
+#define VERIFY_SHARE	20	/* a pass of n ms is followed by a pause of at least VERIFY_SHARE * n ms */
+#define VERIFY_PACE_MS	2	/* between two reads of a verify dump */
+#define CHECK_STEP	128	/* records asked about at a time */
+#define MAX_REPEATS	16	/* passes in a row for overruns, then a pause as for verify */
+
+enum reconcile_state {
+	STATE_IDLE,
+	STATE_DUMPING,
+	STATE_CHECKING,
+};
+
+struct reconcile {
+	struct evloop *loop;
+	struct pipeline *p;
+	struct reconcile_cb cb;
+	struct ct_dump *dump;
+	struct ct_batch *batch;
+	struct ev_timer verify;
+	enum reconcile_state state;
+	enum reconcile_reason why;	/* of the running pass */
+	bool want[RECONCILE_VERIFY + 1];	/* passes to follow */
+	bool walk_done;
+	uint64_t pos;			/* resume point of the walk over unseen records */
+	struct mono began;
+	unsigned int repeats;
+	struct reconcile_stats stats;
+};
+
+static void pass_next(struct reconcile *r, struct mono now);
+
+static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mono now)
+{
+	int err;
+
+	ev_timer_del(r->loop, &r->verify);
+	r->why = why;
+	r->began = now;
+	r->state = STATE_DUMPING;
+	r->want[why] = false;
+	r->stats.passes++;
+	if (why == RECONCILE_OVERRUN)
+		r->stats.for_overrun++;
+	if (why == RECONCILE_COMMAND)
+		r->stats.for_command++;
+	internal_pass_begin(pipeline_internal(r->p));
+	err = ct_dump_start(r->dump, why == RECONCILE_VERIFY ? VERIFY_PACE_MS : 0);
+	if (err < 0) {
+		errno = -err;
+		log_err("reading the kernel table");
+		r->state = STATE_IDLE;
+		if (why == RECONCILE_START || why == RECONCILE_COMMAND)
+			r->cb.done(r->cb.ctx, why, err, now);
+		else
+			r->want[why] = true;
+		ev_timer_set(r->loop, &r->verify, mono_add_ms(now, VERIFY_PAUSE_MS));
+	}
+}
+
+static void pass_end(struct reconcile *r, int err, struct mono now)
+{
+	enum reconcile_reason why = r->why;
+
+	r->state = STATE_IDLE;
+	if (why == RECONCILE_START || why == RECONCILE_COMMAND)
+		r->cb.done(r->cb.ctx, why, err, now);
+	pass_next(r, now);
+}
+
+/* What follows: a pass somebody asked for, else a pause before the next look at silent flows. */
+static void pass_next(struct reconcile *r, struct mono now)
+{
+	int64_t pause = mono_diff_ms(now, r->began) * VERIFY_SHARE;
+
+	if (r->state != STATE_IDLE)
+		return;
+	if (r->want[RECONCILE_COMMAND]) {
+		pass_begin(r, RECONCILE_COMMAND, now);
+	} else if (r->want[RECONCILE_OVERRUN] && r->repeats++ < MAX_REPEATS) {
+		pass_begin(r, RECONCILE_OVERRUN, now);
+	} else {
+		r->repeats = 0;
+		if (pause < VERIFY_PAUSE_MS)
+			pause = VERIFY_PAUSE_MS;
+		if (r->want[RECONCILE_OVERRUN] || internal_silent(pipeline_internal(r->p)) > 0)
+			ev_timer_set(r->loop, &r->verify, mono_add_ms(now, pause));
+	}
+}
+
+static void verify_due(void *ctx, struct mono now)
+{
+	struct reconcile *r = ctx;
+
+	if (r->state == STATE_IDLE)
+		pass_begin(r, r->want[RECONCILE_OVERRUN] ? RECONCILE_OVERRUN : RECONCILE_VERIFY, now);
+}
+
+/* ---- DUMPING ---- */
+
+static void dump_flow(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct reconcile *r = ctx;
+
+	pipeline_dumped(r->p, f, r->why != RECONCILE_START, now);
+}
+
+static void check_more(struct reconcile *r, struct mono now);
+
+static void dump_done(void *ctx, int err, struct mono now)
+{
+	struct reconcile *r = ctx;
+
+	/* A table that changed under the dump may hide entries (EINTR): the GETs below find those out as well. */
+	if (err < 0 && err != -EINTR) {
+		errno = -err;
+		log_err("reading the kernel table");
+		pass_end(r, err, now);
+		return;
+	}
+	r->state = STATE_CHECKING;
+	r->pos = 0;
+	r->walk_done = false;
+	check_more(r, now);
+}
+
+/* ---- CHECKING ---- */
+
+static void check_more(struct reconcile *r, struct mono now)
+{
+	struct internal *c = pipeline_internal(r->p);
+	uint32_t ids[CHECK_STEP];
+
+	while (!r->walk_done && ct_batch_room(r->batch) >= CHECK_STEP) {
+		size_t n = internal_pass_unseen(c, &r->pos, ids, CHECK_STEP);
+
+		r->walk_done = n == 0;
+		for (size_t i = 0; i < n; i++) {
+			const struct flow_rec *rec = table_rec(internal_table(c), ids[i]);
+
+			if (ct_batch_add(r->batch, CT_OP_GET, &rec->flow, NULL, ids[i]) < 0)
+				break;	/* left unseen: the next pass asks again */
+		}
+		ct_batch_flush(r->batch);
+	}
+	if (r->walk_done && ct_batch_in_flight(r->batch) == 0)
+		pass_end(r, 0, now);
+}
+
+static void check_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
+			 struct mono now)
+{
+	struct reconcile *r = ctx;
+	struct internal *c = pipeline_internal(r->p);
+	uint32_t id = (uint32_t)cookie;
+
+	(void)op;
+	/* The id may have been freed and used again since: then the record was seen, and nothing happens here. */
+	if (!internal_pass_is_unseen(c, id))
+		return;
+	if (err == -ENOENT) {
+		r->stats.gone++;
+		pipeline_gone(r->p, id, now);
+	} else if (err == 0) {
+		internal_pass_seen(c, id);
+		if (found)
+			pipeline_dumped(r->p, found, true, now);
+	}
+}
+
+static void check_room(void *ctx, struct mono now)
+{
+	struct reconcile *r = ctx;
+
+	if (r->state == STATE_CHECKING)
+		check_more(r, now);
+}
+
+/* ---- public ---- */
+
+void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono now)
+{
+	if (r->state == STATE_IDLE && (why != RECONCILE_OVERRUN || r->repeats < MAX_REPEATS))
+		pass_begin(r, why, now);
+	else
+		r->want[why] = true;
+}
+
+bool reconcile_running(const struct reconcile *r)
+{
+	return r->state != STATE_IDLE;
+}
+
+bool reconcile_command_running(const struct reconcile *r)
+{
+	return r->state != STATE_IDLE && r->why == RECONCILE_COMMAND;
+}
+
+const struct reconcile_stats *reconcile_stats(const struct reconcile *r)
+{
+	return &r->stats;
+}
+
+int reconcile_open(struct evloop *loop, struct pipeline *p, const struct reconcile_cb *cb, struct reconcile **out,
+		   struct text *err)
+{
+	struct reconcile *r = calloc(1, sizeof(*r));
+	struct ct_dump_cb dump_cb = { .ctx = r, .flow = dump_flow, .done = dump_done };
+	struct ct_batch_cb batch_cb = { .ctx = r, .answer = check_answer, .room = check_room };
+	int ret;
+
+	if (!r)
+		return -ENOMEM;
+	r->loop = loop;
+	r->p = p;
+	r->cb = *cb;
+	r->verify = (struct ev_timer){ .cb = verify_due, .ctx = r, .name = "verify" };
+	ret = ct_dump_open(loop, &dump_cb, &r->dump, err);
+	if (ret == 0)
+		ret = ct_batch_open(loop, &batch_cb, "reconcile", &r->batch, err);
+	if (ret < 0) {
+		reconcile_close(r);
+		return ret;
+	}
+	*out = r;
+	return 0;
+}
+
+void reconcile_close(struct reconcile *r)
+{
+	if (!r)
+		return;
+	ev_timer_del(r->loop, &r->verify);
+	ct_batch_close(r->batch);
+	ct_dump_close(r->dump);
+	free(r);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What `-s` prints. Layouts are a contract with monitoring scripts; numbers come from each module's own counters.
+ *
+ * Counters of 1.4.x that cannot occur here (child processes: there are none; "entry not found") are printed as 0, so
+ * that a script finds its line. */
+#include "daemon/report.h"
+
+#include <inttypes.h>
+
+#include "channel/channel.h"
+#include "daemon/commands.h"
+#include "kernel/ct.h"
+
+#define TAB1_12 "\t%12" PRIu64
+#define TAB2_12 "\t\t%12" PRIu64
+
+/* ---- caches ---- */
+
+static void report_cache_block(struct text *out, const char *name, struct flow_table *t)
+{
+	const struct table_stats *s = table_stats(t);
+
+	text_printf(out, "cache %s:\n", name);
+	text_printf(out, "current active connections:\t%12" PRIu32 "\n", table_count(t) - table_count_dead(t));
+	text_printf(out, "connections created:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->created,
+		    s->create_failed_limit + s->create_failed_memory);
+	text_printf(out, "connections updated:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->updated, (uint64_t)0);
+	text_printf(out, "connections destroyed:" TAB2_12 "\tfailed:" TAB1_12 "\n\n", s->destroyed, (uint64_t)0);
+}
+
+static void report_cache_detail(struct text *out, const char *name, struct flow_table *t)
+{
+	const struct table_stats *s = table_stats(t);
+	const uint64_t none = 0;
+
+	text_printf(out, "cache:%s\tactive objects:" TAB2_12 "\n", name, (uint64_t)table_count(t));
+	text_printf(out, "\tactive/total entries:\t\t%12" PRIu32 "/%12" PRIu32 "\n",
+		    table_count(t) - table_count_dead(t), table_count(t));
+	text_printf(out, "\tcreation OK/failed:\t\t%12" PRIu64 "/%12" PRIu64 "\n", s->created,
+		    s->create_failed_limit + s->create_failed_memory);
+	text_printf(out, "\t\tno memory available:" TAB1_12 "\n", s->create_failed_memory);
+	text_printf(out, "\t\tno space left in cache:" TAB1_12 "\n", s->create_failed_limit);
+	text_printf(out, "\tupdate OK/failed:\t\t%12" PRIu64 "/%12" PRIu64 "\n", s->updated, none);
+	text_printf(out, "\t\tentry not found:" TAB1_12 "\n", none);
+	text_printf(out, "\tdeletion created/failed:\t%12" PRIu64 "/%12" PRIu64 "\n", s->destroyed, none);
+	text_printf(out, "\t\tentry not found:" TAB1_12 "\n\n", none);
+}
+
+void report_cache(const struct daemon *d, struct text *out)
+{
+	report_cache_detail(out, "internal", internal_table(pipeline_internal(d->pipeline)));
+	report_cache_detail(out, "external", external_table(pipeline_external(d->pipeline)));
+}
+
+/* ---- links ---- */
+
+static void report_link_counters(struct text *out, const struct channel_link_stats *l)
+{
+	text_printf(out, "%20" PRIu64 " Bytes sent %20" PRIu64 " Bytes recv\n", l->sent_bytes, l->recv_bytes);
+	text_printf(out, "%20" PRIu64 " Pckts sent %20" PRIu64 " Pckts recv\n", l->sent_pkts, l->recv_pkts);
+	text_printf(out, "%20" PRIu64 " Error send %20" PRIu64 " Error recv\n\n", l->sent_errors, l->recv_errors);
+}
+
+static void report_active_link(const struct daemon *d, struct text *out)
+{
+	for (size_t i = 0; i < channel_links(d->channel); i++) {
+		struct channel_link_stats l;
+
+		channel_link_stats(d->channel, i, &l);
+		if (!l.active)
+			continue;
+		text_printf(out, "%s traffic (active device=%s):\n", l.kind, l.ifname);
+		report_link_counters(out, &l);
+		return;
+	}
+}
+
+/* ---- subjects ---- */
+
+void report_general(const struct daemon *d, struct text *out)
+{
+	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
+	const struct sync_stats *s = sync_stats(pipeline_sync(d->pipeline));
+
+	report_cache_block(out, "internal", internal_table(pipeline_internal(d->pipeline)));
+	report_cache_block(out, "external", external_table(pipeline_external(d->pipeline)));
+	text_printf(out, "traffic processed:\n%20" PRIu64 " Bytes      %20" PRIu64 " Pckts\n\n", p->traffic_bytes,
+		    p->traffic_packets);
+	report_active_link(d, out);
+	text_printf(out, "message tracking:\n%20" PRIu64 " Malformed msgs %20" PRIu64 " Lost msgs\n\n",
+		    s->wire.malformed, s->lost);
+}
+
+void report_network(const struct daemon *d, struct text *out)
+{
+	const struct sync_stats *s = sync_stats(pipeline_sync(d->pipeline));
+	const struct wire_stats *w = &s->wire;
+
+	text_str(out, "network statistics:\n\trecv:\n");
+	text_printf(out, "\t\tMalformed messages:\t%20" PRIu64 "\n", w->malformed);
+	text_printf(out, "\t\tWrong protocol version:\t%20" PRIu64 "\n", w->bad_version);
+	text_printf(out, "\t\tMalformed header:\t%20" PRIu64 "\n", w->bad_header);
+	text_printf(out, "\t\tMalformed payload:\t%20" PRIu64 "\n", w->bad_payload);
+	text_printf(out, "\t\tBad message type:\t%20" PRIu64 "\n", w->bad_type);
+	text_printf(out, "\t\tTruncated message:\t%20" PRIu64 "\n", w->truncated);
+	text_printf(out, "\t\tBad message size:\t%20" PRIu64 "\n", w->bad_size);
+	text_printf(out, "\tsend:\n\t\tMalformed messages:\t%20" PRIu64 "\n\n", (uint64_t)0);
+	text_str(out, "sequence tracking statistics:\n\trecv:\n");
+	text_printf(out, "\t\tPackets lost:\t\t%20" PRIu64 "\n", s->lost);
+	text_printf(out, "\t\tPackets before:\t\t%20" PRIu64 "\n\n", s->before);
+	report_active_link(d, out);
+}
+
+static void report_uptime(struct text *out, int64_t seconds)
+{
+	int64_t days = seconds / 86400, hours = seconds / 3600 % 24, minutes = seconds / 60 % 60;
+
+	text_str(out, "daemon uptime: ");
+	if (days > 0)
+		text_printf(out, "%" PRId64 " day%s ", days, days == 1 ? "" : "s");
+	if (hours > 0)
+		text_printf(out, "%" PRId64 " h ", hours);
+	text_printf(out, "%" PRId64 " min\n\n", minutes);
+}
+
+void report_runtime(const struct daemon *d, struct text *out)
+{
+	const struct ct_events_stats *e = ct_events_stats(d->events);
+	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
+	const struct reconcile_stats *r = reconcile_stats(d->reconcile);
+	const struct ev_stats *loop = evloop_stats(d->loop);
+	struct commands_stats c;
+
+	commands_stats(d->commands, &c);
+	report_uptime(out, mono_diff_ms(evloop_now(d->loop), d->started) / 1000);
+	text_str(out, "netlink stats:\n");
+	text_printf(out, "\tevents received:\t%20" PRIu64 "\n", e->received);
+	text_printf(out, "\tevents filtered:\t%20" PRIu64 "\n", p->filtered);
+	text_printf(out, "\tevents unknown type:\t\t%12" PRIu64 "\n", e->unknown_type);
+	text_printf(out, "\tcatch event failed:\t\t%12" PRIu64 "\n", e->read_failed);
+	text_printf(out, "\tdump unknown type:\t\t%12" PRIu64 "\n", (uint64_t)0);
+	text_printf(out, "\tnetlink overrun:\t\t%12" PRIu64 "\n", e->overruns);
+	text_printf(out, "\tflush kernel table:\t\t%12" PRIu64 "\n", takeover_stats(d->takeover)->kernel_flushes);
+	text_printf(out, "\tresync with kernel table:\t%12" PRIu64 "\n", r->for_overrun + r->for_command);
+	text_printf(out, "\tcurrent buffer size (in bytes):\t%12" PRIu32 "\n\n", e->buffer_bytes);
+	text_str(out, "runtime stats:\n");
+	text_printf(out, "\tchild process failed:\t\t%12" PRIu64 "\n", (uint64_t)0);
+	text_printf(out, "\t\tchild process segfault:\t%12" PRIu64 "\n", (uint64_t)0);
+	text_printf(out, "\t\tchild process termsig:\t%12" PRIu64 "\n", (uint64_t)0);
+	text_printf(out, "\tselect failed:\t\t\t%12" PRIu64 "\n", loop->select_failed);
+	text_printf(out, "\twait failed:\t\t\t%12" PRIu64 "\n", (uint64_t)0);
+	text_printf(out, "\tlocal read failed:\t\t%12" PRIu64 "\n", c.read_failed);
+	text_printf(out, "\tlocal unknown request:\t\t%12" PRIu64 "\n\n", c.unknown_request);
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commit, flush and scheduled flush of the kernel table.
+ *
+ * The kernel events of all three are dropped by the socket filter of the event socket (own port ids), so a commit
+ * cannot overrun it and nothing of it goes back to the peers. The internal cache therefore learns of them here: a flow
+ * is inserted before its request leaves, and taken out again if the kernel refuses; an entry that is flushed leaves the
+ * cache when the kernel has confirmed it. */
+#include "daemon/takeover.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "kernel/ct_flush.h"
+#include "sync/sync_conf.h"
+
+#define PURGE_STEP 8192
+
+struct takeover {
+	struct evloop *loop;
+	const struct sync_conf *conf;
+	const struct flow_filter *filter;
+	struct takeover_cb cb;
+	struct pipeline *p;
+	struct ct_commit *commit;
+	struct ct_flush *flush;
+	struct ev_timer purge;
+	struct ev_work purge_cache;	/* emptying the internal cache after an expired -t */
+	uint64_t purge_pos;
+	struct takeover_stats stats;
+};
+
+/* ---- commit ---- */
+
+/* The walk hands out ids in slot order; those the pass does not want (related or not) are skipped, and a step that held
+ * none of them must not look like the end. */
+static size_t commit_next(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
+			  uint32_t *cookie, size_t n)
+{
+	struct takeover *t = ctx;
+	struct flow_table *table = external_table(pipeline_external(t->p));
+	struct mono now = evloop_now(t->loop);
+	size_t got, out = 0;
+
+	do {
+		got = table_walk(table, pos, cookie, n);
+		for (size_t i = 0; i < got; i++) {
+			const struct flow_rec *rec = table_rec(table, cookie[i]);
+
+			if (rec->state == REC_DEAD || ((rec->flow.has & FLOW_HAS_MASTER) != 0) != related)
+				continue;
+			cookie[out] = cookie[i];
+			flows[out] = &rec->flow;
+			timeout_s[out++] = external_commit_timeout(rec, t->conf->commit_timeout_s, now);
+		}
+	} while (got > 0 && out == 0);
+	return out;
+}
+
+static uint64_t commit_sending(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct takeover *t = ctx;
+	bool inserted = false;
+	uint32_t id;
+
+	if (!flow_filter_pass(t->filter, f))
+		return 0;
+	internal_commit(pipeline_internal(t->p), f, now, &id, &inserted);
+	return inserted ? (uint64_t)id + 1 : 0;
+}
+
+/* Is the record behind the token still the one that was inserted for f? Events may have ended it and its slot may serve
+ * another flow by now. */
+static bool commit_token_valid(struct takeover *t, uint64_t token, const struct ct_flow *f, uint32_t *id)
+{
+	const struct flow_rec *rec;
+
+	if (token == 0)
+		return false;
+	*id = (uint32_t)(token - 1);
+	rec = table_rec(internal_table(pipeline_internal(t->p)), *id);
+	return rec->state != REC_FREE && (rec->owner & REC_I_COMMIT) && (!f || flow_same_key(&rec->flow, f));
+}
+
+static void commit_refused(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now)
+{
+	struct takeover *t = ctx;
+	uint32_t id;
+
+	(void)err;
+	(void)now;
+	if (commit_token_valid(t, token, f, &id))
+		internal_commit_undo(pipeline_internal(t->p), id);
+}
+
+static void commit_settled(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now)
+{
+	struct takeover *t = ctx;
+	uint32_t id;
+
+	if (commit_token_valid(t, token, kernel, &id))
+		internal_commit_done(pipeline_internal(t->p), id);
+	/* The kernel's own entry was kept: what it says is the truth, and the peers may not know it. */
+	if (kernel)
+		pipeline_dumped(t->p, kernel, true, now);
+}
+
+static void commit_log_result(const struct ct_commit_result *res)
+{
+	log_notice("Committed %" PRIu64 " new entries", res->created + res->replaced);
+	if (res->kept > 0)
+		log_notice("%" PRIu64 " entries are in the kernel already and were kept", res->kept);
+	if (res->replaced > 0)
+		log_notice("%" PRIu64 " entries replaced one in the kernel that was less advanced", res->replaced);
+	if (res->failed > 0)
+		log_warnx("%" PRIu64 " entries can't be committed", res->failed);
+	for (int i = 0; i < CT_COMMIT_REASONS && res->reason[i].count > 0; i++)
+		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, strerror(res->reason[i].err));
+	log_notice("commit has taken %" PRId64 ".%03" PRId64 " seconds", res->duration_ms / 1000,
+		   res->duration_ms % 1000);
+}
+
+static void commit_done(void *ctx, const struct ct_commit_result *res, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	commit_log_result(res);
+	t->cb.commit_done(t->cb.ctx, res, now);
+}
+
+int takeover_commit(struct takeover *t, struct mono now)
+{
+	takeover_cancel_schedule(t);
+	return ct_commit_start(t->commit, now);
+}
+
+bool takeover_committing(const struct takeover *t)
+{
+	return ct_commit_running(t->commit);
+}
+
+const struct ct_commit_result *takeover_progress(const struct takeover *t)
+{
+	return ct_commit_progress(t->commit);
+}
+
+/* ---- flush ---- */
+
+static bool flush_pass(void *ctx, const struct ct_flow *f)
+{
+	struct takeover *t = ctx;
+
+	return flow_filter_pass(t->filter, f);
+}
+
+static void flush_gone(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	pipeline_purged(t->p, f, now);
+}
+
+static void flush_done(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	if (err < 0) {
+		errno = -err;
+		log_err("flushing the kernel conntrack table");
+	} else if (failed > 0) {
+		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted", failed);
+	}
+	t->cb.flush_done(t->cb.ctx, err, deleted, failed, now);
+}
+
+int takeover_flush(struct takeover *t, struct mono now)
+{
+	int err = ct_flush_start(t->flush);
+
+	(void)now;
+	if (err == 0)
+		t->stats.kernel_flushes++;
+	return err;
+}
+
+bool takeover_flushing(const struct takeover *t)
+{
+	return ct_flush_running(t->flush);
+}
+
+/* ---- scheduled flush ---- */
+
+static bool purge_cache_step(void *ctx, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	(void)now;
+	return pipeline_flush_internal_step(t->p, &t->purge_pos, PURGE_STEP);
+}
+
+static void purge_due(void *ctx, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	log_notice("flushing kernel conntrack table (scheduled)");
+	if (takeover_flush(t, now) == -EBUSY)
+		return;	/* one is under way: it does the same */
+	t->purge_pos = 0;
+	ev_work_arm(t->loop, &t->purge_cache);
+}
+
+bool takeover_schedule(struct takeover *t, struct mono now)
+{
+	if (ev_timer_armed(&t->purge))
+		return false;
+	log_notice("flushing conntrack table in %u secs", t->conf->purge_timeout_s);
+	ev_timer_set(t->loop, &t->purge, mono_add_ms(now, (int64_t)t->conf->purge_timeout_s * 1000));
+	return true;
+}
+
+bool takeover_cancel_schedule(struct takeover *t)
+{
+	bool was = ev_timer_armed(&t->purge);
+
+	ev_timer_del(t->loop, &t->purge);
+	return was;
+}
+
+/* ---- lifetime ---- */
+
+const struct takeover_stats *takeover_stats(const struct takeover *t)
+{
+	return &t->stats;
+}
+
+size_t takeover_portids(const struct takeover *t, uint32_t *ids)
+{
+	ids[0] = ct_commit_portid(t->commit);
+	ids[1] = ct_flush_portid(t->flush);
+	return 2;
+}
+
+void takeover_set_pipeline(struct takeover *t, struct pipeline *p)
+{
+	t->p = p;
+}
+
+int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
+		  const struct takeover_cb *cb, struct takeover **out, struct text *err)
+{
+	struct takeover *t = calloc(1, sizeof(*t));
+	struct ct_commit_source src = {
+		.ctx = t,
+		.next = commit_next,
+		.sending = commit_sending,
+		.refused = commit_refused,
+		.settled = commit_settled,
+		.done = commit_done,
+	};
+	struct ct_flush_cb flush_cb = { .ctx = t, .pass = flush_pass, .gone = flush_gone, .done = flush_done };
+	int ret;
+
+	if (!t)
+		return -ENOMEM;
+	t->loop = loop;
+	t->conf = conf;
+	t->filter = filter;
+	t->cb = *cb;
+	t->purge = (struct ev_timer){ .cb = purge_due, .ctx = t, .name = "purge" };
+	t->purge_cache = (struct ev_work){ .step = purge_cache_step, .ctx = t, .name = "purge cache" };
+	ret = ct_commit_open(loop, &src, !conf->tcp_window_tracking, &t->commit, err);
+	if (ret == 0)
+		ret = ct_flush_open(loop, &flush_cb, &t->flush, err);
+	if (ret < 0) {
+		takeover_close(t);
+		return ret;
+	}
+	*out = t;
+	return 0;
+}
+
+void takeover_close(struct takeover *t)
+{
+	if (!t)
+		return;
+	ev_timer_del(t->loop, &t->purge);
+	ev_work_del(t->loop, &t->purge_cache);
+	ct_flush_close(t->flush);
+	ct_commit_close(t->commit);
+	free(t);
+}
