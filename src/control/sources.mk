@@ -1,0 +1,6 @@
+libcontrol_a_SOURCES = \
+	control/command.c \
+	control/listen.c \
+	control/out.c \
+	control/record.c \
+	control/server.c
