@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Addresses and networks. Only numeric forms without a second reading: 1.4.x took octets with leading zeros as octal
+ * numbers and went on with 0.0.0.0 after a wrong one; here every such address is an error that says what to write.
+ */
+#include "conf/conf_ctx.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static bool is_v4(const struct conf_option *opt)
+{
+	return opt->type == CONF_T_IPV4 || opt->type == CONF_T_NET4;
+}
+
+/* Why is text no IPv4 address? NULL: it is one. */
+static const char *ipv4_fault(const char *text)
+{
+	struct in_addr addr;
+	unsigned int octets = 1;
+
+	if (inet_pton(AF_INET, text, &addr) == 1)
+		return NULL;
+	if (text[strspn(text, "0123456789.")])
+		return "is not an IPv4 address: a numeric address is expected, no names";
+	for (const char *s = text; *s; s++)
+		octets += *s == '.';
+	if (octets != 4)
+		return "is not an IPv4 address: four numbers are expected";
+	for (const char *s = text; s; s = strchr(s, '.')) {
+		s += *s == '.';
+		if (s[0] == '0' && isdigit((unsigned char)s[1]))
+			return "has a number with a leading zero, which older versions took as octal: leave it out";
+		if (strtoul(s, NULL, 10) > 255)
+			return "is not an IPv4 address: its numbers must be at most 255";
+	}
+	return "is not an IPv4 address";
+}
+
+static const char *ipv6_fault(const char *text)
+{
+	struct in6_addr addr;
+
+	if (inet_pton(AF_INET6, text, &addr) == 1)
+		return IN6_IS_ADDR_V4MAPPED(&addr) ? "is an IPv4 address in IPv6 form: write it as IPv4 address" : NULL;
+	if (strchr(text, '%'))
+		return "has a zone: leave it out, the interface is named by Interface";
+	if (text[0] == '[')
+		return "is written in brackets: leave them out";
+	if (!strchr(text, ':'))
+		return "is not an IPv6 address: a numeric address is expected, no names";
+	return "is not an IPv6 address";
+}
+
+/* Is it an address of the other family? Then it only stands at the wrong keyword. */
+static bool other_family(const struct conf_option *opt, const char *text)
+{
+	return is_v4(opt) ? !ipv6_fault(text) : !ipv4_fault(text);
+}
+
+static void report_addr(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
+			const char *addr)
+{
+	char buf[CONF_QUOTED];
+	const char *q = conf_quote(word->text, buf);
+
+	if (other_family(opt, addr))
+		conf_error(ctx, &word->at, "%s: \"%s\" is an IPv%c address: use IPv%c%s", opt->name, q,
+			   is_v4(opt) ? '6' : '4', is_v4(opt) ? '6' : '4', opt->name + 4);
+	else
+		conf_error(ctx, &word->at, "%s: \"%s\" %s", opt->name, q,
+			   is_v4(opt) ? ipv4_fault(addr) : ipv6_fault(addr));
+}
+
+bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	union channel_addr addr = { .v6 = IN6ADDR_ANY_INIT };
+	char buf[CONF_QUOTED];
+
+	if (strchr(word->text, '/') && word->kind == CONF_W_WORD) {
+		conf_error(ctx, &word->at, "%s: \"%s\": no prefix length here, only an address", opt->name,
+			   conf_quote(word->text, buf));
+		return false;
+	}
+	if (is_v4(opt) ? ipv4_fault(word->text) != NULL : ipv6_fault(word->text) != NULL) {
+		report_addr(ctx, opt, word, word->text);
+		return false;
+	}
+	inet_pton(is_v4(opt) ? AF_INET : AF_INET6, word->text, &addr);
+	*(union channel_addr *)to = addr;
+	return true;
+}
+
+static void mask_addr(struct filter_net *net)
+{
+	uint8_t *byte = (uint8_t *)&net->addr;
+	size_t len = net->family == AF_INET ? 4 : 16;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned int bits = net->prefix > i * 8 ? net->prefix - (unsigned int)i * 8 : 0;
+
+		byte[i] &= bits >= 8 ? 0xff : (uint8_t)(0xff00 >> bits);
+	}
+}
+
+/* The length of a netmask with only leading ones, or -1. */
+static int mask_len(const char *text)
+{
+	struct in_addr mask;
+	uint32_t bits;
+
+	if (inet_pton(AF_INET, text, &mask) != 1)
+		return -1;
+	bits = ntohl(mask.s_addr);
+	if (bits & (~bits >> 1))
+		return -1;
+	return __builtin_popcount(bits);
+}
+
+static bool parse_prefix(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
+			 const char *prefix, uint8_t *len)
+{
+	unsigned long max = is_v4(opt) ? 32 : 128;
+	char buf[CONF_QUOTED];
+	size_t digits = strspn(prefix, "0123456789");
+
+	if (is_v4(opt) && mask_len(prefix) >= 0) {
+		conf_error(ctx, &word->at, "%s: \"%s\": write the length of the mask, %.*s/%d", opt->name,
+			   conf_quote(word->text, buf), (int)strcspn(word->text, "/"), word->text, mask_len(prefix));
+		return false;
+	}
+	if (!digits || prefix[digits] || digits > 3 || strtoul(prefix, NULL, 10) > max) {
+		conf_error(ctx, &word->at, "%s: \"%s\": the prefix length must be a number from 0 to %lu", opt->name,
+			   conf_quote(word->text, buf), max);
+		return false;
+	}
+	*len = (uint8_t)strtoul(prefix, NULL, 10);
+	return true;
+}
+
+static bool add_net(struct conf_ctx *ctx, const struct filter_net *net)
+{
+	struct filter_conf *f = &ctx->conf.filter;
+
+	if (f->n_nets == ctx->nets_cap) {
+		size_t cap = ctx->nets_cap ? ctx->nets_cap * 2 : 16;
+		struct filter_net *nets = reallocarray(f->nets, cap, sizeof(*nets));
+
+		if (!nets) {
+			ctx->gave_up = true;
+			return false;
+		}
+		f->nets = nets;
+		ctx->nets_cap = cap;
+	}
+	f->nets[f->n_nets++] = *net;
+	return true;
+}
+
+bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word)
+{
+	struct filter_net net = { .family = is_v4(opt) ? AF_INET : AF_INET6, .prefix = is_v4(opt) ? 32 : 128 };
+	const char *slash = strchr(word->text, '/');
+	char addr[64];
+	size_t len = slash ? (size_t)(slash - word->text) : strlen(word->text);
+
+	if (len >= sizeof(addr)) {
+		report_addr(ctx, opt, word, word->text);
+		return false;
+	}
+	memcpy(addr, word->text, len);
+	addr[len] = '\0';
+	if (is_v4(opt) ? ipv4_fault(addr) != NULL : ipv6_fault(addr) != NULL) {
+		report_addr(ctx, opt, word, addr);
+		return false;
+	}
+	if (slash && !parse_prefix(ctx, opt, word, slash + 1, &net.prefix))
+		return false;
+	inet_pton(net.family, addr, &net.addr);
+	mask_addr(&net);
+	return add_net(ctx, &net);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the language has but this version does not do yet. It is refused, never ignored: a firewall that silently
+ * lacks what its file asks for is worse than one that says so. When something gets built its row goes; when the table
+ * is empty this file goes.
+ */
+#include "conf/conf_ctx.h"
+
+struct unbuilt {
+	bool (*wanted)(const struct conf *conf);
+	/* the option whose place is reported; NULL: `place` */
+	const char *option;
+	enum conf_section section;
+	struct conf_place (*place)(const struct conf_ctx *ctx);
+	const char *text;
+};
+
+static bool mode_alarm(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.mode == SYNC_MODE_ALARM; }
+static bool mode_notrack(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.mode == SYNC_MODE_NOTRACK; }
+static bool link_udp(const struct conf *c) { return c->channel.n_links && c->channel.link[0].type == CHANNEL_UDP; }
+static bool link_tcp(const struct conf *c) { return c->channel.n_links && c->channel.link[0].type == CHANNEL_TCP; }
+static bool many_links(const struct conf *c) { return c->channel.n_links > 1; }
+static bool external_off(const struct conf *c) { return c->sync.disable_external; }
+static bool expect_sync(const struct conf *c) { return c->sync.expect.on; }
+static bool polling(const struct conf *c) { return c->kernel.poll_s; }
+static bool reliable(const struct conf *c) { return c->kernel.events_reliable; }
+static bool kernel_filter(const struct conf *c) { return c->filter.kernelspace; }
+static bool stats(const struct conf *c) { return c->mode == CONF_MODE_STATS; }
+static bool helpers(const struct conf *c) { return c->helper.present; }
+
+static bool mcast_ipv6(const struct conf *c)
+{
+	for (uint32_t i = 0; i < c->channel.n_links; i++) {
+		if (c->channel.link[i].type == CHANNEL_MCAST && c->channel.link[i].family == AF_INET6)
+			return true;
+	}
+	return false;
+}
+
+static struct conf_place at_mode(const struct conf_ctx *ctx) { return ctx->mode_at; }
+static struct conf_place at_link(const struct conf_ctx *ctx) { return ctx->link_state[0].at; }
+static struct conf_place at_second_link(const struct conf_ctx *ctx) { return ctx->link_state[1].at; }
+static struct conf_place at_filter(const struct conf_ctx *ctx) { return ctx->filter_at; }
+static struct conf_place at_stats(const struct conf_ctx *ctx) { return ctx->stats_at; }
+static struct conf_place at_helper(const struct conf_ctx *ctx) { return ctx->helper_at; }
+
+static struct conf_place at_expect(const struct conf_ctx *ctx)
+{
+	const struct conf_option *opt = conf_option_find(CONF_OPTIONS, "ExpectationSync");
+
+	return ctx->expect_at.line ? ctx->expect_at : ctx->seen[opt - conf_options].at;
+}
+
+static const struct unbuilt unbuilt[] = {
+	{ mode_alarm, .place = at_mode, .text = "Mode ALARM" },
+	{ mode_notrack, .place = at_mode, .text = "Mode NOTRACK" },
+	{ link_udp, .place = at_link, .text = "a UDP link" },
+	{ link_tcp, .place = at_link, .text = "a TCP link" },
+	{ mcast_ipv6, .place = at_link, .text = "IPv6 multicast" },
+	{ many_links, .place = at_second_link, .text = "more than one link" },
+	{ external_off, "DisableExternalCache", CONF_FTFW, .text = "DisableExternalCache on" },
+	{ expect_sync, .place = at_expect, .text = "ExpectationSync" },
+	{ polling, "PollSecs", CONF_GENERAL, .text = "PollSecs" },
+	{ reliable, "NetlinkEventsReliable", CONF_GENERAL, .text = "NetlinkEventsReliable on" },
+	{ kernel_filter, .place = at_filter, .text = "Filter From Kernelspace" },
+	{ stats, .place = at_stats, .text = "section Stats" },
+	{ helpers, .place = at_helper, .text = "section Helper" },
+};
+
+void conf_check_built(struct conf_ctx *ctx)
+{
+	for (size_t i = 0; i < sizeof(unbuilt) / sizeof(unbuilt[0]); i++) {
+		const struct unbuilt *u = &unbuilt[i];
+		struct conf_place at;
+
+		if (!u->wanted(&ctx->conf))
+			continue;
+		at = u->place ? u->place(ctx) : conf_seen_in(ctx, u->section, u->option, 0)->at;
+		conf_error(ctx, &at, "%s is not supported by this version yet", u->text);
+	}
+}

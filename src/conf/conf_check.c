@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules across options, after everything was read: what has to be there, what contradicts each other, and defaults
+ * that depend on other options. Nothing here asks the machine; whether an interface or an address exists is found out
+ * by the daemon.
+ */
+#include "conf/conf_ctx.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NETLINK_BUFFER_MIN 2304		/* bytes; the kernel takes no less (seen on 6.1) */
+#define SCHED_PRIORITY_DEFAULT 99
+
+static const struct conf_seen *seen(struct conf_ctx *ctx, enum conf_section section, const char *name)
+{
+	return conf_seen_in(ctx, section, name, 0);
+}
+
+static void check_mode(struct conf_ctx *ctx)
+{
+	const struct conf_place top = { .file = ctx->file, .line = 1, .column = 1 };
+	const struct conf_place *later;
+
+	ctx->conf.mode = ctx->sync_at.line ? CONF_MODE_SYNC : ctx->stats_at.line ? CONF_MODE_STATS :
+			 CONF_MODE_HELPER_ONLY;
+	if (ctx->sync_at.line && ctx->stats_at.line) {
+		bool sync_first = ctx->sync_at.line < ctx->stats_at.line ||
+				  (ctx->sync_at.line == ctx->stats_at.line && ctx->sync_at.column < ctx->stats_at.column);
+
+		later = sync_first ? &ctx->stats_at : &ctx->sync_at;
+		conf_error(ctx, later, "section %s beside section %s in line %u: there can be only one of them",
+			   sync_first ? "Stats" : "Sync", sync_first ? "Sync" : "Stats",
+			   sync_first ? ctx->sync_at.line : ctx->stats_at.line);
+	}
+	if (!ctx->sync_at.line && !ctx->stats_at.line && !ctx->helper_at.line && !ctx->sync_puzzled)
+		conf_error(ctx, &top, "there is nothing to do: neither section Sync nor Stats nor Helper is there");
+}
+
+static void check_timers(struct conf_ctx *ctx)
+{
+	const struct sync_conf *s = &ctx->conf.sync;
+	const struct conf_seen *commit = seen(ctx, CONF_SYNC, "CommitTimeout");
+	const struct conf_seen *refresh = seen(ctx, CONF_ALARM, "RefreshTime");
+	const struct conf_seen *life = seen(ctx, CONF_ALARM, "CacheTimeout");
+
+	if (commit->given && !commit->bad && s->commit_timeout_s && s->disable_external)
+		conf_warn(ctx, &commit->at, "CommitTimeout has no effect with DisableExternalCache on");
+	if (s->mode == SYNC_MODE_ALARM && s->cache_timeout_s <= s->refresh_s && !refresh->bad && !life->bad &&
+	    (refresh->given || life->given))
+		conf_warn(ctx, life->given ? &life->at : &refresh->at, "CacheTimeout (%u) is not longer than RefreshTime "
+			  "(%u): states may expire before they are sent again", s->cache_timeout_s, s->refresh_s);
+}
+
+static void check_sync(struct conf_ctx *ctx)
+{
+	if (!ctx->mode_given && !ctx->sync_puzzled)
+		conf_warn(ctx, &ctx->sync_at, "section Sync has no Mode: FTFW is taken");
+	check_timers(ctx);
+	if (ctx->expect_at.line && !ctx->conf.sync.expect.n_names && ctx->conf.sync.expect.on)
+		conf_warn(ctx, &ctx->expect_at, "the list of helpers is empty: expectations of all helpers are "
+			  "replicated; write ExpectationSync on if that is meant");
+	conf_check_links(ctx);
+}
+
+static void check_netlink_buffer(struct conf_ctx *ctx)
+{
+	struct kernel_conf *k = &ctx->conf.kernel;
+	const struct conf_seen *size = seen(ctx, CONF_GENERAL, "NetlinkBufferSize");
+	const struct conf_seen *growth = seen(ctx, CONF_GENERAL, "NetlinkBufferSizeMaxGrowth");
+
+	if (k->netlink_buffer && k->netlink_buffer < NETLINK_BUFFER_MIN)
+		conf_warn(ctx, &size->at, "NetlinkBufferSize %u: the kernel makes %d bytes of it, which hold hardly one "
+			  "event", k->netlink_buffer, NETLINK_BUFFER_MIN);
+	if (k->netlink_buffer_max && k->netlink_buffer_max < k->netlink_buffer)
+		conf_warn(ctx, &growth->at, "NetlinkBufferSizeMaxGrowth is smaller than NetlinkBufferSize: %u is taken",
+			  k->netlink_buffer);
+	if (k->netlink_buffer_max < k->netlink_buffer)
+		k->netlink_buffer_max = k->netlink_buffer;
+}
+
+static void check_scheduler(struct conf_ctx *ctx)
+{
+	struct conf_sched *s = &ctx->conf.sched;
+
+	if (s->type == CONF_SCHED_UNSET && s->priority)
+		s->type = CONF_SCHED_RR;
+	if (s->type != CONF_SCHED_UNSET && !s->priority)
+		s->priority = SCHED_PRIORITY_DEFAULT;
+}
+
+static int compare_nets(const void *a, const void *b)
+{
+	const struct filter_net *x = a, *y = b;
+	int d;
+
+	if (x->family != y->family)
+		return x->family == AF_INET ? -1 : 1;
+	d = memcmp(&x->addr, &y->addr, x->family == AF_INET ? 4 : 16);
+	return d ? d : (int)x->prefix - (int)y->prefix;
+}
+
+static void drop_double_nets(struct filter_conf *f)
+{
+	size_t n = 0;
+
+	if (f->n_nets)
+		qsort(f->nets, f->n_nets, sizeof(*f->nets), compare_nets);
+	for (size_t i = 0; i < f->n_nets; i++) {
+		if (!n || compare_nets(&f->nets[n - 1], &f->nets[i]))
+			f->nets[n++] = f->nets[i];
+	}
+	f->n_nets = n;
+}
+
+static void check_filter(struct conf_ctx *ctx)
+{
+	static const char text[] = "the Accept list is empty: nothing would pass";
+	struct filter_conf *f = &ctx->conf.filter;
+	bool protos = false;
+
+	for (size_t i = 0; i < sizeof(f->proto) / sizeof(f->proto[0]); i++)
+		protos = protos || f->proto[i];
+	if (f->proto_policy == FILTER_ACCEPT && !protos && !ctx->proto_bad)
+		conf_error(ctx, &ctx->proto_at, "Protocol: %s", text);
+	if (f->addr_policy == FILTER_ACCEPT && !f->n_nets && !ctx->addr_bad)
+		conf_error(ctx, &ctx->addr_at, "Address: %s", text);
+	if (f->state_policy == FILTER_ACCEPT && !f->tcp_states && !ctx->state_bad)
+		conf_error(ctx, &ctx->state_at, "State: %s", text);
+	drop_double_nets(f);
+}
+
+void conf_check(struct conf_ctx *ctx)
+{
+	check_mode(ctx);
+	if (ctx->sync_at.line)
+		check_sync(ctx);
+	check_netlink_buffer(ctx);
+	check_scheduler(ctx);
+	check_filter(ctx);
+	conf_check_helpers(ctx);
+}

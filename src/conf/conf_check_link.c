@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules for the dedicated links: everything a link needs is there, its addresses fit each other, and no two links get
+ * in each other's way. 1.4.x found out about most of this only when a socket failed, or not at all.
+ */
+#include "conf/conf_ctx.h"
+
+#include <string.h>
+
+static const char *const kinds[] = {
+	[CHANNEL_MCAST] = "Multicast", [CHANNEL_UDP] = "UDP", [CHANNEL_TCP] = "TCP",
+};
+static const enum conf_section sections[] = {
+	[CHANNEL_MCAST] = CONF_MULTICAST, [CHANNEL_UDP] = CONF_UDP, [CHANNEL_TCP] = CONF_TCP,
+};
+
+struct link_check {
+	struct conf_ctx *ctx;
+	uint32_t nr;
+	struct channel_link_conf *link;
+	struct conf_link_state *state;
+};
+
+static const struct conf_seen *link_seen(const struct link_check *c, const char *name)
+{
+	return conf_seen_in(c->ctx, sections[c->link->type], name, c->nr);
+}
+
+/* Reports that something is missing, unless part of the block was not understood: it may have been just that. */
+static void need(const struct link_check *c, const char *name)
+{
+	if (!link_seen(c, name)->given && !c->state->puzzled)
+		conf_error(c->ctx, &c->state->at, "%s is missing in this %s block", name, kinds[c->link->type]);
+}
+
+static bool addr_zero(const union channel_addr *a, int family)
+{
+	static const union channel_addr zero;
+
+	return !memcmp(a, &zero, family == AF_INET ? sizeof(a->v4) : sizeof(a->v6));
+}
+
+static bool addr_equal(const union channel_addr *a, const union channel_addr *b, int family)
+{
+	return !memcmp(a, b, family == AF_INET ? sizeof(a->v4) : sizeof(a->v6));
+}
+
+static bool addr_multicast(const union channel_addr *a, int family)
+{
+	return family == AF_INET ? IN_MULTICAST(ntohl(a->v4.s_addr)) : IN6_IS_ADDR_MULTICAST(&a->v6);
+}
+
+/* The family of the link by its address keywords; 0 if there are none, or they do not agree (reported). */
+static int find_family(const struct link_check *c)
+{
+	static const char *const v4_names[] = { "IPv4_address", "IPv4_interface", "IPv4_Destination_Address" };
+	static const char *const v6_names[] = { "IPv6_address", "IPv6_Destination_Address" };
+	enum conf_section section = sections[c->link->type];
+	const char *v4 = NULL, *v6 = NULL;
+
+	for (size_t i = 0; i < 3; i++) {
+		if (!v4 && conf_option_find(section, v4_names[i]) && link_seen(c, v4_names[i])->given)
+			v4 = v4_names[i];
+		if (i < 2 && !v6 && conf_option_find(section, v6_names[i]) && link_seen(c, v6_names[i])->given)
+			v6 = v6_names[i];
+	}
+	if (v4 && v6) {
+		conf_error(c->ctx, &link_seen(c, v6)->at, "%s beside %s: a link is either IPv4 or IPv6", v6, v4);
+		return 0;
+	}
+	return v4 ? AF_INET : v6 ? AF_INET6 : 0;
+}
+
+static void check_mcast(const struct link_check *c)
+{
+	const struct channel_link_conf *link = c->link;
+	const char *name = link->family == AF_INET ? "IPv4_address" : "IPv6_address";
+	const struct conf_seen *group = link_seen(c, name), *local = link_seen(c, "IPv4_interface");
+
+	need(c, "Group");
+	need(c, "Interface");
+	need(c, name);
+	if (group->given && !group->bad && !addr_multicast(&link->dest, link->family))
+		conf_error(c->ctx, &group->at, "%s is not a multicast address (%s)", name,
+			   link->family == AF_INET ? "224.0.0.0/4" : "ff00::/8");
+	if (link->family == AF_INET6)
+		return;
+	need(c, "IPv4_interface");
+	if (local->given && !local->bad && (addr_zero(&link->local, AF_INET) || addr_multicast(&link->local, AF_INET)))
+		conf_error(c->ctx, &local->at, "IPv4_interface must be the address of this node on the link");
+}
+
+static void check_unicast(const struct link_check *c)
+{
+	const struct channel_link_conf *link = c->link;
+	const char *local_name = link->family == AF_INET ? "IPv4_address" : "IPv6_address";
+	const char *dest_name = link->family == AF_INET ? "IPv4_Destination_Address" : "IPv6_Destination_Address";
+	const struct conf_seen *local = link_seen(c, local_name), *dest = link_seen(c, dest_name);
+
+	need(c, "Port");
+	need(c, "Interface");
+	need(c, dest_name);
+	if (!local->given && !c->state->puzzled)
+		conf_warn(c->ctx, &c->state->at, "%s is missing in this %s block: it receives on all addresses",
+			  local_name, kinds[link->type]);
+	if (local->given && !local->bad && addr_multicast(&link->local, link->family))
+		conf_error(c->ctx, &local->at, "%s is a multicast address", local_name);
+	if (!dest->given || dest->bad)
+		return;
+	if (addr_zero(&link->dest, link->family) || addr_multicast(&link->dest, link->family))
+		conf_error(c->ctx, &dest->at, "%s must be the address of one peer", dest_name);
+	else if (local->given && !local->bad && addr_equal(&link->local, &link->dest, link->family))
+		conf_error(c->ctx, &dest->at, "%s is this node's own address: the peer's is expected", dest_name);
+}
+
+/* Two links are in each other's way if they would receive the same packets. */
+static bool collide(const struct channel_link_conf *a, const struct channel_link_conf *b)
+{
+	if (a->type != b->type || a->family != b->family || a->port != b->port || !a->port)
+		return false;
+	if (a->type == CHANNEL_MCAST)
+		return addr_equal(&a->dest, &b->dest, a->family) && !strcmp(a->ifname, b->ifname);
+	return addr_equal(&a->local, &b->local, a->family);
+}
+
+static void check_pairs(const struct link_check *c)
+{
+	const struct channel_conf *ch = &c->ctx->conf.channel;
+
+	for (uint32_t i = 0; i < c->nr; i++) {
+		if (collide(&ch->link[i], c->link) && !c->state->puzzled) {
+			conf_error(c->ctx, &c->state->at, "this link is the same as the one in line %u: %s", ch->link[i].line,
+				   c->link->type == CHANNEL_MCAST ? "same group, port and interface" :
+				   "same local address and port");
+			break;
+		}
+	}
+	if (!c->link->is_default)
+		return;
+	for (uint32_t i = 0; i < c->nr; i++) {
+		if (ch->link[i].is_default) {
+			conf_warn(c->ctx, &c->state->at, "a second link is marked Default (the first is in line %u): this "
+				  "one counts", ch->link[i].line);
+			c->ctx->conf.channel.link[i].is_default = false;
+		}
+	}
+}
+
+void conf_check_links(struct conf_ctx *ctx)
+{
+	struct channel_conf *ch = &ctx->conf.channel;
+
+	if (!ch->n_links && !ctx->sync_puzzled)
+		conf_error(ctx, &ctx->sync_at, "section Sync needs at least one link: Multicast, UDP or TCP");
+	if (ctx->old_checksum_given && ch->n_links)
+		ch->link[0].checksum = ctx->old_checksum;
+	for (uint32_t i = 0; i < ch->n_links; i++) {
+		struct link_check c = { .ctx = ctx, .nr = i, .link = &ch->link[i], .state = &ctx->link_state[i] };
+
+		c.link->family = find_family(&c);
+		if (!c.link->family) {
+			/* nothing said: then the IPv4 keywords are called missing, most people want those */
+			c.link->family = AF_INET;
+			if (ctx->n_errors && link_seen(&c, "IPv6_address")->given)
+				continue;
+		}
+		if (c.link->type == CHANNEL_MCAST)
+			check_mcast(&c);
+		else
+			check_unicast(&c);
+		check_pairs(&c);
+	}
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The Helper section: which helpers exist, for which layer 4 protocols, and the policies they bring. A Policy block
+ * changes only what it names; the rest stays the helper's own.
+ */
+#include "conf/conf_ctx.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct helper_type {
+	const char *name;
+	bool tcp, udp;
+	uint32_t expect_max, expect_timeout_s;	/* of its one policy, which has its name */
+} helper_types[] = {
+	{ "amanda", false, true, 3, 180 },
+	{ "dhcpv6", false, true, 1, 300 },
+	{ "ftp", true, false, 1, 300 },
+	{ "mdns", false, true, 8, 30 },
+	{ "rpc", true, true, 1, 300 },
+	{ "sane", true, false, 1, 300 },
+	{ "slp", false, true, 8, 16 },
+	{ "ssdp", true, true, 8, 300 },
+	{ "tftp", false, true, 1, 300 },
+	{ "tns", true, false, 1, 300 },
+};
+
+static const struct helper_type *find_type(struct conf_ctx *ctx, const struct conf_word *word)
+{
+	const char *names[COUNT(helper_types)], *near;
+	char buf[CONF_QUOTED];
+
+	for (size_t i = 0; i < COUNT(helper_types); i++) {
+		names[i] = helper_types[i].name;
+		if (!strcmp(names[i], word->text))
+			return &helper_types[i];
+	}
+	near = conf_nearest(word->text, names, COUNT(helper_types));
+	if (!word->bad)
+		conf_error(ctx, &word->at, "unknown helper \"%s\"%s%s%s\n\t(known: amanda udp, dhcpv6 udp, ftp tcp, "
+			   "mdns udp, rpc tcp or udp, sane tcp, slp udp, ssdp tcp or udp, tftp udp, tns tcp)",
+			   conf_quote(word->text, buf), near ? ", did you mean \"" : "", near ? near : "",
+			   near ? "\"?" : "");
+	return NULL;
+}
+
+static bool find_protos(struct conf_ctx *ctx, const struct conf_word *l3, const struct conf_word *l4,
+			const struct helper_type *type, struct conf_helper *helper)
+{
+	char buf[CONF_QUOTED];
+	bool v6 = !strcasecmp(l3->text, "inet6"), tcp = !strcasecmp(l4->text, "tcp");
+
+	if (l3->bad || l4->bad)
+		return false;
+	if (!v6 && strcasecmp(l3->text, "inet")) {
+		conf_error(ctx, &l3->at, "unknown layer 3 protocol \"%s\": use inet or inet6",
+			   conf_quote(l3->text, buf));
+		return false;
+	}
+	if (!tcp && strcasecmp(l4->text, "udp")) {
+		conf_error(ctx, &l4->at, "unknown layer 4 protocol \"%s\": use tcp or udp", conf_quote(l4->text, buf));
+		return false;
+	}
+	if (tcp ? !type->tcp : !type->udp) {
+		conf_error(ctx, &l4->at, "helper %s does not exist for %s, only for %s", type->name,
+			   tcp ? "tcp" : "udp", tcp ? "udp" : "tcp");
+		return false;
+	}
+	helper->l3proto = v6 ? AF_INET6 : AF_INET;
+	helper->l4proto = tcp ? IPPROTO_TCP : IPPROTO_UDP;
+	return true;
+}
+
+static struct conf_helper *add_helper(struct conf_ctx *ctx, const struct conf_helper *helper)
+{
+	struct conf_helpers *h = &ctx->conf.helper;
+	struct conf_helper *list = reallocarray(h->list, h->n + 1, sizeof(*list));
+
+	if (!list) {
+		ctx->gave_up = true;
+		return NULL;
+	}
+	h->list = list;
+	list[h->n] = *helper;
+	return &list[h->n++];
+}
+
+void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at)
+{
+	const struct helper_type *type = NULL;
+	struct conf_helper helper = { .line = at->line };
+
+	memset(ctx->scratch_seen, 0, sizeof(ctx->scratch_seen));
+	ctx->extra_helper = helper;
+	ctx->helper = &ctx->extra_helper;
+	if (args->n < 3)
+		conf_error(ctx, at, "Type needs three words: a helper, inet or inet6, tcp or udp");
+	else
+		type = find_type(ctx, &args->word[0]);
+	if (!type || !find_protos(ctx, &args->word[1], &args->word[2], type, &helper))
+		return;
+	helper.name = type->name;
+	helper.n_policies = 1;
+	helper.policy[0].expect_max = type->expect_max;
+	helper.policy[0].expect_timeout_s = type->expect_timeout_s;
+	memcpy(helper.policy[0].name, type->name, strlen(type->name) + 1);
+	ctx->helper = add_helper(ctx, &helper);
+	if (!ctx->helper)
+		ctx->helper = &ctx->extra_helper;
+}
+
+void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at)
+{
+	const struct conf_helper *helper = ctx->helper;
+	const char *name = args->n ? args->word->text : "";
+	char buf[CONF_QUOTED];
+
+	memset(ctx->scratch_seen, 0, sizeof(ctx->scratch_seen));
+	ctx->policy = &ctx->extra_policy;
+	if (!args->n) {
+		conf_error(ctx, at, "Policy needs a name");
+		return;
+	}
+	for (uint32_t i = 0; i < helper->n_policies; i++) {
+		if (!strcmp(helper->policy[i].name, name)) {
+			ctx->policy = &ctx->helper->policy[i];
+			return;
+		}
+	}
+	if (args->word->bad || !helper->name)
+		return;
+	if (strlen(name) > CONF_POLICY_NAME_LEN)
+		conf_error(ctx, &args->word->at, "Policy \"%s\": names have at most %d bytes", conf_quote(name, buf),
+			   CONF_POLICY_NAME_LEN);
+	else
+		conf_error(ctx, &args->word->at, "unknown policy \"%s\": helper %s has only \"%s\"",
+			   conf_quote(name, buf), helper->name, helper->policy[0].name);
+}
+
+void conf_check_helpers(struct conf_ctx *ctx)
+{
+	const struct conf_helpers *h = &ctx->conf.helper;
+	uint32_t used[65536 / 32] = { 0 };	/* queue numbers in use, as bits */
+
+	for (size_t i = 0; i < h->n; i++) {
+		struct conf_place at = { .file = ctx->file, .line = h->list[i].line, .column = 1 };
+		uint32_t num = h->list[i].queue_num;
+
+		if (used[num / 32] & 1u << (num % 32))
+			conf_error(ctx, &at, "helper %s: queue number %u is already taken by another helper; set QueueNum",
+				   h->list[i].name, num);
+		used[num / 32] |= 1u << (num % 32);
+	}
+}

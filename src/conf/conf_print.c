@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration as understood, in the language itself: every option with its value, defaults included, today's
+ * names, one line each. Reading the output gives the same configuration again; tests hold us to that. Options that
+ * are not set and have no default value are left out.
+ */
+#include "conf/conf_ctx.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <string.h>
+
+struct printer {
+	FILE *to;
+	unsigned int indent;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void line(struct printer *p, const char *fmt, ...)
+{
+	va_list args;
+
+	for (unsigned int i = 0; i < p->indent; i++)
+		fputc('\t', p->to);
+	va_start(args, fmt);
+	vfprintf(p->to, fmt, args);
+	va_end(args);
+	fputc('\n', p->to);
+}
+
+static void close_brace(struct printer *p)
+{
+	p->indent--;
+	line(p, "}");
+}
+
+static void print_addr(struct printer *p, const struct conf_option *opt, const void *at,
+		       const struct channel_link_conf *link)
+{
+	static const struct in6_addr zero;
+	int family = opt->type == CONF_T_IPV4 ? AF_INET : AF_INET6;
+	char buf[INET6_ADDRSTRLEN];
+
+	if (!link || link->family != family || !memcmp(at, &zero, family == AF_INET ? 4 : 16))
+		return;
+	line(p, "%s %s", opt->name, inet_ntop(family, at, buf, sizeof(buf)));
+}
+
+static void print_expect(struct printer *p, const struct conf_option *opt, const struct sync_expect_conf *expect)
+{
+	if (!expect->on || !expect->n_names) {
+		line(p, "%s %s", opt->name, expect->on ? "on" : "off");
+		return;
+	}
+	line(p, "%s {", opt->name);
+	p->indent++;
+	for (uint32_t i = 0; i < expect->n_names; i++)
+		line(p, "%s", expect->name[i]);
+	close_brace(p);
+}
+
+static void print_number(struct printer *p, const struct conf_option *opt, uint32_t n)
+{
+	if (n || opt->init || conf_option_scope(opt) == CONF_SCOPE_POLICY)
+		line(p, "%s %u", opt->name, n);
+}
+
+static void print_log(struct printer *p, const struct conf_option *opt, const struct log_conf *log)
+{
+	if (opt->type == CONF_T_LOGFILE)
+		line(p, "%s %s", opt->name, log->to_file ? log->path : "off");
+	else
+		line(p, "%s %s", opt->name,
+		     log->facility == LOG_CONF_NO_SYSLOG ? "off" : conf_facility_name(log->facility));
+}
+
+static void print_sched(struct printer *p, const struct conf_option *opt, enum conf_sched_type type)
+{
+	if (type != CONF_SCHED_UNSET)
+		line(p, "%s %s", opt->name, type == CONF_SCHED_RR ? "RR" : "FIFO");
+}
+
+static void print_value(struct printer *p, const struct conf_option *opt, const void *base,
+			const struct channel_link_conf *link)
+{
+	const void *at = (const char *)base + opt->at;
+
+	switch (opt->type) {
+	case CONF_T_NUMBER:
+		print_number(p, opt, *(const uint32_t *)at);
+		break;
+	case CONF_T_PORT:
+		line(p, "%s %u", opt->name, *(const uint16_t *)at);
+		break;
+	case CONF_T_BOOL:
+		line(p, "%s %s", opt->name, *(const bool *)at ? "on" : "off");
+		break;
+	case CONF_T_PATH:
+	case CONF_T_IFNAME:
+		line(p, "%s %s", opt->name, (const char *)at);
+		break;
+	case CONF_T_LOGFILE:
+	case CONF_T_FACILITY:
+		print_log(p, opt, at);
+		break;
+	case CONF_T_SECONDS_OR_BOOL:
+		if (*(const uint32_t *)at)
+			line(p, "%s %u", opt->name, *(const uint32_t *)at);
+		else
+			line(p, "%s off", opt->name);
+		break;
+	case CONF_T_IPV4:
+	case CONF_T_IPV6:
+		print_addr(p, opt, at, link);
+		break;
+	case CONF_T_SCHED:
+		print_sched(p, opt, *(const enum conf_sched_type *)at);
+		break;
+	case CONF_T_EXPECT:
+		print_expect(p, opt, at);
+		break;
+	case CONF_T_BLOCK:		/* the caller's business */
+	case CONF_T_NET4:
+	case CONF_T_NET6:
+	case CONF_T_STATES:		/* old forms */
+	case CONF_T_OLD_CHECKSUM:
+	case CONF_T_FLAG:
+	case CONF_T_WORD:
+	case CONF_TYPES:
+		break;
+	}
+}
+
+/* All options of a section but blocks. Those that are shared by all links stand in the first. */
+static void print_options(struct printer *p, const struct conf *conf, enum conf_section section, const void *base,
+			  const struct channel_link_conf *link)
+{
+	for (size_t i = 0; i < conf_n_options; i++) {
+		const struct conf_option *opt = &conf_options[i];
+
+		if (!(opt->sections & CONF_IN(section)) || opt->use != CONF_CURRENT)
+			continue;
+		if (!opt->shared)
+			print_value(p, opt, base, link);
+		else if (link == &conf->channel.link[0])
+			print_value(p, opt, conf, NULL);
+	}
+}
+
+static void open_brace(struct printer *p, const char *header)
+{
+	line(p, "%s {", header);
+	p->indent++;
+}
+
+/* The timers of ALARM may be set in other modes, too, where they do nothing. */
+static void print_stray_timers(struct printer *p, const struct conf *conf, enum conf_section mode)
+{
+	for (size_t i = 0; i < conf_n_options; i++) {
+		const struct conf_option *opt = &conf_options[i];
+
+		if (opt->sections & CONF_IN(CONF_SYNC) && opt->sections & CONF_IN_MODES &&
+		    opt->use == CONF_CURRENT && !(opt->sections & CONF_IN(mode)))
+			print_value(p, opt, conf, NULL);
+	}
+}
+
+static void print_sync(struct printer *p, const struct conf *conf)
+{
+	static const struct { enum conf_section section; const char *header; } modes[] = {
+		[SYNC_MODE_FTFW] = { CONF_FTFW, "Mode FTFW" },
+		[SYNC_MODE_ALARM] = { CONF_ALARM, "Mode ALARM" },
+		[SYNC_MODE_NOTRACK] = { CONF_NOTRACK, "Mode NOTRACK" },
+	};
+	static const struct { enum conf_section section; const char *name; } links[] = {
+		[CHANNEL_MCAST] = { CONF_MULTICAST, "Multicast" },
+		[CHANNEL_UDP] = { CONF_UDP, "UDP" },
+		[CHANNEL_TCP] = { CONF_TCP, "TCP" },
+	};
+
+	open_brace(p, "Sync");
+	open_brace(p, modes[conf->sync.mode].header);
+	print_options(p, conf, modes[conf->sync.mode].section, conf, NULL);
+	close_brace(p);
+	print_stray_timers(p, conf, modes[conf->sync.mode].section);
+	for (uint32_t i = 0; i < conf->channel.n_links; i++) {
+		const struct channel_link_conf *link = &conf->channel.link[i];
+
+		line(p, "%s%s {", links[link->type].name, link->is_default ? " Default" : "");
+		p->indent++;
+		print_options(p, conf, links[link->type].section, link, link);
+		close_brace(p);
+	}
+	open_brace(p, "Options");
+	print_options(p, conf, CONF_OPTIONS, conf, NULL);
+	close_brace(p);
+	close_brace(p);
+}
+
+static void open_set(struct printer *p, const char *name, enum filter_policy policy)
+{
+	line(p, "%s %s {", name, policy == FILTER_ACCEPT ? "Accept" : "Ignore");
+	p->indent++;
+}
+
+static void print_protos(struct printer *p, const struct filter_conf *f)
+{
+	open_set(p, "Protocol", f->proto_policy);
+	for (unsigned int n = 0; n < 256; n++) {
+		const char *name = conf_proto_name((uint8_t)n);
+
+		if (!filter_conf_has_proto(f, (uint8_t)n))
+			continue;
+		if (name)
+			line(p, "%s", name);
+		else
+			line(p, "%u", n);
+	}
+	close_brace(p);
+}
+
+static void print_nets(struct printer *p, const struct filter_conf *f)
+{
+	char buf[INET6_ADDRSTRLEN];
+
+	open_set(p, "Address", f->addr_policy);
+	for (size_t i = 0; i < f->n_nets; i++) {
+		const struct filter_net *net = &f->nets[i];
+
+		line(p, "IPv%c_address %s/%u", net->family == AF_INET ? '4' : '6',
+		     inet_ntop(net->family, &net->addr, buf, sizeof(buf)), net->prefix);
+	}
+	close_brace(p);
+}
+
+static void print_states(struct printer *p, const struct filter_conf *f)
+{
+	open_set(p, "State", f->state_policy);
+	for (unsigned int n = 0; f->tcp_states >> n; n++) {
+		if (f->tcp_states >> n & 1)
+			line(p, "%s for TCP", conf_tcp_state_name(n));
+	}
+	close_brace(p);
+}
+
+static void print_filter(struct printer *p, const struct filter_conf *f)
+{
+	if (!f->kernelspace && f->proto_policy == FILTER_NONE && f->addr_policy == FILTER_NONE &&
+	    f->state_policy == FILTER_NONE)
+		return;
+	open_brace(p, f->kernelspace ? "Filter From Kernelspace" : "Filter From Userspace");
+	if (f->proto_policy != FILTER_NONE)
+		print_protos(p, f);
+	if (f->addr_policy != FILTER_NONE)
+		print_nets(p, f);
+	if (f->state_policy != FILTER_NONE)
+		print_states(p, f);
+	close_brace(p);
+}
+
+static void print_general(struct printer *p, const struct conf *conf)
+{
+	open_brace(p, "General");
+	print_options(p, conf, CONF_GENERAL, conf, NULL);
+	open_brace(p, "UNIX");
+	print_options(p, conf, CONF_UNIX, conf, NULL);
+	close_brace(p);
+	if (conf->sched.type != CONF_SCHED_UNSET) {
+		open_brace(p, "Scheduler");
+		print_options(p, conf, CONF_SCHEDULER, conf, NULL);
+		close_brace(p);
+	}
+	print_filter(p, &conf->filter);
+	close_brace(p);
+}
+
+static void print_helpers(struct printer *p, const struct conf *conf)
+{
+	open_brace(p, "Helper");
+	print_options(p, conf, CONF_HELPER, conf, NULL);
+	for (size_t i = 0; i < conf->helper.n; i++) {
+		const struct conf_helper *h = &conf->helper.list[i];
+
+		line(p, "Type %s %s %s {", h->name, h->l3proto == AF_INET6 ? "inet6" : "inet",
+		     h->l4proto == IPPROTO_TCP ? "tcp" : "udp");
+		p->indent++;
+		print_options(p, conf, CONF_HELPER_TYPE, h, NULL);
+		for (uint32_t j = 0; j < h->n_policies; j++) {
+			line(p, "Policy %s {", h->policy[j].name);
+			p->indent++;
+			print_options(p, conf, CONF_HELPER_POLICY, &h->policy[j], NULL);
+			close_brace(p);
+		}
+		close_brace(p);
+	}
+	close_brace(p);
+}
+
+void conf_print(const struct conf *conf, FILE *to)
+{
+	struct printer p = { .to = to };
+
+	if (conf->mode == CONF_MODE_SYNC)
+		print_sync(&p, conf);
+	if (conf->mode == CONF_MODE_STATS) {
+		open_brace(&p, "Stats");
+		print_options(&p, conf, CONF_STATS, conf, NULL);
+		close_brace(&p);
+	}
+	if (conf->helper.present)
+		print_helpers(&p, conf);
+	print_general(&p, conf);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a file to struct conf: read, scan, parse, check, report. The result is handed over only if there was no error.
+ * Also the short cut of the client, which needs nothing but the path of the control socket and takes it even from a
+ * file that is full of errors.
+ */
+#include "conf/conf_ctx.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct conf_ctx *conf_ctx_new(const char *file)
+{
+	struct conf_ctx *ctx = calloc(1, sizeof(*ctx));
+
+	if (!ctx)
+		return NULL;
+	ctx->file = file;
+	ctx->frame[0] = (struct conf_frame){ .section = CONF_TOP, .name = "" };
+	ctx->helper = &ctx->extra_helper;
+	ctx->policy = &ctx->extra_policy;
+	ctx->conf.log.facility = ctx->conf.stats.log.facility = LOG_CONF_NO_SYSLOG;
+	conf_set_defaults(ctx, CONF_SCOPE_FILE);
+	return ctx;
+}
+
+int conf_ctx_read(struct conf_ctx *ctx, const char *text, size_t len, unsigned int flags)
+{
+	int err;
+
+	if (len > CONF_FILE_MAX)
+		return -EFBIG;
+	err = conf_scan(ctx, text, len);
+	if (!err)
+		err = conf_run_parser(ctx);
+	if (!err && !ctx->gave_up) {
+		conf_check(ctx);
+		if (!(flags & CONF_UNBUILT_OK))
+			conf_check_built(ctx);
+	}
+	if (err)
+		return err;
+	if (ctx->n_errors)
+		return -EINVAL;
+	return ctx->gave_up ? -ENOMEM : 0;
+}
+
+void conf_ctx_free(struct conf_ctx *ctx)
+{
+	if (!ctx)
+		return;
+	for (size_t i = 0; i < ctx->n_diags; i++)
+		free(ctx->diag[i].text);
+	free(ctx->diag);
+	conf_words_free(&ctx->words);
+	conf_free(&ctx->conf);
+	free(ctx);
+}
+
+void conf_free(struct conf *conf)
+{
+	if (!conf)
+		return;
+	free(conf->filter.nets);
+	free(conf->helper.list);
+	*conf = (struct conf){ 0 };
+}
+
+__attribute__((format(printf, 3, 4)))
+static void report_plain(conf_report_fn report, void *report_ctx, const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+
+	if (!report)
+		return;
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) == -1)
+		text = NULL;
+	va_end(args);
+	report(report_ctx, CONF_ERROR, NULL, text ? text : "out of memory");
+	free(text);
+}
+
+int conf_parse(const char *name, const char *text, size_t len, unsigned int flags, struct conf *out,
+	       conf_report_fn report, void *report_ctx)
+{
+	struct conf_ctx *ctx = conf_ctx_new(name);
+	int err = ctx ? conf_ctx_read(ctx, text, len, flags) : -ENOMEM;
+
+	if (ctx)
+		conf_flush_diags(ctx, report, report_ctx);
+	if (err && err != -EINVAL)
+		report_plain(report, report_ctx, "cannot read %s: %s", name, strerror(-err));
+	if (!err) {
+		*out = ctx->conf;
+		ctx->conf = (struct conf){ 0 };
+	}
+	conf_ctx_free(ctx);
+	return err;
+}
+
+/* Reads until the end of the file, but not much more than CONF_FILE_MAX bytes. 0 or -errno. *text is the caller's to
+ * free in any case. */
+static int slurp(int fd, char **text, size_t *len)
+{
+	size_t cap = 0;
+
+	while (*len <= CONF_FILE_MAX) {
+		ssize_t n;
+
+		if (*len == cap) {
+			char *more = realloc(*text, cap ? cap * 2 : 16384);
+
+			if (!more)
+				return -ENOMEM;
+			*text = more;
+			cap = cap ? cap * 2 : 16384;
+		}
+		n = read(fd, *text + *len, cap - *len);
+		if (n == 0)
+			return 0;
+		if (n == -1 && errno != EINTR)
+			return -errno;
+		*len += n > 0 ? (size_t)n : 0;
+	}
+	return -EFBIG;
+}
+
+static int read_file(const char *path, char **text, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd == -1)
+		return -errno;
+	err = slurp(fd, text, len);	/* a directory can be opened, but not read: EISDIR */
+	close(fd);
+	return err;
+}
+
+int conf_read(const char *path, struct conf *out, conf_report_fn report, void *report_ctx)
+{
+	size_t len = 0;
+	char *text = NULL;
+	int err = read_file(path, &text, &len);
+
+	if (err) {
+		report_plain(report, report_ctx, "cannot read configuration file %s: %s", path, strerror(-err));
+		free(text);
+		return err;
+	}
+	err = conf_parse(path, text, len, 0, out, report, report_ctx);
+	free(text);
+	return err;
+}
+
+/* The last UNIX { ... Path p } of the file, wherever its braces may be wrong; NULL if there is none of use. */
+static const char *find_control_path(const struct conf_words *w)
+{
+	const char *path = NULL;
+	bool in_unix = false;
+
+	for (size_t i = 0; i + 1 < w->n; i++) {
+		const struct conf_word *next = &w->word[i + 1];
+
+		if (w->word[i].kind == CONF_W_WORD && !strcmp(w->word[i].text, "UNIX"))
+			in_unix = true;
+		else if (w->word[i].kind == CONF_W_CLOSE)
+			in_unix = false;
+		else if (in_unix && w->word[i].kind == CONF_W_WORD && !strcmp(w->word[i].text, "Path") &&
+			 next->kind == CONF_W_PATH && strlen(next->text) <= CONTROL_PATH_MAX)
+			path = next->text;
+	}
+	return path;
+}
+
+static void report_damage(struct conf_ctx *ctx, conf_report_fn report, void *report_ctx)
+{
+	char text[160];
+
+	if (!report)
+		return;
+	snprintf(text, sizeof(text), "the configuration has %u error%s, the first one here; only the path of the control "
+		 "socket is taken from it", ctx->n_errors, ctx->n_errors == 1 ? "" : "s");
+	for (size_t i = 0; i < ctx->n_diags; i++) {
+		if (ctx->diag[i].severity == CONF_ERROR) {
+			report(report_ctx, CONF_WARNING, &ctx->diag[i].at, text);
+			return;
+		}
+	}
+}
+
+int conf_read_control_path(const char *path, char *out, size_t out_len, conf_report_fn report, void *report_ctx)
+{
+	size_t len = 0;
+	char *text = NULL;
+	int err = read_file(path, &text, &len);
+	struct conf_ctx *ctx = err ? NULL : conf_ctx_new(path);
+	const char *found = NULL;
+
+	if (!err)
+		err = ctx ? conf_ctx_read(ctx, text, len, CONF_UNBUILT_OK) : -ENOMEM;
+	if (err == -EINVAL) {
+		conf_flush_diags(ctx, NULL, NULL);	/* brings them in order */
+		report_damage(ctx, report, report_ctx);
+		found = find_control_path(&ctx->words);
+		err = 0;
+	} else if (!err) {
+		found = ctx->conf.control.path;
+	} else {
+		report_plain(report, report_ctx, "cannot read configuration file %s: %s", path, strerror(-err));
+	}
+	snprintf(out, out_len, "%s", found ? found : CONTROL_PATH_DEFAULT);
+	conf_ctx_free(ctx);
+	free(text);
+	return err;
+}

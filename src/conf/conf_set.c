@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One option with its value: type, range, the note that it was set before, and where it goes. A value that is refused
+ * is reported and remembered as bad, so that later rules do not call it missing. Repeating an option is no error: the
+ * last value counts, as it always did.
+ */
+#include "conf/conf_ctx.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+#define QUOTE(word, buf) conf_quote((word)->text, buf)
+
+static void *scope_base(struct conf_ctx *ctx, enum conf_scope scope)
+{
+	switch (scope) {
+	case CONF_SCOPE_FILE:
+		return &ctx->conf;
+	case CONF_SCOPE_LINK:
+		return ctx->cur_link < CHANNEL_LINKS_MAX ? &ctx->conf.channel.link[ctx->cur_link] : &ctx->extra_link;
+	case CONF_SCOPE_HELPER:
+		return ctx->helper;
+	case CONF_SCOPE_POLICY:
+		return ctx->policy;
+	}
+	return &ctx->conf;
+}
+
+static void bad_number(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
+		       const char *why)
+{
+	char buf[CONF_QUOTED];
+
+	conf_error(ctx, &word->at, "%s: \"%s\" %s: %s%u to %u%s%s", opt->name, QUOTE(word, buf), why,
+		   opt->type == CONF_T_SECONDS_OR_BOOL ? "on, off, or " : "", opt->min, opt->max,
+		   opt->unit ? " " : "", opt->unit ? opt->unit : "");
+}
+
+/* Digits only; leading zeros are decimal. */
+static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
+			 uint32_t *value)
+{
+	const char *s = word->text;
+	uint64_t n = 0;
+
+	if (!*s || s[strspn(s, "0123456789")]) {
+		bad_number(ctx, opt, word, "is not a number (only digits, no sign, no unit)");
+		return false;
+	}
+	for (; *s; s++) {
+		n = n * 10 + (uint64_t)(*s - '0');
+		if (n > UINT32_MAX)
+			n = UINT32_MAX + 1ull;	/* too big for every option; stays so */
+	}
+	if (n < opt->min || n > opt->max) {
+		bad_number(ctx, opt, word, "is out of range");
+		return false;
+	}
+	*value = (uint32_t)n;
+	return true;
+}
+
+static bool set_number(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	uint32_t n;
+
+	if (!parse_number(ctx, opt, word, &n))
+		return false;
+	if (!n && opt->init)	/* 0 stands for the default */
+		n = (uint32_t)strtoul(opt->init, NULL, 10);
+	*(uint32_t *)to = n;
+	return true;
+}
+
+static bool set_port(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	uint32_t n;
+
+	if (!parse_number(ctx, opt, word, &n))
+		return false;
+	*(uint16_t *)to = (uint16_t)n;
+	return true;
+}
+
+static bool set_bool(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	char buf[CONF_QUOTED];
+	bool on;
+
+	if (!conf_bool_find(word->text, &on)) {
+		conf_error(ctx, &word->at, "%s: \"%s\" is not a boolean: use on, off, yes or no", opt->name,
+			   QUOTE(word, buf));
+		return false;
+	}
+	*(bool *)to = on;
+	return true;
+}
+
+static bool set_seconds_or_bool(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
+				void *to)
+{
+	bool on;
+
+	if (!conf_bool_find(word->text, &on))
+		return set_number(ctx, opt, word, to);
+	*(uint32_t *)to = on ? (uint32_t)strtoul(opt->init, NULL, 10) : 0;
+	return true;
+}
+
+static bool set_path(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	char buf[CONF_QUOTED];
+	size_t len = strlen(word->text);
+
+	if (word->kind != CONF_W_PATH) {
+		conf_error(ctx, &word->at, "%s: \"%s\": an absolute path is expected, without quotes%s", opt->name,
+			   QUOTE(word, buf), opt->type == CONF_T_LOGFILE ? ", or on, off, yes or no" : "");
+		return false;
+	}
+	if (len > opt->max) {
+		conf_error(ctx, &word->at, "%s: the path has %zu bytes, at most %u are possible", opt->name, len,
+			   opt->max);
+		return false;
+	}
+	memcpy(to, word->text, len + 1);
+	return true;
+}
+
+static bool set_logfile(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	struct log_conf *log = to;
+	bool on;
+
+	if (!conf_bool_find(word->text, &on)) {
+		if (!set_path(ctx, opt, word, log->path))
+			return false;
+		log->to_file = true;
+		return true;
+	}
+	log->to_file = on;
+	memset(log->path, 0, sizeof(log->path));
+	if (on)
+		memcpy(log->path, opt->on_path, strlen(opt->on_path) + 1);
+	return true;
+}
+
+static bool set_facility(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	struct log_conf *log = to;
+	char buf[CONF_QUOTED];
+	int facility = conf_facility_find(word->text);
+	const char *near;
+	bool on;
+
+	if (conf_bool_find(word->text, &on))
+		facility = on ? LOG_DAEMON : LOG_CONF_NO_SYSLOG;
+	else if (facility == -1) {
+		near = conf_facility_near(word->text);
+		conf_error(ctx, &word->at, "%s: \"%s\" is not a usable facility%s%s%s\n"
+			   "\t(accepted: on, off, yes, no, daemon, local0 to local7, in lower case)", opt->name,
+			   QUOTE(word, buf), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+		return false;
+	}
+	log->facility = facility;
+	return true;
+}
+
+static bool set_ifname(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	const char *name = word->text;
+	size_t len = strlen(name);
+	char buf[CONF_QUOTED];
+
+	if (len >= IF_NAMESIZE)
+		conf_error(ctx, &word->at, "%s: \"%s\" has %zu bytes, at most %d are possible", opt->name,
+			   QUOTE(word, buf), len, IF_NAMESIZE - 1);
+	else if (strchr(name, ':'))
+		conf_error(ctx, &word->at, "%s: \"%s\" is the label of an address: write %.*s", opt->name,
+			   QUOTE(word, buf), (int)strcspn(name, ":"), name);
+	else if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		conf_error(ctx, &word->at, "%s: \"%s\" is not an interface name", opt->name, QUOTE(word, buf));
+	else {
+		memset(to, 0, IF_NAMESIZE);
+		memcpy(to, name, len);
+		return true;
+	}
+	return false;
+}
+
+static bool set_sched(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	enum conf_sched_type *type = to;
+	char buf[CONF_QUOTED];
+
+	if (!strcasecmp(word->text, "RR"))
+		*type = CONF_SCHED_RR;
+	else if (!strcasecmp(word->text, "FIFO"))
+		*type = CONF_SCHED_FIFO;
+	else {
+		conf_error(ctx, &word->at, "%s: \"%s\" is not a scheduler for this: use RR or FIFO", opt->name,
+			   QUOTE(word, buf));
+		return false;
+	}
+	return true;
+}
+
+static bool set_expect(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	struct sync_expect_conf *expect = to;
+	char buf[CONF_QUOTED];
+	bool on;
+
+	if (!conf_bool_find(word->text, &on)) {
+		conf_error(ctx, &word->at, "%s: \"%s\": use on, off, yes, no, or { names of helpers }", opt->name,
+			   QUOTE(word, buf));
+		return false;
+	}
+	*expect = (struct sync_expect_conf){ .on = on };
+	return true;
+}
+
+static bool set_old_checksum(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
+			     void *to)
+{
+	(void)to;
+	ctx->old_checksum_given = set_bool(ctx, opt, word, &ctx->old_checksum) || ctx->old_checksum_given;
+	return true;
+}
+
+static bool set_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	bool ok = conf_set_net(ctx, opt, word);
+
+	(void)to;
+	if (!ok)
+		ctx->addr_bad = true;
+	return ok;
+}
+
+/* Setters by type; NULL: the type has no single value. */
+static bool (*const setters[CONF_TYPES])(struct conf_ctx *ctx, const struct conf_option *opt,
+					 const struct conf_word *word, void *to) = {
+	[CONF_T_NUMBER] = set_number,
+	[CONF_T_PORT] = set_port,
+	[CONF_T_BOOL] = set_bool,
+	[CONF_T_PATH] = set_path,
+	[CONF_T_LOGFILE] = set_logfile,
+	[CONF_T_FACILITY] = set_facility,
+	[CONF_T_SECONDS_OR_BOOL] = set_seconds_or_bool,
+	[CONF_T_IPV4] = conf_set_addr,
+	[CONF_T_IPV6] = conf_set_addr,
+	[CONF_T_NET4] = set_net,
+	[CONF_T_NET6] = set_net,
+	[CONF_T_IFNAME] = set_ifname,
+	[CONF_T_SCHED] = set_sched,
+	[CONF_T_EXPECT] = set_expect,
+	[CONF_T_OLD_CHECKSUM] = set_old_checksum,
+};
+
+static void report_no_value(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_place *at)
+{
+	switch (opt->type) {
+	case CONF_T_NUMBER:
+	case CONF_T_PORT:
+		conf_error(ctx, at, "%s needs a number from %u to %u%s%s", opt->name, opt->min, opt->max,
+			   opt->unit ? " " : "", opt->unit ? opt->unit : "");
+		break;
+	case CONF_T_BOOL:
+	case CONF_T_OLD_CHECKSUM:
+		conf_error(ctx, at, "%s needs a value: on, off, yes or no", opt->name);
+		break;
+	default:
+		conf_error(ctx, at, "%s needs a value (%s)", opt->name, conf_type_name(opt->type));
+		break;
+	}
+}
+
+/* Options that may well occur twice say nothing; the others get a warning if the value changes. */
+static void note_again(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_seen *seen,
+		       const struct conf_word *word, const struct conf_place *at)
+{
+	if (!seen->given || seen->bad || opt->type == CONF_T_NET4 || opt->type == CONF_T_NET6 ||
+	    !strcmp(seen->text, word->text))
+		return;
+	conf_warn(ctx, at, "%s was already set in line %u; this value counts", opt->name, seen->at.line);
+}
+
+static void set_value(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
+		      const struct conf_place *at)
+{
+	struct conf_seen *seen = conf_seen(ctx, opt);
+	const struct conf_word *word = args->word;
+	char *base = scope_base(ctx, conf_option_scope(opt));
+	bool ok;
+
+	if (!args->n) {
+		report_no_value(ctx, opt, at);
+		*seen = (struct conf_seen){ .given = true, .bad = true, .text = "", .at = *at };
+		return;
+	}
+	note_again(ctx, opt, seen, word, at);
+	ok = !word->bad && setters[opt->type](ctx, opt, word, base + opt->at);
+	*seen = (struct conf_seen){ .given = true, .bad = !ok, .text = word->text, .at = *at };
+}
+
+void conf_set_line(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
+		   const struct conf_place *at)
+{
+	if (opt->use == CONF_IGNORED) {
+		conf_warn(ctx, at, "%s is obsolete and ignored: %s", opt->name, opt->instead);
+		return;
+	}
+	if (opt->use == CONF_RENAMED)
+		conf_warn(ctx, at, "%s is obsolete: write %s", opt->name, opt->instead);
+	opt = conf_option_canonical(conf_section_now(ctx), opt);
+	if (opt->type == CONF_T_STATES)
+		conf_set_old_states(ctx, args, at);
+	else
+		set_value(ctx, opt, args, at);
+}
+
+void conf_set_defaults(struct conf_ctx *ctx, enum conf_scope scope)
+{
+	for (size_t i = 0; i < conf_n_options; i++) {
+		const struct conf_option *opt = &conf_options[i];
+		struct conf_word word = {
+			.kind = opt->init && opt->init[0] == '/' ? CONF_W_PATH : CONF_W_WORD,
+			.text = opt->init,
+		};
+		char *base = scope_base(ctx, scope);
+
+		if (opt->init && conf_option_scope(opt) == scope)
+			setters[opt->type](ctx, opt, &word, base + opt->at);
+	}
+}
