@@ -202,18 +202,23 @@ static inline bool has_zone(const struct ct_flow *f)
 	return (f->has & FLOW_HAS_ZONE) && f->zone_dir == FLOW_ZONE_BOTH;
 }
 
-/* How long the flow has lived, seconds; false if nobody knows. */
-static bool delta_time(const struct ct_flow *f, const struct flow_print_opts *opts, uint64_t *seconds)
+/* How long the flow has lived, seconds; false if nobody knows. The library subtracts whole seconds, but nanoseconds in
+ * XML when the end is known, and so do we. */
+static bool delta_time(const struct ct_flow *f, const struct flow_print_opts *opts, bool xml, uint64_t *seconds)
 {
-	uint64_t start_s, end_s;
+	const uint64_t second = 1000000000u;
+	uint64_t start, stop;
 
 	if (!(f->has & FLOW_HAS_TIMES) || !f->rare || f->rare->start_ns == 0)
 		return false;
 	if (f->rare->stop_ns == 0 && opts->now_s <= 0)
 		return false;
-	start_s = f->rare->start_ns / 1000000000u;
-	end_s = f->rare->stop_ns ? f->rare->stop_ns / 1000000000u : (uint64_t)opts->now_s;
-	*seconds = end_s > start_s ? end_s - start_s : 0;
+	start = f->rare->start_ns;
+	stop = f->rare->stop_ns ? f->rare->stop_ns : (uint64_t)opts->now_s * second;
+	if (stop <= start)
+		*seconds = 0;
+	else
+		*seconds = xml && f->rare->stop_ns ? (stop - start) / second : stop / second - start / second;
 	return true;
 }
 
@@ -333,7 +338,7 @@ static void text_attributes(struct line *l, const struct ct_flow *f, const struc
 		field(l, "zone=", f->zone);
 		str(l, " ");
 	}
-	if (delta_time(f, opts, &delta)) {
+	if (delta_time(f, opts, false, &delta)) {
 		field(l, "delta-time=", delta);
 		str(l, " ");
 	}
@@ -422,12 +427,13 @@ static void xml_direction(struct line *l, const struct ct_flow *f, const struct 
 /* Elements that belong to neither direction. */
 static void xml_independent(struct line *l, const struct ct_flow *f, const struct flow_print_opts *opts)
 {
-	const char *state = state_of(f);
 	uint64_t delta;
 
-	if (state) {
+	/* The library names every protocol's state as if it were TCP's here (an established SCTP flow reads FIN_WAIT).
+	 * Whoever reads this XML has learned to live with that number; text and JSON have the right name. */
+	if (f->has & FLOW_HAS_PROTO_STATE) {
 		str(l, "<state>");
-		str(l, state);
+		str(l, flow_state_name(IPPROTO_TCP, f->proto_state));
 		str(l, "</state>");
 	}
 	if (opts->kernel_view && (f->has & FLOW_HAS_TIMEOUT))
@@ -444,7 +450,7 @@ static void xml_independent(struct line *l, const struct ct_flow *f, const struc
 		str(l, "<assured/>");
 	if ((f->has & FLOW_HAS_STATUS) && !(f->status & IPS_SEEN_REPLY))
 		str(l, "<unreplied/>");
-	if (delta_time(f, opts, &delta))
+	if (delta_time(f, opts, true, &delta))
 		element(l, "<deltatime>", delta, "</deltatime>");
 }
 
@@ -467,10 +473,11 @@ size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opt
 	str(&l, independent);
 	inside = l.at;
 	xml_independent(&l, f, opts);
-	if (l.at > inside)
+	/* The library leaves an empty one when these are known and have nothing to show. */
+	if (l.at > inside || (f->has & (FLOW_HAS_STATUS | FLOW_HAS_LABELS)))
 		str(&l, "</meta>");
 	else
-		l.at = start;	/* not an empty one */
+		l.at = start;
 	if (has_helper(f)) {
 		str(&l, "<helper>");
 		xml_name(&l, f->rare->helper, FLOW_HELPER_MAX);
@@ -544,7 +551,7 @@ static void json_attributes(struct line *l, const struct ct_flow *f, const struc
 		json_name(l, f->rare->helper, FLOW_HELPER_MAX);
 		str(l, "\"");
 	}
-	if (delta_time(f, opts, &delta))
+	if (delta_time(f, opts, false, &delta))
 		field(l, ",\"delta_time\":", delta);
 	if (opts->kernel_view && opts->use > 0)
 		field(l, ",\"use\":", opts->use);
