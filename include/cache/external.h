@@ -12,19 +12,24 @@ struct external *external_new(uint32_t buckets, uint32_t limit, const struct has
 void external_free(struct external *c);
 struct flow_table *external_table(struct external *c);
 
-/* A message from `peer` (small id). NEW replaces, UPDATE merges or inserts, DESTROY removes. 0, or -ENOSPC / -ENOMEM:
- * counted, not stored. The entry counts as refreshed in the peer's current resync. */
+/* A message from `peer` (small id). NEW replaces the content and keeps the record, UPDATE merges or inserts; both make
+ * the entry this peer's and count as refreshed in its current resync. 0, or -ENOSPC / -ENOMEM: counted, not stored. */
 int external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
 int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
+/* DESTROY removes the entry if it is this peer's. One that another peer told us about since is still alive there and
+ * stays (counted): after a fail-over the old owner's entries lapse while the flows live on at the new one. */
 void external_destroy(struct external *c, uint8_t peer, const struct ct_flow *f);
+/* DESTROYs ignored for that reason. */
+uint64_t external_foreign_ends(const struct external *c);
 
-/* Resync with one peer: begin marks all its entries as not refreshed; sweep removes, in steps, those that still are
- * not. A flow that was refreshed by another peer meanwhile belongs to that peer and stays. external_sweep_step returns
- * true while there is more. *removed counts up. */
+/* Resync with one peer: begin marks all its entries as not refreshed; sweep removes, in steps of at most n records looked
+ * at, those that still are not. A flow that was refreshed by another peer meanwhile belongs to that peer and stays. A
+ * sweep starts with *pos 0 and judges by the last begin before that; a resync begun while it is under way does not make
+ * it remove more. external_sweep_step returns true while there is more. *removed counts up. */
 void external_resync_begin(struct external *c, uint8_t peer);
 bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t n, uint32_t *removed);
 
-/* Forget up to n entries from *pos on; true while there is more. */
+/* Look at up to n entries from *pos on and forget them; true while there is more. */
 bool external_flush_step(struct external *c, uint64_t *pos, size_t n);
 
 /* The timeout in seconds with which the entry is to be put into the kernel (replication.md section 9.3):

@@ -17,52 +17,71 @@ enum internal_change {
 	INTERNAL_FULL,		/* limit or memory: counted, not stored */
 };
 
-/* owner bits of an internal record */
+/* owner bits of an internal record; see internal.c for how they change */
 #define REC_I_SILENT	0x01u	/* known from a dump only: the kernel may never report its changes or its end */
-#define REC_I_COMMIT	0x02u	/* inserted by our own commit, kernel outcome not known yet */
+#define REC_I_COMMIT	0x02u	/* inserted by our own commit, kernel outcome not known yet: the id stays valid */
+#define REC_I_UNDO	0x04u	/* nothing but our own commit speaks for it so far */
+#define REC_I_RELEASED	0x08u	/* dead and given back by sync/, kept only because of REC_I_COMMIT */
+#define REC_I_DOUBT	0x10u	/* a dump contradicted an event: ask the kernel */
+#define REC_I_ASKED	0x20u	/* given out by internal_pass_unseen(), and no event about it since */
+#define REC_I_RECOMMIT	0x40u	/* committed while alive: its kernel id may be that of an ended predecessor */
 
 struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key);
 void internal_free(struct internal *c);
 struct flow_table *internal_table(struct internal *c);
 
-/* Kernel events. *id is the record, FLOW_ID_NONE with INTERNAL_NOTHING for an unknown one. A NEW for a known tuple
- * replaces it (the kernel's word: the old one is gone); a NEW for a dead one revives the slot. An UPDATE of an unknown
- * flow inserts. A DESTROY of an unknown flow is nothing. An update that changes only timeout or counters is merged but
- * is INTERNAL_NOTHING only if nothing a peer stores changed; a changed timeout_s alone counts as a change when it grew
- * by more than half (a state the peer would restore with too short a life). */
+/* Kernel events. *id is the record, FLOW_ID_NONE with INTERNAL_NOTHING for an unknown one and with INTERNAL_FULL. A NEW
+ * for a known tuple replaces it (the kernel's word: the old one is gone); a NEW for a dead one revives the slot. An UPDATE
+ * of an unknown flow inserts; of a dead one it revives (its NEW may have been filtered), and if that may have been the
+ * dead flow's own late UPDATE the record counts as silent, so that it is verified. A DESTROY of an unknown flow, or of
+ * another incarnation of the tuple (both kernel ids known and different), is nothing. An update that changes only timeout
+ * or counters is merged but is INTERNAL_NOTHING only if nothing a peer stores changed; a changed timeout_s alone counts as
+ * a change when it grew by more than half (a state the peer would restore with too short a life). */
 enum internal_change internal_new_flow(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
 enum internal_change internal_update(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
 enum internal_change internal_destroy(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
 
-/* One entry of a kernel dump. Inserts it (REC_I_SILENT), or merges it; INTERNAL_NOTHING when the cache knew all of it.
- * An entry whose record is dead and has the same kernel id is stale and ignored. */
+/* One entry of a kernel dump, or the answer to a GET. Inserts it (REC_I_SILENT), or merges it; INTERNAL_NOTHING when the
+ * cache knew all of it. A dump may be older than events read before it: an entry that contradicts what an event said
+ * since the pass began, or whose record is dead, changes nothing by itself but makes the record one of the unseen, so
+ * that the kernel is asked. The answer to that (record still REC_I_ASKED) is believed. */
 enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
 
-/* Reconcile pass: begin marks everything unseen; events and dump entries mark as seen; then walk the unseen ones, ask
- * the kernel about each, and report it as gone. internal_gone() does nothing if the record was seen meanwhile. */
+/* Reconcile pass: begin marks everything unseen; events and dump entries mark as seen; then walk the unseen (and the
+ * doubtful) ones, ask the kernel about each, and either say internal_pass_seen() followed by internal_dumped() with what
+ * the kernel answered, or report it as gone. The calls with an id accept one whose record was freed meanwhile, or freed
+ * and used again: they do nothing then, nor when an event came between question and answer.
+ * internal_pass_unseen() gives up to n ids from *pos on; 0 at the end. */
 void internal_pass_begin(struct internal *c);
 size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n);
+/* Was the kernel to be asked about it, and is the answer still wanted? */
 bool internal_pass_is_unseen(const struct internal *c, uint32_t id);
 enum internal_change internal_gone(struct internal *c, uint32_t id, struct mono now);
 /* The kernel said it exists: mark as seen. */
 void internal_pass_seen(struct internal *c, uint32_t id);
 
-/* How many records may end without the kernel telling us. */
+/* How many records may end without the kernel telling us: while there are any, passes have to be made. */
 uint32_t internal_silent(const struct internal *c);
 
-/* Our own commit is about to put f into the kernel: store it unless something newer is there. *inserted tells whether
- * internal_commit_undo() is needed when the kernel refuses. */
+/* Our own commit is about to put f into the kernel: store it unless the cache has it. *inserted: the record is new,
+ * INTERNAL_NEW is returned (the peers are not told), and the id stays valid until exactly one of internal_commit_undo()
+ * and internal_commit_done() was called. Otherwise INTERNAL_NOTHING or INTERNAL_FULL, and nothing more is to be done
+ * whatever the kernel says: an alive record is left as it is; a dead one lives again, as a silent one that a pass
+ * removes if the kernel refused. */
 enum internal_change internal_commit(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id,
 				     bool *inserted);
-/* The kernel refused: take the record out again, unless an event has confirmed it meanwhile. */
-void internal_commit_undo(struct internal *c, uint32_t id);
+/* The kernel refused: take the record out again, unless an event or a dump has confirmed it meanwhile. True when sync/
+ * knows the record (a bulk send came across it): the caller lets sync/ forget it and then calls internal_release(). */
+bool internal_commit_undo(struct internal *c, uint32_t id);
+/* The kernel has it. */
 void internal_commit_done(struct internal *c, uint32_t id);
 
 /* sync/ no longer needs the record: free it if it is dead. */
 void internal_release(struct internal *c, uint32_t id);
 
-/* Flush in steps: forget up to n records from *pos on (dead ones are left to sync/). True while there is more. drop is
- * called for each id before it goes, so that sync/ forgets it too. */
+/* Flush in steps: look at up to n records from *pos on and forget them (dead ones are left to sync/, those a commit has in
+ * flight stay). True while there is more. drop is called for each id before it goes, so that sync/ forgets it too; it must
+ * not call back into the cache. */
 bool internal_flush_step(struct internal *c, uint64_t *pos, size_t n, void (*drop)(void *ctx, uint32_t id), void *ctx);
 
 #endif

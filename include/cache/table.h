@@ -18,8 +18,8 @@ struct flow_rec {
 	uint32_t chain;		/* next id in the bucket */
 	struct flow_mark mark;	/* replication, see flow/mark.h */
 	uint8_t state;		/* enum rec_state */
-	uint8_t pass;		/* internal: reconcile pass that last saw it; external: resync that last refreshed it */
-	uint8_t owner;		/* internal: REC_I_* bits; external: small id of the peer */
+	uint8_t owner;		/* internal: what is known about it (internal.c); external: small id of the peer */
+	uint16_t pass;		/* internal: reconcile pass that last saw it; external: resync that last refreshed it */
 	uint32_t created_s;	/* mono_s() of insertion: "active since" */
 	uint32_t updated_s;	/* mono_s() of the last news: age of timeout_s */
 	struct ct_flow flow;	/* last: cut short for IPv4 */
@@ -34,12 +34,14 @@ enum rec_state {
 
 struct table_stats {
 	uint64_t created, create_failed_limit, create_failed_memory;
-	uint64_t updated, destroyed;
+	uint64_t parts_lost_memory;	/* rare parts of a stored flow left out for want of memory */
+	uint64_t updated, destroyed;	/* updated: counted by the owner of the table */
 };
 
 struct flow_table;
 
-/* buckets: size of the index at start (HashSize); it grows from there. limit: most records, dead ones included
+/* buckets: size of the index at start (HashSize, rounded up to a power of two); it grows from there, and what no flow
+ * falls into costs no memory. limit: most records, dead ones included
  * (HashLimit). Gives a table, or NULL without memory. The key is copied. */
 struct flow_table *table_new(uint32_t buckets, uint32_t limit, const struct hash_key *key);
 void table_free(struct flow_table *t);
@@ -54,21 +56,29 @@ uint32_t table_find(const struct flow_table *t, const struct ct_flow *f);
  * misses. */
 void table_prefetch(const struct flow_table *t, const struct ct_flow *f);
 
-/* Insert a record with a copy of f (rare parts copied into memory of the table's own; counters and times dropped).
+/* Insert a record with a copy of f (rare parts copied into memory of the table's own; counters dropped).
  * The key must not be present. The id, or FLOW_ID_NONE with *err (if not NULL) -ENOSPC at the limit or -ENOMEM.
- * state is REC_NEW, mark zero, created and updated now_s. Counts. */
+ * state is REC_NEW, mark, owner and pass zero, created and updated now_s. Counts. */
 uint32_t table_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s, int *err);
 
-/* Replace everything but the key with what f has (a new incarnation of the same tuple). 0 or -ENOMEM (rare parts left
- * out then). */
+/* table_find() and, if there is none, table_insert(), with the key hashed once. *inserted says which; it is false when
+ * FLOW_ID_NONE is returned. */
+uint32_t table_find_or_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s, bool *inserted, int *err);
+
+/* Replace everything but the key with what f has (a new incarnation of the same tuple); state, mark, owner, pass and
+ * times of the record stay. 0 or -ENOMEM (rare parts left out then, counted). */
 int table_replace(struct flow_table *t, uint32_t id, const struct ct_flow *f);
 
 /* flow_merge() into the record, allocating rare parts when needed. *changed as flow_merge() says. 0 or -ENOMEM (rare
- * parts left out then). */
+ * parts left out then, counted). */
 int table_merge(struct flow_table *t, uint32_t id, const struct ct_flow *f, bool *changed);
 
-/* Take the record out of the index and free its slot; the id may be reused at once. */
+/* Take the record out of the index and free its slot; the id may be reused at once. Counts as destroyed unless the
+ * record was dead. */
 void table_remove(struct flow_table *t, uint32_t id);
+
+/* Does the id name a record? For ids kept across a question to the kernel, whose record may have been freed. */
+bool table_has_id(const struct flow_table *t, uint32_t id);
 
 /* The record of a valid id; never NULL. Borrowed, valid until table_remove(). */
 struct flow_rec *table_rec(const struct flow_table *t, uint32_t id);
@@ -81,13 +91,14 @@ size_t table_walk(const struct flow_table *t, uint64_t *pos, uint32_t *ids, size
 uint32_t table_count(const struct flow_table *t);	/* records, dead ones included */
 uint32_t table_count_dead(const struct flow_table *t);
 uint32_t table_limit(const struct flow_table *t);
-size_t table_memory(const struct flow_table *t);	/* bytes in slabs, index and rare parts */
+size_t table_memory(const struct flow_table *t);	/* bytes allocated for slabs, index and rare parts */
 struct table_stats *table_stats(struct flow_table *t);
 
-/* Change the state; keeps the dead counter right. */
+/* Change the state (not to REC_FREE); keeps the dead counter right. An end counts as destroyed, a dead one that lives
+ * again as created. */
 void table_set_state(struct flow_table *t, uint32_t id, enum rec_state state);
 
-/* Whole-structure check for tests and --enable-debug: every record is found by its key, counters agree. */
+/* Whole-structure check for tests: every record is found by its key, counters agree. */
 bool table_check(const struct flow_table *t);
 
 #endif

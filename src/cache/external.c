@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The flows of the peers. Each entry remembers which peer owns it (the one that spoke of it last) and the number of that
+ * peer's resync in which it was last refreshed.
+ *
+ * A resync is a number per peer: begin counts it up, so all entries of the peer become "not refreshed" at once without
+ * being touched. Numbers have 16 bits; before they go round, all entries of the peer are rewritten, so an entry from an
+ * ancient resync never looks like a fresh one (65534 resyncs of one peer apart, so the walk in one go does not matter).
+ */
+#include "cache/external.h"
+
+#include <stdlib.h>
+
+#define STEP_IDS 256
+#define PASS_FIRST 1u		/* the number before the first resync */
+#define PASS_OLD 0u		/* older than every resync; also what a renumbered entry gets */
+#define LAPSED_S 60u		/* life of an entry whose own has lapsed: a busy flow may be silent for longer */
+
+struct peer_pass {
+	uint16_t now;		/* entries with this number are refreshed */
+	uint16_t sweep;		/* the running sweep removes what is older than this; 0 when there is none */
+};
+
+struct external {
+	struct flow_table *table;
+	struct peer_pass peer[256];
+	uint64_t foreign_ends;
+};
+
+struct external *external_new(uint32_t buckets, uint32_t limit, const struct hash_key *key)
+{
+	struct external *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	for (size_t i = 0; i < sizeof(c->peer) / sizeof(c->peer[0]); i++)
+		c->peer[i].now = PASS_FIRST;
+	c->table = table_new(buckets, limit, key);
+	if (!c->table) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void external_free(struct external *c)
+{
+	if (!c)
+		return;
+	table_free(c->table);
+	free(c);
+}
+
+struct flow_table *external_table(struct external *c)
+{
+	return c->table;
+}
+
+uint64_t external_foreign_ends(const struct external *c)
+{
+	return c->foreign_ends;
+}
+
+/* ---- messages ---- */
+
+static void rec_refreshed(struct external *c, struct flow_rec *rec, uint8_t peer, struct mono now)
+{
+	rec->owner = peer;
+	rec->pass = c->peer[peer].now;
+	rec->updated_s = mono_s(now);
+}
+
+int external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)
+{
+	bool inserted;
+	int err = 0;
+	uint32_t id = table_find_or_insert(c->table, f, mono_s(now), &inserted, &err);
+
+	if (id == FLOW_ID_NONE)
+		return err;
+	if (!inserted) {
+		table_replace(c->table, id, f);
+		table_set_state(c->table, id, REC_NEW);
+		table_stats(c->table)->updated++;
+	}
+	rec_refreshed(c, table_rec(c->table, id), peer, now);
+	return 0;
+}
+
+int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)
+{
+	bool inserted, changed;
+	int err = 0;
+	uint32_t id = table_find_or_insert(c->table, f, mono_s(now), &inserted, &err);
+
+	if (id == FLOW_ID_NONE)
+		return err;
+	if (!inserted) {
+		table_merge(c->table, id, f, &changed);
+		table_set_state(c->table, id, REC_ALIVE);
+		table_stats(c->table)->updated++;
+	}
+	rec_refreshed(c, table_rec(c->table, id), peer, now);
+	return 0;
+}
+
+void external_destroy(struct external *c, uint8_t peer, const struct ct_flow *f)
+{
+	uint32_t id = table_find(c->table, f);
+
+	if (id == FLOW_ID_NONE)
+		return;
+	if (table_rec(c->table, id)->owner == peer)
+		table_remove(c->table, id);
+	else
+		c->foreign_ends++;
+}
+
+/* ---- resync ---- */
+
+/* Give all entries of a peer the oldest number and start counting again. A sweep under way ends: its numbers mean nothing
+ * any more, and the resync that is about to begin has a sweep of its own. */
+static void peer_renumber(struct external *c, uint8_t peer)
+{
+	uint32_t ids[STEP_IDS];
+	uint64_t pos = 0;
+	size_t n;
+
+	while ((n = table_walk(c->table, &pos, ids, STEP_IDS)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			struct flow_rec *rec = table_rec(c->table, ids[i]);
+
+			if (rec->owner == peer)
+				rec->pass = PASS_OLD;
+		}
+	}
+	c->peer[peer] = (struct peer_pass){ .now = PASS_FIRST };
+}
+
+void external_resync_begin(struct external *c, uint8_t peer)
+{
+	if (c->peer[peer].now == UINT16_MAX)
+		peer_renumber(c, peer);
+	c->peer[peer].now++;
+}
+
+bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t n, uint32_t *removed)
+{
+	struct peer_pass *p = &c->peer[peer];
+	uint32_t ids[STEP_IDS];
+
+	if (*pos == 0)
+		p->sweep = p->now;
+	/* Numbers below p->sweep: none if the sweep was ended by renumbering. */
+	while (n > 0 && p->sweep > 0) {
+		size_t got = table_walk(c->table, pos, ids, n < STEP_IDS ? n : STEP_IDS);
+
+		if (got == 0) {
+			p->sweep = 0;
+			break;
+		}
+		for (size_t i = 0; i < got; i++) {
+			const struct flow_rec *rec = table_rec(c->table, ids[i]);
+
+			if (rec->owner != peer || rec->pass >= p->sweep)
+				continue;
+			table_remove(c->table, ids[i]);
+			(*removed)++;
+		}
+		n -= got;
+	}
+	return p->sweep > 0;
+}
+
+bool external_flush_step(struct external *c, uint64_t *pos, size_t n)
+{
+	uint32_t ids[STEP_IDS];
+
+	while (n > 0) {
+		size_t got = table_walk(c->table, pos, ids, n < STEP_IDS ? n : STEP_IDS);
+
+		if (got == 0)
+			return false;
+		for (size_t i = 0; i < got; i++)
+			table_remove(c->table, ids[i]);
+		n -= got;
+	}
+	return true;
+}
+
+uint32_t external_commit_timeout(const struct flow_rec *rec, uint32_t commit_timeout_s, struct mono now)
+{
+	uint32_t age = mono_s(now) - rec->updated_s;
+
+	if (commit_timeout_s > 0)
+		return commit_timeout_s;
+	if (!(rec->flow.has & FLOW_HAS_TIMEOUT) || rec->flow.timeout_s <= age)
+		return LAPSED_S;
+	return rec->flow.timeout_s - age;
+}

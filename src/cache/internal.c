@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The flows of our own kernel: what an event, a dump entry, an answer or our own commit means for the record.
+ *
+ *             NEW              UPDATE                 DESTROY                  dump entry, answer to GET
+ *   none      insert           insert                 nothing                  insert, silent
+ *   alive     replace          merge (other kernel    dead, unless the kernel  merge (other kernel id: replace);
+ *                              id: replace)           id is another one        ask first if an event was there before
+ *   dead      live again       live again (same id:   nothing                  ask first; then live again, silent
+ *                              silent)
+ *
+ * Three sources speak about the same flow over three sockets, so their order is not the order in which things happened:
+ *
+ *  - A dump entry may be older than an event that was read before it. So during a pass an entry is believed only if no
+ *    event touched the record since the pass began (the dump began later, so it is newer than all events before);
+ *    otherwise the record is marked REC_I_DOUBT and the kernel is asked for this one entry.
+ *  - Between question and answer events may arrive, or the record may be freed and its slot used for another flow. Asking
+ *    sets REC_I_ASKED, everything else about the record clears it, and an answer counts only while it is set.
+ *  - The kernel id tells incarnations of the same tuple apart only when it differs: it is computed from the address of the
+ *    kernel's object, which a new flow may get again. Equal ids prove nothing.
+ *  - A commit succeeds although the record is alive when the flow has just ended in the kernel and its DESTROY is still on
+ *    the way (REC_I_RECOMMIT). That DESTROY must not end the committed flow; since it might also be the new one's, the
+ *    record is kept as a silent one and the next pass decides.
+ *  - While a commit is in flight the id it holds must not be given to another flow (REC_I_COMMIT, REC_I_RELEASED).
+ *
+ * A silent record is one whose end the kernel might never report. Any event about it proves the contrary.
+ */
+#include "cache/internal.h"
+
+#include <stdlib.h>
+
+#define STEP_IDS 256
+
+/* What any event clears: it is newer than every dump, answer and commit before it. */
+#define EVENT_CLEARS (REC_I_SILENT | REC_I_UNDO | REC_I_DOUBT | REC_I_ASKED | REC_I_RECOMMIT)
+
+struct internal {
+	struct flow_table *table;
+	uint32_t n_silent;
+	uint16_t pass;		/* never 0; records of other passes are unseen */
+};
+
+struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key)
+{
+	struct internal *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->pass = 1;
+	c->table = table_new(buckets, limit, key);
+	if (!c->table) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void internal_free(struct internal *c)
+{
+	if (!c)
+		return;
+	table_free(c->table);
+	free(c);
+}
+
+struct flow_table *internal_table(struct internal *c)
+{
+	return c->table;
+}
+
+uint32_t internal_silent(const struct internal *c)
+{
+	return c->n_silent;
+}
+
+/* ---- records ---- */
+
+static void rec_clear(struct internal *c, struct flow_rec *rec, uint8_t bits)
+{
+	if (rec->owner & bits & REC_I_SILENT)
+		c->n_silent--;
+	rec->owner &= (uint8_t)~bits;
+}
+
+static void rec_set(struct internal *c, struct flow_rec *rec, uint8_t bits)
+{
+	if (bits & ~rec->owner & REC_I_SILENT)
+		c->n_silent++;
+	rec->owner |= bits;
+}
+
+/* Free the slot; nobody may hold the id any more. */
+static void rec_remove(struct internal *c, uint32_t id)
+{
+	rec_clear(c, table_rec(c->table, id), REC_I_SILENT);
+	table_remove(c->table, id);
+}
+
+static enum internal_change rec_end(struct internal *c, uint32_t id, struct mono now)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+
+	rec_clear(c, rec, EVENT_CLEARS);
+	rec->updated_s = mono_s(now);
+	table_set_state(c->table, id, REC_DEAD);
+	return INTERNAL_DESTROY;
+}
+
+/* A new incarnation of the same tuple takes over the slot. Its message is a CT_NEW, which replaces the old one at the
+ * peers too. */
+static enum internal_change rec_restart(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+
+	table_replace(c->table, id, f);
+	table_set_state(c->table, id, REC_NEW);
+	rec_clear(c, rec, REC_I_RELEASED);
+	rec->created_s = rec->updated_s = mono_s(now);
+	return INTERNAL_NEW;
+}
+
+static bool other_incarnation(const struct flow_rec *rec, const struct ct_flow *f)
+{
+	return (rec->flow.has & f->has & FLOW_HAS_ID) && rec->flow.id != f->id;
+}
+
+/* Merge into an alive record. */
+static enum internal_change rec_merge(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+	uint64_t life = rec->flow.has & FLOW_HAS_TIMEOUT ? rec->flow.timeout_s : 0;
+	bool changed;
+
+	table_merge(c->table, id, f, &changed);
+	if (f->has & FLOW_HAS_TIMEOUT) {
+		rec->updated_s = mono_s(now);
+		changed |= f->timeout_s > life + life / 2;
+	}
+	if (!changed)
+		return INTERNAL_NOTHING;
+	table_set_state(c->table, id, REC_ALIVE);
+	return INTERNAL_UPDATE;
+}
+
+/* ---- events ---- */
+
+enum internal_change internal_new_flow(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+{
+	bool inserted;
+	struct flow_rec *rec;
+
+	*id = table_find_or_insert(c->table, f, mono_s(now), &inserted, NULL);
+	if (*id == FLOW_ID_NONE)
+		return INTERNAL_FULL;
+	rec = table_rec(c->table, *id);
+	rec->pass = c->pass;
+	if (inserted)
+		return INTERNAL_NEW;
+	rec_clear(c, rec, EVENT_CLEARS);
+	return rec_restart(c, *id, f, now);
+}
+
+enum internal_change internal_update(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+{
+	enum internal_change change;
+	bool inserted, other;
+	struct flow_rec *rec;
+
+	*id = table_find_or_insert(c->table, f, mono_s(now), &inserted, NULL);
+	if (*id == FLOW_ID_NONE)
+		return INTERNAL_FULL;
+	rec = table_rec(c->table, *id);
+	rec->pass = c->pass;
+	if (inserted)
+		return INTERNAL_NEW;
+	other = other_incarnation(rec, f);
+	/* With the id we know already it may be the predecessor's own last UPDATE. */
+	if ((rec->owner & REC_I_RECOMMIT) && (rec->flow.has & f->has & FLOW_HAS_ID) && !other)
+		rec_clear(c, rec, EVENT_CLEARS & ~REC_I_RECOMMIT);
+	else
+		rec_clear(c, rec, EVENT_CLEARS);
+	if (rec->state == REC_DEAD) {
+		/* Usually the NEW was filtered or lost. But another CPU may have overtaken the dead flow's last UPDATE
+		 * with its DESTROY, and then nothing would ever end this record: let a pass look at it. */
+		change = rec_restart(c, *id, f, now);
+		if (!other)
+			rec_set(c, rec, REC_I_SILENT);
+		return change;
+	}
+	table_stats(c->table)->updated++;
+	return other ? rec_restart(c, *id, f, now) : rec_merge(c, *id, f, now);
+}
+
+enum internal_change internal_destroy(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+{
+	struct flow_rec *rec;
+
+	*id = table_find(c->table, f);
+	if (*id == FLOW_ID_NONE)
+		return INTERNAL_NOTHING;
+	rec = table_rec(c->table, *id);
+	if (rec->state == REC_DEAD) {
+		rec_clear(c, rec, EVENT_CLEARS);
+		return INTERNAL_NOTHING;
+	}
+	if (rec->owner & REC_I_RECOMMIT) {
+		if (!(rec->flow.has & f->has & FLOW_HAS_ID) || other_incarnation(rec, f))
+			return rec_end(c, *id, now);
+		/* The predecessor's end, most likely. The id is used up: the next DESTROY counts. */
+		rec_clear(c, rec, REC_I_RECOMMIT);
+		rec_set(c, rec, REC_I_SILENT);
+		rec->flow.has &= ~FLOW_HAS_ID;
+		return INTERNAL_NOTHING;
+	}
+	if (other_incarnation(rec, f))
+		return INTERNAL_NOTHING;	/* a dump was ahead of this event: the record is the next incarnation */
+	return rec_end(c, *id, now);
+}
+
+/* ---- dump entries and answers ---- */
+
+/* A believed entry for an alive record. The kernel gives the remaining life here, which shrinks all the time: it is
+ * taken over only if it ends later than the one we know, so that passes do not make idle flows look short-lived. */
+static enum internal_change dump_merge(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+	enum internal_change change;
+	struct ct_flow news;
+
+	if (other_incarnation(rec, f)) {
+		change = rec_restart(c, id, f, now);
+		if (!(rec->owner & REC_I_RECOMMIT))
+			rec_set(c, rec, REC_I_SILENT);	/* we missed its start */
+		rec_clear(c, rec, REC_I_RECOMMIT);
+		return change;
+	}
+	flow_copy(&news, f);
+	if ((rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
+	    (uint64_t)mono_s(now) + f->timeout_s <= (uint64_t)rec->updated_s + rec->flow.timeout_s)
+		news.has &= ~FLOW_HAS_TIMEOUT;
+	rec_clear(c, rec, REC_I_RECOMMIT);
+	change = rec_merge(c, id, &news, now);
+	table_stats(c->table)->updated += change == INTERNAL_UPDATE;
+	return change;
+}
+
+/* May the entry be older than what the record says? Not if nobody touched the record since the pass began, nor if this is
+ * the answer to a question nobody came between, nor if the kernel has not spoken about the record yet. */
+static bool dump_may_be_stale(const struct internal *c, const struct flow_rec *rec)
+{
+	if (rec->owner & (REC_I_ASKED | REC_I_RECOMMIT))
+		return false;
+	return rec->state == REC_DEAD || (rec->pass == c->pass && (rec->flow.has & FLOW_HAS_ID));
+}
+
+enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+{
+	enum internal_change change;
+	struct flow_rec *rec;
+	bool inserted, stale;
+
+	*id = table_find_or_insert(c->table, f, mono_s(now), &inserted, NULL);
+	if (*id == FLOW_ID_NONE)
+		return INTERNAL_FULL;
+	rec = table_rec(c->table, *id);
+	stale = !inserted && dump_may_be_stale(c, rec);
+	rec->pass = c->pass;
+	if (inserted) {
+		rec_set(c, rec, REC_I_SILENT);
+		return INTERNAL_NEW;
+	}
+	if (stale) {
+		if (rec->state == REC_DEAD || other_incarnation(rec, f) || !flow_equal_replicated(&rec->flow, f))
+			rec_set(c, rec, REC_I_DOUBT);
+		return INTERNAL_NOTHING;
+	}
+	rec_clear(c, rec, REC_I_ASKED | REC_I_DOUBT | REC_I_UNDO);
+	if (rec->state == REC_DEAD) {
+		change = rec_restart(c, *id, f, now);
+		rec_set(c, rec, REC_I_SILENT);
+		return change;
+	}
+	return dump_merge(c, *id, f, now);
+}
+
+/* ---- passes ---- */
+
+/* The number has gone round: make sure that no record of 65535 passes ago looks as if it had been seen. Once in a
+ * daemon's life, if ever. */
+static void pass_renumber(struct internal *c)
+{
+	uint32_t ids[STEP_IDS];
+	uint64_t pos = 0;
+	size_t n;
+
+	while ((n = table_walk(c->table, &pos, ids, STEP_IDS)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			table_rec(c->table, ids[i])->pass = 0;
+	}
+	c->pass = 1;
+}
+
+void internal_pass_begin(struct internal *c)
+{
+	if (++c->pass == 0)
+		pass_renumber(c);
+}
+
+static bool pass_wants(const struct internal *c, const struct flow_rec *rec)
+{
+	if (rec->owner & REC_I_DOUBT)
+		return true;
+	return rec->state != REC_DEAD && rec->pass != c->pass;
+}
+
+size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	size_t got, n_unseen = 0;
+
+	do {
+		got = table_walk(c->table, pos, ids + n_unseen, n - n_unseen);
+		for (size_t i = 0, first = n_unseen; i < got; i++) {
+			uint32_t id = ids[first + i];
+			struct flow_rec *rec = table_rec(c->table, id);
+
+			if (!pass_wants(c, rec))
+				continue;
+			rec_set(c, rec, REC_I_ASKED);
+			ids[n_unseen++] = id;
+		}
+	} while (got > 0 && n_unseen < n);
+	return n_unseen;
+}
+
+bool internal_pass_is_unseen(const struct internal *c, uint32_t id)
+{
+	const struct flow_rec *rec;
+
+	if (!table_has_id(c->table, id))
+		return false;
+	rec = table_rec(c->table, id);
+	return (rec->owner & REC_I_ASKED) && pass_wants(c, rec);
+}
+
+enum internal_change internal_gone(struct internal *c, uint32_t id, struct mono now)
+{
+	if (!internal_pass_is_unseen(c, id))
+		return INTERNAL_NOTHING;
+	if (table_rec(c->table, id)->state == REC_DEAD) {
+		rec_clear(c, table_rec(c->table, id), REC_I_ASKED | REC_I_DOUBT);
+		return INTERNAL_NOTHING;
+	}
+	return rec_end(c, id, now);
+}
+
+void internal_pass_seen(struct internal *c, uint32_t id)
+{
+	struct flow_rec *rec;
+
+	if (!internal_pass_is_unseen(c, id))
+		return;
+	rec = table_rec(c->table, id);
+	rec->pass = c->pass;
+	rec_clear(c, rec, REC_I_DOUBT);	/* still REC_I_ASKED: what the kernel answered follows and is believed */
+}
+
+/* ---- our own commit ---- */
+
+enum internal_change internal_commit(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id,
+				     bool *inserted)
+{
+	struct flow_rec *rec;
+
+	*id = table_find_or_insert(c->table, f, mono_s(now), inserted, NULL);
+	if (*id == FLOW_ID_NONE)
+		return INTERNAL_FULL;
+	rec = table_rec(c->table, *id);
+	rec->pass = c->pass;	/* an ENOENT on its way is older than what the commit is about to do */
+	rec_clear(c, rec, REC_I_ASKED | REC_I_DOUBT);
+	if (*inserted) {
+		rec_set(c, rec, REC_I_COMMIT | REC_I_UNDO);
+		return INTERNAL_NEW;
+	}
+	if (rec->state == REC_DEAD) {
+		rec_restart(c, *id, f, now);
+		rec_set(c, rec, REC_I_SILENT);
+	} else if (!(rec->owner & REC_I_COMMIT)) {
+		rec_set(c, rec, REC_I_RECOMMIT);
+	}
+	return INTERNAL_NOTHING;
+}
+
+/* The id is nobody's but sync/'s from now on. */
+static void commit_unpin(struct internal *c, uint32_t id)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+	bool released = rec->owner & REC_I_RELEASED;
+
+	rec_clear(c, rec, REC_I_COMMIT | REC_I_UNDO | REC_I_RELEASED);
+	if (released)
+		rec_remove(c, id);
+}
+
+bool internal_commit_undo(struct internal *c, uint32_t id)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+	bool undo = (rec->owner & REC_I_UNDO) && rec->state != REC_DEAD;
+
+	if (!(rec->owner & REC_I_COMMIT))
+		return false;
+	commit_unpin(c, id);
+	if (!undo)
+		return false;
+	if (rec->mark.bits == 0) {
+		rec_remove(c, id);
+		return false;
+	}
+	table_set_state(c->table, id, REC_DEAD);
+	return true;
+}
+
+void internal_commit_done(struct internal *c, uint32_t id)
+{
+	if (table_rec(c->table, id)->owner & REC_I_COMMIT)
+		commit_unpin(c, id);
+}
+
+/* ---- the end ---- */
+
+void internal_release(struct internal *c, uint32_t id)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+
+	if (rec->state != REC_DEAD)
+		return;		/* it lives again */
+	if (rec->owner & REC_I_COMMIT)
+		rec_set(c, rec, REC_I_RELEASED);
+	else
+		rec_remove(c, id);
+}
+
+bool internal_flush_step(struct internal *c, uint64_t *pos, size_t n, void (*drop)(void *ctx, uint32_t id), void *ctx)
+{
+	uint32_t ids[STEP_IDS];
+
+	while (n > 0) {
+		size_t got = table_walk(c->table, pos, ids, n < STEP_IDS ? n : STEP_IDS);
+
+		if (got == 0)
+			return false;
+		for (size_t i = 0; i < got; i++) {
+			const struct flow_rec *rec = table_rec(c->table, ids[i]);
+
+			if (rec->state == REC_DEAD || (rec->owner & REC_I_COMMIT))
+				continue;
+			drop(ctx, ids[i]);
+			rec_remove(c, ids[i]);
+		}
+		n -= got;
+	}
+	return true;
+}
