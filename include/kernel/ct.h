@@ -33,6 +33,7 @@ int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f
 /* How a flow is put into the kernel (replication.md section 8.1). */
 struct ct_build_opts {
 	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no NAT, helper, master */
+	bool annotate;		/* change nothing but mark and labels of an existing entry */
 	bool liberal;		/* TCP: "be liberal" flags (TCPWindowTracking off) */
 	uint32_t timeout_s;	/* instead of the flow's own; 0: the flow's own */
 };
@@ -41,6 +42,8 @@ struct ct_build_opts {
 size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq, void *buf, size_t cap);
 size_t ct_build_destroy(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);	/* with the id if known */
 size_t ct_build_get(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);
+/* Will a create name a master? (Not when a part of its tuple is missing: the kernel would refuse the flow.) */
+bool ct_build_has_master(const struct ct_flow *f);
 
 /* ---- ct_events: the event socket ---- */
 
@@ -95,6 +98,10 @@ void ct_dump_close(struct ct_dump *d);
 /* Start one. pace_ms: pause between reads, 0 = as fast as one read per loop turn. 0, -EBUSY while one runs, -errno. */
 int ct_dump_start(struct ct_dump *d, uint32_t pace_ms);
 bool ct_dump_running(const struct ct_dump *d);
+/* Stop reading, and go on. A read that has been started still delivers what it holds. Legal in the flow callback. */
+void ct_dump_pause(struct ct_dump *d, bool pause);
+/* The most flows one read can deliver. */
+#define CT_DUMP_READ_MAX 256
 
 /* ---- ct_batch: many small requests, answers mapped back by sequence number ---- */
 
@@ -131,7 +138,12 @@ size_t ct_batch_in_flight(const struct ct_batch *b);
 /* 0, or -EAGAIN when there is no room. opts for CREATE and UPDATE, else NULL. */
 int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, const struct ct_build_opts *opts,
 		 uint64_t cookie) __attribute__((warn_unused_result));
-/* What was added leaves now. */
+/* Add a destroy of old and a create of f so that they leave in the same send, with nothing between them. Needs room for
+ * two; both answers carry the cookie. */
+int ct_batch_add_replace(struct ct_batch *b, const struct ct_flow *old, const struct ct_flow *f,
+			 const struct ct_build_opts *opts, uint64_t cookie) __attribute__((warn_unused_result));
+/* What was added begins to leave: CT_BATCH_SEND requests at once in this call would take the loop for too long, so one
+ * send per turn of the loop, from the next turn on. Adding does it too; this is for clarity only. */
 void ct_batch_flush(struct ct_batch *b);
 
 #endif

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* struct ct_flow -> ctnetlink requests: create, update, destroy, get (the way back is ct_convert.c).
+ *
+ * Rules: replication.md section 8.1, checked against what the kernel accepts. The reply tuple of a create is the mirror
+ * image of the original one; translations are requested as NAT ranges of one address and one port, and the kernel makes
+ * the real reply tuple of them. The port is always named, also where it is not translated: without it the kernel may
+ * choose the port of another mapping of the same source, and the answer of the other end would then miss the flow.
+ *
+ * A value is left out when the kernel would refuse the whole request because of it: an incomplete SCTP or DCCP state, a
+ * master without ports. Not done here: what to do about a refusal (ct_commit.c).
+ */
+#include "kernel/ct.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <string.h>
+
+#include "base/writer.h"
+
+#define ATTR_HDR 4u
+
+/* The kernel refuses to create an entry without a timeout. This is what 1.4.x asks for when it has lapsed. */
+#define TIMEOUT_FALLBACK_S 60
+
+/* Bits a request must not carry: the kernel answers EBUSY when they differ from what it has. EXPECTED comes with the
+ * master, DYING never. CONFIRMED must be there for the same reason. */
+#define STATUS_NOT_ASKED	(IPS_EXPECTED | IPS_DYING)
+
+/* Indices of the four addresses of a flow, which lie side by side. */
+enum { ORIG_SRC, ORIG_DST, REPLY_SRC, REPLY_DST };
+
+static const uint8_t *addr_at(const struct ct_flow *f, unsigned int i)
+{
+	return (const uint8_t *)&f->addr + i * (f->l3 == AF_INET ? 4u : 16u);
+}
+
+static void put_attr(struct writer *w, uint16_t type, const void *data, size_t len)
+{
+	size_t padded = (len + 3u) & ~(size_t)3;
+	uint16_t nla_len = (uint16_t)(ATTR_HDR + len);
+	uint8_t *p = wr_take(w, ATTR_HDR + padded);
+
+	if (!p)
+		return;
+	memcpy(p, &nla_len, 2);
+	memcpy(p + 2, &type, 2);
+	if (len > 0)
+		memcpy(p + ATTR_HDR, data, len);
+	memset(p + ATTR_HDR + len, 0, padded - len);
+}
+
+static void put_u8(struct writer *w, uint16_t type, uint8_t v)
+{
+	put_attr(w, type, &v, 1);
+}
+
+static void put_u16(struct writer *w, uint16_t type, uint16_t v)
+{
+	uint8_t be[2];
+
+	put_be16(be, v);
+	put_attr(w, type, be, sizeof(be));
+}
+
+static void put_u32(struct writer *w, uint16_t type, uint32_t v)
+{
+	uint8_t be[4];
+
+	put_be32(be, v);
+	put_attr(w, type, be, sizeof(be));
+}
+
+/* Open a nested attribute; hand the result to nest_end(). */
+static size_t nest_begin(struct writer *w, uint16_t type)
+{
+	size_t at = w->len;
+
+	put_attr(w, type | NLA_F_NESTED, NULL, 0);
+	return at;
+}
+
+static void nest_end(struct writer *w, size_t at)
+{
+	uint16_t len = (uint16_t)(w->len - at);
+
+	if (!w->full)
+		memcpy(w->buf + at, &len, 2);
+}
+
+/* ---- tuples ---- */
+
+/* Does the kernel's tuple of this protocol have a port pair? GRE and UDP-Lite too, which peers do not tell. */
+static bool l4_has_port_attrs(uint8_t l4)
+{
+	return flow_l4_has_ports(l4) || l4 == IPPROTO_UDPLITE || l4 == IPPROTO_GRE;
+}
+
+static void put_tuple_proto(struct writer *w, uint8_t l4, const struct flow_ports *ports)
+{
+	size_t at = nest_begin(w, CTA_TUPLE_PROTO);
+
+	put_u8(w, CTA_PROTO_NUM, l4);
+	if (l4 == IPPROTO_ICMP || l4 == IPPROTO_ICMPV6) {
+		bool v4 = l4 == IPPROTO_ICMP;
+
+		put_attr(w, v4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, &ports->sport, 2);
+		put_u8(w, v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE, flow_icmp_type(ports));
+		put_u8(w, v4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE, flow_icmp_code(ports));
+	} else if (l4_has_port_attrs(l4)) {
+		put_attr(w, CTA_PROTO_SRC_PORT, &ports->sport, 2);
+		put_attr(w, CTA_PROTO_DST_PORT, &ports->dport, 2);
+	}
+	nest_end(w, at);
+}
+
+static void put_tuple(struct writer *w, uint16_t type, uint8_t l3, const void *src, const void *dst, uint8_t l4,
+		      const struct flow_ports *ports, uint16_t zone)
+{
+	bool v4 = l3 == AF_INET;
+	size_t len = v4 ? 4 : 16, at = nest_begin(w, type), ip = nest_begin(w, CTA_TUPLE_IP);
+
+	put_attr(w, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, src, len);
+	put_attr(w, v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, dst, len);
+	nest_end(w, ip);
+	put_tuple_proto(w, l4, ports);
+	if (zone)
+		put_u16(w, CTA_TUPLE_ZONE, zone);
+	nest_end(w, at);
+}
+
+/* The zone for one direction only, else 0. */
+static uint16_t dir_zone(const struct ct_flow *f, enum flow_zone_dir dir)
+{
+	return (f->has & FLOW_HAS_ZONE) && f->zone_dir == dir ? f->zone : 0;
+}
+
+static void put_orig(struct writer *w, const struct ct_flow *f)
+{
+	static const struct flow_ports none;
+
+	put_tuple(w, CTA_TUPLE_ORIG, f->l3, addr_at(f, ORIG_SRC), addr_at(f, ORIG_DST), f->l4,
+		  f->has & FLOW_HAS_PORTS ? &f->orig : &none, dir_zone(f, FLOW_ZONE_ORIG));
+}
+
+/* The mirror image of the original tuple, whatever the translations are. */
+static void put_mirror(struct writer *w, const struct ct_flow *f)
+{
+	struct ct_flow m = { 0 };
+
+	flow_copy(&m, f);
+	m.has &= ~(FLOW_FROM_PEER_NAT | FLOW_HAS_REPLY);
+	m.reply = (struct flow_ports){ 0 };
+	flow_mirror_reply(&m);
+	put_tuple(w, CTA_TUPLE_REPLY, f->l3, addr_at(&m, REPLY_SRC), addr_at(&m, REPLY_DST), f->l4, &m.reply,
+		  dir_zone(f, FLOW_ZONE_REPLY));
+}
+
+static void put_master(struct writer *w, const struct ct_flow *f)
+{
+	struct flow_ports ports = { 0 };
+	const struct flow_rare *r = f->rare;
+
+	if (!ct_build_has_master(f))
+		return;
+	if (f->has & FLOW_HAS_MASTER_PORTS) {
+		ports.sport = r->master_sport;
+		ports.dport = r->master_dport;
+	}
+	put_tuple(w, CTA_TUPLE_MASTER, f->l3, &r->master_src, &r->master_dst, r->master_l4, &ports, 0);
+}
+
+bool ct_build_has_master(const struct ct_flow *f)
+{
+	if (!(f->has & FLOW_HAS_MASTER))
+		return false;
+	return (f->has & FLOW_HAS_MASTER_PORTS) || !l4_has_port_attrs(f->rare->master_l4);
+}
+
+static void put_zone(struct writer *w, const struct ct_flow *f)
+{
+	uint16_t zone = dir_zone(f, FLOW_ZONE_BOTH);
+
+	if (zone)
+		put_u16(w, CTA_ZONE, zone);
+}
+
+/* ---- NAT ---- */
+
+static void put_nat_range(struct writer *w, uint16_t type, const struct ct_flow *f, const void *addr, uint16_t port)
+{
+	bool v4 = f->l3 == AF_INET;
+	size_t len = v4 ? 4 : 16, at = nest_begin(w, type), proto;
+
+	put_attr(w, v4 ? CTA_NAT_V4_MINIP : CTA_NAT_V6_MINIP, addr, len);
+	put_attr(w, v4 ? CTA_NAT_V4_MAXIP : CTA_NAT_V6_MAXIP, addr, len);
+	if ((f->has & FLOW_HAS_PORTS) && flow_l4_has_ports(f->l4)) {
+		proto = nest_begin(w, CTA_NAT_PROTO);
+		put_attr(w, CTA_PROTONAT_PORT_MIN, &port, 2);
+		put_attr(w, CTA_PROTONAT_PORT_MAX, &port, 2);
+		nest_end(w, proto);
+	}
+	nest_end(w, at);
+}
+
+static void put_nat(struct writer *w, const struct ct_flow *f)
+{
+	uint32_t nat = flow_nat(f);
+
+	if (flow_is_icmp(f))
+		nat &= FLOW_HAS_SNAT | FLOW_HAS_DNAT;	/* 1.4.x peers send meaningless ports with ICMP */
+	if (nat & (FLOW_HAS_SNAT | FLOW_HAS_SPAT))
+		put_nat_range(w, CTA_NAT_SRC, f, addr_at(f, nat & FLOW_HAS_SNAT ? REPLY_DST : ORIG_SRC),
+			      nat & FLOW_HAS_SPAT ? f->reply.dport : f->orig.sport);
+	if (nat & (FLOW_HAS_DNAT | FLOW_HAS_DPAT))
+		put_nat_range(w, CTA_NAT_DST, f, addr_at(f, nat & FLOW_HAS_DNAT ? REPLY_SRC : ORIG_DST),
+			      nat & FLOW_HAS_DPAT ? f->reply.sport : f->orig.dport);
+}
+
+/* ---- state ---- */
+
+static void put_status(struct writer *w, const struct ct_flow *f, const struct ct_build_opts *o)
+{
+	uint32_t status = f->has & FLOW_HAS_STATUS ? f->status : 0;
+
+	status = (status & ~(uint32_t)STATUS_NOT_ASKED) | IPS_CONFIRMED;
+	if (o->update) {
+		status &= ~(uint32_t)(IPS_SRC_NAT | IPS_DST_NAT);
+		if (ct_build_has_master(f))
+			status |= IPS_EXPECTED;		/* as the create made it */
+	}
+	put_u32(w, CTA_STATUS, status);
+}
+
+static void put_timeout(struct writer *w, const struct ct_flow *f, const struct ct_build_opts *o)
+{
+	uint32_t s = o->timeout_s;
+
+	if (!s && (f->has & FLOW_HAS_TIMEOUT))
+		s = f->timeout_s;
+	if (!s && o->update)
+		return;
+	put_u32(w, CTA_TIMEOUT, s ? s : TIMEOUT_FALLBACK_S);
+}
+
+static void put_tcp(struct writer *w, const struct ct_flow *f, const struct ct_build_opts *o)
+{
+	const struct nf_ct_tcp_flags liberal = { .flags = IP_CT_TCP_FLAG_BE_LIBERAL, .mask = IP_CT_TCP_FLAG_BE_LIBERAL };
+	const struct nf_ct_tcp_flags scaled = {
+		.flags = IP_CT_TCP_FLAG_WINDOW_SCALE, .mask = IP_CT_TCP_FLAG_WINDOW_SCALE,
+	};
+	size_t at = nest_begin(w, CTA_PROTOINFO_TCP);
+
+	put_u8(w, CTA_PROTOINFO_TCP_STATE, f->proto_state);
+	if (o->liberal) {
+		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &liberal, sizeof(liberal));
+		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &liberal, sizeof(liberal));
+	} else if (f->has & FLOW_HAS_WSCALE) {
+		/* Without the flags the kernel ignores the scales (seen: it dumps them back as 0). */
+		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->wscale[0]);
+		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_REPLY, f->wscale[1]);
+		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &scaled, sizeof(scaled));
+		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &scaled, sizeof(scaled));
+	}
+	nest_end(w, at);
+}
+
+static void put_sctp(struct writer *w, const struct ct_flow *f)
+{
+	size_t at = nest_begin(w, CTA_PROTOINFO_SCTP);
+
+	put_u8(w, CTA_PROTOINFO_SCTP_STATE, f->proto_state);
+	put_u32(w, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, f->rare->vtag[0]);
+	put_u32(w, CTA_PROTOINFO_SCTP_VTAG_REPLY, f->rare->vtag[1]);
+	nest_end(w, at);
+}
+
+static void put_dccp(struct writer *w, const struct ct_flow *f)
+{
+	size_t at = nest_begin(w, CTA_PROTOINFO_DCCP);
+
+	put_u8(w, CTA_PROTOINFO_DCCP_STATE, f->proto_state);
+	put_u8(w, CTA_PROTOINFO_DCCP_ROLE, f->rare->dccp_role);
+	nest_end(w, at);
+}
+
+static void put_protoinfo(struct writer *w, const struct ct_flow *f, const struct ct_build_opts *o)
+{
+	size_t at;
+
+	if (!(f->has & FLOW_HAS_PROTO_STATE))
+		return;
+	if (f->l4 == IPPROTO_SCTP ? !(f->has & FLOW_HAS_VTAGS) :
+	    f->l4 == IPPROTO_DCCP ? !(f->has & FLOW_HAS_DCCP_ROLE) : f->l4 != IPPROTO_TCP)
+		return;
+	at = nest_begin(w, CTA_PROTOINFO);
+	if (f->l4 == IPPROTO_TCP)
+		put_tcp(w, f, o);
+	else if (f->l4 == IPPROTO_SCTP)
+		put_sctp(w, f);
+	else
+		put_dccp(w, f);
+	nest_end(w, at);
+}
+
+/* ---- the rest ---- */
+
+static void put_helper(struct writer *w, const struct ct_flow *f)
+{
+	size_t at;
+
+	if (!(f->has & FLOW_HAS_HELPER) || !f->rare->helper[0])
+		return;
+	at = nest_begin(w, CTA_HELP);
+	put_attr(w, CTA_HELP_NAME, f->rare->helper, strnlen(f->rare->helper, FLOW_HELPER_MAX - 1) + 1);
+	nest_end(w, at);
+}
+
+static void put_seqadj_dir(struct writer *w, uint16_t type, const struct flow_seqadj *adj)
+{
+	size_t at = nest_begin(w, type);
+
+	put_u32(w, CTA_SEQADJ_CORRECTION_POS, adj->pos);
+	put_u32(w, CTA_SEQADJ_OFFSET_BEFORE, (uint32_t)adj->before);
+	put_u32(w, CTA_SEQADJ_OFFSET_AFTER, (uint32_t)adj->after);
+	nest_end(w, at);
+}
+
+static void put_seqadj(struct writer *w, const struct ct_flow *f)
+{
+	if (!(f->has & FLOW_HAS_SEQADJ))
+		return;
+	put_seqadj_dir(w, CTA_SEQ_ADJ_ORIG, &f->rare->adj[0]);
+	put_seqadj_dir(w, CTA_SEQ_ADJ_REPLY, &f->rare->adj[1]);
+}
+
+static void put_synproxy(struct writer *w, const struct ct_flow *f)
+{
+	size_t at;
+
+	if (!(f->has & FLOW_HAS_SYNPROXY) || !f->rare || !f->rare->synproxy_set)
+		return;		/* three zeros are what the kernel has anyway */
+	at = nest_begin(w, CTA_SYNPROXY);
+	put_u32(w, CTA_SYNPROXY_ITS, f->rare->synproxy[0]);
+	put_u32(w, CTA_SYNPROXY_ISN, f->rare->synproxy[1]);
+	put_u32(w, CTA_SYNPROXY_TSOFF, f->rare->synproxy[2]);
+	nest_end(w, at);
+}
+
+static void put_mark_labels(struct writer *w, const struct ct_flow *f)
+{
+	if (f->has & FLOW_HAS_MARK)
+		put_u32(w, CTA_MARK, f->mark);
+	if (f->has & FLOW_HAS_LABELS)
+		put_attr(w, CTA_LABELS, f->rare->labels, sizeof(f->rare->labels));
+}
+
+/* ---- messages ---- */
+
+static struct writer msg_begin(void *buf, size_t cap, const struct ct_flow *f, unsigned int type, unsigned int flags,
+			       uint32_t seq)
+{
+	const struct nlmsghdr h = {
+		.nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type),
+		.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
+		.nlmsg_seq = seq,
+	};
+	const struct nfgenmsg g = { .nfgen_family = f->l3, .version = NFNETLINK_V0 };
+	struct writer w = wr_init(buf, cap);
+
+	wr_bytes(&w, &h, sizeof(h));
+	wr_bytes(&w, &g, sizeof(g));
+	return w;
+}
+
+static size_t msg_end(struct writer *w)
+{
+	uint32_t len = (uint32_t)w->len;
+
+	if (w->full)
+		return 0;
+	memcpy(w->buf, &len, sizeof(len));	/* nlmsg_len comes first */
+	return w->len;
+}
+
+size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq, void *buf, size_t cap)
+{
+	unsigned int flags = NLM_F_ACK | (o->update || o->annotate ? 0 : NLM_F_CREATE | NLM_F_EXCL);
+	struct writer w = msg_begin(buf, cap, f, IPCTNL_MSG_CT_NEW, flags, seq);
+
+	put_orig(&w, f);
+	put_zone(&w, f);
+	put_mark_labels(&w, f);
+	if (o->annotate)
+		return msg_end(&w);
+	if (!o->update) {
+		put_mirror(&w, f);
+		put_master(&w, f);
+		put_helper(&w, f);
+		put_nat(&w, f);
+	}
+	put_status(&w, f, o);
+	put_timeout(&w, f, o);
+	put_protoinfo(&w, f, o);
+	put_seqadj(&w, f);
+	put_synproxy(&w, f);
+	return msg_end(&w);
+}
+
+size_t ct_build_destroy(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap)
+{
+	struct writer w = msg_begin(buf, cap, f, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq);
+
+	put_orig(&w, f);
+	put_zone(&w, f);
+	if (f->has & FLOW_HAS_ID)
+		put_u32(&w, CTA_ID, f->id);
+	return msg_end(&w);
+}
+
+size_t ct_build_get(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap)
+{
+	/* No NLM_F_ACK: the entry or an error is the one answer. */
+	struct writer w = msg_begin(buf, cap, f, IPCTNL_MSG_CT_GET, 0, seq);
+
+	put_orig(&w, f);
+	put_zone(&w, f);
+	return msg_end(&w);
+}

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ctnetlink messages -> struct ct_flow (the way back is ct_build.c).
+ *
+ * One table holds a row per attribute: the sizes it may have and how it is read. Total over whatever bytes arrive: lengths
+ * are checked where they are consumed (struct cursor), nested attributes get a cursor of their own, an unknown attribute
+ * is skipped, a known one of the wrong size refuses the message. Allocates nothing, and calls no library function per
+ * attribute: this is the event path, and libmnl's getters alone would cost as much as the rest of it.
+ *
+ * Sources: linux/netfilter/nfnetlink_conntrack.h for numbers and sizes. Values are big-endian but for the attribute
+ * headers and the labels, which are the machine's own.
+ */
+#include "kernel/ct.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <string.h>
+
+#include "base/cursor.h"
+
+#define ATTR_HDR	4u
+#define ATTR_MAX_LEN	UINT16_MAX
+#define MSG_HDR		(sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
+
+_Static_assert(MSG_HDR == 20, "netlink and nfnetlink header");
+_Static_assert(offsetof(struct ct_flow, addr.v6.reply_dst) - offsetof(struct ct_flow, addr) == 48 &&
+	       offsetof(struct ct_flow, addr.v4.reply_dst) - offsetof(struct ct_flow, addr) == 12,
+	       "the addresses lie side by side");
+
+/* Indices of the four addresses of a flow; they lie side by side in both members of the union. */
+enum { ORIG_SRC, ORIG_DST, REPLY_SRC, REPLY_DST };
+
+struct parse {
+	struct ct_flow f;
+	struct flow_rare *rare;		/* the caller's; f.rare is set at the end, if anything is in it */
+	uint16_t zone, zone_orig, zone_reply;
+	uint8_t addr_len;
+	uint8_t adj_seen;		/* bit per direction */
+	bool have_orig;
+	bool bad;			/* sticky: the message is refused */
+};
+
+typedef void load_fn(struct parse *p, struct cursor v, unsigned int dir);
+
+static inline uint8_t *addr_of(struct ct_flow *f, unsigned int i, size_t len)
+{
+	return (uint8_t *)&f->addr + i * len;
+}
+
+/* The next attribute of *c. False at the end; *bad is set when the bytes are not a row of attributes. The last one may
+ * lack its padding, as the kernel allows. */
+static inline bool attr_next(struct cursor *c, uint16_t *type, struct cursor *v, bool *bad)
+{
+	uint16_t len;
+	size_t padded;
+
+	if (c->left < ATTR_HDR) {
+		*bad |= c->left > 0;
+		return false;
+	}
+	memcpy(&len, c->at, 2);
+	memcpy(type, c->at + 2, 2);
+	*type &= NLA_TYPE_MASK;
+	if (len < ATTR_HDR || len > c->left) {
+		*bad = true;
+		return false;
+	}
+	v->at = c->at + ATTR_HDR;
+	v->left = len - ATTR_HDR;
+	v->bad = false;
+	padded = (len + 3u) & ~3u;
+	if (padded > c->left)
+		padded = c->left;
+	c->at += padded;
+	c->left -= padded;
+	return true;
+}
+
+/* Where a tuple is read into. */
+struct tuple_to {
+	uint8_t *src, *dst;
+	struct flow_ports *ports;
+	uint8_t *l4;
+	uint16_t zone;
+	unsigned int seen;	/* TUPLE_* */
+};
+
+#define TUPLE_SRC	(1u << 0)
+#define TUPLE_DST	(1u << 1)
+#define TUPLE_L4	(1u << 2)
+#define TUPLE_SPORT	(1u << 3)
+#define TUPLE_DPORT	(1u << 4)
+#define TUPLE_ICMP_ID	(1u << 5)
+#define TUPLE_ICMP_TYPE	(1u << 6)
+#define TUPLE_ICMP_CODE	(1u << 7)
+#define TUPLE_ADDRS	(TUPLE_SRC | TUPLE_DST)
+#define TUPLE_PORTS	(TUPLE_SPORT | TUPLE_DPORT)
+#define TUPLE_ICMP	(TUPLE_ICMP_ID | TUPLE_ICMP_TYPE | TUPLE_ICMP_CODE)
+
+static void load_tuple_ip(struct parse *p, struct cursor v, struct tuple_to *t)
+{
+	const uint16_t src = p->f.l3 == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC;
+	struct cursor a;
+	uint16_t type;
+
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type != src && type != src + 1)
+			continue;	/* the other family's, or unknown */
+		if (a.left != p->addr_len) {
+			p->bad = true;
+			return;
+		}
+		memcpy(type == src ? t->src : t->dst, a.at, p->addr_len);
+		t->seen |= type == src ? TUPLE_SRC : TUPLE_DST;
+	}
+}
+
+static void load_tuple_proto(struct parse *p, struct cursor v, struct tuple_to *t)
+{
+	static const uint8_t size[CTA_PROTO_MAX + 1] = {
+		[CTA_PROTO_NUM] = 1, [CTA_PROTO_SRC_PORT] = 2, [CTA_PROTO_DST_PORT] = 2,
+		[CTA_PROTO_ICMP_ID] = 2, [CTA_PROTO_ICMP_TYPE] = 1, [CTA_PROTO_ICMP_CODE] = 1,
+		[CTA_PROTO_ICMPV6_ID] = 2, [CTA_PROTO_ICMPV6_TYPE] = 1, [CTA_PROTO_ICMPV6_CODE] = 1,
+	};
+	struct cursor a;
+	uint16_t type;
+
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type > CTA_PROTO_MAX || !size[type])
+			continue;
+		if (a.left != size[type]) {
+			p->bad = true;
+			return;
+		}
+		switch (type) {
+		case CTA_PROTO_NUM:
+			*t->l4 = a.at[0];
+			t->seen |= TUPLE_L4;
+			break;
+		case CTA_PROTO_SRC_PORT:
+			memcpy(&t->ports->sport, a.at, 2);
+			t->seen |= TUPLE_SPORT;
+			break;
+		case CTA_PROTO_DST_PORT:
+			memcpy(&t->ports->dport, a.at, 2);
+			t->seen |= TUPLE_DPORT;
+			break;
+		case CTA_PROTO_ICMP_ID:
+		case CTA_PROTO_ICMPV6_ID:
+			memcpy(&t->ports->sport, a.at, 2);
+			t->seen |= TUPLE_ICMP_ID;
+			break;
+		case CTA_PROTO_ICMP_TYPE:
+		case CTA_PROTO_ICMPV6_TYPE:
+			memcpy(&t->ports->dport, a.at, 1);
+			t->seen |= TUPLE_ICMP_TYPE;
+			break;
+		case CTA_PROTO_ICMP_CODE:
+		case CTA_PROTO_ICMPV6_CODE:
+			memcpy((uint8_t *)&t->ports->dport + 1, a.at, 1);
+			t->seen |= TUPLE_ICMP_CODE;
+			break;
+		}
+	}
+}
+
+static void load_tuple_into(struct parse *p, struct cursor v, struct tuple_to *t)
+{
+	struct cursor a;
+	uint16_t type;
+
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type == CTA_TUPLE_IP) {
+			load_tuple_ip(p, a, t);
+		} else if (type == CTA_TUPLE_PROTO) {
+			load_tuple_proto(p, a, t);
+		} else if (type == CTA_TUPLE_ZONE) {
+			p->bad |= a.left != 2;
+			t->zone = cur_be16(&a);
+		}
+	}
+}
+
+/* Are ports (or the ICMP triple) of this tuple complete? */
+static bool tuple_has_ports(const struct tuple_to *t)
+{
+	unsigned int want = *t->l4 == IPPROTO_ICMP || *t->l4 == IPPROTO_ICMPV6 ? TUPLE_ICMP : TUPLE_PORTS;
+
+	return (t->seen & want) == want;
+}
+
+static void load_tuple(struct parse *p, struct cursor v, unsigned int dir)
+{
+	uint8_t l4 = 0;
+	struct tuple_to t = {
+		.src = addr_of(&p->f, dir ? REPLY_SRC : ORIG_SRC, p->addr_len),
+		.dst = addr_of(&p->f, dir ? REPLY_DST : ORIG_DST, p->addr_len),
+		.ports = dir ? &p->f.reply : &p->f.orig,
+		.l4 = &l4,
+	};
+
+	load_tuple_into(p, v, &t);
+	if ((t.seen & (TUPLE_ADDRS | TUPLE_L4)) != (TUPLE_ADDRS | TUPLE_L4))
+		return;		/* no such tuple: the caller sees the missing presence bit */
+	if (dir) {
+		p->f.has |= FLOW_HAS_REPLY;
+		p->zone_reply = t.zone;
+		return;
+	}
+	p->f.l4 = l4;
+	p->zone_orig = t.zone;
+	p->f.has |= tuple_has_ports(&t) ? FLOW_HAS_PORTS : 0;
+	p->have_orig = true;
+}
+
+static void load_master(struct parse *p, struct cursor v, unsigned int dir)
+{
+	struct flow_ports ports = { 0 };
+	struct tuple_to t = {
+		.src = (uint8_t *)&p->rare->master_src,
+		.dst = (uint8_t *)&p->rare->master_dst,
+		.ports = &ports,
+		.l4 = &p->rare->master_l4,
+	};
+
+	(void)dir;
+	load_tuple_into(p, v, &t);
+	if ((t.seen & (TUPLE_ADDRS | TUPLE_L4)) != (TUPLE_ADDRS | TUPLE_L4))
+		return;
+	p->f.has |= FLOW_HAS_MASTER;
+	if (tuple_has_ports(&t)) {
+		p->rare->master_sport = ports.sport;
+		p->rare->master_dport = ports.dport;
+		p->f.has |= FLOW_HAS_MASTER_PORTS;
+	}
+}
+
+static void load_status(struct parse *p, struct cursor v, unsigned int dir)
+{
+	(void)dir;
+	p->f.status = cur_be32(&v);
+	p->f.has |= FLOW_HAS_STATUS;
+}
+
+static void load_timeout(struct parse *p, struct cursor v, unsigned int dir)
+{
+	(void)dir;
+	p->f.timeout_s = cur_be32(&v);
+	p->f.has |= FLOW_HAS_TIMEOUT;
+}
+
+static void load_mark(struct parse *p, struct cursor v, unsigned int dir)
+{
+	(void)dir;
+	p->f.mark = cur_be32(&v);
+	p->f.has |= FLOW_HAS_MARK;
+}
+
+static void load_id(struct parse *p, struct cursor v, unsigned int dir)
+{
+	(void)dir;
+	p->f.id = cur_be32(&v);
+	p->f.has |= FLOW_HAS_ID;
+}
+
+static void load_zone(struct parse *p, struct cursor v, unsigned int dir)
+{
+	(void)dir;
+	p->zone = cur_be16(&v);
+}
+
+static void load_tcp(struct parse *p, struct cursor v)
+{
+	unsigned int scales = 0;
+	struct cursor a;
+	uint16_t type;
+
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type < CTA_PROTOINFO_TCP_STATE || type > CTA_PROTOINFO_TCP_WSCALE_REPLY)
+			continue;
+		p->bad |= a.left != 1;
+		if (type == CTA_PROTOINFO_TCP_STATE) {
+			p->f.proto_state = cur_u8(&a);
+			p->f.has |= FLOW_HAS_PROTO_STATE;
+		} else {
+			p->f.wscale[type - CTA_PROTOINFO_TCP_WSCALE_ORIGINAL] = cur_u8(&a);
+			scales |= 1u << (type - CTA_PROTOINFO_TCP_WSCALE_ORIGINAL);
+		}
+	}
+	if (scales == 3)
+		p->f.has |= FLOW_HAS_WSCALE;
+}
+
+static void load_sctp(struct parse *p, struct cursor v)
+{
+	unsigned int tags = 0;
+	struct cursor a;
+	uint16_t type;
+
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type == CTA_PROTOINFO_SCTP_STATE) {
+			p->bad |= a.left != 1;
+			p->f.proto_state = cur_u8(&a);
+			p->f.has |= FLOW_HAS_PROTO_STATE;
+		} else if (type == CTA_PROTOINFO_SCTP_VTAG_ORIGINAL || type == CTA_PROTOINFO_SCTP_VTAG_REPLY) {
+			p->bad |= a.left != 4;
+			p->rare->vtag[type - CTA_PROTOINFO_SCTP_VTAG_ORIGINAL] = cur_be32(&a);
+			tags |= 1u << (type - CTA_PROTOINFO_SCTP_VTAG_ORIGINAL);
+		}
+	}
+	if (tags == 3)
+		p->f.has |= FLOW_HAS_VTAGS;
+}
+
+static void load_dccp(struct parse *p, struct cursor v)
+{
+	struct cursor a;
+	uint16_t type;
+
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type == CTA_PROTOINFO_DCCP_STATE) {
+			p->bad |= a.left != 1;
+			p->f.proto_state = cur_u8(&a);
+			p->f.has |= FLOW_HAS_PROTO_STATE;
+		} else if (type == CTA_PROTOINFO_DCCP_ROLE) {
+			p->bad |= a.left != 1;
+			p->rare->dccp_role = cur_u8(&a);
+			p->f.has |= FLOW_HAS_DCCP_ROLE;
+		}
+	}
+}
+
+static void load_protoinfo(struct parse *p, struct cursor v, unsigned int dir)
+{
+	struct cursor a;
+	uint16_t type;
+
+	(void)dir;
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type == CTA_PROTOINFO_TCP)
+			load_tcp(p, a);
+		else if (type == CTA_PROTOINFO_SCTP)
+			load_sctp(p, a);
+		else if (type == CTA_PROTOINFO_DCCP)
+			load_dccp(p, a);
+	}
+}
+
+static void load_helper(struct parse *p, struct cursor v, unsigned int dir)
+{
+	struct cursor a;
+	uint16_t type;
+	size_t len;
+
+	(void)dir;
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type != CTA_HELP_NAME)
+			continue;
+		len = a.left > 0 ? strnlen((const char *)a.at, a.left) : 0;
+		if (len >= FLOW_HELPER_MAX) {
+			p->bad = true;
+			return;
+		}
+		if (len == 0)
+			continue;	/* "no helper" */
+		memset(p->rare->helper, 0, sizeof(p->rare->helper));
+		memcpy(p->rare->helper, a.at, len);
+		p->f.has |= FLOW_HAS_HELPER;
+	}
+}
+
+static void load_labels(struct parse *p, struct cursor v, unsigned int dir)
+{
+	size_t len = v.left < FLOW_LABEL_BYTES ? v.left : FLOW_LABEL_BYTES;
+
+	(void)dir;
+	if (v.left % 4 != 0) {
+		p->bad = true;
+		return;
+	}
+	memset(p->rare->labels, 0, sizeof(p->rare->labels));
+	memcpy(p->rare->labels, v.at, len);
+	p->f.has |= FLOW_HAS_LABELS;
+}
+
+static void load_synproxy(struct parse *p, struct cursor v, unsigned int dir)
+{
+	/* The record's order is that of the wire: its, isn, tsoff. */
+	static const uint8_t index[CTA_SYNPROXY_MAX + 1] = {
+		[CTA_SYNPROXY_ITS] = 0, [CTA_SYNPROXY_ISN] = 1, [CTA_SYNPROXY_TSOFF] = 2,
+	};
+	uint32_t val[3] = { 0 };
+	struct cursor a;
+	uint16_t type;
+
+	(void)dir;
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type == CTA_SYNPROXY_UNSPEC || type > CTA_SYNPROXY_MAX)
+			continue;
+		p->bad |= a.left != 4;
+		val[index[type]] = cur_be32(&a);
+	}
+	p->f.has |= FLOW_HAS_SYNPROXY;
+	p->rare->synproxy_set = val[0] || val[1] || val[2];
+	memcpy(p->rare->synproxy, val, sizeof(val));
+}
+
+static void load_seqadj(struct parse *p, struct cursor v, unsigned int dir)
+{
+	uint32_t val[3] = { 0 };
+	unsigned int seen = 0;
+	struct cursor a;
+	uint16_t type;
+
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type < CTA_SEQADJ_CORRECTION_POS || type > CTA_SEQADJ_OFFSET_AFTER)
+			continue;
+		p->bad |= a.left != 4;
+		val[type - CTA_SEQADJ_CORRECTION_POS] = cur_be32(&a);
+		seen |= 1u << (type - CTA_SEQADJ_CORRECTION_POS);
+	}
+	if (seen != 7)
+		return;
+	p->rare->adj[dir] = (struct flow_seqadj){
+		.pos = val[0], .before = (int32_t)val[1], .after = (int32_t)val[2],
+	};
+	p->adj_seen |= 1u << dir;
+	if (p->adj_seen == 3)
+		p->f.has |= FLOW_HAS_SEQADJ;
+}
+
+static uint64_t be64(struct cursor *a)
+{
+	uint64_t high = cur_be32(a);
+
+	return high << 32 | cur_be32(a);
+}
+
+static void load_counters(struct parse *p, struct cursor v, unsigned int dir)
+{
+	struct cursor a;
+	uint16_t type;
+
+	if (!(p->f.has & FLOW_HAS_COUNTERS)) {
+		memset(p->rare->bytes, 0, sizeof(p->rare->bytes));
+		memset(p->rare->packets, 0, sizeof(p->rare->packets));
+	}
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type != CTA_COUNTERS_PACKETS && type != CTA_COUNTERS_BYTES)
+			continue;
+		p->bad |= a.left != 8;
+		if (type == CTA_COUNTERS_PACKETS)
+			p->rare->packets[dir] = be64(&a);
+		else
+			p->rare->bytes[dir] = be64(&a);
+	}
+	p->f.has |= FLOW_HAS_COUNTERS;
+}
+
+static void load_times(struct parse *p, struct cursor v, unsigned int dir)
+{
+	struct cursor a;
+	uint16_t type;
+
+	(void)dir;
+	p->rare->start_ns = p->rare->stop_ns = 0;
+	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type != CTA_TIMESTAMP_START && type != CTA_TIMESTAMP_STOP)
+			continue;
+		p->bad |= a.left != 8;
+		if (type == CTA_TIMESTAMP_START)
+			p->rare->start_ns = be64(&a);
+		else
+			p->rare->stop_ns = be64(&a);
+	}
+	p->f.has |= FLOW_HAS_TIMES;
+}
+
+struct attr_rule {
+	uint16_t min, max;	/* value size */
+	uint8_t dir;		/* handed to load: 0 original, 1 reply */
+	load_fn *load;
+};
+
+#define NESTED .max = ATTR_MAX_LEN
+#define EXACT(n) .min = (n), .max = (n)
+
+static const struct attr_rule rules[CTA_MAX + 1] = {
+	[CTA_TUPLE_ORIG] = { NESTED, .dir = 0, .load = load_tuple },
+	[CTA_TUPLE_REPLY] = { NESTED, .dir = 1, .load = load_tuple },
+	[CTA_STATUS] = { EXACT(4), .load = load_status },
+	[CTA_PROTOINFO] = { NESTED, .load = load_protoinfo },
+	[CTA_HELP] = { NESTED, .load = load_helper },
+	[CTA_TIMEOUT] = { EXACT(4), .load = load_timeout },
+	[CTA_MARK] = { EXACT(4), .load = load_mark },
+	[CTA_COUNTERS_ORIG] = { NESTED, .dir = 0, .load = load_counters },
+	[CTA_COUNTERS_REPLY] = { NESTED, .dir = 1, .load = load_counters },
+	[CTA_ID] = { EXACT(4), .load = load_id },
+	[CTA_TUPLE_MASTER] = { NESTED, .load = load_master },
+	[CTA_SEQ_ADJ_ORIG] = { NESTED, .dir = 0, .load = load_seqadj },
+	[CTA_SEQ_ADJ_REPLY] = { NESTED, .dir = 1, .load = load_seqadj },
+	[CTA_ZONE] = { EXACT(2), .load = load_zone },
+	[CTA_TIMESTAMP] = { NESTED, .load = load_times },
+	[CTA_LABELS] = { .min = 4, .max = ATTR_MAX_LEN, .load = load_labels },
+	[CTA_SYNPROXY] = { NESTED, .load = load_synproxy },
+};
+
+static void load_all(struct parse *p, struct cursor c)
+{
+	struct cursor v;
+	uint16_t type;
+
+	while (attr_next(&c, &type, &v, &p->bad)) {
+		const struct attr_rule *r;
+
+		if (type > CTA_MAX || !rules[type].load)
+			continue;
+		r = &rules[type];
+		if (v.left < r->min || v.left > r->max) {
+			p->bad = true;
+			return;
+		}
+		r->load(p, v, r->dir);
+	}
+}
+
+/* A zone is given for both directions (CTA_ZONE) or inside a tuple for that one. */
+static void settle_zone(struct parse *p)
+{
+	uint16_t orig = p->zone_orig ? p->zone_orig : p->zone;
+	uint16_t reply = p->zone_reply ? p->zone_reply : p->zone;
+
+	if (!orig && !reply)
+		return;
+	p->f.has |= FLOW_HAS_ZONE;
+	p->f.zone = orig ? orig : reply;
+	if (orig == reply) {
+		p->f.zone_dir = FLOW_ZONE_BOTH;
+	} else if (!orig) {
+		p->f.zone_dir = FLOW_ZONE_REPLY;
+	} else {
+		p->f.zone_dir = FLOW_ZONE_ORIG;
+		if (reply) {
+			p->rare->reply_zone = reply;
+			p->f.has |= FLOW_HAS_REPLY_ZONE;
+		}
+	}
+}
+
+static int msg_event(const struct nlmsghdr *h, enum ct_event *what)
+{
+	switch (h->nlmsg_type) {
+	case NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW:
+		*what = h->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL) ? CT_EVENT_NEW : CT_EVENT_UPDATE;
+		return 0;
+	case NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE:
+		*what = CT_EVENT_DESTROY;
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare)
+{
+	struct parse p = { .rare = rare };
+	enum ct_event event;
+	struct nlmsghdr h;
+	struct cursor c = cur_init(nlmsg, n);
+
+	cur_bytes(&c, &h, sizeof(h));
+	if (c.bad || h.nlmsg_len < MSG_HDR || h.nlmsg_len > n || msg_event(&h, &event) != 0)
+		return -EPROTO;
+	c.left = h.nlmsg_len - sizeof(h);
+	p.f.l3 = cur_u8(&c);
+	if (p.f.l3 != AF_INET && p.f.l3 != AF_INET6)
+		return -EPROTO;
+	p.addr_len = p.f.l3 == AF_INET ? 4 : 16;
+	cur_take(&c, sizeof(struct nfgenmsg) - 1);
+	rare->synproxy_set = false;
+	load_all(&p, c);
+	if (p.bad)
+		return -EPROTO;
+	if (!p.have_orig)
+		return -ENOENT;
+	settle_zone(&p);
+	if ((p.f.has & FLOW_RARE_PARTS) || rare->synproxy_set)
+		p.f.rare = rare;
+	*what = event;
+	*f = p.f;
+	return 0;
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The event socket: what the kernel reports about its flows.
+ *
+ * Nothing may get lost here, and little may be spent. So:
+ * - Events are read many per system call into buffers that exist once.
+ * - The receive buffer is as large as a burst of a million flows needs; it is a limit, not an allocation. With the sizes
+ *   of the configuration it starts at the first and doubles up to the second while it is more than half full, that is
+ *   before events are lost, not after.
+ * - Under load, waking us up costs more than reading: the forwarding CPU pays for it with each packet. So while events
+ *   come faster than one per wait, the descriptor is left alone and a timer collects what has gathered, as network cards
+ *   moderate their interrupts:
+ *
+ *	state		entered when			reads happen
+ *	immediate	rate below the threshold	as soon as there is something
+ *	gathering	rate above it			every GATHER_MS, by the timer
+ *	flat out	a pass ran into its budget	in each turn of the loop
+ *
+ * - An overrun (ENOBUFS) is told to the owner, who compares the tables. Until the queue is empty the kernel goes on
+ *   dropping, so after one we read on without waiting.
+ *
+ * Rules: configuration.md section 4 (buffer sizes), errors.md 48. */
+#include "kernel/ct.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_compat.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "kernel/bpf_filter.h"
+#include "kernel/ct_sock.h"
+#include "kernel/kernel_conf.h"
+
+/* The kernel builds an event in a buffer of at most a page. The odd stride keeps the messages of a batch from meeting in
+ * the same sets of the processor's first cache. */
+#define EVENT_MAX	4096u
+#define EVENT_STRIDE	(EVENT_MAX + 5 * 64u)
+#define BATCH		64u
+
+/* An event occupies this much of the receive buffer until it is read (seen: 1280 for TCP/IPv4). */
+#define EVENT_COST	1280u
+#define BURST_EVENTS	1000000u
+#define BUFFER_MIN	(8u << 20)
+
+#define GATHER_MS	1
+/* Gather from this rate on. Below it a wait would collect one event and only delay it. */
+#define GATHER_PER_S	2000
+#define RATE_WINDOW_NS	(4 * MONO_NS_PER_MS)
+/* A buffer smaller than this is emptied as fast as we can: a burst within one wait could fill it. */
+#define GATHER_BUFFER	(2u << 20)
+
+#define BUDGET_DEFAULT	1024u
+
+#define SYSCTL_EVENTS	"/proc/sys/net/netfilter/nf_conntrack_events"
+
+struct ct_events {
+	struct evloop *loop;
+	struct ct_events_cb cb;
+	struct ev_io io;
+	struct ev_timer timer;		/* armed while gathering */
+	int fd;
+	uint32_t budget;		/* events per pass */
+	uint32_t buffer_limit;		/* the buffer may grow up to here */
+	uint32_t drops_seen;		/* the kernel's drop counter when last looked at */
+	bool gathering;
+	struct mono window;		/* the rate is measured from here on */
+	uint32_t window_events;
+	struct log_limit log;
+	struct ct_events_stats stats;
+	struct mmsghdr msgs[BATCH];
+	struct iovec iov[BATCH];
+	uint8_t *bufs;			/* BATCH * EVENT_STRIDE */
+};
+
+/* ---- buffer size ---- */
+
+/* Room for the burst of a million flows, but never more than a quarter of the machine's memory: what is in the buffer
+ * cannot be swapped out. */
+static uint32_t buffer_default(void)
+{
+	uint64_t want = (uint64_t)BURST_EVENTS * EVENT_COST, cap;
+	struct sysinfo info;
+
+	if (sysinfo(&info) == -1)
+		return BUFFER_MIN;
+	cap = (uint64_t)info.totalram * info.mem_unit / 4;
+	if (want > cap)
+		want = cap;
+	return want < BUFFER_MIN ? BUFFER_MIN : (uint32_t)want;
+}
+
+/* Where the buffer starts and ends. Without a limit the given size is the limit; a limit alone bounds our choice. */
+static void buffer_choose(const struct kernel_conf *conf, uint32_t *start, uint32_t *limit)
+{
+	uint32_t def = buffer_default();
+
+	*limit = conf->netlink_buffer_max ? conf->netlink_buffer_max :
+		 conf->netlink_buffer ? conf->netlink_buffer : def;
+	*start = conf->netlink_buffer ? conf->netlink_buffer : def;
+	if (*start > *limit)
+		*start = *limit;
+}
+
+static int buffer_set(struct ct_events *e, uint32_t bytes)
+{
+	int64_t got = ct_sock_set_rcvbuf(e->fd, bytes);
+
+	if (got < 0)
+		return (int)got;
+	e->stats.buffer_bytes = (uint32_t)got;
+	return 0;
+}
+
+/* What the kernel says about the socket. */
+static bool buffer_look(const struct ct_events *e, uint32_t *fill, uint32_t *drops)
+{
+	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(mem);
+
+	if (getsockopt(e->fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == -1)
+		return false;
+	*fill = mem[SK_MEMINFO_RMEM_ALLOC];
+	*drops = mem[SK_MEMINFO_DROPS];
+	return true;
+}
+
+static void buffer_double(struct ct_events *e)
+{
+	uint32_t old = e->stats.buffer_bytes;
+	uint32_t bytes = old > e->buffer_limit / 2 ? e->buffer_limit : old * 2;
+
+	if (bytes <= old)
+		return;
+	if (buffer_set(e, bytes) != 0 || e->stats.buffer_bytes <= old) {
+		e->buffer_limit = old;	/* the kernel gives no more */
+		return;
+	}
+	log_notice("netlink event buffer grown from %u to %u bytes", old, e->stats.buffer_bytes);
+}
+
+/* Grow before it overflows. Costs a system call, so only where it can still grow. */
+static void buffer_check(struct ct_events *e)
+{
+	uint32_t fill, drops;
+
+	if (e->stats.buffer_bytes >= e->buffer_limit || !buffer_look(e, &fill, &drops))
+		return;
+	if (fill > e->stats.buffer_bytes / 2)
+		buffer_double(e);
+}
+
+/* ---- reading ---- */
+
+static void overrun(struct ct_events *e, struct mono now)
+{
+	uint64_t wanted = e->stats.buffer_bytes, skipped;
+	uint32_t fill, drops;
+
+	e->stats.overruns++;
+	if (buffer_look(e, &fill, &drops)) {
+		/* The kernel goes on dropping until we have emptied the queue, so this is rather too much. */
+		wanted += (uint64_t)(drops - e->drops_seen) * EVENT_COST;
+		e->drops_seen = drops;
+	}
+	if (wanted > INT32_MAX)
+		wanted = INT32_MAX;
+	if (wanted > e->stats.wanted_bytes)
+		e->stats.wanted_bytes = (uint32_t)wanted;
+	if (log_limit_pass(&e->log, 1, 60000, now, &skipped))
+		log_warnx("the kernel dropped events: %u bytes of netlink buffer were too few, %u would have done "
+			  "(NetlinkBufferSizeMaxGrowth)", e->stats.buffer_bytes, e->stats.wanted_bytes);
+	buffer_double(e);
+	e->cb.overrun(e->cb.ctx, now);
+}
+
+/* One datagram: one message as a rule, but several would be fine. */
+static unsigned int take_datagram(struct ct_events *e, const uint8_t *buf, size_t n, struct mono now)
+{
+	unsigned int events = 0;
+	struct flow_rare rare;
+	struct ct_flow f;
+	enum ct_event what;
+	struct nlmsghdr h;
+	size_t step;
+	int err;
+
+	while (n >= sizeof(h)) {
+		memcpy(&h, buf, sizeof(h));
+		if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > n)
+			break;
+		events++;
+		e->stats.received++;
+		err = ct_parse(buf, h.nlmsg_len, &what, &f, &rare);
+		if (!err)
+			e->cb.event(e->cb.ctx, what, &f, now);
+		else if (h.nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK || (h.nlmsg_type & 0xff) > IPCTNL_MSG_CT_DELETE)
+			e->stats.unknown_type++;
+		else
+			e->stats.malformed++;
+		step = NLMSG_ALIGN(h.nlmsg_len);
+		if (step >= n)
+			return events;
+		buf += step;
+		n -= step;
+	}
+	e->stats.malformed += n > 0;
+	return events;
+}
+
+/* Read up to n datagrams. Returns how many there were; 0 when there is nothing (more), -1 after an overrun: go on. */
+static int read_batch(struct ct_events *e, unsigned int n, unsigned int *events, struct mono now)
+{
+	int got = recvmmsg(e->fd, e->msgs, n, MSG_DONTWAIT, NULL);
+
+	if (got == -1) {
+		if (errno == EAGAIN || errno == EINTR)
+			return 0;
+		e->stats.read_failed++;
+		if (errno != ENOBUFS)
+			return 0;
+		overrun(e, now);
+		return -1;
+	}
+	for (int i = 0; i < got; i++) {
+		struct msghdr *m = &e->msgs[i].msg_hdr;
+		const struct sockaddr_nl *from = m->msg_name;
+
+		m->msg_namelen = sizeof(struct sockaddr_nl);
+		if (from->nl_pid != 0 || (m->msg_flags & MSG_TRUNC)) {
+			e->stats.malformed++;	/* another process, or longer than anything the kernel sends */
+			continue;
+		}
+		*events += take_datagram(e, m->msg_iov->iov_base, e->msgs[i].msg_len, now);
+	}
+	return got;
+}
+
+/* ---- when to read ---- */
+
+/* Count what a pass found; a new estimate of the rate decides about gathering. */
+static void pace(struct ct_events *e, unsigned int events, struct mono now)
+{
+	int64_t span = mono_diff_ns(now, e->window);
+
+	e->window_events += events;
+	if (span < RATE_WINDOW_NS)
+		return;
+	e->gathering = e->stats.buffer_bytes >= GATHER_BUFFER &&
+		       e->window_events >= (uint64_t)span * GATHER_PER_S / MONO_NS_PER_S;
+	e->window = now;
+	e->window_events = 0;
+}
+
+/* A pass: read until there is nothing left or the budget is used up. */
+static void pass(struct ct_events *e, struct mono now)
+{
+	unsigned int left = e->budget, events = 0;
+	bool empty = false;
+
+	while (left > 0 && !empty) {
+		unsigned int want = left < BATCH ? left : BATCH;
+		int got = read_batch(e, want, &events, now);
+
+		empty = got >= 0 && (unsigned int)got < want;
+		left -= got > 0 ? (unsigned int)got : 1;
+		buffer_check(e);
+	}
+	pace(e, events, now);
+	/* Before the callback: it may close us. */
+	if (empty && e->gathering && ev_timer_set(e->loop, &e->timer, mono_add_ms(clock_now(), GATHER_MS)) == 0)
+		ev_io_want(e->loop, &e->io, 0);
+	else
+		ev_io_want(e->loop, &e->io, EV_READ);
+	if (events > 0)
+		e->cb.batch_end(e->cb.ctx, now);
+}
+
+static void on_readable(void *ctx, unsigned int ready, struct mono now)
+{
+	(void)ready;
+	pass(ctx, now);
+}
+
+static void on_timer(void *ctx, struct mono now)
+{
+	pass(ctx, now);
+}
+
+/* ---- life ---- */
+
+static int buffers_alloc(struct ct_events *e)
+{
+	struct sockaddr_nl *names;
+
+	e->bufs = malloc(BATCH * (EVENT_STRIDE + sizeof(*names)));
+	if (!e->bufs)
+		return -ENOMEM;
+	names = (struct sockaddr_nl *)(e->bufs + BATCH * EVENT_STRIDE);
+	for (unsigned int i = 0; i < BATCH; i++) {
+		e->iov[i] = (struct iovec){ .iov_base = e->bufs + i * EVENT_STRIDE, .iov_len = EVENT_MAX };
+		e->msgs[i].msg_hdr = (struct msghdr){
+			.msg_name = &names[i], .msg_namelen = sizeof(names[i]),
+			.msg_iov = &e->iov[i], .msg_iovlen = 1,
+		};
+	}
+	return 0;
+}
+
+static int subscribe(int fd)
+{
+	static const int groups[] = {
+		NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY,
+	};
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) == -1)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The kernel retries undelivered events and drops packets instead; overruns are not reported then. */
+static int be_reliable(int fd)
+{
+	const int on = 1;
+
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_BROADCAST_ERROR, &on, sizeof(on)) == -1 ||
+	    setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on)) == -1)
+		return -errno;
+	return 0;
+}
+
+/* The filter before the groups: no event may slip through between the two. */
+static int sock_setup(struct ct_events *e, const struct kernel_conf *conf, const uint32_t *own, size_t n_own,
+		      struct text *err)
+{
+	struct bpf_filter *b = malloc(sizeof(*b));
+	const char *what = "socket filter";
+	uint32_t start;
+	int rc;
+
+	if (!b)
+		return -ENOMEM;
+	bpf_filter_init(b);
+	bpf_filter_own(b, own, n_own);
+	bpf_filter_pass(b);
+	rc = bpf_filter_attach(b, e->fd);
+	free(b);
+	if (!rc) {
+		what = "receive buffer";
+		buffer_choose(conf, &start, &e->buffer_limit);
+		rc = buffer_set(e, start);
+	}
+	if (!rc && conf->events_reliable) {
+		what = "reliable delivery";
+		rc = be_reliable(e->fd);
+	}
+	if (!rc) {
+		what = "event groups";
+		rc = subscribe(e->fd);
+	}
+	if (rc)
+		text_printf(err, "netlink event socket: %s: %s", what, strerror(-rc));
+	return rc;
+}
+
+int ct_events_open(const struct kernel_conf *conf, struct evloop *loop, const struct ct_events_cb *cb,
+		   const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err)
+{
+	struct ct_events *e = calloc(1, sizeof(*e));
+	int rc;
+
+	if (!e || buffers_alloc(e) != 0) {
+		free(e);
+		text_printf(err, "netlink event socket: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	e->loop = loop;
+	e->cb = *cb;
+	e->budget = conf->event_iteration_limit ? conf->event_iteration_limit : BUDGET_DEFAULT;
+	e->window = clock_now();
+	e->fd = ct_sock_open(NULL, err);
+	if (e->fd < 0) {
+		rc = e->fd;
+		goto free_all;
+	}
+	rc = ct_sock_probe(e->fd, err);
+	if (rc)
+		goto close_fd;
+	rc = sock_setup(e, conf, own_portids, n_own, err);
+	if (rc)
+		goto close_fd;
+	e->timer = (struct ev_timer){ .cb = on_timer, .ctx = e, .name = "kernel events (gathered)" };
+	e->io = (struct ev_io){
+		.fd = e->fd, .want = EV_READ, .prio = 0, .cb = on_readable, .ctx = e, .name = "kernel events",
+	};
+	rc = ev_io_add(loop, &e->io);
+	if (rc) {
+		text_printf(err, "netlink event socket: %s", strerror(-rc));
+		goto close_fd;
+	}
+	*out = e;
+	return 0;
+close_fd:
+	close(e->fd);
+free_all:
+	free(e->bufs);
+	free(e);
+	return rc;
+}
+
+void ct_events_close(struct ct_events *e)
+{
+	if (!e)
+		return;
+	ev_io_del(e->loop, &e->io);
+	ev_timer_del(e->loop, &e->timer);
+	close(e->fd);
+	free(e->bufs);
+	free(e);
+}
+
+const struct ct_events_stats *ct_events_stats(const struct ct_events *e)
+{
+	return &e->stats;
+}
+
+int ct_events_ensure_enabled(void)
+{
+	char c = 0;
+	int fd, rc = 0;
+
+	fd = open(SYSCTL_EVENTS, O_RDWR | O_CLOEXEC);
+	if (fd == -1)
+		return -errno;
+	if (read(fd, &c, 1) != 1)
+		rc = -EIO;
+	else if (c == '2' && pwrite(fd, "1", 1, 0) != 1)
+		rc = -errno;
+	close(fd);
+	return rc ? rc : c - '0';
+}

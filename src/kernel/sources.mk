@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+libkernel_a_SOURCES = \
+	kernel/bpf_filter.c \
+	kernel/ct_batch.c \
+	kernel/ct_build.c \
+	kernel/ct_commit.c \
+	kernel/ct_convert.c \
+	kernel/ct_dump.c \
+	kernel/ct_events.c \
+	kernel/ct_flush.c \
+	kernel/ct_sock.c
