@@ -180,7 +180,7 @@ void conf_open_block(struct conf_ctx *ctx, const struct conf_option *opt, const 
 
 void conf_open_stray(struct conf_ctx *ctx, const struct conf_place *at)
 {
-	if (!ctx->skipping) {
+	if (!ctx->skipping && conf_section_now(ctx) != CONF_JUNK) {
 		conf_error(ctx, at, "unexpected \"{\": no block can start here");
 		conf_set_puzzled(ctx);
 	}

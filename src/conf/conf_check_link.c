@@ -50,7 +50,8 @@ static bool addr_multicast(const union channel_addr *a, int family)
 	return family == AF_INET ? IN_MULTICAST(ntohl(a->v4.s_addr)) : IN6_IS_ADDR_MULTICAST(&a->v6);
 }
 
-/* The family of the link by its address keywords; 0 if there are none, or they do not agree (reported). */
+/* The family of the link by its address keywords. Without any it is IPv4: most people want that, so its keywords are
+ * the ones called missing. -1 if they do not agree (reported). */
 static int find_family(const struct link_check *c)
 {
 	static const char *const v4_names[] = { "IPv4_address", "IPv4_interface", "IPv4_Destination_Address" };
@@ -66,9 +67,9 @@ static int find_family(const struct link_check *c)
 	}
 	if (v4 && v6) {
 		conf_error(c->ctx, &link_seen(c, v6)->at, "%s beside %s: a link is either IPv4 or IPv6", v6, v4);
-		return 0;
+		return -1;
 	}
-	return v4 ? AF_INET : v6 ? AF_INET6 : 0;
+	return v6 ? AF_INET6 : AF_INET;
 }
 
 static void check_mcast(const struct link_check *c)
@@ -158,12 +159,8 @@ void conf_check_links(struct conf_ctx *ctx)
 		struct link_check c = { .ctx = ctx, .nr = i, .link = &ch->link[i], .state = &ctx->link_state[i] };
 
 		c.link->family = find_family(&c);
-		if (!c.link->family) {
-			/* nothing said: then the IPv4 keywords are called missing, most people want those */
-			c.link->family = AF_INET;
-			if (ctx->n_errors && link_seen(&c, "IPv6_address")->given)
-				continue;
-		}
+		if (c.link->family == -1)
+			continue;
 		if (c.link->type == CHANNEL_MCAST)
 			check_mcast(&c);
 		else

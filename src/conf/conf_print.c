@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct printer {
@@ -160,7 +161,8 @@ static void print_stray_timers(struct printer *p, const struct conf *conf, enum 
 		const struct conf_option *opt = &conf_options[i];
 
 		if (opt->sections & CONF_IN(CONF_SYNC) && opt->sections & CONF_IN_MODES &&
-		    opt->use == CONF_CURRENT && !(opt->sections & CONF_IN(mode)))
+		    opt->use == CONF_CURRENT && !(opt->sections & CONF_IN(mode)) &&
+		    *(const uint32_t *)((const char *)conf + opt->at) != strtoul(opt->init, NULL, 10))
 			print_value(p, opt, conf, NULL);
 	}
 }
