@@ -68,6 +68,9 @@ void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
  * what it receives into its kernel would delete a flow that may live there. */
 void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now);
 
+/* The kernel refused a flow that our commit had put into the internal cache (internal_commit() said inserted). */
+void pipeline_commit_undo(struct pipeline *p, uint32_t id);
+
 /* ---- from the network ---- */
 
 /* One datagram: every message in it. Borrows the bytes. */

@@ -320,8 +320,10 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	d->tick = (struct ev_timer){ .cb = on_tick, .ctx = d, .name = "tick" };
 	d->more = (struct ev_work){ .step = on_more, .ctx = d, .name = "more" };
 	d->turn = (struct ev_hook){ .cb = daemon_turn, .ctx = d, .name = "transmit" };
+	ret = fill_cache(d, in_select, err);
+	/* Nothing is sent before the cache is complete: a peer removes what an answer to its RESYNC does not show. */
 	ev_hook_add(d->loop, &d->turn);
-	return fill_cache(d, in_select, err);
+	return ret;
 }
 
 int daemon_open(struct daemon *d, const struct conf *conf, const sigset_t *in_select, struct text *err)

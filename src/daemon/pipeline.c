@@ -136,6 +136,14 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 	internal_release(p->internal, id);
 }
 
+void pipeline_commit_undo(struct pipeline *p, uint32_t id)
+{
+	if (!internal_commit_undo(p->internal, id))
+		return;
+	sync_forget(p->sync, id);	/* a bulk send came across it */
+	internal_release(p->internal, id);
+}
+
 /* ---- sync -> wire -> datagram ---- */
 
 static struct flow_mark *path_mark(void *ctx, uint32_t id)

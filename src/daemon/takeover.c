@@ -72,37 +72,23 @@ static uint64_t commit_sending(void *ctx, const struct ct_flow *f, struct mono n
 	return inserted ? (uint64_t)id + 1 : 0;
 }
 
-/* Is the record behind the token still the one that was inserted for f? Events may have ended it and its slot may serve
- * another flow by now. */
-static bool commit_token_valid(struct takeover *t, uint64_t token, const struct ct_flow *f, uint32_t *id)
-{
-	const struct flow_rec *rec;
-
-	if (token == 0)
-		return false;
-	*id = (uint32_t)(token - 1);
-	rec = table_rec(internal_table(pipeline_internal(t->p)), *id);
-	return rec->state != REC_FREE && (rec->owner & REC_I_COMMIT) && (!f || flow_same_key(&rec->flow, f));
-}
-
 static void commit_refused(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now)
 {
 	struct takeover *t = ctx;
-	uint32_t id;
 
 	(void)err;
+	(void)f;
 	(void)now;
-	if (commit_token_valid(t, token, f, &id))
-		internal_commit_undo(pipeline_internal(t->p), id);
+	if (token != 0)
+		pipeline_commit_undo(t->p, (uint32_t)(token - 1));
 }
 
 static void commit_settled(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now)
 {
 	struct takeover *t = ctx;
-	uint32_t id;
 
-	if (commit_token_valid(t, token, kernel, &id))
-		internal_commit_done(pipeline_internal(t->p), id);
+	if (token != 0)
+		internal_commit_done(pipeline_internal(t->p), (uint32_t)(token - 1));
 	/* The kernel's own entry was kept: what it says is the truth, and the peers may not know it. */
 	if (kernel)
 		pipeline_dumped(t->p, kernel, true, now);
