@@ -431,6 +431,8 @@ static void server_accept(void *ctx, unsigned int ready, struct mono now)
 
 	(void)ready;
 	for (i = 0; i < ACCEPT_BUDGET; i++) {
+		if (i > 0 && s->n_clients >= CTL_CLIENTS_MAX)
+			return;		/* nobody goes before it is known that someone comes: next turn */
 		if (!make_room(s, now)) {
 			accept_pause(s, true);
 			timer_update(s);
