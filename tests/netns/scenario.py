@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Traffic through the laboratory, and the fail-over that it is to live through."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+import tables
+from netlab import DOWNLOAD_PORT, ECHO_PORT, SNAT4, UDP_PORT, Lab, Target
+from node import Node, wait_replicated
+
+TRAFFIC = Path(__file__).resolve().parent / "traffic"
+PYTHON = "/usr/bin/python3"
+
+
+class Program:
+	"""One traffic program in a namespace; asked in words, answers in JSON."""
+
+	def __init__(self, lab: Lab, part: str, script: str, *args: object):
+		self.name = script
+		self.log = lab.scratch / f"{script}.log"
+		self.process = lab.spawn(part, PYTHON, "-B", TRAFFIC / script, *args, log=self.log,
+					 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+	def _line(self, timeout: float) -> str:
+		# One line per answer and never two in flight, so nothing hides in the reader's buffer.
+		if not select.select([self.process.stdout], [], [], timeout)[0]:
+			raise AssertionError(f"{self.name}: no answer within {timeout} s\n{self.log.read_text()}")
+		return self.process.stdout.readline()
+
+	def ready(self, timeout: float = 40) -> Program:
+		line = self._line(timeout)
+		if line.strip() != "ready" and '"ready"' not in line:
+			raise AssertionError(f"{self.name}: not ready: {line}{self.log.read_text()}")
+		return self
+
+	def ask(self, command: str, seconds: float = 0) -> dict[str, Any]:
+		self.tell(command, seconds)
+		return self.answer(seconds)
+
+	def tell(self, command: str, seconds: float = 0) -> None:
+		"""Send a command; answer() collects. So several programs can work on theirs at once."""
+		self.process.stdin.write(f"{command} {seconds}\n")
+		self.process.stdin.flush()
+
+	def answer(self, seconds: float = 0) -> dict[str, Any]:
+		line = self._line(seconds + 60)
+		if not line:
+			raise AssertionError(f"{self.name}: ended\n{self.log.read_text()}")
+		return json.loads(line)
+
+	def end(self) -> None:
+		self.process.stdin.close()
+		self.process.wait(5)
+
+
+def serve(lab: Lab) -> Program:
+	"""The server's programs."""
+	return Program(lab, "server", "server.py", ECHO_PORT, DOWNLOAD_PORT, UDP_PORT).ready()
+
+
+def lines(lab: Lab, connections: int, target: Target = SNAT4, interval: float = 0.5) -> Program:
+	return Program(lab, "client", "lines.py", "--connections", connections, "--interval", interval,
+		       target.address, ECHO_PORT).ready()
+
+
+def download(lab: Lab, size: int, rate: int, target: Target = SNAT4) -> Program:
+	return Program(lab, "client", "download.py", "--size", size, "--rate", rate, target.address, DOWNLOAD_PORT).ready()
+
+
+def udp_stream(lab: Lab, target: Target = SNAT4, streams: int = 1) -> Program:
+	return Program(lab, "client", "udpstream.py", "--streams", streams, target.address, UDP_PORT).ready()
+
+
+def inject(lab: Lab, fw: str, count: int, first: int = 0, delete: bool = False) -> None:
+	"""`count` established flows into the kernel table of `fw`, or out of it."""
+	done = subprocess.run(["ip", "netns", "exec", lab.ns(fw), PYTHON, "-B", str(TRAFFIC / "inject.py"),
+			       *(["--delete"] if delete else []), "--first", str(first), str(count)],
+			      capture_output=True, text=True)
+	assert done.returncode == 0, f"inject: {done.stdout} errors\n{done.stderr}"
+
+
+@dataclass
+class Outcome:
+	"""What became of the traffic: per program what it said at the end, and the commit's own words."""
+	lines: dict[str, Any] = field(default_factory=dict)
+	download: dict[str, Any] = field(default_factory=dict)
+	udp: dict[str, Any] = field(default_factory=dict)
+	commit_ms: float = 0
+	commit_says: str = ""
+	commit_difference: str = ""	# between the kernel tables of the dead and of the surviving firewall
+	outage_ms: float = 0
+
+
+def silent(*words: str) -> None:
+	pass
+
+
+@dataclass
+class Plan:
+	"""The fail-over of failover(): what runs, for how long, and whether the survivor commits."""
+	with_commit: bool = True
+	connections: int = 200
+	download_size: int = 24 << 20
+	download_rate: int = 2 << 20
+	warm_up: float = 3		# seconds of traffic before the cut; the newest flow is at least 1 s old then
+	outage: float = 0.5		# seconds between the cut and the take-over: somebody has to notice
+	patience: float = 8		# seconds until a connection without an answer is called dead
+	target: Target = SNAT4
+	tell: Callable[..., None] = silent	# says what happens, for a person
+
+
+def failover(lab: Lab, old: Node, new: Node, plan: Plan) -> Outcome:
+	"""Both daemons run and `old` is active: let traffic flow, cut `old`, let `new` take over.
+
+	The server's programs run already. Afterwards `old` is cut off and `new` active.
+	"""
+	out = Outcome()
+	plan.tell(f"{plan.connections} interactive connections, a download and a UDP stream begin")
+	talk = lines(lab, plan.connections, plan.target)
+	load = download(lab, plan.download_size, plan.download_rate, plan.target)
+	stream = udp_stream(lab, plan.target)
+	programs = [talk, load, stream]
+	time.sleep(plan.warm_up)
+	wait_replicated(old, new)
+	plan.tell(f"{new.fw} has learned all {len(new.external())} states of {old.fw}")
+
+	for program in programs:
+		program.ask("mark")
+	cut_at = time.monotonic()
+	old.cut()
+	plan.tell(f"{old.fw} is cut off: links down, daemon killed")
+	time.sleep(plan.outage)
+	if plan.with_commit:
+		began = time.monotonic()
+		done = new.ctl("-c")
+		out.commit_ms = (time.monotonic() - began) * 1000
+		out.commit_says = (done.stdout + done.stderr).strip()
+		assert done.returncode == 0, f"commit: status {done.returncode}\n{out.commit_says}"
+		# The dead firewall's kernel kept its table: nothing has moved there since the cut.
+		out.commit_difference = tables.difference(old.kernel(), new.kernel())
+		plan.tell(f"{new.fw} commits: the states are in its kernel after {out.commit_ms:.0f} ms")
+	else:
+		plan.tell(f"{new.fw} does NOT commit")
+	lab.addresses_to(new.fw)
+	out.outage_ms = (time.monotonic() - cut_at) * 1000
+	plan.tell(f"{new.fw} takes the addresses, {out.outage_ms:.0f} ms after the cut")
+
+	plan.tell("waiting for every connection to answer" if plan.with_commit else
+		  f"waiting {plan.patience:.0f} s for a connection to answer")
+	for program, command in ((talk, "alive"), (stream, "alive"), (load, "finish")):
+		program.tell(command, plan.patience)
+	out.lines, out.udp, out.download = talk.answer(plan.patience), stream.answer(plan.patience), load.answer(60)
+	for program in programs:
+		program.end()
+	return out
+
+
+def switch_over(lab: Lab, old: Node, new: Node) -> None:
+	"""A planned change of roles, both daemons running, with the commands of keepalived's script."""
+	lab.addresses_to(new.fw)
+	for option in ("-c", "-f", "-R", "-B"):
+		new.ok(option)
+	for option in ("-t", "-n"):
+		old.ok(option)
+
+

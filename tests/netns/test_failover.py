@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One firewall dies, the other takes over, live connections carry on. And without the commit they do not."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import pytest
+
+import scenario
+from conftest import PAIRS
+from netlab import Lab, wait_until
+from node import DEBIAN, OURS, Node, binary, wait_replicated
+
+MB = 1 << 20
+
+each_pair = pytest.mark.parametrize("old,new", PAIRS)
+
+
+@each_pair
+def test_connections_survive(lab: Lab, pair: Callable, old: str, new: str) -> None:
+	active, survivor = pair(old, new)
+	scenario.serve(lab)
+	out = scenario.failover(lab, active, survivor, scenario.Plan(download_size=8 * MB))
+	assert out.commit_difference == ""
+	assert out.lines["alive"] == out.lines["connections"] == 200, out
+	assert out.download["hash_good"], out
+	assert out.udp["alive"] == 1, out
+	assert out.lines["stall_ms"] < 5000, out
+
+
+@each_pair
+def test_without_commit_all_die(lab: Lab, pair: Callable, old: str, new: str) -> None:
+	"""The control: what survives above does so because of the commit and of nothing else."""
+	active, survivor = pair(old, new)
+	scenario.serve(lab)
+	out = scenario.failover(lab, active, survivor, scenario.Plan(with_commit=False))
+	assert out.lines["alive"] == 0 and out.lines["connections"] == 200, out
+	assert not out.download["finished"], out
+	assert out.udp["alive"] == 0, out
+
+
+@each_pair
+def test_udp_stream_older_than_its_timeout(lab: Lab, pair: Callable, old: str, new: str) -> None:
+	"""A busy stream sends no event while its timeout passes several times over."""
+	for fw in ("fw1", "fw2"):
+		lab.sysctl(fw, {"net/netfilter/nf_conntrack_udp_timeout": 2,
+				"net/netfilter/nf_conntrack_udp_timeout_stream": 2})
+	active, survivor = pair(old, new)
+	scenario.serve(lab)
+	out = scenario.failover(lab, active, survivor,
+				scenario.Plan(connections=5, download_size=20 * MB, warm_up=8))
+	assert out.udp["alive"] == 1, out
+	assert out.udp["stall_ms"] < 2000, out
+	assert out.lines["alive"] == 5 and out.download["hash_good"], out
+
+
+def test_exchange_of_a_node(lab: Lab, pair: Callable) -> None:
+	"""1.4.7 on both, one after the other replaced by ours, and back, with the connections open throughout."""
+	nodes = dict(zip(("fw1", "fw2"), pair(DEBIAN, DEBIAN)))
+	scenario.serve(lab)
+	talk = scenario.lines(lab, 100)
+	stream = scenario.udp_stream(lab)
+	wait_replicated(nodes["fw1"], nodes["fw2"])
+
+	def exchange(fw: str, which: str) -> None:
+		"""The backup's program is exchanged while the other one forwards."""
+		backup = nodes[fw]
+		backup.stop()
+		backup.use(which)
+		backup.start()
+		if backup.program == binary(DEBIAN):
+			backup.ok("-n")		# ours asks by itself
+		wait_replicated(nodes[lab.active], backup)
+
+	def change_roles(to: str) -> None:
+		old, new = nodes[lab.active], nodes[to]
+		scenario.switch_over(lab, old, new)
+		for program, count in ((talk, 100), (stream, 1)):
+			said = program.ask("alive", 10)
+			assert said["alive"] == count, f"{old.which} -> {new.which} ({new.fw}): {said}"
+		wait_until(lambda: not old.kernel(), 10, "the old one's scheduled flush")
+		wait_replicated(new, old)
+
+	for which in (OURS, DEBIAN):
+		exchange("fw2", which)
+		change_roles("fw2")
+		exchange("fw1", which)
+		change_roles("fw1")
+
+
+@pytest.mark.parametrize("first,second", PAIRS)
+def test_there_and_back_before_the_purge(lab: Lab, pair: Callable, first: str, second: str) -> None:
+	"""The roles change back while the first kernel still has its old entries (-t has not fired yet).
+
+	Their window tracking stands where the connections were when they left: whoever keeps such an
+	entry at the commit has to keep it from judging the packets of today by the numbers of then.
+	"""
+	nodes = pair(first, second, mode_options={"PurgeTimeout": 60})
+	scenario.serve(lab)
+	talk = scenario.lines(lab, 50)
+	load = scenario.download(lab, 60 * MB, 8 * MB)
+	wait_replicated(*nodes)
+	for old, new in (nodes, nodes[::-1]):
+		scenario.switch_over(lab, old, new)
+		said = talk.ask("alive", 10)
+		assert said["alive"] == 50, f"{old.fw} -> {new.fw}: {said}"
+		wait_replicated(new, old)
+	said = load.ask("finish", 10)
+	assert said["hash_good"], said

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the traffic programs share: commands on stdin, one JSON answer per line on stdout.
+
+End of stdin ends the program, unless it was started with --stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any, Awaitable, Callable
+
+Handler = Callable[[float], Awaitable[dict[str, Any]]]
+
+
+def now_ms() -> float:
+	return time.monotonic() * 1000
+
+
+def say(**answer: Any) -> None:
+	print(json.dumps(answer), flush=True)
+
+
+async def serve(handlers: dict[str, Handler], stay: bool = False) -> None:
+	"""Each line is `command [number]`; returns at `quit` or at the end of stdin."""
+	reader = asyncio.StreamReader()
+	if not stay:
+		await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+	while True:
+		words = (await reader.readline()).decode().split()
+		if not words or words[0] == "quit":
+			return
+		say(**await handlers[words[0]](float(words[1]) if len(words) > 1 else 0))
+
+
+async def until(question: Callable[[], bool], seconds: float) -> bool:
+	"""Ask often until true; the last answer after `seconds`."""
+	end = time.monotonic() + seconds
+	while not question() and time.monotonic() < end:
+		await asyncio.sleep(0.05)
+	return question()
