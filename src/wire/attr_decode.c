@@ -288,22 +288,25 @@ static inline void settle_proto(struct draft *d)
 		f->has |= saw_all(d, SEEN(WIRE_ATTR_SPAT_PORT)) ? FLOW_HAS_SPAT : 0;
 		f->has |= saw_all(d, SEEN(WIRE_ATTR_DPAT_PORT)) ? FLOW_HAS_DPAT : 0;
 	}
-	switch (f->l4) {
+	switch (f->l4) {	/* scales, tags and role come with a state or not at all */
 	case IPPROTO_TCP:
-		if (saw_all(d, SEEN(WIRE_ATTR_TCP_STATE)))
-			take_state(f, d->tcp_state);
+		if (!saw_all(d, SEEN(WIRE_ATTR_TCP_STATE)))
+			break;
+		take_state(f, d->tcp_state);
 		if (saw_all(d, SEEN(WIRE_ATTR_TCP_WSCALE_ORIG) | SEEN(WIRE_ATTR_TCP_WSCALE_REPL)))
 			f->has |= FLOW_HAS_WSCALE;
 		break;
 	case IPPROTO_SCTP:
-		if (saw_all(d, SEEN(WIRE_ATTR_SCTP_STATE)))
-			take_state(f, d->sctp_state);
+		if (!saw_all(d, SEEN(WIRE_ATTR_SCTP_STATE)))
+			break;
+		take_state(f, d->sctp_state);
 		if (saw_all(d, SEEN(WIRE_ATTR_SCTP_VTAG_ORIG) | SEEN(WIRE_ATTR_SCTP_VTAG_REPL)))
 			f->has |= FLOW_HAS_VTAGS;
 		break;
 	case IPPROTO_DCCP:
-		if (saw_all(d, SEEN(WIRE_ATTR_DCCP_STATE)))
-			take_state(f, d->dccp_state);
+		if (!saw_all(d, SEEN(WIRE_ATTR_DCCP_STATE)))
+			break;
+		take_state(f, d->dccp_state);
 		if (saw_all(d, SEEN(WIRE_ATTR_DCCP_ROLE)))
 			f->has |= FLOW_HAS_DCCP_ROLE;
 		break;
