@@ -514,7 +514,7 @@ static void client_asks_and_leaves(void **state)
 {
 	struct world *w = *state;
 
-	w->dump_total = 1000;
+	w->dump_total = 1000000;
 	close(ask(w, 21, true, 0));
 	close(ask(w, 16, false, 0));
 	close(ask(w, 46, true, 0));
