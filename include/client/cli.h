@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_CLIENT_CLI_H
+#define CONNTRACKD_CLIENT_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "control/command.h"
+
+/* The command line of the whole program, daemon and client (command-line.md sections 1, 2 and 11). Looks at nothing but
+ * the words: no file is read here. */
+enum cli_action {
+	CLI_DAEMON,	/* run, in the background or not */
+	CLI_CLIENT,	/* send cmd to the daemon */
+	CLI_CHECK,	/* -T: read the configuration file, report, exit */
+	CLI_HELP,
+	CLI_VERSION,
+	CLI_ERROR,	/* error says what is wrong; exit status 1 */
+};
+
+struct cli {
+	enum cli_action action;
+	const char *argv0;		/* borrowed from argv, like all pointers here */
+	const char *config;		/* -C; NULL: the default file */
+	bool background;		/* -d */
+	bool old_stats;			/* -S of 2007: harmless with a Stats section, else the caller refuses it:
+					 * the mode is chosen by the section (Sync or Stats) in the file */
+	const struct ctl_command *cmd;	/* CLI_CLIENT */
+	bool strict;			/* --strict, with -c */
+	bool json;			/* --json, with -i and -e */
+	bool show_help;			/* with an error: help first, as 1.4.x does */
+	char error[256];
+	char warning[128];		/* empty, or a line for standard error whatever the action */
+};
+
+/* Read the words. Always fills *cli; action tells how it went. */
+void cli_parse(int argc, char **argv, struct cli *cli);
+
+/* Print what the words alone call for: help and version to out; warning and error to err. Returns the exit status for
+ * CLI_HELP, CLI_VERSION and CLI_ERROR, and 0 when the caller has more to do. */
+int cli_report(const struct cli *cli, FILE *out, FILE *err);
+
+#endif
