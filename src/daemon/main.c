@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One binary, two roles: without a command the daemon, with one its client. This file only chooses. */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "client/cli.h"
+#include "client/client.h"
+#include "conf/conf.h"
+#include "daemon/start.h"
+
+static const char *config_path(const struct cli *cli)
+{
+	return cli->config ? cli->config : CONF_PATH_DEFAULT;
+}
+
+/* A client needs only the path of the socket: other errors in the file are one warning, so that a take-over works with a
+ * file somebody has broken. No file at all is fine too, unless one was asked for. */
+static int run_client(const struct cli *cli)
+{
+	char path[CONTROL_PATH_MAX + 1] = CONTROL_PATH_DEFAULT;
+	struct client_request req = {
+		.path = path,
+		.cmd = cli->cmd,
+		.strict = cli->strict,
+		.json = cli->json,
+		.out_fd = STDOUT_FILENO,
+		.err_fd = STDERR_FILENO,
+	};
+
+	if (cli->config || access(CONF_PATH_DEFAULT, F_OK) == 0) {
+		int ret = conf_read_control_path(config_path(cli), path, sizeof(path), conf_report_to_file, stderr);
+
+		if (ret < 0)
+			return 1;
+	}
+	return client_run(&req);
+}
+
+static int run_check(const struct cli *cli)
+{
+	struct conf conf;
+
+	if (conf_read(config_path(cli), &conf, conf_report_to_file, stderr) < 0)
+		return 1;
+	printf("%s: ok\n", config_path(cli));
+	conf_free(&conf);
+	return 0;
+}
+
+static int run_daemon(const struct cli *cli)
+{
+	struct conf conf;
+	int status;
+
+	if (conf_read(config_path(cli), &conf, conf_report_to_file, stderr) < 0)
+		return 1;
+	if (cli->old_stats && conf.mode != CONF_MODE_STATS) {
+		fprintf(stderr, "conntrackd: -S: %s has no section Stats; the mode is chosen by the section, Sync or "
+			"Stats\n", config_path(cli));
+		conf_free(&conf);
+		return 1;
+	}
+	status = start_daemon(&conf, cli->background);
+	conf_free(&conf);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli;
+	int status;
+
+	cli_parse(argc, argv, &cli);
+	status = cli_report(&cli, stdout, stderr);
+	switch (cli.action) {
+	case CLI_DAEMON:
+		return run_daemon(&cli);
+	case CLI_CLIENT:
+		return run_client(&cli);
+	case CLI_CHECK:
+		return run_check(&cli);
+	case CLI_HELP:
+	case CLI_VERSION:
+	case CLI_ERROR:
+		return status;
+	}
+	return 1;
+}

@@ -10,4 +10,5 @@ libdaemon_a_SOURCES = \
 	daemon/reconcile.c \
 	daemon/report.c \
 	daemon/signals.c \
+	daemon/start.c \
 	daemon/takeover.c

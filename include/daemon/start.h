@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_DAEMON_START_H
+#define CONNTRACKD_DAEMON_START_H
+
+#include <stdbool.h>
+
+#include "conf/conf.h"
+
+/* Run the daemon with this configuration until it is told to end. background: fork first; the parent returns when the
+ * child is ready or has failed, with the child's word. Errors go to the terminal until then. Returns the exit status. */
+int start_daemon(const struct conf *conf, bool background);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From a checked configuration to a running daemon, in the foreground or behind a fork.
+ *
+ * With -d the fork comes first and the parent waits on a pipe: lock, pid, timers and scheduling then belong to the
+ * process that runs, errors reach the terminal until the daemon is ready, and the exit status of the command tells
+ * whether it is. 1.4.x forks at the end and is silent about failures when only a log file is configured. */
+#include "daemon/start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/notify.h"
+#include "daemon/signals.h"
+
+/* The parent's side: wait for "ready", or for the child's exit status. */
+static int wait_for_child(int ready_fd, pid_t child, bool systemd)
+{
+	char byte;
+	int status;
+	ssize_t n;
+
+	do
+		n = read(ready_fd, &byte, 1);
+	while (n == -1 && errno == EINTR);
+	if (n == 1) {
+		notify_main_pid(systemd, child);
+		return 0;
+	}
+	while (waitpid(child, &status, 0) == -1)
+		if (errno != EINTR)
+			return 1;
+	return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : 1;
+}
+
+/* Descriptors 0 to 2 stay open on /dev/null: a closed one would be handed to the next socket, and a stray write to
+ * standard error would go to a client. */
+static void detach_terminal(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd == -1)
+		return;
+	dup2(fd, STDIN_FILENO);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* A daemon started with standard descriptors closed must not get its sockets there. */
+static void ensure_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Everything from the logs on; ready_fd is -1 in the foreground. */
+static int serve(const struct conf *conf, int ready_fd)
+{
+	struct text err = { 0 };
+	struct daemon d;
+	sigset_t in_select;
+	const char *log_path = NULL;
+	int ret = log_open(&conf->log, &log_path);
+
+	if (ret < 0) {
+		fprintf(stderr, "conntrackd: cannot open the log file %s: %s\n", log_path ? log_path : "",
+			strerror(-ret));
+		return 1;
+	}
+	signals_init(&in_select);
+	if (daemon_open(&d, conf, &in_select, &err) < 0) {
+		log_errx("%s", err.buf ? err.buf : "cannot start");
+		text_free(&err);
+		log_close();
+		return 1;
+	}
+	log_notice("initialization completed");
+	if (chdir("/") == -1)
+		log_warn("cannot change to /");
+	log_notice(ready_fd >= 0 ? "-- starting in daemon mode --" : "-- starting in console mode --");
+	if (ready_fd >= 0) {
+		log_detach();
+		detach_terminal();
+		if (write(ready_fd, "R", 1) != 1)
+			log_warnx("the starting process has gone");
+		close(ready_fd);
+	}
+	notify_ready(conf->systemd);
+	ret = daemon_run(&d, &in_select);
+	if (ret < 0) {
+		errno = -ret;
+		log_err("the event loop failed");
+	}
+	notify_stopping(conf->systemd);
+	daemon_close(&d);
+	log_notice("---- shutdown received ----");
+	log_close();
+	return ret < 0 ? 1 : 0;
+}
+
+int start_daemon(const struct conf *conf, bool background)
+{
+	int fds[2];
+	pid_t child;
+
+	ensure_standard_fds();
+	umask(0177);
+	if (!background)
+		return serve(conf, -1);
+	if (pipe2(fds, O_CLOEXEC) == -1) {
+		fprintf(stderr, "conntrackd: pipe: %s\n", strerror(errno));
+		return 1;
+	}
+	fflush(NULL);	/* or both processes print what is still buffered */
+	child = fork();
+	if (child == -1) {
+		fprintf(stderr, "conntrackd: fork has failed: %s\n", strerror(errno));
+		return 1;
+	}
+	if (child > 0) {
+		close(fds[1]);
+		return wait_for_child(fds[0], child, conf->systemd);
+	}
+	close(fds[0]);
+	setsid();
+	return serve(conf, fds[1]);
+}
