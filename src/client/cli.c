@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command line. A small parser of our own, because getopt cannot do the one thing that is needed: an optional
+ * argument in a word of its own (`-s network`).
+ *
+ * 1.4.x looks at the second character of each word and nothing else, so `conntrackd start` schedules a flush of the
+ * kernel table and `-i -k` kills. Here exactly the documented forms are accepted: arguments attached or in the next
+ * word, words abbreviated to any prefix, options without argument joined (`-dC file`); anything else is an error before
+ * anything happens. Source: command-line.md sections 1, 2, 11; errors.md 146-152.
+ *
+ * A new option is one row of `options`, a new word or command one row in control/command.c. */
+#include "client/cli.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "config.h"
+
+enum arg_kind {
+	ARG_NONE,
+	ARG_FILE,	/* required */
+	ARG_WORD,	/* optional, one of the words of control_command_word() */
+};
+
+enum option_kind {
+	OPT_GENERAL,
+	OPT_COMMAND,	/* a request to the daemon */
+};
+
+/* Options without a letter get a number above all letters. */
+enum {
+	LONG_STRICT = 256,
+	LONG_JSON,
+};
+
+struct option_row {
+	int id;			/* letter, or LONG_* */
+	const char *name;	/* long name, NULL: none */
+	enum arg_kind arg;
+	enum option_kind kind;
+};
+
+static const struct option_row options[] = {
+	{ 'd', NULL, ARG_NONE, OPT_GENERAL },
+	{ 'C', NULL, ARG_FILE, OPT_GENERAL },
+	{ 'v', NULL, ARG_NONE, OPT_GENERAL },
+	{ 'h', NULL, ARG_NONE, OPT_GENERAL },
+	{ 'T', "check", ARG_NONE, OPT_GENERAL },
+	{ 'S', NULL, ARG_NONE, OPT_GENERAL },
+	{ 'x', NULL, ARG_NONE, OPT_GENERAL },
+	{ LONG_STRICT, "strict", ARG_NONE, OPT_GENERAL },
+	{ LONG_JSON, "json", ARG_NONE, OPT_GENERAL },
+	{ 'c', NULL, ARG_WORD, OPT_COMMAND },
+	{ 'f', NULL, ARG_WORD, OPT_COMMAND },
+	{ 'F', NULL, ARG_WORD, OPT_COMMAND },
+	{ 'i', NULL, ARG_WORD, OPT_COMMAND },
+	{ 'e', NULL, ARG_WORD, OPT_COMMAND },
+	{ 'k', NULL, ARG_NONE, OPT_COMMAND },
+	{ 's', NULL, ARG_WORD, OPT_COMMAND },
+	{ 'R', NULL, ARG_WORD, OPT_COMMAND },
+	{ 'n', NULL, ARG_NONE, OPT_COMMAND },
+	{ 'B', NULL, ARG_NONE, OPT_COMMAND },
+	{ 't', NULL, ARG_NONE, OPT_COMMAND },
+};
+#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+/* What has been read so far. */
+struct parse {
+	struct cli *cli;
+	char **argv;
+	int argc;
+	int at;			/* index of the word being read */
+	char command;		/* letter of the client command, 0: none yet */
+	char second;		/* of another one; an error, but -h and -v that follow still count */
+	const char *word;	/* its argument in full, NULL: none */
+	bool xml, check;
+	bool stop;		/* -h, -v or an error: nothing that follows matters */
+};
+
+static const struct option_row *find_letter(char c)
+{
+	size_t i;
+
+	for (i = 0; i < N_OPTIONS; i++) {
+		if (options[i].id == (unsigned char)c)
+			return &options[i];
+	}
+	return NULL;
+}
+
+static const struct option_row *find_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_OPTIONS; i++) {
+		if (options[i].name && strcmp(options[i].name, name) == 0)
+			return &options[i];
+	}
+	return NULL;
+}
+
+static void fail(struct parse *p, bool help, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void fail(struct parse *p, bool help, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->cli->error, sizeof(p->cli->error), fmt, ap);
+	va_end(ap);
+	p->cli->action = CLI_ERROR;
+	p->cli->show_help = help;
+	p->stop = true;
+}
+
+static void finish(struct parse *p, enum cli_action action)
+{
+	p->cli->action = action;
+	p->stop = true;
+}
+
+/* "ct or expect", for messages. Old names are left out. */
+static void list_words(char letter, char *buf, size_t cap)
+{
+	const char *old, *w;
+	size_t i, n = 0;
+
+	buf[0] = '\0';
+	for (i = 0; (w = control_command_word(letter, i)) && n < cap; i++) {
+		control_command_expand(letter, w, &old);
+		if (!old)
+			n += (size_t)snprintf(buf + n, cap - n, "%s%s", n ? ", " : "", w);
+	}
+}
+
+static void set_command(struct parse *p, char letter, const char *value)
+{
+	char words[128];
+	const char *old = NULL;
+
+	if (p->command)
+		p->second = letter;
+	else
+		p->command = letter;
+	if (!value)
+		return;
+	p->word = control_command_expand(letter, value, &old);
+	if (!p->word) {
+		list_words(letter, words, sizeof(words));
+		/* 1.4.x prints the help for an option's stray word, but not for these two. */
+		if (letter == 's' || letter == 'f')
+			fail(p, false, "unknown parameter \"%.40s\" for option -%c (known: %s)", value, letter, words);
+		else
+			fail(p, true, "unexpected argument \"%.40s\" (known for -%c: %s)", value, letter, words);
+		return;
+	}
+	if (old)
+		snprintf(p->cli->warning, sizeof(p->cli->warning), "\"-%c %s\" is an old name, use \"-%c %s\"", letter,
+			 old, letter, p->word);
+}
+
+static void apply(struct parse *p, const struct option_row *o, const char *value)
+{
+	if (o->kind == OPT_COMMAND) {
+		set_command(p, (char)o->id, value);
+		return;
+	}
+	switch (o->id) {
+	case 'd':
+		p->cli->background = true;
+		break;
+	case 'C':
+		p->cli->config = value;		/* the last one counts */
+		break;
+	case 'v':
+		finish(p, CLI_VERSION);
+		break;
+	case 'h':
+		finish(p, CLI_HELP);
+		break;
+	case 'T':
+		p->check = true;
+		break;
+	case 'S':
+		p->cli->old_stats = true;
+		break;
+	case 'x':
+		p->xml = true;
+		break;
+	case LONG_STRICT:
+		p->cli->strict = true;
+		break;
+	case LONG_JSON:
+		p->cli->json = true;
+		break;
+	}
+}
+
+/* The next word, if it can be an argument; it is used up then. */
+static const char *take_word(struct parse *p)
+{
+	if (p->at + 1 >= p->argc || p->argv[p->at + 1][0] == '-')
+		return NULL;
+	return p->argv[++p->at];
+}
+
+/* The argument of o: attached (not empty), or in the next word. False when a required one is missing. */
+static bool take_value(struct parse *p, const struct option_row *o, const char *attached, const char **value)
+{
+	*value = NULL;
+	if (o->arg == ARG_NONE)
+		return true;
+	*value = attached[0] ? attached : take_word(p);
+	if (o->arg == ARG_FILE && (!*value || !(*value)[0])) {
+		fail(p, true, "Missing config filename after -%c", o->id);
+		return false;
+	}
+	return true;
+}
+
+/* A word of letters: those without argument may be joined, the first with one takes the rest. */
+static void read_letters(struct parse *p, const char *word)
+{
+	const char *at = word + 1, *value;
+
+	while (*at && !p->stop) {
+		const struct option_row *o = find_letter(*at++);
+
+		if (!o) {
+			fail(p, true, "Unknown option: %.60s", word);
+			return;
+		}
+		if (!take_value(p, o, at, &value))
+			return;
+		apply(p, o, value);
+		if (o->arg != ARG_NONE)
+			return;		/* the rest of the word, if any, was its argument */
+	}
+}
+
+static void read_word(struct parse *p, const char *word)
+{
+	const struct option_row *o;
+
+	if (word[0] != '-') {
+		fail(p, true, "unexpected argument \"%.60s\": options begin with \"-\"", word);
+		return;
+	}
+	if (word[1] == '-' || !word[1]) {
+		o = word[1] ? find_name(word + 2) : NULL;
+		if (o)
+			apply(p, o, NULL);	/* no long name takes an argument yet */
+		else
+			fail(p, true, "Unknown option: %.60s", word);
+		return;
+	}
+	read_letters(p, word);
+}
+
+/* Combinations, once all words are known. */
+static void check_client(struct parse *p)
+{
+	struct cli *cli = p->cli;
+	bool dump = p->command == 'i' || p->command == 'e';
+
+	if (p->second)
+		fail(p, true, "Invalid parameters: only one command at a time, not both -%c and -%c", p->command,
+		     p->second);
+	else if (cli->background || p->check)
+		fail(p, true, "Invalid parameters: -%c does not go with -%c", cli->background ? 'd' : 'T', p->command);
+	else if ((p->xml || cli->json) && !dump)
+		fail(p, true, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
+	else if (p->xml && cli->json)
+		fail(p, true, "Invalid parameters: not both -x and --json");
+	else if (cli->strict && p->command != 'c')
+		fail(p, true, "Invalid parameters: --strict needs -c");
+	if (p->stop)
+		return;
+	if (cli->old_stats)
+		snprintf(cli->warning, sizeof(cli->warning),
+			 "-S has no effect: the section in the file, Sync or Stats, chooses the mode");
+	cli->action = CLI_CLIENT;
+	cli->cmd = control_command_find(p->command, p->word, p->xml);
+	if (!cli->cmd)
+		fail(p, true, "Invalid parameters: there is no such command");
+}
+
+static void check_daemon(struct parse *p)
+{
+	struct cli *cli = p->cli;
+
+	if (p->xml || cli->json)
+		fail(p, true, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
+	else if (cli->strict)
+		fail(p, true, "Invalid parameters: --strict needs -c");
+	else if (p->check && cli->background)
+		fail(p, true, "Invalid parameters: -d does not go with -T");
+	else
+		cli->action = p->check ? CLI_CHECK : CLI_DAEMON;
+}
+
+void cli_parse(int argc, char **argv, struct cli *cli)
+{
+	struct parse p = { .cli = cli, .argv = argv, .argc = argc };
+
+	*cli = (struct cli){ .argv0 = argc > 0 ? argv[0] : "conntrackd" };
+	for (p.at = 1; p.at < argc && !p.stop; p.at++)
+		read_word(&p, argv[p.at]);
+	if (p.stop)
+		return;
+	if (p.command)
+		check_client(&p);
+	else
+		check_daemon(&p);
+}
+
+static void print_help(const char *argv0, FILE *out)
+{
+	fprintf(out, "Connection tracking userspace daemon v%s\n", PACKAGE_VERSION);
+	fprintf(out, "Usage: %s [commands] [options]\n\n", argv0);
+	fputs("General commands:\n"
+	      "  -d, run in the background\n"
+	      "  -C [configfile], use this configuration file (with -T: only check it, then exit)\n"
+	      "  -v, show the version\n"
+	      "  -h, show this help\n"
+	      "\n"
+	      "Client mode commands:\n"
+	      "  -c [ct|expect], put the states of the peer into the kernel (--strict: fail if one is refused)\n"
+	      "  -f [internal|external], forget what is in the caches\n"
+	      "  -F [ct|expect], empty the kernel table\n"
+	      "  -i [ct|expect], show the internal cache: the states of this node\n"
+	      "  -e [ct|expect], show the external cache: the states of the peer\n"
+	      "  -k, end the daemon\n"
+	      "  -s [network|cache|runtime|link|rsqueue|process|queue|ct|expect], show statistics\n"
+	      "  -R [ct|expect], read the kernel table again\n"
+	      "  -n, ask the peer to send all its states (FTFW and NOTRACK)\n"
+	      "  -B, send all our states to the peer (FTFW and NOTRACK)\n"
+	      "  -x, show caches as XML (with -i or -e; --json: as JSON)\n"
+	      "  -t, empty the kernel table after PurgeTimeout\n"
+	      "\n", out);
+}
+
+int cli_report(const struct cli *cli, FILE *out, FILE *err)
+{
+	if (cli->warning[0])
+		fprintf(err, "%s: %s\n", cli->argv0, cli->warning);
+	switch (cli->action) {
+	case CLI_HELP:
+		print_help(cli->argv0, out);
+		return 0;
+	case CLI_VERSION:
+		fprintf(out, "Connection tracking userspace daemon v%s. Licensed under GPLv2 or later.\n"
+			"(C) 2026 the authors of this conntrackd\n", PACKAGE_VERSION);
+		return 0;
+	case CLI_ERROR:
+		if (cli->show_help)
+			print_help(cli->argv0, out);
+		fflush(out);
+		fprintf(err, "%s: %s\n", cli->argv0, cli->error);
+		return 1;
+	case CLI_DAEMON:
+	case CLI_CLIENT:
+	case CLI_CHECK:
+		break;
+	}
+	return 0;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The client: connect, send one request, print what comes back.
+ *
+ * Standard output gets the layouts of command-line.md section 9 and nothing else; notes, errors and progress go to
+ * standard error. Dumps arrive as records and are turned into text, XML or JSON here, so that the daemon spends almost
+ * nothing on them and a slow reader slows only this process.
+ *
+ * Three kinds of daemon may answer: our own version (records and a status), another version of ours (it only says so,
+ * and is asked again for plain text), and 1.4.x. The last one reads four bytes of the request and closes with the rest
+ * unread, which this side sees as a connection reset behind the answer: an ordinary end. */
+#include "client/client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client/reply.h"
+#include "flow/flow_print.h"
+
+#define RECV_BYTES	(256 * 1024)
+#define PRINT_BYTES	(256 * 1024)
+#define CONNECT_S	10	/* how long to wait while the daemon's queue of connections is full */
+
+struct client {
+	const struct client_request *req;
+	bool progress;			/* standard error is a terminal */
+	bool progress_shown;		/* a progress line stands there */
+	int write_err;			/* errno of the first failure to write the answer; 0 */
+	struct client_reply reply;
+	size_t len;			/* bytes in print */
+	char print[PRINT_BYTES];
+	uint8_t recv[RECV_BYTES];
+};
+
+static void complain(const struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void complain(const struct client *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	dprintf(c->req->err_fd, "conntrackd: ");
+	va_start(ap, fmt);
+	vdprintf(c->req->err_fd, fmt, ap);
+	va_end(ap);
+	dprintf(c->req->err_fd, "\n");
+}
+
+static void print_flush(struct client *c)
+{
+	size_t at = 0;
+
+	while (at < c->len && !c->write_err) {
+		ssize_t n = write(c->req->out_fd, c->print + at, c->len - at);
+
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno != EINTR)
+			c->write_err = errno;
+	}
+	c->len = 0;
+}
+
+/* Make room for n <= PRINT_BYTES more bytes. */
+static char *print_room(struct client *c, size_t n)
+{
+	if (PRINT_BYTES - c->len < n)
+		print_flush(c);
+	return c->print + c->len;
+}
+
+static void progress_clear(struct client *c)
+{
+	if (c->progress_shown)
+		dprintf(c->req->err_fd, "\r\033[K");
+	c->progress_shown = false;
+}
+
+static void on_text(void *ctx, const void *bytes, size_t n)
+{
+	struct client *c = ctx;
+	const char *p = bytes;
+
+	progress_clear(c);
+	while (n > 0) {
+		size_t part = n < PRINT_BYTES ? n : PRINT_BYTES;
+
+		memcpy(print_room(c, part), p, part);
+		c->len += part;
+		p += part;
+		n -= part;
+	}
+}
+
+static void on_note(void *ctx, const char *line, size_t n)
+{
+	struct client *c = ctx;
+
+	print_flush(c);		/* in the order in which the daemon said it */
+	progress_clear(c);
+	dprintf(c->req->err_fd, "%.*s\n", (int)n, line);
+}
+
+static bool on_flow(void *ctx, const void *bytes, size_t n)
+{
+	struct client *c = ctx;
+	struct flow_print_opts opts;
+	struct flow_rare rare;
+	struct ct_flow flow;
+	char *to;
+
+	if (flow_record_unpack(bytes, n, &flow, &rare, &opts) < 0)
+		return false;
+	progress_clear(c);
+	to = print_room(c, FLOW_LINE_MAX + 1);
+	if (c->req->json)
+		c->len += flow_print_json(&flow, &opts, to, FLOW_LINE_MAX);
+	else if (c->req->cmd->xml)
+		c->len += flow_print_xml(&flow, &opts, to, FLOW_LINE_MAX);
+	else
+		c->len += flow_print_text(&flow, &opts, to, FLOW_LINE_MAX);
+	c->print[c->len++] = '\n';
+	return true;
+}
+
+static void on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct client *c = ctx;
+
+	if (!c->progress)
+		return;
+	dprintf(c->req->err_fd, "\r%s: %" PRIu64, c->req->cmd->text, done);
+	if (total > 0)
+		dprintf(c->req->err_fd, " of %" PRIu64 " (%" PRIu64 " %%)", total,
+			done < total ? (uint64_t)((double)done * 100 / (double)total) : 100);
+	dprintf(c->req->err_fd, "\033[K");
+	c->progress_shown = true;
+}
+
+static const struct client_reply_ops reply_ops = {
+	.text = on_text,
+	.note = on_note,
+	.flow = on_flow,
+	.progress = on_progress,
+};
+
+static void complain_connect(const struct client *c, int err)
+{
+	const char *path = c->req->path;
+	struct stat st;
+
+	/* connect() says "refused" of a regular file, too. */
+	if (err == ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		complain(c, "can't connect to %s: it is not a socket", path);
+	else if (err == ECONNREFUSED)
+		complain(c, "can't connect to %s: the socket is there, but no conntrackd answers (it has died?)", path);
+	else if (err == ENOENT)
+		complain(c, "can't connect to %s: no such socket; is conntrackd running, with the same UNIX Path?", path);
+	else if (err == EACCES || err == EPERM)
+		complain(c, "can't connect to %s: permission denied; the commands are for the user conntrackd runs as",
+			 path);
+	else if (err == EAGAIN || err == EINPROGRESS)
+		complain(c, "can't connect to %s: conntrackd does not answer", path);
+	else
+		complain(c, "can't connect to %s: %s", path, strerror(err));
+}
+
+/* A connected socket, or -errno. */
+static int connect_path(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = CONNECT_S };
+	int fd, err;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -errno;
+	/* A UNIX socket waits in connect() for as long as it would wait for sending. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+	    connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* A socket on which the request has been sent, or -1: reported. */
+static int ask(const struct client *c, bool framed)
+{
+	struct ctl_wire_request wire = {
+		.number = (int32_t)c->req->cmd->number,
+		.framed = framed,
+		.flags = (c->progress ? CTL_F_PROGRESS : 0) | (c->req->strict ? CTL_F_STRICT : 0),
+	};
+	uint8_t buf[CTL_REQUEST_LEN];
+	size_t len = ctl_request_encode(&wire, FLOW_RECORD_VERSION, buf);
+	int fd = connect_path(c->req->path);
+
+	if (fd < 0) {
+		complain_connect(c, -fd);
+		return -1;
+	}
+	/* One call: the daemon tells an old client by its exactly four bytes. */
+	if (send(fd, buf, len, MSG_NOSIGNAL) == (ssize_t)len)
+		return fd;
+	complain(c, "%s: the daemon closed the connection: %s", c->req->path, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+/* Read the reply to its end. 0, or the errno with which the connection ended. */
+static int read_reply(struct client *c, int fd)
+{
+	for (;;) {
+		ssize_t n = recv(fd, c->recv, sizeof(c->recv), 0);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 ? 0 : errno;
+		client_reply_feed(&c->reply, c->recv, (size_t)n);
+		print_flush(c);
+		if (c->write_err)
+			return c->write_err;
+	}
+}
+
+/* The connection ended before anything came. A 1.4.x daemon answers many requests with nothing; a daemon that has died
+ * with our request unread looks the same, but is not there any more. */
+static int silent_end(const struct client *c)
+{
+	int fd;
+
+	if (c->req->cmd->number == CTL_REQ_KILL)
+		return 0;	/* that it is gone was the request */
+	fd = connect_path(c->req->path);
+	if (fd < 0) {
+		complain(c, "%s: the daemon ended without an answer", c->req->path);
+		return 1;
+	}
+	close(fd);
+	return 0;
+}
+
+/* After the end of the connection: what does it mean? */
+static int judge(struct client *c, int err)
+{
+	int status = 1;
+
+	switch (client_reply_finish(&c->reply, &status)) {
+	case CLIENT_PLAIN:
+		print_flush(c);
+		if (!client_reply_any(&c->reply) && err == ECONNRESET)
+			return silent_end(c);
+		if (!client_reply_any(&c->reply)) {
+			/* Our daemon reads the whole request and then always sends something, unless it makes room. */
+			complain(c, "%s: the daemon closed the connection without an answer", c->req->path);
+			return 1;
+		}
+		if (err && err != ECONNRESET) {
+			complain(c, "%s: %s", c->req->path, strerror(err));
+			return 1;
+		}
+		return 0;
+	case CLIENT_END:
+		return status == 0 ? 0 : 1;
+	case CLIENT_CUT:
+		if (c->req->cmd->number == CTL_REQ_KILL)
+			return 0;
+		complain(c, "%s: the daemon ended the connection before the command was complete", c->req->path);
+		return 1;
+	case CLIENT_GARBLED:
+		complain(c, "%s: the answer is not understood", c->req->path);
+		return 1;
+	case CLIENT_OTHER_VERSION:
+		break;
+	}
+	return -1;
+}
+
+/* One request and its answer. The exit status, or -1: a daemon of another version. */
+static int converse(struct client *c, bool framed)
+{
+	int fd = ask(c, framed), err, status;
+
+	if (fd == -1)
+		return 1;
+	client_reply_init(&c->reply, &reply_ops, c, FLOW_RECORD_VERSION);
+	err = read_reply(c, fd);
+	close(fd);
+	progress_clear(c);
+	if (c->write_err) {
+		complain(c, "can't write the answer: %s", strerror(c->write_err));
+		return 1;
+	}
+	if (!framed && !client_reply_any(&c->reply) && !err)
+		return 0;	/* asked for plain text, and there is none */
+	status = judge(c, err);
+	if (c->write_err) {
+		complain(c, "can't write the answer: %s", strerror(c->write_err));
+		return 1;
+	}
+	return status;
+}
+
+int client_run(const struct client_request *req)
+{
+	struct client *c = malloc(sizeof(*c));
+	int status;
+
+	if (!c) {
+		dprintf(req->err_fd, "conntrackd: out of memory\n");
+		return 1;
+	}
+	c->req = req;
+	c->progress = isatty(req->err_fd) == 1;
+	c->progress_shown = false;
+	c->write_err = 0;
+	c->len = 0;
+	status = converse(c, true);
+	if (status == -1) {
+		if (req->json) {
+			complain(c, "the running daemon is of another version: no JSON until it is restarted");
+			status = 1;
+		} else {
+			complain(c, "the running daemon is of another version: its answer has no status");
+			status = converse(c, false);
+		}
+	}
+	free(c);
+	return status == 0 ? 0 : 1;
+}
