@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The dedicated links as one object: receives on all, sends on the active one.
+ *
+ * Sending: finished datagrams wait in a ring (batch.c) and leave with one system call. What the socket does not take
+ * stays there in order; when the ring is full too, channel_datagram() gives NULL and the owner keeps its queue until
+ * writable() is called. So a full socket is back-pressure and never a loss.
+ *
+ * A datagram that can never leave (the interface is down, there is no route) is given up and counted: it would hold up
+ * everything behind it, and the protocol above repairs what is missing when the link is back. */
+#include "channel/channel.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "channel/batch.h"
+#include "channel/link.h"
+
+#define SEND_BATCH	32u
+#define RECV_BATCH	32u
+#define RECV_ROUNDS	8u	/* per wake-up: 256 datagrams, then others get their turn */
+#define RETRY_MS	2	/* the device queue was full: the socket stays writable, so a timer has to wake us */
+
+struct channel {
+	struct evloop *loop;
+	struct channel_cb cb;
+	struct link link[CHANNEL_LINKS_MAX];
+	size_t n_links;
+	size_t active;
+	struct batch batch;
+	uint8_t *rx_mem;		/* RECV_BATCH buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
+	struct ev_timer retry;
+	bool refused;			/* channel_datagram() gave NULL since the last writable() */
+};
+
+/* ---- sending ---- */
+
+static void wait_writable(struct channel *c, bool wait)
+{
+	struct link *l = &c->link[c->active];
+
+	ev_io_want(c->loop, &l->tx_io, wait ? EV_WRITE : 0);
+}
+
+void channel_flush(struct channel *c)
+{
+	struct link *l = &c->link[c->active];
+	struct iovec iov[SEND_BATCH];
+	unsigned int n;
+
+	while ((n = batch_peek(&c->batch, iov, SEND_BATCH)) > 0) {
+		int sent = l->ops->send(l, iov, n);
+
+		if (sent == -EAGAIN || sent == -EINTR) {
+			wait_writable(c, true);
+			return;
+		}
+		if (sent == -ENOBUFS) {
+			ev_timer_set(c->loop, &c->retry, mono_add_ms(evloop_now(c->loop), RETRY_MS));
+			return;
+		}
+		if (sent < 0) {
+			l->stats.sent_errors++;
+			sent = 1;
+		} else {
+			l->stats.sent_pkts += (unsigned int)sent;
+			for (int i = 0; i < sent; i++)
+				l->stats.sent_bytes += iov[i].iov_len;
+		}
+		batch_drop(&c->batch, (unsigned int)sent);
+	}
+	wait_writable(c, false);
+}
+
+static void tell_writable(struct channel *c, struct mono now)
+{
+	if (!c->refused || batch_waiting(&c->batch) == BATCH_SLOTS)
+		return;
+	c->refused = false;
+	c->cb.writable(c->cb.ctx, now);
+}
+
+static void on_tx(void *ctx, unsigned int ready, struct mono now)
+{
+	struct link *l = ctx;
+
+	(void)ready;
+	channel_flush(l->owner);
+	tell_writable(l->owner, now);
+}
+
+static void on_retry(void *ctx, struct mono now)
+{
+	struct channel *c = ctx;
+
+	channel_flush(c);
+	tell_writable(c, now);
+}
+
+struct writer *channel_datagram(struct channel *c)
+{
+	struct writer *w = batch_current(&c->batch);
+
+	if (!w)
+		c->refused = true;
+	return w;
+}
+
+void channel_send(struct channel *c)
+{
+	if (batch_finish(&c->batch))
+		channel_flush(c);
+}
+
+/* ---- receiving ---- */
+
+static void on_rx(void *ctx, unsigned int ready, struct mono now)
+{
+	struct link *l = ctx;
+	struct channel *c = l->owner;
+	struct channel_from from[RECV_BATCH];
+	size_t len[RECV_BATCH];
+	unsigned int index[RECV_BATCH], got = RECV_BATCH;
+
+	(void)ready;
+	for (unsigned int round = 0; round < RECV_ROUNDS && got == RECV_BATCH; round++) {
+		unsigned int n = l->ops->recv(l, c->rx_mem, RECV_BATCH, from, len, index, &got);
+
+		for (unsigned int i = 0; i < n; i++) {
+			l->stats.recv_pkts++;
+			l->stats.recv_bytes += len[i];
+			c->cb.datagram(c->cb.ctx, &from[i], c->rx_mem + (size_t)index[i] * LINK_DATAGRAM_MAX, len[i],
+				       now);
+		}
+	}
+}
+
+/* ---- lifetime ---- */
+
+static int open_link(struct channel *c, struct link *l, struct text *err)
+{
+	int ret;
+
+	l->mtu = link_read_mtu(l->conf);
+	ret = l->ops->open(l, err);
+	if (ret < 0)
+		return ret;
+	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link" };
+	l->tx_io = (struct ev_io){ .fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
+	ret = ev_io_add(c->loop, &l->rx_io);
+	if (ret == 0)
+		ret = ev_io_add(c->loop, &l->tx_io);
+	if (ret < 0)
+		text_printf(err, "too many open files for the dedicated link: %s", strerror(-ret));
+	return ret;
+}
+
+/* Largest payload: 1.4.x appends a message only while the sum stays below MTU minus headers, and messages are multiples
+ * of four. An MTU too small for a message is answered by fragments, not by never sending it. */
+static size_t payload_cap(const struct link *l)
+{
+	size_t limit = l->mtu > l->ops->overhead ? l->mtu - l->ops->overhead - 1 : 0;
+
+	limit &= ~(size_t)3;
+	return limit > CHANNEL_MIN_PAYLOAD ? limit : CHANNEL_MIN_PAYLOAD;
+}
+
+static const struct link_ops *ops_of(const struct channel_link_conf *conf)
+{
+	switch (conf->type) {
+	case CHANNEL_MCAST:
+		return conf->family == AF_INET ? &mcast_ops : NULL;
+	case CHANNEL_UDP:
+	case CHANNEL_TCP:
+		return NULL;
+	}
+	return NULL;
+}
+
+static int open_links(struct channel *c, const struct channel_conf *conf, struct text *err)
+{
+	for (uint32_t i = 0; i < conf->n_links; i++) {
+		struct link *l = &c->link[i];
+		int ret;
+
+		*l = (struct link){
+			.ops = ops_of(&conf->link[i]), .conf = &conf->link[i], .number = (uint8_t)i, .tx = -1, .rx = -1,
+			.owner = c,
+		};
+		c->n_links++;
+		if (!l->ops) {
+			text_printf(err, "line %u: this kind of link is not supported by this version yet",
+				    l->conf->line);
+			return -EOPNOTSUPP;
+		}
+		ret = open_link(c, l, err);
+		if (ret < 0)
+			return ret;
+		if (l->conf->is_default)
+			c->active = i;
+	}
+	return 0;
+}
+
+int channel_open(const struct channel_conf *conf, struct evloop *loop, const struct channel_cb *cb,
+		 struct channel **out, struct text *err)
+{
+	struct channel *c = calloc(1, sizeof(*c));
+	int ret;
+
+	if (!c)
+		return -ENOMEM;
+	c->loop = loop;
+	c->cb = *cb;
+	c->retry = (struct ev_timer){ .cb = on_retry, .ctx = c, .name = "link retry" };
+	ret = open_links(c, conf, err);
+	if (ret == 0) {
+		c->rx_mem = malloc((size_t)RECV_BATCH * LINK_DATAGRAM_MAX);
+		ret = c->rx_mem ? batch_init(&c->batch, payload_cap(&c->link[c->active])) : -ENOMEM;
+	}
+	if (ret < 0) {
+		channel_close(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void channel_close(struct channel *c)
+{
+	if (!c)
+		return;
+	ev_timer_del(c->loop, &c->retry);
+	for (size_t i = 0; i < c->n_links; i++) {
+		ev_io_del(c->loop, &c->link[i].tx_io);
+		ev_io_del(c->loop, &c->link[i].rx_io);
+		link_close(&c->link[i]);
+	}
+	batch_free(&c->batch);
+	free(c->rx_mem);
+	free(c);
+}
+
+/* ---- statistics ---- */
+
+size_t channel_links(const struct channel *c)
+{
+	return c->n_links;
+}
+
+void channel_link_stats(const struct channel *c, size_t i, struct channel_link_stats *out)
+{
+	const struct link *l = &c->link[i];
+	struct ifreq req = { 0 };
+
+	*out = l->stats;
+	out->kind = l->ops->kind;
+	out->ifname = l->conf->ifname;
+	out->active = i == c->active;
+	memcpy(req.ifr_name, l->conf->ifname, sizeof(req.ifr_name) - 1);
+	if (ioctl(l->tx, SIOCGIFFLAGS, &req) == 0) {
+		out->up = req.ifr_flags & IFF_UP;
+		out->running = req.ifr_flags & IFF_RUNNING;
+	}
+}

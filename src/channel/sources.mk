@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+libchannel_a_SOURCES = \
+	channel/batch.c \
+	channel/channel.c \
+	channel/link.c \
+	channel/mcast.c
