@@ -10,12 +10,12 @@
 /* What replication remembers about one flow of ours. It lives in the table record, so that marking a change or looking
  * at a ring entry costs no lookup of its own; the cache stores it, sync/ alone reads and writes it. */
 struct flow_mark {
-	uint32_t qnext;		/* next flow waiting to be sent, FLOW_ID_NONE at the tail */
+	uint32_t qpos;		/* place in the transmit queue; valid with MARK_QUEUED */
 	uint32_t seq;		/* number of the last message about this flow; valid with MARK_SENT */
 	uint8_t bits;		/* MARK_* */
 };
 
-#define MARK_QUEUED	0x01u	/* linked into the transmit queue, once */
+#define MARK_QUEUED	0x01u	/* waiting in a transmit queue, once */
 #define MARK_SENT	0x02u	/* `seq` is waiting in the resend ring for an acknowledgement */
 #define MARK_BULK	0x04u	/* queued only because of a bulk send: a live change goes first */
 

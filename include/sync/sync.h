@@ -54,7 +54,9 @@ struct sync_env {
 	void (*apply)(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
 	/* A dead flow's last message is acknowledged or given up: its slot may go. */
 	void (*release)(void *ctx, uint32_t id);
-	/* Up to n ids of our own live flows from *pos on (0 = start). Returns how many; 0 at the end. */
+	/* Up to n ids of our own live flows from *pos on (0 = start). Returns how many; 0 at the end. *pos never
+	 * decreases, and a flow that lives throughout is given exactly once between 0 and the end. The table must be
+	 * complete when sync is opened: a peer sweeps what a bulk send does not show. */
 	size_t (*walk)(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
 	/* We ask the peer for everything: entries of this peer that are not refreshed until resync_done() are stale. */
 	void (*resync_begin)(void *ctx, uint8_t peer);
@@ -77,6 +79,9 @@ struct sync_stats {
 	uint64_t bulk_started, bulk_done, bulk_flows;		/* for others */
 	uint64_t peers_refused;		/* more than SYNC_MAX_PEERS sources */
 	uint64_t foreign_mode;		/* messages of a peer that speaks another mode */
+	uint64_t foreign_acks;		/* ACK and NACK of numbers we never sent: forged, or meant for another node */
+	uint64_t unrepairable;		/* NACKs for messages we could not send again */
+	uint64_t restarts;		/* peers that started again, or whose numbers had to be picked up anew */
 };
 
 enum sync_verdict {
@@ -84,6 +89,12 @@ enum sync_verdict {
 	SYNC_HELD,		/* kept for the reorder allowance */
 	SYNC_DROPPED,		/* old or duplicate */
 	SYNC_REFUSED,		/* malformed; counted by reason */
+};
+
+/* Queue lengths for -s queue and -s rsqueue. */
+struct sync_queues {
+	uint32_t tx_len;	/* flows and control messages waiting to be sent */
+	uint32_t ring_len, ring_max;
 };
 
 /* One protocol. */
@@ -99,10 +110,16 @@ struct sync_ops {
 	bool (*transmit)(struct sync *s, struct mono now);
 	void (*bulk)(struct sync *s, struct mono now);
 	void (*ask_resync)(struct sync *s, struct mono now);
+	bool (*bulk_running)(const struct sync *s);
+	bool (*resync_running)(const struct sync *s);
+	void (*queues)(const struct sync *s, struct sync_queues *q);
+	bool (*print_ring)(const struct sync *s, uint32_t *pos, size_t n, struct text *out);
+	void (*report)(const struct sync *s, struct mono now, struct text *out);
 	void (*close)(struct sync *s);
 };
 
-/* The protocol of conf->mode; gives NULL without memory. first_seq: wall-clock seconds (protocol.md 2.5). */
+/* The protocol of conf->mode; gives NULL without memory, or when the mode is not built. Borrows env and conf.
+ * first_seq: wall-clock seconds (protocol.md 2.5). */
 struct sync *sync_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq, struct mono now);
 /* Gives every slot back through release(). */
 void sync_close(struct sync *s);
@@ -139,11 +156,6 @@ const struct sync_stats *sync_stats(const struct sync *s);
 /* A message was refused before it reached sync_recv() (framing): count it with its kind. */
 void sync_count_refused(struct sync *s, enum wire_err err);
 
-/* Queue lengths for -s queue and -s rsqueue. */
-struct sync_queues {
-	uint32_t tx_len;	/* flows and control messages waiting to be sent */
-	uint32_t ring_len, ring_max;
-};
 void sync_queues(const struct sync *s, struct sync_queues *q);
 
 /* "resent queue (len=N)" and one line per element (command-line.md 9.4), resumable: returns false at the end. */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_SYNC_REORDER_H
+#define CONNTRACKD_SYNC_REORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "wire/hdr.h"
+
+/* Messages of one peer that came before their turn, kept for a moment: a reordered datagram then costs a few
+ * milliseconds instead of a NACK and a retransmission. Holds copies. */
+#define REORDER_MAX	128	/* messages ahead of the one we wait for */
+#define REORDER_BODY	512	/* longer ones are not kept */
+
+struct reorder_slot {
+	bool used;
+	uint16_t len;
+	struct wire_hdr hdr;
+	uint8_t body[REORDER_BODY];
+};
+
+struct reorder {
+	struct reorder_slot *slot;	/* owned; made at the first use */
+	uint32_t n;
+};
+
+enum reorder_verdict {
+	REORDER_KEPT,
+	REORDER_TWICE,		/* was there already */
+	REORDER_NO_ROOM,	/* too far ahead, too long, or no memory */
+};
+
+void reorder_free(struct reorder *r);
+void reorder_clear(struct reorder *r);
+
+/* Keep a copy of a message; next is the number we wait for, hdr->seq comes after it. */
+enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct wire_hdr *hdr, struct cursor body);
+
+/* The kept message with number seq, and its contents, borrowed until the next reorder_put(); it is no longer kept.
+ * False when it is not there. */
+bool reorder_take(struct reorder *r, uint32_t seq, struct wire_hdr *hdr, struct cursor *body);
+
+/* The lowest number kept, at or after next. There must be one (r->n > 0). */
+uint32_t reorder_lowest(const struct reorder *r, uint32_t next);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Everything we have, for those who need it: one walk over the table that goes in circles.
+ *
+ * Each request notes where the walk is (lap and position). It is served when the walk has come to the same place one lap
+ * later: then every flow that lived throughout was sent after the request. Any number of requests share the walk. A
+ * peer has at most two, because acknowledging its first RESYNC must not wait for its second; more than two are served
+ * together with the second, and starting a lap is limited in rate: a flood of forged RESYNCs keeps one walk going, no
+ * more.
+ *
+ *   request made by                    why
+ *   RESYNC                             the peer asks; acknowledged when served
+ *   a NACK we cannot serve             it misses what we no longer have
+ *   one second after a peer's HELLO    1.4.x has nothing after a restart and does not ask
+ *   its first ACK after that           what was sent before it could hear us is not missed by it, but missing
+ *   -B                                 somebody says so
+ *
+ * A flow that waits in a queue, or was sent after the last request and is not acknowledged yet, is skipped.
+ *
+ * Pace: at most `window` paced messages (bulk and repair) unacknowledged. It doubles each time a whole window has been
+ * acknowledged without a NACK, and is halved by a NACK. */
+#include "sync/ftfw.h"
+
+#define WINDOW_MIN	300
+#define WINDOW_START	600
+#define WINDOW_MAX	16384
+
+/* ---- window ---- */
+
+bool bulk_window_open(const struct ftfw *f)
+{
+	uint32_t window = f->window, most = f->ring_max / 2 > 16 ? f->ring_max / 2 : 16;
+
+	if (window == 0)
+		window = 2 * f->base.conf->ack_window > WINDOW_START ? 2 * f->base.conf->ack_window : WINDOW_START;
+	if (f->ring.n_live >= f->ring_max)
+		return false;
+	return f->ring.n_paced < (window < most ? window : most);
+}
+
+static uint32_t window_min(const struct ftfw *f)
+{
+	return f->base.conf->ack_window > WINDOW_MIN ? f->base.conf->ack_window : WINDOW_MIN;
+}
+
+void bulk_acked(struct ftfw *f, uint32_t n_paced)
+{
+	if (n_paced == 0)
+		return;
+	f->window_acked += n_paced;
+	if (f->window_acked < f->window)
+		return;
+	f->window_acked = 0;
+	if (!f->window_nacked && f->window < WINDOW_MAX)
+		f->window *= 2;
+	f->window_nacked = false;
+}
+
+void bulk_nacked(struct ftfw *f)
+{
+	/* Once per window: the losses of one burst are one sign. */
+	if (!f->window_nacked)
+		f->window = f->window / 2 > window_min(f) ? f->window / 2 : window_min(f);
+	f->window_nacked = true;
+	f->window_acked = 0;
+}
+
+/* ---- requests ---- */
+
+static bool req_done(const struct ftfw *f, const struct bulk_req *req)
+{
+	uint32_t laps = f->lap - req->lap;
+
+	return laps > 1 || (laps == 1 && f->pos >= req->pos);
+}
+
+static bool peer_near(const struct peer *p, struct mono now)
+{
+	return p->used && ftfw_within(p->heard, FTFW_BULK_PEER_MS, now);
+}
+
+/* Does anybody wait who can be reached? Whoever cannot gets the rest when he is back. */
+static bool bulk_wanted(const struct ftfw *f, struct mono now)
+{
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		const struct peer *p = &f->peer[i];
+
+		if (peer_near(p, now) && (p->req.active || p->req_next.active || f->req_all.active))
+			return true;
+	}
+	return false;
+}
+
+bool ftfw_bulk_running(const struct sync *s)
+{
+	const struct ftfw *f = (const struct ftfw *)s;
+	bool running = f->req_all.active;
+
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
+		running = running || (f->peer[i].used && (f->peer[i].req.active || f->peer[i].req_next.active));
+	return running;
+}
+
+static void req_start(struct ftfw *f, struct bulk_req *req)
+{
+	if (!ftfw_bulk_running(&f->base)) {
+		f->lap++;
+		f->pos = 0;
+		f->batch_at = f->batch_n = 0;
+		f->base.stats.bulk_started++;
+	}
+	*req = (struct bulk_req){ .active = true, .lap = f->lap, .pos = f->pos, .seq = f->next };
+}
+
+/* May a lap for this peer start now? If not, it does later, by the timer. */
+static bool bulk_allowed(struct peer *p, struct mono now)
+{
+	if (log_limit_pass(&p->bulk_limit, 6, 5000, now, NULL)) {
+		p->bulk_at = (struct mono){ 0 };
+		return true;
+	}
+	if (!mono_is_set(p->bulk_at))
+		p->bulk_at = mono_add_ms(now, 5000);
+	return false;
+}
+
+void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
+{
+	if (!bulk_allowed(p, now))
+		return;
+	if (!p->confirmed && !p->bulk_owed) {
+		p->bulk_owed = true;
+		p->owed_seq = f->next;
+	}
+	/* What is asked for without a RESYNC has no acknowledgement that could wait too long: start over. */
+	req_start(f, p->req_next.active ? &p->req_next : &p->req);
+}
+
+void bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
+{
+	bool second = p->req.active;
+
+	ack_hold(p, seq, second ? HOLD_BULK_NEXT : HOLD_BULK, 0);
+	if (second) {
+		if (p->req_next.active || bulk_allowed(p, now))
+			req_start(f, &p->req_next);
+		return;
+	}
+	bulk_request(f, p, now);
+}
+
+void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from, struct mono now)
+{
+	bool owed = p->bulk_owed && seq_after(from, p->owed_seq);
+
+	p->bulk_owed = false;
+	if (!owed)
+		return;
+	(void)now;	/* not limited: happens once in a life of the peer */
+	req_start(f, &p->req);
+}
+
+void ftfw_bulk(struct sync *s, struct mono now)
+{
+	struct ftfw *f = (struct ftfw *)s;
+
+	(void)now;
+	req_start(f, &f->req_all);
+}
+
+/* The walk stands between two flows: whose request is served? Their acknowledgement still waits for what is queued. */
+static void bulk_check(struct ftfw *f)
+{
+	bool running = ftfw_bulk_running(&f->base);
+
+	if (f->req_all.active && req_done(f, &f->req_all))
+		f->req_all.active = false;
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		struct peer *p = &f->peer[i];
+
+		if (!p->used || !p->req.active || !req_done(f, &p->req))
+			continue;
+		p->req = p->req_next;
+		p->req_next.active = false;
+		for (unsigned int k = 0; k < p->n_holds; k++) {
+			struct ftfw_hold *h = &p->hold[k];
+
+			if (h->until == HOLD_BULK) {
+				h->until = HOLD_QUEUE;
+				h->place = f->repair.tail;
+			} else if (h->until == HOLD_BULK_NEXT) {
+				h->until = HOLD_BULK;
+			}
+		}
+	}
+	if (running && !ftfw_bulk_running(&f->base))
+		f->base.stats.bulk_done++;
+}
+
+/* ---- the walk ---- */
+
+/* The number from which on a message serves everybody who waits. */
+static uint32_t bulk_newest_seq(const struct ftfw *f)
+{
+	uint32_t newest = f->next - f->ring_max;
+	const struct bulk_req *req;
+
+	for (unsigned int i = 0; i < 2 * SYNC_MAX_PEERS + 1; i++) {
+		if (i == 2 * SYNC_MAX_PEERS)
+			req = &f->req_all;
+		else
+			req = i % 2 ? &f->peer[i / 2].req_next : &f->peer[i / 2].req;
+		if (req->active && seq_after(req->seq, newest))
+			newest = req->seq;
+	}
+	return newest;
+}
+
+static bool bulk_needless(const struct ftfw *f, uint32_t id, uint32_t newest)
+{
+	const struct flow_mark *m = f->base.env->mark(f->base.env->ctx, id);
+
+	return (m->bits & MARK_QUEUED) || ((m->bits & MARK_SENT) && !seq_before(m->seq, newest));
+}
+
+/* The next batch from the walk; false when nobody waits any more. */
+static bool bulk_load(struct ftfw *f, struct mono now)
+{
+	const struct sync_env *env = f->base.env;
+
+	f->batch_at = f->batch_n = 0;
+	bulk_check(f);
+	while (bulk_wanted(f, now)) {
+		f->batch_n = (uint32_t)env->walk(env->ctx, &f->pos, f->batch, sizeof(f->batch) / sizeof(f->batch[0]));
+		if (f->batch_n > 0)
+			return true;
+		f->lap++;
+		f->pos = 0;
+		bulk_check(f);
+	}
+	return false;
+}
+
+uint32_t bulk_next(struct ftfw *f, struct mono now)
+{
+	uint32_t newest = bulk_newest_seq(f);
+
+	for (;;) {
+		for (; f->batch_at < f->batch_n; f->batch_at++) {
+			uint32_t id = f->batch[f->batch_at];
+
+			if (id != FLOW_ID_NONE && !bulk_needless(f, id, newest))
+				return id;
+		}
+		if (!bulk_load(f, now))
+			return FLOW_ID_NONE;
+	}
+}
+
+void bulk_sent(struct ftfw *f)
+{
+	f->batch_at++;
+}
+
+void bulk_scrub(struct ftfw *f, uint32_t id)
+{
+	for (uint32_t i = f->batch_at; i < f->batch_n; i++)
+		if (f->batch[i] == id)
+			f->batch[i] = FLOW_ID_NONE;
+}

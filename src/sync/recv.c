@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Receiving: is it for us, is it its turn, what does it say (doc/protocol.md sections 5.2 and "number tracking").
+ *
+ * Messages of a peer are digested strictly in the order of their numbers, each number once:
+ *
+ *   number               action
+ *   last + 1             digest, then whatever waited behind it
+ *   up to 128 ahead      keep for at most 10 ms; then NACK what is missing and go on behind the gap
+ *   farther              the gap is loss: NACK, go on
+ *   farther than loss    suspicious: dropped, until three such messages continue each other
+ *   before               old or twice: dropped, counted
+ *
+ * A number is used up by being passed, also when the message is refused: asking again for what cannot be read would go
+ * on for ever. Late messages are never digested, because what they say may be older than what is known: their content
+ * comes again, under a new number. */
+#include "sync/ftfw.h"
+#include "wire/attr.h"
+
+#define JUMP_MIN	65536	/* a gap up to this size is always believed */
+#define JUMP_PROOF	3	/* messages that prove a larger one */
+
+enum message {
+	MSG_DATA,
+	MSG_EXPECT,
+	MSG_ACK,
+	MSG_NACK,
+	MSG_RESYNC,
+	MSG_ALIVE,
+	MSG_REFUSED,
+};
+
+/* Mode check (protocol.md 5.2). Should several meanings be set, the first counts. */
+static enum message recv_classify(const struct wire_hdr *hdr)
+{
+	if (hdr->type <= WIRE_EXP_DEL) {
+		if (hdr->flags & ~WIRE_F_HELLO_MASK)
+			return MSG_REFUSED;
+		return hdr->type <= WIRE_CT_DEL ? MSG_DATA : MSG_EXPECT;
+	}
+	if (hdr->type != WIRE_CTL)
+		return MSG_REFUSED;
+	if (hdr->flags & (WIRE_F_ACK | WIRE_F_NACK)) {
+		if (seq_before(hdr->to, hdr->from))
+			return MSG_REFUSED;
+		return hdr->flags & WIRE_F_ACK ? MSG_ACK : MSG_NACK;
+	}
+	if (hdr->flags & WIRE_F_RESYNC)
+		return MSG_RESYNC;
+	return hdr->flags & WIRE_F_ALIVE ? MSG_ALIVE : MSG_REFUSED;
+}
+
+static enum sync_verdict digest_data(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				     struct mono now)
+{
+	static const enum sync_change change[] = {
+		[WIRE_CT_NEW] = SYNC_NEW,
+		[WIRE_CT_UPD] = SYNC_UPDATE,
+		[WIRE_CT_DEL] = SYNC_DESTROY,
+	};
+	struct ct_flow flow;
+	struct flow_rare rare;
+	enum wire_err err = wire_get_flow(body, &flow, &rare, &f->base.stats.wire);
+
+	if (err != WIRE_OK) {
+		wire_stats_count(&f->base.stats.wire, err);
+		return SYNC_REFUSED;
+	}
+	p->rs.data = now;
+	f->base.env->apply(f->base.env->ctx, p->id, change[hdr->type], &flow, now);
+	return SYNC_ACCEPTED;
+}
+
+static enum sync_verdict digest(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				struct mono now)
+{
+	switch (recv_classify(hdr)) {
+	case MSG_DATA:
+		return digest_data(f, p, hdr, body, now);
+	case MSG_EXPECT:	/* expectations are not kept yet; taking them in turn keeps the peer content */
+	case MSG_ALIVE:
+		return SYNC_ACCEPTED;
+	case MSG_ACK:
+		ack_got_ack(f, p, hdr, now);
+		return SYNC_ACCEPTED;
+	case MSG_NACK:
+		ack_got_nack(f, p, hdr, now);
+		return SYNC_ACCEPTED;
+	case MSG_RESYNC:
+		bulk_asked(f, p, hdr->seq, now);
+		return SYNC_ACCEPTED;
+	case MSG_REFUSED:	/* counted when it came */
+		break;
+	}
+	return SYNC_REFUSED;
+}
+
+static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+{
+	if (hdr->flags & WIRE_F_HELLO) {
+		p->hello_end = hdr->seq + 1;
+		f->say_back = true;
+		if (log_limit_pass(&p->hello_limit, 2, 100, now, NULL))
+			p->ack_soon = true;
+	} else if (p->in_hello) {
+		p->in_hello = false;
+		p->hello_end = hdr->seq;
+	}
+	if ((hdr->flags & WIRE_F_HELLO_BACK) && f->hello == HELLO_SAY)
+		f->hello = HELLO_DONE;
+}
+
+/* It is this message's turn. */
+static enum sync_verdict recv_accept(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				     struct mono now)
+{
+	enum sync_verdict verdict;
+
+	p->last = hdr->seq;
+	p->stray_n = 0;
+	recv_hello(f, p, hdr, now);
+	verdict = digest(f, p, hdr, body, now);
+	ack_accepted(f, p, hdr->seq, now);
+	return verdict;
+}
+
+/* Digest what was kept and is in sequence now. */
+static void recv_drain(struct ftfw *f, struct peer *p, struct mono now)
+{
+	struct wire_hdr hdr;
+	struct cursor body;
+
+	while (reorder_take(&p->reorder, p->last + 1, &hdr, &body))
+		recv_accept(f, p, &hdr, body, now);
+	p->gap_due = (struct mono){ 0 };
+	if (p->reorder.n > 0)
+		p->gap_due = mono_add_ms(now, FTFW_REORDER_MS);
+}
+
+/* What is between the last number and seq is lost: ask for it, and go on with seq. */
+static void recv_skip(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
+{
+	uint32_t missing = seq - p->last - 1;
+
+	f->base.stats.lost += missing;
+	ack_nack(f, p, p->last + 1, seq - 1, now);
+	p->last = seq - 1;
+	/* The peer keeps about as many messages as we do: of so many, some are surely gone when our NACK arrives. */
+	if (missing > f->ring_max / 2)
+		resync_want(f, p, now);
+}
+
+void recv_gap_due(struct ftfw *f, struct peer *p, struct mono now)
+{
+	recv_skip(f, p, reorder_lowest(&p->reorder, p->last + 1), now);
+	recv_drain(f, p, now);
+}
+
+static void recv_kept(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
+{
+	if (p->reorder.n == 1)
+		p->gap_due = mono_add_ms(now, FTFW_REORDER_MS);
+	else if (seq_before(seq, p->ahead_high))
+		f->base.stats.reordered++;
+	if (p->reorder.n == 1 || seq_after(seq, p->ahead_high))
+		p->ahead_high = seq;
+}
+
+/* Ahead of its turn. */
+static enum sync_verdict recv_ahead(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				    struct mono now)
+{
+	enum sync_verdict verdict;
+
+	while (hdr->seq != p->last + 1) {
+		uint32_t next = p->last + 1;
+
+		switch (reorder_put(&p->reorder, next, hdr, body)) {
+		case REORDER_KEPT:
+			recv_kept(f, p, hdr->seq, now);
+			return SYNC_HELD;
+		case REORDER_TWICE:
+			f->base.stats.before++;
+			return SYNC_DROPPED;
+		case REORDER_NO_ROOM:
+			break;
+		}
+		/* No room: the oldest gap is loss after all, be it in front of what is kept or of this one. */
+		if (p->reorder.n > 0 && seq_before(reorder_lowest(&p->reorder, next), hdr->seq))
+			recv_gap_due(f, p, now);
+		else
+			recv_skip(f, p, hdr->seq, now);
+	}
+	verdict = recv_accept(f, p, hdr, body, now);
+	recv_drain(f, p, now);
+	return verdict;
+}
+
+/* A number before its turn, or an impossible jump. */
+static enum sync_verdict recv_stray(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				    bool jump, struct mono now)
+{
+	char name[48];
+	bool proven = peer_stray(p, hdr->seq, now);
+	uint32_t first = p->stray_first;
+
+	if (jump && p->stray_n >= JUMP_PROOF) {	/* so much was lost: an outage */
+		recv_skip(f, p, hdr->seq, now);
+		reorder_clear(&p->reorder);
+		p->gap_due = (struct mono){ 0 };
+		return recv_accept(f, p, hdr, body, now);
+	}
+	if (!jump)
+		f->base.stats.before++;
+	if (jump || !proven)
+		return SYNC_DROPPED;
+	ftfw_log(f, &f->stray_log, now, LOG_LVL_WARNING, "numbers of peer %s do not fit any more, picked up at %u",
+		 peer_name(p, name), hdr->seq);
+	f->base.stats.restarts++;
+	peer_restart(f, p, first, false, now);
+	/* What was dropped meanwhile was genuine: ask for it, since it may hold acknowledgements nobody repeats. */
+	ack_nack(f, p, first, hdr->seq - 1, now);
+	p->last = hdr->seq - 1;
+	return recv_accept(f, p, hdr, body, now);
+}
+
+static enum sync_verdict recv_track(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				    struct mono now)
+{
+	uint32_t limit = f->ring_max > JUMP_MIN / 4 ? 4 * f->ring_max : JUMP_MIN;
+	uint32_t ahead = hdr->seq - p->last - 1;
+	enum sync_verdict verdict;
+
+	if ((int32_t)ahead < 0)
+		return recv_stray(f, p, hdr, body, false, now);
+	if (ahead > limit)
+		return recv_stray(f, p, hdr, body, true, now);
+	if (ahead > 0)
+		return recv_ahead(f, p, hdr, body, now);
+	if (p->reorder.n > 0)
+		f->base.stats.reordered++;
+	verdict = recv_accept(f, p, hdr, body, now);
+	if (p->reorder.n > 0)
+		recv_drain(f, p, now);
+	return verdict;
+}
+
+/* Type and flags that FTFW does not know: another mode, a newer version, or garbage. */
+static void recv_refuse(struct ftfw *f, struct mono now)
+{
+	wire_stats_count(&f->base.stats.wire, WIRE_BAD_HEADER);
+	f->base.stats.foreign_mode++;
+	ftfw_log(f, &f->mode_log, now, LOG_LVL_WARNING,
+		 "a message that FTFW does not know was refused: does a peer speak another mode?");
+}
+
+enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+			    struct cursor body, struct mono now)
+{
+	struct ftfw *f = (struct ftfw *)s;
+	bool refused = recv_classify(hdr) == MSG_REFUSED;
+	struct peer *p;
+
+	if (refused)
+		recv_refuse(f, now);
+	p = peer_find(f, from, hdr, !refused, now);
+	if (!p)
+		return refused ? SYNC_REFUSED : SYNC_DROPPED;
+	/* Its number may be garbage too: believed only where a number is expected. */
+	if (refused && hdr->seq - p->last - 1 >= REORDER_MAX)
+		return SYNC_REFUSED;
+	s->stats.recv_msgs++;
+	p->heard = now;
+	if ((hdr->flags & WIRE_F_HELLO) && !refused && peer_hello_is_restart(p, hdr->seq, now)) {
+		s->stats.restarts++;
+		peer_restart(f, p, hdr->seq, true, now);
+	}
+	return recv_track(f, p, hdr, body, now);
+}

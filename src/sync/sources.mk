@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+libsync_a_SOURCES = \
+	sync/ack.c \
+	sync/bulk.c \
+	sync/ftfw.c \
+	sync/peer.c \
+	sync/recv.c \
+	sync/reorder.c \
+	sync/resend.c \
+	sync/resync.c \
+	sync/sync.c \
+	sync/transmit.c \
+	sync/txq.c

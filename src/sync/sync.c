@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The seam between the data path and the replication protocols: each call goes to the protocol of the configured mode.
+ * FTFW is built; NOTRACK and ALARM are not, and the configuration refuses them before they get here. */
+#include "sync/sync.h"
+
+#include "sync/mode.h"
+
+static const struct sync_ops *const sync_modes[] = {
+	[SYNC_MODE_FTFW] = &ftfw_ops,
+	[SYNC_MODE_ALARM] = NULL,
+	[SYNC_MODE_NOTRACK] = NULL,
+};
+
+struct sync *sync_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq, struct mono now)
+{
+	const struct sync_ops *ops = sync_modes[conf->mode];
+	struct sync *s = ops ? ops->open(env, conf, first_seq, now) : NULL;
+
+	if (s)
+		s->ops = ops;
+	return s;
+}
+
+void sync_close(struct sync *s)
+{
+	if (s)
+		s->ops->close(s);
+}
+
+void sync_local_change(struct sync *s, uint32_t id, struct mono now)
+{
+	s->ops->local_change(s, id, now);
+}
+
+void sync_forget(struct sync *s, uint32_t id)
+{
+	s->ops->forget(s, id);
+}
+
+enum sync_verdict sync_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+			    struct cursor body, struct mono now)
+{
+	return s->ops->recv(s, from, hdr, body, now);
+}
+
+struct mono sync_tick(struct sync *s, struct mono now)
+{
+	return s->ops->tick(s, now);
+}
+
+bool sync_transmit(struct sync *s, struct mono now)
+{
+	return s->ops->transmit(s, now);
+}
+
+void sync_bulk(struct sync *s, struct mono now)
+{
+	s->ops->bulk(s, now);
+}
+
+void sync_ask_resync(struct sync *s, struct mono now)
+{
+	s->ops->ask_resync(s, now);
+}
+
+bool sync_bulk_running(const struct sync *s)
+{
+	return s->ops->bulk_running(s);
+}
+
+bool sync_resync_running(const struct sync *s)
+{
+	return s->ops->resync_running(s);
+}
+
+const struct sync_stats *sync_stats(const struct sync *s)
+{
+	return &s->stats;
+}
+
+void sync_count_refused(struct sync *s, enum wire_err err)
+{
+	wire_stats_count(&s->stats.wire, err);
+}
+
+void sync_queues(const struct sync *s, struct sync_queues *q)
+{
+	s->ops->queues(s, q);
+}
+
+bool sync_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text *out)
+{
+	return s->ops->print_ring(s, pos, n, out);
+}
+
+void sync_report(const struct sync *s, struct mono now, struct text *out)
+{
+	s->ops->report(s, now, out);
+}
