@@ -133,6 +133,7 @@ static const struct {
 	{ "last one counts", "UNIX { Path /run/a.ctl } UNIX { Path /run/b.ctl } x", "/run/b.ctl", 1 },
 	{ "comment", "x\n# UNIX { Path /run/a.ctl }\n", "/var/run/conntrackd.ctl", 1 },
 	{ "other Path", "Foo { Path /run/a.ctl }", "/var/run/conntrackd.ctl", 1 },
+	{ "Path after the block", "UNIX { Backlog 5 } Foo { Path /run/a.ctl }", "/var/run/conntrackd.ctl", 1 },
 	{ "relative", "UNIX { Path a.ctl }", "/var/run/conntrackd.ctl", 1 },
 	{ "bytes", "\xff\xff UNIX { Path /run/a.ctl }", "/run/a.ctl", 1 },
 };
