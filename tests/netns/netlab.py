@@ -43,6 +43,8 @@ ECHO_PORT, DOWNLOAD_PORT, UDP_PORT = 7001, 7002, 7003
 GROUP, SYNC_PORT = "225.0.0.50", 3780
 GROUP6 = "ff02::50:1"
 
+PARTS = ("lan", "client", "server", "fw1", "fw2")
+
 # The last part of an address says who has it.
 GATEWAY, HOST, FW = 1, 2, {"fw1": 11, "fw2": 12}
 
@@ -150,25 +152,45 @@ def run(*argv: object, check: bool = True, stdin: str | None = None) -> subproce
 	return done
 
 
+def pids(ns: str) -> list[int]:
+	"""The processes in a namespace; none if there is no such namespace."""
+	return [int(p) for p in run("ip", "netns", "pids", ns, check=False).stdout.split()]
+
+
+def exists(prefix: str) -> bool:
+	"""Whether anything of a laboratory of this name is there."""
+	return any(Path("/run/netns", f"{prefix}-{part}").exists() for part in PARTS)
+
+
+def remove(prefix: str, scratch: Path) -> None:
+	"""Take a laboratory away: its processes, its namespaces, its scratch directory."""
+	for part in PARTS:
+		for pid in pids(f"{prefix}-{part}"):
+			with contextlib.suppress(ProcessLookupError):
+				os.kill(pid, signal.SIGKILL)
+	for part in PARTS:
+		run("ip", "netns", "del", f"{prefix}-{part}", check=False)
+	shutil.rmtree(scratch, ignore_errors=True)
+
+
 class Lab:
 	"""Owns the namespaces and the scratch directory. A context manager; close() may be called twice."""
+
+	count = 0	# of this process; part of the names
 
 	def __init__(self, prefix: str | None = None, scratch: Path | None = None):
 		Lab.count += 1
 		self.prefix = prefix or f"cd{os.getpid()}x{Lab.count}"
 		self.scratch = scratch or Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
-		self.scratch.mkdir(exist_ok=True)
+		self.scratch.mkdir(parents=True, exist_ok=True)
 		self.active: str | None = None
 		self.closed = False
-		self.parts = ["lan", "client", "server", "fw1", "fw2"]
 		atexit.register(self.close)
 		try:
 			self._build()
 		except BaseException:
 			self.close()
 			raise
-
-	count = 0
 
 	def __enter__(self) -> Lab:
 		return self
@@ -182,7 +204,7 @@ class Lab:
 	# --- building -------------------------------------------------------
 
 	def _build(self) -> None:
-		for part in self.parts:
+		for part in PARTS:
 			run("ip", "netns", "add", self.ns(part))
 			self.ip(part, "link set lo up")
 		self.ip("lan", *[line for name in ("lan", "wan") for line in
@@ -236,15 +258,15 @@ class Lab:
 		"""`fw` becomes the active one: it takes the virtual addresses and tells the neighbours."""
 		other = "fw2" if fw == "fw1" else "fw1"
 		self.addresses_off(other)
-		self.ip(fw, *self._virtual("replace"))
+		self.ip(fw, *self.virtual("replace"))
 		self.announce(fw)
 		self.active = fw
 
 	def addresses_off(self, fw: str) -> None:
-		self.ip(fw, *self._virtual("del"), check=False)
+		self.ip(fw, *self.virtual("del"), check=False)
 
 	@staticmethod
-	def _virtual(verb: str) -> list[str]:
+	def virtual(verb: str) -> list[str]:
 		return [f"addr {verb} {address} dev {dev}{nodad if verb == 'replace' else ''}"
 			for dev, net in (("lan0", 10), ("wan0", 20))
 			for address, nodad in ((f"10.{net}.0.{GATEWAY}/24", ""), (f"fd00:{net}::{GATEWAY:x}/64", " nodad"))]
@@ -293,23 +315,21 @@ table netdev loss {{
 	def spawn(self, part: str, *argv: object, log: Path, **popen: object) -> subprocess.Popen[str]:
 		"""A long-lived process in a namespace, its output to `log` where the caller takes none."""
 		with open(log, "ab") as out:
-			settings = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out, "text": True, **popen}
+			# A session of its own: neither Ctrl-C nor the end of a terminal reaches it but through us.
+			settings = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out, "text": True,
+				    "start_new_session": True, **popen}
 			return subprocess.Popen(["ip", "netns", "exec", self.ns(part), *[str(a) for a in argv]], **settings)
 
 	def pids(self, part: str) -> list[int]:
-		done = run("ip", "netns", "pids", self.ns(part), check=False)
-		return [int(p) for p in done.stdout.split()]
+		return pids(self.ns(part))
+
+	def keep(self) -> None:
+		"""Leave everything behind at the end of this process; remove() takes it away."""
+		self.closed = True
+		atexit.unregister(self.close)
 
 	def close(self) -> None:
 		"""End what lives in our namespaces, remove them and the scratch directory."""
-		if self.closed:
-			return
-		self.closed = True
-		atexit.unregister(self.close)
-		for part in self.parts:
-			for pid in self.pids(part):
-				with contextlib.suppress(ProcessLookupError):
-					os.kill(pid, signal.SIGKILL)
-		for part in self.parts:
-			run("ip", "netns", "del", self.ns(part), check=False)
-		shutil.rmtree(self.scratch, ignore_errors=True)
+		if not self.closed:
+			self.keep()
+			remove(self.prefix, self.scratch)

@@ -122,20 +122,24 @@ def failover(lab: Lab, old: Node, new: Node, plan: Plan) -> Outcome:
 	The server's programs run already. Afterwards `old` is cut off and `new` active.
 	"""
 	out = Outcome()
-	plan.tell(f"{plan.connections} interactive connections, a download and a UDP stream begin")
+	plan.tell(f"no traffic yet: {new.fw} knows {len(new.external())} states of {old.fw}")
 	talk = lines(lab, plan.connections, plan.target)
+	plan.tell(f"{plan.connections} interactive connections begin: {new.fw} knows {len(new.external())} states")
 	load = download(lab, plan.download_size, plan.download_rate, plan.target)
 	stream = udp_stream(lab, plan.target)
 	programs = [talk, load, stream]
+	plan.tell("a download and a UDP stream begin")
 	time.sleep(plan.warm_up)
 	wait_replicated(old, new)
-	plan.tell(f"{new.fw} has learned all {len(new.external())} states of {old.fw}")
+	shown = new.ok("-e").splitlines()
+	plan.tell(f"{new.fw} knows all {len(shown)} states of {old.fw}'s kernel, three of them:",
+		  *sorted(shown, key=lambda line: line[:4] == "tcp ")[:3])
 
 	for program in programs:
 		program.ask("mark")
 	cut_at = time.monotonic()
 	old.cut()
-	plan.tell(f"{old.fw} is cut off: links down, daemon killed")
+	plan.tell(f"{old.fw} is cut off: all links down, daemon killed")
 	time.sleep(plan.outage)
 	if plan.with_commit:
 		began = time.monotonic()
@@ -152,8 +156,8 @@ def failover(lab: Lab, old: Node, new: Node, plan: Plan) -> Outcome:
 	out.outage_ms = (time.monotonic() - cut_at) * 1000
 	plan.tell(f"{new.fw} takes the addresses, {out.outage_ms:.0f} ms after the cut")
 
-	plan.tell("waiting for every connection to answer" if plan.with_commit else
-		  f"waiting {plan.patience:.0f} s for a connection to answer")
+	plan.tell("does every connection answer? the download runs to its end" if plan.with_commit else
+		  f"does any connection answer, within {plan.patience:.0f} s?")
 	for program, command in ((talk, "alive"), (stream, "alive"), (load, "finish")):
 		program.tell(command, plan.patience)
 	out.lines, out.udp, out.download = talk.answer(plan.patience), stream.answer(plan.patience), load.answer(60)

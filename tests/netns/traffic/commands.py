@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the traffic programs share: commands on stdin, one JSON answer per line on stdout.
 
-End of stdin ends the program, unless it was started with --stay.
+End of stdin ends the program.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from typing import Any, Awaitable, Callable
+from typing import Any, Awaitable, Callable, Sequence
 
 Handler = Callable[[float], Awaitable[dict[str, Any]]]
 
@@ -23,11 +23,10 @@ def say(**answer: Any) -> None:
 	print(json.dumps(answer), flush=True)
 
 
-async def serve(handlers: dict[str, Handler], stay: bool = False) -> None:
+async def serve(handlers: dict[str, Handler]) -> None:
 	"""Each line is `command [number]`; returns at `quit` or at the end of stdin."""
 	reader = asyncio.StreamReader()
-	if not stay:
-		await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+	await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
 	while True:
 		words = (await reader.readline()).decode().split()
 		if not words or words[0] == "quit":
@@ -41,3 +40,11 @@ async def until(question: Callable[[], bool], seconds: float) -> bool:
 	while not question() and time.monotonic() < end:
 		await asyncio.sleep(0.05)
 	return question()
+
+
+async def show(what: str, parties: Sequence[Any]) -> None:
+	"""For a person who watches: once a second, how many had an answer to what they sent in the last 2 s."""
+	while True:
+		await asyncio.sleep(1)
+		living = sum(p.answered > now_ms() - 2000 for p in parties)
+		print(f"{time.strftime('%H:%M:%S')}  {living} of {len(parties)} {what} answered", flush=True)

@@ -19,7 +19,7 @@ import asyncio
 import socket
 import struct
 
-from commands import now_ms, say, serve, until
+from commands import now_ms, say, serve, show, until
 
 
 class Talk:
@@ -66,7 +66,7 @@ async def main() -> None:
 	args = argparse.ArgumentParser()
 	args.add_argument("--connections", type=int, default=1)
 	args.add_argument("--interval", type=float, default=0.5)
-	args.add_argument("--stay", action="store_true", help="go on without commands until killed")
+	args.add_argument("--stay", action="store_true", help="no commands: say every second who is answered, until killed")
 	args.add_argument("address")
 	args.add_argument("port", type=int)
 	opt = args.parse_args()
@@ -104,7 +104,9 @@ async def main() -> None:
 		say(event="failed", ready=sum(bool(t.lines) for t in talks), errors=sorted({t.error for t in talks if t.error}))
 		return
 	say(event="ready", connections=len(talks))
-	await serve({"mark": mark, "alive": alive, "close": lambda _: end(False), "reset": lambda _: end(True)}, opt.stay)
+	if opt.stay:
+		await show("connections", talks)
+	await serve({"mark": mark, "alive": alive, "close": lambda _: end(False), "reset": lambda _: end(True)})
 
 
 asyncio.run(main())

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from commands import now_ms, say, serve, until
+from commands import now_ms, say, serve, show, until
 
 
 class Stream(asyncio.DatagramProtocol):
@@ -65,7 +65,7 @@ async def main() -> None:
 	args = argparse.ArgumentParser()
 	args.add_argument("--streams", type=int, default=1)
 	args.add_argument("--interval", type=float, default=0.05)
-	args.add_argument("--stay", action="store_true", help="go on without commands until killed")
+	args.add_argument("--stay", action="store_true", help="no commands: say every second who is answered, until killed")
 	args.add_argument("address")
 	args.add_argument("port", type=int)
 	opt = args.parse_args()
@@ -91,7 +91,9 @@ async def main() -> None:
 		say(event="failed", ready=sum(bool(s.received) for s in streams))
 		return
 	say(event="ready", connections=len(streams))
-	await serve({"mark": mark, "alive": alive}, opt.stay)
+	if opt.stay:
+		await show("UDP streams", streams)
+	await serve({"mark": mark, "alive": alive})
 
 
 asyncio.run(main())
