@@ -33,7 +33,8 @@ int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f
 /* How a flow is put into the kernel (replication.md section 8.1). */
 struct ct_build_opts {
 	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no NAT, helper, master */
-	bool annotate;		/* change nothing but mark and labels of an existing entry */
+	bool annotate;		/* change nothing but mark and labels of an existing entry, and with liberal (TCP) let its
+				 * window tracking no longer judge */
 	bool liberal;		/* TCP: "be liberal" flags (TCPWindowTracking off) */
 	uint32_t timeout_s;	/* instead of the flow's own; 0: the flow's own */
 };

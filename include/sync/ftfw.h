@@ -19,6 +19,7 @@
  */
 
 #define FTFW_KEEPALIVE_MS	1000	/* fixed by 1.4.x */
+#define FTFW_BUSY_ACK_MS	20	/* while a table is coming in */
 #define FTFW_ALIVE_MS		3000	/* a peer heard within this time is alive */
 #define FTFW_BULK_PEER_MS	5000	/* a bulk send waits while its peer is silent for this long */
 #define FTFW_REORDER_MS		10	/* a gap may fill itself within this time */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,15 +61,28 @@ static size_t commit_next(void *ctx, bool related, uint64_t *pos, const struct c
 	return out;
 }
 
+/* The flow as our kernel will have it: with a reply tuple of its own (which so far only mirrors the original one and
+ * the translations), confirmed, and no longer waiting for its master. */
+static void as_in_kernel(struct ct_flow *out, const struct ct_flow *f)
+{
+	flow_copy(out, f);
+	out->has = (out->has & ~FLOW_FROM_PEER_NAT) | FLOW_HAS_REPLY | FLOW_HAS_STATUS;
+	if (!(f->has & FLOW_HAS_STATUS))
+		out->status = 0;
+	out->status = (out->status & ~IPS_EXPECTED) | IPS_CONFIRMED;
+}
+
 static uint64_t commit_sending(void *ctx, const struct ct_flow *f, struct mono now)
 {
 	struct takeover *t = ctx;
 	bool inserted = false;
+	struct ct_flow ours;
 	uint32_t id;
 
-	if (!flow_filter_pass(t->filter, f))
+	as_in_kernel(&ours, f);
+	if (!flow_filter_pass(t->filter, &ours))
 		return 0;
-	internal_commit(pipeline_internal(t->p), f, now, &id, &inserted);
+	internal_commit(pipeline_internal(t->p), &ours, now, &id, &inserted);
 	return inserted ? (uint64_t)id + 1 : 0;
 }
 

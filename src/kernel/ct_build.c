@@ -193,8 +193,8 @@ static void put_nat_range(struct writer *w, uint16_t type, const struct ct_flow 
 	bool v4 = f->l3 == AF_INET;
 	size_t len = v4 ? 4 : 16, at = nest_begin(w, type), proto;
 
+	/* Without a maximum it is the minimum. */
 	put_attr(w, v4 ? CTA_NAT_V4_MINIP : CTA_NAT_V6_MINIP, addr, len);
-	put_attr(w, v4 ? CTA_NAT_V4_MAXIP : CTA_NAT_V6_MAXIP, addr, len);
 	if ((f->has & FLOW_HAS_PORTS) && flow_l4_has_ports(f->l4)) {
 		proto = nest_begin(w, CTA_NAT_PROTO);
 		put_attr(w, CTA_PROTONAT_PORT_MIN, &port, 2);
@@ -244,9 +244,23 @@ static void put_timeout(struct writer *w, const struct ct_flow *f, const struct 
 	put_u32(w, CTA_TIMEOUT, s ? s : TIMEOUT_FALLBACK_S);
 }
 
+static const struct nf_ct_tcp_flags tcp_liberal = {
+	.flags = IP_CT_TCP_FLAG_BE_LIBERAL, .mask = IP_CT_TCP_FLAG_BE_LIBERAL,
+};
+
+/* Window tracking of an existing entry no longer judges; its state is not touched. */
+static void put_liberal_only(struct writer *w)
+{
+	size_t info = nest_begin(w, CTA_PROTOINFO), tcp = nest_begin(w, CTA_PROTOINFO_TCP);
+
+	put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &tcp_liberal, sizeof(tcp_liberal));
+	put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &tcp_liberal, sizeof(tcp_liberal));
+	nest_end(w, tcp);
+	nest_end(w, info);
+}
+
 static void put_tcp(struct writer *w, const struct ct_flow *f, const struct ct_build_opts *o)
 {
-	const struct nf_ct_tcp_flags liberal = { .flags = IP_CT_TCP_FLAG_BE_LIBERAL, .mask = IP_CT_TCP_FLAG_BE_LIBERAL };
 	const struct nf_ct_tcp_flags scaled = {
 		.flags = IP_CT_TCP_FLAG_WINDOW_SCALE, .mask = IP_CT_TCP_FLAG_WINDOW_SCALE,
 	};
@@ -254,8 +268,8 @@ static void put_tcp(struct writer *w, const struct ct_flow *f, const struct ct_b
 
 	put_u8(w, CTA_PROTOINFO_TCP_STATE, f->proto_state);
 	if (o->liberal) {
-		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &liberal, sizeof(liberal));
-		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &liberal, sizeof(liberal));
+		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &tcp_liberal, sizeof(tcp_liberal));
+		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &tcp_liberal, sizeof(tcp_liberal));
 	} else if (f->has & FLOW_HAS_WSCALE) {
 		/* Without the flags the kernel ignores the scales (seen: it dumps them back as 0). */
 		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->wscale[0]);
@@ -392,8 +406,11 @@ size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, u
 	put_orig(&w, f);
 	put_zone(&w, f);
 	put_mark_labels(&w, f);
-	if (o->annotate)
+	if (o->annotate) {
+		if (o->liberal && f->l4 == IPPROTO_TCP)
+			put_liberal_only(&w);
 		return msg_end(&w);
+	}
 	if (!o->update) {
 		put_mirror(&w, f);
 		put_master(&w, f);

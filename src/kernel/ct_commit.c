@@ -233,12 +233,14 @@ static void remember(struct entry *e, const struct ct_flow *kernel)
 	}
 }
 
-/* Mark and labels the kernel's entry lacks. The helper cannot be added: the kernel refuses one for an entry that was
+/* Mark and labels the kernel's entry lacks. And a TCP entry that is kept may be one of the last time this node was
+ * active: its windows stand where the connection was then, and it would call every packet of today invalid. Whether it
+ * is such a one cannot be seen, so it gets the same "be liberal" a new entry gets. The helper cannot be added: the kernel refuses one for an entry that was
  * born without (seen: EOPNOTSUPP). Leaves the values in e->f for the request. */
 static bool needs_annotation(struct entry *e)
 {
 	uint32_t mark = e->old.has & FLOW_HAS_MARK ? e->old.mark : 0;
-	bool need = (e->f.has & FLOW_HAS_MARK) && e->f.mark != mark;
+	bool need = e->f.l4 == IPPROTO_TCP || ((e->f.has & FLOW_HAS_MARK) && e->f.mark != mark);
 
 	if (!(e->f.has & FLOW_HAS_LABELS))
 		return need;
@@ -383,7 +385,7 @@ static void reverse(struct ct_flow *r, const struct ct_flow *f)
 static int request(struct ct_commit *c, struct entry *e)
 {
 	const struct ct_build_opts create = { .liberal = c->liberal, .timeout_s = e->timeout_s };
-	const struct ct_build_opts annotate = { .annotate = true };
+	const struct ct_build_opts annotate = { .annotate = true, .liberal = true };
 	uint64_t cookie = (uint64_t)(e - c->entries);
 	struct ct_flow q;
 

@@ -79,7 +79,9 @@ void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 	if (!p->ack_pending) {
 		p->ack_pending = true;
 		p->ack_from = seq;
-		p->ack_due = mono_add_ms(now, FTFW_KEEPALIVE_MS);
+		/* Whoever sends us a whole table waits for acknowledgements to go on; its window may be smaller than
+		 * our ACKWindowSize. */
+		p->ack_due = mono_add_ms(now, p->rs.state == RS_ASKED ? FTFW_BUSY_ACK_MS : FTFW_KEEPALIVE_MS);
 	}
 	if (--p->window == 0) {
 		ack_flush(f, p);
