@@ -161,6 +161,9 @@ static const struct scenario scenarios[] = {
 	{ "committed between unseen and ENOENT", {
 		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), W(COMMIT, 0), W(ENOENT_, N),
 		F(ALIVE, 1, 3, REC_NEW) } },
+	{ "committed between doubt and ENOENT", {
+		F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 3, UPD), F(DUMP, 1, 1, N), W(ASK, 1), F(COMMIT, 0, 3, 0),
+		W(ENOENT_, N), F(ALIVE, 1, 3, REC_ALIVE) } },
 	{ "commit of an unknown flow", {
 		F(COMMIT, 0, 3, 1), W(DONE, 0), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 0), F(EV_UPD, 7, 4, UPD),
 		F(ALIVE, 7, 4, REC_ALIVE), F(EV_DEL, 7, 4, DEL), W(RELEASE, 0), W(ABSENT, 0) } },
