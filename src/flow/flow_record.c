@@ -62,21 +62,25 @@ static uint64_t get64(struct cursor *c)
 
 static void pack_fixed(struct writer *w, const struct ct_flow *f, uint32_t has, const struct flow_print_opts *opts)
 {
+	static const struct flow_ports none;
+
 	wr_u8(w, FLOW_RECORD_VERSION);
 	wr_u8(w, opts->kernel_view ? RECORD_KERNEL_VIEW : 0);
 	wr_u8(w, f->l3);
 	wr_u8(w, f->l4);
 	put32(w, has);
-	put32(w, f->status);
-	put32(w, f->timeout_s);
-	put32(w, f->mark);
-	put32(w, f->id);
-	put16(w, f->zone);
-	wr_u8(w, f->zone_dir);
-	wr_u8(w, f->proto_state);
-	wr_bytes(w, &f->orig, 4);
-	wr_bytes(w, &f->reply, 4);
-	wr_bytes(w, f->wscale, 2);
+	/* What is not present may hold anything: it goes out as zero. */
+	put32(w, has & FLOW_HAS_STATUS ? f->status : 0);
+	put32(w, has & FLOW_HAS_TIMEOUT ? f->timeout_s : 0);
+	put32(w, has & FLOW_HAS_MARK ? f->mark : 0);
+	put32(w, has & FLOW_HAS_ID ? f->id : 0);
+	put16(w, has & FLOW_HAS_ZONE ? f->zone : 0);
+	wr_u8(w, has & FLOW_HAS_ZONE ? f->zone_dir : 0);
+	wr_u8(w, has & FLOW_HAS_PROTO_STATE ? f->proto_state : 0);
+	wr_bytes(w, has & FLOW_HAS_PORTS ? &f->orig : &none, 4);
+	wr_bytes(w, has & FLOW_HAS_PORTS ? &f->reply : &none, 4);
+	wr_u8(w, has & FLOW_HAS_WSCALE ? f->wscale[0] : 0);
+	wr_u8(w, has & FLOW_HAS_WSCALE ? f->wscale[1] : 0);
 	put64(w, (uint64_t)opts->active_s);
 	put64(w, (uint64_t)opts->expires_s);
 	put64(w, (uint64_t)opts->now_s);

@@ -1,6 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Example: 
-# check_PROGRAMS += unit_base_text_test
-# TESTS += unit_base_text_test
-# unit_base_text_test_SOURCES = unit/base/text_test.c
-# unit_base_text_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+flow_tests = unit/flow/flow_test unit/flow/print_test unit/flow/print_oracle_test unit/flow/record_test \
+	unit/flow/filter_test
+check_PROGRAMS += $(flow_tests)
+TESTS += $(flow_tests)
+
+FLOW_RANDOM = unit/flow/flow_random.c unit/flow/flow_random.h
+unit_flow_flow_test_SOURCES = unit/flow/flow_test.c $(FLOW_RANDOM)
+unit_flow_flow_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
+unit_flow_print_test_SOURCES = unit/flow/print_test.c $(FLOW_RANDOM)
+unit_flow_print_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
+# The library whose layouts they are: in this test only.
+unit_flow_print_oracle_test_SOURCES = unit/flow/print_oracle_test.c $(FLOW_RANDOM)
+unit_flow_print_oracle_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS) $(NFCT_LIBS) $(MNL_LIBS)
+unit_flow_record_test_SOURCES = unit/flow/record_test.c $(FLOW_RANDOM)
+unit_flow_record_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
+unit_flow_filter_test_SOURCES = unit/flow/filter_test.c
+unit_flow_filter_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
