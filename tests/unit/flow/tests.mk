@@ -14,5 +14,5 @@ unit_flow_print_oracle_test_SOURCES = unit/flow/print_oracle_test.c $(FLOW_RANDO
 unit_flow_print_oracle_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS) $(NFCT_LIBS) $(MNL_LIBS)
 unit_flow_record_test_SOURCES = unit/flow/record_test.c $(FLOW_RANDOM)
 unit_flow_record_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
-unit_flow_filter_test_SOURCES = unit/flow/filter_test.c
+unit_flow_filter_test_SOURCES = unit/flow/filter_test.c $(FLOW_RANDOM)
 unit_flow_filter_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
