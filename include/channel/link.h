@@ -48,8 +48,8 @@ extern const struct link_ops mcast_ops;
 
 /* SO_SNDBUFFORCE / SO_RCVBUFFORCE; without the right to force, what the system allows. */
 void link_set_buffer(int fd, int option_force, int option, uint32_t bytes);
-/* The MTU of conf->ifname, or 1500. */
-unsigned int link_read_mtu(const struct channel_link_conf *conf);
+/* The MTU in bytes of the interface that carries the link; 1500 if it cannot be read. */
+unsigned int link_read_mtu(const struct link *l);
 /* Append the names of this machine's interfaces. */
 void link_list_interfaces(struct text *t);
 void link_close(struct link *l);

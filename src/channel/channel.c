@@ -46,7 +46,8 @@ static void wait_writable(struct channel *c, bool wait)
 	ev_io_want(c->loop, &l->tx_io, wait ? EV_WRITE : 0);
 }
 
-void channel_flush(struct channel *c)
+/* Hand to the socket what is waiting, until it takes no more. */
+static void send_waiting(struct channel *c)
 {
 	struct link *l = &c->link[c->active];
 	struct iovec iov[SEND_BATCH];
@@ -76,6 +77,15 @@ void channel_flush(struct channel *c)
 	wait_writable(c, false);
 }
 
+void channel_flush(struct channel *c)
+{
+	send_waiting(c);
+	/* The socket will not be waited for any more, so nothing else would tell the owner that there is room again.
+	 * From the loop, because the owner is in the middle of something. */
+	if (c->refused && batch_waiting(&c->batch) == 0)
+		ev_timer_set(c->loop, &c->retry, evloop_now(c->loop));
+}
+
 static void tell_writable(struct channel *c, struct mono now)
 {
 	if (!c->refused || batch_waiting(&c->batch) == BATCH_SLOTS)
@@ -89,7 +99,7 @@ static void on_tx(void *ctx, unsigned int ready, struct mono now)
 	struct link *l = ctx;
 
 	(void)ready;
-	channel_flush(l->owner);
+	send_waiting(l->owner);
 	tell_writable(l->owner, now);
 }
 
@@ -97,7 +107,7 @@ static void on_retry(void *ctx, struct mono now)
 {
 	struct channel *c = ctx;
 
-	channel_flush(c);
+	send_waiting(c);
 	tell_writable(c, now);
 }
 
@@ -145,10 +155,10 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 {
 	int ret;
 
-	l->mtu = link_read_mtu(l->conf);
 	ret = l->ops->open(l, err);
 	if (ret < 0)
 		return ret;
+	l->mtu = link_read_mtu(l);
 	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link" };
 	l->tx_io = (struct ev_io){ .fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
 	ret = ev_io_add(c->loop, &l->rx_io);
@@ -221,6 +231,8 @@ int channel_open(const struct channel_conf *conf, struct evloop *loop, const str
 	if (ret == 0) {
 		c->rx_mem = malloc((size_t)RECV_BATCH * LINK_DATAGRAM_MAX);
 		ret = c->rx_mem ? batch_init(&c->batch, payload_cap(&c->link[c->active])) : -ENOMEM;
+		if (ret < 0)
+			text_str(err, "no memory for the buffers of the dedicated links");
 	}
 	if (ret < 0) {
 		channel_close(c);

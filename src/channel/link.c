@@ -16,7 +16,7 @@ void link_set_buffer(int fd, int option_force, int option, uint32_t bytes)
 		setsockopt(fd, SOL_SOCKET, option, &v, sizeof(v));	/* best effort: a smaller buffer still works */
 }
 
-unsigned int link_read_mtu(const struct channel_link_conf *conf)
+unsigned int link_read_mtu(const struct link *l)
 {
 	struct ifreq req = { 0 };
 	unsigned int mtu = 1500;
@@ -24,7 +24,8 @@ unsigned int link_read_mtu(const struct channel_link_conf *conf)
 
 	if (fd == -1)
 		return mtu;
-	memcpy(req.ifr_name, conf->ifname, sizeof(req.ifr_name) - 1);
+	if (!if_indextoname(l->ifindex, req.ifr_name))
+		memcpy(req.ifr_name, l->conf->ifname, sizeof(req.ifr_name) - 1);
 	if (ioctl(fd, SIOCGIFMTU, &req) == 0 && req.ifr_mtu > 0)
 		mtu = (unsigned int)req.ifr_mtu;
 	close(fd);

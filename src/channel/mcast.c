@@ -21,25 +21,23 @@
 #define SND_BUFFER_DEFAULT (1u << 20)	/* bytes: a few hundred full datagrams */
 #define RCV_BUFFER_DEFAULT (4u << 20)
 
-/* The interface that has this address; 0 if none. name has room for IF_NAMESIZE bytes. */
-static unsigned int interface_of(struct in_addr addr, char *name)
+/* The interface that has this address, 0 if none; `wanted` if that one has it (an address can be on several). By index,
+ * since the names given here may be labels such as eth0:1. */
+static unsigned int interface_of(struct in_addr addr, unsigned int wanted)
 {
 	struct ifaddrs *list, *at;
 	unsigned int index = 0;
 
 	if (getifaddrs(&list) == -1)
 		return 0;
-	for (at = list; at && index == 0; at = at->ifa_next) {
+	for (at = list; at && index != wanted; at = at->ifa_next) {
 		struct sockaddr_in sin;
 
 		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET)
 			continue;
 		memcpy(&sin, at->ifa_addr, sizeof(sin));
-		if (sin.sin_addr.s_addr != addr.s_addr)
-			continue;
-		index = if_nametoindex(at->ifa_name);
-		strncpy(name, at->ifa_name, IF_NAMESIZE - 1);
-		name[IF_NAMESIZE - 1] = '\0';
+		if (sin.sin_addr.s_addr == addr.s_addr)
+			index = if_nametoindex(at->ifa_name);
 	}
 	freeifaddrs(list);
 	return index;
@@ -48,24 +46,39 @@ static unsigned int interface_of(struct in_addr addr, char *name)
 static int find_interface(struct link *l, struct text *err)
 {
 	const struct channel_link_conf *c = l->conf;
-	char local[INET_ADDRSTRLEN], owner[IF_NAMESIZE] = "";
+	unsigned int wanted = if_nametoindex(c->ifname);
+	char local[INET_ADDRSTRLEN], owner[IF_NAMESIZE] = "?";
 
 	inet_ntop(AF_INET, &c->local.v4, local, sizeof(local));
-	if (if_nametoindex(c->ifname) == 0) {
+	if (wanted == 0) {
 		text_printf(err, "line %u: Interface %s does not exist; this machine has:", c->line, c->ifname);
 		link_list_interfaces(err);
 		return -ENODEV;
 	}
-	l->ifindex = interface_of(c->local.v4, owner);
+	l->ifindex = interface_of(c->local.v4, wanted);
 	if (l->ifindex == 0) {
 		text_printf(err, "line %u: no interface of this machine has the address %s (IPv4_interface)", c->line,
 			    local);
 		return -EADDRNOTAVAIL;
 	}
-	if (strcmp(owner, c->ifname) != 0)
+	if (l->ifindex != wanted) {
+		if_indextoname(l->ifindex, owner);
 		log_warnx("line %u: IPv4_interface %s belongs to %s, not to Interface %s: the traffic goes through %s",
 			  c->line, local, owner, c->ifname, owner);
+	}
 	return 0;
+}
+
+static int check_group(const struct link *l, struct text *err)
+{
+	char group[INET_ADDRSTRLEN];
+
+	if (IN_MULTICAST(ntohl(l->conf->dest.v4.s_addr)))
+		return 0;
+	inet_ntop(AF_INET, &l->conf->dest.v4, group, sizeof(group));
+	text_printf(err, "line %u: %s (IPv4_address) is not a multicast address (224.0.0.0 to 239.255.255.255)",
+		    l->conf->line, group);
+	return -EINVAL;
 }
 
 static int open_tx(struct link *l, struct text *err)
@@ -124,8 +137,10 @@ failed:
 
 static int mcast_open(struct link *l, struct text *err)
 {
-	int ret = find_interface(l, err);
+	int ret = check_group(l, err);
 
+	if (ret == 0)
+		ret = find_interface(l, err);
 	if (ret == 0)
 		ret = open_tx(l, err);
 	if (ret == 0)

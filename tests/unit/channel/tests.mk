@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Example: 
-# check_PROGRAMS += unit_base_text_test
-# TESTS += unit_base_text_test
-# unit_base_text_test_SOURCES = unit/base/text_test.c
-# unit_base_text_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+channel_tests = unit/channel/batch_test unit/channel/mcast_test
+check_PROGRAMS += $(channel_tests)
+TESTS += $(channel_tests)
+
+unit_channel_batch_test_SOURCES = unit/channel/batch_test.c
+unit_channel_batch_test_LDADD = $(CHANNEL_LIBS) $(CMOCKA_LIBS)
+unit_channel_mcast_test_SOURCES = unit/channel/mcast_test.c
+unit_channel_mcast_test_LDADD = $(CHANNEL_LIBS) $(CMOCKA_LIBS)
