@@ -69,6 +69,7 @@ struct resync {
 	bool sent;		/* the RESYNC has its number */
 	bool acked;
 	bool weak;		/* it carried HELLO: only an ACK that begins with it proves that it arrived */
+	bool unsure;		/* the peer had not heard of us before it, so it would not miss it */
 	bool passed_over;	/* a later message was acknowledged, it was not */
 	uint32_t seq;
 	struct mono not_before, asked, data;	/* data: last state message since */
@@ -135,7 +136,9 @@ struct ftfw {
 	struct mono keepalive;	/* when it is due */
 	struct ftfw_ctl ctl[FTFW_CTL_MAX];
 	uint32_t ctl_head, ctl_tail;
-	uint32_t alive_burst;	/* ALIVEs to send */
+	uint32_t alive_burst;	/* ALIVEs to send, see ftfw_solicit() */
+	struct mono solicited;
+	uint32_t solicit_ms;	/* pause before the next */
 	struct txq live, repair;
 	struct resend ring;
 	uint32_t ack_window;	/* accepted messages per ACK */
@@ -156,6 +159,9 @@ struct ftfw {
 	bool window_nacked;
 
 
+	struct mono startup_at;	/* StartupResync: when its RESYNC left, under which number */
+	uint32_t startup_seq;
+
 	struct peer peer[SYNC_MAX_PEERS];
 	unsigned int n_peers;
 	bool said_many;
@@ -163,7 +169,6 @@ struct ftfw {
 };
 
 /* ---- ftfw.c ---- */
-struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq, struct mono now);
 /* A line for the log; limit (may be NULL) lets five pass and one more per 10 s. */
 void ftfw_log(struct ftfw *f, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -232,6 +237,7 @@ void tx_repair(struct ftfw *f, uint32_t id, struct mono now);
 void tx_settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now);
 
 /* ---- bulk.c ---- */
+void bulk_init(struct ftfw *f);
 void bulk_request(struct ftfw *f, struct peer *p, struct mono now);
 /* Its RESYNC number seq: acknowledged when the table has been sent. */
 void bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now);
@@ -256,8 +262,8 @@ void resync_want(struct ftfw *f, struct peer *p, struct mono now);
 void resync_contact(struct ftfw *f, struct peer *p, struct mono now);
 /* Ask for what is due, give up on what is not answered, finish what is complete. Returns when to look again. */
 struct mono resync_run(struct ftfw *f, struct mono now);
-/* Our RESYNC got number seq. */
-void resync_sent(struct ftfw *f, uint32_t seq, bool hello);
+/* Our RESYNC got number seq; hello: it carries HELLO. */
+void resync_sent(struct ftfw *f, uint32_t seq, bool hello, struct mono now);
 /* Our RESYNC is queued once more. */
 void resync_again(struct ftfw *f, uint32_t seq);
 /* The peer acknowledged from..to (from as it said it, before clipping). */

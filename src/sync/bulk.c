@@ -23,18 +23,25 @@
 #define WINDOW_MIN	300
 #define WINDOW_START	600
 #define WINDOW_MAX	16384
+#define WINDOW_SMALL	16	/* for rings that hold next to nothing */
 
 /* ---- window ---- */
 
 bool bulk_window_open(const struct ftfw *f)
 {
-	uint32_t window = f->window, most = f->ring_max / 2 > 16 ? f->ring_max / 2 : 16;
+	/* A bulk send must never be what fills the ring. */
+	uint32_t most = f->ring_max / 2 > WINDOW_SMALL ? f->ring_max / 2 : WINDOW_SMALL;
 
-	if (window == 0)
-		window = 2 * f->base.conf->ack_window > WINDOW_START ? 2 * f->base.conf->ack_window : WINDOW_START;
 	if (f->ring.n_live >= f->ring_max)
 		return false;
-	return f->ring.n_paced < (window < most ? window : most);
+	return f->ring.n_paced < (f->window < most ? f->window : most);
+}
+
+void bulk_init(struct ftfw *f)
+{
+	uint32_t two = 2 * f->base.conf->ack_window;
+
+	f->window = two > WINDOW_START && two <= WINDOW_MAX ? two : WINDOW_START;
 }
 
 static uint32_t window_min(const struct ftfw *f)

@@ -1,123 +1,65 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* FTFW: acknowledged, self-repairing replication (doc/protocol.md). This file opens, closes, keeps the time and reports;
- * sync/ftfw.h says where the rest is.
+/* FTFW: acknowledged replication that repairs itself. This file opens and closes it, runs its timers and reports; what
+ * the protocol does stands at the top of the other files of this folder, see sync/ftfw.h for which.
  *
- * Everything that waits has a deadline, and tick() returns the earliest of them: an idle pair wakes up once a second for
- * its keepalive and for nothing else. */
+ * An idle pair wakes up once a second, for the keepalive that 1.4.x expects. Every other timer exists only while
+ * something is open, and ftfw_tick() returns exactly the next one that is. */
 #include "sync/ftfw.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WINDOW_START 600	/* paced messages before the first acknowledgement */
+#define SOLICIT_AFTER_MS	1500
+#define SOLICIT_MIN_MS		3000
+#define SOLICIT_MAX_MS		48000
+#define SOLICIT_MOST		1024
 
 void ftfw_log(struct ftfw *f, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
 {
-	char line[256];
+	uint64_t suppressed = 0;
+	char line[320];
 	va_list ap;
+	int n;
 
-	if (limit && !log_limit_pass(limit, 5, 10000, now, NULL))
+	if (limit && !log_limit_pass(limit, 5, 10000, now, &suppressed))
 		return;
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	if (suppressed > 0 && n > 0 && (size_t)n < sizeof(line))
+		snprintf(line + n, sizeof(line) - (size_t)n, " (%" PRIu64 " more like this)", suppressed);
 	f->base.env->log(f->base.env->ctx, level, line);
 }
 
-/* ---- time ---- */
-
-static bool due(struct mono t, struct mono now)
-{
-	return mono_is_set(t) && !mono_before(now, t);
-}
-
-/* Returns the peer's next deadline. */
-static struct mono tick_peer(struct ftfw *f, struct peer *p, struct mono now)
-{
-	struct mono next;
-
-	if (due(p->gap_due, now))
-		recv_gap_due(f, p, now);
-	if (due(p->ack_due, now))
-		ack_flush(f, p);
-	if (due(p->bulk_at, now) && ftfw_within(p->heard, FTFW_BULK_PEER_MS, now)) {
-		p->bulk_at = (struct mono){ 0 };
-		bulk_request(f, p, now);
-	}
-	ack_check_hole(f, p, now);
-	next = mono_min(p->gap_due, p->ack_due);
-	if (mono_is_set(p->bulk_at) && mono_before(now, p->bulk_at))
-		next = mono_min(next, p->bulk_at);	/* else when the peer is heard again */
-	if (mono_is_set(p->hole_since))
-		next = mono_min(next, mono_add_ms(p->hole_since, FTFW_HOLE_MS));
-	return next;
-}
-
-/* One second without sending: an acknowledgement if one is due anyway, else a sign of life. */
-static void tick_keepalive(struct ftfw *f, struct mono now)
-{
-	bool acked = false;
-
-	if (!due(f->keepalive, now))
-		return;
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		if (!f->peer[i].used || !f->peer[i].ack_pending)
-			continue;
-		ack_flush(f, &f->peer[i]);
-		acked = true;
-	}
-	/* An ACK may have been swallowed by a hold; then this is the sign of life. */
-	if (!acked || f->ctl_head == f->ctl_tail)
-		f->alive_burst = 1;
-	f->keepalive = mono_add_ms(now, FTFW_KEEPALIVE_MS);
-}
-
-static struct mono ftfw_tick(struct sync *s, struct mono now)
-{
-	struct ftfw *f = (struct ftfw *)s;
-	struct mono next = { 0 };
-
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		if (f->peer[i].used)
-			next = mono_min(next, tick_peer(f, &f->peer[i], now));
-	ack_check_stuck(f, now);
-	next = mono_min(next, f->stuck_at);
-	next = mono_min(next, resync_run(f, now));
-	tick_keepalive(f, now);
-	if (f->holding)
-		next = mono_min(next, mono_add_ms(f->progress, FTFW_HOLD_MS));
-	return mono_min(next, f->keepalive);
-}
-
-/* ---- lifetime ---- */
-
-struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq, struct mono now)
+static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
+			      struct mono now)
 {
 	struct ftfw *f = calloc(1, sizeof(*f));
+	uint32_t most;
 
 	if (!f)
 		return NULL;
 	f->base.env = env;
 	f->base.conf = conf;
 	f->first_seq = f->next = first_seq;
-	f->ack_window = conf->ack_window;
 	f->ring_max = conf->resend_queue_size;
-	f->window = 2 * conf->ack_window > WINDOW_START ? 2 * conf->ack_window : WINDOW_START;
-	f->keepalive = now;	/* say hello at once */
-	f->progress = now;
-	if (resend_init(&f->ring, conf->resend_queue_size + FTFW_SPARE, first_seq) < 0) {
+	if (resend_init(&f->ring, f->ring_max + FTFW_SPARE, first_seq) < 0) {
 		free(f);
 		return NULL;
 	}
-	/* StartupResync: the very first message. Peers that appear are asked anyway; this is for one that hears us
-	 * before we hear it. */
+	/* The peer's ring is probably as large as ours: it must not fill up between two of our acknowledgements. */
+	most = f->ring_max / 3 > 0 ? f->ring_max / 3 : 1;
+	f->ack_window = conf->ack_window < most ? conf->ack_window : most;
+	f->solicit_ms = SOLICIT_MIN_MS;
+	f->keepalive = now;	/* say hello at once */
+	bulk_init(f);
 	if (conf->startup_resync)
 		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, 0, 0);
 	return &f->base;
 }
 
-/* Dead flows in a queue are nobody else's any more. */
 static void close_queue(struct ftfw *f, struct txq *q)
 {
 	const struct sync_env *env = f->base.env;
@@ -139,14 +81,103 @@ static void ftfw_close(struct sync *s)
 	struct ftfw *f = (struct ftfw *)s;
 	struct resend_entry *e;
 
+	f->batch_n = 0;
 	close_queue(f, &f->live);
 	close_queue(f, &f->repair);
-	while ((e = resend_oldest(&f->ring)) != NULL)
-		tx_settle(f, e, RESEND_LOST, (struct mono){ .ns = 1 });
+	while ((e = resend_oldest(&f->ring)))
+		tx_settle(f, e, RESEND_LOST, f->keepalive);
 	resend_free(&f->ring);
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
 		reorder_free(&f->peer[i].reorder);
 	free(f);
+}
+
+static bool due(struct mono t, struct mono now)
+{
+	return mono_is_set(t) && !mono_before(now, t);
+}
+
+/* Something that only p's acknowledgement can finish. */
+static bool awaits_ack(const struct peer *p)
+{
+	return !p->confirmed || p->nacks_out > 0 || (p->rs.state == RS_ASKED && p->rs.sent && !p->rs.acked);
+}
+
+/* 1.4.x acknowledges after ACKWindowSize messages, or one second after *its* last transmission: a busy one does not for
+ * a long time, because we have little to say. A window full of ALIVEs, two datagrams, makes it. A peer of our kind
+ * acknowledges within a second and never needs this. */
+static void ftfw_solicit(struct ftfw *f, struct mono now)
+{
+	if (f->hello != HELLO_DONE || ftfw_within(f->solicited, f->solicit_ms, now))
+		return;
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		const struct peer *p = &f->peer[i];
+
+		if (!peer_alive(p, now) || !awaits_ack(p))
+			continue;
+		if (ftfw_within(p->ack_heard, SOLICIT_AFTER_MS, now))
+			continue;
+		/* One that does not hear us at all is asked ever less often. */
+		f->solicit_ms = ftfw_within(p->ack_heard, 2 * SOLICIT_MIN_MS, now) ? SOLICIT_MIN_MS : 2 * f->solicit_ms;
+		if (f->solicit_ms > SOLICIT_MAX_MS)
+			f->solicit_ms = SOLICIT_MAX_MS;
+		f->solicited = now;
+		f->alive_burst = f->base.conf->ack_window < SOLICIT_MOST ? f->base.conf->ack_window : SOLICIT_MOST;
+		return;
+	}
+}
+
+static void ftfw_keepalive(struct ftfw *f, struct mono now)
+{
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
+		ack_flush(f, &f->peer[i]);
+	if (f->ctl_head == f->ctl_tail)
+		tx_control(f, WIRE_F_ALIVE, RESEND_TO_ALL, 0, 0);
+	f->keepalive = mono_add_ms(now, FTFW_KEEPALIVE_MS);
+}
+
+static void peer_tick(struct ftfw *f, struct peer *p, struct mono now)
+{
+	if (due(p->gap_due, now))
+		recv_gap_due(f, p, now);
+	if (due(p->ack_due, now))
+		ack_flush(f, p);
+	if (due(p->bulk_at, now)) {
+		p->bulk_at = (struct mono){ 0 };
+		bulk_request(f, p, now);
+	}
+	ack_check_hole(f, p, now);
+}
+
+static struct mono peer_next(const struct peer *p)
+{
+	struct mono next = mono_min(mono_min(p->gap_due, p->ack_due), p->bulk_at);
+
+	if (mono_is_set(p->hole_since))
+		next = mono_min(next, mono_add_ms(p->hole_since, FTFW_HOLE_MS));
+	return next;
+}
+
+static struct mono ftfw_tick(struct sync *s, struct mono now)
+{
+	struct ftfw *f = (struct ftfw *)s;
+	struct mono next;
+
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
+		if (f->peer[i].used)
+			peer_tick(f, &f->peer[i], now);
+	ack_check_stuck(f, now);
+	next = resync_run(f, now);
+	ftfw_solicit(f, now);
+	if (due(f->keepalive, now))
+		ftfw_keepalive(f, now);
+	next = mono_min(next, mono_min(f->keepalive, f->stuck_at));
+	if (f->holding)
+		next = mono_min(next, mono_add_ms(f->progress, FTFW_HOLD_MS));
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
+		if (f->peer[i].used)
+			next = mono_min(next, peer_next(&f->peer[i]));
+	return next;
 }
 
 /* ---- reports ---- */
@@ -165,15 +196,15 @@ static void ftfw_queues(const struct sync *s, struct sync_queues *q)
 static bool ftfw_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text *out)
 {
 	const struct ftfw *f = (const struct ftfw *)s;
-	uint64_t place = f->ring.live;
-	uint32_t behind = *pos - 1 - (uint32_t)f->ring.live;
+	uint64_t i = f->ring.live;
 
+	/* pos holds the lower half of the place; places start at 1, so 0 means the beginning. */
 	if (*pos == 0)
 		text_printf(out, "resent queue (len=%" PRIu32 ")\n", f->ring.n_live);
-	else if ((int32_t)behind > 0)
-		place += behind;	/* else the ring has moved past the resume point */
-	for (; place < f->ring.end && n > 0; place++) {
-		const struct resend_entry *e = resend_at(&f->ring, place);
+	else if ((int32_t)(*pos - (uint32_t)i) > 0)
+		i += *pos - (uint32_t)i;
+	for (; i < f->ring.end && n > 0; i++) {
+		const struct resend_entry *e = resend_at(&f->ring, i);
 
 		if (e->state != RESEND_LIVE)
 			continue;
@@ -183,26 +214,26 @@ static bool ftfw_print_ring(const struct sync *s, uint32_t *pos, size_t n, struc
 			text_printf(out, "object -> seq:%" PRIu32 "\n", e->seq);
 		n--;
 	}
-	*pos = (uint32_t)place + 1;
-	return place < f->ring.end;
+	*pos = (uint32_t)i ? (uint32_t)i : 1;
+	return i < f->ring.end;
 }
 
 static void ftfw_report(const struct sync *s, struct mono now, struct text *out)
 {
-	static const char *const resync[] = {
-		[RS_IDLE] = "up to date", [RS_WANT] = "to be asked for its table", [RS_ASKED] = "sending its table",
-	};
+	static const char *const resync[] = { [RS_IDLE] = "no", [RS_WANT] = "wanted", [RS_ASKED] = "asked" };
 	const struct ftfw *f = (const struct ftfw *)s;
-	char name[48];
+	char name[INET6_ADDRSTRLEN];
 
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		const struct peer *p = &f->peer[i];
 
 		if (!p->used)
 			continue;
-		text_printf(out, "peer %s: heard %" PRId64 " ms ago, last number %" PRIu32 ", %s%s\n",
-			    peer_name(p, name), mono_diff_ms(now, p->heard), p->last, resync[p->rs.state],
-			    p->req.active ? ", receiving our table" : "");
+		text_printf(out, "peer %s: last heard %" PRId64 " ms ago, number %" PRIu32 ", %s\n", peer_name(p, name),
+			    mono_diff_ms(now, p->heard), p->last,
+			    p->confirmed ? "acknowledges" : "has not acknowledged anything yet");
+		text_printf(out, "	resync from it: %s, bulk send to it: %s, open requests to repeat: %" PRIu32 "\n",
+			    resync[p->rs.state], p->req.active ? "going on" : "no", p->nacks_out);
 	}
 }
 

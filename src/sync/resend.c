@@ -16,7 +16,7 @@
 
 int resend_init(struct resend *r, uint32_t cap, uint32_t first_seq)
 {
-	*r = (struct resend){ .cap = cap, .base = first_seq };
+	*r = (struct resend){ .cap = cap, .first = 1, .live = 1, .end = 1, .base = first_seq };
 	r->entry = calloc(cap, sizeof(*r->entry));
 	return r->entry ? 0 : -ENOMEM;
 }

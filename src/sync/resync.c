@@ -1,106 +1,83 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Asking a peer for everything it has, and knowing when that is complete (doc/protocol.md, "resync").
+/* Asking a peer for everything it has, and knowing when we have it (doc/protocol.md "resync").
  *
- *              something is missing,            RESYNC leaves:                acknowledged, no NACK open,
- *              or the peer is new               resync_begin()                nothing held back: resync_done()
- *      IDLE ---------------------------> WANT ------------------> ASKED ----------------------------------> IDLE
- *                                          ^                        |
- *                                          '---- no answer, or a gap that cannot be repaired (backoff) ----'
+ *   state    event                                                          next
+ *   IDLE     new peer, new life, gap beyond repair, -n                      WANT
+ *   WANT     the peer can hear us (HELLO settled and something of ours      ASKED  entries of the peer are marked
+ *            acknowledged, or 3 s passed), and the pause is over
+ *   ASKED    RESYNC acknowledged, no NACK of ours open, nothing in the      IDLE   what was not refreshed is swept
+ *            reorder allowance
+ *   ASKED    gap beyond repair, or no answer                                WANT   after 1, 2, 4 ... 60 s
  *
- * A peer of either kind acknowledges our RESYNC after all its objects: 1.4.x because its objects are queued when it
- * digests the request and its acknowledgement comes later, ours because it holds it back. So when the acknowledgement is
- * here, and nothing is missing in front of it, everything the peer has was refreshed since resync_begin().
+ * Why ASKED -> IDLE is safe: the acknowledgement of a RESYNC leaves the peer after all its objects (ours on purpose,
+ * 1.4.7's by the order of its queue; verified), so each object came before it or left a gap before it. A gap is closed
+ * when the NACK for it is acknowledged, which the peer does after it has sent those again; if these are lost too there
+ * is another gap before that acknowledgement, and another NACK.
  *
- * Not before the handshake is over: 1.4.x empties its list of unacknowledged messages for every HELLO it gets, so what
- * it sends meanwhile cannot be repaired. NACKs of before are forgotten when we ask: the answer holds what they asked
- * for. With more than one peer around an acknowledgement may have been meant for another node, so nothing is swept. */
+ * Why not before HELLO is settled: 1.4.7 empties its resend queue at each HELLO it gets, and takes any number with it,
+ * so an ACK of a range may then cover what never arrived. The RESYNC of StartupResync carries HELLO all the same,
+ * because 1.4.7 expects it first; it counts as answered only by an ACK that begins with it.
+ *
+ * When several peers speak, an ACK may be meant for another one and by chance cover our number. Sweeping on it could
+ * remove what lives, so then nothing is swept. */
 #include "sync/ftfw.h"
 
-#define BACKOFF_MAX_SHIFT 6	/* 64 s */
-
-static struct mono rs_backoff(const struct resync *rs, struct mono now)
-{
-	uint32_t shift = rs->tries > BACKOFF_MAX_SHIFT + 1 ? BACKOFF_MAX_SHIFT : rs->tries - 1;
-
-	return rs->tries == 0 ? now : mono_add_ms(now, INT64_C(1000) << shift);
-}
+#define BACKOFF_MIN_MS	1000
+#define BACKOFF_MAX_MS	60000
+#define WEAK_MS		3000	/* an answer that would prove a weak RESYNC comes within this time */
 
 void resync_want(struct ftfw *f, struct peer *p, struct mono now)
 {
 	struct resync *rs = &p->rs;
+	int64_t pause_ms = 0;
 
 	if (rs->state == RS_WANT)
 		return;
 	if (rs->state == RS_ASKED) {
 		f->base.stats.resync_failed++;
+		pause_ms = rs->tries < 6 ? BACKOFF_MIN_MS << rs->tries : BACKOFF_MAX_MS;
 		rs->tries++;
 	}
 	rs->state = RS_WANT;
-	rs->not_before = rs_backoff(rs, now);
+	rs->not_before = mono_add_ms(now, pause_ms);
+}
+
+static void resync_begin(struct ftfw *f, struct peer *p, struct mono now)
+{
+	struct resync *rs = &p->rs;
+
+	*rs = (struct resync){ .state = RS_ASKED, .tries = rs->tries, .asked = now, .data = now };
+	f->base.stats.resync_asked++;
+	f->base.env->resync_begin(f->base.env->ctx, p->id);
 }
 
 void resync_contact(struct ftfw *f, struct peer *p, struct mono now)
 {
-	(void)f;
 	p->rs = (struct resync){ .state = RS_WANT, .not_before = now };
-}
-
-/* ---- asking ---- */
-
-/* What our NACKs asked for comes with the answer. */
-static void rs_forget_nacks(struct ftfw *f, struct peer *p, struct mono now)
-{
-	for (uint64_t i = f->ring.live; p->nacks_out > 0 && i < f->ring.end; i++) {
-		struct resend_entry *e = resend_at(&f->ring, i);
-
-		if (e->state == RESEND_LIVE && (e->flags & WIRE_F_NACK) && e->peer == p->id)
-			tx_settle(f, e, RESEND_MOOT, now);
+	/* The peer may just be answering the RESYNC we began with. */
+	if (ftfw_within(f->startup_at, FTFW_ANSWER_MS, now)) {
+		resync_begin(f, p, now);
+		p->rs.seq = f->startup_seq;
+		p->rs.sent = p->rs.weak = p->rs.unsure = true;
 	}
-	for (uint32_t i = f->ctl_head; i != f->ctl_tail; i++) {
-		struct ftfw_ctl *c = &f->ctl[i % FTFW_CTL_MAX];
+}
 
-		if ((c->flags & WIRE_F_NACK) && c->peer == p->id)
-			c->flags = 0;
+void resync_sent(struct ftfw *f, uint32_t seq, bool hello, struct mono now)
+{
+	if (f->base.conf->startup_resync && !mono_is_set(f->startup_at)) {
+		f->startup_at = now;
+		f->startup_seq = seq;
 	}
-	p->nacks_out = 0;
-	p->hole_since = (struct mono){ 0 };
-}
-
-static bool rs_settled(const struct ftfw *f, const struct peer *p, struct mono now)
-{
-	return f->hello == HELLO_DONE || !ftfw_within(p->contact, FTFW_SETTLE_MS, now);
-}
-
-/* Returns when to look again. */
-static struct mono rs_ask(struct ftfw *f, struct peer *p, struct mono now)
-{
-	struct resync *rs = &p->rs;
-
-	if (!peer_alive(p, now))
-		return (struct mono){ 0 };	/* when it speaks */
-	if (mono_before(now, rs->not_before))
-		return rs->not_before;
-	if (!rs_settled(f, p, now))
-		return mono_add_ms(p->contact, FTFW_SETTLE_MS);
-	rs_forget_nacks(f, p, now);
-	if (!tx_control(f, WIRE_F_RESYNC, p->id, 0, 0))
-		return mono_add_ms(now, FTFW_REORDER_MS);
-	*rs = (struct resync){ .state = RS_ASKED, .asked = now, .tries = rs->tries };
-	f->base.stats.resync_asked++;
-	f->base.env->resync_begin(f->base.env->ctx, p->id);
-	return mono_add_ms(now, FTFW_ANSWER_MS);
-}
-
-void resync_sent(struct ftfw *f, uint32_t seq, bool hello)
-{
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		struct resync *rs = &f->peer[i].rs;
 
 		if (!f->peer[i].used || rs->state != RS_ASKED || rs->sent)
 			continue;
 		rs->sent = true;
+		rs->passed_over = false;
 		rs->seq = seq;
 		rs->weak = hello;
+		rs->unsure = !f->peer[i].confirmed;
 	}
 }
 
@@ -109,56 +86,107 @@ void resync_again(struct ftfw *f, uint32_t seq)
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		struct resync *rs = &f->peer[i].rs;
 
-		if (f->peer[i].used && rs->state == RS_ASKED && rs->sent && rs->seq == seq)
-			rs->sent = rs->acked = rs->passed_over = false;
+		if (f->peer[i].used && rs->state == RS_ASKED && rs->sent && !rs->acked && rs->seq == seq)
+			rs->sent = false;
 	}
 }
-
-/* ---- the answer ---- */
 
 void resync_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct mono now)
 {
 	struct resync *rs = &p->rs;
+	bool lost = false;
 
 	(void)f;
-	(void)now;
-	if (rs->state != RS_ASKED || !rs->sent || rs->acked || seq_before(to, rs->seq))
+	if (rs->state != RS_ASKED || !rs->sent || rs->acked)
 		return;
-	/* During a handshake a receiver takes whatever number comes as the next one, so a range that merely spans ours
-	 * does not prove that ours arrived. */
-	if (!seq_after(from, rs->seq) && (!rs->weak || from == rs->seq))
-		rs->acked = true;
-	else
+	if (seq_before(to, rs->seq))
+		return;
+	if (!seq_after(from, rs->seq)) {
+		if (!rs->weak || from == rs->seq)
+			rs->acked = true;
+		else
+			lost = true;	/* for all we know */
+	} else {
+		/* The first it heard of us came after it. The number right behind it proves nothing: a peer of our kind
+		 * leaves a RESYNC out until it is answered. */
+		lost = rs->unsure && seq_after(from, rs->seq + 1);
 		rs->passed_over = true;
+	}
+	rs->unsure = false;
+	if (lost) {
+		rs->state = RS_WANT;
+		rs->not_before = now;
+	}
 }
 
-static void rs_complete(struct ftfw *f, struct peer *p, struct mono now)
+static bool resync_ready(const struct ftfw *f, const struct peer *p, struct mono now)
 {
-	p->rs = (struct resync){ .state = RS_IDLE };
+	if (p->rs.state != RS_WANT || !peer_alive(p, now) || mono_before(now, p->rs.not_before))
+		return false;
+	return (f->hello == HELLO_DONE && p->confirmed) || !ftfw_within(p->contact, FTFW_SETTLE_MS, now);
+}
+
+/* When p's answer is overdue; not set: it is not, or cannot be. */
+static struct mono resync_overdue(const struct peer *p)
+{
+	const struct resync *rs = &p->rs;
+	struct mono heard = mono_before(rs->asked, rs->data) ? rs->data : rs->asked;
+	struct mono due;
+
+	if (rs->state != RS_ASKED || !rs->sent || rs->acked)
+		return (struct mono){ 0 };
+	due = mono_add_ms(heard, rs->passed_over ? FTFW_HOLE_MS : FTFW_ANSWER_MS);
+	if (rs->passed_over)
+		due = mono_min(due, mono_add_ms(rs->asked, rs->weak ? WEAK_MS : FTFW_PATIENCE_MS));
+	return due;
+}
+
+static void resync_finish(struct ftfw *f, struct peer *p, struct mono now)
+{
+	struct resync *rs = &p->rs;
+	int64_t ms = mono_diff_ms(now, rs->asked) + FTFW_ANSWER_MS;
+
+	if (rs->state != RS_ASKED || !rs->acked || p->nacks_out > 0 || p->reorder.n > 0)
+		return;
+	rs->state = RS_IDLE;
+	rs->tries = 0;
 	f->base.stats.resync_done++;
-	if (!peer_others(f, p, FTFW_ANSWER_MS, now))
+	if (!peer_others(f, p, ms, now))
 		f->base.env->resync_done(f->base.env->ctx, p->id);
 }
 
-/* Returns when to look again. */
-static struct mono rs_watch(struct ftfw *f, struct peer *p, struct mono now)
+static struct mono resync_next(const struct ftfw *f, const struct peer *p, struct mono now)
 {
-	struct resync *rs = &p->rs;
-	struct mono last = mono_is_set(rs->data) ? rs->data : rs->asked;
-	struct mono silent = mono_add_ms(last, FTFW_ANSWER_MS);
-	/* Data that keeps coming may be live changes only; but a long table takes long, so patience grows. */
-	struct mono patience = mono_add_ms(rs->asked, (int64_t)FTFW_PATIENCE_MS
-						      << (rs->tries < BACKOFF_MAX_SHIFT ? rs->tries : BACKOFF_MAX_SHIFT));
+	struct mono due = p->rs.not_before;
 
-	if (rs->acked && p->nacks_out == 0 && p->reorder.n == 0) {
-		rs_complete(f, p, now);
+	if (!peer_alive(p, now) || p->rs.state == RS_IDLE)
 		return (struct mono){ 0 };
+	if (p->rs.state == RS_ASKED)
+		return resync_overdue(p);
+	if (f->hello != HELLO_DONE || !p->confirmed) {
+		struct mono settled = mono_add_ms(p->contact, FTFW_SETTLE_MS);
+
+		if (mono_before(due, settled))
+			due = settled;
 	}
-	if (!mono_before(now, silent) || (rs->passed_over && !mono_before(now, patience))) {
-		resync_want(f, p, now);
-		return rs_ask(f, p, now);
+	return due;
+}
+
+/* Everybody who is due is asked by one RESYNC: it has no addressee. */
+static void resync_ask(struct ftfw *f, struct mono now)
+{
+	bool asked = false;
+
+	if (f->ctl_tail - f->ctl_head == FTFW_CTL_MAX)
+		return;
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		if (!resync_ready(f, &f->peer[i], now))
+			continue;
+		resync_begin(f, &f->peer[i], now);
+		asked = true;
 	}
-	return rs->passed_over ? mono_min(silent, patience) : silent;
+	if (asked)
+		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, 0, 0);
 }
 
 struct mono resync_run(struct ftfw *f, struct mono now)
@@ -167,27 +195,39 @@ struct mono resync_run(struct ftfw *f, struct mono now)
 
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		struct peer *p = &f->peer[i];
+		struct mono overdue;
 
-		if (!p->used)
+		if (!p->used || p->rs.state != RS_ASKED)
 			continue;
-		if (p->rs.state == RS_WANT)
-			next = mono_min(next, rs_ask(f, p, now));
-		else if (p->rs.state == RS_ASKED)
-			next = mono_min(next, rs_watch(f, p, now));
+		resync_finish(f, p, now);
+		overdue = resync_overdue(p);
+		if (mono_is_set(overdue) && !mono_before(now, overdue) && peer_alive(p, now))
+			resync_want(f, p, now);
 	}
+	resync_ask(f, now);
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
+		next = mono_min(next, resync_next(f, &f->peer[i], now));
 	return next;
 }
 
 void ftfw_ask_resync(struct sync *s, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
+	bool known = false;
 
-	/* Whoever is not known yet is asked when it appears. This reaches one that hears us and has not spoken. */
-	if (f->n_peers == 0)
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		struct peer *p = &f->peer[i];
+
+		if (!p->used)
+			continue;
+		known = true;
+		if (p->rs.state == RS_ASKED && (!p->rs.sent || ftfw_within(p->rs.asked, BACKOFF_MIN_MS, now)))
+			continue;
+		p->rs.state = RS_WANT;
+		p->rs.not_before = now;
+	}
+	if (!known)	/* whoever hears it */
 		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, 0, 0);
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		if (f->peer[i].used)
-			resync_contact(f, &f->peer[i], now);
 }
 
 bool ftfw_resync_running(const struct sync *s)

@@ -276,7 +276,7 @@ static bool tx_controls(struct ftfw *f, struct round *r, struct mono now)
 			continue;
 		e.seq = tx_numbered(f);
 		if (c.flags & WIRE_F_RESYNC)
-			resync_sent(f, e.seq, e.flags & WIRE_F_HELLO);
+			resync_sent(f, e.seq, e.flags & WIRE_F_HELLO, now);
 		if (!(c.flags & WIRE_F_ALIVE))
 			tx_remember(f, &e, now);
 	}
