@@ -229,8 +229,8 @@ void ftfw_local_change(struct sync *s, uint32_t id, struct mono now);
 void ftfw_forget(struct sync *s, uint32_t id);
 /* Queue a control message; false when there is no room. */
 bool tx_control(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, uint32_t to);
-/* Our NACK to a peer will not be answered. */
-void tx_nack_lost(struct ftfw *f, uint8_t peer, struct mono now);
+/* Our NACK to a peer, number seq, will not be answered. */
+void tx_nack_lost(struct ftfw *f, uint8_t peer, uint32_t seq, struct mono now);
 /* Queue a flow for another transmission with its current state. */
 void tx_repair(struct ftfw *f, uint32_t id, struct mono now);
 /* A live ring entry is settled; what that means for its flow, or for the request it was, is done here. */

@@ -265,7 +265,7 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 	if (old.flags & WIRE_F_RESYNC)
 		resync_again(f, old.seq);
 	if (!tx_control(f, old.flags & WIRE_F_CTL_MASK, old.peer, old.from, old.id) && (old.flags & WIRE_F_NACK))
-		tx_nack_lost(f, old.peer, now);
+		tx_nack_lost(f, old.peer, old.seq, now);
 }
 
 /* Serve the part of a NACK that the ring knows. False when something asked for cannot be sent again. */

@@ -175,7 +175,7 @@ void ftfw_bulk(struct sync *s, struct mono now)
 }
 
 /* The walk stands between two flows: whose request is served? Their acknowledgement still waits for what is queued. */
-static void bulk_check(struct ftfw *f)
+static void bulk_check(struct ftfw *f, struct mono now)
 {
 	bool running = ftfw_bulk_running(&f->base);
 
@@ -196,6 +196,8 @@ static void bulk_check(struct ftfw *f)
 				h->place = f->repair.tail;
 			} else if (h->until == HOLD_BULK_NEXT) {
 				h->until = HOLD_BULK;
+				if (!p->req.active && !mono_is_set(p->bulk_at))
+					p->bulk_at = now;	/* it was not allowed to start when it came */
 			}
 		}
 	}
@@ -235,14 +237,14 @@ static bool bulk_load(struct ftfw *f, struct mono now)
 	const struct sync_env *env = f->base.env;
 
 	f->batch_at = f->batch_n = 0;
-	bulk_check(f);
+	bulk_check(f, now);
 	while (bulk_wanted(f, now)) {
 		f->batch_n = (uint32_t)env->walk(env->ctx, &f->pos, f->batch, sizeof(f->batch) / sizeof(f->batch[0]));
 		if (f->batch_n > 0)
 			return true;
 		f->lap++;
 		f->pos = 0;
-		bulk_check(f);
+		bulk_check(f, now);
 	}
 	return false;
 }

@@ -24,6 +24,7 @@
 
 #define BACKOFF_MIN_MS	1000
 #define BACKOFF_MAX_MS	60000
+#define BACKOFF_MAX_TRIES 6	/* 64 times the first pause */
 #define WEAK_MS		3000	/* an answer that would prove a weak RESYNC comes within this time */
 
 void resync_want(struct ftfw *f, struct peer *p, struct mono now)
@@ -35,7 +36,7 @@ void resync_want(struct ftfw *f, struct peer *p, struct mono now)
 		return;
 	if (rs->state == RS_ASKED) {
 		f->base.stats.resync_failed++;
-		pause_ms = rs->tries < 6 ? BACKOFF_MIN_MS << rs->tries : BACKOFF_MAX_MS;
+		pause_ms = rs->tries < BACKOFF_MAX_TRIES ? BACKOFF_MIN_MS << rs->tries : BACKOFF_MAX_MS;
 		rs->tries++;
 	}
 	rs->state = RS_WANT;
@@ -131,13 +132,15 @@ static struct mono resync_overdue(const struct peer *p)
 {
 	const struct resync *rs = &p->rs;
 	struct mono heard = mono_before(rs->asked, rs->data) ? rs->data : rs->asked;
+	uint32_t tries = rs->tries < BACKOFF_MAX_TRIES ? rs->tries : BACKOFF_MAX_TRIES;
 	struct mono due;
 
 	if (rs->state != RS_ASKED || !rs->sent || rs->acked)
 		return (struct mono){ 0 };
 	due = mono_add_ms(heard, rs->passed_over ? FTFW_HOLE_MS : FTFW_ANSWER_MS);
+	/* Data that keeps coming may be live changes only. But a long table takes long, so patience grows. */
 	if (rs->passed_over)
-		due = mono_min(due, mono_add_ms(rs->asked, rs->weak ? WEAK_MS : FTFW_PATIENCE_MS));
+		due = mono_min(due, mono_add_ms(rs->asked, rs->weak ? WEAK_MS : (int64_t)FTFW_PATIENCE_MS << tries));
 	return due;
 }
 
@@ -215,6 +218,7 @@ void ftfw_ask_resync(struct sync *s, struct mono now)
 	struct ftfw *f = (struct ftfw *)s;
 	bool known = false;
 
+	/* Whoever is not known yet is asked when it appears; this reaches one that hears us and has not spoken. */
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		struct peer *p = &f->peer[i];
 
@@ -226,7 +230,7 @@ void ftfw_ask_resync(struct sync *s, struct mono now)
 		p->rs.state = RS_WANT;
 		p->rs.not_before = now;
 	}
-	if (!known)	/* whoever hears it */
+	if (!known)
 		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, 0, 0);
 }
 

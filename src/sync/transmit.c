@@ -44,13 +44,15 @@ static void tx_release(struct ftfw *f, uint32_t id)
 	f->base.env->release(f->base.env->ctx, id);
 }
 
-void tx_nack_lost(struct ftfw *f, uint8_t peer, struct mono now)
+void tx_nack_lost(struct ftfw *f, uint8_t peer, uint32_t seq, struct mono now)
 {
 	struct peer *p = &f->peer[peer];
 
 	if (p->nacks_out > 0)
 		p->nacks_out--;
-	resync_want(f, p, now);
+	/* What was missing before a RESYNC comes with its answer. */
+	if (p->rs.state != RS_ASKED || !p->rs.sent || seq_after(seq, p->rs.seq))
+		resync_want(f, p, now);
 }
 
 static void tx_settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, enum resend_state state)
@@ -73,7 +75,7 @@ void tx_settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, 
 	if (!(old.flags & WIRE_F_CTL_MASK)) {
 		tx_settle_flow(f, old.id, old.seq, state);
 	} else if ((old.flags & WIRE_F_NACK) && state == RESEND_LOST) {
-		tx_nack_lost(f, old.peer, now);
+		tx_nack_lost(f, old.peer, old.seq, now);
 	} else if ((old.flags & WIRE_F_NACK) && state == RESEND_ACKED) {
 		if (f->peer[old.peer].nacks_out > 0)
 			f->peer[old.peer].nacks_out--;
