@@ -6,3 +6,17 @@ TESTS += fuzz/conf_fuzz
 fuzz_conf_fuzz_SOURCES = fuzz/conf_fuzz.c fuzz/replay.c
 fuzz_conf_fuzz_LDADD = $(CONF_LIBS)
 EXTRA_DIST += fuzz/corpus/conf
+
+# wire: arbitrary bytes as a datagram or a stream from a peer
+check_PROGRAMS += fuzz/decode_fuzz
+TESTS += fuzz/decode_fuzz
+fuzz_decode_fuzz_SOURCES = fuzz/decode_fuzz.c fuzz/replay.c
+fuzz_decode_fuzz_LDADD = $(WIRE_LIBS)
+EXTRA_DIST += fuzz/corpus/decode
+
+# flow: arbitrary bytes as a record from the control socket
+check_PROGRAMS += fuzz/record_fuzz
+TESTS += fuzz/record_fuzz
+fuzz_record_fuzz_SOURCES = fuzz/record_fuzz.c fuzz/replay.c
+fuzz_record_fuzz_LDADD = $(FLOW_LIBS)
+EXTRA_DIST += fuzz/corpus/record
