@@ -225,7 +225,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 	}
 	d->pipeline = pipeline_new(&pconf, &env, now);
 	if (!d->pipeline) {
-		text_str(err, "not enough memory for the flow tables (HashSize)");
+		text_str(err, "not enough memory for the flow tables (HashSize) or the resend queue (ResendQueueSize)");
 		return -ENOMEM;
 	}
 	takeover_set_pipeline(d->takeover, d->pipeline);
