@@ -37,6 +37,9 @@ void reconcile_close(struct reconcile *r);
 /* Ask for a pass. While one runs another one follows it; a verify pass gives way. */
 void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono now);
 bool reconcile_running(const struct reconcile *r);
+/* Records may have become silent since the last pass (a commit over a live one, a revived one): see to it that a verify
+ * pass comes. Cheap; call it once a turn. */
+void reconcile_watch(struct reconcile *r, struct mono now);
 /* Is it a pass for RECONCILE_COMMAND? A client that asks now needs the one after it. */
 bool reconcile_command_running(const struct reconcile *r);
 const struct reconcile_stats *reconcile_stats(const struct reconcile *r);

@@ -132,6 +132,7 @@ static void daemon_turn(void *ctx, struct mono now)
 	bool again = false;
 	struct mono next = pipeline_turn(d->pipeline, now, &again);
 
+	reconcile_watch(d->reconcile, now);
 	if (again)
 		ev_work_arm(d->loop, &d->more);
 	if (mono_is_set(next))

@@ -214,6 +214,12 @@ bool reconcile_running(const struct reconcile *r)
 	return r->state != STATE_IDLE;
 }
 
+void reconcile_watch(struct reconcile *r, struct mono now)
+{
+	if (r->state == STATE_IDLE && !ev_timer_armed(&r->verify) && internal_silent(pipeline_internal(r->p)) > 0)
+		ev_timer_set(r->loop, &r->verify, mono_add_ms(now, VERIFY_PAUSE_MS));
+}
+
 bool reconcile_command_running(const struct reconcile *r)
 {
 	return r->state != STATE_IDLE && r->why == RECONCILE_COMMAND;
