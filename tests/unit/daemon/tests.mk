@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+daemon_tests = unit/daemon/lock_test
+check_PROGRAMS += $(daemon_tests)
+TESTS += $(daemon_tests)
+
+# flock() is wrapped, so that the path can be taken away between opening and locking.
+unit_daemon_lock_test_SOURCES = unit/daemon/lock_test.c
+unit_daemon_lock_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=flock
+unit_daemon_lock_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
