@@ -152,6 +152,22 @@ static void other_versions_are_refused(void **state)
 	assert_int_equal(unpack(buf, n, &back, &rare, &opts_back), -EINVAL);
 }
 
+static void a_helper_without_end_is_refused(void **state)
+{
+	struct flow_print_opts opts = { 0 }, opts_back;
+	struct flow_rare rare = { .helper = "abcdefghijklmno" }, rare_back;
+	struct ct_flow f = { .has = FLOW_HAS_HELPER, .l3 = AF_INET, .l4 = 50, .rare = &rare }, back;
+	uint8_t buf[FLOW_RECORD_MAX];
+	size_t n = pack(&f, &opts, buf);
+
+	(void)state;
+	assert_int_equal(unpack(buf, n, &back, &rare_back, &opts_back), 0);
+	assert_string_equal(back.rare->helper, "abcdefghijklmno");
+	rare.helper[15] = 'p';
+	n = pack(&f, &opts, buf);
+	assert_int_equal(unpack(buf, n, &back, &rare_back, &opts_back), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +175,7 @@ int main(void)
 		cmocka_unit_test(every_cut_and_every_surplus_is_refused),
 		cmocka_unit_test(damaged_records_can_be_printed_or_are_refused),
 		cmocka_unit_test(other_versions_are_refused),
+		cmocka_unit_test(a_helper_without_end_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("flow record", tests, NULL, NULL);

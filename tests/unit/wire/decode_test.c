@@ -380,6 +380,11 @@ static void check_round_trip(const struct ct_flow *f, enum wire_type type, const
 		return;
 	}
 	assert_true(flow_equal_replicated(f, &back));
+	if (!(f->has & FLOW_HAS_REPLY)) {	/* a peer's flow: the reply tuple is rebuilt */
+		assert_memory_equal(&back.addr, &f->addr, f->l3 == AF_INET ? 16 : 64);
+		if (f->has & FLOW_HAS_PORTS)
+			assert_memory_equal(&back.reply, &f->reply, sizeof(f->reply));
+	}
 	assert_int_equal(back.has & FLOW_HAS_TIMEOUT, rules->no_timeout ? 0 : f->has & FLOW_HAS_TIMEOUT);
 	if (back.has & FLOW_HAS_TIMEOUT)
 		assert_int_equal(back.timeout_s, f->timeout_s);

@@ -102,6 +102,38 @@ static void every_reason_has_its_counter(void **state)
 	assert_memory_equal(&s, &expected, sizeof(s));
 }
 
+/* The order of the checks decides which counter moves. */
+static void datagram_lengths_are_refused_for_the_right_reason(void **state)
+{
+	static const struct {
+		uint8_t bytes[16];
+		size_t n;
+		enum wire_err err;
+	} rows[] = {
+		{ { 0x10, 0, 0, 8 }, 7, WIRE_TRUNCATED },
+		{ { 0x10, 0, 0, 0 }, 8, WIRE_BAD_SIZE },
+		{ { 0x10, 0, 0, 7 }, 8, WIRE_BAD_SIZE },
+		{ { 0x10, 0, 0, 9 }, 8, WIRE_BAD_SIZE },
+		{ { 0x10, 0, 0, 8 }, 8, WIRE_OK },
+		{ { 0x1a, WIRE_F_ACK, 0, 0 }, 8, WIRE_BAD_SIZE },
+		{ { 0x1a, WIRE_F_ACK, 0, 8 }, 8, WIRE_TRUNCATED },
+		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 8, WIRE_BAD_SIZE },
+		{ { 0x1a, WIRE_F_ACK, 0, 15 }, 16, WIRE_BAD_SIZE },
+		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 16, WIRE_OK },
+		{ { 0x2a, WIRE_F_ACK, 0, 8 }, 8, WIRE_TRUNCATED },
+		{ { 0x2a, WIRE_F_ALIVE, 0, 8 }, 8, WIRE_BAD_VERSION },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct cursor c = cur_init(rows[i].bytes, rows[i].n), body;
+		struct wire_hdr hdr;
+
+		if (wire_next(&c, &hdr, &body) != rows[i].err)
+			fail_msg("row %zu", i);
+	}
+}
+
 /* A stream that lies about a length is not waited for. */
 static void impossible_stream_lengths_are_refused_at_once(void **state)
 {
@@ -249,6 +281,10 @@ static void what_cannot_be_said_is_not_sent(void **state)
 	assert_null(find_attr(buf, n, WIRE_ATTR_ZONE));
 	assert_non_null(find_attr(buf, n, WIRE_ATTR_SNAT_IPV4));
 	assert_null(find_attr(buf, n, WIRE_ATTR_DNAT_IPV4));
+	f.has = FLOW_HAS_PORTS | FLOW_HAS_SPAT | FLOW_HAS_DPAT;		/* not even if a peer had said so */
+	n = encode(buf, WIRE_CT_NEW, &f, &full_rules);
+	assert_null(find_attr(buf, n, WIRE_ATTR_SPAT_PORT));
+	assert_null(find_attr(buf, n, WIRE_ATTR_DPAT_PORT));
 }
 
 /* The three swapped values lie in the order of the host; everything else in network order. */
@@ -307,6 +343,7 @@ int main(void)
 		cmocka_unit_test(control_messages_have_their_length),
 		cmocka_unit_test(sequence_numbers_wrap),
 		cmocka_unit_test(every_reason_has_its_counter),
+		cmocka_unit_test(datagram_lengths_are_refused_for_the_right_reason),
 		cmocka_unit_test(impossible_stream_lengths_are_refused_at_once),
 		cmocka_unit_test(the_longest_message_is_as_long_as_promised),
 		cmocka_unit_test(each_sender_rule_leaves_out_what_it_says),
