@@ -250,6 +250,8 @@ static void our_daemon(void **state)
 	assert_string_equal(p->err, "not here\n");
 	assert_int_equal(run(p, CTL_REQ_PURGE), 1);
 	assert_says(p->err, p->path);
+	waitpid(p->daemon, NULL, 0);	/* until then its socket is still there */
+	p->daemon = 0;
 	assert_int_equal(run(p, CTL_REQ_STATS), 1);
 	assert_says(p->err, "no conntrackd answers");
 }
@@ -355,6 +357,8 @@ static void start_old(struct place *p, const char *answer, int n)
 			if (read(c, &number, sizeof(number)) == sizeof(number) && number == CTL_REQ_STATS)
 				if (write(c, answer, strlen(answer)) == -1)
 					_exit(1);
+			if (i == n - 1)
+				close(fd);	/* gone before the client can look whether it still is there */
 			close(c);
 		}
 		_exit(0);
