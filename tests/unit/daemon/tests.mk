@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-daemon_tests = unit/daemon/lock_test
+daemon_tests = unit/daemon/lock_test unit/daemon/pipeline_test
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 
@@ -7,3 +7,5 @@ TESTS += $(daemon_tests)
 unit_daemon_lock_test_SOURCES = unit/daemon/lock_test.c
 unit_daemon_lock_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=flock
 unit_daemon_lock_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
+unit_daemon_pipeline_test_SOURCES = unit/daemon/pipeline_test.c
+unit_daemon_pipeline_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)

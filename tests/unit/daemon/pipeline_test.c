@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The data path with a list in place of the channel: what kernel events become on the wire, and what datagrams become in
+ * the external cache. Time is a number here. */
+#include "daemon/pipeline.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "flow/filter_conf.h"
+#include "sync/sync_conf.h"
+#include "unit/cache/flows.h"
+
+#define CAP		1468u
+#define DATAGRAMS	64
+#define MESSAGES	256
+#define LIMIT		3u	/* records per table in the test of full ones */
+
+struct message {
+	uint8_t type;		/* enum wire_type */
+	struct ct_flow flow;
+	struct flow_rare rare;
+};
+
+struct world {
+	struct pipeline *p;
+	struct flow_filter *filter;
+	struct sync_conf sync;
+	struct pipeline_conf conf;
+	struct mono now;
+	/* the sink */
+	uint8_t bytes[DATAGRAMS][CAP];
+	size_t len[DATAGRAMS];
+	size_t n;
+	struct writer cur;
+	bool filling, closed;		/* closed: the channel takes nothing */
+	/* what was in it */
+	struct message msg[MESSAGES];
+	size_t n_msg;
+	unsigned int log_lines, full_calls;
+	char last_line[256];
+};
+
+/* ---- the world around it ---- */
+
+static struct writer *sink_datagram(void *ctx)
+{
+	struct world *w = ctx;
+
+	if (w->closed)
+		return NULL;
+	assert_true(w->n < DATAGRAMS);
+	if (!w->filling)
+		w->cur = wr_init(w->bytes[w->n], CAP);
+	w->filling = true;
+	return &w->cur;
+}
+
+static void sink_send(void *ctx)
+{
+	struct world *w = ctx;
+
+	assert_true(w->filling && w->cur.len > 0);
+	w->len[w->n++] = w->cur.len;
+	w->filling = false;
+}
+
+static void sink_flush(void *ctx)
+{
+	(void)ctx;
+}
+
+static void keep_line(void *ctx, int level, const char *text)
+{
+	struct world *w = ctx;
+
+	if (level < LOG_LVL_WARNING)
+		return;
+	w->log_lines++;
+	snprintf(w->last_line, sizeof(w->last_line), "%s", text);
+}
+
+static void count_full(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->full_calls++;
+}
+
+static void world_open(struct world *w)
+{
+	const struct pipeline_env env = {
+		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = keep_line,
+		.full = count_full,
+	};
+
+	w->p = pipeline_new(&w->conf, &env, w->now);
+	assert_non_null(w->p);
+}
+
+static struct world *world_new(uint32_t limit)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->now = (struct mono){ .ns = 1000 * MONO_NS_PER_S };
+	w->sync = (struct sync_conf){
+		.mode = SYNC_MODE_FTFW, .resend_queue_size = 1024, .ack_window = 100, .refresh_s = 60,
+		.cache_timeout_s = 180, .purge_timeout_s = 60, .tcp_window_tracking = true,
+	};
+	w->conf = (struct pipeline_conf){
+		.sync = &w->sync, .buckets = 64, .limit_internal = limit, .limit_external = limit, .first_seq = 5000,
+	};
+	return w;
+}
+
+static int setup(void **state)
+{
+	struct world *w = world_new(1000);
+
+	world_open(w);
+	*state = w;
+	return 0;
+}
+
+static int setup_small(void **state)
+{
+	struct world *w = world_new(LIMIT);
+
+	world_open(w);
+	*state = w;
+	return 0;
+}
+
+/* Filter: established TCP only. */
+static int setup_filter(void **state)
+{
+	struct world *w = world_new(1000);
+	const struct filter_conf conf = {
+		.state_policy = FILTER_ACCEPT, .tcp_states = 1u << TCP_CONNTRACK_ESTABLISHED,
+	};
+
+	w->filter = flow_filter_new(&conf);
+	assert_non_null(w->filter);
+	w->conf.filter = w->filter;
+	world_open(w);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	pipeline_free(w->p);
+	flow_filter_free(w->filter);
+	free(w);
+	return 0;
+}
+
+/* Take apart what is in the sink: its messages about flows go to w->msg, replacing what was there. */
+static void read_sink(struct world *w)
+{
+	w->n_msg = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		struct cursor datagram = cur_init(w->bytes[i], w->len[i]);
+
+		while (datagram.left > 0) {
+			struct wire_stats stats = { 0 };
+			struct wire_hdr hdr;
+			struct cursor body;
+			struct message *m = &w->msg[w->n_msg];
+
+			assert_int_equal(wire_next(&datagram, &hdr, &body), WIRE_OK);
+			if (hdr.type > WIRE_CT_DEL)
+				continue;
+			assert_true(w->n_msg < MESSAGES);
+			m->type = hdr.type;
+			assert_int_equal(wire_get_flow(body, &m->flow, &m->rare, &stats), WIRE_OK);
+			w->n_msg++;
+		}
+	}
+}
+
+/* End of a loop turn (several, if there is more to do); w->n datagrams are in the sink afterwards. */
+static void turn(struct world *w)
+{
+	bool again = true;
+
+	w->n = 0;
+	for (int i = 0; again; i++) {
+		assert_true(i < 1000);
+		pipeline_turn(w->p, w->now, &again);
+	}
+	assert_false(w->filling);
+	read_sink(w);
+}
+
+static void check_message(const struct world *w, size_t i, enum wire_type type, const struct ct_flow *f)
+{
+	assert_true(i < w->n_msg);
+	assert_int_equal(w->msg[i].type, type);
+	assert_true(flow_same_key(&w->msg[i].flow, f));
+}
+
+static void check_only(struct world *w, enum wire_type type, const struct ct_flow *f)
+{
+	turn(w);
+	assert_int_equal(w->n_msg, 1);
+	check_message(w, 0, type, f);
+}
+
+/* Nothing about flows leaves, now or within the seconds in which something put off would. */
+static void check_silence(struct world *w)
+{
+	for (int i = 0; i < 5; i++) {
+		turn(w);
+		assert_int_equal(w->n_msg, 0);
+		w->now = mono_add_ms(w->now, 1000);
+	}
+}
+
+static void event(struct world *w, enum pipeline_event what, const struct ct_flow *f)
+{
+	struct ct_flow *exact = exact_copy(f);
+
+	pipeline_event(w->p, what, exact, w->now);
+	free(exact);
+}
+
+static uint32_t internal_count(const struct world *w)
+{
+	return table_count(internal_table(pipeline_internal(w->p)));
+}
+
+static uint32_t internal_find(const struct world *w, const struct ct_flow *f)
+{
+	return table_find(internal_table(pipeline_internal(w->p)), f);
+}
+
+static uint32_t external_find(const struct world *w, const struct ct_flow *f)
+{
+	return table_find(external_table(pipeline_external(w->p)), f);
+}
+
+static uint32_t external_count(const struct world *w)
+{
+	return table_count(external_table(pipeline_external(w->p)));
+}
+
+static const struct sync_source peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
+
+/* Append what a peer would say about flow i as its message number seq. A zone in one direction only does not travel, so
+ * not every i is the same flow at the other end: multiples of 3 have no zone. */
+static void put_flow(struct writer *out, enum wire_type type, uint32_t seq, uint32_t i)
+{
+	const struct wire_rules rules = { .wscale = true };
+	struct ct_flow f = make_flow(i);
+
+	assert_int_equal(wire_put_flow(out, type, 0, seq, &f, &rules), 0);
+}
+
+static void receive(struct world *w, const uint8_t *bytes, size_t n)
+{
+	uint8_t *exact = malloc(n ? n : 1);	/* the sanitizer sees what is read beyond the end */
+
+	memcpy(exact, bytes, n);
+	pipeline_datagram(w->p, &peer, exact, n, w->now);
+	free(exact);
+}
+
+/* ---- events ---- */
+
+static void test_events(void **state)
+{
+	static const uint32_t kinds[] = { 0, 4, 2 };	/* IPv4, with a zone, IPv6 */
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct ct_flow f = make_flow(kinds[i]);
+
+		event(w, PIPELINE_FLOW_NEW, &f);
+		check_only(w, WIRE_CT_NEW, &f);
+		assert_int_equal(w->msg[0].flow.proto_state, 3);
+		check_silence(w);		/* once is enough */
+
+		f.proto_state = TCP_CONNTRACK_FIN_WAIT;
+		event(w, PIPELINE_FLOW_UPDATE, &f);
+		check_only(w, WIRE_CT_UPD, &f);
+		assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_FIN_WAIT);
+		event(w, PIPELINE_FLOW_UPDATE, &f);
+		check_silence(w);		/* nothing new in it */
+
+		event(w, PIPELINE_FLOW_DESTROY, &f);
+		check_only(w, WIRE_CT_DEL, &f);
+		event(w, PIPELINE_FLOW_DESTROY, &f);
+		check_silence(w);
+	}
+	assert_int_equal(pipeline_stats(w->p)->events, 15);
+	assert_int_equal(pipeline_stats(w->p)->filtered, 0);
+}
+
+/* Changes of one flow before transmission become one message with the last state. */
+static void test_collapse(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), g = make_flow(3);
+
+	event(w, PIPELINE_FLOW_NEW, &f);
+	for (uint8_t s = 1; s <= 4; s++) {
+		f.proto_state = s;
+		event(w, PIPELINE_FLOW_UPDATE, &f);
+	}
+	event(w, PIPELINE_FLOW_NEW, &g);
+	turn(w);
+	assert_int_equal(w->n, 1);		/* both in one datagram */
+	assert_int_equal(w->n_msg, 2);
+	check_message(w, 0, WIRE_CT_UPD, &f);
+	assert_int_equal(w->msg[0].flow.proto_state, 4);
+	check_message(w, 1, WIRE_CT_NEW, &g);
+
+	f.proto_state = TCP_CONNTRACK_TIME_WAIT;
+	event(w, PIPELINE_FLOW_UPDATE, &f);
+	event(w, PIPELINE_FLOW_DESTROY, &f);
+	check_only(w, WIRE_CT_DEL, &f);
+	check_silence(w);
+}
+
+/* While the channel is full nothing is lost, and what is superseded meanwhile is not sent. */
+static void test_channel_full(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), g = make_flow(3);
+
+	turn(w);
+	w->closed = true;
+	event(w, PIPELINE_FLOW_NEW, &f);
+	turn(w);
+	event(w, PIPELINE_FLOW_NEW, &g);
+	f.proto_state = TCP_CONNTRACK_CLOSE_WAIT;
+	event(w, PIPELINE_FLOW_UPDATE, &f);
+	turn(w);
+	assert_int_equal(w->n, 0);
+	w->closed = false;
+	turn(w);
+	assert_int_equal(w->n_msg, 2);
+	check_message(w, 0, WIRE_CT_UPD, &f);
+	assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_CLOSE_WAIT);
+	check_message(w, 1, WIRE_CT_NEW, &g);
+}
+
+static void test_traffic_counted(void **state)
+{
+	struct world *w = *state;
+	struct flow_rare rare = { .bytes = { 1000, 200 }, .packets = { 10, 2 } };
+	struct ct_flow f = make_flow(0), unknown = make_flow(3);
+
+	event(w, PIPELINE_FLOW_NEW, &f);
+	f.has |= FLOW_HAS_COUNTERS;
+	f.rare = &rare;
+	unknown.has |= FLOW_HAS_COUNTERS;
+	unknown.rare = &rare;
+	event(w, PIPELINE_FLOW_DESTROY, &f);
+	event(w, PIPELINE_FLOW_DESTROY, &unknown);	/* was never counted as ours */
+	assert_int_equal(pipeline_stats(w->p)->traffic_bytes, 1200);
+	assert_int_equal(pipeline_stats(w->p)->traffic_packets, 12);
+}
+
+static void test_filter(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), g = make_flow(3);
+
+	f.proto_state = TCP_CONNTRACK_SYN_SENT;
+	event(w, PIPELINE_FLOW_NEW, &f);
+	pipeline_dumped(w->p, &f, true, w->now);
+	check_silence(w);
+	assert_int_equal(internal_count(w), 0);
+	assert_int_equal(pipeline_stats(w->p)->filtered, 1);
+
+	f.proto_state = TCP_CONNTRACK_ESTABLISHED;
+	event(w, PIPELINE_FLOW_UPDATE, &f);
+	turn(w);
+	assert_int_equal(w->n_msg, 1);
+
+	f.proto_state = TCP_CONNTRACK_FIN_WAIT;		/* not wanted: the peers keep what they know */
+	event(w, PIPELINE_FLOW_UPDATE, &f);
+	check_silence(w);
+	assert_int_equal(pipeline_stats(w->p)->filtered, 2);
+
+	/* The end of a cached flow passes, although its last state does not. */
+	f.proto_state = TCP_CONNTRACK_TIME_WAIT;
+	event(w, PIPELINE_FLOW_DESTROY, &f);
+	check_only(w, WIRE_CT_DEL, &f);
+	assert_int_equal(pipeline_stats(w->p)->filtered, 2);
+
+	g.proto_state = TCP_CONNTRACK_CLOSE;		/* not cached: filtered, and nobody is told */
+	event(w, PIPELINE_FLOW_DESTROY, &g);
+	check_silence(w);
+	assert_int_equal(pipeline_stats(w->p)->filtered, 3);
+}
+
+static void test_dump(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), g = make_flow(3);
+
+	pipeline_dumped(w->p, &f, false, w->now);	/* start-up */
+	assert_int_equal(internal_count(w), 1);
+	check_silence(w);
+	pipeline_dumped(w->p, &g, true, w->now);	/* resync with the kernel */
+	pipeline_dumped(w->p, &f, true, w->now);	/* known already */
+	check_only(w, WIRE_CT_NEW, &g);
+}
+
+/* ---- what the peers are not told ---- */
+
+static void test_purged(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow sent = make_flow(0), waiting = make_flow(3), unknown = make_flow(6);
+
+	event(w, PIPELINE_FLOW_NEW, &sent);
+	turn(w);
+	assert_int_equal(w->n_msg, 1);
+	event(w, PIPELINE_FLOW_NEW, &waiting);		/* still in the queue */
+	pipeline_purged(w->p, &sent, w->now);
+	pipeline_purged(w->p, &waiting, w->now);
+	pipeline_purged(w->p, &unknown, w->now);
+	assert_int_equal(internal_count(w), 0);
+	check_silence(w);
+
+	/* The kernel's own event about it, late. */
+	event(w, PIPELINE_FLOW_DESTROY, &sent);
+	check_silence(w);
+}
+
+static void test_commit_undo(void **state)
+{
+	struct world *w = *state;
+	struct internal *c = pipeline_internal(w->p);
+	struct ct_flow f = make_flow(0), met = make_flow(3), confirmed = make_flow(6);
+	uint8_t buf[WIRE_CTL_LEN];
+	struct writer alive = wr_init(buf, sizeof(buf));
+	uint32_t id[3];
+	bool inserted;
+
+	assert_int_equal(internal_commit(c, &f, w->now, &id[0], &inserted), INTERNAL_NEW);
+	assert_true(inserted);
+	pipeline_commit_undo(w->p, id[0]);
+	assert_int_equal(internal_count(w), 0);
+	check_silence(w);
+
+	/* A bulk send comes across it first; there is one only while a peer can be heard. */
+	assert_int_equal(wire_put_control(&alive, WIRE_F_ALIVE, 100, 0, 0), 0);
+	receive(w, alive.buf, alive.len);
+	assert_int_equal(internal_commit(c, &met, w->now, &id[1], &inserted), INTERNAL_NEW);
+	sync_bulk(pipeline_sync(w->p), w->now);
+	check_only(w, WIRE_CT_NEW, &met);
+	pipeline_commit_undo(w->p, id[1]);
+	assert_int_equal(internal_count(w), 0);
+	check_silence(w);
+
+	/* An event says that the kernel has it after all. */
+	assert_int_equal(internal_commit(c, &confirmed, w->now, &id[2], &inserted), INTERNAL_NEW);
+	event(w, PIPELINE_FLOW_NEW, &confirmed);
+	pipeline_commit_undo(w->p, id[2]);
+	assert_int_not_equal(internal_find(w, &confirmed), FLOW_ID_NONE);
+	assert_true(table_check(internal_table(c)));
+}
+
+static void test_flush_steps(void **state)
+{
+	struct world *w = *state;
+	uint64_t pos = 0;
+
+	for (uint32_t i = 0; i < 30; i++) {
+		struct ct_flow f = make_flow(i);
+
+		event(w, PIPELINE_FLOW_NEW, &f);
+		if (i == 14)
+			turn(w);	/* half of them sent, half waiting */
+	}
+	assert_true(pipeline_flush_internal_step(w->p, &pos, 7));
+	assert_true(internal_count(w) > 0);
+	while (pipeline_flush_internal_step(w->p, &pos, 7))
+		;
+	assert_int_equal(internal_count(w), 0);
+	check_silence(w);
+}
+
+/* ---- datagrams ---- */
+
+static void test_received(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), g = make_flow(3);
+	uint8_t buf[CAP];
+	struct writer out = wr_init(buf, sizeof(buf));
+
+	receive(w, (const uint8_t *)"", 0);	/* an empty datagram is nothing */
+	put_flow(&out, WIRE_CT_NEW, 100, 0);
+	put_flow(&out, WIRE_CT_UPD, 101, 3);
+	receive(w, out.buf, out.len);
+	assert_int_equal(external_count(w), 2);
+	assert_int_not_equal(external_find(w, &f), FLOW_ID_NONE);
+	assert_int_not_equal(external_find(w, &g), FLOW_ID_NONE);
+	assert_int_equal(internal_count(w), 0);
+
+	out = wr_init(buf, sizeof(buf));
+	put_flow(&out, WIRE_CT_DEL, 102, 0);
+	receive(w, out.buf, out.len);
+	assert_int_equal(external_count(w), 1);
+	assert_int_equal(external_find(w, &f), FLOW_ID_NONE);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->recv_msgs, 3);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->wire.malformed, 0);
+	check_silence(w);		/* what a peer says is not repeated to it */
+}
+
+/* What follows a good message is not able to spoil it, and is counted with its kind. */
+static void test_garbage_behind(void **state)
+{
+	static const struct {
+		uint8_t bytes[12];
+		size_t n;
+		size_t counter;		/* in struct wire_stats */
+	} rows[] = {
+		{ { 0xff }, 1, offsetof(struct wire_stats, truncated) },
+		{ { 1, 0, 0, 0, 0, 8, 0 }, 7, offsetof(struct wire_stats, truncated) },
+		{ { 0 }, 12, offsetof(struct wire_stats, bad_size) },
+		{ { 0x10, 0, 0xff, 0xff, 0, 0, 0, 1 }, 8, offsetof(struct wire_stats, bad_size) },
+	};
+	struct world *w = *state;
+
+	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ct_flow f = make_flow(3 * i), behind = make_flow(300 + 3 * i);
+		const struct sync_stats *stats = sync_stats(pipeline_sync(w->p));
+		uint8_t buf[CAP];
+		struct writer out = wr_init(buf, sizeof(buf));
+		uint64_t before, after;
+
+		memcpy(&before, (const char *)&stats->wire + rows[i].counter, sizeof(before));
+		put_flow(&out, WIRE_CT_NEW, 100 + i, 3 * i);
+		wr_bytes(&out, rows[i].bytes, rows[i].n);
+		if (rows[i].counter == offsetof(struct wire_stats, bad_size))
+			put_flow(&out, WIRE_CT_NEW, 101 + i, 300 + 3 * i);	/* where it begins cannot be known */
+		receive(w, out.buf, out.len);
+		memcpy(&after, (const char *)&stats->wire + rows[i].counter, sizeof(after));
+		assert_int_equal(after, before + 1);
+		assert_int_equal(stats->wire.malformed, i + 1);
+		assert_int_not_equal(external_find(w, &f), FLOW_ID_NONE);
+		assert_int_equal(external_find(w, &behind), FLOW_ID_NONE);
+	}
+	assert_int_equal(external_count(w), sizeof(rows) / sizeof(rows[0]));
+}
+
+static void test_bad_version_skipped(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow first = make_flow(0), wrong = make_flow(3), last = make_flow(6);
+	uint8_t buf[CAP];
+	struct writer out = wr_init(buf, sizeof(buf));
+	size_t second;
+
+	put_flow(&out, WIRE_CT_NEW, 100, 0);
+	second = out.len;
+	put_flow(&out, WIRE_CT_NEW, 101, 3);
+	buf[second] = (uint8_t)((buf[second] & 0x0f) | 0x20);	/* the version is the upper half of the first byte */
+	put_flow(&out, WIRE_CT_NEW, 101, 6);
+	receive(w, out.buf, out.len);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->wire.bad_version, 1);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->wire.malformed, 1);
+	assert_int_not_equal(external_find(w, &first), FLOW_ID_NONE);
+	assert_int_equal(external_find(w, &wrong), FLOW_ID_NONE);
+	assert_int_not_equal(external_find(w, &last), FLOW_ID_NONE);
+}
+
+/* ---- full tables ---- */
+
+static void test_full(void **state)
+{
+	struct world *w = *state;
+	const struct pipeline_stats *stats = pipeline_stats(w->p);
+	uint8_t buf[CAP];
+	struct writer out = wr_init(buf, sizeof(buf));
+	struct ct_flow first = make_flow(0);
+
+	for (uint32_t i = 0; i < LIMIT + 4; i++) {
+		struct ct_flow f = make_flow(i);
+
+		event(w, PIPELINE_FLOW_NEW, &f);
+	}
+	turn(w);
+	assert_int_equal(w->n_msg, LIMIT);
+	assert_int_equal(internal_count(w), LIMIT);
+	assert_int_equal(stats->full_internal, 4);
+	assert_int_equal(stats->full_external, 0);
+	assert_int_equal(w->log_lines, 1);		/* not once per flow */
+	assert_int_equal(w->full_calls, 1);
+	assert_non_null(strstr(w->last_line, "internal cache is full"));
+	assert_non_null(strstr(w->last_line, "HashLimit"));
+
+	/* What is stored goes on being updated. */
+	first.proto_state = TCP_CONNTRACK_LAST_ACK;
+	event(w, PIPELINE_FLOW_UPDATE, &first);
+	check_only(w, WIRE_CT_UPD, &first);
+
+	w->now = mono_add_ms(w->now, 60000);
+	for (uint32_t i = 0; i < LIMIT + 2; i++)
+		put_flow(&out, WIRE_CT_NEW, 100 + i, 3 * i);
+	receive(w, out.buf, out.len);
+	assert_int_equal(external_count(w), LIMIT);
+	assert_int_equal(stats->full_external, 2);
+	assert_int_equal(stats->full_internal, 4);
+	assert_int_equal(w->full_calls, 2);
+	assert_non_null(strstr(w->last_line, "external cache is full"));
+
+	/* A dump that is not announced counts too. */
+	first = make_flow(50);
+	pipeline_dumped(w->p, &first, false, w->now);
+	assert_int_equal(stats->full_internal, 5);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_events),
+		T(test_collapse),
+		T(test_channel_full),
+		T(test_traffic_counted),
+		cmocka_unit_test_setup_teardown(test_filter, setup_filter, teardown),
+		T(test_dump),
+		T(test_purged),
+		T(test_commit_undo),
+		T(test_flush_steps),
+		T(test_received),
+		T(test_garbage_behind),
+		T(test_bad_version_skipped),
+		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
