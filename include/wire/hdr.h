@@ -8,7 +8,7 @@
 #include "base/cursor.h"
 #include "base/writer.h"
 
-/* Message header and control messages of wire protocol 1 (doc/protocol.md sections 2 and 6). */
+/* Message header and control messages of wire protocol 1 (doc/protocol.md section 2). */
 #define WIRE_VERSION	1
 #define WIRE_HDR_LEN	8
 #define WIRE_CTL_LEN	16	/* ACK, NACK, RESYNC */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The attributes of a conntrack message into a flow (doc/protocol.md sections 4 and 5.3).
+/* The attributes of a conntrack message into a flow (doc/protocol.md sections 3 and 4).
  *
  * Everything here is from outside, so: bytes are read through a cursor only, a size is checked against one table before
  * the value is looked at, attributes may come in any order and twice (the last one counts), and the caller's flow is

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow into one conntrack message (doc/protocol.md sections 3 to 5).
+/* A flow into one conntrack message (doc/protocol.md section 3).
  *
  * What is sent is decided once, as a mask of FLOW_HAS_* bits, from what the flow has and the table of sender rules. The
  * attributes then follow in the fixed order of 1.4.x, straight into the datagram: this runs once per event, so there is

@@ -2,7 +2,7 @@
 /* Datagrams and streams into whole messages.
  *
  * A datagram is a plain concatenation of messages, so one wrong length makes the rest of it unreadable and it is
- * abandoned. The checks and their order are those of 1.4.x (doc/protocol.md section 5), because the counters show which
+ * abandoned. The checks and their order are those of 1.4.x (doc/protocol.md section 4), because the counters show which
  * one refused. Nothing is copied: header values go out by value, contents as a cursor into the caller's bytes. There is
  * no state here: a stream keeps its incomplete tail where its bytes are, one buffer per connection.
  */
