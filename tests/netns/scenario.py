@@ -161,6 +161,8 @@ def failover(lab: Lab, old: Node, new: Node, plan: Plan) -> Outcome:
 	for program, command in ((talk, "alive"), (stream, "alive"), (load, "finish")):
 		program.tell(command, plan.patience)
 	out.lines, out.udp, out.download = talk.answer(plan.patience), stream.answer(plan.patience), load.answer(60)
+	plan.tell(f"{out.lines['alive']} of {out.lines['connections']} connections answer, {out.udp['alive']} of 1 UDP "
+		  f"streams; the download is {'complete' if out.download['finished'] else 'dead'}")
 	for program in programs:
 		program.end()
 	return out

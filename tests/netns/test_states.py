@@ -171,9 +171,13 @@ def test_restart(lab: Lab, pair: Callable, active: str, replica: str, restarted:
 	wait_replicated(one, two)
 
 
-def test_sync_link_away(lab: Lab, pair: Callable) -> None:
-	"""More changes than a resend queue of this size can hold, while the cable is out."""
-	one, two = pair(mode_options={"ResendQueueSize": 500})
+@pytest.mark.parametrize("queue,seconds", [(131072, 10), (2000, 10), (500, 40)])
+def test_sync_link_away(lab: Lab, pair: Callable, queue: int, seconds: float) -> None:
+	"""Changes while the cable is out: as many as the resend queue holds, more, many more.
+
+	With 500 messages and a window of 300 there is little to send ahead of an acknowledgement.
+	"""
+	one, two = pair(mode_options={"ResendQueueSize": queue})
 	scenario.serve(lab)
 	talk = scenario.lines(lab, 30)
 	scenario.inject(lab, "fw1", 2000)
@@ -184,7 +188,7 @@ def test_sync_link_away(lab: Lab, pair: Callable) -> None:
 	talk.ask("reset")
 	time.sleep(3)
 	lab.links("fw1", up=True)
-	wait_replicated(one, two, 10)
+	wait_replicated(one, two, seconds)
 
 
 # --- bursts ---------------------------------------------------------------------
