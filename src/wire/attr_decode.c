@@ -352,7 +352,8 @@ static inline enum wire_err settle(struct draft *d)
 	if (!flow_has_key(f))
 		return WIRE_NO_KEY;
 	settle_nat(d);
-	if ((d->seen & (SEEN(WIRE_ATTR_MASTER_IPV4) | SEEN(WIRE_ATTR_MASTER_IPV6))) && saw_all(d, SEEN(WIRE_ATTR_MASTER_L4PROTO))) {
+	if ((d->seen & (SEEN(WIRE_ATTR_MASTER_IPV4) | SEEN(WIRE_ATTR_MASTER_IPV6))) &&
+	    saw_all(d, SEEN(WIRE_ATTR_MASTER_L4PROTO))) {
 		f->has |= FLOW_HAS_MASTER;
 		f->has |= saw_all(d, SEEN(WIRE_ATTR_MASTER_PORT)) ? FLOW_HAS_MASTER_PORTS : 0;
 	}
