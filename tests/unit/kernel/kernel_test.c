@@ -228,9 +228,9 @@ static void nat(void **state)
 		}
 		f.has |= kind;
 		if (kind & (FLOW_HAS_SNAT | FLOW_HAS_SPAT))
-			status |= IPS_SRC_NAT | IPS_SRC_NAT_DONE;
+			status |= IPS_SRC_NAT | IPS_NAT_DONE_MASK;
 		if (kind & (FLOW_HAS_DNAT | FLOW_HAS_DPAT))
-			status |= IPS_DST_NAT | IPS_DST_NAT_DONE;
+			status |= IPS_DST_NAT | IPS_NAT_DONE_MASK;
 		snprintf(name, sizeof(name), "nat %x of protocol %u family %u", kind, f.l4, f.l3);
 		if (kernel_create(&hand, &f) != 0)
 			fail_msg("%s: refused", name);
@@ -254,7 +254,7 @@ static void nat_keeps_the_port(void **state)
 	f.addr.v4.reply_dst = other.addr.v4.reply_dst;
 	assert_int_equal(kernel_create(&hand, &other), 0);
 	assert_int_equal(kernel_create(&hand, &f), 0);
-	expect_entry("same port", &f, IPS_SRC_NAT | IPS_SRC_NAT_DONE);
+	expect_entry("same port", &f, IPS_SRC_NAT | IPS_NAT_DONE_MASK);
 	assert_int_equal(kernel_destroy(&hand, &f), 0);
 	assert_int_equal(kernel_destroy(&hand, &other), 0);
 }

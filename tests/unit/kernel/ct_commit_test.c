@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The rules of a commit, each on a real kernel. In a network namespace of its own; skipped where that is not allowed. */
+#include "kernel/ct_commit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit/kernel/support.h"
+
+static bool have_netns;
+static struct kernel_hand hand;	/* the "kernel": whoever has the entries before the commit */
+#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+
+/* A source of flows in an array; callbacks are counted and checked against each other. */
+struct bench {
+	struct evloop *loop;
+	struct ct_commit *commit;
+	const struct ct_flow *flows;
+	size_t n_flows;
+	uint32_t timeout_s;
+	size_t sending, settled, refused, with_entry;
+	int last_err;
+	uint32_t kept_mark;
+	uint8_t *state;		/* per token: 1 announced, 2 settled, 3 refused */
+	bool done;
+	struct ct_commit_result res;
+	size_t order_broken;	/* a flow of pass two before the end of pass one */
+	bool saw_related;
+};
+
+static size_t next(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
+		   uint32_t *cookie, size_t n)
+{
+	struct bench *b = ctx;
+	size_t got = 0;
+
+	for (; got < n && *pos < b->n_flows; ++*pos) {
+		if (!!(b->flows[*pos].has & FLOW_HAS_MASTER) != related)
+			continue;
+		flows[got] = &b->flows[*pos];
+		timeout_s[got] = b->timeout_s;
+		cookie[got++] = (uint32_t)*pos;
+	}
+	return got;
+}
+
+static uint64_t sending(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct bench *b = ctx;
+	uint64_t token = ++b->sending;
+
+	(void)now;
+	if (f->has & FLOW_HAS_MASTER)
+		b->saw_related = true;
+	else if (b->saw_related)
+		b->order_broken++;
+	assert_true(token <= b->n_flows);
+	b->state[token] = 1;
+	return token;
+}
+
+static void refused(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now)
+{
+	struct bench *b = ctx;
+
+	(void)f;
+	(void)now;
+	assert_int_equal(b->state[token], 1);
+	b->state[token] = 3;
+	b->refused++;
+	b->last_err = err;
+}
+
+static void settled(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now)
+{
+	struct bench *b = ctx;
+
+	(void)now;
+	assert_int_equal(b->state[token], 1);
+	b->state[token] = 2;
+	b->settled++;
+	b->with_entry += kernel != NULL;
+	if (kernel)
+		b->kept_mark = kernel->has & FLOW_HAS_MARK ? kernel->mark : 0;
+}
+
+static void done(void *ctx, const struct ct_commit_result *res, struct mono now)
+{
+	struct bench *b = ctx;
+
+	(void)now;
+	b->res = *res;
+	b->done = true;
+}
+
+/* Commit the flows and wait for the end. Every flow is announced once and has one outcome. */
+static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint32_t timeout_s)
+{
+	struct ct_commit_source src = {
+		.ctx = b, .next = next, .sending = sending, .refused = refused, .settled = settled, .done = done,
+	};
+	struct text err = { 0 };
+
+	*b = (struct bench){ .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = timeout_s,
+			     .state = calloc(n + 1, 1) };
+	assert_non_null(b->loop);
+	assert_non_null(b->state);
+	if (ct_commit_open(b->loop, &src, true, &b->commit, &err) != 0)
+		fail_msg("%s", err.buf);
+	assert_int_equal(ct_commit_start(b->commit, clock_now()), 0);
+	assert_int_equal(ct_commit_start(b->commit, clock_now()), -EBUSY);
+	assert_true(turn_until(b->loop, &b->done, 20000));
+	assert_false(ct_commit_running(b->commit));
+	ct_commit_close(b->commit);
+	evloop_free(b->loop);
+	free(b->state);
+	text_free(&err);
+	assert_int_equal(b->sending, n);
+	assert_int_equal(b->settled + b->refused, n);
+	assert_int_equal(b->res.total, n);
+	assert_int_equal(b->res.done, n);
+	assert_int_equal(b->res.created + b->res.kept + b->res.replaced + b->res.failed, n);
+	assert_int_equal(b->refused, b->res.failed);
+}
+
+static void expect(const struct bench *b, uint64_t created, uint64_t kept, uint64_t replaced, uint64_t failed)
+{
+	if (b->res.created != created || b->res.kept != kept || b->res.replaced != replaced || b->res.failed != failed)
+		fail_msg("created %llu kept %llu replaced %llu failed %llu (last error %d)",
+			 (unsigned long long)b->res.created, (unsigned long long)b->res.kept,
+			 (unsigned long long)b->res.replaced, (unsigned long long)b->res.failed, b->last_err);
+}
+
+static struct ct_flow entry(const struct ct_flow *f)
+{
+	static struct flow_rare rare;
+	struct ct_flow got;
+
+	assert_int_equal(kernel_get(&hand, f, &got, &rare), 0);
+	return got;
+}
+
+static bool exists(const struct ct_flow *f)
+{
+	struct flow_rare rare;
+	struct ct_flow got;
+
+	return kernel_get(&hand, f, &got, &rare) == 0;
+}
+
+static int empty_table(void **state)
+{
+	(void)state;
+	if (have_netns)
+		run("conntrack -F 2>/dev/null");
+	return 0;
+}
+
+static void fresh(void **state)
+{
+	const size_t n = 5000;
+	struct ct_flow *flows = calloc(n, sizeof(*flows));
+	struct ct_flow got;
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	assert_non_null(flows);
+	for (size_t i = 0; i < n; i++)
+		flows[i] = tcp_flow((uint16_t)(i + 1));
+	commit(&b, flows, n, 300);
+	expect(&b, n, 0, 0, 0);
+	assert_int_equal(b.with_entry, 0);
+	for (size_t i = 0; i < n; i++) {
+		got = entry(&flows[i]);
+		assert_true(got.status & IPS_ASSURED);
+		assert_int_equal(got.proto_state, TCP_CONNTRACK_ESTABLISHED);
+		assert_in_range(got.timeout_s, 290, 300);	/* what the source said, not the flow's own */
+	}
+	free(flows);
+}
+
+static void nothing_to_do(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	commit(&b, NULL, 0, 0);
+	expect(&b, 0, 0, 0, 0);
+}
+
+/* The same again: the entries stay the very same, only the mark follows. */
+static void same_is_kept(void **state)
+{
+	struct ct_flow f = tcp_flow(1), before, after;
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	before = entry(&f);
+	commit(&b, &f, 1, 50);
+	expect(&b, 0, 1, 0, 0);
+	assert_int_equal(b.with_entry, 1);
+	after = entry(&f);
+	assert_int_equal(after.id, before.id);
+	assert_in_range(after.timeout_s, 990, 1000);	/* not touched */
+	f.mark = 77;
+	f.has |= FLOW_HAS_MARK;
+	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
+	commit(&b, &f, 1, 50);
+	expect(&b, 0, 1, 0, 0);
+	assert_int_equal(b.kept_mark, 77);
+	after = entry(&f);
+	assert_int_equal(after.id, before.id);
+	assert_int_equal(after.mark, 77);
+	assert_int_equal(after.proto_state, TCP_CONNTRACK_ESTABLISHED);	/* the kernel's own state counts */
+	assert_in_range(after.timeout_s, 990, 1000);
+	/* A peer that says nothing about the mark does not take it away. */
+	f.has &= ~FLOW_HAS_MARK;
+	commit(&b, &f, 1, 50);
+	assert_int_equal(entry(&f).mark, 77);
+}
+
+/* Labels are added to those the entry has; without a rule that makes room for them the flow is kept all the same. */
+static void labels_are_added(void **state)
+{
+	struct flow_rare rare = { .labels = { 2, 0, 0, 0 } }, got_rare;
+	struct ct_flow f = tcp_flow(1), got;
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	f.rare = &rare;
+	f.has |= FLOW_HAS_LABELS | FLOW_HAS_MARK;
+	f.mark = 1;
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	f.mark = 2;
+	commit(&b, &f, 1, 0);
+	expect(&b, 0, 1, 0, 0);
+	assert_int_equal(entry(&f).mark, 2);
+	empty_table(NULL);
+	if (run("nft 'add table ip l; add chain ip l c { type filter hook input priority 0; }; "
+		"add rule ip l c ct label set 3' 2>/dev/null") != 0) {
+		print_message("no nft: labels not tested\n");
+		return;
+	}
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	rare.labels[0] = 4;
+	rare.labels[3] = 1u << 31;
+	commit(&b, &f, 1, 0);
+	expect(&b, 0, 1, 0, 0);
+	assert_int_equal(kernel_get(&hand, &f, &got, &got_rare), 0);
+	assert_true(got.has & FLOW_HAS_LABELS);
+	assert_int_equal(got_rare.labels[0], 6);
+	assert_int_equal(got_rare.labels[3], 1u << 31);
+	run("nft delete table ip l");
+}
+
+static struct ct_flow snat(struct ct_flow f, uint32_t addr, uint16_t port)
+{
+	f.has |= FLOW_HAS_SNAT | FLOW_HAS_SPAT;
+	f.addr.v4.reply_dst = htonl(addr);
+	f.reply.dport = htons(port);
+	return f;
+}
+
+static void other_nat_is_replaced(void **state)
+{
+	struct ct_flow f = tcp_flow(1), mine = snat(f, 0xc6336401, 4000), after;
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	commit(&b, &mine, 1, 0);
+	expect(&b, 0, 0, 1, 0);
+	after = entry(&f);
+	assert_int_equal(after.addr.v4.reply_dst, htonl(0xc6336401));
+	assert_int_equal(after.reply.dport, htons(4000));
+	/* And the same NAT once more is the same. */
+	commit(&b, &mine, 1, 0);
+	expect(&b, 0, 1, 0, 0);
+}
+
+static void less_advanced_is_replaced(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t l4;
+		uint32_t kernel_status, our_status;
+		uint8_t kernel_state, our_state;
+		bool replaced;
+	} cases[] = {
+		{ "pickup, one way", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_ESTABLISHED,
+		  TCP_CONNTRACK_ESTABLISHED, true },
+		{ "pickup, both ways, not assured", IPPROTO_TCP, IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
+		  TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_ESTABLISHED, true },
+		{ "assured is never replaced", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
+		  TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_ESTABLISHED, false },
+		{ "handshake", IPPROTO_TCP, 0, 0, TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, true },
+		{ "we are behind", IPPROTO_TCP, IPS_SEEN_REPLY, 0, TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_SYN_SENT, false },
+		{ "kernel closed", IPPROTO_TCP, IPS_SEEN_REPLY, IPS_SEEN_REPLY, TCP_CONNTRACK_CLOSE,
+		  TCP_CONNTRACK_ESTABLISHED, false },
+		{ "udp one way", IPPROTO_UDP, 0, IPS_SEEN_REPLY, 0, 0, true },
+		{ "udp stream", IPPROTO_UDP, IPS_SEEN_REPLY, IPS_SEEN_REPLY | IPS_ASSURED, 0, 0, true },
+		{ "udp the same", IPPROTO_UDP, IPS_SEEN_REPLY, IPS_SEEN_REPLY, 0, 0, false },
+		{ "udp further here", IPPROTO_UDP, IPS_SEEN_REPLY | IPS_ASSURED, 0, 0, 0, false },
+	};
+
+	(void)state;
+	NEED_NETNS();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ct_flow f = tcp_flow(1);
+		struct bench b;
+
+		f.l4 = cases[i].l4;
+		if (f.l4 != IPPROTO_TCP)
+			f.has &= ~FLOW_HAS_PROTO_STATE;
+		f.status = cases[i].kernel_status;
+		f.proto_state = cases[i].kernel_state;
+		assert_int_equal(kernel_create(&hand, &f), 0);
+		f.status = cases[i].our_status;
+		f.proto_state = cases[i].our_state;
+		commit(&b, &f, 1, 50);
+		if (b.res.replaced != cases[i].replaced || b.res.kept == cases[i].replaced)
+			fail_msg("%s", cases[i].name);
+		/* Not by its id: the kernel makes it of the entry's address, and the new one may get the old one's. */
+		if ((entry(&f).timeout_s <= 50) != cases[i].replaced)
+			fail_msg("%s: timeout", cases[i].name);
+		empty_table(NULL);
+	}
+}
+
+/* A packet of the server came first: the entry is the other way round. */
+static struct ct_flow from_the_server(const struct ct_flow *f, uint32_t status)
+{
+	struct ct_flow m = *f, r = *f;
+
+	flow_mirror_reply(&m);
+	r.has &= ~FLOW_FROM_PEER_NAT;
+	r.addr.v4.src = m.addr.v4.reply_src;
+	r.addr.v4.dst = m.addr.v4.reply_dst;
+	r.orig = m.reply;
+	r.status = status;
+	return r;
+}
+
+static void picked_up_from_the_other_end(void **state)
+{
+	struct ct_flow plain = tcp_flow(1), natted = snat(plain, 0xc6336401, 4000), way_back, got;
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	way_back = from_the_server(&plain, 0);
+	assert_int_equal(kernel_create(&hand, &way_back), 0);
+	commit(&b, &plain, 1, 0);
+	expect(&b, 0, 0, 1, 0);
+	assert_int_equal(entry(&plain).addr.v4.src, plain.addr.v4.src);
+	empty_table(NULL);
+
+	/* Seen by its reply tuple only: with NAT our original tuple finds nothing. */
+	way_back = from_the_server(&natted, 0);
+	assert_int_equal(kernel_create(&hand, &way_back), 0);
+	assert_false(exists(&natted));
+	commit(&b, &natted, 1, 0);
+	expect(&b, 0, 0, 1, 0);
+	got = entry(&natted);
+	assert_int_equal(got.addr.v4.src, natted.addr.v4.src);
+	assert_int_equal(got.addr.v4.reply_dst, natted.addr.v4.reply_dst);
+	empty_table(NULL);
+
+	/* Forwarded for long: stays, with the mark added. */
+	way_back = from_the_server(&plain, IPS_ASSURED | IPS_SEEN_REPLY);
+	assert_int_equal(kernel_create(&hand, &way_back), 0);
+	plain.mark = 9;
+	plain.has |= FLOW_HAS_MARK;
+	commit(&b, &plain, 1, 0);
+	expect(&b, 0, 1, 0, 0);
+	got = entry(&way_back);
+	assert_int_equal(got.addr.v4.src, way_back.addr.v4.src);
+	assert_int_equal(got.mark, 9);
+	empty_table(NULL);
+
+	/* The same with NAT would be another connection that lives here. */
+	way_back = from_the_server(&natted, IPS_ASSURED | IPS_SEEN_REPLY);
+	assert_int_equal(kernel_create(&hand, &way_back), 0);
+	commit(&b, &natted, 1, 0);
+	expect(&b, 0, 0, 0, 1);
+	assert_int_equal(b.last_err, -EEXIST);
+	assert_true(exists(&way_back));
+}
+
+/* Another client of this node has our translated port. It is alive; ours fails. */
+static void foreign_flow_lives(void **state)
+{
+	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), other = snat(tcp_flow(2), 0xc6336401, 4000);
+	struct bench b;
+	uint32_t id;
+
+	(void)state;
+	NEED_NETNS();
+	other.addr.v4.src = htonl(0x0a000099);
+	assert_int_equal(kernel_create(&hand, &other), 0);
+	id = entry(&other).id;
+	commit(&b, &mine, 1, 0);
+	expect(&b, 0, 0, 0, 1);
+	assert_int_equal(b.res.reason[0].err, EEXIST);
+	assert_int_equal(b.res.reason[0].count, 1);
+	assert_int_equal(entry(&other).id, id);
+}
+
+static void make_related(struct ct_flow *f, struct flow_rare *rare, const struct ct_flow *master)
+{
+	*rare = (struct flow_rare){
+		.master_l4 = IPPROTO_TCP, .master_sport = master->orig.sport, .master_dport = master->orig.dport,
+		.master_src.v4 = master->addr.v4.src, .master_dst.v4 = master->addr.v4.dst,
+	};
+	f->rare = rare;
+	f->has |= FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS;
+	f->status |= IPS_EXPECTED;
+}
+
+/* Related flows stand before their masters in the table, and one master has ended. */
+static void masters_first(void **state)
+{
+	struct ct_flow flows[600], gone = tcp_flow(60000), got;
+	static struct flow_rare rare[600];
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	for (size_t i = 0; i < 600; i++)
+		flows[i] = tcp_flow((uint16_t)(i + 1));
+	for (size_t i = 0; i < 299; i++)
+		make_related(&flows[i], &rare[i], &flows[599 - i]);
+	make_related(&flows[299], &rare[299], &gone);
+	commit(&b, flows, 600, 100);
+	expect(&b, 600, 0, 0, 0);
+	assert_int_equal(b.order_broken, 0);
+	for (size_t i = 0; i < 299; i++) {
+		struct flow_rare r;
+
+		assert_int_equal(kernel_get(&hand, &flows[i], &got, &r), 0);
+		assert_true(got.status & IPS_EXPECTED);
+		assert_int_equal(r.master_sport, flows[599 - i].orig.sport);
+	}
+	got = entry(&flows[299]);	/* its data connection lives on by itself */
+	assert_false(got.status & IPS_EXPECTED);
+}
+
+static void unknown_helper(void **state)
+{
+	struct flow_rare rare = { .helper = "no-such-helper" };
+	struct ct_flow f = tcp_flow(1);
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	f.rare = &rare;
+	f.has |= FLOW_HAS_HELPER;
+	commit(&b, &f, 1, 100);
+	expect(&b, 1, 0, 0, 0);
+	assert_true(exists(&f));
+}
+
+/* What the kernel refuses is counted by reason, and stops nothing. */
+static void refusals(void **state)
+{
+	struct ct_flow flows[3] = { tcp_flow(1), tcp_flow(2), tcp_flow(3) };
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	flows[1].proto_state = 200;	/* no such state */
+	commit(&b, flows, 3, 100);
+	expect(&b, 2, 0, 0, 1);
+	assert_true(b.last_err == -EINVAL || b.last_err == -ERANGE);	/* older and newer kernels */
+	assert_int_equal(b.res.reason[0].err, -b.last_err);
+	assert_int_equal(b.res.reason[0].count, 1);
+	assert_true(exists(&flows[0]) && exists(&flows[2]));
+}
+
+/* Everything at once in random order, twice: in the end the table has each flow as the commit wanted it, and the second
+ * commit changes nothing. */
+static void mixed(void **state)
+{
+	const size_t n = 3000;
+	struct ct_flow *flows = calloc(n, sizeof(*flows));
+	uint64_t s = seed_get();
+	struct bench b;
+
+	(void)state;
+	NEED_NETNS();
+	assert_non_null(flows);
+	for (size_t i = 0; i < n; i++) {
+		struct ct_flow there;
+
+		flows[i] = tcp_flow((uint16_t)(i + 1));
+		if (rnd(&s, 2))
+			flows[i] = snat(flows[i], 0xc6336401, (uint16_t)(20000 + i));
+		if (rnd(&s, 2))
+			continue;
+		there = rnd(&s, 2) ? flows[i] : tcp_flow((uint16_t)(i + 1));
+		there.status = rnd(&s, 2) ? there.status : 0;
+		if (rnd(&s, 4) == 0)
+			there = from_the_server(&flows[i], 0);
+		assert_int_equal(kernel_create(&hand, &there), 0);
+	}
+	commit(&b, flows, n, 600);
+	assert_int_equal(b.res.failed, 0);
+	print_message("created %llu kept %llu replaced %llu\n", (unsigned long long)b.res.created,
+		      (unsigned long long)b.res.kept, (unsigned long long)b.res.replaced);
+	assert_true(b.res.created > 1000 && b.res.kept > 100 && b.res.replaced > 100);
+	for (size_t i = 0; i < n; i++) {
+		struct ct_flow want = flows[i], got = entry(&flows[i]);
+		const char *diff;
+
+		flow_mirror_reply(&want);
+		want.has |= FLOW_HAS_REPLY;
+		diff = flow_difference(&want, &got, FLOW_HAS_PORTS | FLOW_HAS_REPLY | FLOW_HAS_PROTO_STATE);
+		if (diff)
+			fail_msg("flow %zu: %s", i, diff);
+		assert_true(got.status & IPS_ASSURED);
+	}
+	commit(&b, flows, n, 600);
+	expect(&b, 0, n, 0, 0);
+	free(flows);
+}
+
+#define RULE(name) cmocka_unit_test_setup_teardown(name, empty_table, empty_table)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RULE(fresh),
+		RULE(nothing_to_do),
+		RULE(same_is_kept),
+		RULE(labels_are_added),
+		RULE(other_nat_is_replaced),
+		RULE(less_advanced_is_replaced),
+		RULE(picked_up_from_the_other_end),
+		RULE(foreign_flow_lives),
+		RULE(masters_first),
+		RULE(unknown_helper),
+		RULE(refusals),
+		RULE(mixed),
+	};
+	int rc;
+
+	have_netns = netns_enter();
+	if (have_netns && run("command -v conntrack >/dev/null") != 0) {
+		print_message("skipped: no conntrack command to empty the table with\n");
+		have_netns = false;
+	}
+	if (have_netns)
+		kernel_open(&hand);
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	if (have_netns)
+		kernel_close(&hand);
+	return rc;
+}
