@@ -20,3 +20,10 @@ TESTS += fuzz/record_fuzz
 fuzz_record_fuzz_SOURCES = fuzz/record_fuzz.c fuzz/replay.c
 fuzz_record_fuzz_LDADD = $(FLOW_LIBS)
 EXTRA_DIST += fuzz/corpus/record
+
+# control, client: arbitrary bytes as a request and as a reply
+check_PROGRAMS += fuzz/control_fuzz
+TESTS += fuzz/control_fuzz
+fuzz_control_fuzz_SOURCES = fuzz/control_fuzz.c fuzz/replay.c
+fuzz_control_fuzz_LDADD = $(CLIENT_LIBS)
+EXTRA_DIST += fuzz/corpus/control
