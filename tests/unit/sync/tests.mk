@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Example: 
-# check_PROGRAMS += unit_base_text_test
-# TESTS += unit_base_text_test
-# unit_base_text_test_SOURCES = unit/base/text_test.c
-# unit_base_text_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+sync_tests = unit/sync/queues_test unit/sync/ftfw_test
+check_PROGRAMS += $(sync_tests)
+TESTS += $(sync_tests)
+
+unit_sync_queues_test_SOURCES = unit/sync/queues_test.c unit/flow/flow_random.c unit/flow/flow_random.h
+unit_sync_queues_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
+unit_sync_ftfw_test_SOURCES = unit/sync/ftfw_test.c
+unit_sync_ftfw_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)

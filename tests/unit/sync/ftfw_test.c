@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* FTFW message by message: the test plays the peer, and looks at every message that leaves. What happens over a bad
+ * network, with two whole nodes, is tests/sim. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+
+#include "sync/sync.h"
+#include "sync/sync_conf.h"
+#include "wire/attr.h"
+
+#define FLOWS	64
+#define SENT	4096
+#define FIRST	1000u		/* our first number */
+#define PEER	5000u		/* the peer's */
+
+struct sent {
+	struct wire_hdr hdr;
+	int flow;		/* -1: control message */
+};
+
+struct world {
+	struct sync *s;
+	struct sync_conf conf;
+	struct sync_env env;
+	struct mono now;
+	struct flow_mark mark[FLOWS];
+	bool dead[FLOWS];
+	unsigned int released[FLOWS];
+	unsigned int live;	/* flows 0 .. live - 1 are in the table */
+	struct sent sent[SENT];
+	unsigned int n_sent;
+	uint8_t buf[1400];
+	struct writer w;
+	uint32_t seq;		/* the peer's next number */
+	int applied[FLOWS];	/* messages about the peer's flow */
+	unsigned int n_applied, begun, done;
+};
+
+/* ---- our side of the world ---- */
+
+static struct flow_mark *env_mark(void *ctx, uint32_t id)
+{
+	return &((struct world *)ctx)->mark[id];
+}
+
+static bool env_is_dead(void *ctx, uint32_t id)
+{
+	return ((struct world *)ctx)->dead[id];
+}
+
+static void make_flow(struct ct_flow *f, uint32_t id)
+{
+	*f = (struct ct_flow){
+		.l3 = AF_INET, .l4 = IPPROTO_UDP, .has = FLOW_HAS_PORTS | FLOW_HAS_STATUS, .status = 8,
+	};
+	f->addr.v4.src = htonl(0x0a000001);
+	f->addr.v4.dst = htonl(0x0a000002);
+	f->orig.sport = htons((uint16_t)id);
+	flow_mirror_reply(f);
+}
+
+static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
+{
+	static const struct wire_rules rules = { 0 };
+	struct world *w = ctx;
+	struct ct_flow f;
+
+	make_flow(&f, id);
+	return wire_put_flow(out, w->dead[id] ? WIRE_CT_DEL : WIRE_CT_UPD, flags, seq, &f, &rules);
+}
+
+static struct writer *env_datagram(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->w = wr_init(w->buf, sizeof(w->buf));
+	return &w->w;
+}
+
+static void env_send(void *ctx)
+{
+	struct world *w = ctx;
+	struct cursor c = cur_init(w->buf, w->w.len);
+	struct wire_stats stats = { 0 };
+	struct flow_rare rare;
+	struct cursor body;
+	struct ct_flow f;
+
+	while (c.left > 0) {
+		struct sent *sent = &w->sent[w->n_sent++];
+
+		assert_true(w->n_sent < SENT);
+		assert_int_equal(wire_next(&c, &sent->hdr, &body), WIRE_OK);
+		sent->flow = -1;
+		if (sent->hdr.type != WIRE_CTL && wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
+			sent->flow = ntohs(f.orig.sport);
+	}
+}
+
+static void env_flush(void *ctx)
+{
+	(void)ctx;
+}
+
+static void env_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now)
+{
+	struct world *w = ctx;
+
+	(void)peer, (void)what, (void)now;
+	w->applied[ntohs(flow->orig.sport)]++;
+	w->n_applied++;
+}
+
+static void env_release(void *ctx, uint32_t id)
+{
+	struct world *w = ctx;
+
+	assert_true(w->dead[id]);
+	w->released[id]++;
+	w->mark[id] = (struct flow_mark){ 0 };
+}
+
+static size_t env_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	struct world *w = ctx;
+	size_t got = 0;
+
+	for (; *pos < w->live && got < n; (*pos)++)
+		if (!w->dead[*pos])
+			ids[got++] = (uint32_t)*pos;
+	return got;
+}
+
+static void env_begin(void *ctx, uint8_t peer)
+{
+	(void)peer;
+	((struct world *)ctx)->begun++;
+}
+
+static void env_done(void *ctx, uint8_t peer)
+{
+	(void)peer;
+	((struct world *)ctx)->done++;
+}
+
+static void env_log(void *ctx, int level, const char *text)
+{
+	(void)ctx, (void)level, (void)text;
+}
+
+/* ---- time and the peer ---- */
+
+static void turn(struct world *w)
+{
+	while (sync_tick(w->s, w->now), sync_transmit(w->s, w->now))
+		;
+}
+
+static void pass_ms(struct world *w, int64_t ms)
+{
+	for (int64_t i = 0; i < ms; i++) {
+		w->now = mono_add_ms(w->now, 1);
+		turn(w);
+	}
+}
+
+static enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint8_t flags, uint32_t from, uint32_t to)
+{
+	static const struct sync_source source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+	struct wire_hdr hdr = {
+		.version = WIRE_VERSION, .type = WIRE_CTL, .flags = flags, .seq = seq, .from = from, .to = to,
+	};
+
+	return sync_recv(w->s, &source, &hdr, cur_init(NULL, 0), w->now);
+}
+
+static enum sync_verdict peer_says(struct world *w, uint8_t flags, uint32_t from, uint32_t to)
+{
+	return peer_says_at(w, w->seq++, flags, from, to);
+}
+
+static enum sync_verdict peer_tells(struct world *w, uint32_t seq, uint32_t id)
+{
+	static const struct sync_source source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+	static const struct wire_rules rules = { 0 };
+	struct cursor datagram, body;
+	struct wire_hdr hdr;
+	struct ct_flow f;
+	uint8_t buf[WIRE_FLOW_MAX];
+	struct writer out = wr_init(buf, sizeof(buf));
+
+	make_flow(&f, id);
+	assert_int_equal(wire_put_flow(&out, WIRE_CT_NEW, 0, seq, &f, &rules), 0);
+	datagram = cur_init(buf, out.len);
+	assert_int_equal(wire_next(&datagram, &hdr, &body), WIRE_OK);
+	return sync_recv(w->s, &source, &hdr, body, w->now);
+}
+
+static uint32_t last_seq(const struct world *w)
+{
+	return w->sent[w->n_sent - 1].hdr.seq;
+}
+
+/* The first message from place `from` on with one of these flags, or -1. */
+static int find_flag(const struct world *w, unsigned int from, uint8_t flags)
+{
+	for (unsigned int i = from; i < w->n_sent; i++)
+		if (w->sent[i].hdr.type == WIRE_CTL && (w->sent[i].hdr.flags & flags))
+			return (int)i;
+	return -1;
+}
+
+/* The first ACK of number seq from there on, or -1. */
+static int find_ack(const struct world *w, unsigned int from, uint32_t seq)
+{
+	for (int i = find_flag(w, from, WIRE_F_ACK); i >= 0; i = find_flag(w, (unsigned int)i + 1, WIRE_F_ACK))
+		if (!seq_before(seq, w->sent[i].hdr.from) && !seq_after(seq, w->sent[i].hdr.to))
+			return i;
+	return -1;
+}
+
+static bool acked(const struct world *w, unsigned int from, uint32_t seq)
+{
+	return find_ack(w, from, seq) >= 0;
+}
+
+static int count_flow(const struct world *w, unsigned int from, int flow)
+{
+	int n = 0;
+
+	for (unsigned int i = from; i < w->n_sent; i++)
+		n += w->sent[i].flow == flow;
+	return n;
+}
+
+/* ---- beginning and end ---- */
+
+static void world_open(struct world *w, uint32_t ring, uint32_t window)
+{
+	memset(w, 0, sizeof(*w));
+	w->conf = (struct sync_conf){
+		.mode = SYNC_MODE_FTFW, .resend_queue_size = ring, .ack_window = window,
+	};
+	w->env = (struct sync_env){
+		.ctx = w, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode, .datagram = env_datagram,
+		.send = env_send, .flush = env_flush, .apply = env_apply, .release = env_release, .walk = env_walk,
+		.resync_begin = env_begin, .resync_done = env_done, .log = env_log,
+	};
+	w->now = (struct mono){ .ns = MONO_NS_PER_S };
+	w->seq = PEER;
+	w->s = sync_open(&w->env, &w->conf, FIRST, w->now);
+	assert_non_null(w->s);
+}
+
+/* Both have said HELLO, both have each other's table, everything is acknowledged. */
+static void world_settle(struct world *w)
+{
+	unsigned int answered = 0;
+
+	turn(w);
+	peer_says(w, WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK, FIRST, last_seq(w));
+	for (int i = 0; i < 50 && (sync_resync_running(w->s) || sync_bulk_running(w->s) || i < 25); i++) {
+		pass_ms(w, 100);
+		if (w->n_sent > answered) {
+			answered = w->n_sent;
+			peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		}
+	}
+	assert_false(sync_resync_running(w->s));
+	assert_false(sync_bulk_running(w->s));
+	pass_ms(w, 1001);	/* nothing of the peer waits for an acknowledgement */
+	w->begun = w->done = w->n_sent = 0;
+}
+
+static void change(struct world *w, uint32_t id)
+{
+	if (w->live <= id)
+		w->live = id + 1;
+	sync_local_change(w->s, id, w->now);
+}
+
+static struct world *settled(uint32_t ring, uint32_t window)
+{
+	static struct world w;
+
+	world_open(&w, ring, window);
+	world_settle(&w);
+	return &w;
+}
+
+/* ---- tests ---- */
+
+static void first_message_is_hello(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	world_open(&w, 1000, 300);
+	turn(&w);
+	assert_int_equal(w.n_sent, 1);
+	assert_int_equal(w.sent[0].hdr.flags, WIRE_F_ALIVE | WIRE_F_HELLO);
+	assert_int_equal(w.sent[0].hdr.seq, FIRST);
+	/* A keepalive each second, with HELLO until somebody answers. */
+	pass_ms(&w, 3010);
+	assert_int_equal(w.n_sent, 4);
+	assert_true(w.sent[3].hdr.flags & WIRE_F_HELLO);
+	peer_says(&w, WIRE_F_ALIVE | WIRE_F_HELLO | WIRE_F_HELLO_BACK, 0, 0);
+	w.n_sent = 0;
+	pass_ms(&w, 1010);
+	assert_true(w.n_sent > 0);
+	assert_true(w.sent[0].hdr.flags & WIRE_F_HELLO_BACK);
+	for (unsigned int i = 0; i < w.n_sent; i++) {
+		assert_false(w.sent[i].hdr.flags & WIRE_F_HELLO);
+		assert_true(i == 0 || !(w.sent[i].hdr.flags & WIRE_F_HELLO_BACK));
+	}
+	sync_close(w.s);
+}
+
+static void gaps_are_asked_for(void **state)
+{
+	static const struct {
+		uint32_t missing;
+		int64_t late_ms;	/* when what was missing comes after all; -1: never */
+		bool nack;
+	} cases[] = {
+		{ 0, -1, false }, { 1, -1, true }, { 2, -1, true }, { 100, -1, true }, { 1, 5, false }, { 3, 5, false },
+		{ 1, 20, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = settled(1000, 300);
+		uint32_t gap = w->seq + 1, end = gap + cases[i].missing;
+		int nack;
+
+		peer_tells(w, w->seq, 0);
+		peer_tells(w, end, 1);
+		pass_ms(w, cases[i].late_ms >= 0 ? cases[i].late_ms : 9);
+		assert_true(cases[i].late_ms > 9 || find_flag(w, 0, WIRE_F_NACK) < 0);
+		for (uint32_t k = 0; cases[i].late_ms >= 0 && k < cases[i].missing; k++)
+			peer_tells(w, gap + k, 2 + k);
+		pass_ms(w, 30);
+		nack = find_flag(w, 0, WIRE_F_NACK);
+		assert_int_equal(nack >= 0, cases[i].nack);
+		if (nack >= 0) {
+			assert_int_equal(w->sent[nack].hdr.from, gap);
+			assert_int_equal(w->sent[nack].hdr.to, end - 1);
+			/* What came before the gap is acknowledged first, and not one more. */
+			assert_true(acked(w, 0, gap - 1));
+			assert_false(acked(w, 0, gap));
+		}
+		/* Late is never digested, in time always. */
+		assert_int_equal(w->n_applied, cases[i].nack || !cases[i].missing ? 2 : 2 + cases[i].missing);
+		assert_int_equal(w->applied[1], 1);
+		sync_close(w->s);
+	}
+}
+
+static void old_numbers_are_dropped(void **state)
+{
+	struct world *w = settled(1000, 300);
+
+	(void)state;
+	peer_tells(w, w->seq, 3);
+	assert_int_equal(peer_tells(w, w->seq, 4), SYNC_DROPPED);
+	assert_int_equal(peer_tells(w, w->seq - 1, 5), SYNC_DROPPED);
+	assert_int_equal(w->n_applied, 1);
+	assert_int_equal(sync_stats(w->s)->before, 2);
+	sync_close(w->s);
+}
+
+static void nack_repeats_exactly_its_range(void **state)
+{
+	static const struct {
+		uint32_t from, to;	/* places of the messages asked for */
+	} cases[] = { { 0, 0 }, { 1, 3 }, { 4, 4 }, { 0, 4 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = settled(1000, 300);
+		unsigned int before;
+		uint32_t first, nack;
+
+		for (uint32_t id = 0; id < 5; id++)
+			change(w, id);
+		turn(w);
+		first = last_seq(w) - 4;
+		before = w->n_sent;
+		nack = w->seq;
+		peer_says(w, WIRE_F_NACK, first + cases[i].from, first + cases[i].to);
+		turn(w);
+		for (int id = 0; id < 5; id++)
+			assert_int_equal(count_flow(w, before, id),
+					 (uint32_t)id >= cases[i].from && (uint32_t)id <= cases[i].to);
+		/* Under new numbers, and the request is acknowledged behind them. */
+		assert_int_equal(w->sent[before].hdr.seq, first + 5);
+		pass_ms(w, 1100);
+		assert_true(acked(w, before + 1 + cases[i].to - cases[i].from, nack));
+		sync_close(w->s);
+	}
+}
+
+static void what_cannot_be_repeated_is_never_acknowledged(void **state)
+{
+	struct world *w = settled(1000, 300);
+	uint32_t first, nack;
+	unsigned int before;
+
+	(void)state;
+	for (uint32_t id = 0; id < 5; id++)
+		change(w, id);
+	turn(w);
+	first = last_seq(w) - 4;
+	peer_says(w, WIRE_F_ACK, first, first + 4);
+	before = w->n_sent;
+	nack = w->seq;
+	peer_says(w, WIRE_F_NACK, first + 1, first + 1);
+	peer_says(w, WIRE_F_ALIVE, 0, 0);
+	pass_ms(w, 2000);
+	assert_true(acked(w, before, nack - 1));
+	assert_true(acked(w, before, nack + 1));
+	assert_false(acked(w, before, nack));
+	/* And it gets everything. */
+	for (int id = 0; id < 5; id++)
+		assert_int_equal(count_flow(w, before, id), 1);
+	assert_int_equal(sync_stats(w->s)->unrepairable, 1);
+	sync_close(w->s);
+}
+
+static void resync_is_acknowledged_behind_the_table(void **state)
+{
+	struct world *w = settled(1000, 300);
+	unsigned int before;
+	uint32_t resync;
+
+	(void)state;
+	w->live = 40;
+	before = w->n_sent;
+	resync = w->seq;
+	peer_says(w, WIRE_F_RESYNC, 0, 0);
+	pass_ms(w, 1100);
+	for (int id = 0; id < 40; id++)
+		assert_int_equal(count_flow(w, before, id), 1);
+	assert_true(acked(w, before, resync));
+	for (int i = find_ack(w, before, resync); i < (int)w->n_sent; i++)
+		assert_int_equal(w->sent[i].flow, -1);
+	sync_close(w->s);
+}
+
+static void resync_ends_with_its_acknowledgement(void **state)
+{
+	static const struct {
+		bool gap, ack_resync, ack_nack;
+		unsigned int done;
+	} cases[] = {
+		{ false, true, false, 1 }, { false, false, false, 0 }, { true, true, false, 0 }, { true, true, true, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = settled(1000, 300);
+		int resync;
+
+		sync_ask_resync(w->s, w->now);
+		turn(w);
+		resync = find_flag(w, 0, WIRE_F_RESYNC);
+		assert_true(resync >= 0);
+		assert_int_equal(w->begun, 1);
+		peer_tells(w, w->seq++, 1);
+		w->seq += cases[i].gap;
+		peer_tells(w, w->seq++, 2);
+		pass_ms(w, 20);
+		if (cases[i].ack_resync)
+			peer_says(w, WIRE_F_ACK, w->sent[resync].hdr.seq, w->sent[resync].hdr.seq);
+		if (cases[i].ack_nack)
+			peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		turn(w);
+		assert_int_equal(w->done, cases[i].done);
+		sync_close(w->s);
+	}
+}
+
+/* The acknowledgement of an end: the record goes once, and never while it lives again. */
+static void dead_flows_are_released_once(void **state)
+{
+	struct world *w = settled(1000, 300);
+	uint32_t seq;
+
+	(void)state;
+	change(w, 0);
+	change(w, 1);
+	turn(w);
+	w->dead[0] = w->dead[1] = true;
+	change(w, 0);
+	change(w, 1);
+	turn(w);
+	seq = last_seq(w);
+	assert_int_equal(w->released[0] + w->released[1], 0);
+	w->dead[1] = false;	/* the tuple is used again before the end is acknowledged */
+	change(w, 1);
+	peer_says(w, WIRE_F_ACK, seq - 3, seq);
+	assert_int_equal(w->released[0], 1);
+	turn(w);
+	peer_says(w, WIRE_F_ACK, seq - 3, last_seq(w));
+	assert_int_equal(w->released[0], 1);
+	assert_int_equal(w->released[1], 0);
+	sync_close(w->s);
+}
+
+static void restart_of_the_peer_begins_anew(void **state)
+{
+	static const uint32_t jumps[] = { 0, 1, 50, 100000, UINT32_MAX - 100000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+		struct world *w = settled(1000, 300);
+		int back;
+
+		w->live = 3;
+		pass_ms(w, 6000);
+		w->n_sent = 0;
+		w->seq += jumps[i];
+		peer_says(w, WIRE_F_ALIVE | WIRE_F_HELLO, 0, 0);
+		assert_int_equal(sync_stats(w->s)->restarts, 1);
+		turn(w);
+		back = find_flag(w, 0, WIRE_F_ACK);
+		assert_true(back >= 0 && (w->sent[back].hdr.flags & WIRE_F_HELLO_BACK));
+		assert_int_equal(find_flag(w, 0, WIRE_F_NACK), -1);
+		peer_says(w, WIRE_F_ACK, w->sent[0].hdr.seq, last_seq(w));
+		pass_ms(w, 1500);
+		/* It has nothing any more: it gets our table, and is asked for its own. */
+		for (int id = 0; id < 3; id++)
+			assert_true(count_flow(w, 0, id) > 0);
+		assert_int_equal(w->begun, 1);
+		sync_close(w->s);
+	}
+}
+
+/* A full ring holds data back while the peer may still acknowledge, and gives it up for lost when it does not. */
+static void full_ring_holds_then_gives_up(void **state)
+{
+	struct world *w = settled(10, 300);
+	unsigned int sent;
+
+	(void)state;
+	peer_says(w, WIRE_F_ACK, FIRST, FIRST + 100);
+	w->n_sent = 0;
+	for (uint32_t id = 0; id < 20; id++)
+		change(w, id);
+	turn(w);
+	for (sent = 0; sent < 20 && count_flow(w, 0, (int)sent) > 0; sent++)
+		;
+	assert_true(sent >= 5 && sent <= 10);
+	for (int i = 0; i < 30; i++) {
+		peer_says(w, WIRE_F_ALIVE, 0, 0);
+		pass_ms(w, 100);
+	}
+	for (int id = 0; id < 20; id++)
+		assert_true(count_flow(w, 0, id) > 0);
+	assert_true(sync_stats(w->s)->ring_overflow > 0);
+	sync_close(w->s);
+}
+
+static void nonsense_is_refused(void **state)
+{
+	static const struct {
+		uint8_t type, flags;
+		uint32_t from, to;
+		enum sync_verdict want;
+	} cases[] = {
+		{ WIRE_CTL, WIRE_F_ACK, 1001, 1000, SYNC_REFUSED },
+		{ WIRE_CTL, WIRE_F_NACK, 1001, 1000, SYNC_REFUSED },
+		{ WIRE_CTL, 0, 0, 0, SYNC_REFUSED },
+		{ WIRE_CTL, 0x80, 0, 0, SYNC_REFUSED },
+		{ 6, 0, 0, 0, SYNC_REFUSED },
+		{ WIRE_CT_NEW, WIRE_F_ACK, 0, 0, SYNC_REFUSED },
+		{ WIRE_CT_NEW, 0, 0, 0, SYNC_REFUSED },		/* no attributes */
+		{ WIRE_CTL, WIRE_F_ALIVE, 0, 0, SYNC_ACCEPTED },
+	};
+	static const struct sync_source source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = settled(1000, 300);
+		struct wire_hdr hdr = {
+			.version = WIRE_VERSION, .type = cases[i].type, .flags = cases[i].flags, .seq = w->seq,
+			.from = cases[i].from, .to = cases[i].to,
+		};
+
+		assert_int_equal(sync_recv(w->s, &source, &hdr, cur_init(NULL, 0), w->now), cases[i].want);
+		/* Its number is used up all the same: nobody asks for it again. */
+		peer_says_at(w, w->seq + 1, WIRE_F_ALIVE, 0, 0);
+		pass_ms(w, 20);
+		assert_int_equal(find_flag(w, 0, WIRE_F_NACK), -1);
+		sync_close(w->s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_message_is_hello),
+		cmocka_unit_test(gaps_are_asked_for),
+		cmocka_unit_test(old_numbers_are_dropped),
+		cmocka_unit_test(nack_repeats_exactly_its_range),
+		cmocka_unit_test(what_cannot_be_repeated_is_never_acknowledged),
+		cmocka_unit_test(resync_is_acknowledged_behind_the_table),
+		cmocka_unit_test(resync_ends_with_its_acknowledgement),
+		cmocka_unit_test(dead_flows_are_released_once),
+		cmocka_unit_test(restart_of_the_peer_begins_anew),
+		cmocka_unit_test(full_ring_holds_then_gives_up),
+		cmocka_unit_test(nonsense_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
