@@ -271,6 +271,10 @@ static int judge(struct client *c, int err)
 			complain(c, "%s: %s", c->req->path, strerror(err));
 			return 1;
 		}
+		if (c->req->json) {
+			complain(c, "the running daemon is a 1.4.x: this is not JSON");
+			return 1;
+		}
 		return 0;
 	case CLIENT_END:
 		return status == 0 ? 0 : 1;

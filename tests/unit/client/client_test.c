@@ -376,6 +376,8 @@ static void old_daemon(void **state)
 		assert_string_equal(p->out, "cache internal:\nold layout\n");
 		assert_string_equal(p->err, "");
 	}
+	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, false, true), 1);
+	assert_says(p->err, "not JSON");
 	/* An empty answer is what it gives to most commands. */
 	assert_int_equal(run(p, CTL_REQ_BULK), 0);
 	assert_string_equal(p->out, "");
