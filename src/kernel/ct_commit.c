@@ -233,10 +233,10 @@ static void remember(struct entry *e, const struct ct_flow *kernel)
 	}
 }
 
-/* Mark and labels the kernel's entry lacks. And a TCP entry that is kept may be one of the last time this node was
- * active: its windows stand where the connection was then, and it would call every packet of today invalid. Whether it
- * is such a one cannot be seen, so it gets the same "be liberal" a new entry gets. The helper cannot be added: the kernel refuses one for an entry that was
- * born without (seen: EOPNOTSUPP). Leaves the values in e->f for the request. */
+/* What the kernel's entry lacks: mark and labels. And a TCP entry that is kept may be one of the last time this node was
+ * active: its windows stand where the connection was then, and it would call every packet of today invalid. Whether it is
+ * such a one cannot be seen, so it gets the same "be liberal" a new entry gets. The helper cannot be added: the kernel
+ * refuses one for an entry that was born without (seen: EOPNOTSUPP). Leaves the values in e->f for the request. */
 static bool needs_annotation(struct entry *e)
 {
 	uint32_t mark = e->old.has & FLOW_HAS_MARK ? e->old.mark : 0;

@@ -15,7 +15,7 @@
 #include "base/list.h"
 
 #define ENTRIES	CT_BATCH_FLIGHT
-#define TRIES	4u
+#define TRIES	16u
 
 _Static_assert(ENTRIES >= 2 * CT_DUMP_READ_MAX, "a read must find room while another one's flows are under way");
 

@@ -394,6 +394,38 @@ static void wrong_sizes(void **state)
 	}
 }
 
+/* The kernel's names have 15 letters at most; with or without the closing NUL. */
+static void helper_names(void **state)
+{
+	static const struct {
+		size_t len;
+		int want;
+	} cases[] = { { 0, 0 }, { 1, 0 }, { 15, 0 }, { 16, -EPROTO }, { 17, -EPROTO }, { 60, -EPROTO } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_Alignas(struct nlmsghdr) char buf[MSG_MAX];
+		char name[64] = "";
+		struct ct_flow f = tcp_flow(1), got;
+		struct nlmsghdr *h = kernel_message(buf, &f, CT_EVENT_NEW);
+		struct nlattr *n = mnl_attr_nest_start(h, CTA_HELP);
+		struct flow_rare rare;
+		enum ct_event what;
+
+		memset(name, 'h', cases[i].len);
+		mnl_attr_put(h, CTA_HELP_NAME, cases[i].len + i % 2, name);
+		mnl_attr_nest_end(h, n);
+		if (parse_copy(buf, h->nlmsg_len) != cases[i].want)
+			fail_msg("%zu letters", cases[i].len);
+		if (cases[i].want)
+			continue;
+		assert_int_equal(ct_parse(buf, h->nlmsg_len, &what, &got, &rare), 0);
+		assert_int_equal(!!(got.has & FLOW_HAS_HELPER), cases[i].len > 0);
+		if (got.has & FLOW_HAS_HELPER)
+			assert_string_equal(rare.helper, name);
+	}
+}
+
 static void refused_messages(void **state)
 {
 	_Alignas(struct nlmsghdr) char buf[MSG_MAX];
@@ -815,6 +847,7 @@ int main(void)
 		cmocka_unit_test(both_tuple_zones),
 		cmocka_unit_test(hostile_bytes),
 		cmocka_unit_test(wrong_sizes),
+		cmocka_unit_test(helper_names),
 		cmocka_unit_test(refused_messages),
 		cmocka_unit_test(parser_agrees),
 		cmocka_unit_test(requests_agree),
