@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What must hold.
+ *
+ * During: a flow that a node has had in its external cache, and that has lived on at its owner ever since, is still
+ * there. No resync, sweep, gap or restart of the owner is an excuse.
+ * At the end: the external cache holds exactly what the kernels of the others hold, in every attribute that is
+ * replicated. Exceptions, because 1.4.7 has no way to know better: it keeps stale entries when an end was lost for good
+ * (it never sweeps), and it merges into them. With three nodes of ours stale entries may stay as well: nothing is swept
+ * while an acknowledgement may have been meant for another node. */
+#include "sim.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+/* Which flow, and what its owner thinks of it. */
+static const char *flow_text(const struct sim *sim, const struct ct_flow *f, char *out, size_t n)
+{
+	unsigned int node;
+	int i = kernel_index(f, &node);
+	int len = snprintf(out, n, "flow %d of node %u", i, node);
+
+	if (sim->node[node].pipeline) {
+		const struct flow_table *t = internal_table(pipeline_internal(sim->node[node].pipeline));
+		uint32_t id = table_find(t, f);
+
+		if (id != FLOW_ID_NONE)
+			snprintf(out + len, n - (size_t)len, " (id %u, state %u, mark %#x, last sent as %u)", id,
+				 table_rec(t, id)->state, table_rec(t, id)->mark.bits, table_rec(t, id)->mark.seq);
+	}
+	return out;
+}
+
+/* ---- during ---- */
+
+static void watch_pair(struct sim *sim, struct node *owner, const struct node *holder)
+{
+	char text[128];
+
+	for (unsigned int i = 0; i < owner->kernel.n_tuples; i++) {
+		struct sim_flow *sf = &owner->kernel.flow[i];
+		uint32_t *seen = &sf->seen_life[holder->index];
+		const struct ct_flow *entry;
+
+		if (!sf->alive || !holder->up || owner->flushed)
+			continue;
+		entry = node_external(holder, &sf->flow);
+		if (entry && kernel_same_life(sf, entry))
+			*seen = sf->life * 1000 + holder->lives;
+		else if (!entry && *seen == sf->life * 1000 + holder->lives)
+			sim_fail(sim, "node %u has lost %s, which lives", holder->index,
+				 flow_text(sim, &sf->flow, text, sizeof(text)));
+	}
+}
+
+void judge_watch(struct sim *sim)
+{
+	for (unsigned int a = 0; a < sim->plan.n_nodes; a++)
+		for (unsigned int b = 0; b < sim->plan.n_nodes; b++)
+			if (a != b)
+				watch_pair(sim, &sim->node[a], &sim->node[b]);
+}
+
+/* ---- at the end ---- */
+
+/* Does the entry say everything the kernel says? It may say more. */
+static bool flow_covers(const struct ct_flow *entry, const struct ct_flow *f)
+{
+	struct ct_flow copy = { 0 };
+	struct flow_rare rare = { 0 };
+
+	flow_copy(&copy, entry);
+	if (entry->rare)
+		rare = *entry->rare;
+	copy.rare = &rare;
+	return !flow_merge(&copy, f);
+}
+
+/* May the holder have entries, or parts of them, that are no longer true? */
+static bool may_be_stale(const struct sim *sim, const struct node *holder)
+{
+	if (sim->plan.kind == KIND_THREE)
+		return true;
+	return holder->old && (sim->plan.restarted || sim->plan.outage);
+}
+
+static bool pair_equal(struct sim *sim, const struct node *owner, const struct node *holder, bool explain)
+{
+	bool loose = may_be_stale(sim, holder), equal = true;
+	char text[128];
+
+	for (unsigned int i = 0; i < owner->kernel.n_tuples; i++) {
+		const struct sim_flow *sf = &owner->kernel.flow[i];
+		const struct ct_flow *entry = node_external(holder, sf->life ? &sf->flow : &(struct ct_flow){ 0 });
+		bool alive = node_has(owner, sf);
+		const char *what = NULL;
+
+		if (alive && !entry)
+			what = "misses";
+		else if (alive && (!kernel_same_life(sf, entry) || !flow_equal_replicated(entry, &sf->flow)) &&
+			 !(loose && flow_covers(entry, &sf->flow)))
+			what = "has outdated";
+		else if (!alive && entry && !loose)
+			what = "still has";
+		if (!what)
+			continue;
+		equal = false;
+		if (explain)
+			sim_fail(sim, "node %u %s %s", holder->index, what, flow_text(sim, &sf->flow, text, sizeof(text)));
+	}
+	return equal;
+}
+
+/* Nothing but flows of the others. */
+struct foreign {
+	const struct node *holder;
+	uint32_t n;
+};
+
+static void count_foreign(void *ctx, const struct ct_flow *f)
+{
+	struct foreign *foreign = ctx;
+	unsigned int node;
+
+	if (kernel_index(f, &node) < 0 || node == foreign->holder->index)
+		foreign->n++;
+}
+
+static bool internal_equal(struct sim *sim, const struct node *n, bool explain)
+{
+	const struct flow_table *t = n->old ? NULL : internal_table(pipeline_internal(n->pipeline));
+	uint32_t alive = 0;
+	char text[128];
+
+	for (unsigned int i = 0; t && i < n->kernel.n_tuples; i++) {
+		const struct sim_flow *sf = &n->kernel.flow[i];
+		bool has = node_has(n, sf);
+		uint32_t id = has ? table_find(t, &sf->flow) : FLOW_ID_NONE;
+
+		alive += has;
+		if (has && (id == FLOW_ID_NONE || !flow_equal_replicated(&table_rec(t, id)->flow, &sf->flow))) {
+			if (explain)
+				sim_fail(sim, "node %u does not know its own %s", n->index,
+					 flow_text(sim, &sf->flow, text, sizeof(text)));
+			return false;
+		}
+	}
+	if (t && table_count(t) - table_count_dead(t) != alive && explain)
+		sim_fail(sim, "node %u has %u flows of its own, not %u", n->index, table_count(t), alive);
+	return !t || table_count(t) - table_count_dead(t) == alive;
+}
+
+bool judge_equal(struct sim *sim, bool explain)
+{
+	bool equal = true;
+
+	for (unsigned int a = 0; a < sim->plan.n_nodes; a++) {
+		struct foreign foreign = { .holder = &sim->node[a] };
+
+		node_external_walk(&sim->node[a], count_foreign, &foreign);
+		if (foreign.n > 0) {
+			equal = false;
+			if (explain)
+				sim_fail(sim, "node %u has %u entries that are nobody's", a, foreign.n);
+		}
+		equal = internal_equal(sim, &sim->node[a], explain) && equal;
+		for (unsigned int b = 0; b < sim->plan.n_nodes; b++)
+			if (a != b)
+				equal = pair_equal(sim, &sim->node[a], &sim->node[b], explain) && equal;
+	}
+	return equal;
+}
+
+/* ---- counters ---- */
+
+void judge_end(struct sim *sim)
+{
+	for (unsigned int i = 0; i < sim->plan.n_nodes; i++) {
+		const struct node *n = &sim->node[i];
+		struct sync_stats s = node_stats(n);
+		struct sync_queues q;
+
+		if (n->old)
+			continue;
+		sync_queues(pipeline_sync(n->pipeline), &q);
+		/* What is left unacknowledged is the last keepalive. A peer of 1.4.7 leaves more: it may not have
+		 * heard the beginning. */
+		if (sim->plan.n_nodes == 2 && q.ring_len > 8)
+			sim_fail(sim, "node %u: %u messages were never acknowledged", i, q.ring_len);
+		if (q.tx_len > 0)
+			sim_fail(sim, "node %u: %u messages were never sent", i, q.tx_len);
+		if (sim->plan.n_nodes == 2 && table_count_dead(internal_table(pipeline_internal(n->pipeline))) > 0)
+			sim_fail(sim, "node %u: dead flows were never released", i);
+		if (sim->plan.kind != KIND_LIGHT)
+			continue;
+		if (s.resync_asked > 1 || s.resync_failed != 0 || s.unrepairable != 0 || s.ring_overflow != 0)
+			sim_fail(sim, "node %u: %u resyncs, %u failed, where repair was enough", i,
+				 (unsigned int)s.resync_asked, (unsigned int)s.resync_failed);
+		if (s.resync_done != 1 || s.restarts != 0)
+			sim_fail(sim, "node %u: the first resync did not end", i);
+	}
+}

@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Is the simulation worth anything? Build FTFW broken in one way after the other (the table below) and expect the
+# simulation to notice each of them within MUTANT_SEEDS seeds. A rule that changes nothing is a failure too: it has to
+# follow the source. MUTANT=name runs one.
+set -eu
+
+top=$(cd "${srcdir:-$(dirname "$0")/../..}/.." && pwd)
+seeds=${MUTANT_SEEDS:-160}
+cc=${CC:-$(sed -n 's/^CC = //p' Makefile 2>/dev/null || true)}
+cc=${cc:-cc}
+flags="-std=gnu11 -D_GNU_SOURCE -O1 -w -I$top/include -I$top/tests/sim"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+# name, file of src/sync, sed script
+table() {
+	cat <<-'END'
+	no-nack|ack.c|s/if (tx_control(f, WIRE_F_NACK, p->id, from, to)) {/if (from != to + 1) {/
+	nack-ignored|ack.c|s/if (!ack_serve(f, p, from, to, now))/if (!f)/
+	no-ack|ack.c|/^void ack_flush/,/^}/s/if (!p->ack_pending)/if (p->used)/
+	no-sweep|resync.c|s/f->base.env->resync_done(.*);/;/
+	nack-begins-late|recv.c|s/ack_nack(f, p, p->last + 1, seq - 1, now)/ack_nack(f, p, p->last + (missing > 1 ? 2 : 1), seq - 1, now)/
+	nack-ends-early|recv.c|s/ack_nack(f, p, p->last + 1, seq - 1, now)/ack_nack(f, p, p->last + 1, seq - (missing > 1 ? 2 : 1), now)/
+	unrepairable-acknowledged|ack.c|s/ack_hold(p, hdr->seq, HOLD_EVER, 0);/;/
+	resync-acknowledged-at-once|bulk.c|/^void bulk_asked/,/^}/s/ack_hold(.*);/;/
+	released-while-queued|transmit.c|/^static void tx_settle_flow/,/^}/s/m->bits & MARK_QUEUED/!m/
+	late-message-digested|recv.c|s/^\tif ((int32_t)ahead < 0)$/\tif ((int32_t)ahead < 0 \&\& !(hdr->flags \& WIRE_F_HELLO_MASK)) return digest(f, p, hdr, body, now); else &/
+	restart-not-seen|recv.c|s/peer_hello_is_restart(p, hdr->seq, now)/!p/
+	lost-nack-forgotten|transmit.c|/^void tx_nack_lost/,/^}/s/resync_want(f, p, now);/;/
+	END
+}
+
+objects() {	# directory, sources
+	for src in "$@"; do
+		obj=$work/$(echo "${src#"$top"/}" | tr / _).o
+		$cc $flags -c "$src" -o "$obj"
+		echo "$obj"
+	done
+}
+
+# Everything once; the broken file instead of its own object later.
+common=$(objects "$top"/tests/sim/*.c "$top"/src/daemon/pipeline.c "$top"/src/base/*.c "$top"/src/flow/*.c \
+	"$top"/src/wire/*.c "$top"/src/cache/*.c)
+sync=$(objects "$top"/src/sync/*.c)
+$cc $common $sync -o "$work/sim"
+if ! SIM_SEEDS=$seeds "$work/sim" >"$work/out" 2>&1; then
+	echo "the engine as it is fails:"
+	tail -n 3 "$work/out"
+	exit 1
+fi
+
+bad=0
+table >"$work/table"
+while IFS='|' read -r name file rule; do
+	[ "${MUTANT:-$name}" = "$name" ] || continue
+	sed "$rule" "$top/src/sync/$file" >"$work/$file"
+	if cmp -s "$work/$file" "$top/src/sync/$file"; then
+		echo "$name: the rule no longer matches $file"
+		bad=1
+		continue
+	fi
+	$cc $flags -c "$work/$file" -o "$work/mutant.o"
+	others=$(echo "$sync" | grep -v "src_sync_$file.o\$")
+	$cc $common $others "$work/mutant.o" -o "$work/mutant"
+	# Two minutes: a broken engine may send for ever.
+	if SIM_SEEDS=$seeds timeout 120 "$work/mutant" >"$work/out" 2>&1; then
+		echo "$name: NOT NOTICED in $seeds seeds"
+		bad=1
+	else
+		echo "$name: $(grep -m 1 failed "$work/out" || echo crashed or ran too long)"
+	fi
+done <"$work/table"
+exit $bad

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A node: the real pipeline with a simulated channel, or the model of a 1.4.7 behind the same calls. */
+#include "sim.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* ---- the channel of ours ---- */
+
+static struct writer *channel_datagram(void *ctx)
+{
+	struct node *n = ctx;
+	uint32_t limit = n->sim->plan.tx_limit;
+	int64_t slot = n->sim->now_ns / SIM_MS;
+
+	if (n->tx_slot_ns != slot) {
+		n->tx_slot_ns = slot;
+		n->tx_slot_n = 0;
+	}
+	if (limit > 0 && n->tx_slot_n >= limit) {
+		n->tx_blocked = true;
+		return NULL;
+	}
+	n->writer = wr_init(n->buf, sizeof(n->buf));
+	return &n->writer;
+}
+
+static void channel_send(void *ctx)
+{
+	struct node *n = ctx;
+
+	if (n->writer.len == 0)
+		sim_fail(n->sim, "node %u: an empty datagram", n->index);
+	n->tx_slot_n++;
+	net_send(&n->sim->net, n->index, n->buf, n->writer.len);
+	n->writer = wr_init(n->buf, 0);
+}
+
+static void channel_flush(void *ctx)
+{
+	(void)ctx;
+}
+
+static void node_log(void *ctx, int level, const char *text)
+{
+	struct node *n = ctx;
+
+	(void)level;
+	sim_trace(n->sim, "node %u: log: %s", n->index, text);
+}
+
+/* ---- life ---- */
+
+static void node_populate(struct node *n)
+{
+	for (unsigned int i = 0; i < n->kernel.n_tuples; i++) {
+		const struct sim_flow *sf = &n->kernel.flow[i];
+
+		if (sf->alive)
+			pipeline_dumped(n->pipeline, &sf->flow, false, sim_now(n->sim));
+	}
+}
+
+void node_start(struct node *n)
+{
+	struct pipeline_conf conf = {
+		.sync = &n->conf, .buckets = 256, .limit_internal = 100000, .limit_external = 100000,
+		.key = { 1, 2 }, .first_seq = sim_wall_s(n->sim),
+	};
+
+	sim_trace(n->sim, "node %u: starts", n->index);
+	n->lives++;
+	n->flushed = false;
+	n->due_ns = n->sim->now_ns;
+	if (n->old) {
+		old_start(n);
+		n->up = true;
+		return;
+	}
+	n->env = (struct pipeline_env){
+		.ctx = n, .datagram = channel_datagram, .send = channel_send, .flush = channel_flush, .log = node_log,
+	};
+	n->pipeline = pipeline_new(&conf, &n->env, sim_now(n->sim));
+	if (!n->pipeline) {
+		sim_fail(n->sim, "no pipeline");
+		return;
+	}
+	n->up = true;
+	node_populate(n);
+}
+
+static void stats_add(struct sync_stats *sum, const struct sync_stats *s)
+{
+	sum->lost += s->lost;
+	sum->before += s->before;
+	sum->reordered += s->reordered;
+	sum->resent += s->resent;
+	sum->ring_overflow += s->ring_overflow;
+	sum->nack_sent += s->nack_sent;
+	sum->nack_recv += s->nack_recv;
+	sum->resync_asked += s->resync_asked;
+	sum->resync_done += s->resync_done;
+	sum->resync_failed += s->resync_failed;
+	sum->bulk_started += s->bulk_started;
+	sum->bulk_flows += s->bulk_flows;
+	sum->unrepairable += s->unrepairable;
+	sum->restarts += s->restarts;
+	sum->wire.malformed += s->wire.malformed;
+}
+
+void node_stop(struct node *n)
+{
+	sim_trace(n->sim, "node %u: stops", n->index);
+	n->up = false;
+	n->due_ns = INT64_MAX;
+	if (n->old) {
+		old_stop(n);
+		return;
+	}
+	stats_add(&n->ended, sync_stats(pipeline_sync(n->pipeline)));
+	pipeline_free(n->pipeline);
+	n->pipeline = NULL;
+}
+
+struct sync_stats node_stats(const struct node *n)
+{
+	struct sync_stats s = n->ended;
+
+	if (n->pipeline)
+		stats_add(&s, sync_stats(pipeline_sync(n->pipeline)));
+	return s;
+}
+
+bool node_busy(const struct node *n)
+{
+	if (!n->pipeline)
+		return false;
+	return sync_bulk_running(pipeline_sync(n->pipeline)) || sync_resync_running(pipeline_sync(n->pipeline));
+}
+
+/* ---- what happens to it ---- */
+
+void node_event(struct node *n, enum pipeline_event what, const struct ct_flow *f)
+{
+	if (n->old)
+		old_event(n, what, f);
+	else
+		pipeline_event(n->pipeline, what, f, sim_now(n->sim));
+	n->due_ns = n->sim->now_ns;
+}
+
+void node_datagram(struct node *n, unsigned int from, const uint8_t *bytes, size_t len)
+{
+	struct sync_source source = { .family = AF_INET, .addr = { 10, 9, 0, (uint8_t)(1 + from) } };
+
+	if (n->old)
+		old_datagram(n, bytes, len);
+	else
+		pipeline_datagram(n->pipeline, &source, bytes, len, sim_now(n->sim));
+	n->due_ns = n->sim->now_ns;
+}
+
+/* Forget everything of our own, without telling anybody. */
+void node_flush(struct node *n)
+{
+	uint64_t pos = 0;
+
+	if (!n->pipeline)
+		return;
+	sim_trace(n->sim, "node %u: flushes its internal cache", n->index);
+	n->flushed = true;
+	while (pipeline_flush_internal_step(n->pipeline, &pos, 64))
+		;
+	n->due_ns = n->sim->now_ns;
+}
+
+bool node_has(const struct node *n, const struct sim_flow *sf)
+{
+	const struct flow_table *t;
+	uint32_t id;
+
+	if (!sf->alive || !n->flushed)
+		return sf->alive;
+	t = internal_table(pipeline_internal(n->pipeline));
+	id = table_find(t, &sf->flow);
+	return id != FLOW_ID_NONE && table_rec(t, id)->state != REC_DEAD;
+}
+
+/* One loop turn after another until there is nothing to do now. */
+void node_run(struct node *n)
+{
+	bool again = true;
+	struct mono next = { 0 };
+
+	if (n->old) {
+		old_run(n);
+		return;
+	}
+	n->tx_blocked = false;
+	for (unsigned int i = 0; again; i++) {
+		next = pipeline_turn(n->pipeline, sim_now(n->sim), &again);
+		n->turns++;
+		if (i > 10000) {
+			sim_fail(n->sim, "node %u: works for ever", n->index);
+			break;
+		}
+	}
+	n->due_ns = mono_is_set(next) ? next.ns : INT64_MAX;
+	if (n->tx_blocked)
+		n->due_ns = (n->sim->now_ns / SIM_MS + 1) * SIM_MS;
+	/* What a turn did after its timers may have made one due at once; a timer that stays in the past is a bug. */
+	if (n->due_ns <= n->sim->now_ns) {
+		next = pipeline_turn(n->pipeline, sim_now(n->sim), &again);
+		if (mono_is_set(next) && next.ns <= n->sim->now_ns)
+			sim_fail(n->sim, "node %u: a timer stands in the past", n->index);
+		n->due_ns = mono_is_set(next) ? next.ns : INT64_MAX;
+	}
+}
+
+/* ---- its external cache ---- */
+
+static struct flow_table *node_table(const struct node *n)
+{
+	return external_table(n->old ? old_external(n) : pipeline_external(n->pipeline));
+}
+
+const struct ct_flow *node_external(const struct node *n, const struct ct_flow *f)
+{
+	uint32_t id = table_find(node_table(n), f);
+
+	return id == FLOW_ID_NONE ? NULL : &table_rec(node_table(n), id)->flow;
+}
+
+uint32_t node_external_count(const struct node *n)
+{
+	return table_count(node_table(n));
+}
+
+void node_external_walk(const struct node *n, void (*cb)(void *ctx, const struct ct_flow *f), void *ctx)
+{
+	struct flow_table *t = node_table(n);
+	uint32_t ids[64];
+	uint64_t pos = 0;
+	size_t got;
+
+	while ((got = table_walk(t, &pos, ids, 64)) > 0)
+		for (size_t i = 0; i < got; i++)
+			cb(ctx, &table_rec(t, ids[i])->flow);
+}

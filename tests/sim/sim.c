@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The world: time goes from one thing that happens to the next, and nothing happens in between, so an hour of protocol
+ * takes as long as its messages. Everything comes from the seed.
+ *
+ *   sim [first [count]]        run these seeds (default 0 and SIM_SEEDS or 1000), stop at the first that fails
+ *   SIM_SEED=n sim             run one; SIM_TRACE=1 prints what happens
+ *   SIM_KIND=name sim ...      only seeds of that kind
+ *   SIM_STATS=1 sim ...        what happened, added up by kind */
+#include "sim.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_NS		(500 * SIM_MS)	/* how often the judge looks */
+#define SETTLED_NS	(12 * SIM_S)	/* equal for this long counts */
+
+uint64_t rng_next(struct rng *r)
+{
+	uint64_t z = (r->state += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+uint32_t rng_below(struct rng *r, uint32_t n)
+{
+	return n ? (uint32_t)(rng_next(r) % n) : 0;
+}
+
+bool rng_chance(struct rng *r, uint32_t per_mille)
+{
+	return rng_below(r, 1000) < per_mille;
+}
+
+/* Some worlds live where the numbers wrap. */
+uint32_t sim_wall_s(const struct sim *sim)
+{
+	uint32_t base = sim->seed % 5 == 4 ? UINT32_MAX - 200 : 1700000000u;
+
+	return base + (uint32_t)(sim->now_ns / SIM_S);
+}
+
+void sim_fail(struct sim *sim, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (sim->failed)
+		return;
+	sim->failed = true;
+	va_start(ap, fmt);
+	vsnprintf(sim->why, sizeof(sim->why), fmt, ap);
+	va_end(ap);
+	sim_trace(sim, "FAILED: %s", sim->why);
+}
+
+void sim_trace(const struct sim *sim, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!sim->trace)
+		return;
+	printf("%10.4f  ", (double)sim->now_ns / SIM_S);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
+static void trace_datagram(const struct sim *sim, const struct packet *p)
+{
+	struct cursor c = cur_init(p->bytes, p->len);
+
+	while (sim->trace && c.left > 0) {
+		static const char *const type[] = { "NEW", "UPD", "DEL" };
+		struct wire_stats stats = { 0 };
+		struct flow_rare rare;
+		struct ct_flow f;
+		struct wire_hdr h;
+		struct cursor body;
+		unsigned int node;
+
+		if (wire_next(&c, &h, &body) != WIRE_OK)
+			return;
+		if (h.type == WIRE_CTL)
+			sim_trace(sim, "%u -> %u: #%u%s%s%s%s%s%s %u..%u", p->from, p->to, h.seq,
+				  h.flags & WIRE_F_ACK ? " ACK" : "", h.flags & WIRE_F_NACK ? " NACK" : "",
+				  h.flags & WIRE_F_RESYNC ? " RESYNC" : "", h.flags & WIRE_F_ALIVE ? " ALIVE" : "",
+				  h.flags & WIRE_F_HELLO ? " HELLO" : "",
+				  h.flags & WIRE_F_HELLO_BACK ? " HELLO_BACK" : "", h.from, h.to);
+		else if (wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
+			sim_trace(sim, "%u -> %u: #%u %s flow %d%s%s", p->from, p->to, h.seq, type[h.type % 3],
+				  kernel_index(&f, &node), h.flags & WIRE_F_HELLO ? " HELLO" : "",
+				  h.flags & WIRE_F_HELLO_BACK ? " HELLO_BACK" : "");
+	}
+}
+
+/* ---- what happens ---- */
+
+static void do_step(struct sim *sim, const struct step *s)
+{
+	struct node *n = &sim->node[s->node];
+
+	switch (s->what) {
+	case ACT_CHURN:
+		for (uint32_t i = 0; i < s->n; i++)
+			kernel_churn(&n->kernel);
+		break;
+	case ACT_BURST:
+		kernel_burst(&n->kernel, s->n);
+		break;
+	case ACT_START:
+		if (!n->up)
+			node_start(n);
+		break;
+	case ACT_STOP:
+		if (n->up)
+			node_stop(n);
+		break;
+	case ACT_REBOOT:
+		if (!n->up)
+			kernel_reboot(&n->kernel);
+		break;
+	case ACT_CUT:
+	case ACT_HEAL:
+		sim_trace(sim, "link %u -> %u %s", s->node, s->other, s->what == ACT_CUT ? "breaks" : "is back");
+		sim->net.cut[s->node][s->other] = s->what == ACT_CUT;
+		break;
+	case ACT_FAULT:
+		sim->net.fault = sim->plan.fault;
+		break;
+	case ACT_CALM:
+		sim_trace(sim, "calm");
+		sim->net.fault = (struct net_fault){ .delay_us = 100 };
+		memset(sim->net.cut, 0, sizeof(sim->net.cut));
+		for (unsigned int i = 0; i < sim->plan.n_nodes; i++)
+			if (!sim->node[i].up)
+				node_start(&sim->node[i]);
+		break;
+	case ACT_FORGE:
+		for (uint32_t i = 0; i < s->n; i++)
+			plan_forge(sim, s->node, s->other);
+		break;
+	case ACT_BULK:
+		if (n->pipeline)
+			sync_bulk(pipeline_sync(n->pipeline), sim_now(sim));
+		break;
+	case ACT_ASK:
+		if (n->pipeline)
+			sync_ask_resync(pipeline_sync(n->pipeline), sim_now(sim));
+		break;
+	case ACT_FLUSH:
+		node_flush(n);
+		break;
+	}
+}
+
+static void world_step(struct sim *sim)
+{
+	struct plan *plan = &sim->plan;
+	struct packet p;
+
+	while (plan->at < plan->n_steps && plan->step[plan->at].at_ns <= sim->now_ns)
+		do_step(sim, &plan->step[plan->at++]);
+	while (net_pop(&sim->net, &p)) {
+		if (sim->node[p.to].up) {
+			trace_datagram(sim, &p);
+			node_datagram(&sim->node[p.to], p.from, p.bytes, p.len);
+		}
+		free(p.bytes);
+	}
+	for (unsigned int i = 0; i < plan->n_nodes; i++)
+		if (sim->node[i].up && sim->node[i].due_ns <= sim->now_ns)
+			node_run(&sim->node[i]);
+}
+
+static int64_t min_ns(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t world_next(const struct sim *sim)
+{
+	int64_t next = net_due(&sim->net);
+
+	if (sim->plan.at < sim->plan.n_steps)
+		next = min_ns(next, sim->plan.step[sim->plan.at].at_ns);
+	for (unsigned int i = 0; i < sim->plan.n_nodes; i++)
+		if (sim->node[i].up)
+			next = min_ns(next, sim->node[i].due_ns);
+	return next > sim->now_ns ? next : sim->now_ns + 1;
+}
+
+static bool world_busy(const struct sim *sim)
+{
+	for (unsigned int i = 0; i < sim->plan.n_nodes; i++)
+		if (node_busy(&sim->node[i]))
+			return true;
+	return false;
+}
+
+/* An idle pair wakes up for the keepalives, its own and the other's, and for nothing else. */
+static void check_idle(struct sim *sim, const uint64_t *turns)
+{
+	for (unsigned int i = 0; i < sim->plan.n_nodes; i++) {
+		uint64_t n = sim->node[i].turns - turns[i];
+
+		if (!sim->node[i].old && n > 5 * 3 * sim->plan.n_nodes + 10)
+			sim_fail(sim, "node %u: %" PRIu64 " turns in five idle seconds", i, n);
+	}
+}
+
+static void world_run(struct sim *sim)
+{
+	const struct plan *plan = &sim->plan;
+	int64_t look = LOOK_NS, equal_since = 0, idle_from = 0;
+	uint64_t turns[SIM_NODES] = { 0 };
+
+	while (!sim->failed) {
+		sim->now_ns = min_ns(world_next(sim), look);
+		world_step(sim);
+		if (sim->now_ns < look)
+			continue;
+		look += LOOK_NS;
+		judge_watch(sim);
+		if (sim->now_ns < plan->quiet_ns)
+			continue;
+		if (!judge_equal(sim, false) || world_busy(sim)) {
+			equal_since = 0;
+			if (sim->now_ns < plan->quiet_ns + plan->patience_ns)
+				continue;
+			judge_equal(sim, true);
+			sim_fail(sim, "a bulk send or resync never ends");
+			return;
+		}
+		if (!equal_since)
+			equal_since = sim->now_ns;
+		if (sim->now_ns >= equal_since + SETTLED_NS - 5 * SIM_S && idle_from < equal_since) {
+			idle_from = sim->now_ns;
+			for (unsigned int i = 0; i < plan->n_nodes; i++)
+				turns[i] = sim->node[i].turns;
+		}
+		if (sim->now_ns >= equal_since + SETTLED_NS) {
+			check_idle(sim, turns);
+			judge_end(sim);
+			return;
+		}
+	}
+}
+
+static struct {
+	uint32_t seeds;
+	struct sync_stats s;
+	int64_t worst_ns;
+	uint64_t sent;
+} sums[KIND_MAX];
+
+static void sum_up(const struct sim *sim)
+{
+	enum sim_kind k = sim->plan.kind;
+	int64_t took = sim->now_ns - sim->plan.quiet_ns - SETTLED_NS;
+
+	sums[k].seeds++;
+	sums[k].sent += sim->net.count.sent;
+	if (took > sums[k].worst_ns)
+		sums[k].worst_ns = took;
+	for (unsigned int i = 0; i < sim->plan.n_nodes; i++) {
+		struct sync_stats s = node_stats(&sim->node[i]);
+
+		sums[k].s.lost += s.lost;
+		sums[k].s.resent += s.resent;
+		sums[k].s.reordered += s.reordered;
+		sums[k].s.ring_overflow += s.ring_overflow;
+		sums[k].s.unrepairable += s.unrepairable;
+		sums[k].s.resync_asked += s.resync_asked;
+		sums[k].s.resync_failed += s.resync_failed;
+		sums[k].s.bulk_flows += s.bulk_flows;
+	}
+}
+
+static void print_sums(void)
+{
+	printf("%-8s %6s %9s %8s %8s %8s %8s %8s %7s %7s %9s %8s\n", "kind", "seeds", "datagrams", "lost", "resent",
+	       "reorderd", "overflow", "unrepair", "resyncs", "failed", "bulk", "worst/s");
+	for (int k = 0; k < KIND_MAX; k++)
+		printf("%-8s %6u %9" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %7" PRIu64
+		       " %7" PRIu64 " %9" PRIu64 " %8.1f\n", kind_name[k], sums[k].seeds, sums[k].sent, sums[k].s.lost,
+		       sums[k].s.resent, sums[k].s.reordered, sums[k].s.ring_overflow, sums[k].s.unrepairable,
+		       sums[k].s.resync_asked, sums[k].s.resync_failed, sums[k].s.bulk_flows,
+		       (double)sums[k].worst_ns / SIM_S);
+}
+
+/* True when all is well, or the seed is not of the kind asked for. */
+static bool run_seed(uint64_t seed, const char *kind, bool trace)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+	bool good;
+
+	if (!sim)
+		abort();
+	sim->seed = seed;
+	sim->trace = trace;
+	sim->rng.state = seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
+	sim->net.sim = sim;
+	sim->net.fault.delay_us = 100;
+	for (unsigned int i = 0; i < SIM_NODES; i++) {
+		sim->node[i].sim = sim;
+		sim->node[i].index = i;
+		sim->node[i].due_ns = INT64_MAX;
+	}
+	plan_make(sim);
+	if (!kind || strcmp(kind, kind_name[sim->plan.kind]) == 0) {
+		world_run(sim);
+		sum_up(sim);
+	}
+	good = !sim->failed;
+	if (!good)
+		printf("seed %" PRIu64 " (%s) failed at %.3f s: %s\nreplay: SIM_SEED=%" PRIu64 " SIM_TRACE=1 sim\n", seed,
+		       kind_name[sim->plan.kind], (double)sim->now_ns / SIM_S, sim->why, seed);
+	for (unsigned int i = 0; i < SIM_NODES; i++)
+		if (sim->node[i].up)
+			node_stop(&sim->node[i]);
+	net_free(&sim->net);
+	free(sim);
+	return good;
+}
+
+int main(int argc, char **argv)
+{
+	const char *one = getenv("SIM_SEED"), *kind = getenv("SIM_KIND");
+	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
+	const char *seeds = argc > 2 ? argv[2] : getenv("SIM_SEEDS");
+	uint64_t n = seeds ? strtoull(seeds, NULL, 10) : 1000;
+	bool good = true;
+
+	if (one)
+		return run_seed(strtoull(one, NULL, 10), NULL, getenv("SIM_TRACE") != NULL) ? 0 : 1;
+	for (uint64_t seed = first; good && seed < first + n; seed++)
+		good = run_seed(seed, kind, false);
+	if (getenv("SIM_STATS"))
+		print_sums();
+	if (good)
+		printf("%" PRIu64 " seeds from %" PRIu64 ": all well\n", n, first);
+	return good ? 0 : 1;
+}
