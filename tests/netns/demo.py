@@ -16,10 +16,12 @@ import time
 from pathlib import Path
 
 import scenario
-from netlab import ECHO_PORT, SNAT4, UDP_PORT, Lab, exists, pids, remove
+from netlab import ECHO_PORT, PARTS, SNAT4, UDP_PORT, Lab, exists, pids, remove
 from node import OURS, TOP, Node
 
 KEPT = "quick"		# the kept pair's namespaces: quick-fw1 and so on
+ELSEWHERE = ("A pair is up that was not made here. End it in its own checkout with ./quickstart end, or by hand:\n"
+	     f"  for n in {' '.join(PARTS)}; do ip netns pids {KEPT}-$n | xargs -r kill; ip netns del {KEPT}-$n; done")
 MB = 1 << 20
 
 
@@ -107,7 +109,7 @@ def takeover_script(lab: Lab) -> Path:
 
 def keep(directory: Path) -> int:
 	if exists(KEPT):
-		print("A pair is up already. End it with: ./quickstart end", file=sys.stderr)
+		print("A pair is up already. End it with: ./quickstart end" if directory.exists() else ELSEWHERE, file=sys.stderr)
 		return 1
 	remove(KEPT, directory)		# files of one that died with the machine
 	with Lab(KEPT, directory) as lab:
@@ -186,9 +188,10 @@ The configuration is {here(nodes[0].conf)} (fw2 likewise).
 
 
 def end(directory: Path) -> int:
-	if not exists(KEPT) and not directory.exists():
-		print("No pair is up.")
-		return 0
+	if not directory.exists():
+		# The namespaces have one name per machine, the files are in the checkout that made them.
+		print(ELSEWHERE if exists(KEPT) else "No pair is up.")
+		return 1 if exists(KEPT) else 0
 	for fw in ("fw1", "fw2"):
 		for pid in pids(f"{KEPT}-{fw}"):
 			os.kill(pid, signal.SIGTERM)
