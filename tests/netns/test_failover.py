@@ -10,7 +10,7 @@ import pytest
 import scenario
 from conftest import PAIRS
 from netlab import Lab, wait_until
-from node import DEBIAN, OURS, Node, binary, wait_replicated
+from node import DEBIAN, OURS, binary, wait_replicated
 
 MB = 1 << 20
 
