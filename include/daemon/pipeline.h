@@ -68,6 +68,8 @@ void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
  * what it receives into its kernel would delete a flow that may live there. */
 void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now);
 
+/* Our own commit is about to put f into the kernel: internal_commit(), and a full cache is counted and said. */
+void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted);
 /* The kernel refused a flow that our commit had put into the internal cache (internal_commit() said inserted). */
 void pipeline_commit_undo(struct pipeline *p, uint32_t id);
 

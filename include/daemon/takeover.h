@@ -31,12 +31,13 @@ size_t takeover_portids(const struct takeover *t, uint32_t *ids);
 /* The pipeline is opened after the sockets above; borrowed. */
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
 
-/* 0, or -EBUSY while one runs. A commit cancels a pending -t. */
+/* 0, or -EBUSY while one runs. A commit cancels a pending -t, and begins when a flush that is running has ended: the flush
+ * would delete what the commit creates. */
 int takeover_commit(struct takeover *t, struct mono now);
 bool takeover_committing(const struct takeover *t);
 const struct ct_commit_result *takeover_progress(const struct takeover *t);
 
-/* 0, or -EBUSY while one runs. */
+/* 0, or -EBUSY while one runs, or a commit. */
 int takeover_flush(struct takeover *t, struct mono now);
 bool takeover_flushing(const struct takeover *t);
 

@@ -8,7 +8,7 @@
 #define FLOW_ID_NONE UINT32_MAX
 
 /* What replication remembers about one flow of ours. It lives in the table record, so that marking a change or looking
- * at a ring entry costs no lookup of its own; the cache stores it, sync/ alone reads and writes it. */
+ * at a ring entry costs no lookup of its own; the cache stores it, sync/ alone writes it. */
 struct flow_mark {
 	uint32_t qpos;		/* place in the transmit queue; valid with MARK_QUEUED */
 	uint32_t seq;		/* number of the last message about this flow; valid with MARK_SENT */
@@ -18,5 +18,7 @@ struct flow_mark {
 #define MARK_QUEUED	0x01u	/* waiting in a transmit queue, once */
 #define MARK_SENT	0x02u	/* `seq` is waiting in the resend ring for an acknowledgement */
 #define MARK_BULK	0x04u	/* queued only because of a bulk send: a live change goes first */
+#define MARK_KNOWN	0x08u	/* something of this life of the tuple was acknowledged; before that it goes out as CT_NEW,
+				 * which replaces what a peer may still have of the life before */
 
 #endif

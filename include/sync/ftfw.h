@@ -68,7 +68,7 @@ struct resync {
 	enum resync_state state;
 	bool sent;		/* the RESYNC has its number */
 	bool acked;
-	bool weak;		/* it carried HELLO: only an ACK that begins with it proves that it arrived */
+	bool weak;		/* it carried HELLO: its acknowledgement proves nothing */
 	bool unsure;		/* the peer had not heard of us before it, so it would not miss it */
 	bool passed_over;	/* a later message was acknowledged, it was not */
 	uint32_t seq;
@@ -99,13 +99,14 @@ struct peer {
 	uint32_t ack_from;
 	struct mono ack_due;	/* set while pending */
 	bool ack_soon;		/* with the next transmission, not after a second */
-	uint32_t window;	/* messages until the next ACK */
+	uint32_t window;	/* state messages until the next ACK */
 	struct ftfw_hold hold[FTFW_HOLDS];	/* by number */
 	uint8_t n_holds;
 
 	/* its acknowledgements to us */
 	bool confirmed;		/* it has acknowledged something in this life, so from there on it NACKs what it misses */
 	struct mono ack_heard;	/* its last ACK or NACK; contact when there was none */
+	struct mono await_since;	/* since when we wait for one, while it is alive */
 	uint32_t nacks_out;	/* our NACKs to it that are not acknowledged */
 	uint64_t nack_place;	/* no NACK to it is live before this place of the ring */
 	struct mono hole_since;	/* NACK hole_seq was passed over by a later ACK */
@@ -159,9 +160,6 @@ struct ftfw {
 	bool window_nacked;
 
 
-	struct mono startup_at;	/* StartupResync: when its RESYNC left, under which number */
-	uint32_t startup_seq;
-
 	struct peer peer[SYNC_MAX_PEERS];
 	unsigned int n_peers;
 	bool said_many;
@@ -205,8 +203,8 @@ enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, cons
 void recv_gap_due(struct ftfw *f, struct peer *p, struct mono now);
 
 /* ---- ack.c ---- */
-/* Number seq of p was accepted. */
-void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now);
+/* Number seq of p was accepted; state: it was about a flow. */
+void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, bool state, struct mono now);
 /* Acknowledge what is pending, around the holds. */
 void ack_flush(struct ftfw *f, struct peer *p);
 /* from..to are missing: acknowledge what came before, ask for them. */
@@ -225,7 +223,7 @@ void ack_forget_peer(struct ftfw *f, struct peer *p);
 
 /* ---- transmit.c ---- */
 bool ftfw_transmit(struct sync *s, struct mono now);
-void ftfw_local_change(struct sync *s, uint32_t id, struct mono now);
+void ftfw_local_change(struct sync *s, uint32_t id, bool born, struct mono now);
 void ftfw_forget(struct sync *s, uint32_t id);
 /* Queue a control message; false when there is no room. */
 bool tx_control(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, uint32_t to);
@@ -263,10 +261,10 @@ void resync_contact(struct ftfw *f, struct peer *p, struct mono now);
 /* Ask for what is due, give up on what is not answered, finish what is complete. Returns when to look again. */
 struct mono resync_run(struct ftfw *f, struct mono now);
 /* Our RESYNC got number seq; hello: it carries HELLO. */
-void resync_sent(struct ftfw *f, uint32_t seq, bool hello, struct mono now);
+void resync_sent(struct ftfw *f, uint32_t seq, bool hello);
 /* Our RESYNC is queued once more. */
 void resync_again(struct ftfw *f, uint32_t seq);
-/* The peer acknowledged from..to (from as it said it, before clipping). */
+/* The peer acknowledged from..to. */
 void resync_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct mono now);
 void ftfw_ask_resync(struct sync *s, struct mono now);
 bool ftfw_resync_running(const struct sync *s);

@@ -28,8 +28,8 @@ struct sync_source {
 };
 
 enum sync_change {
-	SYNC_NEW,
-	SYNC_UPDATE,
+	SYNC_NEW,	/* the whole flow: replaces what is known of it */
+	SYNC_UPDATE,	/* merges */
 	SYNC_DESTROY,
 };
 
@@ -102,7 +102,7 @@ struct sync_ops {
 	const char *name;	/* as written in the config */
 	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 			     struct mono now);
-	void (*local_change)(struct sync *s, uint32_t id, struct mono now);
+	void (*local_change)(struct sync *s, uint32_t id, bool born, struct mono now);
 	void (*forget)(struct sync *s, uint32_t id);
 	enum sync_verdict (*recv)(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 				  struct cursor body, struct mono now);
@@ -127,6 +127,9 @@ void sync_close(struct sync *s);
 /* Flow id of ours changed (new, updated, or dead): it is marked pending and queued once; changes before transmission
  * collapse. */
 void sync_local_change(struct sync *s, uint32_t id, struct mono now);
+
+/* The same for a flow that was born: new in the table, or its tuple begins a new life with other attributes. */
+void sync_local_birth(struct sync *s, uint32_t id, struct mono now);
 
 /* Flow id is about to be freed without a message (flush): leave queue and ring. */
 void sync_forget(struct sync *s, uint32_t id);

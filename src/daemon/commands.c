@@ -258,23 +258,52 @@ static struct waiter *waiter_next_done(struct commands *c, struct list_node **at
 	return NULL;
 }
 
+/* Whoever asked while one ran gets one that began after the question. */
+static void again_if_awaited(struct commands *c, enum wait_for what, int (*start)(struct takeover *t, struct mono now),
+			     struct mono now)
+{
+	bool awaited = false;
+	int err;
+
+	for (struct list_node *at = c->waiters.next; at != &c->waiters; at = at->next) {
+		const struct waiter *w = container_of(at, struct waiter, node);
+
+		awaited |= w->what == what && w->rounds > 0;
+	}
+	if (!awaited)
+		return;
+	err = start(c->d->takeover, now);
+	if (err >= 0)
+		return;
+	for (struct list_node *at = c->waiters.next; at != &c->waiters; at = at->next) {
+		struct waiter *w = container_of(at, struct waiter, node);
+
+		if (w->what != what || w->rounds == 0)
+			continue;
+		w->rounds = 0;
+		w->err = err;
+		control_job_wake(&w->job);
+	}
+}
+
 void commands_committed(void *ctx, const struct ct_commit_result *res, struct mono now)
 {
 	struct commands *c = ctx;
 	struct list_node *at = c->waiters.next;
 	struct waiter *w;
 
-	(void)now;
 	ev_timer_del(c->d->loop, &c->progress);
 	while ((w = waiter_next_done(c, &at, WAIT_COMMIT)) != NULL)
 		w->commit = *res;
+	again_if_awaited(c, WAIT_COMMIT, takeover_commit, now);
+	if (takeover_committing(c->d->takeover))
+		ev_timer_set(c->d->loop, &c->progress, mono_add_ms(now, PROGRESS_MS));
 }
 
 void commands_flushed(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now)
 {
 	struct commands *c = ctx;
 	struct list_node *at = c->waiters.next;
-	bool another = false;
 	struct waiter *w;
 
 	while ((w = waiter_next_done(c, &at, WAIT_FLUSH)) != NULL) {
@@ -282,13 +311,7 @@ void commands_flushed(void *ctx, int err, uint64_t deleted, uint64_t failed, str
 		w->deleted = deleted;
 		w->failed = failed;
 	}
-	/* Whoever asked while that one ran gets a flush that began after the question. */
-	for (at = c->waiters.next; at != &c->waiters; at = at->next) {
-		w = container_of(at, struct waiter, node);
-		another |= w->what == WAIT_FLUSH && w->rounds > 0;
-	}
-	if (another)
-		takeover_flush(c->d->takeover, now);
+	again_if_awaited(c, WAIT_FLUSH, takeover_flush, now);
 }
 
 void commands_resynced(struct commands *c, int err, struct mono now)
@@ -332,7 +355,9 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 		return out_of_memory(out);
 	w->strict = req->strict;
 	if (takeover_committing(c->d->takeover)) {
-		ctl_note(out, "a commit is already running, waiting for it");
+		ctl_note(out, "a commit is already running, another one follows it");
+		takeover_cancel_schedule(c->d->takeover);
+		w->rounds = 2;
 		return &w->job;
 	}
 	log_notice(req->cmd->object == CTL_OBJ_BOTH ? "committing all external caches" : "committing conntrack cache");

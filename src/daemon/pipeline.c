@@ -70,6 +70,8 @@ static void path_changed(struct pipeline *p, enum internal_change change, uint32
 		path_full(p, &p->stats.full_internal, "internal", now);
 		return;
 	case INTERNAL_NEW:
+		sync_local_birth(p->sync, id, now);
+		return;
 	case INTERNAL_UPDATE:
 	case INTERNAL_DESTROY:
 		sync_local_change(p->sync, id, now);
@@ -136,6 +138,13 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 	internal_release(p->internal, id);
 }
 
+void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted)
+{
+	*inserted = false;
+	if (internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
+		path_full(p, &p->stats.full_internal, "internal", now);
+}
+
 void pipeline_commit_undo(struct pipeline *p, uint32_t id)
 {
 	if (!internal_commit_undo(p->internal, id))
@@ -165,7 +174,7 @@ static int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, stru
 	struct pipeline *p = ctx;
 	const struct flow_rec *rec = table_rec(internal_table(p->internal), id);
 	enum wire_type type = rec->state == REC_DEAD ? WIRE_CT_DEL :
-			      rec->state == REC_NEW ? WIRE_CT_NEW : WIRE_CT_UPD;
+			      rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
 
 	return wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
 }

@@ -45,6 +45,7 @@ struct reconcile {
 	enum reconcile_reason why;	/* of the running pass */
 	bool want[RECONCILE_VERIFY + 1];	/* passes to follow */
 	bool walk_done;
+	bool unresolved;		/* this pass left something uncompared */
 	uint64_t pos;			/* resume point of the walk over unseen records */
 	struct mono began;
 	unsigned int repeats;
@@ -86,6 +87,10 @@ static void pass_end(struct reconcile *r, int err, struct mono now)
 	enum reconcile_reason why = r->why;
 
 	r->state = STATE_IDLE;
+	/* What could not be compared is compared by another pass. */
+	if (r->unresolved && why != RECONCILE_START)
+		r->want[RECONCILE_OVERRUN] = true;
+	r->unresolved = false;
 	if (why == RECONCILE_START || why == RECONCILE_COMMAND)
 		r->cb.done(r->cb.ctx, why, err, now);
 	pass_next(r, now);
@@ -138,6 +143,7 @@ static void dump_done(void *ctx, int err, struct mono now)
 	if (err < 0 && err != -EINTR) {
 		errno = -err;
 		log_err("reading the kernel table");
+		r->unresolved = true;
 		pass_end(r, err, now);
 		return;
 	}
@@ -162,7 +168,7 @@ static void check_more(struct reconcile *r, struct mono now)
 			const struct flow_rec *rec = table_rec(internal_table(c), ids[i]);
 
 			if (ct_batch_add(r->batch, CT_OP_GET, &rec->flow, NULL, ids[i]) < 0)
-				break;	/* left unseen: the next pass asks again */
+				r->unresolved = true;	/* the next pass asks again */
 		}
 		ct_batch_flush(r->batch);
 	}
@@ -188,6 +194,8 @@ static void check_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, con
 		internal_pass_seen(c, id);
 		if (found)
 			pipeline_dumped(r->p, found, true, now);
+	} else {
+		r->unresolved = true;
 	}
 }
 

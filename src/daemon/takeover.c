@@ -18,7 +18,8 @@
 #include "kernel/ct_flush.h"
 #include "sync/sync_conf.h"
 
-#define PURGE_STEP 8192
+#define PURGE_STEP	8192
+#define PURGE_RETRY_MS	1000
 
 struct takeover {
 	struct evloop *loop;
@@ -31,6 +32,7 @@ struct takeover {
 	struct ev_timer purge;
 	struct ev_work purge_cache;	/* emptying the internal cache after an expired -t */
 	uint64_t purge_pos;
+	bool commit_waits;		/* for the end of a flush, which would delete what the commit creates */
 	struct takeover_stats stats;
 };
 
@@ -82,7 +84,7 @@ static uint64_t commit_sending(void *ctx, const struct ct_flow *f, struct mono n
 	as_in_kernel(&ours, f);
 	if (!flow_filter_pass(t->filter, &ours))
 		return 0;
-	internal_commit(pipeline_internal(t->p), &ours, now, &id, &inserted);
+	pipeline_commit(t->p, &ours, now, &id, &inserted);
 	return inserted ? (uint64_t)id + 1 : 0;
 }
 
@@ -134,12 +136,18 @@ static void commit_done(void *ctx, const struct ct_commit_result *res, struct mo
 int takeover_commit(struct takeover *t, struct mono now)
 {
 	takeover_cancel_schedule(t);
+	if (t->commit_waits)
+		return -EBUSY;
+	if (ct_flush_running(t->flush)) {
+		t->commit_waits = true;
+		return 0;
+	}
 	return ct_commit_start(t->commit, now);
 }
 
 bool takeover_committing(const struct takeover *t)
 {
-	return ct_commit_running(t->commit);
+	return t->commit_waits || ct_commit_running(t->commit);
 }
 
 const struct ct_commit_result *takeover_progress(const struct takeover *t)
@@ -173,14 +181,22 @@ static void flush_done(void *ctx, int err, uint64_t deleted, uint64_t failed, st
 	} else if (failed > 0) {
 		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted", failed);
 	}
+	if (t->commit_waits) {
+		t->commit_waits = false;
+		if (ct_commit_start(t->commit, now) < 0)
+			log_errx("the commit that waited for the flush cannot start");
+	}
 	t->cb.flush_done(t->cb.ctx, err, deleted, failed, now);
 }
 
 int takeover_flush(struct takeover *t, struct mono now)
 {
-	int err = ct_flush_start(t->flush);
+	int err;
 
 	(void)now;
+	if (takeover_committing(t))
+		return -EBUSY;
+	err = ct_flush_start(t->flush);
 	if (err == 0)
 		t->stats.kernel_flushes++;
 	return err;
@@ -205,9 +221,18 @@ static void purge_due(void *ctx, struct mono now)
 {
 	struct takeover *t = ctx;
 
+	int err = takeover_flush(t, now);
+
+	if (err == -EBUSY) {	/* what is under way may have passed what is to go: when it is over */
+		ev_timer_set(t->loop, &t->purge, mono_add_ms(now, PURGE_RETRY_MS));
+		return;
+	}
 	log_notice("flushing kernel conntrack table (scheduled)");
-	if (takeover_flush(t, now) == -EBUSY)
-		return;	/* one is under way: it does the same */
+	if (err < 0) {
+		errno = -err;
+		log_err("flushing the kernel conntrack table");
+		return;
+	}
 	t->purge_pos = 0;
 	ev_work_arm(t->loop, &t->purge_cache);
 }
@@ -226,6 +251,7 @@ bool takeover_cancel_schedule(struct takeover *t)
 	bool was = ev_timer_armed(&t->purge);
 
 	ev_timer_del(t->loop, &t->purge);
+	ev_work_del(t->loop, &t->purge_cache);	/* one that has just fired: the commit fills the cache again */
 	return was;
 }
 

@@ -74,16 +74,21 @@ void ack_flush(struct ftfw *f, struct peer *p)
 	p->ack_due = (struct mono){ 0 };
 }
 
-void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
+void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, bool state, struct mono now)
 {
+	/* Whoever sends us a whole table waits for acknowledgements to go on; its window may be smaller than our
+	 * ACKWindowSize. */
+	bool busy = state && p->rs.state == RS_ASKED;
+	struct mono due = mono_add_ms(now, busy ? FTFW_BUSY_ACK_MS : FTFW_KEEPALIVE_MS);
+
 	if (!p->ack_pending) {
 		p->ack_pending = true;
 		p->ack_from = seq;
-		/* Whoever sends us a whole table waits for acknowledgements to go on; its window may be smaller than
-		 * our ACKWindowSize. */
-		p->ack_due = mono_add_ms(now, p->rs.state == RS_ASKED ? FTFW_BUSY_ACK_MS : FTFW_KEEPALIVE_MS);
 	}
-	if (--p->window == 0) {
+	p->ack_due = mono_min(p->ack_due, due);
+	/* Only state messages use up the window: 1.4.x counts all, and with a window of one acknowledges
+	 * acknowledgements as fast as the link can carry them. */
+	if (state && --p->window == 0) {
 		ack_flush(f, p);
 		p->window = f->ack_window;
 	}
@@ -247,7 +252,7 @@ void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, str
 		f->ack_high = to;
 		f->ack_seen = true;
 	}
-	resync_acked(f, p, hdr->from, to, now);
+	resync_acked(f, p, from, to, now);
 	ack_find_hole(f, p, now);
 }
 

@@ -108,14 +108,18 @@ static bool awaits_ack(const struct peer *p)
  * acknowledges within a second and never needs this. */
 static void ftfw_solicit(struct ftfw *f, struct mono now)
 {
-	if (f->hello != HELLO_DONE || ftfw_within(f->solicited, f->solicit_ms, now))
-		return;
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		const struct peer *p = &f->peer[i];
+		struct peer *p = &f->peer[i];
 
-		if (!peer_alive(p, now) || !awaits_ack(p))
+		if (!peer_alive(p, now) || !awaits_ack(p)) {
+			p->await_since = (struct mono){ 0 };
 			continue;
-		if (ftfw_within(p->ack_heard, SOLICIT_AFTER_MS, now))
+		}
+		if (!mono_is_set(p->await_since))
+			p->await_since = now;
+		if (ftfw_within(p->ack_heard, SOLICIT_AFTER_MS, now) || ftfw_within(p->await_since, SOLICIT_AFTER_MS, now))
+			continue;
+		if (f->hello != HELLO_DONE || ftfw_within(f->solicited, f->solicit_ms, now))
 			continue;
 		/* One that does not hear us at all is asked ever less often. */
 		f->solicit_ms = ftfw_within(p->ack_heard, 2 * SOLICIT_MIN_MS, now) ? SOLICIT_MIN_MS : 2 * f->solicit_ms;

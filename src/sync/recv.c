@@ -52,9 +52,11 @@ static enum message recv_classify(const struct wire_hdr *hdr)
 static enum sync_verdict digest_data(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				     struct mono now)
 {
+	/* FTFW always sends whole flows, 1.4.x as well: an update replaces too. 1.4.x merges it, and so keeps what a
+	 * tuple had in its life before if the messages in between were folded into one. */
 	static const enum sync_change change[] = {
 		[WIRE_CT_NEW] = SYNC_NEW,
-		[WIRE_CT_UPD] = SYNC_UPDATE,
+		[WIRE_CT_UPD] = SYNC_NEW,
 		[WIRE_CT_DEL] = SYNC_DESTROY,
 	};
 	struct ct_flow flow;
@@ -94,6 +96,19 @@ static enum sync_verdict digest(struct ftfw *f, struct peer *p, const struct wir
 	return SYNC_REFUSED;
 }
 
+/* Our HELLO has arrived. A 1.4.x never misses what is lost of the messages that carry it, so whoever got a bulk send
+ * while they did gets another one. */
+static void recv_hello_back(struct ftfw *f, struct mono now)
+{
+	f->hello = HELLO_DONE;
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		struct peer *p = &f->peer[i];
+
+		if (p->used && !mono_is_set(p->bulk_at))
+			p->bulk_at = mono_add_ms(now, FTFW_KEEPALIVE_MS);
+	}
+}
+
 static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
 {
 	if (hdr->flags & WIRE_F_HELLO) {
@@ -106,7 +121,7 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 		p->hello_end = hdr->seq;
 	}
 	if ((hdr->flags & WIRE_F_HELLO_BACK) && f->hello == HELLO_SAY)
-		f->hello = HELLO_DONE;
+		recv_hello_back(f, now);
 }
 
 /* It is this message's turn. */
@@ -119,7 +134,7 @@ static enum sync_verdict recv_accept(struct ftfw *f, struct peer *p, const struc
 	p->stray_n = 0;
 	recv_hello(f, p, hdr, now);
 	verdict = digest(f, p, hdr, body, now);
-	ack_accepted(f, p, hdr->seq, now);
+	ack_accepted(f, p, hdr->seq, hdr->type <= WIRE_EXP_DEL, now);
 	return verdict;
 }
 
@@ -136,12 +151,19 @@ static void recv_drain(struct ftfw *f, struct peer *p, struct mono now)
 		p->gap_due = mono_add_ms(now, FTFW_REORDER_MS);
 }
 
+/* The largest gap that loss explains. */
+static uint32_t recv_limit(const struct ftfw *f)
+{
+	return f->ring_max > JUMP_MIN / 4 ? 4 * f->ring_max : JUMP_MIN;
+}
+
 /* What is between the last number and seq is lost: ask for it, and go on with seq. */
 static void recv_skip(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 {
 	uint32_t missing = seq - p->last - 1;
 
-	f->base.stats.lost += missing;
+	if (missing <= recv_limit(f))
+		f->base.stats.lost += missing;
 	ack_nack(f, p, p->last + 1, seq - 1, now);
 	p->last = seq - 1;
 	/* The peer keeps about as many messages as we do: of so many, some are surely gone when our NACK arrives. */
@@ -226,13 +248,12 @@ static enum sync_verdict recv_stray(struct ftfw *f, struct peer *p, const struct
 static enum sync_verdict recv_track(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				    struct mono now)
 {
-	uint32_t limit = f->ring_max > JUMP_MIN / 4 ? 4 * f->ring_max : JUMP_MIN;
 	uint32_t ahead = hdr->seq - p->last - 1;
 	enum sync_verdict verdict;
 
 	if ((int32_t)ahead < 0)
 		return recv_stray(f, p, hdr, body, false, now);
-	if (ahead > limit)
+	if (ahead > recv_limit(f))
 		return recv_stray(f, p, hdr, body, true, now);
 	if (ahead > 0)
 		return recv_ahead(f, p, hdr, body, now);

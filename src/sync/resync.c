@@ -14,9 +14,11 @@
  * when the NACK for it is acknowledged, which the peer does after it has sent those again; if these are lost too there
  * is another gap before that acknowledgement, and another NACK.
  *
- * Why not before HELLO is settled: 1.4.7 empties its resend queue at each HELLO it gets, and takes any number with it,
- * so an ACK of a range may then cover what never arrived. The RESYNC of StartupResync carries HELLO all the same,
- * because 1.4.7 expects it first; it counts as answered only by an ACK that begins with it.
+ * Why not before HELLO is settled: 1.4.7 empties its resend queue at each HELLO it gets, and takes any number with it.
+ * So what got lost until then cannot be repaired, and an ACK may cover what never arrived. The RESYNC of StartupResync
+ * carries HELLO all the same, because 1.4.x expects it first; but it is sent before we have heard the peer, so the
+ * beginning of the answer may be missing unnoticed: it only makes the peer's table come sooner, and every new peer is
+ * asked again.
  *
  * When several peers speak, an ACK may be meant for another one and by chance cover our number. Sweeping on it could
  * remove what lives, so then nothing is swept. */
@@ -25,7 +27,6 @@
 #define BACKOFF_MIN_MS	1000
 #define BACKOFF_MAX_MS	60000
 #define BACKOFF_MAX_TRIES 6	/* 64 times the first pause */
-#define WEAK_MS		3000	/* an answer that would prove a weak RESYNC comes within this time */
 
 void resync_want(struct ftfw *f, struct peer *p, struct mono now)
 {
@@ -48,27 +49,17 @@ static void resync_begin(struct ftfw *f, struct peer *p, struct mono now)
 	struct resync *rs = &p->rs;
 
 	*rs = (struct resync){ .state = RS_ASKED, .tries = rs->tries, .asked = now, .data = now };
-	f->base.stats.resync_asked++;
 	f->base.env->resync_begin(f->base.env->ctx, p->id);
 }
 
 void resync_contact(struct ftfw *f, struct peer *p, struct mono now)
 {
+	(void)f;
 	p->rs = (struct resync){ .state = RS_WANT, .not_before = now };
-	/* The peer may just be answering the RESYNC we began with. */
-	if (ftfw_within(f->startup_at, FTFW_ANSWER_MS, now)) {
-		resync_begin(f, p, now);
-		p->rs.seq = f->startup_seq;
-		p->rs.sent = p->rs.weak = p->rs.unsure = true;
-	}
 }
 
-void resync_sent(struct ftfw *f, uint32_t seq, bool hello, struct mono now)
+void resync_sent(struct ftfw *f, uint32_t seq, bool hello)
 {
-	if (f->base.conf->startup_resync && !mono_is_set(f->startup_at)) {
-		f->startup_at = now;
-		f->startup_seq = seq;
-	}
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		struct resync *rs = &f->peer[i].rs;
 
@@ -103,10 +94,7 @@ void resync_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, st
 	if (seq_before(to, rs->seq))
 		return;
 	if (!seq_after(from, rs->seq)) {
-		if (!rs->weak || from == rs->seq)
-			rs->acked = true;
-		else
-			lost = true;	/* for all we know */
+		rs->acked = true;
 	} else {
 		/* The first it heard of us came after it. The number right behind it proves nothing: a peer of our kind
 		 * leaves a RESYNC out until it is answered. */
@@ -140,7 +128,7 @@ static struct mono resync_overdue(const struct peer *p)
 	due = mono_add_ms(heard, rs->passed_over ? FTFW_HOLE_MS : FTFW_ANSWER_MS);
 	/* Data that keeps coming may be live changes only. But a long table takes long, so patience grows. */
 	if (rs->passed_over)
-		due = mono_min(due, mono_add_ms(rs->asked, rs->weak ? WEAK_MS : (int64_t)FTFW_PATIENCE_MS << tries));
+		due = mono_min(due, mono_add_ms(rs->asked, (int64_t)FTFW_PATIENCE_MS << tries));
 	return due;
 }
 
@@ -151,6 +139,10 @@ static void resync_finish(struct ftfw *f, struct peer *p, struct mono now)
 
 	if (rs->state != RS_ASKED || !rs->acked || p->nacks_out > 0 || p->reorder.n > 0)
 		return;
+	if (rs->weak) {
+		resync_want(f, p, now);
+		return;
+	}
 	rs->state = RS_IDLE;
 	rs->tries = 0;
 	f->base.stats.resync_done++;
@@ -186,6 +178,7 @@ static void resync_ask(struct ftfw *f, struct mono now)
 		if (!resync_ready(f, &f->peer[i], now))
 			continue;
 		resync_begin(f, &f->peer[i], now);
+		f->base.stats.resync_asked++;
 		asked = true;
 	}
 	if (asked)

@@ -29,7 +29,12 @@ void sync_close(struct sync *s)
 
 void sync_local_change(struct sync *s, uint32_t id, struct mono now)
 {
-	s->ops->local_change(s, id, now);
+	s->ops->local_change(s, id, false, now);
+}
+
+void sync_local_birth(struct sync *s, uint32_t id, struct mono now)
+{
+	s->ops->local_change(s, id, true, now);
 }
 
 void sync_forget(struct sync *s, uint32_t id)

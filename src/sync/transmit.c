@@ -17,6 +17,10 @@
  *   SENT                    the ring entry with number seq is live
  *   QUEUED | SENT           both: changed since it was sent
  *
+ * KNOWN stands beside these from the first acknowledgement of a life of the tuple to its next birth. Until then it goes
+ * out as CT_NEW: several changes may have become one message, so the peer may know the tuple only from its life before,
+ * and 1.4.x would merge into that.
+ *
  * Invariant: a dead flow is QUEUED or SENT until release() is called for it, which is done once.
  *
  * When the ring is full, live data waits for acknowledgements, which only merges more changes into each message. But not
@@ -55,16 +59,21 @@ void tx_nack_lost(struct ftfw *f, uint8_t peer, uint32_t seq, struct mono now)
 		resync_want(f, p, now);
 }
 
-static void tx_settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, enum resend_state state)
+static void tx_settle_flow(struct ftfw *f, const struct resend_entry *e, enum resend_state state)
 {
 	const struct sync_env *env = f->base.env;
-	struct flow_mark *m = env->mark(env->ctx, id);
+	struct flow_mark *m = env->mark(env->ctx, e->id);
 
-	if (!(m->bits & MARK_SENT) || m->seq != seq)
+	if (!(m->bits & MARK_SENT) || m->seq != e->seq)
 		return;
 	m->bits &= (uint8_t)~MARK_SENT;
-	if (state != RESEND_MOOT && !(m->bits & MARK_QUEUED) && env->is_dead(env->ctx, id))
-		tx_release(f, id);
+	if (m->bits & MARK_QUEUED)
+		return;	/* what was sent is not what it is now */
+	/* 1.4.x acknowledges across what it missed of the messages with HELLO. */
+	if (state == RESEND_ACKED && !(e->flags & WIRE_F_HELLO))
+		m->bits |= MARK_KNOWN;
+	if (state != RESEND_MOOT && env->is_dead(env->ctx, e->id))
+		tx_release(f, e->id);
 }
 
 void tx_settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now)
@@ -73,7 +82,7 @@ void tx_settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, 
 
 	resend_settle(&f->ring, e, state);
 	if (!(old.flags & WIRE_F_CTL_MASK)) {
-		tx_settle_flow(f, old.id, old.seq, state);
+		tx_settle_flow(f, &old, state);
 	} else if ((old.flags & WIRE_F_NACK) && state == RESEND_LOST) {
 		tx_nack_lost(f, old.peer, old.seq, now);
 	} else if ((old.flags & WIRE_F_NACK) && state == RESEND_ACKED) {
@@ -136,11 +145,13 @@ static void tx_queue(struct ftfw *f, struct flow_mark *m, uint32_t id, bool pace
 	m->bits = (uint8_t)(paced ? m->bits | MARK_BULK : m->bits & ~MARK_BULK);
 }
 
-void ftfw_local_change(struct sync *s, uint32_t id, struct mono now)
+void ftfw_local_change(struct sync *s, uint32_t id, bool born, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
 	struct flow_mark *m = s->env->mark(s->env->ctx, id);
 
+	if (born)
+		m->bits &= (uint8_t)~MARK_KNOWN;
 	if ((m->bits & MARK_QUEUED) && !(m->bits & MARK_BULK))
 		return;
 	if (m->bits & MARK_QUEUED)
@@ -278,7 +289,7 @@ static bool tx_controls(struct ftfw *f, struct round *r, struct mono now)
 			continue;
 		e.seq = tx_numbered(f);
 		if (c.flags & WIRE_F_RESYNC)
-			resync_sent(f, e.seq, e.flags & WIRE_F_HELLO, now);
+			resync_sent(f, e.seq, e.flags & WIRE_F_HELLO);
 		if (!(c.flags & WIRE_F_ALIVE))
 			tx_remember(f, &e, now);
 	}

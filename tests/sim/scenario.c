@@ -108,7 +108,7 @@ static void plan_forgeries(struct sim *sim, int64_t from, int64_t to)
 {
 	struct rng *r = &sim->rng;
 
-	for (uint32_t i = 0; i < 8; i++) {
+	for (uint32_t i = 0; i < 20; i++) {
 		int64_t at = from + (int64_t)(rng_next(r) % (uint64_t)(to - from));
 		unsigned int to_node = rng_below(r, 2);
 
@@ -198,6 +198,9 @@ void plan_make(struct sim *sim)
 		break;
 	case KIND_FORGED:
 		plan_forgeries(sim, calm, end);
+		/* A forged acknowledgement of what is lost is the worst: it cannot be sent again. */
+		plan_faults(sim, 100, 20);
+		plan_add(p, calm, ACT_FAULT, 0, 0, 0);
 		break;
 	case KIND_OLD:
 		plan_faults(sim, 100, 50);
