@@ -6,7 +6,7 @@
 set -eu
 
 top=$(cd "${srcdir:-$(dirname "$0")/../..}/.." && pwd)
-seeds=${MUTANT_SEEDS:-160}
+seeds=${MUTANT_SEEDS:-800}
 cc=${CC:-$(sed -n 's/^CC = //p' Makefile 2>/dev/null || true)}
 cc=${cc:-cc}
 flags="-std=gnu11 -D_GNU_SOURCE -O1 -w -I$top/include -I$top/tests/sim"
