@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Callable
@@ -192,6 +193,25 @@ def test_sync_link_away(lab: Lab, pair: Callable, queue: int, seconds: float) ->
 
 
 # --- bursts ---------------------------------------------------------------------
+
+
+def test_commit_while_a_flush_runs(lab: Lab, pair: Callable) -> None:
+	"""What the commit creates must not be what the flush deletes; and a second commit cancels a -t too."""
+	one, two = pair(mode_options={"PurgeTimeout": 1})
+	scenario.inject(lab, "fw1", 20000)
+	wait_replicated(one, two, 15)
+	two.ok("-c")
+	flush = threading.Thread(target=two.ok, args=("-F",))
+	flush.start()
+	time.sleep(0.02)
+	first = threading.Thread(target=two.ok, args=("-c",))
+	first.start()
+	two.ok("-t")
+	two.ok("-c")
+	flush.join()
+	first.join()
+	time.sleep(2)		# a -t that is still pending would fire
+	assert tables.difference(one.kernel(), two.kernel()) == ""
 
 
 def test_burst(lab: Lab, pair: Callable) -> None:
