@@ -33,6 +33,7 @@
 #define FTFW_SOURCES		4	/* addresses of one peer: one per link */
 #define FTFW_HOLDS		16
 #define FTFW_CTL_MAX		1024	/* control messages waiting; a power of two */
+#define FTFW_PEER_RING_MIN	1024	/* see ftfw_peer_ring() */
 #define FTFW_SPARE		256	/* places of the ring that only control messages may use */
 
 enum hold_until {
@@ -174,6 +175,14 @@ void ftfw_log(struct ftfw *f, struct log_limit *limit, struct mono now, enum log
 static inline bool ftfw_within(struct mono since, int64_t ms, struct mono now)
 {
 	return mono_is_set(since) && mono_diff_ns(now, since) < ms * MONO_NS_PER_MS;
+}
+
+/* How many of its last messages a peer can probably send again: as many as we, since both ends usually have the same
+ * configuration. Only a 1.4.x needs this guess, a peer of our kind says when it cannot; so with very small rings, where
+ * the guess would be wrong all the time, it is not made. */
+static inline uint32_t ftfw_peer_ring(const struct ftfw *f)
+{
+	return f->ring_max > FTFW_PEER_RING_MIN ? f->ring_max : FTFW_PEER_RING_MIN;
 }
 
 /* ---- peer.c ---- */

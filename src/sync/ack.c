@@ -211,7 +211,7 @@ static void ack_find_hole(struct ftfw *f, struct peer *p, struct mono now)
 /* One of our messages is acknowledged by p, in its message number seq. */
 static void ack_settle(struct ftfw *f, struct peer *p, struct resend_entry *e, uint32_t seq, struct mono now)
 {
-	bool stale_nack = (e->flags & WIRE_F_NACK) && seq - e->from > f->ring_max;
+	bool stale_nack = (e->flags & WIRE_F_NACK) && seq - e->from > ftfw_peer_ring(f);
 
 	tx_settle(f, e, RESEND_ACKED, now);
 	/* So many messages went by between the missing one and the answer that the peer may not have had it any more:

@@ -167,7 +167,7 @@ static void recv_skip(struct ftfw *f, struct peer *p, uint32_t seq, struct mono 
 	ack_nack(f, p, p->last + 1, seq - 1, now);
 	p->last = seq - 1;
 	/* The peer keeps about as many messages as we do: of so many, some are surely gone when our NACK arrives. */
-	if (missing > f->ring_max / 2)
+	if (missing > ftfw_peer_ring(f) / 2)
 		resync_want(f, p, now);
 }
 
