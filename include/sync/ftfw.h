@@ -31,6 +31,7 @@
 #define FTFW_STUCK_MS		5000	/* a message passed over by later ACKs for this long is sent again */
 #define FTFW_STRAY_MS		2000	/* old numbers for this long: the tracking is wrong */
 #define FTFW_SOURCES		4	/* addresses of one peer: one per link */
+#define FTFW_SEEN		64	/* accepted messages remembered per peer */
 #define FTFW_HOLDS		16
 #define FTFW_CTL_MAX		1024	/* control messages waiting; a power of two */
 #define FTFW_PEER_RING_MIN	1024	/* see ftfw_peer_ring() */
@@ -92,6 +93,7 @@ struct peer {
 	struct mono gap_due;	/* when the gap in front of it counts as loss */
 	bool in_hello;		/* all messages of this life carried HELLO */
 	uint32_t hello_first, hello_end;	/* numbers of its handshake: [first, end) */
+	uint32_t seen[FTFW_SEEN];	/* what the last numbers were, by number; 0: not accepted */
 	uint32_t stray_first, stray_last, stray_n;	/* messages whose numbers do not fit */
 	struct mono stray_since;
 

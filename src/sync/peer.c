@@ -156,6 +156,7 @@ void peer_restart(struct ftfw *f, struct peer *p, uint32_t seq, bool hello, stru
 	p->in_hello = hello;
 	p->hello_first = p->hello_end = seq;
 	p->stray_n = 0;
+	memset(p->seen, 0, sizeof(p->seen));
 	p->window = f->ack_window;
 	p->confirmed = p->bulk_owed = false;
 	p->req.active = p->req_next.active = false;

@@ -124,6 +124,12 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 		recv_hello_back(f, now);
 }
 
+/* What a message was, in one word that is never 0: enough to tell a duplicate from another message of that number. */
+static uint32_t recv_print(const struct wire_hdr *hdr)
+{
+	return (uint32_t)(hdr->len << 16 | hdr->flags << 8 | hdr->type << 1 | 1) ^ (hdr->from << 1) ^ (hdr->to << 5);
+}
+
 /* It is this message's turn. */
 static enum sync_verdict recv_accept(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				     struct mono now)
@@ -131,6 +137,7 @@ static enum sync_verdict recv_accept(struct ftfw *f, struct peer *p, const struc
 	enum sync_verdict verdict;
 
 	p->last = hdr->seq;
+	p->seen[hdr->seq % FTFW_SEEN] = recv_print(hdr);
 	p->stray_n = 0;
 	recv_hello(f, p, hdr, now);
 	verdict = digest(f, p, hdr, body, now);
@@ -165,6 +172,8 @@ static void recv_skip(struct ftfw *f, struct peer *p, uint32_t seq, struct mono 
 	if (missing <= recv_limit(f))
 		f->base.stats.lost += missing;
 	ack_nack(f, p, p->last + 1, seq - 1, now);
+	for (uint32_t i = missing < FTFW_SEEN ? missing : FTFW_SEEN; i > 0; i--)
+		p->seen[(seq - i) % FTFW_SEEN] = 0;
 	p->last = seq - 1;
 	/* The peer keeps about as many messages as we do: of so many, some are surely gone when our NACK arrives. */
 	if (missing > ftfw_peer_ring(f) / 2)
@@ -217,6 +226,21 @@ static enum sync_verdict recv_ahead(struct ftfw *f, struct peer *p, const struct
 	return verdict;
 }
 
+/* A number that was accepted comes again. When it is not the same message, one of the two was not the peer's, and what
+ * the other one said is missing, though it is acknowledged. */
+static void recv_twice(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+{
+	uint32_t print = p->seen[hdr->seq % FTFW_SEEN];
+	char name[48];
+
+	if (p->last - hdr->seq >= FTFW_SEEN || print == 0 || print == recv_print(hdr))
+		return;
+	f->base.stats.restarts++;
+	ftfw_log(f, &f->stray_log, now, LOG_LVL_WARNING, "two different messages of peer %s have number %u",
+		 peer_name(p, name), hdr->seq);
+	resync_want(f, p, now);
+}
+
 /* A number before its turn, or an impossible jump. */
 static enum sync_verdict recv_stray(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				    bool jump, struct mono now)
@@ -231,8 +255,10 @@ static enum sync_verdict recv_stray(struct ftfw *f, struct peer *p, const struct
 		p->gap_due = (struct mono){ 0 };
 		return recv_accept(f, p, hdr, body, now);
 	}
-	if (!jump)
+	if (!jump) {
 		f->base.stats.before++;
+		recv_twice(f, p, hdr, now);
+	}
 	if (jump || !proven)
 		return SYNC_DROPPED;
 	ftfw_log(f, &f->stray_log, now, LOG_LVL_WARNING, "numbers of peer %s do not fit any more, picked up at %u",
