@@ -19,7 +19,7 @@ table() {
 	cat <<-'END'
 	no-nack|ack.c|s/if (tx_control(f, WIRE_F_NACK, p->id, from, to)) {/if (from != to + 1) {/
 	nack-ignored|ack.c|s/if (!ack_serve(f, p, from, to, now))/if (!f)/
-	no-ack|ack.c|/^void ack_flush/,/^}/s/if (!p->ack_pending)/if (p->used)/
+	no-ack|ack.c|/^void ack_flush/,/^}/s/tx_control(f, WIRE_F_ACK[^;]*;/;/
 	no-sweep|resync.c|s/f->base.env->resync_done(.*);/;/
 	nack-begins-late|recv.c|s/ack_nack(f, p, p->last + 1, seq - 1, now)/ack_nack(f, p, p->last + (missing > 1 ? 2 : 1), seq - 1, now)/
 	nack-ends-early|recv.c|s/ack_nack(f, p, p->last + 1, seq - 1, now)/ack_nack(f, p, p->last + 1, seq - (missing > 1 ? 2 : 1), now)/
@@ -28,6 +28,15 @@ table() {
 	released-while-queued|transmit.c|/^static void tx_settle_flow/,/^}/s/m->bits & MARK_QUEUED/!m/
 	late-message-digested|recv.c|s/^\tif ((int32_t)ahead < 0)$/\tif ((int32_t)ahead < 0 \&\& !(hdr->flags \& WIRE_F_HELLO_MASK)) return digest(f, p, hdr, body, now); else &/
 	restart-not-seen|recv.c|s/peer_hello_is_restart(p, hdr->seq, now)/!p/
+	given-up-unnoticed|transmit.c|s/tx_settle(f, resend_oldest(&f->ring), RESEND_LOST, now);/tx_settle(f, resend_oldest(\&f->ring), RESEND_MOOT, now);/
+	resync-done-too-soon|resync.c|s/ || p->nacks_out > 0 || p->reorder.n > 0)/)/
+	bulk-half-a-lap|bulk.c|/^static bool req_done/,/^}/s/laps == 1 \&\& f->pos >= req->pos/laps == 1/
+	bulk-skips-what-was-sent|bulk.c|/^static bool bulk_needless/,/^}/s/!seq_before(m->seq, newest)/m/
+	known-before-acknowledged|transmit.c|s/m->bits |= MARK_SENT;/m->bits |= MARK_SENT | MARK_KNOWN;/
+	first-part-not-repeated|bulk.c|/^void bulk_confirmed/,/^}/s/if (!owed)/if (f)/
+	passed-over-never-repeated|ack.c|/^void ack_check_stuck/,/^}/s/^\t\t\tack_repeat(f, e, now);/\t\t\t;/
+	ack-across-the-hold|ack.c|/^void ack_flush/,/^}/s/if (!h->passed) {/if (!f) {/
+	sweep-with-others-around|resync.c|s/if (!peer_others(f, p, ms, now))/if (f \&\& ms)/
 	lost-nack-forgotten|transmit.c|/^void tx_nack_lost/,/^}/s/resync_want(f, p, now);/;/
 	END
 }
