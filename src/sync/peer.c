@@ -47,23 +47,31 @@ static bool peer_on_link(const struct peer *p, uint8_t link)
 	return false;
 }
 
-/* The one peer that could have moved to this link: its numbers go on. Two candidates are no answer. */
-static struct peer *peer_moved(struct ftfw *f, const struct sync_source *from, const struct wire_hdr *hdr)
+/* Could this message, from an address nobody knows, be from p on another link? Its numbers tell, if it is the same life.
+ * When p is all we know and has fallen silent, the pair has moved to its other link: also after a restart, or with so
+ * much lost that the numbers tell nothing. Taking it for a third node would keep what p had told us for ever. */
+static bool peer_could_be(const struct ftfw *f, const struct peer *p, const struct sync_source *from,
+			  const struct wire_hdr *hdr, struct mono now)
+{
+	if (!p->used || p->n_sources == FTFW_SOURCES || peer_on_link(p, from->link))
+		return false;
+	if ((p->in_hello || !(hdr->flags & WIRE_F_HELLO)) && hdr->seq - p->last - 1 <= ftfw_peer_ring(f) / 2)
+		return true;
+	return f->n_peers == 1 && !peer_alive(p, now);
+}
+
+/* The one peer that could have moved to this link. Two candidates are no answer. */
+static struct peer *peer_moved(struct ftfw *f, const struct sync_source *from, const struct wire_hdr *hdr,
+			       struct mono now)
 {
 	struct peer *found = NULL;
 
-	if (hdr->flags & WIRE_F_HELLO)
-		return NULL;
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct peer *p = &f->peer[i];
-
-		if (!p->used || p->n_sources == FTFW_SOURCES || peer_on_link(p, from->link))
-			continue;
-		if (hdr->seq - p->last - 1 > f->ring_max / 2)
+		if (!peer_could_be(f, &f->peer[i], from, hdr, now))
 			continue;
 		if (found)
 			return NULL;
-		found = p;
+		found = &f->peer[i];
 	}
 	return found;
 }
@@ -129,7 +137,7 @@ struct peer *peer_find(struct ftfw *f, const struct sync_source *from, const str
 	}
 	if (!add)
 		return NULL;
-	p = peer_moved(f, from, hdr);
+	p = peer_moved(f, from, hdr, now);
 	if (p) {
 		p->source[p->n_sources++] = *from;
 		return p;

@@ -55,6 +55,7 @@ static void net_copy(struct net *net, unsigned int from, unsigned int to, const 
 
 	if (!p.bytes)
 		abort();
+	p.link = net->sim->node[from].link;
 	if (rng_chance(rng, f->late))
 		us += rng_below(rng, f->late_ms * 1000 + 1);
 	memcpy(p.bytes, bytes, len);

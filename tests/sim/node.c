@@ -151,9 +151,9 @@ void node_event(struct node *n, enum pipeline_event what, const struct ct_flow *
 	n->due_ns = n->sim->now_ns;
 }
 
-void node_datagram(struct node *n, unsigned int from, const uint8_t *bytes, size_t len)
+void node_datagram(struct node *n, unsigned int from, uint8_t link, const uint8_t *bytes, size_t len)
 {
-	struct sync_source source = { .family = AF_INET, .addr = { 10, 9, 0, (uint8_t)(1 + from) } };
+	struct sync_source source = { .family = AF_INET, .link = link, .addr = { 10, 9, link, (uint8_t)(1 + from) } };
 
 	if (n->old)
 		old_datagram(n, bytes, len);

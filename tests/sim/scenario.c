@@ -65,6 +65,9 @@ static void plan_restarts(struct sim *sim, int64_t from, int64_t to)
 		plan_add(&sim->plan, at, ACT_STOP, node, 0, 0);
 		if (rng_chance(r, 250))
 			plan_add(&sim->plan, at + 1, ACT_REBOOT, node, 0, 0);
+		/* Only after a while: a node that comes back at once from another address could be a third one. */
+		if (back - at >= 3200 * SIM_MS && sim->seed % 3 == 0)
+			plan_add(&sim->plan, at + 1, ACT_LINK, node, 0, 0);
 		plan_add(&sim->plan, back, ACT_START, node, 0, 0);
 		at = back + ms(r, 500, 9000);
 	}
@@ -88,6 +91,15 @@ static void plan_outages(struct sim *sim, int64_t from, int64_t to)
 		}
 		at = healed + ms(r, 100, 8000);
 	}
+}
+
+/* A node sends on another link: its numbers go on, so it is the same node. */
+static void plan_links(struct sim *sim, int64_t from, int64_t to)
+{
+	struct rng r = { .state = ~sim->seed };
+
+	for (int64_t at = from + ms(&r, 0, 5000); at < to; at += ms(&r, 100, 8000))
+		plan_add(&sim->plan, at, ACT_LINK, rng_below(&r, sim->plan.n_nodes), 0, 0);
 }
 
 /* A flush is not told to the peers: what they have too much goes with the next resync they ask for. */
@@ -224,6 +236,8 @@ void plan_make(struct sim *sim)
 	}
 	if (sim->seed % 16 >= 14 || sim->seed % 16 == 7 || sim->seed % 16 == 10)
 		plan_flushes(sim, calm, end);
+	if ((p->kind == KIND_LIGHT || p->kind == KIND_OUTAGE || p->kind == KIND_SMALL) && sim->seed % 3 == 1)
+		plan_links(sim, calm, end);
 	plan_add(p, end, ACT_CALM, 0, 0, 0);
 	p->quiet_ns = end;
 }
@@ -246,5 +260,5 @@ void plan_forge(struct sim *sim, unsigned int from, unsigned int to)
 		return;
 	wire_put_control(&w, flags[rng_below(r, sizeof(flags))], seq, first, first + rng_below(r, 5000));
 	sim_trace(sim, "forged message to node %u: number %u, range from %u", to, seq, first);
-	node_datagram(&sim->node[to], from, buf, w.len);
+	node_datagram(&sim->node[to], from, sim->node[from].link, buf, w.len);
 }

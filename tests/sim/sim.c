@@ -151,6 +151,10 @@ static void do_step(struct sim *sim, const struct step *s)
 		if (n->pipeline)
 			sync_ask_resync(pipeline_sync(n->pipeline), sim_now(sim));
 		break;
+	case ACT_LINK:
+		sim_trace(sim, "node %u sends on its other link", s->node);
+		n->link = !n->link;
+		break;
 	case ACT_FLUSH:
 		node_flush(n);
 		break;
@@ -167,7 +171,7 @@ static void world_step(struct sim *sim)
 	while (net_pop(&sim->net, &p)) {
 		if (sim->node[p.to].up) {
 			trace_datagram(sim, &p);
-			node_datagram(&sim->node[p.to], p.from, p.bytes, p.len);
+			node_datagram(&sim->node[p.to], p.from, p.link, p.bytes, p.len);
 		}
 		free(p.bytes);
 	}

@@ -77,6 +77,7 @@ struct node {
 	unsigned int index;
 	bool up, old;
 	bool flushed;		/* its internal cache was emptied in this life: what it did not hear of since, it has not */
+	uint8_t link;		/* which of two it sends on: the others see another address */
 	int64_t due_ns;		/* when to run next; INT64_MAX: only when something happens */
 	uint32_t lives;
 	struct kernel kernel;
@@ -98,7 +99,8 @@ struct node {
 void node_start(struct node *n);
 void node_stop(struct node *n);
 void node_event(struct node *n, enum pipeline_event what, const struct ct_flow *f);
-void node_datagram(struct node *n, unsigned int from, const uint8_t *bytes, size_t len);
+/* From node `from`, by way of its link. */
+void node_datagram(struct node *n, unsigned int from, uint8_t link, const uint8_t *bytes, size_t len);
 void node_run(struct node *n);
 /* Flow f of node `of` in the external cache; NULL when it is not there. */
 const struct ct_flow *node_external(const struct node *n, const struct ct_flow *f);
@@ -131,6 +133,7 @@ struct packet {
 	int64_t due_ns;
 	uint64_t order;
 	unsigned int from, to;
+	uint8_t link;
 	size_t len;
 	uint8_t *bytes;
 };
@@ -170,7 +173,7 @@ enum sim_kind {
 
 enum action {
 	ACT_CHURN, ACT_BURST, ACT_STOP, ACT_START, ACT_REBOOT, ACT_CUT, ACT_HEAL, ACT_FAULT, ACT_CALM, ACT_FORGE,
-	ACT_BULK, ACT_ASK, ACT_FLUSH,
+	ACT_BULK, ACT_ASK, ACT_FLUSH, ACT_LINK,
 };
 
 struct step {

@@ -38,6 +38,8 @@ table() {
 	ack-across-the-hold|ack.c|/^void ack_flush/,/^}/s/if (!h->passed) {/if (!f) {/
 	sweep-with-others-around|resync.c|s/if (!peer_others(f, p, ms, now))/if (f \&\& ms)/
 	lost-nack-forgotten|transmit.c|/^void tx_nack_lost/,/^}/s/resync_want(f, p, now);/;/
+	other-link-not-known|peer.c|s/p = peer_moved(f, from, hdr, now);/p = NULL;/
+	other-link-after-silence|peer.c|s/return f->n_peers == 1 .*;/return false;/
 	END
 }
 
