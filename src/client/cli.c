@@ -4,8 +4,9 @@
  *
  * 1.4.x looks at the second character of each word and nothing else, so `conntrackd start` schedules a flush of the
  * kernel table and `-i -k` kills. Here exactly the documented forms are accepted: arguments attached or in the next
- * word, words abbreviated to any prefix, options without argument joined (`-dC file`); anything else is an error before
- * anything happens. Source: command-line.md sections 1, 2, 11; errors.md 146-152.
+ * word, words abbreviated to any prefix, options without argument joined (`-dC file`), and for each option a long name
+ * (`--config file`, `--config=file`), which is not abbreviated, so that a later option can never change what a script
+ * means; anything else is an error before anything happens. Source: command-line.md sections 1, 2, 11; errors.md 146-152.
  *
  * A new option is one row of `options`, a new word or command one row in control/command.c. */
 #include "client/cli.h"
@@ -34,32 +35,32 @@ enum {
 
 struct option_row {
 	int id;			/* letter, or LONG_* */
-	const char *name;	/* long name, NULL: none */
+	const char *name;	/* long name, without dashes */
 	enum arg_kind arg;
 	enum option_kind kind;
 };
 
 static const struct option_row options[] = {
-	{ 'd', NULL, ARG_NONE, OPT_GENERAL },
-	{ 'C', NULL, ARG_FILE, OPT_GENERAL },
-	{ 'v', NULL, ARG_NONE, OPT_GENERAL },
-	{ 'h', NULL, ARG_NONE, OPT_GENERAL },
+	{ 'd', "daemon", ARG_NONE, OPT_GENERAL },
+	{ 'C', "config", ARG_FILE, OPT_GENERAL },
+	{ 'v', "version", ARG_NONE, OPT_GENERAL },
+	{ 'h', "help", ARG_NONE, OPT_GENERAL },
 	{ 'T', "check", ARG_NONE, OPT_GENERAL },
-	{ 'S', NULL, ARG_NONE, OPT_GENERAL },
-	{ 'x', NULL, ARG_NONE, OPT_GENERAL },
+	{ 'S', "stats-mode", ARG_NONE, OPT_GENERAL },
+	{ 'x', "xml", ARG_NONE, OPT_GENERAL },
 	{ LONG_STRICT, "strict", ARG_NONE, OPT_GENERAL },
 	{ LONG_JSON, "json", ARG_NONE, OPT_GENERAL },
-	{ 'c', NULL, ARG_WORD, OPT_COMMAND },
-	{ 'f', NULL, ARG_WORD, OPT_COMMAND },
-	{ 'F', NULL, ARG_WORD, OPT_COMMAND },
-	{ 'i', NULL, ARG_WORD, OPT_COMMAND },
-	{ 'e', NULL, ARG_WORD, OPT_COMMAND },
-	{ 'k', NULL, ARG_NONE, OPT_COMMAND },
-	{ 's', NULL, ARG_WORD, OPT_COMMAND },
-	{ 'R', NULL, ARG_WORD, OPT_COMMAND },
-	{ 'n', NULL, ARG_NONE, OPT_COMMAND },
-	{ 'B', NULL, ARG_NONE, OPT_COMMAND },
-	{ 't', NULL, ARG_NONE, OPT_COMMAND },
+	{ 'c', "commit", ARG_WORD, OPT_COMMAND },
+	{ 'f', "flush", ARG_WORD, OPT_COMMAND },
+	{ 'F', "flush-kernel", ARG_WORD, OPT_COMMAND },
+	{ 'i', "internal", ARG_WORD, OPT_COMMAND },
+	{ 'e', "external", ARG_WORD, OPT_COMMAND },
+	{ 'k', "kill", ARG_NONE, OPT_COMMAND },
+	{ 's', "statistics", ARG_WORD, OPT_COMMAND },
+	{ 'R', "resync-kernel", ARG_WORD, OPT_COMMAND },
+	{ 'n', "request-resync", ARG_NONE, OPT_COMMAND },
+	{ 'B', "send-bulk", ARG_NONE, OPT_COMMAND },
+	{ 't', "schedule-flush", ARG_NONE, OPT_COMMAND },
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -87,15 +88,21 @@ static const struct option_row *find_letter(char c)
 	return NULL;
 }
 
-static const struct option_row *find_name(const char *name)
+static const struct option_row *find_name(const char *name, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < N_OPTIONS; i++) {
-		if (options[i].name && strcmp(options[i].name, name) == 0)
+		if (strlen(options[i].name) == n && memcmp(options[i].name, name, n) == 0)
 			return &options[i];
 	}
 	return NULL;
+}
+
+/* For messages: the long name of a letter. */
+static const char *name_of(char letter)
+{
+	return find_letter(letter)->name;
 }
 
 static void fail(struct parse *p, bool help, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -147,9 +154,11 @@ static void set_command(struct parse *p, char letter, const char *value)
 		list_words(letter, words, sizeof(words));
 		/* 1.4.x prints the help for an option's stray word, but not for these two. */
 		if (letter == 's' || letter == 'f')
-			fail(p, false, "unknown parameter \"%.40s\" for option -%c (known: %s)", value, letter, words);
+			fail(p, false, "unknown parameter \"%.40s\" for option -%c, --%s (known: %s)", value, letter,
+			     name_of(letter), words);
 		else
-			fail(p, true, "unexpected argument \"%.40s\" (known for -%c: %s)", value, letter, words);
+			fail(p, true, "unexpected argument \"%.40s\" (known for -%c, --%s: %s)", value, letter,
+			     name_of(letter), words);
 		return;
 	}
 	if (old)
@@ -202,15 +211,19 @@ static const char *take_word(struct parse *p)
 	return p->argv[++p->at];
 }
 
-/* The argument of o: attached (not empty), or in the next word. False when a required one is missing. */
+/* The argument of o: attached, or (attached NULL) in the next word. False when a required one is missing, or when there
+ * is one too many. */
 static bool take_value(struct parse *p, const struct option_row *o, const char *attached, const char **value)
 {
 	*value = NULL;
-	if (o->arg == ARG_NONE)
-		return true;
-	*value = attached[0] ? attached : take_word(p);
+	if (o->arg == ARG_NONE) {
+		if (attached)
+			fail(p, true, "option --%s takes no argument", o->name);
+		return !attached;
+	}
+	*value = attached ? attached : take_word(p);
 	if (o->arg == ARG_FILE && (!*value || !(*value)[0])) {
-		fail(p, true, "Missing config filename after -%c", o->id);
+		fail(p, true, "Missing config filename after -%c, --%s", o->id, o->name);
 		return false;
 	}
 	return true;
@@ -228,7 +241,7 @@ static void read_letters(struct parse *p, const char *word)
 			fail(p, true, "Unknown option: %.60s", word);
 			return;
 		}
-		if (!take_value(p, o, at, &value))
+		if (!take_value(p, o, o->arg != ARG_NONE && *at ? at : NULL, &value))
 			return;
 		apply(p, o, value);
 		if (o->arg != ARG_NONE)
@@ -236,23 +249,28 @@ static void read_letters(struct parse *p, const char *word)
 	}
 }
 
+/* `--name`, `--name=value`, `--name value`. */
+static void read_name(struct parse *p, const char *word)
+{
+	const char *name = word + 2, *equals = strchr(name, '='), *value;
+	const struct option_row *o = find_name(name, equals ? (size_t)(equals - name) : strlen(name));
+
+	if (!o)
+		fail(p, true, "Unknown option: %.60s", word);
+	else if (take_value(p, o, equals ? equals + 1 : NULL, &value))
+		apply(p, o, value);
+}
+
 static void read_word(struct parse *p, const char *word)
 {
-	const struct option_row *o;
-
-	if (word[0] != '-') {
+	if (word[0] != '-')
 		fail(p, true, "unexpected argument \"%.60s\": options begin with \"-\"", word);
-		return;
-	}
-	if (word[1] == '-' || !word[1]) {
-		o = word[1] ? find_name(word + 2) : NULL;
-		if (o)
-			apply(p, o, NULL);	/* no long name takes an argument yet */
-		else
-			fail(p, true, "Unknown option: %.60s", word);
-		return;
-	}
-	read_letters(p, word);
+	else if (word[1] == '-')
+		read_name(p, word);
+	else if (word[1])
+		read_letters(p, word);
+	else
+		fail(p, true, "Unknown option: -");
 }
 
 /* Combinations, once all words are known. */
@@ -317,24 +335,27 @@ static void print_help(const char *argv0, FILE *out)
 	fprintf(out, "Connection tracking userspace daemon v%s\n", PACKAGE_VERSION);
 	fprintf(out, "Usage: %s [commands] [options]\n\n", argv0);
 	fputs("General commands:\n"
-	      "  -d, run in the background\n"
-	      "  -C [configfile], use this configuration file (with -T: only check it, then exit)\n"
-	      "  -v, show the version\n"
-	      "  -h, show this help\n"
+	      "  -d, --daemon, run in the background\n"
+	      "  -C, --config [configfile], use this configuration file\n"
+	      "  -T, --check, only check the configuration file, then exit\n"
+	      "  -v, --version, show the version\n"
+	      "  -h, --help, show this help\n"
 	      "\n"
 	      "Client mode commands:\n"
-	      "  -c [ct|expect], put the states of the peer into the kernel (--strict: fail if one is refused)\n"
-	      "  -f [internal|external], forget what is in the caches\n"
-	      "  -F [ct|expect], empty the kernel table\n"
-	      "  -i [ct|expect], show the internal cache: the states of this node\n"
-	      "  -e [ct|expect], show the external cache: the states of the peer\n"
-	      "  -k, end the daemon\n"
-	      "  -s [network|cache|runtime|link|rsqueue|process|queue|ct|expect], show statistics\n"
-	      "  -R [ct|expect], read the kernel table again\n"
-	      "  -n, ask the peer to send all its states (FTFW and NOTRACK)\n"
-	      "  -B, send all our states to the peer (FTFW and NOTRACK)\n"
-	      "  -x, show caches as XML (with -i or -e; --json: as JSON)\n"
-	      "  -t, empty the kernel table after PurgeTimeout\n"
+	      "  -c, --commit [ct|expect], put the states of the peer into the kernel\n"
+	      "      --strict, with -c: fail if the kernel refuses one of them\n"
+	      "  -f, --flush [internal|external], forget what is in the caches\n"
+	      "  -F, --flush-kernel [ct|expect], empty the kernel table\n"
+	      "  -i, --internal [ct|expect], show the internal cache: the states of this node\n"
+	      "  -e, --external [ct|expect], show the external cache: the states of the peer\n"
+	      "  -x, --xml, with -i or -e: as XML\n"
+	      "      --json, with -i or -e: as JSON, one object per line\n"
+	      "  -k, --kill, end the daemon\n"
+	      "  -s, --statistics [network|cache|runtime|link|rsqueue|process|queue|ct|expect], show statistics\n"
+	      "  -R, --resync-kernel [ct|expect], read the kernel table again\n"
+	      "  -n, --request-resync, ask the peer to send all its states (FTFW and NOTRACK)\n"
+	      "  -B, --send-bulk, send all our states to the peer (FTFW and NOTRACK)\n"
+	      "  -t, --schedule-flush, empty the kernel table after PurgeTimeout\n"
 	      "\n", out);
 }
 

@@ -101,11 +101,78 @@ static const struct parse_case cases[] = {
 	{ "-i -C /x", CLI_CLIENT, 16, NULL, false },
 	{ "-S -s", CLI_CLIENT, 21, NULL, false },
 
+	/* long names: each option, argument attached or in the next word */
+	{ "--daemon", CLI_DAEMON, 0, NULL, false },
+	{ "--daemon --config /x", CLI_DAEMON, 0, NULL, false },
+	{ "--config=/x", CLI_DAEMON, 0, NULL, false },
+	{ "--stats-mode", CLI_DAEMON, 0, NULL, false },
+	{ "--check --config /x", CLI_CHECK, 0, NULL, false },
+	{ "--version", CLI_VERSION, 0, NULL, false },
+	{ "--help", CLI_HELP, 0, NULL, false },
+	{ "--internal --kill --help", CLI_HELP, 0, NULL, false },
+	{ "--internal", CLI_CLIENT, 16, NULL, false },
+	{ "--internal ct", CLI_CLIENT, 16, NULL, false },
+	{ "--internal=expect", CLI_CLIENT, 40, NULL, false },
+	{ "--internal --xml", CLI_CLIENT, 24, NULL, false },
+	{ "--xml --internal", CLI_CLIENT, 24, NULL, false },
+	{ "-x --internal=exp", CLI_CLIENT, 47, NULL, false },
+	{ "--external", CLI_CLIENT, 17, NULL, false },
+	{ "--external expect", CLI_CLIENT, 41, NULL, false },
+	{ "--external -x", CLI_CLIENT, 25, NULL, false },
+	{ "--external --json", CLI_CLIENT, 17, NULL, false },
+	{ "--commit", CLI_CLIENT, 46, NULL, false },
+	{ "--commit ct", CLI_CLIENT, 18, NULL, false },
+	{ "--commit=expect", CLI_CLIENT, 42, NULL, false },
+	{ "--commit --strict", CLI_CLIENT, 46, NULL, false },
+	{ "--flush", CLI_CLIENT, 45, NULL, false },
+	{ "--flush=internal", CLI_CLIENT, 33, NULL, false },
+	{ "--flush e", CLI_CLIENT, 34, NULL, false },
+	{ "--flush-kernel", CLI_CLIENT, 43, NULL, false },
+	{ "--flush-kernel ct", CLI_CLIENT, 0, NULL, false },
+	{ "--flush-kernel=expect", CLI_CLIENT, 38, NULL, false },
+	{ "--kill", CLI_CLIENT, 20, NULL, false },
+	{ "--statistics", CLI_CLIENT, 21, NULL, false },
+	{ "--statistics network", CLI_CLIENT, 28, NULL, false },
+	{ "--statistics=cache", CLI_CLIENT, 29, NULL, false },
+	{ "--statistics=r", CLI_CLIENT, 30, NULL, false },
+	{ "--statistics link", CLI_CLIENT, 31, NULL, false },
+	{ "--statistics=multicast", CLI_CLIENT, 31, NULL, false },
+	{ "--statistics rsqueue", CLI_CLIENT, 32, NULL, false },
+	{ "--statistics process", CLI_CLIENT, 35, NULL, false },
+	{ "--statistics queue", CLI_CLIENT, 36, NULL, false },
+	{ "--statistics expect", CLI_CLIENT, 37, NULL, false },
+	{ "--statistics --config=/x", CLI_CLIENT, 21, NULL, false },
+	{ "--resync-kernel", CLI_CLIENT, 44, NULL, false },
+	{ "--resync-kernel ct", CLI_CLIENT, 1, NULL, false },
+	{ "--resync-kernel=expect", CLI_CLIENT, 39, NULL, false },
+	{ "--request-resync", CLI_CLIENT, 23, NULL, false },
+	{ "--send-bulk", CLI_CLIENT, 22, NULL, false },
+	{ "--schedule-flush", CLI_CLIENT, 26, NULL, false },
+
+	/* errors with long names */
+	{ "--helpx", CLI_ERROR, 0, "Unknown option: --helpx", true },
+	{ "--stat", CLI_ERROR, 0, "Unknown option: --stat", true },
+	{ "--flush-", CLI_ERROR, 0, "Unknown option: --flush-", true },
+	{ "--=x", CLI_ERROR, 0, "Unknown option: --=x", true },
+	{ "---help", CLI_ERROR, 0, "Unknown option: ---help", true },
+	{ "-internal", CLI_ERROR, 0, "unexpected argument \"nternal\"", true },
+	{ "--kill=now", CLI_ERROR, 0, "--kill takes no argument", true },
+	{ "--kill=", CLI_ERROR, 0, "--kill takes no argument", true },
+	{ "--kill now", CLI_ERROR, 0, "unexpected argument \"now\"", true },
+	{ "--json=yes -i", CLI_ERROR, 0, "--json takes no argument", true },
+	{ "--config", CLI_ERROR, 0, "Missing config filename after -C, --config", true },
+	{ "--config=", CLI_ERROR, 0, "Missing config filename", true },
+	{ "--config --internal", CLI_ERROR, 0, "Missing config filename", true },
+	{ "--statistics=", CLI_ERROR, 0, "unknown parameter \"\" for option -s, --statistics", false },
+	{ "--statistics foo", CLI_ERROR, 0, "unknown parameter \"foo\"", false },
+	{ "--internal=foo", CLI_ERROR, 0, "unexpected argument \"foo\" (known for -i, --internal: ct, expect)", true },
+	{ "--internal --kill", CLI_ERROR, 0, "only one command", true },
+	{ "--daemon --kill", CLI_ERROR, 0, "Invalid parameters", true },
+
 	/* errors.md 146 */
 	{ "-z", CLI_ERROR, 0, "Unknown option: -z", true },
 	{ "-iz", CLI_ERROR, 0, "\"z\"", true },
 	{ "-dz", CLI_ERROR, 0, "Unknown option: -dz", true },
-	{ "--help", CLI_ERROR, 0, "Unknown option: --help", true },
 	{ "--chec", CLI_ERROR, 0, "Unknown option: --chec", true },
 	{ "-", CLI_ERROR, 0, "Unknown option: -", true },
 	{ "--", CLI_ERROR, 0, "Unknown option: --", true },
@@ -216,6 +283,14 @@ static void details(void **state)
 	parse("-C/d -i", &cli);
 	assert_string_equal(cli.config, "/d");
 	assert_false(cli.background);
+	parse("--daemon --config=/e", &cli);
+	assert_true(cli.background);
+	assert_string_equal(cli.config, "/e");
+	parse("--config /f --config=-g=h --commit --strict", &cli);
+	assert_string_equal(cli.config, "-g=h");
+	assert_true(cli.strict);
+	parse("--stats-mode", &cli);
+	assert_true(cli.old_stats);
 	parse("-i", &cli);
 	assert_null(cli.config);
 	assert_false(cli.strict || cli.json || cli.old_stats);
@@ -283,7 +358,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 23);		/* the layout of 1.4.x */
+	assert_int_equal(lines, 26);		/* the layout of 1.4.x, three options more */
 	assert_non_null(strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));
 	assert_non_null(strstr(out, "process"));
@@ -294,6 +369,17 @@ static void reports(void **state)
 		snprintf(want, sizeof(want), "\n  -%c", *o);
 		if (!strstr(out, want))
 			fail_msg("no line for -%c", *o);
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char want[32];
+
+		/* every long name that is accepted above */
+		if (strncmp(cases[i].words, "--", 2) != 0 || cases[i].action == CLI_ERROR ||
+		    strncmp(cases[i].words, "--stats-mode", 12) == 0)
+			continue;
+		snprintf(want, sizeof(want), "%.*s", (int)strcspn(cases[i].words, " ="), cases[i].words);
+		if (!strstr(out, want))
+			fail_msg("no line for %s", want);
 	}
 	assert_int_equal(report("-v", out, err, sizeof(out)), 0);
 	assert_string_equal(err, "");
