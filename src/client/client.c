@@ -194,11 +194,11 @@ static int connect_path(const char *path)
 	return err;
 }
 
-/* A socket on which the request has been sent, or -1: reported. */
-static int ask(const struct client *c, bool framed)
+/* A socket on which request cmd has been sent, or -1: reported. */
+static int ask(const struct client *c, const struct ctl_command *cmd, bool framed)
 {
 	struct ctl_wire_request wire = {
-		.number = (int32_t)c->req->cmd->number,
+		.number = (int32_t)cmd->number,
 		.framed = framed,
 		.flags = (c->progress ? CTL_F_PROGRESS : 0) | (c->req->strict ? CTL_F_STRICT : 0),
 	};
@@ -271,10 +271,6 @@ static int judge(struct client *c, int err)
 			complain(c, "%s: %s", c->req->path, strerror(err));
 			return 1;
 		}
-		if (c->req->json) {
-			complain(c, "the running daemon is a 1.4.x: this is not JSON");
-			return 1;
-		}
 		return 0;
 	case CLIENT_END:
 		return status == 0 ? 0 : 1;
@@ -295,7 +291,7 @@ static int judge(struct client *c, int err)
 /* One request and its answer. The exit status, or -1: a daemon of another version. */
 static int converse(struct client *c, bool framed)
 {
-	int fd = ask(c, framed), err, status;
+	int fd = ask(c, c->req->cmd, framed), err, status;
 
 	if (fd == -1)
 		return 1;
@@ -317,6 +313,73 @@ static int converse(struct client *c, bool framed)
 	return status;
 }
 
+static void drop_text(void *ctx, const void *bytes, size_t n)
+{
+	(void)ctx, (void)bytes, (void)n;
+}
+
+static void drop_note(void *ctx, const char *line, size_t n)
+{
+	(void)ctx, (void)line, (void)n;
+}
+
+static bool drop_flow(void *ctx, const void *bytes, size_t n)
+{
+	(void)ctx, (void)bytes, (void)n;
+	return true;
+}
+
+static void drop_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	(void)ctx, (void)done, (void)total;
+}
+
+/* --strict and --json need a daemon that answers in records of our version. It is found out before the command is sent,
+ * with a request that changes nothing: a 1.4.x would commit and could not tell how it went. 0, or 1: reported. */
+static int needs_records(struct client *c, const char *option)
+{
+	static const struct client_reply_ops drop = {
+		.text = drop_text, .note = drop_note, .flow = drop_flow, .progress = drop_progress,
+	};
+	int fd = ask(c, control_command_by_number(CTL_REQ_STATS_PROCESS), true), status, err;
+	enum client_verdict verdict;
+
+	if (fd == -1)
+		return 1;
+	client_reply_init(&c->reply, &drop, c, FLOW_RECORD_VERSION);
+	err = read_reply(c, fd);
+	close(fd);
+	verdict = client_reply_finish(&c->reply, &status);
+	if (verdict == CLIENT_END)
+		return 0;
+	if (verdict == CLIENT_PLAIN && !client_reply_any(&c->reply) && err != ECONNRESET)
+		complain(c, "%s: the daemon closed the connection without an answer", c->req->path);
+	else if (verdict == CLIENT_PLAIN)
+		complain(c, "the running daemon is a 1.4.x, which knows no %s: nothing was done", option);
+	else if (verdict == CLIENT_OTHER_VERSION)
+		complain(c, "the running daemon is of another version: no %s until it is restarted, nothing was done",
+			 option);
+	else
+		complain(c, "%s: the answer is not understood, nothing was done", c->req->path);
+	return 1;
+}
+
+/* The command and its answer, from whatever daemon it is. The exit status. */
+static int run_command(struct client *c)
+{
+	int status;
+
+	if (c->req->strict && needs_records(c, "--strict") != 0)
+		return 1;
+	if (c->req->json && needs_records(c, "--json") != 0)
+		return 1;
+	status = converse(c, true);
+	if (status != -1)
+		return status;
+	complain(c, "the running daemon is of another version: its answer has no status");
+	return converse(c, false);
+}
+
 int client_run(const struct client_request *req)
 {
 	struct client *c = malloc(sizeof(*c));
@@ -331,16 +394,7 @@ int client_run(const struct client_request *req)
 	c->progress_shown = false;
 	c->write_err = 0;
 	c->len = 0;
-	status = converse(c, true);
-	if (status == -1) {
-		if (req->json) {
-			complain(c, "the running daemon is of another version: no JSON until it is restarted");
-			status = 1;
-		} else {
-			complain(c, "the running daemon is of another version: its answer has no status");
-			status = converse(c, false);
-		}
-	}
+	status = run_command(c);
 	free(c);
 	return status == 0 ? 0 : 1;
 }

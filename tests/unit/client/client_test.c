@@ -327,7 +327,10 @@ static void other_version(void **state)
 	assert_string_equal(p->out, "");
 	assert_int_equal(run_as(p, p->path, CTL_REQ_DUMP_INT_CT, false, true), 1);
 	assert_string_equal(p->out, "");
-	assert_says(p->err, "JSON");
+	assert_says(p->err, "no --json until it is restarted");
+	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, true, false), 1);
+	assert_string_equal(p->out, "");
+	assert_says(p->err, "no --strict until it is restarted");
 	assert_int_equal(run(p, CTL_REQ_DUMP_INT_CT), 0);
 	assert_int_equal(strlen(p->out), 5 * DUMPED);
 }
@@ -376,8 +379,13 @@ static void old_daemon(void **state)
 		assert_string_equal(p->out, "cache internal:\nold layout\n");
 		assert_string_equal(p->err, "");
 	}
+	/* It would commit and not tell how it went; it would answer with text: refused before it is asked. */
 	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, false, true), 1);
-	assert_says(p->err, "not JSON");
+	assert_says(p->err, "1.4.x, which knows no --json: nothing was done");
+	assert_string_equal(p->out, "");
+	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, true, false), 1);
+	assert_says(p->err, "1.4.x, which knows no --strict: nothing was done");
+	assert_string_equal(p->out, "");
 	/* An empty answer is what it gives to most commands. */
 	assert_int_equal(run(p, CTL_REQ_BULK), 0);
 	assert_string_equal(p->out, "");
