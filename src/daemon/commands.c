@@ -3,7 +3,7 @@
  *
  * A command either answers at once (statistics, -B, -n, -t), or becomes a job:
  *
- *   dump    walks a table with a resume point and writes records while the client's queue has room
+ *   dump    walks a table with a resume point and writes while the client's queue has room (dump.c)
  *   empty   forgets a cache in steps (-f)
  *   waiter  waits for work that goes on without it (-c, -F, -R): the work is not the client's, so it does not stop when
  *           the client leaves
@@ -20,10 +20,10 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "control/server.h"
+#include "daemon/dump.h"
 #include "daemon/report.h"
 #include "flow/flow_print.h"
 
-#define DUMP_STEP	256	/* flows per step: about 0.1 ms, so that other clients and events get their turn */
 #define EMPTY_STEP	4096
 #define PROGRESS_MS	250
 
@@ -33,79 +33,6 @@ struct commands {
 	struct list_node waiters;	/* struct waiter */
 	struct ev_timer progress;	/* wakes those who wait for a commit, so that they can tell how far it is */
 };
-
-/* ---- dump ---- */
-
-struct dump {
-	struct control_job job;
-	struct commands *c;
-	bool external, xml;
-	uint64_t pos;
-};
-
-static void dump_flow(struct ctl_out *out, const struct dump *d, const struct flow_rec *rec, struct mono now)
-{
-	struct flow_print_opts opts = {
-		.active_s = mono_s(now) - rec->created_s,
-		.expires_s = -1,
-	};
-	char line[FLOW_LINE_MAX];
-	uint8_t *bytes;
-	size_t n;
-
-	if (!ctl_out_is_text(out)) {
-		/* Packing costs a fraction of printing, and it is the client that prints. */
-		bytes = ctl_record_reserve(out, CTL_REC_FLOW, FLOW_RECORD_MAX);
-		if (bytes)
-			ctl_record_commit(out, flow_record_pack(&rec->flow, &opts, bytes));
-		return;
-	}
-	n = d->xml ? flow_print_xml(&rec->flow, &opts, line, sizeof(line) - 1) :
-		     flow_print_text(&rec->flow, &opts, line, sizeof(line) - 1);
-	line[n++] = '\n';
-	ctl_text(out, line, n);
-}
-
-static enum ctl_step dump_step(struct control_job *job, struct ctl_out *out, struct mono now)
-{
-	struct dump *d = container_of(job, struct dump, job);
-	struct flow_table *t = d->external ? external_table(pipeline_external(d->c->d->pipeline)) :
-					     internal_table(pipeline_internal(d->c->d->pipeline));
-	uint32_t ids[DUMP_STEP];
-	size_t n;
-
-	if (ctl_room(out) < DUMP_STEP * FLOW_RECORD_MAX / 4)
-		return CTL_MORE;
-	n = table_walk(t, &d->pos, ids, DUMP_STEP);
-	for (size_t i = 0; i < n; i++) {
-		const struct flow_rec *rec = table_rec(t, ids[i]);
-
-		if (rec->state != REC_DEAD)
-			dump_flow(out, d, rec, now);
-	}
-	return n > 0 ? CTL_MORE : CTL_DONE;
-}
-
-static void dump_release(struct control_job *job, bool done)
-{
-	(void)done;
-	free(container_of(job, struct dump, job));
-}
-
-static const struct control_job_ops dump_ops = { .name = "dump", .step = dump_step, .release = dump_release };
-
-static struct control_job *dump_new(struct commands *c, bool external, bool xml)
-{
-	struct dump *d = calloc(1, sizeof(*d));
-
-	if (!d)
-		return NULL;
-	d->job.ops = &dump_ops;
-	d->c = c;
-	d->external = external;
-	d->xml = xml;
-	return &d->job;
-}
 
 /* ---- empty a cache ---- */
 
@@ -417,7 +344,7 @@ static struct control_job *cmd_flush_caches(struct commands *c, struct ctl_out *
 
 static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	struct control_job *job = dump_new(c, req->cmd->option == 'e', req->cmd->xml);
+	struct control_job *job = dump_flows(c->d, req->cmd->option == 'e', req->cmd->xml);
 
 	return job ? job : out_of_memory(out);
 }

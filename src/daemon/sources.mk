@@ -4,6 +4,7 @@ libdaemon_a_SOURCES = \
 	daemon/caps.c \
 	daemon/commands.c \
 	daemon/daemon.c \
+	daemon/dump.c \
 	daemon/lock.c \
 	daemon/notify.c \
 	daemon/pipeline.c \

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Long answers: the caches (-i, -e), walked with a resume point. A step is short and is
+ * taken only while the client's queue has room, so neither a million flows nor a reader that has fallen asleep holds
+ * anything up. */
+#include "daemon/dump.h"
+
+#include <stdlib.h>
+
+#include "base/list.h"
+#include "flow/flow_print.h"
+
+#define DUMP_STEP	256	/* flows per step: about 0.1 ms, so that other clients and events get their turn */
+
+/* ---- a cache ---- */
+
+struct flow_dump {
+	struct control_job job;
+	const struct daemon *d;
+	bool external, xml;
+	uint64_t pos;
+};
+
+static void dump_flow(struct ctl_out *out, bool xml, const struct flow_rec *rec, struct mono now)
+{
+	struct flow_print_opts opts = {
+		.active_s = mono_s(now) - rec->created_s,
+		.expires_s = -1,
+	};
+	char line[FLOW_LINE_MAX];
+	uint8_t *bytes;
+	size_t n;
+
+	if (!ctl_out_is_text(out)) {
+		/* Packing costs a fraction of printing, and it is the client that prints. */
+		bytes = ctl_record_reserve(out, CTL_REC_FLOW, FLOW_RECORD_MAX);
+		if (bytes)
+			ctl_record_commit(out, flow_record_pack(&rec->flow, &opts, bytes));
+		return;
+	}
+	n = xml ? flow_print_xml(&rec->flow, &opts, line, sizeof(line) - 1) :
+		  flow_print_text(&rec->flow, &opts, line, sizeof(line) - 1);
+	line[n++] = '\n';
+	ctl_text(out, line, n);
+}
+
+static enum ctl_step dump_step(struct control_job *job, struct ctl_out *out, struct mono now)
+{
+	struct flow_dump *f = container_of(job, struct flow_dump, job);
+	struct flow_table *t = f->external ? external_table(pipeline_external(f->d->pipeline)) :
+					     internal_table(pipeline_internal(f->d->pipeline));
+	uint32_t ids[DUMP_STEP];
+	size_t n;
+
+	if (ctl_room(out) < DUMP_STEP * FLOW_RECORD_MAX / 4)
+		return CTL_MORE;
+	n = table_walk(t, &f->pos, ids, DUMP_STEP);
+	for (size_t i = 0; i < n; i++) {
+		const struct flow_rec *rec = table_rec(t, ids[i]);
+
+		if (rec->state != REC_DEAD)
+			dump_flow(out, f->xml, rec, now);
+	}
+	return n > 0 ? CTL_MORE : CTL_DONE;
+}
+
+static void dump_release(struct control_job *job, bool done)
+{
+	(void)done;
+	free(container_of(job, struct flow_dump, job));
+}
+
+static const struct control_job_ops dump_ops = { .name = "dump", .step = dump_step, .release = dump_release };
+
+struct control_job *dump_flows(const struct daemon *d, bool external, bool xml)
+{
+	struct flow_dump *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	*f = (struct flow_dump){ .job.ops = &dump_ops, .d = d, .external = external, .xml = xml };
+	return &f->job;
+}
