@@ -37,6 +37,7 @@ struct resend {
 	uint64_t end;		/* behind the newest */
 	uint32_t n_live;
 	uint32_t n_paced;	/* of these, sent for a bulk or a repair */
+	uint32_t n_control;	/* of these, control messages */
 	uint32_t base;		/* every number sent from here on is in the ring, unless it was an ALIVE */
 };
 

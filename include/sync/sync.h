@@ -95,6 +95,7 @@ enum sync_verdict {
 struct sync_queues {
 	uint32_t tx_len;	/* flows and control messages waiting to be sent */
 	uint32_t ring_len, ring_max;
+	uint32_t control;	/* of both, control messages */
 };
 
 /* One protocol. */

@@ -392,11 +392,11 @@ static void cmd_no_expect(struct ctl_out *out, const struct ctl_request *req)
 	ctl_note(out, "%s: nothing to do, expectations are not synchronised (ExpectationSync)", req->cmd->text);
 }
 
-static void cmd_not_built(struct ctl_out *out, const struct ctl_request *req)
+static struct control_job *cmd_rsqueue(struct commands *c, struct ctl_out *out)
 {
-	ctl_note(out, "%s is not supported by this version yet; general, network, cache and runtime are",
-		 req->cmd->text);
-	ctl_end(out, 1);
+	struct control_job *job = dump_ring(c->d);
+
+	return job ? job : out_of_memory(out);
 }
 
 static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)
@@ -457,11 +457,16 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 		cmd_report(c, out, report_runtime);
 		return;
 	case CTL_REQ_STATS_LINK:
-	case CTL_REQ_STATS_RSQUEUE:
-	case CTL_REQ_STATS_PROCESS:
-	case CTL_REQ_STATS_QUEUE:
-		cmd_not_built(out, req);
+		cmd_report(c, out, report_link);
 		return;
+	case CTL_REQ_STATS_QUEUE:
+		cmd_report(c, out, report_queue);
+		return;
+	case CTL_REQ_STATS_RSQUEUE:
+		*job = cmd_rsqueue(c, out);
+		return;
+	case CTL_REQ_STATS_PROCESS:
+		return;	/* one line per child process; there are none */
 	case CTL_REQ_STATS_EXPECT:
 	case CTL_REQ_FLUSH_KERNEL_EXP:
 	case CTL_REQ_RESYNC_KERNEL_EXP:

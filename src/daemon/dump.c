@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Long answers: the caches (-i, -e), walked with a resume point. A step is short and is
+/* Long answers: the caches (-i, -e) and the resend queue (-s rsqueue), walked with a resume point. A step is short and is
  * taken only while the client's queue has room, so neither a million flows nor a reader that has fallen asleep holds
  * anything up. */
 #include "daemon/dump.h"
@@ -10,6 +10,8 @@
 #include "flow/flow_print.h"
 
 #define DUMP_STEP	256	/* flows per step: about 0.1 ms, so that other clients and events get their turn */
+#define RING_STEP	512	/* lines per step */
+#define RING_LINE	48	/* bytes of one, at most */
 
 /* ---- a cache ---- */
 
@@ -20,11 +22,12 @@ struct flow_dump {
 	uint64_t pos;
 };
 
-static void dump_flow(struct ctl_out *out, bool xml, const struct flow_rec *rec, struct mono now)
+static void dump_flow(struct ctl_out *out, bool xml, const struct flow_rec *rec, struct mono now, int64_t wall_s)
 {
 	struct flow_print_opts opts = {
 		.active_s = mono_s(now) - rec->created_s,
 		.expires_s = -1,
+		.now_s = wall_s,
 	};
 	char line[FLOW_LINE_MAX];
 	uint8_t *bytes;
@@ -48,6 +51,7 @@ static enum ctl_step dump_step(struct control_job *job, struct ctl_out *out, str
 	struct flow_dump *f = container_of(job, struct flow_dump, job);
 	struct flow_table *t = f->external ? external_table(pipeline_external(f->d->pipeline)) :
 					     internal_table(pipeline_internal(f->d->pipeline));
+	int64_t wall_s = clock_wall_s();
 	uint32_t ids[DUMP_STEP];
 	size_t n;
 
@@ -58,7 +62,7 @@ static enum ctl_step dump_step(struct control_job *job, struct ctl_out *out, str
 		const struct flow_rec *rec = table_rec(t, ids[i]);
 
 		if (rec->state != REC_DEAD)
-			dump_flow(out, f->xml, rec, now);
+			dump_flow(out, f->xml, rec, now, wall_s);
 	}
 	return n > 0 ? CTL_MORE : CTL_DONE;
 }
@@ -79,4 +83,56 @@ struct control_job *dump_flows(const struct daemon *d, bool external, bool xml)
 		return NULL;
 	*f = (struct flow_dump){ .job.ops = &dump_ops, .d = d, .external = external, .xml = xml };
 	return &f->job;
+}
+
+/* ---- the resend queue ---- */
+
+struct ring_dump {
+	struct control_job job;
+	const struct daemon *d;
+	uint32_t pos;		/* see sync_print_ring() */
+	uint32_t left;		/* lines: what was in the ring at the beginning, so that it ends on a busy node */
+};
+
+static enum ctl_step ring_step(struct control_job *job, struct ctl_out *out, struct mono now)
+{
+	struct ring_dump *r = container_of(job, struct ring_dump, job);
+	uint32_t n = r->left < RING_STEP ? r->left : RING_STEP;
+	struct text text = { 0 };
+	bool more;
+
+	(void)now;
+	if (ctl_room(out) < RING_STEP * RING_LINE)
+		return CTL_MORE;
+	more = sync_print_ring(pipeline_sync(r->d->pipeline), &r->pos, n, &text);
+	r->left -= n;
+	if (text.truncated) {
+		ctl_note(out, "failed: out of memory");
+		ctl_end(out, 1);
+		more = false;
+	} else {
+		ctl_text(out, text.buf, text.len);
+	}
+	text_free(&text);
+	return more && r->left > 0 ? CTL_MORE : CTL_DONE;
+}
+
+static void ring_release(struct control_job *job, bool done)
+{
+	(void)done;
+	free(container_of(job, struct ring_dump, job));
+}
+
+static const struct control_job_ops ring_ops = { .name = "rsqueue", .step = ring_step, .release = ring_release };
+
+struct control_job *dump_ring(const struct daemon *d)
+{
+	struct ring_dump *r = calloc(1, sizeof(*r));
+	struct sync_queues q;
+
+	if (!r)
+		return NULL;
+	sync_queues(pipeline_sync(d->pipeline), &q);
+	*r = (struct ring_dump){ .job.ops = &ring_ops, .d = d, .left = q.ring_len };
+	return &r->job;
 }

@@ -75,6 +75,49 @@ static void report_active_link(const struct daemon *d, struct text *out)
 	}
 }
 
+static const char *link_status(const struct channel_link_stats *l)
+{
+	if (!l->up)
+		return "DOWN";
+	return l->running ? "RUNNING" : "NO-CARRIER";
+}
+
+void report_link(const struct daemon *d, struct text *out)
+{
+	for (size_t i = 0; i < channel_links(d->channel); i++) {
+		struct channel_link_stats l;
+
+		channel_link_stats(d->channel, i, &l);
+		text_printf(out, "%s traffic device=%s status=%s role=%s:\n", l.kind, l.ifname, link_status(&l),
+			    l.active ? "ACTIVE" : "BACKUP");
+		report_link_counters(out, &l);
+	}
+}
+
+/* ---- queues ---- */
+
+static void report_queue_block(struct text *out, const char *name, uint32_t len, uint32_t max, uint64_t refused)
+{
+	text_printf(out, "queue %s:\n", name);
+	text_printf(out, "current elements:\t\t%12" PRIu32 "\n", len);
+	text_printf(out, "maximum elements:\t\t%12" PRIu32 "\n", max);
+	text_printf(out, "not enough space errors:" TAB1_12 "\n\n", refused);
+}
+
+/* Nothing waits in the error queue: a datagram that the socket does not take stays in the channel's own batch, and its
+ * flows are not marked as sent before. */
+void report_queue(const struct daemon *d, struct text *out)
+{
+	const struct sync *s = pipeline_sync(d->pipeline);
+	struct sync_queues q;
+
+	sync_queues(s, &q);
+	text_printf(out, "allocated queue nodes:" TAB2_12 "\n\n", (uint64_t)q.control);
+	report_queue_block(out, "txqueue", q.tx_len, INT32_MAX, 0);
+	report_queue_block(out, "errorq", 0, d->conf->channel.error_queue_len, 0);
+	report_queue_block(out, "rsqueue", q.ring_len, q.ring_max, sync_stats(s)->ring_overflow);
+}
+
 /* ---- subjects ---- */
 
 void report_general(const struct daemon *d, struct text *out)

@@ -194,6 +194,7 @@ static void ftfw_queues(const struct sync *s, struct sync_queues *q)
 		.tx_len = f->live.n + f->repair.n + (f->ctl_tail - f->ctl_head),
 		.ring_len = f->ring.n_live,
 		.ring_max = f->ring_max,
+		.control = f->ring.n_control + (f->ctl_tail - f->ctl_head),
 	};
 }
 

@@ -48,6 +48,7 @@ uint64_t resend_push(struct resend *r, const struct resend_entry *e)
 	if (e->state == RESEND_LIVE) {
 		r->n_live++;
 		r->n_paced += e->paced;
+		r->n_control += (e->flags & WIRE_F_CTL_MASK) != 0;
 	} else if (r->live == r->end) {
 		r->live++;
 	}
@@ -98,6 +99,7 @@ void resend_settle(struct resend *r, struct resend_entry *e, enum resend_state s
 	e->state = (uint8_t)state;
 	r->n_live--;
 	r->n_paced -= e->paced;
+	r->n_control -= (e->flags & WIRE_F_CTL_MASK) != 0;
 	while (r->live < r->end && resend_at(r, r->live)->state != RESEND_LIVE)
 		r->live++;
 }

@@ -14,6 +14,7 @@
 #include "sync/reorder.h"
 #include "sync/resend.h"
 #include "sync/txq.h"
+#include "wire/hdr.h"
 
 #define MODEL 20000
 
@@ -21,7 +22,7 @@
 
 struct model {
 	struct resend_entry e[MODEL];
-	uint32_t n, live;
+	uint32_t n, live, control;
 };
 
 /* What the ring says about numbers around those it holds, compared with a search through everything ever pushed. */
@@ -48,6 +49,7 @@ static void settle_one(struct resend *r, struct model *m, uint32_t i)
 		return;
 	m->e[i].state = RESEND_ACKED;
 	m->live--;
+	m->control -= (m->e[i].flags & WIRE_F_CTL_MASK) != 0;
 	resend_settle(r, resend_find(r, m->e[i].seq), RESEND_ACKED);
 }
 
@@ -58,7 +60,7 @@ static void run_ring(struct rng *rng, uint32_t cap)
 	uint32_t seq = UINT32_MAX - rng_below(rng, 3000);
 	struct resend r;
 
-	m.n = m.live = 0;
+	m.n = m.live = m.control = 0;
 	assert_int_equal(resend_init(&r, cap, seq), 0);
 	for (uint32_t i = 0; i < 3000; i++) {
 		uint32_t first;
@@ -72,13 +74,16 @@ static void run_ring(struct rng *rng, uint32_t cap)
 			settle_one(&r, &m, k);
 		}
 		seq += rng_one_in(rng, 10) ? 1 + rng_below(rng, 4) : 1;
-		m.e[m.n] = (struct resend_entry){ .seq = seq, .id = rng_u32(rng), .paced = rng_one_in(rng, 2) };
+		m.e[m.n] = (struct resend_entry){ .seq = seq, .id = rng_u32(rng), .paced = rng_one_in(rng, 2),
+						.flags = rng_one_in(rng, 3) ? WIRE_F_ACK : 0 };
 		resend_push(&r, &m.e[m.n++]);
+		m.control += m.e[m.n - 1].flags != 0;
 		m.live++;
 		first = m.n > cap ? m.n - cap : 0;
 		for (uint32_t k = rng_below(rng, 3); k > 0; k--)
 			settle_one(&r, &m, first + rng_below(rng, m.n - first));
 		assert_int_equal(r.n_live, m.live);
+		assert_int_equal(r.n_control, m.control);
 		check_ring(&r, &m, m.e[first].seq + rng_below(rng, 2 * cap) - 3);
 	}
 	/* What was pushed out is below base, what is still there is not. */
