@@ -51,9 +51,10 @@ enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f
  * doubtful) ones, ask the kernel about each, and either say internal_pass_seen() followed by internal_dumped() with what
  * the kernel answered, or report it as gone. The calls with an id accept one whose record was freed meanwhile, or freed
  * and used again: they do nothing then, nor when an event came between question and answer.
- * internal_pass_unseen() gives up to n ids from *pos on; 0 at the end. */
+ * internal_pass_unseen() gives up to n ids from *pos on. A call looks at a few thousand records at most, so none is not
+ * the end: *end says that. */
 void internal_pass_begin(struct internal *c);
-size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n);
+size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n, bool *end);
 /* Was the kernel to be asked about it, and is the answer still wanted? */
 bool internal_pass_is_unseen(const struct internal *c, uint32_t id);
 enum internal_change internal_gone(struct internal *c, uint32_t id, struct mono now);

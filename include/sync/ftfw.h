@@ -158,6 +158,7 @@ struct ftfw {
 	uint64_t pos;
 	uint32_t batch[64];	/* ids from the walk that are still to be sent */
 	uint32_t batch_at, batch_n;
+	uint32_t walk_left;	/* batches that this round may still take from the walk */
 	struct bulk_req req_all;	/* -B */
 	uint32_t window, window_acked;	/* of unacknowledged paced messages */
 	bool window_nacked;

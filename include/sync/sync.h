@@ -54,7 +54,8 @@ struct sync_env {
 	void (*apply)(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
 	/* A dead flow's last message is acknowledged or given up: its slot may go. */
 	void (*release)(void *ctx, uint32_t id);
-	/* Up to n ids of our own live flows from *pos on (0 = start). Returns how many; 0 at the end. *pos never
+	/* Up to n ids of our own live flows from *pos on (0 = start). Returns how many; 0 at the end. An id may be
+	 * FLOW_ID_NONE, where there was nothing alive: so a call looks at no more than n records. *pos never
 	 * decreases, and a flow that lives throughout is given exactly once between 0 and the end. The table must be
 	 * complete when sync is opened: a peer sweeps what a bulk send does not show. */
 	size_t (*walk)(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);

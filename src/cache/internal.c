@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #define STEP_IDS 256
+#define LOOK_MAX 4096	/* records that one call looks at in search of unseen ones */
 
 /* What any event clears: it is newer than every dump, answer and commit before it. */
 #define EVENT_CLEARS (REC_I_SILENT | REC_I_UNDO | REC_I_DOUBT | REC_I_ASKED | REC_I_RECOMMIT)
@@ -312,9 +313,9 @@ static bool pass_wants(const struct internal *c, const struct flow_rec *rec)
 	return rec->state != REC_DEAD && rec->pass != c->pass;
 }
 
-size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n)
+size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n, bool *end)
 {
-	size_t got, n_unseen = 0;
+	size_t got, looked = 0, n_unseen = 0;
 
 	do {
 		got = table_walk(c->table, pos, ids + n_unseen, n - n_unseen);
@@ -327,7 +328,9 @@ size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, si
 			rec_set(c, rec, REC_I_ASKED);
 			ids[n_unseen++] = id;
 		}
-	} while (got > 0 && n_unseen < n);
+		looked += got;
+	} while (got > 0 && n_unseen < n && looked < LOOK_MAX);
+	*end = got == 0;
 	return n_unseen;
 }
 

@@ -211,16 +211,12 @@ static size_t path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
 {
 	struct pipeline *p = ctx;
 	struct flow_table *t = internal_table(p->internal);
-	size_t got, live = 0;
+	size_t got = table_walk(t, pos, ids, n);
 
-	/* A step may hold dead records only; "none" must mean the end, so go on until something lives. */
-	do {
-		got = table_walk(t, pos, ids, n);
-		for (size_t i = 0; i < got; i++)
-			if (table_rec(t, ids[i])->state != REC_DEAD)
-				ids[live++] = ids[i];
-	} while (got > 0 && live == 0);
-	return live;
+	for (size_t i = 0; i < got; i++)
+		if (table_rec(t, ids[i])->state == REC_DEAD)
+			ids[i] = FLOW_ID_NONE;
+	return got;
 }
 
 /* ---- datagram -> wire -> sync -> external cache ---- */

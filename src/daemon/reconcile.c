@@ -41,6 +41,7 @@ struct reconcile {
 	struct ct_dump *dump;
 	struct ct_batch *batch;
 	struct ev_timer verify;
+	struct ev_work walk;		/* while the search for unseen records has found none yet */
 	enum reconcile_state state;
 	enum reconcile_reason why;	/* of the running pass */
 	bool want[RECONCILE_VERIFY + 1];	/* passes to follow */
@@ -161,9 +162,8 @@ static void check_more(struct reconcile *r, struct mono now)
 	uint32_t ids[CHECK_STEP];
 
 	while (!r->walk_done && ct_batch_room(r->batch) >= CHECK_STEP) {
-		size_t n = internal_pass_unseen(c, &r->pos, ids, CHECK_STEP);
+		size_t n = internal_pass_unseen(c, &r->pos, ids, CHECK_STEP, &r->walk_done);
 
-		r->walk_done = n == 0;
 		for (size_t i = 0; i < n; i++) {
 			const struct flow_rec *rec = table_rec(internal_table(c), ids[i]);
 
@@ -171,6 +171,10 @@ static void check_more(struct reconcile *r, struct mono now)
 				r->unresolved = true;	/* the next pass asks again */
 		}
 		ct_batch_flush(r->batch);
+		if (n < CHECK_STEP && !r->walk_done) {	/* it has looked at many that were seen: others' turn */
+			ev_work_arm(r->loop, &r->walk);
+			return;
+		}
 	}
 	if (r->walk_done && ct_batch_in_flight(r->batch) == 0)
 		pass_end(r, 0, now);
@@ -205,6 +209,12 @@ static void check_room(void *ctx, struct mono now)
 
 	if (r->state == STATE_CHECKING)
 		check_more(r, now);
+}
+
+static bool check_walk(void *ctx, struct mono now)
+{
+	check_room(ctx, now);
+	return false;
 }
 
 /* ---- public ---- */
@@ -252,6 +262,7 @@ int reconcile_open(struct evloop *loop, struct pipeline *p, const struct reconci
 	r->p = p;
 	r->cb = *cb;
 	r->verify = (struct ev_timer){ .cb = verify_due, .ctx = r, .name = "verify" };
+	r->walk = (struct ev_work){ .step = check_walk, .ctx = r, .name = "reconcile walk" };
 	ret = ct_dump_open(loop, &dump_cb, &r->dump, err);
 	if (ret == 0)
 		ret = ct_batch_open(loop, &batch_cb, "reconcile", &r->batch, err);
@@ -268,6 +279,7 @@ void reconcile_close(struct reconcile *r)
 	if (!r)
 		return;
 	ev_timer_del(r->loop, &r->verify);
+	ev_work_del(r->loop, &r->walk);
 	ct_batch_close(r->batch);
 	ct_dump_close(r->dump);
 	free(r);

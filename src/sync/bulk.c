@@ -231,14 +231,16 @@ static bool bulk_needless(const struct ftfw *f, uint32_t id, uint32_t newest)
 	return (m->bits & MARK_QUEUED) || ((m->bits & MARK_SENT) && !seq_before(m->seq, newest));
 }
 
-/* The next batch from the walk; false when nobody waits any more. */
+/* The next batch from the walk; false when nobody waits any more, or when the round has seen enough: a walk over flows
+ * that are all dead or needless sends nothing and so is stopped by nothing else. */
 static bool bulk_load(struct ftfw *f, struct mono now)
 {
 	const struct sync_env *env = f->base.env;
 
 	f->batch_at = f->batch_n = 0;
 	bulk_check(f, now);
-	while (bulk_wanted(f, now)) {
+	while (f->walk_left > 0 && bulk_wanted(f, now)) {
+		f->walk_left--;
 		f->batch_n = (uint32_t)env->walk(env->ctx, &f->pos, f->batch, sizeof(f->batch) / sizeof(f->batch[0]));
 		if (f->batch_n > 0)
 			return true;

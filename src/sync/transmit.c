@@ -32,6 +32,7 @@
 #include "sync/ftfw.h"
 
 #define ROUND_DATAGRAMS 64	/* about 90 kB; then the loop looks at other things */
+#define ROUND_WALK	128	/* batches that a round takes from the bulk walk, for the same reason */
 
 struct round {
 	struct writer *w;	/* the datagram under construction */
@@ -382,6 +383,7 @@ bool ftfw_transmit(struct sync *s, struct mono now)
 	struct ftfw *f = (struct ftfw *)s;
 	struct round r = { .left = ROUND_DATAGRAMS };
 
+	f->walk_left = ROUND_WALK;
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
 		if (f->peer[i].ack_soon)
 			ack_flush(f, &f->peer[i]);
@@ -394,5 +396,5 @@ bool ftfw_transmit(struct sync *s, struct mono now)
 		s->env->flush(s->env->ctx);
 		f->keepalive = mono_add_ms(now, FTFW_KEEPALIVE_MS);
 	}
-	return r.out_of_budget;
+	return r.out_of_budget || f->walk_left == 0;
 }

@@ -243,10 +243,12 @@ static int do_ask(struct world *w)
 {
 	uint32_t ids[4];
 	uint64_t pos = 0;
+	bool end = false;
 	int found = 0;
-	size_t n;
 
-	while ((n = internal_pass_unseen(w->c, &pos, ids, 4)) > 0) {
+	while (!end) {
+		size_t n = internal_pass_unseen(w->c, &pos, ids, 4, &end);
+
 		for (size_t i = 0; i < n; i++)
 			found += ids[i] == w->id;
 	}
@@ -452,15 +454,51 @@ static void test_pass_wraps(void **state)
 	struct mono t = { 1 };
 	uint64_t pos;
 	uint32_t id, ids[4];
+	bool end;
 
 	(void)state;
 	internal_new_flow(c, &f, t, &id);
 	for (uint32_t i = 0; i < 2 * 65536 + 10; i++) {
 		internal_pass_begin(c);
 		pos = 0;
-		assert_int_equal(internal_pass_unseen(c, &pos, ids, 4), 1);
+		assert_int_equal(internal_pass_unseen(c, &pos, ids, 4, &end), 1);
 		assert_int_equal(ids[0], id);
 	}
+	internal_free(c);
+}
+
+/* One unseen record behind very many seen ones: no call looks at all of them, none of them is the end before it. */
+static void test_unseen_in_steps(void **state)
+{
+	const uint32_t n_flows = 20000;
+	struct internal *c = internal_new(4, n_flows, &test_key);
+	uint64_t pos = 0, before;
+	struct mono t = { 1 };
+	uint32_t id, ids[4];
+	size_t n, found = 0, calls = 0;
+	bool end = false;
+
+	(void)state;
+	for (uint32_t i = 0; i < n_flows; i++) {
+		struct ct_flow f = make_flow(3 * i);
+
+		assert_int_equal(internal_new_flow(c, &f, t, &id), INTERNAL_NEW);
+	}
+	internal_pass_begin(c);
+	for (uint32_t i = 0; i < n_flows - 1; i++) {
+		struct ct_flow f = make_flow(3 * i);
+
+		internal_update(c, &f, t, &id);
+	}
+	while (!end) {
+		before = pos;
+		n = internal_pass_unseen(c, &pos, ids, 4, &end);
+		found += n;
+		calls++;
+		assert_true(end || pos != before);
+	}
+	assert_int_equal(found, 1);
+	assert_in_range(calls, 4, 100);
 	internal_free(c);
 }
 
@@ -603,9 +641,10 @@ static void toy_check(struct toy *t, uint64_t *rng, uint32_t disturb)
 {
 	uint32_t ids[3], id;
 	uint64_t pos = 0;
-	size_t n;
+	bool end = false;
 
-	while ((n = internal_pass_unseen(t->c, &pos, ids, 3)) > 0) {
+	while (!end) {
+		size_t n = internal_pass_unseen(t->c, &pos, ids, 3, &end);
 		struct kernel_event answer[3];
 
 		for (size_t k = 0; k < n; k++) {
@@ -713,6 +752,7 @@ int main(void)
 		cmocka_unit_test(test_scenarios),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_pass_wraps),
+		cmocka_unit_test(test_unseen_in_steps),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_kernel_model),
 		cmocka_unit_test(test_kernel_model_lossless),

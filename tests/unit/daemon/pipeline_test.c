@@ -272,7 +272,7 @@ static void put_flow(struct writer *out, enum wire_type type, uint32_t seq, uint
 
 static void receive(struct world *w, const uint8_t *bytes, size_t n)
 {
-	uint8_t *exact = malloc(n ? n : 1);	/* the sanitizer sees what is read beyond the end */
+	uint8_t *exact = calloc(1, n ? n : 1);	/* the sanitizer sees what is read beyond the end */
 
 	memcpy(exact, bytes, n);
 	pipeline_datagram(w->p, &peer, exact, n, w->now);

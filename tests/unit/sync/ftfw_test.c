@@ -41,6 +41,8 @@ struct world {
 	uint32_t seq;		/* the peer's next number */
 	int applied[FLOWS];	/* messages about the peer's flow */
 	unsigned int n_applied, begun, done;
+	uint64_t barren;	/* places of the table before flow 0 where nothing lives */
+	size_t walked;		/* places walked over */
 };
 
 /* ---- our side of the world ---- */
@@ -132,9 +134,11 @@ static size_t env_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
 	struct world *w = ctx;
 	size_t got = 0;
 
-	for (; *pos < w->live && got < n; (*pos)++)
-		if (!w->dead[*pos])
-			ids[got++] = (uint32_t)*pos;
+	for (; *pos < w->barren + w->live && got < n; (*pos)++, w->walked++) {
+		uint64_t id = *pos - w->barren;
+
+		ids[got++] = *pos < w->barren || w->dead[id] ? FLOW_ID_NONE : (uint32_t)id;
+	}
 	return got;
 }
 
@@ -544,6 +548,31 @@ static void restart_of_the_peer_begins_anew(void **state)
 }
 
 /* A full ring holds data back while the peer may still acknowledge, and gives it up for lost when it does not. */
+/* A bulk send over very many records of which none is sent: no round of it takes long, and it comes to its end. */
+static void barren_walk_goes_in_steps(void **state)
+{
+	struct world *w = settled(1000, 300);
+	unsigned int rounds = 0;
+
+	(void)state;
+	change(w, 3);
+	turn(w);
+	peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+	w->n_sent = 0;
+	w->barren = 100000;
+	peer_says(w, WIRE_F_RESYNC, 0, 0);
+	do {
+		w->walked = 0;
+		sync_tick(w->s, w->now);
+		assert_true(rounds++ < 100);
+		assert_true(sync_transmit(w->s, w->now) || !sync_bulk_running(w->s));
+		assert_in_range(w->walked, 0, 10000);
+	} while (sync_bulk_running(w->s));
+	assert_in_range(rounds, 10, 20);
+	assert_int_equal(count_flow(w, 0, 3), 1);
+	sync_close(w->s);
+}
+
 static void full_ring_holds_then_gives_up(void **state)
 {
 	struct world *w = settled(10, 300);
@@ -615,6 +644,7 @@ int main(void)
 		cmocka_unit_test(resync_ends_with_its_acknowledgement),
 		cmocka_unit_test(dead_flows_are_released_once),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
+		cmocka_unit_test(barren_walk_goes_in_steps),
 		cmocka_unit_test(full_ring_holds_then_gives_up),
 		cmocka_unit_test(nonsense_is_refused),
 	};
