@@ -12,6 +12,7 @@
 struct ct_commit;
 
 #define CT_COMMIT_REASONS 8
+#define CT_COMMIT_LOOK 64
 
 struct ct_commit_result {
 	uint64_t total;		/* flows given by the source */
@@ -26,11 +27,11 @@ struct ct_commit_result {
 
 struct ct_commit_source {
 	void *ctx;
-	/* Up to n flows from *pos on (0 = start); related says whether this pass wants flows with a master or those
-	 * without. Sets timeout_s[i]. Returns how many were filled in; 0 at the end. The pointers are borrowed until
-	 * the next call. */
+	/* Look at up to n <= CT_COMMIT_LOOK flows from *pos on (0 = start); related says whether this pass wants flows
+	 * with a master or those without. Sets flows[i] and timeout_s[i]; flows[i] is NULL for one that this pass does
+	 * not want. Returns at how many it looked; 0 at the end. The pointers are borrowed until the next call. */
 	size_t (*next)(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
-		       uint32_t *cookie, size_t n);
+		       size_t n);
 	/* About to be sent: the internal cache learns of it here. Returns a token for undo/settled (0 = none). */
 	uint64_t (*sending)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* The kernel refused it: roll back. */

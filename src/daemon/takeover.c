@@ -32,35 +32,36 @@ struct takeover {
 	struct ev_timer purge;
 	struct ev_work purge_cache;	/* emptying the internal cache after an expired -t */
 	uint64_t purge_pos;
+	bool commit_related;		/* the first pass of the commit has seen a flow with a master */
 	bool commit_waits;		/* for the end of a flush, which would delete what the commit creates */
 	struct takeover_stats stats;
 };
 
 /* ---- commit ---- */
 
-/* The walk hands out ids in slot order; those the pass does not want (related or not) are skipped, and a step that held
- * none of them must not look like the end. */
 static size_t commit_next(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
-			  uint32_t *cookie, size_t n)
+			  size_t n)
 {
 	struct takeover *t = ctx;
 	struct flow_table *table = external_table(pipeline_external(t->p));
 	struct mono now = evloop_now(t->loop);
-	size_t got, out = 0;
+	uint32_t ids[CT_COMMIT_LOOK];
+	size_t got;
 
-	do {
-		got = table_walk(table, pos, cookie, n);
-		for (size_t i = 0; i < got; i++) {
-			const struct flow_rec *rec = table_rec(table, cookie[i]);
+	if (*pos == 0 && !related)
+		t->commit_related = false;
+	if (related && !t->commit_related)
+		return 0;	/* the first pass went by all flows, and none has a master */
+	got = table_walk(table, pos, ids, n);
+	for (size_t i = 0; i < got; i++) {
+		const struct flow_rec *rec = table_rec(table, ids[i]);
+		bool has_master = rec->flow.has & FLOW_HAS_MASTER;
 
-			if (rec->state == REC_DEAD || ((rec->flow.has & FLOW_HAS_MASTER) != 0) != related)
-				continue;
-			cookie[out] = cookie[i];
-			flows[out] = &rec->flow;
-			timeout_s[out++] = external_commit_timeout(rec, t->conf->commit_timeout_s, now);
-		}
-	} while (got > 0 && out == 0);
-	return out;
+		t->commit_related |= has_master;
+		flows[i] = rec->state != REC_DEAD && has_master == related ? &rec->flow : NULL;
+		timeout_s[i] = external_commit_timeout(rec, t->conf->commit_timeout_s, now);
+	}
+	return got;
 }
 
 /* The flow as our kernel will have it: with a reply tuple of its own (which so far only mirrors the original one and

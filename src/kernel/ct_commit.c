@@ -34,7 +34,7 @@
 #include "base/list.h"
 
 #define ENTRIES		CT_BATCH_FLIGHT
-#define CHUNK		64u
+#define STEP_LOOK	8192u	/* flows of the source looked at in one step when the pass wants none of them */
 #define TRIES		6u
 
 enum entry_state { ENTRY_CREATE, ENTRY_GET, ENTRY_GETREPLY, ENTRY_REPLACE, ENTRY_ANNOTATE };
@@ -442,27 +442,28 @@ static void take(struct ct_commit *c, const struct ct_flow *f, uint32_t timeout_
 	wants(c, e, ENTRY_CREATE);
 }
 
-/* Take the next flows from the source. False when it has no more for this pass. */
-static bool fetch(struct ct_commit *c, size_t room, struct mono now)
+/* Take the next flows from the source. Returns at how many it has looked; 0 when it has no more for this pass. */
+static size_t fetch(struct ct_commit *c, size_t room, struct mono now)
 {
-	const struct ct_flow *flows[CHUNK];
-	uint32_t timeout_s[CHUNK], cookie[CHUNK];
+	const struct ct_flow *flows[CT_COMMIT_LOOK];
+	uint32_t timeout_s[CT_COMMIT_LOOK];
 	size_t free = ENTRIES - c->n_busy;
 	size_t want = room < free ? room : free, n;
 	struct list_node *last = c->ready.prev;
 
-	if (want > CHUNK)
-		want = CHUNK;
-	n = c->src.next(c->src.ctx, c->related, &c->pos, flows, timeout_s, cookie, want);
+	if (want > CT_COMMIT_LOOK)
+		want = CT_COMMIT_LOOK;
+	n = c->src.next(c->src.ctx, c->related, &c->pos, flows, timeout_s, want);
 	for (size_t i = 0; i < n; i++)
-		take(c, flows[i], timeout_s[i]);
+		if (flows[i])
+			take(c, flows[i], timeout_s[i]);
 	/* Only now: what follows may move the source's records. */
 	for (last = last->next; last != &c->ready; last = last->next) {
 		struct entry *e = container_of(last, struct entry, node);
 
 		e->token = c->src.sending(c->src.ctx, &e->f, now);
 	}
-	return n > 0;
+	return n;
 }
 
 static void finish(struct ct_commit *c, struct mono now)
@@ -480,7 +481,7 @@ static void finish(struct ct_commit *c, struct mono now)
 static bool step(void *ctx, struct mono now)
 {
 	struct ct_commit *c = ctx;
-	size_t room;
+	size_t room, n, looked = 0;
 
 	for (;;) {
 		if (!make_requests(c))
@@ -490,7 +491,11 @@ static bool step(void *ctx, struct mono now)
 		room = ct_batch_room(c->batch);
 		if (room == 0 || c->n_busy == ENTRIES)
 			return false;
-		c->exhausted = !fetch(c, room, now);
+		if (looked >= STEP_LOOK)
+			return true;
+		n = fetch(c, room, now);
+		c->exhausted = n == 0;
+		looked += n;
 	}
 	if (c->n_busy > 0)
 		return false;

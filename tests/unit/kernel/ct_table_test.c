@@ -418,7 +418,7 @@ static void replacements_stay_together(void **state)
 
 /* A commit whose answers get lost settles everything by asking. */
 static size_t settle_next(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
-			  uint32_t *cookie, size_t n)
+			  size_t n)
 {
 	static struct ct_flow store[64];
 	size_t got = 0;
@@ -427,8 +427,7 @@ static size_t settle_next(void *ctx, bool related, uint64_t *pos, const struct c
 	for (; !related && got < n && got < 64 && *pos < REQUESTS; ++*pos) {
 		store[got] = tcp_flow((uint16_t)(*pos + 1));
 		flows[got] = &store[got];
-		timeout_s[got] = 100;
-		cookie[got++] = 0;
+		timeout_s[got++] = 100;
 	}
 	return got;
 }
