@@ -131,9 +131,10 @@ int conf_parse(const char *name, const char *text, size_t len, unsigned int flag
 /*
  * Finds the path of the control socket for a client command. Every other problem of the file is
  * counted, not refused: if there is any error, report gets one warning at the first of them. A
- * file without a usable UNIX { Path } gives CONTROL_PATH_DEFAULT. out has room for len bytes, of
- * which CONTROL_PATH_MAX + 1 are needed. Returns 0, or -errno if the file could not be read
- * (reported; out then holds the default).
+ * file that says nothing about UNIX { Path } gives CONTROL_PATH_DEFAULT. out has room for len
+ * bytes, of which CONTROL_PATH_MAX + 1 are needed. Returns 0; -EINVAL if just that part of the file
+ * is not understood, so that the path is not known (all problems reported); or -errno if the file
+ * could not be read (reported). out holds the default after an error.
  */
 int conf_read_control_path(const char *path, char *out, size_t len, conf_report_fn report, void *ctx)
 	__attribute__((warn_unused_result));

@@ -160,34 +160,70 @@ int conf_read(const char *path, struct conf *out, conf_report_fn report, void *r
 	return err;
 }
 
-/* The last UNIX { ... Path p } of the file, wherever its braces may be wrong; NULL if there is none of use. */
-static const char *find_control_path(const struct conf_words *w)
+static bool is_near(const struct conf_word *w, const char *name)
 {
-	const char *path = NULL;
-	bool in_unix = false;
-
-	for (size_t i = 0; i + 1 < w->n; i++) {
-		const struct conf_word *next = &w->word[i + 1];
-
-		if (w->word[i].kind == CONF_W_WORD && !strcmp(w->word[i].text, "UNIX"))
-			in_unix = true;
-		else if (w->word[i].kind == CONF_W_CLOSE)
-			in_unix = false;
-		else if (in_unix && w->word[i].kind == CONF_W_WORD && !strcmp(w->word[i].text, "Path") &&
-			 next->kind == CONF_W_PATH && strlen(next->text) <= CONTROL_PATH_MAX)
-			path = next->text;
-	}
-	return path;
+	return w->kind == CONF_W_WORD && conf_distance(w->text, name, 1) <= 1;
 }
 
-static void report_damage(struct conf_ctx *ctx, conf_report_fn report, void *report_ctx)
+static bool place_before(const struct conf_place *a, const struct conf_place *b)
+{
+	return a->line < b->line || (a->line == b->line && a->column < b->column);
+}
+
+static bool error_between(const struct conf_ctx *ctx, const struct conf_place *from, const struct conf_place *to)
+{
+	for (size_t i = 0; i < ctx->n_diags; i++) {
+		const struct conf_diag *d = &ctx->diag[i];
+
+		if (d->severity == CONF_ERROR && place_before(from, &d->at) && place_before(&d->at, to))
+			return true;
+	}
+	return false;
+}
+
+enum control_path {
+	CONTROL_PATH_NONE,	/* the file says nothing about it */
+	CONTROL_PATH_FOUND,
+	CONTROL_PATH_BROKEN,	/* it says something, but what is not known */
+};
+
+/* The last UNIX { ... Path p } of a file with errors, wherever its braces may be wrong. To ask at the default path after
+ * the file named another one would be to ask the wrong daemon, so whatever looks like a slip in UNIX { Path } counts. */
+static enum control_path find_control_path(const struct conf_ctx *ctx, const char **path)
+{
+	const struct conf_words *w = &ctx->words;
+	const struct conf_place *block = NULL;	/* of the UNIX block we are in */
+	enum control_path found = CONTROL_PATH_NONE;
+
+	for (size_t i = 0; i + 1 < w->n; i++) {
+		const struct conf_word *word = &w->word[i], *next = word + 1;
+
+		if (is_near(word, "UNIX")) {
+			block = &word->at;
+		} else if (is_near(word, "Path")) {
+			bool good = block && !strcmp(word->text, "Path") && next->kind == CONF_W_PATH &&
+				    strlen(next->text) <= CONTROL_PATH_MAX;
+
+			*path = next->text;
+			found = good ? CONTROL_PATH_FOUND : CONTROL_PATH_BROKEN;
+		} else if (word->kind == CONF_W_CLOSE) {
+			if (block && found == CONTROL_PATH_NONE && error_between(ctx, block, &word->at))
+				found = CONTROL_PATH_BROKEN;
+			block = NULL;
+		}
+	}
+	return found;
+}
+
+/* One warning about a file that is good enough. */
+static void report_damage(struct conf_ctx *ctx, const char *use, conf_report_fn report, void *report_ctx)
 {
 	char text[160];
 
 	if (!report)
 		return;
-	snprintf(text, sizeof(text), "the configuration has %u error%s, the first one here; only the path of the control "
-		 "socket is taken from it", ctx->n_errors, ctx->n_errors == 1 ? "" : "s");
+	snprintf(text, sizeof(text), "the configuration has %u error%s, the first one here; %s", ctx->n_errors,
+		 ctx->n_errors == 1 ? "" : "s", use);
 	for (size_t i = 0; i < ctx->n_diags; i++) {
 		if (ctx->diag[i].severity == CONF_ERROR) {
 			report(report_ctx, CONF_WARNING, &ctx->diag[i].at, text);
@@ -196,27 +232,44 @@ static void report_damage(struct conf_ctx *ctx, conf_report_fn report, void *rep
 	}
 }
 
+/* The path from a file with errors: 0, or -EINVAL if it cannot be known (reported, with the errors of the file). */
+static int salvage_control_path(struct conf_ctx *ctx, const char **path, conf_report_fn report, void *report_ctx)
+{
+	conf_flush_diags(ctx, NULL, NULL);	/* brings them in order */
+	switch (find_control_path(ctx, path)) {
+	case CONTROL_PATH_NONE:
+		report_damage(ctx, "it names no control socket, the default path is taken", report, report_ctx);
+		*path = CONTROL_PATH_DEFAULT;
+		return 0;
+	case CONTROL_PATH_FOUND:
+		report_damage(ctx, "only the path of the control socket is taken from it", report, report_ctx);
+		return 0;
+	case CONTROL_PATH_BROKEN:
+		break;
+	}
+	conf_flush_diags(ctx, report, report_ctx);
+	report_plain(report, report_ctx, "%s: the path of the control socket, UNIX { Path }, cannot be read before this "
+		     "is corrected", ctx->file);
+	return -EINVAL;
+}
+
 int conf_read_control_path(const char *path, char *out, size_t out_len, conf_report_fn report, void *report_ctx)
 {
 	size_t len = 0;
 	char *text = NULL;
 	int err = read_file(path, &text, &len);
 	struct conf_ctx *ctx = err ? NULL : conf_ctx_new(path);
-	const char *found = NULL;
+	const char *found = CONTROL_PATH_DEFAULT;
 
 	if (!err)
 		err = ctx ? conf_ctx_read(ctx, text, len, CONF_UNBUILT_OK) : -ENOMEM;
-	if (err == -EINVAL) {
-		conf_flush_diags(ctx, NULL, NULL);	/* brings them in order */
-		report_damage(ctx, report, report_ctx);
-		found = find_control_path(&ctx->words);
-		err = 0;
-	} else if (!err) {
+	if (err == -EINVAL)
+		err = salvage_control_path(ctx, &found, report, report_ctx);
+	else if (!err)
 		found = ctx->conf.control.path;
-	} else {
+	else
 		report_plain(report, report_ctx, "cannot read configuration file %s: %s", path, strerror(-err));
-	}
-	snprintf(out, out_len, "%s", found ? found : CONTROL_PATH_DEFAULT);
+	snprintf(out, out_len, "%s", err ? CONTROL_PATH_DEFAULT : found);
 	conf_ctx_free(ctx);
 	free(text);
 	return err;

@@ -15,7 +15,8 @@ static const char *config_path(const struct cli *cli)
 }
 
 /* A client needs only the path of the socket: other errors in the file are one warning, so that a take-over works with a
- * file somebody has broken. No file at all is fine too, unless one was asked for. */
+ * file somebody has broken. If just the path is broken, it is an error: the daemon at the default path may be another. No
+ * file at all is fine too, unless one was asked for. */
 static int run_client(const struct cli *cli)
 {
 	char path[CONTROL_PATH_MAX + 1] = CONTROL_PATH_DEFAULT;

@@ -117,25 +117,35 @@ static void good_and_bad(void **state)
 	unlink(path);
 }
 
+/* path NULL: it cannot be known */
 static const struct {
 	const char *name, *text, *path;
-	unsigned int warnings;
+	unsigned int warnings, errors;
 } control_cases[] = {
-	{ "good", GOOD "General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 0 },
-	{ "good, not built yet", "Stats { } General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 0 },
-	{ "warnings are not repeated", GOOD "General { Nice 5 UNIX { Backlog 5 Path /run/a.ctl } }", "/run/a.ctl", 0 },
-	{ "no path", GOOD, "/var/run/conntrackd.ctl", 0 },
-	{ "empty", "", "/var/run/conntrackd.ctl", 1 },
-	{ "other errors", "Sync { Foo } General { HashSize x UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1 },
-	{ "brace missing", "Sync { Mode FTFW { General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1 },
-	{ "brace too many", "Sync { } } } General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1 },
-	{ "wrong section", GOOD "UNIX { Path /run/a.ctl }", "/run/a.ctl", 1 },
-	{ "last one counts", "UNIX { Path /run/a.ctl } UNIX { Path /run/b.ctl } x", "/run/b.ctl", 1 },
-	{ "comment", "x\n# UNIX { Path /run/a.ctl }\n", "/var/run/conntrackd.ctl", 1 },
-	{ "other Path", "Foo { Path /run/a.ctl }", "/var/run/conntrackd.ctl", 1 },
-	{ "Path after the block", "UNIX { Backlog 5 } Foo { Path /run/a.ctl }", "/var/run/conntrackd.ctl", 1 },
-	{ "relative", "UNIX { Path a.ctl }", "/var/run/conntrackd.ctl", 1 },
-	{ "bytes", "\xff\xff UNIX { Path /run/a.ctl }", "/run/a.ctl", 1 },
+	{ "good", GOOD "General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 0, 0 },
+	{ "good, not built yet", "Stats { } General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 0, 0 },
+	{ "warnings are not repeated", GOOD "General { Nice 5 UNIX { Backlog 5 Path /run/a.ctl } }", "/run/a.ctl", 0, 0 },
+	{ "no path", GOOD, "/var/run/conntrackd.ctl", 0, 0 },
+	{ "empty", "", "/var/run/conntrackd.ctl", 1, 0 },
+	{ "other errors", "Sync { Foo } General { HashSize x UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1, 0 },
+	{ "other errors, no path", "Sync { Foo } General { HashSize x UNIX { Backlog 5 } }", "/var/run/conntrackd.ctl", 1, 0 },
+	{ "other errors, no block", "Sync { Foo } General { HashSize x }", "/var/run/conntrackd.ctl", 1, 0 },
+	{ "brace missing", "Sync { Mode FTFW { General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1, 0 },
+	{ "brace too many", "Sync { } } } General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1, 0 },
+	{ "wrong section", GOOD "UNIX { Path /run/a.ctl }", "/run/a.ctl", 1, 0 },
+	{ "case", GOOD "General { Unix { Path /run/a.ctl } }", "/run/a.ctl", 1, 0 },
+	{ "last one counts", "UNIX { Path /run/a.ctl } UNIX { Path /run/b.ctl } x", "/run/b.ctl", 1, 0 },
+	{ "comment", "x\n# UNIX { Path /run/a.ctl }\n", "/var/run/conntrackd.ctl", 1, 0 },
+	{ "bytes", "\xff\xff UNIX { Path /run/a.ctl }", "/run/a.ctl", 1, 0 },
+	{ "other Path", GOOD "Foo { Path /run/a.ctl }", NULL, 0, 2 },
+	{ "Path after the block", GOOD "General { UNIX { } Path /run/a.ctl }", NULL, 0, 2 },
+	{ "relative", GOOD "General { UNIX { Path a.ctl } }", NULL, 0, 2 },
+	{ "last one relative", GOOD "General { UNIX { Path /run/a.ctl Path b.ctl } }", NULL, 1, 2 },
+	{ "quoted", GOOD "General { UNIX { Path \"/run/a.ctl\" } }", "/run/a.ctl", 1, 0 },
+	{ "no value", GOOD "General { UNIX { Path } }", NULL, 0, 2 },
+	{ "misspelt", GOOD "General { UNIX { Patch /run/a.ctl } }", NULL, 0, 2 },
+	{ "unknown word", GOOD "General { UNIX { Socket /run/a.ctl } }", NULL, 0, 2 },
+	{ "all told", GOOD "General { HashSize x UNIX { Path a.ctl } }", NULL, 0, 3 },
 };
 
 static void control_path(void **state)
@@ -143,14 +153,16 @@ static void control_path(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(control_cases) / sizeof(control_cases[0]); i++) {
 		char file[32], out[CONTROL_PATH_MAX + 1];
+		const char *want = control_cases[i].path;
 		struct reports r = { 0 };
 		int err;
 
 		make_file(file, control_cases[i].text, strlen(control_cases[i].text));
 		err = conf_read_control_path(file, out, sizeof(out), collect, &r);
 		unlink(file);
-		if (err || strcmp(out, control_cases[i].path) || r.warnings != control_cases[i].warnings || r.errors ||
-		    r.placeless)
+		if (err != (want ? 0 : -EINVAL) || strcmp(out, want ? want : CONTROL_PATH_DEFAULT) ||
+		    r.warnings != control_cases[i].warnings || r.errors != control_cases[i].errors ||
+		    r.placeless != (want ? 0 : 1))
 			fail_msg("%s: %d, %s, %u warnings, %u errors", control_cases[i].name, err, out, r.warnings, r.errors);
 	}
 }
@@ -178,9 +190,9 @@ static void too_long_control_path(void **state)
 	path[CONTROL_PATH_MAX + 1] = '\0';
 	snprintf(text, sizeof(text), "General { UNIX { Path %s } }", path);
 	make_file(file, text, strlen(text));
-	assert_int_equal(conf_read_control_path(file, out, sizeof(out), collect, &r), 0);
+	assert_int_equal(conf_read_control_path(file, out, sizeof(out), collect, &r), -EINVAL);
 	assert_string_equal(out, CONTROL_PATH_DEFAULT);
-	assert_int_equal(r.warnings, 1);
+	assert_true(r.errors > 1);
 	unlink(file);
 }
 
