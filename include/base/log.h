@@ -30,6 +30,8 @@ int log_reopen(void);
 void log_detach(void);
 
 void log_close(void);
+/* log_close() after a start that failed: a file that log_open() created goes as well, one that was there stays. */
+void log_discard(void);
 
 /* One line each; no trailing newline in fmt. All preserve errno. log_warn and log_err append ": " and the text of
  * errno; the x variants and info, notice do not. */

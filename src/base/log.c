@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 struct log_sink {
 	const struct log_conf *conf;	/* NULL while closed */
 	int fd;				/* -1: no file */
+	bool created;			/* the file was not there before log_open() */
 	bool syslog;
 	bool detached;			/* no terminal any more */
 };
@@ -44,19 +46,24 @@ static const struct {
 };
 
 /* A descriptor, or -errno. O_NONBLOCK only matters for a FIFO: opening it without a reader fails, a full one drops. */
-static int open_file(const char *path)
+static int open_file(const char *path, bool *created)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, flags | O_EXCL, 0600);
 
+	*created = fd != -1;
+	if (fd == -1 && errno == EEXIST)
+		fd = open(path, flags, 0600);
 	return fd == -1 ? -errno : fd;
 }
 
 int log_open(const struct log_conf *conf, const char **err_path)
 {
+	bool created = false;
 	int fd = -1;
 
 	if (conf->to_file) {
-		fd = open_file(conf->path);
+		fd = open_file(conf->path, &created);
 		if (fd < 0) {
 			if (err_path)
 				*err_path = conf->path;
@@ -65,6 +72,7 @@ int log_open(const struct log_conf *conf, const char **err_path)
 	}
 	log_close();
 	sink.fd = fd;
+	sink.created = created;
 	sink.conf = conf;
 	if (conf->facility != LOG_CONF_NO_SYSLOG) {
 		openlog("conntrack-tools", LOG_PID, conf->facility);
@@ -75,11 +83,12 @@ int log_open(const struct log_conf *conf, const char **err_path)
 
 int log_reopen(void)
 {
+	bool created;
 	int fd;
 
 	if (!sink.conf || !sink.conf->to_file)
 		return 0;
-	fd = open_file(sink.conf->path);
+	fd = open_file(sink.conf->path, &created);
 	if (fd < 0)
 		return fd;
 	if (sink.fd != -1)
@@ -101,7 +110,18 @@ void log_close(void)
 	if (sink.syslog)
 		closelog();
 	sink.syslog = false;
+	sink.created = false;
 	sink.conf = NULL;
+}
+
+void log_discard(void)
+{
+	struct stat ours, there;
+
+	if (sink.created && fstat(sink.fd, &ours) == 0 && lstat(sink.conf->path, &there) == 0 &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		unlink(sink.conf->path);
+	log_close();
 }
 
 /* A full disk must not stop replication, and there is nowhere to complain: the result is deliberately unused. */

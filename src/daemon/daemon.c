@@ -15,7 +15,6 @@
 
 #include "base/log.h"
 #include "channel/channel.h"
-#include "daemon/caps.h"
 #include "daemon/commands.h"
 #include "daemon/signals.h"
 #include "kernel/ct.h"
@@ -296,10 +295,8 @@ static int fill_cache(struct daemon *d, const sigset_t *in_select, struct text *
 
 static int open_all(struct daemon *d, const sigset_t *in_select, struct text *err)
 {
-	int ret = caps_check_net_admin(err);
+	int ret = lockfile_take(&d->lock, d->conf->lockfile, err);
 
-	if (ret == 0)
-		ret = lockfile_take(&d->lock, d->conf->lockfile, err);
 	if (ret < 0)
 		return ret;
 	open_scheduler(&d->conf->sched);

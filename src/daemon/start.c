@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/caps.h"
 #include "daemon/daemon.h"
 #include "daemon/notify.h"
 #include "daemon/signals.h"
@@ -73,8 +74,15 @@ static int serve(const struct conf *conf, int ready_fd)
 	struct daemon d;
 	sigset_t in_select;
 	const char *log_path = NULL;
-	int ret = log_open(&conf->log, &log_path);
+	int ret;
 
+	/* First of all, or the message would be about the first file that only root may write. */
+	if (caps_check_net_admin(&err) < 0) {
+		log_errx("%s", err.buf ? err.buf : "conntrackd needs CAP_NET_ADMIN");
+		text_free(&err);
+		return 1;
+	}
+	ret = log_open(&conf->log, &log_path);
 	if (ret < 0) {
 		fprintf(stderr, "conntrackd: cannot open the log file %s: %s\n", log_path ? log_path : "",
 			strerror(-ret));
@@ -84,7 +92,7 @@ static int serve(const struct conf *conf, int ready_fd)
 	if (daemon_open(&d, conf, &in_select, &err) < 0) {
 		log_errx("%s", err.buf ? err.buf : "cannot start");
 		text_free(&err);
-		log_close();
+		log_discard();
 		return 1;
 	}
 	log_notice("initialization completed");

@@ -135,6 +135,33 @@ static void reopen_after_rotation(void **state)
 	assert_int_equal(rmdir(conf.path), 0);
 }
 
+/* After a failed start: only what log_open() made goes. */
+static void discard_own_file_only(void **state)
+{
+	char buf[1024];
+
+	(void)state;
+	assert_int_equal(log_open(&conf, NULL), 0);
+	log_errx("in vain");
+	log_discard();
+	assert_int_equal(access(conf.path, F_OK), -1);
+	assert_int_equal(log_open(&conf, NULL), 0);
+	log_info("first");
+	log_close();
+	assert_int_equal(log_open(&conf, NULL), 0);
+	log_errx("second");
+	log_discard();
+	read_file(conf.path, buf, sizeof(buf));
+	assert_matches(buf, "first\n.*second\n$");
+	/* Rotated meanwhile: what stands there now is not ours. */
+	assert_int_equal(unlink(conf.path), 0);
+	assert_int_equal(log_open(&conf, NULL), 0);
+	assert_int_equal(unlink(conf.path), 0);
+	assert_int_equal(mkfifo(conf.path, 0600), 0);
+	log_discard();
+	assert_int_equal(access(conf.path, F_OK), 0);
+}
+
 static void open_failures(void **state)
 {
 	struct log_conf bad = conf;
@@ -219,6 +246,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lines_in_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(reopen_after_rotation, setup, teardown),
+		cmocka_unit_test_setup_teardown(discard_own_file_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_failures, setup, teardown),
 		cmocka_unit_test(limit_passes_and_counts),
 		cmocka_unit_test(terminal_sides),	/* last: detaches */
