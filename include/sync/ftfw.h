@@ -109,6 +109,7 @@ struct peer {
 	/* its acknowledgements to us */
 	bool confirmed;		/* it has acknowledged something in this life, so from there on it NACKs what it misses */
 	struct mono ack_heard;	/* its last ACK or NACK; contact when there was none */
+	bool said_deaf;		/* that it does not was logged */
 	struct mono await_since;	/* since when we wait for one, while it is alive */
 	uint32_t nacks_out;	/* our NACKs to it that are not acknowledged */
 	uint64_t nack_place;	/* no NACK to it is live before this place of the ring */

@@ -12,6 +12,7 @@
  * Nothing here depends on a socket or on the clock: the simulation in tests/sim links this very file. */
 #include "daemon/pipeline.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #include "base/log.h"
 #include "sync/sync_conf.h"
 
+#define SILENCE_MS 30000	/* a peer says something once a second */
+#define VERSION_LOG_MS 3600000
 #define SWEEP_STEP 4096	/* records looked at per turn: well under a millisecond */
 
 struct pipeline {
@@ -30,7 +33,8 @@ struct pipeline {
 	struct pipeline_env env;
 	struct sync_env sync_env;
 	struct pipeline_stats stats;
-	struct log_limit full_log, full_call;
+	struct log_limit full_log, full_call, version_log;
+	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
 	uint64_t sweep_pos;	/* resume point of the lowest of them */
 	uint32_t swept;
@@ -221,6 +225,32 @@ static size_t path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
 
 /* ---- datagram -> wire -> sync -> external cache ---- */
 
+static void path_other_version(struct pipeline *p, const struct sync_source *from, uint8_t version, struct mono now)
+{
+	char line[160], addr[INET6_ADDRSTRLEN];
+
+	if (!log_limit_pass(&p->version_log, 1, VERSION_LOG_MS, now, NULL))
+		return;
+	if (!inet_ntop(from->family, from->addr, addr, sizeof(addr)))
+		snprintf(addr, sizeof(addr), "?");
+	snprintf(line, sizeof(line), "%s sends messages of protocol version %u: they are ignored, only version %u is known",
+		 addr, version, WIRE_VERSION);
+	path_log(p, LOG_LVL_WARNING, line);
+}
+
+static void path_check_silence(struct pipeline *p, struct mono now)
+{
+	char line[240];
+
+	if (!mono_is_set(p->silence_due) || mono_before(now, p->silence_due))
+		return;
+	p->silence_due = (struct mono){ 0 };
+	snprintf(line, sizeof(line), "no message of a peer within %d s: does it run, with the same kind of link, the same "
+		 "group or addresses and the same port, and do firewall rules let the link's traffic in?",
+		 SILENCE_MS / 1000);
+	path_log(p, LOG_LVL_WARNING, line);
+}
+
 void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes, size_t n,
 		       struct mono now)
 {
@@ -232,12 +262,14 @@ void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const
 		enum wire_err err = wire_next(&datagram, &hdr, &body);
 
 		if (err == WIRE_OK) {
+			p->silence_due = (struct mono){ 0 };
 			sync_recv(p->sync, from, &hdr, body, now);
 			continue;
 		}
 		sync_count_refused(p->sync, err);
 		if (err != WIRE_BAD_VERSION)
 			return;	/* its length cannot be trusted, so where the next message starts is unknown */
+		path_other_version(p, from, hdr.version, now);
 	}
 }
 
@@ -314,7 +346,8 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 	bool more = sync_transmit(p->sync, now);
 
 	*again = path_sweep_step(p) || more;
-	return next;
+	path_check_silence(p, now);
+	return mono_min(next, p->silence_due);
 }
 
 /* ---- commands ---- */
@@ -392,6 +425,8 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 		pipeline_free(p);
 		return NULL;
 	}
+	if (conf->sync->mode != SYNC_MODE_ALARM)	/* where a peer without flows is silent */
+		p->silence_due = mono_add_ms(now, SILENCE_MS);
 	return p;
 }
 

@@ -15,6 +15,7 @@
 #define SOLICIT_MIN_MS		3000
 #define SOLICIT_MAX_MS		48000
 #define SOLICIT_MOST		1024
+#define DEAF_MS			30000	/* even a busy 1.4.x acknowledges within this time, being solicited */
 
 void ftfw_log(struct ftfw *f, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
 {
@@ -131,6 +132,21 @@ static void ftfw_solicit(struct ftfw *f, struct mono now)
 	}
 }
 
+/* ALARM and NOTRACK send states that we can use and never acknowledge ours. For the solicited (await_since) only: it has
+ * been alive for all that time. */
+static void ftfw_check_deaf(struct ftfw *f, struct peer *p, struct mono now)
+{
+	char name[INET6_ADDRSTRLEN];
+
+	if (p->confirmed || p->said_deaf || !mono_is_set(p->await_since) || ftfw_within(p->await_since, DEAF_MS, now) ||
+	    ftfw_within(p->contact, DEAF_MS, now))
+		return;
+	p->said_deaf = true;
+	f->base.stats.foreign_mode++;
+	ftfw_log(f, &f->mode_log, now, LOG_LVL_WARNING, "peer %s is heard but has acknowledged nothing for %d s: either it "
+		 "speaks another mode (NOTRACK, ALARM), or it does not hear us", peer_name(p, name), DEAF_MS / 1000);
+}
+
 static void ftfw_keepalive(struct ftfw *f, struct mono now)
 {
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
@@ -151,6 +167,7 @@ static void peer_tick(struct ftfw *f, struct peer *p, struct mono now)
 		bulk_request(f, p, now);
 	}
 	ack_check_hole(f, p, now);
+	ftfw_check_deaf(f, p, now);
 }
 
 static struct mono peer_next(const struct peer *p)

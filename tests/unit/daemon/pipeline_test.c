@@ -584,6 +584,49 @@ static void test_bad_version_skipped(void **state)
 	assert_int_not_equal(external_find(w, &first), FLOW_ID_NONE);
 	assert_int_equal(external_find(w, &wrong), FLOW_ID_NONE);
 	assert_int_not_equal(external_find(w, &last), FLOW_ID_NONE);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->recv_msgs, 2);
+
+	/* Said with the address and both versions, once, however many there are. */
+	w->log_lines = 0;
+	w->last_line[0] = '\0';
+	w->now = mono_add_ms(w->now, 3700000);
+	for (uint32_t i = 0; i < 50; i++)
+		receive(w, buf + second, out.len - second);
+	assert_int_equal(w->log_lines, 1);
+	assert_non_null(strstr(w->last_line, "version 2"));
+	assert_non_null(strstr(w->last_line, "192.0.2.2"));
+}
+
+/* ---- silence ---- */
+
+static void test_nobody_there(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned int s = 0; s < 120; s++) {
+		bool again;
+
+		assert_int_equal(w->log_lines, s >= 30 ? 1 : 0);
+		w->now = mono_add_ms(w->now, 1000);
+		pipeline_turn(w->p, w->now, &again);
+		w->n = 0;
+	}
+	assert_non_null(strstr(w->last_line, "no message of a peer"));
+}
+
+static void test_somebody_there(void **state)
+{
+	struct world *w = *state;
+	uint8_t buf[CAP];
+	struct writer out = wr_init(buf, sizeof(buf));
+	bool again;
+
+	put_flow(&out, WIRE_CT_NEW, 100, 0);
+	receive(w, out.buf, out.len);
+	w->log_lines = 0;
+	w->now = mono_add_ms(w->now, 120000);
+	pipeline_turn(w->p, w->now, &again);
+	assert_int_equal(w->log_lines, 0);
 }
 
 /* ---- full tables ---- */
@@ -649,6 +692,8 @@ int main(void)
 		T(test_received),
 		T(test_garbage_behind),
 		T(test_bad_version_skipped),
+		T(test_nobody_there),
+		T(test_somebody_there),
 		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
 	};
 

@@ -43,6 +43,7 @@ struct world {
 	unsigned int n_applied, begun, done;
 	uint64_t barren;	/* places of the table before flow 0 where nothing lives */
 	size_t walked;		/* places walked over */
+	unsigned int n_mode_lines;
 };
 
 /* ---- our side of the world ---- */
@@ -156,7 +157,11 @@ static void env_done(void *ctx, uint8_t peer)
 
 static void env_log(void *ctx, int level, const char *text)
 {
-	(void)ctx, (void)level, (void)text;
+	struct world *w = ctx;
+
+	(void)level;
+	if (strstr(text, "another mode"))
+		w->n_mode_lines++;
 }
 
 /* ---- time and the peer ---- */
@@ -632,6 +637,48 @@ static void nonsense_is_refused(void **state)
 	}
 }
 
+/* What a peer in each mode says for a minute. ALARM: states. NOTRACK: keepalives, too. FTFW: acknowledgements. */
+static void other_mode_is_noticed(void **state)
+{
+	static const struct {
+		bool alive, ack;
+		unsigned int seconds, lines;
+	} cases[] = {
+		{ false, false, 60, 1 },
+		{ true, false, 60, 1 },
+		{ true, false, 28, 0 },
+		{ true, true, 60, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		static struct world w;
+
+		world_open(&w, 1000, 300);
+		for (unsigned int s = 0; s < cases[i].seconds; s++) {
+			w.n_sent = 0;
+			pass_ms(&w, 1000);
+			assert_int_not_equal(w.n_sent, 0);
+			if (cases[i].ack && s > 0)
+				peer_says(&w, WIRE_F_ACK, FIRST, last_seq(&w));
+			else if (cases[i].alive)
+				peer_says(&w, WIRE_F_ALIVE, 0, 0);
+			else
+				peer_tells(&w, w.seq++, 0);
+		}
+		assert_int_equal(w.n_mode_lines, cases[i].lines);
+		assert_int_equal(sync_stats(w.s)->foreign_mode, cases[i].lines);
+		/* Silent for an hour, then one word: no reason to complain. */
+		w.n_mode_lines = w.n_sent = 0;
+		pass_ms(&w, 5000);
+		w.now = mono_add_ms(w.now, 3600000);
+		peer_says(&w, WIRE_F_ALIVE, 0, 0);
+		pass_ms(&w, 2000);
+		assert_int_equal(w.n_mode_lines, 0);
+		sync_close(w.s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -647,6 +694,7 @@ int main(void)
 		cmocka_unit_test(barren_walk_goes_in_steps),
 		cmocka_unit_test(full_ring_holds_then_gives_up),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(other_mode_is_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
