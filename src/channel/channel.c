@@ -17,11 +17,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "channel/batch.h"
 #include "channel/link.h"
 
 #define SEND_BATCH	32u
-#define RECV_BATCH	32u
 #define RECV_ROUNDS	8u	/* per wake-up: 256 datagrams, then others get their turn */
 #define RETRY_MS	2	/* the device queue was full: the socket stays writable, so a timer has to wake us */
 
@@ -32,7 +32,7 @@ struct channel {
 	size_t n_links;
 	size_t active;
 	struct batch batch;
-	uint8_t *rx_mem;		/* RECV_BATCH buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
+	uint8_t *rx_mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
 	struct ev_timer retry;
 	bool refused;			/* channel_datagram() gave NULL since the last writable() */
 };
@@ -132,19 +132,18 @@ static void on_rx(void *ctx, unsigned int ready, struct mono now)
 {
 	struct link *l = ctx;
 	struct channel *c = l->owner;
-	struct channel_from from[RECV_BATCH];
-	size_t len[RECV_BATCH];
-	unsigned int index[RECV_BATCH], got = RECV_BATCH;
+	struct link_rx rx = { .mem = c->rx_mem };
+	unsigned int got = LINK_RX_SLOTS;
 
 	(void)ready;
-	for (unsigned int round = 0; round < RECV_ROUNDS && got == RECV_BATCH; round++) {
-		unsigned int n = l->ops->recv(l, c->rx_mem, RECV_BATCH, from, len, index, &got);
+	for (unsigned int round = 0; round < RECV_ROUNDS && got == LINK_RX_SLOTS; round++) {
+		got = l->ops->recv(l, &rx, now);
+		for (unsigned int i = 0; i < rx.n; i++) {
+			const struct link_rx_item *item = &rx.item[i];
 
-		for (unsigned int i = 0; i < n; i++) {
 			l->stats.recv_pkts++;
-			l->stats.recv_bytes += len[i];
-			c->cb.datagram(c->cb.ctx, &from[i], c->rx_mem + (size_t)index[i] * LINK_DATAGRAM_MAX, len[i],
-				       now);
+			l->stats.recv_bytes += item->len;
+			c->cb.datagram(c->cb.ctx, &item->from, item->bytes, item->len, now);
 		}
 	}
 }
@@ -159,6 +158,8 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 	if (ret < 0)
 		return ret;
 	l->mtu = link_read_mtu(l);
+	if (!(link_read_flags(l->ifindex) & IFF_UP))
+		log_warnx("line %u: %s link: %s is down", l->conf->line, l->ops->kind, l->conf->ifname);
 	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link" };
 	l->tx_io = (struct ev_io){ .fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
 	ret = ev_io_add(c->loop, &l->rx_io);
@@ -170,10 +171,12 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 }
 
 /* Largest payload: 1.4.x appends a message only while the sum stays below MTU minus headers, and messages are multiples
- * of four. An MTU too small for a message is answered by fragments, not by never sending it. */
+ * of four. The true headers of IPv6 are counted, which 1.4.x does not do. An MTU too small for a message is answered by
+ * fragments, not by never sending it. */
 static size_t payload_cap(const struct link *l)
 {
-	size_t limit = l->mtu > l->ops->overhead ? l->mtu - l->ops->overhead - 1 : 0;
+	size_t overhead = l->conf->family == AF_INET ? l->ops->overhead_v4 : l->ops->overhead_v6;
+	size_t limit = l->mtu > overhead ? l->mtu - overhead - 1 : 0;
 
 	limit &= ~(size_t)3;
 	return limit > CHANNEL_MIN_PAYLOAD ? limit : CHANNEL_MIN_PAYLOAD;
@@ -183,8 +186,9 @@ static const struct link_ops *ops_of(const struct channel_link_conf *conf)
 {
 	switch (conf->type) {
 	case CHANNEL_MCAST:
-		return conf->family == AF_INET ? &mcast_ops : NULL;
+		return &mcast_ops;
 	case CHANNEL_UDP:
+		return &udp_ops;
 	case CHANNEL_TCP:
 		return NULL;
 	}
@@ -229,7 +233,7 @@ int channel_open(const struct channel_conf *conf, struct evloop *loop, const str
 	c->retry = (struct ev_timer){ .cb = on_retry, .ctx = c, .name = "link retry" };
 	ret = open_links(c, conf, err);
 	if (ret == 0) {
-		c->rx_mem = malloc((size_t)RECV_BATCH * LINK_DATAGRAM_MAX);
+		c->rx_mem = malloc((size_t)LINK_RX_SLOTS * LINK_DATAGRAM_MAX);
 		ret = c->rx_mem ? batch_init(&c->batch, payload_cap(&c->link[c->active])) : -ENOMEM;
 		if (ret < 0)
 			text_str(err, "no memory for the buffers of the dedicated links");

@@ -2,6 +2,8 @@
 /* What the transports share. */
 #include "channel/link.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,23 +18,35 @@ void link_set_buffer(int fd, int option_force, int option, uint32_t bytes)
 		setsockopt(fd, SOL_SOCKET, option, &v, sizeof(v));	/* best effort: a smaller buffer still works */
 }
 
-unsigned int link_read_mtu(const struct link *l)
+/* Ask the kernel about an interface. False if there is none, or no socket to ask with. */
+static bool ask(unsigned int ifindex, unsigned long request, struct ifreq *req)
 {
-	struct ifreq req = { 0 };
-	unsigned int mtu = 1500;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool ok;
 
+	*req = (struct ifreq){ 0 };
 	if (fd == -1)
-		return mtu;
-	if (!if_indextoname(l->ifindex, req.ifr_name))
-		memcpy(req.ifr_name, l->conf->ifname, sizeof(req.ifr_name) - 1);
-	if (ioctl(fd, SIOCGIFMTU, &req) == 0 && req.ifr_mtu > 0)
-		mtu = (unsigned int)req.ifr_mtu;
+		return false;
+	ok = if_indextoname(ifindex, req->ifr_name) && ioctl(fd, request, req) == 0;
 	close(fd);
-	return mtu;
+	return ok;
 }
 
-void link_list_interfaces(struct text *t)
+unsigned int link_read_mtu(const struct link *l)
+{
+	struct ifreq req;
+
+	return ask(l->ifindex, SIOCGIFMTU, &req) && req.ifr_mtu > 0 ? (unsigned int)req.ifr_mtu : 1500;
+}
+
+unsigned int link_read_flags(unsigned int ifindex)
+{
+	struct ifreq req;
+
+	return ask(ifindex, SIOCGIFFLAGS, &req) ? (unsigned short)req.ifr_flags : 0;
+}
+
+static void list_interfaces(struct text *t)
 {
 	struct if_nameindex *list = if_nameindex();
 
@@ -43,6 +57,23 @@ void link_list_interfaces(struct text *t)
 	if_freenameindex(list);
 }
 
+int link_find_interface(const struct link *l, unsigned int *index, struct text *err)
+{
+	*index = if_nametoindex(l->conf->ifname);
+	if (*index != 0)
+		return 0;
+	text_printf(err, "line %u: Interface %s does not exist; this machine has:", l->conf->line, l->conf->ifname);
+	list_interfaces(err);
+	return -ENODEV;
+}
+
+const char *link_addr_text(const struct link *l, const union channel_addr *addr, char buf[INET6_ADDRSTRLEN])
+{
+	if (!inet_ntop(l->conf->family, addr, buf, INET6_ADDRSTRLEN))
+		strcpy(buf, "?");
+	return buf;
+}
+
 void link_close(struct link *l)
 {
 	if (l->tx != -1)
@@ -50,4 +81,5 @@ void link_close(struct link *l)
 	if (l->rx != -1)
 		close(l->rx);
 	l->tx = l->rx = -1;
+	ifaddr_free(&l->addrs);
 }

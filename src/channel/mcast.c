@@ -1,61 +1,49 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* IPv4 multicast. Options and their order: doc/protocol.md section 8.
+/* Multicast, IPv4 and IPv6. Options and their order: doc/protocol.md section 8.
  *
  * The receiver is bound to the group address, so a unicast datagram to the same port never gets here (1.4.7 binds the
- * wildcard and takes it); IP_MULTICAST_ALL off keeps groups joined by others out; and the interface a datagram came in on
- * is compared with ours, because a group can be joined on several interfaces of a machine. */
+ * wildcard and takes it); MULTICAST_ALL off keeps groups joined by others out; and the interface a datagram came in on
+ * is compared with ours, because a group can be joined on several interfaces of a machine. Who is in the group may be
+ * heard: there can be more than one peer, and no address of theirs is configured. */
 #include "channel/link.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "channel/udp_sock.h"
 
-#define BATCH 32u
-#define SND_BUFFER_DEFAULT (1u << 20)	/* bytes: a few hundred full datagrams */
-#define RCV_BUFFER_DEFAULT (4u << 20)
+#define ADDRS_MAX_AGE_MS 2000
 
-/* The interface that has this address, 0 if none; `wanted` if that one has it (an address can be on several). By index,
- * since the names given here may be labels such as eth0:1. */
-static unsigned int interface_of(struct in_addr addr, unsigned int wanted)
+static bool is_v4(const struct link *l)
 {
-	struct ifaddrs *list, *at;
-	unsigned int index = 0;
-
-	if (getifaddrs(&list) == -1)
-		return 0;
-	for (at = list; at && index != wanted; at = at->ifa_next) {
-		struct sockaddr_in sin;
-
-		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET)
-			continue;
-		memcpy(&sin, at->ifa_addr, sizeof(sin));
-		if (sin.sin_addr.s_addr == addr.s_addr)
-			index = if_nametoindex(at->ifa_name);
-	}
-	freeifaddrs(list);
-	return index;
+	return l->conf->family == AF_INET;
 }
 
+static const char *group_keyword(const struct link *l)
+{
+	return is_v4(l) ? "IPv4_address" : "IPv6_address";
+}
+
+/* IPv4: the interface that has the address given as IPv4_interface, as in 1.4.x. IPv6: the one named by Interface. */
 static int find_interface(struct link *l, struct text *err)
 {
 	const struct channel_link_conf *c = l->conf;
-	unsigned int wanted = if_nametoindex(c->ifname);
-	char local[INET_ADDRSTRLEN], owner[IF_NAMESIZE] = "?";
+	char local[INET6_ADDRSTRLEN], owner[IF_NAMESIZE] = "?";
+	unsigned int wanted;
+	int ret = link_find_interface(l, &wanted, err);
 
-	inet_ntop(AF_INET, &c->local.v4, local, sizeof(local));
-	if (wanted == 0) {
-		text_printf(err, "line %u: Interface %s does not exist; this machine has:", c->line, c->ifname);
-		link_list_interfaces(err);
-		return -ENODEV;
-	}
-	l->ifindex = interface_of(c->local.v4, wanted);
+	if (ret < 0)
+		return ret;
+	l->ifindex = wanted;
+	if (!is_v4(l))
+		return 0;
+	link_addr_text(l, &c->local, local);
+	l->ifindex = ifaddr_owner(AF_INET, &c->local, wanted);
 	if (l->ifindex == 0) {
 		text_printf(err, "line %u: no interface of this machine has the address %s (IPv4_interface)", c->line,
 			    local);
@@ -71,67 +59,92 @@ static int find_interface(struct link *l, struct text *err)
 
 static int check_group(const struct link *l, struct text *err)
 {
-	char group[INET_ADDRSTRLEN];
+	const union channel_addr *group = &l->conf->dest;
+	char text[INET6_ADDRSTRLEN];
 
-	if (IN_MULTICAST(ntohl(l->conf->dest.v4.s_addr)))
+	if (is_v4(l) ? IN_MULTICAST(ntohl(group->v4.s_addr)) : IN6_IS_ADDR_MULTICAST(&group->v6))
 		return 0;
-	inet_ntop(AF_INET, &l->conf->dest.v4, group, sizeof(group));
-	text_printf(err, "line %u: %s (IPv4_address) is not a multicast address (224.0.0.0 to 239.255.255.255)",
-		    l->conf->line, group);
+	text_printf(err, "line %u: %s (%s) is not a multicast address (%s)", l->conf->line,
+		    link_addr_text(l, group, text), group_keyword(l),
+		    is_v4(l) ? "224.0.0.0 to 239.255.255.255" : "ff00::/8");
 	return -EINVAL;
+}
+
+static int set_tx_v4(struct link *l)
+{
+	struct ip_mreqn via = { .imr_address = l->conf->local.v4, .imr_ifindex = (int)l->ifindex };
+	int off = 0;
+
+	if (setsockopt(l->tx, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) == -1 ||
+	    setsockopt(l->tx, IPPROTO_IP, IP_MULTICAST_IF, &via, sizeof(via)) == -1)
+		return -errno;
+	return 0;
+}
+
+static int set_tx_v6(struct link *l)
+{
+	int off = 0, via = (int)l->ifindex;
+
+	if (setsockopt(l->tx, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &off, sizeof(off)) == -1 ||
+	    setsockopt(l->tx, IPPROTO_IPV6, IPV6_MULTICAST_IF, &via, sizeof(via)) == -1)
+		return -errno;
+	return 0;
 }
 
 static int open_tx(struct link *l, struct text *err)
 {
-	const struct channel_link_conf *c = l->conf;
-	struct ip_mreqn via = { .imr_address = c->local.v4, .imr_ifindex = (int)l->ifindex };
-	int no_check = !c->checksum, off = 0, fragment = IP_PMTUDISC_DONT;
-	int ret;
+	int ret = udp_sock_open_tx(l);
 
-	l->tx = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->tx == -1)
-		goto failed;
-	if (setsockopt(l->tx, SOL_SOCKET, SO_NO_CHECK, &no_check, sizeof(no_check)) == -1)
-		goto failed;
-	link_set_buffer(l->tx, SO_SNDBUFFORCE, SO_SNDBUF, c->snd_buffer ? c->snd_buffer : SND_BUFFER_DEFAULT);
-	if (setsockopt(l->tx, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) == -1 ||
-	    setsockopt(l->tx, IPPROTO_IP, IP_MULTICAST_IF, &via, sizeof(via)) == -1 ||
-	    setsockopt(l->tx, IPPROTO_IP, IP_MTU_DISCOVER, &fragment, sizeof(fragment)) == -1)
-		goto failed;
-	return 0;
-failed:
-	ret = -errno;
-	text_printf(err, "line %u: multicast sending socket: %s", c->line, strerror(-ret));
+	if (ret == 0)
+		ret = is_v4(l) ? set_tx_v4(l) : set_tx_v6(l);
+	if (ret < 0)
+		text_printf(err, "line %u: multicast sending socket: %s", l->conf->line, strerror(-ret));
 	return ret;
+}
+
+static int join_v4(struct link *l)
+{
+	struct ip_mreqn group = {
+		.imr_multiaddr = l->conf->dest.v4, .imr_address = l->conf->local.v4, .imr_ifindex = (int)l->ifindex,
+	};
+	int off = 0;
+
+	if (setsockopt(l->rx, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)) == -1 ||
+	    setsockopt(l->rx, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof(off)) == -1)
+		return -errno;
+	return 0;
+}
+
+static int join_v6(struct link *l)
+{
+	struct ipv6_mreq group = { .ipv6mr_multiaddr = l->conf->dest.v6, .ipv6mr_interface = l->ifindex };
+	int off = 0;
+
+	if (setsockopt(l->rx, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group)) == -1)
+		return -errno;
+	/* Kernels before 4.20 do not have it; the arrival interface is compared anyway. */
+	if (setsockopt(l->rx, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &off, sizeof(off)) == -1 && errno != ENOPROTOOPT)
+		return -errno;
+	return 0;
 }
 
 static int open_rx(struct link *l, struct text *err)
 {
 	const struct channel_link_conf *c = l->conf;
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET, .sin_addr = c->dest.v4, .sin_port = htons(c->port),
-	};
-	struct ip_mreqn join = {
-		.imr_multiaddr = c->dest.v4, .imr_address = c->local.v4, .imr_ifindex = (int)l->ifindex,
-	};
-	int on = 1, off = 0, ret;
-	char group[INET_ADDRSTRLEN];
+	union udp_addr group;
+	socklen_t len = udp_sock_addr(l, &c->dest, c->port, &group);
+	char text[INET6_ADDRSTRLEN];
+	int on = 1, ret = udp_sock_open_rx(l);
 
-	inet_ntop(AF_INET, &c->dest.v4, group, sizeof(group));
-	l->rx = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->rx == -1 || setsockopt(l->rx, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1)
-		goto failed;
-	link_set_buffer(l->rx, SO_RCVBUFFORCE, SO_RCVBUF, c->rcv_buffer ? c->rcv_buffer : RCV_BUFFER_DEFAULT);
-	if (bind(l->rx, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
-	    setsockopt(l->rx, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof(join)) == -1 ||
-	    setsockopt(l->rx, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof(off)) == -1 ||
-	    setsockopt(l->rx, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == -1)
-		goto failed;
-	return 0;
-failed:
-	ret = -errno;
-	text_printf(err, "line %u: multicast group %s (IPv4_address), port %u (Group): %s", c->line, group, c->port,
-		    strerror(-ret));
+	/* Two daemons of one machine may be in one group: each gets its own copy. */
+	if (ret == 0 && (setsockopt(l->rx, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
+			 bind(l->rx, &group.sa, len) == -1))
+		ret = -errno;
+	if (ret == 0)
+		ret = is_v4(l) ? join_v4(l) : join_v6(l);
+	if (ret < 0)
+		text_printf(err, "line %u: multicast group %s (%s), port %u (Group), on %s: %s", c->line,
+			    link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname, strerror(-ret));
 	return ret;
 }
 
@@ -148,98 +161,33 @@ static int mcast_open(struct link *l, struct text *err)
 	return ret;
 }
 
-static int mcast_send(struct link *l, const struct iovec *iov, unsigned int n)
+/* Anybody but ourselves. Our own datagrams come back when the switch sends them back, for example. */
+static bool may_speak(struct link *l, const struct udp_source *from, struct mono now)
 {
-	struct sockaddr_in to = {
-		.sin_family = AF_INET, .sin_addr = l->conf->dest.v4, .sin_port = htons(l->conf->port),
-	};
-	struct mmsghdr msgs[BATCH];
-	int sent;
+	int family = l->conf->family;
 
-	if (n > BATCH)
-		n = BATCH;
-	for (unsigned int i = 0; i < n; i++)
-		msgs[i] = (struct mmsghdr){ .msg_hdr = {
-			.msg_name = &to, .msg_namelen = sizeof(to),
-			.msg_iov = (struct iovec *)&iov[i], .msg_iovlen = 1,
-		} };
-	sent = sendmmsg(l->tx, msgs, n, 0);
-	return sent == -1 ? -errno : sent;
-}
-
-/* The interface a datagram came in on, 0 when the kernel did not say. */
-static unsigned int arrival_interface(struct msghdr *msg)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		struct in_pktinfo info;
-
-		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO ||
-		    c->cmsg_len < CMSG_LEN(sizeof(info)))
-			continue;
-		memcpy(&info, CMSG_DATA(c), sizeof(info));
-		return (unsigned int)info.ipi_ifindex;
-	}
-	return 0;
-}
-
-static bool may_be_heard(struct link *l, struct msghdr *msg, const struct sockaddr_in *from)
-{
-	if (msg->msg_namelen < sizeof(*from) || from->sin_family != AF_INET ||
-	    arrival_interface(msg) != l->ifindex) {
-		l->stats.refused_interface++;
-		return false;
-	}
-	if (from->sin_addr.s_addr == l->conf->local.v4.s_addr) {
+	if (ifaddr_equal(family, &from->addr, &l->last_heard))
+		return true;
+	/* An address can move from us to the peer, so an old list is not believed. */
+	ifaddr_refresh(&l->addrs, l->ifindex, ADDRS_MAX_AGE_MS, now);
+	if (ifaddr_is_own(&l->addrs, family, &from->addr)) {
 		l->stats.own++;
 		return false;
 	}
+	l->last_heard = from->addr;
 	return true;
 }
 
-static unsigned int mcast_recv(struct link *l, uint8_t *buf, unsigned int n, struct channel_from *from, size_t *len,
-			       unsigned int *index, unsigned int *got)
+static unsigned int mcast_recv(struct link *l, struct link_rx *rx, struct mono now)
 {
-	struct sockaddr_in source[BATCH];
-	struct mmsghdr msgs[BATCH];
-	struct iovec iov[BATCH];
-	_Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(struct in_pktinfo))];
-	unsigned int heard = 0;
-	int ret;
-
-	*got = 0;
-	if (n > BATCH)
-		n = BATCH;
-	for (unsigned int i = 0; i < n; i++) {
-		iov[i] = (struct iovec){ .iov_base = buf + (size_t)i * LINK_DATAGRAM_MAX,
-					 .iov_len = LINK_DATAGRAM_MAX };
-		msgs[i] = (struct mmsghdr){ .msg_hdr = {
-			.msg_name = &source[i], .msg_namelen = sizeof(source[i]),
-			.msg_iov = &iov[i], .msg_iovlen = 1,
-			.msg_control = control[i], .msg_controllen = sizeof(control[i]),
-		} };
-	}
-	ret = recvmmsg(l->rx, msgs, n, MSG_DONTWAIT, NULL);
-	if (ret == -1) {
-		if (errno != EAGAIN && errno != EINTR)
-			l->stats.recv_errors++;
-		return 0;
-	}
-	*got = (unsigned int)ret;
-	for (unsigned int i = 0; i < *got; i++) {
-		if (!may_be_heard(l, &msgs[i].msg_hdr, &source[i]))
-			continue;
-		from[heard] = (struct channel_from){ .family = AF_INET, .link = l->number };
-		memcpy(from[heard].addr, &source[i].sin_addr, sizeof(source[i].sin_addr));
-		index[heard] = i;
-		len[heard++] = msgs[i].msg_len;
-	}
-	return heard;
+	return udp_sock_recv(l, rx, now, may_speak);
 }
 
 const struct link_ops mcast_ops = {
 	.kind = "multicast",
-	.overhead = 28,		/* IPv4 and UDP headers */
+	.overhead_v4 = UDP_OVERHEAD_V4,
+	.overhead_v6 = UDP_OVERHEAD_V6,
 	.open = mcast_open,
-	.send = mcast_send,
+	.send = udp_sock_send,
 	.recv = mcast_recv,
 };

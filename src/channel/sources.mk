@@ -2,5 +2,8 @@
 libchannel_a_SOURCES = \
 	channel/batch.c \
 	channel/channel.c \
+	channel/ifaddr.c \
 	channel/link.c \
-	channel/mcast.c
+	channel/mcast.c \
+	channel/udp.c \
+	channel/udp_sock.c

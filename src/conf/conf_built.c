@@ -17,7 +17,6 @@ struct unbuilt {
 
 static bool mode_alarm(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.mode == SYNC_MODE_ALARM; }
 static bool mode_notrack(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.mode == SYNC_MODE_NOTRACK; }
-static bool link_udp(const struct conf *c) { return c->channel.n_links && c->channel.link[0].type == CHANNEL_UDP; }
 static bool link_tcp(const struct conf *c) { return c->channel.n_links && c->channel.link[0].type == CHANNEL_TCP; }
 static bool many_links(const struct conf *c) { return c->channel.n_links > 1; }
 static bool external_off(const struct conf *c) { return c->sync.disable_external; }
@@ -27,15 +26,6 @@ static bool reliable(const struct conf *c) { return c->kernel.events_reliable; }
 static bool kernel_filter(const struct conf *c) { return c->filter.kernelspace; }
 static bool stats(const struct conf *c) { return c->mode == CONF_MODE_STATS; }
 static bool helpers(const struct conf *c) { return c->helper.present; }
-
-static bool mcast_ipv6(const struct conf *c)
-{
-	for (uint32_t i = 0; i < c->channel.n_links; i++) {
-		if (c->channel.link[i].type == CHANNEL_MCAST && c->channel.link[i].family == AF_INET6)
-			return true;
-	}
-	return false;
-}
 
 static struct conf_place at_mode(const struct conf_ctx *ctx) { return ctx->mode_at; }
 static struct conf_place at_link(const struct conf_ctx *ctx) { return ctx->link_state[0].at; }
@@ -54,9 +44,7 @@ static struct conf_place at_expect(const struct conf_ctx *ctx)
 static const struct unbuilt unbuilt[] = {
 	{ mode_alarm, .place = at_mode, .text = "Mode ALARM" },
 	{ mode_notrack, .place = at_mode, .text = "Mode NOTRACK" },
-	{ link_udp, .place = at_link, .text = "a UDP link" },
 	{ link_tcp, .place = at_link, .text = "a TCP link" },
-	{ mcast_ipv6, .place = at_link, .text = "IPv6 multicast" },
 	{ many_links, .place = at_second_link, .text = "more than one link" },
 	{ external_off, "DisableExternalCache", CONF_FTFW, .text = "DisableExternalCache on" },
 	{ expect_sync, .place = at_expect, .text = "ExpectationSync" },

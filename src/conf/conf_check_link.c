@@ -104,6 +104,9 @@ static void check_unicast(const struct link_check *c)
 	if (!local->given && !c->state->puzzled)
 		conf_warn(c->ctx, &c->state->at, "%s is missing in this %s block: it receives on all addresses",
 			  local_name, kinds[link->type]);
+	if (local->given && !local->bad && addr_zero(&link->local, link->family))
+		conf_warn(c->ctx, &local->at, "%s is all zero: this %s link receives on all addresses", local_name,
+			  kinds[link->type]);
 	if (local->given && !local->bad && addr_multicast(&link->local, link->family))
 		conf_error(c->ctx, &local->at, "%s is a multicast address", local_name);
 	if (!dest->given || dest->bad)

@@ -144,7 +144,7 @@ const struct conf_option conf_options[] = {
 	{ OPTION("McastSndSocketBuffer", IN(CONF_MULTICAST), CONF_T_NUMBER), RENAMED_TO("SndSocketBuffer") },
 	{ OPTION("McastRcvSocketBuffer", IN(CONF_MULTICAST), CONF_T_NUMBER), RENAMED_TO("RcvSocketBuffer") },
 	{ OPTION("Checksum", CONF_IN_LINKS, CONF_T_BOOL), .at = AT_LINK(checksum), .init = "on",
-	  .help = "UDP checksums on what is sent. Without effect on TCP." },
+	  .help = "UDP checksums on what is sent over IPv4. IPv6 and TCP always have checksums." },
 	{ NUMBER("ErrorQueueLength", IN(CONF_TCP), 0, INT_MAX_31, "packets"), .at = AT(channel.error_queue_len),
 	  .init = "128", .shared = true,
 	  .help = "How many unsent packets are kept for another try. One number for all links." },

@@ -78,10 +78,11 @@ def udp_stream(lab: Lab, target: Target = SNAT4, streams: int = 1) -> Program:
 	return Program(lab, "client", "udpstream.py", "--streams", streams, target.address, UDP_PORT).ready()
 
 
-def inject(lab: Lab, fw: str, count: int, first: int = 0, delete: bool = False) -> None:
+def inject(lab: Lab, fw: str, count: int, first: int = 0, delete: bool = False, family: int = 4) -> None:
 	"""`count` established flows into the kernel table of `fw`, or out of it."""
 	done = subprocess.run(["ip", "netns", "exec", lab.ns(fw), PYTHON, "-B", str(TRAFFIC / "inject.py"),
-			       *(["--delete"] if delete else []), "--first", str(first), str(count)],
+			       *(["--delete"] if delete else []),
+			       *(["--ipv6"] if family == 6 else []), "--first", str(first), str(count)],
 			      capture_output=True, text=True)
 	assert done.returncode == 0, f"inject: {done.stdout} errors\n{done.stderr}"
 

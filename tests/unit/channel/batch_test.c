@@ -91,16 +91,15 @@ static int fake_send(struct link *l, const struct iovec *iov, unsigned int n)
 	return take;
 }
 
-static unsigned int fake_recv(struct link *l, uint8_t *buf, unsigned int n, struct channel_from *from, size_t *len,
-			      unsigned int *index, unsigned int *got)
+static unsigned int fake_recv(struct link *l, struct link_rx *rx, struct mono now)
 {
-	(void)l, (void)buf, (void)n, (void)from, (void)len, (void)index;
-	*got = 0;
+	(void)l, (void)now;
+	rx->n = 0;
 	return 0;
 }
 
 const struct link_ops mcast_ops = {
-	.kind = "multicast", .overhead = 28, .open = fake_open, .send = fake_send, .recv = fake_recv,
+	.kind = "multicast", .overhead_v4 = 28, .overhead_v6 = 48, .open = fake_open, .send = fake_send, .recv = fake_recv,
 };
 
 /* One datagram with the next number; false when there is no room. */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_CHANNEL_IFADDR_H
+#define CONNTRACKD_CHANNEL_IFADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "channel/channel_conf.h"
+
+/* The addresses of one interface, as they were when they were last read. Start from a zeroed struct. */
+struct ifaddr_list {
+	struct ifaddr_entry *at;	/* owned */
+	size_t n;
+	struct mono read_at;	/* not set: never */
+};
+
+/* Read them anew unless that was done less than max_age_ms ago: reading costs a dump of all addresses of the machine,
+ * and may be caused by anybody's datagram. When it fails the old ones stay. */
+void ifaddr_refresh(struct ifaddr_list *l, unsigned int ifindex, uint32_t max_age_ms, struct mono now);
+void ifaddr_free(struct ifaddr_list *l);
+
+/* Is this an address of the interface? family: AF_INET or AF_INET6. */
+bool ifaddr_is_own(const struct ifaddr_list *l, int family, const union channel_addr *addr);
+/* Can its owner be reached without a router? In the same subnet as an address of the interface, the other end of a
+ * point-to-point address, or IPv6 link-local. */
+bool ifaddr_is_on_link(const struct ifaddr_list *l, int family, const union channel_addr *addr);
+
+/* The index of the interface that has this address, 0 if none; `wanted` if that one has it (an address can be on
+ * several). */
+unsigned int ifaddr_owner(int family, const union channel_addr *addr, unsigned int wanted);
+
+/* All of the address compared, as many bytes as the family has. */
+bool ifaddr_equal(int family, const union channel_addr *a, const union channel_addr *b);
+
+#endif
