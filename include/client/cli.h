@@ -24,8 +24,8 @@ struct cli {
 	const char *argv0;		/* borrowed from argv, like all pointers here */
 	const char *config;		/* -C; NULL: the default file */
 	bool background;		/* -d */
-	bool old_stats;			/* -S of 2007: harmless with a Stats section, else the caller refuses it:
-					 * the mode is chosen by the section (Sync or Stats) in the file */
+	bool stats;			/* -S: the statistics mode; Stats counts where the file has Sync too,
+					 * and defaults where there is no file. The caller sees to it */
 	const struct ctl_command *cmd;	/* CLI_CLIENT */
 	bool strict;			/* --strict, with -c */
 	bool json;			/* --json, with -i and -e */

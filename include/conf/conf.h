@@ -110,16 +110,18 @@ typedef void (*conf_report_fn)(void *ctx, enum conf_severity severity,
 void conf_report_to_file(void *file, enum conf_severity severity,
 			 const struct conf_place *place, const char *text);
 
-/* For conf_parse(): also accept what this version cannot run yet (tests of the language). */
+/* Also accept what this version cannot run yet (tests of the language). */
 #define CONF_UNBUILT_OK 1u
+/* A file with both Sync and Stats means Stats (-S on the command line); without it Sync. */
+#define CONF_PREFER_STATS 2u
 
 /*
- * Reads the file and fills *out. All problems are handed to report (may be NULL: quiet), which
+ * Reads the file and fills *out; flags: CONF_*. All problems are handed to report (may be NULL: quiet), which
  * gets ctx. Returns 0; -EINVAL if errors were reported; another -errno, also reported, if the
  * file could not be read (-EISDIR: a directory, -EFBIG: more than CONF_FILE_MAX bytes). *out is
  * untouched unless 0 is returned.
  */
-int conf_read(const char *path, struct conf *out, conf_report_fn report, void *ctx)
+int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report, void *ctx)
 	__attribute__((warn_unused_result));
 
 #define CONF_FILE_MAX (4u << 20)	/* bytes */

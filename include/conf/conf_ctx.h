@@ -104,6 +104,7 @@ struct conf_ctx {
 
 	struct conf_place sync_at, stats_at, helper_at;	/* first of each section; line 0: none */
 	bool sync_puzzled;	/* something in Sync or at top level was not understood */
+	bool prefer_stats;		/* -S: Stats counts where both sections are there */
 	bool mode_given;
 	struct conf_place mode_at;
 	bool filter_given, old_checksum_given, old_checksum;

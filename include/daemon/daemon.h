@@ -16,6 +16,7 @@ struct channel;
 struct control_server;
 struct commands;
 struct ct_events;
+struct flowlog;
 
 /* Every long-lived object of the running daemon, in the order in which they are opened. Closed in reverse. All owned,
  * NULL until opened; conf is borrowed. */
@@ -27,10 +28,11 @@ struct daemon {
 	struct commands *commands;
 	struct flow_filter *filter;
 	struct takeover *takeover;
-	struct channel *channel;
+	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;
 	struct reconcile *reconcile;
 	struct ct_events *events;
+	struct flowlog *flowlog;	/* NULL outside the statistics mode */
 	struct ev_timer tick;		/* next deadline of the pipeline */
 	struct ev_hook turn;		/* end of each loop turn: send what it changed */
 	struct ev_work more;		/* there is more to send or sweep at once */

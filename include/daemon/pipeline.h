@@ -32,10 +32,13 @@ struct pipeline_env {
 	void (*log)(void *ctx, int level, const char *text);
 	/* A table is full, said at most once a second: the limit may be raised here. May be NULL. */
 	void (*full)(void *ctx);
+	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
+	 * found missing). Borrowed. May be NULL. */
+	void (*ended)(void *ctx, const struct ct_flow *f);
 };
 
 struct pipeline_conf {
-	const struct sync_conf *sync;		/* borrowed */
+	const struct sync_conf *sync;		/* borrowed; NULL: statistics, that is no peers and no external cache */
 	const struct flow_filter *filter;	/* borrowed; NULL passes everything */
 	struct wire_rules rules;
 	uint32_t buckets;			/* HashSize */
@@ -92,6 +95,7 @@ bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n);
 bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n);
 
 struct internal *pipeline_internal(struct pipeline *p);
+/* NULL in a pipeline without peers. */
 struct external *pipeline_external(struct pipeline *p);
 struct sync *pipeline_sync(struct pipeline *p);
 const struct pipeline_stats *pipeline_stats(const struct pipeline *p);

@@ -74,10 +74,10 @@ int log_open(const struct log_conf *conf, const char **err_path)
 	sink.fd = fd;
 	sink.created = created;
 	sink.conf = conf;
-	if (conf->facility != LOG_CONF_NO_SYSLOG) {
-		openlog("conntrack-tools", LOG_PID, conf->facility);
-		sink.syslog = true;
-	}
+	/* The name is set in any case, for the flow log, which names its own facility. Nothing is connected before the first
+	 * record. */
+	openlog("conntrack-tools", LOG_PID, conf->facility != LOG_CONF_NO_SYSLOG ? conf->facility : LOG_DAEMON);
+	sink.syslog = conf->facility != LOG_CONF_NO_SYSLOG;
 	return 0;
 }
 
@@ -107,8 +107,7 @@ void log_close(void)
 	if (sink.fd != -1)
 		close(sink.fd);
 	sink.fd = -1;
-	if (sink.syslog)
-		closelog();
+	closelog();
 	sink.syslog = false;
 	sink.created = false;
 	sink.conf = NULL;

@@ -189,7 +189,7 @@ static void apply(struct parse *p, const struct option_row *o, const char *value
 		p->check = true;
 		break;
 	case 'S':
-		p->cli->old_stats = true;
+		p->cli->stats = true;
 		break;
 	case 'x':
 		p->xml = true;
@@ -292,9 +292,9 @@ static void check_client(struct parse *p)
 		fail(p, true, "Invalid parameters: --strict needs -c");
 	if (p->stop)
 		return;
-	if (cli->old_stats)
+	if (cli->stats)
 		snprintf(cli->warning, sizeof(cli->warning),
-			 "-S has no effect: the section in the file, Sync or Stats, chooses the mode");
+			 "-S has no effect on a client command");
 	cli->action = CLI_CLIENT;
 	cli->cmd = control_command_find(p->command, p->word, p->xml);
 	if (!cli->cmd)

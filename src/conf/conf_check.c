@@ -20,19 +20,16 @@ static const struct conf_seen *seen(struct conf_ctx *ctx, enum conf_section sect
 static void check_mode(struct conf_ctx *ctx)
 {
 	const struct conf_place top = { .file = ctx->file, .line = 1, .column = 1 };
-	const struct conf_place *later;
+	bool both = ctx->sync_at.line && ctx->stats_at.line;
 
-	ctx->conf.mode = ctx->sync_at.line ? CONF_MODE_SYNC : ctx->stats_at.line ? CONF_MODE_STATS :
-			 CONF_MODE_HELPER_ONLY;
-	if (ctx->sync_at.line && ctx->stats_at.line) {
-		bool sync_first = ctx->sync_at.line < ctx->stats_at.line ||
-				  (ctx->sync_at.line == ctx->stats_at.line && ctx->sync_at.column < ctx->stats_at.column);
-
-		later = sync_first ? &ctx->stats_at : &ctx->sync_at;
-		conf_error(ctx, later, "section %s beside section %s in line %u: there can be only one of them",
-			   sync_first ? "Stats" : "Sync", sync_first ? "Sync" : "Stats",
-			   sync_first ? ctx->sync_at.line : ctx->stats_at.line);
-	}
+	ctx->conf.mode = ctx->sync_at.line && !(both && ctx->prefer_stats) ? CONF_MODE_SYNC :
+			 ctx->stats_at.line ? CONF_MODE_STATS : CONF_MODE_HELPER_ONLY;
+	if (both && ctx->prefer_stats)
+		conf_warn(ctx, &ctx->sync_at, "section Sync is not used: section Stats in line %u is, because of -S",
+			  ctx->stats_at.line);
+	else if (both)
+		conf_warn(ctx, &ctx->stats_at, "section Stats is not used: section Sync in line %u is; with -S the "
+			  "statistics mode runs instead", ctx->sync_at.line);
 	if (!ctx->sync_at.line && !ctx->stats_at.line && !ctx->helper_at.line && !ctx->sync_puzzled)
 		conf_error(ctx, &top, "there is nothing to do: neither section Sync nor Stats nor Helper is there");
 }
@@ -135,6 +132,8 @@ void conf_check(struct conf_ctx *ctx)
 	check_mode(ctx);
 	if (ctx->sync_at.line)
 		check_sync(ctx);
+	if (ctx->conf.mode != CONF_MODE_SYNC)
+		ctx->conf.channel.n_links = 0;	/* read and checked, but not used */
 	check_netlink_buffer(ctx);
 	check_scheduler(ctx);
 	check_filter(ctx);

@@ -38,6 +38,7 @@ int conf_ctx_read(struct conf_ctx *ctx, const char *text, size_t len, unsigned i
 	err = conf_scan(ctx, text, len);
 	if (!err)
 		err = conf_run_parser(ctx);
+	ctx->prefer_stats = flags & CONF_PREFER_STATS;
 	if (!err && !ctx->gave_up) {
 		conf_check(ctx);
 		if (!(flags & CONF_UNBUILT_OK))
@@ -144,7 +145,7 @@ static int read_file(const char *path, char **text, size_t *len)
 	return err;
 }
 
-int conf_read(const char *path, struct conf *out, conf_report_fn report, void *report_ctx)
+int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report, void *report_ctx)
 {
 	size_t len = 0;
 	char *text = NULL;
@@ -155,7 +156,7 @@ int conf_read(const char *path, struct conf *out, conf_report_fn report, void *r
 		free(text);
 		return err;
 	}
-	err = conf_parse(path, text, len, 0, out, report, report_ctx);
+	err = conf_parse(path, text, len, flags, out, report, report_ctx);
 	free(text);
 	return err;
 }

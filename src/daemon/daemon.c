@@ -18,6 +18,7 @@
 #include "daemon/commands.h"
 #include "daemon/signals.h"
 #include "kernel/ct.h"
+#include "stats/flowlog.h"
 
 #define FLOW_LIMIT_DEFAULT 262144u
 
@@ -120,7 +121,18 @@ static void on_full(void *ctx)
 	uint32_t limit = daemon_flow_limit(d->conf);
 
 	table_set_limit(internal_table(pipeline_internal(d->pipeline)), limit);
-	table_set_limit(external_table(pipeline_external(d->pipeline)), limit);
+	if (pipeline_external(d->pipeline))
+		table_set_limit(external_table(pipeline_external(d->pipeline)), limit);
+}
+
+/* ---- pipeline -> flow log ---- */
+
+static void on_ended(void *ctx, const struct ct_flow *f)
+{
+	struct daemon *d = ctx;
+
+	if (d->flowlog)
+		flowlog_flow(d->flowlog, f, clock_wall_s());
 }
 
 /* ---- turns and time ---- */
@@ -132,6 +144,8 @@ static void daemon_turn(void *ctx, struct mono now)
 	struct mono next = pipeline_turn(d->pipeline, now, &again);
 
 	reconcile_watch(d->reconcile, now);
+	if (d->flowlog)
+		flowlog_flush(d->flowlog, now);
 	if (again)
 		ev_work_arm(d->loop, &d->more);
 	if (mono_is_set(next))
@@ -198,7 +212,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 {
 	const struct conf *conf = d->conf;
 	struct pipeline_conf pconf = {
-		.sync = &conf->sync,
+		.sync = conf->mode == CONF_MODE_SYNC ? &conf->sync : NULL,
 		.filter = d->filter,
 		.rules = {
 			.no_timeout = conf->sync.commit_timeout_s > 0,
@@ -216,6 +230,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		.flush = net_flush,
 		.log = on_log,
 		.full = on_full,
+		.ended = on_ended,
 	};
 	int ret = hash_key_random(&pconf.key);
 
@@ -256,7 +271,22 @@ static int open_channel(struct daemon *d, struct text *err)
 {
 	struct channel_cb cb = { .ctx = d, .datagram = on_datagram, .writable = on_writable };
 
+	if (d->conf->mode != CONF_MODE_SYNC)
+		return 0;
 	return channel_open(&d->conf->channel, d->loop, &cb, &d->channel, err);
+}
+
+static int open_flowlog(struct daemon *d, struct text *err)
+{
+	const struct log_conf *log = &d->conf->stats.log;
+	int ret;
+
+	if (d->conf->mode != CONF_MODE_STATS)
+		return 0;
+	ret = flowlog_open(log, &d->flowlog);
+	if (ret < 0)
+		text_printf(err, "cannot open the log of flows %s: %s", log->path, strerror(-ret));
+	return ret;
 }
 
 static int open_takeover(struct daemon *d, struct text *err)
@@ -313,6 +343,8 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 		ret = open_pipeline(d, d->started, err);
 	if (ret == 0)
 		ret = open_kernel(d, err);
+	if (ret == 0)		/* last: what fails before leaves no file behind */
+		ret = open_flowlog(d, err);
 	if (ret < 0)
 		return ret;
 	d->tick = (struct ev_timer){ .cb = on_tick, .ctx = d, .name = "tick" };
@@ -355,6 +387,11 @@ static void look_at_signals(void *ctx)
 		} else {
 			log_notice("log file reopened");
 		}
+		ret = d->flowlog ? flowlog_reopen(d->flowlog) : 0;
+		if (ret < 0) {
+			errno = -ret;
+			log_err("cannot reopen the log of flows, the old one stays");
+		}
 	}
 }
 
@@ -378,6 +415,7 @@ void daemon_close(struct daemon *d)
 		ev_work_del(d->loop, &d->more);
 		ev_timer_del(d->loop, &d->tick);
 	}
+	flowlog_close(d->flowlog);
 	ct_events_close(d->events);
 	reconcile_close(d->reconcile);
 	pipeline_free(d->pipeline);

@@ -38,11 +38,29 @@ static int run_client(const struct cli *cli)
 	return client_run(&req);
 }
 
+/* -S: where the file has both sections, Stats is meant. */
+static unsigned int mode_flags(const struct cli *cli)
+{
+	return cli->stats ? CONF_PREFER_STATS : 0;
+}
+
+/* -S on a machine without any configuration: statistics with everything at its default, where -s finds them. */
+static int read_config(const struct cli *cli, struct conf *conf)
+{
+	static const char builtin[] = "Stats {\n}\n";
+
+	if (cli->stats && !cli->config && access(CONF_PATH_DEFAULT, F_OK) == -1 && errno == ENOENT) {
+		fprintf(stderr, "conntrackd: there is no %s: statistics mode with built-in defaults\n", CONF_PATH_DEFAULT);
+		return conf_parse("built-in defaults", builtin, sizeof(builtin) - 1, 0, conf, conf_report_to_file, stderr);
+	}
+	return conf_read(config_path(cli), mode_flags(cli), conf, conf_report_to_file, stderr);
+}
+
 static int run_check(const struct cli *cli)
 {
 	struct conf conf;
 
-	if (conf_read(config_path(cli), &conf, conf_report_to_file, stderr) < 0)
+	if (conf_read(config_path(cli), mode_flags(cli), &conf, conf_report_to_file, stderr) < 0)
 		return 1;
 	printf("%s: ok\n", config_path(cli));
 	conf_free(&conf);
@@ -54,11 +72,11 @@ static int run_daemon(const struct cli *cli)
 	struct conf conf;
 	int status;
 
-	if (conf_read(config_path(cli), &conf, conf_report_to_file, stderr) < 0)
+	if (read_config(cli, &conf) < 0)
 		return 1;
-	if (cli->old_stats && conf.mode != CONF_MODE_STATS) {
-		fprintf(stderr, "conntrackd: -S: %s has no section Stats; the mode is chosen by the section, Sync or "
-			"Stats\n", config_path(cli));
+	if (cli->stats && conf.mode != CONF_MODE_STATS) {
+		fprintf(stderr, "conntrackd: -S: %s has no section Stats: add one (\"Stats { }\" is enough), or start "
+			"without -S\n", config_path(cli));
 		conf_free(&conf);
 		return 1;
 	}

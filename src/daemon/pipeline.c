@@ -9,6 +9,9 @@
  * are in wire/. It owns the two caches and the sync object. Long work (the sweep after a resync) is done in steps from
  * pipeline_turn().
  *
+ * In the statistics mode there is no sync and no external cache: the path ends at the internal cache, whose ended flows are
+ * handed to the flow log.
+ *
  * Nothing here depends on a socket or on the clock: the simulation in tests/sim links this very file. */
 #include "daemon/pipeline.h"
 
@@ -74,21 +77,31 @@ static void path_changed(struct pipeline *p, enum internal_change change, uint32
 		path_full(p, &p->stats.full_internal, "internal", now);
 		return;
 	case INTERNAL_NEW:
-		sync_local_birth(p->sync, id, now);
+		if (p->sync)
+			sync_local_birth(p->sync, id, now);
 		return;
 	case INTERNAL_UPDATE:
+		if (p->sync)
+			sync_local_change(p->sync, id, now);
+		return;
 	case INTERNAL_DESTROY:
-		sync_local_change(p->sync, id, now);
+		if (p->sync)
+			sync_local_change(p->sync, id, now);
+		else
+			internal_release(p->internal, id);	/* nobody waits for a message about it */
 		return;
 	}
 }
 
-static void path_count_traffic(struct pipeline *p, const struct ct_flow *f)
+/* A cached flow has ended; f says what is known of its last moment. */
+static void path_ended(struct pipeline *p, const struct ct_flow *f)
 {
-	if (!(f->has & FLOW_HAS_COUNTERS))
-		return;
-	p->stats.traffic_bytes += f->rare->bytes[0] + f->rare->bytes[1];
-	p->stats.traffic_packets += f->rare->packets[0] + f->rare->packets[1];
+	if (f->has & FLOW_HAS_COUNTERS) {
+		p->stats.traffic_bytes += f->rare->bytes[0] + f->rare->bytes[1];
+		p->stats.traffic_packets += f->rare->packets[0] + f->rare->packets[1];
+	}
+	if (p->env.ended)
+		p->env.ended(p->env.ctx, f);
 }
 
 void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
@@ -102,7 +115,7 @@ void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct c
 	if (what == PIPELINE_FLOW_DESTROY) {
 		change = internal_destroy(p->internal, f, now, &id);
 		if (change == INTERNAL_DESTROY)
-			path_count_traffic(p, f);
+			path_ended(p, f);
 		else if (!flow_filter_pass(p->filter, f))
 			p->stats.filtered++;
 	} else if (!flow_filter_pass(p->filter, f)) {
@@ -129,7 +142,11 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
 {
-	path_changed(p, internal_gone(p->internal, id, now), id, now);
+	enum internal_change change = internal_gone(p->internal, id, now);
+
+	if (change == INTERNAL_DESTROY)
+		path_ended(p, &table_rec(internal_table(p->internal), id)->flow);
+	path_changed(p, change, id, now);
 }
 
 void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
@@ -138,7 +155,9 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 
 	if (internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
 		return;
-	sync_forget(p->sync, id);
+	path_ended(p, f);
+	if (p->sync)
+		sync_forget(p->sync, id);
 	internal_release(p->internal, id);
 }
 
@@ -342,9 +361,14 @@ static bool path_sweep_step(struct pipeline *p)
 
 struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 {
-	struct mono next = sync_tick(p->sync, now);
-	bool more = sync_transmit(p->sync, now);
+	struct mono next = { 0 };
+	bool more;
 
+	*again = false;
+	if (!p->sync)
+		return next;
+	next = sync_tick(p->sync, now);
+	more = sync_transmit(p->sync, now);
 	*again = path_sweep_step(p) || more;
 	path_check_silence(p, now);
 	return mono_min(next, p->silence_due);
@@ -356,7 +380,8 @@ static void path_drop(void *ctx, uint32_t id)
 {
 	struct pipeline *p = ctx;
 
-	sync_forget(p->sync, id);
+	if (p->sync)
+		sync_forget(p->sync, id);
 }
 
 bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n)
@@ -418,14 +443,16 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	p->sync_env = path_sync_env;
 	p->sync_env.ctx = p;
 	p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
-	p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
-	if (p->internal && p->external)
-		p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
-	if (!p->sync) {
+	if (conf->sync) {
+		p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
+		if (p->internal && p->external)
+			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
+	}
+	if (!p->internal || (conf->sync && !p->sync)) {
 		pipeline_free(p);
 		return NULL;
 	}
-	if (conf->sync->mode != SYNC_MODE_ALARM)	/* where a peer without flows is silent */
+	if (conf->sync && conf->sync->mode != SYNC_MODE_ALARM)	/* where a peer without flows is silent */
 		p->silence_due = mono_add_ms(now, SILENCE_MS);
 	return p;
 }

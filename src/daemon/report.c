@@ -46,10 +46,20 @@ static void report_cache_detail(struct text *out, const char *name, struct flow_
 	text_printf(out, "\t\tentry not found:" TAB1_12 "\n\n", none);
 }
 
+/* The statistics mode has one cache only, under its own name. */
+static void report_caches(const struct daemon *d, struct text *out,
+			  void (*one)(struct text *out, const char *name, struct flow_table *t))
+{
+	struct external *external = pipeline_external(d->pipeline);
+
+	one(out, external ? "internal" : "stats", internal_table(pipeline_internal(d->pipeline)));
+	if (external)
+		one(out, "external", external_table(external));
+}
+
 void report_cache(const struct daemon *d, struct text *out)
 {
-	report_cache_detail(out, "internal", internal_table(pipeline_internal(d->pipeline)));
-	report_cache_detail(out, "external", external_table(pipeline_external(d->pipeline)));
+	report_caches(d, out, report_cache_detail);
 }
 
 /* ---- links ---- */
@@ -123,12 +133,14 @@ void report_queue(const struct daemon *d, struct text *out)
 void report_general(const struct daemon *d, struct text *out)
 {
 	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
-	const struct sync_stats *s = sync_stats(pipeline_sync(d->pipeline));
+	const struct sync_stats *s;
 
-	report_cache_block(out, "internal", internal_table(pipeline_internal(d->pipeline)));
-	report_cache_block(out, "external", external_table(pipeline_external(d->pipeline)));
+	report_caches(d, out, report_cache_block);
 	text_printf(out, "traffic processed:\n%20" PRIu64 " Bytes      %20" PRIu64 " Pckts\n\n", p->traffic_bytes,
 		    p->traffic_packets);
+	if (!pipeline_sync(d->pipeline))
+		return;
+	s = sync_stats(pipeline_sync(d->pipeline));
 	report_active_link(d, out);
 	text_printf(out, "message tracking:\n%20" PRIu64 " Malformed msgs %20" PRIu64 " Lost msgs\n\n",
 		    s->wire.malformed, s->lost);

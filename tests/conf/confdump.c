@@ -26,7 +26,7 @@ static int dump_file(const char *path, const char *name, unsigned int flags)
 		if (f)
 			fclose(f);
 		if (!flags) {
-			if (conf_read(path, &conf, conf_report_to_file, stderr))
+			if (conf_read(path, 0, &conf, conf_report_to_file, stderr))
 				return 1;
 			conf_print(&conf, stdout);
 			conf_free(&conf);

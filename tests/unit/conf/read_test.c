@@ -57,13 +57,13 @@ static void unreadable(void **state)
 	(void)state;
 	memset(&conf, 0x5a, sizeof(conf));
 	memcpy(&before, &conf, sizeof(conf));
-	assert_int_equal(conf_read("/nonexistent/file", &conf, collect, &r), -ENOENT);
+	assert_int_equal(conf_read("/nonexistent/file", 0, &conf, collect, &r), -ENOENT);
 	assert_non_null(strstr(r.text, "/nonexistent/file: No such file"));
-	assert_int_equal(conf_read("/tmp", &conf, collect, &r), -EISDIR);
+	assert_int_equal(conf_read("/tmp", 0, &conf, collect, &r), -EISDIR);
 	assert_non_null(strstr(r.text, "/tmp: Is a directory"));
 	assert_int_equal(r.errors, 2);
 	assert_int_equal(r.placeless, 2);
-	assert_int_equal(conf_read("/nonexistent/file", &conf, NULL, NULL), -ENOENT);
+	assert_int_equal(conf_read("/nonexistent/file", 0, &conf, NULL, NULL), -ENOENT);
 	assert_memory_equal(&conf, &before, sizeof(conf));
 }
 
@@ -78,11 +78,11 @@ static void too_large(void **state)
 	assert_non_null(text);
 	memset(text, '\n', len);
 	make_file(path, text, len);
-	assert_int_equal(conf_read(path, &conf, collect, &r), -EFBIG);
+	assert_int_equal(conf_read(path, 0, &conf, collect, &r), -EFBIG);
 	assert_int_equal(r.errors, 1);
 	assert_int_equal(truncate(path, CONF_FILE_MAX), 0);
 	memset(&r, 0, sizeof(r));
-	assert_int_equal(conf_read(path, &conf, collect, &r), -EINVAL);
+	assert_int_equal(conf_read(path, 0, &conf, collect, &r), -EINVAL);
 	assert_int_equal(r.placeless, 0);
 	unlink(path);
 	free(text);
@@ -99,17 +99,17 @@ static void good_and_bad(void **state)
 	make_file(path, bad, strlen(bad));
 	memset(&conf, 0x5a, sizeof(conf));
 	memcpy(&before, &conf, sizeof(conf));
-	assert_int_equal(conf_read(path, &conf, collect, &r), -EINVAL);
+	assert_int_equal(conf_read(path, 0, &conf, collect, &r), -EINVAL);
 	assert_memory_equal(&conf, &before, sizeof(conf));
 	assert_int_equal(r.errors, 2);
 	assert_int_equal(r.warnings, 1);
 	assert_int_equal(r.line, 5);
-	assert_int_equal(conf_read(path, &conf, NULL, NULL), -EINVAL);
+	assert_int_equal(conf_read(path, 0, &conf, NULL, NULL), -EINVAL);
 	unlink(path);
 
 	make_file(path, GOOD, strlen(GOOD));
 	memset(&r, 0, sizeof(r));
-	assert_int_equal(conf_read(path, &conf, collect, &r), 0);
+	assert_int_equal(conf_read(path, 0, &conf, collect, &r), 0);
 	assert_int_equal(r.errors + r.warnings, 0);
 	conf_free(&conf);
 	conf_free(&conf);

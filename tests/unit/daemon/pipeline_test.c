@@ -48,6 +48,8 @@ struct world {
 	struct message msg[MESSAGES];
 	size_t n_msg;
 	unsigned int log_lines, full_calls;
+	unsigned int n_ended;
+	struct ct_flow ended;		/* the last one */
 	char last_line[256];
 };
 
@@ -97,11 +99,19 @@ static void count_full(void *ctx)
 	w->full_calls++;
 }
 
+static void keep_ended(void *ctx, const struct ct_flow *f)
+{
+	struct world *w = ctx;
+
+	w->n_ended++;
+	flow_copy(&w->ended, f);
+}
+
 static void world_open(struct world *w)
 {
 	const struct pipeline_env env = {
 		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = keep_line,
-		.full = count_full,
+		.full = count_full, .ended = keep_ended,
 	};
 
 	w->p = pipeline_new(&w->conf, &env, w->now);
@@ -128,6 +138,17 @@ static int setup(void **state)
 {
 	struct world *w = world_new(1000);
 
+	world_open(w);
+	*state = w;
+	return 0;
+}
+
+/* Statistics: nobody to send to. */
+static int setup_alone(void **state)
+{
+	struct world *w = world_new(1000);
+
+	w->conf.sync = NULL;
 	world_open(w);
 	*state = w;
 	return 0;
@@ -629,6 +650,59 @@ static void test_somebody_there(void **state)
 	assert_int_equal(w->log_lines, 0);
 }
 
+/* ---- statistics ---- */
+
+static void test_alone(void **state)
+{
+	struct world *w = *state;
+	struct flow_rare rare = { .bytes = { 7, 8 }, .packets = { 1, 1 } };
+	struct ct_flow f = make_flow(0), gone = make_flow(3), flushed = make_flow(6), unknown = make_flow(9);
+	uint32_t id;
+	bool again = true, end;
+	uint64_t pos = 0;
+
+	assert_null(pipeline_sync(w->p));
+	assert_null(pipeline_external(w->p));
+	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, PIPELINE_FLOW_UPDATE, &gone);
+	pipeline_dumped(w->p, &flushed, true, w->now);
+	assert_int_equal(internal_count(w), 3);
+	assert_false(mono_is_set(pipeline_turn(w->p, w->now, &again)));
+	assert_false(again);
+
+	/* The event's own counters, and the slot is free at once. */
+	f.has |= FLOW_HAS_COUNTERS;
+	f.rare = &rare;
+	event(w, PIPELINE_FLOW_DESTROY, &f);
+	assert_int_equal(w->n_ended, 1);
+	assert_true(w->ended.has & FLOW_HAS_COUNTERS);
+	assert_int_equal(internal_count(w), 2);
+	assert_int_equal(pipeline_stats(w->p)->traffic_bytes, 15);
+	event(w, PIPELINE_FLOW_DESTROY, &unknown);
+	event(w, PIPELINE_FLOW_DESTROY, &f);
+	assert_int_equal(w->n_ended, 1);
+
+	pipeline_purged(w->p, &flushed, w->now);
+	assert_int_equal(w->n_ended, 2);
+	assert_true(flow_same_key(&w->ended, &flushed));
+
+	/* Found missing: what the record said. */
+	internal_pass_begin(pipeline_internal(w->p));
+	assert_int_equal(internal_pass_unseen(pipeline_internal(w->p), &pos, &id, 1, &end), 1);
+	pipeline_gone(w->p, id, w->now);
+	assert_int_equal(w->n_ended, 3);
+	assert_true(flow_same_key(&w->ended, &gone));
+	assert_int_equal(table_count(internal_table(pipeline_internal(w->p))), 0);
+	assert_int_equal(w->n, 0);
+
+	event(w, PIPELINE_FLOW_NEW, &unknown);
+	pos = 0;
+	while (pipeline_flush_internal_step(w->p, &pos, 10))
+		;
+	assert_int_equal(internal_count(w), 0);
+	assert_int_equal(w->n_ended, 3);	/* forgotten, not ended */
+}
+
 /* ---- full tables ---- */
 
 static void test_full(void **state)
@@ -694,6 +768,7 @@ int main(void)
 		T(test_bad_version_skipped),
 		T(test_nobody_there),
 		T(test_somebody_there),
+		cmocka_unit_test_setup_teardown(test_alone, setup_alone, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
 	};
 

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The statistics mode: the same cache, figures and flow log as Debian's daemon on the same kernel table, -S, rotation."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+import scenario
+from netlab import Lab, inside, run, wait_until
+from node import DEBIAN, OURS, Node, binary
+
+STATS = """Stats {{
+	LogFile {dir}/flows
+}}
+General {{
+	LogFile {dir}/log
+	LockFile {dir}/lock
+	UNIX {{
+		Path {dir}/ctl
+	}}
+{extra}}}
+"""
+
+
+def collector(node: Node, name: str, extra: str = "") -> Node:
+	"""`node`, collecting statistics, with files of its own."""
+	node.dir = node.lab.scratch / name
+	node.dir.mkdir(exist_ok=True)
+	node.conf, node.lock, node.socket = node.dir / "conf", node.dir / "lock", node.dir / "ctl"
+	node.log, node.console = node.dir / "log", node.dir / "console"
+	node.conf.write_text(STATS.format(dir=node.dir, extra=extra))
+	return node
+
+
+def traffic(lab: Lab) -> None:
+	"""Flows of several kinds through fw1, some of which end: the kernel counts packets and knows the time."""
+	scenario.serve(lab)
+	talk = scenario.lines(lab, 20)
+	stream = scenario.udp_stream(lab)
+	done = scenario.download(lab, 1 << 20, 4 << 20).ask("finish", 10)
+	assert done["hash_good"]
+	scenario.inject(lab, "fw1", 10)
+	scenario.inject(lab, "fw1", 5, delete=True)
+	time.sleep(1)
+	for program in (talk, stream):
+		program.end()
+
+
+def strip(text: str, pattern: str) -> list[str]:
+	return sorted(re.sub(pattern, "", text).splitlines())
+
+
+def flows(node: Node) -> list[str]:
+	return sorted(line.partition("\t")[2] for line in (node.dir / "flows").read_text().splitlines())
+
+
+def test_equals_debian(lab: Lab, make: Callable) -> None:
+	"""Two collectors on one kernel table: dumps, figures and the log of ended flows are the same to the letter."""
+	lab.sysctl("fw1", {"net/netfilter/nf_conntrack_acct": 1, "net/netfilter/nf_conntrack_timestamp": 1})
+	ours, theirs = collector(make("fw1", OURS), "ours"), collector(make("fw1", DEBIAN), "theirs")
+	for node in (ours, theirs):
+		node.start()
+	traffic(lab)
+	run("ip", "netns", "exec", lab.ns("fw1"), "conntrack", "-D", "-p", "udp")
+	wait_until(lambda: len(flows(theirs)) > 5 and len(flows(ours)) == len(flows(theirs)), 20, "flows have ended")
+
+	def compare(*options: str, without: str = r" \[active since \d+s\]") -> None:
+		texts = [strip(node.ok(*options), without) for node in (ours, theirs)]
+		assert texts[0] == texts[1], options
+
+	# the kernel table has to stand still between the two questions
+	wait_until(lambda: len(ours.kernel()) == len(ours.internal()) == len(theirs.internal()), 20)
+	compare("-i"), compare("-i", "-x")
+	compare("-s"), compare("-s", "cache"), compare("-s", "process")
+	compare("-s", "runtime", without=r"\tcurrent buffer size.*|daemon uptime.*")
+	for options in (("-e",), ("-s", "network"), ("-s", "link"), ("-s", "queue")):
+		assert ours.ok(*options) == theirs.ok(*options) == ""
+	assert flows(ours) == flows(theirs)
+	assert any("packets=" in line and "delta-time=" in line for line in flows(ours))
+	assert (ours.dir / "flows").stat().st_mode & 0o777 == 0o600
+
+
+def test_commands(lab: Lab, make: Callable) -> None:
+	"""What has no meaning here says so and is no failure; the others do what they say."""
+	node = collector(make("fw1", OURS), "ours")
+	node.start()
+	scenario.inject(lab, "fw1", 30)
+	wait_until(lambda: len(node.internal()) == 30, 10)
+	for options in (("-c",), ("-e",), ("-n",), ("-B",), ("-f", "external"), ("-s", "network")):
+		done = node.ctl(*options)
+		assert (done.returncode, done.stdout) == (0, "") and "statistics mode" in done.stderr, options
+	node.ok("-f")
+	assert node.internal() == set()
+	assert len(node.kernel()) == 30		# forgotten here, alive in the kernel
+	node.ok("-R")
+	assert len(node.internal()) == 30
+	node.ok("-F")
+	assert node.kernel() == set() and node.internal() == set()
+	assert len(flows(node)) == 30		# each was known again and has ended
+	node.ok("-k")
+	node.wait_end(5)
+
+
+def test_flow_log_rotation(lab: Lab, make: Callable) -> None:
+	node = collector(make("fw1", OURS), "ours")
+	node.start()
+	scenario.inject(lab, "fw1", 10)
+	wait_until(lambda: len(node.internal()) == 10, 10)
+	scenario.inject(lab, "fw1", 4, delete=True)
+	wait_until(lambda: len(flows(node)) == 4, 10)
+	(node.dir / "flows").rename(node.dir / "flows.1")
+	node.process.send_signal(signal.SIGHUP)
+	wait_until((node.dir / "flows").exists, 5, "a new file")
+	scenario.inject(lab, "fw1", 6, first=4, delete=True)
+	wait_until(lambda: len(flows(node)) == 6, 10)
+	assert len((node.dir / "flows.1").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("which", [OURS, DEBIAN])
+def test_filter_hides(lab: Lab, make: Callable, which: str) -> None:
+	"""A flow that the filter hides is neither shown nor logged."""
+	node = collector(make("fw1", which), "node", "\tFilter From Userspace {\n\t\tProtocol Accept {\n\t\t\tUDP\n\t\t}\n\t}\n")
+	node.start()
+	scenario.inject(lab, "fw1", 10)		# TCP
+	scenario.inject(lab, "fw1", 10, delete=True)
+	time.sleep(1)
+	assert node.ok("-i") == ""
+	assert flows(node) == []
+
+
+def both_sections(node: Node) -> None:
+	node.conf.write_text(node.conf.read_text() + f"Stats {{\n\tLogFile {node.dir}/flows\n}}\n")
+
+
+def test_both_sections(make: Callable) -> None:
+	"""A file with Sync and Stats: Sync without -S, Stats with it; the one that is not used is named."""
+	node = make("fw1", OURS)
+	both_sections(node)
+	node.start()
+	assert "cache external" in node.ok("-s")
+	assert re.search(r"\d+:1: warning: section Stats is not used", node.console.read_text())
+	node.stop()
+	node.process = node.lab.spawn(node.fw, node.program, "-S", "-C", node.conf, log=node.console)
+	node.pid = node.process.pid
+	wait_until(node._answers, 15)
+	assert node.ok("-s").startswith("cache stats:")
+	assert re.search(r":1:1: warning: section Sync is not used", node.console.read_text())
+
+
+def test_stats_wanted_but_not_there(make: Callable) -> None:
+	done = make("fw1", OURS).ctl("-S")
+	assert done.returncode == 1 and "has no section Stats" in done.stderr
+
+
+def test_bare_machine(lab: Lab) -> None:
+	"""`conntrackd -S -d && conntrackd -s` where there is no configuration file at all."""
+	script = """
+for dir in /etc /run /var/run /var/lock /var/log; do mount -t tmpfs none $dir 2>/dev/null; done
+mkdir -p /run/lock
+"$1" -S -d && "$1" -s; status=$?
+"$1" -k || status=99
+ls /run /var/lock
+exit $status
+"""
+	done = subprocess.run(["ip", "netns", "exec", lab.ns("fw1"), "unshare", "-m", "--propagation", "private", "sh", "-c", script,
+			       "sh", binary(OURS)], capture_output=True, text=True, timeout=60)
+	assert done.returncode == 0, done.stdout + done.stderr
+	assert "built-in defaults" in done.stderr
+	assert re.search(r"cache stats:\ncurrent active connections:\t +\d+\n", done.stdout), done.stdout
+	assert "conntrackd" not in done.stdout.rpartition("Pckts")[2]	# neither socket nor lock is left
