@@ -33,11 +33,11 @@
 const struct conf_option conf_options[] = {
 	/* top level */
 	{ BLOCK("Sync", IN(CONF_TOP), CONF_SYNC),
-	  .help = "Replicates connection states to another node. Excludes Stats." },
+	  .help = "Replicates connection states to another node. Beside Stats it counts, unless the daemon is started with -S." },
 	{ BLOCK("General", IN(CONF_TOP), CONF_GENERAL),
 	  .help = "Settings that do not depend on the mode." },
 	{ BLOCK("Stats", IN(CONF_TOP), CONF_STATS),
-	  .help = "Collects statistics and logs ended flows. Excludes Sync." },
+	  .help = "Collects statistics and logs ended flows. Beside Sync it counts with -S only." },
 	{ BLOCK("Helper", IN(CONF_TOP), CONF_HELPER),
 	  .help = "Connection tracking helpers in user space, alone or beside Sync or Stats." },
 	{ BLOCK("IgnoreTrafficFor", IN(CONF_TOP), CONF_FILTER_ADDR),

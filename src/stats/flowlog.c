@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The flow log of the statistics mode: local time, a tab, the flow as text; to syslog without time and tab.
  *
- * 1.4.x writes line by line. Here lines gather in a buffer that leaves at the end of the loop turn, because at tens of
- * thousands of ended flows per second the system calls would cost more than everything else the mode does. The buffer
- * always holds whole lines, so a reader never sees half of one, unless the disk is full.
+ * 1.4.x writes line by line. Here lines gather in a buffer that leaves at the end of the loop turn, so that a burst of ended
+ * flows costs one system call and a single flow is in the file at once. The buffer always holds whole lines, so a reader
+ * never sees half of one, unless the disk is full.
  *
  * The file is never waited for: a FIFO nobody reads or a full disk costs lines, which are counted.
  * Layout: command-line.md section 10.2; log analysers parse it. */
