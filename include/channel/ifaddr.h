@@ -28,7 +28,7 @@ bool ifaddr_is_own(const struct ifaddr_list *l, int family, const union channel_
 bool ifaddr_is_on_link(const struct ifaddr_list *l, int family, const union channel_addr *addr);
 
 /* The index of the interface that has this address, 0 if none; `wanted` if that one has it (an address can be on
- * several). */
+ * several), 0: any. */
 unsigned int ifaddr_owner(int family, const union channel_addr *addr, unsigned int wanted);
 
 /* All of the address compared, as many bytes as the family has. */

@@ -158,7 +158,7 @@ unsigned int ifaddr_owner(int family, const union channel_addr *addr, unsigned i
 
 	if (getifaddrs(&list) == -1)
 		return 0;
-	for (const struct ifaddrs *at = list; at && index != wanted; at = at->ifa_next) {
+	for (const struct ifaddrs *at = list; at && (index == 0 || index != wanted); at = at->ifa_next) {
 		struct ifaddr_entry entry;
 
 		/* Labels are understood by if_nametoindex() too. */

@@ -224,20 +224,22 @@ static bool vacant(const struct link_peer *p, struct mono now)
 				  mono_diff_ms(now, p->adopted_heard) > ADOPTED_SILENT_MS);
 }
 
-static void refuse_source(struct link *l, const struct udp_source *from, struct mono now)
+static void refuse_source(struct link *l, const struct udp_source *from, bool on_link, struct mono now)
 {
 	l->stats.refused_source++;
 	if (l->peer.configured)
 		udp_sock_log_refusal(l, from, "it is not the configured peer", now);
+	else if (on_link)
+		udp_sock_log_refusal(l, from, "it is neither the configured peer nor the one heard in its place", now);
 	else
-		udp_sock_log_refusal(l, from, "it is neither the configured peer nor the one that is heard in its place",
-				     now);
+		udp_sock_log_refusal(l, from, "it is neither the configured peer nor a neighbour", now);
 }
 
 static bool may_speak(struct link *l, const struct udp_source *from, struct mono now)
 {
 	int family = l->conf->family;
 	struct link_peer *p = &l->peer;
+	bool on_link;
 
 	if (ifaddr_equal(family, &from->addr, &l->conf->dest)) {
 		hear_configured(l);
@@ -252,8 +254,9 @@ static bool may_speak(struct link *l, const struct udp_source *from, struct mono
 		l->stats.own++;
 		return false;
 	}
-	if (!vacant(p, now) || !ifaddr_is_on_link(&l->addrs, family, &from->addr)) {
-		refuse_source(l, from, now);
+	on_link = ifaddr_is_on_link(&l->addrs, family, &from->addr);
+	if (!on_link || !vacant(p, now)) {
+		refuse_source(l, from, on_link, now);
 		return false;
 	}
 	p->adopted = from->addr;

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_CHANNEL_LAB_H
+#define TESTS_CHANNEL_LAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "channel/channel.h"
+#include "channel/channel_conf.h"
+#include "channel/link.h"
+
+/* Links on real sockets, in a network namespace of its own with two cables: dedi0 to dedi1 is the dedicated link, other0
+ * to other1 is not.
+ *
+ *   dedi0   10.9.0.1/24 fd09::1/64 fe80::a      dedi1   10.9.0.2/24 10.9.0.7/24 (label dedi1:1) fd09::2/64 fe80::b
+ *   other0  10.9.1.1/24 fd0a::1/64 fe80::c      other1  10.9.1.2/24 fd0a::2/64 fe80::d
+ */
+#define LAB_PORT 3780
+#define LAB_LINE 12	/* of every link, in messages */
+
+/* Why there is no laboratory; empty if there is one. */
+extern char lab_missing[256];
+
+#define SKIP_WITHOUT_LAB() \
+	do { \
+		if (lab_missing[0]) \
+			skip(); \
+	} while (0)
+
+/* Make it, for the rest of the process. */
+void lab_enter(void);
+/* A command, quietly; false if it fails. */
+bool lab_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A link by addresses as text; dest may be a group, local may be NULL. */
+struct channel_link_conf lab_link(enum channel_type type, const char *ifname, const char *local, const char *dest);
+
+/* One end of a link. */
+struct lab_node {
+	struct channel_conf conf;
+	struct channel *c;
+	unsigned int n;			/* datagrams heard */
+	unsigned int writable;		/* calls */
+	size_t last_len;
+	uint8_t last[2048];
+	struct channel_from from;	/* of the last */
+};
+
+extern struct evloop *lab_loop;	/* of all nodes; the test's setup makes it */
+
+/* channel_open(); with its error text in err (caller frees). */
+int lab_try(struct lab_node *x, const struct channel_link_conf *link, struct text *err);
+/* Likewise, must succeed. */
+void lab_open(struct lab_node *x, const struct channel_link_conf *link);
+void lab_close(struct lab_node *x);
+
+void lab_turns(int ms);
+/* Until x has heard n, at most 10 s. */
+void lab_wait(const struct lab_node *x, unsigned int n);
+/* n datagrams of len bytes each, filled with n - 1, ..., 0. */
+void lab_send(struct lab_node *x, unsigned int n, size_t len);
+struct channel_link_stats lab_stats(const struct lab_node *x);
+
+/* "hello" from a socket of somebody else: out of interface dev, with any source address, to port LAB_PORT. */
+void lab_stranger(const char *source, const char *dev, const char *dest);
+
+/* The log goes to a file from now on; lab_log_count() counts lines in it that contain text, lab_log_end() removes it. */
+void lab_log_begin(void);
+unsigned int lab_log_count(const char *text);
+void lab_log_end(void);
+
+#endif
