@@ -46,9 +46,9 @@ struct link_ops {
 
 /* Who is heard on a UDP link; see udp.c. */
 struct link_peer {
-	bool configured;		/* the configured address was heard: no other from now on */
+	struct mono configured_heard;	/* last time; set: no other is heard from now on */
 	union channel_addr adopted;	/* another one, heard until then */
-	struct mono adopted_heard;	/* not set: none */
+	struct mono adopted_heard;	/* last time; not set: none */
 	struct log_limit lines;		/* about adoptions */
 };
 

@@ -67,7 +67,7 @@ static bool entry_of(const struct ifaddrs *at, struct ifaddr_entry *out)
 	out->family = family;
 	addr_of(at->ifa_netmask, family, &out->mask);
 	out->net = out->addr;
-	/* On other interfaces the same member is the broadcast address, unless the subnet has room for one host only. */
+	/* Elsewhere the same member is the broadcast address, unless the subnet has room for one host only. */
 	if (((at->ifa_flags & IFF_POINTOPOINT) || all_ones(family, &out->mask)) &&
 	    addr_of(at->ifa_dstaddr, family, &peer))
 		out->net = peer;

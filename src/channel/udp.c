@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -198,20 +199,19 @@ static void log_adoption(struct link *l, const struct udp_source *from, struct m
 	if (!log_limit_pass(&l->peer.lines, ADOPTION_LINES, ADOPTION_LINE_MS, now, NULL))
 		return;
 	link_addr_text(l, &from->addr, addr);
-	log_warnx("line %u: UDP link: the peer speaks from %s, not from %s (%s); it is heard until that address speaks. "
-		  "If it is the peer, write \"%s %s\" here and \"%s %s\" there", l->conf->line, addr,
+	log_warnx("line %u: UDP link: the peer speaks from %s, not from %s (%s); it is heard until that address "
+		  "speaks. If it is the peer, write \"%s %s\" here and \"%s %s\" there", l->conf->line, addr,
 		  link_addr_text(l, &l->conf->dest, dest), dest_keyword(l), dest_keyword(l), addr, local_keyword(l),
 		  addr);
 }
 
-static void hear_configured(struct link *l)
+static void hear_configured(struct link *l, struct mono now)
 {
 	char dest[INET6_ADDRSTRLEN], adopted[INET6_ADDRSTRLEN];
+	bool first = !mono_is_set(l->peer.configured_heard);
 
-	if (l->peer.configured)
-		return;
-	l->peer.configured = true;
-	if (mono_is_set(l->peer.adopted_heard))
+	l->peer.configured_heard = now;
+	if (first && mono_is_set(l->peer.adopted_heard))
 		log_notice("line %u: UDP link: %s (%s) speaks: %s is not heard any more", l->conf->line,
 			   link_addr_text(l, &l->conf->dest, dest), dest_keyword(l),
 			   link_addr_text(l, &l->peer.adopted, adopted));
@@ -220,19 +220,27 @@ static void hear_configured(struct link *l)
 /* May another address be adopted? */
 static bool vacant(const struct link_peer *p, struct mono now)
 {
-	return !p->configured && (!mono_is_set(p->adopted_heard) ||
-				  mono_diff_ms(now, p->adopted_heard) > ADOPTED_SILENT_MS);
+	return !mono_is_set(p->configured_heard) && (!mono_is_set(p->adopted_heard) ||
+						    mono_diff_ms(now, p->adopted_heard) > ADOPTED_SILENT_MS);
 }
 
+/* The line says when the right one was heard: a peer of 1.4.x that got one more address may suddenly speak from it. */
 static void refuse_source(struct link *l, const struct udp_source *from, bool on_link, struct mono now)
 {
+	const struct link_peer *p = &l->peer;
+	char dest[INET6_ADDRSTRLEN], adopted[INET6_ADDRSTRLEN], why[256];
+
 	l->stats.refused_source++;
-	if (l->peer.configured)
-		udp_sock_log_refusal(l, from, "it is not the configured peer", now);
-	else if (on_link)
-		udp_sock_log_refusal(l, from, "it is neither the configured peer nor the one heard in its place", now);
+	link_addr_text(l, &l->conf->dest, dest);
+	if (mono_is_set(p->configured_heard))
+		snprintf(why, sizeof(why), "the peer is %s (%s), which was last heard %lld s ago", dest,
+			 dest_keyword(l), (long long)mono_diff_ms(now, p->configured_heard) / 1000);
+	else if (!on_link)
+		snprintf(why, sizeof(why), "it is neither %s (%s) nor a neighbour", dest, dest_keyword(l));
 	else
-		udp_sock_log_refusal(l, from, "it is neither the configured peer nor a neighbour", now);
+		snprintf(why, sizeof(why), "%s is heard in place of %s (%s)",
+			 link_addr_text(l, &p->adopted, adopted), dest, dest_keyword(l));
+	udp_sock_log_refusal(l, from, why, now);
 }
 
 static bool may_speak(struct link *l, const struct udp_source *from, struct mono now)
@@ -242,10 +250,11 @@ static bool may_speak(struct link *l, const struct udp_source *from, struct mono
 	bool on_link;
 
 	if (ifaddr_equal(family, &from->addr, &l->conf->dest)) {
-		hear_configured(l);
+		hear_configured(l, now);
 		return true;
 	}
-	if (!p->configured && mono_is_set(p->adopted_heard) && ifaddr_equal(family, &from->addr, &p->adopted)) {
+	if (!mono_is_set(p->configured_heard) && mono_is_set(p->adopted_heard) &&
+	    ifaddr_equal(family, &from->addr, &p->adopted)) {
 		p->adopted_heard = now;
 		return true;
 	}

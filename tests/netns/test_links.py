@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import time
 from typing import Callable
 
@@ -10,8 +12,8 @@ import pytest
 
 import scenario
 from conftest import PAIRS
-from netlab import PLAIN6, SNAT4, Lab
-from node import DEBIAN, Link, wait_replicated
+from netlab import PLAIN6, SNAT4, SYNC_PORT, Lab, inside, run, wait_until
+from node import DEBIAN, OURS, Link, Node, wait_replicated
 
 KINDS = {"udp4": Link("UDP", 4), "udp6": Link("UDP", 6), "multicast6": Link("Multicast", 6)}
 
@@ -51,3 +53,91 @@ def test_loss_then_quiet(lab: Lab, pair: Callable, active: str, replica: str, ki
 	for node in (one, two):
 		lab.lossy(node.fw, 0)
 	wait_replicated(one, two)
+
+
+# --- who is heard -----------------------------------------------------------------
+
+
+def malformed(node: Node) -> int:
+	"""How many messages the daemon has heard that were none."""
+	found = re.search(r"Malformed messages:\s+(\d+)", node.ok("-s", "network"))
+	assert found
+	return int(found[1])
+
+
+def speak(lab: Lab, part: str, source: str, dest: str, count: int, device: str) -> None:
+	"""Datagrams that are no messages, from any address."""
+	with inside(lab.ns(part)):
+		family = socket.AF_INET6 if ":" in dest else socket.AF_INET
+		with socket.socket(family, socket.SOCK_DGRAM) as s:
+			s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+			s.bind((source, 0))
+			for _ in range(count):
+				s.sendto(b"no message", (dest, SYNC_PORT))
+
+
+def said(node: Node, text: str) -> int:
+	return node.log.read_text().count(text)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("active", [OURS, DEBIAN])
+def test_strangers_are_refused(lab: Lab, pair: Callable, active: str, family: int) -> None:
+	"""From another address of the sync net, from another interface: counted, and hardly logged."""
+	one, two = pair(active, OURS, link=Link("UDP", family))
+	scenario.inject(lab, "fw1", 100, family=family)
+	wait_replicated(one, two)
+	me, stranger, client, router = {4: ("10.30.0.12", "10.30.0.99", "10.10.0.2", "10.10.0.12"),
+					6: ("fd00:30::c", "fd00:30::99", "fd00:10::2", "fd00:10::c")}[family]
+	# deprecated, or 1.4.7 would speak from it: the kernel prefers the newest address
+	lab.ip("fw1", f"addr add {stranger}/24 dev sync0" if family == 4 else
+	       f"addr add {stranger}/64 dev sync0 nodad preferred_lft 0")
+	lab.ip("client", f"route add {me} via {router}")
+	run("ip", "netns", "exec", lab.ns("fw2"), "nft", f"insert rule inet fw input udp dport {SYNC_PORT} accept")
+	speak(lab, "fw1", stranger, me, 200, "sync0")
+	wait_until(lambda: said(two, f"from {stranger} is refused: the peer is {one_address(family)} "), 10)
+	speak(lab, "client", client, me, 200, "eth0")
+	speak(lab, "fw1", one_address(family), me, 1, "sync0")
+	wait_until(lambda: malformed(two) > 0, 10, "the peer itself is heard")
+	assert malformed(two) == 1
+	assert said(two, "is refused") == 3
+	scenario.inject(lab, "fw1", 100, first=100, family=family)
+	wait_replicated(one, two)
+
+
+def one_address(family: int) -> str:
+	"""Of fw1 on the sync link."""
+	return "10.30.0.11" if family == 4 else "fd00:30::b"
+
+
+class SecondAddress(Link):
+	"""fw1 is meant to have another address on the link than the one it speaks from."""
+
+	def block(self, fw: str) -> str:
+		return super().block(fw).replace("10.30.0.11", "10.30.0.51")
+
+
+@pytest.mark.parametrize("active", [DEBIAN, OURS])
+def test_peer_speaks_from_another_address(lab: Lab, pair: Callable, active: str) -> None:
+	"""1.4.7 does not bind the socket that sends, so the first address of the interface speaks. Ours does."""
+	lab.ip("fw1", "addr add 10.30.0.51/24 dev sync0")
+	one, two = pair(active, OURS, link=SecondAddress("UDP", 4))
+	scenario.inject(lab, "fw1", 300)
+	wait_replicated(one, two)
+	assert said(two, 'write "IPv4_Destination_Address 10.30.0.11" here') == (1 if active == DEBIAN else 0)
+	assert said(two, "is refused") == 0
+
+
+def test_ports_are_not_shared(lab: Lab, make: Callable) -> None:
+	"""A second daemon on the same address and port is told so, whoever the first is."""
+	for first, second in ((OURS, OURS), (DEBIAN, OURS)):
+		one, two = make("fw1", first), make("fw1", second)
+		one.configure(link=Link("UDP", 4))
+		one.start()
+		two.socket, two.lock = two.dir / "ctl2", two.dir / "lock2"
+		two.configure(link=Link("UDP", 4))
+		done = two.start_background()
+		assert done.returncode == 1
+		assert "UDP address 10.30.0.11 (IPv4_address), port 3780 (Port): Address already in use" in done.stderr
+		one.configure(link=Link("UDP", 4))
+		one.stop()

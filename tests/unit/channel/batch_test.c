@@ -99,7 +99,8 @@ static unsigned int fake_recv(struct link *l, struct link_rx *rx, struct mono no
 }
 
 const struct link_ops mcast_ops = {
-	.kind = "multicast", .overhead_v4 = 28, .overhead_v6 = 48, .open = fake_open, .send = fake_send, .recv = fake_recv,
+	.kind = "multicast", .overhead_v4 = 28, .overhead_v6 = 48,
+	.open = fake_open, .send = fake_send, .recv = fake_recv,
 };
 
 /* One datagram with the next number; false when there is no room. */

@@ -10,8 +10,8 @@
 #include "channel/channel_conf.h"
 #include "channel/link.h"
 
-/* Links on real sockets, in a network namespace of its own with two cables: dedi0 to dedi1 is the dedicated link, other0
- * to other1 is not.
+/* Links on real sockets, in a network namespace of its own with two cables: dedi0 to dedi1 is the dedicated link,
+ * other0 to other1 is not.
  *
  *   dedi0   10.9.0.1/24 fd09::1/64 fe80::a      dedi1   10.9.0.2/24 10.9.0.7/24 (label dedi1:1) fd09::2/64 fe80::b
  *   other0  10.9.1.1/24 fd0a::1/64 fe80::c      other1  10.9.1.2/24 fd0a::2/64 fe80::d
@@ -65,7 +65,7 @@ struct channel_link_stats lab_stats(const struct lab_node *x);
 /* "hello" from a socket of somebody else: out of interface dev, with any source address, to port LAB_PORT. */
 void lab_stranger(const char *source, const char *dev, const char *dest);
 
-/* The log goes to a file from now on; lab_log_count() counts lines in it that contain text, lab_log_end() removes it. */
+/* The log goes to a file from now on; lab_log_count() counts the lines that contain text, lab_log_end() removes it. */
 void lab_log_begin(void);
 unsigned int lab_log_count(const char *text);
 void lab_log_end(void);

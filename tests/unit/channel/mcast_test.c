@@ -238,7 +238,8 @@ static void test_open_errors(void **state)
 	(void)state;
 	SKIP_WITHOUT_LAB();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct channel_link_conf link = lab_link(CHANNEL_MCAST, cases[i].ifname, cases[i].local, cases[i].group);
+		struct channel_link_conf link = lab_link(CHANNEL_MCAST, cases[i].ifname, cases[i].local,
+							 cases[i].group);
 		struct text err = { 0 };
 		struct lab_node x;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* UDP links of both families on real sockets (lab.h), and what they share with IPv6 multicast. Who may be heard is tried
- * twice: on the wire, and with a clock of our own. */
+/* UDP links of both families on real sockets (lab.h), and what they share with multicast; IPv6 multicast. Who may be
+ * heard is tried with real datagrams and a clock of our own. */
 #include "channel/channel.h"
 
 #include <arpa/inet.h>
@@ -282,7 +282,7 @@ static void test_adoption(void **state)
 		lab_stranger(s->off_link, "dedi0", to);
 		assert_int_equal(heard_at(&l, 1000), 0);	/* a router sent it */
 		assert_int_equal(l.stats.refused_source, 1);
-		assert_int_equal(lab_log_count("neither the configured peer nor a neighbour"), 1);
+		assert_int_equal(lab_log_count("nor a neighbour"), 1);
 		lab_stranger(s->own, "dedi0", to);
 		assert_int_equal(heard_at(&l, 1000), 0);
 		assert_int_equal(l.stats.own, 1);
@@ -292,9 +292,9 @@ static void test_adoption(void **state)
 		assert_int_equal(heard_at(&l, 2000), 2);	/* the first one is adopted, the other is not */
 		assert_int_equal(l.stats.refused_source, 2);
 		assert_int_equal(lab_log_count("it is heard until that address speaks"), 1);
-		assert_int_equal(lab_log_count(s->first), 1);
-		assert_int_equal(lab_log_count("line 12"), 3);	/* one for each refused, one for the adopted */
-		assert_int_equal(lab_log_count("_Destination_Address"), 1);
+		assert_int_equal(lab_log_count(s->first), 2);		/* why the other one is refused, too */
+		assert_int_equal(lab_log_count("is refused"), 2);
+		assert_int_equal(lab_log_count("\" here and \"IPv"), 1);
 		lab_stranger(s->first, "dedi0", to);
 		assert_int_equal(heard_at(&l, 20000), 1);
 		lab_stranger(s->second, "dedi0", to);
@@ -310,6 +310,7 @@ static void test_adoption(void **state)
 		assert_int_equal(lab_log_count("is not heard any more"), 1);
 		lab_stranger(s->second, "dedi0", to);
 		assert_int_equal(heard_at(&l, 3600000), 0);	/* for good */
+		assert_int_equal(lab_log_count("which was last heard 3548 s ago"), 1);
 		lab_stranger(s->peer, "dedi0", to);
 		assert_int_equal(heard_at(&l, 3600000), 1);
 		assert_int_equal(lab_log_count("is not heard any more"), 1);
@@ -331,8 +332,8 @@ static void test_other_interface(void **state)
 		print_message("%s\n", kinds[i].name);
 		lab_log_begin();
 		raw_open(&l, &conf);
-		assert_true(lab_sh("ip neigh replace %s lladdr $(ip -br link show other1 | awk '{ print $3 }') dev other0",
-				   kinds[i].addr[1]));
+		assert_true(lab_sh("mac=$(ip -br link show other1 | awk '{ print $3 }') && "
+				   "ip neigh replace %s lladdr $mac dev other0", kinds[i].addr[1]));
 		assert_true(lab_sh("ip route add %s dev other0 metric 5000", kinds[i].addr[1]));
 		for (int n = 0; n < 200; n++)
 			lab_stranger(kinds[i].addr[0], "other0", kinds[i].addr[1]);
@@ -507,11 +508,12 @@ static void test_open_errors(void **state)
 		lab_close(&a);
 		text_free(&err);
 	}
-	assert_int_equal(lab_log_count("no way to 203.0.113.1 (IPv4_Destination_Address) at the moment: Network is unr"), 1);
-	assert_int_equal(lab_log_count("no way to 2001:db8::1 (IPv6_Destination_Address) at the moment: Network is unr"), 1);
-	assert_int_equal(lab_log_count("IPv4_address 10.9.0.1 belongs to dedi0, not to Interface other0: the traffic"), 1);
+	assert_int_equal(lab_log_count("no way to 203.0.113.1 (IPv4_Destination_Address) at the moment: Network"), 1);
+	assert_int_equal(lab_log_count("no way to 2001:db8::1 (IPv6_Destination_Address) at the moment: Network"), 1);
+	assert_int_equal(lab_log_count("IPv4_address 10.9.0.1 belongs to dedi0, not to Interface other0"), 1);
 	assert_int_equal(lab_log_count("IPv4_Destination_Address 10.9.0.7 is an address of this machine"), 1);
-	assert_int_equal(lab_log_count("line 12"), 4);
+	assert_int_equal(lab_log_count("no way to"), 2);
+	assert_int_equal(lab_log_count("belongs to"), 1);
 	assert_true(lab_sh("ip addr del 10.9.8.8/32 dev lo"));
 	lab_log_end();
 }
@@ -519,8 +521,10 @@ static void test_open_errors(void **state)
 /* Even by somebody who would share it: two daemons would both be content, and one would hear nothing. */
 static void test_port_taken(void **state)
 {
-	static const char *const says[] = { "UDP address 10.9.0.1 (IPv4_address), port 3780 (Port): Address already in use",
-					    "UDP address fd09::1 (IPv6_address), port 3780 (Port): Address already in use" };
+	static const char *const says[] = {
+		"UDP address 10.9.0.1 (IPv4_address), port 3780 (Port): Address already in use",
+		"UDP address fd09::1 (IPv6_address), port 3780 (Port): Address already in use",
+	};
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
@@ -532,8 +536,8 @@ static void test_port_taken(void **state)
 		struct text err = { 0 };
 
 		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
-		assert_int_equal(i ? bind(fd, (struct sockaddr *)&v6, sizeof(v6)) : bind(fd, (struct sockaddr *)&v4, sizeof(v4)),
-				 0);
+		assert_int_equal(i ? bind(fd, (struct sockaddr *)&v6, sizeof(v6)) :
+				     bind(fd, (struct sockaddr *)&v4, sizeof(v4)), 0);
 		assert_int_equal(lab_try(&a, &conf, &err), -EADDRINUSE);
 		assert_non_null(strstr(err.buf, says[i]));
 		text_reset(&err);
@@ -579,13 +583,15 @@ static void test_start_before_interface(void **state)
 		const char *addr = kinds[i].addr[0];
 
 		lab_log_begin();
-		assert_true(lab_sh("ip link set dedi0 down && { ip addr del %s/%d dev dedi0 || true; }", addr, i ? 64 : 24));
+		assert_true(lab_sh("ip link set dedi0 down && { ip addr del %s/%d dev dedi0 || true; }", addr,
+				   i ? 64 : 24));
 		open_pair(&kinds[i]);
 		assert_int_equal(lab_log_count("line 12: UDP link: dedi0 is down"), 1);
 		lab_send(&a, 1, 100);
 		assert_int_equal(lab_stats(&a).sent_errors, 1);
 		assert_true(lab_sh("ip link set dedi0 up && ip addr replace 10.9.0.1/24 dev dedi0 && "
-				   "ip addr replace fd09::1/64 dev dedi0 nodad && ip addr replace fe80::a/64 dev dedi0 nodad"));
+				   "ip addr replace fd09::1/64 dev dedi0 nodad && "
+				   "ip addr replace fe80::a/64 dev dedi0 nodad"));
 		lab_send(&a, 1, 100);
 		lab_wait(&b, 1);
 		lab_send(&b, 1, 100);
