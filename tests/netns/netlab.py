@@ -24,6 +24,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import itertools
 import os
 import shutil
 import signal
@@ -176,11 +177,10 @@ def remove(prefix: str, scratch: Path) -> None:
 class Lab:
 	"""Owns the namespaces and the scratch directory. A context manager; close() may be called twice."""
 
-	count = 0	# of this process; part of the names
+	count = itertools.count(1)	# of this process; part of the names, also where threads make laboratories
 
 	def __init__(self, prefix: str | None = None, scratch: Path | None = None):
-		Lab.count += 1
-		self.prefix = prefix or f"cd{os.getpid()}x{Lab.count}"
+		self.prefix = prefix or f"cd{os.getpid()}x{next(Lab.count)}"
 		self.scratch = scratch or Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
 		self.scratch.mkdir(parents=True, exist_ok=True)
 		self.active: str | None = None

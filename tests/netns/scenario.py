@@ -78,6 +78,54 @@ def udp_stream(lab: Lab, target: Target = SNAT4, streams: int = 1) -> Program:
 	return Program(lab, "client", "udpstream.py", "--streams", streams, target.address, UDP_PORT).ready()
 
 
+class Traffic:
+	"""All that a client does to one target: interactive connections, UDP streams, at any time a download.
+
+	`wrong` is everything that went wrong with it.
+	"""
+
+	def __init__(self, lab: Lab, target: Target, connections: int, streams: int, size: int = 10 << 20):
+		self.lab, self.target, self.size = lab, target, size
+		self.programs = [(lines(lab, connections, target), connections), (udp_stream(lab, target, streams), streams)]
+		self.load = self._download()
+		self.wrong: list[str] = []
+
+	def _download(self) -> Program:
+		return download(self.lab, self.size, 1 << 20, self.target)
+
+	def of(self, flows: set[tables.Flow]) -> set[tables.Flow]:
+		"""Those flows of a table that are this client's and live; what ends may expire at any moment."""
+		return {f for f in flows if ("dst", self.target.address) in f.orig and f.state in ("", "ESTABLISHED")}
+
+	def mark(self) -> None:
+		"""Forget the stalls so far. The download gets a successor if it has come to its end."""
+		for program, _ in self.programs:
+			program.ask("mark")
+		if self.load.ask("mark")["done"]:
+			self.finish()
+			self.load = self._download()
+
+	def finish(self) -> None:
+		"""The download runs to its end."""
+		said = self.load.ask("finish", 15)
+		if not said["hash_good"]:
+			self.wrong.append(f"the download: {said}")
+
+
+def check(traffic: list[Traffic], when: str, patience: float) -> float:
+	"""Does everything answer? What does not is noted in `wrong`. Returns the longest stall since the mark, in ms."""
+	asked = [(each, program, count) for each in traffic for program, count in each.programs]
+	for _, program, _ in asked:
+		program.tell("alive", patience)
+	worst = 0.0
+	for each, program, count in asked:
+		said = program.answer(patience)
+		worst = max(worst, said["stall_ms"])
+		if said["alive"] != count:
+			each.wrong.append(f"{when}: {program.name}: {said}")
+	return worst
+
+
 def inject(lab: Lab, fw: str, count: int, first: int = 0, delete: bool = False, family: int = 4) -> None:
 	"""`count` established flows into the kernel table of `fw`, or out of it."""
 	done = subprocess.run(["ip", "netns", "exec", lab.ns(fw), PYTHON, "-B", str(TRAFFIC / "inject.py"),
