@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The files of doc/examples as they are, only with the laboratory's names: keepalived, the daemon, the rules."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from netlab import Lab, run, wait_until
+from node import TOP, Node
+
+EXAMPLES = TOP / "doc/examples"
+SCRIPT = "/etc/conntrackd/primary-backup.sh"
+
+# What the examples say, and what it is called here. Last parts of addresses are the same in both.
+NAMES = (("2001:db8:10::", "fd00:10::"), ("2001:db8:20::", "fd00:20::"), ("192.168.0.", "10.10.0."),
+	 ("192.0.2.", "10.20.0."), ("172.16.0.", "10.30.0."), ("eth1", "lan0"), ("eth0", "wan0"), ("eth2", "sync0"))
+
+
+def program() -> str:
+	return os.environ.get("KEEPALIVED", "/usr/sbin/keepalived")
+
+
+def example(name: str, *more: tuple[str, str]) -> str:
+	"""The text of an example; every replacement has to find its place in it, except among the names."""
+	text = (EXAMPLES / name).read_text()
+	for old, new in NAMES:
+		text = text.replace(old, new)
+	for old, new in more:
+		assert old in text, f"{name}: no {old!r}"
+		text = text.replace(old, new)
+	return text
+
+
+def configure_daemon(node: Node) -> None:
+	"""The example of this firewall instead of the usual file of the tests."""
+	node.conf.write_text(example(f"conntrackd-{node.fw}.conf", ("LogFile on", f"LogFile {node.log}"),
+				     ("/var/lock/conntrackd.lock", str(node.lock)),
+				     ("/var/run/conntrackd.ctl", str(node.socket))))
+
+
+def firewall(lab: Lab, fw: str) -> None:
+	"""The example's rules instead of the laboratory's, and its sysctls."""
+	run("ip", "netns", "exec", lab.ns(fw), "nft", "-f", "-", stdin=example("firewall.nft"))
+	rows = [line.split("=") for line in (EXAMPLES / "sysctl.conf").read_text().splitlines() if not line.startswith("#")]
+	lab.sysctl(fw, {name.strip().replace(".", "/"): value.strip() for name, value in rows})
+
+
+class Keepalived:
+	"""Of one firewall. `roles` is the log of primary-backup.sh."""
+
+	def __init__(self, node: Node):
+		self.node, self.lab, self.fw = node, node.lab, node.fw
+		self.dir = node.dir
+		self.roles, self.log = self.dir / "roles", self.dir / "keepalived.log"
+		self.script = self.dir / "primary-backup.sh"
+		shutil.copy(EXAMPLES / "primary-backup.sh", self.script)
+		self.conf = self.dir / "keepalived.conf"
+		self.conf.write_text(example(f"keepalived-{self.fw}.conf", (SCRIPT, str(self.script))))
+		self.process: subprocess.Popen[str] | None = None
+		self.roles.touch()
+
+	def environment(self) -> dict[str, str]:
+		return {**os.environ, "CONNTRACKD": self.node.program, "CONNTRACKD_CONF": str(self.node.conf),
+			"ROLE_DIR": str(self.dir), "LOGGER": f"tee -a {self.roles}"}
+
+	def start(self) -> None:
+		"""Returns when it has taken a role: the script has run."""
+		before = self.done()
+		self.process = self.lab.spawn(self.fw, program(), "--dont-fork", "--log-console", "--no-syslog", "--vrrp",
+					      "--use-file", self.conf, "--pid", self.dir / "keepalived.pid",
+					      "--vrrp_pid", self.dir / "vrrp.pid", log=self.log, env=self.environment())
+		wait_until(lambda: self.done() > before, 20, f"{self.fw}: keepalived takes a role")
+
+	def done(self) -> int:
+		"""How often the script has come to its end."""
+		return sum(line.endswith(": done") for line in self.roles.read_text().splitlines())
+
+	def said(self) -> str:
+		"""The role that the script has told the daemon last."""
+		rows = [line for line in self.roles.read_text().splitlines() if line.endswith(": done")]
+		return rows[-1].split(":")[0] if rows else ""
+
+	def stop(self) -> None:
+		"""As its service is stopped: it hands the addresses over."""
+		self.process.terminate()
+		self.process.wait(20)
+		self.process = None
+
+	def die(self) -> None:
+		"""Both of its processes at once, the addresses stay where they are."""
+		for name in ("keepalived.pid", "vrrp.pid"):
+			with contextlib.suppress(ProcessLookupError):
+				os.kill(int((self.dir / name).read_text()), signal.SIGKILL)
+			(self.dir / name).unlink()	# /run is empty after a start of the machine
+		self.process.wait(20)
+		self.process = None
+
+	def owns(self) -> bool:
+		"""Whether the firewall has all the virtual addresses."""
+		have = self.lab.ip(self.fw, "addr show")
+		return all(f" {address}/" in have for address in ("10.10.0.1", "10.20.0.1", "fd00:10::1", "fd00:20::1"))
+
+	def active(self) -> bool:
+		return self.owns() and self.said() == "primary"
+
+	def describe(self) -> str:
+		def text(path: Path) -> str:
+			return path.read_text(errors="replace") if path.exists() else "(none)\n"
+
+		return (f"--- {self.fw}: roles\n{text(self.roles)}--- {self.fw}: keepalived\n"
+			+ "\n".join(text(self.log).splitlines()[-60:]) + "\n" + self.lab.ip(self.fw, "-brief addr", check=False))
+
+
+class Cluster:
+	"""Two firewalls under keepalived, as doc/operation.md says."""
+
+	def __init__(self, one: Node, two: Node):
+		self.lab = one.lab
+		self.nodes = {"fw1": one, "fw2": two}
+		self.lab.addresses_off("fw1")
+		self.lab.active = None
+		self.managers = {fw: Keepalived(node) for fw, node in self.nodes.items()}
+		for node in self.nodes.values():
+			configure_daemon(node)
+
+	def start(self) -> None:
+		"""Both nodes, the first one active."""
+		for node in self.nodes.values():
+			node.start()
+		self.managers["fw1"].start()
+		self.wait_active("fw1")
+		self.managers["fw2"].start()
+		assert self.managers["fw2"].said() == "backup"
+
+	def wait_active(self, fw: str) -> None:
+		"""`fw` has the addresses and has finished its commit; the other one has let go of them."""
+		other = "fw2" if fw == "fw1" else "fw1"
+		wait_until(self.managers[fw].active, 30, f"{fw} becomes the primary", 0.05)
+		self.lab.active = fw
+		if self.managers[other].process:
+			wait_until(lambda: not self.managers[other].owns(), 10, f"{other} has given the addresses away")
+
+	# --- what happens to firewalls ------------------------------------------
+
+	def pull_cable(self, fw: str) -> None:
+		"""Of the outer side. The node is alive, its keepalived sees that it cannot be active."""
+		self.lab.ip("lan", f"link set {fw}-wan down")
+
+	def plug_cable(self, fw: str) -> None:
+		before = self.managers[fw].done()
+		self.lab.ip("lan", f"link set {fw}-wan up")
+		wait_until(lambda: self.managers[fw].done() > before and self.managers[fw].said() == "backup", 30,
+			   f"{fw} is the backup")
+
+	def stop_manager(self, fw: str) -> None:
+		"""A planned switch-over: systemctl stop keepalived."""
+		self.managers[fw].stop()
+
+	def start_manager(self, fw: str) -> None:
+		self.managers[fw].start()
+
+	def cut(self, fw: str) -> None:
+		"""Power off."""
+		self.nodes[fw].cut()
+		self.managers[fw].die()
+
+	def reboot(self, fw: str) -> None:
+		self.lab.ip(fw, *[f"addr del fe80::1/64 dev {dev}" for dev in ("lan0", "wan0")], check=False)
+		self.nodes[fw].reboot()
+		self.nodes[fw].start()
+		self.managers[fw].start()
+
+	def describe(self) -> str:
+		return "\n".join(m.describe() for m in self.managers.values())

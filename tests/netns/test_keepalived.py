@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's keepalived drives the pair with the files of doc/examples, under live connections."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+import keepalived
+import scenario
+import tables
+from conftest import PAIRS
+from keepalived import Cluster
+from netlab import DNAT4, HOST, PLAIN6, SNAT4, Lab, wait_until
+from node import OURS, Node
+from scenario import Traffic
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, make: Callable[..., Node]) -> Iterator[Callable[..., Cluster]]:
+	"""cluster(one, two): configured, not started. It tells about itself if the test fails."""
+	made: list[Cluster] = []
+
+	def build(one: str, two: str) -> Cluster:
+		if not os.access(keepalived.program(), os.X_OK):
+			pytest.skip(f"no {keepalived.program()}: set KEEPALIVED")
+		made.append(Cluster(make("fw1", one), make("fw2", two)))
+		return made[0]
+
+	yield build
+	if request.node.session.testsfailed and made:
+		print(made[0].describe())
+
+
+def check(traffic: list[Traffic], when: str) -> float:
+	"""Nothing is lost. Returns the longest stall since the mark in ms."""
+	worst = scenario.check(traffic, when, 15)
+	wrong = [line for each in traffic for line in each.wrong]
+	assert not wrong, wrong
+	return worst
+
+
+def finish(traffic: list[Traffic]) -> None:
+	for each in traffic:
+		each.finish()
+	assert not any(each.wrong for each in traffic), [each.wrong for each in traffic]
+
+
+def clients(flows: set[tables.Flow]) -> set[tables.Flow]:
+	"""Those of the client, as every table shows them. The firewalls' own (VRRP) are filtered from the caches."""
+	mine = {("src", f"10.10.0.{HOST}"), ("src", f"fd00:10::{HOST:x}")}
+	return {f for f in tables.one_way(flows) if f.orig[0] in mine and f.proto in ("tcp", "udp")}
+
+
+def wait_equal(active: Node, replica: Node) -> None:
+	wait_until(lambda: clients(active.kernel()) == clients(replica.external()), 20,
+		   f"{replica.fw} knows the client's connections through {active.fw}", 0.3)
+
+
+def take_over(cluster: Cluster, traffic: list[Traffic], fw: str, fail: Callable, repair: Callable) -> None:
+	"""`fw` fails, the other one becomes active, `fw` comes back as the backup."""
+	other = "fw2" if fw == "fw1" else "fw1"
+	when = f"{fw}: {fail.__name__}"
+	for each in traffic:
+		each.mark()
+	wait_equal(cluster.nodes[fw], cluster.nodes[other])
+	began = time.monotonic()
+	fail(fw)
+	cluster.wait_active(other)
+	active = (time.monotonic() - began) * 1000
+	stall = check(traffic, when)
+	repair(fw)
+	# what comes back must not take the role, nor disturb
+	check(traffic, f"{when}, and back")
+	assert cluster.managers[other].active() and not cluster.managers[fw].owns()
+	wait_equal(cluster.nodes[other], cluster.nodes[fw])
+	print(f"{when}: {other} active after {active:.0f} ms, longest stall {stall:.0f} ms")
+
+
+@pytest.mark.parametrize("one,two", PAIRS)
+def test_twice_in_both_directions(cluster: Callable, lab: Lab, one: str, two: str) -> None:
+	"""A cable, a planned change, the death of either node."""
+	pair = cluster(one, two)
+	pair.start()
+	scenario.serve(lab)
+	traffic = [Traffic(lab, target, 20, 2) for target in (SNAT4, DNAT4, PLAIN6)]
+	take_over(pair, traffic, "fw1", pair.pull_cable, pair.plug_cable)
+	take_over(pair, traffic, "fw2", pair.stop_manager, pair.start_manager)
+	take_over(pair, traffic, "fw1", pair.cut, pair.reboot)
+	take_over(pair, traffic, "fw2", pair.cut, pair.reboot)
+	finish(traffic)
+
+
+def test_example_firewall(cluster: Callable, lab: Lab) -> None:
+	"""With the rules and the sysctls of the examples instead of the laboratory's."""
+	pair = cluster(OURS, OURS)
+	for fw in pair.nodes:
+		keepalived.firewall(lab, fw)
+	pair.start()
+	scenario.serve(lab)
+	traffic = [Traffic(lab, target, 20, 2) for target in (SNAT4, PLAIN6)]
+	take_over(pair, traffic, "fw1", pair.cut, pair.reboot)
+	take_over(pair, traffic, "fw2", pair.pull_cable, pair.plug_cable)
+	finish(traffic)
+
+
+def play(directory: Path, role: str, failing: str = "") -> tuple[int, list[str], str]:
+	"""primary-backup.sh with a program that only takes notes: exit status, commands, log."""
+	program, notes, log = directory / "conntrackd", directory / "notes", directory / "log"
+	program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{notes}\n[ "$3" != "{failing}" ]\n')
+	program.chmod(0o755)
+	for path in (notes, log):
+		path.write_text("")
+	done = subprocess.run([keepalived.EXAMPLES / "primary-backup.sh", *role.split()], capture_output=True, timeout=20,
+			      env={**os.environ, "CONNTRACKD": str(program), "CONNTRACKD_CONF": "/a/file",
+				   "ROLE_DIR": str(directory), "LOGGER": f"tee -a {log}"})
+	rows = notes.read_text().splitlines()
+	assert all(row.startswith("-C /a/file ") for row in rows)
+	return done.returncode, [row.split()[2] for row in rows], log.read_text()
+
+
+ROLES = {"primary": ["-c", "-f", "-R", "-B"], "backup": ["-t", "-n"], "fault": ["-t"]}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_script(tmp_path: Path, role: str) -> None:
+	"""Its commands in their order; after one that fails none is given."""
+	commands = ROLES[role]
+	assert play(tmp_path, role) == (0, commands, f"{role}: done\n")
+	for n, failing in enumerate(commands):
+		status, given, log = play(tmp_path, role, failing)
+		assert (status, given) == (1, commands[:n + 1])
+		assert failing in log and "status 1" in log and "done\n" not in log.replace("not done\n", "")
+
+
+@pytest.mark.parametrize("role", ["", "master", "primary2"])
+def test_script_wrong_role(tmp_path: Path, role: str) -> None:
+	assert play(tmp_path, role) == (1, [], "")
+
+
+def test_script_overtaken(tmp_path: Path) -> None:
+	"""A slow commit, then backup and primary again: the backup's commands must not come last, nor at all."""
+	program, notes, log = tmp_path / "conntrackd", tmp_path / "notes", tmp_path / "log"
+	gate = tmp_path / "gate"
+	program.write_text(f'#!/bin/sh\nwhile [ "$3" = -c ] && [ ! -e {gate} ]; do sleep 0.05; done\n'
+			   f'printf "%s\\n" "$3" >>{notes}\n')
+	program.chmod(0o755)
+	calls = []
+	for role in ("primary", "backup", "primary"):
+		calls.append(subprocess.Popen([keepalived.EXAMPLES / "primary-backup.sh", role], stdout=subprocess.DEVNULL,
+					      env={**os.environ, "CONNTRACKD": str(program), "ROLE_DIR": str(tmp_path),
+						   "LOGGER": f"tee -a {log}"}))
+		said = f"{role} {calls[-1].pid}"
+		wait_until(lambda: (tmp_path / "conntrackd-role").exists()
+			   and (tmp_path / "conntrackd-role").read_text().strip() == said, 10, f"{role} has begun")
+		time.sleep(0.3)
+	gate.touch()
+	assert [call.wait(20) for call in calls] == [0, 0, 0]
+	assert notes.read_text().split() == ROLES["primary"] * 2
+	assert "backup: overtaken" in log.read_text()
