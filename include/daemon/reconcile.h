@@ -16,6 +16,7 @@ enum reconcile_reason {
 	RECONCILE_OVERRUN,	/* events were lost; repeated until a whole pass saw no further loss */
 	RECONCILE_COMMAND,	/* -R */
 	RECONCILE_VERIFY,	/* paced: flows known from a dump only */
+	RECONCILE_POLL,		/* PollSecs: there are no events, so every pass announces what changed */
 };
 
 struct reconcile_cb {
@@ -30,8 +31,10 @@ struct reconcile_stats {
 	uint64_t gone;		/* records found to have ended unseen */
 };
 
-int reconcile_open(struct evloop *loop, struct pipeline *p, const struct reconcile_cb *cb, struct reconcile **out,
-		   struct text *err);
+/* poll_s: make a pass every so many seconds, in place of the verify passes; 0: there are events. 0, or -errno with a line in
+ * *err. */
+int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, const struct reconcile_cb *cb,
+		   struct reconcile **out, struct text *err);
 void reconcile_close(struct reconcile *r);
 
 /* Ask for a pass. While one runs another one follows it; a verify pass gives way. */

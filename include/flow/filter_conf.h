@@ -39,6 +39,12 @@ struct filter_conf {
 	uint32_t tcp_states;
 };
 
+/* Is there any set at all? */
+static inline bool filter_conf_any(const struct filter_conf *conf)
+{
+	return conf->proto_policy != FILTER_NONE || conf->addr_policy != FILTER_NONE || conf->state_policy != FILTER_NONE;
+}
+
 /* Is layer 4 protocol number proto in the list? */
 static inline bool filter_conf_has_proto(const struct filter_conf *conf, uint8_t proto)
 {

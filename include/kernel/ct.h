@@ -15,6 +15,7 @@
  * lives in the loop; long jobs run in steps and report their end through a callback. Everything is for the network
  * namespace in which it was opened. */
 
+struct filter_conf;	/* flow/filter_conf.h */
 struct kernel_conf;	/* kernel/kernel_conf.h */
 
 enum ct_event {
@@ -72,9 +73,11 @@ struct ct_events_stats {
 
 /* Open and subscribe. Sets the receive buffer (kernel_conf or large enough for a burst of a million flows), attaches
  * the socket filter that drops events caused by the given port ids (our commit, flush and injection sockets), joins
- * the groups. Reading starts at once through the loop. 0, or -errno with a line in *err. */
-int ct_events_open(const struct kernel_conf *conf, struct evloop *loop, const struct ct_events_cb *cb,
-		   const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err);
+ * the groups. With flows->kernelspace that filter also drops what flow_filter_pass() would refuse, if the program is not
+ * too long for the kernel; nobody may rely on it. Reading starts at once through the loop. 0, or -errno with a line in
+ * *err. Borrows flows for the call. */
+int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flows, struct evloop *loop,
+		   const struct ct_events_cb *cb, const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err);
 void ct_events_close(struct ct_events *e);
 const struct ct_events_stats *ct_events_stats(const struct ct_events *e);
 

@@ -21,15 +21,11 @@ static bool link_tcp(const struct conf *c) { return c->channel.n_links && c->cha
 static bool many_links(const struct conf *c) { return c->channel.n_links > 1; }
 static bool external_off(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.disable_external; }
 static bool expect_sync(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.expect.on; }
-static bool polling(const struct conf *c) { return c->kernel.poll_s; }
-static bool reliable(const struct conf *c) { return c->kernel.events_reliable; }
-static bool kernel_filter(const struct conf *c) { return c->filter.kernelspace; }
 static bool helpers(const struct conf *c) { return c->helper.present; }
 
 static struct conf_place at_mode(const struct conf_ctx *ctx) { return ctx->mode_at; }
 static struct conf_place at_link(const struct conf_ctx *ctx) { return ctx->link_state[0].at; }
 static struct conf_place at_second_link(const struct conf_ctx *ctx) { return ctx->link_state[1].at; }
-static struct conf_place at_filter(const struct conf_ctx *ctx) { return ctx->filter_at; }
 static struct conf_place at_helper(const struct conf_ctx *ctx) { return ctx->helper_at; }
 
 static struct conf_place at_expect(const struct conf_ctx *ctx)
@@ -46,9 +42,6 @@ static const struct unbuilt unbuilt[] = {
 	{ many_links, .place = at_second_link, .text = "more than one link" },
 	{ external_off, "DisableExternalCache", CONF_FTFW, .text = "DisableExternalCache on" },
 	{ expect_sync, .place = at_expect, .text = "ExpectationSync" },
-	{ polling, "PollSecs", CONF_GENERAL, .text = "PollSecs" },
-	{ reliable, "NetlinkEventsReliable", CONF_GENERAL, .text = "NetlinkEventsReliable on" },
-	{ kernel_filter, .place = at_filter, .text = "Filter From Kernelspace" },
 	{ helpers, .place = at_helper, .text = "section Helper" },
 };
 

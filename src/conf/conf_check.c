@@ -125,6 +125,9 @@ static void check_filter(struct conf_ctx *ctx)
 	if (f->state_policy == FILTER_ACCEPT && !f->tcp_states && !ctx->state_bad)
 		conf_error(ctx, &ctx->state_at, "State: %s", text);
 	drop_double_nets(f);
+	if (f->kernelspace && f->addr_policy != FILTER_NONE)
+		conf_warn(ctx, &ctx->addr_at, "Address From Kernelspace means the same as From Userspace: original source or "
+			  "reply source; 1.4.x compared original source and destination");
 }
 
 void conf_check(struct conf_ctx *ctx)

@@ -194,7 +194,8 @@ const struct conf_option conf_options[] = {
 		  "on is the default, off: never." },
 	{ OPTION("NetlinkEventsReliable", IN(CONF_GENERAL), CONF_T_BOOL), .at = AT(kernel.events_reliable),
 	  .init = "off",
-	  .help = "The kernel keeps events until they could be delivered." },
+	  .help = "The kernel delivers every event and drops packets when it cannot: no state is lost, at the price of packets "
+		  "while the daemon cannot keep up." },
 	{ OPTION("NetlinkEventsSysctl", IN(CONF_GENERAL), CONF_T_BOOL), .at = AT(kernel.events_sysctl), .init = "on",
 	  .help = "Sets net.netfilter.nf_conntrack_events to 1 at the start if it is 2 (automatic): a flow born while "
 		  "nobody listens would never report its end. Not known to conntrackd 1.4." },
@@ -203,7 +204,8 @@ const struct conf_option conf_options[] = {
 	  .help = "Most kernel events handled before other work gets its turn." },
 	{ NUMBER("PollSecs", IN(CONF_GENERAL), 1, INT_MAX_31, "seconds"), .at = AT(kernel.poll_s),
 	  .unset = "off",
-	  .help = "Reads the kernel table every so often instead of listening to events." },
+	  .help = "Reads the kernel table every so often instead of listening to events. New, changed and ended flows are found "
+		  "by comparison, so changes in between are not seen." },
 	{ BLOCK("Scheduler", IN(CONF_GENERAL), CONF_SCHEDULER),
 	  .help = "Runs the daemon under a real-time policy. Without it the normal policy of the system applies "
 		  "(1.4.x took RR 99 then)." },
@@ -221,7 +223,8 @@ const struct conf_option conf_options[] = {
 	/* Filter */
 	{ BLOCK("Filter", IN(CONF_GENERAL), CONF_FILTER), .header_words = 2,
 	  .help = "Which flows are looked at. From Userspace (the default): the daemon filters; From Kernelspace: the "
-		  "kernel filters events before they reach it. A flow has to pass every set that is given. An event "
+		  "kernel filters events before they reach it, with the same meaning. A list that is too long for the kernel "
+		  "is left to the daemon. A flow has to pass every set that is given. An event "
 		  "that ends a flow of the cache is never filtered." },
 	{ BLOCK("Protocol", IN(CONF_FILTER), CONF_FILTER_PROTO), .header_words = 1,
 	  .help = "Accept: only the listed protocols pass; Ignore: they do not pass. Entries are names as in "

@@ -258,13 +258,17 @@ static int open_kernel(struct daemon *d, struct text *err)
 	struct reconcile_cb rcb = { .ctx = d, .done = on_reconciled };
 	uint32_t own[2];
 	size_t n_own = takeover_portids(d->takeover, own);
-	int ret = reconcile_open(d->loop, d->pipeline, &rcb, &d->reconcile, err);
+	int ret = reconcile_open(d->loop, d->pipeline, d->conf->kernel.poll_s, &rcb, &d->reconcile, err);
 
 	if (ret < 0)
 		return ret;
+	if (d->conf->kernel.poll_s > 0) {
+		log_notice("running in polling mode");
+		return 0;
+	}
 	if (d->conf->kernel.events_sysctl && ct_events_ensure_enabled() == 2)
 		log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow reports its end");
-	return ct_events_open(&d->conf->kernel, d->loop, &cb, own, n_own, &d->events, err);
+	return ct_events_open(&d->conf->kernel, &d->conf->filter, d->loop, &cb, own, n_own, &d->events, err);
 }
 
 static int open_channel(struct daemon *d, struct text *err)

@@ -13,7 +13,9 @@
  *
  * Flows that were there before we listened have no event extension in the kernel (nf_conntrack_events 2): they report
  * neither changes nor their end. The cache knows them (internal_silent()), and while there are any, a paced VERIFY pass
- * is made again and again, at most one twentieth of the time. */
+ * is made again and again, at most one twentieth of the time.
+ *
+ * With PollSecs there are no events at all: a POLL pass takes the place of the verify pass, at its own interval. */
 #include "daemon/reconcile.h"
 
 #include <errno.h>
@@ -40,11 +42,12 @@ struct reconcile {
 	struct reconcile_cb cb;
 	struct ct_dump *dump;
 	struct ct_batch *batch;
-	struct ev_timer verify;
+	struct ev_timer verify;		/* or the next poll */
+	int64_t poll_ms;		/* 0: no polling */
 	struct ev_work walk;		/* while the search for unseen records has found none yet */
 	enum reconcile_state state;
 	enum reconcile_reason why;	/* of the running pass */
-	bool want[RECONCILE_VERIFY + 1];	/* passes to follow */
+	bool want[RECONCILE_POLL + 1];	/* passes to follow */
 	bool walk_done;
 	bool unresolved;		/* this pass left something uncompared */
 	uint64_t pos;			/* resume point of the walk over unseen records */
@@ -89,7 +92,7 @@ static void pass_end(struct reconcile *r, int err, struct mono now)
 
 	r->state = STATE_IDLE;
 	/* What could not be compared is compared by another pass. */
-	if (r->unresolved && why != RECONCILE_START)
+	if (r->unresolved && why != RECONCILE_START && why != RECONCILE_POLL)
 		r->want[RECONCILE_OVERRUN] = true;
 	r->unresolved = false;
 	if (why == RECONCILE_START || why == RECONCILE_COMMAND)
@@ -101,6 +104,7 @@ static void pass_end(struct reconcile *r, int err, struct mono now)
 static void pass_next(struct reconcile *r, struct mono now)
 {
 	int64_t pause = mono_diff_ms(now, r->began) * VERIFY_SHARE;
+	struct mono due;
 
 	if (r->state != STATE_IDLE)
 		return;
@@ -108,6 +112,9 @@ static void pass_next(struct reconcile *r, struct mono now)
 		pass_begin(r, RECONCILE_COMMAND, now);
 	} else if (r->want[RECONCILE_OVERRUN] && r->repeats++ < MAX_REPEATS) {
 		pass_begin(r, RECONCILE_OVERRUN, now);
+	} else if (r->poll_ms > 0) {
+		due = mono_add_ms(r->began, r->poll_ms);
+		ev_timer_set(r->loop, &r->verify, mono_before(due, now) ? now : due);
 	} else {
 		r->repeats = 0;
 		if (pause < VERIFY_PAUSE_MS)
@@ -121,7 +128,11 @@ static void verify_due(void *ctx, struct mono now)
 {
 	struct reconcile *r = ctx;
 
-	if (r->state == STATE_IDLE)
+	if (r->state != STATE_IDLE)
+		return;
+	if (r->poll_ms > 0)
+		pass_begin(r, RECONCILE_POLL, now);
+	else
 		pass_begin(r, r->want[RECONCILE_OVERRUN] ? RECONCILE_OVERRUN : RECONCILE_VERIFY, now);
 }
 
@@ -234,7 +245,8 @@ bool reconcile_running(const struct reconcile *r)
 
 void reconcile_watch(struct reconcile *r, struct mono now)
 {
-	if (r->state == STATE_IDLE && !ev_timer_armed(&r->verify) && internal_silent(pipeline_internal(r->p)) > 0)
+	if (r->poll_ms == 0 && r->state == STATE_IDLE && !ev_timer_armed(&r->verify) &&
+	    internal_silent(pipeline_internal(r->p)) > 0)
 		ev_timer_set(r->loop, &r->verify, mono_add_ms(now, VERIFY_PAUSE_MS));
 }
 
@@ -248,8 +260,8 @@ const struct reconcile_stats *reconcile_stats(const struct reconcile *r)
 	return &r->stats;
 }
 
-int reconcile_open(struct evloop *loop, struct pipeline *p, const struct reconcile_cb *cb, struct reconcile **out,
-		   struct text *err)
+int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, const struct reconcile_cb *cb,
+		   struct reconcile **out, struct text *err)
 {
 	struct reconcile *r = calloc(1, sizeof(*r));
 	struct ct_dump_cb dump_cb = { .ctx = r, .flow = dump_flow, .done = dump_done };
@@ -260,6 +272,7 @@ int reconcile_open(struct evloop *loop, struct pipeline *p, const struct reconci
 		return -ENOMEM;
 	r->loop = loop;
 	r->p = p;
+	r->poll_ms = (int64_t)poll_s * 1000;
 	r->cb = *cb;
 	r->verify = (struct ev_timer){ .cb = verify_due, .ctx = r, .name = "verify" };
 	r->walk = (struct ev_work){ .step = check_walk, .ctx = r, .name = "reconcile walk" };

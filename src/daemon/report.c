@@ -180,7 +180,8 @@ static void report_uptime(struct text *out, int64_t seconds)
 
 void report_runtime(const struct daemon *d, struct text *out)
 {
-	const struct ct_events_stats *e = ct_events_stats(d->events);
+	const struct ct_events_stats none = { 0 };	/* polling */
+	const struct ct_events_stats *e = d->events ? ct_events_stats(d->events) : &none;
 	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
 	const struct reconcile_stats *r = reconcile_stats(d->reconcile);
 	const struct ev_stats *loop = evloop_stats(d->loop);

@@ -6,9 +6,8 @@
  *
  *	own port ids	nlmsg_pid of a multicast event is the port id of the socket whose request caused the change, 0 when
  *			no request did. Events of our own commits never reach us.
+ *	Filter block	bpf_flow.c; only with From Kernelspace
  *	pass		what is left
- *
- * A section for the Filter block goes between the two, and will have to pass destroy events first.
  *
  * Loads convert from network byte order; header fields of netlink are in host order, so constants are swapped. */
 #include "kernel/bpf_filter.h"
@@ -18,16 +17,13 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
-#define VERDICT_DROP 0u
-#define VERDICT_PASS 0xffffffffu
-
 void bpf_filter_init(struct bpf_filter *b)
 {
 	b->len = 0;
 	b->full = false;
 }
 
-static void emit(struct bpf_filter *b, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
+void bpf_filter_emit(struct bpf_filter *b, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
 {
 	if (b->len >= BPF_FILTER_MAX) {
 		b->full = true;
@@ -38,18 +34,18 @@ static void emit(struct bpf_filter *b, uint16_t code, uint32_t k, uint8_t jt, ui
 
 void bpf_filter_own(struct bpf_filter *b, const uint32_t *portids, size_t n)
 {
-	emit(b, BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid), 0, 0);
+	bpf_filter_emit(b, BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid), 0, 0);
 	for (size_t i = 0; i < n; i++) {
 		if (portids[i] == 0)
 			continue;
-		emit(b, BPF_JMP | BPF_JEQ | BPF_K, htonl(portids[i]), 0, 1);
-		emit(b, BPF_RET | BPF_K, VERDICT_DROP, 0, 0);
+		bpf_filter_emit(b, BPF_JMP | BPF_JEQ | BPF_K, htonl(portids[i]), 0, 1);
+		bpf_filter_emit(b, BPF_RET | BPF_K, BPF_VERDICT_DROP, 0, 0);
 	}
 }
 
 void bpf_filter_pass(struct bpf_filter *b)
 {
-	emit(b, BPF_RET | BPF_K, VERDICT_PASS, 0, 0);
+	bpf_filter_emit(b, BPF_RET | BPF_K, BPF_VERDICT_PASS, 0, 0);
 }
 
 int bpf_filter_attach(const struct bpf_filter *b, int fd)

@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "flow/filter_conf.h"
 #include "kernel/bpf_filter.h"
 #include "kernel/ct_sock.h"
 #include "kernel/kernel_conf.h"
@@ -335,25 +336,52 @@ static int be_reliable(int fd)
 	if (setsockopt(fd, SOL_NETLINK, NETLINK_BROADCAST_ERROR, &on, sizeof(on)) == -1 ||
 	    setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on)) == -1)
 		return -errno;
+	log_notice("reliable ctnetlink event delivery is ENABLED.");
 	return 0;
 }
 
-/* The filter before the groups: no event may slip through between the two. */
-static int sock_setup(struct ct_events *e, const struct kernel_conf *conf, const uint32_t *own, size_t n_own,
-		      struct text *err)
+/* flows: NULL leaves them all to user space. */
+static int filter_attach(int fd, const struct filter_conf *flows, const uint32_t *own, size_t n_own)
 {
 	struct bpf_filter *b = malloc(sizeof(*b));
-	const char *what = "socket filter";
-	uint32_t start;
 	int rc;
 
 	if (!b)
 		return -ENOMEM;
 	bpf_filter_init(b);
 	bpf_filter_own(b, own, n_own);
+	if (flows)
+		bpf_filter_flow(b, flows);
 	bpf_filter_pass(b);
-	rc = bpf_filter_attach(b, e->fd);
+	rc = bpf_filter_attach(b, fd);
 	free(b);
+	return rc;
+}
+
+/* Own port ids, and the Filter block if it is to work in the kernel and there is room for it. The verdict is the same in
+ * user space, where every event is looked at again anyway. */
+static int filter_setup(int fd, const struct filter_conf *flows, const uint32_t *own, size_t n_own)
+{
+	int rc = filter_attach(fd, flows->kernelspace ? flows : NULL, own, n_own);
+
+	/* -ENOMEM: within the limit of instructions, but above net.core.optmem_max */
+	if (flows->kernelspace && (rc == -E2BIG || rc == -ENOMEM)) {
+		log_notice("the Filter is too long for a socket filter: using user-space event filtering");
+		return filter_attach(fd, NULL, own, n_own);
+	}
+	if (rc == 0 && filter_conf_any(flows))
+		log_notice("using %s-space event filtering", flows->kernelspace ? "kernel" : "user");
+	return rc;
+}
+
+/* The filter before the groups: no event may slip through between the two. */
+static int sock_setup(struct ct_events *e, const struct kernel_conf *conf, const struct filter_conf *flows,
+		      const uint32_t *own, size_t n_own, struct text *err)
+{
+	const char *what = "socket filter";
+	uint32_t start;
+	int rc = filter_setup(e->fd, flows, own, n_own);
+
 	if (!rc) {
 		what = "receive buffer";
 		buffer_choose(conf, &start, &e->buffer_limit);
@@ -372,8 +400,8 @@ static int sock_setup(struct ct_events *e, const struct kernel_conf *conf, const
 	return rc;
 }
 
-int ct_events_open(const struct kernel_conf *conf, struct evloop *loop, const struct ct_events_cb *cb,
-		   const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err)
+int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flows, struct evloop *loop,
+		   const struct ct_events_cb *cb, const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err)
 {
 	struct ct_events *e = calloc(1, sizeof(*e));
 	int rc;
@@ -395,7 +423,7 @@ int ct_events_open(const struct kernel_conf *conf, struct evloop *loop, const st
 	rc = ct_sock_probe(e->fd, err);
 	if (rc)
 		goto close_fd;
-	rc = sock_setup(e, conf, own_portids, n_own, err);
+	rc = sock_setup(e, conf, flows, own_portids, n_own, err);
 	if (rc)
 		goto close_fd;
 	e->timer = (struct ev_timer){ .cb = on_timer, .ctx = e, .name = "kernel events (gathered)" };

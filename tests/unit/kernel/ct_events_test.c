@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kernel/kernel_conf.h"
+#include "flow/filter_conf.h"
 #include "unit/kernel/support.h"
 
 #define MANY 20000
@@ -64,13 +65,14 @@ static void on_overrun(void *ctx, struct mono now)
 static void bench_open(struct bench *b, const struct kernel_conf *conf, bool own)
 {
 	const struct ct_events_cb cb = { .ctx = b, .event = on_event, .batch_end = on_batch_end, .overrun = on_overrun };
+	const struct filter_conf all = { .kernelspace = false };
 	struct text err = { 0 };
 
 	*b = (struct bench){ .loop = evloop_new(), .seen = calloc(65536, 1) };
 	assert_non_null(b->loop);
 	assert_non_null(b->seen);
 	kernel_open(&b->hand);
-	if (ct_events_open(conf, b->loop, &cb, &b->hand.portid, own ? 1 : 0, &b->events, &err) != 0)
+	if (ct_events_open(conf, &all, b->loop, &cb, &b->hand.portid, own ? 1 : 0, &b->events, &err) != 0)
 		fail_msg("%s", err.buf);
 	text_free(&err);
 }
