@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "daemon/lock.h"
+#include "daemon/notify.h"
 #include "daemon/pipeline.h"
 #include "daemon/reconcile.h"
 #include "daemon/takeover.h"
@@ -36,6 +37,7 @@ struct daemon {
 	struct ev_timer tick;		/* next deadline of the pipeline */
 	struct ev_hook turn;		/* end of each loop turn: send what it changed */
 	struct ev_work more;		/* there is more to send or sweep at once */
+	struct notify notify;		/* set by the starter before daemon_run() */
 	struct mono started;
 	bool stopping;
 	bool overrun_said;		/* the one line about a buffer that turned out too small */

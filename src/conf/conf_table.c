@@ -216,7 +216,8 @@ const struct conf_option conf_options[] = {
 	  .unset = "99 if Type is given",
 	  .help = "Higher is more urgent." },
 	{ OPTION("Systemd", IN(CONF_GENERAL), CONF_T_BOOL), .at = AT(systemd), .init = "on",
-	  .help = "Tells the service manager about readiness and the end. Without effect where there is none." },
+	  .help = "Tells the service manager about readiness, the number of flows, signs of life (watchdog) and the end. Without "
+		  "effect where there is none." },
 	{ OPTION("Nice", IN(CONF_GENERAL), CONF_T_WORD), IGNORED("use nice(1) or the Scheduler block") },
 	{ OPTION("Family", IN(CONF_GENERAL), CONF_T_WORD), IGNORED("IPv4 and IPv6 are always handled") },
 

@@ -137,6 +137,23 @@ static void on_ended(void *ctx, const struct ct_flow *f)
 
 /* ---- turns and time ---- */
 
+static uint32_t flows_alive(const struct flow_table *t)
+{
+	return table_count(t) - table_count_dead(t);
+}
+
+static void tell_status(struct daemon *d, struct mono now)
+{
+	uint32_t own = flows_alive(internal_table(pipeline_internal(d->pipeline)));
+	struct external *external = pipeline_external(d->pipeline);
+
+	if (external)
+		notify_status(&d->notify, now, "%" PRIu32 " flows of this node, %" PRIu32 " of its peers", own,
+			      flows_alive(external_table(external)));
+	else
+		notify_status(&d->notify, now, "statistics of %" PRIu32 " flows", own);
+}
+
 static void daemon_turn(void *ctx, struct mono now)
 {
 	struct daemon *d = ctx;
@@ -146,6 +163,8 @@ static void daemon_turn(void *ctx, struct mono now)
 	reconcile_watch(d->reconcile, now);
 	if (d->flowlog)
 		flowlog_flush(d->flowlog, now);
+	if (notify_status_due(&d->notify, now))
+		tell_status(d, now);
 	if (again)
 		ev_work_arm(d->loop, &d->more);
 	if (mono_is_set(next))
@@ -403,6 +422,7 @@ int daemon_run(struct daemon *d, const sigset_t *in_select)
 {
 	if (d->stopping)
 		return 0;
+	notify_begin(&d->notify, d->loop, evloop_now(d->loop));
 	return evloop_run(d->loop, in_select, look_at_signals, d);
 }
 

@@ -21,7 +21,7 @@
 #include "daemon/signals.h"
 
 /* The parent's side: wait for "ready", or for the child's exit status. */
-static int wait_for_child(int ready_fd, pid_t child, bool systemd)
+static int wait_for_child(int ready_fd, pid_t child, const struct notify *notify)
 {
 	char byte;
 	int status;
@@ -31,7 +31,7 @@ static int wait_for_child(int ready_fd, pid_t child, bool systemd)
 		n = read(ready_fd, &byte, 1);
 	while (n == -1 && errno == EINTR);
 	if (n == 1) {
-		notify_main_pid(systemd, child);
+		notify_ready_child(notify, child);
 		return 0;
 	}
 	while (waitpid(child, &status, 0) == -1)
@@ -67,8 +67,8 @@ static void ensure_standard_fds(void)
 		close(fd);
 }
 
-/* Everything from the logs on; ready_fd is -1 in the foreground. */
-static int serve(const struct conf *conf, int ready_fd)
+/* Everything from the logs on; ready_fd is -1 in the foreground. Takes over *notify. */
+static int serve(const struct conf *conf, int ready_fd, const struct notify *notify)
 {
 	struct text err = { 0 };
 	struct daemon d;
@@ -95,6 +95,12 @@ static int serve(const struct conf *conf, int ready_fd)
 		log_discard();
 		return 1;
 	}
+	if (d.stopping) {	/* told to end while it was reading the kernel table: it was never ready */
+		daemon_close(&d);
+		log_notice("---- shutdown received ----");
+		log_close();
+		return 0;
+	}
 	log_notice("initialization completed");
 	if (chdir("/") == -1)
 		log_warn("cannot change to /");
@@ -105,14 +111,16 @@ static int serve(const struct conf *conf, int ready_fd)
 		if (write(ready_fd, "R", 1) != 1)
 			log_warnx("the starting process has gone");
 		close(ready_fd);
+	} else {
+		notify_ready(notify);
 	}
-	notify_ready(conf->systemd);
+	d.notify = *notify;
 	ret = daemon_run(&d, &in_select);
 	if (ret < 0) {
 		errno = -ret;
 		log_err("the event loop failed");
 	}
-	notify_stopping(conf->systemd);
+	notify_stopping(&d.notify);
 	daemon_close(&d);
 	log_notice("---- shutdown received ----");
 	log_close();
@@ -121,13 +129,15 @@ static int serve(const struct conf *conf, int ready_fd)
 
 int start_daemon(const struct conf *conf, bool background)
 {
+	struct notify notify;
 	int fds[2];
 	pid_t child;
 
 	ensure_standard_fds();
 	umask(0177);
+	notify_init(&notify, conf->systemd);
 	if (!background)
-		return serve(conf, -1);
+		return serve(conf, -1, &notify);
 	if (pipe2(fds, O_CLOEXEC) == -1) {
 		fprintf(stderr, "conntrackd: pipe: %s\n", strerror(errno));
 		return 1;
@@ -140,9 +150,9 @@ int start_daemon(const struct conf *conf, bool background)
 	}
 	if (child > 0) {
 		close(fds[1]);
-		return wait_for_child(fds[0], child, conf->systemd);
+		return wait_for_child(fds[0], child, &notify);
 	}
 	close(fds[0]);
 	setsid();
-	return serve(conf, fds[1]);
+	return serve(conf, fds[1], &notify);
 }
