@@ -12,7 +12,7 @@
  *		EOPNOTSUPP, has helper	CREATE without it: a connection without its helper is better than none
  *		ENOBUFS			GET: did it happen?
  *		other			failed
- *	GET	found			kept | ANNOTATE | REPLACE | failed: see judge()
+ *	GET	found			kept | ANNOTATE | REPLACE | failed: see ct_judge.c
  *		ENOENT			GETREPLY when it was EEXIST: what is in the way has our reply tuple; else CREATE
  *	GETREPLY	found		as GET
  *		ENOENT			CREATE: it has gone meanwhile
@@ -26,12 +26,11 @@
 #include "kernel/ct_commit.h"
 
 #include <errno.h>
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/list.h"
+#include "kernel/ct_judge.h"
 
 #define ENTRIES		CT_BATCH_FLIGHT
 #define STEP_LOOK	8192u	/* flows of the source looked at in one step when the pass wants none of them */
@@ -68,110 +67,6 @@ struct ct_commit {
 	struct list_node free, ready;
 	struct ct_commit_result res;
 };
-
-/* ---- comparing ---- */
-
-/* One direction of a flow in comparable form. */
-struct tuple {
-	uint8_t src[16], dst[16];
-	struct flow_ports ports;
-	uint32_t l4;
-};
-
-_Static_assert(sizeof(struct tuple) == 40, "compared as bytes: no padding");
-
-static void tuple_orig(struct tuple *t, const struct ct_flow *f)
-{
-	const uint8_t *addr = (const uint8_t *)&f->addr;
-	size_t len = f->l3 == AF_INET ? 4 : 16;
-
-	*t = (struct tuple){ .l4 = f->l4 };
-	memcpy(t->src, addr, len);
-	memcpy(t->dst, addr + len, len);
-	if (f->has & FLOW_HAS_PORTS)
-		t->ports = f->orig;
-}
-
-/* The reply tuple: the kernel's own, or what the kernel will make of the translations a peer told. */
-static void tuple_reply(struct tuple *t, const struct ct_flow *f)
-{
-	const uint8_t *addr;
-	size_t len = f->l3 == AF_INET ? 4 : 16;
-	struct ct_flow m;
-
-	flow_copy(&m, f);
-	if (!(m.has & FLOW_HAS_REPLY))
-		flow_mirror_reply(&m);
-	addr = (const uint8_t *)&m.addr;
-	*t = (struct tuple){ .l4 = m.l4 };
-	memcpy(t->src, addr + 2 * len, len);
-	memcpy(t->dst, addr + 3 * len, len);
-	if (m.has & FLOW_HAS_PORTS)
-		t->ports = m.reply;
-}
-
-static bool tuple_equal(const struct tuple *a, const struct tuple *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-/* Where a TCP connection stands in its life. */
-static unsigned int tcp_age(uint8_t state)
-{
-	switch (state) {
-	case TCP_CONNTRACK_NONE:
-		return 0;
-	case TCP_CONNTRACK_SYN_SENT:
-	case TCP_CONNTRACK_SYN_SENT2:
-		return 1;
-	case TCP_CONNTRACK_SYN_RECV:
-		return 2;
-	case TCP_CONNTRACK_ESTABLISHED:
-		return 3;
-	default:
-		return 4;	/* on its way out; CLOSE after a reset may come from any state */
-	}
-}
-
-/* Does the kernel know less about the flow than we do? That is a flow picked up in mid-stream, or one that the kernel
- * has seen the beginning of. An assured one is never less advanced: it is being forwarded as it is. */
-static bool less_advanced(const struct ct_flow *kernel, const struct ct_flow *f)
-{
-	uint32_t ours = f->has & FLOW_HAS_STATUS ? f->status : 0;
-	uint32_t theirs = kernel->has & FLOW_HAS_STATUS ? kernel->status : 0;
-
-	if (theirs & IPS_ASSURED)
-		return false;
-	if (ours & ~theirs & (IPS_ASSURED | IPS_SEEN_REPLY))
-		return true;
-	if (f->l4 != IPPROTO_TCP || !(f->has & kernel->has & FLOW_HAS_PROTO_STATE))
-		return false;
-	return tcp_age(f->proto_state) > tcp_age(kernel->proto_state);
-}
-
-enum verdict { KEEP, REPLACE, FOREIGN };
-
-/* What to do about the entry that is in the way of f. */
-static enum verdict judge(const struct ct_flow *kernel, const struct ct_flow *f)
-{
-	struct tuple orig, reply, k_orig, k_reply;
-
-	tuple_orig(&orig, f);
-	tuple_reply(&reply, f);
-	tuple_orig(&k_orig, kernel);
-	tuple_reply(&k_reply, kernel);
-	if (tuple_equal(&k_orig, &orig)) {
-		if (!tuple_equal(&k_reply, &reply))
-			return REPLACE;		/* other translations: answers would miss the flow */
-		return less_advanced(kernel, f) ? REPLACE : KEEP;
-	}
-	if (!tuple_equal(&k_orig, &reply))
-		return FOREIGN;		/* another flow that only shares a tuple: not ours to remove */
-	/* The other end spoke first: picked up from a packet of the reply direction. */
-	if (tuple_equal(&k_reply, &orig))
-		return less_advanced(kernel, f) ? REPLACE : KEEP;
-	return kernel->status & IPS_ASSURED ? FOREIGN : REPLACE;
-}
 
 /* ---- an entry's life ---- */
 
@@ -302,17 +197,17 @@ static void on_create(struct ct_commit *c, struct entry *e, int err, struct mono
 static void on_found(struct ct_commit *c, struct entry *e, const struct ct_flow *kernel, struct mono now)
 {
 	remember(e, kernel);
-	switch (judge(kernel, &e->f)) {
-	case KEEP:
+	switch (ct_judge(kernel, &e->f)) {
+	case CT_KEEP:
 		if (needs_annotation(e))
 			wants(c, e, ENTRY_ANNOTATE);
 		else
 			kept(c, e, now);
 		break;
-	case REPLACE:
+	case CT_REPLACE:
 		wants(c, e, ENTRY_REPLACE);
 		break;
-	case FOREIGN:
+	case CT_FOREIGN:
 		failed(c, e, -EEXIST, now);
 		break;
 	}
@@ -365,23 +260,6 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 
 /* ---- requests ---- */
 
-/* A question for whoever has our reply tuple. */
-static void reverse(struct ct_flow *r, const struct ct_flow *f)
-{
-	size_t len = f->l3 == AF_INET ? 4 : 16;
-	struct tuple t;
-
-	tuple_reply(&t, f);
-	*r = (struct ct_flow){ .l3 = f->l3, .l4 = f->l4, .zone = f->zone, .orig = t.ports };
-	r->has = f->has & (FLOW_HAS_PORTS | FLOW_HAS_ZONE);
-	memcpy(&r->addr, t.src, len);
-	memcpy((uint8_t *)&r->addr + len, t.dst, len);
-	if (f->zone_dir == FLOW_ZONE_ORIG)
-		r->has &= ~FLOW_HAS_ZONE;	/* the reply direction has none */
-	else if (f->zone_dir == FLOW_ZONE_REPLY)
-		r->zone_dir = FLOW_ZONE_ORIG;	/* the direction that is asked about */
-}
-
 static int request(struct ct_commit *c, struct entry *e)
 {
 	const struct ct_build_opts create = { .liberal = c->liberal, .timeout_s = e->timeout_s };
@@ -395,7 +273,7 @@ static int request(struct ct_commit *c, struct entry *e)
 	case ENTRY_GET:
 		return ct_batch_add(c->batch, CT_OP_GET, &e->f, NULL, cookie);
 	case ENTRY_GETREPLY:
-		reverse(&q, &e->f);
+		ct_judge_reverse(&q, &e->f);
 		return ct_batch_add(c->batch, CT_OP_GET, &q, NULL, cookie);
 	case ENTRY_REPLACE:
 		e->replacing = true;

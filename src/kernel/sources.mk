@@ -8,4 +8,5 @@ libkernel_a_SOURCES = \
 	kernel/ct_dump.c \
 	kernel/ct_events.c \
 	kernel/ct_flush.c \
+	kernel/ct_judge.c \
 	kernel/ct_sock.c
