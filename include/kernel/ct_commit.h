@@ -6,9 +6,9 @@
 
 /* Flows into the kernel: the rules of a commit, on top of ct_batch (design section 7). Masters before related flows:
  * the caller's source is walked twice. EEXIST: GET; when the reply tuple is the same and the kernel's state at least as
- * far, the kernel's entry is kept and only mark, labels, helper are added; when NAT differs or it is less advanced (a
- * mid-stream pickup) it is replaced. ENOBUFS: settled by GET. Nothing the kernel is forwarding is ever removed without
- * being replaced in the same step. */
+ * far, the kernel's entry is kept and only what it lacks of mark and labels is added; when NAT differs or it is less
+ * advanced (a mid-stream pickup) it is replaced: ct_judge.c. ENOBUFS: settled by GET. Nothing the kernel is forwarding is
+ * ever removed without being replaced in the same step, or put back. */
 struct ct_commit;
 
 #define CT_COMMIT_REASONS 8
@@ -36,11 +36,15 @@ struct ct_commit_source {
 	uint64_t (*sending)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* The kernel refused it: roll back. */
 	void (*refused)(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now);
-	/* It is in the kernel; kernel is the entry as found when one existed and was kept, else NULL. */
+	/* It is in the kernel; kernel is the entry as found when one existed and was kept (or was put back because the
+	 * kernel refused ours), else NULL. */
 	void (*settled)(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now);
 	/* The end of the whole commit. */
 	void (*done)(void *ctx, const struct ct_commit_result *res, struct mono now);
 };
+
+/* What a failure (positive errno of ct_commit_result) means, for a person. Static text. */
+const char *ct_commit_reason(int err);
 
 int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool liberal, struct ct_commit **out,
 		   struct text *err);

@@ -5,7 +5,8 @@
 #include "flow/flow.h"
 
 enum ct_verdict {
-	CT_KEEP,	/* the kernel's entry stays */
+	CT_KEEP,	/* the kernel's entry stays, with what it lacks added */
+	CT_LEAVE,	/* it stays as it is */
 	CT_REPLACE,	/* the flow takes its place */
 	CT_FOREIGN,	/* the entry is another flow that only shares a tuple: it stays, and ours cannot be committed */
 };

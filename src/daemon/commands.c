@@ -114,7 +114,7 @@ static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 		 " kept as the kernel had them, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
 		 r->duration_ms / 1000, r->duration_ms % 1000, r->created, r->kept, r->replaced, r->failed);
 	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
-		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, strerror(r->reason[i].err));
+		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, ct_commit_reason(r->reason[i].err));
 	ctl_end(out, w->strict && r->failed > 0 ? 1 : 0);
 }
 

@@ -121,7 +121,7 @@ static void commit_log_result(const struct ct_commit_result *res)
 	if (res->failed > 0)
 		log_warnx("%" PRIu64 " entries can't be committed", res->failed);
 	for (int i = 0; i < CT_COMMIT_REASONS && res->reason[i].count > 0; i++)
-		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, strerror(res->reason[i].err));
+		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, ct_commit_reason(res->reason[i].err));
 	log_notice("commit has taken %" PRId64 ".%03" PRId64 " seconds", res->duration_ms / 1000,
 		   res->duration_ms % 1000);
 }

@@ -16,8 +16,9 @@
  *		ENOENT			GETREPLY when it was EEXIST: what is in the way has our reply tuple; else CREATE
  *	GETREPLY	found		as GET
  *		ENOENT			CREATE: it has gone meanwhile
- *	REPLACE	(destroy, create in one send) as CREATE; never chosen unless a create has got as far as EEXIST, so that
- *					nothing is destroyed for a flow the kernel would refuse for another reason
+ *	REPLACE	(destroy, create in one send) as CREATE, but what would be failed is RESTORE when the destroy has happened:
+ *					the kernel looks for an entry in the way before it looks at what we want
+ *	RESTORE	any		failed; the entry that was there before is back, if nobody else has taken its place
  *	ANNOTATE	any		kept
  *
  * Every way round the circle costs a try; with none left the entry has failed.
@@ -36,7 +37,7 @@
 #define STEP_LOOK	8192u	/* flows of the source looked at in one step when the pass wants none of them */
 #define TRIES		6u
 
-enum entry_state { ENTRY_CREATE, ENTRY_GET, ENTRY_GETREPLY, ENTRY_REPLACE, ENTRY_ANNOTATE };
+enum entry_state { ENTRY_CREATE, ENTRY_GET, ENTRY_GETREPLY, ENTRY_REPLACE, ENTRY_RESTORE, ENTRY_ANNOTATE };
 
 struct entry {
 	struct list_node node;		/* in `free` or `ready`; alone while a request is under way */
@@ -44,6 +45,8 @@ struct entry {
 	uint32_t tries;
 	bool unknown;			/* a create may or may not have happened */
 	bool replacing;			/* a destroy has been sent */
+	bool destroyed;			/* and has happened */
+	int err;			/* RESTORE: why ours has failed */
 	uint32_t timeout_s;
 	uint64_t token;
 	struct ct_flow f;
@@ -83,7 +86,7 @@ static void release(struct ct_commit *c, struct entry *e)
 	list_add_tail(&c->free, &e->node);
 }
 
-static void failed(struct ct_commit *c, struct entry *e, int err, struct mono now)
+static void count_failure(struct ct_commit *c, int err)
 {
 	size_t i = 0;
 
@@ -93,7 +96,31 @@ static void failed(struct ct_commit *c, struct entry *e, int err, struct mono no
 	if (!c->res.reason[i].count)
 		c->res.reason[i].err = -err;
 	c->res.reason[i].count++;
+}
+
+/* Ours cannot be committed. If an entry had to go for it, that one comes back first. */
+static void failed(struct ct_commit *c, struct entry *e, int err, struct mono now)
+{
+	if (e->destroyed) {
+		e->destroyed = false;
+		e->err = err;
+		wants(c, e, ENTRY_RESTORE);
+		return;
+	}
+	count_failure(c, err);
 	c->src.refused(c->src.ctx, e->token, err, &e->f, now);
+	release(c, e);
+}
+
+static void restored(struct ct_commit *c, struct entry *e, int err, struct mono now)
+{
+	if (err) {
+		failed(c, e, e->err, now);
+		return;
+	}
+	count_failure(c, e->err);
+	e->old.has &= ~FLOW_HAS_ID;	/* it has a new one */
+	c->src.settled(c->src.ctx, e->token, &e->old, now);
 	release(c, e);
 }
 
@@ -128,15 +155,19 @@ static void remember(struct entry *e, const struct ct_flow *kernel)
 	}
 }
 
-/* What the kernel's entry lacks: mark and labels. And a TCP entry that is kept may be one of the last time this node was
- * active: its windows stand where the connection was then, and it would call every packet of today invalid. Whether it is
- * such a one cannot be seen, so it gets the same "be liberal" a new entry gets. The helper cannot be added: the kernel
- * refuses one for an entry that was born without (seen: EOPNOTSUPP). Leaves the values in e->f for the request. */
+/* What the kernel's entry lacks: labels, and the mark if it has none (one that it has was set here, and packets may be
+ * routed by it). And a TCP entry that is kept may be one of the last time this node was active: its windows stand where
+ * the connection was then, and it would call every packet of today invalid. Whether it is such a one cannot be seen, so
+ * it gets the same "be liberal" a new entry gets. The helper cannot be added: the kernel refuses one for an entry that was
+ * born without (seen: EOPNOTSUPP). Leaves the values in e->f for the request. */
 static bool needs_annotation(struct entry *e)
 {
 	uint32_t mark = e->old.has & FLOW_HAS_MARK ? e->old.mark : 0;
-	bool need = e->f.l4 == IPPROTO_TCP || ((e->f.has & FLOW_HAS_MARK) && e->f.mark != mark);
+	bool need;
 
+	if (mark != 0)
+		e->f.has &= ~FLOW_HAS_MARK;
+	need = e->f.l4 == IPPROTO_TCP || ((e->f.has & FLOW_HAS_MARK) && e->f.mark != 0);
 	if (!(e->f.has & FLOW_HAS_LABELS))
 		return need;
 	for (size_t i = 0; i < FLOW_LABEL_BYTES / 4; i++) {
@@ -174,6 +205,10 @@ static bool out_of_tries(struct ct_commit *c, struct entry *e, int err, struct m
 
 static void on_create(struct ct_commit *c, struct entry *e, int err, struct mono now)
 {
+	if (e->state == ENTRY_RESTORE) {
+		restored(c, e, err, now);
+		return;
+	}
 	if (!err) {
 		created(c, e, now);
 		return;
@@ -203,6 +238,9 @@ static void on_found(struct ct_commit *c, struct entry *e, const struct ct_flow 
 			wants(c, e, ENTRY_ANNOTATE);
 		else
 			kept(c, e, now);
+		break;
+	case CT_LEAVE:
+		kept(c, e, now);
 		break;
 	case CT_REPLACE:
 		wants(c, e, ENTRY_REPLACE);
@@ -238,6 +276,7 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 
 	switch (op) {
 	case CT_OP_DESTROY:
+		e->destroyed |= err == 0 || err == -ENOBUFS;
 		break;		/* the create that follows in the same send decides */
 	case CT_OP_CREATE:
 		on_create(c, e, err, now);
@@ -263,6 +302,7 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 static int request(struct ct_commit *c, struct entry *e)
 {
 	const struct ct_build_opts create = { .liberal = c->liberal, .timeout_s = e->timeout_s };
+	const struct ct_build_opts restore = { .liberal = true };
 	const struct ct_build_opts annotate = { .annotate = true, .liberal = true };
 	uint64_t cookie = (uint64_t)(e - c->entries);
 	struct ct_flow q;
@@ -278,6 +318,8 @@ static int request(struct ct_commit *c, struct entry *e)
 	case ENTRY_REPLACE:
 		e->replacing = true;
 		return ct_batch_add_replace(c->batch, &e->old, &e->f, &create, cookie);
+	case ENTRY_RESTORE:
+		return ct_batch_add(c->batch, CT_OP_CREATE, &e->old, &restore, cookie);
 	case ENTRY_ANNOTATE:
 		/* Named by the kernel's own original tuple, which may be our reply tuple. */
 		flow_copy(&q, &e->old);
@@ -308,7 +350,7 @@ static void take(struct ct_commit *c, const struct ct_flow *f, uint32_t timeout_
 
 	list_del(&e->node);
 	e->tries = 0;
-	e->unknown = e->replacing = false;
+	e->unknown = e->replacing = e->destroyed = false;
 	e->timeout_s = timeout_s;
 	flow_copy(&e->f, f);
 	if (f->rare) {
@@ -394,6 +436,22 @@ static void on_room(void *ctx, struct mono now)
 	(void)now;
 	if (c->running)
 		ev_work_arm(c->loop, &c->work);
+}
+
+const char *ct_commit_reason(int err)
+{
+	switch (err) {
+	case ENOMEM:
+		return "the kernel's table is full (nf_conntrack_max), or it has no memory";
+	case ENOSPC:
+		return "too many flows in one place of the kernel's table (nf_conntrack_buckets is too small)";
+	case EEXIST:
+		return "another flow of this node has its addresses and ports";
+	case EPERM:
+		return "not permitted (conntrackd needs CAP_NET_ADMIN)";
+	default:
+		return strerror(err);
+	}
 }
 
 /* ---- life ---- */

@@ -1,5 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow is to be committed and the kernel already has an entry with one of its tuples: which of the two stays? */
+/* A flow is to be committed and the kernel already has an entry with one of its tuples: which of the two stays?
+ *
+ * The kernel's entry may be the same flow, being forwarded right now; or the same flow as a packet in mid-stream began it,
+ * because packets were here before the commit; or what is left of the last time this node was active; or another flow.
+ *
+ *	kernel's entry					verdict
+ *	same original tuple, or the other end's, and
+ *	  it lives, ours has ended (1)			LEAVE	it may be the next connection of the same two ends
+ *	  it has ended (1), ours lives			REPLACE	the peer has the next connection
+ *	  other translations (2)			REPLACE	answers would miss the connection
+ *	  assured					KEEP	it is being forwarded as it is, or was
+ *	  ours has seen an answer, or is assured	REPLACE	picked up in mid-stream
+ *	  ours is further on (3)			REPLACE	only its beginning has been seen here
+ *	  else						KEEP
+ *	another flow, which shares a tuple
+ *	  it has ended, ours lives			REPLACE	as the kernel does when it needs the port of such an entry
+ *	  else						FOREIGN
+ *
+ * (1) TCP in TIME_WAIT or CLOSE. (2) With the entry the other way round (the other end spoke first) an assured one is
+ * FOREIGN: both directions work, so it is no pickup. (3) TCP: SYN_SENT < SYN_RECV < ESTABLISHED < all that follow. */
 #include "kernel/ct_judge.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -84,8 +103,24 @@ static bool less_advanced(const struct ct_flow *kernel, const struct ct_flow *f)
 	return tcp_age(f->proto_state) > tcp_age(kernel->proto_state);
 }
 
+/* Has the connection ended, so that only its entry is left? */
+static bool finished(const struct ct_flow *f)
+{
+	return f->l4 == IPPROTO_TCP && (f->has & FLOW_HAS_PROTO_STATE) &&
+	       (f->proto_state == TCP_CONNTRACK_TIME_WAIT || f->proto_state == TCP_CONNTRACK_CLOSE);
+}
+
+/* Both entries are about the same two ends. */
+static enum ct_verdict judge_same(const struct ct_flow *kernel, const struct ct_flow *f)
+{
+	if (finished(kernel) && !finished(f))
+		return CT_REPLACE;
+	return less_advanced(kernel, f) ? CT_REPLACE : CT_KEEP;
+}
+
 enum ct_verdict ct_judge(const struct ct_flow *kernel, const struct ct_flow *f)
 {
+	bool new_life = finished(kernel) && !finished(f), old_life = finished(f) && !finished(kernel);
 	struct tuple orig, reply, k_orig, k_reply;
 
 	tuple_orig(&orig, f);
@@ -93,16 +128,20 @@ enum ct_verdict ct_judge(const struct ct_flow *kernel, const struct ct_flow *f)
 	tuple_orig(&k_orig, kernel);
 	tuple_reply(&k_reply, kernel);
 	if (tuple_equal(&k_orig, &orig)) {
+		if (old_life)
+			return CT_LEAVE;
 		if (!tuple_equal(&k_reply, &reply))
-			return CT_REPLACE;		/* other translations: answers would miss the flow */
-		return less_advanced(kernel, f) ? CT_REPLACE : CT_KEEP;
+			return CT_REPLACE;	/* other translations: answers would miss the flow */
+		return judge_same(kernel, f);
 	}
 	if (!tuple_equal(&k_orig, &reply))
-		return CT_FOREIGN;		/* another flow that only shares a tuple: not ours to remove */
+		return new_life ? CT_REPLACE : CT_FOREIGN;
 	/* The other end spoke first: picked up from a packet of the reply direction. */
+	if (old_life)
+		return CT_LEAVE;
 	if (tuple_equal(&k_reply, &orig))
-		return less_advanced(kernel, f) ? CT_REPLACE : CT_KEEP;
-	return kernel->status & IPS_ASSURED ? CT_FOREIGN : CT_REPLACE;
+		return judge_same(kernel, f);
+	return (kernel->status & IPS_ASSURED) && !new_life ? CT_FOREIGN : CT_REPLACE;
 }
 
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)

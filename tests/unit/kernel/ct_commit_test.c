@@ -32,6 +32,7 @@ struct bench {
 	size_t order_broken;	/* a flow of pass two before the end of pass one */
 	bool saw_related;
 	uint64_t barren;	/* flows before flows[0] that no pass wants */
+	size_t restored;	/* failures after which the kernel's own entry is back */
 	size_t looked, looked_most;	/* in one turn of the loop */
 	struct mono turn;
 };
@@ -117,7 +118,7 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 	struct text err = { 0 };
 
 	*b = (struct bench){ .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = timeout_s,
-			     .barren = b->barren, .state = calloc(n + 1, 1) };
+			     .barren = b->barren, .restored = b->restored, .state = calloc(n + 1, 1) };
 	assert_non_null(b->loop);
 	assert_non_null(b->state);
 	if (ct_commit_open(b->loop, &src, true, &b->commit, &err) != 0)
@@ -135,7 +136,7 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 	assert_int_equal(b->res.total, n);
 	assert_int_equal(b->res.done, n);
 	assert_int_equal(b->res.created + b->res.kept + b->res.replaced + b->res.failed, n);
-	assert_int_equal(b->refused, b->res.failed);
+	assert_int_equal(b->refused + b->restored, b->res.failed);
 }
 
 static void expect(const struct bench *b, uint64_t created, uint64_t kept, uint64_t replaced, uint64_t failed)
@@ -262,11 +263,17 @@ static void labels_are_added(void **state)
 	NEED_NETNS();
 	f.rare = &rare;
 	f.has |= FLOW_HAS_LABELS | FLOW_HAS_MARK;
-	f.mark = 1;
+	f.mark = 0;
 	assert_int_equal(kernel_create(&hand, &f), 0);
 	f.mark = 2;
 	commit(&b, &f, 1, 0);
 	expect(&b, 0, 1, 0, 0);
+	assert_int_equal(entry(&f).mark, 2);
+	/* A mark that is there stays: it may have been set here since. */
+	f.mark = 3;
+	commit(&b, &f, 1, 0);
+	expect(&b, 0, 1, 0, 0);
+	assert_int_equal(b.kept_mark, 2);
 	assert_int_equal(entry(&f).mark, 2);
 	empty_table(NULL);
 	if (run("nft 'add table ip l; add chain ip l c { type filter hook input priority 0; }; "
@@ -329,8 +336,18 @@ static void less_advanced_is_replaced(void **state)
 		  TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_ESTABLISHED, false },
 		{ "handshake", IPPROTO_TCP, 0, 0, TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, true },
 		{ "we are behind", IPPROTO_TCP, IPS_SEEN_REPLY, 0, TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_SYN_SENT, false },
-		{ "kernel closed", IPPROTO_TCP, IPS_SEEN_REPLY, IPS_SEEN_REPLY, TCP_CONNTRACK_CLOSE,
-		  TCP_CONNTRACK_ESTABLISHED, false },
+		{ "on its way out here", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
+		  TCP_CONNTRACK_FIN_WAIT, TCP_CONNTRACK_ESTABLISHED, false },
+		{ "ended here, alive there", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
+		  TCP_CONNTRACK_TIME_WAIT, TCP_CONNTRACK_ESTABLISHED, true },
+		{ "reset here, beginning there", IPPROTO_TCP, IPS_SEEN_REPLY, 0, TCP_CONNTRACK_CLOSE,
+		  TCP_CONNTRACK_SYN_SENT, true },
+		{ "ended on both", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
+		  TCP_CONNTRACK_TIME_WAIT, TCP_CONNTRACK_CLOSE, false },
+		{ "ended there, beginning here", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_SYN_SENT,
+		  TCP_CONNTRACK_TIME_WAIT, false },
+		{ "ended there, picked up here", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_ESTABLISHED,
+		  TCP_CONNTRACK_CLOSE, false },
 		{ "udp one way", IPPROTO_UDP, 0, IPS_SEEN_REPLY, 0, 0, true },
 		{ "udp stream", IPPROTO_UDP, IPS_SEEN_REPLY, IPS_SEEN_REPLY | IPS_ASSURED, 0, 0, true },
 		{ "udp the same", IPPROTO_UDP, IPS_SEEN_REPLY, IPS_SEEN_REPLY, 0, 0, false },
@@ -438,6 +455,65 @@ static void foreign_flow_lives(void **state)
 	assert_int_equal(b.res.reason[0].err, EEXIST);
 	assert_int_equal(b.res.reason[0].count, 1);
 	assert_int_equal(entry(&other).id, id);
+}
+
+/* What has ended makes room, whoever it belonged to, and never takes the place of what lives. */
+static void ended_flows_make_room(void **state)
+{
+	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), other = snat(tcp_flow(2), 0xc6336401, 4000), here;
+	struct bench b = { .barren = 0 };
+
+	(void)state;
+	NEED_NETNS();
+	other.proto_state = TCP_CONNTRACK_TIME_WAIT;	/* it had our port before */
+	assert_int_equal(kernel_create(&hand, &other), 0);
+	commit(&b, &mine, 1, 0);
+	expect(&b, 0, 0, 1, 0);
+	assert_false(exists(&other));
+	assert_int_equal(entry(&mine).reply.dport, htons(4000));
+	empty_table(NULL);
+
+	/* The next connection of the same two ends began here, with a translation of its own. */
+	here = snat(tcp_flow(1), 0xc6336401, 5000);
+	assert_int_equal(kernel_create(&hand, &here), 0);
+	mine.proto_state = TCP_CONNTRACK_CLOSE;
+	mine.mark = 9;
+	mine.has |= FLOW_HAS_MARK;
+	commit(&b, &mine, 1, 50);
+	expect(&b, 0, 1, 0, 0);
+	assert_int_equal(entry(&here).reply.dport, htons(5000));
+	assert_int_equal(entry(&here).mark, 0);
+	empty_table(NULL);
+
+	/* It began at the other end. */
+	here = from_the_server(&mine, 0);
+	here.proto_state = TCP_CONNTRACK_ESTABLISHED;
+	assert_int_equal(kernel_create(&hand, &here), 0);
+	commit(&b, &mine, 1, 50);
+	expect(&b, 0, 1, 0, 0);
+	assert_true(exists(&here));
+}
+
+/* An entry that had to go for one the kernel then refuses comes back. */
+static void refused_replacement_is_undone(void **state)
+{
+	struct ct_flow f = tcp_flow(1), there = snat(tcp_flow(1), 0xc6336401, 5000), got;
+	struct bench b = { .restored = 1 };
+
+	(void)state;
+	NEED_NETNS();
+	there.mark = 5;
+	there.has |= FLOW_HAS_MARK;
+	assert_int_equal(kernel_create(&hand, &there), 0);
+	f.proto_state = 200;	/* no such state */
+	commit(&b, &f, 1, 50);
+	expect(&b, 0, 0, 0, 1);
+	assert_true(b.res.reason[0].err == EINVAL || b.res.reason[0].err == ERANGE);
+	assert_int_equal(b.kept_mark, 5);
+	got = entry(&there);
+	assert_int_equal(got.mark, 5);
+	assert_int_equal(got.reply.dport, htons(5000));
+	assert_in_range(got.timeout_s, 990, 1000);
 }
 
 static void make_related(struct ct_flow *f, struct flow_rare *rare, const struct ct_flow *master)
@@ -572,6 +648,8 @@ int main(void)
 		RULE(less_advanced_is_replaced),
 		RULE(picked_up_from_the_other_end),
 		RULE(foreign_flow_lives),
+		RULE(ended_flows_make_room),
+		RULE(refused_replacement_is_undone),
 		RULE(masters_first),
 		RULE(unknown_helper),
 		RULE(refusals),
