@@ -4,7 +4,9 @@
  * Rules: replication.md section 8.1, checked against what the kernel accepts. The reply tuple of a create is the mirror
  * image of the original one; translations are requested as NAT ranges of one address and one port, and the kernel makes
  * the real reply tuple of them. The port is always named, also where it is not translated: without it the kernel may
- * choose the port of another mapping of the same source, and the answer of the other end would then miss the flow.
+ * choose the port of another mapping of the same source, and the answer of the other end would then miss the flow. For the
+ * same reason the source is named with a translated destination: left to itself the kernel takes another source port when
+ * the reply tuple is taken, instead of saying so (seen: a flow picked up from the server's side in mid-stream).
  *
  * A value is left out when the kernel would refuse the whole request because of it: an incomplete SCTP or DCCP state, a
  * master without ports. Not done here: what to do about a refusal (ct_commit.c).
@@ -210,7 +212,7 @@ static void put_nat(struct writer *w, const struct ct_flow *f)
 
 	if (flow_is_icmp(f))
 		nat &= FLOW_HAS_SNAT | FLOW_HAS_DNAT;	/* 1.4.x peers send meaningless ports with ICMP */
-	if (nat & (FLOW_HAS_SNAT | FLOW_HAS_SPAT))
+	if (nat != 0)
 		put_nat_range(w, CTA_NAT_SRC, f, addr_at(f, nat & FLOW_HAS_SNAT ? REPLY_DST : ORIG_SRC),
 			      nat & FLOW_HAS_SPAT ? f->reply.dport : f->orig.sport);
 	if (nat & (FLOW_HAS_DNAT | FLOW_HAS_DPAT))

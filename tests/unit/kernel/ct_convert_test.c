@@ -648,12 +648,12 @@ static const uint8_t *flow_addr_at(const struct ct_flow *f, int i)
 	return (const uint8_t *)&f->addr + (size_t)i * (f->l3 == AF_INET ? 4 : 16);
 }
 
-/* NAT as it is asked for: address and port both, whichever is translated. */
+/* NAT as it is asked for: address and port both, whichever is translated, and the source in any case. */
 static void nfct_nat(struct nf_conntrack *ct, const struct ct_flow *f)
 {
 	bool ports = (f->has & FLOW_HAS_PORTS) && flow_l4_has_ports(f->l4);
 
-	if (f->has & (FLOW_HAS_SNAT | FLOW_HAS_SPAT)) {
+	if (f->has & FLOW_FROM_PEER_NAT) {
 		set_addr(ct, ATTR_SNAT_IPV4, ATTR_SNAT_IPV6, f, flow_addr_at(f, f->has & FLOW_HAS_SNAT ? 3 : 0));
 		if (ports)
 			nfct_set_attr_u16(ct, ATTR_SNAT_PORT, f->has & FLOW_HAS_SPAT ? f->reply.dport : f->orig.sport);
