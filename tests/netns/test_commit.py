@@ -410,7 +410,7 @@ def test_hundred_thousand_that_all_exist(lab: Lab, pair: Callable) -> None:
 		thread.start()
 		answers = 0
 		while thread.is_alive():
-			assert active_count(two, "internal") == 100000
+			assert 100000 <= active_count(two, "internal") <= 101000
 			answers += 1
 			if answers == 3:
 				scenario.inject(lab, "fw1", 1000, first=200000)		# the peer goes on
