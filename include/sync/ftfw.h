@@ -2,12 +2,10 @@
 #ifndef CONNTRACKD_SYNC_FTFW_H
 #define CONNTRACKD_SYNC_FTFW_H
 
-#include <stdarg.h>
-
-#include "base/log.h"
 #include "sync/mode.h"
 #include "sync/reorder.h"
 #include "sync/resend.h"
+#include "sync/source.h"
 #include "sync/txq.h"
 
 /* FTFW inside: one state for what we send, one per peer for what we receive. Shared by the files of this folder only:
@@ -29,8 +27,6 @@
 #define FTFW_ANSWER_MS		10000	/* a RESYNC without answer or data for this long is asked again */
 #define FTFW_PATIENCE_MS	60000	/* the same when other data keeps coming but its ACK was passed over */
 #define FTFW_STUCK_MS		5000	/* a message passed over by later ACKs for this long is sent again */
-#define FTFW_STRAY_MS		2000	/* old numbers for this long: the tracking is wrong */
-#define FTFW_SOURCES		4	/* addresses of one peer: one per link */
 #define FTFW_SEEN		64	/* accepted messages remembered per peer */
 #define FTFW_HOLDS		16
 #define FTFW_CTL_MAX		1024	/* control messages waiting; a power of two */
@@ -82,7 +78,7 @@ struct peer {
 	bool used;
 	uint8_t id;
 	uint8_t n_sources;
-	struct sync_source source[FTFW_SOURCES];
+	struct sync_source source[SYNC_SOURCES];
 	struct mono heard;	/* last message */
 	struct mono contact;	/* first message of this life of the peer */
 
@@ -94,8 +90,7 @@ struct peer {
 	bool in_hello;		/* all messages of this life carried HELLO */
 	uint32_t hello_first, hello_end;	/* numbers of its handshake: [first, end) */
 	uint32_t seen[FTFW_SEEN];	/* what the last numbers were, by number; 0: not accepted */
-	uint32_t stray_first, stray_last, stray_n;	/* messages whose numbers do not fit */
-	struct mono stray_since;
+	struct stray stray;	/* messages whose numbers do not fit */
 
 	/* our acknowledgements to it */
 	bool ack_pending;
@@ -176,11 +171,6 @@ struct ftfw {
 void ftfw_log(struct ftfw *f, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
-static inline bool ftfw_within(struct mono since, int64_t ms, struct mono now)
-{
-	return mono_is_set(since) && mono_diff_ns(now, since) < ms * MONO_NS_PER_MS;
-}
-
 /* How many of its last messages a peer can probably send again: as many as we, since both ends usually have the same
  * configuration. Only a 1.4.x needs this guess, a peer of our kind says when it cannot; so with very small rings, where
  * the guess would be wrong all the time, it is not made. */
@@ -197,11 +187,9 @@ struct peer *peer_find(struct ftfw *f, const struct sync_source *from, const str
 bool peer_hello_is_restart(const struct peer *p, uint32_t seq, struct mono now);
 /* The peer's numbers begin anew with seq. */
 void peer_restart(struct ftfw *f, struct peer *p, uint32_t seq, bool hello, struct mono now);
-/* A message whose number does not fit was dropped. True: enough of them, number seq is the peer's true place now. */
-bool peer_stray(struct peer *p, uint32_t seq, struct mono now);
 static inline bool peer_alive(const struct peer *p, struct mono now)
 {
-	return p->used && ftfw_within(p->heard, FTFW_ALIVE_MS, now);
+	return p->used && sync_within(p->heard, FTFW_ALIVE_MS, now);
 }
 bool peer_any_alive(const struct ftfw *f, struct mono now);
 /* Has any other peer been heard within the last ms? Then acknowledgements may be meant for that one. */

@@ -319,7 +319,7 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 
 void ack_check_hole(struct ftfw *f, struct peer *p, struct mono now)
 {
-	if (!mono_is_set(p->hole_since) || ftfw_within(p->hole_since, FTFW_HOLE_MS, now))
+	if (!mono_is_set(p->hole_since) || sync_within(p->hole_since, FTFW_HOLE_MS, now))
 		return;
 	p->hole_since = (struct mono){ 0 };
 	for (uint64_t i = p->nack_place; i < f->ring.end; i++) {

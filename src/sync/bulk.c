@@ -82,7 +82,7 @@ static bool req_done(const struct ftfw *f, const struct bulk_req *req)
 
 static bool peer_near(const struct peer *p, struct mono now)
 {
-	return p->used && ftfw_within(p->heard, FTFW_BULK_PEER_MS, now);
+	return p->used && sync_within(p->heard, FTFW_BULK_PEER_MS, now);
 }
 
 /* Does anybody wait who can be reached? Whoever cannot gets the rest when he is back. */

@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define SOLICIT_AFTER_MS	1500
@@ -19,19 +18,11 @@
 
 void ftfw_log(struct ftfw *f, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
 {
-	uint64_t suppressed = 0;
-	char line[320];
 	va_list ap;
-	int n;
 
-	if (limit && !log_limit_pass(limit, 5, 10000, now, &suppressed))
-		return;
 	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
+	sync_say(&f->base, limit, now, level, fmt, ap);
 	va_end(ap);
-	if (suppressed > 0 && n > 0 && (size_t)n < sizeof(line))
-		snprintf(line + n, sizeof(line) - (size_t)n, " (%" PRIu64 " more like this)", suppressed);
-	f->base.env->log(f->base.env->ctx, level, line);
 }
 
 static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
@@ -93,11 +84,6 @@ static void ftfw_close(struct sync *s)
 	free(f);
 }
 
-static bool due(struct mono t, struct mono now)
-{
-	return mono_is_set(t) && !mono_before(now, t);
-}
-
 /* Something that only p's acknowledgement can finish. */
 static bool awaits_ack(const struct peer *p)
 {
@@ -118,12 +104,12 @@ static void ftfw_solicit(struct ftfw *f, struct mono now)
 		}
 		if (!mono_is_set(p->await_since))
 			p->await_since = now;
-		if (ftfw_within(p->ack_heard, SOLICIT_AFTER_MS, now) || ftfw_within(p->await_since, SOLICIT_AFTER_MS, now))
+		if (sync_within(p->ack_heard, SOLICIT_AFTER_MS, now) || sync_within(p->await_since, SOLICIT_AFTER_MS, now))
 			continue;
-		if (f->hello != HELLO_DONE || ftfw_within(f->solicited, f->solicit_ms, now))
+		if (f->hello != HELLO_DONE || sync_within(f->solicited, f->solicit_ms, now))
 			continue;
 		/* One that does not hear us at all is asked ever less often. */
-		f->solicit_ms = ftfw_within(p->ack_heard, 2 * SOLICIT_MIN_MS, now) ? SOLICIT_MIN_MS : 2 * f->solicit_ms;
+		f->solicit_ms = sync_within(p->ack_heard, 2 * SOLICIT_MIN_MS, now) ? SOLICIT_MIN_MS : 2 * f->solicit_ms;
 		if (f->solicit_ms > SOLICIT_MAX_MS)
 			f->solicit_ms = SOLICIT_MAX_MS;
 		f->solicited = now;
@@ -158,11 +144,11 @@ static void ftfw_keepalive(struct ftfw *f, struct mono now)
 
 static void peer_tick(struct ftfw *f, struct peer *p, struct mono now)
 {
-	if (due(p->gap_due, now))
+	if (sync_due(p->gap_due, now))
 		recv_gap_due(f, p, now);
-	if (due(p->ack_due, now))
+	if (sync_due(p->ack_due, now))
 		ack_flush(f, p);
-	if (due(p->bulk_at, now)) {
+	if (sync_due(p->bulk_at, now)) {
 		p->bulk_at = (struct mono){ 0 };
 		bulk_request(f, p, now);
 	}
@@ -190,7 +176,7 @@ static struct mono ftfw_tick(struct sync *s, struct mono now)
 	ack_check_stuck(f, now);
 	next = resync_run(f, now);
 	ftfw_solicit(f, now);
-	if (due(f->keepalive, now))
+	if (sync_due(f->keepalive, now))
 		ftfw_keepalive(f, now);
 	next = mono_min(next, mono_min(f->keepalive, f->stuck_at));
 	if (f->holding)

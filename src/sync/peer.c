@@ -22,21 +22,11 @@
 #define HELLO_SLACK	4096	/* numbers one handshake may span */
 #define HELLO_LATE	64	/* numbers before the first HELLO we saw that may belong to the same handshake */
 #define HELLO_LATE_MS	5000
-#define STRAY_STEP	1024	/* strays this close continue each other */
-#define STRAY_MANY	100
-#define STRAY_MANY_MS	250	/* a duplicated burst is over within this time */
 #define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
 
 const char *peer_name(const struct peer *p, char *out)
 {
-	if (!inet_ntop(p->source[0].family, p->source[0].addr, out, INET6_ADDRSTRLEN))
-		strcpy(out, "?");
-	return out;
-}
-
-static bool same_address(const struct sync_source *a, const struct sync_source *b)
-{
-	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+	return source_name(&p->source[0], out);
 }
 
 static bool peer_on_link(const struct peer *p, uint8_t link)
@@ -53,7 +43,7 @@ static bool peer_on_link(const struct peer *p, uint8_t link)
 static bool peer_could_be(const struct ftfw *f, const struct peer *p, const struct sync_source *from,
 			  const struct wire_hdr *hdr, struct mono now)
 {
-	if (!p->used || p->n_sources == FTFW_SOURCES || peer_on_link(p, from->link))
+	if (!p->used || p->n_sources == SYNC_SOURCES || peer_on_link(p, from->link))
 		return false;
 	if ((p->in_hello || !(hdr->flags & WIRE_F_HELLO)) && hdr->seq - p->last - 1 <= ftfw_peer_ring(f) / 2)
 		return true;
@@ -89,7 +79,7 @@ static struct peer *peer_place(struct ftfw *f, struct mono now)
 		if (!oldest || mono_before(p->heard, oldest->heard))
 			oldest = p;
 	}
-	return ftfw_within(oldest->heard, PEER_GONE_MS, now) ? NULL : oldest;
+	return sync_within(oldest->heard, PEER_GONE_MS, now) ? NULL : oldest;
 }
 
 static struct peer *peer_add(struct ftfw *f, const struct sync_source *from, const struct wire_hdr *hdr,
@@ -132,7 +122,7 @@ struct peer *peer_find(struct ftfw *f, const struct sync_source *from, const str
 		if (!p->used)
 			continue;
 		for (unsigned int k = 0; k < p->n_sources; k++)
-			if (same_address(&p->source[k], from))
+			if (source_same(&p->source[k], from))
 				return p;
 	}
 	if (!add)
@@ -150,7 +140,7 @@ bool peer_hello_is_restart(const struct peer *p, uint32_t seq, struct mono now)
 	if (p->in_hello)
 		return seq - p->last - 1 + HELLO_SLACK > 2 * HELLO_SLACK;
 	if (!seq_before(seq, p->hello_first - HELLO_LATE) && seq_before(seq, p->hello_end))
-		return !ftfw_within(p->contact, HELLO_LATE_MS, now);
+		return !sync_within(p->contact, HELLO_LATE_MS, now);
 	return true;
 }
 
@@ -163,7 +153,7 @@ void peer_restart(struct ftfw *f, struct peer *p, uint32_t seq, bool hello, stru
 	p->gap_due = (struct mono){ 0 };
 	p->in_hello = hello;
 	p->hello_first = p->hello_end = seq;
-	p->stray_n = 0;
+	p->stray.n = 0;
 	memset(p->seen, 0, sizeof(p->seen));
 	p->window = f->ack_window;
 	p->confirmed = p->bulk_owed = false;
@@ -173,21 +163,6 @@ void peer_restart(struct ftfw *f, struct peer *p, uint32_t seq, bool hello, stru
 	 * each step of the handshake. 1.4.x takes it as what it is, an acknowledgement. */
 	p->ack_soon = true;
 	resync_contact(f, p, now);
-}
-
-bool peer_stray(struct peer *p, uint32_t seq, struct mono now)
-{
-	if (p->stray_n == 0 || seq - p->stray_last - 1 >= STRAY_STEP) {
-		p->stray_n = 1;
-		p->stray_first = p->stray_last = seq;
-		p->stray_since = now;
-		return false;
-	}
-	p->stray_n++;
-	p->stray_last = seq;
-	if (p->stray_n >= STRAY_MANY && !ftfw_within(p->stray_since, STRAY_MANY_MS, now))
-		return true;
-	return !ftfw_within(p->stray_since, FTFW_STRAY_MS, now);
 }
 
 bool peer_any_alive(const struct ftfw *f, struct mono now)
@@ -201,7 +176,7 @@ bool peer_any_alive(const struct ftfw *f, struct mono now)
 bool peer_others(const struct ftfw *f, const struct peer *p, int64_t ms, struct mono now)
 {
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		if (f->peer[i].used && &f->peer[i] != p && ftfw_within(f->peer[i].heard, ms, now))
+		if (f->peer[i].used && &f->peer[i] != p && sync_within(f->peer[i].heard, ms, now))
 			return true;
 	return false;
 }

@@ -138,7 +138,7 @@ static enum sync_verdict recv_accept(struct ftfw *f, struct peer *p, const struc
 
 	p->last = hdr->seq;
 	p->seen[hdr->seq % FTFW_SEEN] = recv_print(hdr);
-	p->stray_n = 0;
+	p->stray.n = 0;
 	recv_hello(f, p, hdr, now);
 	verdict = digest(f, p, hdr, body, now);
 	ack_accepted(f, p, hdr->seq, hdr->type <= WIRE_EXP_DEL, now);
@@ -246,10 +246,10 @@ static enum sync_verdict recv_stray(struct ftfw *f, struct peer *p, const struct
 				    bool jump, struct mono now)
 {
 	char name[48];
-	bool proven = peer_stray(p, hdr->seq, now);
-	uint32_t first = p->stray_first;
+	bool proven = stray_add(&p->stray, hdr->seq, now);
+	uint32_t first = p->stray.first;
 
-	if (jump && p->stray_n >= JUMP_PROOF) {	/* so much was lost: an outage */
+	if (jump && p->stray.n >= JUMP_PROOF) {	/* so much was lost: an outage */
 		recv_skip(f, p, hdr->seq, now);
 		reorder_clear(&p->reorder);
 		p->gap_due = (struct mono){ 0 };

@@ -112,7 +112,7 @@ static bool resync_ready(const struct ftfw *f, const struct peer *p, struct mono
 {
 	if (p->rs.state != RS_WANT || !peer_alive(p, now) || mono_before(now, p->rs.not_before))
 		return false;
-	return (f->hello == HELLO_DONE && p->confirmed) || !ftfw_within(p->contact, FTFW_SETTLE_MS, now);
+	return (f->hello == HELLO_DONE && p->confirmed) || !sync_within(p->contact, FTFW_SETTLE_MS, now);
 }
 
 /* When p's answer is overdue; not set: it is not, or cannot be. */
@@ -218,7 +218,7 @@ void ftfw_ask_resync(struct sync *s, struct mono now)
 		if (!p->used)
 			continue;
 		known = true;
-		if (p->rs.state == RS_ASKED && (!p->rs.sent || ftfw_within(p->rs.asked, BACKOFF_MIN_MS, now)))
+		if (p->rs.state == RS_ASKED && (!p->rs.sent || sync_within(p->rs.asked, BACKOFF_MIN_MS, now)))
 			continue;
 		p->rs.state = RS_WANT;
 		p->rs.not_before = now;

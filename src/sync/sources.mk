@@ -8,6 +8,8 @@ libsync_a_SOURCES = \
 	sync/reorder.c \
 	sync/resend.c \
 	sync/resync.c \
+	sync/round.c \
+	sync/source.c \
 	sync/sync.c \
 	sync/transmit.c \
 	sync/txq.c

@@ -3,6 +3,9 @@
  * FTFW is built; NOTRACK and ALARM are not, and the configuration refuses them before they get here. */
 #include "sync/sync.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "sync/mode.h"
 
 static const struct sync_ops *const sync_modes[] = {
@@ -101,4 +104,18 @@ bool sync_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text 
 void sync_report(const struct sync *s, struct mono now, struct text *out)
 {
 	s->ops->report(s, now, out);
+}
+
+void sync_say(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, va_list ap)
+{
+	uint64_t suppressed = 0;
+	char line[320];
+	int n;
+
+	if (limit && !log_limit_pass(limit, 5, 10000, now, &suppressed))
+		return;
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	if (suppressed > 0 && n > 0 && (size_t)n < sizeof(line))
+		snprintf(line + n, sizeof(line) - (size_t)n, " (%" PRIu64 " more like this)", suppressed);
+	s->env->log(s->env->ctx, level, line);
 }

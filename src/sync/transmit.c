@@ -30,16 +30,9 @@
 #include <inttypes.h>
 
 #include "sync/ftfw.h"
+#include "sync/round.h"
 
-#define ROUND_DATAGRAMS 64	/* about 90 kB; then the loop looks at other things */
-#define ROUND_WALK	128	/* batches that a round takes from the bulk walk, for the same reason */
-
-struct round {
-	struct writer *w;	/* the datagram under construction */
-	uint32_t left;		/* datagrams of the budget */
-	bool out_of_budget;
-	bool any;
-};
+#define ROUND_WALK	128	/* batches that a round takes from the bulk walk, for the same reason as its datagrams */
 
 /* ---- settling ---- */
 
@@ -184,29 +177,6 @@ void ftfw_forget(struct sync *s, uint32_t id)
 
 /* ---- a round ---- */
 
-static bool round_open(struct ftfw *f, struct round *r)
-{
-	if (r->w)
-		return true;
-	if (r->left == 0) {
-		r->out_of_budget = true;
-		return false;
-	}
-	r->w = f->base.env->datagram(f->base.env->ctx);
-	if (r->w)
-		r->left--;
-	return r->w;
-}
-
-static void round_close(struct ftfw *f, struct round *r)
-{
-	if (r->w && r->w->len > 0) {
-		f->base.env->send(f->base.env->ctx);
-		r->any = true;
-	}
-	r->w = NULL;
-}
-
 static uint8_t tx_hello_bits(const struct ftfw *f)
 {
 	return (uint8_t)((f->hello != HELLO_DONE ? WIRE_F_HELLO : 0) | (f->say_back ? WIRE_F_HELLO_BACK : 0));
@@ -222,33 +192,6 @@ static uint32_t tx_numbered(struct ftfw *f)
 	return f->next++;
 }
 
-/* 0; -EAGAIN: the round is over; -EMSGSIZE: it does not even fit into an empty datagram. */
-static int round_put_flow(struct ftfw *f, struct round *r, uint32_t id)
-{
-	const struct sync_env *env = f->base.env;
-
-	while (round_open(f, r)) {
-		if (env->encode(env->ctx, id, f->next, tx_hello_bits(f), r->w) == 0)
-			return 0;
-		if (r->w->len == 0)
-			return -EMSGSIZE;
-		round_close(f, r);
-	}
-	return -EAGAIN;
-}
-
-static int round_put_control(struct ftfw *f, struct round *r, uint8_t flags, uint32_t from, uint32_t to)
-{
-	while (round_open(f, r)) {
-		if (wire_put_control(r->w, flags, f->next, from, to) == 0)
-			return 0;
-		if (r->w->len == 0)
-			return -EMSGSIZE;
-		round_close(f, r);
-	}
-	return -EAGAIN;
-}
-
 /* False when the round is over. */
 static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced, struct mono now)
 {
@@ -256,7 +199,7 @@ static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced, st
 	struct flow_mark *m = env->mark(env->ctx, id);
 	struct resend_entry e = { .id = id, .flags = tx_hello_bits(f), .state = RESEND_LIVE, .paced = paced };
 	struct resend_entry *old;
-	int err = round_put_flow(f, r, id);
+	int err = round_put_flow(r, id, f->next, tx_hello_bits(f));
 
 	if (err == -EAGAIN)
 		return false;
@@ -283,7 +226,7 @@ static bool tx_controls(struct ftfw *f, struct round *r, struct mono now)
 			.state = RESEND_LIVE,
 		};
 
-		if (c.flags != 0 && round_put_control(f, r, e.flags, c.from, c.to) < 0)
+		if (c.flags != 0 && round_put_control(r, e.flags, f->next, c.from, c.to) < 0)
 			return false;
 		f->ctl_head++;
 		if (c.flags == 0)	/* its peer has begun a new life */
@@ -295,7 +238,7 @@ static bool tx_controls(struct ftfw *f, struct round *r, struct mono now)
 			tx_remember(f, &e, now);
 	}
 	for (; f->alive_burst > 0; f->alive_burst--) {
-		if (round_put_control(f, r, WIRE_F_ALIVE | tx_hello_bits(f), 0, 0) < 0)
+		if (round_put_control(r, WIRE_F_ALIVE | tx_hello_bits(f), f->next, 0, 0) < 0)
 			return false;
 		tx_numbered(f);
 	}
@@ -307,7 +250,7 @@ static bool tx_room(struct ftfw *f, struct mono now)
 {
 	f->holding = false;
 	while (f->ring.n_live >= f->ring_max) {
-		if (ftfw_within(f->progress, FTFW_HOLD_MS, now) && peer_any_alive(f, now)) {
+		if (sync_within(f->progress, FTFW_HOLD_MS, now) && peer_any_alive(f, now)) {
 			f->holding = true;
 			return false;
 		}
@@ -381,7 +324,7 @@ static void tx_paced(struct ftfw *f, struct round *r, struct mono now)
 bool ftfw_transmit(struct sync *s, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
-	struct round r = { .left = ROUND_DATAGRAMS };
+	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
 
 	f->walk_left = ROUND_WALK;
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
@@ -391,7 +334,7 @@ bool ftfw_transmit(struct sync *s, struct mono now)
 		tx_paced(f, &r, now);
 		tx_controls(f, &r, now);
 	}
-	round_close(f, &r);
+	round_close(&r);
 	if (r.any) {
 		s->env->flush(s->env->ctx);
 		f->keepalive = mono_add_ms(now, FTFW_KEEPALIVE_MS);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_SYNC_SOURCE_H
+#define CONNTRACKD_SYNC_SOURCE_H
+
+#include "sync/sync.h"
+
+/* Who sends, and with which numbers: what all protocols need to know about the other side. */
+
+#define SYNC_SOURCES	4	/* addresses of one peer: one per link */
+#define SOURCE_NAME	48	/* bytes for source_name() */
+
+/* The same node and link address; the link it came over does not matter. */
+bool source_same(const struct sync_source *a, const struct sync_source *b);
+
+/* "10.0.0.1" into out (at least SOURCE_NAME bytes); gives out. */
+const char *source_name(const struct sync_source *s, char *out);
+
+/* Messages whose numbers do not fit, as long as they continue each other. */
+struct stray {
+	uint32_t first, last, n;
+	struct mono since;
+};
+
+/* A message whose number does not fit was dropped. True: enough of them, number seq is the peer's true place now. */
+bool stray_add(struct stray *s, uint32_t seq, struct mono now);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Addresses of peers, and the proof that numbers which do not fit are the peer's true ones after all: they keep coming
+ * and continue each other, for longer than the network can hold back a duplicated burst. */
+#include "sync/source.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "sync/mode.h"
+
+#define STRAY_STEP	1024	/* strays this close continue each other */
+#define STRAY_MANY	100
+#define STRAY_MANY_MS	250	/* a duplicated burst is over within this time */
+#define STRAY_MS	2000	/* old numbers for this long: the tracking is wrong */
+
+bool source_same(const struct sync_source *a, const struct sync_source *b)
+{
+	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+}
+
+const char *source_name(const struct sync_source *s, char *out)
+{
+	_Static_assert(SOURCE_NAME >= INET6_ADDRSTRLEN, "an address has to fit");
+	if (!inet_ntop(s->family, s->addr, out, SOURCE_NAME))
+		strcpy(out, "?");
+	return out;
+}
+
+bool stray_add(struct stray *s, uint32_t seq, struct mono now)
+{
+	if (s->n == 0 || seq - s->last - 1 >= STRAY_STEP) {
+		*s = (struct stray){ .first = seq, .last = seq, .n = 1, .since = now };
+		return false;
+	}
+	s->n++;
+	s->last = seq;
+	if (s->n >= STRAY_MANY && !sync_within(s->since, STRAY_MANY_MS, now))
+		return true;
+	return !sync_within(s->since, STRAY_MS, now);
+}
