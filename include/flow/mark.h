@@ -20,5 +20,6 @@ struct flow_mark {
 #define MARK_BULK	0x04u	/* queued only because of a bulk send: a live change goes first */
 #define MARK_KNOWN	0x08u	/* something of this life of the tuple was acknowledged; before that it goes out as CT_NEW,
 				 * which replaces what a peer may still have of the life before */
+#define MARK_BATCH	0x10u	/* the walk over all flows has it at hand */
 
 #endif

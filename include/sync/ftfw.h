@@ -7,6 +7,7 @@
 #include "sync/resend.h"
 #include "sync/source.h"
 #include "sync/txq.h"
+#include "sync/walk.h"
 
 /* FTFW inside: one state for what we send, one per peer for what we receive. Shared by the files of this folder only:
  *
@@ -151,9 +152,7 @@ struct ftfw {
 
 	/* bulk: one walk for all who wait */
 	uint32_t lap;
-	uint64_t pos;
-	uint32_t batch[64];	/* ids from the walk that are still to be sent */
-	uint32_t batch_at, batch_n;
+	struct walk walk;
 	uint32_t walk_left;	/* batches that this round may still take from the walk */
 	struct bulk_req req_all;	/* -B */
 	uint32_t window, window_acked;	/* of unacknowledged paced messages */

@@ -16,7 +16,13 @@ struct sync {
 	struct sync_stats stats;
 };
 
-extern const struct sync_ops ftfw_ops;
+extern const struct sync_ops ftfw_ops, notrack_ops, alarm_ops;
+
+/* A state message: decode it and hand it on. whole: this protocol always sends whole flows, so that an update replaces
+ * too; merging would keep what a tuple had in its life before, if the messages in between are missing or were folded
+ * into one. Gives SYNC_ACCEPTED, or SYNC_REFUSED (counted). */
+enum sync_verdict sync_digest_flow(struct sync *s, uint8_t peer, const struct wire_hdr *hdr, struct cursor body,
+				   bool whole, struct mono now);
 
 /* A line for the log; limit (may be NULL) lets five pass and one more per 10 s. */
 void sync_say(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt,

@@ -7,6 +7,7 @@
 /* One round of sending: datagrams are asked for, filled with messages and handed over, within a budget; then the loop
  * looks at other things. */
 #define ROUND_DATAGRAMS 64	/* about 90 kB */
+#define ROUND_WALK	128	/* batches that it may take from the walk over all flows, for the same reason */
 
 struct round {
 	const struct sync_env *env;	/* borrowed */
@@ -33,6 +34,10 @@ int round_put_flow(struct round *r, uint32_t id, uint32_t seq, uint8_t flags) __
 
 /* A control message; results as above. */
 int round_put_control(struct round *r, uint8_t flags, uint32_t seq, uint32_t from, uint32_t to)
+	__attribute__((warn_unused_result));
+
+/* "Everything was sent since" (wire_put_complete()); results as above. */
+int round_put_complete(struct round *r, uint32_t seq, uint32_t since, uint32_t life)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -77,7 +77,7 @@ static bool req_done(const struct ftfw *f, const struct bulk_req *req)
 {
 	uint32_t laps = f->lap - req->lap;
 
-	return laps > 1 || (laps == 1 && f->pos >= req->pos);
+	return laps > 1 || (laps == 1 && f->walk.pos >= req->pos);
 }
 
 static bool peer_near(const struct peer *p, struct mono now)
@@ -111,11 +111,10 @@ static void req_start(struct ftfw *f, struct bulk_req *req)
 {
 	if (!ftfw_bulk_running(&f->base)) {
 		f->lap++;
-		f->pos = 0;
-		f->batch_at = f->batch_n = 0;
+		walk_rewind(&f->walk, f->base.env);
 		f->base.stats.bulk_started++;
 	}
-	*req = (struct bulk_req){ .active = true, .lap = f->lap, .pos = f->pos, .seq = f->next };
+	*req = (struct bulk_req){ .active = true, .lap = f->lap, .pos = f->walk.pos, .seq = f->next };
 }
 
 /* May a lap for this peer start now? If not, it does later, by the timer. */
@@ -235,17 +234,13 @@ static bool bulk_needless(const struct ftfw *f, uint32_t id, uint32_t newest)
  * that are all dead or needless sends nothing and so is stopped by nothing else. */
 static bool bulk_load(struct ftfw *f, struct mono now)
 {
-	const struct sync_env *env = f->base.env;
-
-	f->batch_at = f->batch_n = 0;
 	bulk_check(f, now);
 	while (f->walk_left > 0 && bulk_wanted(f, now)) {
 		f->walk_left--;
-		f->batch_n = (uint32_t)env->walk(env->ctx, &f->pos, f->batch, sizeof(f->batch) / sizeof(f->batch[0]));
-		if (f->batch_n > 0)
+		if (walk_load(&f->walk, f->base.env))
 			return true;
 		f->lap++;
-		f->pos = 0;
+		walk_rewind(&f->walk, f->base.env);
 		bulk_check(f, now);
 	}
 	return false;
@@ -256,11 +251,12 @@ uint32_t bulk_next(struct ftfw *f, struct mono now)
 	uint32_t newest = bulk_newest_seq(f);
 
 	for (;;) {
-		for (; f->batch_at < f->batch_n; f->batch_at++) {
-			uint32_t id = f->batch[f->batch_at];
+		uint32_t id;
 
-			if (id != FLOW_ID_NONE && !bulk_needless(f, id, newest))
+		while ((id = walk_next(&f->walk)) != FLOW_ID_NONE) {
+			if (!bulk_needless(f, id, newest))
 				return id;
+			walk_done(&f->walk, f->base.env);
 		}
 		if (!bulk_load(f, now))
 			return FLOW_ID_NONE;
@@ -269,12 +265,10 @@ uint32_t bulk_next(struct ftfw *f, struct mono now)
 
 void bulk_sent(struct ftfw *f)
 {
-	f->batch_at++;
+	walk_done(&f->walk, f->base.env);
 }
 
 void bulk_scrub(struct ftfw *f, uint32_t id)
 {
-	for (uint32_t i = f->batch_at; i < f->batch_n; i++)
-		if (f->batch[i] == id)
-			f->batch[i] = FLOW_ID_NONE;
+	walk_scrub(&f->walk, f->base.env, id);
 }

@@ -73,7 +73,7 @@ static void ftfw_close(struct sync *s)
 	struct ftfw *f = (struct ftfw *)s;
 	struct resend_entry *e;
 
-	f->batch_n = 0;
+	walk_rewind(&f->walk, s->env);
 	close_queue(f, &f->live);
 	close_queue(f, &f->repair);
 	while ((e = resend_oldest(&f->ring)))
@@ -124,8 +124,8 @@ static void ftfw_check_deaf(struct ftfw *f, struct peer *p, struct mono now)
 {
 	char name[INET6_ADDRSTRLEN];
 
-	if (p->confirmed || p->said_deaf || !mono_is_set(p->await_since) || ftfw_within(p->await_since, DEAF_MS, now) ||
-	    ftfw_within(p->contact, DEAF_MS, now))
+	if (p->confirmed || p->said_deaf || !mono_is_set(p->await_since) || sync_within(p->await_since, DEAF_MS, now) ||
+	    sync_within(p->contact, DEAF_MS, now))
 		return;
 	p->said_deaf = true;
 	f->base.stats.foreign_mode++;

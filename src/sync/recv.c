@@ -14,7 +14,6 @@
  * on for ever. Late messages are never digested, because what they say may be older than what is known: their content
  * comes again, under a new number. */
 #include "sync/ftfw.h"
-#include "wire/attr.h"
 
 #define JUMP_MIN	65536	/* a gap up to this size is always believed */
 #define JUMP_PROOF	3	/* messages that prove a larger one */
@@ -52,24 +51,11 @@ static enum message recv_classify(const struct wire_hdr *hdr)
 static enum sync_verdict digest_data(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				     struct mono now)
 {
-	/* FTFW always sends whole flows, 1.4.x as well: an update replaces too. 1.4.x merges it, and so keeps what a
-	 * tuple had in its life before if the messages in between were folded into one. */
-	static const enum sync_change change[] = {
-		[WIRE_CT_NEW] = SYNC_NEW,
-		[WIRE_CT_UPD] = SYNC_NEW,
-		[WIRE_CT_DEL] = SYNC_DESTROY,
-	};
-	struct ct_flow flow;
-	struct flow_rare rare;
-	enum wire_err err = wire_get_flow(body, &flow, &rare, &f->base.stats.wire);
+	enum sync_verdict verdict = sync_digest_flow(&f->base, p->id, hdr, body, true, now);
 
-	if (err != WIRE_OK) {
-		wire_stats_count(&f->base.stats.wire, err);
-		return SYNC_REFUSED;
-	}
-	p->rs.data = now;
-	f->base.env->apply(f->base.env->ctx, p->id, change[hdr->type], &flow, now);
-	return SYNC_ACCEPTED;
+	if (verdict == SYNC_ACCEPTED)
+		p->rs.data = now;
+	return verdict;
 }
 
 static enum sync_verdict digest(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,

@@ -50,3 +50,15 @@ int round_put_control(struct round *r, uint8_t flags, uint32_t seq, uint32_t fro
 	}
 	return -EAGAIN;
 }
+
+int round_put_complete(struct round *r, uint32_t seq, uint32_t since, uint32_t life)
+{
+	while (round_open(r)) {
+		if (wire_put_complete(r->w, seq, since, life) == 0)
+			return 0;
+		if (r->w->len == 0)
+			return -EMSGSIZE;
+		round_close(r);
+	}
+	return -EAGAIN;
+}

@@ -3,7 +3,11 @@ libsync_a_SOURCES = \
 	sync/ack.c \
 	sync/bulk.c \
 	sync/ftfw.c \
+	sync/notrack.c \
+	sync/notrack_resync.c \
 	sync/peer.c \
+	sync/plain_recv.c \
+	sync/plain_send.c \
 	sync/recv.c \
 	sync/reorder.c \
 	sync/resend.c \
@@ -12,4 +16,5 @@ libsync_a_SOURCES = \
 	sync/source.c \
 	sync/sync.c \
 	sync/transmit.c \
-	sync/txq.c
+	sync/txq.c \
+	sync/walk.c

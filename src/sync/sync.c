@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The seam between the data path and the replication protocols: each call goes to the protocol of the configured mode.
- * FTFW is built; NOTRACK and ALARM are not, and the configuration refuses them before they get here. */
+ * And what they have in common. */
 #include "sync/sync.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "sync/mode.h"
+#include "wire/attr.h"
 
 static const struct sync_ops *const sync_modes[] = {
 	[SYNC_MODE_FTFW] = &ftfw_ops,
 	[SYNC_MODE_ALARM] = NULL,
-	[SYNC_MODE_NOTRACK] = NULL,
+	[SYNC_MODE_NOTRACK] = &notrack_ops,
 };
 
 struct sync *sync_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq, struct mono now)
@@ -106,7 +107,31 @@ void sync_report(const struct sync *s, struct mono now, struct text *out)
 	s->ops->report(s, now, out);
 }
 
-void sync_say(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, va_list ap)
+enum sync_verdict sync_digest_flow(struct sync *s, uint8_t peer, const struct wire_hdr *hdr, struct cursor body,
+				   bool whole, struct mono now)
+{
+	static const enum sync_change change[] = {
+		[WIRE_CT_NEW] = SYNC_NEW,
+		[WIRE_CT_UPD] = SYNC_UPDATE,
+		[WIRE_CT_DEL] = SYNC_DESTROY,
+	};
+	enum sync_change what = change[hdr->type];
+	struct ct_flow flow;
+	struct flow_rare rare;
+	enum wire_err err = wire_get_flow(body, &flow, &rare, &s->stats.wire);
+
+	if (err != WIRE_OK) {
+		wire_stats_count(&s->stats.wire, err);
+		return SYNC_REFUSED;
+	}
+	if (whole && what == SYNC_UPDATE)
+		what = SYNC_NEW;
+	s->env->apply(s->env->ctx, peer, what, &flow, now);
+	return SYNC_ACCEPTED;
+}
+
+void sync_say(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt,
+	      va_list ap)
 {
 	uint64_t suppressed = 0;
 	char line[320];

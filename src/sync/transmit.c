@@ -32,8 +32,6 @@
 #include "sync/ftfw.h"
 #include "sync/round.h"
 
-#define ROUND_WALK	128	/* batches that a round takes from the bulk walk, for the same reason as its datagrams */
-
 /* ---- settling ---- */
 
 static void tx_release(struct ftfw *f, uint32_t id)
@@ -171,8 +169,8 @@ void ftfw_forget(struct sync *s, uint32_t id)
 		txq_remove(m->bits & MARK_BULK ? &f->repair : &f->live, m->qpos);
 	if (e && e->state == RESEND_LIVE)
 		resend_settle(&f->ring, e, RESEND_MOOT);
-	m->bits = 0;
 	bulk_scrub(f, id);
+	m->bits = 0;
 }
 
 /* ---- a round ---- */

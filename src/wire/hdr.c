@@ -32,6 +32,28 @@ int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t fro
 	return 0;
 }
 
+int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t life)
+{
+	uint8_t *p;
+
+	if (w->full || wr_room(w) < WIRE_CTL_LEN)
+		return -ENOSPC;
+	p = wr_take(w, WIRE_CTL_LEN);
+	wire_put_header(p, WIRE_CTL, WIRE_F_ALIVE, WIRE_CTL_LEN, seq);
+	put_be32(p + 8, since);
+	put_be32(p + 12, life);
+	return 0;
+}
+
+bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t *since, uint32_t *life)
+{
+	if (hdr->type != WIRE_CTL || hdr->flags != WIRE_F_ALIVE || body.left != WIRE_CTL_LEN - WIRE_HDR_LEN)
+		return false;
+	*since = cur_be32(&body);
+	*life = cur_be32(&body);
+	return true;
+}
+
 void wire_stats_count(struct wire_stats *s, enum wire_err err)
 {
 	switch (err) {

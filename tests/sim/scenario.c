@@ -155,7 +155,7 @@ static void plan_sizes(struct sim *sim)
 		struct node *n = &sim->node[i];
 
 		n->conf = (struct sync_conf){
-			.mode = SYNC_MODE_FTFW, .resend_queue_size = ring, .ack_window = window,
+			.mode = sim->mode, .resend_queue_size = ring, .ack_window = window,
 			.startup_resync = rng_chance(r, 300),
 		};
 		kernel_init(&n->kernel, sim, i, 30 + rng_below(r, SIM_TUPLES - 30));
@@ -176,7 +176,7 @@ void plan_make(struct sim *sim)
 	p->n_nodes = p->kind == KIND_THREE ? 3 : 2;
 	p->patience_ns = 120 * SIM_S;
 	plan_sizes(sim);
-	if (p->kind == KIND_OLD)
+	if (p->kind == KIND_OLD && sim->mode == SYNC_MODE_FTFW)	/* the model knows no other mode */
 		sim->node[rng_below(r, 2)].old = true;
 	for (unsigned int i = 0; i < p->n_nodes; i++)
 		plan_add(p, SIM_S + (i ? ms(r, 0, 3000) : 0), ACT_START, i, 0, 0);
@@ -185,7 +185,8 @@ void plan_make(struct sim *sim)
 	case KIND_LIGHT:
 		plan_faults(sim, 40, 8);
 		plan_add(p, calm, ACT_FAULT, 0, 0, 0);
-		p->patience_ns = 4 * SIM_S;	/* a repair takes no longer, not even that of the last message */
+		if (sim->mode == SYNC_MODE_FTFW)
+			p->patience_ns = 4 * SIM_S;	/* a repair takes no longer, not even that of the last message */
 		break;
 	case KIND_ROUGH:
 		plan_faults(sim, 300, 200);

@@ -4,6 +4,7 @@
  *
  *   sim [first [count]]        run these seeds (default 0 and SIM_SEEDS or 1000), stop at the first that fails
  *   SIM_SEED=n sim             run one; SIM_TRACE=1 prints what happens
+ *   SIM_MODE=name sim ...      only that mode; without it all of them, or FTFW with SIM_SEED
  *   SIM_KIND=name sim ...      only seeds of that kind
  *   SIM_STATS=1 sim ...        what happened, added up by kind */
 #include "sim.h"
@@ -296,8 +297,12 @@ static void print_sums(void)
 		       (double)sums[k].worst_ns / SIM_S);
 }
 
+static const char *const mode_name[] = {
+	[SYNC_MODE_FTFW] = "FTFW", [SYNC_MODE_NOTRACK] = "NOTRACK",
+};
+
 /* True when all is well, or the seed is not of the kind asked for. */
-static bool run_seed(uint64_t seed, const char *kind, bool trace)
+static bool run_seed(uint64_t seed, enum sync_mode mode, const char *kind, bool trace)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
 	bool good;
@@ -305,6 +310,7 @@ static bool run_seed(uint64_t seed, const char *kind, bool trace)
 	if (!sim)
 		abort();
 	sim->seed = seed;
+	sim->mode = mode;
 	sim->trace = trace;
 	sim->rng.state = seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
 	sim->net.sim = sim;
@@ -321,8 +327,9 @@ static bool run_seed(uint64_t seed, const char *kind, bool trace)
 	}
 	good = !sim->failed;
 	if (!good)
-		printf("seed %" PRIu64 " (%s) failed at %.3f s: %s\nreplay: SIM_SEED=%" PRIu64 " SIM_TRACE=1 sim\n", seed,
-		       kind_name[sim->plan.kind], (double)sim->now_ns / SIM_S, sim->why, seed);
+		printf("%s, seed %" PRIu64 " (%s) failed at %.3f s: %s\nreplay: SIM_MODE=%s SIM_SEED=%" PRIu64
+		       " SIM_TRACE=1 sim\n", mode_name[mode], seed, kind_name[sim->plan.kind],
+		       (double)sim->now_ns / SIM_S, sim->why, mode_name[mode], seed);
 	for (unsigned int i = 0; i < SIM_NODES; i++)
 		if (sim->node[i].up)
 			node_stop(&sim->node[i]);
@@ -333,19 +340,26 @@ static bool run_seed(uint64_t seed, const char *kind, bool trace)
 
 int main(int argc, char **argv)
 {
-	const char *one = getenv("SIM_SEED"), *kind = getenv("SIM_KIND");
+	const char *one = getenv("SIM_SEED"), *kind = getenv("SIM_KIND"), *only = getenv("SIM_MODE");
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
 	const char *seeds = argc > 2 ? argv[2] : getenv("SIM_SEEDS");
 	uint64_t n = seeds ? strtoull(seeds, NULL, 10) : 1000;
 	bool good = true;
 
-	if (one)
-		return run_seed(strtoull(one, NULL, 10), NULL, getenv("SIM_TRACE") != NULL) ? 0 : 1;
-	for (uint64_t seed = first; good && seed < first + n; seed++)
-		good = run_seed(seed, kind, false);
-	if (getenv("SIM_STATS"))
-		print_sums();
-	if (good)
-		printf("%" PRIu64 " seeds from %" PRIu64 ": all well\n", n, first);
+	for (enum sync_mode mode = 0; good && mode < sizeof(mode_name) / sizeof(mode_name[0]); mode++) {
+		if (!mode_name[mode] || strcmp(only ? only : one ? "FTFW" : mode_name[mode], mode_name[mode]) != 0)
+			continue;
+		if (one)
+			return run_seed(strtoull(one, NULL, 10), mode, NULL, getenv("SIM_TRACE") != NULL) ? 0 : 1;
+		for (uint64_t seed = first; good && seed < first + n; seed++)
+			good = run_seed(seed, mode, kind, false);
+		if (getenv("SIM_STATS")) {
+			printf("%s\n", mode_name[mode]);
+			print_sums();
+		}
+		memset(sums, 0, sizeof(sums));
+		if (good)
+			printf("%s, %" PRIu64 " seeds from %" PRIu64 ": all well\n", mode_name[mode], n, first);
+	}
 	return good ? 0 : 1;
 }

@@ -211,6 +211,7 @@ void judge_end(struct sim *sim);	/* counters after everything */
 /* ---- sim.c ---- */
 struct sim {
 	uint64_t seed;
+	enum sync_mode mode;	/* of all nodes */
 	int64_t now_ns;
 	struct rng rng;
 	struct plan plan;

@@ -30,7 +30,7 @@ table() {
 	restart-not-seen|recv.c|s/peer_hello_is_restart(p, hdr->seq, now)/!p/
 	given-up-unnoticed|transmit.c|s/tx_settle(f, resend_oldest(&f->ring), RESEND_LOST, now);/tx_settle(f, resend_oldest(\&f->ring), RESEND_MOOT, now);/
 	resync-done-too-soon|resync.c|s/ || p->nacks_out > 0 || p->reorder.n > 0)/)/
-	bulk-half-a-lap|bulk.c|/^static bool req_done/,/^}/s/laps == 1 \&\& f->pos >= req->pos/laps == 1/
+	bulk-half-a-lap|bulk.c|/^static bool req_done/,/^}/s/laps == 1 \&\& f->walk.pos >= req->pos/laps == 1/
 	bulk-skips-what-was-sent|bulk.c|/^static bool bulk_needless/,/^}/s/!seq_before(m->seq, newest)/m/
 	known-before-acknowledged|transmit.c|s/m->bits |= MARK_SENT;/m->bits |= MARK_SENT | MARK_KNOWN;/
 	first-part-not-repeated|bulk.c|/^void bulk_confirmed/,/^}/s/if (!owed)/if (f)/

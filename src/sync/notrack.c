@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* NOTRACK: each change is sent once, and nothing is acknowledged (doc/protocol.md "NOTRACK and ALARM"). What gets lost is
+ * noticed by the numbers and repaired by a full send, see notrack_resync.c.
+ *
+ * A round sends: RESYNC, live changes, then the full send as its pace allows, and behind it "complete"; ALIVE when nothing
+ * else left for a second. A full send is one walk over the table, from its beginning to its end. Whoever asks while it is
+ * under way is served by another one after it; those who ask often wait, so a flood of requests keeps one walk going, no
+ * more.
+ *
+ * "Complete" names the number with which the walk began. Live changes go first, so when it leaves no flow waits in the
+ * queue: whoever has received every message since that number has everything. It is an ALIVE with two numbers that 1.4.x
+ * skips, and it is never sent by 1.4.x.
+ *
+ * Full sends go out as CT_NEW, which replaces: the peer may have missed the end of a life of the tuple and the beginning
+ * of the next. Live changes do as well until one message of that life was sent. */
+#include "sync/notrack.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define LAP_BURST	6	/* full sends in a row */
+#define LAP_EVERY_MS	5000	/* after that */
+
+static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
+				 struct mono now);
+
+/* ---- full send ---- */
+
+static void lap_start(struct notrack *n)
+{
+	walk_rewind(&n->plain.walk, n->plain.base.env);
+	n->lap = true;
+	n->again = false;
+	n->since = n->plain.next;
+	n->lap_wait = (struct mono){ 0 };
+	n->pace = n->pace_next;
+	n->pace_next = 0;
+	pace_set(&n->plain.pace, n->pace);
+	n->plain.base.stats.bulk_started++;
+}
+
+void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struct mono now)
+{
+	if (slow > n->pace_next)
+		n->pace_next = slow;
+	if (n->lap && n->pace_next > n->pace) {
+		n->pace = n->pace_next;
+		pace_set(&n->plain.pace, n->pace);
+	}
+	if (n->lap && n->since == n->plain.next)
+		return;	/* nothing of it has left yet */
+	if (n->lap || n->complete)
+		n->again = true;
+	else if (at_once || log_limit_pass(&n->lap_limit, LAP_BURST, LAP_EVERY_MS, now, NULL))
+		lap_start(n);
+	else if (!mono_is_set(n->lap_wait))
+		n->lap_wait = mono_add_ms(now, LAP_EVERY_MS);
+}
+
+static void notrack_bulk(struct sync *s, struct mono now)
+{
+	nt_lap_request((struct notrack *)s, 0, true, now);
+}
+
+static bool notrack_bulk_running(const struct sync *s)
+{
+	const struct notrack *n = (const struct notrack *)s;
+
+	return n->lap || n->complete || n->again || mono_is_set(n->lap_wait);
+}
+
+static void lap_put(struct notrack *n, struct round *r, struct mono now)
+{
+	const struct sync_env *env = n->plain.base.env;
+	uint32_t batches = ROUND_WALK;
+
+	while (n->lap) {
+		uint32_t id = walk_next(&n->plain.walk);
+		struct flow_mark *m;
+
+		if (id == FLOW_ID_NONE) {
+			if (batches-- == 0)
+				return;	/* nothing but dead ones: the timer goes on */
+			if (walk_load(&n->plain.walk, env))
+				continue;
+			n->lap = false;
+			n->complete = true;
+			n->plain.base.stats.bulk_done++;
+			break;
+		}
+		m = env->mark(env->ctx, id);
+		m->bits &= (uint8_t)~MARK_KNOWN;
+		if (!plain_put_flow(&n->plain, r, id, now))
+			return;
+		m->bits |= MARK_KNOWN;
+		n->plain.base.stats.bulk_flows++;
+		walk_done(&n->plain.walk, env);
+	}
+	if (!n->complete || round_put_complete(r, n->plain.next, n->since, n->life) < 0)
+		return;
+	n->plain.next++;
+	n->plain.base.stats.sent_msgs++;
+	n->complete = false;
+	if (n->again) {
+		n->again = false;
+		nt_lap_request(n, 0, false, now);
+	}
+}
+
+/* ---- sending ---- */
+
+static void nt_sent(struct plain *s, uint32_t id, struct flow_mark *m, struct mono now)
+{
+	(void)s, (void)id, (void)now;
+	m->bits |= MARK_KNOWN;
+}
+
+static void nt_not_queued(struct plain *s, struct mono now)
+{
+	nt_lap_request((struct notrack *)s, 0, false, now);
+}
+
+static bool notrack_transmit(struct sync *s, struct mono now)
+{
+	struct notrack *n = (struct notrack *)s;
+	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
+	uint32_t before = n->plain.next;
+
+	if (n->ask && plain_put_control(&n->plain, &r, WIRE_F_RESYNC, n->life, nt_request(n->serial, n->slow))) {
+		n->ask = false;
+		nt_asked(n, now);
+	}
+	if (!n->ask && plain_put_live(&n->plain, &r, now)) {
+		uint32_t aside = pace_begin(&n->plain.pace, &r, now);
+
+		lap_put(n, &r, now);
+		pace_end(&n->plain.pace, &r, aside);
+		if (n->alive && !n->lap && n->plain.next == before)
+			plain_put_control(&n->plain, &r, WIRE_F_ALIVE, 0, 0);
+		n->alive = false;
+	}
+	if (plain_end_round(&n->plain, &r))
+		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
+	return r.out_of_budget;
+}
+
+/* ---- receiving ---- */
+
+/* Mode check (protocol.md 5.2): state messages, RESYNC and ALIVE. Should several meanings be set, the first counts, and
+ * ACK and NACK come first. */
+static bool nt_knows(const struct wire_hdr *hdr)
+{
+	if (hdr->type <= WIRE_EXP_DEL)
+		return !(hdr->flags & ~WIRE_F_HELLO_MASK);
+	return hdr->type == WIRE_CTL && !(hdr->flags & (WIRE_F_ACK | WIRE_F_NACK)) &&
+	       (hdr->flags & (WIRE_F_RESYNC | WIRE_F_ALIVE));
+}
+
+static void nt_got_resync(struct notrack *n, struct plain_peer *p, const struct wire_hdr *hdr, struct mono now)
+{
+	struct nt_peer *np = &n->peer[p->id];
+	uint32_t slow;
+	bool repeated = hdr->from != 0 && hdr->from == np->life && hdr->to == np->serial;
+
+	np->bulk_at = (struct mono){ 0 };
+	np->serial = hdr->to;
+	if (hdr->from != 0)
+		np->life = hdr->from;
+	else
+		nt_hint(n, p, now);
+	if (repeated)
+		return;
+	plain_log(&n->plain, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
+	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
+	slow = hdr->from != 0 ? hdr->to & 0xff : 0;
+	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
+}
+
+static enum sync_verdict nt_accept(struct plain *s, struct plain_peer *p, const struct wire_hdr *hdr, struct cursor body,
+				   struct mono now)
+{
+	struct notrack *n = (struct notrack *)s;
+	struct nt_peer *np = &n->peer[p->id];
+	uint32_t since, life;
+
+	if (hdr->type <= WIRE_CT_DEL) {
+		enum sync_verdict verdict = sync_digest_flow(&s->base, p->id, hdr, body, false, now);
+
+		np->unread = np->unread || verdict == SYNC_REFUSED;
+		return verdict;
+	}
+	if (hdr->type != WIRE_CTL)
+		return SYNC_ACCEPTED;	/* expectations are not kept yet */
+	np->controls = true;
+	if (hdr->flags & WIRE_F_RESYNC)
+		nt_got_resync(n, p, hdr, now);
+	else if (wire_get_complete(hdr, body, &since, &life))
+		nt_got_complete(n, p, since, life, now);
+	else
+		nt_got_alive(n, p, now);
+	return SYNC_ACCEPTED;
+}
+
+static enum sync_verdict notrack_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+				      struct cursor body, struct mono now)
+{
+	struct notrack *n = (struct notrack *)s;
+	struct plain_peer *p;
+
+	if (!nt_knows(hdr)) {
+		wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
+		plain_foreign(&n->plain, from, hdr, "NOTRACK", now);
+		return SYNC_REFUSED;
+	}
+	/* A life of its own name: the numbers it has now are true, whatever they are. */
+	p = plain_peer_known(&n->plain, from);
+	if (p && hdr->type == WIRE_CTL && (hdr->flags & WIRE_F_RESYNC) && hdr->from != 0 && n->peer[p->id].life != 0 &&
+	    hdr->from != n->peer[p->id].life) {
+		n->peer[p->id].life = hdr->from;
+		plain_restart(&n->plain, p, hdr->seq, now);
+	}
+	return plain_track(&n->plain, from, hdr, body, now);
+}
+
+/* ---- lifetime ---- */
+
+static struct mono notrack_tick(struct sync *s, struct mono now)
+{
+	struct notrack *n = (struct notrack *)s;
+	struct mono next = plain_tick_peers(&n->plain, now);
+
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		struct nt_peer *np = &n->peer[i];
+
+		if (sync_due(np->bulk_at, now)) {
+			np->bulk_at = (struct mono){ 0 };
+			nt_lap_request(n, 0, false, now);
+		}
+		next = mono_min(next, np->bulk_at);
+	}
+	next = mono_min(next, nt_resync_tick(n, now));
+	if (sync_due(n->lap_wait, now)) {
+		n->lap_wait = (struct mono){ 0 };
+		nt_lap_request(n, 0, false, now);
+	}
+	if (sync_due(n->keepalive, now)) {
+		n->alive = true;
+		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
+	}
+	next = mono_min(next, mono_min(n->keepalive, n->lap_wait));
+	return n->lap || n->complete ? mono_min(next, mono_add_ms(now, n->plain.pace.every_ms)) : next;
+}
+
+static void notrack_report(const struct sync *s, struct mono now, struct text *out)
+{
+	static const char *const state[] = { [NT_IDLE] = "no", [NT_WANT] = "wanted", [NT_ASKED] = "asked" };
+	const struct notrack *n = (const struct notrack *)s;
+	char name[SOURCE_NAME];
+
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		const struct plain_peer *p = &n->plain.peer[i];
+
+		if (!p->used)
+			continue;
+		text_printf(out, "peer %s: last heard %" PRId64 " ms ago, number %" PRIu32 ", resync from it: %s\n",
+			    source_name(&p->source[0], name), mono_diff_ms(now, p->heard), p->last,
+			    state[n->peer[i].state]);
+	}
+}
+
+static void notrack_close(struct sync *s)
+{
+	plain_fini((struct plain *)s);
+	free(s);
+}
+
+const struct sync_ops notrack_ops = {
+	.name = "NOTRACK",
+	.open = notrack_open,
+	.local_change = plain_local_change,
+	.forget = plain_forget,
+	.recv = notrack_recv,
+	.tick = notrack_tick,
+	.transmit = notrack_transmit,
+	.bulk = notrack_bulk,
+	.ask_resync = notrack_ask_resync,
+	.bulk_running = notrack_bulk_running,
+	.resync_running = notrack_resync_running,
+	.queues = plain_queues,
+	.print_ring = plain_print_ring,
+	.report = notrack_report,
+	.close = notrack_close,
+};
+
+static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
+				 struct mono now)
+{
+	static const struct plain_ops ops = {
+		.accept = nt_accept,
+		.missing = nt_missing,
+		.contact = nt_contact,
+		.sent = nt_sent,
+		.not_queued = nt_not_queued,
+	};
+	struct notrack *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	plain_init(&n->plain, &ops, env, conf, first_seq);
+	/* Two lives within one second have the same first number, but not the same time. */
+	n->life = (first_seq * 2654435761u ^ (uint32_t)(now.ns >> 8)) | 1;
+	n->keepalive = now;	/* who is there? */
+	n->ask = conf->startup_resync;
+	return &n->plain.base;
+}

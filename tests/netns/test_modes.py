@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""NOTRACK and ALARM with real kernels: the replica is the kernel table, fail-over works, losses are repaired."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable
+
+import pytest
+
+import scenario
+from conftest import PAIRS
+from netlab import Lab
+from node import OURS, Node, wait_replicated
+
+MB = 1 << 20
+
+MODES = {"NOTRACK": {}}
+
+each_mode = pytest.mark.parametrize("mode", MODES)
+each_pair = pytest.mark.parametrize("active,replica", PAIRS)
+
+
+def start(pair: Callable, mode: str, active: str = OURS, replica: str = OURS) -> tuple[Node, Node]:
+	return pair(active, replica, mode=mode, mode_options=MODES[mode])
+
+
+def lose(lab: Lab, percent: int) -> None:
+	"""So much of what the sync link carries, in both directions."""
+	for fw in ("fw1", "fw2"):
+		lab.lossy(fw, percent)
+
+
+@each_mode
+@each_pair
+def test_connections_survive(lab: Lab, pair: Callable, mode: str, active: str, replica: str) -> None:
+	nodes = start(pair, mode, active, replica)
+	scenario.serve(lab)
+	out = scenario.failover(lab, *nodes, scenario.Plan(download_size=8 * MB))
+	assert out.commit_difference == ""
+	assert out.lines["alive"] == out.lines["connections"] == 200, out
+	assert out.download["hash_good"], out
+	assert out.udp["alive"] == 1, out
+
+
+@each_mode
+@each_pair
+def test_replica_learns_what_was_there_before(lab: Lab, make: Callable, mode: str, active: str, replica: str) -> None:
+	"""Flows older than the daemons, and new ones; then they end, and the replica forgets them."""
+	scenario.inject(lab, "fw1", 500)
+	nodes = make("fw1", active), make("fw2", replica)
+	for node in nodes:
+		node.configure(mode=mode, mode_options=MODES[mode])
+		node.start()
+	wait_replicated(*nodes, timeout=30)
+	scenario.inject(lab, "fw1", 300, first=500)
+	wait_replicated(*nodes)
+	scenario.inject(lab, "fw1", 400, first=200, delete=True)
+	wait_replicated(*nodes)
+
+
+@each_mode
+def test_restart_of_the_replica(lab: Lab, pair: Callable, mode: str) -> None:
+	active, replica = start(pair, mode)
+	scenario.inject(lab, "fw1", 300)
+	wait_replicated(active, replica)
+	replica.stop()
+	scenario.inject(lab, "fw1", 100, first=300)
+	scenario.inject(lab, "fw1", 100, delete=True)
+	replica.start()
+	wait_replicated(active, replica, timeout=30)
+
+
+@each_mode
+def test_restart_of_the_active_one(lab: Lab, pair: Callable, mode: str) -> None:
+	"""What ended while it was down has to go at the replica, though nobody says so."""
+	active, replica = start(pair, mode)
+	scenario.inject(lab, "fw1", 300)
+	wait_replicated(active, replica)
+	active.stop()
+	scenario.inject(lab, "fw1", 100, first=300)
+	scenario.inject(lab, "fw1", 100, delete=True)
+	active.start()
+	wait_replicated(active, replica, timeout=40)
+
+
+@each_mode
+def test_loss_then_quiet(lab: Lab, pair: Callable, mode: str) -> None:
+	active, replica = start(pair, mode)
+	lose(lab, 5)
+	for i in range(10):
+		scenario.inject(lab, "fw1", 400, first=400 * i)
+		if i >= 2:
+			scenario.inject(lab, "fw1", 300, first=400 * (i - 2), delete=True)
+		time.sleep(0.3)
+	lose(lab, 0)
+	wait_replicated(active, replica, timeout=90)
+
+
+@each_mode
+def test_link_away(lab: Lab, pair: Callable, mode: str) -> None:
+	active, replica = start(pair, mode)
+	scenario.inject(lab, "fw1", 300)
+	wait_replicated(active, replica)
+	lab.ip("fw1", "link set sync0 down")
+	scenario.inject(lab, "fw1", 500, first=300)
+	scenario.inject(lab, "fw1", 200, delete=True)
+	time.sleep(4)
+	lab.ip("fw1", "link set sync0 up")
+	wait_replicated(active, replica, timeout=60)
