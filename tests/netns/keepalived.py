@@ -53,14 +53,14 @@ def firewall(lab: Lab, fw: str) -> None:
 class Keepalived:
 	"""Of one firewall. `roles` is the log of primary-backup.sh."""
 
-	def __init__(self, node: Node):
+	def __init__(self, node: Node, *changes: tuple[str, str]):
 		self.node, self.lab, self.fw = node, node.lab, node.fw
 		self.dir = node.dir
 		self.roles, self.log = self.dir / "roles", self.dir / "keepalived.log"
 		self.script = self.dir / "primary-backup.sh"
 		shutil.copy(EXAMPLES / "primary-backup.sh", self.script)
 		self.conf = self.dir / "keepalived.conf"
-		self.conf.write_text(example(f"keepalived-{self.fw}.conf", (SCRIPT, str(self.script))))
+		self.conf.write_text(example(f"keepalived-{self.fw}.conf", (SCRIPT, str(self.script)), *changes))
 		self.process: subprocess.Popen[str] | None = None
 		self.roles.touch()
 
@@ -119,12 +119,13 @@ class Keepalived:
 class Cluster:
 	"""Two firewalls under keepalived, as doc/operation.md says."""
 
-	def __init__(self, one: Node, two: Node):
+	def __init__(self, one: Node, two: Node, *changes: tuple[str, str]):
+		"""`changes` are to be made to both examples of keepalived.conf."""
 		self.lab = one.lab
 		self.nodes = {"fw1": one, "fw2": two}
 		self.lab.addresses_off("fw1")
 		self.lab.active = None
-		self.managers = {fw: Keepalived(node) for fw, node in self.nodes.items()}
+		self.managers = {fw: Keepalived(node, *changes) for fw, node in self.nodes.items()}
 		for node in self.nodes.values():
 			configure_daemon(node)
 

@@ -22,13 +22,13 @@ from scenario import Traffic
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest, make: Callable[..., Node]) -> Iterator[Callable[..., Cluster]]:
-	"""cluster(one, two): configured, not started. It tells about itself if the test fails."""
+	"""cluster(one, two, change...): configured, not started. It tells about itself if the test fails."""
 	made: list[Cluster] = []
 
-	def build(one: str, two: str) -> Cluster:
+	def build(one: str, two: str, *changes: tuple[str, str]) -> Cluster:
 		if not os.access(keepalived.program(), os.X_OK):
 			pytest.skip(f"no {keepalived.program()}: set KEEPALIVED")
-		made.append(Cluster(make("fw1", one), make("fw2", two)))
+		made.append(Cluster(make("fw1", one), make("fw2", two), *changes))
 		return made[0]
 
 	yield build
@@ -105,6 +105,23 @@ def test_example_firewall(cluster: Callable, lab: Lab) -> None:
 	traffic = [Traffic(lab, target, 20, 2) for target in (SNAT4, PLAIN6)]
 	take_over(pair, traffic, "fw1", pair.cut, pair.reboot)
 	take_over(pair, traffic, "fw2", pair.pull_cable, pair.plug_cable)
+	finish(traffic)
+
+
+def test_preferred_node_returns(cluster: Callable, lab: Lab) -> None:
+	"""preempt_delay instead of nopreempt: fw1 takes its role back by itself, when it has the states."""
+	pair = cluster(OURS, OURS, ("nopreempt", "preempt_delay 3"))
+	pair.start()
+	scenario.serve(lab)
+	traffic = [Traffic(lab, target, 20, 2) for target in (SNAT4, PLAIN6)]
+	wait_equal(pair.nodes["fw1"], pair.nodes["fw2"])
+	pair.cut("fw1")
+	pair.wait_active("fw2")
+	check(traffic, "fw1: cut")
+	pair.reboot("fw1")
+	pair.wait_active("fw1")
+	check(traffic, "fw1 is active again")
+	wait_until(lambda: pair.managers["fw2"].said() == "backup", 10, "fw2 is the backup")
 	finish(traffic)
 
 
