@@ -27,6 +27,9 @@ bool ifaddr_is_own(const struct ifaddr_list *l, int family, const union channel_
  * point-to-point address, or IPv6 link-local. */
 bool ifaddr_is_on_link(const struct ifaddr_list *l, int family, const union channel_addr *addr);
 
+/* The first IPv6 link-local address. False if there is none. */
+bool ifaddr_link_local(const struct ifaddr_list *l, union channel_addr *out);
+
 /* The index of the interface that has this address, 0 if none; `wanted` if that one has it (an address can be on
  * several), 0: any. */
 unsigned int ifaddr_owner(int family, const union channel_addr *addr, unsigned int wanted);

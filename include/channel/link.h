@@ -42,6 +42,8 @@ struct link_ops {
 	/* Read datagrams, and keep those that may be heard. Returns how many were read off the socket; as long as it is
 	 * LINK_RX_SLOTS there may be more. */
 	unsigned int (*recv)(struct link *l, struct link_rx *rx, struct mono now);
+	/* Something was wrong with the link a second ago, and it is open: a chance to repair it. May be NULL. */
+	void (*look)(struct link *l, struct mono now);
 };
 
 /* Who is heard on a UDP link; see udp.c. */
@@ -58,12 +60,15 @@ struct link {
 	uint8_t number;				/* place in the configuration */
 	int tx, rx;				/* -1: closed */
 	unsigned int ifindex;			/* of the interface that carries it */
+	char carrier[IF_NAMESIZE];		/* its name; not always the configured one */
+	bool reopen_failed;			/* that was said already */
 	unsigned int mtu;			/* bytes */
 	struct ev_io tx_io, rx_io;
 	struct channel *owner;			/* borrowed */
 	struct channel_link_stats stats;
 	struct ifaddr_list addrs;		/* of that interface */
 	struct link_peer peer;			/* UDP */
+	bool source_bound;			/* IPv6 multicast: tx has its source address */
 	union channel_addr last_heard;		/* multicast: a source that is known not to be ourselves */
 	struct log_limit refusals;		/* lines about them */
 };

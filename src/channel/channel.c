@@ -6,7 +6,11 @@
  * writable() is called. So a full socket is back-pressure and never a loss.
  *
  * A datagram that can never leave (the interface is down, there is no route) is given up and counted: it would hold up
- * everything behind it, and the protocol above repairs what is missing when the link is back. */
+ * everything behind it, and the protocol above repairs what is missing when the link is back.
+ *
+ * An interface that is removed and made again (a VLAN, a bond, a restart of the network scripts) is another one for the
+ * kernel: multicast groups and bound sockets stay with the old one. What goes wrong then, datagrams that cannot be sent
+ * or that come in on "another" interface, makes us look, and open the sockets of the link anew. */
 #include "channel/channel.h"
 
 #include <errno.h>
@@ -23,6 +27,7 @@
 
 #define SEND_BATCH	32u
 #define RECV_ROUNDS	8u	/* per wake-up: 256 datagrams, then others get their turn */
+#define LOOK_MS		1000
 #define RETRY_MS	2	/* the device queue was full: the socket stays writable, so a timer has to wake us */
 
 struct channel {
@@ -34,8 +39,15 @@ struct channel {
 	struct batch batch;
 	uint8_t *rx_mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
 	struct ev_timer retry;
+	struct ev_timer look;		/* at the interfaces: something was wrong with a link */
 	bool refused;			/* channel_datagram() gave NULL since the last writable() */
 };
+
+static void suspect_interfaces(struct channel *c)
+{
+	if (!ev_timer_armed(&c->look))
+		ev_timer_set(c->loop, &c->look, mono_add_ms(evloop_now(c->loop), LOOK_MS));
+}
 
 /* ---- sending ---- */
 
@@ -66,6 +78,7 @@ static void send_waiting(struct channel *c)
 		}
 		if (sent < 0) {
 			l->stats.sent_errors++;
+			suspect_interfaces(c);
 			sent = 1;
 		} else {
 			l->stats.sent_pkts += (unsigned int)sent;
@@ -133,6 +146,7 @@ static void on_rx(void *ctx, unsigned int ready, struct mono now)
 	struct link *l = ctx;
 	struct channel *c = l->owner;
 	struct link_rx rx = { .mem = c->rx_mem };
+	uint64_t refused = l->stats.refused_interface;
 	unsigned int got = LINK_RX_SLOTS;
 
 	(void)ready;
@@ -146,6 +160,8 @@ static void on_rx(void *ctx, unsigned int ready, struct mono now)
 			c->cb.datagram(c->cb.ctx, &item->from, item->bytes, item->len, now);
 		}
 	}
+	if (l->stats.refused_interface != refused)
+		suspect_interfaces(c);
 }
 
 /* ---- lifetime ---- */
@@ -157,6 +173,8 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 	ret = l->ops->open(l, err);
 	if (ret < 0)
 		return ret;
+	if (!if_indextoname(l->ifindex, l->carrier))
+		l->carrier[0] = '\0';
 	l->mtu = link_read_mtu(l);
 	if (!(link_read_flags(l->ifindex) & IFF_UP))
 		log_warnx("line %u: %s link: %s is down", l->conf->line, l->ops->kind, l->conf->ifname);
@@ -168,6 +186,51 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 	if (ret < 0)
 		text_printf(err, "too many open files for the dedicated link: %s", strerror(-ret));
 	return ret;
+}
+
+static void close_link(struct channel *c, struct link *l)
+{
+	ev_io_del(c->loop, &l->tx_io);
+	ev_io_del(c->loop, &l->rx_io);
+	link_close(l);
+}
+
+/* The interface may have no address yet; then the next datagram that cannot be sent brings us here again. */
+static void reopen_link(struct channel *c, struct link *l)
+{
+	struct text err = { 0 };
+	int ret;
+
+	close_link(c, l);
+	ret = open_link(c, l, &err);
+	if (ret == 0) {
+		log_notice("line %u: %s link: %s was made anew, and so are the sockets", l->conf->line, l->ops->kind,
+			   l->carrier);
+	} else {
+		close_link(c, l);
+		l->ifindex = 0;
+		if (!l->reopen_failed)
+			log_warnx("%s", err.buf ? err.buf : strerror(-ret));
+	}
+	l->reopen_failed = ret < 0;
+	text_free(&err);
+}
+
+static void on_look(void *ctx, struct mono now)
+{
+	struct channel *c = ctx;
+
+	for (size_t i = 0; i < c->n_links; i++) {
+		struct link *l = &c->link[i];
+		unsigned int index = if_nametoindex(l->carrier);
+
+		if (index != 0 && index != l->ifindex)
+			reopen_link(c, l);
+		if (l->tx != -1 && l->ops->look)
+			l->ops->look(l, now);
+	}
+	send_waiting(c);
+	tell_writable(c, now);
 }
 
 /* Largest payload: 1.4.x appends a message only while the sum stays below MTU minus headers, and messages are multiples
@@ -231,6 +294,7 @@ int channel_open(const struct channel_conf *conf, struct evloop *loop, const str
 	c->loop = loop;
 	c->cb = *cb;
 	c->retry = (struct ev_timer){ .cb = on_retry, .ctx = c, .name = "link retry" };
+	c->look = (struct ev_timer){ .cb = on_look, .ctx = c, .name = "link interfaces" };
 	ret = open_links(c, conf, err);
 	if (ret == 0) {
 		c->rx_mem = malloc((size_t)LINK_RX_SLOTS * LINK_DATAGRAM_MAX);
@@ -251,11 +315,9 @@ void channel_close(struct channel *c)
 	if (!c)
 		return;
 	ev_timer_del(c->loop, &c->retry);
-	for (size_t i = 0; i < c->n_links; i++) {
-		ev_io_del(c->loop, &c->link[i].tx_io);
-		ev_io_del(c->loop, &c->link[i].rx_io);
-		link_close(&c->link[i]);
-	}
+	ev_timer_del(c->loop, &c->look);
+	for (size_t i = 0; i < c->n_links; i++)
+		close_link(c, &c->link[i]);
 	batch_free(&c->batch);
 	free(c->rx_mem);
 	free(c);

@@ -151,6 +151,17 @@ bool ifaddr_is_on_link(const struct ifaddr_list *l, int family, const union chan
 	return false;
 }
 
+bool ifaddr_link_local(const struct ifaddr_list *l, union channel_addr *out)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->at[i].family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&l->at[i].addr.v6)) {
+			*out = l->at[i].addr;
+			return true;
+		}
+	}
+	return false;
+}
+
 unsigned int ifaddr_owner(int family, const union channel_addr *addr, unsigned int wanted)
 {
 	struct ifaddrs *list;

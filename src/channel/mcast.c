@@ -91,12 +91,34 @@ static int set_tx_v6(struct link *l)
 	return 0;
 }
 
+/* IPv6: speak from the link-local address, even while it is tentative. Else the kernel would choose one that is usable
+ * at the moment, and change its mind a second later; but a peer in the group is known by its address. */
+static void bind_source(struct link *l, struct mono now)
+{
+	union channel_addr source;
+	union udp_addr addr;
+	socklen_t len;
+	int on = 1;
+
+	if (is_v4(l) || l->source_bound)
+		return;
+	ifaddr_refresh(&l->addrs, l->ifindex, 0, now);
+	if (!ifaddr_link_local(&l->addrs, &source))
+		return;
+	len = udp_sock_addr(l, &source, 0, &addr);
+	l->source_bound = setsockopt(l->tx, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) == 0 &&
+			  bind(l->tx, &addr.sa, len) == 0;
+}
+
 static int open_tx(struct link *l, struct text *err)
 {
 	int ret = udp_sock_open_tx(l);
 
 	if (ret == 0)
 		ret = is_v4(l) ? set_tx_v4(l) : set_tx_v6(l);
+	l->source_bound = false;
+	if (ret == 0)
+		bind_source(l, clock_now());
 	if (ret < 0)
 		text_printf(err, "line %u: multicast sending socket: %s", l->conf->line, strerror(-ret));
 	return ret;
@@ -190,4 +212,5 @@ const struct link_ops mcast_ops = {
 	.open = mcast_open,
 	.send = udp_sock_send,
 	.recv = mcast_recv,
+	.look = bind_source,
 };

@@ -141,3 +141,25 @@ def test_ports_are_not_shared(lab: Lab, make: Callable) -> None:
 		assert "UDP address 10.30.0.11 (IPv4_address), port 3780 (Port): Address already in use" in done.stderr
 		one.configure(link=Link("UDP", 4))
 		one.stop()
+
+
+# --- interfaces come and go -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("link", [Link("Multicast", 4), *KINDS.values()], ids=["multicast4", *KINDS])
+def test_interface_is_made_anew(lab: Lab, pair: Callable, link: Link) -> None:
+	"""Somebody restarts the network: the same name and addresses, but another interface. Nobody types anything."""
+	one, two = pair(link=link)
+	scenario.inject(lab, "fw1", 300)
+	wait_replicated(one, two)
+	# With the same hardware addresses, as a VLAN or bond would have: over multicast a node is known by its address.
+	macs = [re.search(r"link/ether (\S+)", lab.ip(fw, "link show sync0"))[1] for fw in ("fw1", "fw2")]
+	lab.ip("fw1", "link del sync0", f"link add sync0 address {macs[0]} type veth "
+					f"peer name sync0 address {macs[1]} netns {lab.ns('fw2')}")
+	for fw in ("fw1", "fw2"):
+		lab.links(fw, up=True)
+	scenario.inject(lab, "fw1", 300, first=1000)
+	scenario.inject(lab, "fw1", 100, delete=True)
+	wait_replicated(one, two)
+	for node in (one, two):
+		assert said(node, "sync0 was made anew") == 1

@@ -54,12 +54,11 @@ static const struct {
 	{ "other0", "10.9.1.1", "fd0a::1", "fe80::c" }, { "other1", "10.9.1.2", "fd0a::2", "fe80::d" },
 };
 
-static bool make_network(void)
+static bool make_cable(size_t first)
 {
-	if (!lab_sh("ip link set lo up && ip link add dedi0 type veth peer name dedi1 && "
-		    "ip link add other0 type veth peer name other1"))
+	if (!lab_sh("ip link add %s type veth peer name %s", devices[first].dev, devices[first + 1].dev))
 		return false;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = first; i < first + 2; i++) {
 		const char *dev = devices[i].dev;
 
 		if (!lab_sh("ip link set %s addrgenmode none && ip addr add %s/24 dev %s && ip link set %s up && "
@@ -67,7 +66,20 @@ static bool make_network(void)
 			    dev, devices[i].v6, dev, devices[i].local, dev))
 			return false;
 	}
-	return lab_sh("ip addr add 10.9.0.7/24 dev dedi1 label dedi1:1");
+	return true;
+}
+
+static bool make_network(void)
+{
+	return lab_sh("ip link set lo up") && make_cable(0) && make_cable(2) &&
+	       lab_sh("ip addr add 10.9.0.7/24 dev dedi1 label dedi1:1");
+}
+
+void lab_remake(void)
+{
+	assert_true(lab_sh("ip link del dedi0"));
+	assert_true(make_cable(0));
+	assert_true(lab_sh("ip addr add 10.9.0.7/24 dev dedi1 label dedi1:1"));
 }
 
 /* A packet from one address of this machine to another through a wire is taken for a lie unless accept_local is on. */

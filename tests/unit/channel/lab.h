@@ -30,6 +30,8 @@ extern char lab_missing[256];
 
 /* Make it, for the rest of the process. */
 void lab_enter(void);
+/* Make the dedicated link anew: other interfaces with the old names and addresses. */
+void lab_remake(void);
 /* A command, quietly; false if it fails. */
 bool lab_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

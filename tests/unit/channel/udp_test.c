@@ -53,6 +53,15 @@ static void open_pair(const struct kind *k)
 	lab_open(&b, &two);
 }
 
+static int option(int fd, int level, int name)
+{
+	socklen_t len = sizeof(int);
+	int v = -1;
+
+	assert_int_equal(getsockopt(fd, level, name, &v, &len), 0);
+	return v;
+}
+
 static void close_pair(void)
 {
 	lab_close(&a);
@@ -363,6 +372,8 @@ static void test_any_address(void **state)
 		struct link l;
 
 		raw_open(&l, &conf);
+		if (i == 1)
+			assert_int_equal(option(l.rx, IPPROTO_IPV6, IPV6_V6ONLY), 1);	/* not IPv4 too */
 		lab_stranger(dest[i], "dedi0", kinds[i].addr[1]);
 		lab_stranger(dest[i], "dedi0", mine[i]);
 		assert_int_equal(heard_at(&l, 1000), 2);
@@ -423,16 +434,27 @@ static void test_multicast6(void **state)
 	assert_int_equal(lab_stats(&b).own, 2);
 }
 
-/* ---- opening ---- */
-
-static int option(int fd, int level, int name)
+/* A node in the group is known by its address, so it must not be another one as soon as duplicates were looked for. */
+static void test_multicast6_source(void **state)
 {
-	socklen_t len = sizeof(int);
-	int v = -1;
+	struct channel_link_conf one = lab_link(CHANNEL_MCAST, "dedi0", NULL, GROUP6);
+	struct channel_link_conf two = lab_link(CHANNEL_MCAST, "dedi1", NULL, GROUP6);
+	union channel_addr want = { .v6 = IN6ADDR_ANY_INIT };
 
-	assert_int_equal(getsockopt(fd, level, name, &v, &len), 0);
-	return v;
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	inet_pton(AF_INET6, "fe80::a", &want);
+	assert_true(lab_sh("ip addr del fe80::a/64 dev dedi0 && ip addr add fe80::a/64 dev dedi0"));
+	lab_open(&a, &one);
+	lab_open(&b, &two);
+	assert_true(lab_sh("ip addr show dev dedi0 tentative | grep -q fe80::a"));
+	lab_send(&a, 1, 100);
+	lab_wait(&b, 1);
+	assert_memory_equal(b.from.addr, &want, 16);
+	assert_true(lab_sh("ip addr replace fe80::a/64 dev dedi0 nodad"));
 }
+
+/* ---- opening ---- */
 
 static void test_options(void **state)
 {
@@ -574,6 +596,33 @@ static void test_interface_down(void **state)
 	}
 }
 
+/* Scripts that restart the network, or a VLAN: for the kernel it is another interface. */
+static void test_interface_made_anew(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	for (size_t i = 0; i < ALL_KINDS; i++) {
+		struct mono end = mono_add_ms(clock_now(), 10000);
+
+		lab_log_begin();
+		open_pair(&kinds[i]);
+		lab_send(&a, 1, 100);
+		lab_wait(&b, 1);
+		lab_remake();
+		a.n = b.n = 0;
+		while ((a.n == 0 || b.n == 0) && mono_before(clock_now(), end)) {
+			lab_send(&a, 1, 100);
+			lab_send(&b, 1, 100);
+			lab_turns(100);
+		}
+		assert_true(a.n > 0 && b.n > 0);
+		assert_int_equal(lab_log_count("dedi0 was made anew"), 1);
+		assert_int_equal(lab_log_count("dedi1 was made anew"), 1);
+		close_pair();
+		lab_log_end();
+	}
+}
+
 /* At the start of the machine: the interface is down, and has no address yet. */
 static void test_start_before_interface(void **state)
 {
@@ -656,10 +705,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_any_address, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_address, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_multicast6, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_multicast6_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_open_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_port_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interface_down, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_interface_made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_start_before_interface, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tentative_address, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_port_closed, setup, teardown),
