@@ -28,7 +28,8 @@ enum ct_event {
 
 /* One ctnetlink conntrack message (struct nlmsghdr and what follows, n bytes, total over hostile input). 0 with *what
  * and *f filled (f->rare points to *rare if there are rare parts); -EPROTO when the message is not a conntrack message
- * or an attribute has a wrong size; -ENOENT when it has no original tuple. f is untouched on error. */
+ * or an attribute has a wrong size, or its tuples do not fit each other; -ENOENT when it does not identify a flow. f is
+ * untouched on error. */
 int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare);
 
 /* How a flow is put into the kernel (replication.md section 8.1). */

@@ -27,6 +27,17 @@ _Static_assert(offsetof(struct ct_flow, addr.v6.reply_dst) - offsetof(struct ct_
 	       offsetof(struct ct_flow, addr.v4.reply_dst) - offsetof(struct ct_flow, addr) == 12,
 	       "the addresses lie side by side");
 
+/* Which parts of a tuple there were: a bit per CTA_PROTO_*, and two for the addresses. */
+#define TUPLE_PART(type)	(1u << (type))
+#define TUPLE_SRC	TUPLE_PART(CTA_PROTO_MAX + 1)
+#define TUPLE_DST	TUPLE_PART(CTA_PROTO_MAX + 2)
+#define TUPLE_BASE	(TUPLE_SRC | TUPLE_DST | TUPLE_PART(CTA_PROTO_NUM))
+#define TUPLE_PORTS	(TUPLE_PART(CTA_PROTO_SRC_PORT) | TUPLE_PART(CTA_PROTO_DST_PORT))
+#define TUPLE_ICMP	(TUPLE_PART(CTA_PROTO_ICMP_ID) | TUPLE_PART(CTA_PROTO_ICMP_TYPE) | \
+			 TUPLE_PART(CTA_PROTO_ICMP_CODE))
+#define TUPLE_ICMPV6	(TUPLE_PART(CTA_PROTO_ICMPV6_ID) | TUPLE_PART(CTA_PROTO_ICMPV6_TYPE) | \
+			 TUPLE_PART(CTA_PROTO_ICMPV6_CODE))
+
 /* Indices of the four addresses of a flow; they lie side by side in both members of the union. */
 enum { ORIG_SRC, ORIG_DST, REPLY_SRC, REPLY_DST };
 
@@ -34,9 +45,12 @@ struct parse {
 	struct ct_flow f;
 	struct flow_rare *rare;		/* the caller's; f.rare is set at the end, if anything is in it */
 	uint16_t zone, zone_orig, zone_reply;
+	uint8_t reply_l4;
+	uint8_t info_l4;		/* whose state there was, 0: none */
+	uint32_t orig_seen, reply_seen;	/* TUPLE_* */
 	uint8_t addr_len;
 	uint8_t adj_seen;		/* bit per direction */
-	bool have_orig;
+	uint8_t counters_seen;		/* bits per direction: packets, bytes */
 	bool bad;			/* sticky: the message is refused */
 };
 
@@ -82,20 +96,8 @@ struct tuple_to {
 	struct flow_ports *ports;
 	uint8_t *l4;
 	uint16_t zone;
-	unsigned int seen;	/* TUPLE_* */
+	uint32_t seen;		/* TUPLE_* */
 };
-
-#define TUPLE_SRC	(1u << 0)
-#define TUPLE_DST	(1u << 1)
-#define TUPLE_L4	(1u << 2)
-#define TUPLE_SPORT	(1u << 3)
-#define TUPLE_DPORT	(1u << 4)
-#define TUPLE_ICMP_ID	(1u << 5)
-#define TUPLE_ICMP_TYPE	(1u << 6)
-#define TUPLE_ICMP_CODE	(1u << 7)
-#define TUPLE_ADDRS	(TUPLE_SRC | TUPLE_DST)
-#define TUPLE_PORTS	(TUPLE_SPORT | TUPLE_DPORT)
-#define TUPLE_ICMP	(TUPLE_ICMP_ID | TUPLE_ICMP_TYPE | TUPLE_ICMP_CODE)
 
 static void load_tuple_ip(struct parse *p, struct cursor v, struct tuple_to *t)
 {
@@ -132,33 +134,28 @@ static void load_tuple_proto(struct parse *p, struct cursor v, struct tuple_to *
 			p->bad = true;
 			return;
 		}
+		t->seen |= TUPLE_PART(type);
 		switch (type) {
 		case CTA_PROTO_NUM:
 			*t->l4 = a.at[0];
-			t->seen |= TUPLE_L4;
 			break;
 		case CTA_PROTO_SRC_PORT:
 			memcpy(&t->ports->sport, a.at, 2);
-			t->seen |= TUPLE_SPORT;
 			break;
 		case CTA_PROTO_DST_PORT:
 			memcpy(&t->ports->dport, a.at, 2);
-			t->seen |= TUPLE_DPORT;
 			break;
 		case CTA_PROTO_ICMP_ID:
 		case CTA_PROTO_ICMPV6_ID:
 			memcpy(&t->ports->sport, a.at, 2);
-			t->seen |= TUPLE_ICMP_ID;
 			break;
 		case CTA_PROTO_ICMP_TYPE:
 		case CTA_PROTO_ICMPV6_TYPE:
 			memcpy(&t->ports->dport, a.at, 1);
-			t->seen |= TUPLE_ICMP_TYPE;
 			break;
 		case CTA_PROTO_ICMP_CODE:
 		case CTA_PROTO_ICMPV6_CODE:
 			memcpy((uint8_t *)&t->ports->dport + 1, a.at, 1);
-			t->seen |= TUPLE_ICMP_CODE;
 			break;
 		}
 	}
@@ -181,36 +178,30 @@ static void load_tuple_into(struct parse *p, struct cursor v, struct tuple_to *t
 	}
 }
 
-/* Are ports (or the ICMP triple) of this tuple complete? */
-static bool tuple_has_ports(const struct tuple_to *t)
+/* Ports or the ICMP triple, as this protocol has them. */
+static uint32_t ports_of(uint8_t l4)
 {
-	unsigned int want = *t->l4 == IPPROTO_ICMP || *t->l4 == IPPROTO_ICMPV6 ? TUPLE_ICMP : TUPLE_PORTS;
-
-	return (t->seen & want) == want;
+	return l4 == IPPROTO_ICMP ? TUPLE_ICMP : l4 == IPPROTO_ICMPV6 ? TUPLE_ICMPV6 : TUPLE_PORTS;
 }
 
 static void load_tuple(struct parse *p, struct cursor v, unsigned int dir)
 {
-	uint8_t l4 = 0;
 	struct tuple_to t = {
 		.src = addr_of(&p->f, dir ? REPLY_SRC : ORIG_SRC, p->addr_len),
 		.dst = addr_of(&p->f, dir ? REPLY_DST : ORIG_DST, p->addr_len),
 		.ports = dir ? &p->f.reply : &p->f.orig,
-		.l4 = &l4,
+		.l4 = dir ? &p->reply_l4 : &p->f.l4,
 	};
 
 	load_tuple_into(p, v, &t);
-	if ((t.seen & (TUPLE_ADDRS | TUPLE_L4)) != (TUPLE_ADDRS | TUPLE_L4))
-		return;		/* no such tuple: the caller sees the missing presence bit */
 	if (dir) {
 		p->f.has |= FLOW_HAS_REPLY;
+		p->reply_seen = t.seen;
 		p->zone_reply = t.zone;
-		return;
+	} else {
+		p->orig_seen = t.seen;
+		p->zone_orig = t.zone;
 	}
-	p->f.l4 = l4;
-	p->zone_orig = t.zone;
-	p->f.has |= tuple_has_ports(&t) ? FLOW_HAS_PORTS : 0;
-	p->have_orig = true;
 }
 
 static void load_master(struct parse *p, struct cursor v, unsigned int dir)
@@ -225,10 +216,10 @@ static void load_master(struct parse *p, struct cursor v, unsigned int dir)
 
 	(void)dir;
 	load_tuple_into(p, v, &t);
-	if ((t.seen & (TUPLE_ADDRS | TUPLE_L4)) != (TUPLE_ADDRS | TUPLE_L4))
+	if ((t.seen & TUPLE_BASE) != TUPLE_BASE)
 		return;
 	p->f.has |= FLOW_HAS_MASTER;
-	if (tuple_has_ports(&t)) {
+	if ((t.seen & ports_of(*t.l4)) == ports_of(*t.l4)) {
 		p->rare->master_sport = ports.sport;
 		p->rare->master_dport = ports.dport;
 		p->f.has |= FLOW_HAS_MASTER_PORTS;
@@ -332,16 +323,23 @@ static void load_dccp(struct parse *p, struct cursor v)
 
 static void load_protoinfo(struct parse *p, struct cursor v, unsigned int dir)
 {
+	static const uint8_t l4s[] = {
+		[CTA_PROTOINFO_TCP] = IPPROTO_TCP, [CTA_PROTOINFO_DCCP] = IPPROTO_DCCP, [CTA_PROTOINFO_SCTP] = IPPROTO_SCTP,
+	};
 	struct cursor a;
 	uint16_t type;
 
 	(void)dir;
 	while (attr_next(&v, &type, &a, &p->bad)) {
+		if (type < CTA_PROTOINFO_TCP || type > CTA_PROTOINFO_SCTP)
+			continue;
+		p->bad |= p->info_l4 && p->info_l4 != l4s[type];
+		p->info_l4 = l4s[type];
 		if (type == CTA_PROTOINFO_TCP)
 			load_tcp(p, a);
 		else if (type == CTA_PROTOINFO_SCTP)
 			load_sctp(p, a);
-		else if (type == CTA_PROTOINFO_DCCP)
+		else
 			load_dccp(p, a);
 	}
 }
@@ -441,10 +439,7 @@ static void load_counters(struct parse *p, struct cursor v, unsigned int dir)
 	struct cursor a;
 	uint16_t type;
 
-	if (!(p->f.has & FLOW_HAS_COUNTERS)) {
-		memset(p->rare->bytes, 0, sizeof(p->rare->bytes));
-		memset(p->rare->packets, 0, sizeof(p->rare->packets));
-	}
+	p->counters_seen &= (uint8_t)~(3u << 2 * dir);	/* of two, the last one counts */
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type != CTA_COUNTERS_PACKETS && type != CTA_COUNTERS_BYTES)
 			continue;
@@ -453,8 +448,11 @@ static void load_counters(struct parse *p, struct cursor v, unsigned int dir)
 			p->rare->packets[dir] = be64(&a);
 		else
 			p->rare->bytes[dir] = be64(&a);
+		p->counters_seen |= (type == CTA_COUNTERS_PACKETS ? 1u : 2u) << 2 * dir;
 	}
-	p->f.has |= FLOW_HAS_COUNTERS;
+	p->f.has &= ~FLOW_HAS_COUNTERS;
+	if (p->counters_seen == 0xf)
+		p->f.has |= FLOW_HAS_COUNTERS;	/* the kernel keeps all four or none */
 }
 
 static void load_times(struct parse *p, struct cursor v, unsigned int dir)
@@ -524,6 +522,25 @@ static void load_all(struct parse *p, struct cursor c)
 	}
 }
 
+/* The kernel tells both tuples whole and in the same way: addresses, the same protocol, all of its ports or none; and a
+ * state of that protocol. What is told otherwise we would misunderstand. -ENOENT when the flow cannot be identified. */
+static int settle_tuples(struct parse *p)
+{
+	uint32_t ports = p->orig_seen & ~TUPLE_BASE;
+
+	if ((p->orig_seen & TUPLE_BASE) != TUPLE_BASE)
+		return -ENOENT;
+	if (ports && ports != ports_of(p->f.l4))
+		return -EPROTO;
+	if (ports)
+		p->f.has |= FLOW_HAS_PORTS;
+	if (p->info_l4 && p->info_l4 != p->f.l4)
+		return -EPROTO;
+	if ((p->f.has & FLOW_HAS_REPLY) && (p->reply_seen != p->orig_seen || p->reply_l4 != p->f.l4))
+		return -EPROTO;
+	return flow_has_key(&p->f) ? 0 : -ENOENT;
+}
+
 /* A zone is given for both directions (CTA_ZONE) or inside a tuple for that one. */
 static void settle_zone(struct parse *p)
 {
@@ -567,6 +584,7 @@ int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f
 	enum ct_event event;
 	struct nlmsghdr h;
 	struct cursor c = cur_init(nlmsg, n);
+	int err;
 
 	cur_bytes(&c, &h, sizeof(h));
 	if (c.bad || h.nlmsg_len < MSG_HDR || h.nlmsg_len > n || msg_event(&h, &event) != 0)
@@ -581,8 +599,9 @@ int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f
 	load_all(&p, c);
 	if (p.bad)
 		return -EPROTO;
-	if (!p.have_orig)
-		return -ENOENT;
+	err = settle_tuples(&p);
+	if (err)
+		return err;
 	settle_zone(&p);
 	if ((p.f.has & FLOW_RARE_PARTS) || rare->synproxy_set)
 		p.f.rare = rare;
