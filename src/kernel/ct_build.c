@@ -268,14 +268,17 @@ static void put_tcp(struct writer *w, const struct ct_flow *f, const struct ct_b
 	};
 	size_t at = nest_begin(w, CTA_PROTOINFO_TCP);
 
-	put_u8(w, CTA_PROTOINFO_TCP_STATE, f->proto_state);
+	if (f->has & FLOW_HAS_PROTO_STATE)
+		put_u8(w, CTA_PROTOINFO_TCP_STATE, f->proto_state);
+	if (f->has & FLOW_HAS_WSCALE) {
+		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->wscale[0]);
+		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_REPLY, f->wscale[1]);
+	}
 	if (o->liberal) {
 		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &tcp_liberal, sizeof(tcp_liberal));
 		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &tcp_liberal, sizeof(tcp_liberal));
 	} else if (f->has & FLOW_HAS_WSCALE) {
 		/* Without the flags the kernel ignores the scales (seen: it dumps them back as 0). */
-		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->wscale[0]);
-		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_REPLY, f->wscale[1]);
 		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &scaled, sizeof(scaled));
 		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &scaled, sizeof(scaled));
 	}
@@ -305,7 +308,8 @@ static void put_protoinfo(struct writer *w, const struct ct_flow *f, const struc
 {
 	size_t at;
 
-	if (!(f->has & FLOW_HAS_PROTO_STATE))
+	/* A TCP flow of which the peer told no state is not judged either. */
+	if (!(f->has & FLOW_HAS_PROTO_STATE) && !(f->l4 == IPPROTO_TCP && o->liberal))
 		return;
 	if (f->l4 == IPPROTO_SCTP ? !(f->has & FLOW_HAS_VTAGS) :
 	    f->l4 == IPPROTO_DCCP ? !(f->has & FLOW_HAS_DCCP_ROLE) : f->l4 != IPPROTO_TCP)

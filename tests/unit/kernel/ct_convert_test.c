@@ -36,7 +36,7 @@ static struct ct_flow as_requested(const struct ct_flow *f, const struct ct_buil
 		flow_mirror_reply(&e);
 		e.has |= FLOW_HAS_REPLY;
 	}
-	if (o->liberal || !(e.has & FLOW_HAS_PROTO_STATE))
+	if (!(e.has & FLOW_HAS_PROTO_STATE))
 		e.has &= ~FLOW_HAS_WSCALE;
 	if (o->timeout_s)
 		e.timeout_s = o->timeout_s;
