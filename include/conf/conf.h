@@ -59,7 +59,7 @@ struct conf_helper {
 	uint32_t queue_len;	/* packets; 0: the kernel's default */
 	uint32_t n_policies;
 	struct conf_helper_policy policy[CONF_HELPER_POLICIES_MAX];
-	uint32_t line;		/* of the block, for messages */
+	uint32_t line, column;	/* of the block, for messages */
 };
 
 struct conf_helpers {

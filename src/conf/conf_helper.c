@@ -91,7 +91,7 @@ static struct conf_helper *add_helper(struct conf_ctx *ctx, const struct conf_he
 void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at)
 {
 	const struct helper_type *type = NULL;
-	struct conf_helper helper = { .line = at->line };
+	struct conf_helper helper = { .line = at->line, .column = at->column };
 
 	memset(ctx->scratch_seen, 0, sizeof(ctx->scratch_seen));
 	ctx->extra_helper = helper;
@@ -146,7 +146,9 @@ void conf_check_helpers(struct conf_ctx *ctx)
 	uint32_t used[65536 / 32] = { 0 };	/* queue numbers in use, as bits */
 
 	for (size_t i = 0; i < h->n; i++) {
-		struct conf_place at = { .file = ctx->file, .line = h->list[i].line, .column = 1 };
+		struct conf_place at = {
+			.file = ctx->file, .line = h->list[i].line, .column = h->list[i].column,
+		};
 		uint32_t num = h->list[i].queue_num;
 
 		if (used[num / 32] & 1u << (num % 32))
