@@ -266,6 +266,17 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 	return 0;
 }
 
+/* In doubt it does. */
+static bool kernel_counts(void)
+{
+	FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_acct", "re");
+	int c = f ? fgetc(f) : '1';
+
+	if (f)
+		fclose(f);
+	return c != '0';
+}
+
 static int open_kernel(struct daemon *d, struct text *err)
 {
 	struct ct_events_cb cb = {
@@ -281,6 +292,9 @@ static int open_kernel(struct daemon *d, struct text *err)
 
 	if (ret < 0)
 		return ret;
+	if (d->conf->mode == CONF_MODE_STATS && !kernel_counts())
+		log_warnx("nf_conntrack_acct is 0: the kernel does not count, so ended flows are logged without packets and "
+			  "bytes, and \"traffic processed\" stays 0 (sysctl net.netfilter.nf_conntrack_acct=1)");
 	if (d->conf->kernel.poll_s > 0) {
 		log_notice("running in polling mode");
 		return 0;
