@@ -90,6 +90,7 @@ class Keepalived:
 		self.process.terminate()
 		self.process.wait(20)
 		self.process = None
+		wait_until(lambda: self.said() == "fault", 10, f"{self.fw}: the script of notify_stop")
 
 	def die(self) -> None:
 		"""Both of its processes at once, the addresses stay where they are."""
