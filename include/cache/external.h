@@ -12,9 +12,11 @@ struct external *external_new(uint32_t buckets, uint32_t limit, const struct has
 void external_free(struct external *c);
 struct flow_table *external_table(struct external *c);
 
-/* A message from `peer` (small id). NEW replaces the content and keeps the record, UPDATE merges or inserts; both make
- * the entry this peer's and count as refreshed in its current resync. 0, or -ENOSPC / -ENOMEM: counted, not stored. */
+/* A message from `peer` (small id). NEW and REPLACE replace the content and keep the record (the first counts as an end
+ * and a start, the second as an update), UPDATE merges; all insert what is not there, make the entry this peer's and
+ * count as refreshed in its current resync. 0, or -ENOSPC / -ENOMEM: counted, not stored. */
 int external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
+int external_replace(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
 int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
 /* DESTROY removes the entry if it is this peer's. One that another peer told us about since is still alive there and
  * stays (counted): after a fail-over the old owner's entries lapse while the flows live on at the new one. */

@@ -52,8 +52,11 @@ enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f
  * the kernel answered, or report it as gone. The calls with an id accept one whose record was freed meanwhile, or freed
  * and used again: they do nothing then, nor when an event came between question and answer.
  * internal_pass_unseen() gives up to n ids from *pos on. A call looks at a few thousand records at most, so none is not
- * the end: *end says that. */
-void internal_pass_begin(struct internal *c);
+ * the end: *end says that.
+ *
+ * quiet: for passes nobody asked for. What is printed and counted is then as if there had been none, apart from what it
+ * repairs; otherwise each entry counts as an update and adds the attributes that only dumps have, as -R does in 1.4.x. */
+void internal_pass_begin(struct internal *c, bool quiet);
 size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n, bool *end);
 /* Was the kernel to be asked about it, and is the answer still wanted? */
 bool internal_pass_is_unseen(const struct internal *c, uint32_t id);

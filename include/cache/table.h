@@ -98,6 +98,14 @@ struct table_stats *table_stats(struct flow_table *t);
  * again as created. */
 void table_set_state(struct flow_table *t, uint32_t id, enum rec_state state);
 
+/* A record was taken over by a flow that is new, without having ended: counts as one destroyed and one created, as in
+ * 1.4.x. */
+static inline void table_count_replaced(struct flow_table *t)
+{
+	table_stats(t)->destroyed++;
+	table_stats(t)->created++;
+}
+
 /* Whole-structure check for tests: every record is found by its key, counters agree. */
 bool table_check(const struct flow_table *t);
 

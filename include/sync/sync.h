@@ -29,6 +29,7 @@ struct sync_source {
 
 enum sync_change {
 	SYNC_NEW,	/* the whole flow: replaces what is known of it */
+	SYNC_REPLACE,	/* the same, of a flow that the peer has told about before: counts as an update */
 	SYNC_UPDATE,	/* merges */
 	SYNC_DESTROY,
 };

@@ -69,7 +69,7 @@ static void rec_refreshed(struct external *c, struct flow_rec *rec, uint8_t peer
 	rec->updated_s = mono_s(now);
 }
 
-int external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)
+static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, bool update, struct mono now)
 {
 	bool inserted;
 	int err = 0;
@@ -79,11 +79,24 @@ int external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f,
 		return err;
 	if (!inserted) {
 		table_replace(c->table, id, f);
-		table_set_state(c->table, id, REC_NEW);
-		table_stats(c->table)->updated++;
+		table_set_state(c->table, id, update ? REC_ALIVE : REC_NEW);
+		if (update)
+			table_stats(c->table)->updated++;
+		else
+			table_count_replaced(c->table);
 	}
 	rec_refreshed(c, table_rec(c->table, id), peer, now);
 	return 0;
+}
+
+int external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)
+{
+	return put_whole(c, peer, f, false, now);
+}
+
+int external_replace(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)
+{
+	return put_whole(c, peer, f, true, now);
 }
 
 int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)

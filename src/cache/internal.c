@@ -38,6 +38,7 @@ struct internal {
 	struct flow_table *table;
 	uint32_t n_silent;
 	uint16_t pass;		/* never 0; records of other passes are unseen */
+	bool quiet;		/* the pass leaves no trace in records that were right */
 };
 
 struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key)
@@ -157,6 +158,8 @@ enum internal_change internal_new_flow(struct internal *c, const struct ct_flow 
 	if (inserted)
 		return INTERNAL_NEW;
 	rec_clear(c, rec, EVENT_CLEARS);
+	if (rec->state != REC_DEAD)
+		table_count_replaced(c->table);		/* its DESTROY was missed */
 	return rec_restart(c, *id, f, now);
 }
 
@@ -238,9 +241,14 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 	if ((rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
 	    (uint64_t)mono_s(now) + f->timeout_s <= (uint64_t)rec->updated_s + rec->flow.timeout_s)
 		news.has &= ~FLOW_HAS_TIMEOUT;
+	/* What a dump says of every flow, and an event only if there is something to say. */
+	if (c->quiet && !(rec->flow.has & FLOW_HAS_MARK) && f->mark == 0)
+		news.has &= ~FLOW_HAS_MARK;
+	if (c->quiet && !(rec->flow.has & FLOW_HAS_TIMES))
+		news.has &= ~FLOW_HAS_TIMES;
 	rec_clear(c, rec, REC_I_RECOMMIT);
 	change = rec_merge(c, id, &news, now);
-	table_stats(c->table)->updated += change == INTERNAL_UPDATE;
+	table_stats(c->table)->updated += !c->quiet || change == INTERNAL_UPDATE;
 	return change;
 }
 
@@ -300,8 +308,9 @@ static void pass_renumber(struct internal *c)
 	c->pass = 1;
 }
 
-void internal_pass_begin(struct internal *c)
+void internal_pass_begin(struct internal *c, bool quiet)
 {
+	c->quiet = quiet;
 	if (++c->pass == 0)
 		pass_renumber(c);
 }

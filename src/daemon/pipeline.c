@@ -301,6 +301,9 @@ static void path_apply(void *ctx, uint8_t peer, enum sync_change what, const str
 	case SYNC_NEW:
 		err = external_new_flow(p->external, peer, flow, now);
 		break;
+	case SYNC_REPLACE:
+		err = external_replace(p->external, peer, flow, now);
+		break;
 	case SYNC_UPDATE:
 		err = external_update(p->external, peer, flow, now);
 		break;

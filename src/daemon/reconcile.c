@@ -72,7 +72,7 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 		r->stats.for_overrun++;
 	if (why == RECONCILE_COMMAND)
 		r->stats.for_command++;
-	internal_pass_begin(pipeline_internal(r->p));
+	internal_pass_begin(pipeline_internal(r->p), why == RECONCILE_START || why == RECONCILE_VERIFY);
 	err = ct_dump_start(r->dump, why == RECONCILE_VERIFY ? VERIFY_PACE_MS : 0);
 	if (err < 0) {
 		errno = -err;

@@ -125,7 +125,7 @@ enum sync_verdict sync_digest_flow(struct sync *s, uint8_t peer, const struct wi
 		return SYNC_REFUSED;
 	}
 	if (whole && what == SYNC_UPDATE)
-		what = SYNC_NEW;
+		what = SYNC_REPLACE;
 	s->env->apply(s->env->ctx, peer, what, &flow, now);
 	return SYNC_ACCEPTED;
 }

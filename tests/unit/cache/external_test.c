@@ -72,13 +72,20 @@ static void test_messages(void **state)
 	assert_null(rec->flow.rare);
 	assert_int_equal(rec->created_s, 10);
 	assert_int_equal(rec->updated_s, 12);
-	assert_int_equal(table_stats(external_table(c))->created, 1);
-	assert_int_equal(table_stats(external_table(c))->updated, 2);
+	f.mark = 8;
+	f.has |= FLOW_HAS_MARK;
+	assert_int_equal(external_replace(c, 1, &f, at_s(12)), 0);	/* replace, too */
+	f.has &= ~FLOW_HAS_MARK;
+	assert_int_equal(external_replace(c, 1, &f, at_s(12)), 0);
+	assert_int_equal(rec->flow.has & FLOW_HAS_MARK, 0);
+	assert_int_equal(table_stats(external_table(c))->created, 2);	/* a replacement is an end and a start */
+	assert_int_equal(table_stats(external_table(c))->destroyed, 1);
+	assert_int_equal(table_stats(external_table(c))->updated, 3);
 
 	external_destroy(c, 1, &f);
 	assert_null(rec_of(c, 0));
 	external_destroy(c, 1, &f);	/* unknown: nothing */
-	assert_int_equal(table_stats(external_table(c))->destroyed, 1);
+	assert_int_equal(table_stats(external_table(c))->destroyed, 2);
 	assert_int_equal(external_foreign_ends(c), 0);
 	external_free(c);
 }

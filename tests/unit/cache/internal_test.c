@@ -347,7 +347,7 @@ static void run_step(struct world *w, const struct step *s, size_t number)
 		got = step_event(w, s, f);
 		break;
 	case PASS:
-		internal_pass_begin(w->c);
+		internal_pass_begin(w->c, true);
 		break;
 	case ASK:
 		got = do_ask(w);
@@ -431,18 +431,62 @@ static void test_times(void **state)
 	internal_update(c, &f, mono_add_ms(t, 5000), &id);
 	assert_int_equal(rec->created_s, 10);
 	assert_int_equal(rec->updated_s, 15);
-	internal_pass_begin(c);
+	internal_pass_begin(c, false);
 	f.timeout_s = 40;	/* less than the 95 left: an idle flow, nothing new */
 	internal_dumped(c, &f, mono_add_ms(t, 10000), &id);
 	assert_int_equal(rec->updated_s, 15);
 	assert_int_equal(rec->flow.timeout_s, 100);
-	internal_pass_begin(c);
+	internal_pass_begin(c, false);
 	f.timeout_s = 96;	/* ends later than the one known */
 	internal_dumped(c, &f, mono_add_ms(t, 10000), &id);
 	assert_int_equal(rec->updated_s, 20);
 	assert_int_equal(rec->flow.timeout_s, 96);
 	internal_new_flow(c, &f, mono_add_ms(t, 20000), &id);
 	assert_int_equal(rec->created_s, 30);
+	internal_free(c);
+}
+
+/* A pass that nobody asked for leaves no trace; one that somebody asked for counts, and adds what only dumps say. */
+static void test_quiet_pass(void **state)
+{
+	struct internal *c = internal_new(4, 100, &test_key);
+	const struct table_stats *stats = table_stats(internal_table(c));
+	struct step s = { .kid = 1, .proto_state = 3, .timeout_s = 100 };
+	struct ct_flow event = step_flow(&s), dump = step_flow(&s);
+	struct flow_rare rare = { .start_ns = 5 };
+	struct mono t = { 10 * MONO_NS_PER_S };
+	struct flow_rec *rec;
+	uint32_t id;
+
+	(void)state;
+	event.has &= ~FLOW_HAS_MARK;
+	dump.has |= FLOW_HAS_MARK | FLOW_HAS_TIMES;
+	dump.mark = 0;
+	dump.rare = &rare;
+	internal_new_flow(c, &event, t, &id);
+	rec = table_rec(internal_table(c), id);
+	internal_pass_begin(c, true);
+	assert_int_equal(internal_dumped(c, &dump, t, &id), INTERNAL_NOTHING);
+	assert_int_equal(rec->flow.has & (FLOW_HAS_MARK | FLOW_HAS_TIMES), 0);
+	assert_null(rec->flow.rare);
+	assert_int_equal(stats->updated, 0);
+
+	internal_pass_begin(c, true);
+	dump.mark = 7;		/* that was missed */
+	assert_int_equal(internal_dumped(c, &dump, t, &id), INTERNAL_UPDATE);
+	assert_int_equal(rec->flow.mark, 7);
+	assert_int_equal(stats->updated, 1);
+
+	internal_pass_begin(c, false);
+	assert_int_equal(internal_dumped(c, &dump, t, &id), INTERNAL_NOTHING);
+	assert_true(rec->flow.has & FLOW_HAS_TIMES);
+	assert_int_equal(rec->flow.rare->start_ns, 5);
+	assert_int_equal(stats->updated, 2);
+
+	/* a NEW for a flow that has not ended: an end and a start */
+	internal_new_flow(c, &event, t, &id);
+	assert_int_equal(stats->created, 2);
+	assert_int_equal(stats->destroyed, 1);
 	internal_free(c);
 }
 
@@ -459,7 +503,7 @@ static void test_pass_wraps(void **state)
 	(void)state;
 	internal_new_flow(c, &f, t, &id);
 	for (uint32_t i = 0; i < 2 * 65536 + 10; i++) {
-		internal_pass_begin(c);
+		internal_pass_begin(c, false);
 		pos = 0;
 		assert_int_equal(internal_pass_unseen(c, &pos, ids, 4, &end), 1);
 		assert_int_equal(ids[0], id);
@@ -484,7 +528,7 @@ static void test_unseen_in_steps(void **state)
 
 		assert_int_equal(internal_new_flow(c, &f, t, &id), INTERNAL_NEW);
 	}
-	internal_pass_begin(c);
+	internal_pass_begin(c, false);
 	for (uint32_t i = 0; i < n_flows - 1; i++) {
 		struct ct_flow f = make_flow(3 * i);
 
@@ -670,7 +714,7 @@ static void toy_check(struct toy *t, uint64_t *rng, uint32_t disturb)
 
 static void toy_pass(struct toy *t, uint64_t *rng, uint32_t disturb)
 {
-	internal_pass_begin(t->c);
+	internal_pass_begin(t->c, true);
 	toy_dump(t, rng, disturb);
 	toy_check(t, rng, disturb);
 }
@@ -751,6 +795,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scenarios),
 		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_quiet_pass),
 		cmocka_unit_test(test_pass_wraps),
 		cmocka_unit_test(test_unseen_in_steps),
 		cmocka_unit_test(test_full),

@@ -687,7 +687,7 @@ static void test_alone(void **state)
 	assert_true(flow_same_key(&w->ended, &flushed));
 
 	/* Found missing: what the record said. */
-	internal_pass_begin(pipeline_internal(w->p));
+	internal_pass_begin(pipeline_internal(w->p), true);
 	assert_int_equal(internal_pass_unseen(pipeline_internal(w->p), &pos, &id, 1, &end), 1);
 	pipeline_gone(w->p, id, w->now);
 	assert_int_equal(w->n_ended, 3);
