@@ -22,7 +22,8 @@ _Static_assert(ENTRIES >= 2 * CT_DUMP_READ_MAX, "a read must find room while ano
 struct entry {
 	struct list_node node;		/* in `free` or `again`; alone while a request is under way */
 	uint32_t tries;
-	struct ct_flow f;		/* without rare parts */
+	struct ct_flow f;		/* of the rare parts the counters only, in `rare` */
+	struct flow_rare rare;
 };
 
 struct ct_flush {
@@ -54,7 +55,11 @@ static void on_flow(void *ctx, const struct ct_flow *f, struct mono now)
 	e = container_of(fl->free.next, struct entry, node);
 	flow_copy(&e->f, f);
 	e->f.rare = NULL;
-	e->f.has &= ~(FLOW_RARE_PARTS | FLOW_HAS_SYNPROXY);
+	e->f.has &= ~((FLOW_RARE_PARTS & ~FLOW_HAS_COUNTERS) | FLOW_HAS_SYNPROXY);
+	if (e->f.has & FLOW_HAS_COUNTERS) {
+		e->rare = *f->rare;
+		e->f.rare = &e->rare;
+	}
 	e->tries = 0;
 	if (ct_batch_add(fl->batch, CT_OP_DESTROY, &e->f, NULL, (uint64_t)(e - fl->entries)) != 0) {
 		fl->missed = true;
