@@ -48,10 +48,10 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture
 def make(request: pytest.FixtureRequest, lab: Lab) -> Callable[..., Node]:
-	"""make(fw, which): a node, configured, not started."""
-	def build(fw: str, which: str = OURS) -> Node:
+	"""make(fw, which): a node, configured, not started. With a name: one more on the same firewall."""
+	def build(fw: str, which: str = OURS, name: str | None = None) -> Node:
 		need(which)
-		node = Node(lab, fw, which)
+		node = Node(lab, fw, which, name)
 		request.node.nodes.append(node)
 		return node
 	return build

@@ -38,6 +38,7 @@ class Link:
 	"""The kind of channel between the two daemons."""
 	kind: str = "Multicast"		# or UDP
 	family: int = 4
+	port: int = SYNC_PORT
 
 	def block(self, fw: str) -> str:
 		me, peer = FW[fw], FW["fw2" if fw == "fw1" else "fw1"]
@@ -45,11 +46,11 @@ class Link:
 		if self.kind == "Multicast":
 			group = GROUP if self.family == 4 else GROUP6
 			# 1.4.x wants the address before the interface
-			where = [f"IPv{self.family}_address {group}", f"Group {SYNC_PORT}",
+			where = [f"IPv{self.family}_address {group}", f"Group {self.port}",
 				 f"IPv4_interface {mine}" if self.family == 4 else "IPv6_interface " + mine]
 		else:
 			where = [f"IPv{self.family}_address {mine}", f"IPv{self.family}_Destination_Address {theirs}",
-				 f"Port {SYNC_PORT}"]
+				 f"Port {self.port}"]
 		lines = [*where, "Interface sync0", "SndSocketBuffer 1249280", "RcvSocketBuffer 1249280", "Checksum on"]
 		return f"{self.kind} {{\n\t\t" + "\n\t\t".join(lines) + "\n\t}"
 
@@ -63,11 +64,14 @@ GENERAL = {"HashSize": 32768, "HashLimit": 524288, "Syslog": "off",
 
 
 class Node:
-	"""The daemon of firewall `fw`, of either make. Options given as None disappear from the file."""
+	"""The daemon of firewall `fw`, of either make. Options given as None disappear from the file.
 
-	def __init__(self, lab: Lab, fw: str, which: str):
+	A second one on the same firewall needs a `name` of its own, and a Link with another port.
+	"""
+
+	def __init__(self, lab: Lab, fw: str, which: str, name: str | None = None):
 		self.lab, self.fw = lab, fw
-		self.dir = lab.scratch / fw
+		self.dir = lab.scratch / (name or fw)
 		self.dir.mkdir(exist_ok=True)
 		self.conf = self.dir / "conntrackd.conf"
 		self.lock, self.socket = self.dir / "lock", self.dir / "ctl"
