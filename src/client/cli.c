@@ -337,6 +337,7 @@ static void print_help(const char *argv0, FILE *out)
 	fputs("General commands:\n"
 	      "  -d, --daemon, run in the background\n"
 	      "  -C, --config [configfile], use this configuration file\n"
+	      "  -S, --stats-mode, statistics mode, where the file has both sections, Sync and Stats\n"
 	      "  -T, --check, only check the configuration file, then exit\n"
 	      "  -v, --version, show the version\n"
 	      "  -h, --help, show this help\n"
