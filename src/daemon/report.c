@@ -125,7 +125,8 @@ void report_queue(const struct daemon *d, struct text *out)
 	text_printf(out, "allocated queue nodes:" TAB2_12 "\n\n", (uint64_t)q.control);
 	report_queue_block(out, "txqueue", q.tx_len, INT32_MAX, 0);
 	report_queue_block(out, "errorq", 0, d->conf->channel.error_queue_len, 0);
-	report_queue_block(out, "rsqueue", q.ring_len, q.ring_max, sync_stats(s)->ring_overflow);
+	if (q.ring_max > 0)	/* FTFW */
+		report_queue_block(out, "rsqueue", q.ring_len, q.ring_max, sync_stats(s)->ring_overflow);
 }
 
 /* ---- subjects ---- */

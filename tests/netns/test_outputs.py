@@ -149,6 +149,20 @@ def test_one_kernel_table(lab: Lab, both: Callable, extra: str, sysctl: int) -> 
 	same_statistics(ours, debian, ["cache"], also=["active objects:", "active/total entries:"])
 
 
+@pytest.mark.parametrize("mode", ["NOTRACK"])
+def test_other_modes(lab: Lab, both: Callable, mode: str) -> None:
+	"""The modes that do not acknowledge: no resend queue in the reports."""
+	ours, debian = both("fw1", mode=mode)
+	for node in (ours, debian):
+		node.start()
+	scenario.inject(lab, "fw1", 50)
+	scenario.inject(lab, "fw1", 20, delete=True)
+	for node in (ours, debian):
+		settled(node)
+	assert same_flows(ours, debian, "-i") == 30
+	same_statistics(ours, debian)
+
+
 # --- the states of a peer ---------------------------------------------------------
 
 
