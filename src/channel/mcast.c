@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "channel/port_owner.h"
 #include "channel/udp_sock.h"
 
 #define ADDRS_MAX_AGE_MS 2000
@@ -167,6 +168,8 @@ static int open_rx(struct link *l, struct text *err)
 	if (ret < 0)
 		text_printf(err, "line %u: multicast group %s (%s), port %u (Group), on %s: %s", c->line,
 			    link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname, strerror(-ret));
+	if (ret == -EADDRINUSE)
+		port_owner_text(c->port, err);
 	return ret;
 }
 

@@ -5,5 +5,6 @@ libchannel_a_SOURCES = \
 	channel/ifaddr.c \
 	channel/link.c \
 	channel/mcast.c \
+	channel/port_owner.c \
 	channel/udp.c \
 	channel/udp_sock.c

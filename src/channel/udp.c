@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "channel/port_owner.h"
 #include "channel/udp_sock.h"
 
 #define ADDRS_MAX_AGE_MS 1000
@@ -152,6 +153,8 @@ static int open_rx(struct link *l, struct text *err)
 	if (ret < 0)
 		text_printf(err, "line %u: UDP address %s (%s), port %u (Port): %s", c->line,
 			    link_addr_text(l, &c->local, text), local_keyword(l), c->port, strerror(-ret));
+	if (ret == -EADDRINUSE)
+		port_owner_text(c->port, err);
 	return ret;
 }
 

@@ -345,7 +345,7 @@ def test_port_in_use(make: Callable, kind: str, shared: bool) -> None:
 	with other:
 		other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
 		other.bind(("", SYNC_PORT))
-		refused(node, rf"line 6: .*\b{SYNC_PORT}\b.*Address already in use")
+		refused(node, rf"line 6: .*\b{SYNC_PORT}\b.*: Address already in use by PID {os.getpid()} \(.+\)")
 
 
 @rows(77)
