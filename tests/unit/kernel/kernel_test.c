@@ -148,6 +148,28 @@ static void window_scales(void **state)
 	assert_int_equal(kernel_destroy(&hand, &f), 0);
 }
 
+/* What a commit without TCPWindowTracking asks for is taken: scales beside liberal flags, flags without a state. */
+static void liberal(void **state)
+{
+	const struct ct_build_opts o = { .liberal = true };
+	uint8_t req[CT_BUILD_MAX];
+
+	(void)state;
+	NEED_NETNS();
+	for (int i = 0; i < 2; i++) {
+		struct ct_flow f = base_flow(AF_INET, IPPROTO_TCP);
+
+		f.wscale[0] = f.wscale[1] = 7;
+		f.has |= FLOW_HAS_WSCALE;
+		if (i == 1)
+			f.has &= ~(FLOW_HAS_WSCALE | FLOW_HAS_PROTO_STATE);
+		assert_int_equal(kernel_request(&hand, req, ct_build_create(&f, &o, 1, req, sizeof(req))), 0);
+		f.has &= ~FLOW_HAS_WSCALE;
+		expect_entry("liberal", &f, 0);
+		assert_int_equal(kernel_destroy(&hand, &f), 0);
+	}
+}
+
 static void zones(void **state)
 {
 	static const enum flow_zone_dir dirs[] = { FLOW_ZONE_BOTH, FLOW_ZONE_ORIG, FLOW_ZONE_REPLY };
@@ -329,6 +351,7 @@ int main(void)
 		cmocka_unit_test(protocols),
 		cmocka_unit_test(attributes),
 		cmocka_unit_test(window_scales),
+		cmocka_unit_test(liberal),
 		cmocka_unit_test(zones),
 		cmocka_unit_test(related),
 		cmocka_unit_test(nat),
