@@ -417,6 +417,22 @@ static void picked_up_from_the_other_end(void **state)
 	assert_int_equal(got.addr.v4.reply_dst, natted.addr.v4.reply_dst);
 	empty_table(NULL);
 
+	/* With destination NAT only: the kernel must not make room by translating the source as well. */
+	natted = plain;
+	natted.has |= FLOW_HAS_DNAT | FLOW_HAS_DPAT;
+	natted.addr.v4.reply_src = htonl(0xc6336402);
+	natted.reply.sport = htons(8080);
+	way_back = from_the_server(&natted, 0);
+	assert_int_equal(kernel_create(&hand, &way_back), 0);
+	commit(&b, &natted, 1, 0);
+	expect(&b, 0, 0, 1, 0);
+	got = entry(&natted);
+	assert_int_equal(got.addr.v4.reply_src, natted.addr.v4.reply_src);
+	assert_int_equal(got.reply.sport, htons(8080));
+	assert_int_equal(got.addr.v4.reply_dst, plain.addr.v4.src);
+	assert_int_equal(got.reply.dport, plain.orig.sport);
+	empty_table(NULL);
+
 	/* Forwarded for long: stays, with the mark added. */
 	way_back = from_the_server(&plain, IPS_ASSURED | IPS_SEEN_REPLY);
 	assert_int_equal(kernel_create(&hand, &way_back), 0);
