@@ -21,5 +21,7 @@ struct flow_mark {
 #define MARK_KNOWN	0x08u	/* something of this life of the tuple was acknowledged; before that it goes out as CT_NEW,
 				 * which replaces what a peer may still have of the life before */
 #define MARK_BATCH	0x10u	/* the walk over all flows has it at hand */
+#define MARK_DUE	0x20u	/* ALARM: `seq` is the tick at which it is sent again */
+#define MARK_REPEAT	0x40u	/* ALARM: goes out as CT_UPD even if it never changed, because the peer has it */
 
 #endif

@@ -200,6 +200,31 @@ bool external_flush_step(struct external *c, uint64_t *pos, size_t n)
 	return true;
 }
 
+bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s, struct mono now,
+			  uint32_t *oldest_s, uint32_t *removed)
+{
+	uint32_t ids[STEP_IDS];
+
+	while (n > 0) {
+		size_t got = table_walk(c->table, pos, ids, n < STEP_IDS ? n : STEP_IDS);
+
+		if (got == 0)
+			return false;
+		for (size_t i = 0; i < got; i++) {
+			uint32_t news_s = table_rec(c->table, ids[i])->updated_s;
+
+			if (mono_s(now) - news_s > life_s) {
+				table_remove(c->table, ids[i]);
+				(*removed)++;
+			} else if (news_s < *oldest_s) {
+				*oldest_s = news_s;
+			}
+		}
+		n -= got;
+	}
+	return true;
+}
+
 uint32_t external_commit_timeout(const struct flow_rec *rec, uint32_t commit_timeout_s, struct mono now)
 {
 	uint32_t age = mono_s(now) - rec->updated_s;

@@ -376,14 +376,27 @@ static void cmd_kill(struct commands *c, struct ctl_out *out)
 	daemon_stop(c->d);
 }
 
-static void cmd_bulk(struct commands *c)
+/* ALARM sends everything again anyway and has no word for asking. */
+static bool cmd_no_request(const struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
+	if (c->d->conf->sync.mode != SYNC_MODE_ALARM)
+		return false;
+	ctl_note(out, "%s: nothing to do in mode ALARM, every state is sent again within RefreshTime", req->cmd->text);
+	return true;
+}
+
+static void cmd_bulk(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+{
+	if (cmd_no_request(c, req, out))
+		return;
 	log_notice("sending bulk update");
 	sync_bulk(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
 }
 
-static void cmd_ask_resync(struct commands *c)
+static void cmd_ask_resync(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
+	if (cmd_no_request(c, req, out))
+		return;
 	log_notice("resync requested");
 	sync_ask_resync(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
 }
@@ -395,8 +408,13 @@ static void cmd_no_expect(struct ctl_out *out, const struct ctl_request *req)
 
 static struct control_job *cmd_rsqueue(struct commands *c, struct ctl_out *out)
 {
-	struct control_job *job = dump_ring(c->d);
+	struct control_job *job;
 
+	if (c->d->conf->sync.mode != SYNC_MODE_FTFW) {
+		ctl_note(out, "there is no resend queue in this mode");
+		return NULL;
+	}
+	job = dump_ring(c->d);
 	return job ? job : out_of_memory(out);
 }
 
@@ -453,10 +471,10 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 		*job = cmd_flush_caches(c, out, false, true);
 		return;
 	case CTL_REQ_BULK:
-		cmd_bulk(c);
+		cmd_bulk(c, req, out);
 		return;
 	case CTL_REQ_REQUEST_RESYNC:
-		cmd_ask_resync(c);
+		cmd_ask_resync(c, req, out);
 		return;
 	case CTL_REQ_PURGE:
 		cmd_purge(c, out);

@@ -22,11 +22,23 @@ struct flow_dump {
 	uint64_t pos;
 };
 
-static void dump_flow(struct ctl_out *out, bool xml, const struct flow_rec *rec, struct mono now, int64_t wall_s)
+/* Seconds until an external entry expires, -1 where none does: only in ALARM. */
+static int64_t dump_expires_s(const struct flow_dump *f, const struct flow_rec *rec, struct mono now)
+{
+	const struct sync_conf *conf = &f->d->conf->sync;
+	uint32_t age = mono_s(now) - rec->updated_s;
+
+	if (!f->external || conf->mode != SYNC_MODE_ALARM)
+		return -1;
+	return age < conf->cache_timeout_s ? conf->cache_timeout_s - age : 0;
+}
+
+static void dump_flow(struct ctl_out *out, const struct flow_dump *f, const struct flow_rec *rec, struct mono now,
+		      int64_t wall_s)
 {
 	struct flow_print_opts opts = {
 		.active_s = mono_s(now) - rec->created_s,
-		.expires_s = -1,
+		.expires_s = dump_expires_s(f, rec, now),
 		.now_s = wall_s,
 	};
 	char line[FLOW_LINE_MAX];
@@ -40,8 +52,8 @@ static void dump_flow(struct ctl_out *out, bool xml, const struct flow_rec *rec,
 			ctl_record_commit(out, flow_record_pack(&rec->flow, &opts, bytes));
 		return;
 	}
-	n = xml ? flow_print_xml(&rec->flow, &opts, line, sizeof(line) - 1) :
-		  flow_print_text(&rec->flow, &opts, line, sizeof(line) - 1);
+	n = f->xml ? flow_print_xml(&rec->flow, &opts, line, sizeof(line) - 1) :
+		     flow_print_text(&rec->flow, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	ctl_text(out, line, n);
 }
@@ -62,7 +74,7 @@ static enum ctl_step dump_step(struct control_job *job, struct ctl_out *out, str
 		const struct flow_rec *rec = table_rec(t, ids[i]);
 
 		if (rec->state != REC_DEAD)
-			dump_flow(out, f->xml, rec, now, wall_s);
+			dump_flow(out, f, rec, now, wall_s);
 	}
 	return n > 0 ? CTL_MORE : CTL_DONE;
 }

@@ -41,6 +41,11 @@ struct pipeline {
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
 	uint64_t sweep_pos;	/* resume point of the lowest of them */
 	uint32_t swept;
+	uint32_t life_s;	/* ALARM: entries without news for longer expire; 0: none does */
+	struct mono expire_due;	/* when to look for some */
+	bool expiring;		/* at that, from expire_pos on */
+	uint64_t expire_pos;
+	uint32_t oldest_s, expired;
 };
 
 static void path_log(struct pipeline *p, int level, const char *text)
@@ -197,6 +202,7 @@ static int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, stru
 	struct pipeline *p = ctx;
 	const struct flow_rec *rec = table_rec(internal_table(p->internal), id);
 	enum wire_type type = rec->state == REC_DEAD ? WIRE_CT_DEL :
+			      rec->mark.bits & MARK_REPEAT ? WIRE_CT_UPD :
 			      rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
 
 	return wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
@@ -362,6 +368,27 @@ static bool path_sweep_step(struct pipeline *p)
 	return p->sweep_peers != 0;
 }
 
+/* One step of looking for entries that nobody has spoken of for too long. Between two walks lies the time that the oldest
+ * entry has left, so a table that is refreshed regularly is hardly ever walked. True while there is more. */
+static bool path_expire_step(struct pipeline *p, struct mono now)
+{
+	int64_t left_s;
+
+	if (p->life_s == 0 || (!p->expiring && mono_before(now, p->expire_due)))
+		return false;
+	if (!p->expiring) {
+		p->expire_pos = 0;
+		p->oldest_s = UINT32_MAX;
+	}
+	p->expiring = external_expire_step(p->external, &p->expire_pos, SWEEP_STEP, p->life_s, now, &p->oldest_s,
+					   &p->expired);
+	if (p->expiring)
+		return true;
+	left_s = p->oldest_s == UINT32_MAX ? p->life_s : (int64_t)p->oldest_s + p->life_s - mono_s(now);
+	p->expire_due = mono_add_ms(now, (left_s > 0 ? left_s + 1 : 1) * 1000);
+	return false;
+}
+
 struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 {
 	struct mono next = { 0 };
@@ -372,9 +399,10 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 		return next;
 	next = sync_tick(p->sync, now);
 	more = sync_transmit(p->sync, now);
+	more = path_expire_step(p, now) || more;
 	*again = path_sweep_step(p) || more;
 	path_check_silence(p, now);
-	return mono_min(next, p->silence_due);
+	return mono_min(next, mono_min(p->silence_due, p->expire_due));
 }
 
 /* ---- commands ---- */
@@ -457,6 +485,10 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	}
 	if (conf->sync && conf->sync->mode != SYNC_MODE_ALARM)	/* where a peer without flows is silent */
 		p->silence_due = mono_add_ms(now, SILENCE_MS);
+	if (conf->sync && conf->sync->mode == SYNC_MODE_ALARM) {
+		p->life_s = conf->sync->cache_timeout_s;
+		p->expire_due = mono_add_ms(now, 1000);
+	}
 	return p;
 }
 

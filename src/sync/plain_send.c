@@ -64,7 +64,7 @@ void plain_local_change(struct sync *sync, uint32_t id, bool born, struct mono n
 	struct flow_mark *m = sync->env->mark(sync->env->ctx, id);
 
 	if (born)
-		m->bits &= (uint8_t)~MARK_KNOWN;
+		m->bits &= (uint8_t)~(MARK_KNOWN | MARK_REPEAT);
 	if (m->bits & MARK_QUEUED)
 		return;
 	if (txq_push(&s->live, id, &m->qpos) == 0) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libsync_a_SOURCES = \
 	sync/ack.c \
+	sync/alarm.c \
 	sync/bulk.c \
 	sync/ftfw.c \
 	sync/notrack.c \

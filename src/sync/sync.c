@@ -11,7 +11,7 @@
 
 static const struct sync_ops *const sync_modes[] = {
 	[SYNC_MODE_FTFW] = &ftfw_ops,
-	[SYNC_MODE_ALARM] = NULL,
+	[SYNC_MODE_ALARM] = &alarm_ops,
 	[SYNC_MODE_NOTRACK] = &notrack_ops,
 };
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Callable
 
@@ -10,12 +11,12 @@ import pytest
 
 import scenario
 from conftest import PAIRS
-from netlab import Lab
+from netlab import Lab, wait_until
 from node import OURS, Node, wait_replicated
 
 MB = 1 << 20
 
-MODES = {"NOTRACK": {}}
+MODES: dict[str, dict[str, object]] = {"NOTRACK": {}, "ALARM": {"RefreshTime": 2, "CacheTimeout": 12}}
 
 each_mode = pytest.mark.parametrize("mode", MODES)
 each_pair = pytest.mark.parametrize("active,replica", PAIRS)
@@ -108,3 +109,43 @@ def test_link_away(lab: Lab, pair: Callable, mode: str) -> None:
 	time.sleep(4)
 	lab.ip("fw1", "link set sync0 up")
 	wait_replicated(active, replica, timeout=60)
+
+
+def test_alarm_expires(lab: Lab, pair: Callable) -> None:
+	"""Nobody repeats the entries of a dead firewall; until they go they say for how long they stay."""
+	active, replica = start(pair, "ALARM")
+	scenario.inject(lab, "fw1", 100)
+	wait_replicated(active, replica)
+	for seconds in (0, 5):	# repetitions keep them
+		time.sleep(seconds)
+		left = [int(line.split("[expires in ")[1].split("s]")[0]) for line in replica.ok("-e").splitlines()]
+		assert len(left) == 100 and min(left) >= 12 - 4 and max(left) <= 12, left
+	assert "expires" not in active.ok("-i")
+	active.stop(signal.SIGKILL)
+	time.sleep(4)
+	assert len(replica.external()) == 100
+	wait_until(lambda: not replica.external(), 60, "the entries expire")
+
+
+def test_alarm_has_nothing_to_ask(lab: Lab, make: Callable) -> None:
+	node = make("fw1")
+	node.configure(mode="ALARM")
+	node.start()
+	for option in ("-n", "-B"):
+		done = node.ctl(option)
+		assert done.returncode == 0 and done.stdout == "" and len(done.stderr.splitlines()) == 1, done
+	done = node.ctl("-s", "rsqueue")
+	assert done.returncode == 0 and done.stdout == "", done
+	said = node.ok("-s", "queue")
+	assert "queue txqueue:" in said and "queue errorq:" in said and "rsqueue" not in said
+
+
+@pytest.mark.parametrize("one,other", [("ALARM", "NOTRACK"), ("ALARM", "FTFW"), ("NOTRACK", "FTFW")])
+def test_another_mode_is_said_once(lab: Lab, make: Callable, one: str, other: str) -> None:
+	nodes = make("fw1"), make("fw2")
+	for node, mode in zip(nodes, (one, other)):
+		node.configure(mode=mode)
+		node.start()
+	wait_until(lambda: "speaks another mode" in nodes[0].log.read_text(), 20, "the log of " + one)
+	time.sleep(3)
+	assert nodes[0].log.read_text().count("speaks another mode") == 1

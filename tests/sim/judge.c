@@ -183,7 +183,7 @@ static void judge_light(struct sim *sim, unsigned int i, const struct sync_stats
 
 	for (unsigned int k = 0; k < sim->plan.n_nodes; k++)
 		lost += node_stats(&sim->node[k]).lost;
-	if (sim->mode == SYNC_MODE_NOTRACK && lost > 0)
+	if (sim->mode == SYNC_MODE_ALARM || (sim->mode == SYNC_MODE_NOTRACK && lost > 0))
 		return;
 	if (s->resync_asked > 1 || s->resync_failed != 0 || s->unrepairable != 0 || s->ring_overflow != 0)
 		sim_fail(sim, "node %u: %u resyncs, %u failed, where repair was enough", i,

@@ -156,7 +156,8 @@ static void plan_sizes(struct sim *sim)
 
 		n->conf = (struct sync_conf){
 			.mode = sim->mode, .resend_queue_size = ring, .ack_window = window,
-			.startup_resync = rng_chance(r, 300),
+			.startup_resync = rng_chance(r, 300), .refresh_s = SIM_REFRESH_S,
+			.cache_timeout_s = SIM_CACHE_S,
 		};
 		kernel_init(&n->kernel, sim, i, 30 + rng_below(r, SIM_TUPLES - 30));
 	}
@@ -174,7 +175,7 @@ void plan_make(struct sim *sim)
 
 	p->kind = kinds[sim->seed % 16];
 	p->n_nodes = p->kind == KIND_THREE ? 3 : 2;
-	p->patience_ns = 120 * SIM_S;
+	p->patience_ns = sim->mode == SYNC_MODE_ALARM ? (SIM_REFRESH_S + SIM_CACHE_S + 5) * SIM_S : 120 * SIM_S;
 	plan_sizes(sim);
 	if (p->kind == KIND_OLD && sim->mode == SYNC_MODE_FTFW)	/* the model knows no other mode */
 		sim->node[rng_below(r, 2)].old = true;

@@ -206,10 +206,10 @@ static bool world_busy(const struct sim *sim)
 	return false;
 }
 
-/* An idle pair wakes up for the keepalives, its own and the other's, and for nothing else. */
+/* An idle pair wakes up for the keepalives, its own and the other's, and for nothing else. ALARM has its repetitions. */
 static void check_idle(struct sim *sim, const uint64_t *turns)
 {
-	for (unsigned int i = 0; i < sim->plan.n_nodes; i++) {
+	for (unsigned int i = 0; sim->mode != SYNC_MODE_ALARM && i < sim->plan.n_nodes; i++) {
 		uint64_t n = sim->node[i].turns - turns[i];
 
 		if (!sim->node[i].old && n > 5 * 3 * sim->plan.n_nodes + 10)
@@ -298,7 +298,7 @@ static void print_sums(void)
 }
 
 static const char *const mode_name[] = {
-	[SYNC_MODE_FTFW] = "FTFW", [SYNC_MODE_NOTRACK] = "NOTRACK",
+	[SYNC_MODE_FTFW] = "FTFW", [SYNC_MODE_ALARM] = "ALARM", [SYNC_MODE_NOTRACK] = "NOTRACK",
 };
 
 /* True when all is well, or the seed is not of the kind asked for. */

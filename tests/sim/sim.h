@@ -25,6 +25,8 @@
 #define SIM_NODES	3
 #define SIM_TUPLES	400		/* flows a kernel can have */
 #define SIM_MTU		1468
+#define SIM_REFRESH_S	2	/* ALARM: so many repetitions are never lost in a row as fit into SIM_CACHE_S */
+#define SIM_CACHE_S	40
 #define SIM_MS		MONO_NS_PER_MS
 #define SIM_S		MONO_NS_PER_S
 

@@ -269,6 +269,46 @@ static void test_flush(void **state)
 	external_free(c);
 }
 
+/* Returns how many were removed. */
+static uint32_t expire(struct external *c, uint32_t life_s, int64_t now_s, size_t step, uint32_t *oldest_s)
+{
+	uint32_t removed = 0;
+	uint64_t pos = 0;
+
+	*oldest_s = UINT32_MAX;
+	while (external_expire_step(c, &pos, step, life_s, at_s(now_s), oldest_s, &removed))
+		;
+	assert_true(table_check(external_table(c)));
+	return removed;
+}
+
+static void test_expire(void **state)
+{
+	struct external *c = external_new(4, 1000, &test_key);
+	uint32_t oldest_s;
+	struct ct_flow f;
+
+	(void)state;
+	for (uint32_t i = 0; i < 400; i++) {
+		f = make_flow(i);
+		assert_int_equal(external_new_flow(c, 1, &f, at_s(100 + i)), 0);
+	}
+	f = make_flow(0);
+	assert_int_equal(external_update(c, 2, &f, at_s(300)), 0);	/* news of anybody */
+	assert_int_equal(expire(c, 399, 500, 7, &oldest_s), 0);
+	assert_int_equal(oldest_s, 101);
+	assert_int_equal(expire(c, 398, 500, 7, &oldest_s), 1);		/* more than that ago */
+	assert_null(rec_of(c, 1));
+	assert_int_equal(oldest_s, 102);
+	assert_int_equal(expire(c, 190, 500, 1000, &oldest_s), 209);	/* 2 .. 209, and 0 */
+	assert_null(rec_of(c, 0));
+	assert_non_null(rec_of(c, 210));
+	assert_int_equal(oldest_s, 310);
+	assert_int_equal(expire(c, 50, 10000, 64, &oldest_s), 190);
+	assert_int_equal(oldest_s, UINT32_MAX);
+	external_free(c);
+}
+
 static void test_commit_timeout(void **state)
 {
 	static const struct {
@@ -355,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_resync_number_wraps),
 		cmocka_unit_test(test_wrap_during_sweep),
 		cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_expire),
 		cmocka_unit_test(test_commit_timeout),
 		cmocka_unit_test(test_random),
 	};

@@ -475,7 +475,6 @@ static void a_flow_that_goes_leaves_queue_and_walk(void **state)
 	sync_forget(w->s, 60);
 	w->dead[60] = true;
 	assert_int_equal(w->mark[60].bits, 0);
-	w->env.datagram = env_datagram;
 	turn(w);
 	pass_ms(w, 50);
 	for (unsigned int i = 0; i < w->n_sent; i++)

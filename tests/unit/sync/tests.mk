@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-sync_tests = unit/sync/queues_test unit/sync/ftfw_test unit/sync/notrack_test
+sync_tests = unit/sync/queues_test unit/sync/ftfw_test unit/sync/notrack_test unit/sync/alarm_test
 check_PROGRAMS += $(sync_tests)
 TESTS += $(sync_tests)
 
@@ -9,3 +9,5 @@ unit_sync_ftfw_test_SOURCES = unit/sync/ftfw_test.c
 unit_sync_ftfw_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
 unit_sync_notrack_test_SOURCES = unit/sync/notrack_test.c unit/sync/plain_world.h
 unit_sync_notrack_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
+unit_sync_alarm_test_SOURCES = unit/sync/alarm_test.c unit/sync/plain_world.h
+unit_sync_alarm_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)

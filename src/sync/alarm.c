@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ALARM: everything again every now and then (doc/protocol.md "ALARM"). A change is sent once, and each live flow again
+ * after a random time; what gets lost comes with the next repetition, and what nobody repeats expires at the receiver.
+ * There are no control messages.
+ *
+ * When a flow is due stands in its mark, in ticks; there is no timer per flow. One walk over the table looks for what is
+ * due. It begins when the earliest flow is due that the last one saw, so a small table is walked exactly then; a large one,
+ * where something is always due, is walked once a second, in steps. Committed flows enter the table without a word to us:
+ * the walk meets them, gives them a time, and for that comes by at least every few seconds.
+ *
+ * Mark of a flow, beside those of plain_send.c:
+ *
+ *   DUE       seq is the tick of its next repetition
+ *   KNOWN     this life of the tuple was sent at least twice. Until then it goes out as CT_NEW, which replaces what a peer
+ *             may still have of the life before, if its end was lost
+ *   REPEAT    stands with KNOWN: a repetition goes out as CT_UPD, also if the flow never changed. 1.4.x sends CT_NEW for
+ *             ever, which makes the receiver drop its entry and make a new one each time */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "sync/plain.h"
+
+#define TICK_MS		20
+#define TICKS_S		(1000 / TICK_MS)
+#define STEP_MS		20
+#define STEP_FLOWS	4096	/* looked at in one step, at least: well under a millisecond */
+#define STEPS_LAP	50	/* of a large table: one second */
+#define LAP_MIN_MS	200
+#define LAP_MAX_MS	5000
+
+struct alarm {
+	struct plain plain;	/* first */
+	struct mono start;	/* of the ticks */
+	uint64_t rng;
+	bool lap;		/* a walk is under way */
+	bool step;		/* it may go on in this turn */
+	bool earlier;		/* the next walk has to begin sooner than the timer was told */
+	struct mono step_at, lap_began, lap_at;
+	uint32_t seen, seen_before;	/* flows this walk and the last one met */
+};
+
+static uint32_t alarm_tick_no(const struct alarm *a, struct mono now)
+{
+	return (uint32_t)(mono_diff_ms(now, a->start) / TICK_MS);
+}
+
+static uint32_t alarm_random(struct alarm *a, uint32_t below)
+{
+	uint64_t z = (a->rng += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return (uint32_t)((z ^ (z >> 31)) % below);
+}
+
+/* ---- when ---- */
+
+/* The next walk must not be later than this tick. */
+static void lap_by(struct alarm *a, uint32_t tick, struct mono now)
+{
+	int32_t ticks = (int32_t)(tick - alarm_tick_no(a, now));
+	struct mono at = mono_add_ms(now, ticks > 0 ? (int64_t)ticks * TICK_MS : 0);
+
+	if (!mono_before(at, a->lap_at))
+		return;
+	a->lap_at = at;
+	a->earlier = !a->lap;
+}
+
+/* A random whole number of seconds up to RefreshTime, and 0.2, 0.4 ... 1.0 s. What has never been sent (first) has to be
+ * within RefreshTime. */
+static void alarm_arm(struct alarm *a, struct flow_mark *m, bool first, struct mono now)
+{
+	uint32_t s = alarm_random(a, a->plain.base.conf->refresh_s) + (first ? 0 : 1);
+	uint32_t fifths = 1 + alarm_random(a, 5);
+
+	m->seq = alarm_tick_no(a, now) + s * TICKS_S + fifths * (TICKS_S / 5);
+	m->bits |= MARK_DUE;
+	lap_by(a, m->seq, now);
+}
+
+static void alarm_sent(struct plain *s, uint32_t id, struct flow_mark *m, struct mono now)
+{
+	(void)id;
+	alarm_arm((struct alarm *)s, m, false, now);
+}
+
+/* ---- the walk ---- */
+
+static int64_t lap_most_ms(const struct alarm *a)
+{
+	int64_t refresh = (int64_t)a->plain.base.conf->refresh_s * 1000;
+
+	return refresh < LAP_MAX_MS ? refresh : LAP_MAX_MS;
+}
+
+static void lap_begin(struct alarm *a, struct mono now)
+{
+	walk_rewind(&a->plain.walk, a->plain.base.env);
+	a->lap = true;
+	a->lap_began = a->step_at = now;
+	a->lap_at = mono_add_ms(now, lap_most_ms(a));
+	a->seen = 0;
+}
+
+static void lap_end(struct alarm *a)
+{
+	struct mono soonest = mono_add_ms(a->lap_began, LAP_MIN_MS);
+
+	/* A large table is always due somewhere: no faster than it was meant to be. */
+	if (a->seen > STEP_FLOWS)
+		soonest = mono_add_ms(a->lap_began, STEPS_LAP * STEP_MS);
+	a->lap = false;
+	a->seen_before = a->seen;
+	if (mono_before(a->lap_at, soonest))
+		a->lap_at = soonest;
+	a->earlier = true;
+}
+
+/* Deal with the flow at hand. False: the round is over, it stays at hand. */
+static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mono now)
+{
+	const struct sync_env *env = a->plain.base.env;
+	struct flow_mark *m = env->mark(env->ctx, id);
+
+	if (m->bits & MARK_QUEUED)
+		return true;
+	if (!(m->bits & MARK_DUE)) {
+		alarm_arm(a, m, true, now);
+		return true;
+	}
+	if (seq_after(m->seq, alarm_tick_no(a, now))) {
+		lap_by(a, m->seq, now);
+		return true;
+	}
+	if (!plain_put_flow(&a->plain, r, id, now))
+		return false;
+	a->plain.base.stats.bulk_flows++;
+	m->bits |= MARK_KNOWN | MARK_REPEAT;
+	alarm_arm(a, m, false, now);
+	return true;
+}
+
+static void refresh_step(struct alarm *a, struct round *r, struct mono now)
+{
+	const struct sync_env *env = a->plain.base.env;
+	uint32_t quota = a->seen_before / STEPS_LAP > STEP_FLOWS ? a->seen_before / STEPS_LAP : STEP_FLOWS;
+	uint32_t id;
+
+	while (a->lap) {
+		id = walk_next(&a->plain.walk);
+		if (id != FLOW_ID_NONE) {
+			if (!refresh_one(a, r, id, now))
+				return;
+			walk_done(&a->plain.walk, env);
+			continue;
+		}
+		if (quota < WALK_BATCH)
+			break;
+		if (!walk_load(&a->plain.walk, env)) {
+			lap_end(a);
+			break;
+		}
+		quota -= WALK_BATCH;
+		a->seen += a->plain.walk.n;
+	}
+	a->step = false;
+}
+
+static bool alarm_transmit(struct sync *s, struct mono now)
+{
+	struct alarm *a = (struct alarm *)s;
+	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
+	bool retime;
+
+	if (plain_put_live(&a->plain, &r, now) && a->step) {
+		uint32_t aside = pace_begin(&a->plain.pace, &r, now);
+
+		refresh_step(a, &r, now);
+		pace_end(&a->plain.pace, &r, aside);
+	}
+	plain_end_round(&a->plain, &r);
+	retime = a->earlier;
+	a->earlier = false;
+	return r.out_of_budget || retime;
+}
+
+static struct mono alarm_tick(struct sync *s, struct mono now)
+{
+	struct alarm *a = (struct alarm *)s;
+	struct mono next = plain_tick_peers(&a->plain, now);
+
+	if (!a->lap && !mono_before(now, a->lap_at))
+		lap_begin(a, now);
+	if (a->lap && !mono_before(now, a->step_at)) {
+		a->step = true;
+		a->step_at = mono_add_ms(now, STEP_MS);
+	}
+	return mono_min(next, a->lap ? a->step_at : a->lap_at);
+}
+
+/* ---- receiving ---- */
+
+static enum sync_verdict alarm_accept(struct plain *s, struct plain_peer *p, const struct wire_hdr *hdr,
+				      struct cursor body, struct mono now)
+{
+	if (hdr->type > WIRE_CT_DEL)
+		return SYNC_ACCEPTED;	/* expectations are not kept yet */
+	return sync_digest_flow(&s->base, p->id, hdr, body, true, now);
+}
+
+/* A loss is counted, and comes again by itself. */
+static void alarm_missing(struct plain *s, struct plain_peer *p, struct mono now)
+{
+	(void)s, (void)p, (void)now;
+}
+
+static void alarm_contact(struct plain *s, struct plain_peer *p, bool fresh, struct mono now)
+{
+	(void)s, (void)p, (void)fresh, (void)now;
+}
+
+static void alarm_not_queued(struct plain *s, struct mono now)
+{
+	(void)s, (void)now;	/* the walk finds it */
+}
+
+/* Mode check (protocol.md 5.2): whatever has a flag belongs to another mode, and is neither counted as malformed nor
+ * looked at; the type comes after that. */
+static enum sync_verdict alarm_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+				    struct cursor body, struct mono now)
+{
+	struct alarm *a = (struct alarm *)s;
+
+	if (hdr->flags != 0) {
+		plain_foreign(&a->plain, from, hdr, "ALARM", now);
+		return SYNC_DROPPED;
+	}
+	if (hdr->type > WIRE_EXP_DEL) {
+		wire_stats_count(&s->stats.wire, WIRE_BAD_TYPE);
+		return SYNC_REFUSED;
+	}
+	return plain_track(&a->plain, from, hdr, body, now);
+}
+
+/* ---- lifetime ---- */
+
+static void alarm_command(struct sync *s, struct mono now)
+{
+	(void)s, (void)now;	/* nothing to ask, and everything is sent anyway */
+}
+
+static bool alarm_running(const struct sync *s)
+{
+	(void)s;
+	return false;
+}
+
+static void alarm_report(const struct sync *s, struct mono now, struct text *out)
+{
+	const struct alarm *a = (const struct alarm *)s;
+	char name[SOURCE_NAME];
+
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		const struct plain_peer *p = &a->plain.peer[i];
+
+		if (p->used)
+			text_printf(out, "peer %s: last heard %" PRId64 " ms ago, number %" PRIu32 "\n",
+				    source_name(&p->source[0], name), mono_diff_ms(now, p->heard), p->last);
+	}
+}
+
+static void alarm_close(struct sync *s)
+{
+	plain_fini((struct plain *)s);
+	free(s);
+}
+
+static struct sync *alarm_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
+			       struct mono now)
+{
+	static const struct plain_ops ops = {
+		.accept = alarm_accept,
+		.missing = alarm_missing,
+		.contact = alarm_contact,
+		.sent = alarm_sent,
+		.not_queued = alarm_not_queued,
+	};
+	struct alarm *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	plain_init(&a->plain, &ops, env, conf, first_seq);
+	a->start = a->lap_at = now;
+	a->rng = (uint64_t)now.ns ^ first_seq;
+	return &a->plain.base;
+}
+
+const struct sync_ops alarm_ops = {
+	.name = "ALARM",
+	.open = alarm_open,
+	.local_change = plain_local_change,
+	.forget = plain_forget,
+	.recv = alarm_recv,
+	.tick = alarm_tick,
+	.transmit = alarm_transmit,
+	.bulk = alarm_command,
+	.ask_resync = alarm_command,
+	.bulk_running = alarm_running,
+	.resync_running = alarm_running,
+	.queues = plain_queues,
+	.print_ring = plain_print_ring,
+	.report = alarm_report,
+	.close = alarm_close,
+};
