@@ -17,6 +17,7 @@ struct channel;
 struct control_server;
 struct commands;
 struct ct_events;
+struct ct_inject;
 struct flowlog;
 
 /* Every long-lived object of the running daemon, in the order in which they are opened. Closed in reverse. All owned,
@@ -29,6 +30,7 @@ struct daemon {
 	struct commands *commands;
 	struct flow_filter *filter;
 	struct takeover *takeover;
+	struct ct_inject *inject;	/* NULL unless DisableExternalCache is on */
 	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;
 	struct reconcile *reconcile;

@@ -32,6 +32,8 @@ struct pipeline_env {
 	void (*log)(void *ctx, int level, const char *text);
 	/* A table is full, said at most once a second: the limit may be raised here. May be NULL. */
 	void (*full)(void *ctx);
+	/* Without external cache: what a peer says about a flow goes straight there. Borrows flow. */
+	void (*inject)(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
 	 * found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);
@@ -40,6 +42,7 @@ struct pipeline_env {
 struct pipeline_conf {
 	const struct sync_conf *sync;		/* borrowed; NULL: statistics, that is no peers and no external cache */
 	const struct flow_filter *filter;	/* borrowed; NULL passes everything */
+	bool no_external;			/* DisableExternalCache: env.inject gets what peers say */
 	struct wire_rules rules;
 	uint32_t buckets;			/* HashSize */
 	uint32_t limit_internal, limit_external;	/* records */
@@ -64,6 +67,9 @@ void pipeline_free(struct pipeline *p);
 void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);
 /* One entry of a kernel dump (start-up, overrun, -R). announce: send what is new or changed to the peers. */
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now);
+/* One entry of a dump made to look after flows we know already. Where the flows of the peers are put into the kernel, others
+ * may be theirs, and are left alone. */
+void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
 
@@ -95,7 +101,7 @@ bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n);
 bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n);
 
 struct internal *pipeline_internal(struct pipeline *p);
-/* NULL in a pipeline without peers. */
+/* NULL in a pipeline without peers; the first also without external cache. */
 struct external *pipeline_external(struct pipeline *p);
 struct sync *pipeline_sync(struct pipeline *p);
 const struct pipeline_stats *pipeline_stats(const struct pipeline *p);

@@ -150,5 +150,7 @@ int ct_batch_add_replace(struct ct_batch *b, const struct ct_flow *old, const st
 /* What was added begins to leave: CT_BATCH_SEND requests at once in this call would take the loop for too long, so one
  * send per turn of the loop, from the next turn on. Adding does it too; this is for clarity only. */
 void ct_batch_flush(struct ct_batch *b);
+/* Everything that was added leaves now, and every answer has been given when this returns: for few requests at a time. */
+void ct_batch_run(struct ct_batch *b, struct mono now);
 
 #endif

@@ -18,7 +18,6 @@ struct unbuilt {
 static bool link_tcp(const struct conf *c) { return c->channel.n_links && c->channel.link[0].type == CHANNEL_TCP; }
 static bool many_links(const struct conf *c) { return c->channel.n_links > 1; }
 static bool internal_off(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.disable_internal; }
-static bool external_off(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.disable_external; }
 static bool expect_sync(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.expect.on; }
 static bool helpers(const struct conf *c) { return c->helper.present; }
 
@@ -37,7 +36,6 @@ static const struct unbuilt unbuilt[] = {
 	{ link_tcp, .place = at_link, .text = "a TCP link" },
 	{ many_links, .place = at_second_link, .text = "more than one link" },
 	{ internal_off, "DisableInternalCache", CONF_NOTRACK, .text = "DisableInternalCache on" },
-	{ external_off, "DisableExternalCache", CONF_FTFW, .text = "DisableExternalCache on" },
 	{ expect_sync, .place = at_expect, .text = "ExpectationSync" },
 	{ helpers, .place = at_helper, .text = "section Helper" },
 };

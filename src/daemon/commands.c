@@ -328,7 +328,7 @@ static struct control_job *cmd_flush_caches(struct commands *c, struct ctl_out *
 {
 	struct control_job *job;
 
-	external = external && pipeline_external(c->d->pipeline);	/* the statistics mode has none */
+	external = external && pipeline_external(c->d->pipeline);	/* there may be none */
 	if (external && takeover_committing(c->d->takeover)) {
 		log_errx("ignoring flush command, commit still in progress");
 		ctl_note(out, "refused: a commit is still running");
@@ -418,11 +418,17 @@ static struct control_job *cmd_rsqueue(struct commands *c, struct ctl_out *out)
 	return job ? job : out_of_memory(out);
 }
 
+/* What needs the external cache. */
+static bool needs_external(enum ctl_req number)
+{
+	return number == CTL_REQ_DUMP_EXT_CT || number == CTL_REQ_DUMP_EXT_CT_XML || number == CTL_REQ_COMMIT ||
+	       number == CTL_REQ_COMMIT_CT || number == CTL_REQ_FLUSH_EXT_CT;
+}
+
 /* What needs peers; without them (statistics mode) there is nothing to do. */
 static bool needs_peers(enum ctl_req number)
 {
 	static const enum ctl_req list[] = {
-		CTL_REQ_DUMP_EXT_CT, CTL_REQ_DUMP_EXT_CT_XML, CTL_REQ_COMMIT, CTL_REQ_COMMIT_CT, CTL_REQ_FLUSH_EXT_CT,
 		CTL_REQ_BULK, CTL_REQ_REQUEST_RESYNC, CTL_REQ_STATS_NETWORK, CTL_REQ_STATS_LINK, CTL_REQ_STATS_QUEUE,
 		CTL_REQ_STATS_RSQUEUE,
 	};
@@ -430,7 +436,7 @@ static bool needs_peers(enum ctl_req number)
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if (list[i] == number)
 			return true;
-	return false;
+	return needs_external(number);
 }
 
 static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)
@@ -439,6 +445,13 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 
 	if (!pipeline_sync(c->d->pipeline) && needs_peers(req->cmd->number)) {
 		ctl_note(out, "%s: nothing to do in the statistics mode", req->cmd->text);
+		return;
+	}
+	if (!pipeline_external(c->d->pipeline) && needs_external(req->cmd->number)) {
+		ctl_note(out, "%s: nothing to do, states of the peer are in the kernel already (DisableExternalCache)",
+			 req->cmd->text);
+		if (req->cmd->option == 'c')
+			takeover_cancel_schedule(c->d->takeover);
 		return;
 	}
 	switch (req->cmd->number) {

@@ -18,6 +18,7 @@
 #include "daemon/commands.h"
 #include "daemon/signals.h"
 #include "kernel/ct.h"
+#include "kernel/ct_inject.h"
 #include "stats/flowlog.h"
 
 #define FLOW_LIMIT_DEFAULT 262144u
@@ -70,6 +71,31 @@ static void on_datagram(void *ctx, const struct channel_from *from, const uint8_
 
 	memcpy(source.addr, from->addr, sizeof(source.addr));
 	pipeline_datagram(d->pipeline, &source, bytes, n, now);
+}
+
+/* ---- network -> pipeline -> kernel, without external cache ---- */
+
+static void on_inject(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	switch (what) {
+	case SYNC_NEW:
+	case SYNC_UPDATE:
+		ct_inject_put(d->inject, flow, now);
+		return;
+	case SYNC_DESTROY:
+		ct_inject_end(d->inject, flow, now);
+		return;
+	}
+}
+
+/* Its event is filtered, and the peer that told us need not hear it again. */
+static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	pipeline_purged(d->pipeline, f, now);
 }
 
 /* ---- pipeline -> network ---- */
@@ -150,6 +176,8 @@ static void tell_status(struct daemon *d, struct mono now)
 	if (external)
 		notify_status(&d->notify, now, "%" PRIu32 " flows of this node, %" PRIu32 " of its peers", own,
 			      flows_alive(external_table(external)));
+	else if (pipeline_sync(d->pipeline))
+		notify_status(&d->notify, now, "%" PRIu32 " flows of this node", own);
 	else
 		notify_status(&d->notify, now, "statistics of %" PRIu32 " flows", own);
 }
@@ -158,7 +186,11 @@ static void daemon_turn(void *ctx, struct mono now)
 {
 	struct daemon *d = ctx;
 	bool again = false;
-	struct mono next = pipeline_turn(d->pipeline, now, &again);
+	struct mono next;
+
+	if (d->inject)
+		ct_inject_flush(d->inject, now);
+	next = pipeline_turn(d->pipeline, now, &again);
 
 	reconcile_watch(d->reconcile, now);
 	if (d->flowlog)
@@ -233,6 +265,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 	struct pipeline_conf pconf = {
 		.sync = conf->mode == CONF_MODE_SYNC ? &conf->sync : NULL,
 		.filter = d->filter,
+		.no_external = conf->sync.disable_external,
 		.rules = {
 			.no_timeout = conf->sync.commit_timeout_s > 0,
 			.wscale = conf->sync.tcp_window_tracking,
@@ -250,6 +283,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		.log = on_log,
 		.full = on_full,
 		.ended = on_ended,
+		.inject = on_inject,
 	};
 	int ret = hash_key_random(&pconf.key);
 
@@ -286,10 +320,12 @@ static int open_kernel(struct daemon *d, struct text *err)
 		.overrun = on_overrun,
 	};
 	struct reconcile_cb rcb = { .ctx = d, .done = on_reconciled };
-	uint32_t own[2];
+	uint32_t own[3];
 	size_t n_own = takeover_portids(d->takeover, own);
 	int ret = reconcile_open(d->loop, d->pipeline, d->conf->kernel.poll_s, &rcb, &d->reconcile, err);
 
+	if (d->inject)
+		own[n_own++] = ct_inject_portid(d->inject);
 	if (ret < 0)
 		return ret;
 	if (d->conf->mode == CONF_MODE_STATS && !kernel_counts())
@@ -311,6 +347,17 @@ static int open_channel(struct daemon *d, struct text *err)
 	if (d->conf->mode != CONF_MODE_SYNC)
 		return 0;
 	return channel_open(&d->conf->channel, d->loop, &cb, &d->channel, err);
+}
+
+static int open_inject(struct daemon *d, struct text *err)
+{
+	const struct sync_conf *sync = &d->conf->sync;
+	struct ct_inject_cb cb = { .ctx = d, .removed = on_removed };
+
+	if (d->conf->mode != CONF_MODE_SYNC || !sync->disable_external)
+		return 0;
+	log_notice("disabling external cache");
+	return ct_inject_open(d->loop, !sync->tcp_window_tracking, &cb, &d->inject, err);
 }
 
 static int open_flowlog(struct daemon *d, struct text *err)
@@ -374,6 +421,8 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	ret = commands_open(d, &d->conf->control, &d->commands, err);
 	if (ret == 0)
 		ret = open_takeover(d, err);
+	if (ret == 0)
+		ret = open_inject(d, err);
 	if (ret == 0)
 		ret = open_channel(d, err);
 	if (ret == 0)
@@ -458,6 +507,7 @@ void daemon_close(struct daemon *d)
 	reconcile_close(d->reconcile);
 	pipeline_free(d->pipeline);
 	channel_close(d->channel);
+	ct_inject_close(d->inject);
 	takeover_close(d->takeover);
 	flow_filter_free(d->filter);
 	commands_stop(d->commands);

@@ -3,7 +3,7 @@
  *
  *   kernel event --> pipeline_event ----> filter --> internal cache --> sync_local_change   (marked, queued once)
  *   end of turn ---> pipeline_turn -----> sync_transmit --> path_encode --> wire_put_flow --> channel datagram
- *   datagram ------> pipeline_datagram -> wire_next --> sync_recv --> path_apply --> external cache
+ *   datagram ------> pipeline_datagram -> wire_next --> sync_recv --> path_apply --> external cache, or env.inject
  *
  * This file only connects: what an event means is decided in cache/, what is sent and when in sync/, what the bytes
  * are in wire/. It owns the two caches and the sync object. Long work (the sweep after a resync) is done in steps from
@@ -143,6 +143,14 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 	change = internal_dumped(p->internal, f, now, &id);
 	if (announce || change == INTERNAL_FULL)
 		path_changed(p, change, id, now);
+}
+
+void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	bool injecting = p->sync && !p->external;
+
+	if (!injecting || table_find(internal_table(p->internal), f) != FLOW_ID_NONE)
+		pipeline_dumped(p, f, true, now);
 }
 
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
@@ -303,6 +311,10 @@ static void path_apply(void *ctx, uint8_t peer, enum sync_change what, const str
 	struct pipeline *p = ctx;
 	int err = 0;
 
+	if (!p->external) {
+		p->env.inject(p->env.ctx, what, flow, now);
+		return;
+	}
 	switch (what) {
 	case SYNC_NEW:
 		err = external_new_flow(p->external, peer, flow, now);
@@ -325,6 +337,8 @@ static void path_resync_begin(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 
+	if (!p->external)
+		return;		/* what is in the kernel and stale goes by its timeout */
 	/* A sweep still under way belongs to the resync before: what it has not reached is judged by the new one. */
 	if (p->sweep_peers & (1u << peer)) {
 		p->sweep_peers &= ~(1u << peer);
@@ -337,6 +351,8 @@ static void path_resync_done(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 
+	if (!p->external)
+		return;
 	p->sweep_peers |= 1u << peer;
 	p->sweep_pos = 0;
 }
@@ -475,8 +491,9 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	p->sync_env.ctx = p;
 	p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
 	if (conf->sync) {
-		p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
-		if (p->internal && p->external)
+		if (!conf->no_external)
+			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
+		if (p->internal && (p->external || conf->no_external))
 			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
 	}
 	if (!p->internal || (conf->sync && !p->sync)) {

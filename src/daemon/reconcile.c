@@ -142,7 +142,10 @@ static void dump_flow(void *ctx, const struct ct_flow *f, struct mono now)
 {
 	struct reconcile *r = ctx;
 
-	pipeline_dumped(r->p, f, r->why != RECONCILE_START, now);
+	if (r->why == RECONCILE_VERIFY)
+		pipeline_verified(r->p, f, now);
+	else
+		pipeline_dumped(r->p, f, r->why != RECONCILE_START, now);
 }
 
 static void check_more(struct reconcile *r, struct mono now);

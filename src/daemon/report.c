@@ -10,6 +10,7 @@
 #include "channel/channel.h"
 #include "daemon/commands.h"
 #include "kernel/ct.h"
+#include "kernel/ct_inject.h"
 
 #define TAB1_12 "\t%12" PRIu64
 #define TAB2_12 "\t\t%12" PRIu64
@@ -46,15 +47,26 @@ static void report_cache_detail(struct text *out, const char *name, struct flow_
 	text_printf(out, "\t\tentry not found:" TAB1_12 "\n\n", none);
 }
 
+/* In place of the external cache: what the kernel answered. */
+static void report_inject(struct text *out, const struct ct_inject_stats *s)
+{
+	text_str(out, "external inject:\n");
+	text_printf(out, "connections created:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->created, s->create_failed);
+	text_printf(out, "connections updated:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->updated, s->update_failed);
+	text_printf(out, "connections destroyed:" TAB2_12 "\tfailed:" TAB1_12 "\n\n", s->destroyed, s->destroy_failed);
+}
+
 /* The statistics mode has one cache only, under its own name. */
 static void report_caches(const struct daemon *d, struct text *out,
 			  void (*one)(struct text *out, const char *name, struct flow_table *t))
 {
 	struct external *external = pipeline_external(d->pipeline);
 
-	one(out, external ? "internal" : "stats", internal_table(pipeline_internal(d->pipeline)));
+	one(out, pipeline_sync(d->pipeline) ? "internal" : "stats", internal_table(pipeline_internal(d->pipeline)));
 	if (external)
 		one(out, "external", external_table(external));
+	else if (d->inject)
+		report_inject(out, ct_inject_stats(d->inject));
 }
 
 void report_cache(const struct daemon *d, struct text *out)

@@ -187,6 +187,9 @@ static void flush_done(void *ctx, int err, uint64_t deleted, uint64_t failed, st
 		if (ct_commit_start(t->commit, now) < 0)
 			log_errx("the commit that waited for the flush cannot start");
 	}
+	/* Without external cache the states of the peers were in that table too: let them tell again. */
+	if (pipeline_sync(t->p) && !pipeline_external(t->p))
+		sync_ask_resync(pipeline_sync(t->p), now);
 	t->cb.flush_done(t->cb.ctx, err, deleted, failed, now);
 }
 

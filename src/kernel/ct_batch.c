@@ -233,6 +233,13 @@ int ct_batch_add_replace(struct ct_batch *b, const struct ct_flow *old, const st
 	return ct_batch_add(b, CT_OP_CREATE, f, opts, cookie);
 }
 
+void ct_batch_run(struct ct_batch *b, struct mono now)
+{
+	while (b->next != b->sent)
+		step(b, now);
+	ev_work_del(b->loop, &b->work);
+}
+
 void ct_batch_flush(struct ct_batch *b)
 {
 	if (b->next != b->sent)

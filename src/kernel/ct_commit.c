@@ -240,6 +240,7 @@ static void on_found(struct ct_commit *c, struct entry *e, const struct ct_flow 
 			kept(c, e, now);
 		break;
 	case CT_LEAVE:
+	case CT_UPDATE:
 		kept(c, e, now);
 		break;
 	case CT_REPLACE:

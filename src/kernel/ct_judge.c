@@ -25,6 +25,8 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <string.h>
 
+#define LIFE_LEFT_S 10	/* news and their answers take less than this */
+
 /* One direction of a flow in comparable form. */
 struct tuple {
 	uint8_t src[16], dst[16];
@@ -142,6 +144,53 @@ enum ct_verdict ct_judge(const struct ct_flow *kernel, const struct ct_flow *f)
 	if (tuple_equal(&k_reply, &orig))
 		return judge_same(kernel, f);
 	return (kernel->status & IPS_ASSURED) && !new_life ? CT_FOREIGN : CT_REPLACE;
+}
+
+/* News for an entry that lives: what they say holds unless the kernel is further on itself.
+ *
+ *	kernel's entry					verdict
+ *	another flow					FOREIGN
+ *	it has ended, the news are of a life		REPLACE	the next connection
+ *	other translations, assured			FOREIGN	it is being forwarded as it is
+ *	other translations, else			REPLACE
+ *	a handshake, the news are of an end		LEAVE	it may be the next connection
+ *	TCP, further on than the news			KEEP
+ *	else						UPDATE */
+enum ct_verdict ct_judge_news(const struct ct_flow *kernel, const struct ct_flow *f)
+{
+	struct tuple orig, reply, k_orig, k_reply;
+	bool tcp = f->l4 == IPPROTO_TCP && (f->has & kernel->has & FLOW_HAS_PROTO_STATE);
+
+	tuple_orig(&orig, f);
+	tuple_reply(&reply, f);
+	tuple_orig(&k_orig, kernel);
+	tuple_reply(&k_reply, kernel);
+	if (!tuple_equal(&k_orig, &orig))
+		return CT_FOREIGN;
+	if (finished(kernel) && !finished(f))
+		return CT_REPLACE;
+	if (!tuple_equal(&k_reply, &reply))
+		return kernel->status & IPS_ASSURED ? CT_FOREIGN : CT_REPLACE;
+	if (!tcp)
+		return CT_UPDATE;
+	if (finished(f) && tcp_age(kernel->proto_state) < tcp_age(TCP_CONNTRACK_ESTABLISHED))
+		return CT_LEAVE;
+	return tcp_age(kernel->proto_state) > tcp_age(f->proto_state) ? CT_KEEP : CT_UPDATE;
+}
+
+/* Packets renew the life of an entry. One that nobody has used since the peer told about it is as old as the peer's was, and
+ * that one has just ended; one with much life left has been used here, or the peer's was removed by hand. Keeping it costs
+ * an entry until it times out, removing it could cost a connection. */
+bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f)
+{
+	bool closing = f->l4 == IPPROTO_TCP && (f->has & FLOW_HAS_PROTO_STATE) &&
+		       tcp_age(f->proto_state) > tcp_age(TCP_CONNTRACK_ESTABLISHED);
+
+	if (closing || !(kernel->has & FLOW_HAS_TIMEOUT) || kernel->timeout_s <= LIFE_LEFT_S)
+		return false;
+	if (f->l4 == IPPROTO_TCP && (kernel->has & FLOW_HAS_PROTO_STATE))
+		return kernel->proto_state == TCP_CONNTRACK_ESTABLISHED;
+	return kernel->status & IPS_SEEN_REPLY;
 }
 
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)

@@ -8,5 +8,6 @@ libkernel_a_SOURCES = \
 	kernel/ct_dump.c \
 	kernel/ct_events.c \
 	kernel/ct_flush.c \
+	kernel/ct_inject.c \
 	kernel/ct_judge.c \
 	kernel/ct_sock.c

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""DisableExternalCache: what a peer says goes straight into the kernel."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Callable
+
+import pytest
+
+import scenario
+import tables
+from conftest import PAIRS
+from netlab import DNAT4, PLAIN6, SNAT4, Lab, run, wait_until
+from node import OURS, Node, wait_replicated
+
+each_pair = pytest.mark.parametrize("active,replica", PAIRS)
+INJECT = {"DisableExternalCache": "on"}
+TARGETS = (SNAT4, DNAT4, PLAIN6)
+
+
+def injected(node: Node) -> dict[str, tuple[int, int]]:
+	"""created, updated, destroyed: done and failed."""
+	block = re.search(r"external inject:\n((?:connections .*\n){3})\n", node.ok("-s"))
+	assert block, node.ok("-s")
+	return {word: (int(done), int(failed)) for word, done, failed in
+		re.findall(r"connections (\w+):\t\t +(\d+)\tfailed:\t +(\d+)", block[1])}
+
+
+def change_roles(old: Node, new: Node) -> None:
+	"""The commands of keepalived's script. 1.4.x loses the peer's states with its own at the scheduled flush."""
+	for option in ("-c", "-f", "-R", "-B"):
+		new.ok(option)
+	for option in ("-t", "-n") if old.which == OURS else ("-n",):
+		old.ok(option)
+	if old.which == OURS:
+		wait_until(lambda: "flushing kernel conntrack table (scheduled)" in old.log.read_text(), 10)
+
+
+def same_kernels(one: Node, other: Node) -> str:
+	return tables.difference(one.kernel(), other.kernel())
+
+
+@each_pair
+def test_takeover_without_commit(lab: Lab, pair: Callable, active: str, replica: str) -> None:
+	"""The states are in the other kernel all the time: take the addresses, and every connection lives on, and back."""
+	nodes = pair(active, replica, mode_options=INJECT)
+	scenario.serve(lab)
+	programs = [scenario.lines(lab, 20, target) for target in TARGETS]
+	load = scenario.download(lab, 40 << 20, 4 << 20)
+	stream = scenario.udp_stream(lab)
+	wait_until(lambda: not same_kernels(*nodes), 20, "the same kernel tables", 0.3)
+	for old, new in (nodes, nodes[::-1]):
+		lab.addresses_to(new.fw)
+		change_roles(old, new)
+		wait_until(lambda: not same_kernels(*nodes), 20, "the same kernel tables after the change", 0.3)
+		for program, count in (*((p, 20) for p in programs), (stream, 1)):
+			said = program.ask("alive", 10)
+			assert said["alive"] == count, f"{old.which} -> {new.which}: {said}"
+	assert load.ask("finish", 20)["hash_good"]
+	for program in (*programs, stream):
+		program.end()
+	# they end everywhere
+	for node in nodes:
+		wait_until(lambda: "tcp" not in {flow.proto for flow in node.kernel()}, 60, f"{node.fw} has forgotten", 0.5)
+
+
+@each_pair
+def test_figures_and_commands(lab: Lab, pair: Callable, active: str, replica: str) -> None:
+	one, two = pair(active, replica, mode_options=INJECT)
+	scenario.inject(lab, "fw1", 30)
+	wait_until(lambda: len(two.kernel()) == 30, 10)
+	assert injected(two)["created"] == (30, 0)
+	scenario.inject(lab, "fw1", 10, delete=True)
+	time.sleep(1)
+	assert two.ok("-e") == "" and two.ok("-i") == ""
+	assert "cache external" not in two.ok("-s") and "external inject" in two.ok("-s", "cache") + two.ok("-s")
+	for options in (("-c",), ("-f", "external")):
+		assert two.ctl(*options).returncode == 0
+	two.ok("-f")
+	assert len(two.kernel()) >= 20, "-f is no flush of the kernel table"
+
+
+def test_end_of_a_flow_in_use(lab: Lab, pair: Callable) -> None:
+	"""The active node forwards; an entry of the other node ends (removed by hand): the live one stays, and nothing stalls."""
+	active, other = pair(mode_options=INJECT)
+	scenario.serve(lab)
+	talk = scenario.lines(lab, 10)
+	wait_until(lambda: len(other.kernel()) == 10, 10)
+	# the other node takes them for its own, and then somebody removes them there
+	other.ok("-R")
+	wait_until(lambda: len(other.internal()) == 10, 20)
+	run("ip", "netns", "exec", lab.ns("fw2"), "conntrack", "-D", "-p", "tcp")
+	wait_until(lambda: not other.internal(), 10)
+	time.sleep(1)
+	assert len(active.kernel()) == 10
+	assert talk.ask("alive", 10)["alive"] == 10
+	# and one that has ended goes
+	talk.end()
+	wait_until(lambda: not active.kernel() and not other.kernel(), 60, "all have ended", 0.5)
+
+
+def test_news_do_not_set_back(lab: Lab, pair: Callable) -> None:
+	"""A peer's old news about a flow that is established here leave it as it is, with the mark that was set here."""
+	active, other = pair(mode_options=INJECT)
+	scenario.serve(lab)
+	scenario.lines(lab, 5)
+	wait_until(lambda: len(other.kernel()) == 5, 10)
+	run("ip", "netns", "exec", lab.ns("fw1"), "nft", "insert rule inet fw forward tcp dport 7001 ct mark set 9")
+	wait_until(lambda: {flow.mark for flow in other.kernel()} == {9}, 10, "a change arrives")
+	other.ok("-R"), other.ok("-B")	# the other node tells everything it has, as old as it may be
+	time.sleep(1)
+	assert {(flow.state, flow.mark) for flow in active.kernel()} == {("ESTABLISHED", 9)}
+	assert not same_kernels(active, other)
+
+
+@each_pair
+def test_loss_then_quiet(lab: Lab, pair: Callable, active: str, replica: str) -> None:
+	one, two = pair(active, replica, mode_options=INJECT)
+	lab.lossy("fw2", 10)
+	scenario.inject(lab, "fw1", 2000)
+	time.sleep(1)
+	lab.lossy("fw2", 0)
+	wait_until(lambda: not same_kernels(one, two), 30, "the same kernel tables", 0.5)
