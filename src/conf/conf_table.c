@@ -95,7 +95,8 @@ const struct conf_option conf_options[] = {
 	  .help = "Kernel events go straight to the link, without a cache. There is no resync then." },
 	{ OPTION("DisableExternalCache", IN(CONF_FTFW) | IN(CONF_NOTRACK), CONF_T_BOOL),
 	  .at = AT(sync.disable_external), .init = "off",
-	  .help = "States of the peer go straight into the kernel, without a cache. There is nothing to commit then." },
+	  .help = "States of the peer go straight into the kernel, without a cache. There is nothing to commit then. An entry "
+		  "that this node is forwarding itself is not set back, and not removed when the peer's has ended." },
 	{ OPTION("StartupResync", IN(CONF_FTFW) | IN(CONF_NOTRACK), CONF_T_BOOL),
 	  .at = AT(sync.startup_resync), .init = "off",
 	  .help = "Asks the peer for its whole table right after the start." },

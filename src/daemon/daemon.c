@@ -82,6 +82,7 @@ static void on_inject(void *ctx, enum sync_change what, const struct ct_flow *fl
 	switch (what) {
 	case SYNC_NEW:
 	case SYNC_UPDATE:
+	case SYNC_REPLACE:
 		ct_inject_put(d->inject, flow, now);
 		return;
 	case SYNC_DESTROY:
