@@ -231,8 +231,11 @@ static void on_create(struct ct_commit *c, struct entry *e, int err, struct mono
 
 static void on_found(struct ct_commit *c, struct entry *e, const struct ct_flow *kernel, struct mono now)
 {
-	remember(e, kernel);
-	switch (ct_judge(kernel, &e->f)) {
+	enum ct_verdict verdict = ct_judge(kernel, &e->f);
+
+	if (verdict != CT_FOREIGN)	/* that one stays; what had to go before it was found comes back */
+		remember(e, kernel);
+	switch (verdict) {
 	case CT_KEEP:
 		if (needs_annotation(e))
 			wants(c, e, ENTRY_ANNOTATE);

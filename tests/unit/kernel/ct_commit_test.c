@@ -532,6 +532,30 @@ static void refused_replacement_is_undone(void **state)
 	assert_in_range(got.timeout_s, 990, 1000);
 }
 
+/* The port is somebody else's, which shows only when the entry in the way has gone: that one comes back, not the other. */
+static void replacement_in_the_way_of_another(void **state)
+{
+	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), there = snat(tcp_flow(1), 0xc6336401, 5000);
+	struct ct_flow other = snat(tcp_flow(2), 0xc6336401, 4000);
+	struct bench b = { .restored = 1 };
+	uint32_t id;
+
+	(void)state;
+	NEED_NETNS();
+	other.addr.v4.src = htonl(0x0a000099);
+	assert_int_equal(kernel_create(&hand, &other), 0);
+	id = entry(&other).id;
+	there.mark = 5;
+	there.has |= FLOW_HAS_MARK;
+	assert_int_equal(kernel_create(&hand, &there), 0);
+	commit(&b, &mine, 1, 50);
+	expect(&b, 0, 0, 0, 1);
+	assert_int_equal(b.res.reason[0].err, EEXIST);
+	assert_int_equal(entry(&other).id, id);
+	assert_int_equal(entry(&there).reply.dport, htons(5000));
+	assert_int_equal(b.kept_mark, 5);
+}
+
 static void make_related(struct ct_flow *f, struct flow_rare *rare, const struct ct_flow *master)
 {
 	*rare = (struct flow_rare){
@@ -666,6 +690,7 @@ int main(void)
 		RULE(foreign_flow_lives),
 		RULE(ended_flows_make_room),
 		RULE(refused_replacement_is_undone),
+		RULE(replacement_in_the_way_of_another),
 		RULE(masters_first),
 		RULE(unknown_helper),
 		RULE(refusals),
