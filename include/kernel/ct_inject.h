@@ -20,7 +20,8 @@ struct ct_inject_stats {
 
 struct ct_inject_cb {
 	void *ctx;	/* borrowed */
-	/* We have removed this flow from the kernel. Borrows f. Must not call back. */
+	/* We have removed this flow from the kernel, because it has ended or to make room for another one with its tuple: no
+	 * event will tell. Borrows f. Must not call back. Called inside ct_inject_put(), _end() and _flush(). */
 	void (*removed)(void *ctx, const struct ct_flow *f, struct mono now);
 };
 

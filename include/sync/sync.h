@@ -51,7 +51,8 @@ struct sync_env {
 	void (*send)(void *ctx);
 	/* The round is over: what was finished leaves now. */
 	void (*flush)(void *ctx);
-	/* The peer's view of a flow changed. Borrows flow and its rare parts. Must not call back into sync. */
+	/* The peer's view of a flow changed. Borrows flow and its rare parts. Must not call back into sync,
+	 * with the exception of sync_forget(). */
 	void (*apply)(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
 	/* A dead flow's last message is acknowledged or given up: its slot may go. */
 	void (*release)(void *ctx, uint32_t id);

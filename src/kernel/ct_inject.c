@@ -16,7 +16,8 @@
  *	UPDATE	0			updated
  *		ENOENT			CREATE: it has gone meanwhile
  *		other			failed
- *	REPLACE	(destroy, create)	as CREATE
+ *	REPLACE	(destroy, create)	as CREATE, but what would be failed is RESTORE when the destroy has happened
+ *	RESTORE	any			failed; the entry that was there before is back, if nobody else has taken its place
  *	LOOK	found			DESTROY, or left because it is in use
  *		ENOENT			nothing: it has gone by itself
  *	DESTROY	0, ENOENT		destroyed
@@ -37,13 +38,16 @@
 #define TRIES		6u
 #define BUCKETS		256u	/* of the check "is this flow in the batch already?"; a false yes costs a system call */
 
-enum news_state { NEWS_CREATE, NEWS_GET, NEWS_UPDATE, NEWS_ANNOTATE, NEWS_REPLACE, NEWS_LOOK, NEWS_DESTROY };
+enum news_state { NEWS_CREATE, NEWS_GET, NEWS_UPDATE, NEWS_ANNOTATE, NEWS_REPLACE, NEWS_RESTORE, NEWS_LOOK,
+		  NEWS_DESTROY };
 
 struct news {
 	enum news_state state;
 	uint32_t tries;
 	bool again;		/* its next request is to be made */
 	bool existed;
+	bool destroyed;		/* an entry has gone for this one */
+	int err;		/* RESTORE: why ours has failed */
 	struct ct_flow f;
 	struct flow_rare rare;
 	struct ct_flow old;	/* the kernel's entry, as found */
@@ -89,8 +93,15 @@ static void failed(struct ct_inject *i, uint64_t *counter, int err, struct mono 
 	log_warn("a flow of the peer cannot be put into the kernel (%" PRIu64 " more since the last such line)", suppressed);
 }
 
+/* If an entry had to go for it, that one comes back first. */
 static void put_failed(struct ct_inject *i, struct news *w, int err, struct mono now)
 {
+	if (w->destroyed) {
+		w->destroyed = false;
+		w->err = err;
+		again(w, NEWS_RESTORE);
+		return;
+	}
 	failed(i, w->existed ? &i->stats.update_failed : &i->stats.create_failed, err, now);
 }
 
@@ -104,6 +115,10 @@ static bool out_of_tries(struct ct_inject *i, struct news *w, int err, struct mo
 
 static void on_create(struct ct_inject *i, struct news *w, int err, struct mono now)
 {
+	if (w->state == NEWS_RESTORE) {
+		put_failed(i, w, w->err, now);
+		return;
+	}
 	if (err == 0) {
 		i->stats.created += !w->existed;
 		i->stats.updated += w->existed;
@@ -139,15 +154,23 @@ static void prepare_update(struct news *w)
 	}
 }
 
-static void on_found(struct ct_inject *i, struct news *w, const struct ct_flow *kernel, struct mono now)
+static void remember(struct news *w, const struct ct_flow *kernel)
 {
 	flow_copy(&w->old, kernel);
 	if (kernel->rare) {
 		w->old_rare = *kernel->rare;
 		w->old.rare = &w->old_rare;
 	}
+}
+
+static void on_found(struct ct_inject *i, struct news *w, const struct ct_flow *kernel, struct mono now)
+{
+	enum ct_verdict verdict = ct_judge_news(kernel, &w->f);
+
+	if (verdict != CT_FOREIGN)	/* that one stays; what had to go before it was found comes back */
+		remember(w, kernel);
 	w->existed = true;
-	switch (ct_judge_news(kernel, &w->f)) {
+	switch (verdict) {
 	case CT_UPDATE:
 		prepare_update(w);
 		again(w, NEWS_UPDATE);
@@ -222,8 +245,12 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 			put_failed(i, w, err, now);
 		return;
 	case CT_OP_DESTROY:
-		if (w->state == NEWS_REPLACE)
+		if (w->state == NEWS_REPLACE) {
+			w->destroyed = w->destroyed || err == 0 || err == -ENOBUFS;
+			if (err == 0)
+				i->cb.removed(i->cb.ctx, &w->old, now);
 			return;		/* the create that follows in the same send decides */
+		}
 		if (err == 0) {
 			i->stats.destroyed++;
 			i->cb.removed(i->cb.ctx, &w->f, now);
@@ -240,6 +267,7 @@ static int request(struct ct_inject *i, struct news *w)
 {
 	const struct ct_build_opts create = { .liberal = i->liberal };
 	const struct ct_build_opts update = { .update = true, .liberal = i->liberal };
+	const struct ct_build_opts restore = { .liberal = true };
 	const struct ct_build_opts annotate = { .annotate = true, .liberal = i->liberal };
 	uint64_t cookie = (uint64_t)(w - i->news);
 
@@ -256,6 +284,8 @@ static int request(struct ct_inject *i, struct news *w)
 		return ct_batch_add(i->batch, CT_OP_UPDATE, &w->f, &annotate, cookie);
 	case NEWS_REPLACE:
 		return ct_batch_add_replace(i->batch, &w->old, &w->f, &create, cookie);
+	case NEWS_RESTORE:
+		return ct_batch_add(i->batch, CT_OP_CREATE, &w->old, &restore, cookie);
 	case NEWS_DESTROY:
 		return ct_batch_add(i->batch, CT_OP_DESTROY, &w->old, NULL, cookie);
 	}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* News of the peers, each rule on a real kernel. In a network namespace of its own; skipped where that is not allowed. */
+#include "kernel/ct_inject.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+
+#include "unit/kernel/support.h"
+
+static bool have_netns;
+static struct kernel_hand hand;	/* the "kernel": whoever has the entries before the news */
+#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+
+static struct evloop *loop;
+static struct ct_inject *inject;
+static size_t removed;
+static struct ct_flow last_removed;
+
+static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	(void)ctx;
+	(void)now;
+	removed++;
+	flow_copy(&last_removed, f);
+}
+
+static int begin(void **state)
+{
+	const struct ct_inject_cb cb = { .removed = on_removed };
+	struct text err = { 0 };
+
+	(void)state;
+	if (!have_netns)
+		return 0;
+	run("conntrack -F 2>/dev/null");
+	removed = 0;
+	loop = evloop_new();
+	assert_non_null(loop);
+	assert_int_equal(ct_inject_open(loop, true, &cb, &inject, &err), 0);
+	text_free(&err);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	if (have_netns) {
+		ct_inject_close(inject);
+		evloop_free(loop);
+	}
+	return 0;
+}
+
+static void put(const struct ct_flow *f)
+{
+	ct_inject_put(inject, f, clock_now());
+}
+
+static void flush(void)
+{
+	ct_inject_flush(inject, clock_now());
+}
+
+static bool find(const struct ct_flow *f, struct ct_flow *got)
+{
+	static struct flow_rare rare;
+
+	return kernel_get(&hand, f, got, &rare) == 0;
+}
+
+static struct ct_flow snat(struct ct_flow f, uint16_t port)
+{
+	f.has |= FLOW_HAS_SNAT | FLOW_HAS_SPAT;
+	f.addr.v4.reply_dst = htonl(0xc6336401);
+	f.reply.dport = htons(port);
+	return f;
+}
+
+static void expect(uint64_t created, uint64_t updated, uint64_t destroyed, uint64_t failed)
+{
+	const struct ct_inject_stats *s = ct_inject_stats(inject);
+
+	assert_int_equal(s->created, created);
+	assert_int_equal(s->updated, updated);
+	assert_int_equal(s->destroyed, destroyed);
+	assert_int_equal(s->create_failed + s->update_failed + s->destroy_failed, failed);
+}
+
+/* More than a batch, new first, then each one in the place of one that has ended: that takes two requests. */
+static void batches(void **state)
+{
+	const uint16_t n = 3 * CT_INJECT_BATCH + 1;
+	struct ct_flow f, got;
+
+	(void)state;
+	NEED_NETNS();
+	for (uint16_t i = 1; i <= n; i++) {
+		f = tcp_flow(i);
+		f.proto_state = TCP_CONNTRACK_TIME_WAIT;
+		put(&f);
+	}
+	flush();
+	expect(n, 0, 0, 0);
+	for (uint16_t i = 1; i <= n; i++) {
+		f = tcp_flow(i);
+		put(&f);
+	}
+	flush();
+	expect(n, n, 0, 0);
+	assert_int_equal(removed, n);
+	for (uint16_t i = 1; i <= n; i++) {
+		f = tcp_flow(i);
+		assert_true(find(&f, &got));
+		assert_int_equal(got.proto_state, TCP_CONNTRACK_ESTABLISHED);
+	}
+}
+
+/* News about one flow are carried out in their order, without a flush between them. */
+static void order(void **state)
+{
+	struct ct_flow f = tcp_flow(1), got;
+
+	(void)state;
+	NEED_NETNS();
+	f.timeout_s = 5;	/* nearly over: nobody uses it */
+	put(&f);
+	ct_inject_end(inject, &f, clock_now());
+	f.timeout_s = 300;
+	f.proto_state = TCP_CONNTRACK_CLOSE_WAIT;
+	put(&f);
+	flush();
+	expect(2, 0, 1, 0);
+	assert_int_equal(removed, 1);
+	assert_true(find(&f, &got));
+	assert_int_equal(got.proto_state, TCP_CONNTRACK_CLOSE_WAIT);
+}
+
+/* Our socket's events are not read: whoever keeps the entries has to hear that this one is gone. */
+static void replaced_is_reported(void **state)
+{
+	struct ct_flow f = tcp_flow(1), here = tcp_flow(1), got;
+	uint32_t id;
+
+	(void)state;
+	NEED_NETNS();
+	here.proto_state = TCP_CONNTRACK_TIME_WAIT;
+	assert_int_equal(kernel_create(&hand, &here), 0);
+	assert_true(find(&here, &got));
+	id = got.id;
+	put(&f);
+	flush();
+	expect(0, 1, 0, 0);
+	assert_int_equal(removed, 1);
+	assert_true(last_removed.has & FLOW_HAS_ID);
+	assert_int_equal(last_removed.id, id);
+	assert_true(find(&f, &got));
+	assert_int_equal(got.proto_state, TCP_CONNTRACK_ESTABLISHED);
+}
+
+/* An entry that had to go for one the kernel then refuses comes back. */
+static void refused_replacement_is_undone(void **state)
+{
+	struct ct_flow mine = snat(tcp_flow(1), 4000), there = snat(tcp_flow(1), 5000), got;
+
+	(void)state;
+	NEED_NETNS();
+	there.status = IPS_SEEN_REPLY;	/* forwarded, not assured yet */
+	assert_int_equal(kernel_create(&hand, &there), 0);
+	mine.proto_state = 200;		/* no such state */
+	put(&mine);
+	flush();
+	expect(0, 0, 0, 1);
+	assert_int_equal(removed, 1);
+	assert_true(find(&there, &got));
+	assert_int_equal(got.reply.dport, htons(5000));
+}
+
+static void ends(void **state)
+{
+	struct ct_flow f = tcp_flow(1), got;
+
+	(void)state;
+	NEED_NETNS();
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	ct_inject_end(inject, &f, clock_now());	/* not closing, and much life left here: in use */
+	flush();
+	expect(0, 0, 0, 0);
+	assert_int_equal(ct_inject_stats(inject)->in_use, 1);
+	assert_true(find(&f, &got));
+	f.proto_state = TCP_CONNTRACK_TIME_WAIT;
+	ct_inject_end(inject, &f, clock_now());
+	flush();
+	expect(0, 0, 1, 0);
+	assert_int_equal(removed, 1);
+	assert_false(find(&f, &got));
+	ct_inject_end(inject, &f, clock_now());	/* gone already */
+	flush();
+	expect(0, 0, 1, 0);
+}
+
+#define RULE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RULE(batches), RULE(order), RULE(replaced_is_reported), RULE(refused_replacement_is_undone), RULE(ends),
+	};
+	int rc;
+
+	have_netns = netns_enter();
+	if (have_netns && run("command -v conntrack >/dev/null") != 0) {
+		print_message("skipped: no conntrack command to empty the table with\n");
+		have_netns = false;
+	}
+	if (have_netns)
+		kernel_open(&hand);
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	if (have_netns)
+		kernel_close(&hand);
+	return rc;
+}
