@@ -42,6 +42,11 @@ void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_errx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* One record for the system's log; priority: facility and level of syslog(3), text: one line. Whatever log_open() was told
+ * about syslog, for those with a facility of their own. 0, or -errno when it was dropped: -EAGAIN, the log daemon does not
+ * keep up and is not waited for; others, there is none. */
+int log_syslog(int priority, const char *text);
+
 /* Rate limit for lines that outside input can cause: at most `burst` lines, refilled one per `interval_ms`. The owner
  * embeds it, zeroed. */
 struct log_limit {

@@ -27,10 +27,10 @@ int flowlog_reopen(struct flowlog *l);
 void flowlog_flow(struct flowlog *l, const struct ct_flow *f, int64_t wall_s);
 
 /* Write what is waiting. Call at the end of every loop turn: so a burst costs one write() and a single flow is in the file
- * at once. Lines the file does not take (disk full) are dropped and counted, and that is logged, rate-limited. */
+ * at once. Lines the file (disk full) or syslog does not take are dropped and counted, and that is logged, rate-limited. */
 void flowlog_flush(struct flowlog *l, struct mono now);
 
-/* Lines dropped so far because the file could not be written. */
+/* Lines dropped so far because the file could not be written, or syslog did not take them. */
 uint64_t flowlog_lost(const struct flowlog *l);
 
 #endif

@@ -3,8 +3,9 @@
  * and a child never mix and nothing is lost in a buffer when the process dies.
  *
  * This is one of the two mutable globals of the program (the other is the signal flags). Nothing here blocks on a
- * terminal that nobody reads, or on a FIFO given as log file: the line is dropped instead. Control characters in a line
- * become '?', so that a name from outside cannot forge a line of its own.
+ * terminal that nobody reads, on a FIFO given as log file, or on a log daemon that has fallen asleep: the line is dropped
+ * instead. syslog(3) would wait for that one, so its records are written here. Control characters in a line become '?',
+ * so that a name from outside cannot forge a line of its own.
  *
  * Layout: command-line.md section 10.1, as 1.4.x writes it; scripts match on it. */
 #include "base/log.h"
@@ -15,7 +16,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,16 +26,18 @@
 #include "base/log_conf.h"
 
 #define LINE_MAX_BYTES	2048
+#define SYSLOG_NAME	"conntrack-tools"
+#define SYSLOG_SOCKET	"/dev/log"
 
 struct log_sink {
 	const struct log_conf *conf;	/* NULL while closed */
 	int fd;				/* -1: no file */
 	bool created;			/* the file was not there before log_open() */
-	bool syslog;
+	int syslog_fd;			/* of the log daemon, -1: not connected */
 	bool detached;			/* no terminal any more */
 };
 
-static struct log_sink sink = { .fd = -1 };
+static struct log_sink sink = { .fd = -1, .syslog_fd = -1 };
 
 static const struct {
 	const char *word;
@@ -74,10 +79,7 @@ int log_open(const struct log_conf *conf, const char **err_path)
 	sink.fd = fd;
 	sink.created = created;
 	sink.conf = conf;
-	/* The name is set in any case, for the flow log, which names its own facility. Nothing is connected before the first
-	 * record. */
-	openlog("conntrack-tools", LOG_PID, conf->facility != LOG_CONF_NO_SYSLOG ? conf->facility : LOG_DAEMON);
-	sink.syslog = conf->facility != LOG_CONF_NO_SYSLOG;
+	openlog(SYSLOG_NAME, LOG_PID, LOG_DAEMON);	/* for log_syslog() in its last resort */
 	return 0;
 }
 
@@ -107,8 +109,10 @@ void log_close(void)
 	if (sink.fd != -1)
 		close(sink.fd);
 	sink.fd = -1;
+	if (sink.syslog_fd != -1)
+		close(sink.syslog_fd);
+	sink.syslog_fd = -1;
 	closelog();
-	sink.syslog = false;
 	sink.created = false;
 	sink.conf = NULL;
 }
@@ -139,6 +143,66 @@ static void to_terminal(int fd, const char *line, size_t len)
 	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
 		put_line(fd, line, len);
 }
+
+/* ---- syslog ---- */
+
+static int syslog_connect(void)
+{
+	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = SYSLOG_SOCKET };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err;
+
+	if (fd == -1)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) == -1) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static int syslog_send(const char *record, size_t len)
+{
+	if (sink.syslog_fd == -1) {
+		int fd = syslog_connect();
+
+		if (fd < 0)
+			return fd;
+		sink.syslog_fd = fd;
+	}
+	return send(sink.syslog_fd, record, len, MSG_NOSIGNAL) == -1 ? -errno : 0;
+}
+
+int log_syslog(int priority, const char *text)
+{
+	char record[LINE_MAX_BYTES + 128], stamp[32] = "";
+	time_t t = (time_t)clock_wall_s();
+	struct tm tm;
+	int n, ret;
+
+	if (localtime_r(&t, &tm))
+		strftime(stamp, sizeof(stamp), "%b %e %T", &tm);
+	n = snprintf(record, sizeof(record), "<%d>%s %s[%d]: %s", priority, stamp, SYSLOG_NAME, (int)getpid(), text);
+	if (n < 0)
+		return -EINVAL;
+	if ((size_t)n >= sizeof(record))
+		n = sizeof(record) - 1;
+	ret = syslog_send(record, (size_t)n);
+	if (ret == 0 || ret == -EAGAIN)
+		return ret;
+	if (sink.syslog_fd != -1) {	/* the log daemon has begun anew */
+		close(sink.syslog_fd);
+		sink.syslog_fd = -1;
+		ret = syslog_send(record, (size_t)n);
+	}
+	if (ret == -EPROTOTYPE) {	/* one that listens on a stream, which may wait */
+		syslog(priority, "%s", text);
+		return 0;
+	}
+	return ret;
+}
+
+/* ---- lines ---- */
 
 /* "[time] (pid=N) [level] " into buf; returns its length. */
 static size_t line_head(char *buf, size_t cap, enum log_level level)
@@ -185,8 +249,8 @@ static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
 	head = line_head(line, sizeof(line), level);
 	len = line_text(line, head, sizeof(line) - 1, err, fmt, ap);
 	line[len] = '\0';
-	if (sink.syslog)
-		syslog(levels[level].priority, "%s", line + head);
+	if (sink.conf && sink.conf->facility != LOG_CONF_NO_SYSLOG)
+		log_syslog(sink.conf->facility | levels[level].priority, line + head);
 	line[len++] = '\n';
 	if (sink.fd != -1)
 		put_line(sink.fd, line, len);

@@ -5,7 +5,8 @@
  * flows costs one system call and a single flow is in the file at once. The buffer always holds whole lines, so a reader
  * never sees half of one, unless the disk is full.
  *
- * The file is never waited for: a FIFO nobody reads or a full disk costs lines, which are counted.
+ * Neither file nor syslog is waited for: a FIFO nobody reads, a full disk, a log daemon that does not keep up cost lines,
+ * which are counted.
  * Layout: command-line.md section 10.2; log analysers parse it. */
 #include "stats/flowlog.h"
 
@@ -32,6 +33,7 @@ struct flowlog {
 	size_t len;			/* bytes waiting in buf, whole lines */
 	uint64_t lost, lost_said;	/* lines dropped, and how many of them have been told */
 	int err;			/* why the last one was */
+	const char *where;		/* it was to go to */
 	struct log_limit limit;
 	int64_t stamp_s;		/* the second that stamp shows */
 	size_t stamp_len;
@@ -80,6 +82,7 @@ static void write_out(struct flowlog *l)
 			continue;
 		if (n <= 0) {
 			l->err = n == 0 ? ENOSPC : errno;
+			l->where = l->conf->path;
 			for (; at < l->len; at++)
 				l->lost += l->buf[at] == '\n';
 			break;
@@ -96,7 +99,7 @@ void flowlog_flush(struct flowlog *l, struct mono now)
 	if (l->lost == l->lost_said || !log_limit_pass(&l->limit, 1, 60000, now, NULL))
 		return;
 	errno = l->err;
-	log_warn("%" PRIu64 " lines of ended flows not written to %s so far", l->lost, l->conf->path);
+	log_warn("%" PRIu64 " lines of ended flows not written so far, the last to %s", l->lost, l->where);
 	l->lost_said = l->lost;
 }
 
@@ -143,6 +146,17 @@ static void make_stamp(struct flowlog *l, int64_t wall_s)
 	l->stamp_len = localtime_r(&t, &tm) ? strftime(l->stamp, sizeof(l->stamp), "%a %b %e %H:%M:%S %Y\t", &tm) : 0;
 }
 
+static void to_syslog(struct flowlog *l, const char *line)
+{
+	int ret = log_syslog(l->conf->facility | LOG_INFO, line);
+
+	if (ret == 0)
+		return;
+	l->err = -ret;
+	l->where = "syslog";
+	l->lost++;
+}
+
 void flowlog_flow(struct flowlog *l, const struct ct_flow *f, int64_t wall_s)
 {
 	const struct flow_print_opts opts = { .active_s = -1, .expires_s = -1, .now_s = wall_s };
@@ -153,7 +167,7 @@ void flowlog_flow(struct flowlog *l, const struct ct_flow *f, int64_t wall_s)
 		return;
 	n = flow_print_text(f, &opts, line, sizeof(line) - 1);
 	if (l->conf->facility != LOG_CONF_NO_SYSLOG)
-		syslog(l->conf->facility | LOG_INFO, "%s", line);
+		to_syslog(l, line);
 	if (l->fd == -1)
 		return;
 	make_stamp(l, wall_s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The log file: layout, rotation, failures, what ends up on which descriptor; and the rate limit. */
+/* The log file and syslog: layout, rotation, failures, what ends up on which descriptor; and the rate limit. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/log_conf.h"
@@ -216,6 +219,70 @@ static void terminal_sides(void **state)
 	}
 }
 
+/* ---- syslog ---- */
+
+static char log_daemon[80];	/* its socket, in place of /dev/log */
+
+int __real_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+
+	assert_in_range(len, 1, sizeof(to));
+	assert_string_equal(((const struct sockaddr_un *)addr)->sun_path, "/dev/log");
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", log_daemon);
+	return __real_connect(fd, (const struct sockaddr *)&to, sizeof(to));
+}
+
+static int log_daemon_start(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	snprintf(log_daemon, sizeof(log_daemon), "%s/daemon", dir);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", log_daemon);
+	unlink(log_daemon);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* A log daemon that sleeps is not waited for, one that begins anew is found, none is no trouble. */
+static void syslog_is_not_waited_for(void **state)
+{
+	char buf[512] = { 0 }, pattern[128];
+	int fd;
+
+	(void)state;
+	fd = log_daemon_start();
+	conf.to_file = false;
+	conf.facility = LOG_LOCAL3;
+	assert_int_equal(log_open(&conf, NULL), 0);
+	log_warnx("the first %s", "line");
+	assert_true(read(fd, buf, sizeof(buf) - 1) > 0);
+	snprintf(pattern, sizeof(pattern), "^<156>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} conntrack-tools\\[%d\\]: the first line$",
+		 (int)getpid());
+	assert_matches(buf, pattern);
+
+	alarm(20);
+	for (int i = 0; i < 5000; i++)
+		log_info("nobody reads this, and nobody waits");
+	assert_int_equal(log_syslog(LOG_LOCAL3 | LOG_INFO, "dropped"), -EAGAIN);
+	alarm(0);
+
+	close(fd);
+	fd = log_daemon_start();
+	assert_int_equal(log_syslog(LOG_LOCAL3 | LOG_INFO, "again"), 0);
+	memset(buf, 0, sizeof(buf));
+	assert_true(read(fd, buf, sizeof(buf) - 1) > 0);
+	assert_matches(buf, "^<158>.*: again$");
+
+	close(fd);
+	unlink(log_daemon);
+	assert_true(log_syslog(LOG_LOCAL3 | LOG_INFO, "nobody") < 0);
+	log_info("nobody");
+}
+
 static void limit_passes_and_counts(void **state)
 {
 	struct log_limit l = { 0 };
@@ -249,7 +316,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(discard_own_file_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_failures, setup, teardown),
 		cmocka_unit_test(limit_passes_and_counts),
-		cmocka_unit_test(terminal_sides),	/* last: detaches */
+		cmocka_unit_test(terminal_sides),	/* detaches */
+		cmocka_unit_test_setup_teardown(syslog_is_not_waited_for, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);

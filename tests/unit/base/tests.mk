@@ -9,7 +9,9 @@ unit_base_evloop_test_SOURCES = unit/base/evloop_test.c
 unit_base_evloop_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
 unit_base_hash_test_SOURCES = unit/base/hash_test.c
 unit_base_hash_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+# connect() is wrapped: to the log daemon of the test.
 unit_base_log_test_SOURCES = unit/base/log_test.c
+unit_base_log_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
 unit_base_log_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
 unit_base_text_test_SOURCES = unit/base/text_test.c
 unit_base_text_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -33,29 +33,15 @@ static struct flowlog *flowlog;
 static char said[256];
 static int said_priority, n_said;
 
-void __wrap_syslog(int priority, const char *fmt, ...);
-void __wrap_syslog(int priority, const char *fmt, ...)
-{
-	va_list ap;
+static int syslog_result;	/* what log_syslog() is to say */
 
-	va_start(ap, fmt);
-	vsnprintf(said, sizeof(said), fmt, ap);
-	va_end(ap);
+int __wrap_log_syslog(int priority, const char *text);
+int __wrap_log_syslog(int priority, const char *text)
+{
+	snprintf(said, sizeof(said), "%s", text);
 	said_priority = priority;
 	n_said++;
-}
-
-void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...);
-void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)flag;
-	va_start(ap, fmt);
-	vsnprintf(said, sizeof(said), fmt, ap);
-	va_end(ap);
-	said_priority = priority;
-	n_said++;
+	return syslog_result;
 }
 
 static int setup(void **state)
@@ -167,6 +153,23 @@ static void syslog_alone_and_beside(void **state)
 	assert_int_equal(flowlog_lost(flowlog), 0);
 }
 
+/* A log daemon that does not keep up is not waited for, and that is said. */
+static void syslog_sleeps(void **state)
+{
+	(void)state;
+	conf.to_file = false;
+	conf.facility = LOG_LOCAL3;
+	syslog_result = -EAGAIN;
+	assert_int_equal(flowlog_open(&conf, &flowlog), 0);
+	flowlog_flow(flowlog, ended_flow(), WALL);
+	flowlog_flow(flowlog, ended_flow(), WALL);
+	assert_int_equal(flowlog_lost(flowlog), 2);
+	flowlog_flush(flowlog, at(1));
+	syslog_result = 0;
+	flowlog_flow(flowlog, ended_flow(), WALL);
+	assert_int_equal(flowlog_lost(flowlog), 2);
+}
+
 static void neither(void **state)
 {
 	char path[sizeof(conf.path)];
@@ -245,8 +248,8 @@ static void cannot_open(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(line_in_the_file), T(syslog_alone_and_beside), T(neither), T(rotation), T(many_in_a_turn), T(disk_full),
-		T(cannot_open),
+		T(line_in_the_file), T(syslog_alone_and_beside), T(syslog_sleeps), T(neither), T(rotation), T(many_in_a_turn),
+		T(disk_full), T(cannot_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
