@@ -12,7 +12,8 @@
 #include "wire/attr.h"
 
 /* The data path: kernel event -> filter -> internal cache -> sync -> wire -> datagram, and datagram -> wire -> sync ->
- * external cache. Knows no socket and reads no clock, so that two whole nodes run inside one test process. */
+ * external cache (or, without one, env.inject). In the statistics mode it ends at the internal cache. Knows no socket and
+ * reads no clock, so that two whole nodes run inside one test process. */
 struct pipeline;
 
 enum pipeline_event {		/* the same order as enum ct_event in kernel/ct.h */
