@@ -9,7 +9,7 @@
 #include "sync/txq.h"
 #include "sync/walk.h"
 
-/* FTFW inside: one state for what we send, one per peer for what we receive. Shared by the files of this folder only:
+/* FTFW inside; NOTRACK and ALARM have files of their own (sync/plain.h). One state for what we send, one per peer for what we receive. Shared by the files of this folder only:
  *
  *   ftfw.c      open, close, timers, reports        peer.c    who is speaking; restarts; picking up lost numbers
  *   transmit.c  what leaves, in which order         recv.c    number tracking, gaps, the reorder allowance
@@ -193,7 +193,7 @@ static inline bool peer_alive(const struct peer *p, struct mono now)
 bool peer_any_alive(const struct ftfw *f, struct mono now);
 /* Has any other peer been heard within the last ms? Then acknowledgements may be meant for that one. */
 bool peer_others(const struct ftfw *f, const struct peer *p, int64_t ms, struct mono now);
-/* "10.0.0.1" into out (at least 48 bytes); gives out. */
+/* "10.0.0.1" into out (at least SOURCE_NAME bytes); gives out. */
 const char *peer_name(const struct peer *p, char *out);
 
 /* ---- recv.c ---- */

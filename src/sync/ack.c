@@ -153,7 +153,7 @@ void ack_forget_peer(struct ftfw *f, struct peer *p)
 static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint32_t *to, struct mono now)
 {
 	uint32_t last = f->next - 1;
-	char name[48];
+	char name[SOURCE_NAME];
 
 	if (f->next != f->first_seq && !seq_after(*to, last))
 		return true;

@@ -6,7 +6,6 @@
  * something is open, and ftfw_tick() returns exactly the next one that is. */
 #include "sync/ftfw.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -122,7 +121,7 @@ static void ftfw_solicit(struct ftfw *f, struct mono now)
  * been alive for all that time. */
 static void ftfw_check_deaf(struct ftfw *f, struct peer *p, struct mono now)
 {
-	char name[INET6_ADDRSTRLEN];
+	char name[SOURCE_NAME];
 
 	if (p->confirmed || p->said_deaf || !mono_is_set(p->await_since) || sync_within(p->await_since, DEAF_MS, now) ||
 	    sync_within(p->contact, DEAF_MS, now))
@@ -230,7 +229,7 @@ static void ftfw_report(const struct sync *s, struct mono now, struct text *out)
 {
 	static const char *const resync[] = { [RS_IDLE] = "no", [RS_WANT] = "wanted", [RS_ASKED] = "asked" };
 	const struct ftfw *f = (const struct ftfw *)s;
-	char name[INET6_ADDRSTRLEN];
+	char name[SOURCE_NAME];
 
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		const struct peer *p = &f->peer[i];

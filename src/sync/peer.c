@@ -14,7 +14,6 @@
  * Numbers that do not fit are dropped: old ones, and jumps that no loss explains. A forged number can therefore put us
  * on a wrong track, where all genuine messages are dropped; when they keep coming and continue each other, that is
  * where the peer really is (doc/protocol.md, "robustness"). */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "sync/ftfw.h"
@@ -86,7 +85,7 @@ static struct peer *peer_add(struct ftfw *f, const struct sync_source *from, con
 			     struct mono now)
 {
 	struct peer *p = peer_place(f, now);
-	char name[INET6_ADDRSTRLEN];
+	char name[SOURCE_NAME];
 
 	if (!p) {
 		f->base.stats.peers_refused++;

@@ -217,7 +217,7 @@ static enum sync_verdict recv_ahead(struct ftfw *f, struct peer *p, const struct
 static void recv_twice(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
 {
 	uint32_t print = p->seen[hdr->seq % FTFW_SEEN];
-	char name[48];
+	char name[SOURCE_NAME];
 
 	if (p->last - hdr->seq >= FTFW_SEEN || print == 0 || print == recv_print(hdr))
 		return;
@@ -231,7 +231,7 @@ static void recv_twice(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 static enum sync_verdict recv_stray(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				    bool jump, struct mono now)
 {
-	char name[48];
+	char name[SOURCE_NAME];
 	bool proven = stray_add(&p->stray, hdr->seq, now);
 	uint32_t first = p->stray.first;
 
