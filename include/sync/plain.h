@@ -9,9 +9,9 @@
 #include "sync/txq.h"
 #include "sync/walk.h"
 
-/* What the two protocols without acknowledgements share: plain_send.c is the queue of live changes and the pace of a full
- * send, plain_recv.c knows the peers and follows their numbers. What a message or its loss means is said by the protocol
- * (notrack.c, alarm.c) through plain_ops. For the files of this folder only. */
+/* What the two protocols without acknowledgements share: plain_send.c is the queue of live changes and the pace of a
+ * full send, plain_recv.c knows the peers and follows their numbers. What a message or its loss means is said by the
+ * protocol (notrack.c, alarm.c) through plain_ops. For the files of this folder only. */
 
 #define PLAIN_REORDER_MS	10	/* a gap may fill itself within this time */
 #define PLAIN_SILENCE_MS	2500	/* a peer with keepalives that is not heard for so long was away */

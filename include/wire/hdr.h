@@ -102,7 +102,7 @@ void wire_put_header(uint8_t *to, enum wire_type type, uint8_t flags, uint16_t l
 int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t from, uint32_t to);
 
 /* ALIVE with the two numbers behind it that 1.4.x skips: everything the sender has was sent since number `since`, up to
- * this message; life tells its lives apart (protocol.md, NOTRACK). Returns as above. */
+ * this message; life tells its lives apart (protocol.md section 10). Returns as above. */
 int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t life);
 
 /* Is this ALIVE one of those? body as wire_next() gave it. */

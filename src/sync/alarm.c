@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ALARM: everything again every now and then (doc/protocol.md "ALARM"). A change is sent once, and each live flow again
+/* ALARM: everything again every now and then (doc/protocol.md section 11). A change is sent once, and each live flow again
  * after a random time; what gets lost comes with the next repetition, and what nobody repeats expires at the receiver.
  * There are no control messages.
  *
- * When a flow is due stands in its mark, in ticks; there is no timer per flow. One walk over the table looks for what is
- * due. It begins when the earliest flow is due that the last one saw, so a small table is walked exactly then; a large one,
- * where something is always due, is walked once a second, in steps. Committed flows enter the table without a word to us:
- * the walk meets them, gives them a time, and for that comes by at least every few seconds.
+ * When a flow is due stands in its mark, in ticks; there is no timer per flow. One walk over the table looks for what
+ * is due. It begins when the earliest flow is due that the last one saw, so a small table is walked exactly then; a
+ * large one, where something is always due, is walked once a second, in steps. Committed flows enter the table without
+ * a word to us: the walk meets them, gives them a time, and for that comes by at least every few seconds.
  *
  * Mark of a flow, beside those of plain_send.c:
  *
  *   DUE       seq is the tick of its next repetition
- *   KNOWN     this life of the tuple was sent at least twice. Until then it goes out as CT_NEW, which replaces what a peer
- *             may still have of the life before, if its end was lost
- *   REPEAT    stands with KNOWN: a repetition goes out as CT_UPD, also if the flow never changed. 1.4.x sends CT_NEW for
- *             ever, which makes the receiver drop its entry and make a new one each time */
+ *   KNOWN     this life of the tuple was sent at least twice. Until then it goes out as CT_NEW, which replaces what a
+ *             peer may still have of the life before, if its end was lost
+ *   REPEAT    stands with KNOWN: a repetition goes out as CT_UPD, also if the flow never changed. 1.4.x sends CT_NEW
+ *             for ever, which makes the receiver drop its entry and make a new one each time */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -67,8 +67,8 @@ static void lap_by(struct alarm *a, uint32_t tick, struct mono now)
 	a->earlier = !a->lap;
 }
 
-/* A random whole number of seconds up to RefreshTime, and 0.2, 0.4 ... 1.0 s. What has never been sent (first) has to be
- * within RefreshTime. */
+/* A random whole number of seconds up to RefreshTime, and 0.2, 0.4 ... 1.0 s. What has never been sent (first) has to
+ * be within RefreshTime. */
 static void alarm_arm(struct alarm *a, struct flow_mark *m, bool first, struct mono now)
 {
 	uint32_t s = alarm_random(a, a->plain.base.conf->refresh_s) + (first ? 0 : 1);

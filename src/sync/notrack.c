@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NOTRACK: each change is sent once, and nothing is acknowledged (doc/protocol.md "NOTRACK and ALARM"). What gets lost is
- * noticed by the numbers and repaired by a full send, see notrack_resync.c.
+/* NOTRACK: each change is sent once, and nothing is acknowledged (doc/protocol.md section 10). What gets lost
+ * is noticed by the numbers and repaired by a full send, see notrack_resync.c.
  *
- * A round sends: RESYNC, live changes, then the full send as its pace allows, and behind it "complete"; ALIVE when nothing
- * else left for a second. A full send is one walk over the table, from its beginning to its end. Whoever asks while it is
- * under way is served by another one after it; those who ask often wait, so a flood of requests keeps one walk going, no
- * more.
+ * A round sends: RESYNC, live changes, then the full send as its pace allows, and behind it "complete"; ALIVE when
+ * nothing else left for a second. A full send is one walk over the table, from its beginning to its end. Whoever asks
+ * while it is under way is served by another one after it; those who ask often wait, so a flood of requests keeps one
+ * walk going, no more.
  *
  * "Complete" names the number with which the walk began. Live changes go first, so when it leaves no flow waits in the
- * queue: whoever has received every message since that number has everything. It is an ALIVE with two numbers that 1.4.x
- * skips, and it is never sent by 1.4.x.
+ * queue: whoever has received every message since that number has everything. It is an ALIVE with two numbers that
+ * 1.4.x skips, and it is never sent by 1.4.x.
  *
- * Full sends go out as CT_NEW, which replaces: the peer may have missed the end of a life of the tuple and the beginning
- * of the next. Live changes do as well until one message of that life was sent. */
+ * Full sends go out as CT_NEW, which replaces: the peer may have missed the end of a life of the tuple and the
+ * beginning of the next. Live changes do as well until one message of that life was sent. */
 #include "sync/notrack.h"
 
 #include <inttypes.h>
@@ -176,8 +176,8 @@ static void nt_got_resync(struct notrack *n, struct plain_peer *p, const struct 
 	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 
-static enum sync_verdict nt_accept(struct plain *s, struct plain_peer *p, const struct wire_hdr *hdr, struct cursor body,
-				   struct mono now)
+static enum sync_verdict nt_accept(struct plain *s, struct plain_peer *p, const struct wire_hdr *hdr,
+				   struct cursor body, struct mono now)
 {
 	struct notrack *n = (struct notrack *)s;
 	struct nt_peer *np = &n->peer[p->id];

@@ -10,10 +10,10 @@
  *
  * The RESYNC itself may be lost, so an ALIVE proves nothing: what was refreshed may have been live changes only, and a
  * sweep would remove what lives. A peer of our kind therefore says with "complete" what it has sent. 1.4.x cannot; its
- * answer counts when an ALIVE came half a second after the RESYNC or later (it sends one only after a second without any
- * other message, so not before its answer), with nothing lost since; and because the RESYNC may have been lost all the
- * same, only the third such answer in a row ends the resync, while an entry refreshed by any of them stays. On a link
- * that is never silent it sends no ALIVE: then nothing is swept. */
+ * answer counts when an ALIVE came half a second after the RESYNC or later (it sends one only after a second without
+ * any other message, so not before its answer), with nothing lost since; and because the RESYNC may have been lost all
+ * the same, only the third such answer in a row ends the resync, while an entry refreshed by any of them stays. On a
+ * link that is never silent it sends no ALIVE: then nothing is swept. */
 #include "sync/notrack.h"
 
 #define GAP_MS		200	/* losses come in bursts */

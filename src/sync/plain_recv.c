@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Receiving without acknowledgements: who sends, and is it this message's turn (doc/protocol.md "NOTRACK and ALARM").
+/* Receiving without acknowledgements: who sends, and is it this message's turn (doc/protocol.md section 10).
  *
  *   number               action
  *   last + 1             accept, then whatever waited behind it
@@ -9,8 +9,8 @@
  *                        coming and continue each other, the peer began anew
  *   far before           the peer began anew: no network holds a message back for so long
  *
- * 1.4.x begins with the wall clock, so a node that sent more than one message per second begins again a little before or
- * far before where it was. What was dropped until that was noticed is part of what the protocol then asks for. */
+ * 1.4.x begins with the wall clock, so a node that sent more than one message per second begins again a little before
+ * or far before where it was. What was dropped until that was noticed is part of what the protocol then asks for. */
 #include "sync/plain.h"
 
 #define LATE_MAX	16384	/* numbers: a burst that is duplicated, or held back, is no longer */
@@ -29,8 +29,8 @@ static bool peer_on_link(const struct plain_peer *p, uint8_t link)
 
 /* A node has one number sequence over all its links, so a new address on another link may be a known peer: its numbers
  * go on, or it is all we know and has fallen silent. */
-static bool peer_could_be(const struct plain *s, const struct plain_peer *p, const struct sync_source *from, uint32_t seq,
-			  struct mono now)
+static bool peer_could_be(const struct plain *s, const struct plain_peer *p, const struct sync_source *from,
+			  uint32_t seq, struct mono now)
 {
 	unsigned int known = 0;
 

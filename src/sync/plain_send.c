@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sending without acknowledgements: live changes in the order in which they happened, each flow queued once, the content
- * read when it is encoded. A message that has left is forgotten, and a dead flow with it.
+/* Sending without acknowledgements: live changes in the order in which they happened, each flow queued once, the
+ * content read when it is encoded. A message that has left is forgotten, and a dead flow with it.
  *
  * Mark of a flow: QUEUED while it waits at qpos; BATCH while the walk has it at hand; the rest belongs to the protocol.
  * Invariant: a dead flow is QUEUED until release() is called for it, which is done once. */

@@ -11,7 +11,7 @@ import pytest
 
 import scenario
 from conftest import PAIRS
-from netlab import Lab, wait_until
+from netlab import Lab, run, wait_until
 from node import OURS, Node, wait_replicated
 
 MB = 1 << 20
@@ -109,6 +109,33 @@ def test_link_away(lab: Lab, pair: Callable, mode: str) -> None:
 	time.sleep(4)
 	lab.ip("fw1", "link set sync0 up")
 	wait_replicated(active, replica, timeout=60)
+
+
+@each_mode
+def test_there_and_back(lab: Lab, pair: Callable, mode: str) -> None:
+	"""Two planned changes of roles with the commands of a cluster manager's script, none of which may fail."""
+	nodes = start(pair, mode)
+	scenario.serve(lab)
+	talk = scenario.lines(lab, 50)
+	wait_replicated(*nodes)
+	for old, new in (nodes, nodes[::-1]):
+		scenario.switch_over(lab, old, new)
+		said = talk.ask("alive", 10)
+		assert said["alive"] == 50, f"{old.fw} -> {new.fw}: {said}"
+		wait_until(lambda: not old.kernel(), 10, "the old one's scheduled flush")	# PurgeTimeout
+		wait_replicated(new, old, 40)
+	talk.end()
+
+
+@each_mode
+def test_commit_timeout(lab: Lab, pair: Callable, mode: str) -> None:
+	active, replica = pair(mode=mode, mode_options={**MODES[mode], "CommitTimeout": 1000})
+	scenario.inject(lab, "fw1", 50)
+	wait_replicated(active, replica)
+	replica.ok("-c")
+	rows = run("ip", "netns", "exec", lab.ns("fw2"), "conntrack", "-L").stdout.splitlines()
+	left = [int(row.split()[2]) for row in rows]
+	assert len(left) == 50 and 900 < min(left) <= max(left) <= 1000, left
 
 
 def test_alarm_expires(lab: Lab, pair: Callable) -> None:

@@ -42,6 +42,8 @@ static void watch_pair(struct sim *sim, struct node *owner, const struct node *h
 		uint32_t *seen = &sf->seen_life[holder->index];
 		const struct ct_flow *entry;
 
+		if (owner->flushed)	/* what it swept meanwhile may come back with a restart of the owner */
+			*seen = 0;
 		if (!sf->alive || !holder->up || owner->flushed)
 			continue;
 		entry = node_external(holder, &sf->flow);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Is the simulation worth anything? Build FTFW broken in one way after the other (the table below) and expect the
+# Is the simulation worth anything? Build the protocols broken in one way after the other (the table below) and expect the
 # simulation to notice each of them within MUTANT_SEEDS seeds. A rule that changes nothing is a failure too: it has to
 # follow the source. MUTANT=name runs one.
 set -eu
@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-# name, file of src/sync, sed script
+# name, file of src/sync, sed script; FTFW unless a line "mode=..." stands before
 table() {
 	cat <<-'END'
 	no-nack|ack.c|s/if (tx_control(f, WIRE_F_NACK, p->id, from, to)) {/if (from != to + 1) {/
@@ -40,6 +40,26 @@ table() {
 	lost-nack-forgotten|transmit.c|/^void tx_nack_lost/,/^}/s/resync_want(f, p, now);/;/
 	other-link-not-known|peer.c|s/p = peer_moved(f, from, hdr, now);/p = NULL;/
 	other-link-after-silence|peer.c|s/return f->n_peers == 1 .*;/return false;/
+	mode=NOTRACK
+	nt-loss-not-asked-for|notrack_resync.c|/^void nt_missing/,/^}/s/resync_want(n, p, GAP_MS, now);/;/
+	nt-no-sweep|notrack_resync.c|/^static void resync_done/,/^}/s/n->plain.base.env->resync_done(.*);/;/
+	nt-alive-proves|notrack_resync.c|/^void nt_got_alive/,/^}/s/if (np->life != 0) {/resync_done(n, p, true); if (!p) {/
+	nt-complete-since-whenever|notrack_resync.c|s/!np->spoiled \&\& seq_after(since, np->base)/np/
+	nt-loss-in-answer-ignored|notrack_resync.c|/^void nt_missing/,/^}/s/np->spoiled = np->gapped = true;/;/
+	nt-not-marked|notrack_resync.c|/^static void resync_mark/,/^}/s/n->plain.base.env->resync_begin(.*);/;/
+	nt-request-not-answered|notrack.c|/^static void nt_got_resync/,/^}/s/\tnt_lap_request(n, slow .*;/;/
+	nt-full-send-ends-early|notrack.c|s/if (walk_load(&n->plain.walk, env))/if (n->plain.walk.pos == 0 \&\& walk_load(\&n->plain.walk, env))/
+	nt-asked-once|notrack_resync.c|/^static void resync_failed/,/^}/s/resync_want(.*);/np->state = NT_IDLE;/
+	nt-always-fast|plain_send.c|s/PACE_PER_MS >> slow/PACE_PER_MS/
+	plain-late-message-digested|plain_recv.c|s/if (!stray_add(&p->stray, hdr->seq, now))/if (p) return s->ops->accept(s, p, hdr, body, now); else if (!p)/
+	plain-end-not-sent|plain_send.c|/^bool plain_put_live/,/^}/s/if (!plain_put_flow(s, r, id, now))/if (!env->is_dead(env->ctx, id) \&\& !plain_put_flow(s, r, id, now))/
+	plain-full-channel-forgets|plain_send.c|/^bool plain_put_live/,/^}/s/^\t\t\treturn false;/\t\t\t;/
+	mode=ALARM
+	al-never-again|alarm.c|/^static bool refresh_one/,/^}/s/if (!plain_put_flow(&a->plain, r, id, now))/if (!a)/
+	al-only-once|alarm.c|/^static bool refresh_one/,/^}/s/alarm_arm(a, m, false, now);/m->seq += 1u << 30;/
+	al-not-found|alarm.c|/^static bool refresh_one/,/^}/s/alarm_arm(a, m, true, now);/;/
+	al-merges|alarm.c|s/hdr, body, true, now)/hdr, body, false, now)/
+	al-restart-not-seen|plain_recv.c|/^static enum sync_verdict track(/,/^}/s/plain_restart(s, p, hdr->seq, now);/return SYNC_DROPPED;/
 	END
 }
 
@@ -63,8 +83,14 @@ if ! SIM_SEEDS=$seeds "$work/sim" >"$work/out" 2>&1; then
 fi
 
 bad=0
+mode=FTFW
 table >"$work/table"
 while IFS='|' read -r name file rule; do
+	case $name in
+	mode=*)
+		mode=${name#mode=}
+		continue ;;
+	esac
 	[ "${MUTANT:-$name}" = "$name" ] || continue
 	sed "$rule" "$top/src/sync/$file" >"$work/$file"
 	if cmp -s "$work/$file" "$top/src/sync/$file"; then
@@ -76,7 +102,7 @@ while IFS='|' read -r name file rule; do
 	others=$(echo "$sync" | grep -v "src_sync_$file.o\$")
 	$cc $common $others "$work/mutant.o" -o "$work/mutant"
 	# Two minutes: a broken engine may send for ever.
-	if SIM_SEEDS=$seeds timeout 120 "$work/mutant" >"$work/out" 2>&1; then
+	if SIM_MODE=$mode SIM_SEEDS=$seeds timeout 120 "$work/mutant" >"$work/out" 2>&1; then
 		echo "$name: NOT NOTICED in $seeds seeds"
 		bad=1
 	else

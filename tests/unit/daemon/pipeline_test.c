@@ -493,6 +493,20 @@ static void test_commit_undo(void **state)
 	assert_int_equal(internal_count(w), 0);
 	check_silence(w);
 
+	/* The same, with the channel full: it is only at hand. */
+	alive = wr_init(buf, sizeof(buf));
+	assert_int_equal(wire_put_control(&alive, WIRE_F_ALIVE, 101, 0, 0), 0);
+	receive(w, alive.buf, alive.len);
+	turn(w);
+	assert_int_equal(internal_commit(c, &met, w->now, &id[1], &inserted), INTERNAL_NEW);
+	w->closed = true;
+	sync_bulk(pipeline_sync(w->p), w->now);
+	turn(w);
+	pipeline_commit_undo(w->p, id[1]);
+	assert_int_equal(internal_count(w), 0);
+	w->closed = false;
+	check_silence(w);
+
 	/* An event says that the kernel has it after all. */
 	assert_int_equal(internal_commit(c, &confirmed, w->now, &id[2], &inserted), INTERNAL_NEW);
 	event(w, PIPELINE_FLOW_NEW, &confirmed);
