@@ -36,13 +36,15 @@ static void check_mode(struct conf_ctx *ctx)
 
 static void check_timers(struct conf_ctx *ctx)
 {
-	const struct sync_conf *s = &ctx->conf.sync;
+	struct sync_conf *s = &ctx->conf.sync;
 	const struct conf_seen *commit = seen(ctx, CONF_SYNC, "CommitTimeout");
 	const struct conf_seen *refresh = seen(ctx, CONF_ALARM, "RefreshTime");
 	const struct conf_seen *life = seen(ctx, CONF_ALARM, "CacheTimeout");
 
-	if (commit->given && !commit->bad && s->commit_timeout_s && s->disable_external)
+	if (commit->given && !commit->bad && s->commit_timeout_s && s->disable_external) {
 		conf_warn(ctx, &commit->at, "CommitTimeout has no effect with DisableExternalCache on");
+		s->commit_timeout_s = 0;	/* or the peer would be told no timeouts */
+	}
 	if (s->mode == SYNC_MODE_ALARM && s->cache_timeout_s <= s->refresh_s && !refresh->bad && !life->bad &&
 	    (refresh->given || life->given))
 		conf_warn(ctx, life->given ? &life->at : &refresh->at, "CacheTimeout (%u) is not longer than RefreshTime "
