@@ -139,6 +139,22 @@ static void on_create(struct ct_inject *i, struct news *w, int err, struct mono 
 	}
 }
 
+/* Whether an entry has a master was settled when it was made, and an update that says otherwise is refused (EBUSY). */
+static void keep_master(struct news *w)
+{
+	const uint32_t bits = FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS;
+
+	w->f.has = (w->f.has & ~bits) | (w->old.has & bits);
+	if (!(w->old.has & FLOW_HAS_MASTER))
+		return;
+	w->rare.master_l4 = w->old_rare.master_l4;
+	w->rare.master_src = w->old_rare.master_src;
+	w->rare.master_dst = w->old_rare.master_dst;
+	w->rare.master_sport = w->old_rare.master_sport;
+	w->rare.master_dport = w->old_rare.master_dport;
+	w->f.rare = &w->rare;
+}
+
 /* The update must not take anything back that the kernel has seen itself (it refuses that with EBUSY), nor shorten the life
  * of an entry that is as far on as the news. */
 static void prepare_update(struct news *w)
@@ -173,6 +189,7 @@ static void on_found(struct ct_inject *i, struct news *w, const struct ct_flow *
 	switch (verdict) {
 	case CT_UPDATE:
 		prepare_update(w);
+		keep_master(w);
 		again(w, NEWS_UPDATE);
 		return;
 	case CT_KEEP:

@@ -176,6 +176,44 @@ static void refused_replacement_is_undone(void **state)
 	assert_int_equal(got.reply.dport, htons(5000));
 }
 
+/* A flow whose master had ended when it came is a plain one here, and one that the kernel itself has under a master keeps
+ * it: news that say otherwise are carried out all the same. */
+static void master_cannot_change(void **state)
+{
+	struct ct_flow master = tcp_flow(9), f = tcp_flow(1), related = tcp_flow(1), got;
+	struct flow_rare rare = {
+		.master_l4 = IPPROTO_TCP, .master_sport = master.orig.sport, .master_dport = master.orig.dport,
+		.master_src.v4 = master.addr.v4.src, .master_dst.v4 = master.addr.v4.dst,
+	};
+
+	(void)state;
+	NEED_NETNS();
+	related.rare = &rare;
+	related.has |= FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS;
+	related.status |= IPS_EXPECTED;
+	put(&related);		/* no such master */
+	flush();
+	expect(1, 0, 0, 0);
+	put(&related);
+	flush();
+	expect(1, 1, 0, 0);
+	assert_true(find(&f, &got));
+	assert_false(got.status & IPS_EXPECTED);
+	assert_int_equal(kernel_destroy(&hand, &f), 0);
+
+	put(&master);
+	put(&related);
+	flush();
+	expect(3, 1, 0, 0);
+	f.timeout_s = 5000;
+	put(&f);
+	flush();
+	expect(3, 2, 0, 0);
+	assert_true(find(&f, &got));
+	assert_true(got.status & IPS_EXPECTED);
+	assert_in_range(got.timeout_s, 4900, 5000);
+}
+
 static void ends(void **state)
 {
 	struct ct_flow f = tcp_flow(1), got;
@@ -204,7 +242,8 @@ static void ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RULE(batches), RULE(order), RULE(replaced_is_reported), RULE(refused_replacement_is_undone), RULE(ends),
+		RULE(batches), RULE(order), RULE(replaced_is_reported), RULE(refused_replacement_is_undone),
+		RULE(master_cannot_change), RULE(ends),
 	};
 	int rc;
 
