@@ -50,6 +50,8 @@ struct world {
 	unsigned int log_lines, full_calls;
 	unsigned int n_ended;
 	struct ct_flow ended;		/* the last one */
+	unsigned int n_injected[SYNC_DESTROY + 1];
+	struct ct_flow injected;	/* the last one */
 	char last_line[256];
 };
 
@@ -107,11 +109,20 @@ static void keep_ended(void *ctx, const struct ct_flow *f)
 	flow_copy(&w->ended, f);
 }
 
+static void keep_injected(void *ctx, enum sync_change what, const struct ct_flow *f, struct mono now)
+{
+	struct world *w = ctx;
+
+	(void)now;
+	w->n_injected[what]++;
+	flow_copy(&w->injected, f);
+}
+
 static void world_open(struct world *w)
 {
 	const struct pipeline_env env = {
 		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = keep_line,
-		.full = count_full, .ended = keep_ended,
+		.full = count_full, .ended = keep_ended, .inject = keep_injected,
 	};
 
 	w->p = pipeline_new(&w->conf, &env, w->now);
@@ -149,6 +160,17 @@ static int setup_alone(void **state)
 	struct world *w = world_new(1000);
 
 	w->conf.sync = NULL;
+	world_open(w);
+	*state = w;
+	return 0;
+}
+
+/* DisableExternalCache. */
+static int setup_inject(void **state)
+{
+	struct world *w = world_new(1000);
+
+	w->conf.no_external = true;
 	world_open(w);
 	*state = w;
 	return 0;
@@ -763,6 +785,42 @@ static void test_full(void **state)
 	assert_int_equal(stats->full_internal, 5);
 }
 
+/* ---- without external cache ---- */
+
+static void test_injected(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow own = make_flow(0), theirs = make_flow(3);
+	uint8_t buf[CAP];
+	struct writer out = wr_init(buf, sizeof(buf));
+
+	assert_null(pipeline_external(w->p));
+	put_flow(&out, WIRE_CT_NEW, 100, 3);
+	put_flow(&out, WIRE_CT_UPD, 101, 3);
+	put_flow(&out, WIRE_CT_DEL, 102, 6);
+	receive(w, out.buf, out.len);
+	turn(w);
+	assert_int_equal(w->n_injected[SYNC_NEW], 1);
+	assert_int_equal(w->n_injected[SYNC_REPLACE] + w->n_injected[SYNC_UPDATE], 1);
+	assert_int_equal(w->n_injected[SYNC_DESTROY], 1);
+	assert_int_equal(w->injected.orig.sport, make_flow(6).orig.sport);
+
+	/* A resync has no entries to mark and to sweep. */
+	sync_ask_resync(pipeline_sync(w->p), w->now);
+	for (int i = 0; i < 100; i++) {
+		w->now = mono_add_ms(w->now, 1000);
+		turn(w);
+	}
+
+	/* A pass that looks after our own flows leaves the peer's to the peer; -R takes all for ours. */
+	pipeline_event(w->p, PIPELINE_FLOW_NEW, &own, w->now);
+	pipeline_verified(w->p, &own, w->now);
+	pipeline_verified(w->p, &theirs, w->now);
+	assert_int_equal(internal_count(w), 1);
+	pipeline_dumped(w->p, &theirs, true, w->now);
+	assert_int_equal(internal_count(w), 2);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -783,6 +841,7 @@ int main(void)
 		T(test_nobody_there),
 		T(test_somebody_there),
 		cmocka_unit_test_setup_teardown(test_alone, setup_alone, teardown),
+		cmocka_unit_test_setup_teardown(test_injected, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
 	};
 
