@@ -11,20 +11,22 @@
 
 /* Datagrams between "being filled" and "taken by the socket": a ring of buffers, in order, so that several leave with
  * one system call and a full socket keeps them all. */
-#define BATCH_SLOTS 64u
+#define BATCH_SLOTS	64u	/* at least */
+#define BATCH_SLOTS_MAX	65536u
 
 struct batch {
-	uint8_t *mem;			/* BATCH_SLOTS buffers of `stride` bytes, owned */
+	uint8_t *mem;			/* slots buffers of `stride` bytes, owned; touched as far as used */
+	size_t *len;			/* of each, bytes; owned */
+	uint32_t slots;			/* a power of two */
 	size_t stride;			/* bytes */
 	size_t cap;			/* payload limit of a datagram, bytes; at most stride */
-	size_t len[BATCH_SLOTS];
 	uint32_t head, tail;		/* finished datagrams: head .. tail - 1, modulo the ring */
 	struct writer cur;		/* the one being filled; its buffer is slot `tail` */
 	bool filling;
 };
 
-/* Buffers of cap bytes. 0 or -ENOMEM. */
-int batch_init(struct batch *b, size_t cap) __attribute__((warn_unused_result));
+/* Buffers of cap bytes, at least slots of them (but at most BATCH_SLOTS_MAX). 0 or -ENOMEM. */
+int batch_init(struct batch *b, size_t cap, uint32_t slots) __attribute__((warn_unused_result));
 void batch_free(struct batch *b);
 
 /* The datagram being filled, or a new empty one; NULL when every slot waits for the socket. */
@@ -35,6 +37,11 @@ bool batch_finish(struct batch *b);
 static inline unsigned int batch_waiting(const struct batch *b)
 {
 	return b->tail - b->head;
+}
+
+static inline bool batch_full(const struct batch *b)
+{
+	return batch_waiting(b) == b->slots;
 }
 
 /* The oldest finished datagrams, at most n, as io vectors into the ring. Returns how many. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/evloop.h"
@@ -28,6 +29,10 @@ struct channel_cb {
 	void *ctx;		/* borrowed */
 	/* One datagram. Bytes are borrowed until return. */
 	void (*datagram)(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now);
+	/* How bytes of a stream (TCP) are cut into messages: the length of the one they begin with; 0 when it is not
+	 * complete; -1 when they are none, and what follows cannot be trusted. What is handed to datagram() from a
+	 * stream are whole messages, one or several. */
+	ssize_t (*frame)(void *ctx, const uint8_t *bytes, size_t n);
 	/* There was back-pressure (channel_datagram() gave NULL) and now there is room again. */
 	void (*writable)(void *ctx, struct mono now);
 };
@@ -55,12 +60,17 @@ struct channel_link_stats {
 	const char *ifname;
 	bool up, running;	/* interface state */
 	bool active;		/* this one sends */
+	bool connections;	/* TCP, and so: */
+	bool server_connected, client_connected;	/* the peer to us (receives), we to the peer (sends) */
 	uint64_t sent_bytes, sent_pkts, sent_errors;
 	uint64_t recv_bytes, recv_pkts, recv_errors;
 	uint64_t refused_interface;	/* came in on another interface */
 	uint64_t refused_source;	/* not the configured peer */
 	uint64_t own;			/* our own datagram came back */
 };
+/* Of all links: datagrams that wait for a TCP connection, and those that were given up because there were more than
+ * ErrorQueueLength. */
+void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up);
 size_t channel_links(const struct channel *c);
 void channel_link_stats(const struct channel *c, size_t i, struct channel_link_stats *out);
 

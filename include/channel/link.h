@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "base/evloop.h"
@@ -15,7 +16,8 @@
 #include "channel/ifaddr.h"
 
 /* One dedicated link inside channel/: two sockets and counters. The transports differ in how they are opened and in who
- * may be heard. */
+ * may be heard. Multicast and UDP are two sockets that the channel waits for itself; TCP has connections that come and
+ * go, waits for them itself (start, stop), and calls the channel through struct link_up. */
 struct link;
 
 #define LINK_DATAGRAM_MAX	65536u
@@ -32,21 +34,53 @@ struct link_rx {
 	} item[LINK_RX_SLOTS];
 };
 
+/* What a transport with connections calls. */
+struct link_up {
+	/* Whole messages were received. */
+	void (*heard)(struct link *l, const struct link_rx_item *item, struct mono now);
+	/* As frame in struct channel_cb. */
+	ssize_t (*frame)(struct link *l, const uint8_t *bytes, size_t n);
+	/* send() takes more: there is room again, or there is a connection. */
+	void (*writable)(struct link *l, struct mono now);
+	/* Something is wrong with the link: perhaps its interface is another one now. */
+	void (*suspect)(struct link *l);
+};
+
 struct link_ops {
 	const char *kind;	/* as -s prints it */
+	const char *unit;	/* what may be refused: "datagram", "connection" */
 	size_t overhead_v4, overhead_v6;	/* bytes of headers below the payload */
 	/* Create both sockets. 0, or -errno with one line in *err; nothing stays open then. */
 	int (*open)(struct link *l, struct text *err);
-	/* Send n datagrams. Returns how many left (at least 1), or -errno about the first one. */
+	/* Begin to wait for the sockets, in l->loop. 0 or -errno. NULL: the channel waits for rx and tx. */
+	int (*start)(struct link *l);
+	/* End that, and undo whatever open() made beside the sockets; also after an open() that failed. May be NULL. */
+	void (*stop)(struct link *l);
+	/* Send n datagrams. Returns how many left (at least 1), or -errno about the first one. -EAGAIN: it stays the
+	 * first one. -ENOTCONN: there is no connection, and l->up->writable will be called when there is. */
 	int (*send)(struct link *l, const struct iovec *iov, unsigned int n);
+	/* Is writable() wanted? NULL: the channel waits for tx. */
+	void (*want)(struct link *l, bool writable);
 	/* Read datagrams, and keep those that may be heard. Returns how many were read off the socket; as long as it is
-	 * LINK_RX_SLOTS there may be more. */
+	 * LINK_RX_SLOTS there may be more. NULL where l->up->heard is called. */
 	unsigned int (*recv)(struct link *l, struct link_rx *rx, struct mono now);
 	/* Something was wrong with the link a second ago, and it is open: a chance to repair it. May be NULL. */
 	void (*look)(struct link *l, struct mono now);
+	/* Could it send now? NULL: always. */
+	bool (*ready)(const struct link *l, struct mono now);
+	/* Another link sends from now on, beginning with the first datagram that waits. May be NULL. */
+	void (*leave)(struct link *l, struct mono now);
+	/* Fill in what only this transport has. May be NULL. */
+	void (*stats)(const struct link *l, struct channel_link_stats *out);
 };
 
-/* Who is heard on a UDP link; see udp.c. */
+/* Who sent a datagram or connected, and the way it came. */
+struct udp_source {
+	union channel_addr addr;	/* of the link's family; rest zero */
+	unsigned int ifindex;		/* 0: the kernel did not say */
+};
+
+/* Who is heard on a UDP or TCP link; see speaker.c. */
 struct link_peer {
 	struct mono configured_heard;	/* last time; set: no other is heard from now on */
 	union channel_addr adopted;	/* another one, heard until then */
@@ -54,8 +88,30 @@ struct link_peer {
 	struct log_limit lines;		/* about adoptions */
 };
 
+/* The two connections of a TCP link; see tcp.c. */
+struct link_tcp {
+	enum {
+		LINK_TCP_IDLE,
+		LINK_TCP_CONNECTING,
+		LINK_TCP_CONNECTED,
+	} state;			/* of the one that sends; its socket is l->tx */
+	size_t part;			/* bytes of the first waiting datagram it has taken */
+	struct ev_timer timer;		/* idle: the next try; connecting: the end of this one */
+	struct mono tried, lost_at;	/* last time; not set: never */
+	bool said_failed;		/* since the last success */
+	int conn;			/* the one that receives; -1: none. l->rx listens */
+	struct ev_io conn_io;
+	struct ev_timer listen_timer;	/* when to listen again after a lack of descriptors */
+	struct udp_source from;		/* who connected */
+	uint8_t *buf;			/* owned; set while the link is open */
+	size_t have;			/* bytes in it: an incomplete message */
+	struct log_limit lines;		/* about connections */
+};
+
 struct link {
 	const struct link_ops *ops;
+	const struct link_up *up;
+	struct evloop *loop;			/* borrowed */
 	const struct channel_link_conf *conf;	/* borrowed */
 	uint8_t number;				/* place in the configuration */
 	int tx, rx;				/* -1: closed */
@@ -67,13 +123,14 @@ struct link {
 	struct channel *owner;			/* borrowed */
 	struct channel_link_stats stats;
 	struct ifaddr_list addrs;		/* of that interface */
-	struct link_peer peer;			/* UDP */
+	struct link_peer peer;			/* UDP, TCP */
+	struct link_tcp tcp;
 	bool source_bound;			/* IPv6 multicast: tx has its source address */
 	union channel_addr last_heard;		/* multicast: a source that is known not to be ourselves */
 	struct log_limit refusals;		/* lines about them */
 };
 
-extern const struct link_ops mcast_ops, udp_ops;
+extern const struct link_ops mcast_ops, udp_ops, tcp_ops;
 
 /* For the transports. */
 

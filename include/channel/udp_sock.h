@@ -21,12 +21,6 @@ union udp_addr {
 	struct sockaddr_in6 v6;
 };
 
-/* Who sent a datagram, and the way it came. */
-struct udp_source {
-	union channel_addr addr;	/* of the link's family; rest zero */
-	unsigned int ifindex;		/* 0: the kernel did not say */
-};
-
 /* Fill *out with an address of the link's family and port in host byte order; IPv6 gets the link's interface as scope.
  * Returns the length for bind() and the like. */
 socklen_t udp_sock_addr(const struct link *l, const union channel_addr *addr, uint16_t port, union udp_addr *out);

@@ -6,7 +6,8 @@
  * writable() is called. So a full socket is back-pressure and never a loss.
  *
  * A datagram that can never leave (the interface is down, there is no route) is given up and counted: it would hold up
- * everything behind it, and the protocol above repairs what is missing when the link is back.
+ * everything behind it, and the protocol above repairs what is missing when the link is back. A TCP link without a
+ * connection holds up everything as well; there ErrorQueueLength says how many datagrams wait, the oldest is given up.
  *
  * An interface that is removed and made again (a VLAN, a bond, a restart of the network scripts) is another one for the
  * kernel: multicast groups and bound sockets stay with the old one. What goes wrong then, datagrams that cannot be sent
@@ -17,7 +18,6 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +40,8 @@ struct channel {
 	uint8_t *rx_mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
 	struct ev_timer retry;
 	struct ev_timer look;		/* at the interfaces: something was wrong with a link */
+	uint32_t keep;			/* datagrams that wait for a TCP connection */
+	uint64_t given_up;		/* because there were more */
 	bool refused;			/* channel_datagram() gave NULL since the last writable() */
 };
 
@@ -55,7 +57,21 @@ static void wait_writable(struct channel *c, bool wait)
 {
 	struct link *l = &c->link[c->active];
 
-	ev_io_want(c->loop, &l->tx_io, wait ? EV_WRITE : 0);
+	if (l->ops->want)
+		l->ops->want(l, wait);
+	else
+		ev_io_want(c->loop, &l->tx_io, wait ? EV_WRITE : 0);
+}
+
+/* There is no connection: what is new is worth more than what is old. */
+static void keep_newest(struct channel *c, struct link *l)
+{
+	uint32_t have = batch_waiting(&c->batch);
+	uint32_t old = have > c->keep ? have - c->keep : 0;
+
+	batch_drop(&c->batch, old);
+	c->given_up += old;
+	l->stats.sent_errors += old;
 }
 
 /* Hand to the socket what is waiting, until it takes no more. */
@@ -74,6 +90,10 @@ static void send_waiting(struct channel *c)
 		}
 		if (sent == -ENOBUFS) {
 			ev_timer_set(c->loop, &c->retry, mono_add_ms(evloop_now(c->loop), RETRY_MS));
+			return;
+		}
+		if (sent == -ENOTCONN) {
+			keep_newest(c, l);
 			return;
 		}
 		if (sent < 0) {
@@ -101,17 +121,16 @@ void channel_flush(struct channel *c)
 
 static void tell_writable(struct channel *c, struct mono now)
 {
-	if (!c->refused || batch_waiting(&c->batch) == BATCH_SLOTS)
+	if (!c->refused || batch_full(&c->batch))
 		return;
 	c->refused = false;
 	c->cb.writable(c->cb.ctx, now);
 }
 
-static void on_tx(void *ctx, unsigned int ready, struct mono now)
+static void on_writable(struct link *l, struct mono now)
 {
-	struct link *l = ctx;
-
-	(void)ready;
+	if (l != &l->owner->link[l->owner->active])
+		return;
 	send_waiting(l->owner);
 	tell_writable(l->owner, now);
 }
@@ -141,6 +160,16 @@ void channel_send(struct channel *c)
 
 /* ---- receiving ---- */
 
+static void on_heard(struct link *l, const struct link_rx_item *item, struct mono now)
+{
+	l->owner->cb.datagram(l->owner->cb.ctx, &item->from, item->bytes, item->len, now);
+}
+
+static ssize_t on_frame(struct link *l, const uint8_t *bytes, size_t n)
+{
+	return l->owner->cb.frame(l->owner->cb.ctx, bytes, n);
+}
+
 static void on_rx(void *ctx, unsigned int ready, struct mono now)
 {
 	struct link *l = ctx;
@@ -157,7 +186,7 @@ static void on_rx(void *ctx, unsigned int ready, struct mono now)
 
 			l->stats.recv_pkts++;
 			l->stats.recv_bytes += item->len;
-			c->cb.datagram(c->cb.ctx, &item->from, item->bytes, item->len, now);
+			on_heard(l, item, now);
 		}
 	}
 	if (l->stats.refused_interface != refused)
@@ -165,6 +194,33 @@ static void on_rx(void *ctx, unsigned int ready, struct mono now)
 }
 
 /* ---- lifetime ---- */
+
+static void on_tx(void *ctx, unsigned int ready, struct mono now)
+{
+	(void)ready;
+	on_writable(ctx, now);
+}
+
+static void on_suspect(struct link *l)
+{
+	suspect_interfaces(l->owner);
+}
+
+static const struct link_up link_up = {
+	.heard = on_heard, .frame = on_frame, .writable = on_writable, .suspect = on_suspect,
+};
+
+static int start_link(struct channel *c, struct link *l)
+{
+	int ret;
+
+	if (l->ops->start)
+		return l->ops->start(l);
+	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link" };
+	l->tx_io = (struct ev_io){ .fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
+	ret = ev_io_add(c->loop, &l->rx_io);
+	return ret == 0 ? ev_io_add(c->loop, &l->tx_io) : ret;
+}
 
 static int open_link(struct channel *c, struct link *l, struct text *err)
 {
@@ -178,11 +234,7 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 	l->mtu = link_read_mtu(l);
 	if (!(link_read_flags(l->ifindex) & IFF_UP))
 		log_warnx("line %u: %s link: %s is down", l->conf->line, l->ops->kind, l->conf->ifname);
-	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link" };
-	l->tx_io = (struct ev_io){ .fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
-	ret = ev_io_add(c->loop, &l->rx_io);
-	if (ret == 0)
-		ret = ev_io_add(c->loop, &l->tx_io);
+	ret = start_link(c, l);
 	if (ret < 0)
 		text_printf(err, "too many open files for the dedicated link: %s", strerror(-ret));
 	return ret;
@@ -190,6 +242,8 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 
 static void close_link(struct channel *c, struct link *l)
 {
+	if (l->ops->stop)
+		l->ops->stop(l);
 	ev_io_del(c->loop, &l->tx_io);
 	ev_io_del(c->loop, &l->rx_io);
 	link_close(l);
@@ -253,9 +307,9 @@ static const struct link_ops *ops_of(const struct channel_link_conf *conf)
 	case CHANNEL_UDP:
 		return &udp_ops;
 	case CHANNEL_TCP:
-		return NULL;
+		return &tcp_ops;
 	}
-	return NULL;
+	return NULL;	/* conf knows no other */
 }
 
 static int open_links(struct channel *c, const struct channel_conf *conf, struct text *err)
@@ -266,14 +320,9 @@ static int open_links(struct channel *c, const struct channel_conf *conf, struct
 
 		*l = (struct link){
 			.ops = ops_of(&conf->link[i]), .conf = &conf->link[i], .number = (uint8_t)i, .tx = -1, .rx = -1,
-			.owner = c,
+			.owner = c, .loop = c->loop, .up = &link_up,
 		};
 		c->n_links++;
-		if (!l->ops) {
-			text_printf(err, "line %u: this kind of link is not supported by this version yet",
-				    l->conf->line);
-			return -EOPNOTSUPP;
-		}
 		ret = open_link(c, l, err);
 		if (ret < 0)
 			return ret;
@@ -293,12 +342,15 @@ int channel_open(const struct channel_conf *conf, struct evloop *loop, const str
 		return -ENOMEM;
 	c->loop = loop;
 	c->cb = *cb;
+	/* Only a TCP link makes datagrams wait. */
+	if (conf->link[0].type == CHANNEL_TCP)
+		c->keep = conf->error_queue_len < BATCH_SLOTS_MAX ? conf->error_queue_len : BATCH_SLOTS_MAX - 1;
 	c->retry = (struct ev_timer){ .cb = on_retry, .ctx = c, .name = "link retry" };
 	c->look = (struct ev_timer){ .cb = on_look, .ctx = c, .name = "link interfaces" };
 	ret = open_links(c, conf, err);
 	if (ret == 0) {
 		c->rx_mem = malloc((size_t)LINK_RX_SLOTS * LINK_DATAGRAM_MAX);
-		ret = c->rx_mem ? batch_init(&c->batch, payload_cap(&c->link[c->active])) : -ENOMEM;
+		ret = c->rx_mem ? batch_init(&c->batch, payload_cap(&c->link[c->active]), c->keep + 1) : -ENOMEM;
 		if (ret < 0)
 			text_str(err, "no memory for the buffers of the dedicated links");
 	}
@@ -330,18 +382,25 @@ size_t channel_links(const struct channel *c)
 	return c->n_links;
 }
 
+void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up)
+{
+	const struct link *l = &c->link[c->active];
+
+	*n = l->conf->type == CHANNEL_TCP && l->tcp.state != LINK_TCP_CONNECTED ? batch_waiting(&c->batch) : 0;
+	*given_up = c->given_up;
+}
+
 void channel_link_stats(const struct channel *c, size_t i, struct channel_link_stats *out)
 {
 	const struct link *l = &c->link[i];
-	struct ifreq req = { 0 };
+	unsigned int flags = link_read_flags(if_nametoindex(l->conf->ifname));
 
 	*out = l->stats;
 	out->kind = l->ops->kind;
 	out->ifname = l->conf->ifname;
 	out->active = i == c->active;
-	memcpy(req.ifr_name, l->conf->ifname, sizeof(req.ifr_name) - 1);
-	if (ioctl(l->tx, SIOCGIFFLAGS, &req) == 0) {
-		out->up = req.ifr_flags & IFF_UP;
-		out->running = req.ifr_flags & IFF_RUNNING;
-	}
+	out->up = flags & IFF_UP;
+	out->running = flags & IFF_RUNNING;
+	if (l->ops->stats)
+		l->ops->stats(l, out);
 }

@@ -169,7 +169,7 @@ static int open_rx(struct link *l, struct text *err)
 		text_printf(err, "line %u: multicast group %s (%s), port %u (Group), on %s: %s", c->line,
 			    link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname, strerror(-ret));
 	if (ret == -EADDRINUSE)
-		port_owner_text(c->port, err);
+		port_owner_text("udp", c->port, err);
 	return ret;
 }
 
@@ -210,6 +210,7 @@ static unsigned int mcast_recv(struct link *l, struct link_rx *rx, struct mono n
 
 const struct link_ops mcast_ops = {
 	.kind = "multicast",
+	.unit = "datagram",
 	.overhead_v4 = UDP_OVERHEAD_V4,
 	.overhead_v6 = UDP_OVERHEAD_V6,
 	.open = mcast_open,

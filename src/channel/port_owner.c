@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who has a UDP port, for the message of a bind() that failed. By what /proc shows (proc(5)): the table of sockets gives
+/* Who has a port, for the message of a bind() that failed. By what /proc shows (proc(5)): the table of sockets gives
  * the inode, the descriptors of the processes say whose it is. Only at the start, and only after a failure. */
 #include "channel/port_owner.h"
 
@@ -73,14 +73,19 @@ static void add_process(struct text *out, const char *pid)
 	text_printf(out, " by PID %s (%s)", pid, name);
 }
 
-void port_owner_text(uint16_t port, struct text *out)
+void port_owner_text(const char *protocol, uint16_t port, struct text *out)
 {
 	unsigned long inode[INODES];
-	size_t n = find_inodes("/proc/net/udp", port, inode, INODES);
+	size_t n = 0;
 	struct dirent *e;
 	DIR *dir;
 
-	n += find_inodes("/proc/net/udp6", port, inode + n, INODES - n);
+	for (const char *const *family = (const char *const []){ "", "6", NULL }; *family; family++) {
+		char table[32];
+
+		snprintf(table, sizeof(table), "/proc/net/%.4s%s", protocol, *family);
+		n += find_inodes(table, port, inode + n, INODES - n);
+	}
 	dir = n > 0 ? opendir("/proc") : NULL;
 	while (dir && (e = readdir(dir))) {
 		if (strspn(e->d_name, "0123456789") != strlen(e->d_name) || !has_inode(e->d_name, inode, n))

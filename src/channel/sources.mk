@@ -6,5 +6,8 @@ libchannel_a_SOURCES = \
 	channel/link.c \
 	channel/mcast.c \
 	channel/port_owner.c \
+	channel/speaker.c \
+	channel/tcp.c \
 	channel/udp.c \
-	channel/udp_sock.c
+	channel/udp_sock.c \
+	channel/unicast.c

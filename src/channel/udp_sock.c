@@ -145,7 +145,7 @@ void udp_sock_log_refusal(struct link *l, const struct udp_source *from, const c
 	char addr[INET6_ADDRSTRLEN], more[64];
 
 	if (may_log(l, now, more, sizeof(more)))
-		log_warnx("line %u: %s link: a datagram from %s is refused: %s%s", l->conf->line, l->ops->kind,
+		log_warnx("line %u: %s link: a %s from %s is refused: %s%s", l->conf->line, l->ops->kind, l->ops->unit,
 			  link_addr_text(l, &from->addr, addr), why, more);
 }
 

@@ -15,13 +15,11 @@ struct unbuilt {
 	const char *text;
 };
 
-static bool link_tcp(const struct conf *c) { return c->channel.n_links && c->channel.link[0].type == CHANNEL_TCP; }
 static bool many_links(const struct conf *c) { return c->channel.n_links > 1; }
 static bool internal_off(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.disable_internal; }
 static bool expect_sync(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.expect.on; }
 static bool helpers(const struct conf *c) { return c->helper.present; }
 
-static struct conf_place at_link(const struct conf_ctx *ctx) { return ctx->link_state[0].at; }
 static struct conf_place at_second_link(const struct conf_ctx *ctx) { return ctx->link_state[1].at; }
 static struct conf_place at_helper(const struct conf_ctx *ctx) { return ctx->helper_at; }
 
@@ -33,7 +31,6 @@ static struct conf_place at_expect(const struct conf_ctx *ctx)
 }
 
 static const struct unbuilt unbuilt[] = {
-	{ link_tcp, .place = at_link, .text = "a TCP link" },
 	{ many_links, .place = at_second_link, .text = "more than one link" },
 	{ internal_off, "DisableInternalCache", CONF_NOTRACK, .text = "DisableInternalCache on" },
 	{ expect_sync, .place = at_expect, .text = "ExpectationSync" },

@@ -20,6 +20,7 @@
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
 #include "stats/flowlog.h"
+#include "wire/hdr.h"
 
 #define FLOW_LIMIT_DEFAULT 262144u
 
@@ -63,6 +64,22 @@ static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct 
 }
 
 /* ---- network -> pipeline ---- */
+
+/* A message of a stream. One whose length cannot be ends the connection, so it is counted here. */
+static ssize_t on_frame(void *ctx, const uint8_t *bytes, size_t n)
+{
+	struct daemon *d = ctx;
+	struct cursor stream = cur_init(bytes, n), body;
+	struct wire_hdr hdr;
+	enum wire_err err = wire_next_stream(&stream, &hdr, &body);
+
+	if (err == WIRE_MORE)
+		return 0;
+	if (err == WIRE_OK || err == WIRE_BAD_VERSION)	/* that one is skipped, as in a datagram */
+		return hdr.len;
+	sync_count_refused(pipeline_sync(d->pipeline), err);
+	return -1;
+}
 
 static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now)
 {
@@ -343,7 +360,7 @@ static int open_kernel(struct daemon *d, struct text *err)
 
 static int open_channel(struct daemon *d, struct text *err)
 {
-	struct channel_cb cb = { .ctx = d, .datagram = on_datagram, .writable = on_writable };
+	struct channel_cb cb = { .ctx = d, .datagram = on_datagram, .frame = on_frame, .writable = on_writable };
 
 	if (d->conf->mode != CONF_MODE_SYNC)
 		return 0;

@@ -83,6 +83,11 @@ static void report_link_counters(struct text *out, const struct channel_link_sta
 	text_printf(out, "%20" PRIu64 " Error send %20" PRIu64 " Error recv\n\n", l->sent_errors, l->recv_errors);
 }
 
+static const char *connection(bool there)
+{
+	return there ? "connected" : "disconnected";
+}
+
 static void report_active_link(const struct daemon *d, struct text *out)
 {
 	for (size_t i = 0; i < channel_links(d->channel); i++) {
@@ -91,7 +96,11 @@ static void report_active_link(const struct daemon *d, struct text *out)
 		channel_link_stats(d->channel, i, &l);
 		if (!l.active)
 			continue;
-		text_printf(out, "%s traffic (active device=%s):\n", l.kind, l.ifname);
+		text_printf(out, "%s traffic (active device=%s)", l.kind, l.ifname);
+		if (l.connections)
+			text_printf(out, " server=%s client=%s", connection(l.server_connected),
+				    connection(l.client_connected));
+		text_str(out, ":\n");
 		report_link_counters(out, &l);
 		return;
 	}
@@ -126,17 +135,20 @@ static void report_queue_block(struct text *out, const char *name, uint32_t len,
 	text_printf(out, "not enough space errors:" TAB1_12 "\n\n", refused);
 }
 
-/* Nothing waits in the error queue: a datagram that the socket does not take stays in the channel's own batch, and its
- * flows are not marked as sent before. */
+/* In the error queue is what waits for a TCP connection. What a full socket does not take stays in the channel's own
+ * batch, and is no error. */
 void report_queue(const struct daemon *d, struct text *out)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
 	struct sync_queues q;
+	uint64_t given_up;
+	uint32_t waiting;
 
 	sync_queues(s, &q);
+	channel_waiting(d->channel, &waiting, &given_up);
 	text_printf(out, "allocated queue nodes:" TAB2_12 "\n\n", (uint64_t)q.control);
 	report_queue_block(out, "txqueue", q.tx_len, INT32_MAX, 0);
-	report_queue_block(out, "errorq", 0, d->conf->channel.error_queue_len, 0);
+	report_queue_block(out, "errorq", waiting, d->conf->channel.error_queue_len, given_up);
 	if (q.ring_max > 0)	/* FTFW */
 		report_queue_block(out, "rsqueue", q.ring_len, q.ring_max, sync_stats(s)->ring_overflow);
 }

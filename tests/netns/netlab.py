@@ -296,11 +296,12 @@ class Lab:
 		"""Throw away this part of what `fw` receives on the sync link; 0 ends it."""
 		run("ip", "netns", "exec", self.ns(fw), "nft", "delete table netdev loss", check=False)
 		if percent:
+			some = f"numgen random mod 100 < {percent}" if percent < 100 else ""
 			run("ip", "netns", "exec", self.ns(fw), "nft", "-f", "-", stdin=f"""
 table netdev loss {{
 	chain in {{
 		type filter hook ingress device "sync0" priority 0;
-		meta l4proto udp numgen random mod 100 < {percent} counter drop
+		meta l4proto {{ tcp, udp }} {some} counter drop
 	}}
 }}
 """)

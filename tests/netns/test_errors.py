@@ -56,7 +56,7 @@ ELSEWHERE = {
 
 # Rows about what there is no test for yet, with the reason.
 NOT_COVERED = {
-	93: "TCP", 94: "changes of the link's state", 95: "TCP",
+	94: "changes of the link's state",
 	128: "Helper",
 	142: "NOTRACK: DisableInternalCache", 145: "NOTRACK: DisableInternalCache",
 	157: "NOTRACK and ALARM of our own",
@@ -334,17 +334,20 @@ def test_not_on_this_machine(make: Callable, edit: Callable[[str], str], pattern
 
 
 @rows(90, 91)
-@pytest.mark.parametrize("kind,shared", [(LINK, False), (UDP, False), (UDP, True)],
-			 ids=["Multicast", "UDP", "UDP-shared"])
+@pytest.mark.parametrize("kind,shared", [(LINK, False), (UDP, False), (UDP, True),
+					  (UDP.replace("UDP", "TCP"), False)],
+			 ids=["Multicast", "UDP", "UDP-shared", "TCP"])
 def test_port_in_use(make: Callable, kind: str, shared: bool) -> None:
 	"""A port of one address is ours alone, also where the other one would share it."""
 	node = make("fw1", OURS)
 	use(node, change(LINK, kind)(GOOD))
 	with inside(node.lab.ns("fw1")):
-		other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		other = socket.socket(socket.AF_INET, socket.SOCK_STREAM if "TCP" in kind else socket.SOCK_DGRAM)
 	with other:
 		other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
 		other.bind(("", SYNC_PORT))
+		if "TCP" in kind:
+			other.listen()
 		refused(node, rf"line 6: .*\b{SYNC_PORT}\b.*: Address already in use by PID {os.getpid()} \(.+\)")
 
 
@@ -367,10 +370,22 @@ def test_no_route(bench: Node) -> None:
 	assert re.search(r"\[warning\] line 6: .*no way to 10.99.0.1 \(IPv4_Destination_Address\)", bench.console.read_text())
 
 
-@rows(92)
-def test_interface_down(make: Callable) -> None:
+@rows(95)
+def test_no_route_tcp(bench: Node) -> None:
+	use(bench, change(LINK, UDP.replace("UDP", "TCP").replace("10.30.0.12", "10.99.0.1"))(GOOD))
+	bench.log.unlink(missing_ok=True)
+	bench.start()
+	wait_until(lambda: re.search(r"\[notice\] line 6: .*no connection to 10.99.0.1 \(IPv4_Destination_Address\), "
+				     "port 3780 yet: .*; trying once a second", bench.log.read_text()), 20)
+	assert bench.stop() == 0
+	assert re.search(r"\[warning\] line 6: .*no way to 10.99.0.1 \(IPv4_Destination_Address\)", bench.log.read_text())
+
+
+@rows(92, 93)
+@pytest.mark.parametrize("kind", [LINK, UDP, UDP.replace("UDP", "TCP")], ids=["multicast", "udp", "tcp"])
+def test_interface_down(make: Callable, kind: str) -> None:
 	node = make("fw1", OURS)
-	use(node, GOOD)
+	use(node, change(LINK, kind)(GOOD))
 	node.lab.ip("fw1", "link set sync0 down", "addr replace 10.30.0.11/24 dev sync0")
 	node.start()
 	assert re.search(r"\[warning\] .*sync0.* is down", node.log.read_text()), node.log.read_text()

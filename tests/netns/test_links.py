@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import time
@@ -15,7 +16,8 @@ from conftest import PAIRS
 from netlab import PLAIN6, SNAT4, SYNC_PORT, Lab, inside, run, wait_until
 from node import DEBIAN, OURS, Link, Node, wait_replicated
 
-KINDS = {"udp4": Link("UDP", 4), "udp6": Link("UDP", 6), "multicast6": Link("Multicast", 6)}
+KINDS = {"udp4": Link("UDP", 4), "udp6": Link("UDP", 6), "multicast6": Link("Multicast", 6),
+	 "tcp4": Link("TCP", 4), "tcp6": Link("TCP", 6)}
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_pair = pytest.mark.parametrize("active,replica", PAIRS)
@@ -163,3 +165,122 @@ def test_interface_is_made_anew(lab: Lab, pair: Callable, link: Link) -> None:
 	wait_replicated(one, two)
 	for node in (one, two):
 		assert said(node, "sync0 was made anew") == 1
+
+
+# --- TCP: connections come and go -------------------------------------------------------
+
+each_family = pytest.mark.parametrize("family", [4, 6])
+
+
+def connections(node: Node) -> str:
+	"""What -s says of the two connections."""
+	found = re.search(r"^TCP traffic \(active device=sync0\) (server=\w+ client=\w+):$", node.ok("-s"), re.M)
+	assert found
+	return found[1]
+
+
+def connected(*nodes: Node) -> None:
+	for node in nodes:
+		wait_until(lambda node=node: connections(node) == "server=connected client=connected", 20)
+
+
+def churn(lab: Lab, turn: int) -> None:
+	"""Flows that begin and end."""
+	scenario.inject(lab, "fw1", 500, first=500 * turn)
+	scenario.inject(lab, "fw1", 250, first=500 * turn, delete=True)
+
+
+def kill_connections(lab: Lab, fw: str) -> int:
+	"""Both connections of the link, as an administrator or a firewall in between would; how many there were."""
+	done = run("ip", "netns", "exec", lab.ns(fw), "ss", "-HtnK", f"( sport = :{SYNC_PORT} or dport = :{SYNC_PORT} )")
+	return sum("ESTAB" in line for line in done.stdout.splitlines())
+
+
+@each_family
+def test_tcp_starts_with_the_link_down(lab: Lab, make: Callable, family: int) -> None:
+	one, two = make("fw1", OURS), make("fw2", OURS)
+	for node in (one, two):
+		node.configure(link=Link("TCP", family))
+		lab.ip(node.fw, "link set sync0 down")
+		node.start()
+	churn(lab, 0)
+	assert "disconnected" in connections(one)
+	assert said(one, "trying once a second") == 1
+	for node in (one, two):
+		lab.links(node.fw, up=True)
+	wait_replicated(one, two)
+	connected(one, two)
+
+
+@each_pair
+def test_tcp_peer_restarts(lab: Lab, pair: Callable, active: str, replica: str) -> None:
+	"""The replica's daemon ends, misses something, and starts again; then that of the active node."""
+	one, two = pair(active, replica, link=Link("TCP", 4))
+	churn(lab, 0)
+	wait_replicated(one, two)
+	for n, node in enumerate((two, one)):
+		node.stop()
+		churn(lab, 1 + 2 * n)
+		node.start()
+		churn(lab, 2 + 2 * n)
+		if DEBIAN in (active, replica):
+			connected(*[x for x in (one, two) if x.which == OURS])
+			two.ok("-n")		# 1.4.7 does not ask by itself
+		wait_replicated(one, two)
+	connected(one, two)
+
+
+@each_pair
+def test_tcp_connections_are_killed(lab: Lab, pair: Callable, active: str, replica: str) -> None:
+	"""Again and again in the middle of the stream; all is there when it ends."""
+	one, two = pair(active, replica, link=Link("TCP", 4))
+	connected(*[x for x in (one, two) if x.which == OURS])
+	killed = 0
+	for turn in range(10):
+		churn(lab, turn)
+		killed += kill_connections(lab, "fw1")
+		time.sleep(0.4)
+	if killed == 0:
+		pytest.skip("this kernel does not let ss -K end connections")
+	churn(lab, 10)
+	time.sleep(2)
+	if replica == DEBIAN:
+		two.ok("-n")
+	wait_replicated(one, two)
+
+
+def test_tcp_dead_path(lab: Lab, pair: Callable) -> None:
+	"""Nothing comes through, and nobody says so: noticed after a while, repaired when the path is back."""
+	one, two = pair(link=Link("TCP", 4))
+	churn(lab, 0)
+	wait_replicated(one, two)
+	for node in (one, two):
+		lab.lossy(node.fw, 100)
+	churn(lab, 1)
+	for node in (one, two):
+		wait_until(lambda node=node: connections(node) == "server=disconnected client=disconnected", 60)
+	churn(lab, 2)
+	assert one.ok("-s", "queue")
+	for node in (one, two):
+		lab.lossy(node.fw, 0)
+	wait_replicated(one, two)
+	connected(one, two)
+
+
+def test_tcp_stranger_cannot_take_the_place(lab: Lab, pair: Callable) -> None:
+	"""Somebody else's connection is closed, the peer's stays."""
+	one, two = pair(link=Link("TCP", 4))
+	connected(one, two)
+	lab.ip("fw1", "addr add 10.30.0.99/24 dev sync0")
+	with inside(lab.ns("fw1")):
+		s = socket.socket()
+	with s:
+		s.settimeout(10)
+		s.bind(("10.30.0.99", 0))
+		s.connect(("10.30.0.12", SYNC_PORT))
+		with contextlib.suppress(ConnectionResetError):
+			assert s.recv(1) == b""
+	assert said(two, "a connection from 10.30.0.99 is refused") == 1
+	churn(lab, 0)
+	wait_replicated(one, two)
+	assert said(two, "has ended") == 0

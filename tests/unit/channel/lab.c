@@ -119,16 +119,55 @@ struct channel_link_conf lab_link(enum channel_type type, const char *ifname, co
 	return l;
 }
 
+void lab_message(uint8_t *to, size_t len, uint32_t number)
+{
+	memset(to, (int)number & 0xff, len);
+	to[2] = (uint8_t)(len >> 8);
+	to[3] = (uint8_t)len;
+	memcpy(to + 4, &number, 4);
+}
+
+/* Whole messages only, each the one after the one before. */
+static void check_numbers(struct lab_node *x, const uint8_t *bytes, size_t n)
+{
+	while (n > 0) {
+		size_t len = (size_t)bytes[2] << 8 | bytes[3];
+		uint32_t number;
+
+		assert_true(n >= 8 && len >= 8 && len <= n);
+		memcpy(&number, bytes + 4, 4);
+		assert_int_equal(number, x->next);
+		for (size_t i = 8; i < len; i++)
+			assert_int_equal(bytes[i], number & 0xff);
+		x->next = number + 1;
+		bytes += len;
+		n -= len;
+	}
+}
+
 static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now)
 {
 	struct lab_node *x = ctx;
 
 	(void)now;
-	assert_true(n <= sizeof(x->last));
-	memcpy(x->last, bytes, n);
-	x->last_len = n;
+	x->last_len = n < sizeof(x->last) ? n : sizeof(x->last);
+	memcpy(x->last, bytes, x->last_len);
+	x->bytes += n;
+	if (x->numbered)
+		check_numbers(x, bytes, n);
 	x->from = *from;
 	x->n++;
+}
+
+/* A length of two bytes at the third, as in the messages. */
+static ssize_t on_frame(void *ctx, const uint8_t *bytes, size_t n)
+{
+	size_t len = n >= 4 ? (size_t)bytes[2] << 8 | bytes[3] : 0;
+
+	(void)ctx;
+	if (n < 4 || (len >= 8 && len > n))
+		return 0;
+	return len >= 8 ? (ssize_t)len : -1;
 }
 
 static void on_writable(void *ctx, struct mono now)
@@ -141,9 +180,9 @@ static void on_writable(void *ctx, struct mono now)
 
 int lab_try(struct lab_node *x, const struct channel_link_conf *link, struct text *err)
 {
-	struct channel_cb cb = { .ctx = x, .datagram = on_datagram, .writable = on_writable };
+	struct channel_cb cb = { .ctx = x, .datagram = on_datagram, .frame = on_frame, .writable = on_writable };
 
-	*x = (struct lab_node){ .conf = { .n_links = 1, .link[0] = *link } };
+	*x = (struct lab_node){ .conf = { .n_links = 1, .link[0] = *link, .error_queue_len = LAB_KEEP } };
 	return channel_open(&x->conf, lab_loop, &cb, &x->c, err);
 }
 

@@ -17,6 +17,7 @@
  *   other0  10.9.1.1/24 fd0a::1/64 fe80::c      other1  10.9.1.2/24 fd0a::2/64 fe80::d
  */
 #define LAB_PORT 3780
+#define LAB_KEEP 8	/* ErrorQueueLength */
 #define LAB_LINE 12	/* of every link, in messages */
 
 /* Why there is no laboratory; empty if there is one. */
@@ -44,8 +45,11 @@ struct lab_node {
 	struct channel *c;
 	unsigned int n;			/* datagrams heard */
 	unsigned int writable;		/* calls */
+	size_t bytes;			/* in them */
 	size_t last_len;
-	uint8_t last[2048];
+	bool numbered;			/* they are messages of lab_message(): their order is checked */
+	uint32_t next;			/* number of the next one; any gap fails the test */
+	uint8_t last[65536];
 	struct channel_from from;	/* of the last */
 };
 
@@ -60,6 +64,8 @@ void lab_close(struct lab_node *x);
 void lab_turns(int ms);
 /* Until x has heard n, at most 10 s. */
 void lab_wait(const struct lab_node *x, unsigned int n);
+/* A message of len bytes for a stream, at least 8: its length and a number are in it. */
+void lab_message(uint8_t *to, size_t len, uint32_t number);
 /* n datagrams of len bytes each, filled with n - 1, ..., 0. */
 void lab_send(struct lab_node *x, unsigned int n, size_t len);
 struct channel_link_stats lab_stats(const struct lab_node *x);
