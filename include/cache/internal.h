@@ -3,6 +3,7 @@
 #define CONNTRACKD_CACHE_INTERNAL_H
 
 #include "base/clock.h"
+#include "cache/clash.h"
 #include "cache/table.h"
 
 /* The flows of our own kernel. Turns kernel events and dump entries into "this record changed". Knows nothing of
@@ -25,10 +26,23 @@ enum internal_change {
 #define REC_I_DOUBT	0x10u	/* a dump contradicted an event: ask the kernel */
 #define REC_I_ASKED	0x20u	/* given out by internal_pass_unseen(), and no event about it since */
 #define REC_I_RECOMMIT	0x40u	/* committed while alive: its kernel id may be that of an ended predecessor */
+#define REC_I_CLASH	0x80u	/* on the wire the same as another one: not sent (clash.h, which alone sets it) */
 
 struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key);
 void internal_free(struct internal *c);
 struct flow_table *internal_table(struct internal *c);
+
+/* Look for flows that peers could not tell apart; before the first flow. hidden is called when a live flow that was sent
+ * until now turns out to be one of them; it must not call back into the cache. 0 or -ENOMEM. */
+int internal_watch_clashes(struct internal *c, const struct hash_key *key,
+			   void (*hidden)(void *ctx, uint32_t id, struct mono now), void *ctx);
+/* NULL unless internal_watch_clashes() was called. */
+struct clash *internal_clash(struct internal *c);
+
+static inline bool internal_is_hidden(struct internal *c, uint32_t id)
+{
+	return table_rec(internal_table(c), id)->owner & REC_I_CLASH;
+}
 
 /* Kernel events. *id is the record, FLOW_ID_NONE with INTERNAL_NOTHING for an unknown one and with INTERNAL_FULL. A NEW
  * for a known tuple replaces it (the kernel's word: the old one is gone); a NEW for a dead one revives the slot. An UPDATE

@@ -56,6 +56,7 @@ struct pipeline_stats {
 	uint64_t filtered;
 	uint64_t full_internal, full_external;	/* not stored for lack of room or memory */
 	uint64_t traffic_bytes, traffic_packets;	/* of flows that ended */
+	uint64_t helpers_left_out;	/* messages without the helper's name, which is too long for 1.4.x */
 };
 
 /* Gives a pipeline, or NULL without memory. */

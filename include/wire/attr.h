@@ -2,12 +2,17 @@
 #ifndef CONNTRACKD_WIRE_ATTR_H
 #define CONNTRACKD_WIRE_ATTR_H
 
+#include <string.h>
+
 #include "flow/flow.h"
 #include "wire/hdr.h"
 
 /* A conntrack message of ours never gets longer than this: all attributes of an IPv6 flow, 128 labels
  * (doc/protocol.md). */
 #define WIRE_FLOW_MAX 308
+
+/* The longest helper name, without its NUL, that a receiver of 1.4.x accepts. */
+#define WIRE_HELPER_MAX 11
 
 /* What a sender leaves out or adds; each rule is a row in attr_encode.c and proven on 1.4.7. */
 struct wire_rules {
@@ -16,6 +21,13 @@ struct wire_rules {
 	bool full;		/* 1.4.7's own choice, byte for byte: all-zero synproxy, full destroy (tests, caution).
 				 * Only its meaningless port translations of ICMP are never sent. */
 };
+
+/* Has the flow a helper whose name is left out of its messages, because 1.4.x refuses a message with a longer one? */
+static inline bool wire_helper_too_long(const struct ct_flow *f)
+{
+	return (f->has & FLOW_HAS_HELPER) && f->rare->helper[WIRE_HELPER_MAX] != '\0' &&
+	       strnlen(f->rare->helper, FLOW_HELPER_MAX) > WIRE_HELPER_MAX;
+}
 
 /* Append one whole message (header, attributes) for the flow to w: type CT_NEW, CT_UPD or CT_DEL, flags HELLO bits.
  * The flow must have a key (flow_has_key()). Straight from the record into the datagram under construction. 0, or

@@ -26,6 +26,7 @@
  */
 #include "cache/internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define STEP_IDS 256
@@ -36,6 +37,9 @@
 
 struct internal {
 	struct flow_table *table;
+	struct clash *clash;	/* NULL: nobody to send to */
+	void (*hidden)(void *ctx, uint32_t id, struct mono now);
+	void *hidden_ctx;
 	uint32_t n_silent;
 	uint16_t pass;		/* never 0; records of other passes are unseen */
 	bool quiet;		/* the pass leaves no trace in records that were right */
@@ -60,8 +64,23 @@ void internal_free(struct internal *c)
 {
 	if (!c)
 		return;
+	clash_free(c->clash);
 	table_free(c->table);
 	free(c);
+}
+
+int internal_watch_clashes(struct internal *c, const struct hash_key *key,
+			   void (*hidden)(void *ctx, uint32_t id, struct mono now), void *ctx)
+{
+	c->clash = clash_new(c->table, key);
+	c->hidden = hidden;
+	c->hidden_ctx = ctx;
+	return c->clash ? 0 : -ENOMEM;
+}
+
+struct clash *internal_clash(struct internal *c)
+{
+	return c->clash;
 }
 
 struct flow_table *internal_table(struct internal *c)
@@ -90,9 +109,24 @@ static void rec_set(struct internal *c, struct flow_rec *rec, uint8_t bits)
 	rec->owner |= bits;
 }
 
+/* The record of f, a new one if there is none. */
+static uint32_t rec_find_or_insert(struct internal *c, const struct ct_flow *f, struct mono now, bool *inserted)
+{
+	uint32_t id = table_find_or_insert(c->table, f, mono_s(now), inserted, NULL), other;
+
+	if (!*inserted || !c->clash)
+		return id;
+	other = clash_add(c->clash, id);
+	if (other != FLOW_ID_NONE)
+		c->hidden(c->hidden_ctx, other, now);
+	return id;
+}
+
 /* Free the slot; nobody may hold the id any more. */
 static void rec_remove(struct internal *c, uint32_t id)
 {
+	if (c->clash)
+		clash_remove(c->clash, id);
 	rec_clear(c, table_rec(c->table, id), REC_I_SILENT);
 	table_remove(c->table, id);
 }
@@ -150,7 +184,7 @@ enum internal_change internal_new_flow(struct internal *c, const struct ct_flow 
 	bool inserted;
 	struct flow_rec *rec;
 
-	*id = table_find_or_insert(c->table, f, mono_s(now), &inserted, NULL);
+	*id = rec_find_or_insert(c, f, now, &inserted);
 	if (*id == FLOW_ID_NONE)
 		return INTERNAL_FULL;
 	rec = table_rec(c->table, *id);
@@ -169,7 +203,7 @@ enum internal_change internal_update(struct internal *c, const struct ct_flow *f
 	bool inserted, other;
 	struct flow_rec *rec;
 
-	*id = table_find_or_insert(c->table, f, mono_s(now), &inserted, NULL);
+	*id = rec_find_or_insert(c, f, now, &inserted);
 	if (*id == FLOW_ID_NONE)
 		return INTERNAL_FULL;
 	rec = table_rec(c->table, *id);
@@ -267,7 +301,7 @@ enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f
 	struct flow_rec *rec;
 	bool inserted, stale;
 
-	*id = table_find_or_insert(c->table, f, mono_s(now), &inserted, NULL);
+	*id = rec_find_or_insert(c, f, now, &inserted);
 	if (*id == FLOW_ID_NONE)
 		return INTERNAL_FULL;
 	rec = table_rec(c->table, *id);
@@ -382,7 +416,7 @@ enum internal_change internal_commit(struct internal *c, const struct ct_flow *f
 {
 	struct flow_rec *rec;
 
-	*id = table_find_or_insert(c->table, f, mono_s(now), inserted, NULL);
+	*id = rec_find_or_insert(c, f, now, inserted);
 	if (*id == FLOW_ID_NONE)
 		return INTERNAL_FULL;
 	rec = table_rec(c->table, *id);

@@ -25,6 +25,8 @@
 
 #define SILENCE_MS 30000	/* a peer says something once a second */
 #define VERSION_LOG_MS 3600000
+#define CLASH_LOG_MS 600000
+#define CLASH_STEP 4096
 #define SWEEP_STEP 4096	/* records looked at per turn: well under a millisecond */
 
 struct pipeline {
@@ -36,7 +38,7 @@ struct pipeline {
 	struct pipeline_env env;
 	struct sync_env sync_env;
 	struct pipeline_stats stats;
-	struct log_limit full_log, full_call, version_log;
+	struct log_limit full_log, full_call, version_log, clash_log;
 	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
 	uint64_t sweep_pos;	/* resume point of the lowest of them */
@@ -73,8 +75,54 @@ static void path_full(struct pipeline *p, uint64_t *counter, const char *cache, 
 
 /* ---- our kernel -> internal cache -> sync ---- */
 
+/* A flow that peers could not tell from another one: whatever waits to be sent about it is not. Only the end of one that
+ * they may know is told: nobody else has spoken under its name since. */
+static void path_hidden_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
+{
+	if (change != INTERNAL_DESTROY)
+		sync_forget(p->sync, id);
+	else if (clash_known(internal_clash(p->internal), id))
+		sync_local_change(p->sync, id, now);
+	else
+		internal_release(p->internal, id);
+}
+
+/* The cache says that a flow which was sent until now is one of those. What a peer has of it stays there: it lives, and
+ * a peer that injects would remove what its kernel may be forwarding. */
+static void path_hidden(void *ctx, uint32_t id, struct mono now)
+{
+	struct pipeline *p = ctx;
+	const struct ct_flow *f = &table_rec(internal_table(p->internal), id)->flow;
+	char line[320], src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+	const uint8_t *addr = (const uint8_t *)&f->addr;
+
+	sync_forget(p->sync, id);
+	if (!log_limit_pass(&p->clash_log, 1, CLASH_LOG_MS, now, NULL))
+		return;
+	inet_ntop(f->l3, addr, src, sizeof(src));
+	inet_ntop(f->l3, addr + (f->l3 == AF_INET ? 4 : 16), dst, sizeof(dst));
+	snprintf(line, sizeof(line), "several flows of protocol %u (%s) from %s to %s differ only in what the sync protocol "
+		 "cannot say (keys, UDP-Lite ports, zones of one direction): none of them is replicated, see "
+		 "'conntrackd -s network'", f->l4, flow_l4_name(f->l4), src, dst);
+	path_log(p, LOG_LVL_WARNING, line);
+}
+
+/* Flows that have become the only ones of their name are sent. */
+static void path_clash_step(struct pipeline *p, struct mono now)
+{
+	struct clash *c = internal_clash(p->internal);
+	uint32_t id;
+
+	for (size_t i = 0; i < CLASH_STEP && clash_next(c, &id); i++)
+		sync_local_birth(p->sync, id, now);
+}
+
 static void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
 {
+	if (p->sync && id != FLOW_ID_NONE && change != INTERNAL_NOTHING && internal_is_hidden(p->internal, id)) {
+		path_hidden_changed(p, change, id, now);
+		return;
+	}
 	switch (change) {
 	case INTERNAL_NOTHING:
 		return;
@@ -205,6 +253,18 @@ static bool path_is_dead(void *ctx, uint32_t id)
 	return table_rec(internal_table(p->internal), id)->state == REC_DEAD;
 }
 
+/* Said once: which names there are changes with the configuration only. */
+static void path_helper_left_out(struct pipeline *p, const struct ct_flow *f)
+{
+	char line[200];
+
+	if (p->stats.helpers_left_out++ > 0)
+		return;
+	snprintf(line, sizeof(line), "the helper name '%.*s' has more than %d characters: 1.4.x would refuse such flows, so "
+		 "they are sent without it", FLOW_HELPER_MAX - 1, f->rare->helper, WIRE_HELPER_MAX);
+	path_log(p, LOG_LVL_WARNING, line);
+}
+
 static int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
 {
 	struct pipeline *p = ctx;
@@ -212,8 +272,11 @@ static int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, stru
 	enum wire_type type = rec->state == REC_DEAD ? WIRE_CT_DEL :
 			      rec->mark.bits & MARK_REPEAT ? WIRE_CT_UPD :
 			      rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
+	int err = wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
 
-	return wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
+	if (err == 0 && type != WIRE_CT_DEL && wire_helper_too_long(&rec->flow))
+		path_helper_left_out(p, &rec->flow);
+	return err;
 }
 
 static struct writer *path_datagram(void *ctx)
@@ -251,7 +314,7 @@ static size_t path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
 	size_t got = table_walk(t, pos, ids, n);
 
 	for (size_t i = 0; i < got; i++)
-		if (table_rec(t, ids[i])->state == REC_DEAD)
+		if (table_rec(t, ids[i])->state == REC_DEAD || internal_is_hidden(p->internal, ids[i]))
 			ids[i] = FLOW_ID_NONE;
 	return got;
 }
@@ -413,9 +476,11 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 	*again = false;
 	if (!p->sync)
 		return next;
+	path_clash_step(p, now);
 	next = sync_tick(p->sync, now);
 	more = sync_transmit(p->sync, now);
 	more = path_expire_step(p, now) || more;
+	more |= clash_pending(internal_clash(p->internal));	/* what was acknowledged or sent has made room */
 	*again = path_sweep_step(p) || more;
 	path_check_silence(p, now);
 	return mono_min(next, mono_min(p->silence_due, p->expire_due));
@@ -493,7 +558,8 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	if (conf->sync) {
 		if (!conf->no_external)
 			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
-		if (p->internal && (p->external || conf->no_external))
+		if (p->internal && (p->external || conf->no_external) &&
+		    internal_watch_clashes(p->internal, &conf->key, path_hidden, p) == 0)
 			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
 	}
 	if (!p->internal || (conf->sync && !p->sync)) {

@@ -171,6 +171,20 @@ void report_general(const struct daemon *d, struct text *out)
 		    s->wire.malformed, s->lost);
 }
 
+/* Not in 1.4.x, and therefore behind everything else, and only where there is something to say. */
+static void report_not_said(const struct daemon *d, struct text *out)
+{
+	const struct clash *c = internal_clash(pipeline_internal(d->pipeline));
+
+	if (clash_total(c) == 0 && pipeline_stats(d->pipeline)->helpers_left_out == 0)
+		return;
+	text_str(out, "not replicated:\n\tsend:\n");
+	text_printf(out, "\t\tIndistinct flows now:\t%20" PRIu64 "\n", (uint64_t)clash_hidden(c));
+	text_printf(out, "\t\tIndistinct flows so far:%20" PRIu64 "\n", clash_total(c));
+	text_printf(out, "\t\tLong helper names:\t%20" PRIu64 "\n\n",
+		    pipeline_stats(d->pipeline)->helpers_left_out);
+}
+
 void report_network(const struct daemon *d, struct text *out)
 {
 	const struct sync_stats *s = sync_stats(pipeline_sync(d->pipeline));
@@ -189,6 +203,7 @@ void report_network(const struct daemon *d, struct text *out)
 	text_printf(out, "\t\tPackets lost:\t\t%20" PRIu64 "\n", s->lost);
 	text_printf(out, "\t\tPackets before:\t\t%20" PRIu64 "\n\n", s->before);
 	report_active_link(d, out);
+	report_not_said(d, out);
 }
 
 static void report_uptime(struct text *out, int64_t seconds)

@@ -35,6 +35,7 @@ _Static_assert(TLV(1) + 2 * TLV(4) <= 3 * TLV(1) && TLV(1) + TLV(1) + TLV(2) <= 
 #define WHEN_LABELS_ZERO	(1u << 4)
 #define WHEN_NO_STATE		(1u << 5)
 #define WHEN_NO_PORTS		(1u << 6)
+#define WHEN_LONG_HELPER	(1u << 7)
 
 /* Every rule by which a sender leaves something out that the flow has. `ours`: 1.4.7 sends it, but needs it not. */
 static const struct sender_rule {
@@ -52,6 +53,8 @@ static const struct sender_rule {
 	{ WHEN_NO_PORTS, FLOW_HAS_SPAT | FLOW_HAS_DPAT, false },
 	/* Entries made through ctnetlink report three zeros: 16 bytes that say nothing. */
 	{ WHEN_SYNPROXY_ZERO, FLOW_HAS_SYNPROXY, true },
+	/* 1.4.x refuses the whole message, so that the flow would be missing there; who listens is not known. */
+	{ WHEN_LONG_HELPER, FLOW_HAS_HELPER, true },
 	/* A receiver finds the entry by its tuple and zone; the last state is for those who read along. */
 	{ WHEN_DESTROY, (uint32_t)~(FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_ZONE), true },
 };
@@ -80,6 +83,8 @@ static inline uint32_t parts_to_send(enum wire_type type, const struct ct_flow *
 		when |= WHEN_SYNPROXY_ZERO;
 	if ((has & FLOW_HAS_LABELS) && labels_zero(f->rare))
 		when |= WHEN_LABELS_ZERO;
+	if (wire_helper_too_long(f))
+		when |= WHEN_LONG_HELPER;
 
 	for (size_t i = 0; i < sizeof(sender_rules) / sizeof(sender_rules[0]); i++) {
 		const struct sender_rule *rule = &sender_rules[i];

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-cache_tests = unit/cache/external_test unit/cache/internal_test unit/cache/table_test
+cache_tests = unit/cache/clash_test unit/cache/external_test unit/cache/internal_test unit/cache/table_test
 check_PROGRAMS += $(cache_tests)
 TESTS += $(cache_tests)
 EXTRA_DIST += unit/cache/flows.h
 
+unit_cache_clash_test_SOURCES = unit/cache/clash_test.c
+unit_cache_clash_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
 unit_cache_external_test_SOURCES = unit/cache/external_test.c
 unit_cache_external_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
 unit_cache_internal_test_SOURCES = unit/cache/internal_test.c

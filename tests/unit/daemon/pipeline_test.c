@@ -750,7 +750,7 @@ static void test_full(void **state)
 	struct ct_flow first = make_flow(0);
 
 	for (uint32_t i = 0; i < LIMIT + 4; i++) {
-		struct ct_flow f = make_flow(i);
+		struct ct_flow f = make_flow(3 * i);
 
 		event(w, PIPELINE_FLOW_NEW, &f);
 	}
@@ -821,6 +821,124 @@ static void test_injected(void **state)
 	assert_int_equal(internal_count(w), 2);
 }
 
+/* ---- flows that are one on the wire ---- */
+
+/* UDP-Lite; without n the one that the wire speaks of. */
+static struct ct_flow lite(uint16_t n)
+{
+	struct ct_flow f = make_flow(0);
+
+	f.l4 = IPPROTO_UDPLITE;
+	f.has &= ~FLOW_HAS_PROTO_STATE;
+	f.orig = (struct flow_ports){ .sport = n, .dport = n };
+	return f;
+}
+
+/* The peer acknowledges everything that was sent so far. */
+static void acknowledge(struct world *w, uint32_t seq)
+{
+	uint8_t buf[64];
+	struct writer out = wr_init(buf, sizeof(buf));
+	struct wire_hdr hdr;
+	struct cursor datagram, body;
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		datagram = cur_init(w->bytes[i], w->len[i]);
+		while (wire_next(&datagram, &hdr, &body) == WIRE_OK && datagram.left > 0)
+			;
+		last = hdr.seq;
+	}
+	assert_int_equal(wire_put_control(&out, WIRE_F_ACK | (seq == 100 ? WIRE_F_HELLO | WIRE_F_HELLO_BACK : 0), seq, 5000,
+					  last), 0);
+	receive(w, out.buf, out.len);
+}
+
+static void check_hidden(struct world *w, uint32_t now, uint64_t total)
+{
+	assert_int_equal(clash_hidden(internal_clash(pipeline_internal(w->p))), now);
+	assert_int_equal(clash_total(internal_clash(pipeline_internal(w->p))), total);
+}
+
+/* Told apart by the kernel in the same turn, or in a dump: neither is sent, and of their ends nothing is said. */
+static void test_clash_unheard(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow a = lite(1), b = lite(2), plain = lite(0);
+
+	event(w, PIPELINE_FLOW_NEW, &a);
+	event(w, PIPELINE_FLOW_NEW, &b);
+	check_silence(w);
+	check_hidden(w, 2, 2);
+	assert_int_equal(w->log_lines, 1);
+	assert_non_null(strstr(w->last_line, "udplite) from 10.0.0.0 to 192.168.0.1"));
+	pipeline_dumped(w->p, &plain, true, w->now);
+	a.status |= 2;
+	event(w, PIPELINE_FLOW_UPDATE, &a);
+	sync_bulk(pipeline_sync(w->p), w->now);
+	check_silence(w);
+	check_hidden(w, 3, 3);
+	event(w, PIPELINE_FLOW_DESTROY, &a);
+	check_silence(w);
+	check_hidden(w, 2, 3);
+	event(w, PIPELINE_FLOW_DESTROY, &b);
+	check_only(w, WIRE_CT_NEW, &plain);
+	check_hidden(w, 0, 3);
+	assert_int_equal(w->log_lines, 1);
+}
+
+/* The first was sent before the second came: its end is told, and only then, and the second not before that is settled. */
+static void test_clash_heard(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow a = lite(1), b = lite(2), wire = lite(0);
+
+	event(w, PIPELINE_FLOW_NEW, &a);
+	check_only(w, WIRE_CT_NEW, &wire);
+	acknowledge(w, 100);
+	event(w, PIPELINE_FLOW_NEW, &b);
+	a.status |= 2;
+	event(w, PIPELINE_FLOW_UPDATE, &a);
+	check_silence(w);
+	check_hidden(w, 2, 2);
+
+	event(w, PIPELINE_FLOW_DESTROY, &b);		/* the first is alone again, and has changed meanwhile */
+	check_only(w, WIRE_CT_NEW, &wire);
+	assert_int_equal(w->msg[0].flow.status, a.status);
+	acknowledge(w, 101);
+
+	event(w, PIPELINE_FLOW_NEW, &b);
+	check_silence(w);
+	event(w, PIPELINE_FLOW_DESTROY, &a);
+	turn(w);
+	assert_int_equal(w->n_msg, 1);			/* not the second, whom a repetition of this would remove */
+	check_message(w, 0, WIRE_CT_DEL, &wire);
+	check_hidden(w, 2, 4);
+	acknowledge(w, 102);
+	check_only(w, WIRE_CT_NEW, &wire);
+	check_hidden(w, 0, 4);
+}
+
+/* What 1.4.x would refuse is left out, and said once. */
+static void test_long_helper(void **state)
+{
+	struct world *w = *state;
+	struct flow_rare rare = { .helper = "abcdefghijkl" };
+	struct ct_flow f = make_flow(0), g = make_flow(3);
+
+	f.has |= FLOW_HAS_HELPER;
+	g.has |= FLOW_HAS_HELPER;
+	f.rare = g.rare = &rare;
+	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, PIPELINE_FLOW_NEW, &g);
+	turn(w);
+	assert_int_equal(w->n_msg, 2);
+	assert_false(w->msg[0].flow.has & FLOW_HAS_HELPER);
+	assert_int_equal(pipeline_stats(w->p)->helpers_left_out, 2);
+	assert_int_equal(w->log_lines, 1);
+	assert_non_null(strstr(w->last_line, "abcdefghijkl"));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -830,6 +948,7 @@ int main(void)
 		T(test_collapse),
 		T(test_channel_full),
 		T(test_traffic_counted),
+		T(test_clash_unheard), T(test_clash_heard), T(test_long_helper),
 		cmocka_unit_test_setup_teardown(test_filter, setup_filter, teardown),
 		T(test_dump),
 		T(test_purged),

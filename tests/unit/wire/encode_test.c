@@ -195,7 +195,7 @@ static void the_longest_message_is_as_long_as_promised(void **state)
 
 	(void)state;
 	assert_int_equal(encode(buf, WIRE_CT_NEW, &f, &full_rules), WIRE_FLOW_MAX);
-	assert_int_equal(encode(buf, WIRE_CT_NEW, &f, &our_rules), WIRE_FLOW_MAX);
+	assert_int_equal(encode(buf, WIRE_CT_NEW, &f, &our_rules), WIRE_FLOW_MAX - 20);	/* no long helper name */
 	f.l4 = IPPROTO_SCTP;
 	f.has |= FLOW_HAS_VTAGS;
 	f.has &= ~FLOW_HAS_WSCALE;
@@ -228,6 +228,7 @@ static void each_sender_rule_leaves_out_what_it_says(void **state)
 		{ "destroy: NAT", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_SNAT_IPV6, 0, 1 },
 		{ "destroy: NAT port", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_DPAT_PORT, 0, 1 },
 		{ "destroy: master", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_MASTER_IPV6, 0, 1 },
+		{ "long helper", WIRE_CT_NEW, { 0 }, 0, 0, 0, WIRE_ATTR_HELPER_NAME, 0, 1 },
 		{ "destroy: helper", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_HELPER_NAME, 0, 1 },
 		{ "destroy: labels", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_LABELS, 0, 1 },
 		{ "destroy: synproxy", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_SYNPROXY, 0, 1 },
@@ -260,6 +261,32 @@ static void each_sender_rule_leaves_out_what_it_says(void **state)
 		n = encode(buf, rows[i].type, &f, &rules);
 		if ((find_attr(buf, n, rows[i].attr) != NULL) != rows[i].theirs)
 			fail_msg("%s: full", rows[i].what);
+	}
+}
+
+/* 1.4.x refuses a message with a name of more than 11 characters. */
+static void a_long_helper_name_is_left_out(void **state)
+{
+	static const char name[FLOW_HELPER_MAX] = "abcdefghijklmno";
+
+	(void)state;
+	for (size_t len = 0; len < FLOW_HELPER_MAX; len++) {
+		struct flow_rare rare;
+		struct ct_flow f = full_flow(&rare);
+		uint8_t buf[WIRE_FLOW_MAX];
+		const uint8_t *a;
+		size_t n;
+
+		memset(rare.helper, 'X', sizeof(rare.helper));	/* what lies behind the name does not count */
+		memcpy(rare.helper, name, len);
+		rare.helper[len] = '\0';
+		n = encode(buf, WIRE_CT_NEW, &f, &our_rules);
+		a = find_attr(buf, n, WIRE_ATTR_HELPER_NAME);
+		assert_int_equal(wire_helper_too_long(&f), len > 11);
+		assert_int_equal(a != NULL, len > 0 && len <= 11);
+		if (a)
+			assert_memory_equal(a + 4, rare.helper, len + 1);
+		assert_non_null(find_attr(buf, n, WIRE_ATTR_LABELS));
 	}
 }
 
@@ -347,6 +374,7 @@ int main(void)
 		cmocka_unit_test(impossible_stream_lengths_are_refused_at_once),
 		cmocka_unit_test(the_longest_message_is_as_long_as_promised),
 		cmocka_unit_test(each_sender_rule_leaves_out_what_it_says),
+		cmocka_unit_test(a_long_helper_name_is_left_out),
 		cmocka_unit_test(what_cannot_be_said_is_not_sent),
 		cmocka_unit_test(swapped_values_lie_in_host_order),
 		cmocka_unit_test(padding_is_zero),

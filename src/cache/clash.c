@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Flows of ours that are one on the wire (doc/protocol.md section 3.1).
+ *
+ * The wire names a flow by less than the kernel does: GRE keys and UDP-Lite ports do not travel, nor does a zone of one
+ * direction. A flow that has such a thing is *poor*. While there is a poor flow, its wire identity has a group, and every
+ * record of the cache with that identity is a member: other poor ones, and the flow that really is what the wire says.
+ *
+ *     members   0 ----> 1 --------> 2 or more
+ *               |       sent        hidden: none is sent
+ *               |       ^               |
+ *               `-------+---------------' a record is freed
+ *
+ * A member leaves when its record is freed and not when the flow ends: until then its last message may be sent again, and
+ * would remove at the peer what another one with the same identity has just put there. The one that is left alone is
+ * given out by clash_next() at the next opportunity, because records are freed from within the sending.
+ *
+ * Groups are records of a flow table of their own, by wire identity. That gives them an index that grows without a pause
+ * and slots without an allocation each; the accessors below say which fields mean what. Its members need not be
+ * listed: the ids of all members, exclusive-ored, are the id of the last one when it is alone.
+ */
+#include "cache/clash.h"
+
+#include <stdlib.h>
+
+#include "cache/internal.h"
+
+struct clash {
+	struct flow_table *flows;	/* the internal cache, borrowed */
+	struct flow_table *groups;
+	uint32_t alone;			/* list of groups to look at in clash_next() */
+	uint32_t n_hidden;
+	uint64_t total;
+};
+
+#define GROUP_LISTED 1u
+
+static inline uint32_t *group_members(struct flow_rec *g)
+{
+	return &g->flow.mark;
+}
+
+static inline uint32_t *group_ids(struct flow_rec *g)
+{
+	return &g->flow.id;
+}
+
+/* The member that peers may have been told of before, FLOW_ID_NONE if none. There is at most one. */
+static inline uint32_t *group_known(struct flow_rec *g)
+{
+	return &g->flow.status;
+}
+
+static inline uint32_t *group_next(struct flow_rec *g)
+{
+	return &g->flow.timeout_s;
+}
+
+struct clash *clash_new(struct flow_table *flows, const struct hash_key *key)
+{
+	struct clash *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	*c = (struct clash){ .flows = flows, .groups = table_new(64, UINT32_MAX - 1, key), .alone = FLOW_ID_NONE };
+	if (!c->groups) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void clash_free(struct clash *c)
+{
+	if (!c)
+		return;
+	table_free(c->groups);
+	free(c);
+}
+
+static bool is_poor(const struct ct_flow *f)
+{
+	if ((f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH)
+		return true;
+	return (f->has & FLOW_HAS_PORTS) && !flow_l4_has_ports(f->l4) && !flow_is_icmp(f) &&
+	       (f->orig.sport | f->orig.dport) != 0;
+}
+
+/* The flow that a receiver takes f for; nothing but its key is set. */
+static void wire_identity(const struct ct_flow *f, struct ct_flow *w)
+{
+	*w = (struct ct_flow){ 0 };
+	flow_copy(w, f);
+	w->has = 0;
+	w->rare = NULL;
+	if (flow_l4_has_ports(f->l4) || flow_is_icmp(f))
+		w->has |= f->has & FLOW_HAS_PORTS;
+	if (f->zone_dir == FLOW_ZONE_BOTH)
+		w->has |= f->has & FLOW_HAS_ZONE;
+}
+
+static void hide(struct clash *c, struct flow_rec *rec)
+{
+	rec->owner |= REC_I_CLASH;
+	c->n_hidden++;
+	c->total++;
+}
+
+static void show(struct clash *c, struct flow_rec *rec)
+{
+	if (!(rec->owner & REC_I_CLASH))
+		return;
+	rec->owner &= (uint8_t)~REC_I_CLASH;
+	c->n_hidden--;
+}
+
+/* The group the flow belongs to, NULL if it has none. A poor flow gets one, with the flow that is what the wire says as
+ * its first member. */
+static struct flow_rec *group_of_new(struct clash *c, const struct ct_flow *f, bool poor)
+{
+	struct ct_flow w;
+	struct flow_rec *g;
+	uint32_t id, same;
+	bool inserted;
+
+	wire_identity(f, &w);
+	if (!poor) {
+		id = table_find(c->groups, &w);
+		return id == FLOW_ID_NONE ? NULL : table_rec(c->groups, id);
+	}
+	id = table_find_or_insert(c->groups, &w, 0, &inserted, NULL);
+	if (id == FLOW_ID_NONE)
+		return NULL;
+	g = table_rec(c->groups, id);
+	if (inserted) {
+		same = table_find(c->flows, &w);
+		*group_members(g) = same != FLOW_ID_NONE;
+		*group_ids(g) = same != FLOW_ID_NONE ? same : 0;
+		*group_known(g) = FLOW_ID_NONE;
+	}
+	return g;
+}
+
+/* Only what waits for its first message is certainly unknown: MARK_KNOWN says less (sync/transmit.c). To tell the end of a
+ * flow that no peer knows does no harm, nobody else having spoken under its name. */
+static bool may_be_known(const struct flow_rec *rec)
+{
+	return rec->state != REC_NEW || (rec->mark.bits & (MARK_QUEUED | MARK_KNOWN | MARK_SENT)) != MARK_QUEUED;
+}
+
+uint32_t clash_add(struct clash *c, uint32_t id)
+{
+	struct flow_rec *rec = table_rec(c->flows, id), *g, *first;
+	bool poor = is_poor(&rec->flow);
+	uint32_t other;
+
+	if (!poor && table_count(c->groups) == 0)
+		return FLOW_ID_NONE;
+	g = group_of_new(c, &rec->flow, poor);
+	if (!g) {
+		if (poor)
+			hide(c, rec);	/* no memory: who else is the same is unknown */
+		return FLOW_ID_NONE;
+	}
+	other = *group_ids(g);
+	*group_ids(g) ^= id;
+	if (++*group_members(g) == 1)
+		return FLOW_ID_NONE;
+	hide(c, rec);
+	if (*group_members(g) > 2)
+		return FLOW_ID_NONE;
+	first = table_rec(c->flows, other);
+	if (first->owner & REC_I_CLASH)
+		return FLOW_ID_NONE;	/* clash_next() has not come to it yet */
+	hide(c, first);
+	if (may_be_known(first))
+		*group_known(g) = other;
+	return first->state == REC_DEAD ? FLOW_ID_NONE : other;
+}
+
+void clash_remove(struct clash *c, uint32_t id)
+{
+	struct flow_rec *rec = table_rec(c->flows, id), *g;
+	struct ct_flow w;
+	uint32_t group;
+
+	show(c, rec);
+	if (table_count(c->groups) == 0)
+		return;
+	wire_identity(&rec->flow, &w);
+	group = table_find(c->groups, &w);
+	if (group == FLOW_ID_NONE)
+		return;
+	g = table_rec(c->groups, group);
+	if (*group_members(g) == 0)
+		return;
+	*group_ids(g) ^= id;
+	--*group_members(g);
+	if (*group_known(g) == id)
+		*group_known(g) = FLOW_ID_NONE;
+	if (*group_members(g) > 1 || (g->owner & GROUP_LISTED))
+		return;
+	if (*group_members(g) == 0) {
+		table_remove(c->groups, group);
+		return;
+	}
+	g->owner |= GROUP_LISTED;
+	*group_next(g) = c->alone;
+	c->alone = group;
+}
+
+bool clash_next(struct clash *c, uint32_t *id)
+{
+	while (c->alone != FLOW_ID_NONE) {
+		uint32_t group = c->alone;
+		struct flow_rec *g = table_rec(c->groups, group), *rec;
+
+		c->alone = *group_next(g);
+		g->owner &= (uint8_t)~GROUP_LISTED;
+		*id = *group_ids(g);
+		if (*group_members(g) == 0)
+			table_remove(c->groups, group);
+		else if (*group_members(g) == 1 && table_has_id(c->flows, *id)) {
+			rec = table_rec(c->flows, *id);
+			if (!(rec->owner & REC_I_CLASH))
+				continue;
+			show(c, rec);
+			if (rec->state != REC_DEAD)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool clash_pending(const struct clash *c)
+{
+	return c->alone != FLOW_ID_NONE;
+}
+
+bool clash_known(const struct clash *c, uint32_t id)
+{
+	struct ct_flow w;
+	uint32_t group;
+
+	wire_identity(&table_rec(c->flows, id)->flow, &w);
+	group = table_find(c->groups, &w);
+	return group != FLOW_ID_NONE && *group_known(table_rec(c->groups, group)) == id;
+}
+
+uint32_t clash_hidden(const struct clash *c)
+{
+	return c->n_hidden;
+}
+
+uint64_t clash_total(const struct clash *c)
+{
+	return c->total;
+}
