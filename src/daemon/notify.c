@@ -15,7 +15,8 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-#define STATUS_MS 10000
+#define STATUS_MS	10000
+#define FIRST_STATUS_MS	1000	/* the manager knows the child of -d by then */
 
 static void tell(const struct notify *n, const char *text)
 {
@@ -64,7 +65,7 @@ void notify_begin(struct notify *n, struct evloop *loop, struct mono now)
 {
 	n->loop = loop;
 	n->watchdog = (struct ev_timer){ .cb = on_watchdog, .ctx = n, .name = "watchdog" };
-	n->next_status = now;
+	n->next_status = mono_add_ms(now, FIRST_STATUS_MS);
 	if (n->on && n->watchdog_ms > 0)
 		ev_timer_set(loop, &n->watchdog, mono_add_ms(now, n->watchdog_ms / 2));
 }

@@ -24,7 +24,8 @@ READS = [("-s",), ("-s", "ct"), ("-s", "network"), ("-s", "cache"), ("-s", "runt
 
 def lines(text: str) -> list[str]:
 	"""Without what goes on changing: ages, keepalives and their acknowledgements."""
-	text = re.sub(r"\[active since \d+s\]|(?m:^control -> .*\n)|len=\d+", "#", text)
+	text = re.sub(r"(?m)^control -> .*\n", "", text)
+	text = re.sub(r"\[active since \d+s\]|len=\d+", "#", text)
 	text = re.sub(r"(?m)^ *\d+ (Bytes|Pckts) sent +\d+ (Bytes|Pckts) recv$", r"\1", text)
 	return re.sub(r"(current elements|allocated queue nodes):\t\t +\d+", r"\1", text).splitlines()
 
