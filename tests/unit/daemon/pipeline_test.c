@@ -805,12 +805,15 @@ static void test_injected(void **state)
 	assert_int_equal(w->n_injected[SYNC_DESTROY], 1);
 	assert_int_equal(w->injected.orig.sport, make_flow(6).orig.sport);
 
-	/* A resync has no entries to mark and to sweep. */
-	sync_ask_resync(pipeline_sync(w->p), w->now);
-	for (int i = 0; i < 100; i++) {
-		w->now = mono_add_ms(w->now, 1000);
+	/* A resync has no entries to mark. */
+	for (uint32_t i = 0; i < 10; i++) {
+		out = wr_init(buf, sizeof(buf));
+		assert_int_equal(wire_put_control(&out, WIRE_F_ALIVE, 103 + i, 0, 0), 0);
+		receive(w, out.buf, out.len);
 		turn(w);
+		w->now = mono_add_ms(w->now, 1000);
 	}
+	assert_true(sync_stats(pipeline_sync(w->p))->resync_asked > 0);
 
 	/* A pass that looks after our own flows leaves the peer's to the peer; -R takes all for ours. */
 	pipeline_event(w->p, PIPELINE_FLOW_NEW, &own, w->now);
