@@ -47,7 +47,7 @@ struct pipeline {
 	struct mono expire_due;	/* when to look for some */
 	bool expiring;		/* at that, from expire_pos on */
 	uint64_t expire_pos;
-	uint32_t oldest_s, expired;
+	uint32_t oldest_s;
 };
 
 static void path_log(struct pipeline *p, int level, const char *text)
@@ -451,6 +451,7 @@ static bool path_sweep_step(struct pipeline *p)
  * entry has left, so a table that is refreshed regularly is hardly ever walked. True while there is more. */
 static bool path_expire_step(struct pipeline *p, struct mono now)
 {
+	uint32_t removed = 0;	/* of no interest: that entries lapse is how the mode works */
 	int64_t left_s;
 
 	if (p->life_s == 0 || (!p->expiring && mono_before(now, p->expire_due)))
@@ -460,7 +461,7 @@ static bool path_expire_step(struct pipeline *p, struct mono now)
 		p->oldest_s = UINT32_MAX;
 	}
 	p->expiring = external_expire_step(p->external, &p->expire_pos, SWEEP_STEP, p->life_s, now, &p->oldest_s,
-					   &p->expired);
+					   &removed);
 	if (p->expiring)
 		return true;
 	left_s = p->oldest_s == UINT32_MAX ? p->life_s : (int64_t)p->oldest_s + p->life_s - mono_s(now);
