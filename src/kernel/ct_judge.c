@@ -190,7 +190,7 @@ bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f)
 		return false;
 	if (f->l4 == IPPROTO_TCP && (kernel->has & FLOW_HAS_PROTO_STATE))
 		return kernel->proto_state == TCP_CONNTRACK_ESTABLISHED;
-	return kernel->status & IPS_SEEN_REPLY;
+	return true;	/* also without an answer: a stream may go one way, or the other way through the other node */
 }
 
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)

@@ -237,13 +237,40 @@ static void ends(void **state)
 	expect(0, 0, 1, 0);
 }
 
+/* A stream that goes one way: its life is renewed by its packets, and is short if there are none. */
+static void end_of_a_stream(void **state)
+{
+	struct ct_flow f = tcp_flow(1), got;
+
+	(void)state;
+	NEED_NETNS();
+	f.l4 = IPPROTO_UDP;
+	f.has &= ~FLOW_HAS_PROTO_STATE;
+	f.status = 0;
+	f.timeout_s = 29;
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	ct_inject_end(inject, &f, clock_now());
+	flush();
+	expect(0, 0, 0, 0);
+	assert_int_equal(ct_inject_stats(inject)->in_use, 1);
+	assert_true(find(&f, &got));
+
+	assert_int_equal(kernel_destroy(&hand, &f), 0);
+	f.timeout_s = 5;
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	ct_inject_end(inject, &f, clock_now());
+	flush();
+	expect(0, 0, 1, 0);
+	assert_false(find(&f, &got));
+}
+
 #define RULE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RULE(batches), RULE(order), RULE(replaced_is_reported), RULE(refused_replacement_is_undone),
-		RULE(master_cannot_change), RULE(ends),
+		RULE(master_cannot_change), RULE(ends), RULE(end_of_a_stream),
 	};
 	int rc;
 
