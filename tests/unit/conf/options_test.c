@@ -227,7 +227,7 @@ static void every_member_of_sync(void **state)
 	assert_int_equal(c.sync.mode, SYNC_MODE_NOTRACK);
 	assert_int_equal(c.sync.refresh_s, 11);
 	assert_int_equal(c.sync.cache_timeout_s, 12);
-	assert_int_equal(c.sync.commit_timeout_s, 13);
+	assert_int_equal(c.sync.commit_timeout_s, 0);	/* without effect beside DisableExternalCache */
 	assert_int_equal(c.sync.purge_timeout_s, 14);
 	assert_true(c.sync.disable_internal && c.sync.disable_external && c.sync.startup_resync);
 	assert_true(c.sync.tcp_window_tracking && c.sync.expect.on);
@@ -251,7 +251,8 @@ static void every_member_of_sync(void **state)
 	assert_int_equal(c.channel.link[1].dest.v6.s6_addr[15], 2);
 	assert_true(c.channel.link[1].checksum && c.channel.link[1].is_default);
 	conf_free(&c);
-	read_text("Sync { Mode FTFW { ResendQueueSize 18 ACKWindowSize 19 } " LINK " }", &c);
+	read_text("Sync { CommitTimeout 13 Mode FTFW { ResendQueueSize 18 ACKWindowSize 19 } " LINK " }", &c);
+	assert_int_equal(c.sync.commit_timeout_s, 13);
 	assert_int_equal(c.sync.resend_queue_size, 18);
 	assert_int_equal(c.sync.ack_window, 19);
 	assert_int_equal(c.channel.link[0].local.v4.s_addr, inet_addr("192.168.100.1"));
