@@ -349,10 +349,10 @@ static void labels(void **state)
 
 /* ---- there and back ---- */
 
-/* Is all of it expressible? A zone in one direction and the keys of GRE and UDP-Lite are not. */
+/* Is all of it expressible? A zone in one direction, the keys of GRE and UDP-Lite, and long names of helpers are not. */
 static bool expressible(const struct ct_flow *f)
 {
-	return !((f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH) &&
+	return !((f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH) && !wire_helper_too_long(f) &&
 	       !((f->l4 == IPPROTO_GRE || f->l4 == IPPROTO_UDPLITE) && (f->has & FLOW_HAS_PORTS));
 }
 
