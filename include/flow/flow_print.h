@@ -29,7 +29,7 @@ size_t flow_print_json(const struct ct_flow *f, const struct flow_print_opts *op
  * order. pack returns the number of bytes written, at most FLOW_RECORD_MAX; unpack checks everything: 0, or -EINVAL
  * when the bytes are not one whole record, with the outputs in an undefined state. *rare is the storage for rare parts,
  * which f->rare then borrows (NULL if there are none). */
-#define FLOW_RECORD_VERSION 1
+#define FLOW_RECORD_VERSION 2	/* of this and of expect_record_pack() */
 #define FLOW_RECORD_MAX 512
 size_t flow_record_pack(const struct ct_flow *f, const struct flow_print_opts *opts, uint8_t *out);
 int flow_record_unpack(const uint8_t *bytes, size_t n, struct ct_flow *f, struct flow_rare *rare,

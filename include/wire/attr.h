@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "flow/expect.h"
 #include "flow/flow.h"
 #include "wire/hdr.h"
 
@@ -42,5 +43,17 @@ int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t
  * UDP). The reply tuple is rebuilt (flow_mirror_reply). WIRE_OK, WIRE_BAD_PAYLOAD, WIRE_NO_KEY; the caller counts the
  * refusal with wire_stats_count(). */
 enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare, struct wire_stats *stats);
+
+/* An expectation message of ours never gets longer than this: all attributes, IPv6. */
+#define WIRE_EXPECT_MAX 268
+
+/* Append one whole message for the expectation to w: type EXP_NEW or EXP_DEL. As wire_put_flow(). The zone does not
+ * travel: the protocol has no attribute for it. */
+int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq, const struct ct_expect *e,
+		    const struct wire_rules *rules);
+
+/* Attributes -> expectation; *out is untouched unless all is good. As wire_get_flow(): unknown attributes are skipped and
+ * counted, two address families are refused, and so is what lacks a part of its three tuples (WIRE_NO_KEY). */
+enum wire_err wire_get_expect(struct cursor body, struct ct_expect *out, struct wire_stats *stats);
 
 #endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-wire_tests = unit/wire/vectors_test unit/wire/malformed_test unit/wire/encode_test unit/wire/decode_test
+wire_tests = unit/wire/vectors_test unit/wire/malformed_test unit/wire/encode_test unit/wire/decode_test \
+	unit/wire/expect_test
 check_PROGRAMS += $(wire_tests)
 TESTS += $(wire_tests)
 
@@ -11,5 +12,8 @@ unit_wire_encode_test_SOURCES = unit/wire/encode_test.c unit/flow/flow_random.c 
 unit_wire_encode_test_LDADD = $(WIRE_LIBS) $(CMOCKA_LIBS)
 unit_wire_decode_test_SOURCES = unit/wire/decode_test.c unit/flow/flow_random.c unit/flow/flow_random.h
 unit_wire_decode_test_LDADD = $(WIRE_LIBS) $(CMOCKA_LIBS)
+unit_wire_expect_test_SOURCES = unit/wire/expect_test.c unit/wire/vector_file.c unit/wire/vector_file.h \
+	unit/flow/expect_random.c unit/flow/expect_random.h unit/flow/flow_random.c unit/flow/flow_random.h
+unit_wire_expect_test_LDADD = $(WIRE_LIBS) $(CMOCKA_LIBS)
 
 EXTRA_DIST += vectors

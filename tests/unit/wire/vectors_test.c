@@ -25,8 +25,8 @@ static const struct wire_rules our_rules = { .wscale = true };
 
 static struct vector_set vectors;
 
-/* Messages of these files that are skipped: expectations are framed and their type is recognised, but their attributes
- * are a number space of their own that this codec does not speak yet. */
+/* Messages of these files that are skipped: the attributes of expectations are a number space of their own, see
+ * expect_test.c. */
 static const struct {
 	const char *name;
 	size_t n_skipped;
