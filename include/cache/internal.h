@@ -78,6 +78,14 @@ enum internal_change internal_gone(struct internal *c, uint32_t id, struct mono 
 /* The kernel said it exists: mark as seen. */
 void internal_pass_seen(struct internal *c, uint32_t id);
 
+/* One question beside any pass: the kernel is asked about an alive record because a part of it changes without an event.
+ * internal_ask() says whether to ask. The answer is handed to internal_answered() only if internal_asked() still says so
+ * (an event that came between is newer), and merged as in a quiet pass; without an answer internal_ask_over() ends it. All accept stale ids. */
+bool internal_ask(struct internal *c, uint32_t id);
+bool internal_asked(const struct internal *c, uint32_t id);
+enum internal_change internal_answered(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
+void internal_ask_over(struct internal *c, uint32_t id);
+
 /* How many records may end without the kernel telling us: while there are any, passes have to be made. */
 uint32_t internal_silent(const struct internal *c);
 

@@ -2,10 +2,21 @@
 #ifndef CONNTRACKD_FLOW_MARK_H
 #define CONNTRACKD_FLOW_MARK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A flow is named by its table id wherever it is only passed on. */
 #define FLOW_ID_NONE UINT32_MAX
+
+/* Expectations are replicated beside the flows, through the same queues and under the same numbers, so their ids must
+ * never be those of flows: this bit is set, the top bit is not. The flow table gives no id with this bit but
+ * FLOW_ID_NONE. */
+#define FLOW_ID_EXPECT UINT32_C(0x40000000)
+
+static inline bool flow_id_is_expect(uint32_t id)
+{
+	return (id & ~(FLOW_ID_EXPECT - 1)) == FLOW_ID_EXPECT;
+}
 
 /* What replication remembers about one flow of ours. It lives in the table record, so that marking a change or looking
  * at a ring entry costs no lookup of its own; the cache stores it, sync/ alone writes it. */

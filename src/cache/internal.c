@@ -409,6 +409,49 @@ void internal_pass_seen(struct internal *c, uint32_t id)
 	rec_clear(c, rec, REC_I_DOUBT);	/* still REC_I_ASKED: what the kernel answered follows and is believed */
 }
 
+/* ---- a question of its own ---- */
+
+bool internal_ask(struct internal *c, uint32_t id)
+{
+	struct flow_rec *rec;
+
+	if (!table_has_id(c->table, id))
+		return false;
+	rec = table_rec(c->table, id);
+	if (rec->state == REC_DEAD)
+		return false;
+	rec_set(c, rec, REC_I_ASKED);
+	return true;
+}
+
+bool internal_asked(const struct internal *c, uint32_t id)
+{
+	const struct flow_rec *rec;
+
+	if (!table_has_id(c->table, id))
+		return false;
+	rec = table_rec(c->table, id);
+	return rec->state != REC_DEAD && (rec->owner & REC_I_ASKED);
+}
+
+enum internal_change internal_answered(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+{
+	bool quiet = c->quiet;
+	enum internal_change change;
+
+	c->quiet = true;
+	change = internal_dumped(c, f, now, id);
+	c->quiet = quiet;
+	return change;
+}
+
+void internal_ask_over(struct internal *c, uint32_t id)
+{
+	/* A pass may have asked too: then its answer is still wanted. */
+	if (internal_asked(c, id) && !pass_wants(c, table_rec(c->table, id)))
+		rec_clear(c, table_rec(c->table, id), REC_I_ASKED);
+}
+
 /* ---- our own commit ---- */
 
 enum internal_change internal_commit(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id,

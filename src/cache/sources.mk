@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libcache_a_SOURCES = \
 	cache/clash.c \
+	cache/expects.c \
 	cache/external.c \
 	cache/internal.c \
 	cache/slab.c \

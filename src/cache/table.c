@@ -19,7 +19,7 @@
 #include "cache/slab.h"
 
 #define ID_V6		UINT32_C(0x80000000)
-#define MAX_SLOTS	(ID_V6 - 1)	/* so that no id is FLOW_ID_NONE */
+#define MAX_SLOTS	FLOW_ID_EXPECT	/* so that no id is FLOW_ID_NONE or that of an expectation */
 #define SEG_BUCKETS	1024u
 #define MAX_MASK	UINT32_C(0x7fffffff)
 

@@ -790,6 +790,56 @@ static void test_kernel_model_lossless(void **state)
 	}
 }
 
+/* One question beside any pass: the answer is believed unless an event came between. */
+static void test_single_question(void **state)
+{
+	struct internal *c = internal_new(16, 10, &test_key);
+	const struct mono now = { .ns = 1000 * MONO_NS_PER_S };
+	struct flow_rare rare = { .adj[0] = { .pos = 1, .before = 2, .after = 3 } };
+	struct ct_flow f = make_flow(0), answer;
+	uint32_t id, other, ids[4];
+	uint64_t pos = 0;
+	bool end;
+
+	(void)state;
+	f.has |= FLOW_HAS_ID;
+	f.id = 7;
+	internal_new_flow(c, &f, now, &id);
+	flow_copy(&answer, &f);
+	answer.has |= FLOW_HAS_SEQADJ;
+	answer.rare = &rare;
+
+	assert_false(internal_asked(c, id));
+	assert_int_equal(internal_dumped(c, &answer, now, &other), INTERNAL_NOTHING);	/* it may be older than the event */
+	assert_true(internal_ask(c, id));
+	assert_true(internal_asked(c, id));
+	internal_update(c, &f, now, &other);
+	assert_false(internal_asked(c, id));
+	assert_true(internal_ask(c, id));
+	assert_int_equal(internal_answered(c, &answer, now, &other), INTERNAL_UPDATE);
+	assert_int_equal(table_stats(internal_table(c))->updated, 2);
+	assert_int_equal(table_rec(internal_table(c), id)->flow.rare->adj[0].after, 3);
+	assert_false(internal_asked(c, id));
+
+	/* Without an answer it is over, but not for a pass that asked as well. */
+	assert_true(internal_ask(c, id));
+	internal_ask_over(c, id);
+	assert_false(internal_asked(c, id));
+	internal_pass_begin(c, false);
+	assert_int_equal(internal_pass_unseen(c, &pos, ids, 4, &end), 1);
+	assert_true(internal_ask(c, id));
+	internal_ask_over(c, id);
+	assert_true(internal_pass_is_unseen(c, id));
+
+	/* An ended one is not asked about, nor is an id that names nothing. */
+	internal_destroy(c, &f, now, &id);
+	assert_false(internal_ask(c, id));
+	internal_release(c, id);
+	assert_false(internal_ask(c, id) || internal_asked(c, id));
+	internal_ask_over(c, id);
+	internal_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -801,6 +851,7 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_kernel_model),
 		cmocka_unit_test(test_kernel_model_lossless),
+		cmocka_unit_test(test_single_question),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
