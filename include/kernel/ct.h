@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/evloop.h"
 #include "base/text.h"
+#include "flow/expect.h"
 #include "flow/flow.h"
 
 /* Our side of ctnetlink. This folder is the only one that includes netlink headers. Every socket is non-blocking and
@@ -56,6 +57,9 @@ struct ct_events_cb {
 	void *ctx;
 	/* Borrows f and its rare parts. */
 	void (*event)(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now);
+	/* The same for expectations, in the order in which the kernel told both (NEW or DESTROY, the kernel has no other).
+	 * NULL: their events are not subscribed to. */
+	void (*expect)(void *ctx, enum ct_event what, const struct ct_expect *e, struct mono now);
 	/* A batch has been read: send what it changed. */
 	void (*batch_end)(void *ctx, struct mono now);
 	/* The kernel dropped events (ENOBUFS): begin a reconcile pass. */
@@ -93,6 +97,8 @@ struct ct_dump;
 struct ct_dump_cb {
 	void *ctx;
 	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
+	/* Not NULL: the table of expectations is read, and this is called instead. */
+	void (*expect)(void *ctx, const struct ct_expect *e, struct mono now);
 	/* The end: 0; -EINTR when the kernel says the table changed under the dump in a way that may have hidden
 	 * entries (NLM_F_DUMP_INTR); other -errno when it failed. */
 	void (*done)(void *ctx, int err, struct mono now);

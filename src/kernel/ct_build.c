@@ -20,8 +20,7 @@
 #include <string.h>
 
 #include "base/writer.h"
-
-#define ATTR_HDR 4u
+#include "kernel/nl_attr.h"
 
 /* The kernel refuses to create an entry without a timeout. This is what 1.4.x asks for when it has lapsed. */
 #define TIMEOUT_FALLBACK_S 60
@@ -36,59 +35,6 @@ enum { ORIG_SRC, ORIG_DST, REPLY_SRC, REPLY_DST };
 static const uint8_t *addr_at(const struct ct_flow *f, unsigned int i)
 {
 	return (const uint8_t *)&f->addr + i * (f->l3 == AF_INET ? 4u : 16u);
-}
-
-static void put_attr(struct writer *w, uint16_t type, const void *data, size_t len)
-{
-	size_t padded = (len + 3u) & ~(size_t)3;
-	uint16_t nla_len = (uint16_t)(ATTR_HDR + len);
-	uint8_t *p = wr_take(w, ATTR_HDR + padded);
-
-	if (!p)
-		return;
-	memcpy(p, &nla_len, 2);
-	memcpy(p + 2, &type, 2);
-	if (len > 0)
-		memcpy(p + ATTR_HDR, data, len);
-	memset(p + ATTR_HDR + len, 0, padded - len);
-}
-
-static void put_u8(struct writer *w, uint16_t type, uint8_t v)
-{
-	put_attr(w, type, &v, 1);
-}
-
-static void put_u16(struct writer *w, uint16_t type, uint16_t v)
-{
-	uint8_t be[2];
-
-	put_be16(be, v);
-	put_attr(w, type, be, sizeof(be));
-}
-
-static void put_u32(struct writer *w, uint16_t type, uint32_t v)
-{
-	uint8_t be[4];
-
-	put_be32(be, v);
-	put_attr(w, type, be, sizeof(be));
-}
-
-/* Open a nested attribute; hand the result to nest_end(). */
-static size_t nest_begin(struct writer *w, uint16_t type)
-{
-	size_t at = w->len;
-
-	put_attr(w, type | NLA_F_NESTED, NULL, 0);
-	return at;
-}
-
-static void nest_end(struct writer *w, size_t at)
-{
-	uint16_t len = (uint16_t)(w->len - at);
-
-	if (!w->full)
-		memcpy(w->buf + at, &len, 2);
 }
 
 /* ---- tuples ---- */

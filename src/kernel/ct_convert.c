@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "kernel/nl_attr.h"
 
-#define ATTR_HDR	4u
 #define ATTR_MAX_LEN	UINT16_MAX
 #define MSG_HDR		(sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
 
@@ -59,35 +59,6 @@ typedef void load_fn(struct parse *p, struct cursor v, unsigned int dir);
 static inline uint8_t *addr_of(struct ct_flow *f, unsigned int i, size_t len)
 {
 	return (uint8_t *)&f->addr + i * len;
-}
-
-/* The next attribute of *c. False at the end; *bad is set when the bytes are not a row of attributes. The last one may
- * lack its padding, as the kernel allows. */
-static inline bool attr_next(struct cursor *c, uint16_t *type, struct cursor *v, bool *bad)
-{
-	uint16_t len;
-	size_t padded;
-
-	if (c->left < ATTR_HDR) {
-		*bad |= c->left > 0;
-		return false;
-	}
-	memcpy(&len, c->at, 2);
-	memcpy(type, c->at + 2, 2);
-	*type &= NLA_TYPE_MASK;
-	if (len < ATTR_HDR || len > c->left) {
-		*bad = true;
-		return false;
-	}
-	v->at = c->at + ATTR_HDR;
-	v->left = len - ATTR_HDR;
-	v->bad = false;
-	padded = (len + 3u) & ~3u;
-	if (padded > c->left)
-		padded = c->left;
-	c->at += padded;
-	c->left -= padded;
-	return true;
 }
 
 /* Where a tuple is read into. */

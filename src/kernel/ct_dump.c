@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel table as a stream of flows, in steps.
+/* The kernel table as a stream of flows (or that of the expectations), in steps.
  *
  * The kernel makes each part of a dump while we read it (up to 32 KiB, some 130 flows, about half a millisecond), so one
  * read per turn of the loop is a step, and nothing happens while nobody reads: pausing costs nothing. What a dump shows is
@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "kernel/ct_sock.h"
+#include "kernel/exp.h"
 
 /* The kernel fills what the reader offers up to 32 KiB; twice that leaves no doubt. */
 #define READ_MAX (64u * 1024)
@@ -49,7 +50,8 @@ static int send_request(struct ct_dump *d)
 	} req = {
 		.h = {
 			.nlmsg_len = sizeof(req),
-			.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
+			.nlmsg_type = d->cb.expect ? NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_GET :
+						     NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 			.nlmsg_seq = d->seq,
 		},
@@ -76,13 +78,26 @@ static int end_code(const struct nlmsghdr *h, const uint8_t *msg)
 	return code > 0 ? -code : code;
 }
 
-/* Hand on the flows of one read. True at the end of the dump, with *err. */
+/* One entry. What cannot be read is left out. */
+static void take_entry(struct ct_dump *d, const uint8_t *msg, size_t n, struct mono now)
+{
+	struct flow_rare rare;
+	struct ct_expect x;
+	enum ct_event what;
+	struct ct_flow f;
+
+	if (d->cb.expect) {
+		if (exp_parse(msg, n, &what, &x) == 0)
+			d->cb.expect(d->cb.ctx, &x, now);
+	} else if (ct_parse(msg, n, &what, &f, &rare) == 0) {
+		d->cb.flow(d->cb.ctx, &f, now);
+	}
+}
+
+/* Hand on the entries of one read. True at the end of the dump, with *err. */
 static bool take(struct ct_dump *d, size_t n, int *err, struct mono now)
 {
 	const uint8_t *at = d->buf;
-	struct flow_rare rare;
-	enum ct_event what;
-	struct ct_flow f;
 	struct nlmsghdr h;
 	size_t step;
 
@@ -103,8 +118,7 @@ static bool take(struct ct_dump *d, size_t n, int *err, struct mono now)
 			*err = end_code(&h, at);
 			return true;
 		}
-		if (ct_parse(at, h.nlmsg_len, &what, &f, &rare) == 0)
-			d->cb.flow(d->cb.ctx, &f, now);
+		take_entry(d, at, h.nlmsg_len, now);
 	}
 	return false;
 }

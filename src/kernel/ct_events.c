@@ -38,6 +38,7 @@
 #include "flow/filter_conf.h"
 #include "kernel/bpf_filter.h"
 #include "kernel/ct_sock.h"
+#include "kernel/exp.h"
 #include "kernel/kernel_conf.h"
 
 /* The kernel builds an event in a buffer of at most a page. The odd stride keeps the messages of a batch from meeting in
@@ -182,6 +183,32 @@ static void overrun(struct ct_events *e, struct mono now)
 	e->cb.overrun(e->cb.ctx, now);
 }
 
+static int take_expect(struct ct_events *e, const uint8_t *msg, size_t n, struct mono now)
+{
+	struct ct_expect x;
+	enum ct_event what;
+	int err = exp_parse(msg, n, &what, &x);
+
+	if (!err && e->cb.expect)
+		e->cb.expect(e->cb.ctx, what, &x, now);
+	return err;
+}
+
+/* One message that is not about a flow, or not readable. */
+static void take_other(struct ct_events *e, const struct nlmsghdr *h, const uint8_t *msg, struct mono now)
+{
+	unsigned int subsys = h->nlmsg_type >> 8, type = h->nlmsg_type & 0xff;
+
+	if (subsys == NFNL_SUBSYS_CTNETLINK_EXP && type <= IPCTNL_MSG_EXP_DELETE) {
+		if (take_expect(e, msg, h->nlmsg_len, now) < 0)
+			e->stats.malformed++;
+	} else if (subsys != NFNL_SUBSYS_CTNETLINK || type > IPCTNL_MSG_CT_DELETE) {
+		e->stats.unknown_type++;
+	} else {
+		e->stats.malformed++;
+	}
+}
+
 /* One datagram: one message as a rule, but several would be fine. */
 static unsigned int take_datagram(struct ct_events *e, const uint8_t *buf, size_t n, struct mono now)
 {
@@ -202,10 +229,8 @@ static unsigned int take_datagram(struct ct_events *e, const uint8_t *buf, size_
 		err = ct_parse(buf, h.nlmsg_len, &what, &f, &rare);
 		if (!err)
 			e->cb.event(e->cb.ctx, what, &f, now);
-		else if (h.nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK || (h.nlmsg_type & 0xff) > IPCTNL_MSG_CT_DELETE)
-			e->stats.unknown_type++;
 		else
-			e->stats.malformed++;
+			take_other(e, &h, buf, now);
 		step = NLMSG_ALIGN(h.nlmsg_len);
 		if (step >= n)
 			return events;
@@ -315,13 +340,15 @@ static int buffers_alloc(struct ct_events *e)
 	return 0;
 }
 
-static int subscribe(int fd)
+static int subscribe(int fd, bool expect)
 {
 	static const int groups[] = {
 		NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY,
+		/* the kernel never reports an update of an expectation */
+		NFNLGRP_CONNTRACK_EXP_NEW, NFNLGRP_CONNTRACK_EXP_UPDATE, NFNLGRP_CONNTRACK_EXP_DESTROY,
 	};
 
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+	for (size_t i = 0; i < (expect ? 6 : 3); i++) {
 		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) == -1)
 			return -errno;
 	}
@@ -393,7 +420,7 @@ static int sock_setup(struct ct_events *e, const struct kernel_conf *conf, const
 	}
 	if (!rc) {
 		what = "event groups";
-		rc = subscribe(e->fd);
+		rc = subscribe(e->fd, e->cb.expect);
 	}
 	if (rc)
 		text_printf(err, "netlink event socket: %s: %s", what, strerror(-rc));
