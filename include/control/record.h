@@ -31,6 +31,7 @@ enum ctl_record_type {
 	CTL_REC_NOTE = 2,	/* a line for standard error, without newline */
 	CTL_REC_FLOW = 3,	/* one flow; its contents are flow/'s business, versioned by the record version */
 	CTL_REC_PROGRESS = 4,	/* be64 done, be64 total (0: unknown) */
+	CTL_REC_EXPECT = 6,	/* one expectation; likewise */
 	CTL_REC_END = 5,	/* be32 exit status; the last record */
 };
 #define CTL_PROGRESS_LEN	16

@@ -6,6 +6,7 @@
 #include "control/control_conf.h"
 #include "daemon/daemon.h"
 #include "kernel/ct_commit.h"
+#include "kernel/exp.h"
 
 /* What each request on the control socket does: a few calls each. Long ones are jobs that the control server steps. */
 struct commands;
@@ -18,9 +19,11 @@ void commands_stop(struct commands *c);
 void commands_free(struct commands *c);
 
 /* What long work reports; wakes the clients that wait for it. ctx is the struct commands. */
-void commands_committed(void *ctx, const struct ct_commit_result *res, struct mono now);
+void commands_committed(void *ctx, const struct ct_commit_result *res, const struct exp_commit_result *exp,
+			struct mono now);
 void commands_flushed(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now);
-void commands_resynced(struct commands *c, int err, struct mono now);
+/* expects: -R expect has ended, else -R of all or of the flows. */
+void commands_resynced(struct commands *c, bool expects, int err, struct mono now);
 
 struct commands_stats {
 	uint64_t read_failed;		/* control connections without a request */

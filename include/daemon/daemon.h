@@ -17,6 +17,7 @@ struct channel;
 struct control_server;
 struct commands;
 struct ct_events;
+struct expecting;
 struct ct_inject;
 struct flowlog;
 
@@ -34,6 +35,7 @@ struct daemon {
 	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;
 	struct reconcile *reconcile;
+	struct expecting *expecting;	/* NULL without ExpectationSync */
 	struct ct_events *events;
 	struct flowlog *flowlog;	/* NULL outside the statistics mode */
 	struct ev_timer tick;		/* next deadline of the pipeline */

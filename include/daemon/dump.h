@@ -14,6 +14,9 @@
 /* `-i`, `-e`: a cache. xml counts for old clients only, ours prints by itself. */
 struct control_job *dump_flows(const struct daemon *d, bool external, bool xml);
 
+/* `-i expect`, `-e expect`: needs ExpectationSync. */
+struct control_job *dump_expects(const struct daemon *d, bool external, bool xml);
+
 /* `-s rsqueue`: the messages that wait for their acknowledgement. */
 struct control_job *dump_ring(const struct daemon *d);
 

@@ -7,6 +7,7 @@
 #include "base/writer.h"
 #include "cache/external.h"
 #include "cache/internal.h"
+#include "daemon/exp_path.h"
 #include "flow/filter.h"
 #include "sync/sync.h"
 #include "wire/attr.h"
@@ -55,6 +56,7 @@ struct pipeline_stats {
 	uint64_t events;		/* received from the kernel */
 	uint64_t filtered;
 	uint64_t full_internal, full_external;	/* not stored for lack of room or memory */
+	uint64_t full_expects;		/* the same for both caches of expectations */
 	uint64_t traffic_bytes, traffic_packets;	/* of flows that ended */
 	uint64_t helpers_left_out;	/* messages without the helper's name, which is too long for 1.4.x */
 };
@@ -72,6 +74,8 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 /* One entry of a dump made to look after flows we know already. Where the flows of the peers are put into the kernel, others
  * may be theirs, and are left alone. */
 void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now);
+/* The answer to a question about a flow that the internal cache has (internal_ask()). */
+void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
 
@@ -105,6 +109,8 @@ bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n);
 struct internal *pipeline_internal(struct pipeline *p);
 /* NULL in a pipeline without peers; the first also without external cache. */
 struct external *pipeline_external(struct pipeline *p);
+/* NULL without ExpectationSync. */
+struct exp_path *pipeline_expects(struct pipeline *p);
 struct sync *pipeline_sync(struct pipeline *p);
 const struct pipeline_stats *pipeline_stats(const struct pipeline *p);
 

@@ -21,7 +21,7 @@ enum reconcile_reason {
 
 struct reconcile_cb {
 	void *ctx;
-	/* A pass asked for with START or COMMAND has ended. 0 or -errno of the dump. */
+	/* A pass has ended. 0 or -errno of the dump. */
 	void (*done)(void *ctx, enum reconcile_reason why, int err, struct mono now);
 };
 

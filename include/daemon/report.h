@@ -10,6 +10,7 @@ void report_general(const struct daemon *d, struct text *out);
 void report_network(const struct daemon *d, struct text *out);
 void report_cache(const struct daemon *d, struct text *out);
 void report_runtime(const struct daemon *d, struct text *out);
+void report_expect(const struct daemon *d, struct text *out);	/* needs ExpectationSync */
 void report_link(const struct daemon *d, struct text *out);
 void report_queue(const struct daemon *d, struct text *out);
 

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "daemon/pipeline.h"
 #include "kernel/ct_commit.h"
+#include "kernel/exp.h"
 
 struct sync_conf;
 
@@ -13,9 +14,18 @@ struct sync_conf;
  * that a node no longer active schedules (-t). All in steps; commands wait for the end through the callbacks. */
 struct takeover;
 
+/* What is committed or flushed. Without ExpectationSync there are no expectations to do. */
+enum takeover_what {
+	TAKEOVER_FLOWS = 1,
+	TAKEOVER_EXPECTS = 2,
+	TAKEOVER_ALL = 3,
+};
+
 struct takeover_cb {
 	void *ctx;
-	void (*commit_done)(void *ctx, const struct ct_commit_result *res, struct mono now);
+	/* What of both was not done is zero. */
+	void (*commit_done)(void *ctx, const struct ct_commit_result *res, const struct exp_commit_result *exp,
+			    struct mono now);
 	void (*flush_done)(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now);
 };
 
@@ -26,19 +36,22 @@ struct takeover_stats {
 int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
 		  const struct takeover_cb *cb, struct takeover **out, struct text *err);
 void takeover_close(struct takeover *t);
-/* The port ids of its sockets, for the event filter. Writes at most 2; returns how many. */
+/* The port ids of its sockets, for the event filter. Writes at most TAKEOVER_SOCKETS; returns how many. */
+#define TAKEOVER_SOCKETS 3
 size_t takeover_portids(const struct takeover *t, uint32_t *ids);
 /* The pipeline is opened after the sockets above; borrowed. */
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
 
 /* 0, or -EBUSY while one runs. A commit cancels a pending -t, and begins when a flush that is running has ended: the flush
  * would delete what the commit creates. */
-int takeover_commit(struct takeover *t, struct mono now);
+int takeover_commit(struct takeover *t, enum takeover_what what, struct mono now);
 bool takeover_committing(const struct takeover *t);
 const struct ct_commit_result *takeover_progress(const struct takeover *t);
 
 /* 0, or -EBUSY while one runs, or a commit. */
 int takeover_flush(struct takeover *t, struct mono now);
+/* All expectations of the kernel, at once (-F expect). 0 or -errno. */
+int takeover_flush_expects(struct takeover *t);
 bool takeover_flushing(const struct takeover *t);
 
 /* -t: flush of kernel table and internal cache in PurgeTimeout seconds; false when one is pending already. */

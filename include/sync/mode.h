@@ -38,4 +38,9 @@ static inline bool sync_due(struct mono t, struct mono now)
 	return mono_is_set(t) && !mono_before(now, t);
 }
 
+/* A message about an expectation, types EXP_NEW to EXP_DEL: decode it and hand it on. SYNC_ACCEPTED, or SYNC_REFUSED
+ * (counted). */
+enum sync_verdict sync_digest_expect(struct sync *s, uint8_t peer, const struct wire_hdr *hdr, struct cursor body,
+				     struct mono now);
+
 #endif

@@ -10,6 +10,7 @@
 #include "base/cursor.h"
 #include "base/text.h"
 #include "base/writer.h"
+#include "flow/expect.h"
 #include "flow/flow.h"
 #include "flow/mark.h"
 #include "wire/hdr.h"
@@ -38,7 +39,8 @@ enum sync_change {
  * id; the bytes are made only when the datagram is being filled. */
 struct sync_env {
 	void *ctx;
-	/* Where the replication mark of flow id lives. Never NULL for an id sync was given. */
+	/* Where the replication mark of flow id lives (an id may name an expectation as well, see flow/mark.h: sync does
+	 * not care). Never NULL for an id sync was given. */
 	struct flow_mark *(*mark)(void *ctx, uint32_t id);
 	/* Is the flow dead, that is: will its message be a CT_DEL, and does it need release()? */
 	bool (*is_dead)(void *ctx, uint32_t id);
@@ -54,6 +56,9 @@ struct sync_env {
 	/* The peer's view of a flow changed. Borrows flow and its rare parts. Must not call back into sync,
 	 * with the exception of sync_forget(). */
 	void (*apply)(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
+	/* The same for an expectation: it is there (all of it, replaces what is known), or gone. NULL: not wanted, the
+	 * messages are taken in their turn and forgotten. */
+	void (*expect)(void *ctx, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now);
 	/* A dead flow's last message is acknowledged or given up: its slot may go. */
 	void (*release)(void *ctx, uint32_t id);
 	/* Up to n ids of our own live flows from *pos on (0 = start). Returns how many; 0 at the end. An id may be

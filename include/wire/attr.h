@@ -45,7 +45,7 @@ int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t
 enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare, struct wire_stats *stats);
 
 /* An expectation message of ours never gets longer than this: all attributes, IPv6. */
-#define WIRE_EXPECT_MAX 268
+#define WIRE_EXPECT_MAX 264
 
 /* Append one whole message for the expectation to w: type EXP_NEW or EXP_DEL. As wire_put_flow(). The zone does not
  * travel: the protocol has no attribute for it. */

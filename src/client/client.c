@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "client/reply.h"
+#include "flow/expect.h"
 #include "flow/flow_print.h"
 
 #define RECV_BYTES	(256 * 1024)
@@ -130,6 +131,27 @@ static bool on_flow(void *ctx, const void *bytes, size_t n)
 	return true;
 }
 
+static bool on_expect(void *ctx, const void *bytes, size_t n)
+{
+	struct expect_print_opts opts;
+	struct client *c = ctx;
+	struct ct_expect e;
+	char *to;
+
+	if (expect_record_unpack(bytes, n, &e, &opts) < 0)
+		return false;
+	progress_clear(c);
+	to = print_room(c, FLOW_LINE_MAX + 1);
+	if (c->req->json)
+		c->len += expect_print_json(&e, &opts, to, FLOW_LINE_MAX);
+	else if (c->req->cmd->xml)
+		c->len += expect_print_xml(&e, &opts, to, FLOW_LINE_MAX);
+	else
+		c->len += expect_print_text(&e, &opts, to, FLOW_LINE_MAX);
+	c->print[c->len++] = '\n';
+	return true;
+}
+
 static void on_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct client *c = ctx;
@@ -148,6 +170,7 @@ static const struct client_reply_ops reply_ops = {
 	.text = on_text,
 	.note = on_note,
 	.flow = on_flow,
+	.expect = on_expect,
 	.progress = on_progress,
 };
 
@@ -339,7 +362,7 @@ static void drop_progress(void *ctx, uint64_t done, uint64_t total)
 static int needs_records(struct client *c, const char *option)
 {
 	static const struct client_reply_ops drop = {
-		.text = drop_text, .note = drop_note, .flow = drop_flow, .progress = drop_progress,
+		.text = drop_text, .note = drop_note, .flow = drop_flow, .expect = drop_flow, .progress = drop_progress,
 	};
 	int fd = ask(c, control_command_by_number(CTL_REQ_STATS_PROCESS), true), status, err;
 	enum client_verdict verdict;

@@ -55,6 +55,10 @@ static void take_record(struct client_reply *r, unsigned int type, const uint8_t
 		if (!r->ops->flow(r->ctx, bytes, n))
 			r->state = REPLY_GARBLED;
 		return;
+	case CTL_REC_EXPECT:
+		if (!r->ops->expect(r->ctx, bytes, n))
+			r->state = REPLY_GARBLED;
+		return;
 	case CTL_REC_PROGRESS:
 		if (n != CTL_PROGRESS_LEN) {
 			r->state = REPLY_GARBLED;

@@ -17,7 +17,11 @@ struct unbuilt {
 
 static bool many_links(const struct conf *c) { return c->channel.n_links > 1; }
 static bool internal_off(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.disable_internal; }
-static bool expect_sync(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.expect.on; }
+static bool inject_expects(const struct conf *c)
+{
+	return c->mode == CONF_MODE_SYNC && c->sync.expect.on && c->sync.disable_external;
+}
+
 static bool helpers(const struct conf *c) { return c->helper.present; }
 
 static struct conf_place at_second_link(const struct conf_ctx *ctx) { return ctx->link_state[1].at; }
@@ -33,7 +37,7 @@ static struct conf_place at_expect(const struct conf_ctx *ctx)
 static const struct unbuilt unbuilt[] = {
 	{ many_links, .place = at_second_link, .text = "more than one link" },
 	{ internal_off, "DisableInternalCache", CONF_NOTRACK, .text = "DisableInternalCache on" },
-	{ expect_sync, .place = at_expect, .text = "ExpectationSync" },
+	{ inject_expects, .place = at_expect, .text = "ExpectationSync together with DisableExternalCache" },
 	{ helpers, .place = at_helper, .text = "section Helper" },
 };
 

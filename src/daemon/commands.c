@@ -4,7 +4,7 @@
  * A command either answers at once (statistics, -B, -n, -t), or becomes a job:
  *
  *   dump    walks a table with a resume point and writes while the client's queue has room (dump.c)
- *   empty   forgets a cache in steps (-f)
+ *   empty   forgets a cache in steps (-f; empty.c)
  *   waiter  waits for work that goes on without it (-c, -F, -R): the work is not the client's, so it does not stop when
  *           the client leaves
  *
@@ -21,10 +21,11 @@
 #include "base/log.h"
 #include "control/server.h"
 #include "daemon/dump.h"
+#include "daemon/empty.h"
+#include "daemon/expecting.h"
 #include "daemon/report.h"
 #include "flow/flow_print.h"
 
-#define EMPTY_STEP	4096
 #define PROGRESS_MS	250
 
 struct commands {
@@ -34,64 +35,13 @@ struct commands {
 	struct ev_timer progress;	/* wakes those who wait for a commit, so that they can tell how far it is */
 };
 
-/* ---- empty a cache ---- */
-
-struct empty {
-	struct control_job job;
-	struct commands *c;
-	bool internal, external;	/* what is left to do */
-	uint64_t pos;
-};
-
-static enum ctl_step empty_step(struct control_job *job, struct ctl_out *out, struct mono now)
-{
-	struct empty *e = container_of(job, struct empty, job);
-	struct pipeline *p = e->c->d->pipeline;
-
-	(void)now;
-	if (e->external && takeover_committing(e->c->d->takeover)) {
-		ctl_note(out, "refused: a commit has begun");
-		ctl_end(out, 1);
-		return CTL_DONE;
-	}
-	if (e->internal) {
-		if (!pipeline_flush_internal_step(p, &e->pos, EMPTY_STEP)) {
-			e->internal = false;
-			e->pos = 0;
-		}
-	} else if (e->external) {
-		e->external = pipeline_flush_external_step(p, &e->pos, EMPTY_STEP);
-	}
-	return e->internal || e->external ? CTL_MORE : CTL_DONE;
-}
-
-static void empty_release(struct control_job *job, bool done)
-{
-	(void)done;
-	free(container_of(job, struct empty, job));
-}
-
-static const struct control_job_ops empty_ops = { .name = "flush", .step = empty_step, .release = empty_release };
-
-static struct control_job *empty_new(struct commands *c, bool internal, bool external)
-{
-	struct empty *e = calloc(1, sizeof(*e));
-
-	if (!e)
-		return NULL;
-	e->job.ops = &empty_ops;
-	e->c = c;
-	e->internal = internal;
-	e->external = external;
-	return &e->job;
-}
-
 /* ---- wait for work that does not belong to the client ---- */
 
 enum wait_for {
 	WAIT_COMMIT,
 	WAIT_FLUSH,
 	WAIT_RESYNC,
+	WAIT_RESYNC_EXPECTS,
 };
 
 struct waiter {
@@ -102,20 +52,41 @@ struct waiter {
 	unsigned int rounds;		/* ends still to be seen before it is our turn to be done */
 	bool strict;
 	int err;
+	enum ctl_object object;		/* of a commit */
 	struct ct_commit_result commit;
+	struct exp_commit_result expects;
 	uint64_t deleted, failed;
 };
+
+static void waiter_say_expects(const struct waiter *w, struct ctl_out *out)
+{
+	const struct exp_commit_result *r = &w->expects;
+
+	ctl_note(out, "committed %" PRIu64 " expectations in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
+		 " kept as the kernel had them, %" PRIu64 " failed", r->total, r->duration_ms / 1000,
+		 r->duration_ms % 1000, r->created, r->kept, r->failed);
+	for (int i = 0; i < EXP_COMMIT_REASONS && r->reason[i].count > 0; i++)
+		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, exp_commit_reason(r->reason[i].err));
+	if (w->strict && r->failed > 0)
+		ctl_end(out, 1);
+}
 
 static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 {
 	const struct ct_commit_result *r = &w->commit;
 
+	if (w->object == CTL_OBJ_EXPECT) {
+		waiter_say_expects(w, out);
+		return;
+	}
 	ctl_note(out, "committed %" PRIu64 " flows in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
 		 " kept as the kernel had them, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
 		 r->duration_ms / 1000, r->duration_ms % 1000, r->created, r->kept, r->replaced, r->failed);
 	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
 		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, ct_commit_reason(r->reason[i].err));
 	ctl_end(out, w->strict && r->failed > 0 ? 1 : 0);
+	if (w->object == CTL_OBJ_BOTH && w->c->d->expecting)
+		waiter_say_expects(w, out);
 }
 
 static enum ctl_step waiter_step(struct control_job *job, struct ctl_out *out, struct mono now)
@@ -213,16 +184,24 @@ static void again_if_awaited(struct commands *c, enum wait_for what, int (*start
 	}
 }
 
-void commands_committed(void *ctx, const struct ct_commit_result *res, struct mono now)
+static int commit_again(struct takeover *t, struct mono now)
+{
+	return takeover_commit(t, TAKEOVER_ALL, now);
+}
+
+void commands_committed(void *ctx, const struct ct_commit_result *res, const struct exp_commit_result *exp,
+			struct mono now)
 {
 	struct commands *c = ctx;
 	struct list_node *at = c->waiters.next;
 	struct waiter *w;
 
 	ev_timer_del(c->d->loop, &c->progress);
-	while ((w = waiter_next_done(c, &at, WAIT_COMMIT)) != NULL)
+	while ((w = waiter_next_done(c, &at, WAIT_COMMIT)) != NULL) {
 		w->commit = *res;
-	again_if_awaited(c, WAIT_COMMIT, takeover_commit, now);
+		w->expects = *exp;
+	}
+	again_if_awaited(c, WAIT_COMMIT, commit_again, now);
 	if (takeover_committing(c->d->takeover))
 		ev_timer_set(c->d->loop, &c->progress, mono_add_ms(now, PROGRESS_MS));
 }
@@ -241,13 +220,13 @@ void commands_flushed(void *ctx, int err, uint64_t deleted, uint64_t failed, str
 	again_if_awaited(c, WAIT_FLUSH, takeover_flush, now);
 }
 
-void commands_resynced(struct commands *c, int err, struct mono now)
+void commands_resynced(struct commands *c, bool expects, int err, struct mono now)
 {
 	struct list_node *at = c->waiters.next;
 	struct waiter *w;
 
 	(void)now;
-	while ((w = waiter_next_done(c, &at, WAIT_RESYNC)) != NULL)
+	while ((w = waiter_next_done(c, &at, expects ? WAIT_RESYNC_EXPECTS : WAIT_RESYNC)) != NULL)
 		w->err = err;
 }
 
@@ -276,19 +255,30 @@ static struct control_job *out_of_memory(struct ctl_out *out)
 static struct control_job *cmd_commit(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
+	static const char *const say[] = {
+		[CTL_OBJ_CT] = "committing conntrack cache",
+		[CTL_OBJ_EXPECT] = "committing expectation cache",
+		[CTL_OBJ_BOTH] = "committing all external caches",
+	};
+	static const enum takeover_what what[] = {
+		[CTL_OBJ_CT] = TAKEOVER_FLOWS,
+		[CTL_OBJ_EXPECT] = TAKEOVER_EXPECTS,
+		[CTL_OBJ_BOTH] = TAKEOVER_ALL,
+	};
 	struct waiter *w = waiter_new(c, WAIT_COMMIT, 1);
 
 	if (!w)
 		return out_of_memory(out);
 	w->strict = req->strict;
+	w->object = req->cmd->object;
 	if (takeover_committing(c->d->takeover)) {
 		ctl_note(out, "a commit is already running, another one follows it");
 		takeover_cancel_schedule(c->d->takeover);
 		w->rounds = 2;
 		return &w->job;
 	}
-	log_notice(req->cmd->object == CTL_OBJ_BOTH ? "committing all external caches" : "committing conntrack cache");
-	w->err = takeover_commit(c->d->takeover, now);
+	log_notice("%s", say[req->cmd->object]);
+	w->err = takeover_commit(c->d->takeover, what[req->cmd->object], now);
 	if (w->err < 0)
 		w->rounds = 0;
 	if (w->rounds > 0)
@@ -296,12 +286,26 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 	return &w->job;
 }
 
-static struct control_job *cmd_flush_kernel(struct commands *c, struct ctl_out *out)
+static void cmd_flush_expects(struct commands *c, struct ctl_out *out)
+{
+	int err;
+
+	log_notice("flushing kernel expect table");
+	err = takeover_flush_expects(c->d->takeover);
+	if (err < 0) {
+		ctl_note(out, "failed: %s", strerror(-err));
+		ctl_end(out, 1);
+	}
+}
+
+static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
 	struct waiter *w = waiter_new(c, WAIT_FLUSH, 1);
 
 	if (!w)
 		return out_of_memory(out);
+	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting)
+		cmd_flush_expects(c, out);
 	log_notice("flushing kernel conntrack table");
 	if (takeover_flushing(c->d->takeover)) {
 		w->rounds = 2;	/* the one that runs may have passed what is to go: one more */
@@ -339,7 +343,7 @@ static struct control_job *cmd_flush_caches(struct commands *c, struct ctl_out *
 		takeover_cancel_schedule(c->d->takeover);
 	log_notice(internal && external ? "flushing caches" :
 		   internal ? "flushing internal cache" : "flushing external cache");
-	job = empty_new(c, internal, external);
+	job = empty_caches(c->d, internal, external);
 	return job ? job : out_of_memory(out);
 }
 
@@ -401,6 +405,24 @@ static void cmd_ask_resync(struct commands *c, const struct ctl_request *req, st
 	sync_ask_resync(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
 }
 
+static struct control_job *cmd_resync_expects(struct commands *c, struct ctl_out *out)
+{
+	struct waiter *w = waiter_new(c, WAIT_RESYNC_EXPECTS, expecting_comparing(c->d->expecting) ? 2 : 1);
+
+	if (!w)
+		return out_of_memory(out);
+	log_notice("resync with master expect table");
+	expecting_compare(c->d->expecting, EXPECTING_COMMAND_EXP, evloop_now(c->d->loop));
+	return &w->job;
+}
+
+static struct control_job *cmd_dump_expects(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+{
+	struct control_job *job = dump_expects(c->d, req->cmd->option == 'e', req->cmd->xml);
+
+	return job ? job : out_of_memory(out);
+}
+
 static void cmd_no_expect(struct ctl_out *out, const struct ctl_request *req)
 {
 	ctl_note(out, "%s: nothing to do, expectations are not synchronised (ExpectationSync)", req->cmd->text);
@@ -439,6 +461,31 @@ static bool needs_peers(enum ctl_req number)
 	return needs_external(number);
 }
 
+/* The requests about expectations alone. */
+static struct control_job *on_expect_request(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+{
+	if (!c->d->expecting) {
+		cmd_no_expect(out, req);
+		return NULL;
+	}
+	switch (req->cmd->option) {
+	case 'i':
+	case 'e':
+		return cmd_dump_expects(c, req, out);
+	case 'c':
+		return cmd_commit(c, req, out);
+	case 'R':
+		return cmd_resync_expects(c, out);
+	case 'F':
+		cmd_flush_expects(c, out);
+		return NULL;
+	case 's':
+		cmd_report(c, out, report_expect);
+		return NULL;
+	}
+	return NULL;	/* there are no others */
+}
+
 static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)
 {
 	struct commands *c = ctx;
@@ -467,7 +514,7 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 		return;
 	case CTL_REQ_FLUSH_KERNEL:
 	case CTL_REQ_FLUSH_KERNEL_CT:
-		*job = cmd_flush_kernel(c, out);
+		*job = cmd_flush_kernel(c, req, out);
 		return;
 	case CTL_REQ_RESYNC_KERNEL:
 	case CTL_REQ_RESYNC_KERNEL_CT:
@@ -526,7 +573,7 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 	case CTL_REQ_COMMIT_EXP:
 	case CTL_REQ_DUMP_INT_EXP_XML:
 	case CTL_REQ_DUMP_EXT_EXP_XML:
-		cmd_no_expect(out, req);
+		*job = on_expect_request(c, req, out);
 		return;
 	case CTL_REQ_OWN:
 		return;	/* no request has this number: it is where ours would begin */

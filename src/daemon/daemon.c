@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "channel/channel.h"
 #include "daemon/commands.h"
+#include "daemon/expecting.h"
 #include "daemon/signals.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
@@ -36,6 +37,13 @@ static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, str
 	pipeline_event(d->pipeline, (enum pipeline_event)what, f, now);
 }
 
+static void on_expect(void *ctx, enum ct_event what, const struct ct_expect *e, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	expecting_event(d->expecting, what, e, now);
+}
+
 static void on_overrun(void *ctx, struct mono now)
 {
 	struct daemon *d = ctx;
@@ -51,16 +59,42 @@ static void on_overrun(void *ctx, struct mono now)
 		reconcile_start(d->reconcile, RECONCILE_OVERRUN, now);
 }
 
+static void on_filled(struct daemon *d, int err)
+{
+	d->filled = true;
+	d->fill_err = err;
+}
+
+/* The cache of flows has been compared with the kernel. Expectations are looked at after it, when their masters are
+ * known. */
 static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct mono now)
+{
+	static const enum expecting_reason follow[] = {
+		[RECONCILE_START] = EXPECTING_START,
+		[RECONCILE_OVERRUN] = EXPECTING_COMPARE,
+		[RECONCILE_COMMAND] = EXPECTING_COMMAND,
+		[RECONCILE_VERIFY] = EXPECTING_COMPARE,
+	};
+	struct daemon *d = ctx;
+
+	if (d->expecting && err == 0)
+		expecting_compare(d->expecting, follow[why], now);
+	else if (why == RECONCILE_START)
+		on_filled(d, err);
+	else if (why == RECONCILE_COMMAND)
+		commands_resynced(d->commands, false, err, now);
+}
+
+static void on_expects_compared(void *ctx, unsigned int why, int err, struct mono now)
 {
 	struct daemon *d = ctx;
 
-	if (why == RECONCILE_START) {
-		d->filled = true;
-		d->fill_err = err;
-	} else {
-		commands_resynced(d->commands, err, now);
-	}
+	if (why & EXPECTING_START)
+		on_filled(d, err);
+	if (why & EXPECTING_COMMAND)
+		commands_resynced(d->commands, false, err, now);
+	if (why & EXPECTING_COMMAND_EXP)
+		commands_resynced(d->commands, true, err, now);
 }
 
 /* ---- network -> pipeline ---- */
@@ -167,6 +201,8 @@ static void on_full(void *ctx)
 	table_set_limit(internal_table(pipeline_internal(d->pipeline)), limit);
 	if (pipeline_external(d->pipeline))
 		table_set_limit(external_table(pipeline_external(d->pipeline)), limit);
+	if (pipeline_expects(d->pipeline))
+		exp_path_set_limit(pipeline_expects(d->pipeline), limit);
 }
 
 /* ---- pipeline -> flow log ---- */
@@ -338,10 +374,13 @@ static int open_kernel(struct daemon *d, struct text *err)
 		.overrun = on_overrun,
 	};
 	struct reconcile_cb rcb = { .ctx = d, .done = on_reconciled };
-	uint32_t own[3];
+	struct expecting_cb xcb = { .ctx = d, .done = on_expects_compared };
+	uint32_t own[TAKEOVER_SOCKETS + 1];
 	size_t n_own = takeover_portids(d->takeover, own);
 	int ret = reconcile_open(d->loop, d->pipeline, d->conf->kernel.poll_s, &rcb, &d->reconcile, err);
 
+	if (ret == 0 && pipeline_expects(d->pipeline))
+		ret = expecting_open(d->loop, d->pipeline, &xcb, &d->expecting, err);
 	if (d->inject)
 		own[n_own++] = ct_inject_portid(d->inject);
 	if (ret < 0)
@@ -353,6 +392,8 @@ static int open_kernel(struct daemon *d, struct text *err)
 		log_notice("running in polling mode");
 		return 0;
 	}
+	if (d->expecting)
+		cb.expect = on_expect;
 	if (d->conf->kernel.events_sysctl && ct_events_ensure_enabled() == 2)
 		log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow reports its end");
 	return ct_events_open(&d->conf->kernel, &d->conf->filter, d->loop, &cb, own, n_own, &d->events, err);
@@ -522,6 +563,7 @@ void daemon_close(struct daemon *d)
 	}
 	flowlog_close(d->flowlog);
 	ct_events_close(d->events);
+	expecting_close(d->expecting);
 	reconcile_close(d->reconcile);
 	pipeline_free(d->pipeline);
 	channel_close(d->channel);

@@ -23,10 +23,10 @@ struct flow_dump {
 };
 
 /* Seconds until an external entry expires, -1 where none does: only in ALARM. */
-static int64_t dump_expires_s(const struct flow_dump *f, const struct flow_rec *rec, struct mono now)
+static int64_t dump_expires_s(const struct flow_dump *f, uint32_t updated_s, struct mono now)
 {
 	const struct sync_conf *conf = &f->d->conf->sync;
-	uint32_t age = mono_s(now) - rec->updated_s;
+	uint32_t age = mono_s(now) - updated_s;
 
 	if (!f->external || conf->mode != SYNC_MODE_ALARM)
 		return -1;
@@ -38,7 +38,7 @@ static void dump_flow(struct ctl_out *out, const struct flow_dump *f, const stru
 {
 	struct flow_print_opts opts = {
 		.active_s = mono_s(now) - rec->created_s,
-		.expires_s = dump_expires_s(f, rec, now),
+		.expires_s = dump_expires_s(f, rec->updated_s, now),
 		.now_s = wall_s,
 	};
 	char line[FLOW_LINE_MAX];
@@ -94,6 +94,64 @@ struct control_job *dump_flows(const struct daemon *d, bool external, bool xml)
 	if (!f)
 		return NULL;
 	*f = (struct flow_dump){ .job.ops = &dump_ops, .d = d, .external = external, .xml = xml };
+	return &f->job;
+}
+
+/* ---- a cache of expectations ---- */
+
+static void dump_expect(struct ctl_out *out, const struct flow_dump *f, const struct expect_rec *rec, struct mono now)
+{
+	struct expect_print_opts opts = {
+		.active_s = mono_s(now) - rec->created_s,
+		.expires_s = dump_expires_s(f, rec->updated_s, now),
+	};
+	char line[FLOW_LINE_MAX];
+	uint8_t *bytes;
+	size_t n;
+
+	if (!ctl_out_is_text(out)) {
+		bytes = ctl_record_reserve(out, CTL_REC_EXPECT, EXPECT_RECORD_MAX);
+		if (bytes)
+			ctl_record_commit(out, expect_record_pack(&rec->expect, &opts, bytes));
+		return;
+	}
+	n = f->xml ? expect_print_xml(&rec->expect, &opts, line, sizeof(line) - 1) :
+		     expect_print_text(&rec->expect, &opts, line, sizeof(line) - 1);
+	line[n++] = '\n';
+	ctl_text(out, line, n);
+}
+
+static enum ctl_step expects_step(struct control_job *job, struct ctl_out *out, struct mono now)
+{
+	struct flow_dump *f = container_of(job, struct flow_dump, job);
+	struct exp_path *path = pipeline_expects(f->d->pipeline);
+	const struct expects *cache = f->external ? exp_path_external(path) : exp_path_internal(path);
+	uint32_t ids[DUMP_STEP];
+	size_t n;
+
+	if (ctl_room(out) < DUMP_STEP * EXPECT_RECORD_MAX / 4)
+		return CTL_MORE;
+	n = expects_walk(cache, &f->pos, ids, DUMP_STEP);
+	for (size_t i = 0; i < n; i++) {
+		const struct expect_rec *rec = expects_rec(cache, ids[i]);
+
+		if (rec->state != REC_DEAD)
+			dump_expect(out, f, rec, now);
+	}
+	return n > 0 ? CTL_MORE : CTL_DONE;
+}
+
+static const struct control_job_ops expects_ops = {
+	.name = "dump of expectations", .step = expects_step, .release = dump_release,
+};
+
+struct control_job *dump_expects(const struct daemon *d, bool external, bool xml)
+{
+	struct flow_dump *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	*f = (struct flow_dump){ .job.ops = &expects_ops, .d = d, .external = external, .xml = xml };
 	return &f->job;
 }
 

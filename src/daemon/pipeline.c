@@ -5,6 +5,8 @@
  *   end of turn ---> pipeline_turn -----> sync_transmit --> path_encode --> wire_put_flow --> channel datagram
  *   datagram ------> pipeline_datagram -> wire_next --> sync_recv --> path_apply --> external cache, or env.inject
  *
+ * Expectations take the same way through exp_path.c, which the functions for sync below ask where an id names one.
+ *
  * This file only connects: what an event means is decided in cache/, what is sent and when in sync/, what the bytes
  * are in wire/. It owns the two caches and the sync object. Long work (the sweep after a resync) is done in steps from
  * pipeline_turn().
@@ -27,11 +29,13 @@
 #define VERSION_LOG_MS 3600000
 #define CLASH_LOG_MS 600000
 #define CLASH_STEP 4096
+#define WALK_EXPECTS (UINT64_C(1) << 63)	/* in the resume point of path_walk(): the flows are done */
 #define SWEEP_STEP 4096	/* records looked at per turn: well under a millisecond */
 
 struct pipeline {
 	struct internal *internal;
 	struct external *external;
+	struct exp_path *expects;	/* NULL without ExpectationSync */
 	struct sync *sync;
 	const struct flow_filter *filter;
 	struct wire_rules rules;
@@ -68,7 +72,7 @@ static void path_full(struct pipeline *p, uint64_t *counter, const char *cache, 
 		p->env.full(p->env.ctx);
 	if (!log_limit_pass(&p->full_log, 1, 10000, now, &suppressed))
 		return;
-	snprintf(line, sizeof(line), "%s cache is full, %" PRIu64 " flows not stored so far: raise HashLimit", cache,
+	snprintf(line, sizeof(line), "%s cache is full, %" PRIu64 " entries not stored so far: raise HashLimit", cache,
 		 *counter);
 	path_log(p, LOG_LVL_WARNING, line);
 }
@@ -201,6 +205,15 @@ void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono 
 		pipeline_dumped(p, f, true, now);
 }
 
+void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	enum internal_change change;
+	uint32_t id;
+
+	change = internal_answered(p->internal, f, now, &id);
+	path_changed(p, change, id, now);
+}
+
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
 {
 	enum internal_change change = internal_gone(p->internal, id, now);
@@ -214,6 +227,9 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 {
 	uint32_t id;
 
+	/* Also when the cache has been emptied already: the kernel is about to tell their end as an event. */
+	if (p->expects)
+		exp_path_master_purged(p->expects, f);
 	if (internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
 		return;
 	path_ended(p, f);
@@ -243,13 +259,15 @@ static struct flow_mark *path_mark(void *ctx, uint32_t id)
 {
 	struct pipeline *p = ctx;
 
-	return &table_rec(internal_table(p->internal), id)->mark;
+	return flow_id_is_expect(id) ? exp_path_mark(p->expects, id) : &table_rec(internal_table(p->internal), id)->mark;
 }
 
 static bool path_is_dead(void *ctx, uint32_t id)
 {
 	struct pipeline *p = ctx;
 
+	if (flow_id_is_expect(id))
+		return exp_path_is_dead(p->expects, id);
 	return table_rec(internal_table(p->internal), id)->state == REC_DEAD;
 }
 
@@ -268,11 +286,17 @@ static void path_helper_left_out(struct pipeline *p, const struct ct_flow *f)
 static int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
 {
 	struct pipeline *p = ctx;
-	const struct flow_rec *rec = table_rec(internal_table(p->internal), id);
-	enum wire_type type = rec->state == REC_DEAD ? WIRE_CT_DEL :
-			      rec->mark.bits & MARK_REPEAT ? WIRE_CT_UPD :
-			      rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
-	int err = wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
+	const struct flow_rec *rec;
+	enum wire_type type;
+	int err;
+
+	if (flow_id_is_expect(id))
+		return exp_path_encode(p->expects, id, seq, flags, &p->rules, out);
+	rec = table_rec(internal_table(p->internal), id);
+	type = rec->state == REC_DEAD ? WIRE_CT_DEL :
+	       rec->mark.bits & MARK_REPEAT ? WIRE_CT_UPD :
+	       rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
+	err = wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
 
 	if (err == 0 && type != WIRE_CT_DEL && wire_helper_too_long(&rec->flow))
 		path_helper_left_out(p, &rec->flow);
@@ -304,18 +328,37 @@ static void path_release(void *ctx, uint32_t id)
 {
 	struct pipeline *p = ctx;
 
-	internal_release(p->internal, id);
+	if (flow_id_is_expect(id))
+		exp_path_release(p->expects, id);
+	else
+		internal_release(p->internal, id);
 }
 
-static size_t path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
+static size_t path_walk_flows(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n)
 {
-	struct pipeline *p = ctx;
 	struct flow_table *t = internal_table(p->internal);
 	size_t got = table_walk(t, pos, ids, n);
 
 	for (size_t i = 0; i < got; i++)
 		if (table_rec(t, ids[i])->state == REC_DEAD || internal_is_hidden(p->internal, ids[i]))
 			ids[i] = FLOW_ID_NONE;
+	return got;
+}
+
+/* Flows, then expectations, so that a master arrives before what it expects. */
+static size_t path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	struct pipeline *p = ctx;
+	size_t got = 0;
+	uint64_t at;
+
+	if (!(*pos & WALK_EXPECTS))
+		got = path_walk_flows(p, pos, ids, n);
+	if (got > 0 || !p->expects)
+		return got;
+	at = *pos & WALK_EXPECTS ? *pos & ~WALK_EXPECTS : 0;
+	got = exp_path_walk(p->expects, &at, ids, n);
+	*pos = WALK_EXPECTS | at;
 	return got;
 }
 
@@ -396,6 +439,14 @@ static void path_apply(void *ctx, uint8_t peer, enum sync_change what, const str
 		path_full(p, &p->stats.full_external, "external", now);
 }
 
+static void path_expect(void *ctx, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now)
+{
+	struct pipeline *p = ctx;
+
+	if (p->expects)
+		exp_path_received(p->expects, peer, gone, e, now);
+}
+
 static void path_resync_begin(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
@@ -408,6 +459,8 @@ static void path_resync_begin(void *ctx, uint8_t peer)
 		p->sweep_pos = 0;
 	}
 	external_resync_begin(p->external, peer);
+	if (p->expects)
+		expects_resync_begin(exp_path_external(p->expects), peer);
 }
 
 static void path_resync_done(void *ctx, uint8_t peer)
@@ -418,6 +471,8 @@ static void path_resync_done(void *ctx, uint8_t peer)
 		return;
 	p->sweep_peers |= 1u << peer;
 	p->sweep_pos = 0;
+	if (p->expects)
+		p->swept += expects_resync_done(exp_path_external(p->expects), peer);
 }
 
 static void path_sync_log(void *ctx, int level, const char *text)
@@ -459,6 +514,8 @@ static bool path_expire_step(struct pipeline *p, struct mono now)
 	if (!p->expiring) {
 		p->expire_pos = 0;
 		p->oldest_s = UINT32_MAX;
+		if (p->expects)
+			expects_expire(exp_path_external(p->expects), p->life_s, now, &p->oldest_s);
 	}
 	p->expiring = external_expire_step(p->external, &p->expire_pos, SWEEP_STEP, p->life_s, now, &p->oldest_s,
 					   &removed);
@@ -517,6 +574,11 @@ struct external *pipeline_external(struct pipeline *p)
 	return p->external;
 }
 
+struct exp_path *pipeline_expects(struct pipeline *p)
+{
+	return p->expects;
+}
+
 struct sync *pipeline_sync(struct pipeline *p)
 {
 	return p->sync;
@@ -529,6 +591,13 @@ const struct pipeline_stats *pipeline_stats(const struct pipeline *p)
 
 /* ---- lifetime ---- */
 
+static void path_expects_full(void *ctx, const char *cache, struct mono now)
+{
+	struct pipeline *p = ctx;
+
+	path_full(p, &p->stats.full_expects, cache, now);
+}
+
 static const struct sync_env path_sync_env = {
 	.mark = path_mark,
 	.is_dead = path_is_dead,
@@ -537,12 +606,31 @@ static const struct sync_env path_sync_env = {
 	.send = path_send,
 	.flush = path_flush,
 	.apply = path_apply,
+	.expect = path_expect,
 	.release = path_release,
 	.walk = path_walk,
 	.resync_begin = path_resync_begin,
 	.resync_done = path_resync_done,
 	.log = path_sync_log,
 };
+
+/* Their caches are few bytes until they are used; the limit is that of the flows. */
+static bool path_new_expects(struct pipeline *p, const struct pipeline_conf *conf)
+{
+	struct exp_path_conf xconf = {
+		.expect = &conf->sync->expect,
+		.limit_internal = conf->limit_internal,
+		.limit_external = conf->limit_external,
+		.key = conf->key,
+		.full = path_expects_full,
+		.log = path_sync_log,
+		.ctx = p,
+	};
+
+	if (conf->sync->expect.on)
+		p->expects = exp_path_new(&xconf, p->internal);
+	return p->expects || !conf->sync->expect.on;
+}
 
 struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env, struct mono now)
 {
@@ -560,13 +648,15 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 		if (!conf->no_external)
 			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
 		if (p->internal && (p->external || conf->no_external) &&
-		    internal_watch_clashes(p->internal, &conf->key, path_hidden, p) == 0)
+		    internal_watch_clashes(p->internal, &conf->key, path_hidden, p) == 0 && path_new_expects(p, conf))
 			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
 	}
 	if (!p->internal || (conf->sync && !p->sync)) {
 		pipeline_free(p);
 		return NULL;
 	}
+	if (p->expects)
+		exp_path_set_sync(p->expects, p->sync);
 	if (conf->sync && conf->sync->mode != SYNC_MODE_ALARM)	/* where a peer without flows is silent */
 		p->silence_due = mono_add_ms(now, SILENCE_MS);
 	if (conf->sync && conf->sync->mode == SYNC_MODE_ALARM) {
@@ -582,6 +672,7 @@ void pipeline_free(struct pipeline *p)
 		return;
 	if (p->sync)
 		sync_close(p->sync);	/* releases dead records, so the caches go after it */
+	exp_path_free(p->expects);
 	external_free(p->external);
 	internal_free(p->internal);
 	free(p);

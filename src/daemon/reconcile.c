@@ -95,8 +95,7 @@ static void pass_end(struct reconcile *r, int err, struct mono now)
 	if (r->unresolved && why != RECONCILE_START && why != RECONCILE_POLL)
 		r->want[RECONCILE_OVERRUN] = true;
 	r->unresolved = false;
-	if (why == RECONCILE_START || why == RECONCILE_COMMAND)
-		r->cb.done(r->cb.ctx, why, err, now);
+	r->cb.done(r->cb.ctx, why, err, now);
 	pass_next(r, now);
 }
 

@@ -17,12 +17,10 @@
 
 /* ---- caches ---- */
 
-static void report_cache_block(struct text *out, const char *name, struct flow_table *t)
+static void report_cache_block(struct text *out, const char *name, uint32_t active, const struct table_stats *s)
 {
-	const struct table_stats *s = table_stats(t);
-
 	text_printf(out, "cache %s:\n", name);
-	text_printf(out, "current active connections:\t%12" PRIu32 "\n", table_count(t) - table_count_dead(t));
+	text_printf(out, "current active connections:\t%12" PRIu32 "\n", active);
 	text_printf(out, "connections created:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->created,
 		    s->create_failed_limit + s->create_failed_memory);
 	text_printf(out, "connections updated:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->updated, (uint64_t)0);
@@ -155,12 +153,12 @@ void report_queue(const struct daemon *d, struct text *out)
 
 /* ---- subjects ---- */
 
-void report_general(const struct daemon *d, struct text *out)
+/* What -s shows below its two cache blocks. */
+static void report_common(const struct daemon *d, struct text *out)
 {
 	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
 	const struct sync_stats *s;
 
-	report_caches(d, out, report_cache_block);
 	text_printf(out, "traffic processed:\n%20" PRIu64 " Bytes      %20" PRIu64 " Pckts\n\n", p->traffic_bytes,
 		    p->traffic_packets);
 	if (!pipeline_sync(d->pipeline))
@@ -169,6 +167,27 @@ void report_general(const struct daemon *d, struct text *out)
 	report_active_link(d, out);
 	text_printf(out, "message tracking:\n%20" PRIu64 " Malformed msgs %20" PRIu64 " Lost msgs\n\n",
 		    s->wire.malformed, s->lost);
+}
+
+static void report_flows(struct text *out, const char *name, struct flow_table *t)
+{
+	report_cache_block(out, name, table_count(t) - table_count_dead(t), table_stats(t));
+}
+
+void report_general(const struct daemon *d, struct text *out)
+{
+	report_caches(d, out, report_flows);
+	report_common(d, out);
+}
+
+void report_expect(const struct daemon *d, struct text *out)
+{
+	struct exp_path *x = pipeline_expects(d->pipeline);
+	struct expects *in = exp_path_internal(x), *ex = exp_path_external(x);
+
+	report_cache_block(out, "internal", expects_count(in), expects_stats(in));
+	report_cache_block(out, "external", expects_count(ex), expects_stats(ex));
+	report_common(d, out);
 }
 
 /* Not in 1.4.x, and therefore behind everything else, and only where there is something to say. */
@@ -225,13 +244,16 @@ void report_runtime(const struct daemon *d, struct text *out)
 	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
 	const struct reconcile_stats *r = reconcile_stats(d->reconcile);
 	const struct ev_stats *loop = evloop_stats(d->loop);
+	uint64_t filtered = p->filtered;
 	struct commands_stats c;
 
+	if (pipeline_expects(d->pipeline))
+		filtered += exp_path_stats(pipeline_expects(d->pipeline))->filtered;
 	commands_stats(d->commands, &c);
 	report_uptime(out, mono_diff_ms(evloop_now(d->loop), d->started) / 1000);
 	text_str(out, "netlink stats:\n");
 	text_printf(out, "\tevents received:\t%20" PRIu64 "\n", e->received);
-	text_printf(out, "\tevents filtered:\t%20" PRIu64 "\n", p->filtered);
+	text_printf(out, "\tevents filtered:\t%20" PRIu64 "\n", filtered);
 	text_printf(out, "\tevents unknown type:\t\t%12" PRIu64 "\n", e->unknown_type);
 	text_printf(out, "\tcatch event failed:\t\t%12" PRIu64 "\n", e->read_failed);
 	text_printf(out, "\tdump unknown type:\t\t%12" PRIu64 "\n", (uint64_t)0);

@@ -5,6 +5,9 @@ libdaemon_a_SOURCES = \
 	daemon/commands.c \
 	daemon/daemon.c \
 	daemon/dump.c \
+	daemon/empty.c \
+	daemon/exp_path.c \
+	daemon/expecting.c \
 	daemon/lock.c \
 	daemon/notify.c \
 	daemon/pipeline.c \

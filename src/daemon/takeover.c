@@ -28,6 +28,9 @@ struct takeover {
 	struct takeover_cb cb;
 	struct pipeline *p;
 	struct ct_commit *commit;
+	struct exp_commit *expects;	/* NULL without ExpectationSync */
+	enum takeover_what commit_what;	/* of the commit that waits or runs */
+	struct ct_commit_result flows_done;
 	struct ct_flush *flush;
 	struct ev_timer purge;
 	struct ev_work purge_cache;	/* emptying the internal cache after an expired -t */
@@ -126,29 +129,75 @@ static void commit_log_result(const struct ct_commit_result *res)
 		   res->duration_ms % 1000);
 }
 
+/* The flows are done: expectations follow their masters. */
 static void commit_done(void *ctx, const struct ct_commit_result *res, struct mono now)
 {
+	const struct exp_commit_result none = { 0 };
 	struct takeover *t = ctx;
 
 	commit_log_result(res);
-	t->cb.commit_done(t->cb.ctx, res, now);
+	t->flows_done = *res;
+	if (!t->expects || !(t->commit_what & TAKEOVER_EXPECTS) || exp_commit_start(t->expects, now) < 0)
+		t->cb.commit_done(t->cb.ctx, res, &none, now);
 }
 
-int takeover_commit(struct takeover *t, struct mono now)
+static size_t expects_next(void *ctx, uint64_t *pos, struct ct_expect *out, size_t n)
+{
+	struct takeover *t = ctx;
+	struct expects *cache = exp_path_external(pipeline_expects(t->p));
+	uint32_t ids[CT_COMMIT_LOOK];
+
+	n = expects_walk(cache, pos, ids, n < CT_COMMIT_LOOK ? n : CT_COMMIT_LOOK);
+	for (size_t i = 0; i < n; i++)
+		out[i] = expects_rec(cache, ids[i])->expect;
+	return n;
+}
+
+static void expects_created(void *ctx, const struct ct_expect *e, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	exp_path_committed(pipeline_expects(t->p), e, now);
+}
+
+static void expects_done(void *ctx, const struct exp_commit_result *res, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	log_notice("Committed %" PRIu64 " new expectations", res->created);
+	if (res->kept > 0)
+		log_notice("%" PRIu64 " expectations are in the kernel already and were kept", res->kept);
+	if (res->failed > 0)
+		log_warnx("%" PRIu64 " expectations can't be committed", res->failed);
+	for (int i = 0; i < EXP_COMMIT_REASONS && res->reason[i].count > 0; i++)
+		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, exp_commit_reason(res->reason[i].err));
+	t->cb.commit_done(t->cb.ctx, &t->flows_done, res, now);
+}
+
+static int commit_start(struct takeover *t, struct mono now)
+{
+	t->flows_done = (struct ct_commit_result){ 0 };
+	if (!(t->commit_what & TAKEOVER_FLOWS))
+		return exp_commit_start(t->expects, now);
+	return ct_commit_start(t->commit, now);
+}
+
+int takeover_commit(struct takeover *t, enum takeover_what what, struct mono now)
 {
 	takeover_cancel_schedule(t);
-	if (t->commit_waits)
+	if (takeover_committing(t))
 		return -EBUSY;
+	t->commit_what = what;
 	if (ct_flush_running(t->flush)) {
 		t->commit_waits = true;
 		return 0;
 	}
-	return ct_commit_start(t->commit, now);
+	return commit_start(t, now);
 }
 
 bool takeover_committing(const struct takeover *t)
 {
-	return t->commit_waits || ct_commit_running(t->commit);
+	return t->commit_waits || ct_commit_running(t->commit) || (t->expects && exp_commit_running(t->expects));
 }
 
 const struct ct_commit_result *takeover_progress(const struct takeover *t)
@@ -184,7 +233,7 @@ static void flush_done(void *ctx, int err, uint64_t deleted, uint64_t failed, st
 	}
 	if (t->commit_waits) {
 		t->commit_waits = false;
-		if (ct_commit_start(t->commit, now) < 0)
+		if (commit_start(t, now) < 0)
 			log_errx("the commit that waited for the flush cannot start");
 	}
 	/* Without external cache the states of the peers were in that table too: let them tell again. */
@@ -204,6 +253,19 @@ int takeover_flush(struct takeover *t, struct mono now)
 	if (err == 0)
 		t->stats.kernel_flushes++;
 	return err;
+}
+
+int takeover_flush_expects(struct takeover *t)
+{
+	int err = exp_sock_flush(exp_commit_sock(t->expects));
+
+	if (err < 0) {
+		errno = -err;
+		log_err("flushing the kernel expect table");
+		return err;
+	}
+	exp_path_flush_internal(pipeline_expects(t->p));
+	return 0;
 }
 
 bool takeover_flushing(const struct takeover *t)
@@ -270,7 +332,10 @@ size_t takeover_portids(const struct takeover *t, uint32_t *ids)
 {
 	ids[0] = ct_commit_portid(t->commit);
 	ids[1] = ct_flush_portid(t->flush);
-	return 2;
+	if (!t->expects)
+		return 2;
+	ids[2] = exp_commit_portid(t->expects);
+	return 3;
 }
 
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p)
@@ -290,6 +355,12 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 		.settled = commit_settled,
 		.done = commit_done,
 	};
+	struct exp_commit_source exp_src = {
+		.ctx = t,
+		.next = expects_next,
+		.created = expects_created,
+		.done = expects_done,
+	};
 	struct ct_flush_cb flush_cb = { .ctx = t, .pass = flush_pass, .gone = flush_gone, .done = flush_done };
 	int ret;
 
@@ -302,6 +373,8 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 	t->purge = (struct ev_timer){ .cb = purge_due, .ctx = t, .name = "purge" };
 	t->purge_cache = (struct ev_work){ .step = purge_cache_step, .ctx = t, .name = "purge cache" };
 	ret = ct_commit_open(loop, &src, !conf->tcp_window_tracking, &t->commit, err);
+	if (ret == 0 && conf->expect.on)
+		ret = exp_commit_open(loop, &exp_src, &t->expects, err);
 	if (ret == 0)
 		ret = ct_flush_open(loop, &flush_cb, &t->flush, err);
 	if (ret < 0) {
@@ -319,6 +392,7 @@ void takeover_close(struct takeover *t)
 	ev_timer_del(t->loop, &t->purge);
 	ev_work_del(t->loop, &t->purge_cache);
 	ct_flush_close(t->flush);
+	exp_commit_close(t->expects);
 	ct_commit_close(t->commit);
 	free(t);
 }

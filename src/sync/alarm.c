@@ -205,7 +205,7 @@ static enum sync_verdict alarm_accept(struct plain *s, struct plain_peer *p, con
 				      struct cursor body, struct mono now)
 {
 	if (hdr->type > WIRE_CT_DEL)
-		return SYNC_ACCEPTED;	/* expectations are not kept yet */
+		return sync_digest_expect(&s->base, p->id, hdr, body, now);
 	return sync_digest_flow(&s->base, p->id, hdr, body, true, now);
 }
 

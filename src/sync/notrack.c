@@ -183,14 +183,14 @@ static enum sync_verdict nt_accept(struct plain *s, struct plain_peer *p, const 
 	struct nt_peer *np = &n->peer[p->id];
 	uint32_t since, life;
 
-	if (hdr->type <= WIRE_CT_DEL) {
-		enum sync_verdict verdict = sync_digest_flow(&s->base, p->id, hdr, body, false, now);
+	if (hdr->type <= WIRE_EXP_DEL) {
+		enum sync_verdict verdict = hdr->type <= WIRE_CT_DEL ?
+					    sync_digest_flow(&s->base, p->id, hdr, body, false, now) :
+					    sync_digest_expect(&s->base, p->id, hdr, body, now);
 
 		np->unread = np->unread || verdict == SYNC_REFUSED;
 		return verdict;
 	}
-	if (hdr->type != WIRE_CTL)
-		return SYNC_ACCEPTED;	/* expectations are not kept yet */
 	np->controls = true;
 	if (hdr->flags & WIRE_F_RESYNC)
 		nt_got_resync(n, p, hdr, now);

@@ -64,7 +64,9 @@ static enum sync_verdict digest(struct ftfw *f, struct peer *p, const struct wir
 	switch (recv_classify(hdr)) {
 	case MSG_DATA:
 		return digest_data(f, p, hdr, body, now);
-	case MSG_EXPECT:	/* expectations are not kept yet; taking them in turn keeps the peer content */
+	case MSG_EXPECT:
+		p->rs.data = now;
+		return sync_digest_expect(&f->base, p->id, hdr, body, now);
 	case MSG_ALIVE:
 		return SYNC_ACCEPTED;
 	case MSG_ACK:

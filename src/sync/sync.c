@@ -25,6 +25,23 @@ struct sync *sync_open(const struct sync_env *env, const struct sync_conf *conf,
 	return s;
 }
 
+enum sync_verdict sync_digest_expect(struct sync *s, uint8_t peer, const struct wire_hdr *hdr, struct cursor body,
+				     struct mono now)
+{
+	struct ct_expect e;
+	enum wire_err err;
+
+	if (!s->env->expect)
+		return SYNC_ACCEPTED;
+	err = wire_get_expect(body, &e, &s->stats.wire);
+	if (err != WIRE_OK) {
+		wire_stats_count(&s->stats.wire, err);
+		return SYNC_REFUSED;
+	}
+	s->env->expect(s->env->ctx, peer, hdr->type == WIRE_EXP_DEL, &e, now);
+	return SYNC_ACCEPTED;
+}
+
 void sync_close(struct sync *s)
 {
 	if (s)

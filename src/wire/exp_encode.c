@@ -117,7 +117,8 @@ int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32
 		put_u32(&m, WIRE_EXP_CLASS, e->class);
 	if (e->has & EXPECT_HAS_NAT)
 		put_nat(&m, e);
-	if (e->has & EXPECT_HAS_HELPER)
+	/* 1.4.x refuses a message with a longer name; the kernel takes the helper of the master then. */
+	if ((e->has & EXPECT_HAS_HELPER) && strnlen(e->helper, sizeof(e->helper)) <= WIRE_HELPER_MAX)
 		put_name(&m, WIRE_EXP_HELPER_NAME, e->helper, sizeof(e->helper));
 	if (e->has & EXPECT_HAS_FN)
 		put_name(&m, WIRE_EXP_FN, e->fn, sizeof(e->fn));

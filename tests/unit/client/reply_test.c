@@ -69,7 +69,7 @@ static void heard_progress(void *ctx, uint64_t done, uint64_t total)
 }
 
 static const struct client_reply_ops ops = {
-	.text = heard_text, .note = heard_note, .flow = heard_flow, .progress = heard_progress,
+	.text = heard_text, .note = heard_note, .flow = heard_flow, .expect = heard_flow, .progress = heard_progress,
 };
 
 /* Feed n bytes in pieces of up to `piece`, each on an exact-size copy. */

@@ -134,6 +134,8 @@ static void golden_vectors(void **state)
 static void as_received(struct ct_expect *e)
 {
 	e->has = (e->has | EXPECT_HAS_FLAGS) & ~EXPECT_HAS_ID;
+	if (strlen(e->helper) > WIRE_HELPER_MAX)
+		e->has &= ~EXPECT_HAS_HELPER;	/* 1.4.x would refuse it */
 	if (e->l3 != AF_INET6 || !(e->has & EXPECT_HAS_NAT))
 		return;
 	if (e->nat.src.v6[0] | e->nat.src.v6[1] | e->nat.src.v6[2] | e->nat.src.v6[3]) {
@@ -177,7 +179,7 @@ static void round_trip(void **state)
 
 static void longest_message_fits(void **state)
 {
-	struct ct_expect e = { .has = EXPECT_HAS_ALL, .l3 = AF_INET6, .helper = "123456789012345",
+	struct ct_expect e = { .has = EXPECT_HAS_ALL, .l3 = AF_INET6, .helper = "12345678901",
 			       .fn = "1234567890123456789012345678901" };
 	uint8_t buf[WIRE_EXPECT_MAX];
 

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Expectations between kernel, caches, sync and wire; what pipeline.c is for flows.
+ *
+ * An expectation without its master is useless to a peer, so one is stored and sent only while its master is in the
+ * internal cache; that also makes the user's Filter count for expectations. The protocol cannot tell a zone, and in the
+ * wrong zone an expectation would let somebody else's flow in, so those of other zones than the default are not sent.
+ *
+ * 1.4.x stores an update like a new one, and there is no event for a change: only EXP_NEW and EXP_DEL leave. */
+#include "daemon/exp_path.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define STEP_IDS 64
+
+struct exp_path {
+	struct exp_path_conf conf;
+	struct internal *masters;
+	struct sync *sync;
+	struct expects *internal, *external;
+	struct exp_path_stats stats;
+	bool zone_said;
+};
+
+struct exp_path *exp_path_new(const struct exp_path_conf *conf, struct internal *masters)
+{
+	struct exp_path *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->conf = *conf;
+	x->masters = masters;
+	x->internal = expects_new(conf->limit_internal, &conf->key);
+	x->external = expects_new(conf->limit_external, &conf->key);
+	if (!x->internal || !x->external) {
+		exp_path_free(x);
+		return NULL;
+	}
+	return x;
+}
+
+void exp_path_free(struct exp_path *x)
+{
+	if (!x)
+		return;
+	expects_free(x->external);
+	expects_free(x->internal);
+	free(x);
+}
+
+void exp_path_set_sync(struct exp_path *x, struct sync *sync)
+{
+	x->sync = sync;
+}
+
+void exp_path_set_limit(struct exp_path *x, uint32_t limit)
+{
+	expects_set_limit(x->internal, limit);
+	expects_set_limit(x->external, limit);
+}
+
+struct expects *exp_path_internal(struct exp_path *x)
+{
+	return x->internal;
+}
+
+struct expects *exp_path_external(struct exp_path *x)
+{
+	return x->external;
+}
+
+struct exp_path_stats *exp_path_stats(struct exp_path *x)
+{
+	return &x->stats;
+}
+
+/* ---- our kernel -> internal cache -> sync ---- */
+
+static bool wanted(struct exp_path *x, const struct ct_expect *e)
+{
+	const struct sync_expect_conf *conf = x->conf.expect;
+	bool named = conf->n_names == 0;
+
+	for (uint32_t i = 0; i < conf->n_names && !named; i++)
+		named = expect_helper_matches(e, conf->name[i]);
+	if (named && e->zone != 0 && !x->zone_said) {
+		x->zone_said = true;
+		x->conf.log(x->conf.ctx, LOG_LVL_WARNING, "expectations in zones other than the default cannot be "
+			    "replicated: the protocol does not tell their zone");
+	}
+	return named && e->zone == 0;
+}
+
+static bool master_known(const struct exp_path *x, const struct ct_expect *e)
+{
+	struct flow_table *t = internal_table(x->masters);
+	struct ct_flow master;
+	uint32_t id;
+
+	expect_master_flow(e, &master);
+	id = table_find(t, &master);
+	return id != FLOW_ID_NONE && table_rec(t, id)->state != REC_DEAD;
+}
+
+enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce, struct mono now)
+{
+	uint32_t id;
+
+	if (!wanted(x, e)) {
+		x->stats.filtered++;
+		return EXP_FILTERED;
+	}
+	if (!master_known(x, e))
+		return EXP_NO_MASTER;
+	switch (expects_put(x->internal, e, now, &id)) {
+	case EXPECTS_NOTHING:
+		break;
+	case EXPECTS_NEW:
+		if (announce)
+			sync_local_birth(x->sync, id | FLOW_ID_EXPECT, now);
+		break;
+	case EXPECTS_FULL:
+		x->conf.full(x->conf.ctx, "internal expectation", now);
+		break;
+	}
+	return EXP_STORED;
+}
+
+void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now)
+{
+	uint32_t id;
+
+	if (expects_end(x->internal, e, &id))
+		sync_local_change(x->sync, id | FLOW_ID_EXPECT, now);
+}
+
+void exp_path_committed(struct exp_path *x, const struct ct_expect *e, struct mono now)
+{
+	exp_path_put(x, e, false, now);
+}
+
+static void drop(struct exp_path *x, uint32_t id)
+{
+	sync_forget(x->sync, id | FLOW_ID_EXPECT);
+	expects_remove(x->internal, id);
+}
+
+void exp_path_master_purged(struct exp_path *x, const struct ct_flow *f)
+{
+	uint32_t ids[STEP_IDS];
+	uint64_t pos = 0;
+	size_t n;
+
+	if (expects_count(x->internal) == 0)
+		return;
+	while ((n = expects_walk(x->internal, &pos, ids, STEP_IDS)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			const struct expect_rec *rec = expects_rec(x->internal, ids[i]);
+
+			if (rec->state != REC_DEAD && expect_is_master(&rec->expect, f))
+				drop(x, ids[i]);
+		}
+	}
+}
+
+void exp_path_flush_internal(struct exp_path *x)
+{
+	uint32_t ids[STEP_IDS];
+	uint64_t pos = 0;
+	size_t n;
+
+	while ((n = expects_walk(x->internal, &pos, ids, STEP_IDS)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			if (expects_rec(x->internal, ids[i])->state != REC_DEAD)
+				drop(x, ids[i]);
+	}
+}
+
+void exp_path_flush_external(struct exp_path *x)
+{
+	uint32_t ids[STEP_IDS];
+	uint64_t pos = 0;
+	size_t n;
+
+	while ((n = expects_walk(x->external, &pos, ids, STEP_IDS)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			expects_remove(x->external, ids[i]);
+	}
+}
+
+/* ---- for sync ---- */
+
+static struct expect_rec *rec_of(const struct exp_path *x, uint32_t id)
+{
+	return expects_rec(x->internal, id & ~FLOW_ID_EXPECT);
+}
+
+struct flow_mark *exp_path_mark(struct exp_path *x, uint32_t id)
+{
+	return &rec_of(x, id)->mark;
+}
+
+bool exp_path_is_dead(const struct exp_path *x, uint32_t id)
+{
+	return rec_of(x, id)->state == REC_DEAD;
+}
+
+int exp_path_encode(const struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags, const struct wire_rules *rules,
+		    struct writer *out)
+{
+	const struct expect_rec *rec = rec_of(x, id);
+
+	return wire_put_expect(out, rec->state == REC_DEAD ? WIRE_EXP_DEL : WIRE_EXP_NEW, flags, seq, &rec->expect,
+			       rules);
+}
+
+void exp_path_release(struct exp_path *x, uint32_t id)
+{
+	expects_release(x->internal, id & ~FLOW_ID_EXPECT);
+}
+
+size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	size_t got = expects_walk(x->internal, pos, ids, n);
+
+	for (size_t i = 0; i < got; i++)
+		ids[i] = expects_rec(x->internal, ids[i])->state == REC_DEAD ? FLOW_ID_NONE : ids[i] | FLOW_ID_EXPECT;
+	return got;
+}
+
+/* ---- from the network ---- */
+
+void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now)
+{
+	if (gone)
+		expects_peer_end(x->external, peer, e);
+	else if (expects_peer_new(x->external, peer, e, now) < 0)
+		x->conf.full(x->conf.ctx, "external expectation", now);
+}

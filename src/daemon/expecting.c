@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What our kernel says about expectations.
+ *
+ * Events. The master of a new expectation may not be in the internal cache yet: a helper that looks at the first packet
+ * of a flow (TFTP, SIP) makes the expectation before the flow itself is announced. Such an expectation waits for up to a
+ * second. Then it is given up: its master is not replicated (Filter), or is gone.
+ *
+ * Masters. When NAT rewrites an address inside a packet and the length changes, the kernel adjusts the sequence numbers of
+ * the connection from then on. It tells nobody: the adjustment stands in answers and dumps only. A node that takes over
+ * without it breaks the control connection. The rewriting follows the expectation within the same packet, so each
+ * expectation event asks for the master a moment later, and once more after the packet has surely been sent. The answer
+ * counts if no event about the master came in between (cache/internal.c); if one did, it is asked again.
+ *
+ * Comparison, after each pass of reconcile.c: read the kernel's expectations; ask it about those that the dump shows and
+ * we do not know alive, because an event may have overtaken the dump, and about those we know and the dump does not show.
+ * The kernel reports no expectation of a master that it has no event extension for (it was there before we listened), so
+ * this is also how those are found. */
+#include "daemon/expecting.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "kernel/exp.h"
+
+#define ASK_SOON_MS	5	/* the packet that caused the event is through by then */
+#define ASK_LATE_MS	250	/* or by then, on a machine that was stopped for a moment */
+#define ASK_TRIES	8
+#define ASK_MAX		4096u	/* masters waiting to be asked for, each kind */
+#define WAIT_MS		20	/* between two looks for a master */
+#define WAIT_TRIES	50
+#define WAIT_MAX	256u	/* expectations waiting for their master */
+#define CHECK_STEP	64	/* records asked about in one turn */
+
+struct ask {
+	uint32_t id;		/* in the table of flows; may be stale, see internal_ask() */
+	uint32_t tries;
+	struct mono due;
+};
+
+/* First in, first out: the delay is the same for all in a ring, so they come due in order. */
+struct ask_ring {
+	uint32_t head, tail;
+	struct ask ask[ASK_MAX];
+};
+
+struct waiting {
+	struct ct_expect expect;
+	uint32_t tries;
+	struct mono due;
+	bool ended;
+};
+
+struct expecting {
+	struct evloop *loop;
+	struct pipeline *p;
+	struct exp_path *path;
+	struct expecting_cb cb;
+	struct ct_batch *batch;		/* asks for masters */
+	struct exp_sock *sock;		/* asks for single expectations */
+	struct ct_dump *dump;
+	struct ev_timer timer;
+	struct ask_ring soon, late;
+	uint32_t wait_head, wait_tail;
+	struct waiting wait[WAIT_MAX];
+	struct ev_work check;
+	uint64_t check_pos;
+	unsigned int running, wanted;	/* enum expecting_reason */
+};
+
+_Static_assert((ASK_MAX & (ASK_MAX - 1)) == 0 && (WAIT_MAX & (WAIT_MAX - 1)) == 0, "indices wrap around");
+
+/* ---- masters ---- */
+
+static struct mono ring_due(const struct ask_ring *r)
+{
+	return r->head != r->tail ? r->ask[r->head % ASK_MAX].due : (struct mono){ 0 };
+}
+
+static void arm(struct expecting *x)
+{
+	struct mono due = mono_min(ring_due(&x->soon), ring_due(&x->late));
+
+	if (x->wait_head != x->wait_tail)
+		due = mono_min(due, x->wait[x->wait_head % WAIT_MAX].due);
+	if (mono_is_set(due))
+		ev_timer_set(x->loop, &x->timer, due);
+	else
+		ev_timer_del(x->loop, &x->timer);
+}
+
+/* When there is no room the next event of the same master asks as well. */
+static void ring_push(struct ask_ring *r, uint32_t id, uint32_t tries, struct mono due)
+{
+	if (r->tail - r->head < ASK_MAX)
+		r->ask[r->tail++ % ASK_MAX] = (struct ask){ .id = id, .tries = tries, .due = due };
+}
+
+static void ask_for_master(struct expecting *x, const struct ct_expect *e, struct mono now)
+{
+	struct ct_flow master;
+	uint32_t id;
+
+	expect_master_flow(e, &master);
+	id = table_find(internal_table(pipeline_internal(x->p)), &master);
+	if (id == FLOW_ID_NONE)
+		return;
+	ring_push(&x->soon, id, 0, mono_add_ms(now, ASK_SOON_MS));
+	ring_push(&x->late, id, 0, mono_add_ms(now, ASK_LATE_MS));
+}
+
+/* Ask for those that are due, as far as there is room; the rest when there is room again. */
+static void ask_due(struct expecting *x, struct ask_ring *r, struct mono now)
+{
+	struct internal *c = pipeline_internal(x->p);
+
+	while (r->head != r->tail && ct_batch_room(x->batch) > 0) {
+		const struct ask *a = &r->ask[r->head % ASK_MAX];
+
+		if (mono_before(now, a->due))
+			break;
+		r->head++;
+		if (internal_ask(c, a->id) &&
+		    ct_batch_add(x->batch, CT_OP_GET, &table_rec(internal_table(c), a->id)->flow, NULL,
+				 (uint64_t)a->tries << 32 | a->id) < 0)
+			internal_ask_over(c, a->id);
+	}
+}
+
+static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
+		      struct mono now)
+{
+	struct expecting *x = ctx;
+	struct internal *c = pipeline_internal(x->p);
+	uint32_t id = (uint32_t)cookie, tries = (uint32_t)(cookie >> 32);
+
+	(void)op;
+	if (err == -ENOENT) {	/* the event of its end is on the way */
+		internal_ask_over(c, id);
+		return;
+	}
+	if (err == 0 && found && internal_asked(c, id) &&
+	    flow_same_key(&table_rec(internal_table(c), id)->flow, found)) {
+		pipeline_answered(x->p, found, now);
+		return;
+	}
+	internal_ask_over(c, id);
+	if (tries < ASK_TRIES) {	/* an event came between, or the answer was lost */
+		ring_push(&x->late, id, tries + 1, mono_add_ms(now, ASK_LATE_MS));
+		arm(x);
+	}
+}
+
+static void on_room(void *ctx, struct mono now)
+{
+	struct expecting *x = ctx;
+
+	ask_due(x, &x->soon, now);
+	ask_due(x, &x->late, now);
+	arm(x);
+}
+
+/* ---- events ---- */
+
+static void wait_for_master(struct expecting *x, const struct ct_expect *e, uint32_t tries, struct mono now)
+{
+	if (tries >= WAIT_TRIES || x->wait_tail - x->wait_head == WAIT_MAX) {
+		exp_path_stats(x->path)->filtered++;
+		return;
+	}
+	x->wait[x->wait_tail++ % WAIT_MAX] = (struct waiting){
+		.expect = *e, .tries = tries, .due = mono_add_ms(now, WAIT_MS),
+	};
+}
+
+static void put(struct expecting *x, const struct ct_expect *e, uint32_t tries, struct mono now)
+{
+	switch (exp_path_put(x->path, e, true, now)) {
+	case EXP_STORED:
+		ask_for_master(x, e, now);
+		break;
+	case EXP_NO_MASTER:
+		wait_for_master(x, e, tries, now);
+		break;
+	case EXP_FILTERED:
+		break;
+	}
+}
+
+static void look_for_masters(struct expecting *x, struct mono now)
+{
+	for (uint32_t n = x->wait_tail - x->wait_head; n > 0; n--) {
+		struct waiting w = x->wait[x->wait_head % WAIT_MAX];
+
+		if (mono_before(now, w.due))
+			break;
+		x->wait_head++;
+		if (!w.ended)
+			put(x, &w.expect, w.tries + 1, now);
+	}
+}
+
+static void stop_waiting(struct expecting *x, const struct ct_expect *e)
+{
+	for (uint32_t i = x->wait_head; i != x->wait_tail; i++) {
+		struct waiting *w = &x->wait[i % WAIT_MAX];
+
+		w->ended |= expect_same_key(&w->expect, e);
+	}
+}
+
+void expecting_event(struct expecting *x, enum ct_event what, const struct ct_expect *e, struct mono now)
+{
+	exp_path_stats(x->path)->events++;
+	stop_waiting(x, e);
+	if (what != CT_EVENT_DESTROY) {
+		put(x, e, 0, now);
+	} else {
+		exp_path_end(x->path, e, now);
+		ask_for_master(x, e, now);
+	}
+	arm(x);
+}
+
+static void on_timer(void *ctx, struct mono now)
+{
+	struct expecting *x = ctx;
+
+	look_for_masters(x, now);
+	ask_due(x, &x->soon, now);
+	ask_due(x, &x->late, now);
+	if (ct_batch_room(x->batch) > 0)	/* else on_room() goes on */
+		arm(x);
+}
+
+/* ---- comparison ---- */
+
+static void compare_next(struct expecting *x, struct mono now);
+
+static void compare_end(struct expecting *x, int err, struct mono now)
+{
+	unsigned int why = x->running;
+
+	x->running = 0;
+	if (err < 0) {
+		errno = -err;
+		log_err("reading the kernel's expectations");
+	}
+	x->cb.done(x->cb.ctx, why, err, now);
+	compare_next(x, now);
+}
+
+static void compare_next(struct expecting *x, struct mono now)
+{
+	int err;
+
+	if (x->running != 0 || x->wanted == 0)
+		return;
+	x->running = x->wanted;
+	x->wanted = 0;
+	expects_pass_begin(exp_path_internal(x->path));
+	err = ct_dump_start(x->dump, 0);
+	if (err < 0)
+		compare_end(x, err, now);
+}
+
+static void on_dumped(void *ctx, const struct ct_expect *e, struct mono now)
+{
+	struct expecting *x = ctx;
+	struct expects *cache = exp_path_internal(x->path);
+	uint32_t id = expects_find(cache, e);
+	struct ct_expect sure = *e;
+
+	/* Not known as it is shown: an event may have overtaken the dump, so the kernel's word of now counts. */
+	if (id == FLOW_ID_NONE || expects_rec(cache, id)->state == REC_DEAD ||
+	    !expect_equal_replicated(&expects_rec(cache, id)->expect, e)) {
+		if (exp_sock_get(x->sock, e, &sure) < 0 || !expect_same_key(&sure, e))
+			return;
+	}
+	exp_path_put(x->path, &sure, x->running != EXPECTING_START, now);
+}
+
+static void on_dump_done(void *ctx, int err, struct mono now)
+{
+	struct expecting *x = ctx;
+
+	if (err < 0 && err != -EINTR) {
+		compare_end(x, err, now);
+		return;
+	}
+	x->check_pos = 0;
+	ev_work_arm(x->loop, &x->check);
+}
+
+/* Those that the dump did not show: are they gone? */
+static bool check_step(void *ctx, struct mono now)
+{
+	struct expecting *x = ctx;
+	struct expects *cache = exp_path_internal(x->path);
+	uint32_t ids[CHECK_STEP];
+	size_t n = expects_pass_unseen(cache, &x->check_pos, ids, CHECK_STEP);
+
+	for (size_t i = 0; i < n; i++) {
+		struct ct_expect known = expects_rec(cache, ids[i])->expect, found;
+		int err = exp_sock_get(x->sock, &known, &found);
+
+		if (err == -ENOENT || (err == 0 && !expect_same_key(&found, &known)))
+			exp_path_end(x->path, &known, now);
+	}
+	if (n == 0)
+		compare_end(x, 0, now);
+	return n > 0;
+}
+
+void expecting_compare(struct expecting *x, enum expecting_reason why, struct mono now)
+{
+	x->wanted |= why;
+	compare_next(x, now);
+}
+
+bool expecting_comparing(const struct expecting *x)
+{
+	return x->running != 0;
+}
+
+/* ---- lifetime ---- */
+
+int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecting_cb *cb, struct expecting **out,
+		   struct text *err)
+{
+	struct expecting *x = calloc(1, sizeof(*x));
+	struct ct_batch_cb batch_cb = { .ctx = x, .answer = on_answer, .room = on_room };
+	struct ct_dump_cb dump_cb = { .ctx = x, .expect = on_dumped, .done = on_dump_done };
+	int ret;
+
+	if (!x)
+		return -ENOMEM;
+	x->loop = loop;
+	x->p = p;
+	x->path = pipeline_expects(p);
+	x->cb = *cb;
+	x->timer = (struct ev_timer){ .cb = on_timer, .ctx = x, .name = "expectations" };
+	x->check = (struct ev_work){ .step = check_step, .ctx = x, .name = "expectations (compare)" };
+	ret = ct_batch_open(loop, &batch_cb, "masters", &x->batch, err);
+	if (ret == 0)
+		ret = exp_sock_open(&x->sock, err);
+	if (ret == 0)
+		ret = ct_dump_open(loop, &dump_cb, &x->dump, err);
+	if (ret < 0) {
+		expecting_close(x);
+		return ret;
+	}
+	*out = x;
+	return 0;
+}
+
+void expecting_close(struct expecting *x)
+{
+	if (!x)
+		return;
+	ev_work_del(x->loop, &x->check);
+	ev_timer_del(x->loop, &x->timer);
+	ct_dump_close(x->dump);
+	exp_sock_close(x->sock);
+	ct_batch_close(x->batch);
+	free(x);
+}

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Expectations: real helpers, real FTP and TFTP through stateful firewalls, before and after a take-over."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+import pytest
+
+from conftest import PAIRS
+from netlab import DNAT4, PLAIN6, SNAT4, Lab, Target, run, wait_until
+from node import DEBIAN, OURS, Node, wait_replicated
+from scenario import Program
+
+FTP, TFTP = 21, 69
+SYNC = {"ExpectationSync": "on"}
+
+# The address that `snat` gives is longer than the client's, so that a PORT or EPRT command grows.
+LONG4, LONG6 = "10.20.0.200", "fd00:20::1234:5678:9abc"
+
+HELPERS = """
+table inet helpers {{
+	ct helper ftp {{ type "ftp" protocol tcp; }}
+	ct helper tftp {{ type "tftp" protocol udp; }}
+	chain assign {{
+		type filter hook prerouting priority filter;
+		tcp dport 21 ct helper set "ftp"
+		udp dport 69 ct helper set "tftp"
+	}}
+	# Nothing comes through on its own account but control connections and requests.
+	chain strict {{
+		type filter hook forward priority filter - 1;
+		ct state new tcp dport != 21 drop
+		ct state new udp dport != 69 drop
+	}}
+	chain nat {{
+		type nat hook postrouting priority srcnat - 1;
+		{nat}
+	}}
+}}
+"""
+LONGER = f"""oifname "wan0" ct status dnat accept
+		oifname "wan0" ip saddr 10.10.0.0/24 snat ip to {LONG4}
+		oifname "wan0" ip6 saddr fd00:10::/64 snat ip6 to {LONG6}"""
+
+
+@dataclass(frozen=True)
+class Case:
+	name: str
+	target: Target
+	nat: str = ""
+	grows: bool = False	# an active transfer's command becomes longer
+
+
+# The laboratory translates IPv4 (same length); a table of our own in front of it does otherwise.
+PLAIN4 = Target("v4", SNAT4.address)
+CASES = [Case("v4-snat", SNAT4), Case("v4-plain", PLAIN4, "plain"), Case("v4-dnat", DNAT4),
+	 Case("v4-longer", SNAT4, LONGER, grows=True), Case("v6", PLAIN6)]
+LONGER6 = Case("v6-longer", PLAIN6, LONGER, grows=True)
+
+each_pair = pytest.mark.parametrize("old,new", PAIRS)
+
+
+def prepare(lab: Lab, case: Case) -> None:
+	for fw in ("fw1", "fw2"):
+		if case.nat == "plain":
+			run("ip", "netns", "exec", lab.ns(fw), "nft", "flush chain inet fw from_client")
+		run("ip", "netns", "exec", lab.ns(fw), "nft", "-f", "-",
+		    stdin=HELPERS.format(nat=case.nat if case.nat != "plain" else ""))
+	lab.ip("server", f"route add {LONG4}/32 via 10.20.0.1", f"route add {LONG6}/128 via fd00:20::1",
+	       "route add 10.10.0.0/24 via 10.20.0.1")
+	Program(lab, "server", "ftpd.py", FTP, TFTP).ready()
+
+
+def ftp(lab: Lab, target: Target, *options: str) -> Program:
+	return Program(lab, "client", "ftp.py", *options, target.address, FTP, TFTP).ready()
+
+
+def good(program: Program, command: str) -> str:
+	said = program.ask(command, 10)
+	assert said["ok"], f"{command}: {said['said']}"
+	return said["said"]
+
+
+def ageless(text: str) -> list[str]:
+	return sorted(re.sub(r" \[active since \d+s\]", "", line) for line in text.splitlines())
+
+
+def kernel_expects(lab: Lab, fw: str) -> list[str]:
+	"""The kernel's expectations in the words of our dumps, by conntrack(8): without the timeout in front."""
+	text = "".join(run("ip", "netns", "exec", lab.ns(fw), "conntrack", "-L", "expect", "-f", family).stdout
+		       for family in ("ipv4", "ipv6"))
+	return sorted(re.sub(r"^\d+ ", "", line).strip() for line in text.splitlines())
+
+
+def helper_list(*names: str) -> dict[str, object]:
+	return {"ExpectationSync": "{ " + " ".join(names) + " }"}
+
+
+def wait_expects(old: Node, new: Node, n: int) -> None:
+	wait_until(lambda: len(ageless(old.ok("-i", "expect"))) == n and
+		   ageless(old.ok("-i", "expect")) == ageless(new.ok("-e", "expect")), 10, f"{n} expectations replicated")
+
+
+def take_over(lab: Lab, old: Node, new: Node) -> str:
+	wait_replicated(old, new)
+	time.sleep(0.6)		# the master is asked for its sequence adjustment a moment after each expectation
+	old.cut()
+	done = new.ctl("-c")
+	assert done.returncode == 0, done.stderr
+	lab.addresses_to(new.fw)
+	return done.stderr
+
+
+def port_grew(said: str) -> bool:
+	return LONG4.replace(".", ",") in said or LONG6[-14:] in said
+
+
+@each_pair
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_transfers_after_take_over(lab: Lab, pair: Callable, old: str, new: str, case: Case) -> None:
+	"""The control connection is open; then the other firewall carries it, and what it expects."""
+	prepare(lab, case)
+	active, survivor = pair(old, new, options=SYNC)
+	client = ftp(lab, case.target)
+	for command in ("noop", "passive", "active"):
+		good(client, command)
+	# 1.4.7 does not tell the adjustment of sequence numbers: the connection would not live on.
+	if case.grows and old == OURS:
+		for _ in range(3):
+			assert port_grew(good(client, "port"))
+			good(client, "retr")
+	elif case.grows:
+		client.end()
+		client = ftp(lab, case.target)
+		good(client, "noop")
+	take_over(lab, active, survivor)
+	for command in ("noop", "passive", "active", "passive", "active", "noop"):
+		good(client, command)
+
+
+@each_pair
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+@pytest.mark.parametrize("kind", ("pasv", "port"))
+def test_expectation_crosses_the_take_over(lab: Lab, pair: Callable, old: str, new: str, case: Case,
+					   kind: str) -> None:
+	"""A transfer is prepared through one firewall and carried out through the other."""
+	if case.grows and kind == "port" and old == DEBIAN:
+		pytest.skip("1.4.7 does not tell the adjustment of sequence numbers")
+	if case.name in ("v4-snat", "v4-longer") and kind == "port" and new == DEBIAN:
+		pytest.skip("1.4.7 commits no expectation with its translation, between two of its kind neither")
+	prepare(lab, case)
+	active, survivor = pair(old, new, options=SYNC)
+	client = ftp(lab, case.target)
+	said = good(client, kind)
+	assert port_grew(said) == (case.grows and kind == "port")
+	wait_expects(active, survivor, 1)
+	take_over(lab, active, survivor)
+	good(client, "retr")
+	good(client, "active")
+
+
+@each_pair
+def test_notrack(lab: Lab, pair: Callable, old: str, new: str) -> None:
+	"""The other protocol carries them as well, and so does its full send."""
+	prepare(lab, CASES[1])
+	active, survivor = pair(old, new, mode="NOTRACK", options=SYNC)
+	client = ftp(lab, PLAIN4)
+	good(client, "pasv")
+	wait_expects(active, survivor, 1)
+	good(client, "retr")
+	wait_expects(active, survivor, 0)
+	good(client, "port")
+	wait_expects(active, survivor, 1)
+	survivor.ok("-f")
+	survivor.ok("-n")
+	wait_expects(active, survivor, 1)
+	take_over(lab, active, survivor)
+	good(client, "retr")
+
+
+@each_pair
+def test_alarm(lab: Lab, pair: Callable, old: str, new: str) -> None:
+	"""The third protocol repeats them, and they expire at the receiver when nobody does."""
+	prepare(lab, CASES[1])
+	active, survivor = pair(old, new, mode="ALARM", options=SYNC, mode_options={"RefreshTime": 1, "CacheTimeout": 4})
+
+	def age(text: str) -> str:
+		return re.sub(r" \[(active since|expires in) \d+s\]", "", text)
+
+	client = ftp(lab, PLAIN4)
+	good(client, "port")
+	time.sleep(6)			# longer than they live without being repeated
+	wait_until(lambda: age(survivor.ok("-e", "expect")) == age(active.ok("-i", "expect")) != "", 5)
+	assert re.search(r"\[expires in [1-4]s\] \[active since \d+s\]$", survivor.ok("-e", "expect").strip())
+	lab.links("fw1", up=False)
+	wait_until(lambda: survivor.ok("-e", "expect") == "", 12)
+	lab.links("fw1", up=True)
+	lab.addresses_to("fw1")
+	wait_until(lambda: survivor.ok("-e", "expect") != "", 5)
+	wait_replicated(active, survivor)
+	active.cut()
+	survivor.ok("-c")
+	lab.addresses_to("fw2")
+	good(client, "retr")
+
+
+@pytest.mark.parametrize("kind", ("pasv", "port"))
+def test_without_the_expectation_it_fails(lab: Lab, pair: Callable, kind: str) -> None:
+	"""The control: the flows alone (-c ct) do not let the transfer through."""
+	prepare(lab, CASES[0])
+	active, survivor = pair(options=SYNC)
+	client = ftp(lab, SNAT4)
+	good(client, kind)
+	wait_expects(active, survivor, 1)
+	active.cut()
+	survivor.ok("-c", "ct")
+	lab.addresses_to("fw2")
+	assert not client.ask("retr", 3)["ok"]
+
+
+@pytest.mark.parametrize("kind", ("pasv", "port", "transfers"))
+def test_ipv6_with_nat(lab: Lab, pair: Callable, kind: str) -> None:
+	"""Only between two of ours: 1.4.x has no place for what the kernel saved of an IPv6 translation."""
+	prepare(lab, LONGER6)
+	active, survivor = pair(options=SYNC)
+	client = ftp(lab, PLAIN6)
+	for _ in range(3):
+		assert port_grew(good(client, "port"))
+		good(client, "retr")
+	if kind != "transfers":
+		good(client, kind)
+		wait_expects(active, survivor, 1)
+	take_over(lab, active, survivor)
+	if kind != "transfers":
+		good(client, "retr")
+	for command in ("active", "passive", "active", "noop"):
+		good(client, command)
+
+
+@each_pair
+@pytest.mark.parametrize("target", (SNAT4, PLAIN6), ids=lambda t: t.name)
+def test_tftp_answer_comes_after_the_take_over(lab: Lab, pair: Callable, old: str, new: str, target: Target) -> None:
+	"""The helper expects something with the first packet, before the kernel announces the flow itself."""
+	if DEBIAN in (old, new):
+		pytest.skip("1.4.7 loses the expectations of flows that it does not know yet")
+	prepare(lab, CASES[0])
+	active, survivor = pair(old, new, options=SYNC)
+	client = ftp(lab, target)
+	good(client, "tftp")
+	good(client, "tftp_wait")
+	wait_expects(active, survivor, 1)
+	take_over(lab, active, survivor)
+	assert good(client, "tftp_take") == "a block of data"
+
+
+def test_dumps_are_debians(lab: Lab, pair: Callable) -> None:
+	"""The same state shown by both makes: our internal cache, Debian's external cache, the kernel."""
+	prepare(lab, CASES[0])
+	ours, debian = pair(OURS, DEBIAN, options=SYNC)
+	clients = [ftp(lab, target) for target in (SNAT4, PLAIN6, DNAT4)]
+	for n, client in enumerate(clients):
+		good(client, "port" if n else "pasv")
+	wait_expects(ours, debian, 3)
+	assert ageless(ours.ok("-i", "expect")) == kernel_expects(lab, "fw1")
+	xml = ours.ok("-i", "expect", "-x")
+	assert sorted(xml.splitlines()) == sorted(debian.ok("-e", "expect", "-x").splitlines())
+	assert xml.count("<flow>") == 3
+	json = ours.ok("-i", "expect", "--json")
+	assert json.count('"helper":"ftp"') == 3
+
+	def layout(text: str) -> str:
+		return re.sub(r" *\d+", "#", text)
+
+	assert layout(ours.ok("-s", "expect")) == layout(debian.ok("-s", "expect"))
+	shown = re.findall(r"current active connections:\s+(\d+)", ours.ok("-s", "expect"))
+	assert shown == ["3", "0"]
+	for client in clients:
+		good(client, "retr")
+	wait_expects(ours, debian, 0)		# each is used up, and its end is told
+
+
+def test_dumps_of_the_other_side(lab: Lab, pair: Callable) -> None:
+	prepare(lab, CASES[0])
+	debian, ours = pair(DEBIAN, OURS, options=SYNC)
+	client = ftp(lab, SNAT4)
+	good(client, "port")
+	wait_expects(debian, ours, 1)
+	assert ours.ok("-e", "expect", "-x") == debian.ok("-i", "expect", "-x")
+	good(client, "retr")
+	wait_expects(debian, ours, 0)
+
+
+@pytest.mark.parametrize("names,want", ((["FTP"], 1), (["tf"], 1), (["sip"], 0), (["ftp", "tftp"], 2)))
+def test_list_of_helpers(lab: Lab, pair: Callable, names: list[str], want: int) -> None:
+	"""Names are prefixes, in any case."""
+	prepare(lab, CASES[0])
+	active, replica = pair(options=helper_list(*names))
+	client = ftp(lab, SNAT4)
+	good(client, "pasv")
+	good(client, "tftp_wait")
+	wait_until(lambda: len(kernel_expects(lab, "fw1")) == 2, 5)
+	wait_expects(active, replica, want)
+	time.sleep(0.5)
+	wait_expects(active, replica, want)
+
+
+def test_resync_tells_expectations(lab: Lab, make: Callable) -> None:
+	"""A replica that starts late gets them with everything else."""
+	prepare(lab, CASES[0])
+	active, replica = make("fw1"), make("fw2")
+	for node in (active, replica):
+		node.configure(options=SYNC)
+	active.start()
+	client = ftp(lab, SNAT4)
+	good(client, "port")
+	replica.start()
+	wait_expects(active, replica, 1)
+	# What ended while it could not hear is swept.
+	lab.links("fw2", up=False)
+	good(client, "retr")
+	good(client, "pasv")
+	time.sleep(1)
+	lab.links("fw2", up=True)
+	wait_expects(active, replica, 1)
+
+
+def test_control_connection_older_than_the_daemon(lab: Lab, make: Callable) -> None:
+	"""The kernel reports no expectation of a flow that began while nobody listened: it is found by looking."""
+	prepare(lab, CASES[0])
+	active, replica = make("fw1"), make("fw2")
+	client = ftp(lab, SNAT4)
+	good(client, "pasv")
+	for node in (active, replica):
+		node.configure(options=SYNC)
+		node.start()
+	wait_expects(active, replica, 1)	# the one from before the start
+	good(client, "retr")
+	good(client, "port")
+	wait_until(lambda: ageless(replica.ok("-e", "expect")) == kernel_expects(lab, "fw1"), 30)
+
+
+def test_commands(lab: Lab, pair: Callable) -> None:
+	"""-c, -R, -F and -f with expectations; nothing of it is told to the peer."""
+	prepare(lab, CASES[0])
+	active, replica = pair(options=SYNC)
+	client = ftp(lab, SNAT4)
+	good(client, "port")
+	wait_expects(active, replica, 1)
+
+	# The master is unknown to this kernel.
+	done = replica.ctl("-c", "expect")
+	assert done.returncode == 0 and "1 failed: the kernel has no such master" in done.stderr, done.stderr
+	assert replica.ctl("-c", "expect", "--strict").returncode == 1
+	assert kernel_expects(lab, "fw2") == []
+	replica.ok("-c", "ct")
+	assert "1 created" in replica.ctl("-c", "expect").stderr
+	assert kernel_expects(lab, "fw2") == kernel_expects(lab, "fw1") == ageless(replica.ok("-i", "expect"))
+	assert "1 kept" in replica.ctl("-c").stderr.splitlines()[1]
+	# Our own commit is not told back.
+	time.sleep(0.5)
+	assert active.ok("-e", "expect") == ""
+
+	active.ok("-f")
+	assert active.ok("-i", "expect") == ""
+	active.ok("-R", "expect")
+	assert active.ok("-i", "expect") == ""	# nothing without its master
+	active.ok("-R")
+	assert ageless(active.ok("-i", "expect")) == kernel_expects(lab, "fw1")
+
+	active.ok("-F", "expect")
+	assert kernel_expects(lab, "fw1") == [] == ageless(active.ok("-i", "expect"))
+	time.sleep(0.5)
+	assert len(ageless(replica.ok("-e", "expect"))) == 1
+	replica.ok("-f", "external")
+	assert len(ageless(replica.ok("-e", "expect"))) == 1	# flows only
+	replica.ok("-f")
+	assert replica.ok("-e", "expect") == replica.ok("-i", "expect") == ""
+
+
+@pytest.mark.parametrize("how", (("-F", "ct"), ("-t",)))
+def test_a_flush_ends_nothing_at_the_peer(lab: Lab, pair: Callable, how: tuple[str]) -> None:
+	"""The kernel takes the expectations along with their masters, and says so as if it had been its own idea."""
+	prepare(lab, CASES[0])
+	active, replica = pair(options=SYNC, mode_options={"PurgeTimeout": 1})
+	client = ftp(lab, SNAT4)
+	good(client, "port")
+	wait_expects(active, replica, 1)
+	active.ok(*how)
+	wait_until(lambda: not kernel_expects(lab, "fw1"), 5)
+	wait_until(lambda: active.ok("-i", "expect") == "", 5)
+	time.sleep(0.5)
+	assert len(ageless(replica.ok("-e", "expect"))) == 1
+
+
+def test_requests_without_expectation_sync(lab: Lab, make: Callable) -> None:
+	node = make("fw1")
+	node.start()
+	for words in ("-i expect", "-e expect", "-i expect -x", "-c expect", "-F expect", "-R expect", "-s expect"):
+		done = node.ctl(*words.split())
+		assert (done.returncode, done.stdout) == (0, ""), words
+		assert "ExpectationSync" in done.stderr and len(done.stderr.splitlines()) == 1, words

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The data path of expectations, through the pipeline it belongs to: what is stored, what leaves, in which order, and
+ * what arrives. */
+#include "daemon/pipeline.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sync/sync_conf.h"
+#include "unit/cache/flows.h"
+
+#define CAP 1468u
+#define MESSAGES 64
+
+struct world {
+	struct pipeline *p;
+	struct sync_conf sync;
+	struct pipeline_conf conf;
+	struct mono now;
+	uint8_t bytes[CAP];
+	struct writer cur;
+	uint8_t types[MESSAGES];	/* of state messages, in order */
+	struct ct_expect expects[MESSAGES];
+	size_t n;
+	unsigned int log_lines;
+	uint32_t peer_seq;
+};
+
+static struct writer *sink_datagram(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->cur = wr_init(w->bytes, CAP);
+	return &w->cur;
+}
+
+static void sink_send(void *ctx)
+{
+	struct world *w = ctx;
+	struct cursor c = cur_init(w->bytes, w->cur.len), body;
+	struct wire_stats stats = { 0 };
+	struct wire_hdr hdr;
+
+	while (c.left > 0) {
+		assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
+		if (hdr.type > WIRE_EXP_DEL)
+			continue;
+		assert_true(w->n < MESSAGES);
+		if (hdr.type >= WIRE_EXP_NEW)
+			assert_int_equal(wire_get_expect(body, &w->expects[w->n], &stats), WIRE_OK);
+		w->types[w->n++] = hdr.type;
+	}
+}
+
+static void sink_flush(void *ctx)
+{
+	(void)ctx;
+}
+
+static void count_line(void *ctx, int level, const char *text)
+{
+	struct world *w = ctx;
+
+	(void)level;
+	w->log_lines += strstr(text, "zone") != NULL || strstr(text, "full") != NULL;
+}
+
+static struct world *world_new(bool on, const char *helper, uint32_t limit)
+{
+	const struct pipeline_env env = {
+		.datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = count_line,
+	};
+	struct world *w = calloc(1, sizeof(*w));
+	struct pipeline_env ours = env;
+
+	assert_non_null(w);
+	ours.ctx = w;
+	w->now = (struct mono){ .ns = 1000 * MONO_NS_PER_S };
+	w->sync = (struct sync_conf){
+		.mode = SYNC_MODE_FTFW, .resend_queue_size = 1024, .ack_window = 100, .refresh_s = 60,
+		.cache_timeout_s = 180, .purge_timeout_s = 60, .expect.on = on,
+	};
+	if (helper) {
+		strcpy(w->sync.expect.name[0], helper);
+		w->sync.expect.n_names = 1;
+	}
+	w->conf = (struct pipeline_conf){
+		.sync = &w->sync, .buckets = 64, .limit_internal = limit, .limit_external = limit, .first_seq = 5000,
+	};
+	w->p = pipeline_new(&w->conf, &ours, w->now);
+	assert_non_null(w->p);
+	w->peer_seq = 100;
+	return w;
+}
+
+static void world_free(struct world *w)
+{
+	pipeline_free(w->p);
+	free(w);
+}
+
+/* End of a loop turn: the types of what left are in w->types. */
+static void turn(struct world *w)
+{
+	bool again = true;
+
+	w->n = 0;
+	w->now = mono_add_ms(w->now, 10);
+	for (int i = 0; again && i < 100; i++)
+		pipeline_turn(w->p, w->now, &again);
+}
+
+static void check_sent(struct world *w, const uint8_t *types, size_t n)
+{
+	turn(w);
+	assert_int_equal(w->n, n);
+	assert_memory_equal(w->types, types, n);
+}
+#define CHECK_SENT(w, ...) check_sent(w, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+static void check_silence(struct world *w)
+{
+	for (int i = 0; i < 3; i++) {
+		turn(w);
+		assert_int_equal(w->n, 0);
+	}
+}
+
+/* Expectation of port `port` whose master is make_flow(i); i must name an IPv4 flow without zone. */
+static struct ct_expect expected(uint32_t i, uint16_t port)
+{
+	struct ct_flow f = make_flow(i);
+	struct ct_expect e = { .has = EXPECT_HAS_HELPER, .l3 = AF_INET, .helper = "ftp" };
+
+	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src, .dst.v4 = f.addr.v4.dst, .sport = f.orig.sport,
+					  .dport = f.orig.dport, .l4 = f.l4 };
+	e.tuple = e.master;
+	e.tuple.dport = htons(port);
+	e.mask = (struct expect_tuple){ .src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .l4 = f.l4 };
+	return e;
+}
+
+static void flow_event(struct world *w, enum pipeline_event what, uint32_t i)
+{
+	struct ct_flow f = make_flow(i);
+
+	pipeline_event(w->p, what, &f, w->now);
+}
+
+static enum exp_verdict put(struct world *w, const struct ct_expect *e)
+{
+	return exp_path_put(pipeline_expects(w->p), e, true, w->now);
+}
+
+static void peer_says(struct world *w, const uint8_t *bytes, size_t n)
+{
+	static const struct sync_source peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
+
+	pipeline_datagram(w->p, &peer, bytes, n, w->now);
+}
+
+static void peer_expect(struct world *w, enum wire_type type, const struct ct_expect *e)
+{
+	const struct wire_rules rules = { 0 };
+	uint8_t buf[WIRE_EXPECT_MAX];
+	struct writer out = wr_init(buf, sizeof(buf));
+
+	assert_int_equal(wire_put_expect(&out, type, 0, w->peer_seq++, e, &rules), 0);
+	peer_says(w, buf, out.len);
+}
+
+static void peer_control(struct world *w, uint8_t flags, uint32_t from, uint32_t to)
+{
+	uint8_t buf[WIRE_CTL_LEN];
+	struct writer out = wr_init(buf, sizeof(buf));
+
+	assert_int_equal(wire_put_control(&out, flags, w->peer_seq++, from, to), 0);
+	peer_says(w, buf, out.len);
+}
+
+static uint32_t n_internal(struct world *w)
+{
+	return expects_count(exp_path_internal(pipeline_expects(w->p)));
+}
+
+static uint32_t n_external(struct world *w)
+{
+	return expects_count(exp_path_external(pipeline_expects(w->p)));
+}
+
+/* ---- our kernel ---- */
+
+static void test_life(void **state)
+{
+	struct world *w = world_new(true, NULL, 100);
+	struct ct_expect e = expected(0, 7000);
+
+	(void)state;
+	assert_int_equal(put(w, &e), EXP_NO_MASTER);
+	check_silence(w);
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	assert_int_equal(put(w, &e), EXP_STORED);
+	CHECK_SENT(w, WIRE_CT_NEW, WIRE_EXP_NEW);
+	assert_true(expect_equal_replicated(&w->expects[1], &e));
+	put(w, &e);
+	check_silence(w);		/* nothing new */
+	exp_path_end(pipeline_expects(w->p), &e, w->now);
+	assert_int_equal(n_internal(w), 0);
+	CHECK_SENT(w, WIRE_EXP_DEL);
+	exp_path_end(pipeline_expects(w->p), &e, w->now);
+	check_silence(w);
+	put(w, &e);			/* the same once more */
+	CHECK_SENT(w, WIRE_EXP_NEW);
+	flow_event(w, PIPELINE_FLOW_DESTROY, 0);
+	exp_path_end(pipeline_expects(w->p), &e, w->now);
+	CHECK_SENT(w, WIRE_CT_DEL, WIRE_EXP_DEL);
+	assert_int_equal(put(w, &e), EXP_NO_MASTER);	/* a dead one is none */
+	world_free(w);
+}
+
+/* A dead record is freed when its message is acknowledged. */
+static void test_released(void **state)
+{
+	struct world *w = world_new(true, NULL, 100);
+	struct ct_expect e = expected(0, 7000);
+	struct expects *cache = exp_path_internal(pipeline_expects(w->p));
+
+	(void)state;
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	put(w, &e);
+	turn(w);
+	exp_path_end(pipeline_expects(w->p), &e, w->now);
+	turn(w);
+	assert_int_not_equal(expects_find(cache, &e), FLOW_ID_NONE);
+	peer_control(w, WIRE_F_ACK, 5000, 5010);	/* more than was sent is cut */
+	assert_int_equal(expects_find(cache, &e), FLOW_ID_NONE);
+	world_free(w);
+}
+
+/* A bulk send: flows first, then expectations; also what a NACK asks for. */
+static void test_bulk_and_nack(void **state)
+{
+	struct world *w = world_new(true, NULL, 100);
+
+	(void)state;
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, PIPELINE_FLOW_NEW, 3);
+	for (uint16_t i = 0; i < 3; i++) {
+		struct ct_expect e = expected(0, (uint16_t)(7000 + i));
+
+		put(w, &e);
+	}
+	turn(w);
+	peer_control(w, WIRE_F_ALIVE, 0, 0);
+	peer_control(w, WIRE_F_ACK, 5000, 5020);
+	turn(w);
+	sync_bulk(pipeline_sync(w->p), w->now);
+	CHECK_SENT(w, WIRE_CT_NEW, WIRE_CT_NEW, WIRE_EXP_NEW, WIRE_EXP_NEW, WIRE_EXP_NEW);
+	assert_int_equal(ntohs(w->expects[4].tuple.dport), 7002);
+	assert_false(sync_bulk_running(pipeline_sync(w->p)));
+	world_free(w);
+}
+
+static void test_helper_list_and_zone(void **state)
+{
+	struct world *w = world_new(true, "FT", 100);
+	struct ct_expect e = expected(0, 7000), sip = expected(0, 7001), zone = expected(0, 7002);
+
+	(void)state;
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	strcpy(sip.helper, "sip");
+	zone.zone = 4;
+	assert_int_equal(put(w, &sip), EXP_FILTERED);
+	assert_int_equal(put(w, &e), EXP_STORED);
+	assert_int_equal(w->log_lines, 0);
+	assert_int_equal(put(w, &zone), EXP_FILTERED);
+	assert_int_equal(put(w, &zone), EXP_FILTERED);
+	assert_int_equal(w->log_lines, 1);		/* said once */
+	assert_int_equal(exp_path_stats(pipeline_expects(w->p))->filtered, 3);
+	CHECK_SENT(w, WIRE_CT_NEW, WIRE_EXP_NEW);
+	world_free(w);
+}
+
+/* What we flush or commit ourselves is not told. */
+static void test_silent_changes(void **state)
+{
+	struct world *w = world_new(true, NULL, 100);
+	struct ct_expect e = expected(0, 7000), other = expected(3, 7001);
+	struct ct_flow master = make_flow(0);
+
+	(void)state;
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, PIPELINE_FLOW_NEW, 3);
+	exp_path_committed(pipeline_expects(w->p), &e, w->now);
+	exp_path_put(pipeline_expects(w->p), &other, false, w->now);	/* start-up dump */
+	CHECK_SENT(w, WIRE_CT_NEW, WIRE_CT_NEW);
+	assert_int_equal(n_internal(w), 2);
+	pipeline_purged(w->p, &master, w->now);
+	assert_int_equal(n_internal(w), 1);
+	exp_path_end(pipeline_expects(w->p), &e, w->now);		/* what the kernel says about it */
+	check_silence(w);
+	exp_path_flush_internal(pipeline_expects(w->p));
+	assert_int_equal(n_internal(w), 0);
+	check_silence(w);
+	world_free(w);
+}
+
+/* A flush while the message is still queued, and while it waits for its acknowledgement. */
+static void test_flush_leaves_the_queues(void **state)
+{
+	struct world *w = world_new(true, NULL, 100);
+	struct ct_expect e = expected(0, 7000), f = expected(0, 7001);
+
+	(void)state;
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	turn(w);
+	put(w, &e);
+	turn(w);			/* sent */
+	put(w, &f);			/* queued */
+	exp_path_flush_internal(pipeline_expects(w->p));
+	check_silence(w);
+	peer_control(w, WIRE_F_ACK, 5000, 5010);
+	put(w, &f);
+	CHECK_SENT(w, WIRE_EXP_NEW);
+	world_free(w);
+}
+
+static void test_full(void **state)
+{
+	struct world *w = world_new(true, NULL, 2);
+
+	(void)state;
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	for (uint16_t i = 0; i < 5; i++) {
+		struct ct_expect e = expected(0, (uint16_t)(7000 + i));
+
+		put(w, &e);
+		peer_expect(w, WIRE_EXP_NEW, &e);
+	}
+	assert_int_equal(n_internal(w), 2);
+	assert_int_equal(n_external(w), 2);
+	assert_int_equal(pipeline_stats(w->p)->full_expects, 6);
+	assert_int_equal(w->log_lines, 1);
+	world_free(w);
+}
+
+/* ---- the network ---- */
+
+static void test_received(void **state)
+{
+	struct world *w = world_new(true, NULL, 100);
+	struct ct_expect e = expected(0, 7000), f = expected(0, 7001);
+
+	(void)state;
+	peer_expect(w, WIRE_EXP_NEW, &e);	/* its master is unknown: stored all the same */
+	peer_expect(w, WIRE_EXP_UPD, &f);
+	peer_expect(w, WIRE_EXP_NEW, &e);
+	assert_int_equal(n_external(w), 2);
+	peer_expect(w, WIRE_EXP_DEL, &e);
+	assert_int_equal(n_external(w), 1);
+	peer_says(w, (const uint8_t[]){ 0x13, 0, 0, 12, 0, 0, 0, (uint8_t)w->peer_seq, 0, 4, 0, 1 }, 12);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->wire.malformed, 1);
+	assert_int_equal(n_external(w), 1);
+	exp_path_flush_external(pipeline_expects(w->p));
+	assert_int_equal(n_external(w), 0);
+	check_silence(w);
+	world_free(w);
+}
+
+/* Without ExpectationSync they are taken in their turn and forgotten, whatever is in them. */
+static void test_off(void **state)
+{
+	struct world *w = world_new(false, NULL, 100);
+	struct ct_expect e = expected(0, 7000);
+
+	(void)state;
+	assert_null(pipeline_expects(w->p));
+	peer_control(w, WIRE_F_ALIVE, 0, 0);
+	peer_expect(w, WIRE_EXP_NEW, &e);
+	peer_expect(w, WIRE_EXP_DEL, &e);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->lost, 0);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->wire.malformed, 0);
+	assert_int_equal(sync_stats(pipeline_sync(w->p))->recv_msgs, 3);
+	world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_released),
+		cmocka_unit_test(test_bulk_and_nack),
+		cmocka_unit_test(test_helper_list_and_zone),
+		cmocka_unit_test(test_silent_changes),
+		cmocka_unit_test(test_flush_leaves_the_queues),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_received),
+		cmocka_unit_test(test_off),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
