@@ -16,6 +16,7 @@
 #endif
 
 #define STATUS_MS	10000
+#define WATCHDOG_LEAST_MS 20	/* nobody means less, and the loop has other things to do */
 #define FIRST_STATUS_MS	1000	/* the manager knows the child of -d by then */
 
 static void tell(const struct notify *n, const char *text)
@@ -36,7 +37,7 @@ void notify_init(struct notify *n, bool on)
 	uint64_t usec;
 
 	if (n->on && sd_watchdog_enabled(0, &usec) > 0)
-		n->watchdog_ms = usec < 2000 ? 1 : (int64_t)(usec / 1000);
+		n->watchdog_ms = usec < WATCHDOG_LEAST_MS * 1000 ? WATCHDOG_LEAST_MS : (int64_t)(usec / 1000);
 #endif
 }
 

@@ -149,6 +149,7 @@ enum ct_verdict ct_judge(const struct ct_flow *kernel, const struct ct_flow *f)
 /* News for an entry that lives: what they say holds unless the kernel is further on itself.
  *
  *	kernel's entry					verdict
+ *	the other way round, not assured		REPLACE	picked up in mid-stream from the other end
  *	another flow					FOREIGN
  *	it has ended, the news are of a life		REPLACE	the next connection
  *	other translations, assured			FOREIGN	it is being forwarded as it is
@@ -166,7 +167,8 @@ enum ct_verdict ct_judge_news(const struct ct_flow *kernel, const struct ct_flow
 	tuple_orig(&k_orig, kernel);
 	tuple_reply(&k_reply, kernel);
 	if (!tuple_equal(&k_orig, &orig))
-		return CT_FOREIGN;
+		return !(kernel->status & IPS_ASSURED) && tuple_equal(&k_orig, &reply) && tuple_equal(&k_reply, &orig) ?
+			       CT_REPLACE : CT_FOREIGN;
 	if (finished(kernel) && !finished(f))
 		return CT_REPLACE;
 	if (!tuple_equal(&k_reply, &reply))

@@ -264,13 +264,44 @@ static void end_of_a_stream(void **state)
 	assert_false(find(&f, &got));
 }
 
+/* A packet of the server was here before the news: the entry has the server in front. */
+static void pickup_from_the_other_end(void **state)
+{
+	struct ct_flow f = tcp_flow(1), pickup = tcp_flow(1), got;
+
+	(void)state;
+	NEED_NETNS();
+	pickup.addr.v4.src = f.addr.v4.dst;
+	pickup.addr.v4.dst = f.addr.v4.src;
+	pickup.orig.sport = f.orig.dport;
+	pickup.orig.dport = f.orig.sport;
+	pickup.status = 0;
+	assert_int_equal(kernel_create(&hand, &pickup), 0);
+	put(&f);
+	flush();
+	expect(0, 1, 0, 0);
+	assert_true(find(&f, &got));
+	assert_int_equal(got.orig.sport, f.orig.sport);
+	assert_true(got.status & IPS_ASSURED);
+
+	/* One that is assured is being forwarded as it is. */
+	run("conntrack -F 2>/dev/null");
+	pickup.status = IPS_SEEN_REPLY | IPS_ASSURED;
+	assert_int_equal(kernel_create(&hand, &pickup), 0);
+	put(&f);
+	flush();
+	expect(0, 1, 0, 1);
+	assert_true(find(&f, &got));
+	assert_int_equal(got.orig.sport, pickup.orig.sport);
+}
+
 #define RULE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RULE(batches), RULE(order), RULE(replaced_is_reported), RULE(refused_replacement_is_undone),
-		RULE(master_cannot_change), RULE(ends), RULE(end_of_a_stream),
+		RULE(master_cannot_change), RULE(ends), RULE(end_of_a_stream), RULE(pickup_from_the_other_end),
 	};
 	int rc;
 
