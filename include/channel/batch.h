@@ -29,6 +29,9 @@ struct batch {
 int batch_init(struct batch *b, size_t cap, uint32_t slots) __attribute__((warn_unused_result));
 void batch_free(struct batch *b);
 
+/* The payload limit of the next datagrams; not more than batch_init() was given. */
+void batch_set_cap(struct batch *b, size_t cap);
+
 /* The datagram being filled, or a new empty one; NULL when every slot waits for the socket. */
 struct writer *batch_current(struct batch *b);
 /* The current one is finished; an empty one is dropped. True when the ring is full: send now. */

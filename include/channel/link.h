@@ -127,6 +127,15 @@ struct link {
 	struct link_tcp tcp;
 	bool source_bound;			/* IPv6 multicast: tx has its source address */
 	union channel_addr last_heard;		/* multicast: a source that is known not to be ourselves */
+	enum {
+		LINK_STATE_UNKNOWN,
+		LINK_STATE_GONE,
+		LINK_STATE_DOWN,
+		LINK_STATE_NO_CARRIER,
+		LINK_STATE_NO_ADDRESS,
+		LINK_STATE_UP,
+	} state;				/* of its interface, as last seen */
+	struct log_limit state_lines;
 	struct log_limit refusals;		/* lines about them */
 };
 
@@ -142,6 +151,8 @@ unsigned int link_read_mtu(const struct link *l);
 int link_find_interface(const struct link *l, unsigned int *index, struct text *err);
 /* Interface flags (IFF_...); 0 if they cannot be read. */
 unsigned int link_read_flags(unsigned int ifindex);
+/* Is the address there that the link needs? Costs a dump of the addresses of the machine. */
+bool link_has_address(struct link *l, struct mono now);
 /* An address of the link's family as text. Returns buf. */
 const char *link_addr_text(const struct link *l, const union channel_addr *addr, char buf[INET6_ADDRSTRLEN]);
 void link_close(struct link *l);

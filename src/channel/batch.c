@@ -35,6 +35,11 @@ int batch_init(struct batch *b, size_t cap, uint32_t slots)
 	return -ENOMEM;
 }
 
+void batch_set_cap(struct batch *b, size_t cap)
+{
+	b->cap = cap < b->stride ? cap : b->stride;
+}
+
 struct writer *batch_current(struct batch *b)
 {
 	if (b->filling)

@@ -23,11 +23,18 @@
 
 #include "base/log.h"
 #include "channel/batch.h"
+#include "channel/ifwatch.h"
 #include "channel/link.h"
+#include "channel/multi.h"
 
 #define SEND_BATCH	32u
 #define RECV_ROUNDS	8u	/* per wake-up: 256 datagrams, then others get their turn */
 #define LOOK_MS		1000
+#define SETTLE_MS	200	/* an interface that has just been made gets its address now */
+#define WATCH_MS	500
+#define LOOK_AGAIN_MS	100	/* looking at all links costs something, and every datagram may ask for it */
+#define STATE_LINES	6	/* about the state of a link, at once; then one per minute */
+#define STATE_LINE_MS	60000
 #define RETRY_MS	2	/* the device queue was full: the socket stays writable, so a timer has to wake us */
 
 struct channel {
@@ -35,7 +42,11 @@ struct channel {
 	struct channel_cb cb;
 	struct link link[CHANNEL_LINKS_MAX];
 	size_t n_links;
-	size_t active;
+	struct multi multi;
+	struct ifwatch ifwatch;
+	struct ev_timer watch;		/* looks at addresses and silence; with several links */
+	struct mono looked;		/* at the state of the links, last time */
+	bool none;			/* no link is usable: that was said */
 	struct batch batch;
 	uint8_t *rx_mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
 	struct ev_timer retry;
@@ -55,7 +66,7 @@ static void suspect_interfaces(struct channel *c)
 
 static void wait_writable(struct channel *c, bool wait)
 {
-	struct link *l = &c->link[c->active];
+	struct link *l = &c->link[c->multi.active];
 
 	if (l->ops->want)
 		l->ops->want(l, wait);
@@ -74,14 +85,109 @@ static void keep_newest(struct channel *c, struct link *l)
 	l->stats.sent_errors += old;
 }
 
+/* ---- which link sends ---- */
+
+/* Largest payload: 1.4.x appends a message only while the sum stays below MTU minus headers, and messages are multiples
+ * of four. The true headers of IPv6 are counted, which 1.4.x does not do. An MTU too small for a message is answered by
+ * fragments, not by never sending it. */
+static size_t payload_cap(const struct link *l)
+{
+	size_t overhead = l->conf->family == AF_INET ? l->ops->overhead_v4 : l->ops->overhead_v6;
+	size_t limit = l->mtu > overhead ? l->mtu - overhead - 1 : 0;
+
+	limit &= ~(size_t)3;
+	return limit > CHANNEL_MIN_PAYLOAD ? limit : CHANNEL_MIN_PAYLOAD;
+}
+
+static int state_of(struct channel *c, struct link *l, struct mono now)
+{
+	unsigned int flags = ifwatch_flags(&c->ifwatch, l->ifindex);
+
+	if (l->ifindex == 0 || if_nametoindex(l->carrier) != l->ifindex || l->rx == -1)
+		return LINK_STATE_GONE;
+	if (!(flags & IFF_UP))
+		return LINK_STATE_DOWN;
+	if (!(flags & IFF_RUNNING))
+		return LINK_STATE_NO_CARRIER;
+	return link_has_address(l, now) ? LINK_STATE_UP : LINK_STATE_NO_ADDRESS;
+}
+
+static void tell_state(struct link *l, int state, struct mono now)
+{
+	static const char *const text[] = {
+		[LINK_STATE_GONE] = "does not exist", [LINK_STATE_DOWN] = "is down",
+		[LINK_STATE_NO_CARRIER] = "has no carrier", [LINK_STATE_NO_ADDRESS] = "has no address",
+		[LINK_STATE_UP] = "is up",
+	};
+
+	if (l->state != LINK_STATE_UNKNOWN && (int)l->state != state &&
+	    log_limit_pass(&l->state_lines, STATE_LINES, STATE_LINE_MS, now, NULL))
+		log_notice("line %u: %s link: %s %s", l->conf->line, l->ops->kind, l->carrier, text[state]);
+}
+
+static void look_at_links(struct channel *c, struct mono now)
+{
+	c->looked = now;
+	for (size_t i = 0; i < c->n_links; i++) {
+		struct link *l = &c->link[i];
+		int state = state_of(c, l, now);
+
+		tell_state(l, state, now);
+		l->state = state;
+		multi_set_usable(&c->multi, i, state == LINK_STATE_UP && (!l->ops->ready || l->ops->ready(l, now)), now);
+	}
+}
+
+/* From now on another link sends; what waits leaves through it, however large its datagrams are. */
+static void switch_to(struct channel *c, size_t to, struct mono now)
+{
+	struct link *old = &c->link[c->multi.active];
+
+	if (old->tx != -1)
+		wait_writable(c, false);
+	if (old->ops->leave)
+		old->ops->leave(old, now);
+	multi_switch(&c->multi, to, now);
+	batch_set_cap(&c->batch, payload_cap(&c->link[to]));
+	log_notice("device `%s' becomes dedicated link", c->link[to].conf->ifname);
+}
+
+/* True if another link sends now. */
+static bool reconsider(struct channel *c, struct mono now)
+{
+	size_t to;
+
+	if (c->n_links < 2)
+		return false;
+	to = multi_choose(&c->multi, now);
+	if (multi_none(&c->multi) && !c->none)
+		log_errx("no dedicated links available!");
+	c->none = multi_none(&c->multi);
+	if (to == c->multi.active)
+		return false;
+	switch_to(c, to, now);
+	return true;
+}
+
+/* A datagram cannot leave. Is there another way for it? */
+static bool another_way(struct channel *c)
+{
+	struct mono now = evloop_now(c->loop);
+
+	if (c->n_links < 2 || (mono_is_set(c->looked) && mono_diff_ms(now, c->looked) < LOOK_AGAIN_MS))
+		return false;
+	look_at_links(c, now);
+	return reconsider(c, now);
+}
+
 /* Hand to the socket what is waiting, until it takes no more. */
 static void send_waiting(struct channel *c)
 {
-	struct link *l = &c->link[c->active];
 	struct iovec iov[SEND_BATCH];
 	unsigned int n;
 
 	while ((n = batch_peek(&c->batch, iov, SEND_BATCH)) > 0) {
+		struct link *l = &c->link[c->multi.active];
 		int sent = l->ops->send(l, iov, n);
 
 		if (sent == -EAGAIN || sent == -EINTR) {
@@ -96,6 +202,8 @@ static void send_waiting(struct channel *c)
 			keep_newest(c, l);
 			return;
 		}
+		if (sent < 0 && another_way(c))
+			continue;
 		if (sent < 0) {
 			l->stats.sent_errors++;
 			suspect_interfaces(c);
@@ -129,7 +237,7 @@ static void tell_writable(struct channel *c, struct mono now)
 
 static void on_writable(struct link *l, struct mono now)
 {
-	if (l != &l->owner->link[l->owner->active])
+	if (l != &l->owner->link[l->owner->multi.active])
 		return;
 	send_waiting(l->owner);
 	tell_writable(l->owner, now);
@@ -162,6 +270,7 @@ void channel_send(struct channel *c)
 
 static void on_heard(struct link *l, const struct link_rx_item *item, struct mono now)
 {
+	multi_heard(&l->owner->multi, l->number, now);
 	l->owner->cb.datagram(l->owner->cb.ctx, &item->from, item->bytes, item->len, now);
 }
 
@@ -270,6 +379,13 @@ static void reopen_link(struct channel *c, struct link *l)
 	text_free(&err);
 }
 
+/* What waits leaves, and the owner may go on. */
+static void go_on(struct channel *c, struct mono now)
+{
+	send_waiting(c);
+	tell_writable(c, now);
+}
+
 static void on_look(void *ctx, struct mono now)
 {
 	struct channel *c = ctx;
@@ -280,23 +396,38 @@ static void on_look(void *ctx, struct mono now)
 
 		if (index != 0 && index != l->ifindex)
 			reopen_link(c, l);
+		if (index != 0 && l->ifindex == 0)
+			suspect_interfaces(c);
 		if (l->tx != -1 && l->ops->look)
 			l->ops->look(l, now);
 	}
-	send_waiting(c);
-	tell_writable(c, now);
+	batch_set_cap(&c->batch, payload_cap(&c->link[c->multi.active]));
+	look_at_links(c, now);
+	reconsider(c, now);
+	go_on(c, now);
 }
 
-/* Largest payload: 1.4.x appends a message only while the sum stays below MTU minus headers, and messages are multiples
- * of four. The true headers of IPv6 are counted, which 1.4.x does not do. An MTU too small for a message is answered by
- * fragments, not by never sending it. */
-static size_t payload_cap(const struct link *l)
+static void on_interfaces(void *ctx, struct mono now)
 {
-	size_t overhead = l->conf->family == AF_INET ? l->ops->overhead_v4 : l->ops->overhead_v6;
-	size_t limit = l->mtu > overhead ? l->mtu - overhead - 1 : 0;
+	struct channel *c = ctx;
 
-	limit &= ~(size_t)3;
-	return limit > CHANNEL_MIN_PAYLOAD ? limit : CHANNEL_MIN_PAYLOAD;
+	for (size_t i = 0; i < c->n_links; i++) {
+		unsigned int index = if_nametoindex(c->link[i].carrier);
+
+		if (index != 0 && index != c->link[i].ifindex && !ev_timer_armed(&c->look))
+			ev_timer_set(c->loop, &c->look, mono_add_ms(now, SETTLE_MS));
+	}
+	look_at_links(c, now);
+	if (reconsider(c, now))
+		go_on(c, now);
+}
+
+static void on_watch(void *ctx, struct mono now)
+{
+	struct channel *c = ctx;
+
+	ev_timer_set(c->loop, &c->watch, mono_add_ms(now, WATCH_MS));
+	on_interfaces(c, now);
 }
 
 static const struct link_ops *ops_of(const struct channel_link_conf *conf)
@@ -327,9 +458,36 @@ static int open_links(struct channel *c, const struct channel_conf *conf, struct
 		if (ret < 0)
 			return ret;
 		if (l->conf->is_default)
-			c->active = i;
+			c->multi.active = c->multi.preferred = i;
 	}
 	return 0;
+}
+
+/* Room for the largest datagrams of all links. */
+static int init_batch(struct channel *c)
+{
+	size_t most = 0;
+	int ret;
+
+	for (size_t i = 0; i < c->n_links; i++)
+		most = payload_cap(&c->link[i]) > most ? payload_cap(&c->link[i]) : most;
+	ret = batch_init(&c->batch, most, c->keep + 1);
+	if (ret == 0)
+		batch_set_cap(&c->batch, payload_cap(&c->link[c->multi.active]));
+	return ret;
+}
+
+/* The links are open: begin to watch them. */
+static void begin_watch(struct channel *c)
+{
+	struct mono now = evloop_now(c->loop);
+
+	ifwatch_open(&c->ifwatch, c->loop, on_interfaces, c);
+	c->multi.n = c->n_links;
+	c->multi.since = now;
+	if (c->n_links > 1)
+		ev_timer_set(c->loop, &c->watch, mono_add_ms(now, WATCH_MS));
+	on_interfaces(c, now);
 }
 
 int channel_open(const struct channel_conf *conf, struct evloop *loop, const struct channel_cb *cb,
@@ -347,10 +505,11 @@ int channel_open(const struct channel_conf *conf, struct evloop *loop, const str
 		c->keep = conf->error_queue_len < BATCH_SLOTS_MAX ? conf->error_queue_len : BATCH_SLOTS_MAX - 1;
 	c->retry = (struct ev_timer){ .cb = on_retry, .ctx = c, .name = "link retry" };
 	c->look = (struct ev_timer){ .cb = on_look, .ctx = c, .name = "link interfaces" };
+	c->watch = (struct ev_timer){ .cb = on_watch, .ctx = c, .name = "link watch" };
 	ret = open_links(c, conf, err);
 	if (ret == 0) {
 		c->rx_mem = malloc((size_t)LINK_RX_SLOTS * LINK_DATAGRAM_MAX);
-		ret = c->rx_mem ? batch_init(&c->batch, payload_cap(&c->link[c->active]), c->keep + 1) : -ENOMEM;
+		ret = c->rx_mem ? init_batch(c) : -ENOMEM;
 		if (ret < 0)
 			text_str(err, "no memory for the buffers of the dedicated links");
 	}
@@ -358,6 +517,7 @@ int channel_open(const struct channel_conf *conf, struct evloop *loop, const str
 		channel_close(c);
 		return ret;
 	}
+	begin_watch(c);
 	*out = c;
 	return 0;
 }
@@ -368,6 +528,8 @@ void channel_close(struct channel *c)
 		return;
 	ev_timer_del(c->loop, &c->retry);
 	ev_timer_del(c->loop, &c->look);
+	ev_timer_del(c->loop, &c->watch);
+	ifwatch_close(&c->ifwatch);
 	for (size_t i = 0; i < c->n_links; i++)
 		close_link(c, &c->link[i]);
 	batch_free(&c->batch);
@@ -384,7 +546,7 @@ size_t channel_links(const struct channel *c)
 
 void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up)
 {
-	const struct link *l = &c->link[c->active];
+	const struct link *l = &c->link[c->multi.active];
 
 	*n = l->conf->type == CHANNEL_TCP && l->tcp.state != LINK_TCP_CONNECTED ? batch_waiting(&c->batch) : 0;
 	*given_up = c->given_up;
@@ -398,7 +560,7 @@ void channel_link_stats(const struct channel *c, size_t i, struct channel_link_s
 	*out = l->stats;
 	out->kind = l->ops->kind;
 	out->ifname = l->conf->ifname;
-	out->active = i == c->active;
+	out->active = i == c->multi.active;
 	out->up = flags & IFF_UP;
 	out->running = flags & IFF_RUNNING;
 	if (l->ops->stats)

@@ -67,6 +67,19 @@ int link_find_interface(const struct link *l, unsigned int *index, struct text *
 	return -ENODEV;
 }
 
+bool link_has_address(struct link *l, struct mono now)
+{
+	static const union channel_addr any = { .v6 = IN6ADDR_ANY_INIT };
+	union channel_addr addr;
+
+	if (!ifaddr_equal(l->conf->family, &l->conf->local, &any))
+		return ifaddr_owner(l->conf->family, &l->conf->local, l->ifindex) != 0;
+	if (l->conf->type != CHANNEL_MCAST)
+		return true;
+	ifaddr_refresh(&l->addrs, l->ifindex, 0, now);	/* IPv6: it speaks from this one */
+	return ifaddr_link_local(&l->addrs, &addr);
+}
+
 const char *link_addr_text(const struct link *l, const union channel_addr *addr, char buf[INET6_ADDRSTRLEN])
 {
 	if (!inet_ntop(l->conf->family, addr, buf, INET6_ADDRSTRLEN))

@@ -3,8 +3,10 @@ libchannel_a_SOURCES = \
 	channel/batch.c \
 	channel/channel.c \
 	channel/ifaddr.c \
+	channel/ifwatch.c \
 	channel/link.c \
 	channel/mcast.c \
+	channel/multi.c \
 	channel/port_owner.c \
 	channel/speaker.c \
 	channel/tcp.c \

@@ -477,6 +477,7 @@ static int tcp_start(struct link *l)
 	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_listen, .ctx = l,
 				   .name = "link listen" };
 	ret = ev_io_add(l->loop, &l->rx_io);
+	t->lost_at = evloop_now(l->loop);
 	if (ret == 0)
 		ret = ev_timer_set(l->loop, &t->timer, evloop_now(l->loop));
 	return ret;

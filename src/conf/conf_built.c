@@ -15,7 +15,6 @@ struct unbuilt {
 	const char *text;
 };
 
-static bool many_links(const struct conf *c) { return c->channel.n_links > 1; }
 static bool internal_off(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.disable_internal; }
 static bool inject_expects(const struct conf *c)
 {
@@ -24,7 +23,6 @@ static bool inject_expects(const struct conf *c)
 
 static bool helpers(const struct conf *c) { return c->helper.present; }
 
-static struct conf_place at_second_link(const struct conf_ctx *ctx) { return ctx->link_state[1].at; }
 static struct conf_place at_helper(const struct conf_ctx *ctx) { return ctx->helper_at; }
 
 static struct conf_place at_expect(const struct conf_ctx *ctx)
@@ -35,7 +33,6 @@ static struct conf_place at_expect(const struct conf_ctx *ctx)
 }
 
 static const struct unbuilt unbuilt[] = {
-	{ many_links, .place = at_second_link, .text = "more than one link" },
 	{ internal_off, "DisableInternalCache", CONF_NOTRACK, .text = "DisableInternalCache on" },
 	{ inject_expects, .place = at_expect, .text = "ExpectationSync together with DisableExternalCache" },
 	{ helpers, .place = at_helper, .text = "section Helper" },

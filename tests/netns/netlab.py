@@ -53,11 +53,11 @@ RULES = f"""
 table inet fw {{
 	chain untracked {{
 		type filter hook prerouting priority raw;
-		iifname "sync0" notrack
+		iifname "sync*" notrack
 	}}
 	chain untracked_out {{
 		type filter hook output priority raw;
-		oifname "sync0" notrack
+		oifname "sync*" notrack
 	}}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
@@ -242,6 +242,22 @@ class Lab:
 		with inside(self.ns(part)):
 			for name, value in values.items():
 				Path("/proc/sys", name).write_text(str(value))
+
+	def more_cables(self, n: int) -> None:
+		"""So many more cables between the firewalls: sync1 (10.31.0.0/24, fd00:31::/64), sync2, ..."""
+		for i in range(1, n + 1):
+			self.ip("fw1", f"link add sync{i} type veth peer name sync{i} netns {self.ns('fw2')}")
+		for fw in FW:
+			self.sysctl(fw, {f"net/ipv6/conf/sync{i}/accept_dad": 0 for i in range(1, n + 1)})
+			for i in range(1, n + 1):
+				self.cable(fw, i, up=True)
+
+	def cable(self, fw: str, i: int, up: bool) -> None:
+		"""One end of a cable between the firewalls. Its addresses come back with it."""
+		self.ip(fw, f"link set sync{i} {'up' if up else 'down'}")
+		if up:
+			self.ip(fw, f"addr replace 10.{30 + i}.0.{FW[fw]}/24 dev sync{i}",
+				f"addr replace fd00:{30 + i}::{FW[fw]:x}/64 dev sync{i} nodad")
 
 	def links(self, fw: str, up: bool) -> None:
 		"""All three links of a firewall at once. Its own addresses come back with the links."""

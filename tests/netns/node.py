@@ -39,10 +39,12 @@ class Link:
 	kind: str = "Multicast"		# or UDP
 	family: int = 4
 	port: int = SYNC_PORT
+	cable: int = 0			# sync0, sync1, ...; see Lab.more_cables()
+	default: bool = False
 
 	def block(self, fw: str) -> str:
 		me, peer = FW[fw], FW["fw2" if fw == "fw1" else "fw1"]
-		mine, theirs = [f"10.30.0.{n}" if self.family == 4 else f"fd00:30::{n:x}" for n in (me, peer)]
+		mine, theirs = [f"10.{30 + self.cable}.0.{n}" if self.family == 4 else f"fd00:{30 + self.cable}::{n:x}" for n in (me, peer)]
 		if self.kind == "Multicast":
 			group = GROUP if self.family == 4 else GROUP6
 			# 1.4.x wants the address before the interface
@@ -51,8 +53,15 @@ class Link:
 		else:
 			where = [f"IPv{self.family}_address {mine}", f"IPv{self.family}_Destination_Address {theirs}",
 				 f"Port {self.port}"]
-		lines = [*where, "Interface sync0", "SndSocketBuffer 1249280", "RcvSocketBuffer 1249280", "Checksum on"]
-		return f"{self.kind} {{\n\t\t" + "\n\t\t".join(lines) + "\n\t}"
+		lines = [*where, f"Interface sync{self.cable}", "SndSocketBuffer 1249280", "RcvSocketBuffer 1249280", "Checksum on"]
+		return f"{self.kind}{' Default' if self.default else ''} {{\n\t\t" + "\n\t\t".join(lines) + "\n\t}"
+
+
+class Links(list[Link]):
+	"""Several of them."""
+
+	def block(self, fw: str) -> str:
+		return "\n\t".join(link.block(fw) for link in self)
 
 
 MULTICAST4 = Link()
@@ -92,7 +101,7 @@ class Node:
 
 	def configure(self, mode: str = "FTFW", mode_options: dict[str, object] | None = None,
 		      general: dict[str, object] | None = None, options: dict[str, object] | None = None,
-		      link: Link = MULTICAST4, extra: str = "") -> None:
+		      link: Link | Links = MULTICAST4, extra: str = "") -> None:
 		"""Write the file. `extra` goes into General as it is (a Filter, for example)."""
 		def lines(values: dict[str, object], depth: int) -> str:
 			return "".join("\t" * depth + f"{k} {v}\n" for k, v in values.items() if v is not None)

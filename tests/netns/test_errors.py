@@ -56,7 +56,6 @@ ELSEWHERE = {
 
 # Rows about what there is no test for yet, with the reason.
 NOT_COVERED = {
-	94: "changes of the link's state",
 	128: "Helper",
 	142: "NOTRACK: DisableInternalCache", 145: "NOTRACK: DisableInternalCache",
 	157: "NOTRACK and ALARM of our own",
@@ -389,6 +388,17 @@ def test_interface_down(make: Callable, kind: str) -> None:
 	node.lab.ip("fw1", "link set sync0 down", "addr replace 10.30.0.11/24 dev sync0")
 	node.start()
 	assert re.search(r"\[warning\] .*sync0.* is down", node.log.read_text()), node.log.read_text()
+
+
+@rows(94)
+def test_carrier_goes(bench: Node) -> None:
+	"""Each change of the link's state is a line."""
+	use(bench, GOOD)
+	bench.start()
+	for state, says in (("down", "has no carrier"), ("up", "is up")):
+		bench.lab.ip("fw2", f"link set sync0 {state}")
+		wait_until(lambda says=says: f"[notice] line 6: multicast link: sync0 {says}" in bench.log.read_text(), 20)
+	assert bench.stop() == 0
 
 
 # --- rights --------------------------------------------------------------------------

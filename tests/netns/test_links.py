@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import threading
 import time
 from typing import Callable
 
@@ -14,7 +15,7 @@ import pytest
 import scenario
 from conftest import PAIRS
 from netlab import PLAIN6, SNAT4, SYNC_PORT, Lab, inside, run, wait_until
-from node import DEBIAN, OURS, Link, Node, wait_replicated
+from node import DEBIAN, OURS, Link, Links, Node, wait_replicated
 
 KINDS = {"udp4": Link("UDP", 4), "udp6": Link("UDP", 6), "multicast6": Link("Multicast", 6),
 	 "tcp4": Link("TCP", 4), "tcp6": Link("TCP", 6)}
@@ -284,3 +285,141 @@ def test_tcp_stranger_cannot_take_the_place(lab: Lab, pair: Callable) -> None:
 	churn(lab, 0)
 	wait_replicated(one, two)
 	assert said(two, "has ended") == 0
+
+
+# --- several links ---------------------------------------------------------------------
+
+MULTI = ["Multicast", "UDP", "TCP"]
+
+
+def cables(kind: str, n: int, family: int = 4) -> Links:
+	return Links(Link(kind, family, cable=i) for i in range(n))
+
+
+def active_device(node: Node) -> str:
+	found = re.search(r"traffic \(active device=(\w+)\)", node.ok("-s"))
+	assert found
+	return found[1]
+
+
+def on_cable(i: int, *nodes: Node, timeout: float = 30) -> None:
+	for node in nodes:
+		wait_until(lambda node=node: active_device(node) == f"sync{i}", timeout, f"{node.fw} sends on sync{i}")
+
+
+class Traffic:
+	"""Flows come and go on fw1 as long as the block lasts."""
+
+	def __init__(self, lab: Lab):
+		self.lab, self.turn, self.end = lab, 0, threading.Event()
+		self.thread = threading.Thread(target=self.run)
+
+	def run(self) -> None:
+		while not self.end.wait(0.2):
+			churn(self.lab, self.turn % 100)
+			self.turn += 1
+
+	def __enter__(self) -> Traffic:
+		self.thread.start()
+		return self
+
+	def __exit__(self, *exc: object) -> None:
+		self.end.set()
+		self.thread.join()
+
+
+@pytest.mark.parametrize("kind", MULTI)
+@each_pair
+def test_four_links_fail_one_after_the_other(lab: Lab, pair: Callable, active: str, replica: str, kind: str) -> None:
+	"""And return in the same order. The traffic never stops; nothing is missing at the end."""
+	lab.more_cables(3)
+	one, two = pair(active, replica, link=cables(kind, 4))
+	ours = [node for node in (one, two) if node.which == OURS]
+	with Traffic(lab):
+		time.sleep(3)
+		for i in range(3):
+			lab.cable("fw1" if i % 2 else "fw2", i, up=False)
+			on_cable(i + 1, *ours)
+			time.sleep(1)
+		lab.cable("fw1", 3, up=False)
+		for node in ours:
+			wait_until(lambda node=node: said(node, "no dedicated links available!"), 20)
+		time.sleep(1)
+		for i in (3, 1, 2, 0):
+			for fw in ("fw1", "fw2"):
+				lab.cable(fw, i, up=True)
+			time.sleep(1.5)
+		on_cable(0, *ours)
+	if replica == DEBIAN:
+		time.sleep(3)
+		two.ok("-n")
+	wait_replicated(one, two, 30)
+
+
+@pytest.mark.parametrize("kind", MULTI)
+def test_address_goes(lab: Lab, pair: Callable, kind: str) -> None:
+	"""The cable is whole, but one end lost its address: that end moves at once, the other as it hears nothing there."""
+	lab.more_cables(1)
+	one, two = pair(link=cables(kind, 2))
+	with Traffic(lab):
+		time.sleep(2)
+		lab.ip("fw2", "addr del 10.30.0.12/24 dev sync0")
+		on_cable(1, two, one)
+		time.sleep(4)
+		assert active_device(one) == "sync1"	# whole as it looks from there
+		lab.cable("fw2", 0, up=True)
+		on_cable(0, one, two)
+	wait_replicated(one, two)
+	assert said(two, "sync0 has no address") == 1
+
+
+@pytest.mark.parametrize("kind", MULTI)
+def test_interface_of_one_link_is_made_anew(lab: Lab, pair: Callable, kind: str) -> None:
+	lab.more_cables(1)
+	one, two = pair(link=cables(kind, 2))
+	with Traffic(lab):
+		time.sleep(2)
+		macs = [re.search(r"link/ether (\S+)", lab.ip(fw, "link show sync0"))[1] for fw in ("fw1", "fw2")]
+		lab.ip("fw1", "link del sync0")
+		on_cable(1, one, two)
+		time.sleep(2)
+		lab.ip("fw1", f"link add sync0 address {macs[0]} type veth "
+			      f"peer name sync0 address {macs[1]} netns {lab.ns('fw2')}")
+		for fw in ("fw1", "fw2"):
+			lab.cable(fw, 0, up=True)
+		on_cable(0, one, two)
+	wait_replicated(one, two)
+	for node in (one, two):
+		assert said(node, "sync0 was made anew") == 1
+
+
+def test_default_and_roles(lab: Lab, pair: Callable) -> None:
+	"""The link marked Default sends, and sends again when it is back; all are listed."""
+	lab.more_cables(1)
+	one, two = pair(link=Links([Link("UDP", 4), Link("UDP", 6, cable=1, default=True)]))
+	on_cable(1, one, two)
+	assert re.findall(r"device=(\w+) status=(\S+) role=(\w+):", one.ok("-s", "link")) == [
+		("sync0", "RUNNING", "BACKUP"), ("sync1", "RUNNING", "ACTIVE")]
+	lab.cable("fw2", 1, up=False)
+	on_cable(0, one, two)
+	assert "device=sync1 status=NO-CARRIER role=BACKUP" in one.ok("-s", "link")
+	assert "device=sync1 status=DOWN role=BACKUP" in two.ok("-s", "link")
+	churn(lab, 0)
+	wait_replicated(one, two)
+	lab.cable("fw2", 1, up=True)
+	on_cable(1, one, two)
+	assert said(one, "device `sync0' becomes dedicated link") == 1
+	assert said(one, "device `sync1' becomes dedicated link") == 1
+
+
+def test_stray_datagrams_do_not_switch(lab: Lab, pair: Callable) -> None:
+	lab.more_cables(1)
+	one, two = pair(link=cables("UDP", 2))
+	for _ in range(20):
+		with inside(lab.ns("fw1")), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+			s.bind(("10.31.0.11", 0))
+			s.sendto(b"no message", ("10.31.0.12", SYNC_PORT))
+		time.sleep(0.1)
+	assert malformed(two) == 20
+	assert active_device(two) == "sync0"
+	assert said(two, "becomes dedicated link") == 0

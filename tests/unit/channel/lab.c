@@ -178,21 +178,34 @@ static void on_writable(void *ctx, struct mono now)
 	x->writable++;
 }
 
+static int try_links(struct lab_node *x, const struct channel_link_conf *link, uint32_t n, struct text *err)
+{
+	struct channel_cb cb = {
+		.ctx = x, .datagram = on_datagram, .frame = on_frame, .writable = on_writable,
+	};
+
+	*x = (struct lab_node){ .conf = { .n_links = n, .error_queue_len = LAB_KEEP } };
+	memcpy(x->conf.link, link, n * sizeof(*link));
+	return channel_open(&x->conf, lab_loop, &cb, &x->c, err);
+}
+
 int lab_try(struct lab_node *x, const struct channel_link_conf *link, struct text *err)
 {
-	struct channel_cb cb = { .ctx = x, .datagram = on_datagram, .frame = on_frame, .writable = on_writable };
+	return try_links(x, link, 1, err);
+}
 
-	*x = (struct lab_node){ .conf = { .n_links = 1, .link[0] = *link, .error_queue_len = LAB_KEEP } };
-	return channel_open(&x->conf, lab_loop, &cb, &x->c, err);
+void lab_open_links(struct lab_node *x, const struct channel_link_conf *link, uint32_t n)
+{
+	struct text err = { 0 };
+
+	if (try_links(x, link, n, &err) != 0)
+		fail_msg("%s", err.buf);
+	text_free(&err);
 }
 
 void lab_open(struct lab_node *x, const struct channel_link_conf *link)
 {
-	struct text err = { 0 };
-
-	if (lab_try(x, link, &err) != 0)
-		fail_msg("%s", err.buf);
-	text_free(&err);
+	lab_open_links(x, link, 1);
 }
 
 void lab_close(struct lab_node *x)

@@ -57,7 +57,8 @@ extern struct evloop *lab_loop;	/* of all nodes; the test's setup makes it */
 
 /* channel_open(); with its error text in err (caller frees). */
 int lab_try(struct lab_node *x, const struct channel_link_conf *link, struct text *err);
-/* Likewise, must succeed. */
+/* Likewise, must succeed; with several links. */
+void lab_open_links(struct lab_node *x, const struct channel_link_conf *link, uint32_t n);
 void lab_open(struct lab_node *x, const struct channel_link_conf *link);
 void lab_close(struct lab_node *x);
 
