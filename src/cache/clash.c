@@ -179,13 +179,14 @@ uint32_t clash_add(struct clash *c, uint32_t id)
 
 void clash_remove(struct clash *c, uint32_t id)
 {
-	struct flow_rec *rec = table_rec(c->flows, id), *g;
+	struct flow_rec *rec, *g;
 	struct ct_flow w;
 	uint32_t group;
 
-	show(c, rec);
-	if (table_count(c->groups) == 0)
+	if (c->n_hidden == 0 && table_count(c->groups) == 0)
 		return;
+	rec = table_rec(c->flows, id);
+	show(c, rec);
 	wire_identity(&rec->flow, &w);
 	group = table_find(c->groups, &w);
 	if (group == FLOW_ID_NONE)

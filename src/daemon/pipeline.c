@@ -34,6 +34,7 @@
 
 struct pipeline {
 	struct internal *internal;
+	struct clash *clash;	/* of the internal cache; NULL without sync */
 	struct external *external;
 	struct exp_path *expects;	/* NULL without ExpectationSync */
 	struct sync *sync;
@@ -85,7 +86,7 @@ static void path_hidden_changed(struct pipeline *p, enum internal_change change,
 {
 	if (change != INTERNAL_DESTROY)
 		sync_forget(p->sync, id);
-	else if (clash_known(internal_clash(p->internal), id))
+	else if (clash_known(p->clash, id))
 		sync_local_change(p->sync, id, now);
 	else
 		internal_release(p->internal, id);
@@ -114,16 +115,16 @@ static void path_hidden(void *ctx, uint32_t id, struct mono now)
 /* Flows that have become the only ones of their name are sent. */
 static void path_clash_step(struct pipeline *p, struct mono now)
 {
-	struct clash *c = internal_clash(p->internal);
 	uint32_t id;
 
-	for (size_t i = 0; i < CLASH_STEP && clash_next(c, &id); i++)
+	for (size_t i = 0; i < CLASH_STEP && clash_next(p->clash, &id); i++)
 		sync_local_birth(p->sync, id, now);
 }
 
 static void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
 {
-	if (p->sync && id != FLOW_ID_NONE && change != INTERNAL_NOTHING && internal_is_hidden(p->internal, id)) {
+	if (p->clash && clash_hidden(p->clash) > 0 && id != FLOW_ID_NONE && change != INTERNAL_NOTHING &&
+	    internal_is_hidden(p->internal, id)) {
 		path_hidden_changed(p, change, id, now);
 		return;
 	}
@@ -538,7 +539,7 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 	next = sync_tick(p->sync, now);
 	more = sync_transmit(p->sync, now);
 	more = path_expire_step(p, now) || more;
-	more |= clash_pending(internal_clash(p->internal));	/* what was acknowledged or sent has made room */
+	more |= clash_pending(p->clash);	/* what was acknowledged or sent has made room */
 	*again = path_sweep_step(p) || more;
 	path_check_silence(p, now);
 	return mono_min(next, mono_min(p->silence_due, p->expire_due));
@@ -648,7 +649,9 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 		if (!conf->no_external)
 			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
 		if (p->internal && (p->external || conf->no_external) &&
-		    internal_watch_clashes(p->internal, &conf->key, path_hidden, p) == 0 && path_new_expects(p, conf))
+		    internal_watch_clashes(p->internal, &conf->key, path_hidden, p) == 0)
+			p->clash = internal_clash(p->internal);
+		if (p->clash && path_new_expects(p, conf))
 			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
 	}
 	if (!p->internal || (conf->sync && !p->sync)) {
