@@ -20,6 +20,7 @@ struct ct_events;
 struct expecting;
 struct ct_inject;
 struct flowlog;
+struct teller;
 
 /* Every long-lived object of the running daemon, in the order in which they are opened. Closed in reverse. All owned,
  * NULL until opened; conf is borrowed. */
@@ -34,7 +35,8 @@ struct daemon {
 	struct ct_inject *inject;	/* NULL unless DisableExternalCache is on */
 	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;
-	struct reconcile *reconcile;
+	struct reconcile *reconcile;	/* NULL without internal cache */
+	struct teller *teller;		/* NULL with it */
 	struct expecting *expecting;	/* NULL without ExpectationSync */
 	struct ct_events *events;
 	struct flowlog *flowlog;	/* NULL outside the statistics mode */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/writer.h"
+#include "cache/bypass.h"
 #include "cache/external.h"
 #include "cache/internal.h"
 #include "daemon/exp_path.h"
@@ -39,12 +40,18 @@ struct pipeline_env {
 	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
 	 * found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);
+	/* Without internal cache: dump the kernel table, from its beginning, into pipeline_told() and the calls after it, and
+	 * again if that did not succeed. Never called while one is under way. */
+	void (*dump)(void *ctx);
+	/* Stop giving entries, and go on. May be called from pipeline_told(). */
+	void (*dump_pause)(void *ctx, bool pause);
 };
 
 struct pipeline_conf {
 	const struct sync_conf *sync;		/* borrowed; NULL: statistics, that is no peers and no external cache */
 	const struct flow_filter *filter;	/* borrowed; NULL passes everything */
 	bool no_external;			/* DisableExternalCache: env.inject gets what peers say */
+	bool no_internal;			/* DisableInternalCache: env.dump; in NOTRACK only */
 	struct wire_rules rules;
 	uint32_t buckets;			/* HashSize */
 	uint32_t limit_internal, limit_external;	/* records */
@@ -59,6 +66,7 @@ struct pipeline_stats {
 	uint64_t full_expects;		/* the same for both caches of expectations */
 	uint64_t traffic_bytes, traffic_packets;	/* of flows that ended */
 	uint64_t helpers_left_out;	/* messages without the helper's name, which is too long for 1.4.x */
+	uint64_t bypass[WIRE_CT_DEL + 1];	/* without internal cache: messages by enum wire_type */
 };
 
 /* Gives a pipeline, or NULL without memory. */
@@ -79,11 +87,22 @@ void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono 
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
 
+/* Events were lost: where there is no cache to repair, the peers learn that something is missing, and are told everything
+ * anew. */
+void pipeline_lost(struct pipeline *p);
+
+/* The dump that env.dump() asked for: an entry; a part has been read, and the kernel has made the next one meanwhile; the
+ * end. False: it has to be made again after a while, because part of it found no room. */
+void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now);
+void pipeline_told_part(struct pipeline *p);
+bool pipeline_told_all(struct pipeline *p);
+
 /* We deleted it ourselves (-F, -t): it leaves the internal cache and the peers are not told, because a peer that puts
  * what it receives into its kernel would delete a flow that may live there. */
 void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now);
 
-/* Our own commit is about to put f into the kernel: internal_commit(), and a full cache is counted and said. */
+/* Our own commit is about to put f into the kernel: internal_commit(), and a full cache is counted and said. Nothing
+ * without internal cache. */
 void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted);
 /* The kernel refused a flow that our commit had put into the internal cache (internal_commit() said inserted). */
 void pipeline_commit_undo(struct pipeline *p, uint32_t id);
@@ -106,7 +125,10 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again);
 bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n);
 bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n);
 
+/* NULL without internal cache. */
 struct internal *pipeline_internal(struct pipeline *p);
+/* The table of the internal cache, or of what waits to be sent. */
+struct flow_table *pipeline_own(struct pipeline *p);
 /* NULL in a pipeline without peers; the first also without external cache. */
 struct external *pipeline_external(struct pipeline *p);
 /* NULL without ExpectationSync. */

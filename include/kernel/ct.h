@@ -33,6 +33,9 @@ enum ct_event {
  * untouched on error. */
 int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare);
 
+/* The use count that a message told whole (ct_parse() took it) gives, 0 if it gives none. */
+uint32_t ct_parse_use(const void *nlmsg, size_t n);
+
 /* How a flow is put into the kernel (replication.md section 8.1). */
 struct ct_build_opts {
 	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no NAT, helper, master */
@@ -96,9 +99,13 @@ struct ct_dump;
 
 struct ct_dump_cb {
 	void *ctx;
+	/* One of the two; the other is NULL. */
 	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* Not NULL: the table of expectations is read, and this is called instead. */
 	void (*expect)(void *ctx, const struct ct_expect *e, struct mono now);
+	void (*entry)(void *ctx, const struct ct_flow *f, uint32_t use, struct mono now);	/* with the kernel's use count */
+	/* What one read has brought was given; when we read it the kernel made the part that comes next. May be NULL. */
+	void (*part)(void *ctx, struct mono now);
 	/* The end: 0; -EINTR when the kernel says the table changed under the dump in a way that may have hidden
 	 * entries (NLM_F_DUMP_INTR); other -errno when it failed. */
 	void (*done)(void *ctx, int err, struct mono now);

@@ -76,6 +76,10 @@ void plain_log(struct plain *s, struct log_limit *limit, struct mono now, enum l
 /* ---- plain_send.c ---- */
 void plain_local_change(struct sync *s, uint32_t id, bool born, struct mono now);
 void plain_forget(struct sync *s, uint32_t id);
+/* Changes of ours are missing: the peers notice, and get everything. */
+void plain_lost(struct sync *s, struct mono now);
+/* Give a flow back for which is_dead() holds; it is not queued any more. */
+void plain_release(struct plain *s, uint32_t id);
 /* All live changes; false when the round is over before the last. */
 bool plain_put_live(struct plain *s, struct round *r, struct mono now);
 /* One flow as one message. False when the round is over. One that fits into no datagram is said and skipped. */

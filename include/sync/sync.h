@@ -42,7 +42,8 @@ struct sync_env {
 	/* Where the replication mark of flow id lives (an id may name an expectation as well, see flow/mark.h: sync does
 	 * not care). Never NULL for an id sync was given. */
 	struct flow_mark *(*mark)(void *ctx, uint32_t id);
-	/* Is the flow dead, that is: will its message be a CT_DEL, and does it need release()? */
+	/* Does the flow end with its next message: does it need release() then? Where there is no cache each one does,
+	 * otherwise those that are dead. */
 	bool (*is_dead)(void *ctx, uint32_t id);
 	/* Write the current state of flow id as one message with number seq and HELLO flags into out. 0, or -ENOSPC:
 	 * the datagram is full, nothing written. */
@@ -59,7 +60,7 @@ struct sync_env {
 	/* The same for an expectation: it is there (all of it, replaces what is known), or gone. NULL: not wanted, the
 	 * messages are taken in their turn and forgotten. */
 	void (*expect)(void *ctx, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now);
-	/* A dead flow's last message is acknowledged or given up: its slot may go. */
+	/* The last message of a flow that is_dead() is acknowledged or given up: its slot may go. */
 	void (*release)(void *ctx, uint32_t id);
 	/* Up to n ids of our own live flows from *pos on (0 = start). Returns how many; 0 at the end. An id may be
 	 * FLOW_ID_NONE, where there was nothing alive: so a call looks at no more than n records. *pos never
@@ -118,6 +119,7 @@ struct sync_ops {
 	struct mono (*tick)(struct sync *s, struct mono now);
 	bool (*transmit)(struct sync *s, struct mono now);
 	void (*bulk)(struct sync *s, struct mono now);
+	void (*lost)(struct sync *s, struct mono now);		/* NULL where there always is a cache */
 	void (*ask_resync)(struct sync *s, struct mono now);
 	bool (*bulk_running)(const struct sync *s);
 	bool (*resync_running)(const struct sync *s);
@@ -158,6 +160,9 @@ bool sync_transmit(struct sync *s, struct mono now);
 /* -B: send every flow we have. -n: ask the peers for theirs. */
 void sync_bulk(struct sync *s, struct mono now);
 void sync_ask_resync(struct sync *s, struct mono now);
+
+/* Changes of ours were lost before they got here: the peers notice a gap, and get everything. Only in NOTRACK. */
+void sync_lost(struct sync *s, struct mono now);
 
 /* Is a bulk send of ours, or a resync we asked for, still going on? For commands that wait, for tests. */
 bool sync_bulk_running(const struct sync *s);

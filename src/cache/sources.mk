@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libcache_a_SOURCES = \
+	cache/bypass.c \
 	cache/clash.c \
 	cache/expects.c \
 	cache/external.c \

@@ -15,10 +15,14 @@ struct unbuilt {
 	const char *text;
 };
 
-static bool internal_off(const struct conf *c) { return c->mode == CONF_MODE_SYNC && c->sync.disable_internal; }
 static bool inject_expects(const struct conf *c)
 {
 	return c->mode == CONF_MODE_SYNC && c->sync.expect.on && c->sync.disable_external;
+}
+
+static bool bypass_expects(const struct conf *c)
+{
+	return c->mode == CONF_MODE_SYNC && c->sync.expect.on && c->sync.disable_internal;
 }
 
 static bool helpers(const struct conf *c) { return c->helper.present; }
@@ -33,8 +37,8 @@ static struct conf_place at_expect(const struct conf_ctx *ctx)
 }
 
 static const struct unbuilt unbuilt[] = {
-	{ internal_off, "DisableInternalCache", CONF_NOTRACK, .text = "DisableInternalCache on" },
 	{ inject_expects, .place = at_expect, .text = "ExpectationSync together with DisableExternalCache" },
+	{ bypass_expects, .place = at_expect, .text = "ExpectationSync together with DisableInternalCache" },
 	{ helpers, .place = at_helper, .text = "section Helper" },
 };
 

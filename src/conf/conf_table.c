@@ -92,7 +92,8 @@ const struct conf_option conf_options[] = {
 	  .at = AT(sync.purge_timeout_s), .init = "60",
 	  .help = "Delay between conntrackd -t and the flush of the kernel table it asks for." },
 	{ OPTION("DisableInternalCache", IN(CONF_NOTRACK), CONF_T_BOOL), .at = AT(sync.disable_internal), .init = "off",
-	  .help = "Kernel events go straight to the link, without a cache. There is no resync then." },
+	  .help = "Kernel events go straight to the link, without a cache. What a peer asks for is read from the kernel table. The "
+		  "end of a flow is told only if the kernel reports it." },
 	{ OPTION("DisableExternalCache", IN(CONF_FTFW) | IN(CONF_NOTRACK), CONF_T_BOOL),
 	  .at = AT(sync.disable_external), .init = "off",
 	  .help = "States of the peer go straight into the kernel, without a cache. There is nothing to commit then. An entry "

@@ -319,8 +319,14 @@ static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl
 
 static struct control_job *cmd_resync_kernel(struct commands *c, struct ctl_out *out)
 {
-	struct waiter *w = waiter_new(c, WAIT_RESYNC, reconcile_command_running(c->d->reconcile) ? 2 : 1);
+	struct waiter *w;
 
+	if (!c->d->reconcile) {
+		ctl_note(out, "-R: nothing to do, there is no internal cache to compare with the kernel table "
+			 "(DisableInternalCache)");
+		return NULL;
+	}
+	w = waiter_new(c, WAIT_RESYNC, reconcile_command_running(c->d->reconcile) ? 2 : 1);
 	if (!w)
 		return out_of_memory(out);
 	log_notice("resync with master conntrack table");
@@ -341,6 +347,13 @@ static struct control_job *cmd_flush_caches(struct commands *c, struct ctl_out *
 	}
 	if (internal)
 		takeover_cancel_schedule(c->d->takeover);
+	if (internal && !pipeline_internal(c->d->pipeline)) {
+		ctl_note(out, "%s: nothing to do, there is no internal cache, and the kernel table is not touched "
+			 "(DisableInternalCache)", external ? "internal cache" : "-f");
+		internal = false;
+	}
+	if (!internal && !external)
+		return NULL;
 	log_notice(internal && external ? "flushing caches" :
 		   internal ? "flushing internal cache" : "flushing external cache");
 	job = empty_caches(c->d, internal, external);
@@ -349,9 +362,21 @@ static struct control_job *cmd_flush_caches(struct commands *c, struct ctl_out *
 
 static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	struct control_job *job = dump_flows(c->d, req->cmd->option == 'e', req->cmd->xml);
+	bool external = req->cmd->option == 'e';
+	struct control_job *job;
+	struct text err = { 0 };
 
-	return job ? job : out_of_memory(out);
+	if (external || pipeline_internal(c->d->pipeline)) {
+		job = dump_flows(c->d, external, req->cmd->xml);
+		return job ? job : out_of_memory(out);
+	}
+	job = dump_kernel(c->d, req->cmd->xml, &err);
+	if (!job) {
+		ctl_note(out, "failed: %s", err.buf ? err.buf : "out of memory");
+		ctl_end(out, 1);
+	}
+	text_free(&err);
+	return job;
 }
 
 static void cmd_report(struct commands *c, struct ctl_out *out,

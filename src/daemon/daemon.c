@@ -18,6 +18,7 @@
 #include "daemon/commands.h"
 #include "daemon/expecting.h"
 #include "daemon/signals.h"
+#include "daemon/teller.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
 #include "stats/flowlog.h"
@@ -52,11 +53,16 @@ static void on_overrun(void *ctx, struct mono now)
 	if (!d->overrun_said) {
 		d->overrun_said = true;
 		log_warnx("the kernel dropped events: the netlink buffer of %" PRIu32 " bytes is too small, %" PRIu32
-			  " would have done (NetlinkBufferSize); comparing with the kernel table", s->buffer_bytes,
-			  s->wanted_bytes);
+			  " would have done (NetlinkBufferSize); %s", s->buffer_bytes, s->wanted_bytes,
+			  d->reconcile ? "comparing with the kernel table" : "the peers are told all flows anew, but a "
+			  "1.4.x keeps those whose end was lost");
 	}
-	if (d->conf->kernel.overrun_resync_s > 0)
+	if (d->conf->kernel.overrun_resync_s == 0)
+		return;
+	if (d->reconcile)
 		reconcile_start(d->reconcile, RECONCILE_OVERRUN, now);
+	else
+		pipeline_lost(d->pipeline);
 }
 
 static void on_filled(struct daemon *d, int err)
@@ -173,6 +179,22 @@ static void net_flush(void *ctx)
 	channel_flush(d->channel);
 }
 
+/* ---- kernel -> network, without internal cache ---- */
+
+static void on_dump(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	teller_start(d->teller);
+}
+
+static void on_dump_pause(void *ctx, bool pause)
+{
+	struct daemon *d = ctx;
+
+	teller_pause(d->teller, pause);
+}
+
 static void on_log(void *ctx, int level, const char *text)
 {
 	(void)ctx;
@@ -198,7 +220,7 @@ static void on_full(void *ctx)
 	struct daemon *d = ctx;
 	uint32_t limit = daemon_flow_limit(d->conf);
 
-	table_set_limit(internal_table(pipeline_internal(d->pipeline)), limit);
+	table_set_limit(pipeline_own(d->pipeline), limit);
 	if (pipeline_external(d->pipeline))
 		table_set_limit(external_table(pipeline_external(d->pipeline)), limit);
 	if (pipeline_expects(d->pipeline))
@@ -224,10 +246,14 @@ static uint32_t flows_alive(const struct flow_table *t)
 
 static void tell_status(struct daemon *d, struct mono now)
 {
-	uint32_t own = flows_alive(internal_table(pipeline_internal(d->pipeline)));
+	uint32_t own = flows_alive(pipeline_own(d->pipeline));
 	struct external *external = pipeline_external(d->pipeline);
 
-	if (external)
+	if (external && d->teller)
+		notify_status(&d->notify, now, "%" PRIu32 " flows of its peers", flows_alive(external_table(external)));
+	else if (d->teller)
+		notify_status(&d->notify, now, "no caches");
+	else if (external)
 		notify_status(&d->notify, now, "%" PRIu32 " flows of this node, %" PRIu32 " of its peers", own,
 			      flows_alive(external_table(external)));
 	else if (pipeline_sync(d->pipeline))
@@ -246,7 +272,8 @@ static void daemon_turn(void *ctx, struct mono now)
 		ct_inject_flush(d->inject, now);
 	next = pipeline_turn(d->pipeline, now, &again);
 
-	reconcile_watch(d->reconcile, now);
+	if (d->reconcile)
+		reconcile_watch(d->reconcile, now);
 	if (d->flowlog)
 		flowlog_flush(d->flowlog, now);
 	if (notify_status_due(&d->notify, now))
@@ -320,6 +347,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		.sync = conf->mode == CONF_MODE_SYNC ? &conf->sync : NULL,
 		.filter = d->filter,
 		.no_external = conf->sync.disable_external,
+		.no_internal = conf->mode == CONF_MODE_SYNC && conf->sync.disable_internal,
 		.rules = {
 			.no_timeout = conf->sync.commit_timeout_s > 0,
 			.wscale = conf->sync.tcp_window_tracking,
@@ -338,6 +366,8 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		.full = on_full,
 		.ended = on_ended,
 		.inject = on_inject,
+		.dump = on_dump,
+		.dump_pause = on_dump_pause,
 	};
 	int ret = hash_key_random(&pconf.key);
 
@@ -365,6 +395,18 @@ static bool kernel_counts(void)
 	return c != '0';
 }
 
+/* What keeps the peers' idea of our kernel table right. */
+static int open_table(struct daemon *d, struct text *err)
+{
+	struct reconcile_cb cb = { .ctx = d, .done = on_reconciled };
+	uint32_t poll_s = d->conf->kernel.poll_s;
+
+	if (pipeline_internal(d->pipeline))
+		return reconcile_open(d->loop, d->pipeline, poll_s, &cb, &d->reconcile, err);
+	log_notice("disabling internal cache");
+	return teller_open(d->loop, d->pipeline, poll_s, &d->teller, err);
+}
+
 static int open_kernel(struct daemon *d, struct text *err)
 {
 	struct ct_events_cb cb = {
@@ -373,11 +415,10 @@ static int open_kernel(struct daemon *d, struct text *err)
 		.batch_end = on_batch_end,
 		.overrun = on_overrun,
 	};
-	struct reconcile_cb rcb = { .ctx = d, .done = on_reconciled };
 	struct expecting_cb xcb = { .ctx = d, .done = on_expects_compared };
 	uint32_t own[TAKEOVER_SOCKETS + 1];
 	size_t n_own = takeover_portids(d->takeover, own);
-	int ret = reconcile_open(d->loop, d->pipeline, d->conf->kernel.poll_s, &rcb, &d->reconcile, err);
+	int ret = open_table(d, err);
 
 	if (ret == 0 && pipeline_expects(d->pipeline))
 		ret = expecting_open(d->loop, d->pipeline, &xcb, &d->expecting, err);
@@ -450,6 +491,8 @@ static int open_takeover(struct daemon *d, struct text *err)
  * during the dump is not missed. */
 static int fill_cache(struct daemon *d, const sigset_t *in_select, struct text *err)
 {
+	if (!d->reconcile)
+		return 0;
 	reconcile_start(d->reconcile, RECONCILE_START, evloop_now(d->loop));
 	while (!d->filled && !d->stopping) {
 		int ret = evloop_turn(d->loop, in_select, -1);
@@ -564,6 +607,7 @@ void daemon_close(struct daemon *d)
 	flowlog_close(d->flowlog);
 	ct_events_close(d->events);
 	expecting_close(d->expecting);
+	teller_close(d->teller);
 	reconcile_close(d->reconcile);
 	pipeline_free(d->pipeline);
 	channel_close(d->channel);

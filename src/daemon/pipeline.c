@@ -12,7 +12,8 @@
  * pipeline_turn().
  *
  * In the statistics mode there is no sync and no external cache: the path ends at the internal cache, whose ended flows are
- * handed to the flow log.
+ * handed to the flow log. Without internal cache (cache/bypass.c) a record lives until its message has been made, and a
+ * full send walks over a dump of the kernel table: bypass_path.c.
  *
  * Nothing here depends on a socket or on the clock: the simulation in tests/sim links this very file. */
 #include "daemon/pipeline.h"
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "daemon/path.h"
 #include "sync/sync_conf.h"
 
 #define SILENCE_MS 30000	/* a peer says something once a second */
@@ -32,38 +34,14 @@
 #define WALK_EXPECTS (UINT64_C(1) << 63)	/* in the resume point of path_walk(): the flows are done */
 #define SWEEP_STEP 4096	/* records looked at per turn: well under a millisecond */
 
-struct pipeline {
-	struct internal *internal;
-	struct clash *clash;	/* of the internal cache; NULL without sync */
-	struct external *external;
-	struct exp_path *expects;	/* NULL without ExpectationSync */
-	struct sync *sync;
-	const struct flow_filter *filter;
-	struct wire_rules rules;
-	struct pipeline_env env;
-	struct sync_env sync_env;
-	struct pipeline_stats stats;
-	struct log_limit full_log, full_call, version_log, clash_log;
-	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
-	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
-	uint64_t sweep_pos;	/* resume point of the lowest of them */
-	uint32_t swept;
-	uint32_t life_s;	/* ALARM: entries without news for longer expire; 0: none does */
-	struct mono expire_due;	/* when to look for some */
-	bool expiring;		/* at that, from expire_pos on */
-	uint64_t expire_pos;
-	uint32_t oldest_s;
-};
-
 static void path_log(struct pipeline *p, int level, const char *text)
 {
 	if (p->env.log)
 		p->env.log(p->env.ctx, level, text);
 }
 
-/* A table is full or memory is short: that one flow is dropped and counted. Said once per ten seconds, because every
- * further flow would say it again. */
-static void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now)
+/* Said once per ten seconds, because every further flow would say it again. */
+void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now)
 {
 	uint64_t suppressed;
 	char line[160];
@@ -121,7 +99,7 @@ static void path_clash_step(struct pipeline *p, struct mono now)
 		sync_local_birth(p->sync, id, now);
 }
 
-static void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
+void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
 {
 	if (p->clash && clash_hidden(p->clash) > 0 && id != FLOW_ID_NONE && change != INTERNAL_NOTHING &&
 	    internal_is_hidden(p->internal, id)) {
@@ -132,7 +110,8 @@ static void path_changed(struct pipeline *p, enum internal_change change, uint32
 	case INTERNAL_NOTHING:
 		return;
 	case INTERNAL_FULL:
-		path_full(p, &p->stats.full_internal, "internal", now);
+		path_full(p, &p->stats.full_internal, p->bypass ? "outgoing" : "internal", now);
+		p->lost = p->lost || p->bypass;
 		return;
 	case INTERNAL_NEW:
 		if (p->sync)
@@ -151,8 +130,7 @@ static void path_changed(struct pipeline *p, enum internal_change change, uint32
 	}
 }
 
-/* A cached flow has ended; f says what is known of its last moment. */
-static void path_ended(struct pipeline *p, const struct ct_flow *f)
+void path_ended(struct pipeline *p, const struct ct_flow *f)
 {
 	if (f->has & FLOW_HAS_COUNTERS) {
 		p->stats.traffic_bytes += f->rare->bytes[0] + f->rare->bytes[1];
@@ -168,6 +146,10 @@ void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct c
 	uint32_t id = FLOW_ID_NONE;
 
 	p->stats.events++;
+	if (p->bypass) {
+		bypass_path_event(p, what, f, now);
+		return;
+	}
 	/* The end of a cached flow is never filtered: its last state may be one the filter does not want, and it would
 	 * stay here and at the peers for ever. The cache itself ignores the end of what it does not know. */
 	if (what == PIPELINE_FLOW_DESTROY) {
@@ -193,7 +175,7 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 
 	if (!flow_filter_pass(p->filter, f))
 		return;
-	change = internal_dumped(p->internal, f, now, &id);
+	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) : internal_dumped(p->internal, f, now, &id);
 	if (announce || change == INTERNAL_FULL)
 		path_changed(p, change, id, now);
 }
@@ -202,7 +184,7 @@ void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono 
 {
 	bool injecting = p->sync && !p->external;
 
-	if (!injecting || table_find(internal_table(p->internal), f) != FLOW_ID_NONE)
+	if (!injecting || table_find(p->own, f) != FLOW_ID_NONE)
 		pipeline_dumped(p, f, true, now);
 }
 
@@ -231,6 +213,13 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 	/* Also when the cache has been emptied already: the kernel is about to tell their end as an event. */
 	if (p->expects)
 		exp_path_master_purged(p->expects, f);
+	if (p->bypass) {
+		id = table_find(p->own, f);
+		if (id != FLOW_ID_NONE)
+			sync_forget(p->sync, id);
+		bypass_purge(p->bypass, f, now);
+		return;
+	}
 	if (internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
 		return;
 	path_ended(p, f);
@@ -241,8 +230,9 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 
 void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted)
 {
+	*id = FLOW_ID_NONE;
 	*inserted = false;
-	if (internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
+	if (p->internal && internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
 		path_full(p, &p->stats.full_internal, "internal", now);
 }
 
@@ -260,7 +250,7 @@ static struct flow_mark *path_mark(void *ctx, uint32_t id)
 {
 	struct pipeline *p = ctx;
 
-	return flow_id_is_expect(id) ? exp_path_mark(p->expects, id) : &table_rec(internal_table(p->internal), id)->mark;
+	return flow_id_is_expect(id) ? exp_path_mark(p->expects, id) : &table_rec(p->own, id)->mark;
 }
 
 static bool path_is_dead(void *ctx, uint32_t id)
@@ -269,7 +259,18 @@ static bool path_is_dead(void *ctx, uint32_t id)
 
 	if (flow_id_is_expect(id))
 		return exp_path_is_dead(p->expects, id);
-	return table_rec(internal_table(p->internal), id)->state == REC_DEAD;
+	return p->bypass || table_rec(p->own, id)->state == REC_DEAD;
+}
+
+static enum wire_type path_type(const struct pipeline *p, const struct flow_rec *rec)
+{
+	if (rec->state == REC_DEAD)
+		return WIRE_CT_DEL;
+	if (p->bypass)	/* nobody knows what the peers have: only what is whole may replace it */
+		return rec->state == REC_NEW ? WIRE_CT_NEW : WIRE_CT_UPD;
+	if (rec->mark.bits & MARK_REPEAT)
+		return WIRE_CT_UPD;
+	return rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
 }
 
 /* Said once: which names there are changes with the configuration only. */
@@ -293,12 +294,12 @@ static int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, stru
 
 	if (flow_id_is_expect(id))
 		return exp_path_encode(p->expects, id, seq, flags, &p->rules, out);
-	rec = table_rec(internal_table(p->internal), id);
-	type = rec->state == REC_DEAD ? WIRE_CT_DEL :
-	       rec->mark.bits & MARK_REPEAT ? WIRE_CT_UPD :
-	       rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
+	rec = table_rec(p->own, id);
+	type = path_type(p, rec);
 	err = wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
 
+	if (err == 0 && p->bypass)
+		p->stats.bypass[type]++;
 	if (err == 0 && type != WIRE_CT_DEL && wire_helper_too_long(&rec->flow))
 		path_helper_left_out(p, &rec->flow);
 	return err;
@@ -331,15 +332,20 @@ static void path_release(void *ctx, uint32_t id)
 
 	if (flow_id_is_expect(id))
 		exp_path_release(p->expects, id);
+	else if (p->bypass)
+		bypass_release(p->bypass, id);
 	else
 		internal_release(p->internal, id);
 }
 
 static size_t path_walk_flows(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n)
 {
-	struct flow_table *t = internal_table(p->internal);
-	size_t got = table_walk(t, pos, ids, n);
+	struct flow_table *t = p->own;
+	size_t got;
 
+	if (p->bypass)
+		return bypass_path_walk(p, pos, ids, n);
+	got = table_walk(t, pos, ids, n);
 	for (size_t i = 0; i < got; i++)
 		if (table_rec(t, ids[i])->state == REC_DEAD || internal_is_hidden(p->internal, ids[i]))
 			ids[i] = FLOW_ID_NONE;
@@ -529,17 +535,19 @@ static bool path_expire_step(struct pipeline *p, struct mono now)
 
 struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 {
-	struct mono next = { 0 };
+	struct mono next = { 0 }, lost;
 	bool more;
 
 	*again = false;
 	if (!p->sync)
 		return next;
-	path_clash_step(p, now);
-	next = sync_tick(p->sync, now);
+	if (p->clash)
+		path_clash_step(p, now);
+	lost = bypass_path_say_lost(p, now);
+	next = mono_min(sync_tick(p->sync, now), lost);
 	more = sync_transmit(p->sync, now);
 	more = path_expire_step(p, now) || more;
-	more |= clash_pending(p->clash);	/* what was acknowledged or sent has made room */
+	more |= p->clash && clash_pending(p->clash);	/* what was acknowledged or sent has made room */
 	*again = path_sweep_step(p) || more;
 	path_check_silence(p, now);
 	return mono_min(next, mono_min(p->silence_due, p->expire_due));
@@ -557,7 +565,7 @@ static void path_drop(void *ctx, uint32_t id)
 
 bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n)
 {
-	return internal_flush_step(p->internal, pos, n, path_drop, p);
+	return p->internal && internal_flush_step(p->internal, pos, n, path_drop, p);
 }
 
 bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n)
@@ -568,6 +576,11 @@ bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n)
 struct internal *pipeline_internal(struct pipeline *p)
 {
 	return p->internal;
+}
+
+struct flow_table *pipeline_own(struct pipeline *p)
+{
+	return p->own;
 }
 
 struct external *pipeline_external(struct pipeline *p)
@@ -644,17 +657,22 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	p->env = *env;
 	p->sync_env = path_sync_env;
 	p->sync_env.ctx = p;
-	p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
+	if (conf->no_internal)
+		p->bypass = bypass_new(conf->buckets, conf->limit_internal, &conf->key);
+	else
+		p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
+	if (p->internal || p->bypass)
+		p->own = p->bypass ? bypass_table(p->bypass) : internal_table(p->internal);
 	if (conf->sync) {
 		if (!conf->no_external)
 			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
 		if (p->internal && (p->external || conf->no_external) &&
 		    internal_watch_clashes(p->internal, &conf->key, path_hidden, p) == 0)
 			p->clash = internal_clash(p->internal);
-		if (p->clash && path_new_expects(p, conf))
+		if ((p->clash || (p->bypass && (p->external || conf->no_external))) && path_new_expects(p, conf))
 			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
 	}
-	if (!p->internal || (conf->sync && !p->sync)) {
+	if (!p->own || (conf->sync && !p->sync)) {
 		pipeline_free(p);
 		return NULL;
 	}
@@ -677,6 +695,7 @@ void pipeline_free(struct pipeline *p)
 		sync_close(p->sync);	/* releases dead records, so the caches go after it */
 	exp_path_free(p->expects);
 	external_free(p->external);
+	bypass_free(p->bypass);
 	internal_free(p->internal);
 	free(p);
 }

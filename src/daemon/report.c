@@ -54,13 +54,25 @@ static void report_inject(struct text *out, const struct ct_inject_stats *s)
 	text_printf(out, "connections destroyed:" TAB2_12 "\tfailed:" TAB1_12 "\n\n", s->destroyed, s->destroy_failed);
 }
 
+/* In place of the internal cache: messages made. */
+static void report_bypass(struct text *out, const struct pipeline_stats *s)
+{
+	text_str(out, "internal bypass:\n");
+	text_printf(out, "connections new:" TAB2_12 "\n", s->bypass[WIRE_CT_NEW]);
+	text_printf(out, "connections updated:" TAB2_12 "\n", s->bypass[WIRE_CT_UPD]);
+	text_printf(out, "connections destroyed:" TAB2_12 "\n\n", s->bypass[WIRE_CT_DEL]);
+}
+
 /* The statistics mode has one cache only, under its own name. */
 static void report_caches(const struct daemon *d, struct text *out,
 			  void (*one)(struct text *out, const char *name, struct flow_table *t))
 {
 	struct external *external = pipeline_external(d->pipeline);
 
-	one(out, pipeline_sync(d->pipeline) ? "internal" : "stats", internal_table(pipeline_internal(d->pipeline)));
+	if (pipeline_internal(d->pipeline))
+		one(out, pipeline_sync(d->pipeline) ? "internal" : "stats", pipeline_own(d->pipeline));
+	else
+		report_bypass(out, pipeline_stats(d->pipeline));
 	if (external)
 		one(out, "external", external_table(external));
 	else if (d->inject)
@@ -193,13 +205,15 @@ void report_expect(const struct daemon *d, struct text *out)
 /* Not in 1.4.x, and therefore behind everything else, and only where there is something to say. */
 static void report_not_said(const struct daemon *d, struct text *out)
 {
-	const struct clash *c = internal_clash(pipeline_internal(d->pipeline));
+	struct internal *internal = pipeline_internal(d->pipeline);
+	const struct clash *c = internal ? internal_clash(internal) : NULL;
+	uint64_t total = c ? clash_total(c) : 0;
 
-	if (clash_total(c) == 0 && pipeline_stats(d->pipeline)->helpers_left_out == 0)
+	if (total == 0 && pipeline_stats(d->pipeline)->helpers_left_out == 0)
 		return;
 	text_str(out, "not replicated:\n\tsend:\n");
-	text_printf(out, "\t\tIndistinct flows now:\t%20" PRIu64 "\n", (uint64_t)clash_hidden(c));
-	text_printf(out, "\t\tIndistinct flows so far:%20" PRIu64 "\n", clash_total(c));
+	text_printf(out, "\t\tIndistinct flows now:\t%20" PRIu64 "\n", (uint64_t)(c ? clash_hidden(c) : 0));
+	text_printf(out, "\t\tIndistinct flows so far:%20" PRIu64 "\n", total);
 	text_printf(out, "\t\tLong helper names:\t%20" PRIu64 "\n\n",
 		    pipeline_stats(d->pipeline)->helpers_left_out);
 }
@@ -242,7 +256,8 @@ void report_runtime(const struct daemon *d, struct text *out)
 	const struct ct_events_stats none = { 0 };	/* polling */
 	const struct ct_events_stats *e = d->events ? ct_events_stats(d->events) : &none;
 	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
-	const struct reconcile_stats *r = reconcile_stats(d->reconcile);
+	const struct reconcile_stats no_passes = { 0 };
+	const struct reconcile_stats *r = d->reconcile ? reconcile_stats(d->reconcile) : &no_passes;
 	const struct ev_stats *loop = evloop_stats(d->loop);
 	uint64_t filtered = p->filtered;
 	struct commands_stats c;

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# pipeline.c is linked by the simulation too: it knows neither sockets nor the clock.
+# pipeline.c and bypass_path.c are linked by the simulation too: they know neither sockets nor the clock.
 libdaemon_a_SOURCES = \
+	daemon/bypass_path.c \
 	daemon/caps.c \
 	daemon/commands.c \
 	daemon/daemon.c \
 	daemon/dump.c \
+	daemon/dump_kernel.c \
 	daemon/empty.c \
 	daemon/exp_path.c \
 	daemon/expecting.c \
@@ -15,4 +17,5 @@ libdaemon_a_SOURCES = \
 	daemon/report.c \
 	daemon/signals.c \
 	daemon/start.c \
-	daemon/takeover.c
+	daemon/takeover.c \
+	daemon/teller.c

@@ -474,6 +474,19 @@ static const struct attr_rule rules[CTA_MAX + 1] = {
 	[CTA_SYNPROXY] = { NESTED, .load = load_synproxy },
 };
 
+uint32_t ct_parse_use(const void *nlmsg, size_t n)
+{
+	struct cursor c = cur_init(nlmsg, n), v;
+	uint16_t type;
+	bool bad = false;
+
+	cur_take(&c, MSG_HDR);
+	while (attr_next(&c, &type, &v, &bad))
+		if (type == CTA_USE)
+			return cur_be32(&v);
+	return 0;
+}
+
 static void load_all(struct parse *p, struct cursor c)
 {
 	struct cursor v;

@@ -90,7 +90,10 @@ static void take_entry(struct ct_dump *d, const uint8_t *msg, size_t n, struct m
 		if (exp_parse(msg, n, &what, &x) == 0)
 			d->cb.expect(d->cb.ctx, &x, now);
 	} else if (ct_parse(msg, n, &what, &f, &rare) == 0) {
-		d->cb.flow(d->cb.ctx, &f, now);
+		if (d->cb.flow)
+			d->cb.flow(d->cb.ctx, &f, now);
+		else
+			d->cb.entry(d->cb.ctx, &f, ct_parse_use(msg, n), now);
 	}
 }
 
@@ -138,6 +141,7 @@ static void on_readable(void *ctx, unsigned int ready, struct mono now)
 	struct ct_dump *d = ctx;
 	ssize_t n = recv(d->fd, d->buf, sizeof(d->buf), MSG_DONTWAIT | MSG_TRUNC);
 	int err = 0;
+	bool end;
 
 	(void)ready;
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -150,7 +154,10 @@ static void on_readable(void *ctx, unsigned int ready, struct mono now)
 		finish(d, -EMSGSIZE, now);
 		return;
 	}
-	if (take(d, (size_t)n, &err, now)) {
+	end = take(d, (size_t)n, &err, now);
+	if (d->cb.part)
+		d->cb.part(d->cb.ctx, now);
+	if (end) {
 		finish(d, err, now);
 		return;
 	}

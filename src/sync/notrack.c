@@ -95,6 +95,8 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 		m->bits |= MARK_KNOWN;
 		n->plain.base.stats.bulk_flows++;
 		walk_done(&n->plain.walk, env);
+		if (env->is_dead(env->ctx, id))		/* no cache: what is sent is forgotten */
+			plain_release(&n->plain, id);
 	}
 	if (!n->complete || round_put_complete(r, n->plain.next, n->since, n->life) < 0)
 		return;
@@ -283,6 +285,7 @@ const struct sync_ops notrack_ops = {
 	.tick = notrack_tick,
 	.transmit = notrack_transmit,
 	.bulk = notrack_bulk,
+	.lost = plain_lost,
 	.ask_resync = notrack_ask_resync,
 	.bulk_running = notrack_bulk_running,
 	.resync_running = notrack_resync_running,

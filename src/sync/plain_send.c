@@ -30,7 +30,7 @@ void plain_log(struct plain *s, struct log_limit *limit, struct mono now, enum l
 	va_end(ap);
 }
 
-static void plain_release(struct plain *s, uint32_t id)
+void plain_release(struct plain *s, uint32_t id)
 {
 	const struct sync_env *env = s->base.env;
 
@@ -58,6 +58,14 @@ void plain_fini(struct plain *s)
 
 /* ---- queueing ---- */
 
+void plain_lost(struct sync *sync, struct mono now)
+{
+	struct plain *s = (struct plain *)sync;
+
+	s->next++;	/* the peers notice that something is missing */
+	s->ops->not_queued(s, now);
+}
+
 void plain_local_change(struct sync *sync, uint32_t id, bool born, struct mono now)
 {
 	struct plain *s = (struct plain *)sync;
@@ -72,8 +80,7 @@ void plain_local_change(struct sync *sync, uint32_t id, bool born, struct mono n
 		return;
 	}
 	sync->stats.ring_overflow++;
-	s->next++;	/* the peers notice that something is missing */
-	s->ops->not_queued(s, now);
+	plain_lost(sync, now);
 	if (sync->env->is_dead(sync->env->ctx, id))
 		plain_release(s, id);
 }

@@ -84,6 +84,11 @@ void sync_bulk(struct sync *s, struct mono now)
 	s->ops->bulk(s, now);
 }
 
+void sync_lost(struct sync *s, struct mono now)
+{
+	s->ops->lost(s, now);
+}
+
 void sync_ask_resync(struct sync *s, struct mono now)
 {
 	s->ops->ask_resync(s, now);

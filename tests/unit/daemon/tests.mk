@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-daemon_tests = unit/daemon/lock_test unit/daemon/pipeline_test unit/daemon/commit_request_test \
-	unit/daemon/exp_path_test
+daemon_tests = unit/daemon/lock_test unit/daemon/pipeline_test unit/daemon/bypass_test \
+	unit/daemon/commit_request_test unit/daemon/exp_path_test
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 
@@ -10,6 +10,8 @@ unit_daemon_lock_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=flock
 unit_daemon_lock_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_pipeline_test_SOURCES = unit/daemon/pipeline_test.c
 unit_daemon_pipeline_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
+unit_daemon_bypass_test_SOURCES = unit/daemon/bypass_test.c
+unit_daemon_bypass_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_commit_request_test_SOURCES = unit/daemon/commit_request_test.c unit/kernel/commit_rules.c \
 	unit/kernel/commit_rules.h unit/kernel/attrs.c unit/kernel/attrs.h $(kernel_support) $(FLOW_RANDOM)
 unit_daemon_commit_request_test_LDADD = $(S)/libkernel.a $(WIRE_LIBS) $(MNL_LIBS) $(CMOCKA_LIBS)

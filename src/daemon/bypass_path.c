@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The data path without internal cache (DisableInternalCache): a record of cache/bypass.c lives from the event to its
+ * message, and a full send walks over a dump of the kernel table, which the world feeds in with pipeline_told() and what
+ * follows it.
+ *
+ *   kernel event ---> bypass_path_event ---> filter ---> bypass ---> path_changed ---> sync
+ *   full send ------> bypass_path_walk ----> env.dump
+ *   dump entry -----> pipeline_told -------> filter ---> bypass ---> bypass_path_walk ---> sync
+ *
+ * What got lost cannot be looked up later: the peers are told that something is missing, and everything is sent. */
+#include "daemon/path.h"
+
+#define LOST_EVERY_MS 1000	/* the peers are not told more often that something was lost */
+
+/* Nobody knows here whether the peers have heard of a flow that ends. Its last state may be one that the filter does not
+ * want, and does not count; its addresses and protocol are what they were. */
+static bool path_end_passes(const struct pipeline *p, const struct ct_flow *f)
+{
+	struct ct_flow stateless;
+
+	flow_copy(&stateless, f);
+	stateless.has &= ~FLOW_HAS_PROTO_STATE;
+	return flow_filter_pass(p->filter, &stateless);
+}
+
+void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
+{
+	enum internal_change change;
+	uint32_t id;
+
+	if (what == PIPELINE_FLOW_DESTROY ? !path_end_passes(p, f) : !flow_filter_pass(p->filter, f)) {
+		p->stats.filtered++;
+		return;
+	}
+	if (what == PIPELINE_FLOW_DESTROY) {
+		change = bypass_destroy(p->bypass, f, now, &id);
+		if (change == INTERNAL_DESTROY)
+			path_ended(p, f);
+	} else {
+		change = what == PIPELINE_FLOW_NEW ? bypass_new_flow(p->bypass, f, now, &id) :
+						     bypass_update(p->bypass, f, now, &id);
+	}
+	path_changed(p, change, id, now);
+}
+
+/* A full send without internal cache: the walk follows the kernel dump that its beginning starts. */
+size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	size_t got;
+
+	if (*pos == 0) {
+		*pos = 1;
+		p->dumping = true;
+		p->paused = p->no_room = false;
+		bypass_dump_begin(p->bypass);
+		p->env.dump(p->env.ctx);
+	}
+	got = bypass_told(p->bypass, ids, n);
+	if (p->paused && bypass_n_told(p->bypass) < BYPASS_TOLD_HIGH / 2) {
+		p->paused = false;
+		p->env.dump_pause(p->env.ctx, false);
+	}
+	if (got == 0 && p->dumping)
+		ids[got++] = FLOW_ID_NONE;	/* nothing yet */
+	return got;
+}
+
+void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	if (!flow_filter_pass(p->filter, f))
+		return;
+	if (!bypass_dumped(p->bypass, f, now)) {
+		path_full(p, &p->stats.full_internal, "outgoing", now);
+		p->no_room = true;
+	}
+	if (bypass_n_told(p->bypass) >= BYPASS_TOLD_HIGH) {
+		p->paused = true;
+		p->env.dump_pause(p->env.ctx, true);
+	}
+}
+
+void pipeline_told_part(struct pipeline *p)
+{
+	bypass_dump_part(p->bypass);
+}
+
+bool pipeline_told_all(struct pipeline *p)
+{
+	bool complete = !p->no_room;
+
+	p->paused = p->no_room = false;
+	if (complete) {
+		p->dumping = false;
+		bypass_dump_end(p->bypass);
+	}
+	return complete;
+}
+
+void pipeline_lost(struct pipeline *p)
+{
+	p->lost = true;
+}
+
+/* Losses come in bursts: they are said together. */
+struct mono bypass_path_say_lost(struct pipeline *p, struct mono now)
+{
+	if (!p->lost)
+		return (struct mono){ 0 };
+	if (mono_is_set(p->lost_due) && mono_before(now, p->lost_due))
+		return p->lost_due;
+	p->lost = false;
+	p->lost_due = mono_add_ms(now, LOST_EVERY_MS);
+	sync_lost(p->sync, now);
+	return (struct mono){ 0 };
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `-i` without internal cache: the kernel table as the kernel tells it. Each client has a dump of its own, which reads the
+ * next part only when the client has taken the one before, so a slow reader costs nobody anything. */
+#include "daemon/dump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "flow/flow_print.h"
+#include "kernel/ct.h"
+
+struct kernel_dump {
+	struct control_job job;
+	struct ct_dump *dump;
+	bool begun, ended, text, xml;
+	int err;
+	int64_t wall_s;
+	struct text part;	/* what was read and waits for the client: lines, or records with their length before them */
+};
+
+static void kernel_entry(void *ctx, const struct ct_flow *f, uint32_t use, struct mono now)
+{
+	struct kernel_dump *k = ctx;
+	const struct flow_print_opts opts = {
+		.active_s = -1, .expires_s = -1, .now_s = k->wall_s, .use = use, .kernel_view = true,
+	};
+	char line[FLOW_LINE_MAX];
+	uint8_t record[FLOW_RECORD_MAX];
+	uint16_t n;
+
+	(void)now;
+	if (k->text) {
+		n = (uint16_t)(k->xml ? flow_print_xml(f, &opts, line, sizeof(line) - 1) :
+					flow_print_text(f, &opts, line, sizeof(line) - 1));
+		line[n++] = '\n';
+		text_add(&k->part, line, n);
+	} else {
+		n = (uint16_t)flow_record_pack(f, &opts, record);
+		text_add(&k->part, &n, sizeof(n));
+		text_add(&k->part, record, n);
+	}
+}
+
+/* Nothing more is read until the client has this. */
+static void kernel_part(void *ctx, struct mono now)
+{
+	struct kernel_dump *k = ctx;
+
+	(void)now;
+	if (k->part.len == 0)
+		return;
+	ct_dump_pause(k->dump, true);
+	control_job_wake(&k->job);
+}
+
+static void kernel_done(void *ctx, int err, struct mono now)
+{
+	struct kernel_dump *k = ctx;
+
+	(void)now;
+	k->ended = true;
+	k->err = err;
+	control_job_wake(&k->job);
+}
+
+static void put_records(struct ctl_out *out, const struct text *part)
+{
+	uint16_t n;
+
+	for (size_t at = 0; at < part->len; at += sizeof(n) + n) {
+		memcpy(&n, part->buf + at, sizeof(n));
+		ctl_record(out, CTL_REC_FLOW, part->buf + at + sizeof(n), n);
+	}
+}
+
+static enum ctl_step kernel_step(struct control_job *job, struct ctl_out *out, struct mono now)
+{
+	struct kernel_dump *k = container_of(job, struct kernel_dump, job);
+
+	(void)now;
+	if (!k->begun) {
+		k->begun = true;
+		k->text = ctl_out_is_text(out);
+		k->wall_s = clock_wall_s();
+		k->err = ct_dump_start(k->dump, 0);
+		k->ended = k->err < 0;
+	}
+	if (k->part.truncated)
+		k->err = -ENOMEM;
+	if (k->text)
+		ctl_text(out, k->part.buf, k->part.len);
+	else
+		put_records(out, &k->part);
+	text_reset(&k->part);
+	if (!k->ended && k->err == 0) {
+		ct_dump_pause(k->dump, false);
+		return CTL_WAIT;
+	}
+	if (k->err < 0 && k->err != -EINTR) {	/* the table may change while it is shown */
+		ctl_note(out, "failed: %s", strerror(-k->err));
+		ctl_end(out, 1);
+	}
+	return CTL_DONE;
+}
+
+static void kernel_release(struct control_job *job, bool done)
+{
+	struct kernel_dump *k = container_of(job, struct kernel_dump, job);
+
+	(void)done;
+	ct_dump_close(k->dump);
+	text_free(&k->part);
+	free(k);
+}
+
+static const struct control_job_ops kernel_ops = {
+	.name = "kernel dump", .step = kernel_step, .release = kernel_release,
+};
+
+struct control_job *dump_kernel(const struct daemon *d, bool xml, struct text *err)
+{
+	struct kernel_dump *k = calloc(1, sizeof(*k));
+	struct ct_dump_cb cb = { .ctx = k, .entry = kernel_entry, .part = kernel_part, .done = kernel_done };
+
+	if (!k) {
+		text_str(err, "out of memory");
+		return NULL;
+	}
+	k->job.ops = &kernel_ops;
+	k->xml = xml;
+	if (ct_dump_open(d->loop, &cb, &k->dump, err) < 0) {
+		free(k);
+		return NULL;
+	}
+	return &k->job;
+}
