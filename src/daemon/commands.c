@@ -104,7 +104,10 @@ static enum ctl_step waiter_step(struct control_job *job, struct ctl_out *out, s
 		return CTL_WAIT;
 	}
 	if (w->err < 0) {
-		ctl_note(out, "failed: %s", strerror(-w->err));
+		if (w->err == -EBUSY)
+			ctl_note(out, "refused: a commit is still running");
+		else
+			ctl_note(out, "failed: %s", strerror(-w->err));
 		ctl_end(out, 1);
 	} else if (w->what == WAIT_COMMIT) {
 		waiter_say_commit(w, out);

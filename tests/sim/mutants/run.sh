@@ -102,9 +102,10 @@ while IFS='|' read -r name file rule; do
 	$cc $flags -c "$work/$file" -o "$work/mutant.o"
 	others=$(echo "$sync" | grep -v "src_sync_$file.o\$")
 	$cc $common $others "$work/mutant.o" -o "$work/mutant"
-	# Two minutes: a broken engine may send for ever.
-	if SIM_MODE=$mode SIM_SEEDS=$seeds timeout 120 "$work/mutant" >"$work/out" 2>&1; then
-		echo "$name: NOT NOTICED in $seeds seeds"
+	# More seeds than for the engine as it is, since the first that notices ends the run. Five minutes: a broken engine may
+	# send for ever.
+	if SIM_MODE=$mode SIM_SEEDS=$((3 * seeds)) timeout 300 "$work/mutant" >"$work/out" 2>&1; then
+		echo "$name: NOT NOTICED in $((3 * seeds)) seeds"
 		bad=1
 	else
 		echo "$name: $(grep -m 1 failed "$work/out" || echo crashed or ran too long)"

@@ -123,7 +123,7 @@ static void order(void **state)
 
 	(void)state;
 	NEED_NETNS();
-	f.timeout_s = 5;	/* nearly over: nobody uses it */
+	f.timeout_s = 2;	/* nearly over: nobody uses it */
 	put(&f);
 	ct_inject_end(inject, &f, clock_now());
 	f.timeout_s = 300;
@@ -256,7 +256,7 @@ static void end_of_a_stream(void **state)
 	assert_true(find(&f, &got));
 
 	assert_int_equal(kernel_destroy(&hand, &f), 0);
-	f.timeout_s = 5;
+	f.timeout_s = 2;
 	assert_int_equal(kernel_create(&hand, &f), 0);
 	ct_inject_end(inject, &f, clock_now());
 	flush();
