@@ -5,7 +5,7 @@
  *   nothing was heard on the active one for   that other one: the path is dead for one of the two, or the peer has moved
  *   a while, but several times on another
  *   the preferred one has been usable again   the preferred one, unless it was left because nothing was heard
- *   for a while
+ *   for a while                               and has not been heard there several times since
  *   else                                      stay
  *
  * What is received on another link changes nothing by itself: a stray datagram must not move the pair, and 1.4.x, which
@@ -27,8 +27,13 @@ void multi_heard(struct multi *m, size_t i, struct mono now)
 {
 	m->link[i].heard = now;
 	m->link[i].heard_n++;
-	if (i != m->active)
+	if (i != m->active) {
+		/* The peer is back on it. Waiting until the active one has been silent, as for a link nobody prefers, would let the
+		 * two sides leave each other at the same moment and chase each other. */
+		if (m->link[i].heard_n >= MULTI_HEARD)
+			m->link[i].silent = false;
 		return;
+	}
 	for (size_t k = 0; k < m->n; k++)
 		m->link[k].heard_n = 0;
 }

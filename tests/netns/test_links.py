@@ -368,9 +368,7 @@ def test_address_goes(lab: Lab, pair: Callable, kind: str) -> None:
 		time.sleep(4)
 		assert active_device(one) == "sync1"	# whole as it looks from there
 		lab.cable("fw2", 0, up=True)
-		# Whether both return depends on who hears whom first: a side that left because of silence stays where it is
-		# heard. That costs nothing but the preference; nothing may be missing.
-		time.sleep(5)
+		on_cable(0, one, two)
 	wait_replicated(one, two)
 	assert said(two, "sync0 has no address") == 1
 

@@ -100,6 +100,23 @@ static void test_silence(void **state)
 	assert_int_equal(choose(103000), 0);
 }
 
+/* The peer is heard again on the preferred link that was left: back before the active one has been silent for long, or the two
+ * sides would leave each other at the same moment. */
+static void test_peer_returns(void **state)
+{
+	(void)state;
+	begin(2, 0);
+	for (int64_t t = 60000; t < 60000 + MULTI_HEARD * 100; t += 100)
+		multi_heard(&m, 1, at(t));
+	assert_int_equal(choose(60300), 1);
+	multi_heard(&m, 1, at(70000));
+	assert_int_equal(choose(70000), 1);
+	for (int n = 1; n <= MULTI_HEARD; n++) {
+		multi_heard(&m, 0, at(70000 + 100 * n));
+		assert_int_equal(choose(70000 + 100 * n), n < MULTI_HEARD ? 1 : 0);	/* one may be a stray */
+	}
+}
+
 /* A link that was silent is tried again after its interface changed. */
 static void test_silent_link_changes(void **state)
 {
@@ -224,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_default),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_silent_link_changes),
+		cmocka_unit_test(test_peer_returns),
 		cmocka_unit_test(test_pair),
 		cmocka_unit_test(test_interface),
 	};
