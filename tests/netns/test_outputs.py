@@ -123,6 +123,10 @@ def test_one_kernel_table(lab: Lab, both: Callable, extra: str, sysctl: int) -> 
 	"""Flows from before the start and events after it: every line of -i, every figure of -s."""
 	for name in ("acct", "timestamp"):
 		lab.sysctl("fw1", {f"net/netfilter/nf_conntrack_{name}": sysctl})
+	# By default a flow born while nobody listens never reports its end, and 1.4.7 keeps it after a flush: its defect,
+	# not its output (ours: test_states, test_intake). Whether somebody listens is known to the kernel for the whole
+	# machine, so other tests beside this one would decide.
+	lab.sysctl("fw1", {"net/netfilter/nf_conntrack_events": 1})
 	scenario.serve(lab)
 	scenario.lines(lab, 3, interval=60)
 	scenario.inject(lab, "fw1", 10, first=1000)
