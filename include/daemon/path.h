@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "daemon/pipeline.h"
 
-/* The pipeline inside: pipeline.c, and bypass_path.c for what is different without internal cache. For these two only. */
+/* The pipeline inside. For pipeline.c and the files that stand beside it (see there), and for nobody else. Functions with a
+ * ctx are members of struct sync_env; ctx is the pipeline. */
+
+#define PATH_SILENCE_MS 30000	/* a peer says something once a second */
 
 struct pipeline {
 	struct internal *internal;
@@ -37,12 +40,36 @@ struct pipeline {
 };
 
 /* ---- pipeline.c ---- */
+void path_log(struct pipeline *p, int level, const char *text);
 /* A table is full or memory is short: that one flow is dropped and counted. */
 void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now);
 /* The table has changed: hand the record on to sync/. */
 void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
 /* A flow has ended; f says what is known of its last moment. */
 void path_ended(struct pipeline *p, const struct ct_flow *f);
+int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
+void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
+
+/* ---- sync_path.c ---- */
+struct flow_mark *sync_path_mark(void *ctx, uint32_t id);
+bool sync_path_is_dead(void *ctx, uint32_t id);
+void sync_path_release(void *ctx, uint32_t id);
+size_t sync_path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
+
+/* ---- clash_path.c ---- */
+/* path_changed() for a flow that is hidden. */
+void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
+/* For internal_watch_clashes(). */
+void clash_path_hidden(void *ctx, uint32_t id, struct mono now);
+/* Send some of those that have become the only ones of their name. */
+void clash_path_step(struct pipeline *p, struct mono now);
+
+/* ---- stale_path.c ---- */
+void stale_path_resync_begin(void *ctx, uint8_t peer);
+void stale_path_resync_done(void *ctx, uint8_t peer);
+/* True while there is more. */
+bool stale_path_sweep_step(struct pipeline *p);
+bool stale_path_expire_step(struct pipeline *p, struct mono now);
 
 /* ---- bypass_path.c ---- */
 void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# pipeline.c and bypass_path.c are linked by the simulation too: they know neither sockets nor the clock.
+# pipeline.c and *path*.c are linked by the simulation too: they know neither sockets nor the clock.
 libdaemon_a_SOURCES = \
 	daemon/bypass_path.c \
 	daemon/caps.c \
+	daemon/clash_path.c \
 	daemon/commands.c \
 	daemon/daemon.c \
 	daemon/dump.c \
@@ -10,12 +11,16 @@ libdaemon_a_SOURCES = \
 	daemon/empty.c \
 	daemon/exp_path.c \
 	daemon/expecting.c \
+	daemon/kernel_path.c \
 	daemon/lock.c \
 	daemon/notify.c \
+	daemon/path_life.c \
 	daemon/pipeline.c \
 	daemon/reconcile.c \
 	daemon/report.c \
 	daemon/signals.c \
+	daemon/stale_path.c \
 	daemon/start.c \
+	daemon/sync_path.c \
 	daemon/takeover.c \
 	daemon/teller.c

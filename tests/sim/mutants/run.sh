@@ -72,8 +72,8 @@ objects() {	# directory, sources
 }
 
 # Everything once; the broken file instead of its own object later.
-common=$(objects "$top"/tests/sim/*.c "$top"/src/daemon/pipeline.c "$top"/src/daemon/bypass_path.c \
-	"$top"/src/daemon/exp_path.c "$top"/src/base/*.c "$top"/src/flow/*.c \
+common=$(objects "$top"/tests/sim/*.c "$top"/src/daemon/pipeline.c "$top"/src/daemon/*path*.c \
+	"$top"/src/base/*.c "$top"/src/flow/*.c \
 	"$top"/src/wire/*.c "$top"/src/cache/*.c)
 sync=$(objects "$top"/src/sync/*.c)
 $cc $common $sync -o "$work/sim"

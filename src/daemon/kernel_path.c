@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What reaches the internal cache otherwise than by an event: entries of a dump, answers of the kernel, and what we did to
+ * the kernel ourselves, which is told to no peer. */
+#include "daemon/path.h"
+
+void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
+{
+	enum internal_change change;
+	uint32_t id;
+
+	if (!flow_filter_pass(p->filter, f))
+		return;
+	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) : internal_dumped(p->internal, f, now, &id);
+	if (announce || change == INTERNAL_FULL)
+		path_changed(p, change, id, now);
+}
+
+void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	bool injecting = p->sync && !p->external;
+
+	if (!injecting || table_find(p->own, f) != FLOW_ID_NONE)
+		pipeline_dumped(p, f, true, now);
+}
+
+void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	enum internal_change change;
+	uint32_t id;
+
+	change = internal_answered(p->internal, f, now, &id);
+	path_changed(p, change, id, now);
+}
+
+void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
+{
+	enum internal_change change = internal_gone(p->internal, id, now);
+
+	if (change == INTERNAL_DESTROY)
+		path_ended(p, &table_rec(internal_table(p->internal), id)->flow);
+	path_changed(p, change, id, now);
+}
+
+void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id;
+
+	/* Also when the cache has been emptied already: the kernel is about to tell their end as an event. */
+	if (p->expects)
+		exp_path_master_purged(p->expects, f);
+	if (p->bypass) {
+		id = table_find(p->own, f);
+		if (id != FLOW_ID_NONE)
+			sync_forget(p->sync, id);
+		bypass_purge(p->bypass, f, now);
+		return;
+	}
+	if (internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
+		return;
+	path_ended(p, f);
+	if (p->sync)
+		sync_forget(p->sync, id);
+	internal_release(p->internal, id);
+}
+
+void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted)
+{
+	*id = FLOW_ID_NONE;
+	*inserted = false;
+	if (p->internal && internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
+		path_full(p, &p->stats.full_internal, "internal", now);
+}
+
+void pipeline_commit_undo(struct pipeline *p, uint32_t id)
+{
+	if (!internal_commit_undo(p->internal, id))
+		return;
+	sync_forget(p->sync, id);	/* a bulk send came across it */
+	internal_release(p->internal, id);
+}

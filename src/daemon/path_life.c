@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pipeline as an object: made from its parts and taken apart, and access to them. What is in it: daemon/path.h. */
+#include "daemon/path.h"
+
+#include <stdlib.h>
+
+#include "sync/sync_conf.h"
+
+/* ---- commands ---- */
+
+static void path_drop(void *ctx, uint32_t id)
+{
+	struct pipeline *p = ctx;
+
+	if (p->sync)
+		sync_forget(p->sync, id);
+}
+
+bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n)
+{
+	return p->internal && internal_flush_step(p->internal, pos, n, path_drop, p);
+}
+
+bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n)
+{
+	return external_flush_step(p->external, pos, n);
+}
+
+struct internal *pipeline_internal(struct pipeline *p)
+{
+	return p->internal;
+}
+
+struct flow_table *pipeline_own(struct pipeline *p)
+{
+	return p->own;
+}
+
+struct external *pipeline_external(struct pipeline *p)
+{
+	return p->external;
+}
+
+struct exp_path *pipeline_expects(struct pipeline *p)
+{
+	return p->expects;
+}
+
+struct sync *pipeline_sync(struct pipeline *p)
+{
+	return p->sync;
+}
+
+const struct pipeline_stats *pipeline_stats(const struct pipeline *p)
+{
+	return &p->stats;
+}
+
+/* ---- lifetime ---- */
+
+static struct writer *path_datagram(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	return p->env.datagram(p->env.ctx);
+}
+
+static void path_send(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	p->env.send(p->env.ctx);
+}
+
+static void path_flush(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	p->env.flush(p->env.ctx);
+}
+
+static void path_ctx_log(void *ctx, int level, const char *text)
+{
+	path_log(ctx, level, text);
+}
+
+static void path_expect(void *ctx, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now)
+{
+	struct pipeline *p = ctx;
+
+	if (p->expects)
+		exp_path_received(p->expects, peer, gone, e, now);
+}
+
+static void path_expects_full(void *ctx, const char *cache, struct mono now)
+{
+	struct pipeline *p = ctx;
+
+	path_full(p, &p->stats.full_expects, cache, now);
+}
+
+static const struct sync_env path_sync_env = {
+	.mark = sync_path_mark,
+	.is_dead = sync_path_is_dead,
+	.encode = path_encode,
+	.datagram = path_datagram,
+	.send = path_send,
+	.flush = path_flush,
+	.apply = path_apply,
+	.expect = path_expect,
+	.release = sync_path_release,
+	.walk = sync_path_walk,
+	.resync_begin = stale_path_resync_begin,
+	.resync_done = stale_path_resync_done,
+	.log = path_ctx_log,
+};
+
+/* Their caches are few bytes until they are used; the limit is that of the flows. */
+static bool path_new_expects(struct pipeline *p, const struct pipeline_conf *conf)
+{
+	struct exp_path_conf xconf = {
+		.expect = &conf->sync->expect,
+		.limit_internal = conf->limit_internal,
+		.limit_external = conf->limit_external,
+		.key = conf->key,
+		.full = path_expects_full,
+		.log = path_ctx_log,
+		.ctx = p,
+	};
+
+	if (conf->sync->expect.on)
+		p->expects = exp_path_new(&xconf, p->internal);
+	return p->expects || !conf->sync->expect.on;
+}
+
+struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env, struct mono now)
+{
+	struct pipeline *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->filter = conf->filter;
+	p->rules = conf->rules;
+	p->env = *env;
+	p->sync_env = path_sync_env;
+	p->sync_env.ctx = p;
+	if (conf->no_internal)
+		p->bypass = bypass_new(conf->buckets, conf->limit_internal, &conf->key);
+	else
+		p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
+	if (p->internal || p->bypass)
+		p->own = p->bypass ? bypass_table(p->bypass) : internal_table(p->internal);
+	if (conf->sync) {
+		if (!conf->no_external)
+			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
+		if (p->internal && (p->external || conf->no_external) &&
+		    internal_watch_clashes(p->internal, &conf->key, clash_path_hidden, p) == 0)
+			p->clash = internal_clash(p->internal);
+		if ((p->clash || (p->bypass && (p->external || conf->no_external))) && path_new_expects(p, conf))
+			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
+	}
+	if (!p->own || (conf->sync && !p->sync)) {
+		pipeline_free(p);
+		return NULL;
+	}
+	if (p->expects)
+		exp_path_set_sync(p->expects, p->sync);
+	if (conf->sync && conf->sync->mode != SYNC_MODE_ALARM)	/* where a peer without flows is silent */
+		p->silence_due = mono_add_ms(now, PATH_SILENCE_MS);
+	if (conf->sync && conf->sync->mode == SYNC_MODE_ALARM) {
+		p->life_s = conf->sync->cache_timeout_s;
+		p->expire_due = mono_add_ms(now, 1000);
+	}
+	return p;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (!p)
+		return;
+	if (p->sync)
+		sync_close(p->sync);	/* releases dead records, so the caches go after it */
+	exp_path_free(p->expects);
+	external_free(p->external);
+	bypass_free(p->bypass);
+	internal_free(p->internal);
+	free(p);
+}
