@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""RESULTS.md and its plots from the samples that were kept, one file per row."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import plots
+from node import DEBIAN, OURS
+from rows import OLD, ROWS, Figure, Row, Target
+
+Samples = list[dict[str, Any]]
+
+
+def load(results: Path, row: Row) -> dict[str, Any]:
+	path = results / f"{row.name}.json"
+	return json.loads(path.read_text()) if path.exists() else {"samples": []}
+
+
+def values(samples: Samples, which: str, key: str) -> list[float]:
+	return [s["figures"][key] for s in samples if s["which"] == which and key in s["figures"]]
+
+
+def lost(samples: Samples, which: str, key: str) -> list[str]:
+	return [s["figures"]["lost"][key] for s in samples if s["which"] == which and key in s["figures"].get("lost", {})]
+
+
+def number(value: float) -> str:
+	if value == int(value) or abs(value) >= 1000:
+		return f"{value:,.0f}"
+	return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def cell(samples: Samples, which: str, key: str, unit: str) -> str:
+	"""Median, and the whole spread in brackets; what was lost."""
+	v = values(samples, which, key)
+	if not v:
+		return "not measured"
+	text = number(statistics.median(v))
+	if min(v) != max(v):
+		text += f" ({number(min(v))} to {number(max(v))})"
+	n = len(lost(samples, which, key))
+	return text + (f" **lost something in {n} of {len(v)}**" if n and unit != "flows" else "")
+
+
+def verdict(samples: Samples, f: Figure) -> tuple[str, str]:
+	"""What is to be reached, and whether it is."""
+	t = f.target
+	if not t:
+		return "", ""
+	against = {"": "", OLD: f" of {OLD}"}.get(t.of, " x the bare listener")
+	want = f"at most {number(t.most)}{against}" if t.most is not None else f"no less than {OLD}'s"
+	ours = values(samples, OURS, f.key)
+	of = values(samples, DEBIAN, f.key) if t.of == OLD else values(samples, "floor", t.of) if t.of else [1.0]
+	if not ours or not of:
+		return want, "?"
+	median, base = statistics.median(ours), statistics.median(of)
+	if lost(samples, OURS, f.key):
+		return want, "does not count: lost"
+	if t.least is not None:
+		return want, "yes" if median >= t.least * base * 0.98 else f"**no** ({median / base:.2f})"
+	good = median <= (t.most or 0) * base
+	shown = f"{median / base:.2f}" if t.of and base else number(median)
+	return want, f"yes ({shown})" if good else f"**no** ({shown})"
+
+
+def ratio(samples: Samples, key: str) -> str:
+	ours, old = values(samples, OURS, key), values(samples, DEBIAN, key)
+	if not ours or not old or statistics.median(old) == 0:
+		return ""
+	return f"{statistics.median(ours) / statistics.median(old):.2f}"
+
+
+def section(row: Row, kept: dict[str, Any]) -> list[str]:
+	samples: Samples = kept["samples"]
+	rounds = len({s["round"] for s in samples if s["which"] != "floor"})
+	lines = [f"## {row.title}", ""]
+	size = " **Quick: a tenth of the flows.**" if kept.get("quick") else ""
+	lines += [f"`bench/run {row.name}`, {rounds} round{'s' * (rounds != 1)}.{size} {row.note}".strip(), "",
+		  "| figure | unit | this one | 1.4.7 | ratio | to reach | reached |", "|---|---|---|---|---|---|---|"]
+	for f in row.figures:
+		if not values(samples, OURS, f.key) and not values(samples, DEBIAN, f.key):
+			continue
+		want, reached = verdict(samples, f)
+		lines.append(f"| {f.label} | {f.unit} | {cell(samples, OURS, f.key, f.unit)} | "
+			     f"{cell(samples, DEBIAN, f.key, f.unit)} | {ratio(samples, f.key)} | {want} | {reached} |")
+	lines.append("")
+	floors = sorted({key for s in samples if s["which"] == "floor" for key in s["figures"]})
+	if floors:
+		told = [f"{key.replace('_', ' ')} {cell(samples, 'floor', key, '')}" for key in floors]
+		lines += ["Floor: " + ", ".join(told) + ".", ""]
+	for which, name in ((OURS, "this one"), (DEBIAN, OLD)):
+		said = sorted({f"{f.label}: {lost(samples, which, f.key)[0]}" for f in row.figures
+			       if lost(samples, which, f.key)})
+		if said:
+			lines += [f"Lost by {name} (first of the rounds):", "", *[f"* {text}" for text in said], ""]
+	return lines
+
+
+def write(results: Path, page: Path, instructions: str) -> None:
+	"""The page, and the plots beside it. Rows without samples are named as not measured."""
+	lines = ["# Measured", "",
+		 "Written by `bench/run`; the commands that make each table stand above it. Medians, the whole spread in brackets; "
+		 "this one and Debian's conntrackd 1.4.7 in one run, alternating, with the same file (FTFW, multicast, SCHED_OTHER "
+		 "for both, looked up after the start), TCP over IPv4 through ctnetlink unless said otherwise. A figure counts only "
+		 "if the caches equal the kernel's table as sets; where something was lost the table says so. CPU is that of "
+		 "`/proc/PID/task/*/schedstat`: it contains the soft interrupts that ran in the daemon's time, of both firewalls' "
+		 "kernels, as all namespaces share the processors.", ""]
+	missing, told = [], set()
+	for row in ROWS:
+		kept = load(results, row)
+		if not kept["samples"]:
+			missing.append(row.name)
+			continue
+		told.add(json.dumps(kept.get("conditions", {}), sort_keys=True))
+	lines += ["| condition | |", "|---|---|"]
+	merged: dict[str, set[str]] = {}
+	for text in told:
+		for key, value in json.loads(text).items():
+			merged.setdefault(key, set()).add(value)
+	lines += [f"| {key} | {'; '.join(sorted(value))} |" for key, value in sorted(merged.items())] + [""]
+	drawn = plots.draw({row.name: load(results, row)["samples"] for row in ROWS}, page.parent)
+	lines += [f"![{title}]({name})" for name, title in drawn] + [""] * bool(drawn)
+	for row in ROWS:
+		kept = load(results, row)
+		if kept["samples"]:
+			lines += section(row, kept)
+	if missing:
+		lines += [f"Not measured here: {', '.join(missing)}.", ""]
+	lines += [instructions.rstrip(), ""]
+	page.write_text("\n".join(lines))

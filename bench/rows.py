@@ -1,0 +1,690 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is measured: one function per row. Each runs one make once and returns its figures; `lost` among them says in words
+what was not as it should be, by the figure that it spoils. A floor function measures what the kernel's interface itself
+costs, in the same round."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from netlab import wait_until
+from node import DEBIAN, Node
+from rig import NO_BUFFERS, Asking, Bench, BenchLab, Cpu, rss, switches, timed
+
+Figures = dict[str, Any]
+
+
+@dataclass
+class Context:
+	tools: Path
+	work: Path
+	quick: bool
+
+	def bench(self, which: str, **options: Any) -> Bench:
+		return Bench(self.tools, self.work, which, **options)
+
+	@property
+	def million(self) -> int:
+		return 100_000 if self.quick else 1_000_000
+
+	def seconds(self, full: float) -> float:
+		return full / 2 if self.quick else full
+
+
+@dataclass
+class Target:
+	"""What to reach. `of` is what it is compared with: "1.4.7", a figure of the floor, or nothing (an absolute bound)."""
+	most: float | None = None
+	least: float | None = None
+	of: str = ""
+
+
+@dataclass
+class Figure:
+	key: str
+	label: str
+	unit: str
+	target: Target | None = None
+
+
+@dataclass
+class Row:
+	name: str
+	title: str
+	note: str
+	figures: list[Figure]
+	measure: Callable[[Context, str], Figures]
+	floor: Callable[[Context], Figures] | None = None
+	seconds: int = 30		# one make, one round, not --quick: for the estimate
+	rounds_most: int = 99
+
+
+def take(figures: Figures, key: str, value: float, lost: str = "") -> None:
+	figures[key] = value
+	if lost:
+		figures.setdefault("lost", {})[key] = lost
+
+
+def overruns(node: Node) -> int:
+	return next(int(line.split()[-1]) for line in node.ok("-s", "runtime").splitlines() if "netlink overrun" in line)
+
+
+def off_by(c: dict[str, int]) -> int:
+	return c["missing"] + c["extra"]
+
+
+def fill(b: Bench, n: int, *options: object, rate: int = 100_000, first: int = 0) -> str:
+	"""n established flows in fw1's kernel, and in both caches when it returns; what was lost."""
+	b.load("-n", n, "-f", first, "-r", rate, *options, "insert")
+	b.settle()
+	return b.lost()
+
+
+# --- CPU per event ---------------------------------------------------------------
+
+RATES = (1000, 2000, 20_000, 60_000)
+
+
+def rates(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.pair()
+		for i, rate in enumerate(RATES):
+			n = int(rate * ctx.seconds(5)) // 3
+			cpu, link = Cpu(b.fw1, b.fw2), b.lab.counters("fw1", "sync0")
+			done = b.load("-n", n, "-k", min(1000, n // 2), "-r", rate, "-f", i * 1_000_000, "churn")
+			b.settle()
+			active, replica = cpu.us_per(done["taken"])
+			now, lost = b.lab.counters("fw1", "sync0"), b.lost()
+			take(figures, f"active_{rate}", active, lost)
+			take(figures, f"replica_{rate}", replica, lost)
+			take(figures, f"bytes_{rate}", (now["tx_bytes"] - link["tx_bytes"]) / done["taken"], lost)
+			take(figures, f"datagrams_{rate}", (now["tx_packets"] - link["tx_packets"]) / done["taken"], lost)
+			take(figures, f"got_rate_{rate}", done["taken"] / done["seconds"])
+	return figures
+
+
+def listeners(b: Bench, part: str, how: tuple[object, ...], **pin: Any) -> Figures:
+	figures: Figures = {}
+	for kind in ("single", "batched"):
+		with b.listener(kind, part, **pin) as heard:
+			b.load(*how, part=part)
+		if heard["overruns"]:
+			raise RuntimeError("the bare listener was overrun")
+		figures[kind] = heard["cpu_ns"] / 1000 / max(1, heard["events"])
+	return figures
+
+
+def rates_floor(ctx: Context) -> Figures:
+	figures: Figures = {}
+	with ctx.bench(DEBIAN) as b:
+		for rate in RATES:
+			n = int(rate * ctx.seconds(3)) // 3
+			for kind, value in listeners(b, b.lab.SPARE, ("-n", n, "-k", 0, "-r", rate, "churn")).items():
+				figures[f"{kind}_{rate}"] = value
+	return figures
+
+
+def flat_out(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.pair()
+		cpu, n = Cpu(b.fw1, b.fw2), ctx.million // 5
+		done = b.load("-n", n, "-k", 1000, "churn")
+		b.settle()
+		active, replica = cpu.us_per(done["taken"])
+		lost = b.lost()
+		take(figures, "active", active, lost)
+		take(figures, "replica", replica, lost)
+		take(figures, "rate", done["taken"] / done["seconds"], lost)
+	return figures
+
+
+def packets(ctx: Context, which: str) -> Figures:
+	"""TCP handshakes through the firewall: three packets, three events each."""
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.lab.forwarding()
+		b.pair()
+		cpu, n = Cpu(b.fw1, b.fw2), ctx.million // 5
+		done = b.packets("-n", n)
+		b.settle()
+		active, replica = cpu.us_per(3 * n)
+		lost = b.lost()
+		if done["forwarded"] != done["packets"]:
+			lost += f"; {done['packets'] - done['forwarded']} packets were dropped on the way"
+		take(figures, "active", active, lost)
+		take(figures, "replica", replica, lost)
+		take(figures, "rate", n / done["seconds"])
+	return figures
+
+
+def packets_floor(ctx: Context) -> Figures:
+	figures: Figures = {}
+	with ctx.bench(DEBIAN) as b:
+		b.lab.forwarding()
+		for i, kind in enumerate(("single", "batched")):
+			n = ctx.million // 5
+			with b.listener(kind, "fw1") as heard:
+				b.packets("-n", n, "-f", i * n)
+			figures[kind] = heard["cpu_ns"] / 1000 / heard["events"]
+			figures["events_per_connection"] = heard["events"] / n
+	return figures
+
+
+def alone(ctx: Context, which: str) -> Figures:
+	"""The daemon on one processor, the generator on the other, no peer."""
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.start(b.fw1)
+		b.settle()
+		subprocess.run(["taskset", "-a", "-p", "-c", "1", str(b.fw1.pid)], check=True, stdout=subprocess.DEVNULL)
+		cpu, n = Cpu(b.fw1), ctx.million // 3
+		done = b.result(b.tool_begin("fw1", "ctload", "-n", n, "-k", 1000, "churn", cpu=0))
+		b.settle()
+		lost = b.lost()
+		take(figures, "active", cpu.us_per(done["taken"])[0], lost)
+		take(figures, "rate", done["taken"] / done["seconds"], lost)
+	return figures
+
+
+def alone_floor(ctx: Context) -> Figures:
+	with ctx.bench(DEBIAN) as b:
+		n = ctx.million // 3
+		done = b.result(b.tool_begin(b.lab.SPARE, "ctload", "-n", n, "-k", 0, "churn", cpu=0))
+		figures = {"rate_nobody": done["taken"] / done["seconds"]}
+		with b.listener("batched", b.lab.SPARE, cpu=1) as heard:
+			done = b.result(b.tool_begin(b.lab.SPARE, "ctload", "-n", n, "-k", 0, "churn", cpu=0))
+		return {**figures, "active": heard["cpu_ns"] / 1000 / heard["events"], "rate": done["taken"] / done["seconds"]}
+
+
+# --- the packet path ---------------------------------------------------------------
+
+MIXES = (0, 10, 100)	# data packets for each new connection
+
+
+def path(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	n = {mix: ctx.million // 10 // (1 + mix // 5) for mix in MIXES}
+	with ctx.bench(which) as b:
+		b.lab.forwarding()
+
+		def forwarded(mix: int) -> float:
+			done = b.packets("-n", n[mix], "-x", mix)
+			b.empty("fw1")
+			return done["forwarded"] / done["seconds"]
+
+		off = {mix: [forwarded(mix)] for mix in MIXES}
+		b.pair()
+		on = {}
+		for mix in MIXES:
+			on[mix] = forwarded(mix)
+			b.settle()
+		for node in (b.fw1, b.fw2):
+			node.stop()
+		for mix in MIXES:
+			off[mix].append(forwarded(mix))
+			figures[f"ratio_{mix}"] = on[mix] / statistics.mean(off[mix])
+			figures[f"pps_{mix}"] = on[mix]
+	return figures
+
+
+# --- losses ---------------------------------------------------------------------------
+
+LOSS_RATES = (100_000, 150_000, 0)
+
+
+def losses(ctx: Context, which: str) -> Figures:
+	"""No buffer options: what is missing in, or wrong in, either cache 2 s after the load has ended."""
+	figures: Figures = {}
+	for rate in LOSS_RATES:
+		name = rate or "flat_out"
+		n = int((rate or 200_000) * ctx.seconds(5)) // 3
+		with ctx.bench(which, buffers=NO_BUFFERS) as b:
+			b.pair()
+			done = b.load("-n", n, "-k", 10_000, *(("-r", rate) if rate else ()), "churn")
+			time.sleep(2)
+			lost = b.lost()
+			internal, external = b.compare("fw1", b.fw1, "-i"), b.compare("fw1", b.fw2, "-e")
+			take(figures, f"off_{name}", off_by(internal) + off_by(external), lost)
+			take(figures, f"overruns_{name}", overruns(b.fw1))
+			take(figures, f"got_rate_{name}", done["taken"] / done["seconds"])
+	return figures
+
+
+def burst(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	for n, name in ((ctx.million // 2, "half"), (ctx.million, "whole")):
+		with ctx.bench(which, buffers=NO_BUFFERS) as b:
+			b.pair()
+			b.load("-n", n, "insert")
+			ended = time.monotonic()
+			time.sleep(2)
+			c = b.compare("fw1", b.fw2, "-e")
+			take(figures, f"missing_2s_{name}", off_by(c), b.lost() if off_by(c) else "")
+			if off_by(c):
+				time.sleep(max(0.0, ended + 60 - time.monotonic()))
+				c = b.compare("fw1", b.fw2, "-e")
+			take(figures, f"missing_60s_{name}", off_by(c), b.lost() if off_by(c) else "")
+			take(figures, f"overruns_{name}", overruns(b.fw1))
+	return figures
+
+
+# --- memory ------------------------------------------------------------------------------
+
+
+def memory(ctx: Context, which: str, *kind: str, n: int = 0) -> Figures:
+	figures: Figures = {}
+	n = n or ctx.million
+	with ctx.bench(which) as b:
+		b.pair()
+		before = rss(b.fw1.pid), rss(b.fw2.pid)
+		lost = fill(b, n, *kind)
+		take(figures, "internal", (rss(b.fw1.pid) - before[0]) / n, lost)
+		take(figures, "external", (rss(b.fw2.pid) - before[1]) / n, lost)
+	return figures
+
+
+def memory6(ctx: Context, which: str) -> Figures:
+	return memory(ctx, which, "-6", n=ctx.million // 2)
+
+
+# --- commit -------------------------------------------------------------------------------
+
+
+def commit(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	for n, name in ((ctx.million // 10, "tenth"), (ctx.million, "whole")):
+		with ctx.bench(which) as b:
+			b.pair()
+			lost = fill(b, n)
+			take(figures, f"injector_alone_{name}", b.load("-n", n, "insert", part=b.lab.SPARE)["seconds"])
+			b.empty(b.lab.SPARE)
+			with b.listener("batched", b.lab.SPARE):
+				take(figures, f"injector_{name}", b.load("-n", n, "insert", part=b.lab.SPARE)["seconds"])
+			b.empty(b.lab.SPARE)
+			live = b.tool_begin("fw1", "ctload", "-n", 40_000, "-k", 500, "-r", 1000, "-f", 5_000_000, "churn")
+			time.sleep(0.5)
+			with Asking(b.fw2) as asking:
+				took = timed(lambda: b.fw2.ok("-c", timeout=300))
+				began = time.monotonic()
+				# 1.4.7's client may return before the end
+				with contextlib.suppress(AssertionError):
+					wait_until(lambda: b.lab.flows("fw2") >= n, 30, step=0.02)
+					took += time.monotonic() - began
+			take(figures, f"seconds_{name}", took, lost)
+			figures[f"to_injector_{name}"] = took / figures[f"injector_{name}"]
+			figures[f"ask_ms_{name}"] = asking.slowest_ms
+			live.terminate()
+			live.communicate()
+			b.settle()
+			own = b.compare("fw2", b.fw2, "-i")
+			take(figures, f"internal_off_{name}", off_by(own))
+			take(figures, f"peer_off_{name}", off_by(b.compare("fw1", b.fw2, "-e")))
+			if b.lab.flows("fw2") < n:
+				figures.setdefault("lost", {})[f"seconds_{name}"] = f"{n - b.lab.flows('fw2')} flows not in the kernel"
+	return figures
+
+
+# --- dumps, -R, start ------------------------------------------------------------------------
+
+
+def to_null(node: Node, *options: str) -> float:
+	return timed(lambda: subprocess.run(node.argv(*options), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+					    stderr=subprocess.DEVNULL, timeout=300, check=True))
+
+
+def dump(ctx: Context, which: str) -> Figures:
+	"""With 5,000 events/s meanwhile."""
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.pair()
+		lost = fill(b, ctx.million)
+		live = b.tool_begin("fw1", "ctload", "-n", 1_000_000, "-k", 500, "-r", 5000, "-f", 5_000_000, "churn")
+		for key, node, options in (("i", b.fw1, ("-i",)), ("ix", b.fw1, ("-i", "-x")), ("e", b.fw2, ("-e",))):
+			with Asking(node) as asking:
+				take(figures, key, to_null(node, *options), lost)
+			figures[f"ask_ms_{key}"] = asking.slowest_ms
+		live.terminate()
+		live.communicate()
+		b.settle()
+		take(figures, "off", sum(off_by(b.compare("fw1", node, what)) for node, what in ((b.fw1, "-i"), (b.fw2, "-e"))))
+	return figures
+
+
+def kernel_dump(ctx: Context) -> Figures:
+	with ctx.bench(DEBIAN) as b:
+		b.load("-n", ctx.million, "insert", part=b.lab.SPARE)
+		return {"seconds": b.tool(b.lab.SPARE, "floor", "dump")["seconds"]}
+
+
+def relist(ctx: Context, which: str) -> Figures:
+	"""Until the client has returned and the daemon has nothing more to do."""
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.pair()
+		lost = fill(b, ctx.million)
+		floor = b.tool("fw1", "floor", "dump")["seconds"]
+		with Asking(b.fw1) as asking:
+			took = timed(lambda: b.fw1.ok("-R", timeout=120))
+			took += timed(lambda: b.fw1.ok("-s", timeout=120))	# 1.4.7 may answer first and work then
+		take(figures, "seconds", took, lost)
+		figures["to_dump"] = took / floor
+		figures["ask_ms"] = asking.slowest_ms
+		b.settle()
+		lost = b.lost()
+		take(figures, "off", off_by(b.compare("fw1", b.fw1, "-i")), lost)
+	return figures
+
+
+def start(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.load("-n", ctx.million, "insert")
+		floor = b.tool("fw1", "floor", "dump")["seconds"]
+		took = b.start(b.fw1) + b.wait_cached(b.fw1, "internal", ctx.million, 60)
+		b.settle(nodes=(b.fw1,))
+		take(figures, "seconds", took, b.lost())
+		figures["to_dump"] = took / floor
+	return figures
+
+
+# --- resync, outage, lossy link -----------------------------------------------------------------
+
+
+def restart_replica(b: Bench) -> float:
+	b.fw2.stop()
+	took = b.start(b.fw2)
+	if b.which == DEBIAN:
+		b.fw2.ok("-n")		# ours asks by itself
+	return took
+
+
+def resync(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	n, patience = ctx.million, ctx.seconds(20)
+	with ctx.bench(which) as b:
+		b.pair()
+		lost = fill(b, n)
+		took = restart_replica(b) + b.wait_cached(b.fw2, "external", n, patience)
+		off = off_by(b.compare("fw1", b.fw2, "-e"))
+		take(figures, "seconds", took, lost or (f"{off} missing or stale for good" if off else ""))
+		take(figures, "off", off)
+		# Again, while flows are born at 1,000/s. Their messages also hold flows of the bulk, which are not looked at.
+		live = b.tool_begin("fw1", "latency", "-f", 6_000_000, 1000, ctx.seconds(6), "sync0")
+		time.sleep(0.5)
+		restart_replica(b)
+		told = b.result(live)
+		b.settle()
+		late = told["sent"] - told["seen"]
+		for key in ("median_us", "p99_us", "max_us"):
+			take(figures, f"live_{key}", told[key], f"{late} live changes never left" if late else "")
+		take(figures, "live_off", off_by(b.compare("fw1", b.fw2, "-e")))
+	return figures
+
+
+def outage(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	n = ctx.million // 5
+	with ctx.bench(which) as b:
+		b.pair()
+		fill(b, 1000)
+		b.lab.cable("fw2", 0, up=False)
+		b.load("-n", n, "-f", 10_000, "-r", 50_000, "insert")
+		time.sleep(1)
+		b.lab.cable("fw2", 0, up=True)
+		took = b.wait_cached(b.fw2, "external", n + 1000, 5)
+		figures["seconds"] = took
+		time.sleep(max(0.0, 5 - took))
+		off = off_by(b.compare("fw1", b.fw2, "-e"))
+		take(figures, "off", off)
+		if off:
+			b.fw2.ok("-n")
+			b.settle()
+			time.sleep(5)
+			off = off_by(b.compare("fw1", b.fw2, "-e"))
+		take(figures, "off_after_n", off)
+	return figures
+
+
+PERCENT = (0, 1, 5, 20)
+
+
+def lossy(ctx: Context, which: str) -> Figures:
+	"""20,000 events/s; this part of the datagrams thrown away in both directions."""
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.pair()
+		for i, percent in enumerate(PERCENT):
+			for fw in ("fw1", "fw2"):
+				b.lab.lossy(fw, percent)
+			cpu = Cpu(b.fw1, b.fw2)
+			done = b.load("-n", int(20_000 * ctx.seconds(4)) // 3, "-k", 2000, "-r", 20_000, "-f", i * 1_000_000, "churn")
+			b.settle()
+			active, replica = cpu.us_per(done["taken"])
+			for fw in ("fw1", "fw2"):
+				b.lab.lossy(fw, 0)
+			time.sleep(2)
+			lost = b.lost()
+			take(figures, f"active_{percent}", active, lost)
+			take(figures, f"replica_{percent}", replica, lost)
+			take(figures, f"off_{percent}", off_by(b.compare("fw1", b.fw2, "-e")), lost)
+	return figures
+
+
+# --- latency, statistics, idle --------------------------------------------------------------------
+
+LATENCY_RATES = (100, 1000, 10_000, 20_000)
+
+
+def latency(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.pair()
+		for i, rate in enumerate(LATENCY_RATES):
+			done = b.tool("fw1", "latency", "-f", i * 1_000_000, rate, ctx.seconds(4), "sync0")
+			b.settle()
+			lost = b.lost()
+			for key in ("median_us", "p99_us", "max_us"):
+				take(figures, f"{key}_{rate}", done[key], lost)
+	return figures
+
+
+STATS_RATES = (10_000, 30_000)
+
+
+def stats(ctx: Context, which: str) -> Figures:
+	figures: Figures = {}
+	with ctx.bench(which, stats=True) as b:
+		b.start(b.fw1)
+		for i, rate in enumerate(STATS_RATES):
+			b.settle()
+			cpu = Cpu(b.fw1)
+			done = b.load("-n", int(rate * ctx.seconds(4)) // 3, "-k", 1000, "-r", rate, "-f", i * 1_000_000, "churn")
+			b.settle()
+			take(figures, f"active_{rate}", cpu.us_per(done["taken"])[0], b.lost())
+	return figures
+
+
+def stats_floor(ctx: Context) -> Figures:
+	figures: Figures = {}
+	with ctx.bench(DEBIAN) as b:
+		for rate in STATS_RATES:
+			n = int(rate * ctx.seconds(4)) // 3
+			for kind, value in listeners(b, b.lab.SPARE, ("-n", n, "-k", 0, "-r", rate, "churn")).items():
+				figures[f"{kind}_{rate}"] = value
+	return figures
+
+
+def idle(ctx: Context, which: str) -> Figures:
+	seconds = ctx.seconds(10)
+	with ctx.bench(which) as b:
+		b.pair()
+		lost = fill(b, 1000)
+		time.sleep(2)
+		pids = b.fw1.pid, b.fw2.pid
+		cpu, before = Cpu(b.fw1, b.fw2), [switches(p) for p in pids]
+		time.sleep(seconds)
+		figures: Figures = {}
+		for name, pid, was, us in zip(("active", "replica"), pids, before, cpu.us_per(1)):
+			take(figures, f"{name}_wakeups", (switches(pid) - was) / seconds, lost)
+			take(figures, f"{name}_us", us / seconds, lost)
+	return figures
+
+
+# --- scale ---------------------------------------------------------------------------------------------
+
+
+def sizes(ctx: Context) -> tuple[int, ...]:
+	return (10_000, 100_000) if ctx.quick else SIZES
+
+
+SIZES = (10_000, 100_000, 1_000_000, 4_000_000)
+
+
+def scale(ctx: Context, which: str) -> Figures:
+	"""Updates of flows all over the table, in a scattered order, 30,000/s."""
+	figures: Figures = {}
+	with ctx.bench(which) as b:
+		b.pair()
+		empty, have = (rss(b.fw1.pid), rss(b.fw2.pid)), 0
+		for n in sizes(ctx):
+			lost = fill(b, n - have, first=have)
+			have = n
+			figures[f"internal_{n}"] = (rss(b.fw1.pid) - empty[0]) / 1e6
+			figures[f"external_{n}"] = (rss(b.fw2.pid) - empty[1]) / 1e6
+			cpu = Cpu(b.fw1, b.fw2)
+			events = scatter(b, n)
+			b.settle()
+			active, replica = cpu.us_per(events)
+			take(figures, f"active_{n}", active, lost)
+			take(figures, f"replica_{n}", replica, lost)
+			figures[f"dump_{n}"], figures[f"dumpe_{n}"] = to_null(b.fw1, "-i"), to_null(b.fw2, "-e")
+	return figures
+
+
+def scatter(b: Bench, n: int) -> int:
+	"""Roughly 100,000 updates; small tables are gone over again and again."""
+	events = 0
+	while events < 100_000:
+		events += b.load("-n", min(n, 100_000), "-o", n, "-r", 30_000, "update")["taken"]
+	return events
+
+
+# --- the table ----------------------------------------------------------------------------------------------
+
+OLD = "1.4.7"
+
+
+def each(values: tuple[Any, ...], make: Callable[[Any], list[Figure]]) -> list[Figure]:
+	return [figure for value in values for figure in make(value)]
+
+
+def shown(n: int) -> str:
+	return f"{n:,}"
+
+
+RATE_TARGET = {1000: None, 2000: Target(0.60, of=OLD), 20_000: Target(0.45, of=OLD), 60_000: Target(0.40, of=OLD)}
+BYTES_TARGET = {1000: Target(110), 20_000: Target(72)}
+
+ROWS = [
+	Row("rates", "CPU and bytes per event at a steady rate, pair",
+	    "A third of the events each NEW, UPDATE, DESTROY, in groups of what falls into 250 µs. Bytes are those of Ethernet frames "
+	    "on the sync link, headers included.",
+	    each(RATES, lambda r: [
+		Figure(f"active_{r}", f"active, {shown(r)} events/s", "µs/event", RATE_TARGET[r]),
+		Figure(f"replica_{r}", f"replica, {shown(r)} events/s", "µs/event", RATE_TARGET[r])]) +
+	    each(RATES, lambda r: [Figure(f"bytes_{r}", f"link, {shown(r)} events/s", "bytes/event", BYTES_TARGET.get(r)),
+				   Figure(f"datagrams_{r}", f"link, {shown(r)} events/s", "datagrams/event")]),
+	    rates, rates_floor, 35),
+	Row("flatout", "CPU per event, pair, events through ctnetlink, flat out", "",
+	    [Figure("active", "active", "µs/event", Target(0.40, of=OLD)), Figure("replica", "replica", "µs/event", Target(0.40, of=OLD)),
+	     Figure("rate", "events/s the generator reached", "1/s")], flat_out, None, 12),
+	Row("packets", "CPU per event, pair, events from forwarded packets, flat out",
+	    "TCP handshakes through the active firewall: three packets, three events.",
+	    [Figure("active", "active", "µs/event", Target(0.40, of=OLD)), Figure("replica", "replica", "µs/event", Target(0.40, of=OLD)),
+	     Figure("rate", "new connections/s", "1/s")], packets, packets_floor, 14),
+	Row("alone", "active node alone on a processor, saturated", "The generator has the other processor; no peer.",
+	    [Figure("active", "CPU", "µs/event", Target(0.45, of=OLD)), Figure("rate", "events/s", "1/s")], alone, alone_floor, 12),
+	Row("path", "packets forwarded with the daemons on, over without",
+	    "Flat out; new connections with this many data packets each.",
+	    each(MIXES, lambda m: [Figure(f"ratio_{m}", f"{m} data packets per new connection", "ratio", Target(least=1.0, of=OLD)),
+				   Figure(f"pps_{m}", f"{m} data packets per new connection, with the daemon", "packets/s")]),
+	    path, None, 22),
+	Row("losses", "events lost, no buffer options given",
+	    "Entries missing, stale or wrong in both caches together, 2 s after 5 s of load.",
+	    each(tuple(r or "flat_out" for r in LOSS_RATES), lambda r: [
+		    Figure(f"off_{r}", f"entries off at {str(r).replace('_', ' ')}", "flows", Target(0)),
+		    Figure(f"overruns_{r}", f"overruns at {str(r).replace('_', ' ')}", "", Target(0)),
+		    Figure(f"got_rate_{r}", f"rate reached at {str(r).replace('_', ' ')}", "1/s")]), losses, None, 36),
+	Row("burst", "a burst of new flows at full speed, no buffer options given",
+	    "Missing or wrong in the replica 2 s and 60 s after its end.",
+	    each((("half", "500k"), ("whole", "1M")), lambda s: [
+		    Figure(f"missing_2s_{s[0]}", f"{s[1]} flows, after 2 s", "flows", Target(0)),
+		    Figure(f"missing_60s_{s[0]}", f"{s[1]} flows, after 60 s", "flows", Target(0)),
+		    Figure(f"overruns_{s[0]}", f"{s[1]} flows, overruns", "", Target(0))]), burst, None, 110),
+	Row("memory", "memory per flow, 1M TCP/IPv4 flows", "Growth of the resident set over the number of flows.",
+	    [Figure("internal", "internal cache", "bytes/flow", Target(112)), Figure("external", "external cache", "bytes/flow", Target(112))],
+	    memory, None, 35),
+	Row("memory6", "memory per flow, 500k TCP/IPv6 flows", "",
+	    [Figure("internal", "internal cache", "bytes/flow", Target(176)), Figure("external", "external cache", "bytes/flow", Target(176))],
+	    memory6, None, 22),
+	Row("commit", "commit into an empty kernel table",
+	    "1,000 changes/s on the peer meanwhile, `-s` every 50 ms. The injector writes the same flows in batches, with the batched "
+	    "listener beside it, in the same run.",
+	    each((("tenth", "100k"), ("whole", "1M")), lambda s: [
+		    Figure(f"seconds_{s[0]}", f"{s[1]} flows", "s"),
+		    Figure(f"injector_{s[0]}", f"bare injector, {s[1]}", "s"),
+		    Figure(f"injector_alone_{s[0]}", f"bare injector without a listener, {s[1]}", "s"),
+		    Figure(f"to_injector_{s[0]}", f"{s[1]} flows, over the injector", "ratio", Target(1.2)),
+		    Figure(f"ask_ms_{s[0]}", f"{s[1]} flows, slowest `-s`", "ms", Target(100)),
+		    Figure(f"internal_off_{s[0]}", f"{s[1]} flows, off in the internal cache", "flows", Target(0)),
+		    Figure(f"peer_off_{s[0]}", f"{s[1]} flows, off in the external cache", "flows", Target(0))]), commit, None, 80),
+	Row("dump", "dump of 1M flows to /dev/null", "5,000 events/s meanwhile, `-s` every 50 ms.",
+	    each((("i", "-i", 1.2), ("ix", "-i -x", 2.0), ("e", "-e", 1.2)), lambda s: [
+		    Figure(s[0], f"`{s[1]}`", "s", Target(s[2])), Figure(f"ask_ms_{s[0]}", f"slowest `-s` beside `{s[1]}`", "ms", Target(50))]) +
+	    [Figure("off", "entries off in the caches afterwards", "flows", Target(0))], dump, None, 50),
+	Row("relist", "`-R` with 1M flows in the kernel", "`-s` every 50 ms.",
+	    [Figure("seconds", "`-R`", "s"), Figure("to_dump", "over the bare dump", "ratio", Target(1.3)),
+	     Figure("ask_ms", "slowest `-s` meanwhile", "ms", Target(100)),
+	     Figure("off", "entries off in the internal cache afterwards", "flows", Target(0))], relist, kernel_dump, 45),
+	Row("start", "start with 1M flows in the kernel", "Until it answers its client and the internal cache has all.",
+	    [Figure("seconds", "start", "s"), Figure("to_dump", "over the bare dump", "ratio", Target(1.3))], start, None, 25),
+	Row("resync", "full resync of 1M flows to a replica that was restarted",
+	    "1.4.7 is told `-n`. Then once more with flows born at 1,000/s: from the event to the datagram.",
+	    [Figure("seconds", "from its start until the replica has all", "s", Target(4)), Figure("off", "missing or stale in the end", "flows", Target(0)),
+	     Figure("live_median_us", "live changes meanwhile, median", "µs"), Figure("live_p99_us", "99th percentile", "µs"),
+	     Figure("live_max_us", "maximum", "µs"), Figure("live_off", "missing or stale in the end", "flows", Target(0))],
+	    resync, None, 80),
+	Row("outage", "sync link dead while 200k flows are born, then back", "Nobody types anything for 5 s; then `-n`.",
+	    [Figure("seconds", "until the replica has all (5: not within 5 s)", "s", Target(5)), Figure("off", "missing or stale after 5 s", "flows", Target(0)),
+	     Figure("off_after_n", "and after `-n`", "flows", Target(0))], outage, None, 25),
+	Row("lossy", "loss on the sync link, 20,000 events/s", "Datagrams dropped at random in both directions.",
+	    each(PERCENT, lambda p: [Figure(f"active_{p}", f"active, {p} %", "µs/event", Target(0.5, of=OLD)),
+				     Figure(f"replica_{p}", f"replica, {p} %", "µs/event", Target(0.5, of=OLD)),
+				     Figure(f"off_{p}", f"missing or stale, {p} %", "flows", Target(0))]), lossy, None, 40),
+	Row("latency", "from the kernel's event to the datagram", "",
+	    each(LATENCY_RATES, lambda r: [
+		    Figure(f"median_us_{r}", f"median, {shown(r)}/s", "µs", Target(1.0, of=OLD) if r <= 1000 else None),
+		    Figure(f"p99_us_{r}", f"99th percentile, {shown(r)}/s", "µs", Target(2500) if r >= 10_000 else None),
+		    Figure(f"max_us_{r}", f"maximum, {shown(r)}/s", "µs", Target(20_000) if r >= 10_000 else None)]), latency, None, 32),
+	Row("stats", "statistics mode, CPU per event", "",
+	    each(STATS_RATES, lambda r: [Figure(f"active_{r}", f"{shown(r)} events/s", "µs/event", Target(1.25, of=f"single_{r}"))]),
+	    stats, stats_floor, 16),
+	Row("idle", "an idle pair with 1,000 flows", "Context switches count every wake-up.",
+	    [Figure("active_wakeups", "active", "switches/s"), Figure("replica_wakeups", "replica", "switches/s"),
+	     Figure("active_us", "active", "µs of CPU/s"), Figure("replica_us", "replica", "µs of CPU/s")], idle, None, 18),
+	Row("scale", "cost over the size of the table", "Updates in a scattered order, 30,000/s. Three rounds.",
+	    each(SIZES, lambda n: [Figure(f"active_{n}", f"active, {shown(n)} flows", "µs/event"),
+				   Figure(f"replica_{n}", f"replica, {shown(n)} flows", "µs/event"),
+				   Figure(f"internal_{n}", f"internal cache, {shown(n)} flows", "MB", Target(512) if n == 4_000_000 else None),
+				   Figure(f"external_{n}", f"external cache, {shown(n)} flows", "MB", Target(512) if n == 4_000_000 else None),
+				   Figure(f"dump_{n}", f"`-i`, {shown(n)} flows", "s"), Figure(f"dumpe_{n}", f"`-e`, {shown(n)} flows", "s")]),
+	    scale, None, 150, 3),
+]
