@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The hot path with deterministic input and nothing around it: kernel message -> record -> datagram, and datagram ->
- * record. For counting instructions under callgrind (bench/instructions.sh) and bytes per flow (bench/memory.sh).
+ * record. For counting instructions under callgrind, and bytes per flow (bench/instructions.sh).
  *
- *   hotpath send N      N flows, each NEW, UPDATE to ESTABLISHED, DESTROY, in batches of 64 events a turn
- *   hotpath receive N   the datagrams of the same, into an external cache
+ *   hotpath send N      N flows, each NEW, UPDATE to ESTABLISHED, DESTROY, in batches of 64 events a turn, and their
+ *                       datagrams into the external cache of another node
  *   hotpath memory N    N flows into the internal, then the external cache; prints the growth of the resident set
  *
  * Only hot_send() and hot_receive() are to be collected. */
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
 	uint32_t flows = argc == 3 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
 
 	if (flows == 0) {
-		fprintf(stderr, "usage: hotpath send|receive|memory FLOWS\n");
+		fprintf(stderr, "usage: hotpath send|memory FLOWS\n");
 		return 1;
 	}
 	if (strcmp(argv[1], "memory") == 0) {

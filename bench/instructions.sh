@@ -1,29 +1,77 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Instructions per event on the hot path, counted by callgrind on deterministic input: kernel message -> record ->
-# datagram on the active node, datagram -> record on the replica. And bytes per flow.
+# datagram on the active node, datagram -> record on the replica. Bytes per event on the link, bytes per flow in memory.
 #
-#   bench/instructions.sh BUILD-DIR [FLOWS]
+#   bench/instructions.sh BUILD-DIR [FLOWS]     prints the figures
+#   bench/instructions.sh --check BUILD-DIR     status 1 if one is above bench/budget, 77 if they mean nothing here
+#
+# KEEP=DIR keeps callgrind's files there.
 set -eu
-build=${1:?usage: bench/instructions.sh BUILD-DIR [FLOWS]}
+check=
+[ "${1:-}" != --check ] || { check=yes; shift; }
+build=${1:?usage: bench/instructions.sh [--check] BUILD-DIR [FLOWS]}
 flows=${2:-20000}
-top=$(cd "$(dirname "$0")/.." && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-lib=$build/src
-${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O2 -g -I"$top/include" -o "$tmp/hotpath" "$top/bench/hotpath.c" \
-	"$lib/libdaemon.a" "$lib/libkernel.a" "$lib/libsync.a" "$lib/libcache.a" "$lib/libwire.a" "$lib/libflow.a" \
-	"$lib/libbase.a" -lmnl
+
+# Numbers of another compiler, or of a build that checks itself, say nothing about the code.
+unfit() {
+	command -v valgrind >/dev/null || echo "valgrind is not installed"
+	! grep -q -- -fsanitize "$build/src/Makefile" || echo "a build with sanitizers"
+	! grep -q '^#define CONNTRACKD_DEBUG' "$build/config.h" || echo "a build with --enable-debug"
+	grep -q '^CFLAGS = .*-O2' "$build/src/Makefile" || echo "a build without -O2"
+	cc=$(sed -n 's/^CC = //p' "$build/src/Makefile")
+	version=$($cc -dM -E - </dev/null | sed -n 's/^#define __GNUC__ //p')-$($cc -dM -E - </dev/null | grep -c __clang__ || :)
+	[ "$version" = 12-0 ] || echo "the budget is for gcc 12, this is $($cc --version | head -1)"
+	[ "$(uname -m)" = x86_64 ] || echo "the budget is for x86_64"
+}
+
+if [ -n "$check" ]; then
+	why=$(unfit)
+	[ -z "$why" ] || { echo "skipped: $why"; exit 77; }
+fi
+make -s -C "$build/bench" hotpath
+
 count() {	# function -> instructions
-	valgrind --tool=callgrind --toggle-collect="$1" --callgrind-out-file="$tmp/$1.out" "$tmp/hotpath" send "$flows" \
-		>"$tmp/$1.txt" 2>"$tmp/$1.err" || { cat "$tmp/$1.err"; exit 1; }
+	valgrind --tool=callgrind --toggle-collect="$1" --callgrind-out-file="$tmp/$1.out" "$build/bench/hotpath" send "$flows" \
+		>"$tmp/$1.txt" 2>"$tmp/$1.err" || { cat "$tmp/$1.err" >&2; exit 1; }
 	sed -n 's/^==.*Collected : //p' "$tmp/$1.err"
 }
+
 send=$(count hot_send)
 recv=$(count hot_receive)
 events=$((flows * 3))
-cat "$tmp/hot_send.txt"
-echo "kernel message -> datagram: $((send / events)) instructions per event"
-echo "datagram -> record:         $((recv / events)) instructions per event"
-"$tmp/hotpath" memory 1000000
+"$build/bench/hotpath" memory 1000000 >"$tmp/memory"
+bytes=$(sed -n 's/.* datagrams, \([0-9]*\) bytes,.*/\1/p' "$tmp/hot_send.txt")
+memory() {
+	sed -n "s/^$1: \([0-9]*\)[0-9.]* bytes per flow.*/\1/p" "$tmp/memory"
+}
+cat >"$tmp/figures" <<END
+send_instructions $((send / events))
+receive_instructions $((recv / events))
+link_bytes $((bytes / events))
+internal_bytes $(memory internal)
+external_bytes $(memory external)
+END
 [ -z "${KEEP:-}" ] || cp "$tmp"/*.out "$KEEP"
+if [ -z "$check" ]; then
+	cat "$tmp/hot_send.txt" "$tmp/figures"
+	exit
+fi
+status=0
+while read -r name most; do
+	case $name in '#'* | '') continue ;; esac
+	is=$(sed -n "s/^$name \([0-9][0-9]*\)$/\1/p" "$tmp/figures")
+	if [ -z "$is" ]; then
+		echo "$name: in the budget, but not measured"
+		status=1
+	elif [ "$is" -gt "$most" ]; then
+		echo "$name: $is, above the budget of $most"
+		status=1
+	else
+		echo "$name: $is of $most"
+	fi
+done <"$here/budget"
+exit $status
