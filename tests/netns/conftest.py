@@ -16,6 +16,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import keepalived		# noqa: E402
+from keepalived import Cluster		# noqa: E402
 from netlab import Lab		# noqa: E402
 from node import DEBIAN, OURS, Node, binary		# noqa: E402
 
@@ -35,6 +37,11 @@ def need(*makes: str) -> None:
 	"""Debian's daemon may be missing on a machine; ours may not."""
 	if DEBIAN in makes and not os.access(binary(DEBIAN), os.X_OK):
 		pytest.skip(f"no {binary(DEBIAN)}: set DEBIAN_CONNTRACKD")
+
+
+def need_keepalived() -> None:
+	if not os.access(keepalived.program(), os.X_OK):
+		pytest.skip(f"no {keepalived.program()}: set KEEPALIVED")
 
 
 @pytest.fixture
@@ -67,6 +74,21 @@ def pair(make: Callable[..., Node]) -> Callable[..., tuple[Node, Node]]:
 			node.start()
 		return nodes
 	return build
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, make: Callable[..., Node]) -> Iterator[Callable[..., Cluster]]:
+	"""cluster(one, two, change...): configured, not started. It tells about itself if the test fails."""
+	made: list[Cluster] = []
+
+	def build(one: str, two: str, *changes: tuple[str, str]) -> Cluster:
+		need_keepalived()
+		made.append(Cluster(make("fw1", one), make("fw2", two), *changes))
+		return made[0]
+
+	yield build
+	if request.node.session.testsfailed and made:
+		print(made[0].describe())
 
 
 @pytest.hookimpl(hookwrapper=True)

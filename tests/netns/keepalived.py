@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
+from typing import Callable
 
+import scenario
 from netlab import Lab, run, wait_until
 from node import TOP, Node
+from scenario import Traffic
+from settings import OTHER, SETTINGS, Setting
 
 EXAMPLES = TOP / "doc/examples"
 SCRIPT = "/etc/conntrackd/primary-backup.sh"
@@ -19,6 +23,8 @@ SCRIPT = "/etc/conntrackd/primary-backup.sh"
 # What the examples say, and what it is called here. Last parts of addresses are the same in both.
 NAMES = (("2001:db8:10::", "fd00:10::"), ("2001:db8:20::", "fd00:20::"), ("192.168.0.", "10.10.0."),
 	 ("192.0.2.", "10.20.0."), ("172.16.0.", "10.30.0."), ("eth1", "lan0"), ("eth0", "wan0"), ("eth2", "sync0"))
+
+MODE_BLOCK = "Mode FTFW {\n\t\tStartupResync on\n\t\tPurgeTimeout 60\n\t}"
 
 
 def program() -> str:
@@ -36,9 +42,10 @@ def example(name: str, *more: tuple[str, str]) -> str:
 	return text
 
 
-def configure_daemon(node: Node) -> None:
+def configure_daemon(node: Node, mode_block: str) -> None:
 	"""The example of this firewall instead of the usual file of the tests."""
-	node.conf.write_text(example(f"conntrackd-{node.fw}.conf", ("LogFile on", f"LogFile {node.log}"),
+	node.conf.write_text(example(f"conntrackd-{node.fw}.conf", (MODE_BLOCK, mode_block),
+				     ("LogFile on", f"LogFile {node.log}"),
 				     ("/var/lock/conntrackd.lock", str(node.lock)),
 				     ("/var/run/conntrackd.ctl", str(node.socket))))
 
@@ -93,11 +100,17 @@ class Keepalived:
 		wait_until(lambda: self.said() == "fault", 10, f"{self.fw}: the script of notify_stop")
 
 	def die(self) -> None:
-		"""Both of its processes at once, the addresses stay where they are."""
-		for name in ("keepalived.pid", "vrrp.pid"):
-			with contextlib.suppress(ProcessLookupError):
-				os.kill(int((self.dir / name).read_text()), signal.SIGKILL)
-			(self.dir / name).unlink()	# /run is empty after a start of the machine
+		"""Both of its processes at once, the addresses stay where they are.
+
+		Stopped before they are killed: else the one would see the other die, and still run a script.
+		"""
+		files = [self.dir / name for name in ("vrrp.pid", "keepalived.pid")]
+		pids = [int(file.read_text()) for file in files]
+		for how in (signal.SIGSTOP, signal.SIGKILL):
+			for pid in pids:
+				os.kill(pid, how)
+		for file in files:
+			file.unlink()	# /run is empty after a start of the machine
 		self.process.wait(20)
 		self.process = None
 
@@ -117,31 +130,47 @@ class Keepalived:
 			+ "\n".join(text(self.log).splitlines()[-60:]) + "\n" + self.lab.ip(self.fw, "-brief addr", check=False))
 
 
+def alive(traffic: list[Traffic], when: str) -> float:
+	"""Nothing is lost. Returns the longest stall since the mark in ms."""
+	worst = scenario.check(traffic, when, 15)
+	wrong = [line for each in traffic for line in each.wrong]
+	assert not wrong, wrong
+	return worst
+
+
+def finish(traffic: list[Traffic]) -> None:
+	"""The downloads come to their end."""
+	for each in traffic:
+		each.finish()
+	assert not any(each.wrong for each in traffic), [each.wrong for each in traffic]
+
+
 class Cluster:
 	"""Two firewalls under keepalived, as doc/operation.md says."""
 
-	def __init__(self, one: Node, two: Node, *changes: tuple[str, str]):
-		"""`changes` are to be made to both examples of keepalived.conf."""
-		self.lab = one.lab
+	def __init__(self, one: Node, two: Node, *changes: tuple[str, str], setting: Setting = SETTINGS["FTFW"],
+		     purge: int = 60):
+		"""`changes` are to be made to both examples of keepalived.conf; `purge` is PurgeTimeout."""
+		self.lab, self.setting, self.purge = one.lab, setting, purge
 		self.nodes = {"fw1": one, "fw2": two}
 		self.lab.addresses_off("fw1")
 		self.lab.active = None
 		self.managers = {fw: Keepalived(node, *changes) for fw, node in self.nodes.items()}
 		for node in self.nodes.values():
-			configure_daemon(node)
+			configure_daemon(node, setting.block(PurgeTimeout=purge))
 
-	def start(self) -> None:
-		"""Both nodes, the first one active."""
+	def start(self, active: str = "fw1") -> None:
+		"""Both nodes, `active` is the active one."""
 		for node in self.nodes.values():
 			node.start()
-		self.managers["fw1"].start()
-		self.wait_active("fw1")
-		self.managers["fw2"].start()
-		assert self.managers["fw2"].said() == "backup"
+		self.managers[active].start()
+		self.wait_active(active)
+		self.managers[OTHER[active]].start()
+		assert self.managers[OTHER[active]].said() == "backup"
 
 	def wait_active(self, fw: str) -> None:
 		"""`fw` has the addresses and has finished its commit; the other one has let go of them."""
-		other = "fw2" if fw == "fw1" else "fw1"
+		other = OTHER[fw]
 		wait_until(self.managers[fw].active, 30, f"{fw} becomes the primary", 0.05)
 		self.lab.active = fw
 		if self.managers[other].process:
@@ -167,15 +196,40 @@ class Cluster:
 		self.managers[fw].start()
 
 	def cut(self, fw: str) -> None:
-		"""Power off."""
-		self.nodes[fw].cut()
+		"""Power off. keepalived first: it must not see the links go, and tell a dead daemon its role."""
 		self.managers[fw].die()
+		self.nodes[fw].cut()
 
 	def reboot(self, fw: str) -> None:
 		self.lab.ip(fw, *[f"addr del fe80::1/64 dev {dev}" for dev in ("lan0", "wan0")], check=False)
 		self.nodes[fw].reboot()
 		self.nodes[fw].start()
 		self.managers[fw].start()
+
+	# --- a change of roles under traffic --------------------------------------
+
+	def wait_equal(self, active: str) -> None:
+		"""Until the other node knows all the client's connections."""
+		self.setting.wait_equal(self.nodes[active], self.nodes[OTHER[active]])
+
+	def take_over(self, traffic: list[Traffic], fw: str, fail: Callable[[str], None],
+		      repair: Callable[[str], None]) -> None:
+		"""`fw` fails, the other one becomes active, `fw` comes back as the backup. Nothing is lost."""
+		other, when = OTHER[fw], f"{fw}: {fail.__name__}"
+		for each in traffic:
+			each.mark()
+		self.wait_equal(fw)
+		began = time.monotonic()
+		fail(fw)
+		self.wait_active(other)
+		active = (time.monotonic() - began) * 1000
+		stall = alive(traffic, when)
+		repair(fw)
+		# what comes back must not take the role, nor disturb
+		alive(traffic, f"{when}, and back")
+		assert self.managers[other].active() and not self.managers[fw].owns()
+		self.wait_equal(other)
+		print(f"{when}: {other} active after {active:.0f} ms, longest stall {stall:.0f} ms")
 
 	def describe(self) -> str:
 		return "\n".join(m.describe() for m in self.managers.values())

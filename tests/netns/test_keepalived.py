@@ -7,91 +7,41 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
 import keepalived
 import scenario
-import tables
 from conftest import PAIRS
-from keepalived import Cluster
-from netlab import DNAT4, HOST, PLAIN6, SNAT4, Lab, wait_until
-from node import OURS, Node
+from keepalived import alive, finish
+from netlab import DNAT4, PLAIN6, SNAT4, Lab, wait_until
+from node import DEBIAN, OURS
 from scenario import Traffic
 
-@pytest.fixture
-def cluster(request: pytest.FixtureRequest, make: Callable[..., Node]) -> Iterator[Callable[..., Cluster]]:
-	"""cluster(one, two, change...): configured, not started. It tells about itself if the test fails."""
-	made: list[Cluster] = []
 
-	def build(one: str, two: str, *changes: tuple[str, str]) -> Cluster:
-		if not os.access(keepalived.program(), os.X_OK):
-			pytest.skip(f"no {keepalived.program()}: set KEEPALIVED")
-		made.append(Cluster(make("fw1", one), make("fw2", two), *changes))
-		return made[0]
-
-	yield build
-	if request.node.session.testsfailed and made:
-		print(made[0].describe())
-
-
-def check(traffic: list[Traffic], when: str) -> float:
-	"""Nothing is lost. Returns the longest stall since the mark in ms."""
-	worst = scenario.check(traffic, when, 15)
-	wrong = [line for each in traffic for line in each.wrong]
-	assert not wrong, wrong
-	return worst
-
-
-def finish(traffic: list[Traffic]) -> None:
-	for each in traffic:
-		each.finish()
-	assert not any(each.wrong for each in traffic), [each.wrong for each in traffic]
-
-
-def clients(flows: set[tables.Flow]) -> set[tables.Flow]:
-	"""Those of the client, as every table shows them. The firewalls' own (VRRP) are filtered from the caches."""
-	mine = {("src", f"10.10.0.{HOST}"), ("src", f"fd00:10::{HOST:x}")}
-	return {f for f in tables.one_way(flows) if f.orig[0] in mine and f.proto in ("tcp", "udp")}
-
-
-def wait_equal(active: Node, replica: Node) -> None:
-	wait_until(lambda: clients(active.kernel()) == clients(replica.external()), 20,
-		   f"{replica.fw} knows the client's connections through {active.fw}", 0.3)
-
-
-def take_over(cluster: Cluster, traffic: list[Traffic], fw: str, fail: Callable, repair: Callable) -> None:
-	"""`fw` fails, the other one becomes active, `fw` comes back as the backup."""
-	other = "fw2" if fw == "fw1" else "fw1"
-	when = f"{fw}: {fail.__name__}"
-	for each in traffic:
-		each.mark()
-	wait_equal(cluster.nodes[fw], cluster.nodes[other])
-	began = time.monotonic()
-	fail(fw)
-	cluster.wait_active(other)
-	active = (time.monotonic() - began) * 1000
-	stall = check(traffic, when)
-	repair(fw)
-	# what comes back must not take the role, nor disturb
-	check(traffic, f"{when}, and back")
-	assert cluster.managers[other].active() and not cluster.managers[fw].owns()
-	wait_equal(cluster.nodes[other], cluster.nodes[fw])
-	print(f"{when}: {other} active after {active:.0f} ms, longest stall {stall:.0f} ms")
-
-
-@pytest.mark.parametrize("one,two", PAIRS)
-def test_twice_in_both_directions(cluster: Callable, lab: Lab, one: str, two: str) -> None:
+def test_twice_in_both_directions(cluster: Callable, lab: Lab) -> None:
 	"""A cable, a planned change, the death of either node."""
+	pair = cluster(OURS, OURS)
+	pair.start()
+	scenario.serve(lab)
+	traffic = [Traffic(lab, target, 20, 2) for target in (SNAT4, DNAT4, PLAIN6)]
+	pair.take_over(traffic, "fw1", pair.pull_cable, pair.plug_cable)
+	pair.take_over(traffic, "fw2", pair.stop_manager, pair.start_manager)
+	pair.take_over(traffic, "fw1", pair.cut, pair.reboot)
+	pair.take_over(traffic, "fw2", pair.cut, pair.reboot)
+	finish(traffic)
+
+
+@pytest.mark.parametrize("one,two", [pair for pair in PAIRS if DEBIAN in pair])
+def test_cable(cluster: Callable, lab: Lab, one: str, two: str) -> None:
+	"""With the old daemon; what else can happen to such a pair is in test_keepalived_modes.py."""
 	pair = cluster(one, two)
 	pair.start()
 	scenario.serve(lab)
 	traffic = [Traffic(lab, target, 20, 2) for target in (SNAT4, DNAT4, PLAIN6)]
-	take_over(pair, traffic, "fw1", pair.pull_cable, pair.plug_cable)
-	take_over(pair, traffic, "fw2", pair.stop_manager, pair.start_manager)
-	take_over(pair, traffic, "fw1", pair.cut, pair.reboot)
-	take_over(pair, traffic, "fw2", pair.cut, pair.reboot)
+	for fw in ("fw1", "fw2"):
+		pair.take_over(traffic, fw, pair.pull_cable, pair.plug_cable)
 	finish(traffic)
 
 
@@ -103,8 +53,8 @@ def test_example_firewall(cluster: Callable, lab: Lab) -> None:
 	pair.start()
 	scenario.serve(lab)
 	traffic = [Traffic(lab, target, 20, 2) for target in (SNAT4, PLAIN6)]
-	take_over(pair, traffic, "fw1", pair.cut, pair.reboot)
-	take_over(pair, traffic, "fw2", pair.pull_cable, pair.plug_cable)
+	pair.take_over(traffic, "fw1", pair.cut, pair.reboot)
+	pair.take_over(traffic, "fw2", pair.pull_cable, pair.plug_cable)
 	finish(traffic)
 
 
@@ -114,13 +64,13 @@ def test_preferred_node_returns(cluster: Callable, lab: Lab) -> None:
 	pair.start()
 	scenario.serve(lab)
 	traffic = [Traffic(lab, target, 20, 2) for target in (SNAT4, PLAIN6)]
-	wait_equal(pair.nodes["fw1"], pair.nodes["fw2"])
+	pair.wait_equal("fw1")
 	pair.cut("fw1")
 	pair.wait_active("fw2")
-	check(traffic, "fw1: cut")
+	alive(traffic, "fw1: cut")
 	pair.reboot("fw1")
 	pair.wait_active("fw1")
-	check(traffic, "fw1 is active again")
+	alive(traffic, "fw1 is active again")
 	wait_until(lambda: pair.managers["fw2"].said() == "backup", 10, "fw2 is the backup")
 	finish(traffic)
 
