@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which flows of our kernel are the peers': a set of hashes.
+ *
+ * Open addressing with linear probing, in shards that grow on their own, so that nothing ever takes as long as moving the
+ * whole set. The hash chooses the shard by its top bits and the place by its low ones. The lowest bit is not part of the
+ * hash: it says in which pass the member was last seen. 0 is an empty place. */
+#include "cache/foreign.h"
+
+#include <stdlib.h>
+
+#define SHARDS		256u
+#define CAP_MIN		16u	/* a power of two */
+#define SWEEP_SHARDS	8u	/* per step: some thirty thousand places of a set of a million */
+#define PASS_BIT	UINT64_C(1)
+
+struct shard {
+	uint64_t *place;
+	uint32_t cap, n;
+};
+
+struct foreign {
+	struct hash_key low, high;
+	uint32_t n;
+	uint64_t pass;		/* 0 or PASS_BIT */
+	uint32_t sweep;		/* next shard to sweep; SHARDS: none */
+	struct shard shard[SHARDS];
+};
+
+struct foreign *foreign_new(const struct hash_key *key)
+{
+	struct foreign *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->low = *key;
+	s->high = (struct hash_key){ .k0 = ~key->k1, .k1 = key->k0 };
+	s->sweep = SHARDS;
+	return s;
+}
+
+void foreign_free(struct foreign *s)
+{
+	if (!s)
+		return;
+	foreign_clear(s);
+	free(s);
+}
+
+void foreign_clear(struct foreign *s)
+{
+	for (uint32_t i = 0; i < SHARDS; i++) {
+		free(s->shard[i].place);
+		s->shard[i] = (struct shard){ 0 };
+	}
+	s->n = 0;
+	s->sweep = SHARDS;
+}
+
+static uint64_t hash_of(const struct foreign *s, const struct ct_flow *f)
+{
+	struct flow_key key;
+	uint64_t hash;
+
+	flow_key(f, &key);
+	hash = (uint64_t)flow_key_hash(&s->high, &key) << 32 | flow_key_hash(&s->low, &key);
+	hash &= ~PASS_BIT;
+	return hash ? hash : 2;
+}
+
+static uint32_t shard_of(uint64_t hash)
+{
+	return (uint32_t)(hash >> 56);
+}
+
+static uint32_t home_of(const struct shard *d, uint64_t hash)
+{
+	return (uint32_t)(hash >> 1) & (d->cap - 1);
+}
+
+/* Where the hash is, or the hole in which it would be. There is always a hole. */
+static uint32_t place_of(const struct shard *d, uint64_t hash)
+{
+	uint32_t at = home_of(d, hash);
+
+	while (d->place[at] != 0 && (d->place[at] & ~PASS_BIT) != hash)
+		at = (at + 1) & (d->cap - 1);
+	return at;
+}
+
+static bool shard_grow(struct shard *d)
+{
+	struct shard to = { .cap = d->cap ? 2 * d->cap : CAP_MIN, .n = d->n };
+
+	to.place = calloc(to.cap, sizeof(*to.place));
+	if (!to.place)
+		return false;
+	for (uint32_t i = 0; i < d->cap; i++) {
+		if (d->place[i] != 0)
+			to.place[place_of(&to, d->place[i] & ~PASS_BIT)] = d->place[i];
+	}
+	free(d->place);
+	*d = to;
+	return true;
+}
+
+/* The members behind the hole move up, so that no search ends there too early. */
+static void shard_take_out(struct shard *d, uint32_t hole)
+{
+	uint32_t mask = d->cap - 1;
+
+	for (uint32_t at = (hole + 1) & mask; d->place[at] != 0; at = (at + 1) & mask) {
+		if (((at - home_of(d, d->place[at])) & mask) < ((at - hole) & mask))
+			continue;	/* the hole is before its home */
+		d->place[hole] = d->place[at];
+		hole = at;
+	}
+	d->place[hole] = 0;
+	d->n--;
+}
+
+bool foreign_add(struct foreign *s, const struct ct_flow *f)
+{
+	uint64_t hash = hash_of(s, f);
+	struct shard *d = &s->shard[shard_of(hash)];
+	uint32_t at;
+
+	if (4 * (uint64_t)d->n >= 3 * (uint64_t)d->cap && !shard_grow(d))
+		return false;
+	at = place_of(d, hash);
+	if (d->place[at] == 0) {
+		d->n++;
+		s->n++;
+	}
+	d->place[at] = hash | s->pass;
+	return true;
+}
+
+bool foreign_remove(struct foreign *s, const struct ct_flow *f)
+{
+	uint64_t hash = hash_of(s, f);
+	struct shard *d = &s->shard[shard_of(hash)];
+	uint32_t at;
+
+	if (d->n == 0)
+		return false;
+	at = place_of(d, hash);
+	if (d->place[at] == 0)
+		return false;
+	shard_take_out(d, at);
+	s->n--;
+	return true;
+}
+
+bool foreign_has(const struct foreign *s, const struct ct_flow *f)
+{
+	uint64_t hash = hash_of(s, f);
+	const struct shard *d = &s->shard[shard_of(hash)];
+
+	return d->n > 0 && d->place[place_of(d, hash)] != 0;
+}
+
+uint32_t foreign_count(const struct foreign *s)
+{
+	return s->n;
+}
+
+/* ---- passes ---- */
+
+void foreign_pass_begin(struct foreign *s)
+{
+	/* What the sweep before has not reached is judged by this pass: the unseen bit of then would mean "seen" now. */
+	while (foreign_sweep_step(s))
+		;
+	s->pass ^= PASS_BIT;
+}
+
+void foreign_pass_seen(struct foreign *s, const struct ct_flow *f)
+{
+	uint64_t hash = hash_of(s, f);
+	struct shard *d = &s->shard[shard_of(hash)];
+	uint32_t at;
+
+	if (d->n == 0)
+		return;
+	at = place_of(d, hash);
+	if (d->place[at] != 0)
+		d->place[at] = hash | s->pass;
+}
+
+void foreign_pass_end(struct foreign *s)
+{
+	s->sweep = 0;
+}
+
+static void shard_sweep(struct foreign *s, struct shard *d)
+{
+	for (uint32_t at = 0; at < d->cap; at++) {
+		while (d->place[at] != 0 && (d->place[at] & PASS_BIT) != s->pass) {
+			shard_take_out(d, at);		/* another member may have moved here */
+			s->n--;
+		}
+	}
+}
+
+bool foreign_sweep_step(struct foreign *s)
+{
+	for (uint32_t i = 0; i < SWEEP_SHARDS && s->sweep < SHARDS; i++)
+		shard_sweep(s, &s->shard[s->sweep++]);
+	return s->sweep < SHARDS;
+}
