@@ -102,6 +102,10 @@ bool internal_commit_undo(struct internal *c, uint32_t id);
 /* The kernel has it. */
 void internal_commit_done(struct internal *c, uint32_t id);
 
+/* Our kernel has taken over from a peer what f says about an alive record, and no event tells of that. The record follows, so
+ * that what is sent about it later is not older than what the peer has said; the peers need not hear of it. */
+void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now);
+
 /* sync/ no longer needs the record: free it if it is dead. */
 void internal_release(struct internal *c, uint32_t id);
 

@@ -16,6 +16,7 @@ struct pipeline {
 	struct flow_table *own;		/* of either */
 	struct clash *clash;	/* of the internal cache; NULL without sync */
 	struct external *external;
+	struct foreign *foreign;	/* the flows of the peers in our kernel: with an internal cache and no external one */
 	struct exp_path *expects;	/* NULL without ExpectationSync */
 	struct sync *sync;
 	const struct flow_filter *filter;
@@ -70,6 +71,12 @@ void stale_path_resync_done(void *ctx, uint8_t peer);
 /* True while there is more. */
 bool stale_path_sweep_step(struct pipeline *p);
 bool stale_path_expire_step(struct pipeline *p, struct mono now);
+
+/* ---- foreign_path.c ---- */
+void foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f);
+/* An entry of a dump: is it a peer's flow, and to be left alone? */
+bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f);
+void foreign_path_peer_begins(void *ctx, uint8_t peer);
 
 /* ---- bypass_path.c ---- */
 void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);

@@ -37,6 +37,9 @@ struct pipeline_env {
 	void (*full)(void *ctx);
 	/* Without external cache: what a peer says about a flow goes straight there. Borrows flow. */
 	void (*inject)(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now);
+	/* A peer begins anew, and may have lost its table, with flows of which our kernel has what it told before: give the
+	 * whole kernel table to pipeline_adopted(). */
+	void (*adopt)(void *ctx);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
 	 * found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);
@@ -77,11 +80,17 @@ void pipeline_free(struct pipeline *p);
 
 /* One event. Borrows f. */
 void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);
-/* One entry of a kernel dump (start-up, overrun, -R). announce: send what is new or changed to the peers. */
+/* One entry of a kernel dump (start-up, overrun, polling). announce: send what is new or changed to the peers. What a peer
+ * has told and no packet has hit here is the peer's, and left alone. */
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now);
 /* One entry of a dump made to look after flows we know already. Where the flows of the peers are put into the kernel, others
- * may be theirs, and are left alone. */
+ * may be theirs, and are left alone: the daemon may have started after they were put there. */
 void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now);
+/* One entry of a dump made to take over all that the kernel has, the flows of the peers as well (-R, env.adopt). */
+void pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now);
+/* A dump of the whole kernel table begins, and has been read without a gap. */
+void pipeline_dump_begin(struct pipeline *p);
+void pipeline_dump_end(struct pipeline *p);
 /* The answer to a question about a flow that the internal cache has (internal_ask()). */
 void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
@@ -112,6 +121,15 @@ void pipeline_commit_undo(struct pipeline *p, uint32_t id);
 /* One datagram: every message in it. Borrows the bytes. */
 void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes, size_t n,
 		       struct mono now);
+
+/* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject). */
+void pipeline_injected(struct pipeline *p, const struct ct_flow *f, struct mono now);
+/* Has our kernel got it, as far as we know? */
+bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f);
+/* Has our kernel told about it, so that its packets have been here, and not about its end? In doubt yes. */
+bool pipeline_lives_here(const struct pipeline *p, const struct ct_flow *f);
+/* How many flows of our kernel are the peers' and not known from its own events. */
+uint32_t pipeline_foreign(const struct pipeline *p);
 
 /* ---- time and sending ---- */
 

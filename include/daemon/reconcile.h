@@ -16,6 +16,7 @@ enum reconcile_reason {
 	RECONCILE_OVERRUN,	/* events were lost; repeated until a whole pass saw no further loss */
 	RECONCILE_COMMAND,	/* -R */
 	RECONCILE_VERIFY,	/* paced: flows known from a dump only */
+	RECONCILE_ADOPT,	/* a peer begins anew: what it has told and we have in the kernel is announced as ours */
 	RECONCILE_POLL,		/* PollSecs: there are no events, so every pass announces what changed */
 };
 

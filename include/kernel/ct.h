@@ -87,6 +87,9 @@ struct ct_events_stats {
 int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flows, struct evloop *loop,
 		   const struct ct_events_cb *cb, const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err);
 void ct_events_close(struct ct_events *e);
+/* Packets are waiting for what we tell (asymmetric paths): do not gather events until their rate is so high that reading each
+ * of them at once would cost most of a processor. */
+void ct_events_set_prompt(struct ct_events *e);
 const struct ct_events_stats *ct_events_stats(const struct ct_events *e);
 
 /* nf_conntrack_events of this namespace: if it is 2 ("automatic") set it to 1, so that flows born from now on report

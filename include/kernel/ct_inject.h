@@ -20,6 +20,9 @@ struct ct_inject_stats {
 
 struct ct_inject_cb {
 	void *ctx;	/* borrowed */
+	/* The kernel has this flow now. f says with which of the news' attributes: where its own entry was further on, those
+	 * are fewer, or none. Borrows f. Must not call back. */
+	void (*stored)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* We have removed this flow from the kernel, because it has ended or to make room for another one with its tuple: no
 	 * event will tell. Borrows f. Must not call back. Called inside ct_inject_put(), _end() and _flush(). */
 	void (*removed)(void *ctx, const struct ct_flow *f, struct mono now);
@@ -36,9 +39,10 @@ void ct_inject_close(struct ct_inject *i);
 uint32_t ct_inject_portid(const struct ct_inject *i);
 
 /* The flow is new or has changed; the flow has ended. Copied; they are in the kernel at the latest after
- * ct_inject_flush(). */
-void ct_inject_put(struct ct_inject *i, const struct ct_flow *f, struct mono now);
-void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, struct mono now);
+ * ct_inject_flush(). there: the kernel has it most likely, so look before creating; of no other effect. ours: as far as our
+ * kernel's own events tell, the flow lives (ct_judge_in_use()). */
+void ct_inject_put(struct ct_inject *i, const struct ct_flow *f, bool there, struct mono now);
+void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, bool ours, struct mono now);
 
 /* Carry out what is waiting: at most CT_INJECT_BATCH flows, less than a few milliseconds. */
 void ct_inject_flush(struct ct_inject *i, struct mono now);

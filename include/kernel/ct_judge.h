@@ -19,8 +19,9 @@ enum ct_verdict ct_judge(const struct ct_flow *kernel, const struct ct_flow *f);
  * each one direction of it, so an entry is changed rather than replaced. */
 enum ct_verdict ct_judge_news(const struct ct_flow *kernel, const struct ct_flow *f);
 
-/* A peer says that flow f has ended. Is the kernel's entry in use all the same, so that it has to stay? */
-bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f);
+/* A peer says that flow f has ended. Is the kernel's entry in use all the same, so that it has to stay? ours: packets have been
+ * seen here, so that our kernel told about it. */
+bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f, bool ours);
 
 /* *r becomes a question (for ct_build_get()) for whoever has the reply tuple of f as its original one. */
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f);

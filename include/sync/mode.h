@@ -28,6 +28,9 @@ enum sync_verdict sync_digest_flow(struct sync *s, uint8_t peer, const struct wi
 void sync_say(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt,
 	      va_list ap) __attribute__((format(printf, 5, 0)));
 
+/* env.peer_begins, if it is wanted. */
+void sync_peer_begins(const struct sync *s, uint8_t peer);
+
 static inline bool sync_within(struct mono since, int64_t ms, struct mono now)
 {
 	return mono_is_set(since) && mono_diff_ns(now, since) < ms * MONO_NS_PER_MS;

@@ -67,6 +67,9 @@ struct sync_env {
 	 * decreases, and a flow that lives throughout is given exactly once between 0 and the end. The table must be
 	 * complete when sync is opened: a peer sweeps what a bulk send does not show. */
 	size_t (*walk)(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
+	/* A peer begins a life: it is new, or has started again, or is back after a silence in which it may have. NULL: not
+	 * wanted. Must not call back into sync. */
+	void (*peer_begins)(void *ctx, uint8_t peer);
 	/* We ask the peer for everything: entries of this peer that are not refreshed until resync_done() are stale. */
 	void (*resync_begin)(void *ctx, uint8_t peer);
 	/* The peer has sent everything and nothing is missing: sweep what was not refreshed. */

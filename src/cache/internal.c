@@ -513,6 +513,24 @@ void internal_commit_done(struct internal *c, uint32_t id)
 		commit_unpin(c, id);
 }
 
+/* ---- a peer's news in our kernel ---- */
+
+void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+	struct ct_flow news;
+	bool changed;
+
+	flow_copy(&news, f);
+	news.has &= FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK | FLOW_HAS_LABELS;
+	if ((news.has & FLOW_HAS_STATUS) && (rec->flow.has & FLOW_HAS_STATUS))
+		news.status |= rec->flow.status;	/* the kernel takes nothing back that it has seen itself */
+	if (news.has & FLOW_HAS_TIMEOUT)
+		rec->updated_s = mono_s(now);
+	rec->pass = c->pass;
+	table_merge(c->table, id, &news, &changed);
+}
+
 /* ---- the end ---- */
 
 void internal_release(struct internal *c, uint32_t id)

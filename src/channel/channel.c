@@ -48,6 +48,7 @@ struct channel {
 	struct mono looked;		/* at the state of the links, last time */
 	bool none;			/* no link is usable: that was said */
 	struct batch batch;
+	unsigned int rounds;	/* of reception per wake-up */
 	uint8_t *rx_mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
 	struct ev_timer retry;
 	struct ev_timer look;		/* at the interfaces: something was wrong with a link */
@@ -288,7 +289,7 @@ static void on_rx(void *ctx, unsigned int ready, struct mono now)
 	unsigned int got = LINK_RX_SLOTS;
 
 	(void)ready;
-	for (unsigned int round = 0; round < RECV_ROUNDS && got == LINK_RX_SLOTS; round++) {
+	for (unsigned int round = 0; round < c->rounds && got == LINK_RX_SLOTS; round++) {
 		got = l->ops->recv(l, &rx, now);
 		for (unsigned int i = 0; i < rx.n; i++) {
 			const struct link_rx_item *item = &rx.item[i];
@@ -500,6 +501,7 @@ int channel_open(const struct channel_conf *conf, struct evloop *loop, const str
 		return -ENOMEM;
 	c->loop = loop;
 	c->cb = *cb;
+	c->rounds = RECV_ROUNDS;
 	/* Only a TCP link makes datagrams wait. */
 	if (conf->link[0].type == CHANNEL_TCP)
 		c->keep = conf->error_queue_len < BATCH_SLOTS_MAX ? conf->error_queue_len : BATCH_SLOTS_MAX - 1;
@@ -535,6 +537,11 @@ void channel_close(struct channel *c)
 	batch_free(&c->batch);
 	free(c->rx_mem);
 	free(c);
+}
+
+void channel_set_rounds(struct channel *c, unsigned int rounds)
+{
+	c->rounds = rounds;
 }
 
 /* ---- statistics ---- */

@@ -80,6 +80,8 @@ static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct 
 		[RECONCILE_OVERRUN] = EXPECTING_COMPARE,
 		[RECONCILE_COMMAND] = EXPECTING_COMMAND,
 		[RECONCILE_VERIFY] = EXPECTING_COMPARE,
+		[RECONCILE_ADOPT] = EXPECTING_COMPARE,
+		[RECONCILE_POLL] = EXPECTING_COMPARE,
 	};
 	struct daemon *d = ctx;
 
@@ -138,14 +140,31 @@ static void on_inject(void *ctx, enum sync_change what, const struct ct_flow *fl
 
 	switch (what) {
 	case SYNC_NEW:
+		ct_inject_put(d->inject, flow, pipeline_in_kernel(d->pipeline, flow), now);
+		return;
 	case SYNC_UPDATE:
 	case SYNC_REPLACE:
-		ct_inject_put(d->inject, flow, now);
+		ct_inject_put(d->inject, flow, true, now);
 		return;
 	case SYNC_DESTROY:
-		ct_inject_end(d->inject, flow, now);
+		ct_inject_end(d->inject, flow, pipeline_lives_here(d->pipeline, flow), now);
 		return;
 	}
+}
+
+static void on_stored(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	pipeline_injected(d->pipeline, f, now);
+}
+
+static void on_adopt(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (d->reconcile)
+		reconcile_start(d->reconcile, RECONCILE_ADOPT, evloop_now(d->loop));
 }
 
 /* Its event is filtered, and the peer that told us need not hear it again. */
@@ -366,6 +385,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		.full = on_full,
 		.ended = on_ended,
 		.inject = on_inject,
+		.adopt = on_adopt,
 		.dump = on_dump,
 		.dump_pause = on_dump_pause,
 	};
@@ -437,22 +457,29 @@ static int open_kernel(struct daemon *d, struct text *err)
 		cb.expect = on_expect;
 	if (d->conf->kernel.events_sysctl && ct_events_ensure_enabled() == 2)
 		log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow reports its end");
-	return ct_events_open(&d->conf->kernel, &d->conf->filter, d->loop, &cb, own, n_own, &d->events, err);
+	ret = ct_events_open(&d->conf->kernel, &d->conf->filter, d->loop, &cb, own, n_own, &d->events, err);
+	if (ret == 0 && d->inject)
+		ct_events_set_prompt(d->events);
+	return ret;
 }
 
 static int open_channel(struct daemon *d, struct text *err)
 {
 	struct channel_cb cb = { .ctx = d, .datagram = on_datagram, .frame = on_frame, .writable = on_writable };
+	int ret;
 
 	if (d->conf->mode != CONF_MODE_SYNC)
 		return 0;
-	return channel_open(&d->conf->channel, d->loop, &cb, &d->channel, err);
+	ret = channel_open(&d->conf->channel, d->loop, &cb, &d->channel, err);
+	if (ret == 0 && d->inject)	/* a flow costs some 15 us in the kernel, against less than one in a cache */
+		channel_set_rounds(d->channel, 1);
+	return ret;
 }
 
 static int open_inject(struct daemon *d, struct text *err)
 {
 	const struct sync_conf *sync = &d->conf->sync;
-	struct ct_inject_cb cb = { .ctx = d, .removed = on_removed };
+	struct ct_inject_cb cb = { .ctx = d, .stored = on_stored, .removed = on_removed };
 
 	if (d->conf->mode != CONF_MODE_SYNC || !sync->disable_external)
 		return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What reaches the internal cache otherwise than by an event: entries of a dump, answers of the kernel, and what we did to
  * the kernel ourselves, which is told to no peer. */
+#include "cache/foreign.h"
 #include "daemon/path.h"
 
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
@@ -8,7 +9,7 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 	enum internal_change change;
 	uint32_t id;
 
-	if (!flow_filter_pass(p->filter, f))
+	if (foreign_path_dumped(p, f) || !flow_filter_pass(p->filter, f))
 		return;
 	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) : internal_dumped(p->internal, f, now, &id);
 	if (announce || change == INTERNAL_FULL)
@@ -21,6 +22,8 @@ void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono 
 
 	if (!injecting || table_find(p->own, f) != FLOW_ID_NONE)
 		pipeline_dumped(p, f, true, now);
+	else
+		foreign_path_dumped(p, f);
 }
 
 void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now)
@@ -48,6 +51,8 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 	/* Also when the cache has been emptied already: the kernel is about to tell their end as an event. */
 	if (p->expects)
 		exp_path_master_purged(p->expects, f);
+	if (p->foreign)
+		foreign_remove(p->foreign, f);
 	if (p->bypass) {
 		id = table_find(p->own, f);
 		if (id != FLOW_ID_NONE)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The pipeline as an object: made from its parts and taken apart, and access to them. What is in it: daemon/path.h. */
+#include "cache/foreign.h"
 #include "daemon/path.h"
 
 #include <stdlib.h>
@@ -110,6 +111,7 @@ static const struct sync_env path_sync_env = {
 	.expect = path_expect,
 	.release = sync_path_release,
 	.walk = sync_path_walk,
+	.peer_begins = foreign_path_peer_begins,
 	.resync_begin = stale_path_resync_begin,
 	.resync_done = stale_path_resync_done,
 	.log = path_ctx_log,
@@ -153,7 +155,9 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	if (conf->sync) {
 		if (!conf->no_external)
 			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
-		if (p->internal && (p->external || conf->no_external) &&
+		if (p->internal && conf->no_external)
+			p->foreign = foreign_new(&conf->key);
+		if (p->internal && (p->external || p->foreign) &&
 		    internal_watch_clashes(p->internal, &conf->key, clash_path_hidden, p) == 0)
 			p->clash = internal_clash(p->internal);
 		if ((p->clash || (p->bypass && (p->external || conf->no_external))) && path_new_expects(p, conf))
@@ -181,6 +185,7 @@ void pipeline_free(struct pipeline *p)
 	if (p->sync)
 		sync_close(p->sync);	/* releases dead records, so the caches go after it */
 	exp_path_free(p->expects);
+	foreign_free(p->foreign);
 	external_free(p->external);
 	bypass_free(p->bypass);
 	internal_free(p->internal);

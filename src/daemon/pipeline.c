@@ -17,6 +17,7 @@
  *   bypass_path.c	without internal cache: a record lives until its message has been made
  *   clash_path.c	flows that peers could not tell apart
  *   stale_path.c	out of the external cache without a message, in steps
+ *   foreign_path.c	without external cache: which flows of our kernel are the peers'
  *   path_life.c	made, taken apart
  *
  * Nothing here depends on a socket or on the clock: the simulation in tests/sim links these very files. */
@@ -26,6 +27,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cache/foreign.h"
 #include "daemon/path.h"
 
 #define VERSION_LOG_MS 3600000
@@ -105,6 +107,7 @@ void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct c
 		bypass_path_event(p, what, f, now);
 		return;
 	}
+	foreign_path_event(p, what, f);
 	/* The end of a cached flow is never filtered: its last state may be one the filter does not want, and it would
 	 * stay here and at the peers for ever. The cache itself ignores the end of what it does not know. */
 	if (what == PIPELINE_FLOW_DESTROY) {
@@ -261,6 +264,7 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 	next = mono_min(sync_tick(p->sync, now), lost);
 	more = sync_transmit(p->sync, now);
 	more = stale_path_expire_step(p, now) || more;
+	more |= p->foreign && foreign_sweep_step(p->foreign);
 	more |= p->clash && clash_pending(p->clash);	/* what was acknowledged or sent has made room */
 	*again = stale_path_sweep_step(p) || more;
 	path_check_silence(p, now);

@@ -72,7 +72,9 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 		r->stats.for_overrun++;
 	if (why == RECONCILE_COMMAND)
 		r->stats.for_command++;
-	internal_pass_begin(pipeline_internal(r->p), why == RECONCILE_START || why == RECONCILE_VERIFY);
+	pipeline_dump_begin(r->p);
+	internal_pass_begin(pipeline_internal(r->p), why == RECONCILE_START || why == RECONCILE_VERIFY ||
+			    why == RECONCILE_ADOPT);
 	err = ct_dump_start(r->dump, why == RECONCILE_VERIFY ? VERIFY_PACE_MS : 0);
 	if (err < 0) {
 		errno = -err;
@@ -109,6 +111,8 @@ static void pass_next(struct reconcile *r, struct mono now)
 		return;
 	if (r->want[RECONCILE_COMMAND]) {
 		pass_begin(r, RECONCILE_COMMAND, now);
+	} else if (r->want[RECONCILE_ADOPT]) {
+		pass_begin(r, RECONCILE_ADOPT, now);
 	} else if (r->want[RECONCILE_OVERRUN] && r->repeats++ < MAX_REPEATS) {
 		pass_begin(r, RECONCILE_OVERRUN, now);
 	} else if (r->poll_ms > 0) {
@@ -143,6 +147,8 @@ static void dump_flow(void *ctx, const struct ct_flow *f, struct mono now)
 
 	if (r->why == RECONCILE_VERIFY)
 		pipeline_verified(r->p, f, now);
+	else if (r->why == RECONCILE_COMMAND || r->why == RECONCILE_ADOPT)
+		pipeline_adopted(r->p, f, now);
 	else
 		pipeline_dumped(r->p, f, r->why != RECONCILE_START, now);
 }
@@ -161,6 +167,8 @@ static void dump_done(void *ctx, int err, struct mono now)
 		pass_end(r, err, now);
 		return;
 	}
+	if (err == 0)
+		pipeline_dump_end(r->p);
 	r->state = STATE_CHECKING;
 	r->pos = 0;
 	r->walk_done = false;

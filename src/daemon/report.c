@@ -79,9 +79,19 @@ static void report_caches(const struct daemon *d, struct text *out,
 		report_inject(out, ct_inject_stats(d->inject));
 }
 
+/* Not in 1.4.x, and therefore behind everything else. */
+static void report_injected(const struct daemon *d, struct text *out)
+{
+	text_str(out, "injected flows:\n");
+	text_printf(out, "\tof the peers only:\t\t%12" PRIu32 "\n", pipeline_foreign(d->pipeline));
+	text_printf(out, "\tended there, in use here:\t%12" PRIu64 "\n\n", ct_inject_stats(d->inject)->in_use);
+}
+
 void report_cache(const struct daemon *d, struct text *out)
 {
 	report_caches(d, out, report_cache_detail);
+	if (d->inject)
+		report_injected(d, out);
 }
 
 /* ---- links ---- */

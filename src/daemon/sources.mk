@@ -11,6 +11,7 @@ libdaemon_a_SOURCES = \
 	daemon/empty.c \
 	daemon/exp_path.c \
 	daemon/expecting.c \
+	daemon/foreign_path.c \
 	daemon/kernel_path.c \
 	daemon/lock.c \
 	daemon/notify.c \

@@ -55,6 +55,7 @@
 #define GATHER_MS	1
 /* Gather from this rate on. Below it a wait would collect one event and only delay it. */
 #define GATHER_PER_S	2000
+#define GATHER_PROMPT_PER_S 20000	/* where packets wait for what we tell */
 #define RATE_WINDOW_NS	(4 * MONO_NS_PER_MS)
 /* A buffer smaller than this is emptied as fast as we can: a burst within one wait could fill it. */
 #define GATHER_BUFFER	(2u << 20)
@@ -72,6 +73,7 @@ struct ct_events {
 	uint32_t budget;		/* events per pass */
 	uint32_t buffer_limit;		/* the buffer may grow up to here */
 	uint32_t drops_seen;		/* the kernel's drop counter when last looked at */
+	uint32_t gather_per_s;
 	bool gathering;
 	struct mono window;		/* the rate is measured from here on */
 	uint32_t window_events;
@@ -280,7 +282,7 @@ static void pace(struct ct_events *e, unsigned int events, struct mono now)
 	if (span < RATE_WINDOW_NS)
 		return;
 	e->gathering = e->stats.buffer_bytes >= GATHER_BUFFER &&
-		       e->window_events >= (uint64_t)span * GATHER_PER_S / MONO_NS_PER_S;
+		       e->window_events >= (uint64_t)span * e->gather_per_s / MONO_NS_PER_S;
 	e->window = now;
 	e->window_events = 0;
 }
@@ -441,6 +443,7 @@ int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flo
 	e->loop = loop;
 	e->cb = *cb;
 	e->budget = conf->event_iteration_limit ? conf->event_iteration_limit : BUDGET_DEFAULT;
+	e->gather_per_s = GATHER_PER_S;
 	e->window = clock_now();
 	e->fd = ct_sock_open(NULL, err);
 	if (e->fd < 0) {
@@ -481,6 +484,11 @@ void ct_events_close(struct ct_events *e)
 	close(e->fd);
 	free(e->bufs);
 	free(e);
+}
+
+void ct_events_set_prompt(struct ct_events *e)
+{
+	e->gather_per_s = GATHER_PROMPT_PER_S;
 }
 
 const struct ct_events_stats *ct_events_stats(const struct ct_events *e)

@@ -12,7 +12,8 @@
  *		EOPNOTSUPP, has helper	CREATE without it
  *		other			failed
  *	GET	found			ct_judge_news(): UPDATE | ANNOTATE | REPLACE | leave | failed
- *		ENOENT			CREATE
+ *		ENOENT			CREATE, or after EEXIST: GET OTHER
+ *	GET OTHER			as GET, about whoever has the reply tuple; ENOENT: CREATE
  *	UPDATE	0			updated
  *		ENOENT			CREATE: it has gone meanwhile
  *		other			failed
@@ -23,6 +24,8 @@
  *	DESTROY	0, ENOENT		destroyed
  *
  * A flow is new far more often than it is there on a node that only receives, so CREATE comes first and costs one request.
+ * Where both nodes forward, and the caller knows that the entry is there, GET comes first: each round of requests is time in
+ * which the next packet may come (asymmetric paths).
  * Rules: replication.md section 7.2, and where they would remove a flow that lives, design section 1. */
 #include "kernel/ct_inject.h"
 
@@ -38,13 +41,15 @@
 #define TRIES		6u
 #define BUCKETS		256u	/* of the check "is this flow in the batch already?"; a false yes costs a system call */
 
-enum news_state { NEWS_CREATE, NEWS_GET, NEWS_UPDATE, NEWS_ANNOTATE, NEWS_REPLACE, NEWS_RESTORE, NEWS_LOOK,
+enum news_state { NEWS_CREATE, NEWS_GET, NEWS_GET_OTHER, NEWS_UPDATE, NEWS_ANNOTATE, NEWS_REPLACE, NEWS_RESTORE, NEWS_LOOK,
 		  NEWS_DESTROY };
 
 struct news {
 	enum news_state state;
 	uint32_t tries;
 	bool again;		/* its next request is to be made */
+	bool clashed;		/* EEXIST, and nobody had the original tuple */
+	bool ours;		/* LOOK: the caller's events say that it lives here */
 	bool existed;
 	bool destroyed;		/* an entry has gone for this one */
 	int err;		/* RESTORE: why ours has failed */
@@ -113,6 +118,20 @@ static bool out_of_tries(struct ct_inject *i, struct news *w, int err, struct mo
 	return true;
 }
 
+/* What of the news the kernel has now. */
+static void stored(struct ct_inject *i, struct news *w, struct mono now)
+{
+	const uint32_t name = FLOW_HAS_PORTS | FLOW_HAS_ZONE;
+	struct ct_flow f;
+
+	flow_copy(&f, &w->f);
+	if (w->state == NEWS_ANNOTATE)
+		f.has &= name | FLOW_HAS_MARK | FLOW_HAS_LABELS;
+	else if (w->state == NEWS_GET)
+		f.has &= name;		/* nothing: its own entry stays as it is */
+	i->cb.stored(i->cb.ctx, &f, now);
+}
+
 static void on_create(struct ct_inject *i, struct news *w, int err, struct mono now)
 {
 	if (w->state == NEWS_RESTORE) {
@@ -122,12 +141,13 @@ static void on_create(struct ct_inject *i, struct news *w, int err, struct mono 
 	if (err == 0) {
 		i->stats.created += !w->existed;
 		i->stats.updated += w->existed;
+		stored(i, w, now);
 		return;
 	}
 	if (out_of_tries(i, w, err, now))
 		return;
 	if (err == -EEXIST || err == -ENOBUFS) {
-		again(w, NEWS_GET);
+		again(w, w->clashed ? NEWS_GET_OTHER : NEWS_GET);
 	} else if (err == -ENOENT && ct_build_has_master(&w->f)) {
 		w->f.has &= ~(FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS);
 		again(w, NEWS_CREATE);
@@ -204,6 +224,8 @@ static void on_found(struct ct_inject *i, struct news *w, const struct ct_flow *
 		return;
 	case CT_LEAVE:
 		i->stats.updated++;
+		w->state = NEWS_GET;
+		stored(i, w, now);
 		return;
 	case CT_FOREIGN:
 		put_failed(i, w, -EEXIST, now);
@@ -214,7 +236,7 @@ static void on_found(struct ct_inject *i, struct news *w, const struct ct_flow *
 static void on_get(struct ct_inject *i, struct news *w, int err, const struct ct_flow *found, struct mono now)
 {
 	if (w->state == NEWS_LOOK) {
-		if (found && ct_judge_in_use(found, &w->f)) {
+		if (found && ct_judge_in_use(found, &w->f, w->ours)) {
 			i->stats.in_use++;
 		} else if (found) {
 			flow_copy(&w->old, found);	/* with its id: this one and no other */
@@ -226,10 +248,11 @@ static void on_get(struct ct_inject *i, struct news *w, int err, const struct ct
 		}
 		return;
 	}
+	w->clashed = !found && err == -ENOENT && w->state == NEWS_GET;	/* if CREATE then says EEXIST again */
 	if (found)
 		on_found(i, w, found, now);
 	else if (!out_of_tries(i, w, err, now))
-		again(w, err == -ENOBUFS ? NEWS_GET : NEWS_CREATE);
+		again(w, err == -ENOBUFS ? w->state : NEWS_CREATE);
 }
 
 /* No rule here uses labels: then the entry has no place for them. */
@@ -252,14 +275,16 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 		on_get(i, w, err, found, now);
 		return;
 	case CT_OP_UPDATE:
-		if (err == 0)
+		if (err == 0) {
 			i->stats.updated++;
-		else if (err == -ENOENT && !out_of_tries(i, w, err, now))
+			stored(i, w, now);
+		} else if (err == -ENOENT && !out_of_tries(i, w, err, now)) {
 			again(w, NEWS_CREATE);
-		else if (err != -ENOENT && (w->f.has & FLOW_HAS_LABELS))
+		} else if (err != -ENOENT && (w->f.has & FLOW_HAS_LABELS)) {
 			update_without_labels(w);
-		else if (err != -ENOENT)
+		} else if (err != -ENOENT) {
 			put_failed(i, w, err, now);
+		}
 		return;
 	case CT_OP_DESTROY:
 		if (w->state == NEWS_REPLACE) {
@@ -280,6 +305,15 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 
 /* ---- requests ---- */
 
+/* Only the answer tells who it is. */
+static int request_other(struct ct_inject *i, const struct news *w, uint64_t cookie)
+{
+	struct ct_flow reverse;
+
+	ct_judge_reverse(&reverse, &w->f);
+	return ct_batch_add(i->batch, CT_OP_GET, &reverse, NULL, cookie);
+}
+
 static int request(struct ct_inject *i, struct news *w)
 {
 	const struct ct_build_opts create = { .liberal = i->liberal };
@@ -295,6 +329,8 @@ static int request(struct ct_inject *i, struct news *w)
 	case NEWS_GET:
 	case NEWS_LOOK:
 		return ct_batch_add(i->batch, CT_OP_GET, &w->f, NULL, cookie);
+	case NEWS_GET_OTHER:
+		return request_other(i, w, cookie);
 	case NEWS_UPDATE:
 		return ct_batch_add(i->batch, CT_OP_UPDATE, &w->f, &update, cookie);
 	case NEWS_ANNOTATE:
@@ -336,7 +372,7 @@ static void on_room(void *ctx, struct mono now)
 	(void)now;
 }
 
-static void add(struct ct_inject *i, const struct ct_flow *f, enum news_state state, struct mono now)
+static void add(struct ct_inject *i, const struct ct_flow *f, enum news_state state, bool ours, struct mono now)
 {
 	uint32_t bucket = bucket_of(i, f);
 	struct news *w;
@@ -344,7 +380,7 @@ static void add(struct ct_inject *i, const struct ct_flow *f, enum news_state st
 	if (i->taken[bucket] || i->n == CT_INJECT_BATCH)
 		ct_inject_flush(i, now);
 	w = &i->news[i->n++];
-	*w = (struct news){ .state = state, .again = true };
+	*w = (struct news){ .state = state, .again = true, .ours = ours };
 	flow_copy(&w->f, f);
 	if (f->rare) {
 		w->rare = *f->rare;
@@ -353,14 +389,14 @@ static void add(struct ct_inject *i, const struct ct_flow *f, enum news_state st
 	i->taken[bucket] = 1;
 }
 
-void ct_inject_put(struct ct_inject *i, const struct ct_flow *f, struct mono now)
+void ct_inject_put(struct ct_inject *i, const struct ct_flow *f, bool there, struct mono now)
 {
-	add(i, f, NEWS_CREATE, now);
+	add(i, f, there ? NEWS_GET : NEWS_CREATE, false, now);
 }
 
-void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, struct mono now)
+void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, bool ours, struct mono now)
 {
-	add(i, f, NEWS_LOOK, now);
+	add(i, f, NEWS_LOOK, ours, now);
 }
 
 /* ---- lifetime ---- */

@@ -150,7 +150,8 @@ enum ct_verdict ct_judge(const struct ct_flow *kernel, const struct ct_flow *f)
  *
  *	kernel's entry					verdict
  *	the other way round, not assured		REPLACE	picked up in mid-stream from the other end
- *	another flow					FOREIGN
+ *	another flow, it has ended, the news are of a life	REPLACE	a port used again
+ *	another flow, else				FOREIGN
  *	it has ended, the news are of a life		REPLACE	the next connection
  *	other translations, assured			FOREIGN	it is being forwarded as it is
  *	other translations, else			REPLACE
@@ -166,6 +167,8 @@ enum ct_verdict ct_judge_news(const struct ct_flow *kernel, const struct ct_flow
 	tuple_reply(&reply, f);
 	tuple_orig(&k_orig, kernel);
 	tuple_reply(&k_reply, kernel);
+	if (!tuple_equal(&k_orig, &orig) && finished(kernel) && !finished(f))
+		return CT_REPLACE;
 	if (!tuple_equal(&k_orig, &orig))
 		return !(kernel->status & IPS_ASSURED) && tuple_equal(&k_orig, &reply) && tuple_equal(&k_reply, &orig) ?
 			       CT_REPLACE : CT_FOREIGN;
@@ -182,17 +185,30 @@ enum ct_verdict ct_judge_news(const struct ct_flow *kernel, const struct ct_flow
 
 /* Packets renew the life of an entry. One that nobody has used since the peer told about it is as old as the peer's was, and
  * that one has just ended; one with much life left has been used here, or the peer's was removed by hand. Keeping it costs
- * an entry until it times out, removing it could cost a connection. */
-bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f)
+ * an entry until it times out, removing it could cost a connection.
+ *
+ *	the peer's entry	our kernel's entry				in use?
+ *	TCP on its way out	on its way out as well				no
+ *				handshake or ESTABLISHED, ours			yes: the next connection of the same two ends; its
+ *										news and the end of the old one have crossed
+ *				handshake or ESTABLISHED, not ours		no: the news in between were lost
+ *	TCP, else		ESTABLISHED, or handshake and ours, life left	yes
+ *				else						no
+ *	other			ours, or life left				yes, also without an answer: a stream may go one
+ *										way, or the other way through the other node */
+bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f, bool ours)
 {
-	bool closing = f->l4 == IPPROTO_TCP && (f->has & FLOW_HAS_PROTO_STATE) &&
-		       tcp_age(f->proto_state) > tcp_age(TCP_CONNTRACK_ESTABLISHED);
+	bool life = (kernel->has & FLOW_HAS_TIMEOUT) && kernel->timeout_s > LIFE_LEFT_S;
+	unsigned int age;
 
-	if (closing || !(kernel->has & FLOW_HAS_TIMEOUT) || kernel->timeout_s <= LIFE_LEFT_S)
+	if (f->l4 != IPPROTO_TCP || !(kernel->has & FLOW_HAS_PROTO_STATE))
+		return ours || life;
+	age = tcp_age(kernel->proto_state);
+	if (age > tcp_age(TCP_CONNTRACK_ESTABLISHED))
 		return false;
-	if (f->l4 == IPPROTO_TCP && (kernel->has & FLOW_HAS_PROTO_STATE))
-		return kernel->proto_state == TCP_CONNTRACK_ESTABLISHED;
-	return true;	/* also without an answer: a stream may go one way, or the other way through the other node */
+	if ((f->has & FLOW_HAS_PROTO_STATE) && tcp_age(f->proto_state) > tcp_age(TCP_CONNTRACK_ESTABLISHED))
+		return ours && life;
+	return life && (ours || age == tcp_age(TCP_CONNTRACK_ESTABLISHED));
 }
 
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)

@@ -134,6 +134,7 @@ void nt_got_complete(struct notrack *n, struct plain_peer *p, uint32_t since, ui
 		np->life = life;
 		n->plain.base.stats.restarts++;
 		nt_contact(&n->plain, p, false, now);
+		sync_peer_begins(&n->plain.base, p->id);
 		return;
 	}
 	np->life = life;
@@ -261,7 +262,7 @@ struct mono nt_resync_tick(struct notrack *n, struct mono now)
 void notrack_ask_resync(struct sync *s, struct mono now)
 {
 	struct notrack *n = (struct notrack *)s;
-	bool known = false;
+	bool known = false, again;
 
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		struct plain_peer *p = &n->plain.peer[i];
@@ -269,11 +270,12 @@ void notrack_ask_resync(struct sync *s, struct mono now)
 		if (!plain_peer_alive(p, now))
 			continue;
 		known = true;
-		if (n->peer[i].state == NT_ASKED && (!mono_is_set(n->peer[i].asked) ||
-						     sync_within(n->peer[i].asked, BACKOFF_MS, now)))
+		if (n->peer[i].state == NT_ASKED && !mono_is_set(n->peer[i].asked))
 			continue;
+		/* What it is sending now may have come before what made somebody ask: a flush of the kernel table, for one. */
+		again = n->peer[i].state == NT_ASKED && sync_within(n->peer[i].asked, BACKOFF_MS, now);
 		n->peer[i].spoiled = true;
-		resync_want(n, p, 0, now);
+		resync_want(n, p, again ? BACKOFF_MS : 0, now);
 	}
 	if (!known) {	/* whoever appears is asked then; this reaches one that hears us and has not spoken */
 		n->serial++;

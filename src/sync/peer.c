@@ -162,6 +162,7 @@ void peer_restart(struct ftfw *f, struct peer *p, uint32_t seq, bool hello, stru
 	 * each step of the handshake. 1.4.x takes it as what it is, an acknowledgement. */
 	p->ack_soon = true;
 	resync_contact(f, p, now);
+	sync_peer_begins(&f->base, p->id);
 }
 
 bool peer_any_alive(const struct ftfw *f, struct mono now)

@@ -83,6 +83,12 @@ struct plain_peer *plain_peer_known(struct plain *s, const struct sync_source *f
 	return NULL;
 }
 
+static void peer_begins(struct plain *s, struct plain_peer *p, bool fresh, struct mono now)
+{
+	s->ops->contact(s, p, fresh, now);
+	sync_peer_begins(&s->base, p->id);
+}
+
 static struct plain_peer *peer_add(struct plain *s, const struct sync_source *from, uint32_t seq, struct mono now)
 {
 	struct plain_peer *p = peer_moved(s, from, seq, now);
@@ -102,7 +108,7 @@ static struct plain_peer *peer_add(struct plain *s, const struct sync_source *fr
 	p->source[0] = *from;
 	p->last = seq - 1;
 	plain_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "new peer %s", source_name(from, name));
-	s->ops->contact(s, p, true, now);
+	peer_begins(s, p, true, now);
 	return p;
 }
 
@@ -177,7 +183,7 @@ void plain_restart(struct plain *s, struct plain_peer *p, uint32_t seq, struct m
 	p->gap_due = (struct mono){ 0 };
 	p->stray.n = 0;
 	p->last = seq - 1;
-	s->ops->contact(s, p, false, now);
+	peer_begins(s, p, false, now);
 }
 
 static enum sync_verdict track(struct plain *s, struct plain_peer *p, const struct wire_hdr *hdr, struct cursor body,
@@ -222,7 +228,7 @@ enum sync_verdict plain_track(struct plain *s, const struct sync_source *from, c
 	s->base.stats.recv_msgs++;
 	p->heard = now;
 	if (back)
-		s->ops->contact(s, p, false, now);
+		peer_begins(s, p, false, now);
 	return track(s, p, hdr, body, now);
 }
 

@@ -218,10 +218,12 @@ void ftfw_ask_resync(struct sync *s, struct mono now)
 		if (!p->used)
 			continue;
 		known = true;
-		if (p->rs.state == RS_ASKED && (!p->rs.sent || sync_within(p->rs.asked, BACKOFF_MIN_MS, now)))
+		if (p->rs.state == RS_ASKED && !p->rs.sent)
 			continue;
+		/* What it is sending now may have come before what made somebody ask: a flush of the kernel table, for one. */
+		p->rs.not_before = p->rs.state == RS_ASKED && sync_within(p->rs.asked, BACKOFF_MIN_MS, now) ?
+				   mono_add_ms(p->rs.asked, BACKOFF_MIN_MS) : now;
 		p->rs.state = RS_WANT;
-		p->rs.not_before = now;
 	}
 	if (!known)
 		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, 0, 0);

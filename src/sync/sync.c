@@ -42,6 +42,12 @@ enum sync_verdict sync_digest_expect(struct sync *s, uint8_t peer, const struct 
 	return SYNC_ACCEPTED;
 }
 
+void sync_peer_begins(const struct sync *s, uint8_t peer)
+{
+	if (s->env->peer_begins)
+		s->env->peer_begins(s->env->ctx, peer);
+}
+
 void sync_close(struct sync *s)
 {
 	if (s)

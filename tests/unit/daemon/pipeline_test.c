@@ -50,6 +50,7 @@ struct world {
 	unsigned int log_lines, full_calls;
 	unsigned int n_ended;
 	struct ct_flow ended;		/* the last one */
+	unsigned int adoptions;
 	unsigned int n_injected[SYNC_DESTROY + 1];
 	struct ct_flow injected;	/* the last one */
 	char last_line[256];
@@ -109,6 +110,13 @@ static void keep_ended(void *ctx, const struct ct_flow *f)
 	flow_copy(&w->ended, f);
 }
 
+static void count_adoptions(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->adoptions++;
+}
+
 static void keep_injected(void *ctx, enum sync_change what, const struct ct_flow *f, struct mono now)
 {
 	struct world *w = ctx;
@@ -122,7 +130,7 @@ static void world_open(struct world *w)
 {
 	const struct pipeline_env env = {
 		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = keep_line,
-		.full = count_full, .ended = keep_ended, .inject = keep_injected,
+		.full = count_full, .ended = keep_ended, .inject = keep_injected, .adopt = count_adoptions,
 	};
 
 	w->p = pipeline_new(&w->conf, &env, w->now);
@@ -815,13 +823,93 @@ static void test_injected(void **state)
 	}
 	assert_true(sync_stats(pipeline_sync(w->p))->resync_asked > 0);
 
-	/* A pass that looks after our own flows leaves the peer's to the peer; -R takes all for ours. */
-	pipeline_event(w->p, PIPELINE_FLOW_NEW, &own, w->now);
+	/* A pass that looks after our own flows leaves the peer's to the peer, whether this daemon has put them there or the
+	 * one before it; lost events do not make them ours either; -R takes all for ours. */
+	event(w, PIPELINE_FLOW_NEW, &own);
 	pipeline_verified(w->p, &own, w->now);
 	pipeline_verified(w->p, &theirs, w->now);
 	assert_int_equal(internal_count(w), 1);
+	assert_false(pipeline_in_kernel(w->p, &theirs));
+	pipeline_injected(w->p, &theirs, w->now);
+	assert_true(pipeline_in_kernel(w->p, &theirs));
+	assert_false(pipeline_lives_here(w->p, &theirs));
+	assert_int_equal(pipeline_foreign(w->p), 1);
+	turn(w);
 	pipeline_dumped(w->p, &theirs, true, w->now);
+	turn(w);
+	assert_int_equal(internal_count(w), 1);
+	assert_int_equal(w->n_msg, 0);
+	pipeline_adopted(w->p, &theirs, w->now);
+	check_only(w, WIRE_CT_NEW, &theirs);
 	assert_int_equal(internal_count(w), 2);
+	assert_int_equal(pipeline_foreign(w->p), 0);
+}
+
+/* A flow of the peer whose packets come here as well is ours, too; and it stays the peer's to say what changes. */
+static void test_injected_and_hit(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), ended = make_flow(3), lost = make_flow(6);
+
+	pipeline_injected(w->p, &f, w->now);
+	pipeline_injected(w->p, &ended, w->now);
+	pipeline_injected(w->p, &lost, w->now);
+	f.proto_state = TCP_CONNTRACK_SYN_RECV;
+	event(w, PIPELINE_FLOW_UPDATE, &f);
+	check_only(w, WIRE_CT_NEW, &f);
+	assert_true(pipeline_lives_here(w->p, &f));
+	assert_int_equal(pipeline_foreign(w->p), 2);
+
+	/* What the peer says goes into the record and not back to the peer, and is not undone by what we send later. */
+	f.has |= FLOW_HAS_MARK;
+	f.mark = 9;
+	f.proto_state = TCP_CONNTRACK_ESTABLISHED;
+	pipeline_injected(w->p, &f, w->now);
+	turn(w);
+	assert_int_equal(w->n_msg, 0);
+	assert_int_equal(pipeline_foreign(w->p), 2);
+	f.has &= ~FLOW_HAS_MARK;
+	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
+	event(w, PIPELINE_FLOW_UPDATE, &f);
+	turn(w);
+	assert_int_equal(w->n_msg, 1);
+	assert_int_equal(w->msg[0].flow.mark, 9);
+	assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_FIN_WAIT);
+
+	/* The kernel tells the end; or it was lost, and a dump tells. */
+	event(w, PIPELINE_FLOW_DESTROY, &ended);
+	turn(w);
+	assert_int_equal(w->n_msg, 0);
+	assert_int_equal(pipeline_foreign(w->p), 1);
+	pipeline_dump_begin(w->p);
+	pipeline_dumped(w->p, &f, true, w->now);
+	pipeline_dump_end(w->p);
+	turn(w);
+	assert_int_equal(pipeline_foreign(w->p), 0);
+	assert_int_equal(internal_count(w), 1);
+}
+
+/* A peer that begins anew may have lost its table. */
+static void test_peer_begins(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow theirs = make_flow(3);
+	uint8_t buf[CAP];
+	struct writer out = wr_init(buf, sizeof(buf));
+
+	assert_int_equal(wire_put_control(&out, WIRE_F_ALIVE | WIRE_F_HELLO, 100, 0, 0), 0);
+	receive(w, out.buf, out.len);
+	assert_int_equal(w->adoptions, 0);	/* there is nothing of it here */
+	pipeline_injected(w->p, &theirs, w->now);
+	out = wr_init(buf, sizeof(buf));
+	assert_int_equal(wire_put_control(&out, WIRE_F_ALIVE, 101, 0, 0), 0);
+	receive(w, out.buf, out.len);
+	assert_int_equal(w->adoptions, 0);
+	w->now = mono_add_ms(w->now, 60000);
+	out = wr_init(buf, sizeof(buf));
+	assert_int_equal(wire_put_control(&out, WIRE_F_ALIVE | WIRE_F_HELLO, 5000000, 0, 0), 0);
+	receive(w, out.buf, out.len);
+	assert_int_equal(w->adoptions, 1);
 }
 
 /* ---- flows that are one on the wire ---- */
@@ -964,6 +1052,8 @@ int main(void)
 		T(test_somebody_there),
 		cmocka_unit_test_setup_teardown(test_alone, setup_alone, teardown),
 		cmocka_unit_test_setup_teardown(test_injected, setup_inject, teardown),
+		cmocka_unit_test_setup_teardown(test_injected_and_hit, setup_inject, teardown),
+		cmocka_unit_test_setup_teardown(test_peer_begins, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
 	};
 

@@ -14,8 +14,9 @@ static struct kernel_hand hand;	/* the "kernel": whoever has the entries before 
 
 static struct evloop *loop;
 static struct ct_inject *inject;
-static size_t removed;
-static struct ct_flow last_removed;
+static bool look_first;		/* the caller thinks that the kernel has them */
+static size_t removed, stored;
+static struct ct_flow last_removed, last_stored;
 
 static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
 {
@@ -25,21 +26,39 @@ static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
 	flow_copy(&last_removed, f);
 }
 
+static void on_stored(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	(void)ctx;
+	(void)now;
+	stored++;
+	flow_copy(&last_stored, f);
+}
+
 static int begin(void **state)
 {
-	const struct ct_inject_cb cb = { .removed = on_removed };
+	const struct ct_inject_cb cb = { .stored = on_stored, .removed = on_removed };
 	struct text err = { 0 };
 
 	(void)state;
 	if (!have_netns)
 		return 0;
 	run("conntrack -F 2>/dev/null");
-	removed = 0;
+	removed = stored = 0;
+	look_first = false;
 	loop = evloop_new();
 	assert_non_null(loop);
 	assert_int_equal(ct_inject_open(loop, true, &cb, &inject, &err), 0);
 	text_free(&err);
 	return 0;
+}
+
+/* The same outcome, whichever request comes first. */
+static int begin_there(void **state)
+{
+	int ret = begin(state);
+
+	look_first = true;
+	return ret;
 }
 
 static int end(void **state)
@@ -54,7 +73,7 @@ static int end(void **state)
 
 static void put(const struct ct_flow *f)
 {
-	ct_inject_put(inject, f, clock_now());
+	ct_inject_put(inject, f, look_first, clock_now());
 }
 
 static void flush(void)
@@ -102,12 +121,14 @@ static void batches(void **state)
 	}
 	flush();
 	expect(n, 0, 0, 0);
+	assert_int_equal(stored, n);
 	for (uint16_t i = 1; i <= n; i++) {
 		f = tcp_flow(i);
 		put(&f);
 	}
 	flush();
 	expect(n, n, 0, 0);
+	assert_int_equal(stored, 2 * n);
 	assert_int_equal(removed, n);
 	for (uint16_t i = 1; i <= n; i++) {
 		f = tcp_flow(i);
@@ -125,7 +146,7 @@ static void order(void **state)
 	NEED_NETNS();
 	f.timeout_s = 2;	/* nearly over: nobody uses it */
 	put(&f);
-	ct_inject_end(inject, &f, clock_now());
+	ct_inject_end(inject, &f, false, clock_now());
 	f.timeout_s = 300;
 	f.proto_state = TCP_CONNTRACK_CLOSE_WAIT;
 	put(&f);
@@ -221,20 +242,112 @@ static void ends(void **state)
 	(void)state;
 	NEED_NETNS();
 	assert_int_equal(kernel_create(&hand, &f), 0);
-	ct_inject_end(inject, &f, clock_now());	/* not closing, and much life left here: in use */
+	ct_inject_end(inject, &f, false, clock_now());	/* not closing, and much life left here: in use */
 	flush();
 	expect(0, 0, 0, 0);
 	assert_int_equal(ct_inject_stats(inject)->in_use, 1);
 	assert_true(find(&f, &got));
 	f.proto_state = TCP_CONNTRACK_TIME_WAIT;
-	ct_inject_end(inject, &f, clock_now());
+	ct_inject_end(inject, &f, false, clock_now());
 	flush();
 	expect(0, 0, 1, 0);
 	assert_int_equal(removed, 1);
 	assert_false(find(&f, &got));
-	ct_inject_end(inject, &f, clock_now());	/* gone already */
+	ct_inject_end(inject, &f, false, clock_now());	/* gone already */
 	flush();
 	expect(0, 0, 1, 0);
+}
+
+/* What is in the kernel is told as far as it came from the news. */
+static void what_is_stored(void **state)
+{
+	struct ct_flow f = tcp_flow(1), kernel = tcp_flow(1);
+
+	(void)state;
+	NEED_NETNS();
+	f.has |= FLOW_HAS_MARK;
+	f.mark = 9;
+	put(&f);
+	flush();
+	assert_int_equal(stored, 1);
+	assert_true(last_stored.has & FLOW_HAS_PROTO_STATE);
+	f.mark = 10;
+	put(&f);
+	flush();
+	assert_int_equal(stored, 2);
+	assert_int_equal(last_stored.mark, 10);
+
+	run("conntrack -F 2>/dev/null");
+	kernel.proto_state = TCP_CONNTRACK_CLOSE_WAIT;	/* further on than the news */
+	assert_int_equal(kernel_create(&hand, &kernel), 0);
+	put(&f);
+	flush();
+	assert_int_equal(stored, 3);
+	assert_false(last_stored.has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_STATUS));
+	assert_int_equal(last_stored.mark, 10);
+
+	run("conntrack -F 2>/dev/null");
+	kernel.proto_state = TCP_CONNTRACK_SYN_SENT;	/* the next connection, while the news are of the end of the last */
+	kernel.status = 0;
+	assert_int_equal(kernel_create(&hand, &kernel), 0);
+	f.proto_state = TCP_CONNTRACK_TIME_WAIT;
+	put(&f);
+	flush();
+	assert_int_equal(stored, 4);
+	assert_false(last_stored.has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_STATUS | FLOW_HAS_MARK));
+}
+
+/* The end of a connection and the beginning of the next one of the same two ends have crossed. */
+static void end_of_the_one_before(void **state)
+{
+	static const uint8_t alive[] = { TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_ESTABLISHED };
+	struct ct_flow f = tcp_flow(1), old = tcp_flow(1), got;
+
+	(void)state;
+	NEED_NETNS();
+	old.proto_state = TCP_CONNTRACK_TIME_WAIT;
+	for (size_t i = 0; i < sizeof(alive); i++) {
+		f.proto_state = alive[i];
+		assert_int_equal(kernel_create(&hand, &f), 0);
+		ct_inject_end(inject, &old, true, clock_now());
+		flush();
+		assert_int_equal(ct_inject_stats(inject)->in_use, i + 1);
+		assert_true(find(&f, &got));
+		ct_inject_end(inject, &old, false, clock_now());	/* nobody here has seen it live */
+		flush();
+		expect(0, 0, i + 1, 0);
+		assert_false(find(&f, &got));
+	}
+	assert_int_equal(kernel_create(&hand, &old), 0);
+	ct_inject_end(inject, &old, true, clock_now());		/* it has ended here too */
+	flush();
+	expect(0, 0, sizeof(alive) + 1, 0);
+	assert_false(find(&old, &got));
+}
+
+/* A port that is used again: the entry of the last connection from it has our reply tuple, and another original one. */
+static void port_used_again(void **state)
+{
+	struct ct_flow f = snat(tcp_flow(1), 4000), old = snat(tcp_flow(2), 4000), got;
+
+	(void)state;
+	NEED_NETNS();
+	old.proto_state = TCP_CONNTRACK_TIME_WAIT;
+	put(&old);
+	put(&f);
+	flush();
+	expect(1, 1, 0, 0);
+	assert_int_equal(removed, 1);
+	assert_int_equal(last_removed.orig.sport, old.orig.sport);
+	assert_true(find(&f, &got));
+	assert_false(find(&old, &got));
+
+	/* One that lives keeps it. */
+	old.proto_state = TCP_CONNTRACK_ESTABLISHED;
+	put(&old);
+	flush();
+	expect(1, 1, 0, 1);
+	assert_true(find(&f, &got));
 }
 
 /* A stream that goes one way: its life is renewed by its packets, and is short if there are none. */
@@ -249,7 +362,7 @@ static void end_of_a_stream(void **state)
 	f.status = 0;
 	f.timeout_s = 29;
 	assert_int_equal(kernel_create(&hand, &f), 0);
-	ct_inject_end(inject, &f, clock_now());
+	ct_inject_end(inject, &f, false, clock_now());
 	flush();
 	expect(0, 0, 0, 0);
 	assert_int_equal(ct_inject_stats(inject)->in_use, 1);
@@ -258,10 +371,16 @@ static void end_of_a_stream(void **state)
 	assert_int_equal(kernel_destroy(&hand, &f), 0);
 	f.timeout_s = 2;
 	assert_int_equal(kernel_create(&hand, &f), 0);
-	ct_inject_end(inject, &f, clock_now());
+	ct_inject_end(inject, &f, false, clock_now());
 	flush();
 	expect(0, 0, 1, 0);
 	assert_false(find(&f, &got));
+
+	assert_int_equal(kernel_create(&hand, &f), 0);	/* its packets have been here: the next one may come in time */
+	ct_inject_end(inject, &f, true, clock_now());
+	flush();
+	expect(0, 0, 1, 0);
+	assert_true(find(&f, &got));
 }
 
 /* A packet of the server was here before the news: the entry has the server in front. */
@@ -296,12 +415,17 @@ static void pickup_from_the_other_end(void **state)
 }
 
 #define RULE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define RULE_THERE(name) cmocka_unit_test_setup_teardown(name, begin_there, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RULE(batches), RULE(order), RULE(replaced_is_reported), RULE(refused_replacement_is_undone),
 		RULE(master_cannot_change), RULE(ends), RULE(end_of_a_stream), RULE(pickup_from_the_other_end),
+		RULE(what_is_stored), RULE(end_of_the_one_before), RULE(port_used_again),
+		RULE_THERE(batches), RULE_THERE(order), RULE_THERE(replaced_is_reported),
+		RULE_THERE(refused_replacement_is_undone), RULE_THERE(master_cannot_change),
+		RULE_THERE(pickup_from_the_other_end), RULE_THERE(what_is_stored), RULE_THERE(port_used_again),
 	};
 	int rc;
 

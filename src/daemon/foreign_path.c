@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Without external cache: whose are the flows of our kernel? Those that a peer has told about and no packet has hit here are
+ * the peer's (cache/foreign.h), all others are ours, also those that are both's. */
+#include "cache/foreign.h"
+
+#include "daemon/path.h"
+
+/* Our kernel speaks about it: packets have hit it, so it is ours as well, or it has ended. */
+void foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f)
+{
+	if (!p->foreign || foreign_count(p->foreign) == 0)
+		return;
+	if (what == PIPELINE_FLOW_DESTROY || flow_filter_pass(p->filter, f))
+		foreign_remove(p->foreign, f);
+}
+
+bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f)
+{
+	if (!p->foreign || !foreign_has(p->foreign, f))
+		return false;
+	foreign_pass_seen(p->foreign, f);
+	return true;
+}
+
+void pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	if (p->foreign && flow_filter_pass(p->filter, f))
+		foreign_remove(p->foreign, f);
+	pipeline_dumped(p, f, true, now);
+}
+
+void pipeline_dump_begin(struct pipeline *p)
+{
+	if (p->foreign)
+		foreign_pass_begin(p->foreign);
+}
+
+void pipeline_dump_end(struct pipeline *p)
+{
+	if (p->foreign)
+		foreign_pass_end(p->foreign);
+}
+
+static bool lives(const struct pipeline *p, uint32_t id)
+{
+	return id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD;
+}
+
+void pipeline_injected(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id;
+
+	if (p->bypass)
+		return;
+	id = table_find(p->own, f);
+	if (lives(p, id))
+		internal_told(p->internal, id, f, now);
+	else
+		foreign_add(p->foreign, f);
+}
+
+bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
+{
+	return !p->bypass && (lives(p, table_find(p->own, f)) || foreign_has(p->foreign, f));
+}
+
+bool pipeline_lives_here(const struct pipeline *p, const struct ct_flow *f)
+{
+	return p->bypass || lives(p, table_find(p->own, f));
+}
+
+uint32_t pipeline_foreign(const struct pipeline *p)
+{
+	return p->foreign ? foreign_count(p->foreign) : 0;
+}
+
+/* A peer's flows are in our kernel only, and it does not tell us when we forward them in the peer's place: TCP that is
+ * established is silent. Should the peer come back with an empty table it gets them from us, and our own death kills nothing
+ * then. When it has not lost its table it hears of flows that it has: ct_judge_news() keeps what is further on. */
+void foreign_path_peer_begins(void *ctx, uint8_t peer)
+{
+	struct pipeline *p = ctx;
+
+	(void)peer;
+	if (p->foreign && foreign_count(p->foreign) > 0 && p->env.adopt)
+		p->env.adopt(p->env.ctx);
+}
