@@ -16,7 +16,8 @@
  *	flat out	a pass ran into its budget	in each turn of the loop
  *
  * - An overrun (ENOBUFS) is told to the owner, who compares the tables. Until the queue is empty the kernel goes on
- *   dropping, so after one we read on without waiting.
+ *   dropping, and does not say so again: after one we read on without waiting, and tell the owner when we are through. A
+ *   table read before that would lack what is dropped after it.
  *
  * Rules: configuration.md section 4 (buffer sizes), errors.md 48. */
 #include "kernel/ct.h"
@@ -75,6 +76,7 @@ struct ct_events {
 	uint32_t drops_seen;		/* the kernel's drop counter when last looked at */
 	uint32_t gather_per_s;
 	bool gathering;
+	bool overran;			/* and the queue has not been empty since */
 	struct mono window;		/* the rate is measured from here on */
 	uint32_t window_events;
 	struct log_limit log;
@@ -182,7 +184,7 @@ static void overrun(struct ct_events *e, struct mono now)
 		log_warnx("the kernel dropped events: %u bytes of netlink buffer were too few, %u would have done "
 			  "(NetlinkBufferSizeMaxGrowth)", e->stats.buffer_bytes, e->stats.wanted_bytes);
 	buffer_double(e);
-	e->cb.overrun(e->cb.ctx, now);
+	e->overran = true;
 }
 
 static int take_expect(struct ct_events *e, const uint8_t *msg, size_t n, struct mono now)
@@ -307,6 +309,10 @@ static void pass(struct ct_events *e, struct mono now)
 		ev_io_want(e->loop, &e->io, 0);
 	else
 		ev_io_want(e->loop, &e->io, EV_READ);
+	if (empty && e->overran) {
+		e->overran = false;
+		e->cb.overrun(e->cb.ctx, now);
+	}
 	if (events > 0)
 		e->cb.batch_end(e->cb.ctx, now);
 }
