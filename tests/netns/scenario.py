@@ -36,7 +36,7 @@ class Program:
 
 	def ready(self, timeout: float = 40) -> Program:
 		line = self._line(timeout)
-		if line.strip() != "ready" and '"ready"' not in line:
+		if line.strip() != "ready" and '"event": "ready"' not in line:
 			raise AssertionError(f"{self.name}: not ready: {line}{self.log.read_text()}")
 		return self
 

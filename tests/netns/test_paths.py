@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Both nodes active, without external cache: asymmetric paths, and each flow through one of the two."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Callable, Iterator
+
+import pytest
+
+import scenario
+import tables
+from netlab import DOWNLOAD_PORT, ECHO_PORT, FW, PLAIN6, UDP_PORT, Target, run, wait_until
+from node import Node
+from paths import BACK4, BACK6, PLAIN4, SECOND4, SECOND6, PathLab, handshakes
+
+each_mode = pytest.mark.parametrize("mode", ("FTFW", "NOTRACK"))
+each_way = pytest.mark.parametrize("way", ("asymmetric", "symmetric"))
+INJECT = {"DisableExternalCache": "on"}
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[PathLab]:
+	with PathLab() as made:
+		request.node.lab, request.node.nodes = made, []
+		yield made
+
+
+def lines(lab: PathLab, part: str, target: Target, connections: int = 10) -> scenario.Program:
+	return scenario.Program(lab, part, "lines.py", "--connections", connections, "--interval", 0.3, target.address,
+				ECHO_PORT).ready()
+
+
+class Traffic:
+	"""Connections of every kind, begun on either side, over both of the server's addresses."""
+
+	def __init__(self, lab: PathLab):
+		for part in ("client", "server"):
+			scenario.Program(lab, part, "server.py", ECHO_PORT, DOWNLOAD_PORT, UDP_PORT).ready()
+		self.programs = [(lines(lab, "client", target), 10) for target in (PLAIN4, PLAIN6, SECOND4, SECOND6)]
+		self.programs += [(lines(lab, "server", target), 10) for target in (BACK4, BACK6)]
+		self.programs += [(scenario.udp_stream(lab, target, 3), 3) for target in (PLAIN4, PLAIN6)]
+		self.programs += [(scenario.Program(lab, "server", "udpstream.py", "--streams", 3, BACK4.address, UDP_PORT).ready(), 3)]
+		self.loads = [scenario.download(lab, 60 << 20, 1 << 20, target) for target in (PLAIN4, SECOND4)]
+
+	def alive(self, when: str, patience: float = 20) -> None:
+		for program, _ in self.programs:
+			program.tell("alive", patience)
+		wrong = [f"{program.name}: {said}" for program, count in self.programs
+			 if (said := program.answer(patience))["alive"] != count]
+		for load in self.loads:
+			before = load.ask("mark")["bytes"]
+			wait_until(lambda: load.ask("mark")["bytes"] > before, patience, f"{when}: the download goes on")
+		assert not wrong, f"{when}: {wrong}"
+
+
+def names(node: Node) -> set[tuple]:
+	"""The flows of a kernel that live, without what the two nodes see differently: each has one direction."""
+	return {(flow.proto, flow.orig) for flow in node.kernel() if flow.state in ("", "ESTABLISHED")
+		and dict(flow.orig).get("dport") in (str(ECHO_PORT), str(DOWNLOAD_PORT), str(UDP_PORT))}
+
+
+def wait_same(nodes: tuple[Node, ...], when: str) -> None:
+	one, two = nodes
+	try:
+		wait_until(lambda: len(names(one)) > 70 and names(one) == names(two), 30, step=0.5)
+	except AssertionError:
+		raise AssertionError(f"{when}: only {one.fw}: {names(one) - names(two)}\nonly {two.fw}: {names(two) - names(one)}") from None
+
+
+@each_way
+@each_mode
+def test_either_dies(lab: PathLab, pair: Callable, mode: str, way: str) -> None:
+	"""One node dies, comes back with an empty table, and then the other one dies. Everything lives on, and nobody types
+	anything: what the survivor forwards in place of the dead one the kernel does not say."""
+	nodes = pair(mode=mode, mode_options=INJECT)
+	getattr(lab, way)()
+	traffic = Traffic(lab)
+	traffic.alive("at the beginning")
+	for dying, survivor in (nodes, nodes[::-1]):
+		wait_same(nodes, f"before {dying.fw} dies")
+		dying.cut()
+		lab.through(survivor.fw)
+		traffic.alive(f"{dying.fw} is dead")
+		time.sleep(2)		# whatever is going to be removed
+		traffic.alive(f"{dying.fw} has been dead for a while")
+		dying.reboot()
+		dying.start()
+		wait_same(nodes, f"{dying.fw} is back")
+		getattr(lab, way)()
+		traffic.alive(f"{dying.fw} forwards again")
+
+
+@each_mode
+def test_asymmetric_handshakes(lab: PathLab, pair: Callable, mode: str) -> None:
+	"""Each connection comes to be, at once where the way to the server is longer than the way of the state, and ends on
+	both nodes."""
+	nodes = pair(mode=mode, mode_options=INJECT)
+	scenario.serve(lab)
+	time.sleep(2)
+	lab.delay("server", 25)
+	took = handshakes(lab, 100, 50, PLAIN4.address)
+	assert took.connect["median"] < 800, took	# a SYN is sent again after 1000 ms
+	assert took.again < 50, took
+	lab.delay("server", 0)
+	took = handshakes(lab, 50, 50, PLAIN4.address)
+	assert took.handshakes == 50
+	wait_until(lambda: not any(names(node) for node in nodes), 30, "all have ended")
+	wait_until(lambda: not any(node.kernel() for node in nodes), 60, "and are forgotten", 1)
+
+
+def injected(node: Node) -> dict[str, int]:
+	block = re.search(r"injected flows:\n\tof the peers only:\s+(\d+)\n\tended there, in use here:\s+(\d+)\n", node.ok("-s", "cache"))
+	assert block, node.ok("-s", "cache")
+	return {"foreign": int(block[1]), "in_use": int(block[2])}
+
+
+@each_mode
+def test_whose_flow(lab: PathLab, pair: Callable, mode: str) -> None:
+	"""Lost events do not make the peer's flows ours. A peer that starts anew makes them ours; then it is told."""
+	small = {"NetlinkBufferSize": 8192, "NetlinkBufferSizeMaxGrowth": 8192}
+	one, two = pair(mode=mode, mode_options=INJECT, general=small)
+	scenario.inject(lab, "fw1", 500)
+	wait_until(lambda: len(two.kernel()) == 500, 20)
+	assert injected(two)["foreign"] == 500 and not two.internal()
+	os.kill(two.pid, 19)		# SIGSTOP
+	scenario.inject(lab, "fw2", 400, family=6)
+	os.kill(two.pid, 18)
+	wait_until(lambda: re.search(r"netlink overrun:\s+[1-9]", two.ok("-s", "runtime")), 20)
+	wait_until(lambda: len(two.internal()) == 400, 20, "what was lost is found")
+	wait_until(lambda: len(one.kernel()) == 900, 20, "and told")
+	assert injected(two)["foreign"] == 500 and injected(one)["foreign"] == 400
+	# the peer loses its table and starts anew
+	one.stop()
+	run("ip", "netns", "exec", lab.ns("fw1"), "conntrack", "-F")
+	one.start()
+	wait_until(lambda: len(one.kernel()) == 900, 30, "all of them come back")
+	assert len(two.internal()) == 900 and injected(two)["foreign"] == 0
+
+
+def test_polling(lab: PathLab, pair: Callable) -> None:
+	"""No events: each poll sees the peer's flows in our kernel, and leaves them alone."""
+	one, two = pair(mode_options=INJECT, general={"PollSecs": 1})
+	scenario.inject(lab, "fw1", 300)
+	wait_until(lambda: len(two.kernel()) == 300, 20)
+	scenario.inject(lab, "fw2", 100, family=6)
+	wait_until(lambda: len(one.kernel()) == 400, 20)
+	time.sleep(3)
+	assert len(one.internal()) == 300 and len(two.internal()) == 100
