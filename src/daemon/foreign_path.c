@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Without external cache: whose are the flows of our kernel? Those that a peer has told about and no packet has hit here are
  * the peer's (cache/foreign.h), all others are ours, also those that are both's. */
-#include "cache/foreign.h"
-
 #include "daemon/path.h"
+
+#include "cache/foreign.h"
 
 /* Our kernel speaks about it: packets have hit it, so it is ours as well, or it has ended. */
 void foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What reaches the internal cache otherwise than by an event: entries of a dump, answers of the kernel, and what we did to
  * the kernel ourselves, which is told to no peer. */
-#include "cache/foreign.h"
 #include "daemon/path.h"
+
+#include "cache/foreign.h"
 
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
 {

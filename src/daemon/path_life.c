@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The pipeline as an object: made from its parts and taken apart, and access to them. What is in it: daemon/path.h. */
-#include "cache/foreign.h"
 #include "daemon/path.h"
 
 #include <stdlib.h>
 
+#include "cache/foreign.h"
 #include "sync/sync_conf.h"
 
 /* ---- commands ---- */
