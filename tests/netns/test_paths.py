@@ -11,13 +11,13 @@ from typing import Callable, Iterator
 import pytest
 
 import scenario
-import tables
 from netlab import DOWNLOAD_PORT, ECHO_PORT, FW, PLAIN6, UDP_PORT, Target, run, wait_until
 from node import Node
 from paths import BACK4, BACK6, PLAIN4, SECOND4, SECOND6, PathLab, handshakes
 
 each_mode = pytest.mark.parametrize("mode", ("FTFW", "NOTRACK"))
 each_way = pytest.mark.parametrize("way", ("asymmetric", "symmetric"))
+PORTS = {str(port) for port in (ECHO_PORT, DOWNLOAD_PORT, UDP_PORT)}
 INJECT = {"DisableExternalCache": "on"}
 
 
@@ -31,6 +31,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[PathLab]:
 def lines(lab: PathLab, part: str, target: Target, connections: int = 10) -> scenario.Program:
 	return scenario.Program(lab, part, "lines.py", "--connections", connections, "--interval", 0.3, target.address,
 				ECHO_PORT).ready()
+
+
+FLOWS = 60 + 9 + 2		# of Traffic
 
 
 class Traffic:
@@ -57,17 +60,28 @@ class Traffic:
 
 
 def names(node: Node) -> set[tuple]:
-	"""The flows of a kernel that live, without what the two nodes see differently: each has one direction."""
-	return {(flow.proto, flow.orig) for flow in node.kernel() if flow.state in ("", "ESTABLISHED")
-		and dict(flow.orig).get("dport") in (str(ECHO_PORT), str(DOWNLOAD_PORT), str(UDP_PORT))}
+	"""The flows of a kernel that live, by their two ends: an answer in UDP that was here before the state, and that the rules
+	let begin a flow, has its sender in front. Not by what the two nodes see differently, each having one direction."""
+	found = set()
+	for flow in node.kernel():
+		end = dict(flow.orig)
+		if flow.state in ("", "ESTABLISHED") and {end.get("sport"), end.get("dport")} & PORTS:
+			found.add((flow.proto, frozenset({(end["src"], end["sport"]), (end["dst"], end["dport"])})))
+	return found
 
 
 def wait_same(nodes: tuple[Node, ...], when: str) -> None:
-	one, two = nodes
+	last: list[set] = []
+
+	def same() -> bool:
+		last[:] = [names(node) for node in nodes]
+		return len(last[0]) >= FLOWS and last[0] == last[1]
+
 	try:
-		wait_until(lambda: len(names(one)) > 70 and names(one) == names(two), 30, step=0.5)
+		wait_until(same, 30, step=0.5)
 	except AssertionError:
-		raise AssertionError(f"{when}: only {one.fw}: {names(one) - names(two)}\nonly {two.fw}: {names(two) - names(one)}") from None
+		raise AssertionError(f"{when}: {len(last[0])} and {len(last[1])} of {FLOWS} flows; only {nodes[0].fw}: "
+				     f"{last[0] - last[1]}\nonly {nodes[1].fw}: {last[1] - last[0]}") from None
 
 
 @each_way
