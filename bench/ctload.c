@@ -10,6 +10,7 @@
  *   -b BATCH   requests per system call, at most 256 (default 128, at a rate what falls into 250 us)
  *   -f FIRST   number of the first flow     -k KEEP  see churn (default 1000)
  *   -o OF      a scattered choice out of OF flows, none twice, -n of them
+ *   -m MARK    a mark; an update that changes nothing need not be told to a peer
  *   -u  UDP    -6  IPv6    -N  source NAT
  *
  * Prints one line of JSON: how many requests the kernel took, how many it refused, seconds. Status 1 if it refused any. */
@@ -87,7 +88,7 @@ static void churn(struct load *l)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: ctload [-n N] [-r RATE] [-b BATCH] [-f FIRST] [-k KEEP] [-o OF] [-u6N] insert|update|delete|churn\n");
+	fprintf(stderr, "usage: ctload [-n N] [-r RATE] [-b BATCH] [-f FIRST] [-k KEEP] [-o OF] [-m MARK] [-u6N] insert|update|delete|churn\n");
 	return 2;
 }
 
@@ -97,13 +98,14 @@ int main(int argc, char **argv)
 	double seconds;
 	int c;
 
-	while ((c = getopt(argc, argv, "n:r:b:f:k:o:u6N")) != -1) {
+	while ((c = getopt(argc, argv, "n:r:b:f:k:o:m:u6N")) != -1) {
 		switch (c) {
 		case 'n': l.n = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'r': l.rate = strtod(optarg, NULL); break;
 		case 'b': l.batch = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'f': l.kind.base = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'k': l.keep = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'm': l.kind.mark = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'u': l.kind.proto = IPPROTO_UDP; break;
 		case '6': l.kind.ipv6 = true; break;
 		case 'N': l.kind.snat = true; break;

@@ -162,6 +162,8 @@ size_t ctnl_build(void *buf, const struct flow_kind *kind, uint32_t i, enum ctnl
 			put_snat(nlh, kind, &orig);
 	}
 	put_state(nlh, kind, op != CTNL_NEW);
+	if (kind->mark)
+		mnl_attr_put_u32(nlh, CTA_MARK, htonl(kind->mark));
 	return nlh->nlmsg_len;
 }
 

@@ -16,6 +16,7 @@ struct flow_kind {
 	bool ipv6;
 	bool snat;
 	uint32_t base;		/* added to the number of a flow, so that two sets are apart */
+	uint32_t mark;		/* 0: the request says nothing about it */
 };
 
 enum ctnl_op { CTNL_INSERT, CTNL_NEW, CTNL_UPDATE, CTNL_DELETE };

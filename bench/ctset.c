@@ -3,9 +3,8 @@
  *
  *   ctset [-v] A B     each is "kernel" (the table of this network namespace) or a file with what conntrackd -i or -e prints
  *
- * Compared are protocol, original addresses and ports, TCP state, ASSURED and UNREPLIED; of reply tuples and marks nothing,
- * because the external cache of 1.4.x does not show the one and these flows have none of the other. Prints one line of
- * JSON. Status 1 if the sets differ. -v: the text of up to ten flows of each kind. */
+ * Compared are protocol, original addresses and ports, TCP state, ASSURED, UNREPLIED and the mark; nothing of the reply
+ * tuples, because the external cache of 1.4.x does not show them. Prints one line of JSON. Status 1 if the sets differ. -v: the text of up to ten flows of each kind. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -114,9 +113,9 @@ static void kernel_flow(struct set *s, const struct nlmsghdr *nlh)
 	v6 = ip[CTA_IP_V6_SRC] != NULL;
 	inet_ntop(v6 ? AF_INET6 : AF_INET, mnl_attr_get_payload(ip[v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC]), src, sizeof(src));
 	inet_ntop(v6 ? AF_INET6 : AF_INET, mnl_attr_get_payload(ip[v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST]), dst, sizeof(dst));
-	snprintf(text, sizeof(text), "%u %s %s %s %u %u%s%s", number, tcp_state(tb[CTA_PROTOINFO]), src, dst,
+	snprintf(text, sizeof(text), "%u %s %s %s %u %u %u%s%s", number, tcp_state(tb[CTA_PROTOINFO]), src, dst,
 		 ntohs(mnl_attr_get_u16(proto[CTA_PROTO_SRC_PORT])), ntohs(mnl_attr_get_u16(proto[CTA_PROTO_DST_PORT])),
-		 status & IPS_ASSURED ? " A" : "", status & IPS_SEEN_REPLY ? "" : " U");
+		 tb[CTA_MARK] ? ntohl(mnl_attr_get_u32(tb[CTA_MARK])) : 0, status & IPS_ASSURED ? " A" : "", status & IPS_SEEN_REPLY ? "" : " U");
 	add(s, text);
 }
 
@@ -154,15 +153,15 @@ static void read_kernel(struct set *s)
 static void text_flow(struct set *s, char *line)
 {
 	char *save, *word = strtok_r(line, " \n", &save), text[256];
-	const char *field[4] = { "", "", "", "" }, *state = "-", *number;
-	static const char *const key[4] = { "src=", "dst=", "sport=", "dport=" };
+	const char *field[5] = { "", "", "", "", "" }, *state = "-", *number;
+	static const char *const key[5] = { "src=", "dst=", "sport=", "dport=", "mark=" };
 	bool assured = false, unreplied = false;
 
 	if (!word)
 		return;
 	number = strtok_r(NULL, " \n", &save);
 	while ((word = strtok_r(NULL, " \n", &save))) {
-		for (int i = 0; i < 4; i++) {
+		for (int i = 0; i < 5; i++) {
 			if (field[i][0] == '\0' && strncmp(word, key[i], strlen(key[i])) == 0)
 				field[i] = word + strlen(key[i]);
 		}
@@ -175,8 +174,10 @@ static void text_flow(struct set *s, char *line)
 		die("not a flow: %s", line);
 	if (field[2][0] == '\0')
 		return;
-	snprintf(text, sizeof(text), "%s %s %s %s %s %s%s%s", number, state, field[0], field[1], field[2], field[3],
-		 assured ? " A" : "", unreplied ? " U" : "");
+	if (field[4][0] == '\0')
+		field[4] = "0";
+	snprintf(text, sizeof(text), "%s %s %s %s %s %s %s%s%s", number, state, field[0], field[1], field[2], field[3],
+		 field[4], assured ? " A" : "", unreplied ? " U" : "");
 	add(s, text);
 }
 

@@ -74,11 +74,12 @@ def curve(samples: list[dict[str, Any]], which: str, prefix: str, name: str, col
 	return (name, [(x, statistics.median(v)) for x, v in points.items()], colour, dashed) if points else None
 
 
-def sizes(samples: list[dict[str, Any]], which: str, keys: dict[str, int], name: str, colour: str, dashed: bool) -> Curve | None:
-	"""The medians of figures that are named by a word for their size."""
+def by_row(samples: dict[str, list[dict[str, Any]]], which: str, rows: dict[str, int], key: str, name: str, colour: str,
+	   dashed: bool) -> Curve | None:
+	"""The medians of one figure of several rows, which differ in the number of flows."""
 	points = []
-	for key, n in keys.items():
-		v = [s["figures"][key] for s in samples if s["which"] == which and s["figures"].get(key, 0) > 0]
+	for row, n in rows.items():
+		v = [s["figures"][key] for s in samples[row] if s["which"] == which and s["figures"].get(key, 0) > 0]
 		if v:
 			points.append((float(n), statistics.median(v)))
 	return (name, points, colour, dashed) if points else None
@@ -93,8 +94,7 @@ def draw(samples: dict[str, list[dict[str, Any]]], folder: Path) -> list[tuple[s
 			curve(samples[row], DEBIAN, "active", "1.4.7 active", red, False),
 			curve(samples[row], DEBIAN, "replica", "1.4.7 replica", red, True)]
 
-	commits = {"seconds_tenth": 100_000, "seconds_whole": 1_000_000}
-	injects = {"injector_tenth": 100_000, "injector_whole": 1_000_000}
+	commits = {"commit100k": 100_000, "commit": 1_000_000}
 	wanted = {
 		"cpu-over-rate.svg": ("CPU per event over the rate", "events/s", "µs/event", both("rates") + [
 			curve(samples["rates"], "floor", "batched", "listener, batched", grey, True),
@@ -106,9 +106,9 @@ def draw(samples: dict[str, list[dict[str, Any]]], folder: Path) -> list[tuple[s
 			curve(samples["scale"], DEBIAN, "internal", "1.4.7 internal", red, False),
 			curve(samples["scale"], DEBIAN, "external", "1.4.7 external", red, True)]),
 		"commit-over-flows.svg": ("Commit over the number of flows", "flows", "s", [
-			sizes(samples["commit"], OURS, commits, "commit", blue, False),
-			sizes(samples["commit"], DEBIAN, commits, "1.4.7 commit", red, False),
-			sizes(samples["commit"], OURS, injects, "bare injector", grey, True)]),
+			by_row(samples, OURS, commits, "seconds", "commit", blue, False),
+			by_row(samples, DEBIAN, commits, "seconds", "1.4.7 commit", red, False),
+			by_row(samples, OURS, commits, "injector", "bare injector", grey, True)]),
 		"dump-over-flows.svg": ("Dump over the number of flows", "flows", "s", [
 			curve(samples["scale"], OURS, "dump", "-i", blue, False), curve(samples["scale"], DEBIAN, "dump", "1.4.7 -i", red, False),
 			curve(samples["scale"], OURS, "dumpe", "-e", green, False), curve(samples["scale"], DEBIAN, "dumpe", "1.4.7 -e", red, True)]),
