@@ -8,7 +8,7 @@
  * come. For these two files only. */
 
 #define NT_KEEPALIVE_MS		1000	/* fixed by 1.4.x */
-#define NT_BULK_MS		1000	/* a new peer of 1.4.x, which never asks, gets everything after so long */
+#define NT_BULK_MS		1000	/* a peer that does not ask (1.4.x never does by itself) gets everything after so long */
 
 enum nt_state {
 	NT_IDLE,

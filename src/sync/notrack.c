@@ -162,7 +162,7 @@ static void nt_got_resync(struct notrack *n, struct plain_peer *p, const struct 
 {
 	struct nt_peer *np = &n->peer[p->id];
 	uint32_t slow;
-	bool repeated = hdr->from != 0 && hdr->from == np->life && hdr->to == np->serial;
+	bool repeated = np->serial != 0 && hdr->from != 0 && hdr->from == np->life && hdr->to == np->serial;
 
 	np->bulk_at = (struct mono){ 0 };
 	np->serial = hdr->to;

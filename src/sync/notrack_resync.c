@@ -98,8 +98,10 @@ void nt_contact(struct plain *s, struct plain_peer *p, bool fresh, struct mono n
 	np->contact = now;
 	np->spoiled = true;
 	np->tries = np->answers = 0;
-	if (np->life == 0)	/* one of our kind asks */
-		np->bulk_at = mono_add_ms(now, NT_BULK_MS);
+	np->serial = 0;		/* a new life counts its requests from the beginning */
+	/* One of our kind asks, which stops this. What it was does not count: it may be a 1.4.x now, whose first messages,
+	 * its RESYNC among them, were taken for late ones of the life before. */
+	np->bulk_at = mono_add_ms(now, NT_BULK_MS);
 	resync_want(n, p, !fresh && sync_within(last_asked, BACKOFF_MS, now) ? BACKOFF_MS : 0, now);
 }
 

@@ -368,6 +368,41 @@ static void a_new_life_says_so(void **state)
 	sync_close(w->s);
 }
 
+/* Its first request has the number that the last one of the life before had. */
+static void a_new_life_is_answered_whatever_it_counts(void **state)
+{
+	struct world *w = settled();
+
+	(void)state;
+	w->live = 3;
+	peer_says(w, WIRE_F_RESYNC, LIFE + 2, 1 << 8);
+	pass_ms(w, 100);
+	assert_true(find_complete(w, 0) >= 3);
+	sync_close(w->s);
+}
+
+/* A node is downgraded: its numbers are lower, and the request that the administrator typed is among the late ones. */
+static void a_peer_that_becomes_1_4_x_gets_everything(void **state)
+{
+	struct world *w = settled();
+	uint32_t seq = w->seq - 300;
+	int restarted = 0;
+
+	(void)state;
+	w->live = 7;
+	assert_int_equal(peer_says_at(w, seq++, WIRE_F_RESYNC, 0, 0), SYNC_DROPPED);
+	for (int i = 0; i < 10 && !restarted; i++) {
+		pass_ms(w, 1000);
+		peer_says_at(w, seq++, WIRE_F_ALIVE, 0, 0);
+		restarted = (int)sync_stats(w->s)->restarts;
+	}
+	assert_int_equal(restarted, 1);
+	assert_int_equal(find_complete(w, 0), -1);
+	pass_ms(w, 1100);
+	assert_true(find_complete(w, 0) >= 7);
+	sync_close(w->s);
+}
+
 static void a_peer_that_was_away_is_asked(void **state)
 {
 	struct world *w = settled();
@@ -498,6 +533,8 @@ int main(void)
 		cmocka_unit_test(late_messages_change_nothing),
 		cmocka_unit_test(lower_numbers_that_go_on_are_a_new_life),
 		cmocka_unit_test(a_new_life_says_so),
+		cmocka_unit_test(a_new_life_is_answered_whatever_it_counts),
+		cmocka_unit_test(a_peer_that_becomes_1_4_x_gets_everything),
 		cmocka_unit_test(a_peer_that_was_away_is_asked),
 		cmocka_unit_test(a_peer_of_1_4_x_gets_everything_and_is_asked_three_times),
 		cmocka_unit_test(startup_resync_comes_first),
