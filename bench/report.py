@@ -124,6 +124,52 @@ def instructions(results: Path) -> list[str]:
 		*[f"| {label} | {figures[key]} | {budget.get(key, '')} |" for key, label in INSTRUCTIONS.items() if key in figures], ""]
 
 
+HEADLINE = [
+	("packets", "active", "CPU per event, active node, forwarded packets flat out"),
+	("packets", "replica", "CPU per event, replica, the same"),
+	("rates", "active_20000", "CPU per event, active node, 20,000 events/s"),
+	("memory", "internal", "memory per flow, internal cache, 1M TCP/IPv4 flows"),
+	("memory", "external", "memory per flow, external cache, the same"),
+	("losses", "off_100000", "entries off after 100,000 events/s, no buffer options"),
+	("burst", "missing_2s_whole", "missing in the replica 2 s after a burst of 1M flows"),
+	("commit", "seconds", "commit of 1M flows"),
+	("commit", "ask_ms", "slowest `conntrackd -s` meanwhile"),
+	("dump", "i", "`conntrackd -i` of 1M flows"),
+	("resync", "seconds", "full resync of 1M flows to a restarted replica"),
+	("outage", "off", "missing 5 s after the sync link was dead while 200k flows were born"),
+	("rates", "bytes_20000", "bytes per event on the link, 20,000 events/s"),
+]
+BEGIN, END = "<!-- begin of what bench/run writes -->", "<!-- end of what bench/run writes -->"
+
+
+def headline(results: Path) -> list[str]:
+	"""The figures of the README, as far as they are measured, with their conditions."""
+	table, last = [], {}
+	for name, key, label in HEADLINE:
+		row = next(row for row in ROWS if row.name == name)
+		figure = next(f for f in row.figures if f.key == key)
+		kept = load(results, row)
+		if kept["samples"] and not kept.get("quick"):
+			table.append(f"| {label} | {cell(kept['samples'], OURS, key, figure.unit)} {figure.unit} | "
+				     f"{cell(kept['samples'], DEBIAN, key, figure.unit)} {figure.unit} |")
+			last = kept
+	if not table:
+		return ["Not measured yet."]
+	where = last["conditions"]
+	return ["| | this one | 1.4.7 |", "|---|---|---|", *table, "",
+		f"Medians, the spread in brackets, both in one run on {where['processors']}, Linux {where['kernel']}, the same file, "
+		"`SCHED_OTHER` for both, FTFW over multicast. All figures, and what was lost where: `bench/RESULTS.md`."]
+
+
+def write_readme(results: Path, readme: Path) -> None:
+	"""The table between the two marks."""
+	before, _, rest = readme.read_text().partition(BEGIN + "\n")
+	old, _, after = rest.partition(END)
+	if not after:
+		raise SystemExit(f"bench/run: {readme} has no marks for the table")
+	readme.write_text(before + BEGIN + "\n" + "\n".join(headline(results)) + "\n" + END + after)
+
+
 def write(results: Path, page: Path) -> None:
 	"""The page, and the plots beside it. Rows without samples are named as not measured."""
 	lines = ["# Measured", "",
@@ -140,12 +186,13 @@ def write(results: Path, page: Path) -> None:
 			missing.append(row.name)
 			continue
 		told.add(json.dumps(kept.get("conditions", {}), sort_keys=True))
-	lines += ["| condition | |", "|---|---|"]
 	merged: dict[str, set[str]] = {}
 	for text in told:
 		for key, value in json.loads(text).items():
 			merged.setdefault(key, set()).add(value)
-	lines += [f"| {key} | {'; '.join(sorted(value))} |" for key, value in sorted(merged.items())] + [""]
+	if merged:
+		lines += ["| condition | |", "|---|---|",
+			  *[f"| {key} | {'; '.join(sorted(value))} |" for key, value in sorted(merged.items())], ""]
 	drawn = plots.draw({row.name: load(results, row)["samples"] for row in ROWS}, page.parent)
 	lines += [f"![{title}]({name})" for name, title in drawn] + [""] * bool(drawn)
 	for row in ROWS:

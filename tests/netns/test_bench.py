@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The bench tells when something was lost: a figure that does not say so would be worth nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from node import DEBIAN, OURS, TOP, binary
+
+sys.path.insert(0, str(TOP / "bench"))
+
+import report	# noqa: E402
+from rig import Bench	# noqa: E402
+from rows import ROWS, flat_out	# noqa: E402
+import rows	# noqa: E402
+
+
+@pytest.fixture(scope="module")
+def tools() -> Path:
+	build = Path(binary(OURS)).resolve().parents[1]
+	subprocess.run(["make", "-s", "-C", build, "bench"], check=True, stdout=subprocess.DEVNULL)
+	return build / "bench"
+
+
+def test_what_is_missing_stale_or_wrong_is_told(tools, tmp_path):
+	with Bench(tools, tmp_path, OURS) as b:
+		b.pair()
+		b.load("-n", 1000, "insert")
+		b.load("-n", 1000, "-f", 2000, "-u6", "insert")
+		b.settle()
+		assert b.lost() == ""
+		b.lab.cable("fw2", 0, up=False)
+		b.load("-n", 10, "-f", 5000, "insert")
+		b.load("-n", 5, "delete")
+		b.load("-n", 3, "-f", 100, "-m", 7, "update")
+		b.settle()
+		assert b.lost() == "external: 13 of 2005 missing or wrong, 8 stale or wrong"
+
+
+def test_a_daemon_with_a_tiny_buffer_has_lost_something(tools, tmp_path, monkeypatch):
+	"""1.4.7 needs 30 s before it looks at what it missed."""
+	monkeypatch.setattr("rig.BIG_BUFFERS", {"NetlinkBufferSize": 8192, "NetlinkBufferSizeMaxGrowth": 8192})
+	figures = flat_out(rows.Context(tools, tmp_path, quick=True), DEBIAN)
+	assert "internal: " in figures["lost"]["active"]
+
+
+def test_a_run_that_lost_something_does_not_count(tmp_path):
+	def kept(name: str, lost: dict[str, str]) -> str:
+		samples = [{"which": which, "round": n, "figures": {"active": value, "replica": 1.0, "rate": 9.0,
+								    **({"lost": lost} if which == OURS and n == 0 else {})}}
+			   for n in range(3) for which, value in ((OURS, 1.0), (DEBIAN, 4.0))]
+		(tmp_path / f"{name}.json").write_text(json.dumps({"samples": samples, "quick": False}))
+		page = tmp_path / "RESULTS.md"
+		report.write(tmp_path, page)
+		return next(line for line in page.read_text().splitlines() if line.startswith("| active"))
+
+	assert next(row for row in ROWS if row.name == "flatout").figures[0].key == "active"
+	assert kept("flatout", {}).endswith("| 1 | 4 | 0.25 | at most 0.4 of 1.4.7 | yes (0.25) |")
+	assert kept("flatout", {"active": "external: 1 of 9 missing"}).endswith(
+		"| 1 **lost something in 1 of 3** | 4 | 0.25 | at most 0.4 of 1.4.7 | does not count: lost |")
+
+
+def test_flows_through_the_firewall_are_what_the_generator_says(tools, tmp_path):
+	with Bench(tools, tmp_path, OURS) as b:
+		b.lab.forwarding()
+		done = b.packets("-n", 500, "-x", 2)
+		assert done["packets"] == done["forwarded"] == 500 * (3 + 2)
+		assert b.lab.flows("fw1") == 500
+		with b.listener("batched", "fw1") as heard:
+			b.packets("-n", 500, "-f", 1000)
+		assert heard["events"] == 3 * 500 and heard["overruns"] == 0
