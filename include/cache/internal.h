@@ -102,6 +102,12 @@ bool internal_commit_undo(struct internal *c, uint32_t id);
 /* The kernel has it. */
 void internal_commit_done(struct internal *c, uint32_t id);
 
+/* The peers' kernels forget a flow when the life is over that we have told: from now on only events change a record's timeout,
+ * and internal_renewed(). */
+void internal_keep_told_life(struct internal *c);
+/* internal_answered() for such a record; an entry that ends later than we have told is INTERNAL_UPDATE. */
+enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
+
 /* Our kernel has taken over from a peer what f says about an alive record, and no event tells of that. The record follows, so
  * that what is sent about it later is not older than what the peer has said; the peers need not hear of it. */
 void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now);

@@ -32,6 +32,7 @@ struct daemon {
 	struct commands *commands;
 	struct flow_filter *filter;
 	struct takeover *takeover;
+	struct renew *renew;		/* with inject and an internal cache */
 	struct ct_inject *inject;	/* NULL unless DisableExternalCache is on */
 	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;

@@ -93,6 +93,8 @@ void pipeline_dump_begin(struct pipeline *p);
 void pipeline_dump_end(struct pipeline *p);
 /* The answer to a question about a flow that the internal cache has (internal_ask()). */
 void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now);
+/* The same about a flow whose life, as the peers know it, is nearly over: if it has been renewed they are told. */
+void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
 

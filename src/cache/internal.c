@@ -42,6 +42,7 @@ struct internal {
 	void *hidden_ctx;
 	uint32_t n_silent;
 	uint16_t pass;		/* never 0; records of other passes are unseen */
+	bool told_life;		/* timeouts are those that the peers have been told */
 	bool quiet;		/* the pass leaves no trace in records that were right */
 };
 
@@ -273,7 +274,7 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 	}
 	flow_copy(&news, f);
 	if ((rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
-	    (uint64_t)mono_s(now) + f->timeout_s <= (uint64_t)rec->updated_s + rec->flow.timeout_s)
+	    (c->told_life || (uint64_t)mono_s(now) + f->timeout_s <= (uint64_t)rec->updated_s + rec->flow.timeout_s))
 		news.has &= ~FLOW_HAS_TIMEOUT;
 	/* What a dump says of every flow, and an event only if there is something to say. */
 	if (c->quiet && !(rec->flow.has & FLOW_HAS_MARK) && f->mark == 0)
@@ -511,6 +512,32 @@ void internal_commit_done(struct internal *c, uint32_t id)
 {
 	if (table_rec(c->table, id)->owner & REC_I_COMMIT)
 		commit_unpin(c, id);
+}
+
+/* ---- lives that were told ---- */
+
+void internal_keep_told_life(struct internal *c)
+{
+	c->told_life = true;
+}
+
+enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+{
+	enum internal_change change = internal_answered(c, f, now, id);
+	struct flow_rec *rec;
+
+	if (*id == FLOW_ID_NONE || change == INTERNAL_NEW || !(f->has & FLOW_HAS_TIMEOUT))
+		return change;
+	rec = table_rec(c->table, *id);
+	/* The kernel counts whole seconds, and so do we: one more is none. */
+	if (rec->state == REC_DEAD ||
+	    (uint64_t)mono_s(now) + f->timeout_s <= (uint64_t)rec->updated_s + rec->flow.timeout_s + 1)
+		return change;
+	rec->flow.timeout_s = f->timeout_s;
+	rec->flow.has |= FLOW_HAS_TIMEOUT;
+	rec->updated_s = mono_s(now);
+	table_set_state(c->table, *id, REC_ALIVE);
+	return INTERNAL_UPDATE;
 }
 
 /* ---- a peer's news in our kernel ---- */

@@ -17,6 +17,7 @@
 #include "channel/channel.h"
 #include "daemon/commands.h"
 #include "daemon/expecting.h"
+#include "daemon/renew.h"
 #include "daemon/signals.h"
 #include "daemon/teller.h"
 #include "kernel/ct.h"
@@ -440,6 +441,8 @@ static int open_kernel(struct daemon *d, struct text *err)
 	size_t n_own = takeover_portids(d->takeover, own);
 	int ret = open_table(d, err);
 
+	if (ret == 0 && d->inject && d->reconcile)
+		ret = renew_open(d->loop, d->pipeline, &d->renew, err);
 	if (ret == 0 && pipeline_expects(d->pipeline))
 		ret = expecting_open(d->loop, d->pipeline, &xcb, &d->expecting, err);
 	if (d->inject)
@@ -634,6 +637,7 @@ void daemon_close(struct daemon *d)
 	flowlog_close(d->flowlog);
 	ct_events_close(d->events);
 	expecting_close(d->expecting);
+	renew_close(d->renew);
 	teller_close(d->teller);
 	reconcile_close(d->reconcile);
 	pipeline_free(d->pipeline);

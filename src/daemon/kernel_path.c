@@ -36,6 +36,14 @@ void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono 
 	path_changed(p, change, id, now);
 }
 
+void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id;
+	enum internal_change change = internal_renewed(p->internal, f, now, &id);
+
+	path_changed(p, change, id, now);
+}
+
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
 {
 	enum internal_change change = internal_gone(p->internal, id, now);

@@ -157,6 +157,8 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
 		if (p->internal && conf->no_external)
 			p->foreign = foreign_new(&conf->key);
+		if (p->foreign)
+			internal_keep_told_life(p->internal);
 		if (p->internal && (p->external || p->foreign) &&
 		    internal_watch_clashes(p->internal, &conf->key, clash_path_hidden, p) == 0)
 			p->clash = internal_clash(p->internal);

@@ -18,6 +18,7 @@ libdaemon_a_SOURCES = \
 	daemon/path_life.c \
 	daemon/pipeline.c \
 	daemon/reconcile.c \
+	daemon/renew.c \
 	daemon/report.c \
 	daemon/signals.c \
 	daemon/stale_path.c \

@@ -163,3 +163,22 @@ def test_polling(lab: PathLab, pair: Callable) -> None:
 	wait_until(lambda: len(one.kernel()) == 400, 20)
 	time.sleep(3)
 	assert len(one.internal()) == 300 and len(two.internal()) == 100
+
+
+@each_mode
+def test_long_streams(lab: PathLab, pair: Callable, mode: str) -> None:
+	"""UDP that goes on and on tells nothing, and nothing of it passes the other node; but that one's kernel keeps it."""
+	for fw in FW:
+		lab.sysctl(fw, {"net/netfilter/nf_conntrack_udp_timeout": 8, "net/netfilter/nf_conntrack_udp_timeout_stream": 8})
+	nodes = pair(mode=mode, mode_options=INJECT)
+	lab.symmetric()
+	scenario.serve(lab)
+	stream = scenario.udp_stream(lab, PLAIN4, 5)
+	for second in range(30):
+		time.sleep(1)
+		assert len(names(nodes[1])) == 5, f"after {second} s"
+	assert stream.ask("alive", 10)["alive"] == 5
+	# and not for ever
+	stream.end()
+	wait_until(lambda: not names(nodes[0]), 20)
+	wait_until(lambda: not names(nodes[1]), 12, "the other node forgets them, too")

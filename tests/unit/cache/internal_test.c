@@ -791,6 +791,44 @@ static void test_kernel_model_lossless(void **state)
 }
 
 /* One question beside any pass: the answer is believed unless an event came between. */
+/* What a peer's kernel believes about the life of a flow is what we have told last. */
+static void test_told_life(void **state)
+{
+	struct internal *c = internal_new(16, 10, &test_key);
+	struct ct_flow f = make_flow(0), dump = make_flow(0);
+	struct mono now = mono_add_ms((struct mono){ 0 }, 1000000);
+	uint32_t id, other;
+
+	(void)state;
+	internal_keep_told_life(c);
+	f.timeout_s = 120;
+	assert_int_equal(internal_new_flow(c, &f, now, &id), INTERNAL_NEW);
+	/* A pass sees a renewed entry, and nobody tells. */
+	now = mono_add_ms(now, 100000);
+	internal_pass_begin(c, true);
+	dump.timeout_s = 119;
+	assert_int_equal(internal_dumped(c, &dump, now, &other), INTERNAL_NOTHING);
+	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 120);
+	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1000);
+	/* One that has not been renewed. */
+	dump.timeout_s = 21;	/* and a second of rounding */
+	assert_true(internal_ask(c, id));
+	assert_int_equal(internal_renewed(c, &dump, now, &other), INTERNAL_NOTHING);
+	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1000);
+	/* One that has. */
+	dump.timeout_s = 118;
+	assert_true(internal_ask(c, id));
+	assert_int_equal(internal_renewed(c, &dump, now, &other), INTERNAL_UPDATE);
+	assert_int_equal(other, id);
+	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 118);
+	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1100);
+	/* Events say it as always. */
+	f.timeout_s = 30;
+	internal_update(c, &f, now, &other);
+	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 30);
+	internal_free(c);
+}
+
 static void test_single_question(void **state)
 {
 	struct internal *c = internal_new(16, 10, &test_key);
@@ -852,6 +890,7 @@ int main(void)
 		cmocka_unit_test(test_kernel_model),
 		cmocka_unit_test(test_kernel_model_lossless),
 		cmocka_unit_test(test_single_question),
+		cmocka_unit_test(test_told_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
