@@ -97,9 +97,8 @@ const struct conf_option conf_options[] = {
 	{ OPTION("DisableExternalCache", IN(CONF_FTFW) | IN(CONF_NOTRACK), CONF_T_BOOL),
 	  .at = AT(sync.disable_external), .init = "off",
 	  .help = "States of the peer go straight into the kernel, without a cache. There is nothing to commit then. An entry "
-		  "that this node is forwarding itself is not set back, and not removed when the peer's has ended. The other "
-		  "node forgets a flow that tells nothing for longer than its timeout, such as a busy UDP stream: use it "
-		  "where both nodes forward, not in place of a backup." },
+		  "that this node is forwarding itself is not set back, and not removed when the peer's has ended. For pairs in "
+		  "which both nodes forward; without TCPWindowTracking, because each may see one direction only." },
 	{ OPTION("StartupResync", IN(CONF_FTFW) | IN(CONF_NOTRACK), CONF_T_BOOL),
 	  .at = AT(sync.startup_resync), .init = "off",
 	  .help = "Asks the peer for its whole table right after the start." },
