@@ -52,7 +52,7 @@ def verdict(samples: Samples, f: Figure) -> tuple[str, str]:
 	if not t:
 		return "", ""
 	against = {"": "", OLD: f" of {OLD}"}.get(t.of, " x the bare listener")
-	want = f"at most {number(t.most)}{against}" if t.most is not None else f"no less than {OLD}'s"
+	want = f"at most {number(t.most)}{against}" if t.most is not None else f"no less than {OLD}'s, less 2 % for noise"
 	ours = values(samples, OURS, f.key)
 	of = values(samples, DEBIAN, f.key) if t.of == OLD else values(samples, "floor", t.of) if t.of else [1.0]
 	if not ours or not of:

@@ -296,16 +296,21 @@ class Bench:
 		path.unlink()
 		return figures
 
-	def lost(self) -> str:
-		"""Empty if both caches equal the active kernel's table as sets; else what is not as it should be."""
-		said = []
+	def check(self) -> tuple[int, str]:
+		"""The internal cache of fw1 and the external one of fw2 against fw1's kernel: how many entries are missing, stale or
+		wrong, and the same in words; 0 and nothing if all is as it should be."""
+		said, off = [], 0
 		for node, what, name in ((self.fw1, "-i", "internal"), (self.fw2, "-e", "external")):
 			if node.pid is None:
 				continue
 			c = self.compare("fw1", node, what)
 			if c["missing"] or c["extra"]:
 				said.append(f"{name}: {c['missing']} of {c['a']} missing or wrong, {c['extra']} stale or wrong")
-		return "; ".join(said)
+				off += c["missing"] + c["extra"]
+		return off, "; ".join(said)
+
+	def lost(self) -> str:
+		return self.check()[1]
 
 	def cached(self, node: Node, which: str) -> int:
 		"""How many flows the internal or external cache says it has."""

@@ -22,7 +22,7 @@ import rows	# noqa: E402
 @pytest.fixture(scope="module")
 def tools() -> Path:
 	build = Path(binary(OURS)).resolve().parents[1]
-	subprocess.run(["make", "-s", "-C", build, "bench"], check=True, stdout=subprocess.DEVNULL)
+	subprocess.run(["make", "-s", "-C", build / "bench", "bench"], check=True, stdout=subprocess.DEVNULL)
 	return build / "bench"
 
 
