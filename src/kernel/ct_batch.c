@@ -2,8 +2,15 @@
 /* Many small requests to ctnetlink, answers mapped back by sequence number.
  *
  * The kernel executes requests inside sendto() and queues the answers before it returns. So a send is the time the loop
- * is gone, and is kept to CT_BATCH_SEND requests (a create takes some 8 us); and what is unanswered after a send and an
- * emptied receive queue has lost its answer: the outcome is unknown and reported as -ENOBUFS.
+ * is gone, and is kept to CT_BATCH_SEND requests (a create takes some 8 us).
+ *
+ * Only the last request of a send asks for an acknowledgement (and the destroy of a replacement, which must be known before
+ * its create): one for each would be a tenth of the cost of a commit. What fails is answered all the same. So after a send
+ * and an emptied receive queue
+ *
+ *	an unanswered	when the last one is answered and nothing overran	else
+ *	GET		-ENOBUFS: its answer is lost				-ENOBUFS
+ *	other		done							-ENOBUFS: it may have been refused
  *
  * Requests lie in one buffer in the order of their sequence numbers; the ring of slots, indexed by sequence number, knows
  * where each ends and to whom it belongs. slot[first .. next) are unanswered, [sent .. next) not sent yet.
@@ -109,11 +116,12 @@ static void take_datagram(struct ct_batch *b, const uint8_t *at, size_t n, struc
 	}
 }
 
-/* Read until there is nothing more. An overrun here only means that answers are missing. */
-static void drain(struct ct_batch *b, struct mono now)
+/* Read until there is nothing more. False if there was no room for some of the answers. */
+static bool drain(struct ct_batch *b, struct mono now)
 {
 	struct mmsghdr msgs[RECV_BATCH];
 	struct iovec iov[RECV_BATCH];
+	bool whole = true;
 	int got;
 
 	do {
@@ -125,8 +133,12 @@ static void drain(struct ct_batch *b, struct mono now)
 		for (int i = 0; i < got; i++) {
 			if (!(msgs[i].msg_hdr.msg_flags & MSG_TRUNC))
 				take_datagram(b, b->answer[i], msgs[i].msg_len, now);
+			else
+				whole = false;
 		}
+		whole = whole && (got != -1 || errno != ENOBUFS);
 	} while (got > 0 || (got == -1 && (errno == ENOBUFS || errno == EINTR)));
+	return whole;
 }
 
 /* ---- sending ---- */
@@ -146,12 +158,32 @@ static uint32_t choose(struct ct_batch *b, size_t *bytes)
 	return n;
 }
 
-/* Everything that was sent is answered now; what the kernel did not answer gets err. */
-static void settle(struct ct_batch *b, int err, struct mono now)
+/* Which of these n requests are acknowledged when they succeed. */
+static void mark_acked(struct ct_batch *b, uint32_t n)
+{
+	uint8_t *at = b->buf;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct slot *s = slot_of(b, b->sent + i);
+		struct nlmsghdr h;
+
+		memcpy(&h, at, sizeof(h));
+		h.nlmsg_flags &= (uint16_t)~NLM_F_ACK;
+		if (s->glued || (i == n - 1 && s->op != CT_OP_GET))	/* whose entry is the answer */
+			h.nlmsg_flags |= NLM_F_ACK;
+		memcpy(at, &h, sizeof(h));
+		at += s->len;
+	}
+}
+
+/* Everything that was sent is answered now: silence means err for a GET, and for the others unless all has been heard. */
+static void settle(struct ct_batch *b, int err, bool heard_all, struct mono now)
 {
 	for (; b->first != b->sent; b->first++) {
-		if (!slot_of(b, b->first)->answered)
-			answer(b, b->first, err, NULL, now);
+		const struct slot *s = slot_of(b, b->first);
+
+		if (!s->answered)
+			answer(b, b->first, heard_all && s->op != CT_OP_GET ? 0 : err, NULL, now);
 	}
 }
 
@@ -160,10 +192,12 @@ static bool step(void *ctx, struct mono now)
 	struct ct_batch *b = ctx;
 	size_t bytes;
 	uint32_t n = choose(b, &bytes);
+	bool heard_all = false;
 	int err;
 
 	if (n == 0)
 		return false;
+	mark_acked(b, n);
 	err = ct_sock_send(b->fd, b->buf, bytes);
 	if (err && ++b->tries < SEND_TRIES && (err == -EAGAIN || err == -ENOBUFS || err == -ENOMEM))
 		return true;	/* nothing was executed: again in the next turn */
@@ -172,8 +206,8 @@ static bool step(void *ctx, struct mono now)
 	b->used -= bytes;
 	memmove(b->buf, b->buf + bytes, b->used);
 	if (!err)
-		drain(b, now);
-	settle(b, err ? err : -ENOBUFS, now);
+		heard_all = drain(b, now) && slot_of(b, b->sent - 1)->answered;
+	settle(b, err ? err : -ENOBUFS, heard_all, now);
 	b->cb.room(b->cb.ctx, now);
 	return b->next != b->sent;
 }
