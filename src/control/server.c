@@ -462,6 +462,9 @@ static void server_timer(void *ctx, struct mono now)
 		next = n->next;
 		if (c->state != CLIENT_REQUEST || mono_diff_ms(now, c->since) < CTL_REQUEST_MS)
 			continue;
+		/* It may be us who are late (the kernel can hold up the whole loop), and the request be there. */
+		if (!client_read(c) || c->state != CLIENT_REQUEST)
+			continue;
 		s->stats.no_request++;
 		s->stats.timed_out++;
 		client_close(c);

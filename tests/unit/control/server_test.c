@@ -330,6 +330,29 @@ static void other_version_does_nothing(void **state)
 	assert_int_equal(control_server_stats(w->server)->other_version, 1);
 }
 
+/* The loop was away for longer than a client has for its request: that is not the client's fault. */
+static void request_of_a_late_loop_is_answered(void **state)
+{
+	struct world *w = *state;
+	int asked = connect_client(w), gone = connect_client(w), silent = connect_client(w);
+	const int32_t number = 21;
+	char buf[8];
+	bool end;
+
+	turns(w, 3);
+	assert_int_equal(control_server_clients(w->server), 3);
+	assert_int_equal(write(asked, &number, sizeof(number)), sizeof(number));
+	close(gone);
+	usleep((CTL_REQUEST_MS + 100) * 1000);
+	ASSERT_REPLY(w, asked, "statistics\n\n");
+	take(silent, buf, sizeof(buf), &end);
+	assert_true(end);
+	close(silent);
+	assert_int_equal(control_server_stats(w->server)->timed_out, 1);
+	assert_int_equal(control_server_stats(w->server)->no_request, 2);
+	assert_int_equal(control_server_clients(w->server), 0);
+}
+
 /* Says nothing, or half a request, or half of our magic: gone after a second, and nobody else was held up. */
 static void silent_clients_time_out(void **state)
 {
@@ -958,6 +981,7 @@ int main(void)
 		WITH_SERVER(old_client),
 		WITH_SERVER(our_client),
 		WITH_SERVER(other_version_does_nothing),
+		WITH_SERVER(request_of_a_late_loop_is_answered),
 		WITH_SERVER(silent_clients_time_out),
 		WITH_SERVER(request_in_pieces),
 		WITH_SERVER(closed_without_request),
