@@ -45,6 +45,7 @@ enum ctl_req {
 	CTL_REQ_DUMP_INT_EXP_XML = 47,		/* -i expect -x */
 	CTL_REQ_DUMP_EXT_EXP_XML = 48,		/* -e expect -x */
 	CTL_REQ_OWN = 1000,
+	CTL_REQ_STATS_PEERS = CTL_REQ_OWN,	/* -s peers */
 };
 
 /* What a request is about, where that is a choice. */

@@ -11,6 +11,8 @@ void report_network(const struct daemon *d, struct text *out);
 void report_cache(const struct daemon *d, struct text *out);
 void report_runtime(const struct daemon *d, struct text *out);
 void report_expect(const struct daemon *d, struct text *out);	/* needs ExpectationSync */
+/* Ours: each peer, for people; not in 1.4.x. */
+void report_peers(const struct daemon *d, struct text *out);
 void report_link(const struct daemon *d, struct text *out);
 void report_queue(const struct daemon *d, struct text *out);
 

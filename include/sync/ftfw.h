@@ -5,6 +5,7 @@
 #include "sync/mode.h"
 #include "sync/reorder.h"
 #include "sync/resend.h"
+#include "sync/silence.h"
 #include "sync/source.h"
 #include "sync/txq.h"
 #include "sync/walk.h"
@@ -81,6 +82,7 @@ struct peer {
 	uint8_t n_sources;
 	struct sync_source source[SYNC_SOURCES];
 	struct mono heard;	/* last message */
+	struct silence silence;
 	struct mono contact;	/* first message of this life of the peer */
 
 	/* receiving */

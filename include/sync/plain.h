@@ -5,6 +5,7 @@
 #include "sync/mode.h"
 #include "sync/reorder.h"
 #include "sync/round.h"
+#include "sync/silence.h"
 #include "sync/source.h"
 #include "sync/txq.h"
 #include "sync/walk.h"
@@ -22,6 +23,7 @@ struct plain_peer {
 	uint8_t n_sources;
 	struct sync_source source[SYNC_SOURCES];
 	struct mono heard;	/* last message */
+	struct silence silence;
 	uint32_t last;		/* last number accepted or given up */
 	struct reorder reorder;
 	uint32_t ahead_high;	/* highest number in it */

@@ -352,7 +352,7 @@ static void print_help(const char *argv0, FILE *out)
 	      "  -x, --xml, with -i or -e: as XML\n"
 	      "      --json, with -i or -e: as JSON, one object per line\n"
 	      "  -k, --kill, end the daemon\n"
-	      "  -s, --statistics [network|cache|runtime|link|rsqueue|process|queue|ct|expect], show statistics\n"
+	      "  -s, --statistics [network|cache|runtime|link|rsqueue|process|queue|ct|expect|peers], show statistics\n"
 	      "  -R, --resync-kernel [ct|expect], read the kernel table again\n"
 	      "  -n, --request-resync, ask the peer to send all its states (FTFW and NOTRACK)\n"
 	      "  -B, --send-bulk, send all our states to the peer (FTFW and NOTRACK)\n"

@@ -40,6 +40,7 @@ static const struct ctl_command commands[] = {
 	{ CTL_REQ_COMMIT, 'c', NULL, false, CTL_OBJ_BOTH, "-c" },
 	{ CTL_REQ_DUMP_INT_EXP_XML, 'i', "expect", true, CTL_OBJ_EXPECT, "-i expect -x" },
 	{ CTL_REQ_DUMP_EXT_EXP_XML, 'e', "expect", true, CTL_OBJ_EXPECT, "-e expect -x" },
+	{ CTL_REQ_STATS_PEERS, 's', "peers", false, CTL_OBJ_NONE, "-s peers" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -51,7 +52,7 @@ static const struct {
 } words[] = {
 	{ 's', "network", NULL }, { 's', "cache", NULL }, { 's', "runtime", NULL }, { 's', "multicast", "link" },
 	{ 's', "link", NULL }, { 's', "rsqueue", NULL }, { 's', "process", NULL }, { 's', "queue", NULL },
-	{ 's', "ct", NULL }, { 's', "expect", NULL },
+	{ 's', "ct", NULL }, { 's', "expect", NULL }, { 's', "peers", NULL },
 	{ 'f', "internal", NULL }, { 'f', "external", NULL },
 	{ 'i', "ct", NULL }, { 'i', "expect", NULL },
 	{ 'e', "ct", NULL }, { 'e', "expect", NULL },

@@ -480,7 +480,7 @@ static bool needs_peers(enum ctl_req number)
 {
 	static const enum ctl_req list[] = {
 		CTL_REQ_BULK, CTL_REQ_REQUEST_RESYNC, CTL_REQ_STATS_NETWORK, CTL_REQ_STATS_LINK, CTL_REQ_STATS_QUEUE,
-		CTL_REQ_STATS_RSQUEUE,
+		CTL_REQ_STATS_RSQUEUE, CTL_REQ_STATS_PEERS,
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
@@ -603,8 +603,9 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 	case CTL_REQ_DUMP_EXT_EXP_XML:
 		*job = on_expect_request(c, req, out);
 		return;
-	case CTL_REQ_OWN:
-		return;	/* no request has this number: it is where ours would begin */
+	case CTL_REQ_STATS_PEERS:
+		cmd_report(c, out, report_peers);
+		return;
 	}
 }
 

@@ -175,6 +175,12 @@ void report_queue(const struct daemon *d, struct text *out)
 
 /* ---- subjects ---- */
 
+/* Not in 1.4.x. */
+void report_peers(const struct daemon *d, struct text *out)
+{
+	sync_report(pipeline_sync(d->pipeline), evloop_now(d->loop), out);
+}
+
 /* What -s shows below its two cache blocks. */
 static void report_common(const struct daemon *d, struct text *out)
 {

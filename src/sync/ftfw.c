@@ -153,6 +153,7 @@ static void peer_tick(struct ftfw *f, struct peer *p, struct mono now)
 	}
 	ack_check_hole(f, p, now);
 	ftfw_check_deaf(f, p, now);
+	silence_check(&f->base, &p->silence, &p->source[0], p->heard, now);
 }
 
 static struct mono peer_next(const struct peer *p)

@@ -226,6 +226,7 @@ enum sync_verdict plain_track(struct plain *s, const struct sync_source *from, c
 	if (!p)
 		return SYNC_DROPPED;
 	s->base.stats.recv_msgs++;
+	silence_over(&s->base, &p->silence, &p->source[0], p->heard, now);
 	p->heard = now;
 	if (back)
 		peer_begins(s, p, false, now);
@@ -257,10 +258,12 @@ struct mono plain_tick_peers(struct plain *s, struct mono now)
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
 		struct plain_peer *p = &s->peer[i];
 
-		if (p->used && sync_due(p->gap_due, now))
+		if (!p->used)
+			continue;
+		if (sync_due(p->gap_due, now))
 			track_gap_due(s, p, now);
-		if (p->used)
-			next = mono_min(next, p->gap_due);
+		next = mono_min(next, p->gap_due);
+		silence_check(&s->base, &p->silence, &p->source[0], p->heard, now);
 	}
 	return next;
 }

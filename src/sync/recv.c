@@ -304,6 +304,7 @@ enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, cons
 	if (refused && hdr->seq - p->last - 1 >= REORDER_MAX)
 		return SYNC_REFUSED;
 	s->stats.recv_msgs++;
+	silence_over(s, &p->silence, &p->source[0], p->heard, now);
 	p->heard = now;
 	if ((hdr->flags & WIRE_F_HELLO) && !refused && peer_hello_is_restart(p, hdr->seq, now)) {
 		s->stats.restarts++;

@@ -14,6 +14,7 @@ libsync_a_SOURCES = \
 	sync/resend.c \
 	sync/resync.c \
 	sync/round.c \
+	sync/silence.c \
 	sync/source.c \
 	sync/sync.c \
 	sync/transmit.c \

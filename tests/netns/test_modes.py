@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from typing import Callable
@@ -176,3 +177,38 @@ def test_another_mode_is_said_once(lab: Lab, make: Callable, one: str, other: st
 	wait_until(lambda: "speaks another mode" in nodes[0].log.read_text(), 20, "the log of " + one)
 	time.sleep(3)
 	assert nodes[0].log.read_text().count("speaks another mode") == 1
+
+
+PEER = r"peer 10\.30\.0\.%d: last heard (\d+) ms ago, number \d+"
+
+
+@pytest.mark.parametrize("mode,more", [
+	("FTFW", r", acknowledges\n\tresync from it: no, bulk send to it: no, open requests to repeat: 0\n"),
+	("NOTRACK", r", resync from it: no\n"), ("ALARM", r"\n")], ids=("FTFW", "NOTRACK", "ALARM"))
+def test_peers_are_shown(lab: Lab, pair: Callable, mode: str, more: str) -> None:
+	nodes = pair(mode=mode, mode_options=MODES.get(mode))
+	for fw in ("fw1", "fw2"):
+		scenario.inject(lab, fw, 10)	# ALARM has nothing to say otherwise
+
+	def shown() -> bool:
+		texts = [node.ok("-s", "peers") for node in nodes]
+		said = [re.fullmatch(PEER % n + more, text) for n, text in zip((12, 11), texts)]
+		return all(said) and all(int(one[1]) < 4000 for one in said)
+
+	wait_until(shown, 20, "each node shows the other one")
+
+
+def test_silence_is_said(lab: Lab, pair: Callable) -> None:
+	"""The peer dies, and is there again: a line each, and no more."""
+	active, replica = pair()
+	wait_until(lambda: "new peer" in active.log.read_text(), 10)
+	replica.stop(signal.SIGKILL)
+	wait_until(lambda: "fallen silent" in active.log.read_text(), 20, "the silence is noticed")
+	time.sleep(3)
+	replica.start()
+	wait_until(lambda: "heard again" in active.log.read_text(), 20, "the return is noticed")
+	time.sleep(2)
+	said = re.findall(r"peer 10\.30\.0\.12 (?:has fallen silent: nothing heard for 1\d s|is heard again, after \d\d s)\n",
+			  active.log.read_text())
+	assert len(said) == 2 and active.log.read_text().count("10.30.0.12 ") == 2, active.log.read_text()
+	assert "silent" not in replica.log.read_text()

@@ -92,6 +92,8 @@ static const struct parse_case cases[] = {
 	{ "-s link", CLI_CLIENT, 31, NULL, false },
 	{ "-s multicast", CLI_CLIENT, 31, NULL, false },
 	{ "-s rsqueue", CLI_CLIENT, 32, NULL, false },
+	{ "-s peers", CLI_CLIENT, 1000, NULL, false },
+	{ "-s pe", CLI_CLIENT, 1000, NULL, false },
 	{ "-s rs", CLI_CLIENT, 32, NULL, false },
 	{ "-s process", CLI_CLIENT, 35, NULL, false },
 	{ "-s queue", CLI_CLIENT, 36, NULL, false },
@@ -390,7 +392,7 @@ static void reports(void **state)
 	assert_string_equal(err, "conntrackd: Unknown option: -z\n");
 	assert_int_equal(report("-s foo", out, err, sizeof(out)), 1);
 	assert_string_equal(out, "");
-	assert_non_null(strstr(err, "network, cache, runtime, link, rsqueue, process, queue, ct, expect"));
+	assert_non_null(strstr(err, "network, cache, runtime, link, rsqueue, process, queue, ct, expect, peers"));
 	assert_int_equal(report("-s multicast", out, err, sizeof(out)), 0);
 	assert_non_null(strstr(err, "old name"));
 	assert_int_equal(report("-i", out, err, sizeof(out)), 0);

@@ -29,6 +29,7 @@ static const struct {
 	{ 40, 'i', "expect", false }, { 41, 'e', "expect", false }, { 42, 'c', "expect", false },
 	{ 43, 'F', NULL, false }, { 44, 'R', NULL, false }, { 45, 'f', NULL, false }, { 46, 'c', NULL, false },
 	{ 47, 'i', "expect", true }, { 48, 'e', "expect", true },
+	{ 1000, 's', "peers", false },
 };
 
 static void numbers_as_ever(void **state)
@@ -54,7 +55,7 @@ static void no_such_command(void **state)
 	(void)state;
 	for (int i = -5; i < 2000; i++) {
 		const struct ctl_command *c = control_command_by_number(i);
-		bool known = i == 0 || i == 1 || (i >= 16 && i <= 48 && i != 27);
+		bool known = i == 0 || i == 1 || (i >= 16 && i <= 48 && i != 27) || i == 1000;
 
 		if (known != (c != NULL))
 			fail_msg("number %d", i);
@@ -76,7 +77,7 @@ static void abbreviations(void **state)
 		{ 's', "c", "cache", NULL }, { 's', "ct", "ct", NULL }, { 's', "r", "runtime", NULL },
 		{ 's', "rs", "rsqueue", NULL }, { 's', "n", "network", NULL }, { 's', "network", "network", NULL },
 		{ 's', "m", "link", "multicast" }, { 's', "multicast", "link", "multicast" }, { 's', "l", "link", NULL },
-		{ 's', "p", "process", NULL }, { 's', "q", "queue", NULL }, { 's', "e", "expect", NULL },
+		{ 's', "p", "process", NULL }, { 's', "pe", "peers", NULL }, { 's', "q", "queue", NULL }, { 's', "e", "expect", NULL },
 		{ 'i', "c", "ct", NULL }, { 'i', "e", "expect", NULL }, { 'i', "exp", "expect", NULL },
 		{ 'e', "expect", "expect", NULL }, { 'c', "e", "expect", NULL }, { 'F', "ct", "ct", NULL },
 		{ 'R', "e", "expect", NULL }, { 'f', "i", "internal", NULL }, { 'f', "ext", "external", NULL },
@@ -115,7 +116,7 @@ static void words_lead_to_commands(void **state)
 			assert_non_null(control_command_find(*o, full, false));
 		}
 	}
-	assert_int_equal(n, 22);
+	assert_int_equal(n, 23);
 	assert_string_equal(control_command_word('s', 0), "network");
 	assert_null(control_command_word('B', 0));
 }

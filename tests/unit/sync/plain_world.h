@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -51,6 +52,8 @@ struct world {
 	int applied[FLOWS];	/* messages about the peer's flow */
 	enum sync_change last_change[FLOWS];
 	unsigned int n_applied, begun, done, n_mode_lines;
+	unsigned int n_silent, n_again;
+	char last_line[320];
 };
 
 static struct flow_mark *env_mark(void *ctx, uint32_t id)
@@ -170,9 +173,13 @@ static void env_done(void *ctx, uint8_t peer)
 
 static void env_log(void *ctx, int level, const char *text)
 {
+	struct world *w = ctx;
+
 	(void)level;
-	if (strstr(text, "another mode"))
-		((struct world *)ctx)->n_mode_lines++;
+	w->n_mode_lines += strstr(text, "another mode") != NULL;
+	w->n_silent += strstr(text, "has fallen silent") != NULL;
+	w->n_again += strstr(text, "is heard again") != NULL;
+	snprintf(w->last_line, sizeof(w->last_line), "%s", text);
 }
 
 /* ---- time and the peer ---- */
