@@ -43,8 +43,9 @@ struct channel_cb {
 int channel_open(const struct channel_conf *conf, struct evloop *loop, const struct channel_cb *cb,
 		 struct channel **out, struct text *err);
 void channel_close(struct channel *c);
-/* How many times 32 datagrams of a link are handed on before others get their turn; 8 unless said otherwise. What waits stays
- * in the socket's buffer. */
+/* How many times 32 datagrams of a link are handed on before others get their turn; 8 unless said otherwise, and with
+ * another number they do not gather either (base/gather.h): packets may wait for what they say. What waits stays in the
+ * socket's buffer. */
 void channel_set_rounds(struct channel *c, unsigned int rounds);
 
 /* An empty datagram buffer to fill, its cap being the largest payload that fits the MTU of the active link; NULL when

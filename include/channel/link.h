@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include "base/evloop.h"
+#include "base/gather.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "channel/channel.h"
@@ -120,6 +121,8 @@ struct link {
 	bool reopen_failed;			/* that was said already */
 	unsigned int mtu;			/* bytes */
 	struct ev_io tx_io, rx_io;
+	struct gather gather;			/* of datagrams, in rx */
+	struct ev_timer rx_timer;		/* armed while they gather */
 	struct channel *owner;			/* borrowed */
 	struct channel_link_stats stats;
 	struct ifaddr_list addrs;		/* of that interface */

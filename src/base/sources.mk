@@ -1,6 +1,7 @@
 libbase_a_SOURCES = \
 	base/clock.c \
 	base/evloop.c \
+	base/gather.c \
 	base/hash.c \
 	base/log.c \
 	base/text.c

@@ -29,6 +29,11 @@
 
 #define SEND_BATCH	32u
 #define RECV_ROUNDS	8u	/* per wake-up: 256 datagrams, then others get their turn */
+/* Datagrams gather from this rate on, longer than events: no packet and no connection waits for them. But not when a pass
+ * found many: then a whole table is coming in, as fast as we take it. */
+#define GATHER_PER_S	750u
+#define GATHER_RX_MS	2
+#define GATHER_MOST	LINK_RX_SLOTS
 #define LOOK_MS		1000
 #define SETTLE_MS	200	/* an interface that has just been made gets its address now */
 #define WATCH_MS	500
@@ -280,17 +285,16 @@ static ssize_t on_frame(struct link *l, const uint8_t *bytes, size_t n)
 	return l->owner->cb.frame(l->owner->cb.ctx, bytes, n);
 }
 
-static void on_rx(void *ctx, unsigned int ready, struct mono now)
+/* Read until there is nothing left or it is the others' turn. */
+static void receive(struct channel *c, struct link *l, struct mono now)
 {
-	struct link *l = ctx;
-	struct channel *c = l->owner;
 	struct link_rx rx = { .mem = c->rx_mem };
 	uint64_t refused = l->stats.refused_interface;
-	unsigned int got = LINK_RX_SLOTS;
+	unsigned int got = LINK_RX_SLOTS, n = 0;
 
-	(void)ready;
 	for (unsigned int round = 0; round < c->rounds && got == LINK_RX_SLOTS; round++) {
 		got = l->ops->recv(l, &rx, now);
+		n += got;
 		for (unsigned int i = 0; i < rx.n; i++) {
 			const struct link_rx_item *item = &rx.item[i];
 
@@ -301,6 +305,27 @@ static void on_rx(void *ctx, unsigned int ready, struct mono now)
 	}
 	if (l->stats.refused_interface != refused)
 		suspect_interfaces(c);
+	gather_count(&l->gather, n, GATHER_PER_S, now);
+	if (l->gather.on && n < GATHER_MOST && c->rounds == RECV_ROUNDS &&
+	    ev_timer_set(c->loop, &l->rx_timer, mono_add_ms(clock_now(), GATHER_RX_MS)) == 0)
+		ev_io_want(c->loop, &l->rx_io, 0);
+	else
+		ev_io_want(c->loop, &l->rx_io, EV_READ);
+}
+
+static void on_rx(void *ctx, unsigned int ready, struct mono now)
+{
+	struct link *l = ctx;
+
+	(void)ready;
+	receive(l->owner, l, now);
+}
+
+static void on_rx_timer(void *ctx, struct mono now)
+{
+	struct link *l = ctx;
+
+	receive(l->owner, l, now);
 }
 
 /* ---- lifetime ---- */
@@ -326,6 +351,7 @@ static int start_link(struct channel *c, struct link *l)
 
 	if (l->ops->start)
 		return l->ops->start(l);
+	l->rx_timer = (struct ev_timer){ .cb = on_rx_timer, .ctx = l, .name = "link (gathered)" };
 	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link" };
 	l->tx_io = (struct ev_io){ .fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
 	ret = ev_io_add(c->loop, &l->rx_io);
@@ -354,6 +380,7 @@ static void close_link(struct channel *c, struct link *l)
 {
 	if (l->ops->stop)
 		l->ops->stop(l);
+	ev_timer_del(c->loop, &l->rx_timer);
 	ev_io_del(c->loop, &l->tx_io);
 	ev_io_del(c->loop, &l->rx_io);
 	link_close(l);

@@ -7,8 +7,7 @@
  *   of the configuration it starts at the first and doubles up to the second while it is more than half full, that is
  *   before events are lost, not after.
  * - Under load, waking us up costs more than reading: the forwarding CPU pays for it with each packet. So while events
- *   come faster than one per wait, the descriptor is left alone and a timer collects what has gathered, as network cards
- *   moderate their interrupts:
+ *   come faster than one per wait, they gather (base/gather.h):
  *
  *	state		entered when			reads happen
  *	immediate	rate below the threshold	as soon as there is something
@@ -35,6 +34,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "base/gather.h"
 #include "base/log.h"
 #include "flow/filter_conf.h"
 #include "kernel/bpf_filter.h"
@@ -55,9 +55,8 @@
 
 #define GATHER_MS	1
 /* Gather from this rate on. Below it a wait would collect one event and only delay it. */
-#define GATHER_PER_S	2000
+#define GATHER_PER_S	1500
 #define GATHER_PROMPT_PER_S 20000	/* where packets wait for what we tell */
-#define RATE_WINDOW_NS	(4 * MONO_NS_PER_MS)
 /* A buffer smaller than this is emptied as fast as we can: a burst within one wait could fill it. */
 #define GATHER_BUFFER	(2u << 20)
 
@@ -74,11 +73,9 @@ struct ct_events {
 	uint32_t budget;		/* events per pass */
 	uint32_t buffer_limit;		/* the buffer may grow up to here */
 	uint32_t drops_seen;		/* the kernel's drop counter when last looked at */
-	uint32_t gather_per_s;
-	bool gathering;
 	bool overran;			/* and the queue has not been empty since */
-	struct mono window;		/* the rate is measured from here on */
-	uint32_t window_events;
+	uint32_t gather_per_s;
+	struct gather gather;
 	struct log_limit log;
 	struct ct_events_stats stats;
 	struct mmsghdr msgs[BATCH];
@@ -275,18 +272,9 @@ static int read_batch(struct ct_events *e, unsigned int n, unsigned int *events,
 
 /* ---- when to read ---- */
 
-/* Count what a pass found; a new estimate of the rate decides about gathering. */
-static void pace(struct ct_events *e, unsigned int events, struct mono now)
+static bool may_gather(const struct ct_events *e)
 {
-	int64_t span = mono_diff_ns(now, e->window);
-
-	e->window_events += events;
-	if (span < RATE_WINDOW_NS)
-		return;
-	e->gathering = e->stats.buffer_bytes >= GATHER_BUFFER &&
-		       e->window_events >= (uint64_t)span * e->gather_per_s / MONO_NS_PER_S;
-	e->window = now;
-	e->window_events = 0;
+	return e->gather.on && e->stats.buffer_bytes >= GATHER_BUFFER;
 }
 
 /* A pass: read until there is nothing left or the budget is used up. */
@@ -303,9 +291,9 @@ static void pass(struct ct_events *e, struct mono now)
 		left -= got > 0 ? (unsigned int)got : 1;
 		buffer_check(e);
 	}
-	pace(e, events, now);
+	gather_count(&e->gather, events, e->gather_per_s, now);
 	/* Before the callback: it may close us. */
-	if (empty && e->gathering && ev_timer_set(e->loop, &e->timer, mono_add_ms(clock_now(), GATHER_MS)) == 0)
+	if (empty && may_gather(e) && ev_timer_set(e->loop, &e->timer, mono_add_ms(clock_now(), GATHER_MS)) == 0)
 		ev_io_want(e->loop, &e->io, 0);
 	else
 		ev_io_want(e->loop, &e->io, EV_READ);
@@ -450,7 +438,6 @@ int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flo
 	e->cb = *cb;
 	e->budget = conf->event_iteration_limit ? conf->event_iteration_limit : BUDGET_DEFAULT;
 	e->gather_per_s = GATHER_PER_S;
-	e->window = clock_now();
 	e->fd = ct_sock_open(NULL, err);
 	if (e->fd < 0) {
 		rc = e->fd;

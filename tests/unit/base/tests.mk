@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-base_tests = unit/base/bytes_test unit/base/evloop_test unit/base/hash_test unit/base/log_test unit/base/text_test
+base_tests = unit/base/bytes_test unit/base/evloop_test unit/base/gather_test unit/base/hash_test \
+	unit/base/log_test unit/base/text_test
 check_PROGRAMS += $(base_tests)
 TESTS += $(base_tests)
 
@@ -7,6 +8,8 @@ unit_base_bytes_test_SOURCES = unit/base/bytes_test.c
 unit_base_bytes_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
 unit_base_evloop_test_SOURCES = unit/base/evloop_test.c
 unit_base_evloop_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+unit_base_gather_test_SOURCES = unit/base/gather_test.c
+unit_base_gather_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
 unit_base_hash_test_SOURCES = unit/base/hash_test.c
 unit_base_hash_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
 # connect() is wrapped: to the log daemon of the test.
