@@ -10,6 +10,17 @@
 
 #define PATH_SILENCE_MS 30000	/* a peer says something once a second */
 
+/* What peers say about flows waits here until the datagram is through, so that the cache misses of several lookups
+ * overlap: with a million flows they are most of the cost. Flows with rare parts do not wait. */
+#define PATH_NEWS 32u
+
+struct path_news {
+	struct ct_flow flow;
+	struct mono at;
+	uint32_t hint;		/* of table_prefetch_index() */
+	uint8_t peer, what;	/* enum sync_change */
+};
+
 struct pipeline {
 	struct internal *internal;
 	struct bypass *bypass;		/* one of the two */
@@ -24,6 +35,8 @@ struct pipeline {
 	struct pipeline_env env;
 	struct sync_env sync_env;
 	struct pipeline_stats stats;
+	struct path_news news[PATH_NEWS];
+	uint32_t n_news;
 	struct log_limit full_log, full_call, version_log, clash_log;
 	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
@@ -50,6 +63,8 @@ void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, 
 void path_ended(struct pipeline *p, const struct ct_flow *f);
 int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
 void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
+/* Apply what waits. Before anything else is done with the external caches. */
+void path_settle(struct pipeline *p);
 
 /* ---- sync_path.c ---- */
 struct flow_mark *sync_path_mark(void *ctx, uint32_t id);

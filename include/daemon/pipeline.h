@@ -78,6 +78,9 @@ void pipeline_free(struct pipeline *p);
 
 /* ---- from our kernel ---- */
 
+/* Hints: an event about f comes soon; the one for which this was given is one of the next few. */
+uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f);
+void pipeline_next(const struct pipeline *p, uint32_t hint);
 /* One event. Borrows f. */
 void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);
 /* One entry of a kernel dump (start-up, overrun, polling). announce: send what is new or changed to the peers. What a peer

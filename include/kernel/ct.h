@@ -58,6 +58,10 @@ struct ct_events;
 
 struct ct_events_cb {
 	void *ctx;
+	/* Hints: an event about f (borrowed) comes soon; the one for which this was given is one of the next few. Both or
+	 * none. */
+	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
+	void (*next)(void *ctx, uint32_t hint);
 	/* Borrows f and its rare parts. */
 	void (*event)(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now);
 	/* The same for expectations, in the order in which the kernel told both (NEW or DESTROY, the kernel has no other).

@@ -22,13 +22,23 @@
 #define MAX_SLOTS	FLOW_ID_EXPECT	/* so that no id is FLOW_ID_NONE or that of an expectation */
 #define SEG_BUCKETS	1024u
 #define MAX_MASK	UINT32_C(0x7fffffff)
+#define SPLIT_AHEAD	8u
 
 /* Parts that are lost when there is no memory for struct flow_rare. */
 #define RARE_BITS	(FLOW_RARE_PARTS | FLOW_HAS_SYNPROXY)
 
+/* The hash of a key that was asked for lately. */
+struct hashed {
+	uint64_t w[2];
+	uint32_t hash;
+};
+
+#define HASHED_LATELY 64u
+
 struct flow_table {
 	struct slab slab[2];	/* IPv4, IPv6 */
 	struct hash_key key;
+	struct hashed *lately;	/* owned; HASHED_LATELY of them, by key */
 	uint32_t **seg;		/* owned; n_seg entries, NULL for one without records */
 	uint32_t n_seg;
 	uint32_t mask;		/* buckets at the start of this doubling, minus one */
@@ -81,10 +91,15 @@ struct flow_table *table_new(uint32_t buckets, uint32_t limit, const struct hash
 		t->mask = t->mask << 1 | 1;
 	t->n_seg = t->mask / SEG_BUCKETS + 1;
 	t->seg = calloc(t->n_seg, sizeof(*t->seg));
-	if (!t->seg) {
+	t->lately = calloc(HASHED_LATELY, sizeof(*t->lately));
+	if (!t->seg || !t->lately) {
+		free(t->lately);
+		free(t->seg);
 		free(t);
 		return NULL;
 	}
+	/* No key is all zeros but that of protocol 0 without addresses: one whose hash is known. */
+	t->lately[0].hash = flow_key_hash(key, &(struct flow_key){ .n_words = 2 });
 	slab_init(&t->slab[0], offsetof(struct flow_rec, flow) + FLOW_SIZE_V4, MAX_SLOTS);
 	slab_init(&t->slab[1], sizeof(struct flow_rec), MAX_SLOTS);
 	t->key = *key;
@@ -105,6 +120,7 @@ void table_free(struct flow_table *t)
 	for (uint32_t i = 0; i < t->n_seg; i++)
 		free(t->seg[i]);
 	free(t->seg);
+	free(t->lately);
 	slab_free_all(&t->slab[0]);
 	slab_free_all(&t->slab[1]);
 	free(t);
@@ -117,12 +133,24 @@ void table_set_limit(struct flow_table *t, uint32_t limit)
 
 /* ---- index ---- */
 
+/* A flow is looked up to prefetch it and once more when its turn comes, and a connection that opens is asked for three
+ * times within milliseconds. So the hashes of the last IPv4 keys are kept: finding one costs a tenth of computing it. */
 static uint32_t hash_of(const struct flow_table *t, const struct ct_flow *f)
 {
+	struct hashed *h;
 	struct flow_key key;
+	uint64_t mix;
 
 	flow_key(f, &key);
-	return flow_key_hash(&t->key, &key);
+	if (key.n_words != 2)
+		return flow_key_hash(&t->key, &key);
+	mix = key.w[0] ^ key.w[1];
+	mix ^= mix >> 32;
+	mix ^= mix >> 16;
+	h = &t->lately[(mix ^ mix >> 8) % HASHED_LATELY];
+	if (h->w[0] != key.w[0] || h->w[1] != key.w[1])
+		*h = (struct hashed){ { key.w[0], key.w[1] }, flow_key_hash(&t->key, &key) };
+	return h->hash;
 }
 
 static uint32_t find_hashed(const struct flow_table *t, const struct ct_flow *f, uint32_t hash)
@@ -167,6 +195,17 @@ static bool segment_reserve(struct flow_table *t, uint32_t i)
 	return true;
 }
 
+/* The first record of a bucket. Hash and key lie in its first two cache lines. */
+static inline void prefetch_head(const struct flow_table *t, uint32_t bucket)
+{
+	uint32_t id = bucket_head(t, bucket);
+
+	if (id == FLOW_ID_NONE)
+		return;
+	__builtin_prefetch(table_rec(t, id));
+	__builtin_prefetch((const char *)table_rec(t, id) + 64);
+}
+
 /* Split the next bucket in two. Without memory the index just stays as it is: chains get longer, nothing is lost. */
 static void index_split(struct flow_table *t)
 {
@@ -176,6 +215,7 @@ static void index_split(struct flow_table *t)
 
 	if (t->mask >= MAX_MASK || !segment_reserve(t, to / SEG_BUCKETS))
 		return;
+	prefetch_head(t, (from + SPLIT_AHEAD) & t->mask);	/* the records of a bucket are strangers to the cache */
 	id = bucket_head(t, from);
 	if (id != FLOW_ID_NONE) {
 		seg = segment_get(t, to / SEG_BUCKETS);
@@ -217,15 +257,19 @@ uint32_t table_find(const struct flow_table *t, const struct ct_flow *f)
 	return find_hashed(t, f, hash_of(t, f));
 }
 
-void table_prefetch(const struct flow_table *t, const struct ct_flow *f)
+uint32_t table_prefetch_index(const struct flow_table *t, const struct ct_flow *f)
 {
-	uint32_t id = bucket_head(t, bucket_of(t, hash_of(t, f)));
+	uint32_t hash = hash_of(t, f), bucket = bucket_of(t, hash);
+	const uint32_t *seg = t->seg[bucket / SEG_BUCKETS];
 
-	if (id == FLOW_ID_NONE)
-		return;
-	/* Hash and key of a record lie in its first two cache lines. */
-	__builtin_prefetch(table_rec(t, id));
-	__builtin_prefetch((const char *)table_rec(t, id) + 64);
+	if (seg)
+		__builtin_prefetch(&seg[bucket % SEG_BUCKETS]);
+	return hash;
+}
+
+void table_prefetch_rec(const struct flow_table *t, uint32_t hash)
+{
+	prefetch_head(t, bucket_of(t, hash));
 }
 
 /* ---- records ---- */

@@ -39,6 +39,20 @@ static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, str
 	pipeline_event(d->pipeline, (enum pipeline_event)what, f, now);
 }
 
+static uint32_t on_ahead(void *ctx, const struct ct_flow *f)
+{
+	const struct daemon *d = ctx;
+
+	return pipeline_ahead(d->pipeline, f);
+}
+
+static void on_next(void *ctx, uint32_t hint)
+{
+	const struct daemon *d = ctx;
+
+	pipeline_next(d->pipeline, hint);
+}
+
 static void on_expect(void *ctx, enum ct_event what, const struct ct_expect *e, struct mono now)
 {
 	struct daemon *d = ctx;
@@ -433,6 +447,8 @@ static int open_kernel(struct daemon *d, struct text *err)
 	struct ct_events_cb cb = {
 		.ctx = d,
 		.event = on_event,
+		.ahead = on_ahead,
+		.next = on_next,
 		.batch_end = on_batch_end,
 		.overrun = on_overrun,
 	};

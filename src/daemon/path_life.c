@@ -89,6 +89,7 @@ static void path_expect(void *ctx, uint8_t peer, bool gone, const struct ct_expe
 {
 	struct pipeline *p = ctx;
 
+	path_settle(p);
 	if (p->expects)
 		exp_path_received(p->expects, peer, gone, e, now);
 }

@@ -97,6 +97,16 @@ void path_ended(struct pipeline *p, const struct ct_flow *f)
 		p->env.ended(p->env.ctx, f);
 }
 
+uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f)
+{
+	return table_prefetch_index(p->own, f);
+}
+
+void pipeline_next(const struct pipeline *p, uint32_t hint)
+{
+	table_prefetch_rec(p->own, hint);
+}
+
 void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change = INTERNAL_NOTHING;
@@ -216,20 +226,17 @@ void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const
 		}
 		sync_count_refused(p->sync, err);
 		if (err != WIRE_BAD_VERSION)
-			return;	/* its length cannot be trusted, so where the next message starts is unknown */
+			break;	/* its length cannot be trusted, so where the next message starts is unknown */
 		path_other_version(p, from, hdr.version, now);
 	}
+	path_settle(p);
 }
 
-void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now)
+static void path_store(struct pipeline *p, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
+		       struct mono now)
 {
-	struct pipeline *p = ctx;
 	int err = 0;
 
-	if (!p->external) {
-		p->env.inject(p->env.ctx, what, flow, now);
-		return;
-	}
 	switch (what) {
 	case SYNC_NEW:
 		err = external_new_flow(p->external, peer, flow, now);
@@ -248,6 +255,38 @@ void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_
 		path_full(p, &p->stats.full_external, "external", now);
 }
 
+void path_settle(struct pipeline *p)
+{
+	for (uint32_t i = 0; i < p->n_news; i++)
+		table_prefetch_rec(external_table(p->external), p->news[i].hint);
+	for (uint32_t i = 0; i < p->n_news; i++)
+		path_store(p, p->news[i].peer, (enum sync_change)p->news[i].what, &p->news[i].flow, p->news[i].at);
+	p->n_news = 0;
+}
+
+void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now)
+{
+	struct pipeline *p = ctx;
+	struct path_news *n;
+
+	if (!p->external) {
+		p->env.inject(p->env.ctx, what, flow, now);
+		return;
+	}
+	if (flow->rare || p->n_news == PATH_NEWS)
+		path_settle(p);
+	if (flow->rare) {
+		path_store(p, peer, what, flow, now);
+		return;
+	}
+	n = &p->news[p->n_news++];
+	n->hint = table_prefetch_index(external_table(p->external), flow);
+	flow_copy(&n->flow, flow);
+	n->at = now;
+	n->peer = peer;
+	n->what = (uint8_t)what;
+}
+
 /* ---- time and sending ---- */
 
 struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
@@ -262,6 +301,7 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 		clash_path_step(p, now);
 	lost = bypass_path_say_lost(p, now);
 	next = mono_min(sync_tick(p->sync, now), lost);
+	path_settle(p);
 	more = sync_transmit(p->sync, now);
 	more = stale_path_expire_step(p, now) || more;
 	more |= p->foreign && foreign_sweep_step(p->foreign);

@@ -13,6 +13,7 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 
 	if (!p->external)
 		return;		/* what is in the kernel and stale goes by its timeout */
+	path_settle(p);
 	/* A sweep still under way belongs to the resync before: what it has not reached is judged by the new one. */
 	if (p->sweep_peers & (1u << peer)) {
 		p->sweep_peers &= ~(1u << peer);
@@ -29,6 +30,7 @@ void stale_path_resync_done(void *ctx, uint8_t peer)
 
 	if (!p->external)
 		return;
+	path_settle(p);
 	p->sweep_peers |= 1u << peer;
 	p->sweep_pos = 0;
 	if (p->expects)

@@ -166,9 +166,30 @@ static void random_step(struct flow_table *t, uint64_t *rng, uint32_t i, struct 
 		table_set_state(t, m->id, m->dead ? REC_DEAD : REC_ALIVE);
 	} else {
 		f = make_flow(i);
-		table_prefetch(t, &f);
+		table_prefetch_rec(t, table_prefetch_index(t, &f));
 		check_record(t, i, m);
 	}
+}
+
+/* Hashes of the last keys are remembered: the one key that looks like "none yet" is found like others. */
+static void test_empty_key(void **state)
+{
+	const struct hash_key key = { 1, 2 };
+	struct flow_table *t = table_new(16, 1000, &key);
+	struct ct_flow none = { .l3 = AF_INET };
+	uint32_t id;
+
+	(void)state;
+	assert_non_null(t);
+	id = table_insert(t, &none, 1, NULL);
+	for (uint32_t i = 0; i < 500; i++) {
+		struct ct_flow f = make_flow(i);
+
+		table_insert(t, &f, 1, NULL);
+	}
+	assert_int_equal(table_find(t, &none), id);
+	assert_true(table_check(t));
+	table_free(t);
 }
 
 static void test_random(void **state)
@@ -412,6 +433,7 @@ static void test_memory_per_flow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty_key),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_growth),
