@@ -24,6 +24,7 @@
 #include "sync/sync_conf.h"
 
 #define BATCH 64
+#define AHEAD 16
 #define MSG_MAX 512
 #define PAYLOAD 1468
 
@@ -148,16 +149,24 @@ static size_t build_event(void *buf, uint32_t i, enum ct_event what)
 static MEASURED void hot_send(struct node *n, const uint8_t (*msgs)[MSG_MAX], const size_t *len,
 				   unsigned int count)
 {
+	static struct ct_flow f[AHEAD];
+	static struct flow_rare rare[AHEAD];
+	enum ct_event what[AHEAD];
+	uint32_t hint[AHEAD];
 	bool again;
 
-	for (unsigned int i = 0; i < count; i++) {
-		struct flow_rare rare;
-		struct ct_flow f;
-		enum ct_event what;
+	for (unsigned int at = 0; at < count; at += AHEAD) {	/* as kernel/ct_events.c does */
+		unsigned int k = count - at < AHEAD ? count - at : AHEAD;
 
-		if (ct_parse(msgs[i], len[i], &what, &f, &rare) < 0)
-			abort();
-		pipeline_event(n->p, (enum pipeline_event)what, &f, now);
+		for (unsigned int i = 0; i < k; i++) {
+			if (ct_parse(msgs[at + i], len[at + i], &what[i], &f[i], &rare[i]) < 0)
+				abort();
+			hint[i] = pipeline_ahead(n->p, &f[i]);
+		}
+		for (unsigned int i = 0; i < k; i++)
+			pipeline_next(n->p, hint[i]);
+		for (unsigned int i = 0; i < k; i++)
+			pipeline_event(n->p, (enum pipeline_event)what[i], &f[i], now);
 	}
 	do
 		pipeline_turn(n->p, now, &again);

@@ -64,7 +64,10 @@ bool flow_has_key(const struct ct_flow *f)
 
 void flow_copy(struct ct_flow *dst, const struct ct_flow *src)
 {
-	memcpy(dst, src, flow_size(src));
+	if (src->l3 == AF_INET)
+		memcpy(dst, src, FLOW_SIZE_V4);		/* a size the compiler knows: a few moves instead of a call */
+	else
+		memcpy(dst, src, FLOW_SIZE_V6);
 }
 
 bool flow_needs_rare(const struct ct_flow *src)
@@ -163,10 +166,17 @@ void flow_mirror_reply(struct ct_flow *f)
 {
 	if (f->has & FLOW_HAS_PORTS)
 		mirror_ports(f);
+	if (f->l3 == AF_INET) {
+		if (!(f->has & FLOW_HAS_DNAT))
+			f->addr.v4.reply_src = f->addr.v4.dst;
+		if (!(f->has & FLOW_HAS_SNAT))
+			f->addr.v4.reply_dst = f->addr.v4.src;
+		return;
+	}
 	if (!(f->has & FLOW_HAS_DNAT))
-		memcpy(addr_of(f, REPLY_SRC), addr_at(f, ORIG_DST), addr_len(f));
+		memcpy(f->addr.v6.reply_src, f->addr.v6.dst, 16);
 	if (!(f->has & FLOW_HAS_SNAT))
-		memcpy(addr_of(f, REPLY_DST), addr_at(f, ORIG_SRC), addr_len(f));
+		memcpy(f->addr.v6.reply_dst, f->addr.v6.src, 16);
 }
 
 /* Store n bytes; says whether they are news. */

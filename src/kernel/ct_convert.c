@@ -61,6 +61,46 @@ static inline uint8_t *addr_of(struct ct_flow *f, unsigned int i, size_t len)
 	return (uint8_t *)&f->addr + i * len;
 }
 
+/* Nearly all messages are about TCP or UDP over IPv4, and the kernel writes the attributes of those always in the same order
+ * and size. So a nest is compared with that picture first: if the headers are the expected ones, the values are where the
+ * picture says, and nothing is left to check. Whatever looks different is read attribute by attribute, as before. */
+struct nested {
+	uint16_t len, type;
+};
+
+static inline bool header_is(struct nested h, size_t value_len, uint16_t type)
+{
+	return h.len == NL_ATTR_HDR + value_len && h.type == type;
+}
+
+struct plain_tuple {
+	struct nested ip, src_hdr;
+	uint32_t src;
+	struct nested dst_hdr;
+	uint32_t dst;
+	struct nested proto, num_hdr;
+	uint8_t num, num_pad[3];
+	struct nested sport_hdr;
+	uint16_t sport, sport_pad;
+	struct nested dport_hdr;
+	uint16_t dport, dport_pad;
+};
+
+struct plain_tcp {
+	struct nested tcp, state_hdr;
+	uint8_t state, state_pad[3];
+	struct nested scale_hdr;
+	uint8_t scale, scale_pad[3];
+	struct nested reply_scale_hdr;
+	uint8_t reply_scale, reply_scale_pad[3];
+	struct nested flags_hdr;
+	uint8_t flags[2], flags_pad[2];
+	struct nested reply_flags_hdr;
+	uint8_t reply_flags[2], reply_flags_pad[2];
+};
+
+_Static_assert(sizeof(struct plain_tuple) == 48 && sizeof(struct plain_tcp) == 44, "as they lie in the message");
+
 /* Where a tuple is read into. */
 struct tuple_to {
 	uint8_t *src, *dst;
@@ -132,11 +172,33 @@ static void load_tuple_proto(struct parse *p, struct cursor v, struct tuple_to *
 	}
 }
 
+static inline bool load_plain_tuple(const struct parse *p, struct cursor v, struct tuple_to *t)
+{
+	struct plain_tuple k;
+
+	if (v.left != sizeof(k) || p->f.l3 != AF_INET)
+		return false;
+	memcpy(&k, v.at, sizeof(k));
+	if (!header_is(k.ip, 16, CTA_TUPLE_IP | NLA_F_NESTED) || !header_is(k.src_hdr, 4, CTA_IP_V4_SRC) ||
+	    !header_is(k.dst_hdr, 4, CTA_IP_V4_DST) || !header_is(k.proto, 24, CTA_TUPLE_PROTO | NLA_F_NESTED) ||
+	    !header_is(k.num_hdr, 1, CTA_PROTO_NUM) || !header_is(k.sport_hdr, 2, CTA_PROTO_SRC_PORT) ||
+	    !header_is(k.dport_hdr, 2, CTA_PROTO_DST_PORT))
+		return false;
+	memcpy(t->src, &k.src, 4);
+	memcpy(t->dst, &k.dst, 4);
+	*t->l4 = k.num;
+	*t->ports = (struct flow_ports){ .sport = k.sport, .dport = k.dport };
+	t->seen = TUPLE_BASE | TUPLE_PORTS;
+	return true;
+}
+
 static void load_tuple_into(struct parse *p, struct cursor v, struct tuple_to *t)
 {
 	struct cursor a;
 	uint16_t type;
 
+	if (load_plain_tuple(p, v, t))
+		return;
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type == CTA_TUPLE_IP) {
 			load_tuple_ip(p, a, t);
@@ -292,6 +354,28 @@ static void load_dccp(struct parse *p, struct cursor v)
 	}
 }
 
+static inline bool load_plain_tcp(struct parse *p, struct cursor v)
+{
+	struct plain_tcp k;
+
+	if (v.left != sizeof(k) || p->info_l4)
+		return false;
+	memcpy(&k, v.at, sizeof(k));
+	if (!header_is(k.tcp, 40, CTA_PROTOINFO_TCP | NLA_F_NESTED) ||
+	    !header_is(k.state_hdr, 1, CTA_PROTOINFO_TCP_STATE) ||
+	    !header_is(k.scale_hdr, 1, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL) ||
+	    !header_is(k.reply_scale_hdr, 1, CTA_PROTOINFO_TCP_WSCALE_REPLY) ||
+	    !header_is(k.flags_hdr, 2, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL) ||
+	    !header_is(k.reply_flags_hdr, 2, CTA_PROTOINFO_TCP_FLAGS_REPLY))
+		return false;
+	p->info_l4 = IPPROTO_TCP;
+	p->f.proto_state = k.state;
+	p->f.wscale[0] = k.scale;
+	p->f.wscale[1] = k.reply_scale;
+	p->f.has |= FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE;
+	return true;
+}
+
 static void load_protoinfo(struct parse *p, struct cursor v, unsigned int dir)
 {
 	static const uint8_t l4s[] = {
@@ -301,6 +385,8 @@ static void load_protoinfo(struct parse *p, struct cursor v, unsigned int dir)
 	uint16_t type;
 
 	(void)dir;
+	if (load_plain_tcp(p, v))
+		return;
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type < CTA_PROTOINFO_TCP || type > CTA_PROTOINFO_SCTP)
 			continue;

@@ -363,17 +363,22 @@ static inline enum wire_err settle(struct draft *d)
 	return WIRE_OK;
 }
 
-/* Take one attribute off the body: its number, its value as a cursor of its own. The padding goes with it. */
+/* Take one attribute off the body: its number, its value as a cursor of its own. The padding goes with it. Header, value
+ * and padding are one piece, checked and taken at once: this runs seven times per message. */
 static inline enum wire_err next_attr(struct cursor *body, uint16_t *number, struct cursor *val)
 {
-	uint16_t len = cur_be16(body);		/* header included, padding not */
+	struct cursor header = *body;
+	size_t len = cur_be16(&header);		/* header included, padding not */
+	const uint8_t *at;
 
-	*number = cur_be16(body);
-	if (body->bad || len < WIRE_ATTR_HDR_LEN)
+	*number = cur_be16(&header);
+	if (len < WIRE_ATTR_HDR_LEN)
 		return WIRE_BAD_PAYLOAD;
-	*val = cur_sub(body, len - WIRE_ATTR_HDR_LEN);
-	cur_take(body, -(unsigned int)len & 3);
-	return body->bad ? WIRE_BAD_PAYLOAD : WIRE_OK;
+	at = cur_take(body, (len + 3) & ~(size_t)3);
+	if (!at)
+		return WIRE_BAD_PAYLOAD;
+	*val = cur_init(at + WIRE_ATTR_HDR_LEN, len - WIRE_ATTR_HDR_LEN);
+	return WIRE_OK;
 }
 
 enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare, struct wire_stats *stats)
