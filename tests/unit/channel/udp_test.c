@@ -154,6 +154,41 @@ static void test_many(void **state)
 }
 
 /* A counter of the IPv6 stack. */
+/* Sends n datagrams, one per turn. In how many turns did any arrive? */
+static unsigned int turns_with_news(unsigned int n)
+{
+	unsigned int turns = 0, before = b.n + n;
+
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int heard = b.n;
+
+		lab_send(&a, 1, 100);
+		evloop_turn(lab_loop, NULL, 0);
+		turns += b.n != heard;
+	}
+	lab_wait(&b, before);
+	return turns;
+}
+
+/* Many in quick succession are read together, and all of them; but each at once where packets wait for them. */
+static void test_gather(void **state)
+{
+	unsigned int together, at_once;
+
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	for (size_t i = 0; i < UDP_KINDS; i++) {
+		open_pair(&kinds[i]);
+		together = turns_with_news(1000);
+		channel_set_rounds(b.c, 1);
+		lab_turns(20);
+		at_once = turns_with_news(1000);
+		print_message("%s: 1000 datagrams in %u turns, in a hurry %u\n", kinds[i].shown, together, at_once);
+		assert_true(together < 500 && at_once > 900);
+		close_pair();
+	}
+}
+
 static unsigned long snmp6(const char *name)
 {
 	FILE *f = fopen("/proc/self/net/snmp6", "re");
@@ -698,6 +733,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_there_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_from, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gather, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_payload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_socket, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adoption, setup, teardown),
