@@ -106,6 +106,9 @@ struct ct_dump;
 
 struct ct_dump_cb {
 	void *ctx;
+	/* Hints: a flow (borrowed) is given soon; the one for which this was given is one of the next few. Both or none. */
+	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
+	void (*next)(void *ctx, uint32_t hint);
 	/* One of the two; the other is NULL. */
 	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* Not NULL: the table of expectations is read, and this is called instead. */

@@ -49,6 +49,7 @@ static int next_fd(void)
 /* ---- dump ---- */
 
 struct dumped {
+	uint8_t ahead[65536], next[65536];	/* hints, by source port */
 	struct evloop *loop;
 	struct ct_dump *dump;
 	uint8_t seen[65536];
@@ -60,6 +61,20 @@ struct dumped {
 	unsigned int rounds;
 };
 
+static uint32_t on_ahead(void *ctx, const struct ct_flow *f)
+{
+	((struct dumped *)ctx)->ahead[ntohs(f->orig.sport)]++;
+	return ntohs(f->orig.sport);
+}
+
+static void on_next(void *ctx, uint32_t hint)
+{
+	struct dumped *d = ctx;
+
+	d->next[hint]++;
+	assert_int_equal(d->ahead[hint], d->next[hint]);
+}
+
 static void on_flow(void *ctx, const struct ct_flow *f, struct mono now)
 {
 	struct dumped *d = ctx;
@@ -67,6 +82,7 @@ static void on_flow(void *ctx, const struct ct_flow *f, struct mono now)
 
 	(void)now;
 	d->flows++;
+	assert_int_equal(d->next[ntohs(f->orig.sport)], d->seen[ntohs(f->orig.sport)] + 1);
 	d->seen[ntohs(f->orig.sport)]++;
 	d->wrong += flow_difference(&want, f, FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE) != NULL;
 	if (d->flows == d->pause_after)
@@ -95,7 +111,7 @@ static void on_done(void *ctx, int err, struct mono now)
 static struct dumped *dump_open(void)
 {
 	struct dumped *d = calloc(1, sizeof(*d));
-	struct ct_dump_cb cb = { .ctx = d, .flow = on_flow, .done = on_done };
+	struct ct_dump_cb cb = { .ctx = d, .ahead = on_ahead, .next = on_next, .flow = on_flow, .done = on_done };
 	struct text err = { 0 };
 
 	assert_non_null(d);
