@@ -20,6 +20,8 @@ int exp_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_expect
 #define EXP_BUILD_MAX 640
 /* Write one request. Returns its length, or 0 when cap is too small. */
 size_t exp_build_create(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
+/* A new lifetime for the one with this tuple; the kernel changes nothing else of an expectation. */
+size_t exp_build_prolong(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
 size_t exp_build_destroy(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
 size_t exp_build_get(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
 size_t exp_build_flush(uint32_t seq, void *buf, size_t cap);	/* all of the namespace */
@@ -32,7 +34,8 @@ int exp_sock_open(struct exp_sock **out, struct text *err);
 void exp_sock_close(struct exp_sock *s);
 uint32_t exp_sock_portid(const struct exp_sock *s);
 /* Each gives 0 or the kernel's -errno; -ENOBUFS when the answer was lost and the outcome is unknown. */
-int exp_sock_create(struct exp_sock *s, const struct ct_expect *e);
+int exp_sock_create(struct exp_sock *s, const struct ct_expect *e);	/* with its lifetime, if it has one */
+int exp_sock_prolong(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_destroy(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_get(struct exp_sock *s, const struct ct_expect *e, struct ct_expect *found);
 int exp_sock_flush(struct exp_sock *s);

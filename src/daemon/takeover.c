@@ -145,11 +145,20 @@ static size_t expects_next(void *ctx, uint64_t *pos, struct ct_expect *out, size
 {
 	struct takeover *t = ctx;
 	struct expects *cache = exp_path_external(pipeline_expects(t->p));
+	struct mono now = evloop_now(t->loop);
 	uint32_t ids[CT_COMMIT_LOOK];
 
 	n = expects_walk(cache, pos, ids, n < CT_COMMIT_LOOK ? n : CT_COMMIT_LOOK);
-	for (size_t i = 0; i < n; i++)
-		out[i] = expects_rec(cache, ids[i])->expect;
+	for (size_t i = 0; i < n; i++) {
+		const struct expect_rec *rec = expects_rec(cache, ids[i]);
+		uint32_t age_s = mono_s(now) - rec->updated_s;
+
+		out[i] = rec->expect;
+		if (out[i].timeout_s > age_s)
+			out[i].timeout_s -= age_s;
+		else		/* its owner says that it lives: as long as a new one */
+			out[i].has &= ~EXPECT_HAS_TIMEOUT;
+	}
 	return n;
 }
 

@@ -265,15 +265,32 @@ static void put_zone(struct writer *w, const struct ct_expect *e)
 		put_u16(w, CTA_EXPECT_ZONE, e->zone);
 }
 
+/* What the kernel wants to see in every request about a single one that is to be there. */
+static void put_identity(struct writer *w, const struct ct_expect *e)
+{
+	put_tuple(w, CTA_EXPECT_MASTER, e->l3, &e->master);
+	put_tuple(w, CTA_EXPECT_TUPLE, e->l3, &e->tuple);
+	put_tuple(w, CTA_EXPECT_MASK, e->l3, &e->mask);
+}
+
+size_t exp_build_prolong(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap)
+{
+	struct writer w = wr_init(buf, cap);
+
+	begin(&w, IPCTNL_MSG_EXP_NEW, NLM_F_ACK, e->l3, seq);
+	put_identity(&w, e);
+	put_u32(&w, CTA_EXPECT_TIMEOUT, e->timeout_s);
+	put_zone(&w, e);
+	return end(&w);
+}
+
 size_t exp_build_create(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap)
 {
 	struct writer w = wr_init(buf, cap);
 	size_t at;
 
 	begin(&w, IPCTNL_MSG_EXP_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, e->l3, seq);
-	put_tuple(&w, CTA_EXPECT_MASTER, e->l3, &e->master);
-	put_tuple(&w, CTA_EXPECT_TUPLE, e->l3, &e->tuple);
-	put_tuple(&w, CTA_EXPECT_MASK, e->l3, &e->mask);
+	put_identity(&w, e);
 	if (e->has & EXPECT_HAS_TIMEOUT)
 		put_u32(&w, CTA_EXPECT_TIMEOUT, e->timeout_s);
 	if (e->has & EXPECT_HAS_FLAGS)

@@ -90,11 +90,23 @@ static int request(struct exp_sock *s, const void *req, size_t len, struct ct_ex
 	} while (true);
 }
 
-int exp_sock_create(struct exp_sock *s, const struct ct_expect *e)
+int exp_sock_prolong(struct exp_sock *s, const struct ct_expect *e)
 {
 	uint8_t req[EXP_BUILD_MAX];
 
-	return request(s, req, exp_build_create(e, ++s->seq, req, sizeof(req)), NULL);
+	return request(s, req, exp_build_prolong(e, ++s->seq, req, sizeof(req)), NULL);
+}
+
+/* The kernel gives every new one the life that the helper gives to its class, 180 s in the case of SIP, whose phones register
+ * for an hour: what a create says about it is ignored. */
+int exp_sock_create(struct exp_sock *s, const struct ct_expect *e)
+{
+	uint8_t req[EXP_BUILD_MAX];
+	int err = request(s, req, exp_build_create(e, ++s->seq, req, sizeof(req)), NULL);
+
+	if (err == 0 && (e->has & EXPECT_HAS_TIMEOUT) && e->timeout_s > 0)
+		exp_sock_prolong(s, e);		/* without it, it is there all the same */
+	return err;
 }
 
 int exp_sock_destroy(struct exp_sock *s, const struct ct_expect *e)

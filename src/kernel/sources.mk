@@ -13,4 +13,5 @@ libkernel_a_SOURCES = \
 	kernel/ct_sock.c \
 	kernel/exp_commit.c \
 	kernel/exp_convert.c \
+	kernel/exp_inject.c \
 	kernel/exp_sock.c

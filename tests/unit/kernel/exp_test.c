@@ -13,6 +13,7 @@
 
 #include "flow/filter_conf.h"
 #include "flow/flow_print.h"
+#include "kernel/exp_inject.h"
 #include "kernel/kernel_conf.h"
 #include "unit/flow/expect_random.h"
 #include "unit/kernel/support.h"
@@ -156,6 +157,12 @@ static void test_requests(void **state)
 	assert_int_equal(exp_sock_get(s, &e, &found), 0);
 	assert_true(expect_equal_replicated(&found, &e));
 	assert_true(found.has & EXPECT_HAS_TIMEOUT && found.timeout_s > 200);
+	assert_int_equal(exp_sock_destroy(s, &found), 0);
+	e.has |= EXPECT_HAS_TIMEOUT;	/* longer than the helper gives */
+	e.timeout_s = 3600;
+	assert_int_equal(exp_sock_create(s, &e), 0);
+	assert_int_equal(exp_sock_get(s, &e, &found), 0);
+	assert_in_range(found.timeout_s, 3598, 3600);
 	assert_int_equal(exp_sock_destroy(s, &other), -ENOENT);
 	assert_int_equal(exp_sock_destroy(s, &found), 0);
 	assert_int_equal(exp_sock_get(s, &e, &found), -ENOENT);
@@ -276,6 +283,111 @@ static void test_events_and_dump(void **state)
 	evloop_free(h.loop);
 }
 
+/* ---- straight from the peers ---- */
+
+static bool is_ours(void *ctx, const struct ct_expect *e)
+{
+	(void)e;
+	return *(bool *)ctx;
+}
+
+/* Is it in the kernel, with this much life? 0: it is not there. */
+static uint32_t life_of(struct exp_sock *s, const struct ct_expect *e)
+{
+	struct ct_expect found;
+
+	if (exp_sock_get(s, e, &found) < 0 || !expect_equal_replicated(&found, e))
+		return 0;
+	return found.timeout_s + 1;
+}
+
+static void check_inject(const struct exp_inject *x, uint64_t created, uint64_t updated, uint64_t destroyed, uint64_t in_use,
+			 uint64_t failed)
+{
+	const struct exp_inject_stats *s = exp_inject_stats(x);
+
+	assert_int_equal(s->created, created);
+	assert_int_equal(s->updated, updated);
+	assert_int_equal(s->destroyed, destroyed);
+	assert_int_equal(s->in_use, in_use);
+	assert_int_equal(s->create_failed + s->update_failed + s->destroy_failed, failed);
+}
+
+static void test_inject(void **state)
+{
+	bool ours = false;
+	const struct exp_inject_cb cb = { .ctx = &ours, .ours = is_ours };
+	struct ct_expect e = expected(100), changed, stranger;
+	const struct mono now = { .ns = 1000 };
+	struct exp_inject *x = NULL;
+	struct exp_sock *s = NULL;
+	struct flow_rare rare;
+	struct ct_flow f = ftp_control(&rare);
+
+	(void)state;
+	NEED_NETNS();
+	f.orig.sport ^= 1;
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	assert_int_equal(exp_sock_open(&s, NULL), 0);
+	assert_int_equal(exp_inject_open(&cb, &x, NULL), 0);
+
+	e.has |= EXPECT_HAS_TIMEOUT;
+	e.timeout_s = 100;
+	exp_inject_put(x, &e, now);
+	check_inject(x, 1, 0, 0, 0, 0);
+	assert_in_range(life_of(s, &e), 99, 101);
+	e.timeout_s = 200;		/* prolonged, not shortened */
+	exp_inject_put(x, &e, now);
+	assert_in_range(life_of(s, &e), 199, 201);
+	e.timeout_s = 50;
+	exp_inject_put(x, &e, now);
+	assert_in_range(life_of(s, &e), 199, 201);
+	check_inject(x, 1, 2, 0, 0, 0);
+
+	changed = e;			/* the same with another translation: replaced, unless it is ours */
+	changed.has |= EXPECT_HAS_NAT;
+	changed.nat = (struct expect_tuple){ .sport = htons(1234), .l4 = IPPROTO_TCP };
+	ours = true;
+	exp_inject_put(x, &changed, now);
+	assert_int_equal(life_of(s, &changed), 0);
+	ours = false;
+	exp_inject_put(x, &changed, now);
+	assert_in_range(life_of(s, &changed), 49, 51);
+	check_inject(x, 1, 4, 0, 0, 0);
+
+	stranger = e;			/* the same of another master */
+	stranger.master.sport ^= 1;
+	ours = true;
+	exp_inject_put(x, &stranger, now);
+	assert_int_not_equal(life_of(s, &changed), 0);
+	check_inject(x, 1, 4, 0, 0, 1);
+	exp_inject_end(x, &stranger, now);	/* another master's end is not this one's */
+	assert_int_not_equal(life_of(s, &changed), 0);
+	ours = false;
+	exp_inject_put(x, &stranger, now);
+	assert_int_not_equal(life_of(s, &stranger), 0);
+	check_inject(x, 1, 5, 0, 0, 1);
+
+	ours = true;			/* what lives here does not end because a peer's has */
+	exp_inject_end(x, &stranger, now);
+	ours = false;
+	stranger.timeout_s = 0;		/* the peer's has run out of time */
+	exp_inject_end(x, &stranger, now);
+	check_inject(x, 1, 5, 0, 2, 1);
+	assert_int_not_equal(life_of(s, &stranger), 0);
+	stranger.timeout_s = 50;
+	exp_inject_end(x, &stranger, now);
+	assert_int_equal(life_of(s, &stranger), 0);
+	exp_inject_end(x, &stranger, now);	/* nothing is there */
+	check_inject(x, 1, 5, 1, 2, 1);
+
+	e.master.sport = 1;		/* no such master */
+	exp_inject_put(x, &e, now);
+	check_inject(x, 1, 5, 1, 2, 2);
+	exp_inject_close(x);
+	exp_sock_close(s);
+}
+
 /* ---- commit ---- */
 
 struct source {
@@ -357,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test_setup(test_requests, with_master),
 		cmocka_unit_test_setup(test_events_and_dump, with_master),
+		cmocka_unit_test_setup(test_inject, with_master),
 		cmocka_unit_test_setup(test_commit, with_master),
 	};
 
