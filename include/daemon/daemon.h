@@ -19,6 +19,7 @@ struct commands;
 struct ct_events;
 struct expecting;
 struct ct_inject;
+struct exp_inject;
 struct flowlog;
 struct teller;
 
@@ -34,6 +35,7 @@ struct daemon {
 	struct takeover *takeover;
 	struct renew *renew;		/* with inject and an internal cache */
 	struct ct_inject *inject;	/* NULL unless DisableExternalCache is on */
+	struct exp_inject *inject_expects;	/* the same, with ExpectationSync */
 	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;
 	struct reconcile *reconcile;	/* NULL without internal cache */

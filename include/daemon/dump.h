@@ -18,7 +18,7 @@ struct control_job *dump_flows(const struct daemon *d, bool external, bool xml);
 struct control_job *dump_expects(const struct daemon *d, bool external, bool xml);
 
 /* `-i` without internal cache: the kernel table. NULL with a line in *err also when there is no socket. */
-struct control_job *dump_kernel(const struct daemon *d, bool xml, struct text *err);
+struct control_job *dump_kernel(const struct daemon *d, bool expects, bool xml, struct text *err);
 
 /* `-s rsqueue`: the messages that wait for their acknowledgement. */
 struct control_job *dump_ring(const struct daemon *d);

@@ -20,6 +20,11 @@ struct exp_path_conf {
 	struct hash_key key;
 	/* A cache is full. */
 	void (*full)(void *ctx, const char *cache, struct mono now);
+	/* Without external cache: what a peer says goes into the kernel. Else NULL. */
+	void (*inject)(void *ctx, bool gone, const struct ct_expect *e);
+	/* Without internal cache: a full send wants the kernel's expectations, with exp_path_put() and then
+	 * exp_path_told_all(). */
+	void (*tell)(void *ctx);
 	/* One line for the log; level is base/log.h's. */
 	void (*log)(void *ctx, int level, const char *text);
 	void *ctx;
@@ -33,9 +38,11 @@ enum exp_verdict {
 
 struct exp_path_stats {
 	uint64_t events, filtered;
+	uint64_t told_new, told_end;	/* messages made */
 };
 
-/* Gives NULL without memory. masters: the internal cache of flows, borrowed. */
+/* Gives NULL without memory. masters: the internal cache of flows, borrowed; NULL: there is none, and a record here lives
+ * until its message has been made. */
 struct exp_path *exp_path_new(const struct exp_path_conf *conf, struct internal *masters);
 void exp_path_free(struct exp_path *x);
 /* Sync is opened after the caches; borrowed. */
@@ -44,10 +51,20 @@ void exp_path_set_limit(struct exp_path *x, uint32_t limit);
 
 /* ---- from our kernel ---- */
 
-/* It exists. announce: tell the peers if that is new. */
+/* Is it one of those that are replicated, as far as it tells itself? Counted if not. */
+bool exp_path_wants(struct exp_path *x, const struct ct_expect *e);
+/* It exists. announce: tell the peers if that is new. Without internal cache the caller knows that the master is
+ * replicated. */
 enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce, struct mono now);
 /* It ended: the peers are told. */
 void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now);
+/* Our kernel has made it: whatever a peer said of one with the same key is of the past. */
+void exp_path_born(struct exp_path *x, const struct ct_expect *e);
+/* Without external cache: has a peer told us of it (and nothing else since)? Is it one of ours? */
+bool exp_path_theirs(const struct exp_path *x, const struct ct_expect *e);
+bool exp_path_ours(const struct exp_path *x, const struct ct_expect *e);
+/* The kernel's expectations have been read for a full send. */
+void exp_path_told_all(struct exp_path *x);
 /* Our own commit has put it into the kernel. */
 void exp_path_committed(struct exp_path *x, const struct ct_expect *e, struct mono now);
 /* A flow was deleted by us: its expectations go with it, and no peer is told of either (see pipeline_purged()). */
@@ -60,7 +77,7 @@ void exp_path_flush_external(struct exp_path *x);
 
 struct flow_mark *exp_path_mark(struct exp_path *x, uint32_t id);
 bool exp_path_is_dead(const struct exp_path *x, uint32_t id);
-int exp_path_encode(const struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags, const struct wire_rules *rules,
+int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags, const struct wire_rules *rules,
 		    struct writer *out);
 void exp_path_release(struct exp_path *x, uint32_t id);
 /* As sync_env.walk. */
@@ -69,6 +86,10 @@ size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
 /* ---- from the network ---- */
 
 void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now);
+
+/* A resync with the peer begins; it is complete, and what it did not refresh goes. Returns how many. */
+void exp_path_resync_begin(struct exp_path *x, uint8_t peer);
+uint32_t exp_path_resync_done(struct exp_path *x, uint8_t peer);
 
 struct expects *exp_path_internal(struct exp_path *x);
 struct expects *exp_path_external(struct exp_path *x);

@@ -17,6 +17,7 @@ enum expecting_reason {
 	EXPECTING_COMPARE = 1 << 1,	/* events were lost, or may never come */
 	EXPECTING_COMMAND = 1 << 2,	/* -R */
 	EXPECTING_COMMAND_EXP = 1 << 3,	/* -R expect */
+	EXPECTING_TELL = 1 << 4,	/* without internal cache: a full send; the path is told the end, not the callback */
 };
 
 struct expecting_cb {

@@ -51,6 +51,7 @@ struct pipeline {
 	bool no_room;		/* part of it found none */
 	bool lost;		/* states were lost before they got here: to be said at lost_due */
 	struct mono lost_due;
+	struct mono purged;	/* when we last deleted a flow of the kernel ourselves */
 };
 
 /* ---- pipeline.c ---- */

@@ -40,12 +40,16 @@ struct pipeline_env {
 	/* A peer begins anew, and may have lost its table, with flows of which our kernel has what it told before: give the
 	 * whole kernel table to pipeline_adopted(). */
 	void (*adopt)(void *ctx);
+	/* The same for an expectation: a peer has it, or has it no longer. Borrows e. */
+	void (*inject_expect)(void *ctx, bool gone, const struct ct_expect *e);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
 	 * found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);
 	/* Without internal cache: dump the kernel table, from its beginning, into pipeline_told() and the calls after it, and
 	 * again if that did not succeed. Never called while one is under way. */
 	void (*dump)(void *ctx);
+	/* The same for the kernel's expectations, into exp_path_put() and exp_path_told_all(). */
+	void (*dump_expects)(void *ctx);
 	/* Stop giving entries, and go on. May be called from pipeline_told(). */
 	void (*dump_pause)(void *ctx, bool pause);
 };
@@ -110,6 +114,14 @@ void pipeline_lost(struct pipeline *p);
 void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now);
 void pipeline_told_part(struct pipeline *p);
 bool pipeline_told_all(struct pipeline *p);
+
+/* Without internal cache: the master of an expectation, as the kernel has it at this moment. No event tells when a helper has
+ * begun to adjust its sequence numbers, and the peers are to have it before the expectation. It is sent, or with
+ * only_adjusted only if there is such an adjustment. False: the filter does not want it. */
+bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adjusted, struct mono now);
+
+/* Have we deleted flows ourselves within the last second? */
+bool pipeline_purged_lately(const struct pipeline *p, struct mono now);
 
 /* We deleted it ourselves (-F, -t): it leaves the internal cache and the peers are not told, because a peer that puts
  * what it receives into its kernel would delete a flow that may live there. */

@@ -15,30 +15,11 @@ struct unbuilt {
 	const char *text;
 };
 
-static bool inject_expects(const struct conf *c)
-{
-	return c->mode == CONF_MODE_SYNC && c->sync.expect.on && c->sync.disable_external;
-}
-
-static bool bypass_expects(const struct conf *c)
-{
-	return c->mode == CONF_MODE_SYNC && c->sync.expect.on && c->sync.disable_internal;
-}
-
 static bool helpers(const struct conf *c) { return c->helper.present; }
 
 static struct conf_place at_helper(const struct conf_ctx *ctx) { return ctx->helper_at; }
 
-static struct conf_place at_expect(const struct conf_ctx *ctx)
-{
-	const struct conf_option *opt = conf_option_find(CONF_OPTIONS, "ExpectationSync");
-
-	return ctx->expect_at.line ? ctx->expect_at : ctx->seen[opt - conf_options].at;
-}
-
 static const struct unbuilt unbuilt[] = {
-	{ inject_expects, .place = at_expect, .text = "ExpectationSync together with DisableExternalCache" },
-	{ bypass_expects, .place = at_expect, .text = "ExpectationSync together with DisableInternalCache" },
 	{ helpers, .place = at_helper, .text = "section Helper" },
 };
 

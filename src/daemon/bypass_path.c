@@ -79,6 +79,20 @@ void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
 	}
 }
 
+bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adjusted, struct mono now)
+{
+	enum internal_change change;
+	uint32_t id;
+
+	if (!flow_filter_pass(p->filter, f))
+		return false;
+	if (only_adjusted && !(f->has & FLOW_HAS_SEQADJ))
+		return true;
+	change = bypass_new_flow(p->bypass, f, now, &id);
+	path_changed(p, change, id, now);
+	return true;
+}
+
 void pipeline_told_part(struct pipeline *p)
 {
 	bypass_dump_part(p->bypass);

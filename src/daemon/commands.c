@@ -320,15 +320,22 @@ static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl
 	return &w->job;
 }
 
-static struct control_job *cmd_resync_kernel(struct commands *c, struct ctl_out *out)
+/* Says so where there is nothing to compare with the kernel. */
+static bool cmd_no_internal(const struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+{
+	if (c->d->reconcile)
+		return false;
+	ctl_note(out, "%s: nothing to do, there is no internal cache to compare with the kernel table (DisableInternalCache)",
+		 req->cmd->text);
+	return true;
+}
+
+static struct control_job *cmd_resync_kernel(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
 	struct waiter *w;
 
-	if (!c->d->reconcile) {
-		ctl_note(out, "-R: nothing to do, there is no internal cache to compare with the kernel table "
-			 "(DisableInternalCache)");
+	if (cmd_no_internal(c, req, out))
 		return NULL;
-	}
 	w = waiter_new(c, WAIT_RESYNC, reconcile_command_running(c->d->reconcile) ? 2 : 1);
 	if (!w)
 		return out_of_memory(out);
@@ -363,23 +370,30 @@ static struct control_job *cmd_flush_caches(struct commands *c, struct ctl_out *
 	return job ? job : out_of_memory(out);
 }
 
-static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+/* Without internal cache: what the kernel has. */
+static struct control_job *cmd_dump_kernel(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	bool external = req->cmd->option == 'e';
 	struct control_job *job;
 	struct text err = { 0 };
 
-	if (external || pipeline_internal(c->d->pipeline)) {
-		job = dump_flows(c->d, external, req->cmd->xml);
-		return job ? job : out_of_memory(out);
-	}
-	job = dump_kernel(c->d, req->cmd->xml, &err);
+	job = dump_kernel(c->d, req->cmd->object == CTL_OBJ_EXPECT, req->cmd->xml, &err);
 	if (!job) {
 		ctl_note(out, "failed: %s", err.buf ? err.buf : "out of memory");
 		ctl_end(out, 1);
 	}
 	text_free(&err);
 	return job;
+}
+
+static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+{
+	bool external = req->cmd->option == 'e';
+	struct control_job *job;
+
+	if (!external && !pipeline_internal(c->d->pipeline))
+		return cmd_dump_kernel(c, req, out);
+	job = dump_flows(c->d, external, req->cmd->xml);
+	return job ? job : out_of_memory(out);
 }
 
 static void cmd_report(struct commands *c, struct ctl_out *out,
@@ -433,10 +447,13 @@ static void cmd_ask_resync(struct commands *c, const struct ctl_request *req, st
 	sync_ask_resync(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
 }
 
-static struct control_job *cmd_resync_expects(struct commands *c, struct ctl_out *out)
+static struct control_job *cmd_resync_expects(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	struct waiter *w = waiter_new(c, WAIT_RESYNC_EXPECTS, expecting_comparing(c->d->expecting) ? 2 : 1);
+	struct waiter *w;
 
+	if (cmd_no_internal(c, req, out))
+		return NULL;
+	w = waiter_new(c, WAIT_RESYNC_EXPECTS, expecting_comparing(c->d->expecting) ? 2 : 1);
 	if (!w)
 		return out_of_memory(out);
 	log_notice("resync with master expect table");
@@ -446,8 +463,12 @@ static struct control_job *cmd_resync_expects(struct commands *c, struct ctl_out
 
 static struct control_job *cmd_dump_expects(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	struct control_job *job = dump_expects(c->d, req->cmd->option == 'e', req->cmd->xml);
+	bool external = req->cmd->option == 'e';
+	struct control_job *job;
 
+	if (!external && !pipeline_internal(c->d->pipeline))
+		return cmd_dump_kernel(c, req, out);
+	job = dump_expects(c->d, external, req->cmd->xml);
 	return job ? job : out_of_memory(out);
 }
 
@@ -475,6 +496,20 @@ static bool needs_external(enum ctl_req number)
 	       number == CTL_REQ_COMMIT_CT || number == CTL_REQ_FLUSH_EXT_CT;
 }
 
+static bool needs_external_expects(enum ctl_req number)
+{
+	return number == CTL_REQ_DUMP_EXT_EXP || number == CTL_REQ_DUMP_EXT_EXP_XML || number == CTL_REQ_COMMIT_EXP;
+}
+
+/* The states of the peers are not in a cache. */
+static void cmd_no_external(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+{
+	ctl_note(out, "%s: nothing to do, states of the peer are in the kernel already (DisableExternalCache)",
+		 req->cmd->text);
+	if (req->cmd->option == 'c')
+		takeover_cancel_schedule(c->d->takeover);
+}
+
 /* What needs peers; without them (statistics mode) there is nothing to do. */
 static bool needs_peers(enum ctl_req number)
 {
@@ -496,6 +531,10 @@ static struct control_job *on_expect_request(struct commands *c, const struct ct
 		cmd_no_expect(out, req);
 		return NULL;
 	}
+	if (!pipeline_external(c->d->pipeline) && needs_external_expects(req->cmd->number)) {
+		cmd_no_external(c, req, out);
+		return NULL;
+	}
 	switch (req->cmd->option) {
 	case 'i':
 	case 'e':
@@ -503,7 +542,7 @@ static struct control_job *on_expect_request(struct commands *c, const struct ct
 	case 'c':
 		return cmd_commit(c, req, out);
 	case 'R':
-		return cmd_resync_expects(c, out);
+		return cmd_resync_expects(c, req, out);
 	case 'F':
 		cmd_flush_expects(c, out);
 		return NULL;
@@ -523,10 +562,7 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 		return;
 	}
 	if (!pipeline_external(c->d->pipeline) && needs_external(req->cmd->number)) {
-		ctl_note(out, "%s: nothing to do, states of the peer are in the kernel already (DisableExternalCache)",
-			 req->cmd->text);
-		if (req->cmd->option == 'c')
-			takeover_cancel_schedule(c->d->takeover);
+		cmd_no_external(c, req, out);
 		return;
 	}
 	switch (req->cmd->number) {
@@ -546,7 +582,7 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 		return;
 	case CTL_REQ_RESYNC_KERNEL:
 	case CTL_REQ_RESYNC_KERNEL_CT:
-		*job = cmd_resync_kernel(c, out);
+		*job = cmd_resync_kernel(c, req, out);
 		return;
 	case CTL_REQ_FLUSH_CACHES:
 	case CTL_REQ_FLUSH_CACHES_OLD:

@@ -22,6 +22,7 @@
 #include "daemon/teller.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
+#include "kernel/exp_inject.h"
 #include "stats/flowlog.h"
 #include "wire/hdr.h"
 
@@ -182,6 +183,26 @@ static void on_adopt(void *ctx)
 		reconcile_start(d->reconcile, RECONCILE_ADOPT, evloop_now(d->loop));
 }
 
+/* Its master may be among the news that wait. */
+static void on_inject_expect(void *ctx, bool gone, const struct ct_expect *e)
+{
+	struct daemon *d = ctx;
+	struct mono now = evloop_now(d->loop);
+
+	ct_inject_flush(d->inject, now);
+	if (gone)
+		exp_inject_end(d->inject_expects, e, now);
+	else
+		exp_inject_put(d->inject_expects, e, now);
+}
+
+static bool is_our_expect(void *ctx, const struct ct_expect *e)
+{
+	struct daemon *d = ctx;
+
+	return exp_path_ours(pipeline_expects(d->pipeline), e);
+}
+
 /* Its event is filtered, and the peer that told us need not hear it again. */
 static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
 {
@@ -227,6 +248,13 @@ static void on_dump_pause(void *ctx, bool pause)
 	struct daemon *d = ctx;
 
 	teller_pause(d->teller, pause);
+}
+
+static void on_dump_expects(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	expecting_compare(d->expecting, EXPECTING_TELL, evloop_now(d->loop));
 }
 
 static void on_log(void *ctx, int level, const char *text)
@@ -401,8 +429,10 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		.ended = on_ended,
 		.inject = on_inject,
 		.adopt = on_adopt,
+		.inject_expect = on_inject_expect,
 		.dump = on_dump,
 		.dump_pause = on_dump_pause,
+		.dump_expects = on_dump_expects,
 	};
 	int ret = hash_key_random(&pconf.key);
 
@@ -453,7 +483,7 @@ static int open_kernel(struct daemon *d, struct text *err)
 		.overrun = on_overrun,
 	};
 	struct expecting_cb xcb = { .ctx = d, .done = on_expects_compared };
-	uint32_t own[TAKEOVER_SOCKETS + 1];
+	uint32_t own[TAKEOVER_SOCKETS + 2];
 	size_t n_own = takeover_portids(d->takeover, own);
 	int ret = open_table(d, err);
 
@@ -463,6 +493,8 @@ static int open_kernel(struct daemon *d, struct text *err)
 		ret = expecting_open(d->loop, d->pipeline, &xcb, &d->expecting, err);
 	if (d->inject)
 		own[n_own++] = ct_inject_portid(d->inject);
+	if (d->inject_expects)
+		own[n_own++] = exp_inject_portid(d->inject_expects);
 	if (ret < 0)
 		return ret;
 	if (d->conf->mode == CONF_MODE_STATS && !kernel_counts())
@@ -499,11 +531,16 @@ static int open_inject(struct daemon *d, struct text *err)
 {
 	const struct sync_conf *sync = &d->conf->sync;
 	struct ct_inject_cb cb = { .ctx = d, .stored = on_stored, .removed = on_removed };
+	struct exp_inject_cb exp_cb = { .ctx = d, .ours = is_our_expect };
+	int ret;
 
 	if (d->conf->mode != CONF_MODE_SYNC || !sync->disable_external)
 		return 0;
 	log_notice("disabling external cache");
-	return ct_inject_open(d->loop, !sync->tcp_window_tracking, &cb, &d->inject, err);
+	ret = ct_inject_open(d->loop, !sync->tcp_window_tracking, &cb, &d->inject, err);
+	if (ret == 0 && sync->expect.on)
+		ret = exp_inject_open(&exp_cb, &d->inject_expects, err);
+	return ret;
 }
 
 static int open_flowlog(struct daemon *d, struct text *err)
@@ -658,6 +695,7 @@ void daemon_close(struct daemon *d)
 	reconcile_close(d->reconcile);
 	pipeline_free(d->pipeline);
 	channel_close(d->channel);
+	exp_inject_close(d->inject_expects);
 	ct_inject_close(d->inject);
 	takeover_close(d->takeover);
 	flow_filter_free(d->filter);

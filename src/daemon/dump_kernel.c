@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `-i` without internal cache: the kernel table as the kernel tells it. Each client has a dump of its own, which reads the
+/* `-i` without internal cache: the kernel table, or its expectations, as the kernel tells it. Each client has a dump of its own, which reads the
  * next part only when the client has taken the one before, so a slow reader costs nobody anything. */
 #include "daemon/dump.h"
 
@@ -14,11 +14,19 @@
 struct kernel_dump {
 	struct control_job job;
 	struct ct_dump *dump;
-	bool begun, ended, text, xml;
+	bool begun, ended, text, xml, expects;
 	int err;
 	int64_t wall_s;
 	struct text part;	/* what was read and waits for the client: lines, or records with their length before them */
 };
+
+static void add_record(struct kernel_dump *k, const uint8_t *record, size_t len)
+{
+	uint16_t n = (uint16_t)len;
+
+	text_add(&k->part, &n, sizeof(n));
+	text_add(&k->part, record, len);
+}
 
 static void kernel_entry(void *ctx, const struct ct_flow *f, uint32_t use, struct mono now)
 {
@@ -28,19 +36,36 @@ static void kernel_entry(void *ctx, const struct ct_flow *f, uint32_t use, struc
 	};
 	char line[FLOW_LINE_MAX];
 	uint8_t record[FLOW_RECORD_MAX];
-	uint16_t n;
+	size_t n;
 
 	(void)now;
-	if (k->text) {
-		n = (uint16_t)(k->xml ? flow_print_xml(f, &opts, line, sizeof(line) - 1) :
-					flow_print_text(f, &opts, line, sizeof(line) - 1));
-		line[n++] = '\n';
-		text_add(&k->part, line, n);
-	} else {
-		n = (uint16_t)flow_record_pack(f, &opts, record);
-		text_add(&k->part, &n, sizeof(n));
-		text_add(&k->part, record, n);
+	if (!k->text) {
+		add_record(k, record, flow_record_pack(f, &opts, record));
+		return;
 	}
+	n = k->xml ? flow_print_xml(f, &opts, line, sizeof(line) - 1) :
+		     flow_print_text(f, &opts, line, sizeof(line) - 1);
+	line[n++] = '\n';
+	text_add(&k->part, line, n);
+}
+
+static void kernel_expect(void *ctx, const struct ct_expect *e, struct mono now)
+{
+	struct kernel_dump *k = ctx;
+	const struct expect_print_opts opts = { .active_s = -1, .expires_s = -1, .timeout = true };
+	uint8_t record[EXPECT_RECORD_MAX];
+	char line[FLOW_LINE_MAX];
+	size_t n;
+
+	(void)now;
+	if (!k->text) {
+		add_record(k, record, expect_record_pack(e, &opts, record));
+		return;
+	}
+	n = k->xml ? expect_print_xml(e, &opts, line, sizeof(line) - 1) :
+		     expect_print_text(e, &opts, line, sizeof(line) - 1);
+	line[n++] = '\n';
+	text_add(&k->part, line, n);
 }
 
 /* Nothing more is read until the client has this. */
@@ -65,13 +90,13 @@ static void kernel_done(void *ctx, int err, struct mono now)
 	control_job_wake(&k->job);
 }
 
-static void put_records(struct ctl_out *out, const struct text *part)
+static void put_records(struct ctl_out *out, enum ctl_record_type type, const struct text *part)
 {
 	uint16_t n;
 
 	for (size_t at = 0; at < part->len; at += sizeof(n) + n) {
 		memcpy(&n, part->buf + at, sizeof(n));
-		ctl_record(out, CTL_REC_FLOW, part->buf + at + sizeof(n), n);
+		ctl_record(out, type, part->buf + at + sizeof(n), n);
 	}
 }
 
@@ -92,7 +117,7 @@ static enum ctl_step kernel_step(struct control_job *job, struct ctl_out *out, s
 	if (k->text)
 		ctl_text(out, k->part.buf, k->part.len);
 	else
-		put_records(out, &k->part);
+		put_records(out, k->expects ? CTL_REC_EXPECT : CTL_REC_FLOW, &k->part);
 	text_reset(&k->part);
 	if (!k->ended && k->err == 0) {
 		ct_dump_pause(k->dump, false);
@@ -119,10 +144,10 @@ static const struct control_job_ops kernel_ops = {
 	.name = "kernel dump", .step = kernel_step, .release = kernel_release,
 };
 
-struct control_job *dump_kernel(const struct daemon *d, bool xml, struct text *err)
+struct control_job *dump_kernel(const struct daemon *d, bool expects, bool xml, struct text *err)
 {
 	struct kernel_dump *k = calloc(1, sizeof(*k));
-	struct ct_dump_cb cb = { .ctx = k, .entry = kernel_entry, .part = kernel_part, .done = kernel_done };
+	struct ct_dump_cb cb = { .ctx = k, .part = kernel_part, .done = kernel_done };
 
 	if (!k) {
 		text_str(err, "out of memory");
@@ -130,6 +155,11 @@ struct control_job *dump_kernel(const struct daemon *d, bool xml, struct text *e
 	}
 	k->job.ops = &kernel_ops;
 	k->xml = xml;
+	k->expects = expects;
+	if (expects)
+		cb.expect = kernel_expect;
+	else
+		cb.entry = kernel_entry;
 	if (ct_dump_open(d->loop, &cb, &k->dump, err) < 0) {
 		free(k);
 		return NULL;

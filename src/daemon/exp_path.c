@@ -5,7 +5,15 @@
  * internal cache; that also makes the user's Filter count for expectations. The protocol cannot tell a zone, and in the
  * wrong zone an expectation would let somebody else's flow in, so those of other zones than the default are not sent.
  *
- * 1.4.x stores an update like a new one, and there is no event for a change: only EXP_NEW and EXP_DEL leave. */
+ * 1.4.x stores an update like a new one, and there is no event for a change: only EXP_NEW and EXP_DEL leave.
+ *
+ * Without external cache (conf.inject) what peers say goes into the kernel, and the cache of theirs is kept all the same, for
+ * the daemon's own use: it tells which of the kernel's expectations are not ours, and what a resync did not refresh is taken
+ * out of the kernel.
+ *
+ * Without internal cache (conf.tell) a record lives from the event to its message, as those of cache/bypass.c do. Whether
+ * the master is replicated was asked before (expecting.c). A full send reads the kernel's expectations; each goes the way of
+ * an event, so it is over when they are read and nothing is queued. */
 #include "daemon/exp_path.h"
 
 #include <stdlib.h>
@@ -21,6 +29,7 @@ struct exp_path {
 	struct expects *internal, *external;
 	struct exp_path_stats stats;
 	bool zone_said;
+	bool telling;		/* without internal cache: a full send waits for the kernel's expectations */
 };
 
 struct exp_path *exp_path_new(const struct exp_path_conf *conf, struct internal *masters)
@@ -75,9 +84,15 @@ struct exp_path_stats *exp_path_stats(struct exp_path *x)
 	return &x->stats;
 }
 
+/* Is there an internal cache? */
+static bool caching(const struct exp_path *x)
+{
+	return x->masters != NULL;
+}
+
 /* ---- our kernel -> internal cache -> sync ---- */
 
-static bool wanted(struct exp_path *x, const struct ct_expect *e)
+bool exp_path_wants(struct exp_path *x, const struct ct_expect *e)
 {
 	const struct sync_expect_conf *conf = x->conf.expect;
 	bool named = conf->n_names == 0;
@@ -89,6 +104,8 @@ static bool wanted(struct exp_path *x, const struct ct_expect *e)
 		x->conf.log(x->conf.ctx, LOG_LVL_WARNING, "expectations in zones other than the default cannot be "
 			    "replicated: the protocol does not tell their zone");
 	}
+	if (!named || e->zone != 0)
+		x->stats.filtered++;
 	return named && e->zone == 0;
 }
 
@@ -107,11 +124,9 @@ enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, boo
 {
 	uint32_t id;
 
-	if (!wanted(x, e)) {
-		x->stats.filtered++;
+	if (!exp_path_wants(x, e))
 		return EXP_FILTERED;
-	}
-	if (!master_known(x, e))
+	if (caching(x) && !master_known(x, e))
 		return EXP_NO_MASTER;
 	switch (expects_put(x->internal, e, now, &id)) {
 	case EXPECTS_NOTHING:
@@ -121,23 +136,51 @@ enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, boo
 			sync_local_birth(x->sync, id | FLOW_ID_EXPECT, now);
 		break;
 	case EXPECTS_FULL:
-		x->conf.full(x->conf.ctx, "internal expectation", now);
+		x->conf.full(x->conf.ctx, caching(x) ? "internal expectation" : "outgoing expectation", now);
 		break;
 	}
 	return EXP_STORED;
+}
+
+void exp_path_born(struct exp_path *x, const struct ct_expect *e)
+{
+	uint32_t id = x->conf.inject ? expects_find(x->external, e) : FLOW_ID_NONE;
+
+	if (id != FLOW_ID_NONE)
+		expects_remove(x->external, id);
+}
+
+bool exp_path_theirs(const struct exp_path *x, const struct ct_expect *e)
+{
+	uint32_t id = x->conf.inject ? expects_find(x->external, e) : FLOW_ID_NONE;
+
+	return id != FLOW_ID_NONE && expect_same_master(&expects_rec(x->external, id)->expect, e);
+}
+
+bool exp_path_ours(const struct exp_path *x, const struct ct_expect *e)
+{
+	uint32_t id = expects_find(x->internal, e);
+
+	return caching(x) && id != FLOW_ID_NONE && expects_rec(x->internal, id)->state != REC_DEAD &&
+	       expect_same_master(&expects_rec(x->internal, id)->expect, e);
 }
 
 void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now)
 {
 	uint32_t id;
 
+	/* Nobody knows here whether the peers have heard of it. */
+	if (!caching(x) && expects_find(x->internal, e) == FLOW_ID_NONE &&
+	    expects_put(x->internal, e, now, &id) == EXPECTS_FULL)
+		x->conf.full(x->conf.ctx, "outgoing expectation", now);
 	if (expects_end(x->internal, e, &id))
 		sync_local_change(x->sync, id | FLOW_ID_EXPECT, now);
 }
 
 void exp_path_committed(struct exp_path *x, const struct ct_expect *e, struct mono now)
 {
-	exp_path_put(x, e, false, now);
+	if (caching(x))
+		exp_path_put(x, e, false, now);
 }
 
 static void drop(struct exp_path *x, uint32_t id)
@@ -183,6 +226,8 @@ void exp_path_flush_external(struct exp_path *x)
 	uint64_t pos = 0;
 	size_t n;
 
+	if (x->conf.inject)
+		return;		/* it says what is in the kernel */
 	while ((n = expects_walk(x->external, &pos, ids, STEP_IDS)) > 0) {
 		for (size_t i = 0; i < n; i++)
 			expects_remove(x->external, ids[i]);
@@ -203,27 +248,53 @@ struct flow_mark *exp_path_mark(struct exp_path *x, uint32_t id)
 
 bool exp_path_is_dead(const struct exp_path *x, uint32_t id)
 {
-	return rec_of(x, id)->state == REC_DEAD;
+	return !caching(x) || rec_of(x, id)->state == REC_DEAD;
 }
 
-int exp_path_encode(const struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags, const struct wire_rules *rules,
+int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags, const struct wire_rules *rules,
 		    struct writer *out)
 {
 	const struct expect_rec *rec = rec_of(x, id);
+	bool dead = rec->state == REC_DEAD;
+	int err = wire_put_expect(out, dead ? WIRE_EXP_DEL : WIRE_EXP_NEW, flags, seq, &rec->expect, rules);
 
-	return wire_put_expect(out, rec->state == REC_DEAD ? WIRE_EXP_DEL : WIRE_EXP_NEW, flags, seq, &rec->expect,
-			       rules);
+	if (err == 0)
+		(*(dead ? &x->stats.told_end : &x->stats.told_new))++;
+	return err;
 }
 
 void exp_path_release(struct exp_path *x, uint32_t id)
 {
-	expects_release(x->internal, id & ~FLOW_ID_EXPECT);
+	if (caching(x))
+		expects_release(x->internal, id & ~FLOW_ID_EXPECT);
+	else
+		expects_remove(x->internal, id & ~FLOW_ID_EXPECT);
+}
+
+/* A full send without internal cache: nothing to walk over, but it is not over yet. */
+static size_t walk_kernel(struct exp_path *x, uint64_t *pos, uint32_t *ids)
+{
+	if (*pos == 0) {
+		*pos = 1;
+		x->telling = true;
+		x->conf.tell(x->conf.ctx);
+	}
+	ids[0] = FLOW_ID_NONE;
+	return x->telling ? 1 : 0;
+}
+
+void exp_path_told_all(struct exp_path *x)
+{
+	x->telling = false;
 }
 
 size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
 {
-	size_t got = expects_walk(x->internal, pos, ids, n);
+	size_t got;
 
+	if (!caching(x))
+		return walk_kernel(x, pos, ids);
+	got = expects_walk(x->internal, pos, ids, n);
 	for (size_t i = 0; i < got; i++)
 		ids[i] = expects_rec(x->internal, ids[i])->state == REC_DEAD ? FLOW_ID_NONE : ids[i] | FLOW_ID_EXPECT;
 	return got;
@@ -237,4 +308,24 @@ void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct
 		expects_peer_end(x->external, peer, e);
 	else if (expects_peer_new(x->external, peer, e, now) < 0)
 		x->conf.full(x->conf.ctx, "external expectation", now);
+	if (x->conf.inject)
+		x->conf.inject(x->conf.ctx, gone, e);
+}
+
+void exp_path_resync_begin(struct exp_path *x, uint8_t peer)
+{
+	expects_resync_begin(x->external, peer);
+}
+
+/* What the peer has no longer is taken out of the kernel as if it had said so. */
+static void gone_unsaid(void *ctx, const struct ct_expect *e)
+{
+	const struct exp_path *x = ctx;
+
+	x->conf.inject(x->conf.ctx, true, e);
+}
+
+uint32_t exp_path_resync_done(struct exp_path *x, uint8_t peer)
+{
+	return expects_resync_done(x->external, peer, x->conf.inject ? gone_unsaid : NULL, x);
 }

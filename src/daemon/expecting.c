@@ -14,7 +14,12 @@
  * Comparison, after each pass of reconcile.c: read the kernel's expectations; ask it about those that the dump shows and
  * we do not know alive, because an event may have overtaken the dump, and about those we know and the dump does not show.
  * The kernel reports no expectation of a master that it has no event extension for (it was there before we listened), so
- * this is also how those are found. */
+ * this is also how those are found.
+ *
+ * Without internal cache the kernel is asked for the master of each as it comes, because nobody else knows whether it is
+ * there yet and passes the user's Filter; the answer goes out first. There is nothing to compare; a full send reads the
+ * kernel's expectations, and asks about each as it does after a comparison's dump. What the kernel executes inside sendto()
+ * is never older than the events read so far, so no event about a master has to be waited for. */
 #include "daemon/expecting.h"
 
 #include <errno.h>
@@ -27,14 +32,16 @@
 #define ASK_SOON_MS	5	/* the packet that caused the event is through by then */
 #define ASK_LATE_MS	250	/* or by then, on a machine that was stopped for a moment */
 #define ASK_TRIES	8
-#define ASK_MAX		4096u	/* masters waiting to be asked for, each kind */
+#define ASK_MAX		1024u	/* masters waiting to be asked for, each kind */
 #define WAIT_MS		20	/* between two looks for a master */
 #define WAIT_TRIES	50
 #define WAIT_MAX	256u	/* expectations waiting for their master */
 #define CHECK_STEP	64	/* records asked about in one turn */
+#define ADOPT		UINT64_MAX	/* as the cookie of a question */
+#define TELL_AGAIN_MS	1000	/* after a dump for a full send that failed */
 
 struct ask {
-	uint32_t id;		/* in the table of flows; may be stale, see internal_ask() */
+	struct ct_flow master;	/* its key */
 	uint32_t tries;
 	struct mono due;
 };
@@ -57,6 +64,8 @@ struct expecting {
 	struct pipeline *p;
 	struct exp_path *path;
 	struct expecting_cb cb;
+	bool caching;			/* there is an internal cache */
+	enum exp_verdict master;	/* the last answer, without it */
 	struct ct_batch *batch;		/* asks for masters */
 	struct exp_sock *sock;		/* asks for single expectations */
 	struct ct_dump *dump;
@@ -67,6 +76,7 @@ struct expecting {
 	struct ev_work check;
 	uint64_t check_pos;
 	unsigned int running, wanted;	/* enum expecting_reason */
+	struct ev_timer tell;		/* the dump for a full send, again */
 };
 
 _Static_assert((ASK_MAX & (ASK_MAX - 1)) == 0 && (WAIT_MAX & (WAIT_MAX - 1)) == 0, "indices wrap around");
@@ -91,51 +101,67 @@ static void arm(struct expecting *x)
 }
 
 /* When there is no room the next event of the same master asks as well. */
-static void ring_push(struct ask_ring *r, uint32_t id, uint32_t tries, struct mono due)
+static void ring_push(struct ask_ring *r, const struct ct_flow *master, uint32_t tries, struct mono due)
 {
-	if (r->tail - r->head < ASK_MAX)
-		r->ask[r->tail++ % ASK_MAX] = (struct ask){ .id = id, .tries = tries, .due = due };
+	struct ask *a = &r->ask[r->tail % ASK_MAX];
+
+	if (r->tail - r->head == ASK_MAX)
+		return;
+	*a = (struct ask){ .tries = tries, .due = due };
+	flow_copy(&a->master, master);
+	r->tail++;
 }
 
 static void ask_for_master(struct expecting *x, const struct ct_expect *e, struct mono now)
 {
 	struct ct_flow master;
-	uint32_t id;
 
 	expect_master_flow(e, &master);
-	id = table_find(internal_table(pipeline_internal(x->p)), &master);
-	if (id == FLOW_ID_NONE)
-		return;
-	ring_push(&x->soon, id, 0, mono_add_ms(now, ASK_SOON_MS));
-	ring_push(&x->late, id, 0, mono_add_ms(now, ASK_LATE_MS));
+	ring_push(&x->soon, &master, 0, mono_add_ms(now, ASK_SOON_MS));
+	ring_push(&x->late, &master, 0, mono_add_ms(now, ASK_LATE_MS));
+}
+
+/* Without internal cache: what the kernel has at this moment goes to the peers. EXP_STORED, or why not. */
+static enum exp_verdict ask_now(struct expecting *x, const struct ct_flow *master, bool only_adjusted, struct mono now)
+{
+	x->master = EXP_NO_MASTER;
+	if (ct_batch_add(x->batch, CT_OP_GET, master, NULL, only_adjusted) == 0)
+		ct_batch_run(x->batch, now);
+	return x->master;
+}
+
+/* With it: the answer counts if the cache still wants it when it comes. */
+static void ask_later(struct expecting *x, const struct ask *a)
+{
+	struct internal *c = pipeline_internal(x->p);
+	uint32_t id = table_find(internal_table(c), &a->master);
+
+	if (id != FLOW_ID_NONE && internal_ask(c, id) &&
+	    ct_batch_add(x->batch, CT_OP_GET, &a->master, NULL, (uint64_t)a->tries << 32 | id) < 0)
+		internal_ask_over(c, id);
 }
 
 /* Ask for those that are due, as far as there is room; the rest when there is room again. */
 static void ask_due(struct expecting *x, struct ask_ring *r, struct mono now)
 {
-	struct internal *c = pipeline_internal(x->p);
-
 	while (r->head != r->tail && ct_batch_room(x->batch) > 0) {
 		const struct ask *a = &r->ask[r->head % ASK_MAX];
 
 		if (mono_before(now, a->due))
 			break;
 		r->head++;
-		if (internal_ask(c, a->id) &&
-		    ct_batch_add(x->batch, CT_OP_GET, &table_rec(internal_table(c), a->id)->flow, NULL,
-				 (uint64_t)a->tries << 32 | a->id) < 0)
-			internal_ask_over(c, a->id);
+		if (x->caching)
+			ask_later(x, a);
+		else
+			ask_now(x, &a->master, true, now);
 	}
 }
 
-static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
-		      struct mono now)
+static void on_cached_answer(struct expecting *x, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
 {
-	struct expecting *x = ctx;
 	struct internal *c = pipeline_internal(x->p);
 	uint32_t id = (uint32_t)cookie, tries = (uint32_t)(cookie >> 32);
 
-	(void)op;
 	if (err == -ENOENT) {	/* the event of its end is on the way */
 		internal_ask_over(c, id);
 		return;
@@ -146,16 +172,34 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 		return;
 	}
 	internal_ask_over(c, id);
-	if (tries < ASK_TRIES) {	/* an event came between, or the answer was lost */
-		ring_push(&x->late, id, tries + 1, mono_add_ms(now, ASK_LATE_MS));
+	if (tries < ASK_TRIES && table_has_id(internal_table(c), id)) {	/* an event came between, or the answer was lost */
+		ring_push(&x->late, &table_rec(internal_table(c), id)->flow, tries + 1, mono_add_ms(now, ASK_LATE_MS));
 		arm(x);
 	}
+}
+
+static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
+		      struct mono now)
+{
+	struct expecting *x = ctx;
+
+	(void)op;
+	if (cookie == ADOPT && found)
+		pipeline_dumped(x->p, found, true, now);
+	else if (cookie == ADOPT)
+		return;
+	else if (x->caching)
+		on_cached_answer(x, cookie, err, found, now);
+	else if (err == 0 && found)
+		x->master = pipeline_master(x->p, found, cookie != 0, now) ? EXP_STORED : EXP_FILTERED;
 }
 
 static void on_room(void *ctx, struct mono now)
 {
 	struct expecting *x = ctx;
 
+	if (!x->caching)
+		return;		/* it never was full */
 	ask_due(x, &x->soon, now);
 	ask_due(x, &x->late, now);
 	arm(x);
@@ -174,9 +218,39 @@ static void wait_for_master(struct expecting *x, const struct ct_expect *e, uint
 	};
 }
 
+/* Without internal cache the master goes first, if it is there and replicated. */
+static enum exp_verdict put_uncached(struct expecting *x, const struct ct_expect *e, struct mono now)
+{
+	enum exp_verdict verdict;
+	struct ct_flow master;
+
+	if (!exp_path_wants(x->path, e))
+		return EXP_FILTERED;
+	expect_master_flow(e, &master);
+	verdict = ask_now(x, &master, false, now);
+	if (verdict == EXP_FILTERED)
+		exp_path_stats(x->path)->filtered++;
+	return verdict == EXP_STORED ? exp_path_put(x->path, e, true, now) : verdict;
+}
+
+/* Without external cache the master may be a peer's, which was put into the kernel and has caused no event since. What our
+ * kernel expects of it proves that it goes through us now. */
+static enum exp_verdict put_cached(struct expecting *x, const struct ct_expect *e, struct mono now)
+{
+	enum exp_verdict verdict = exp_path_put(x->path, e, true, now);
+	struct ct_flow master;
+
+	if (verdict != EXP_NO_MASTER || pipeline_external(x->p))
+		return verdict;
+	expect_master_flow(e, &master);
+	if (ct_batch_add(x->batch, CT_OP_GET, &master, NULL, ADOPT) == 0)
+		ct_batch_run(x->batch, now);
+	return exp_path_put(x->path, e, true, now);
+}
+
 static void put(struct expecting *x, const struct ct_expect *e, uint32_t tries, struct mono now)
 {
-	switch (exp_path_put(x->path, e, true, now)) {
+	switch (x->caching ? put_cached(x, e, now) : put_uncached(x, e, now)) {
 	case EXP_STORED:
 		ask_for_master(x, e, now);
 		break;
@@ -210,15 +284,35 @@ static void stop_waiting(struct expecting *x, const struct ct_expect *e)
 	}
 }
 
+/* When we delete a flow its expectations go with it, and the kernel says so as if it had been its own idea. A peer is told of
+ * neither. With an internal cache they have left it together (exp_path_master_purged()). */
+static bool purged_along(struct expecting *x, const struct ct_expect *e, struct mono now)
+{
+	struct ct_flow master;
+
+	if (x->caching || !pipeline_purged_lately(x->p, now))
+		return false;
+	expect_master_flow(e, &master);
+	return ask_now(x, &master, true, now) == EXP_NO_MASTER;
+}
+
+static void ended(struct expecting *x, const struct ct_expect *e, struct mono now)
+{
+	if (!x->caching && (!exp_path_wants(x->path, e) || purged_along(x, e, now)))
+		return;
+	exp_path_end(x->path, e, now);
+	ask_for_master(x, e, now);
+}
+
 void expecting_event(struct expecting *x, enum ct_event what, const struct ct_expect *e, struct mono now)
 {
 	exp_path_stats(x->path)->events++;
 	stop_waiting(x, e);
 	if (what != CT_EVENT_DESTROY) {
+		exp_path_born(x->path, e);
 		put(x, e, 0, now);
 	} else {
-		exp_path_end(x->path, e, now);
-		ask_for_master(x, e, now);
+		ended(x, e, now);
 	}
 	arm(x);
 }
@@ -247,7 +341,14 @@ static void compare_end(struct expecting *x, int err, struct mono now)
 		errno = -err;
 		log_err("reading the kernel's expectations");
 	}
-	x->cb.done(x->cb.ctx, why, err, now);
+	if (why & EXPECTING_TELL) {
+		if (err == 0)
+			exp_path_told_all(x->path);
+		else
+			ev_timer_set(x->loop, &x->tell, mono_add_ms(now, TELL_AGAIN_MS));
+	} else {
+		x->cb.done(x->cb.ctx, why, err, now);
+	}
 	compare_next(x, now);
 }
 
@@ -259,33 +360,44 @@ static void compare_next(struct expecting *x, struct mono now)
 		return;
 	x->running = x->wanted;
 	x->wanted = 0;
-	expects_pass_begin(exp_path_internal(x->path));
+	if (x->caching)
+		expects_pass_begin(exp_path_internal(x->path));
 	err = ct_dump_start(x->dump, 0);
 	if (err < 0)
 		compare_end(x, err, now);
 }
 
+/* Is it in the cache as it is shown? */
+static bool is_known(struct expecting *x, const struct ct_expect *e)
+{
+	struct expects *cache = exp_path_internal(x->path);
+	uint32_t id = x->caching ? expects_find(cache, e) : FLOW_ID_NONE;
+
+	return id != FLOW_ID_NONE && expects_rec(cache, id)->state != REC_DEAD &&
+	       expect_equal_replicated(&expects_rec(cache, id)->expect, e);
+}
+
 static void on_dumped(void *ctx, const struct ct_expect *e, struct mono now)
 {
 	struct expecting *x = ctx;
-	struct expects *cache = exp_path_internal(x->path);
-	uint32_t id = expects_find(cache, e);
 	struct ct_expect sure = *e;
 
-	/* Not known as it is shown: an event may have overtaken the dump, so the kernel's word of now counts. */
-	if (id == FLOW_ID_NONE || expects_rec(cache, id)->state == REC_DEAD ||
-	    !expect_equal_replicated(&expects_rec(cache, id)->expect, e)) {
-		if (exp_sock_get(x->sock, e, &sure) < 0 || !expect_same_key(&sure, e))
-			return;
-	}
-	exp_path_put(x->path, &sure, x->running != EXPECTING_START, now);
+	/* Not known: an event may have overtaken the dump, so the kernel's word of now counts. */
+	if (!is_known(x, e) && (exp_sock_get(x->sock, e, &sure) < 0 || !expect_same_key(&sure, e)))
+		return;
+	if (exp_path_theirs(x->path, &sure))
+		return;
+	if (x->caching)
+		exp_path_put(x->path, &sure, x->running != EXPECTING_START, now);
+	else
+		put_uncached(x, &sure, now);
 }
 
 static void on_dump_done(void *ctx, int err, struct mono now)
 {
 	struct expecting *x = ctx;
 
-	if (err < 0 && err != -EINTR) {
+	if (!x->caching || (err < 0 && err != -EINTR)) {
 		compare_end(x, err, now);
 		return;
 	}
@@ -324,6 +436,11 @@ bool expecting_comparing(const struct expecting *x)
 	return x->running != 0;
 }
 
+static void on_tell_again(void *ctx, struct mono now)
+{
+	expecting_compare(ctx, EXPECTING_TELL, now);
+}
+
 /* ---- lifetime ---- */
 
 int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecting_cb *cb, struct expecting **out,
@@ -339,6 +456,8 @@ int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecti
 	x->loop = loop;
 	x->p = p;
 	x->path = pipeline_expects(p);
+	x->caching = pipeline_internal(p) != NULL;
+	x->tell = (struct ev_timer){ .cb = on_tell_again, .ctx = x, .name = "expectations (full send)" };
 	x->cb = *cb;
 	x->timer = (struct ev_timer){ .cb = on_timer, .ctx = x, .name = "expectations" };
 	x->check = (struct ev_work){ .step = check_step, .ctx = x, .name = "expectations (compare)" };
@@ -361,6 +480,7 @@ void expecting_close(struct expecting *x)
 		return;
 	ev_work_del(x->loop, &x->check);
 	ev_timer_del(x->loop, &x->timer);
+	ev_timer_del(x->loop, &x->tell);
 	ct_dump_close(x->dump);
 	exp_sock_close(x->sock);
 	ct_batch_close(x->batch);

@@ -5,6 +5,8 @@
 
 #include "cache/foreign.h"
 
+#define LATELY_MS 1000	/* the kernel's events about what went along have been read by then */
+
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
 {
 	enum internal_change change;
@@ -57,6 +59,7 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 {
 	uint32_t id;
 
+	p->purged = now;
 	/* Also when the cache has been emptied already: the kernel is about to tell their end as an event. */
 	if (p->expects)
 		exp_path_master_purged(p->expects, f);
@@ -75,6 +78,11 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 	if (p->sync)
 		sync_forget(p->sync, id);
 	internal_release(p->internal, id);
+}
+
+bool pipeline_purged_lately(const struct pipeline *p, struct mono now)
+{
+	return mono_is_set(p->purged) && mono_diff_ms(now, p->purged) < LATELY_MS;
 }
 
 void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted)

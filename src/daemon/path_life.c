@@ -94,6 +94,20 @@ static void path_expect(void *ctx, uint8_t peer, bool gone, const struct ct_expe
 		exp_path_received(p->expects, peer, gone, e, now);
 }
 
+static void path_inject_expect(void *ctx, bool gone, const struct ct_expect *e)
+{
+	struct pipeline *p = ctx;
+
+	p->env.inject_expect(p->env.ctx, gone, e);
+}
+
+static void path_tell_expects(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	p->env.dump_expects(p->env.ctx);
+}
+
 static void path_expects_full(void *ctx, const char *cache, struct mono now)
 {
 	struct pipeline *p = ctx;
@@ -127,6 +141,8 @@ static bool path_new_expects(struct pipeline *p, const struct pipeline_conf *con
 		.limit_external = conf->limit_external,
 		.key = conf->key,
 		.full = path_expects_full,
+		.inject = conf->no_external ? path_inject_expect : NULL,
+		.tell = path_tell_expects,
 		.log = path_ctx_log,
 		.ctx = p,
 	};

@@ -11,6 +11,7 @@
 #include "daemon/commands.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
+#include "kernel/exp_inject.h"
 
 #define TAB1_12 "\t%12" PRIu64
 #define TAB2_12 "\t\t%12" PRIu64
@@ -46,21 +47,35 @@ static void report_cache_detail(struct text *out, const char *name, struct flow_
 }
 
 /* In place of the external cache: what the kernel answered. */
-static void report_inject(struct text *out, const struct ct_inject_stats *s)
+static void report_inject(struct text *out, const uint64_t created[2], const uint64_t updated[2], const uint64_t destroyed[2])
 {
 	text_str(out, "external inject:\n");
-	text_printf(out, "connections created:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->created, s->create_failed);
-	text_printf(out, "connections updated:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->updated, s->update_failed);
-	text_printf(out, "connections destroyed:" TAB2_12 "\tfailed:" TAB1_12 "\n\n", s->destroyed, s->destroy_failed);
+	text_printf(out, "connections created:" TAB2_12 "\tfailed:" TAB1_12 "\n", created[0], created[1]);
+	text_printf(out, "connections updated:" TAB2_12 "\tfailed:" TAB1_12 "\n", updated[0], updated[1]);
+	text_printf(out, "connections destroyed:" TAB2_12 "\tfailed:" TAB1_12 "\n\n", destroyed[0], destroyed[1]);
+}
+
+static void report_inject_flows(struct text *out, const struct ct_inject_stats *s)
+{
+	report_inject(out, (const uint64_t[]){ s->created, s->create_failed },
+		      (const uint64_t[]){ s->updated, s->update_failed },
+		      (const uint64_t[]){ s->destroyed, s->destroy_failed });
+}
+
+static void report_inject_expects(struct text *out, const struct exp_inject_stats *s)
+{
+	report_inject(out, (const uint64_t[]){ s->created, s->create_failed },
+		      (const uint64_t[]){ s->updated, s->update_failed },
+		      (const uint64_t[]){ s->destroyed, s->destroy_failed });
 }
 
 /* In place of the internal cache: messages made. */
-static void report_bypass(struct text *out, const struct pipeline_stats *s)
+static void report_bypass(struct text *out, uint64_t told_new, uint64_t updated, uint64_t destroyed)
 {
 	text_str(out, "internal bypass:\n");
-	text_printf(out, "connections new:" TAB2_12 "\n", s->bypass[WIRE_CT_NEW]);
-	text_printf(out, "connections updated:" TAB2_12 "\n", s->bypass[WIRE_CT_UPD]);
-	text_printf(out, "connections destroyed:" TAB2_12 "\n\n", s->bypass[WIRE_CT_DEL]);
+	text_printf(out, "connections new:" TAB2_12 "\n", told_new);
+	text_printf(out, "connections updated:" TAB2_12 "\n", updated);
+	text_printf(out, "connections destroyed:" TAB2_12 "\n\n", destroyed);
 }
 
 /* The statistics mode has one cache only, under its own name. */
@@ -68,15 +83,16 @@ static void report_caches(const struct daemon *d, struct text *out,
 			  void (*one)(struct text *out, const char *name, struct flow_table *t))
 {
 	struct external *external = pipeline_external(d->pipeline);
+	const uint64_t *told = pipeline_stats(d->pipeline)->bypass;
 
 	if (pipeline_internal(d->pipeline))
 		one(out, pipeline_sync(d->pipeline) ? "internal" : "stats", pipeline_own(d->pipeline));
 	else
-		report_bypass(out, pipeline_stats(d->pipeline));
+		report_bypass(out, told[WIRE_CT_NEW], told[WIRE_CT_UPD], told[WIRE_CT_DEL]);
 	if (external)
 		one(out, "external", external_table(external));
 	else if (d->inject)
-		report_inject(out, ct_inject_stats(d->inject));
+		report_inject_flows(out, ct_inject_stats(d->inject));
 }
 
 /* Not in 1.4.x, and therefore behind everything else. */
@@ -213,8 +229,14 @@ void report_expect(const struct daemon *d, struct text *out)
 	struct exp_path *x = pipeline_expects(d->pipeline);
 	struct expects *in = exp_path_internal(x), *ex = exp_path_external(x);
 
-	report_cache_block(out, "internal", expects_count(in), expects_stats(in));
-	report_cache_block(out, "external", expects_count(ex), expects_stats(ex));
+	if (pipeline_internal(d->pipeline))
+		report_cache_block(out, "internal", expects_count(in), expects_stats(in));
+	else
+		report_bypass(out, exp_path_stats(x)->told_new, 0, exp_path_stats(x)->told_end);
+	if (!d->inject_expects)
+		report_cache_block(out, "external", expects_count(ex), expects_stats(ex));
+	else
+		report_inject_expects(out, exp_inject_stats(d->inject_expects));
 	report_common(d, out);
 }
 

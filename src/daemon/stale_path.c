@@ -11,8 +11,10 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 
+	if (p->expects)
+		exp_path_resync_begin(p->expects, peer);
 	if (!p->external)
-		return;		/* what is in the kernel and stale goes by its timeout */
+		return;		/* what flows are in the kernel and stale go by their timeout */
 	path_settle(p);
 	/* A sweep still under way belongs to the resync before: what it has not reached is judged by the new one. */
 	if (p->sweep_peers & (1u << peer)) {
@@ -20,21 +22,19 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 		p->sweep_pos = 0;
 	}
 	external_resync_begin(p->external, peer);
-	if (p->expects)
-		expects_resync_begin(exp_path_external(p->expects), peer);
 }
 
 void stale_path_resync_done(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
+	uint32_t expects = p->expects ? exp_path_resync_done(p->expects, peer) : 0;
 
 	if (!p->external)
 		return;
 	path_settle(p);
 	p->sweep_peers |= 1u << peer;
 	p->sweep_pos = 0;
-	if (p->expects)
-		p->swept += expects_resync_done(exp_path_external(p->expects), peer);
+	p->swept += expects;
 }
 
 /* One step of removing what a completed resync did not refresh. True while there is more. */

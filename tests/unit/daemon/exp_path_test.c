@@ -32,6 +32,8 @@ struct world {
 	size_t n;
 	unsigned int log_lines;
 	uint32_t peer_seq;
+	struct ct_expect injected;	/* the last one */
+	unsigned int n_put, n_gone, n_dumps;
 };
 
 static struct writer *sink_datagram(void *ctx)
@@ -73,10 +75,32 @@ static void count_line(void *ctx, int level, const char *text)
 	w->log_lines += strstr(text, "zone") != NULL || strstr(text, "full") != NULL;
 }
 
+static void sink_inject(void *ctx, bool gone, const struct ct_expect *e)
+{
+	struct world *w = ctx;
+
+	w->injected = *e;
+	w->n_gone += gone;
+	w->n_put += !gone;
+}
+
+static void sink_dump(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->n_dumps++;
+}
+
+static void no_flows(void *ctx)
+{
+	(void)ctx;
+}
+
 static struct world *world_new(bool on, const char *helper, uint32_t limit)
 {
 	const struct pipeline_env env = {
 		.datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = count_line,
+		.inject_expect = sink_inject, .dump = no_flows, .dump_expects = sink_dump,
 	};
 	struct world *w = calloc(1, sizeof(*w));
 	struct pipeline_env ours = env;
@@ -98,6 +122,42 @@ static struct world *world_new(bool on, const char *helper, uint32_t limit)
 	w->p = pipeline_new(&w->conf, &ours, w->now);
 	assert_non_null(w->p);
 	w->peer_seq = 100;
+	return w;
+}
+
+static void world_open_again(struct world *w, struct pipeline_conf conf)
+{
+	const struct pipeline_env env = {
+		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = count_line,
+		.inject_expect = sink_inject, .dump = no_flows, .dump_expects = sink_dump,
+	};
+
+	pipeline_free(w->p);
+	w->conf = conf;
+	w->p = pipeline_new(&w->conf, &env, w->now);
+	assert_non_null(w->p);
+}
+
+/* Without external cache. */
+static struct world *world_injecting(void)
+{
+	struct world *w = world_new(true, NULL, 100);
+	struct pipeline_conf conf = w->conf;
+
+	conf.no_external = true;
+	world_open_again(w, conf);
+	return w;
+}
+
+/* Without internal cache. */
+static struct world *world_bypassing(void)
+{
+	struct world *w = world_new(true, NULL, 100);
+	struct pipeline_conf conf = w->conf;
+
+	conf.no_internal = true;
+	w->sync.mode = SYNC_MODE_NOTRACK;
+	world_open_again(w, conf);
 	return w;
 }
 
@@ -392,6 +452,114 @@ static void test_off(void **state)
 	world_free(w);
 }
 
+/* ---- without external cache ---- */
+
+static void test_injected(void **state)
+{
+	struct world *w = world_injecting();
+	struct exp_path *x = pipeline_expects(w->p);
+	struct ct_expect e = expected(0, 7000), other = e;
+
+	(void)state;
+	other.master.sport ^= 1;
+	peer_expect(w, WIRE_EXP_NEW, &e);
+	assert_int_equal(w->n_put, 1);
+	assert_true(expect_equal_replicated(&w->injected, &e));
+	assert_true(exp_path_theirs(x, &e));
+	assert_false(exp_path_theirs(x, &other));
+	assert_false(exp_path_ours(x, &e));
+	exp_path_flush_external(x);	/* -f: it is in the kernel all the same */
+	assert_true(exp_path_theirs(x, &e));
+	peer_expect(w, WIRE_EXP_DEL, &e);
+	assert_int_equal(w->n_gone, 1);
+	assert_false(exp_path_theirs(x, &e));
+
+	/* Our kernel makes it itself. */
+	peer_expect(w, WIRE_EXP_NEW, &e);
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	exp_path_born(x, &e);
+	put(w, &e);
+	assert_true(exp_path_ours(x, &e));
+	assert_false(exp_path_ours(x, &other));
+	assert_false(exp_path_theirs(x, &e));
+	exp_path_end(x, &e, w->now);
+	assert_false(exp_path_ours(x, &e));
+	world_free(w);
+}
+
+/* What the peer has no longer goes from the kernel. */
+static void test_injected_and_unsaid(void **state)
+{
+	struct world *w = world_injecting();
+	struct exp_path *x = pipeline_expects(w->p);
+	struct ct_expect e = expected(0, 7000), f = expected(0, 7001);
+
+	(void)state;
+	peer_expect(w, WIRE_EXP_NEW, &e);
+	peer_expect(w, WIRE_EXP_NEW, &f);
+	exp_path_resync_begin(x, 0);
+	peer_expect(w, WIRE_EXP_NEW, &e);
+	assert_int_equal(exp_path_resync_done(x, 0), 1);
+	assert_int_equal(w->n_gone, 1);
+	assert_true(expect_same_key(&w->injected, &f));
+	assert_true(exp_path_theirs(x, &e));
+	world_free(w);
+}
+
+/* ---- without internal cache ---- */
+
+static void test_bypass(void **state)
+{
+	struct world *w = world_bypassing();
+	struct exp_path *x = pipeline_expects(w->p);
+	struct ct_expect e = expected(0, 7000);
+
+	(void)state;
+	turn(w);
+	assert_int_equal(put(w, &e), EXP_STORED);
+	CHECK_SENT(w, WIRE_EXP_NEW);
+	assert_int_equal(n_internal(w), 0);	/* sent and forgotten */
+	exp_path_end(x, &e, w->now);		/* nobody knows it here */
+	CHECK_SENT(w, WIRE_EXP_DEL);
+	put(w, &e);
+	exp_path_end(x, &e, w->now);		/* within one turn */
+	CHECK_SENT(w, WIRE_EXP_DEL);
+	exp_path_end(x, &e, w->now);
+	put(w, &e);
+	CHECK_SENT(w, WIRE_EXP_NEW);
+	assert_int_equal(exp_path_stats(x)->told_new, 2);
+	assert_int_equal(exp_path_stats(x)->told_end, 2);
+	exp_path_committed(x, &e, w->now);	/* what we did ourselves is not told */
+	check_silence(w);
+	assert_int_equal(expects_find(exp_path_internal(x), &e), FLOW_ID_NONE);
+	world_free(w);
+}
+
+/* A full send is over when the kernel's expectations have been told, not before. */
+static void test_bypass_full_send(void **state)
+{
+	struct world *w = world_bypassing();
+	struct exp_path *x = pipeline_expects(w->p);
+	struct ct_expect e = expected(0, 7000), f = expected(0, 7001);
+
+	(void)state;
+	turn(w);
+	sync_bulk(pipeline_sync(w->p), w->now);
+	turn(w);
+	assert_int_equal(w->n_dumps, 0);	/* flows first */
+	assert_true(pipeline_told_all(w->p));
+	turn(w);
+	assert_int_equal(w->n_dumps, 1);
+	put(w, &e);
+	CHECK_SENT(w, WIRE_EXP_NEW);
+	assert_true(sync_bulk_running(pipeline_sync(w->p)));
+	put(w, &f);
+	exp_path_told_all(x);
+	CHECK_SENT(w, WIRE_EXP_NEW);
+	assert_false(sync_bulk_running(pipeline_sync(w->p)));
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +572,10 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_received),
 		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_injected),
+		cmocka_unit_test(test_injected_and_unsaid),
+		cmocka_unit_test(test_bypass),
+		cmocka_unit_test(test_bypass_full_send),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
