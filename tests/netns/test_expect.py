@@ -72,7 +72,7 @@ def prepare(lab: Lab, case: Case) -> None:
 		    stdin=HELPERS.format(nat=case.nat if case.nat != "plain" else ""))
 	lab.ip("server", f"route add {LONG4}/32 via 10.20.0.1", f"route add {LONG6}/128 via fd00:20::1",
 	       "route add 10.10.0.0/24 via 10.20.0.1")
-	Program(lab, "server", "ftpd.py", FTP, TFTP).ready()
+	lab.server = Program(lab, "server", "ftpd.py", FTP, TFTP).ready()
 
 
 def ftp(lab: Lab, target: Target, *options: str) -> Program:
@@ -208,6 +208,202 @@ def test_alarm(lab: Lab, pair: Callable, old: str, new: str) -> None:
 	good(client, "retr")
 
 
+# ---- DisableExternalCache, DisableInternalCache ----
+
+INJECT = ("FTFW", {"DisableExternalCache": "on"})
+INJECT_NOTRACK = ("NOTRACK", {"DisableExternalCache": "on"})
+BYPASS = ("NOTRACK", {"DisableInternalCache": "on"})
+NO_CACHES = ("NOTRACK", {"DisableInternalCache": "on", "DisableExternalCache": "on"})
+each_setting = pytest.mark.parametrize("setting", (INJECT, INJECT_NOTRACK, BYPASS, NO_CACHES),
+				       ids=("inject", "inject-notrack", "bypass", "no-caches"))
+
+
+def cacheless(pair: Callable, setting: tuple, old: str = OURS, new: str = OURS, **more: object) -> tuple[Node, Node]:
+	return pair(old, new, mode=setting[0], mode_options=setting[1], options=SYNC, **more)
+
+
+def known(node: Node, setting: tuple) -> list[str]:
+	"""What a replica knows of its peer's expectations: in its kernel, or in its cache."""
+	if "DisableExternalCache" in setting[1]:
+		return kernel_expects(node.lab, node.fw)
+	return ageless(node.ok("-e", "expect"))
+
+
+def wait_known(old: Node, new: Node, setting: tuple, n: int) -> None:
+	wait_until(lambda: len(kernel_expects(old.lab, old.fw)) == n and
+		   known(new, setting) == kernel_expects(old.lab, old.fw), 10, f"{n} expectations replicated")
+
+
+def take_over_cacheless(lab: Lab, old: Node, new: Node, setting: tuple, commit: str | None = None) -> None:
+	"""What is in the kernel already needs no commit."""
+	time.sleep(0.6)
+	old.cut()
+	if "DisableExternalCache" not in setting[1]:
+		new.ok("-c", *[commit] if commit else [])
+	lab.addresses_to(new.fw)
+
+
+def transfer_without_caches(lab: Lab, pair: Callable, setting: tuple, old: str, new: str, case: Case, kind: str) -> None:
+	"""A transfer is prepared through one firewall and carried out through the other, and others follow."""
+	prepare(lab, case)
+	active, survivor = cacheless(pair, setting, old, new)
+	client = ftp(lab, case.target)
+	for command in ("passive", "active"):
+		good(client, command)
+	wait_until(lambda: not known(survivor, setting), 10, "what has been used is gone")
+	said = good(client, kind)
+	assert port_grew(said) == (case.grows and kind == "port")
+	wait_until(lambda: len(known(survivor, setting)) == 1, 10, "the expectation arrives")
+	take_over_cacheless(lab, active, survivor, setting)
+	for command in ("retr", "active", "passive", "noop"):
+		good(client, command)
+
+
+@each_setting
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+@pytest.mark.parametrize("kind", ("pasv", "port"))
+def test_without_caches(lab: Lab, pair: Callable, setting: tuple, case: Case, kind: str) -> None:
+	transfer_without_caches(lab, pair, setting, OURS, OURS, case, kind)
+
+
+@each_setting
+@pytest.mark.parametrize("old,new", PAIRS[1:])
+@pytest.mark.parametrize("case,kind", ((CASES[1], "port"), (CASES[4], "pasv")), ids=("v4-plain", "v6"))
+def test_without_caches_beside_debian(lab: Lab, pair: Callable, setting: tuple, old: str, new: str, case: Case,
+				      kind: str) -> None:
+	if old == DEBIAN and "DisableInternalCache" in setting[1]:
+		pytest.skip("1.4.7 sends no expectation without internal cache")
+	transfer_without_caches(lab, pair, setting, old, new, case, kind)
+
+
+@each_setting
+@pytest.mark.parametrize("kind", ("pasv", "port"))
+def test_without_caches_ipv6_nat(lab: Lab, pair: Callable, setting: tuple, kind: str) -> None:
+	prepare(lab, LONGER6)
+	active, survivor = cacheless(pair, setting)
+	client = ftp(lab, PLAIN6)
+	for _ in range(3):
+		assert port_grew(good(client, "port"))
+		good(client, "retr")
+	good(client, kind)
+	wait_until(lambda: len(known(survivor, setting)) == 1, 10)
+	take_over_cacheless(lab, active, survivor, setting)
+	for command in ("retr", "active", "passive", "active", "noop"):
+		good(client, command)
+
+
+@each_setting
+@pytest.mark.parametrize("kind", ("pasv", "port"))
+def test_without_caches_and_without_the_expectation(lab: Lab, pair: Callable, setting: tuple, kind: str) -> None:
+	"""The control: it is the expectation that lets the transfer through."""
+	prepare(lab, CASES[0])
+	active, survivor = cacheless(pair, setting)
+	client = ftp(lab, SNAT4)
+	good(client, kind)
+	wait_known(active, survivor, setting, 1)
+	if "DisableExternalCache" in setting[1]:
+		survivor.ok("-F", "expect")
+	take_over_cacheless(lab, active, survivor, setting, "ct")
+	good(client, "noop")		# the control connection is there
+	assert not client.ask("retr", 3)["ok"]
+
+
+@each_setting
+def test_without_caches_tftp(lab: Lab, pair: Callable, setting: tuple) -> None:
+	"""The expectation is made before the kernel announces its master, and has to arrive after it."""
+	prepare(lab, CASES[0])
+	active, survivor = cacheless(pair, setting)
+	client = ftp(lab, SNAT4)
+	good(client, "tftp_wait")
+	wait_known(active, survivor, setting, 1)
+	take_over_cacheless(lab, active, survivor, setting)
+	lab.server.tell("answer")
+	assert good(client, "tftp_take") == "a block of data"
+
+
+@each_setting
+def test_without_caches_full_send(lab: Lab, make: Callable, setting: tuple) -> None:
+	"""A replica that starts late gets what is there; what ended while it could not hear goes."""
+	prepare(lab, CASES[0])
+	active, replica = make("fw1"), make("fw2")
+	for node in (active, replica):
+		node.configure(mode=setting[0], mode_options=setting[1], options=SYNC)
+	active.start()
+	client = ftp(lab, SNAT4)
+	good(client, "port")
+	replica.start()
+	wait_known(active, replica, setting, 1)
+	lab.links("fw2", up=False)
+	good(client, "retr")
+	good(client, "pasv")
+	time.sleep(1)
+	lab.links("fw2", up=True)
+	wait_until(lambda: known(replica, setting) == kernel_expects(lab, "fw1"), 20, "what is there now, and nothing else")
+	replica.ok("-n")
+	active.ok("-B")
+	time.sleep(1)
+	wait_known(active, replica, setting, 1)
+	client.end()
+	run("ip", "netns", "exec", lab.ns("fw1"), "conntrack", "-D", "-p", "tcp")
+	wait_known(active, replica, setting, 0)
+
+
+@each_setting
+def test_without_caches_commands(lab: Lab, pair: Callable, setting: tuple) -> None:
+	prepare(lab, CASES[0])
+	active, replica = cacheless(pair, setting)
+	client = ftp(lab, SNAT4)
+	good(client, "port")
+	wait_known(active, replica, setting, 1)
+	inject, bypass = ("Disable" + side + "Cache" in setting[1] for side in ("External", "Internal"))
+	for words, idle in ((("-e", "expect"), inject), (("-e", "expect", "-x"), inject), (("-c", "expect"), inject),
+			    (("-R", "expect"), bypass)):
+		done = replica.ctl(*words)
+		assert done.returncode == 0, done
+		assert ("nothing to do" in done.stderr) == idle, done
+	shown = sorted(re.sub(r"^\d+ ", "", line) for line in ageless(active.ok("-i", "expect")))
+	assert shown == kernel_expects(lab, "fw1")
+	assert "<helper-name>ftp</helper-name>" in active.ok("-i", "expect", "-x")
+	assert '"helper":"ftp"' in active.ok("-i", "expect", "--json")
+	text = replica.ok("-s", "expect")
+	if inject:
+		assert re.search(r"external inject:\nconnections created:\s+1\tfailed:\s+0\n", text), text
+	if bypass:
+		assert re.search(r"internal bypass:\nconnections new:\s+1\nconnections updated:\s+0\nconnections destroyed:\s+0\n",
+				 active.ok("-s", "expect"))
+	# A flush takes them out of our kernel, and the peer is told nothing.
+	before = known(replica, setting)
+	for words in (("-f",), ("-R",), ("-F", "expect")):
+		active.ok(*words)
+	assert kernel_expects(lab, "fw1") == []
+	good(client, "port")
+	wait_until(lambda: known(replica, setting) != before, 5)
+	before = known(replica, setting)
+	active.ok("-F")
+	wait_until(lambda: not kernel_expects(lab, "fw1"), 5)
+	time.sleep(1)
+	assert known(replica, setting) == before
+
+
+@pytest.mark.parametrize("setting", (INJECT, INJECT_NOTRACK, NO_CACHES), ids=("inject", "inject-notrack", "no-caches"))
+def test_there_and_back(lab: Lab, pair: Callable, setting: tuple) -> None:
+	"""The addresses move to the other firewall and back, both daemons running: each transfer begun on one side ends on the
+	other, and what has been used on one side does not stay open on the other."""
+	prepare(lab, CASES[0])
+	nodes = cacheless(pair, setting)
+	client = ftp(lab, SNAT4)
+	for kind in ("pasv", "port"):
+		for old, new in (nodes, nodes[::-1]):
+			good(client, kind)
+			wait_until(lambda: kernel_expects(lab, "fw1") == kernel_expects(lab, "fw2") != [], 10, "in both kernels")
+			time.sleep(0.6)
+			lab.addresses_to(new.fw)
+			good(client, "retr")
+			for command in ("passive", "active"):
+				good(client, command)
+			wait_until(lambda: not kernel_expects(lab, new.fw), 10)
+
+
 @pytest.mark.parametrize("kind", ("pasv", "port"))
 def test_without_the_expectation_it_fails(lab: Lab, pair: Callable, kind: str) -> None:
 	"""The control: the flows alone (-c ct) do not let the transfer through."""
@@ -254,6 +450,7 @@ def test_tftp_answer_comes_after_the_take_over(lab: Lab, pair: Callable, old: st
 	good(client, "tftp_wait")
 	wait_expects(active, survivor, 1)
 	take_over(lab, active, survivor)
+	lab.server.tell("answer")
 	assert good(client, "tftp_take") == "a block of data"
 
 

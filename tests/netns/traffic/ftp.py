@@ -6,7 +6,7 @@
 Commands: `noop`; `pasv` or `port` prepare a passive or an active transfer and
 `retr` carries it out, so that something can happen in between; `passive` and
 `active` do both; `tftp` asks for a file and waits, `tftp_wait` asks for one
-that comes after 3 s and returns at once, `tftp_take` waits for that. Each
+that comes when the server is told to, `tftp_take` waits for that. Each
 answers {"ok": ..., "said": ...}.
 """
 
@@ -101,7 +101,7 @@ class Client:
 		return "asked"
 
 	def tftp_wait(self) -> str:
-		return self.tftp_ask(b"wait3")
+		return self.tftp_ask(b"wait")
 
 	def tftp_take(self) -> str:
 		return self.datagrams.recv(2048)[4:].decode()

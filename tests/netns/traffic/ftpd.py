@@ -6,7 +6,8 @@
 FTP over both families: PASV, EPSV, PORT, EPRT, RETR size. An active transfer
 comes from a port of the server's own choice, a passive one is accepted from
 the address of the control connection's peer only, as careful servers do. TFTP
-answers a read request with one block from a new port.
+answers a read request with one block from a new port; one for "wait" is
+answered when a line comes on stdin.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import threading
 
 TFTP_DATA = b"a block of data"
+waiting: list[tuple] = []	# whom to answer later
 
 
 def data(size: int) -> bytes:
@@ -107,7 +109,7 @@ def tftp(port: int) -> None:
 		request, peer = s.recvfrom(2048)
 		# From an address of our own: the answer of a server that is asked at another one would not come through.
 		if request.startswith(b"\0\1wait"):
-			threading.Timer(float(request[6:].split(b"\0")[0]), tftp_answer, [peer]).start()
+			waiting.append(peer)
 		else:
 			tftp_answer(peer)
 
@@ -139,6 +141,9 @@ def main() -> None:
 	for thread in threads:
 		thread.start()
 	print("ready", flush=True)
+	for _ in sys.stdin:
+		while waiting:
+			tftp_answer(waiting.pop())
 
 
 main()
