@@ -56,6 +56,8 @@ bool exp_path_wants(struct exp_path *x, const struct ct_expect *e);
 /* It exists. announce: tell the peers if that is new. Without internal cache the caller knows that the master is
  * replicated. */
 enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce, struct mono now);
+/* It has changed, or its life has, without an event: the peers are told. */
+void exp_path_refreshed(struct exp_path *x, const struct ct_expect *e, struct mono now);
 /* It ended: the peers are told. */
 void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now);
 /* Our kernel has made it: whatever a peer said of one with the same key is of the past. */

@@ -142,6 +142,16 @@ enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, boo
 	return EXP_STORED;
 }
 
+void exp_path_refreshed(struct exp_path *x, const struct ct_expect *e, struct mono now)
+{
+	uint32_t id = expects_find(x->internal, e);
+
+	if (caching(x) && (id == FLOW_ID_NONE || expects_rec(x->internal, id)->state == REC_DEAD))
+		return;
+	if (expects_put(x->internal, e, now, &id) != EXPECTS_FULL)
+		sync_local_change(x->sync, id | FLOW_ID_EXPECT, now);
+}
+
 void exp_path_born(struct exp_path *x, const struct ct_expect *e)
 {
 	uint32_t id = x->conf.inject ? expects_find(x->external, e) : FLOW_ID_NONE;

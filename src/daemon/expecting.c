@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/exp_watch.h"
 #include "kernel/exp.h"
 
 #define ASK_SOON_MS	5	/* the packet that caused the event is through by then */
@@ -68,6 +69,7 @@ struct expecting {
 	enum exp_verdict master;	/* the last answer, without it */
 	struct ct_batch *batch;		/* asks for masters */
 	struct exp_sock *sock;		/* asks for single expectations */
+	struct exp_watch *watch;
 	struct ct_dump *dump;
 	struct ev_timer timer;
 	struct ask_ring soon, late;
@@ -252,6 +254,7 @@ static void put(struct expecting *x, const struct ct_expect *e, uint32_t tries, 
 {
 	switch (x->caching ? put_cached(x, e, now) : put_uncached(x, e, now)) {
 	case EXP_STORED:
+		exp_watch_add(x->watch, e, now);
 		ask_for_master(x, e, now);
 		break;
 	case EXP_NO_MASTER:
@@ -308,6 +311,7 @@ void expecting_event(struct expecting *x, enum ct_event what, const struct ct_ex
 {
 	exp_path_stats(x->path)->events++;
 	stop_waiting(x, e);
+	exp_watch_del(x->watch, e);
 	if (what != CT_EVENT_DESTROY) {
 		exp_path_born(x->path, e);
 		put(x, e, 0, now);
@@ -381,16 +385,16 @@ static void on_dumped(void *ctx, const struct ct_expect *e, struct mono now)
 {
 	struct expecting *x = ctx;
 	struct ct_expect sure = *e;
+	enum exp_verdict verdict;
 
 	/* Not known: an event may have overtaken the dump, so the kernel's word of now counts. */
 	if (!is_known(x, e) && (exp_sock_get(x->sock, e, &sure) < 0 || !expect_same_key(&sure, e)))
 		return;
 	if (exp_path_theirs(x->path, &sure))
 		return;
-	if (x->caching)
-		exp_path_put(x->path, &sure, x->running != EXPECTING_START, now);
-	else
-		put_uncached(x, &sure, now);
+	verdict = x->caching ? exp_path_put(x->path, &sure, x->running != EXPECTING_START, now) : put_uncached(x, &sure, now);
+	if (verdict == EXP_STORED)
+		exp_watch_add(x->watch, &sure, now);
 }
 
 static void on_dump_done(void *ctx, int err, struct mono now)
@@ -431,6 +435,26 @@ void expecting_compare(struct expecting *x, enum expecting_reason why, struct mo
 	compare_next(x, now);
 }
 
+void expecting_committed(struct expecting *x, struct mono now)
+{
+	struct expects *cache = exp_path_internal(x->path);
+	uint32_t ids[CHECK_STEP];
+	uint64_t pos = 0;
+	size_t n;
+
+	while (x->caching && (n = expects_walk(cache, &pos, ids, CHECK_STEP)) > 0)
+		for (size_t i = 0; i < n; i++)
+			if (expects_rec(cache, ids[i])->state != REC_DEAD)
+				exp_watch_add(x->watch, &expects_rec(cache, ids[i])->expect, now);
+}
+
+static void on_changed(void *ctx, const struct ct_expect *e, struct mono now)
+{
+	struct expecting *x = ctx;
+
+	exp_path_refreshed(x->path, e, now);
+}
+
 bool expecting_comparing(const struct expecting *x)
 {
 	return x->running != 0;
@@ -449,6 +473,7 @@ int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecti
 	struct expecting *x = calloc(1, sizeof(*x));
 	struct ct_batch_cb batch_cb = { .ctx = x, .answer = on_answer, .room = on_room };
 	struct ct_dump_cb dump_cb = { .ctx = x, .expect = on_dumped, .done = on_dump_done };
+	struct exp_watch_cb watch_cb = { .ctx = x, .changed = on_changed };
 	int ret;
 
 	if (!x)
@@ -466,6 +491,10 @@ int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecti
 		ret = exp_sock_open(&x->sock, err);
 	if (ret == 0)
 		ret = ct_dump_open(loop, &dump_cb, &x->dump, err);
+	if (ret == 0) {
+		x->watch = exp_watch_new(loop, x->sock, &watch_cb);
+		ret = x->watch ? 0 : -ENOMEM;
+	}
 	if (ret < 0) {
 		expecting_close(x);
 		return ret;
@@ -481,6 +510,7 @@ void expecting_close(struct expecting *x)
 	ev_work_del(x->loop, &x->check);
 	ev_timer_del(x->loop, &x->timer);
 	ev_timer_del(x->loop, &x->tell);
+	exp_watch_free(x->watch);
 	ct_dump_close(x->dump);
 	exp_sock_close(x->sock);
 	ct_batch_close(x->batch);

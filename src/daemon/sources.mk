@@ -10,6 +10,7 @@ libdaemon_a_SOURCES = \
 	daemon/dump_kernel.c \
 	daemon/empty.c \
 	daemon/exp_path.c \
+	daemon/exp_watch.c \
 	daemon/expecting.c \
 	daemon/foreign_path.c \
 	daemon/kernel_path.c \
