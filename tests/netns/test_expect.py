@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Expectations: real helpers, real FTP and TFTP through stateful firewalls, before and after a take-over."""
+"""Expectations: real helpers, real FTP, TFTP and SIP through stateful firewalls, before and after a take-over."""
 
 from __future__ import annotations
 
@@ -25,16 +25,19 @@ HELPERS = """
 table inet helpers {{
 	ct helper ftp {{ type "ftp" protocol tcp; }}
 	ct helper tftp {{ type "tftp" protocol udp; }}
+	ct helper sip {{ type "sip" protocol udp; }}
 	chain assign {{
 		type filter hook prerouting priority filter;
 		tcp dport 21 ct helper set "ftp"
 		udp dport 69 ct helper set "tftp"
+		udp dport 5060 ct helper set "sip"
 	}}
 	# Nothing comes through on its own account but control connections and requests.
 	chain strict {{
 		type filter hook forward priority filter - 1;
 		ct state new tcp dport != 21 drop
-		ct state new udp dport != 69 drop
+		iifname "lan0" ct state new udp dport {{ 69, 5060 }} accept
+		ct state new meta l4proto udp drop
 	}}
 	chain nat {{
 		type nat hook postrouting priority srcnat - 1;
@@ -103,6 +106,18 @@ def helper_list(*names: str) -> dict[str, object]:
 def wait_expects(old: Node, new: Node, n: int) -> None:
 	wait_until(lambda: len(ageless(old.ok("-i", "expect"))) == n and
 		   ageless(old.ok("-i", "expect")) == ageless(new.ok("-e", "expect")), 10, f"{n} expectations replicated")
+
+
+def wait_acknowledged(lab: Lab) -> None:
+	"""A line that was not acknowledged is sent again, through the other firewall, whose helper then reads it as well and
+	expects by itself what it was not told of."""
+	def unacknowledged() -> bool:
+		rows = "".join(run("ip", "netns", "exec", lab.ns(part), "ss", "-Htn").stdout for part in ("client", "server"))
+		queues = [row.split()[2] for row in rows.splitlines()]
+		assert queues
+		return any(queue != "0" for queue in queues)
+
+	wait_until(lambda: not unacknowledged(), 5, "everything said is acknowledged", 0.02)
 
 
 def take_over(lab: Lab, old: Node, new: Node) -> str:
@@ -301,6 +316,7 @@ def test_without_caches_and_without_the_expectation(lab: Lab, pair: Callable, se
 	client = ftp(lab, SNAT4)
 	good(client, kind)
 	wait_known(active, survivor, setting, 1)
+	wait_acknowledged(lab)
 	if "DisableExternalCache" in setting[1]:
 		survivor.ok("-F", "expect")
 	take_over_cacheless(lab, active, survivor, setting, "ct")
@@ -412,6 +428,7 @@ def test_without_the_expectation_it_fails(lab: Lab, pair: Callable, kind: str) -
 	client = ftp(lab, SNAT4)
 	good(client, kind)
 	wait_expects(active, survivor, 1)
+	wait_acknowledged(lab)
 	active.cut()
 	survivor.ok("-c", "ct")
 	lab.addresses_to("fw2")
@@ -452,6 +469,77 @@ def test_tftp_answer_comes_after_the_take_over(lab: Lab, pair: Callable, old: st
 	take_over(lab, active, survivor)
 	lab.server.tell("answer")
 	assert good(client, "tftp_take") == "a block of data"
+
+
+# ---- SIP ----
+
+# The telephone's address, and the server's.
+ENDS = {"v4-plain": ("10.10.0.2", SNAT4.address), "v4-snat": ("10.10.0.2", SNAT4.address), "v6": ("fd00:10::2", PLAIN6.address)}
+
+
+def telephones(lab: Lab, case: Case) -> tuple[Program, Program]:
+	prepare(lab, case)
+	phone, server = ENDS[case.name]
+	registrar = Program(lab, "server", "sipd.py", server).ready()
+	return Program(lab, "client", "sipc.py", phone, server).ready(), registrar
+
+
+def lives(lab: Lab, fw: str) -> dict[str, int]:
+	"""The kernel's expectations with what is left of their lives, in seconds."""
+	text = "".join(run("ip", "netns", "exec", lab.ns(fw), "conntrack", "-L", "expect", "-f", family).stdout
+		       for family in ("ipv4", "ipv6"))
+	return {line.split(" ", 1)[1]: int(line.split(" ", 1)[0]) for line in text.splitlines()}
+
+
+def media_passes(phone: Program, registrar: Program) -> None:
+	"""Both begin to speak, so that each direction needs its expectation."""
+	good(registrar, "speak")
+	assert good(phone, "hear") == "from the server"
+	good(phone, "speak")
+	assert good(registrar, "hear") == "from the telephone"
+
+
+@pytest.mark.parametrize("case", (CASES[0], CASES[1], CASES[4]), ids=lambda c: c.name)
+@pytest.mark.parametrize("setting", (("FTFW", {}), ("NOTRACK", {}), INJECT, BYPASS, NO_CACHES),
+			 ids=("ftfw", "notrack", "inject", "bypass", "no-caches"))
+def test_sip(lab: Lab, pair: Callable, setting: tuple, case: Case) -> None:
+	"""A telephone registers and makes a call; through the other firewall it can be called, and is heard in both ways."""
+	phone, registrar = telephones(lab, case)
+	active, survivor = cacheless(pair, setting)
+	assert good(phone, "register") == "SIP/2.0 200 OK"
+	# It becomes active with the answer, and its life is that of the registration: the kernel reports neither.
+	wait_until(lambda: "PERMANENT" in "".join(kernel_expects(lab, "fw1")), 5)
+	wait_until(lambda: "INACTIVE" not in "".join(kernel_expects(lab, "fw1")), 5)
+	wait_known(active, survivor, setting, 1)
+	time.sleep(0.5)
+	good(phone, "invite")
+	wait_until(lambda: len(kernel_expects(lab, "fw1")) == 5, 5, "and RTP and RTCP of both")
+	wait_known(active, survivor, setting, 5)
+	before = lives(lab, "fw1")
+	assert sorted(life // 100 for life in before.values()) == [1, 1, 1, 1, 17], before
+	assert len({re.search(r"class=(\d+)", line)[1] for line in before}) == 2, before
+	take_over_cacheless(lab, active, survivor, setting)
+	after = lives(lab, "fw2")
+	assert after.keys() == before.keys()
+	assert all(0 <= before[e] - after[e] < 20 for e in before), (before, after)
+	media_passes(phone, registrar)
+	assert good(registrar, "call") == "SIP/2.0 200 OK"
+	assert good(phone, "register") == "SIP/2.0 200 OK"
+	good(phone, "invite")
+	media_passes(phone, registrar)
+
+
+def test_sip_without_the_expectations_it_fails(lab: Lab, pair: Callable) -> None:
+	phone, registrar = telephones(lab, CASES[0])
+	active, survivor = cacheless(pair, ("FTFW", {}))
+	good(phone, "register")
+	good(phone, "invite")
+	wait_until(lambda: len(kernel_expects(lab, "fw1")) == 5, 5)
+	take_over_cacheless(lab, active, survivor, ("FTFW", {}), "ct")
+	good(registrar, "speak")
+	assert not phone.ask("hear", 2)["ok"]
+	assert not registrar.ask("call", 2)["ok"]
+	assert good(phone, "register") == "SIP/2.0 200 OK"
 
 
 def test_dumps_are_debians(lab: Lab, pair: Callable) -> None:
