@@ -74,10 +74,9 @@ size_t expects_pass_unseen(struct expects *x, uint64_t *pos, uint32_t *ids, size
 int expects_peer_new(struct expects *x, uint8_t peer, const struct ct_expect *e, struct mono now);
 /* Removed if the peer owns it. */
 void expects_peer_end(struct expects *x, uint8_t peer, const struct ct_expect *e);
-/* A resync with the peer begins; it is complete: what it did not refresh goes, after gone() was called for it if that is not
- * NULL (it must not change the cache). Returns how many went. */
+/* A resync with the peer begins; it is complete: what it did not refresh goes. Returns how many went. */
 void expects_resync_begin(struct expects *x, uint8_t peer);
-uint32_t expects_resync_done(struct expects *x, uint8_t peer, void (*gone)(void *ctx, const struct ct_expect *e), void *ctx);
+uint32_t expects_resync_done(struct expects *x, uint8_t peer);
 /* ALARM: remove what nobody has spoken of for more than life_s seconds. *oldest_s becomes the time of the oldest news that
  * stays, if it is older. Returns how many went. */
 uint32_t expects_expire(struct expects *x, uint32_t life_s, struct mono now, uint32_t *oldest_s);

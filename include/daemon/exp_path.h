@@ -62,13 +62,18 @@ void exp_path_refreshed(struct exp_path *x, const struct ct_expect *e, struct mo
 void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now);
 /* Our kernel has made it: whatever a peer said of one with the same key is of the past. */
 void exp_path_born(struct exp_path *x, const struct ct_expect *e);
-/* Without external cache: has a peer told us of it (and nothing else since)? Is it one of ours? */
+/* Is it in the internal cache, whatever its master? */
+bool exp_path_knows(const struct exp_path *x, const struct ct_expect *e);
+/* Without external cache: has a peer told us of it, and our kernel has not made it since? Is it in the internal cache, and
+ * no peer's? */
 bool exp_path_theirs(const struct exp_path *x, const struct ct_expect *e);
 bool exp_path_ours(const struct exp_path *x, const struct ct_expect *e);
 /* The kernel's expectations have been read for a full send. */
 void exp_path_told_all(struct exp_path *x);
 /* Our own commit has put it into the kernel. */
 void exp_path_committed(struct exp_path *x, const struct ct_expect *e, struct mono now);
+/* We have taken it out of the kernel, because it was a peer's and has ended there. */
+void exp_path_removed(struct exp_path *x, const struct ct_expect *e);
 /* A flow was deleted by us: its expectations go with it, and no peer is told of either (see pipeline_purged()). */
 void exp_path_master_purged(struct exp_path *x, const struct ct_flow *f);
 /* Forget a whole cache, without telling the peers. */

@@ -18,6 +18,7 @@ enum expecting_reason {
 	EXPECTING_COMMAND = 1 << 2,	/* -R */
 	EXPECTING_COMMAND_EXP = 1 << 3,	/* -R expect */
 	EXPECTING_TELL = 1 << 4,	/* without internal cache: a full send; the path is told the end, not the callback */
+	EXPECTING_ADOPT = 1 << 5,	/* as EXPECTING_COMPARE, and as a command: also what a peer has told about */
 };
 
 struct expecting_cb {

@@ -22,6 +22,8 @@ struct exp_inject_cb {
 	void *ctx;	/* borrowed */
 	/* Has our own kernel made this one, for a connection that it forwards? Then it stays as it is. */
 	bool (*ours)(void *ctx, const struct ct_expect *e);
+	/* We have removed this one from the kernel: no event will tell. Must not call back. */
+	void (*removed)(void *ctx, const struct ct_expect *e);
 };
 
 /* 0, or -errno with a line in *err. */

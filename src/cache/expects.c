@@ -268,7 +268,7 @@ void expects_resync_begin(struct expects *x, uint8_t peer)
 	x->peer_pass[peer]++;
 }
 
-uint32_t expects_resync_done(struct expects *x, uint8_t peer, void (*gone)(void *ctx, const struct ct_expect *e), void *ctx)
+uint32_t expects_resync_done(struct expects *x, uint8_t peer)
 {
 	uint32_t ids[STEP_IDS], removed = 0;
 	uint64_t pos = 0;
@@ -280,8 +280,6 @@ uint32_t expects_resync_done(struct expects *x, uint8_t peer, void (*gone)(void 
 
 			if (rec->owner != peer || rec->pass == x->peer_pass[peer])
 				continue;
-			if (gone)
-				gone(ctx, &rec->expect);
 			expects_remove(x, ids[i]);
 			removed++;
 		}

@@ -96,7 +96,7 @@ static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct 
 		[RECONCILE_OVERRUN] = EXPECTING_COMPARE,
 		[RECONCILE_COMMAND] = EXPECTING_COMMAND,
 		[RECONCILE_VERIFY] = EXPECTING_COMPARE,
-		[RECONCILE_ADOPT] = EXPECTING_COMPARE,
+		[RECONCILE_ADOPT] = EXPECTING_ADOPT,
 		[RECONCILE_POLL] = EXPECTING_COMPARE,
 	};
 	struct daemon *d = ctx;
@@ -201,6 +201,13 @@ static bool is_our_expect(void *ctx, const struct ct_expect *e)
 	struct daemon *d = ctx;
 
 	return exp_path_ours(pipeline_expects(d->pipeline), e);
+}
+
+static void on_removed_expect(void *ctx, const struct ct_expect *e)
+{
+	struct daemon *d = ctx;
+
+	exp_path_removed(pipeline_expects(d->pipeline), e);
 }
 
 /* Its event is filtered, and the peer that told us need not hear it again. */
@@ -531,7 +538,7 @@ static int open_inject(struct daemon *d, struct text *err)
 {
 	const struct sync_conf *sync = &d->conf->sync;
 	struct ct_inject_cb cb = { .ctx = d, .stored = on_stored, .removed = on_removed };
-	struct exp_inject_cb exp_cb = { .ctx = d, .ours = is_our_expect };
+	struct exp_inject_cb exp_cb = { .ctx = d, .ours = is_our_expect, .removed = on_removed_expect };
 	int ret;
 
 	if (d->conf->mode != CONF_MODE_SYNC || !sync->disable_external)

@@ -8,8 +8,10 @@
  * 1.4.x stores an update like a new one, and there is no event for a change: only EXP_NEW and EXP_DEL leave.
  *
  * Without external cache (conf.inject) what peers say goes into the kernel, and the cache of theirs is kept all the same, for
- * the daemon's own use: it tells which of the kernel's expectations are not ours, and what a resync did not refresh is taken
- * out of the kernel.
+ * the daemon's own use: it tells which of the kernel's expectations are not ours. One can be in both: a flow that was taken
+ * over (pipeline_adopted()) takes what is expected of it along, and the peer may still tell its end. What a resync does not
+ * refresh is no longer theirs, but stays in the kernel: a peer that comes back with an empty table knows nothing of the
+ * telephones that have been registered through us since.
  *
  * Without internal cache (conf.tell) a record lives from the event to its message, as those of cache/bypass.c do. Whether
  * the master is replicated was asked before (expecting.c). A full send reads the kernel's expectations; each goes the way of
@@ -167,12 +169,18 @@ bool exp_path_theirs(const struct exp_path *x, const struct ct_expect *e)
 	return id != FLOW_ID_NONE && expect_same_master(&expects_rec(x->external, id)->expect, e);
 }
 
+bool exp_path_knows(const struct exp_path *x, const struct ct_expect *e)
+{
+	uint32_t id = expects_find(x->internal, e);
+
+	return caching(x) && id != FLOW_ID_NONE && expects_rec(x->internal, id)->state != REC_DEAD;
+}
+
 bool exp_path_ours(const struct exp_path *x, const struct ct_expect *e)
 {
 	uint32_t id = expects_find(x->internal, e);
 
-	return caching(x) && id != FLOW_ID_NONE && expects_rec(x->internal, id)->state != REC_DEAD &&
-	       expect_same_master(&expects_rec(x->internal, id)->expect, e);
+	return exp_path_knows(x, e) && expect_same_master(&expects_rec(x->internal, id)->expect, e) && !exp_path_theirs(x, e);
 }
 
 void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now)
@@ -197,6 +205,14 @@ static void drop(struct exp_path *x, uint32_t id)
 {
 	sync_forget(x->sync, id | FLOW_ID_EXPECT);
 	expects_remove(x->internal, id);
+}
+
+void exp_path_removed(struct exp_path *x, const struct ct_expect *e)
+{
+	uint32_t id = expects_find(x->internal, e);
+
+	if (id != FLOW_ID_NONE && expects_rec(x->internal, id)->state != REC_DEAD)
+		drop(x, id);
 }
 
 void exp_path_master_purged(struct exp_path *x, const struct ct_flow *f)
@@ -314,12 +330,12 @@ size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
 
 void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now)
 {
+	if (x->conf.inject)	/* which asks whose the kernel's is, by what was known until now */
+		x->conf.inject(x->conf.ctx, gone, e);
 	if (gone)
 		expects_peer_end(x->external, peer, e);
-	else if (expects_peer_new(x->external, peer, e, now) < 0)
+	else if (!(x->conf.inject && exp_path_ours(x, e)) && expects_peer_new(x->external, peer, e, now) < 0)
 		x->conf.full(x->conf.ctx, "external expectation", now);
-	if (x->conf.inject)
-		x->conf.inject(x->conf.ctx, gone, e);
 }
 
 void exp_path_resync_begin(struct exp_path *x, uint8_t peer)
@@ -327,15 +343,7 @@ void exp_path_resync_begin(struct exp_path *x, uint8_t peer)
 	expects_resync_begin(x->external, peer);
 }
 
-/* What the peer has no longer is taken out of the kernel as if it had said so. */
-static void gone_unsaid(void *ctx, const struct ct_expect *e)
-{
-	const struct exp_path *x = ctx;
-
-	x->conf.inject(x->conf.ctx, true, e);
-}
-
 uint32_t exp_path_resync_done(struct exp_path *x, uint8_t peer)
 {
-	return expects_resync_done(x->external, peer, x->conf.inject ? gone_unsaid : NULL, x);
+	return expects_resync_done(x->external, peer);
 }

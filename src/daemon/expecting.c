@@ -39,6 +39,7 @@
 #define WAIT_MAX	256u	/* expectations waiting for their master */
 #define CHECK_STEP	64	/* records asked about in one turn */
 #define ADOPT		UINT64_MAX	/* as the cookie of a question */
+#define ADOPTING	(EXPECTING_ADOPT | EXPECTING_COMMAND | EXPECTING_COMMAND_EXP)
 #define TELL_AGAIN_MS	1000	/* after a dump for a full send that failed */
 
 struct ask {
@@ -187,7 +188,7 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 
 	(void)op;
 	if (cookie == ADOPT && found)
-		pipeline_dumped(x->p, found, true, now);
+		pipeline_adopted(x->p, found, now);
 	else if (cookie == ADOPT)
 		return;
 	else if (x->caching)
@@ -390,7 +391,7 @@ static void on_dumped(void *ctx, const struct ct_expect *e, struct mono now)
 	/* Not known: an event may have overtaken the dump, so the kernel's word of now counts. */
 	if (!is_known(x, e) && (exp_sock_get(x->sock, e, &sure) < 0 || !expect_same_key(&sure, e)))
 		return;
-	if (exp_path_theirs(x->path, &sure))
+	if (exp_path_theirs(x->path, &sure) && !exp_path_knows(x->path, &sure) && !(x->running & ADOPTING))
 		return;
 	verdict = x->caching ? exp_path_put(x->path, &sure, x->running != EXPECTING_START, now) : put_uncached(x, &sure, now);
 	if (verdict == EXP_STORED)

@@ -53,9 +53,18 @@ static void prolong(struct exp_inject *x, const struct ct_expect *e, const struc
 		x->stats.updated++;
 }
 
-static void replace(struct exp_inject *x, const struct ct_expect *e, const struct ct_expect *found, struct mono now)
+static int destroy(struct exp_inject *x, const struct ct_expect *found)
 {
 	int err = exp_sock_destroy(x->sock, found);
+
+	if (err == 0)
+		x->cb.removed(x->cb.ctx, found);
+	return err;
+}
+
+static void replace(struct exp_inject *x, const struct ct_expect *e, const struct ct_expect *found, struct mono now)
+{
+	int err = destroy(x, found);
 
 	if (err == 0 || err == -ENOENT)
 		err = exp_sock_create(x->sock, e);
@@ -110,7 +119,7 @@ void exp_inject_end(struct exp_inject *x, const struct ct_expect *e, struct mono
 			x->stats.in_use++;
 			return;
 		}
-		err = exp_sock_destroy(x->sock, &found);
+		err = destroy(x, &found);
 		x->stats.destroyed += err == 0;
 	}
 	if (err < 0 && err != -ENOENT)

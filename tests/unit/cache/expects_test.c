@@ -170,7 +170,7 @@ static void resync_sweeps_what_was_not_refreshed(void **state)
 	expects_peer_new(x, 1, &c, now);
 	expects_resync_begin(x, 0);
 	expects_peer_new(x, 0, &b, now);
-	assert_int_equal(expects_resync_done(x, 0, NULL, NULL), 1);
+	assert_int_equal(expects_resync_done(x, 0), 1);
 	assert_int_equal(expects_find(x, &a), FLOW_ID_NONE);
 	assert_int_not_equal(expects_find(x, &b), FLOW_ID_NONE);
 	assert_int_not_equal(expects_find(x, &c), FLOW_ID_NONE);
@@ -178,7 +178,7 @@ static void resync_sweeps_what_was_not_refreshed(void **state)
 	/* What another peer has spoken about since stays. */
 	expects_resync_begin(x, 1);
 	expects_peer_new(x, 0, &c, now);
-	assert_int_equal(expects_resync_done(x, 1, NULL, NULL), 0);
+	assert_int_equal(expects_resync_done(x, 1), 0);
 	expects_peer_end(x, 1, &c);
 	assert_int_not_equal(expects_find(x, &c), FLOW_ID_NONE);
 	expects_peer_end(x, 0, &c);

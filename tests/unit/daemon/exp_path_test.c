@@ -487,7 +487,7 @@ static void test_injected(void **state)
 	world_free(w);
 }
 
-/* What the peer has no longer goes from the kernel. */
+/* What a complete resync did not show is no longer theirs, and stays where it is. */
 static void test_injected_and_unsaid(void **state)
 {
 	struct world *w = world_injecting();
@@ -500,9 +500,34 @@ static void test_injected_and_unsaid(void **state)
 	exp_path_resync_begin(x, 0);
 	peer_expect(w, WIRE_EXP_NEW, &e);
 	assert_int_equal(exp_path_resync_done(x, 0), 1);
-	assert_int_equal(w->n_gone, 1);
-	assert_true(expect_same_key(&w->injected, &f));
+	assert_int_equal(w->n_gone, 0);
 	assert_true(exp_path_theirs(x, &e));
+	assert_false(exp_path_theirs(x, &f));
+	world_free(w);
+}
+
+/* Of a flow that was taken over: in both caches, so its end counts, and when the peer begins anew it is ours. */
+static void test_injected_and_taken_over(void **state)
+{
+	struct world *w = world_injecting();
+	struct exp_path *x = pipeline_expects(w->p);
+	struct ct_expect e = expected(0, 7000), f = expected(0, 7001);
+
+	(void)state;
+	peer_expect(w, WIRE_EXP_NEW, &e);
+	peer_expect(w, WIRE_EXP_NEW, &f);
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	put(w, &e);
+	put(w, &f);
+	assert_true(exp_path_knows(x, &e) && exp_path_theirs(x, &e) && !exp_path_ours(x, &e));
+	exp_path_removed(x, &e);	/* what the world does when the peer has told the end */
+	peer_expect(w, WIRE_EXP_DEL, &e);
+	assert_false(exp_path_knows(x, &e) || exp_path_theirs(x, &e));
+	exp_path_resync_begin(x, 0);
+	exp_path_resync_done(x, 0);
+	assert_true(exp_path_ours(x, &f));
+	peer_expect(w, WIRE_EXP_NEW, &f);
+	assert_true(exp_path_ours(x, &f));
 	world_free(w);
 }
 
@@ -574,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_injected),
 		cmocka_unit_test(test_injected_and_unsaid),
+		cmocka_unit_test(test_injected_and_taken_over),
 		cmocka_unit_test(test_bypass),
 		cmocka_unit_test(test_bypass_full_send),
 	};

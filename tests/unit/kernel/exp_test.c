@@ -291,6 +291,12 @@ static bool is_ours(void *ctx, const struct ct_expect *e)
 	return *(bool *)ctx;
 }
 
+static void no_longer(void *ctx, const struct ct_expect *e)
+{
+	assert_false(*(bool *)ctx);
+	assert_int_equal(e->l3, AF_INET);
+}
+
 /* Is it in the kernel, with this much life? 0: it is not there. */
 static uint32_t life_of(struct exp_sock *s, const struct ct_expect *e)
 {
@@ -316,7 +322,7 @@ static void check_inject(const struct exp_inject *x, uint64_t created, uint64_t 
 static void test_inject(void **state)
 {
 	bool ours = false;
-	const struct exp_inject_cb cb = { .ctx = &ours, .ours = is_ours };
+	const struct exp_inject_cb cb = { .ctx = &ours, .ours = is_ours, .removed = no_longer };
 	struct ct_expect e = expected(100), changed, stranger;
 	const struct mono now = { .ns = 1000 };
 	struct exp_inject *x = NULL;
