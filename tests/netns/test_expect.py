@@ -89,7 +89,7 @@ def good(program: Program, command: str) -> str:
 
 
 def ageless(text: str) -> list[str]:
-	return sorted(re.sub(r" \[active since \d+s\]", "", line) for line in text.splitlines())
+	return sorted(re.sub(r" \[(active since|expires in) \d+s\]", "", line) for line in text.splitlines())
 
 
 def kernel_expects(lab: Lab, fw: str) -> list[str]:
@@ -542,10 +542,14 @@ def test_sip_without_the_expectations_it_fails(lab: Lab, pair: Callable) -> None
 	assert good(phone, "register") == "SIP/2.0 200 OK"
 
 
-def test_dumps_are_debians(lab: Lab, pair: Callable) -> None:
+each_mode = pytest.mark.parametrize("mode", ("FTFW", "NOTRACK", "ALARM"))
+
+
+@each_mode
+def test_dumps_are_debians(lab: Lab, pair: Callable, mode: str) -> None:
 	"""The same state shown by both makes: our internal cache, Debian's external cache, the kernel."""
 	prepare(lab, CASES[0])
-	ours, debian = pair(OURS, DEBIAN, options=SYNC)
+	ours, debian = pair(OURS, DEBIAN, mode=mode, options=SYNC)
 	clients = [ftp(lab, target) for target in (SNAT4, PLAIN6, DNAT4)]
 	for n, client in enumerate(clients):
 		good(client, "port" if n else "pasv")
@@ -628,10 +632,11 @@ def test_control_connection_older_than_the_daemon(lab: Lab, make: Callable) -> N
 	wait_until(lambda: ageless(replica.ok("-e", "expect")) == kernel_expects(lab, "fw1"), 30)
 
 
-def test_commands(lab: Lab, pair: Callable) -> None:
+@each_mode
+def test_commands(lab: Lab, pair: Callable, mode: str) -> None:
 	"""-c, -R, -F and -f with expectations; nothing of it is told to the peer."""
 	prepare(lab, CASES[0])
-	active, replica = pair(options=SYNC)
+	active, replica = pair(mode=mode, options=SYNC)
 	client = ftp(lab, SNAT4)
 	good(client, "port")
 	wait_expects(active, replica, 1)
