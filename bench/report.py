@@ -170,6 +170,16 @@ def write_readme(results: Path, readme: Path) -> None:
 	readme.write_text(before + BEGIN + "\n" + "\n".join(headline(results)) + "\n" + END + after)
 
 
+OTHERS = "<!-- what follows is written by hand and stays -->"
+
+
+def by_hand(page: Path) -> str:
+	"""The end of the page as it is: what other programs have measured."""
+	old = page.read_text() if page.exists() else ""
+	at = old.find(OTHERS)
+	return "\n" + old[at:] if at >= 0 else ""
+
+
 def write(results: Path, page: Path) -> None:
 	"""The page, and the plots beside it. Rows without samples are named as not measured."""
 	lines = ["# Measured", "",
@@ -202,4 +212,4 @@ def write(results: Path, page: Path) -> None:
 	if missing:
 		lines += [f"Not measured here: {', '.join(missing)}.", ""]
 	lines += instructions(results)
-	page.write_text("\n".join(lines))
+	page.write_text("\n".join(lines) + by_hand(page))
