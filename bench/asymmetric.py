@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import time
@@ -57,6 +58,7 @@ def row(rtt: str, make: str, rounds: list[Count]) -> str:
 
 
 def main() -> None:
+	signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))	# the laboratories go, too
 	args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 	args.add_argument("--count", type=int, default=1000)
 	args.add_argument("--rate", type=float, default=100)
