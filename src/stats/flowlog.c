@@ -3,7 +3,7 @@
  *
  * 1.4.x writes line by line. Here lines gather in a buffer that leaves at the end of the loop turn, so that a burst of ended
  * flows costs one system call and a single flow is in the file at once. The buffer always holds whole lines, so a reader
- * never sees half of one, unless the disk is full.
+ * never sees half of one. Where a full disk cuts one, its rest is the first thing that is written when there is room again.
  *
  * Neither file nor syslog is waited for: a FIFO nobody reads, a full disk, a log daemon that does not keep up cost lines,
  * which are counted.
@@ -30,7 +30,8 @@
 struct flowlog {
 	const struct log_conf *conf;	/* borrowed */
 	int fd;				/* -1: no file */
-	size_t len;			/* bytes waiting in buf, whole lines */
+	size_t len;			/* bytes waiting in buf: the rest of a cut line if there is one, then whole lines */
+	bool cut;			/* there is: its beginning is in the file */
 	uint64_t lost, lost_said;	/* lines dropped, and how many of them have been told */
 	int err;			/* why the last one was */
 	const char *where;		/* it was to go to */
@@ -70,6 +71,21 @@ int flowlog_open(const struct log_conf *conf, struct flowlog **out)
 	return 0;
 }
 
+/* The first `at` bytes of the buffer are in the file, and it takes no more. The rest of a line that it holds the beginning
+ * of is kept; whole lines are lost. */
+static void give_up(struct flowlog *l, size_t at)
+{
+	size_t rest = 0;
+
+	l->cut = at > 0 ? l->buf[at - 1] != '\n' : l->cut;
+	if (l->cut)
+		rest = (size_t)((char *)memchr(l->buf + at, '\n', l->len - at) - (l->buf + at)) + 1;
+	for (size_t i = at + rest; i < l->len; i++)
+		l->lost += l->buf[i] == '\n';
+	memmove(l->buf, l->buf + at, rest);
+	l->len = rest;
+}
+
 /* Hand the buffer to the file. */
 static void write_out(struct flowlog *l)
 {
@@ -83,13 +99,13 @@ static void write_out(struct flowlog *l)
 		if (n <= 0) {
 			l->err = n == 0 ? ENOSPC : errno;
 			l->where = l->conf->path;
-			for (; at < l->len; at++)
-				l->lost += l->buf[at] == '\n';
-			break;
+			give_up(l, at);
+			return;
 		}
 		at += (size_t)n;
 	}
 	l->len = 0;
+	l->cut = false;
 }
 
 void flowlog_flush(struct flowlog *l, struct mono now)
@@ -115,6 +131,9 @@ int flowlog_reopen(struct flowlog *l)
 		return fd;
 	close(l->fd);
 	l->fd = fd;
+	l->lost += l->cut;	/* the rest is nothing without its beginning, which is in the old file */
+	l->len = 0;
+	l->cut = false;
 	return 0;
 }
 

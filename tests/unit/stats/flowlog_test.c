@@ -4,9 +4,11 @@
 #include "stats/flowlog.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
@@ -234,6 +236,63 @@ static void disk_full(void **state)
 	assert_int_equal(flowlog_lost(flowlog), 3);
 }
 
+/* Room for `bytes` in the file, as on a disk that gets full. */
+static void room(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Three lines, of which the second is cut. */
+static void cut_a_line(void)
+{
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(flowlog_open(&conf, &flowlog), 0);
+	room(strlen(STAMP LINE "\n") + 20);
+	for (int i = 0; i < 3; i++)
+		flowlog_flow(flowlog, ended_flow(), WALL);
+	flowlog_flush(flowlog, at(1));
+	assert_int_equal(flowlog_lost(flowlog), 1);
+	flowlog_flow(flowlog, ended_flow(), WALL);
+	flowlog_flush(flowlog, at(2));
+	assert_int_equal(flowlog_lost(flowlog), 2);
+}
+
+/* When there is room again the line that was cut is made whole first. */
+static void cut_line_goes_on(void **state)
+{
+	char text[1024];
+
+	(void)state;
+	cut_a_line();
+	room(RLIM_INFINITY);
+	flowlog_flow(flowlog, ended_flow(), WALL);
+	flowlog_flush(flowlog, at(3));
+	read_file(conf.path, text, sizeof(text));
+	assert_string_equal(text, STAMP LINE "\n" STAMP LINE "\n" STAMP LINE "\n");
+	assert_int_equal(flowlog_lost(flowlog), 2);
+}
+
+static void cut_line_and_rotation(void **state)
+{
+	char text[1024], old[sizeof(conf.path) + 4];
+
+	(void)state;
+	snprintf(old, sizeof(old), "%s/flows.1", dir);
+	cut_a_line();
+	assert_int_equal(rename(conf.path, old), 0);
+	assert_int_equal(flowlog_reopen(flowlog), 0);
+	room(RLIM_INFINITY);
+	flowlog_flow(flowlog, ended_flow(), WALL);
+	flowlog_flush(flowlog, at(3));
+	read_file(conf.path, text, sizeof(text));
+	assert_string_equal(text, STAMP LINE "\n");
+	assert_int_equal(flowlog_lost(flowlog), 3);
+}
+
 static void cannot_open(void **state)
 {
 	(void)state;
@@ -250,6 +309,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(line_in_the_file), T(syslog_alone_and_beside), T(syslog_sleeps), T(neither), T(rotation), T(many_in_a_turn),
 		T(disk_full), T(cannot_open),
+		T(cut_line_goes_on), T(cannot_open),
+		T(cut_line_and_rotation), T(cannot_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
