@@ -191,7 +191,12 @@ unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now,
 		struct link_rx_item *item = &rx->item[rx->n];
 		struct udp_source from;
 
-		if (!source_of(l, &msgs[i].msg_hdr, &source[i], &from) || from.ifindex != l->ifindex) {
+		if (!source_of(l, &msgs[i].msg_hdr, &source[i], &from)) {
+			l->stats.refused_source++;
+			udp_sock_log_refusal(l, &from, "its source is no address of the link's family", now);
+			continue;
+		}
+		if (from.ifindex != l->ifindex) {
 			refuse_interface(l, &from, now);
 			continue;
 		}
