@@ -28,6 +28,7 @@ void commands_resynced(struct commands *c, bool expects, int err, struct mono no
 struct commands_stats {
 	uint64_t read_failed;		/* control connections without a request */
 	uint64_t unknown_request;
+	uint64_t expect_resyncs;	/* comparisons of the expectations that were asked for */
 };
 void commands_stats(const struct commands *c, struct commands_stats *out);
 

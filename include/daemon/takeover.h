@@ -30,7 +30,7 @@ struct takeover_cb {
 };
 
 struct takeover_stats {
-	uint64_t kernel_flushes;	/* -F and expired -t */
+	uint64_t kernel_flushes;	/* -F (each table) and expired -t */
 };
 
 int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,

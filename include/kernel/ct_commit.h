@@ -22,7 +22,7 @@ struct ct_commit_result {
 		int err;		/* errno value, positive */
 		uint64_t count;
 	} reason[CT_COMMIT_REASONS];	/* failures by errno, the rest in the last */
-	int64_t duration_ms;
+	int64_t duration_us;
 };
 
 struct ct_commit_source {

@@ -53,7 +53,7 @@ struct exp_commit_result {
 		int err;		/* errno value, positive; ENOENT: the kernel has no such master */
 		uint64_t count;
 	} reason[EXP_COMMIT_REASONS];	/* failures by errno, the rest in the last */
-	int64_t duration_ms;
+	int64_t duration_us;
 };
 
 struct exp_commit_source {

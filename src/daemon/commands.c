@@ -32,6 +32,7 @@ struct commands {
 	struct daemon *d;
 	struct control_server *server;
 	struct list_node waiters;	/* struct waiter */
+	uint64_t expect_resyncs;	/* -R with expectations, -R expect */
 	struct ev_timer progress;	/* wakes those who wait for a commit, so that they can tell how far it is */
 };
 
@@ -63,8 +64,8 @@ static void waiter_say_expects(const struct waiter *w, struct ctl_out *out)
 	const struct exp_commit_result *r = &w->expects;
 
 	ctl_note(out, "committed %" PRIu64 " expectations in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
-		 " kept as the kernel had them, %" PRIu64 " failed", r->total, r->duration_ms / 1000,
-		 r->duration_ms % 1000, r->created, r->kept, r->failed);
+		 " kept as the kernel had them, %" PRIu64 " failed", r->total, r->duration_us / 1000000,
+		 r->duration_us / 1000 % 1000, r->created, r->kept, r->failed);
 	for (int i = 0; i < EXP_COMMIT_REASONS && r->reason[i].count > 0; i++)
 		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, exp_commit_reason(r->reason[i].err));
 	if (w->strict && r->failed > 0)
@@ -81,7 +82,7 @@ static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 	}
 	ctl_note(out, "committed %" PRIu64 " flows in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
 		 " kept as the kernel had them, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
-		 r->duration_ms / 1000, r->duration_ms % 1000, r->created, r->kept, r->replaced, r->failed);
+		 r->duration_us / 1000000, r->duration_us / 1000 % 1000, r->created, r->kept, r->replaced, r->failed);
 	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
 		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, ct_commit_reason(r->reason[i].err));
 	ctl_end(out, w->strict && r->failed > 0 ? 1 : 0);
@@ -327,6 +328,7 @@ static bool cmd_no_internal(const struct commands *c, const struct ctl_request *
 {
 	if (c->d->reconcile)
 		return false;
+	log_notice("resync is unsupported in this mode");
 	ctl_note(out, "%s: nothing to do, there is no internal cache to compare with the kernel table (DisableInternalCache)",
 		 req->cmd->text);
 	return true;
@@ -342,6 +344,10 @@ static struct control_job *cmd_resync_kernel(struct commands *c, const struct ct
 	if (!w)
 		return out_of_memory(out);
 	log_notice("resync with master conntrack table");
+	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting) {
+		log_notice("resync with master expect table");	/* the pass over the flows ends with it */
+		c->expect_resyncs++;
+	}
 	reconcile_start(c->d->reconcile, RECONCILE_COMMAND, evloop_now(c->d->loop));
 	return &w->job;
 }
@@ -459,6 +465,7 @@ static struct control_job *cmd_resync_expects(struct commands *c, const struct c
 	if (!w)
 		return out_of_memory(out);
 	log_notice("resync with master expect table");
+	c->expect_resyncs++;
 	expecting_compare(c->d->expecting, EXPECTING_COMMAND_EXP, evloop_now(c->d->loop));
 	return &w->job;
 }
@@ -653,7 +660,10 @@ void commands_stats(const struct commands *c, struct commands_stats *out)
 {
 	const struct control_stats *s = control_server_stats(c->server);
 
-	*out = (struct commands_stats){ .read_failed = s->no_request, .unknown_request = s->unknown_request };
+	*out = (struct commands_stats){
+		.read_failed = s->no_request, .unknown_request = s->unknown_request,
+		.expect_resyncs = c->expect_resyncs,
+	};
 }
 
 int commands_open(struct daemon *d, const struct control_conf *conf, struct commands **out, struct text *err)

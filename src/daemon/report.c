@@ -312,7 +312,7 @@ void report_runtime(const struct daemon *d, struct text *out)
 	text_printf(out, "\tdump unknown type:\t\t%12" PRIu64 "\n", (uint64_t)0);
 	text_printf(out, "\tnetlink overrun:\t\t%12" PRIu64 "\n", e->overruns);
 	text_printf(out, "\tflush kernel table:\t\t%12" PRIu64 "\n", takeover_stats(d->takeover)->kernel_flushes);
-	text_printf(out, "\tresync with kernel table:\t%12" PRIu64 "\n", r->for_overrun + r->for_command);
+	text_printf(out, "\tresync with kernel table:\t%12" PRIu64 "\n", r->for_overrun + r->for_command + c.expect_resyncs);
 	text_printf(out, "\tcurrent buffer size (in bytes):\t%12" PRIu32 "\n\n", e->buffer_bytes);
 	text_str(out, "runtime stats:\n");
 	text_printf(out, "\tchild process failed:\t\t%12" PRIu64 "\n", (uint64_t)0);

@@ -114,6 +114,11 @@ static void commit_settled(void *ctx, uint64_t token, const struct ct_flow *kern
 		pipeline_dumped(t->p, kernel, true, now);
 }
 
+static void commit_log_duration(int64_t us)
+{
+	log_notice("commit has taken %" PRId64 ".%06" PRId64 " seconds", us / 1000000, us % 1000000);
+}
+
 static void commit_log_result(const struct ct_commit_result *res)
 {
 	log_notice("Committed %" PRIu64 " new entries", res->created + res->replaced);
@@ -125,8 +130,7 @@ static void commit_log_result(const struct ct_commit_result *res)
 		log_warnx("%" PRIu64 " entries can't be committed", res->failed);
 	for (int i = 0; i < CT_COMMIT_REASONS && res->reason[i].count > 0; i++)
 		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, ct_commit_reason(res->reason[i].err));
-	log_notice("commit has taken %" PRId64 ".%03" PRId64 " seconds", res->duration_ms / 1000,
-		   res->duration_ms % 1000);
+	commit_log_duration(res->duration_us);
 }
 
 /* The flows are done: expectations follow their masters. */
@@ -180,6 +184,7 @@ static void expects_done(void *ctx, const struct exp_commit_result *res, struct 
 		log_warnx("%" PRIu64 " expectations can't be committed", res->failed);
 	for (int i = 0; i < EXP_COMMIT_REASONS && res->reason[i].count > 0; i++)
 		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, exp_commit_reason(res->reason[i].err));
+	commit_log_duration(res->duration_us);
 	t->cb.commit_done(t->cb.ctx, &t->flows_done, res, now);
 }
 
@@ -273,6 +278,7 @@ int takeover_flush_expects(struct takeover *t)
 		log_err("flushing the kernel expect table");
 		return err;
 	}
+	t->stats.kernel_flushes++;
 	exp_path_flush_internal(pipeline_expects(t->p));
 	return 0;
 }

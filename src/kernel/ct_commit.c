@@ -394,7 +394,7 @@ static void finish(struct ct_commit *c, struct mono now)
 {
 	struct ct_commit_result res;
 
-	c->res.duration_ms = mono_diff_ms(now, c->start);
+	c->res.duration_us = mono_diff_ns(now, c->start) / 1000;
 	c->running = false;
 	free(c->entries);
 	c->entries = NULL;

@@ -492,6 +492,7 @@ int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flo
 		text_printf(err, "netlink event socket: %s", strerror(-rc));
 		goto close_fd;
 	}
+	log_notice("netlink event socket buffer size has been set to %u bytes", e->stats.buffer_bytes);
 	*out = e;
 	return 0;
 close_fd:

@@ -62,7 +62,7 @@ static bool step(void *ctx, struct mono now)
 	if (n > 0)
 		return true;
 	c->running = false;
-	c->res.duration_ms = mono_diff_ms(now, c->began);
+	c->res.duration_us = mono_diff_ns(now, c->began) / 1000;
 	c->src.done(c->src.ctx, &c->res, now);
 	return c->running;	/* done() may have started the next one */
 }
