@@ -21,6 +21,11 @@ union channel_addr {
 	struct in6_addr v6;
 };
 
+/* Where an option stands in the configuration file, for messages. Line 0: nobody said. */
+struct channel_place {
+	uint32_t line, column;
+};
+
 /* One dedicated link (a Multicast, UDP or TCP block). Plain data, no pointers. */
 struct channel_link_conf {
 	enum channel_type type;
@@ -38,6 +43,7 @@ struct channel_link_conf {
 	bool checksum;			/* UDP checksum on sent datagrams */
 	bool is_default;		/* the link to start with; at most one link has it */
 	uint32_t line;			/* line of the block in the configuration file, for messages */
+	struct channel_place local_at, dest_at, ifname_at, port_at;	/* of the options */
 };
 
 /* All links, in file order; all have the same type. */

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -59,10 +60,13 @@ static void list_interfaces(struct text *t)
 
 int link_find_interface(const struct link *l, unsigned int *index, struct text *err)
 {
+	char at[LINK_PLACE_MAX];
+
 	*index = if_nametoindex(l->conf->ifname);
 	if (*index != 0)
 		return 0;
-	text_printf(err, "line %u: Interface %s does not exist; this machine has:", l->conf->line, l->conf->ifname);
+	text_printf(err, "%s: Interface %s does not exist; this machine has:", link_place(l, &l->conf->ifname_at, at),
+		    l->conf->ifname);
 	list_interfaces(err);
 	return -ENODEV;
 }
@@ -78,6 +82,15 @@ bool link_has_address(struct link *l, struct mono now)
 		return true;
 	ifaddr_refresh(&l->addrs, l->ifindex, 0, now);	/* IPv6: it speaks from this one */
 	return ifaddr_link_local(&l->addrs, &addr);
+}
+
+const char *link_place(const struct link *l, const struct channel_place *at, char buf[LINK_PLACE_MAX])
+{
+	if (at->line)
+		snprintf(buf, LINK_PLACE_MAX, "line %u, column %u", at->line, at->column);
+	else
+		snprintf(buf, LINK_PLACE_MAX, "line %u", l->conf->line);
+	return buf;
 }
 
 const char *link_addr_text(const struct link *l, const union channel_addr *addr, char buf[INET6_ADDRSTRLEN])

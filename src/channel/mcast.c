@@ -34,7 +34,7 @@ static const char *group_keyword(const struct link *l)
 static int find_interface(struct link *l, struct text *err)
 {
 	const struct channel_link_conf *c = l->conf;
-	char local[INET6_ADDRSTRLEN], owner[IF_NAMESIZE] = "?";
+	char local[INET6_ADDRSTRLEN], owner[IF_NAMESIZE] = "?", at[LINK_PLACE_MAX];
 	unsigned int wanted;
 	int ret = link_find_interface(l, &wanted, err);
 
@@ -46,14 +46,14 @@ static int find_interface(struct link *l, struct text *err)
 	link_addr_text(l, &c->local, local);
 	l->ifindex = ifaddr_owner(AF_INET, &c->local, wanted);
 	if (l->ifindex == 0) {
-		text_printf(err, "line %u: no interface of this machine has the address %s (IPv4_interface)", c->line,
-			    local);
+		text_printf(err, "%s: no interface of this machine has the address %s (IPv4_interface)",
+			    link_place(l, &c->local_at, at), local);
 		return -EADDRNOTAVAIL;
 	}
 	if (l->ifindex != wanted) {
 		if_indextoname(l->ifindex, owner);
-		log_warnx("line %u: IPv4_interface %s belongs to %s, not to Interface %s: the traffic goes through %s",
-			  c->line, local, owner, c->ifname, owner);
+		log_warnx("%s: IPv4_interface %s belongs to %s, not to Interface %s: the traffic goes through %s",
+			  link_place(l, &c->local_at, at), local, owner, c->ifname, owner);
 	}
 	return 0;
 }
@@ -61,11 +61,11 @@ static int find_interface(struct link *l, struct text *err)
 static int check_group(const struct link *l, struct text *err)
 {
 	const union channel_addr *group = &l->conf->dest;
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
 
 	if (is_v4(l) ? IN_MULTICAST(ntohl(group->v4.s_addr)) : IN6_IS_ADDR_MULTICAST(&group->v6))
 		return 0;
-	text_printf(err, "line %u: %s (%s) is not a multicast address (%s)", l->conf->line,
+	text_printf(err, "%s: %s (%s) is not a multicast address (%s)", link_place(l, &l->conf->dest_at, at),
 		    link_addr_text(l, group, text), group_keyword(l),
 		    is_v4(l) ? "224.0.0.0 to 239.255.255.255" : "ff00::/8");
 	return -EINVAL;
@@ -156,7 +156,7 @@ static int open_rx(struct link *l, struct text *err)
 	const struct channel_link_conf *c = l->conf;
 	union udp_addr group;
 	socklen_t len = udp_sock_addr(l, &c->dest, c->port, &group);
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
 	int on = 1, ret = udp_sock_open_rx(l);
 
 	/* Two daemons of one machine may be in one group: each gets its own copy. */
@@ -166,8 +166,8 @@ static int open_rx(struct link *l, struct text *err)
 	if (ret == 0)
 		ret = is_v4(l) ? join_v4(l) : join_v6(l);
 	if (ret < 0)
-		text_printf(err, "line %u: multicast group %s (%s), port %u (Group), on %s: %s", c->line,
-			    link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname, strerror(-ret));
+		text_printf(err, "%s: multicast group %s (%s), port %u (Group), on %s: %s",
+			    link_place(l, ret == -EADDRINUSE ? &c->port_at : &c->dest_at, at), link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname, strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("udp", c->port, err);
 	return ret;

@@ -437,11 +437,12 @@ static int bind_listener(struct link *l)
 
 static int open_listener(struct link *l, struct text *err)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
 	int ret = bind_listener(l);
 
 	if (ret < 0)
-		text_printf(err, "line %u: TCP address %s (%s), port %u (Port): %s", l->conf->line,
+		text_printf(err, "%s: TCP address %s (%s), port %u (Port): %s",
+			    link_place(l, ret == -EADDRINUSE ? &l->conf->port_at : &l->conf->local_at, at),
 			    link_addr_text(l, &l->conf->local, text), unicast_local_keyword(l), l->conf->port,
 			    strerror(-ret));
 	if (ret == -EADDRINUSE)

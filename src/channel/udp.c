@@ -32,7 +32,7 @@ static int open_rx(struct link *l, struct text *err)
 	const struct channel_link_conf *c = l->conf;
 	union udp_addr local;
 	socklen_t len = udp_sock_addr(l, &c->local, c->port, &local);
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
 	int ret = udp_sock_open_rx(l);
 
 	if (ret == 0)
@@ -40,8 +40,8 @@ static int open_rx(struct link *l, struct text *err)
 	if (ret == 0 && bind(l->rx, &local.sa, len) == -1)
 		ret = -errno;
 	if (ret < 0)
-		text_printf(err, "line %u: UDP address %s (%s), port %u (Port): %s", c->line,
-			    link_addr_text(l, &c->local, text), unicast_local_keyword(l), c->port, strerror(-ret));
+		text_printf(err, "%s: UDP address %s (%s), port %u (Port): %s",
+			    link_place(l, ret == -EADDRINUSE ? &c->port_at : &c->local_at, at), link_addr_text(l, &c->local, text), unicast_local_keyword(l), c->port, strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("udp", c->port, err);
 	return ret;

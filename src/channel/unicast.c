@@ -40,13 +40,13 @@ static bool carries_nothing(unsigned int flags)
 /* The local address belongs to another interface than Interface: then the traffic goes through that one. */
 static void follow_address(struct link *l, unsigned int owner, const char *local)
 {
-	char name[IF_NAMESIZE] = "?";
+	char name[IF_NAMESIZE] = "?", at[LINK_PLACE_MAX];
 
 	if_indextoname(owner, name);
 	if (carries_nothing(link_read_flags(owner)))
 		return;
-	log_warnx("line %u: %s %s belongs to %s, not to Interface %s: the traffic goes through %s", l->conf->line,
-		  unicast_local_keyword(l), local, name, l->conf->ifname, name);
+	log_warnx("%s: %s %s belongs to %s, not to Interface %s: the traffic goes through %s",
+		  link_place(l, &l->conf->local_at, at), unicast_local_keyword(l), local, name, l->conf->ifname, name);
 	l->ifindex = owner;
 }
 
@@ -54,7 +54,7 @@ static void follow_address(struct link *l, unsigned int owner, const char *local
  * IPv6 addresses come when it goes up. */
 int unicast_find_interface(struct link *l, struct text *err)
 {
-	char local[INET6_ADDRSTRLEN];
+	char local[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
 	unsigned int owner;
 	int ret = link_find_interface(l, &l->ifindex, err);
 
@@ -70,7 +70,7 @@ int unicast_find_interface(struct link *l, struct text *err)
 	}
 	if (!(link_read_flags(l->ifindex) & IFF_UP))
 		return 0;
-	text_printf(err, "line %u: %s has the address %s (%s)", l->conf->line,
+	text_printf(err, "%s: %s has the address %s (%s)", link_place(l, &l->conf->local_at, at),
 		    owner == 0 ? "no interface of this machine" : "another interface than Interface", local,
 		    unicast_local_keyword(l));
 	return -EADDRNOTAVAIL;
@@ -117,21 +117,21 @@ int unicast_bind_tx(const struct link *l, int fd)
 void unicast_warn_unreachable(const struct link *l)
 {
 	const struct channel_link_conf *c = l->conf;
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
 	union udp_addr dest;
 	socklen_t len = udp_sock_addr(l, &c->dest, c->port, &dest);
 	int fd;
 
 	link_addr_text(l, &c->dest, text);
 	if (ifaddr_owner(c->family, &c->dest, 0) != 0)
-		log_warnx("line %u: %s %s is an address of this machine: the peer's is expected", c->line,
-			  unicast_dest_keyword(l), text);
+		log_warnx("%s: %s %s is an address of this machine: the peer's is expected",
+			  link_place(l, &c->dest_at, at), unicast_dest_keyword(l), text);
 	if (!(link_read_flags(l->ifindex) & IFF_UP))
 		return;		/* there is a line about that */
 	fd = socket(c->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd != -1 && connect(fd, &dest.sa, len) == -1)	/* sends nothing */
-		log_warn("line %u: %s link: no way to %s (%s) at the moment", c->line, l->ops->kind, text,
-			 unicast_dest_keyword(l));
+		log_warn("%s: %s link: no way to %s (%s) at the moment", link_place(l, &c->dest_at, at),
+			 l->ops->kind, text, unicast_dest_keyword(l));
 	if (fd != -1)
 		close(fd);
 }

@@ -150,6 +150,27 @@ static void check_pairs(const struct link_check *c)
 	}
 }
 
+/* Where an option is; what need not be given has no place. */
+static struct channel_place place_of(const struct link_check *c, const char *name)
+{
+	const struct conf_seen *seen = link_seen(c, name);
+
+	return (struct channel_place){ .line = seen->given ? seen->at.line : 0, .column = seen->at.column };
+}
+
+static void note_places(const struct link_check *c)
+{
+	struct channel_link_conf *l = c->link;
+	bool v4 = l->family == AF_INET, mcast = l->type == CHANNEL_MCAST;
+	const char *address = v4 ? "IPv4_address" : "IPv6_address";
+
+	l->ifname_at = place_of(c, "Interface");
+	l->port_at = place_of(c, mcast ? "Group" : "Port");
+	l->dest_at = place_of(c, mcast ? address : v4 ? "IPv4_Destination_Address" : "IPv6_Destination_Address");
+	if (!mcast || v4)
+		l->local_at = place_of(c, mcast ? "IPv4_interface" : address);
+}
+
 void conf_check_links(struct conf_ctx *ctx)
 {
 	struct channel_conf *ch = &ctx->conf.channel;
@@ -169,5 +190,6 @@ void conf_check_links(struct conf_ctx *ctx)
 		else
 			check_unicast(&c);
 		check_pairs(&c);
+		note_places(&c);
 	}
 }

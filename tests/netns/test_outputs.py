@@ -193,17 +193,17 @@ def test_states_of_a_peer(lab: Lab, make: Callable, both: Callable, sender: str)
 
 
 class Feeder:
-	"""A scripted node on fw2 that sends the same datagrams to both daemons of fw1, and is deaf."""
+	"""A scripted node on `fw` that sends the same datagrams to all daemons of the other one, and is deaf."""
 
-	def __init__(self, lab: Lab):
-		with inside(lab.ns("fw2")):
+	def __init__(self, lab: Lab, fw: str = "fw2", port: int = SYNC_PORT):
+		with inside(lab.ns(fw)):
 			self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 			self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
-					       socket.inet_aton(f"10.30.0.{FW['fw2']}"))
-		self.seq = 1795416000
+					       socket.inet_aton(f"10.30.0.{FW[fw]}"))
+		self.seq, self.port = 1795416000, port
 
 	def send(self, payload: bytes) -> None:
-		self.socket.sendto(payload, (GROUP, SYNC_PORT))
+		self.socket.sendto(payload, (GROUP, self.port))
 		time.sleep(0.03)	# longer than our allowance for reordering
 
 	def vector(self, name: str) -> None:
