@@ -8,9 +8,9 @@ lines of the log. What differs on purpose stands in ON_PURPOSE with its reason, 
 
 from __future__ import annotations
 
-import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple
 
@@ -23,7 +23,7 @@ from netlab import FW, SYNC_PORT, Lab
 from node import DEBIAN, OURS, Link, Node
 from test_outputs import Feeder, flows, masked, settled, vectors
 
-PATIENCE = 0.3		# seconds until a difference is one: 1.4.7 flushes in a child process
+PATIENCE = 5		# seconds until a difference is one: 1.4.7 flushes in a child process
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,9 @@ ON_PURPOSE = [
 	Row("FTFW-expect", "commit: -c.*", "log", r"\[warning\] (1 expectations can't be committed|  1 of them: .*)",
 	    r"\[ERROR\] commit-create: .*|.*\t300 proto=6 .*|\[notice\] 1 expectations can't be committed",
 	    "one line per reason instead of two per entry, as a warning"),
+	Row(".*inject", "(commit|external): .*", "log", "", r"\[notice\] (committing .*|flushing external cache)", SAYS),
+	Row("(FTFW|NOTRACK)-inject", "internal: -f", "log", r"\[notice\] flushing internal cache", r"\[notice\] flushing caches",
+	    "there is one cache only"),
 	Row(BYPASSED, "no-cache: -f.*", "log", r"\[notice\] flushing external cache", r"\[notice\] flushing (internal cache|caches)",
 	    "1.4.7 flushes the kernel table, which kills what is forwarded"),
 	Row(BYPASSED, "before: -i .*", "log", "", r"\[notice\] child process \(pid=\d+\) received signal \(6\)",
@@ -130,8 +133,8 @@ ON_PURPOSE = [
 	Row(BYPASSED, ".*: -[e] e.* -x", "stdout", "", "<flow>.*", "as above"),
 	Row(BYPASSED, ".*: -i.* -x", "stdout", "<flow>.*", r"\w+ +\d+ T .*", "XML was asked for"),
 	# --- figures ---
-	figure("FTFW.*", ".*: -s (rsqueue|rs)", r"resent queue \(len=\d+\)", HEARD),
-	Row("FTFW.*", ".*: -s (rsqueue|rs)", "stdout", "control -> .*", "control -> .*", HEARD),
+	figure("FTFW.*", ".*: -s rsqueue", r"resent queue \(len=\d+\)", HEARD),
+	Row("FTFW.*", ".*: -s rsqueue", "stdout", "(control|object) -> .*", "(control|object) -> .*", HEARD),
 	figure("FTFW.*", ".*: -s q.*", "allocated queue nodes:.*|current elements:.*", HEARD),
 	figure("FTFW.*", ".*: -s c.*", "cache:internal\tactive objects:.*|\tactive/total entries:.*",
 	       "ends wait for their acknowledgement, and nobody gives it"),
@@ -140,6 +143,7 @@ ON_PURPOSE = [
 	figure(ANY, AFTER, "connections (created|updated|destroyed):.*|\t(creation|update) OK/failed:.*|\tdeletion created/failed:.*",
 	       KEPT),
 	figure(ANY, AFTER, "\tevents received:.*", "what it does to the kernel itself comes back by no event"),
+	figure(".*inject", ".*: -s r.*", "\tevents received:.*", "as above"),
 ]
 USED: set[Row] = set()
 DONE: set[str] = set()
@@ -147,9 +151,13 @@ DONE: set[str] = set()
 
 def commands(s: Setting) -> list[tuple[str, str]]:
 	"""Phase and command, in an order in which one changes for both daemons what the next one shows."""
-	reports = [f"-s{word}" for word in ("", " ct", " network", " net", " n", " cache", " c", " runtime", " r", " link", " l",
-					    " rsqueue", " rs", " queue", " q", " process", " p", " expect", " exp")]
-	dumps = [f"-{cache}{word}{x}" for cache in "ie" for word in ("", " ct", " c", " expect", " e") for x in ("", " -x")]
+	subjects = ["", " ct", " network", " cache", " runtime", " link", " rsqueue", " queue", " process", " expect"]
+	words = ["", " ct", " expect"]
+	if s.name == "NOTRACK":		# abbreviations: the same parser in all settings
+		subjects += [" net", " n", " c", " r", " l", " rs", " q", " p", " exp"]
+		words += [" c", " e"]
+	reports = [f"-s{word}" for word in subjects]
+	dumps = [f"-{cache}{word}{x}" for cache in "ie" for word in words for x in ("", " -x")]
 	look = ["-s", "-s cache", "-s runtime", "-i", "-e"]
 	phases = {
 		"before": [*reports, *dumps],
@@ -162,7 +170,7 @@ def commands(s: Setting) -> list[tuple[str, str]]:
 		"kernel": ["-F expect", "-F ct", *look, "-F", "-s runtime"],
 		# 1.4.7 flushes the kernel table here, which is empty by now
 		"no-cache": ["-f internal", "-f", *look] if s.bypass else [],
-		"args": ["-v", "-h", "-s multicast", "-z", "--nonsense", "-i foo", "-e foo", "-c foo", "-F foo", "-R foo", "-f foo", "-s foo"],
+		"args": ["-v", "-h", "-s multicast", "-z", "--nonsense", *[f"-{option} foo" for option in "iecFRfs"]],
 		"end": ["-k"],
 	}
 	return [(phase, command) for phase, some in phases.items() for command in some]
@@ -203,14 +211,15 @@ def aside(s: Setting, step: str, parts: dict[str, dict[str, list[str]]]) -> dict
 		for which, pattern in ((OURS, row.ours), (DEBIAN, row.debian)):
 			part = "stdout" if row.part == "figure" else row.part
 			left = []
-			for line in parts[which][part]:
+			for line in parts[which].get(part, []):
 				if not pattern or not re.fullmatch(pattern, line):
 					left.append(line)
 					continue
 				USED.add(row)
 				if row.part == "figure":
 					left.append(re.sub(r" *\d+", "#", line))
-			parts[which][part] = left
+			if part in parts[which]:
+				parts[which][part] = left
 	return parts
 
 
@@ -228,10 +237,15 @@ def differences(parts: dict[str, dict[str, list[str]]]) -> list[str]:
 	return said
 
 
+def both_do(sides: dict[str, Side], command: str) -> dict[str, dict[str, list[str]]]:
+	with ThreadPoolExecutor(2) as pool:
+		return dict(zip(sides, pool.map(lambda side: side.do(command), sides.values())))
+
+
 def compare(s: Setting, sides: dict[str, Side], phase: str, command: str) -> list[str]:
 	"""One command at both. A report is asked for again while the two differ, within reason."""
 	step, end = f"{phase}: {command}", time.monotonic() + PATIENCE
-	answers = {which: side.do(command) for which, side in sides.items()}
+	answers = both_do(sides, command)
 	while True:
 		parts = {which: {**{k: list(v) for k, v in answers[which].items()}, "log": side.log()}
 			 for which, side in sides.items()}
@@ -240,7 +254,7 @@ def compare(s: Setting, sides: dict[str, Side], phase: str, command: str) -> lis
 			break
 		time.sleep(0.1)
 		if command[:2] in ("-s", "-i", "-e"):
-			answers = {which: side.do(command) for which, side in sides.items()}
+			answers = both_do(sides, command)
 	for side in sides.values():
 		side.log_read()
 	return [f"{step}: {line}" for line in said]
@@ -271,16 +285,20 @@ def happen(s: Setting, lab: Lab, sides: dict[str, Side]) -> None:
 	names += vectors(f"mcast4-{(s.mode or '').lower()}-tcp*.txt") + vectors("ftp-expectation-new.txt")
 	if s.inject:	# 1.4.7 does not survive all of the others
 		names = vectors(f"mcast4-{(s.mode or '').lower()}-tcp*.txt")
-	for n, (other, side) in enumerate(zip(("fw2", "fw1"), sides.values())):
+	feeders = [Feeder(lab, other, SYNC_PORT + n) for n, other in enumerate(("fw2", "fw1"))] if s.mode else []
+
+	def tell(side: Side) -> None:
 		fw = side.node.fw
 		events.conntrack(lab, fw, *events.born())
 		scenario.inject(lab, fw, 30)
 		events.conntrack(lab, fw, *events.changed())
 		scenario.inject(lab, fw, 10, delete=True)
-		if s.mode:
-			feeder = Feeder(lab, other, SYNC_PORT + n)
-			for name in names:
-				feeder.vector(name)
+
+	with ThreadPoolExecutor(4) as pool:
+		jobs = [pool.submit(tell, side) for side in sides.values()]
+		jobs += [pool.submit(lambda feeder=feeder: [feeder.vector(name) for name in names]) for feeder in feeders]
+		for job in jobs:
+			job.result()
 	for side in sides.values():
 		settled(side.node)
 

@@ -87,6 +87,26 @@ def test_equals_debian(lab: Lab, make: Callable) -> None:
 	assert (ours.dir / "flows").stat().st_mode & 0o777 == 0o600
 
 
+def test_polling_equals_debian(lab: Lab, make: Callable) -> None:
+	"""With PollSecs an end is a flow that is missing: the same line from the cache, without counters, and no traffic."""
+	lab.sysctl("fw1", {"net/netfilter/nf_conntrack_acct": 1, "net/netfilter/nf_conntrack_timestamp": 1})
+	ours, theirs = (collector(make("fw1", which), which, "\tPollSecs 1\n") for which in (OURS, DEBIAN))
+	for node in (ours, theirs):
+		node.start()
+	scenario.serve(lab)
+	scenario.lines(lab, 5, interval=1000)
+	scenario.inject(lab, "fw1", 10)
+	wait_until(lambda: len(ours.internal()) == len(theirs.internal()) == 15, 20)
+	run("ip", "netns", "exec", lab.ns("fw1"), "conntrack", "-D", "-p", "tcp")
+	wait_until(lambda: len(flows(ours)) == len(flows(theirs)) == 15, 20, "the ends are found out")
+	logs = [[re.sub(r" delta-time=\d+", "", line) for line in flows(node)] for node in (ours, theirs)]
+	assert logs[0] == logs[1] and not any("packets=" in line for line in logs[0])
+	for subject in ("ct", "cache"):		# how often each has looked is its own affair
+		shown = [strip(node.ok("-s", subject), r"(update OK|connections updated).*") for node in (ours, theirs)]
+		assert shown[0] == shown[1]
+	assert re.search(r"\n +0 Bytes +0 Pckts\n", ours.ok("-s"))
+
+
 def test_commands(lab: Lab, make: Callable) -> None:
 	"""What has no meaning here says so and is no failure; the others do what they say."""
 	node = collector(make("fw1", OURS), "ours")
