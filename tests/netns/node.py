@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -66,6 +67,9 @@ class Links(list[Link]):
 
 MULTICAST4 = Link()
 
+# The modes, with options that let tests be short: ALARM repeats each state within 2 s, and forgets after 6 what is not repeated.
+MODES: dict[str, dict[str, object]] = {"FTFW": {}, "NOTRACK": {}, "ALARM": {"RefreshTime": 1, "CacheTimeout": 6}}
+
 # What a usual file holds beside the paths.
 MODE = {"PurgeTimeout": 2}
 GENERAL = {"HashSize": 32768, "HashLimit": 524288, "Syslog": "off",
@@ -106,6 +110,7 @@ class Node:
 		def lines(values: dict[str, object], depth: int) -> str:
 			return "".join("\t" * depth + f"{k} {v}\n" for k, v in values.items() if v is not None)
 
+		self.mode, self.link = mode, link
 		self.conf.write_text(
 			f"Sync {{\n\tMode {mode} {{\n{lines({**MODE, **(mode_options or {})}, 2)}\t}}\n"
 			f"\t{link.block(self.fw)}\n"
@@ -207,6 +212,12 @@ class Node:
 	def external(self) -> set[tables.Flow]:
 		return tables.parse(self.ok("-e"))
 
+	def connections(self) -> str:
+		"""What -s says of the two connections of a TCP link."""
+		found = re.search(r"^TCP traffic \(active device=\w+\) (server=\w+ client=\w+):$", self.ok("-s"), re.M)
+		assert found, f"{self.fw}: no TCP link"
+		return found[1]
+
 	def describe(self, lines: int = 40) -> str:
 		"""For the reader of a failed test."""
 		def tail(path: Path) -> str:
@@ -230,6 +241,20 @@ class Node:
 		return "\n".join(parts)
 
 
+def wait_connected(*nodes: Node) -> None:
+	"""Until both connections of the TCP link are there, as each of these says."""
+	for node in nodes:
+		wait_until(lambda node=node: node.connections() == "server=connected client=connected", 20,
+			   f"{node.fw} ({node.which}) is connected")
+
+
+def wait_met(*nodes: Node) -> None:
+	"""1.4.x loses what it sends before a TCP link stands, so wait for that. In ALARM an idle one has nothing to send, so it
+	does not even connect; there the next repetition makes good for it.
+	"""
+	wait_connected(*[node for node in nodes if node.mode != "ALARM" and getattr(node.link, "kind", "") == "TCP"])
+
+
 def missing_at_replica(active: Node, replica: Node) -> str:
 	"""Empty if the replica's external cache equals the active firewall's kernel table, as sets.
 
@@ -245,3 +270,11 @@ def wait_replicated(active: Node, replica: Node, timeout: float = 20) -> None:
 	except AssertionError:
 		raise AssertionError(f"{replica.fw}'s external cache is not {active.fw}'s kernel table after {timeout} s:\n"
 				     + missing_at_replica(active, replica)) from None
+
+
+def catch_up(active: Node, started: Node) -> None:
+	"""Until a node that was started has what the active one has. 1.4.x has to be told to ask, ours asks by itself."""
+	wait_met(active, started)
+	if started.which == DEBIAN:
+		started.ok("-n")	# in ALARM there is nothing to ask for; it says so to nobody
+	wait_replicated(active, started)

@@ -110,6 +110,13 @@ class Traffic:
 		said = self.load.ask("finish", 15)
 		if not said["hash_good"]:
 			self.wrong.append(f"the download: {said}")
+		self.load.end()
+
+	def end(self) -> None:
+		"""All of it, the connections properly."""
+		for program, _ in self.programs:
+			program.end()
+		self.finish()
 
 
 def check(traffic: list[Traffic], when: str, patience: float) -> float:
