@@ -9,8 +9,8 @@ import pytest
 
 import scenario
 from conftest import PAIRS
-from netlab import Lab, wait_until
-from node import DEBIAN, OURS, binary, wait_replicated
+from netlab import Lab
+from node import wait_replicated
 
 MB = 1 << 20
 
@@ -53,40 +53,6 @@ def test_udp_stream_older_than_its_timeout(lab: Lab, pair: Callable, old: str, n
 	assert out.udp["alive"] == 1, out
 	assert out.udp["stall_ms"] < 2000, out
 	assert out.lines["alive"] == 5 and out.download["hash_good"], out
-
-
-def test_exchange_of_a_node(lab: Lab, pair: Callable) -> None:
-	"""1.4.7 on both, one after the other replaced by ours, and back, with the connections open throughout."""
-	nodes = dict(zip(("fw1", "fw2"), pair(DEBIAN, DEBIAN)))
-	scenario.serve(lab)
-	talk = scenario.lines(lab, 100)
-	stream = scenario.udp_stream(lab)
-	wait_replicated(nodes["fw1"], nodes["fw2"])
-
-	def exchange(fw: str, which: str) -> None:
-		"""The backup's program is exchanged while the other one forwards."""
-		backup = nodes[fw]
-		backup.stop()
-		backup.use(which)
-		backup.start()
-		if backup.program == binary(DEBIAN):
-			backup.ok("-n")		# ours asks by itself
-		wait_replicated(nodes[lab.active], backup)
-
-	def change_roles(to: str) -> None:
-		old, new = nodes[lab.active], nodes[to]
-		scenario.switch_over(lab, old, new)
-		for program, count in ((talk, 100), (stream, 1)):
-			said = program.ask("alive", 10)
-			assert said["alive"] == count, f"{old.which} -> {new.which} ({new.fw}): {said}"
-		wait_until(lambda: not old.kernel(), 10, "the old one's scheduled flush")
-		wait_replicated(new, old)
-
-	for which in (OURS, DEBIAN):
-		exchange("fw2", which)
-		change_roles("fw2")
-		exchange("fw1", which)
-		change_roles("fw1")
 
 
 @pytest.mark.parametrize("first,second", PAIRS)
