@@ -91,7 +91,7 @@ def section(row: Row, kept: dict[str, Any]) -> list[str]:
 	floors = sorted({key for s in samples if s["which"] == "floor" for key in s["figures"]})
 	if floors:
 		told = [f"{key.replace('_', ' ')} {cell(samples, 'floor', key, '')}" for key in floors]
-		lines += ["Floor: " + ", ".join(told) + ".", ""]
+		lines += ["Floor, µs of CPU per event or datagram where not said otherwise: " + ", ".join(told) + ".", ""]
 	for which, name in ((OURS, "this one"), (DEBIAN, OLD)):
 		said = sorted({f"{f.label}: {lost(samples, which, f.key)[0]}" for f in row.figures
 			       if lost(samples, which, f.key)})

@@ -145,6 +145,9 @@ def rates_floor(ctx: Context) -> Figures:
 			n = int(rate * ctx.seconds(3)) // 3
 			for kind, value in listeners(b, b.lab.SPARE, ("-n", n, "-k", 0, "-r", rate, "churn")).items():
 				figures[f"{kind}_{rate}"] = value
+		for name, options in (("datagram_sent", ()), ("datagram_sent_segmented", ("-g",))):
+			done = b.tool("fw1", "floor", "send", *options, 1400, 100_000, "10.30.0.12")
+			figures[name] = done["cpu_ns"] / 1000 / done["datagrams"]
 	return figures
 
 
