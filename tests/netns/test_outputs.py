@@ -54,6 +54,7 @@ def masked(subject: str, text: str, also: Iterable[str] = ()) -> list[str]:
 				line = front + back
 		if any(words in line for words in also):
 			line = re.sub(r" *\d+", blank, line)
+		line = re.sub(r"^daemon uptime: \d+ min", "daemon uptime: # min", line)	# one may have begun its next minute
 		lines.append(re.sub(r"seq:\d+", "seq:#", line))
 	return lines
 
