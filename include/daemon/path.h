@@ -37,6 +37,7 @@ struct pipeline {
 	struct pipeline_stats stats;
 	struct path_news news[PATH_NEWS];
 	uint32_t n_news;
+	struct mono now;		/* of the turn: path_encode() is given none */
 	struct log_limit full_log, full_call, version_log, clash_log;
 	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */

@@ -550,6 +550,10 @@ void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, str
 
 	flow_copy(&news, f);
 	news.has &= FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK | FLOW_HAS_LABELS;
+	/* The life of a record is the one we have told. With another state a life of its own comes; otherwise f has what our
+	 * kernel made of the peer's, and the peer's kernel does not know that. */
+	if (f->l4 != IPPROTO_TCP || !(news.has & FLOW_HAS_PROTO_STATE) || news.proto_state == rec->flow.proto_state)
+		news.has &= ~FLOW_HAS_TIMEOUT;
 	if ((news.has & FLOW_HAS_STATUS) && (rec->flow.has & FLOW_HAS_STATUS))
 		news.status |= rec->flow.status;	/* the kernel takes nothing back that it has seen itself */
 	if (news.has & FLOW_HAS_TIMEOUT)

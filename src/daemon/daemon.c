@@ -340,6 +340,8 @@ static void daemon_turn(void *ctx, struct mono now)
 	if (d->inject)
 		ct_inject_flush(d->inject, now);
 	next = pipeline_turn(d->pipeline, now, &again);
+	if (d->inject)
+		ct_inject_flush(d->inject, now);	/* what a gap that was given up has let through */
 
 	if (d->reconcile)
 		reconcile_watch(d->reconcile, now);

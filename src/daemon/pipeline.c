@@ -161,10 +161,24 @@ static void path_helper_left_out(struct pipeline *p, const struct ct_flow *f)
 	path_log(p, LOG_LVL_WARNING, line);
 }
 
+/* A peer that puts the flow into its kernel takes what it is told for the life from now on. In a full send that would give new
+ * life to what was told long ago and has ended elsewhere since. Returns f, or *left with the rest of the life told last. */
+static const struct ct_flow *path_left(const struct pipeline *p, const struct flow_rec *rec, struct ct_flow *left)
+{
+	uint32_t age = mono_s(p->now) - rec->updated_s;
+
+	if (!p->foreign || age == 0 || !(rec->flow.has & FLOW_HAS_TIMEOUT) || age >= rec->flow.timeout_s)
+		return &rec->flow;
+	flow_copy(left, &rec->flow);
+	left->timeout_s -= age;
+	return left;
+}
+
 int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
 {
 	struct pipeline *p = ctx;
 	const struct flow_rec *rec;
+	struct ct_flow left;
 	enum wire_type type;
 	int err;
 
@@ -172,7 +186,7 @@ int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writ
 		return exp_path_encode(p->expects, id, seq, flags, &p->rules, out);
 	rec = table_rec(p->own, id);
 	type = path_type(p, rec);
-	err = wire_put_flow(out, type, flags, seq, &rec->flow, &p->rules);
+	err = wire_put_flow(out, type, flags, seq, path_left(p, rec, &left), &p->rules);
 
 	if (err == 0 && p->bypass)
 		p->stats.bypass[type]++;
@@ -297,6 +311,7 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 	*again = false;
 	if (!p->sync)
 		return next;
+	p->now = now;
 	if (p->clash)
 		clash_path_step(p, now);
 	lost = bypass_path_say_lost(p, now);

@@ -5,7 +5,8 @@
  * two seconds the internal cache is looked through for records whose life, as it was told last, is nearly over. The kernel is
  * asked about each, once or twice in its life, and where packets have renewed the entry the peers are told.
  *
- * TCP that begins or ends has short lives of its own, with an event at each step. */
+ * A connection of which one half is closed may go on for hours in the other one, without an event either. Only the beginning
+ * and the very end of TCP have lives of their own that no packet renews. */
 #include "daemon/renew.h"
 
 #include <errno.h>
@@ -27,13 +28,27 @@ struct renew {
 	uint64_t pos;
 };
 
+/* Do packets that change nothing renew it? */
+static bool renewable(const struct ct_flow *f)
+{
+	if (f->l4 != IPPROTO_TCP)
+		return true;
+	switch (f->proto_state) {
+	case TCP_CONNTRACK_ESTABLISHED:
+	case TCP_CONNTRACK_FIN_WAIT:
+	case TCP_CONNTRACK_CLOSE_WAIT:
+	case TCP_CONNTRACK_LAST_ACK:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool lapses(const struct flow_rec *rec, struct mono now)
 {
 	const struct ct_flow *f = &rec->flow;
 
-	if (rec->state == REC_DEAD || !(f->has & FLOW_HAS_TIMEOUT))
-		return false;
-	if (f->l4 == IPPROTO_TCP && f->proto_state != TCP_CONNTRACK_ESTABLISHED)
+	if (rec->state == REC_DEAD || !(f->has & FLOW_HAS_TIMEOUT) || !renewable(f))
 		return false;
 	return (uint64_t)mono_s(now) + AHEAD_S >= (uint64_t)rec->updated_s + f->timeout_s;
 }

@@ -188,10 +188,14 @@ enum ct_verdict ct_judge_news(const struct ct_flow *kernel, const struct ct_flow
  * an entry until it times out, removing it could cost a connection.
  *
  *	the peer's entry	our kernel's entry				in use?
- *	TCP on its way out	on its way out as well				no
- *				handshake or ESTABLISHED, ours			yes: the next connection of the same two ends; its
- *										news and the end of the old one have crossed
- *				handshake or ESTABLISHED, not ours		no: the news in between were lost
+ *	any TCP			in TIME_WAIT, CLOSE				no
+ *				half closed, ours, life left			yes: the other half may go on for hours
+ *				half closed, else				no
+ *	TCP on its way out	handshake, life left				yes: the next connection of the same two ends, whose
+ *										news and the end of the old one have crossed, or which
+ *										we have not read yet; if it is none it costs little
+ *				ESTABLISHED, ours, life left			yes, the same
+ *				ESTABLISHED, not ours				no: the news in between were lost
  *	TCP, else		ESTABLISHED, or handshake and ours, life left	yes
  *				else						no
  *	other			ours, or life left				yes, also without an answer: a stream may go one
@@ -203,11 +207,13 @@ bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f, bool
 
 	if (f->l4 != IPPROTO_TCP || !(kernel->has & FLOW_HAS_PROTO_STATE))
 		return ours || life;
+	if (finished(kernel))
+		return false;
 	age = tcp_age(kernel->proto_state);
 	if (age > tcp_age(TCP_CONNTRACK_ESTABLISHED))
-		return false;
-	if ((f->has & FLOW_HAS_PROTO_STATE) && tcp_age(f->proto_state) > tcp_age(TCP_CONNTRACK_ESTABLISHED))
 		return ours && life;
+	if ((f->has & FLOW_HAS_PROTO_STATE) && tcp_age(f->proto_state) > tcp_age(TCP_CONNTRACK_ESTABLISHED))
+		return life && (ours || age < tcp_age(TCP_CONNTRACK_ESTABLISHED));
 	return life && (ours || age == tcp_age(TCP_CONNTRACK_ESTABLISHED));
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 
 #include "flows.h"
 
@@ -790,7 +791,6 @@ static void test_kernel_model_lossless(void **state)
 	}
 }
 
-/* One question beside any pass: the answer is believed unless an event came between. */
 /* What a peer's kernel believes about the life of a flow is what we have told last. */
 static void test_told_life(void **state)
 {
@@ -826,9 +826,22 @@ static void test_told_life(void **state)
 	f.timeout_s = 30;
 	internal_update(c, &f, now, &other);
 	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 30);
+	/* A peer's news do not, as long as they are not of another state. */
+	f.timeout_s = 180;
+	f.mark = 5;
+	f.has |= FLOW_HAS_MARK;
+	internal_told(c, id, &f, mono_add_ms(now, 9000));
+	assert_int_equal(table_rec(internal_table(c), id)->flow.mark, 5);
+	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 30);
+	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1100);
+	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
+	internal_told(c, id, &f, mono_add_ms(now, 9000));
+	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 180);
+	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1109);
 	internal_free(c);
 }
 
+/* One question beside any pass: the answer is believed unless an event came between. */
 static void test_single_question(void **state)
 {
 	struct internal *c = internal_new(16, 10, &test_key);

@@ -889,6 +889,28 @@ static void test_injected_and_hit(void **state)
 	assert_int_equal(internal_count(w), 1);
 }
 
+/* A full send tells what is left of a life, so that it gives none to what has ended elsewhere. */
+static void test_life_left(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0);
+	uint8_t buf[WIRE_CTL_LEN];
+	struct writer alive = wr_init(buf, sizeof(buf));
+
+	f.has |= FLOW_HAS_TIMEOUT;
+	f.timeout_s = 180;
+	event(w, PIPELINE_FLOW_NEW, &f);
+	turn(w);
+	assert_int_equal(w->n_msg, 1);
+	assert_int_equal(w->msg[0].flow.timeout_s, 180);
+	w->now = mono_add_ms(w->now, 100000);
+	assert_int_equal(wire_put_control(&alive, WIRE_F_ALIVE, 100, 0, 0), 0);
+	receive(w, alive.buf, alive.len);
+	sync_bulk(pipeline_sync(w->p), w->now);
+	check_only(w, WIRE_CT_NEW, &f);
+	assert_int_equal(w->msg[0].flow.timeout_s, 80);
+}
+
 /* A peer that begins anew may have lost its table. */
 static void test_peer_begins(void **state)
 {
@@ -1053,6 +1075,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_alone, setup_alone, teardown),
 		cmocka_unit_test_setup_teardown(test_injected, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_injected_and_hit, setup_inject, teardown),
+		cmocka_unit_test_setup_teardown(test_life_left, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_begins, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
 	};

@@ -302,6 +302,7 @@ static void end_of_the_one_before(void **state)
 {
 	static const uint8_t alive[] = { TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_ESTABLISHED };
 	struct ct_flow f = tcp_flow(1), old = tcp_flow(1), got;
+	uint64_t kept;
 
 	(void)state;
 	NEED_NETNS();
@@ -313,16 +314,50 @@ static void end_of_the_one_before(void **state)
 		flush();
 		assert_int_equal(ct_inject_stats(inject)->in_use, i + 1);
 		assert_true(find(&f, &got));
-		ct_inject_end(inject, &old, false, clock_now());	/* nobody here has seen it live */
+		assert_int_equal(kernel_destroy(&hand, &f), 0);
+	}
+	kept = ct_inject_stats(inject)->in_use;
+	f.proto_state = TCP_CONNTRACK_SYN_SENT;		/* its event may not have been read yet */
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	ct_inject_end(inject, &old, false, clock_now());
+	flush();
+	assert_int_equal(ct_inject_stats(inject)->in_use, kept + 1);
+	assert_int_equal(kernel_destroy(&hand, &f), 0);
+	f.proto_state = TCP_CONNTRACK_ESTABLISHED;	/* nobody here has seen it live */
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	ct_inject_end(inject, &old, false, clock_now());
+	flush();
+	expect(0, 0, 1, 0);
+	assert_false(find(&f, &got));
+	assert_int_equal(kernel_create(&hand, &old), 0);
+	ct_inject_end(inject, &old, true, clock_now());		/* it has ended here too */
+	flush();
+	expect(0, 0, 2, 0);
+	assert_false(find(&old, &got));
+}
+
+/* One half is closed, and the other one is a long download through this node. The entry of the peer, which sees none of its
+ * packets, runs out. */
+static void half_closed(void **state)
+{
+	static const uint8_t half[] = { TCP_CONNTRACK_FIN_WAIT, TCP_CONNTRACK_CLOSE_WAIT, TCP_CONNTRACK_LAST_ACK };
+	struct ct_flow f = tcp_flow(1), got;
+
+	(void)state;
+	NEED_NETNS();
+	for (size_t i = 0; i < sizeof(half); i++) {
+		f.proto_state = half[i];
+		f.timeout_s = 60;
+		assert_int_equal(kernel_create(&hand, &f), 0);
+		ct_inject_end(inject, &f, true, clock_now());
+		flush();
+		assert_int_equal(ct_inject_stats(inject)->in_use, i + 1);
+		assert_true(find(&f, &got));
+		ct_inject_end(inject, &f, false, clock_now());	/* the peer's alone */
 		flush();
 		expect(0, 0, i + 1, 0);
 		assert_false(find(&f, &got));
 	}
-	assert_int_equal(kernel_create(&hand, &old), 0);
-	ct_inject_end(inject, &old, true, clock_now());		/* it has ended here too */
-	flush();
-	expect(0, 0, sizeof(alive) + 1, 0);
-	assert_false(find(&old, &got));
 }
 
 /* A port that is used again: the entry of the last connection from it has our reply tuple, and another original one. */
@@ -422,7 +457,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RULE(batches), RULE(order), RULE(replaced_is_reported), RULE(refused_replacement_is_undone),
 		RULE(master_cannot_change), RULE(ends), RULE(end_of_a_stream), RULE(pickup_from_the_other_end),
-		RULE(what_is_stored), RULE(end_of_the_one_before), RULE(port_used_again),
+		RULE(what_is_stored), RULE(end_of_the_one_before), RULE(half_closed),
+		RULE(port_used_again),
 		RULE_THERE(batches), RULE_THERE(order), RULE_THERE(replaced_is_reported),
 		RULE_THERE(refused_replacement_is_undone), RULE_THERE(master_cannot_change),
 		RULE_THERE(pickup_from_the_other_end), RULE_THERE(what_is_stored), RULE_THERE(port_used_again),
