@@ -14,12 +14,12 @@ Cell = tuple[str, ...]
 def in_background(run: Callable[[Cell], Any], test: str, names: tuple[str, ...], at_once: int) -> Callable:
 	"""A fixture for the module: outcome(cell) is what run(cell) has returned, or raises what it has raised.
 
-	The first one that is asked for starts all that are to be tested. `names` are the parameters of the function
-	`test` that make a cell.
+	The first one that is asked for starts all that are to be tested. `names` are the parameters of the module's
+	function `test` that make a cell.
 	"""
-	def wanted(items: list[pytest.Item]) -> list[Cell]:
-		cells = [tuple(item.callspec.params[name] for name in names)
-			 for item in items if getattr(item, "originalname", "") == test]
+	def wanted(request: pytest.FixtureRequest) -> list[Cell]:
+		cells = [tuple(item.callspec.params[name] for name in names) for item in request.session.items
+			 if getattr(item, "originalname", "") == test and item.module is request.module]
 		return list(dict.fromkeys(cells))
 
 	@pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def in_background(run: Callable[[Cell], Any], test: str, names: tuple[str, ...],
 
 		def ask(cell: Cell) -> Any:
 			if not futures:
-				futures.update({each: pool.submit(run, each) for each in wanted(request.session.items)})
+				futures.update({each: pool.submit(run, each) for each in wanted(request)})
 			return futures[cell].result(timeout=600)
 
 		yield ask

@@ -14,13 +14,13 @@ TCP link stands (wait_met()).
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Iterator
+from typing import Callable
 
 import pytest
 
 import scenario
 import tables
+from cells import in_background
 from conftest import PAIRS, need
 from netlab import DNAT4, DOWNLOAD_PORT, ECHO_PORT, PLAIN6, SNAT4, UDP_PORT, Lab, wait_until
 from node import DEBIAN, MODES, Link, Node, catch_up, missing_at_replica, wait_met, wait_replicated
@@ -133,26 +133,7 @@ def there_and_back(run: Run) -> dict[str, list[str]]:
 		return wrong
 
 
-def wanted(items: list[pytest.Item]) -> list[Run]:
-	"""The runs of the cells that are to be tested, in their order."""
-	runs = [tuple(item.callspec.params[k] for k in ("mode", "link", "old", "new"))
-		for item in items if getattr(item, "originalname", "") == test_cell.__name__]
-	return list(dict.fromkeys(runs))
-
-
-@pytest.fixture(scope="module")
-def outcome(request: pytest.FixtureRequest) -> Iterator[Callable[[Run], dict[str, Any]]]:
-	"""outcome(run): what became of it. The first one asked starts them all, in the background."""
-	pool = ThreadPoolExecutor(AT_ONCE)
-	futures: dict[Run, Future] = {}
-
-	def ask(run: Run) -> dict[str, Any]:
-		if not futures:
-			futures.update({each: pool.submit(there_and_back, each) for each in wanted(request.session.items)})
-		return futures[run].result(timeout=600)
-
-	yield ask
-	pool.shutdown(cancel_futures=True)
+outcome = in_background(there_and_back, "test_cell", ("mode", "link", "old", "new"), AT_ONCE)
 
 
 @pytest.mark.parametrize("what", [*TARGETS, "stale"])

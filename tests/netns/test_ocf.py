@@ -261,7 +261,7 @@ def change_roles(cell: Cell) -> None:
 			raise AssertionError(f"{cell}: {e}\n{said}") from e
 
 
-outcome = in_background(change_roles, "test_cell", ("setting", "one", "two"), 3)
+outcome = in_background(change_roles, "test_cell", ("setting", "one", "two"), 2)
 
 
 @pytest.mark.parametrize("one,two", PAIRS)
