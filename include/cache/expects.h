@@ -57,7 +57,7 @@ enum expects_change expects_put(struct expects *x, const struct ct_expect *e, st
 
 /* ---- internal ---- */
 
-/* It ended: the record is dead until expects_release(). False when it is not known, dead already, or the kernel's word
+/* It ended: the record is dead until expects_release(), with the timeout that e tells. False when it is not known, dead already, or the kernel's word
  * about another one with the same key (both kernel ids known and different). */
 bool expects_end(struct expects *x, const struct ct_expect *e, uint32_t *id);
 /* sync/ no longer needs the record: free it if it is dead. */

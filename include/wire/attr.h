@@ -17,7 +17,7 @@
 
 /* What a sender leaves out or adds; each rule is a row in attr_encode.c and proven on 1.4.7. */
 struct wire_rules {
-	bool no_timeout;	/* CommitTimeout is set: no TIMEOUT attribute */
+	bool no_timeout;	/* CommitTimeout is set: no TIMEOUT attribute, but in EXP_DEL */
 	bool wscale;		/* TCPWindowTracking: window scales */
 	bool full;		/* 1.4.7's own choice, byte for byte: all-zero synproxy, full destroy (tests, caution).
 				 * Only its meaningless port translations of ICMP are never sent. */

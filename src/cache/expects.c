@@ -204,6 +204,10 @@ bool expects_end(struct expects *x, const struct ct_expect *e, uint32_t *id)
 		return false;
 	if ((rec->expect.has & e->has & EXPECT_HAS_ID) && rec->expect.id != e->id)
 		return false;
+	if (e->has & EXPECT_HAS_TIMEOUT) {	/* 0: it ran out of time, and the peers are told so */
+		rec->expect.has |= EXPECT_HAS_TIMEOUT;
+		rec->expect.timeout_s = e->timeout_s;
+	}
 	set_state(x, rec, REC_DEAD);
 	return true;
 }

@@ -110,7 +110,7 @@ int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32
 	put_tuple(&m, WIRE_EXP_MASTER_IPV4, e, &e->master);
 	put_tuple(&m, WIRE_EXP_TUPLE_IPV4, e, &e->tuple);
 	put_tuple(&m, WIRE_EXP_MASK_IPV4, e, &e->mask);
-	if ((e->has & EXPECT_HAS_TIMEOUT) && !rules->no_timeout)
+	if ((e->has & EXPECT_HAS_TIMEOUT) && (!rules->no_timeout || type == WIRE_EXP_DEL))
 		put_u32(&m, WIRE_EXP_TIMEOUT, e->timeout_s);
 	put_u32(&m, WIRE_EXP_FLAGS, e->has & EXPECT_HAS_FLAGS ? e->flags : 0);
 	if (e->has & EXPECT_HAS_CLASS)

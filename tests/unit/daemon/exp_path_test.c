@@ -305,6 +305,43 @@ static void test_released(void **state)
 	world_free(w);
 }
 
+/* One that ran out of time says so: the end carries what the kernel told then, not the life it had when it was learned. */
+static void test_end_tells_the_time_left(void **state)
+{
+	struct world *w = world_new(true, NULL, 100);
+	struct ct_expect e = expected(0, 7000);
+	struct exp_path *x;
+
+	(void)state;
+	for (int fixed = 0; fixed < 2; fixed++) {	/* CommitTimeout */
+		struct pipeline_conf conf = w->conf;
+
+		conf.rules.no_timeout = fixed == 1;
+		world_open_again(w, conf);
+		x = pipeline_expects(w->p);
+		turn(w);
+		flow_event(w, PIPELINE_FLOW_NEW, 0);
+		e.has |= EXPECT_HAS_TIMEOUT;
+		e.timeout_s = 180;
+		put(w, &e);
+		CHECK_SENT(w, WIRE_CT_NEW, WIRE_EXP_NEW);
+		e.timeout_s = 0;
+		exp_path_end(x, &e, w->now);
+		CHECK_SENT(w, WIRE_EXP_DEL);
+		assert_true(w->expects[0].has & EXPECT_HAS_TIMEOUT);
+		assert_int_equal(w->expects[0].timeout_s, 0);
+
+		e.timeout_s = 180;
+		put(w, &e);
+		turn(w);
+		e.has &= ~EXPECT_HAS_TIMEOUT;	/* an end that tells nothing */
+		exp_path_end(x, &e, w->now);
+		CHECK_SENT(w, WIRE_EXP_DEL);
+		assert_int_equal(w->expects[0].timeout_s, 180);
+	}
+	world_free(w);
+}
+
 /* A bulk send: flows first, then expectations; also what a NACK asks for. */
 static void test_bulk_and_nack(void **state)
 {
@@ -590,6 +627,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_released),
+		cmocka_unit_test(test_end_tells_the_time_left),
 		cmocka_unit_test(test_bulk_and_nack),
 		cmocka_unit_test(test_helper_list_and_zone),
 		cmocka_unit_test(test_silent_changes),

@@ -189,6 +189,7 @@ struct heard {
 	struct evloop *loop;
 	unsigned int news, ends;
 	uint32_t ports;		/* sum */
+	uint32_t left_s;	/* at the last event */
 	bool enough, done;
 	int err;
 };
@@ -209,6 +210,7 @@ static void hear_expect(void *ctx, enum ct_event what, const struct ct_expect *e
 	h->news += what == CT_EVENT_NEW;
 	h->ends += what == CT_EVENT_DESTROY;
 	h->ports += ntohs(e->tuple.dport);
+	h->left_s = e->has & EXPECT_HAS_TIMEOUT ? e->timeout_s : UINT32_MAX;
 	h->enough = h->news == 1 && h->ends == 1;
 }
 
@@ -266,6 +268,16 @@ static void test_events_and_dump(void **state)
 	assert_int_equal(h.news, 1);
 	assert_int_equal(h.ends, 1);
 	assert_int_equal(h.ports, 200);
+	assert_in_range(h.left_s, 200, 300);
+
+	/* One that runs out of time ends with 0: the peers have to know (doc/protocol.md). */
+	h = (struct heard){ .loop = h.loop };
+	e.has |= EXPECT_HAS_TIMEOUT;
+	e.timeout_s = 1;
+	assert_int_equal(exp_sock_create(theirs, &e), 0);
+	assert_true(turn_until(h.loop, &h.enough, 8000));
+	assert_int_equal(h.left_s, 0);
+	e.has &= ~EXPECT_HAS_TIMEOUT;
 	assert_int_equal(ct_events_stats(events)->malformed, 0);
 	ct_events_close(events);
 

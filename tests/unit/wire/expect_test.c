@@ -203,6 +203,12 @@ static void no_timeout_with_commit_timeout(void **state)
 	assert_int_equal(wire_put_expect(&w, WIRE_EXP_NEW, 0, 1, &e, &fixed), 0);
 	assert_int_equal(wire_get_expect(cur_init(buf + WIRE_HDR_LEN, w.len - WIRE_HDR_LEN), &back, &stats), WIRE_OK);
 	assert_false(back.has & EXPECT_HAS_TIMEOUT);
+
+	w = wr_init(buf, sizeof(buf));	/* an end says how it came about */
+	assert_int_equal(wire_put_expect(&w, WIRE_EXP_DEL, 0, 2, &e, &fixed), 0);
+	assert_int_equal(wire_get_expect(cur_init(buf + WIRE_HDR_LEN, w.len - WIRE_HDR_LEN), &back, &stats), WIRE_OK);
+	assert_true(back.has & EXPECT_HAS_TIMEOUT);
+	assert_int_equal(back.timeout_s, e.timeout_s);
 }
 
 /* ---- damage ---- */
