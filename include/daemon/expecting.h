@@ -37,7 +37,7 @@ void expecting_event(struct expecting *x, enum ct_event what, const struct ct_ex
 /* Compare with the kernel. While one comparison runs another one follows it. */
 void expecting_compare(struct expecting *x, enum expecting_reason why, struct mono now);
 /* A commit has put expectations into the kernel and the internal cache. */
-void expecting_committed(struct expecting *x, struct mono now);
+void expecting_committed(struct expecting *x);
 /* Will a comparison asked for now be the next but one? */
 bool expecting_comparing(const struct expecting *x);
 

@@ -37,11 +37,11 @@ struct pipeline_env {
 	void (*full)(void *ctx);
 	/* Without external cache: what a peer says about a flow goes straight there. Borrows flow. */
 	void (*inject)(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now);
+	/* The same for an expectation: a peer has it, or has it no longer. Borrows e. */
+	void (*inject_expect)(void *ctx, bool gone, const struct ct_expect *e);
 	/* A peer begins anew, and may have lost its table, with flows of which our kernel has what it told before: give the
 	 * whole kernel table to pipeline_adopted(). */
 	void (*adopt)(void *ctx);
-	/* The same for an expectation: a peer has it, or has it no longer. Borrows e. */
-	void (*inject_expect)(void *ctx, bool gone, const struct ct_expect *e);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
 	 * found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);
@@ -93,8 +93,9 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 /* One entry of a dump made to look after flows we know already. Where the flows of the peers are put into the kernel, others
  * may be theirs, and are left alone: the daemon may have started after they were put there. */
 void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now);
-/* One entry of a dump made to take over all that the kernel has, the flows of the peers as well (-R, env.adopt). */
-void pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now);
+/* One entry of a dump made to take over all that the kernel has, the flows of the peers as well (-R, env.adopt). False: the
+ * filter does not want it. */
+bool pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* A dump of the whole kernel table begins, and has been read without a gap. */
 void pipeline_dump_begin(struct pipeline *p);
 void pipeline_dump_end(struct pipeline *p);

@@ -202,7 +202,7 @@ void commands_committed(void *ctx, const struct ct_commit_result *res, const str
 
 	ev_timer_del(c->d->loop, &c->progress);
 	if (c->d->expecting)
-		expecting_committed(c->d->expecting, now);
+		expecting_committed(c->d->expecting);
 	while ((w = waiter_next_done(c, &at, WAIT_COMMIT)) != NULL) {
 		w->commit = *res;
 		w->expects = *exp;

@@ -28,6 +28,7 @@ struct exp_watch {
 	struct exp_sock *sock;
 	struct exp_watch_cb cb;
 	struct ev_timer timer;
+	struct mono due;	/* of the timer while it is armed; not later than the first one's */
 	size_t n, cap;
 	struct watched *list;
 };
@@ -46,16 +47,23 @@ static bool changes_silently(const struct ct_expect *e)
 	return (e->has & EXPECT_HAS_FLAGS) && (e->flags & (EXPECT_F_PERMANENT | EXPECT_F_INACTIVE));
 }
 
-static void arm(struct exp_watch *w)
+static void arm_by(struct exp_watch *w, struct mono due)
+{
+	if (ev_timer_armed(&w->timer) && !mono_before(due, w->due))
+		return;
+	w->due = due;
+	ev_timer_set(w->loop, &w->timer, due);
+}
+
+static void arm_again(struct exp_watch *w)
 {
 	struct mono due = { 0 };
 
 	for (size_t i = 0; i < w->n; i++)
 		due = mono_min(due, w->list[i].due);
+	ev_timer_del(w->loop, &w->timer);
 	if (mono_is_set(due))
-		ev_timer_set(w->loop, &w->timer, due);
-	else
-		ev_timer_del(w->loop, &w->timer);
+		arm_by(w, due);
 }
 
 static void drop(struct exp_watch *w, size_t i)
@@ -110,7 +118,7 @@ static void on_timer(void *ctx, struct mono now)
 		else
 			drop(w, i);
 	}
-	arm(w);
+	arm_again(w);
 }
 
 static bool grow(struct exp_watch *w)
@@ -141,7 +149,7 @@ void exp_watch_add(struct exp_watch *w, const struct ct_expect *e, struct mono n
 		return;
 	w->n += i == w->n;
 	learn(&w->list[i], e, LOOK_MIN_MS, now);
-	arm(w);
+	arm_by(w, w->list[i].due);
 }
 
 void exp_watch_del(struct exp_watch *w, const struct ct_expect *e)

@@ -67,7 +67,7 @@ struct expecting {
 	struct exp_path *path;
 	struct expecting_cb cb;
 	bool caching;			/* there is an internal cache */
-	enum exp_verdict master;	/* the last answer, without it */
+	enum exp_verdict master;	/* the last answer to a question that is answered at once */
 	struct ct_batch *batch;		/* asks for masters */
 	struct exp_sock *sock;		/* asks for single expectations */
 	struct exp_watch *watch;
@@ -76,8 +76,8 @@ struct expecting {
 	struct ask_ring soon, late;
 	uint32_t wait_head, wait_tail;
 	struct waiting wait[WAIT_MAX];
-	struct ev_work check;
-	uint64_t check_pos;
+	struct ev_work check, watch_all;
+	uint64_t check_pos, watch_pos;
 	unsigned int running, wanted;	/* enum expecting_reason */
 	struct ev_timer tell;		/* the dump for a full send, again */
 };
@@ -188,7 +188,7 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 
 	(void)op;
 	if (cookie == ADOPT && found)
-		pipeline_adopted(x->p, found, now);
+		x->master = pipeline_adopted(x->p, found, now) ? EXP_STORED : EXP_FILTERED;
 	else if (cookie == ADOPT)
 		return;
 	else if (x->caching)
@@ -246,9 +246,13 @@ static enum exp_verdict put_cached(struct expecting *x, const struct ct_expect *
 	if (verdict != EXP_NO_MASTER || pipeline_external(x->p))
 		return verdict;
 	expect_master_flow(e, &master);
+	x->master = EXP_NO_MASTER;
 	if (ct_batch_add(x->batch, CT_OP_GET, &master, NULL, ADOPT) == 0)
 		ct_batch_run(x->batch, now);
-	return exp_path_put(x->path, e, true, now);
+	if (x->master != EXP_FILTERED)
+		return exp_path_put(x->path, e, true, now);
+	exp_path_stats(x->path)->filtered++;
+	return EXP_FILTERED;
 }
 
 static void put(struct expecting *x, const struct ct_expect *e, uint32_t tries, struct mono now)
@@ -436,17 +440,26 @@ void expecting_compare(struct expecting *x, enum expecting_reason why, struct mo
 	compare_next(x, now);
 }
 
-void expecting_committed(struct expecting *x, struct mono now)
+/* In steps, because each is looked for among those that are watched. */
+static bool watch_step(void *ctx, struct mono now)
 {
+	struct expecting *x = ctx;
 	struct expects *cache = exp_path_internal(x->path);
 	uint32_t ids[CHECK_STEP];
-	uint64_t pos = 0;
-	size_t n;
+	size_t n = expects_walk(cache, &x->watch_pos, ids, CHECK_STEP);
 
-	while (x->caching && (n = expects_walk(cache, &pos, ids, CHECK_STEP)) > 0)
-		for (size_t i = 0; i < n; i++)
-			if (expects_rec(cache, ids[i])->state != REC_DEAD)
-				exp_watch_add(x->watch, &expects_rec(cache, ids[i])->expect, now);
+	for (size_t i = 0; i < n; i++)
+		if (expects_rec(cache, ids[i])->state != REC_DEAD)
+			exp_watch_add(x->watch, &expects_rec(cache, ids[i])->expect, now);
+	return n > 0;
+}
+
+void expecting_committed(struct expecting *x)
+{
+	if (!x->caching)
+		return;
+	x->watch_pos = 0;
+	ev_work_arm(x->loop, &x->watch_all);
 }
 
 static void on_changed(void *ctx, const struct ct_expect *e, struct mono now)
@@ -487,6 +500,7 @@ int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecti
 	x->cb = *cb;
 	x->timer = (struct ev_timer){ .cb = on_timer, .ctx = x, .name = "expectations" };
 	x->check = (struct ev_work){ .step = check_step, .ctx = x, .name = "expectations (compare)" };
+	x->watch_all = (struct ev_work){ .step = watch_step, .ctx = x, .name = "expectations (committed)" };
 	ret = ct_batch_open(loop, &batch_cb, "masters", &x->batch, err);
 	if (ret == 0)
 		ret = exp_sock_open(&x->sock, err);
@@ -509,6 +523,7 @@ void expecting_close(struct expecting *x)
 	if (!x)
 		return;
 	ev_work_del(x->loop, &x->check);
+	ev_work_del(x->loop, &x->watch_all);
 	ev_timer_del(x->loop, &x->timer);
 	ev_timer_del(x->loop, &x->tell);
 	exp_watch_free(x->watch);

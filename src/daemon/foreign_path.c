@@ -22,11 +22,14 @@ bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f)
 	return true;
 }
 
-void pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now)
+bool pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
-	if (p->foreign && flow_filter_pass(p->filter, f))
+	bool wanted = flow_filter_pass(p->filter, f);
+
+	if (p->foreign && wanted)
 		foreign_remove(p->foreign, f);
 	pipeline_dumped(p, f, true, now);
+	return wanted;
 }
 
 void pipeline_dump_begin(struct pipeline *p)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 daemon_tests = unit/daemon/lock_test unit/daemon/pipeline_test unit/daemon/bypass_test \
-	unit/daemon/commit_request_test unit/daemon/exp_path_test
+	unit/daemon/commit_request_test unit/daemon/exp_path_test unit/daemon/expecting_test unit/daemon/exp_watch_test
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 
@@ -17,3 +17,7 @@ unit_daemon_commit_request_test_SOURCES = unit/daemon/commit_request_test.c unit
 unit_daemon_commit_request_test_LDADD = $(S)/libkernel.a $(WIRE_LIBS) $(MNL_LIBS) $(CMOCKA_LIBS)
 unit_daemon_exp_path_test_SOURCES = unit/daemon/exp_path_test.c
 unit_daemon_exp_path_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
+unit_daemon_expecting_test_SOURCES = unit/daemon/expecting_test.c $(kernel_support)
+unit_daemon_expecting_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
+unit_daemon_exp_watch_test_SOURCES = unit/daemon/exp_watch_test.c $(kernel_support)
+unit_daemon_exp_watch_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
