@@ -6,7 +6,8 @@
 #include "kernel/exp.h"
 
 /* Expectations of our kernel that change without an event: those that are inactive until something is confirmed, and those
- * that stay for more than one connection and whose life somebody else sets (SIP). The kernel is asked about each again and again. */
+ * that stay for more than one connection and whose life somebody else sets (SIP). The kernel is asked about each again and
+ * again. */
 struct exp_watch;
 
 struct exp_watch_cb {

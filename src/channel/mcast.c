@@ -167,7 +167,8 @@ static int open_rx(struct link *l, struct text *err)
 		ret = is_v4(l) ? join_v4(l) : join_v6(l);
 	if (ret < 0)
 		text_printf(err, "%s: multicast group %s (%s), port %u (Group), on %s: %s",
-			    link_place(l, ret == -EADDRINUSE ? &c->port_at : &c->dest_at, at), link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname, strerror(-ret));
+			    link_place(l, ret == -EADDRINUSE ? &c->port_at : &c->dest_at, at),
+			    link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname, strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("udp", c->port, err);
 	return ret;

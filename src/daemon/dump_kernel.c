@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `-i` without internal cache: the kernel table, or its expectations, as the kernel tells it. Each client has a dump of its own, which reads the
- * next part only when the client has taken the one before, so a slow reader costs nobody anything. */
+/* `-i` without internal cache: the kernel table, or its expectations, as the kernel tells it. Each client has a dump of its
+ * own, which reads the next part only when the client has taken the one before, so a slow reader costs nobody anything. */
 #include "daemon/dump.h"
 
 #include <errno.h>
