@@ -67,8 +67,8 @@ class Links(list[Link]):
 
 MULTICAST4 = Link()
 
-# The modes, with options that let tests be short: ALARM repeats each state within 2 s, and forgets after 6 what is not repeated.
-MODES: dict[str, dict[str, object]] = {"FTFW": {}, "NOTRACK": {}, "ALARM": {"RefreshTime": 1, "CacheTimeout": 6}}
+# The modes, with options that let tests be short: ALARM repeats each state within 2 s, and forgets after 15 what is not repeated.
+MODES: dict[str, dict[str, object]] = {"FTFW": {}, "NOTRACK": {}, "ALARM": {"RefreshTime": 1, "CacheTimeout": 15}}
 
 # What a usual file holds beside the paths.
 MODE = {"PurgeTimeout": 2}
@@ -263,7 +263,7 @@ def missing_at_replica(active: Node, replica: Node) -> str:
 	return tables.difference(tables.one_way(active.kernel()), tables.one_way(replica.external()))
 
 
-def wait_replicated(active: Node, replica: Node, timeout: float = 20) -> None:
+def wait_replicated(active: Node, replica: Node, timeout: float = 60) -> None:
 	"""Until the two are equal; the difference is in the error."""
 	try:
 		wait_until(lambda: not missing_at_replica(active, replica), timeout, step=0.3)

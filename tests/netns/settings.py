@@ -30,7 +30,7 @@ class Setting:
 	def options(self) -> dict[str, object]:
 		"""Of the Mode block. ALARM repeats what it has more often than by default: a test has no minute."""
 		if self.mode == "ALARM":
-			return {"RefreshTime": 3, "CacheTimeout": 15}
+			return {"RefreshTime": 3, "CacheTimeout": 30}
 		return {"StartupResync": "on",
 			**({} if self.internal else {"DisableInternalCache": "on"}),
 			**({} if self.external else {"DisableExternalCache": "on"})}
@@ -46,7 +46,7 @@ class Setting:
 			told = replica.external() if self.external else replica.kernel()
 			return clients(active.kernel()) == clients(told)
 
-		wait_until(equal, 20, f"{replica.fw} knows the client's connections through {active.fw}", 0.3)
+		wait_until(equal, 60, f"{replica.fw} knows the client's connections through {active.fw}", 0.3)
 
 	def forgets(self, which: str) -> bool:
 		"""Whether a backup has nothing any more when the flush comes that -t has asked for.
@@ -57,7 +57,7 @@ class Setting:
 
 	def purge(self, makes: dict[str, str]) -> int:
 		"""PurgeTimeout: soon, so that it happens within a test; for a node that forgets, not before its end."""
-		return 60 if any(self.forgets(which) for which in makes.values()) else 2
+		return 600 if any(self.forgets(which) for which in makes.values()) else 2
 
 	def plan(self, makes: dict[str, str]) -> list[tuple[str, str]]:
 		"""Which node fails, and how; the one in the first row has to be active at the beginning.
@@ -70,7 +70,7 @@ class Setting:
 
 	def wait_flushed(self, active: Node, backup: Node) -> None:
 		"""The flush that the former active node was told to make has happened; it knows everything all the same."""
-		wait_until(lambda: "flushing kernel conntrack table (scheduled)" in backup.log.read_text(), 20,
+		wait_until(lambda: "flushing kernel conntrack table (scheduled)" in backup.log.read_text(), 60,
 			   f"{backup.fw}: the scheduled flush")
 		self.wait_equal(active, backup)
 

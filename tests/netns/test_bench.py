@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from conftest import need
 from node import DEBIAN, OURS, TOP, binary
 
 sys.path.insert(0, str(TOP / "bench"))
@@ -26,7 +28,7 @@ def tools() -> Path:
 	return build / "bench"
 
 
-def test_what_is_missing_stale_or_wrong_is_told(tools, tmp_path):
+def test_what_is_missing_stale_or_wrong_is_told(tools: Path, tmp_path: Path) -> None:
 	with Bench(tools, tmp_path, OURS) as b:
 		b.pair()
 		b.load("-n", 1000, "insert")
@@ -41,14 +43,15 @@ def test_what_is_missing_stale_or_wrong_is_told(tools, tmp_path):
 		assert b.lost() == "external: 13 of 2005 missing or wrong, 8 stale or wrong"
 
 
-def test_a_daemon_with_a_tiny_buffer_has_lost_something(tools, tmp_path, monkeypatch):
+def test_a_daemon_with_a_tiny_buffer_has_lost_something(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 	"""1.4.7 needs 30 s before it looks at what it missed."""
+	need(DEBIAN)
 	monkeypatch.setattr("rig.BIG_BUFFERS", {"NetlinkBufferSize": 8192, "NetlinkBufferSizeMaxGrowth": 8192})
 	figures = flat_out(rows.Context(tools, tmp_path, quick=True), DEBIAN)
 	assert "internal: " in figures["lost"]["active"]
 
 
-def test_a_run_that_lost_something_does_not_count(tmp_path):
+def test_a_run_that_lost_something_does_not_count(tmp_path: Path) -> None:
 	def kept(name: str, lost: dict[str, str]) -> str:
 		samples = [{"which": which, "round": n, "figures": {"active": value, "replica": 1.0, "rate": 9.0,
 								    **({"lost": lost} if which == OURS and n == 0 else {})}}
@@ -64,7 +67,7 @@ def test_a_run_that_lost_something_does_not_count(tmp_path):
 		"| 1 **lost something in 1 of 3** | 4 | 0.25 | at most 0.4 of 1.4.7 | does not count: lost |")
 
 
-def test_flows_through_the_firewall_are_what_the_generator_says(tools, tmp_path):
+def test_flows_through_the_firewall_are_what_the_generator_says(tools: Path, tmp_path: Path) -> None:
 	with Bench(tools, tmp_path, OURS) as b:
 		b.lab.forwarding()
 		done = b.packets("-n", 500, "-x", 2)

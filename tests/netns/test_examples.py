@@ -156,6 +156,14 @@ def shows(daemon: Daemon, flows: set[str], own: bool) -> bool:
 	return flows <= set(re.findall(r"sport=\d+", table))
 
 
+def wait_met(*daemons: Daemon) -> None:
+	"""1.4.7 loses what it sends before a TCP link stands."""
+	for daemon in daemons:
+		if re.search(r"^\s*TCP\b.*\{", daemon.text, re.M):
+			wait_until(lambda daemon=daemon: " server=connected client=connected:" in daemon.ok("-s"), 20,
+				   f"{daemon.fw}: {daemon.which} is connected with {daemon.file.name}")
+
+
 def runs(lab: Lab, one: Daemon, other: Daemon | None, before: set[str]) -> None:
 	"""The daemons do what they are for, and end."""
 	if other is None:
@@ -164,6 +172,7 @@ def runs(lab: Lab, one: Daemon, other: Daemon | None, before: set[str]) -> None:
 		one.end()
 		return
 	assert re.match("cache internal:|internal bypass:", one.ok("-s"))
+	wait_met(one, other)
 	for here, there in ((one, other), (other, one)):
 		flows = some_flows(lab, here.fw)
 		wait_until(lambda: shows(there, flows, own=False), 20, f"{one.file.name}: flows of {here.which} at {there.which}")

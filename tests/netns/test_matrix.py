@@ -100,7 +100,7 @@ class Pair:
 		if active.which == DEBIAN and self.mode != "ALARM":
 			assert held(), "1.4.x has learned to remove what its peer has forgotten"
 			active.ok("-f", "external")
-		wait_until(lambda: not held(), 30, f"{active.fw} forgets")
+		wait_until(lambda: not held(), 120, f"{active.fw} forgets")
 
 
 def is_ours(flow: tables.Flow) -> bool:

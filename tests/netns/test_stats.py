@@ -113,7 +113,7 @@ def test_commands(lab: Lab, make: Callable) -> None:
 	node.start()
 	scenario.inject(lab, "fw1", 30)
 	wait_until(lambda: len(node.internal()) == 30, 10)
-	for options in (("-c",), ("-e",), ("-n",), ("-B",), ("-f", "external"), ("-s", "network")):
+	for options in (("-c",), ("-e",), ("-n",), ("-B",), ("-f", "external"), ("-s", "network"), ("-s", "peers")):
 		done = node.ctl(*options)
 		assert (done.returncode, done.stdout) == (0, "") and "statistics mode" in done.stderr, options
 	node.ok("-f")

@@ -33,7 +33,7 @@ def test_upgrade_and_downgrade(lab: Lab, pair: Callable, configuration: dict[str
 	scenario.serve(lab)
 	programs = [(scenario.lines(lab, 60), 60), (scenario.lines(lab, 20, DNAT4), 20), (scenario.lines(lab, 20, PLAIN6), 20),
 		    (scenario.udp_stream(lab), 1)]
-	load = scenario.download(lab, 90 << 20, 512 << 10)	# for longer than all of it takes
+	load = scenario.download(lab, 30 << 20, 32 << 10)	# for longer than all of it takes
 	wait_replicated(nodes["fw1"], nodes["fw2"])
 
 	def alive(when: str) -> None:
@@ -58,7 +58,7 @@ def test_upgrade_and_downgrade(lab: Lab, pair: Callable, configuration: dict[str
 		old, new = nodes[lab.active], nodes[to]
 		scenario.switch_over(lab, old, new)
 		alive(f"{old.which} -> {new.which} ({new.fw})")
-		wait_until(lambda: not old.kernel(), 10, "the old one's scheduled flush")
+		wait_until(lambda: not old.kernel(), 30, "the old one's scheduled flush")
 		wait_replicated(new, old)
 
 	for which in (OURS, DEBIAN):
