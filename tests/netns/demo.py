@@ -164,7 +164,9 @@ def explain(lab: Lab, nodes: list[Node], scripts: list[Path], addresses: Path, w
 			(f"for l in lan0 wan0 sync0; do ip -n {lab.ns('fw1')} link set $l up; done", ""),
 			(f"for o in -f -R -B; do {two} $o; done", "fw2 is the primary now: what a fail-over script says"),
 			(f"for o in -t -n; do {one} $o; done", "fw1 is the backup: forget the old, learn the new (15 s)"),
-			(f"{one} -c && {here(addresses)} fw1", "planned, once fw1 -e shows the flows")],
+			(f"{one} -c && {here(addresses)} fw1", "planned, once fw1 -e shows the flows"),
+			(f"for o in -f -R -B; do {one} $o; done", "the same for the roles as they are now,"),
+			(f"for o in -t -n; do {two} $o; done", "so that fw2 is a replica again")],
 		"End it, nothing stays": [("./quickstart end", "")],
 	}
 	print(f"""
