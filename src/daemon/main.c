@@ -44,25 +44,42 @@ static unsigned int mode_flags(const struct cli *cli)
 	return cli->stats ? CONF_PREFER_STATS : 0;
 }
 
-/* -S on a machine without any configuration: statistics with everything at its default, where -s finds them. */
-static int read_config(const struct cli *cli, struct conf *conf)
+/* -S on a machine without any configuration: statistics with everything at its default, where -s finds them. *name is
+ * what was read. */
+static int read_config(const struct cli *cli, struct conf *conf, const char **name)
 {
 	static const char builtin[] = "Stats {\n}\n";
 
 	if (cli->stats && !cli->config && access(CONF_PATH_DEFAULT, F_OK) == -1 && errno == ENOENT) {
 		fprintf(stderr, "conntrackd: there is no %s: statistics mode with built-in defaults\n", CONF_PATH_DEFAULT);
-		return conf_parse("built-in defaults", builtin, sizeof(builtin) - 1, 0, conf, conf_report_to_file, stderr);
+		*name = "built-in defaults";
+		return conf_parse(*name, builtin, sizeof(builtin) - 1, 0, conf, conf_report_to_file, stderr);
 	}
-	return conf_read(config_path(cli), mode_flags(cli), conf, conf_report_to_file, stderr);
+	*name = config_path(cli);
+	return conf_read(*name, mode_flags(cli), conf, conf_report_to_file, stderr);
+}
+
+/* What a start with these options runs with, and -T judges. False: reported, and there is nothing to free. */
+static bool choose_config(const struct cli *cli, struct conf *conf, const char **name)
+{
+	if (read_config(cli, conf, name) < 0)
+		return false;
+	if (!cli->stats || conf->mode == CONF_MODE_STATS)
+		return true;
+	fprintf(stderr, "conntrackd: -S: %s has no section Stats: add one (\"Stats { }\" is enough), or start without -S\n",
+		*name);
+	conf_free(conf);
+	return false;
 }
 
 static int run_check(const struct cli *cli)
 {
 	struct conf conf;
+	const char *name;
 
-	if (conf_read(config_path(cli), mode_flags(cli), &conf, conf_report_to_file, stderr) < 0)
+	if (!choose_config(cli, &conf, &name))
 		return 1;
-	printf("%s: ok\n", config_path(cli));
+	printf("%s: ok\n", name);
 	conf_free(&conf);
 	return 0;
 }
@@ -70,16 +87,11 @@ static int run_check(const struct cli *cli)
 static int run_daemon(const struct cli *cli)
 {
 	struct conf conf;
+	const char *name;
 	int status;
 
-	if (read_config(cli, &conf) < 0)
+	if (!choose_config(cli, &conf, &name))
 		return 1;
-	if (cli->stats && conf.mode != CONF_MODE_STATS) {
-		fprintf(stderr, "conntrackd: -S: %s has no section Stats: add one (\"Stats { }\" is enough), or start "
-			"without -S\n", config_path(cli));
-		conf_free(&conf);
-		return 1;
-	}
 	status = start_daemon(&conf, cli->background);
 	conf_free(&conf);
 	return status;

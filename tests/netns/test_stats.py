@@ -175,16 +175,30 @@ def test_both_sections(make: Callable) -> None:
 
 
 def test_stats_wanted_but_not_there(make: Callable) -> None:
-	done = make("fw1", OURS).ctl("-S")
-	assert done.returncode == 1 and "has no section Stats" in done.stderr
+	node = make("fw1", OURS)
+	for options in (("-S",), ("-S", "-T")):
+		done = node.ctl(*options)
+		assert done.returncode == 1 and not done.stdout and "has no section Stats" in done.stderr, (options, done)
+	assert node.ctl("-T").returncode == 0
+
+
+def test_check_of_both_sections(make: Callable) -> None:
+	"""-T says what a start with the same options would."""
+	node = make("fw1", OURS)
+	both_sections(node)
+	for options, unused in ((("-T",), "Stats"), (("-S", "-T"), "Sync")):
+		done = node.ctl(*options)
+		assert done.returncode == 0 and done.stdout == f"{node.conf}: ok\n", (options, done)
+		assert f"warning: section {unused} is not used" in done.stderr, (options, done)
 
 
 def test_bare_machine(lab: Lab) -> None:
-	"""`conntrackd -S -d && conntrackd -s` where there is no configuration file at all."""
+	"""`conntrackd -S -T && conntrackd -S -d && conntrackd -s` where there is no configuration file at all."""
 	script = """
 for dir in /etc /run /var/run /var/lock /var/log; do mount -t tmpfs none $dir 2>/dev/null; done
 mkdir -p /run/lock
-"$1" -S -d && "$1" -s; status=$?
+"$1" -T && exit 98
+"$1" -S -T && "$1" -S -d && "$1" -s; status=$?
 "$1" -k || status=99
 ls /run /var/lock
 exit $status
@@ -192,6 +206,7 @@ exit $status
 	done = subprocess.run(["ip", "netns", "exec", lab.ns("fw1"), "unshare", "-m", "--propagation", "private", "sh", "-c", script,
 			       "sh", binary(OURS)], capture_output=True, text=True, timeout=60)
 	assert done.returncode == 0, done.stdout + done.stderr
-	assert "built-in defaults" in done.stderr
+	assert done.stderr.count("built-in defaults") == 2, done.stderr
+	assert done.stdout.startswith("built-in defaults: ok\n"), done.stdout
 	assert re.search(r"cache stats:\ncurrent active connections:\t +\d+\n", done.stdout), done.stdout
 	assert "conntrackd" not in done.stdout.rpartition("Pckts")[2]	# neither socket nor lock is left
