@@ -195,6 +195,11 @@ static void complain_connect(const struct client *c, int err)
 		complain(c, "can't connect to %s: %s", path, strerror(err));
 }
 
+static void complain_old(const struct client *c, const char *what)
+{
+	complain(c, "the running daemon is a 1.4.x, which knows no %s: nothing was done", what);
+}
+
 /* A connected socket, or -errno. */
 static int connect_path(const char *path)
 {
@@ -258,8 +263,8 @@ static int read_reply(struct client *c, int fd)
 	}
 }
 
-/* The connection ended before anything came. A 1.4.x daemon answers many requests with nothing; a daemon that has died
- * with our request unread looks the same, but is not there any more. */
+/* The connection ended before anything came. A 1.4.x daemon answers many requests with nothing, and so those that it does
+ * not know; a daemon that has died with our request unread looks the same, but is not there any more. */
 static int silent_end(const struct client *c)
 {
 	int fd;
@@ -272,7 +277,10 @@ static int silent_end(const struct client *c)
 		return 1;
 	}
 	close(fd);
-	return 0;
+	if (c->req->cmd->number < CTL_REQ_OWN)
+		return 0;
+	complain_old(c, c->req->cmd->text);
+	return 1;
 }
 
 /* After the end of the connection: what does it mean? */
@@ -378,7 +386,7 @@ static int needs_records(struct client *c, const char *option)
 	if (verdict == CLIENT_PLAIN && !client_reply_any(&c->reply) && err != ECONNRESET)
 		complain(c, "%s: the daemon closed the connection without an answer", c->req->path);
 	else if (verdict == CLIENT_PLAIN)
-		complain(c, "the running daemon is a 1.4.x, which knows no %s: nothing was done", option);
+		complain_old(c, option);
 	else if (verdict == CLIENT_OTHER_VERSION)
 		complain(c, "the running daemon is of another version: no %s until it is restarted, nothing was done",
 			 option);

@@ -112,12 +112,13 @@ def test_take_over_script(lab: Lab, pair: Callable, daemon: str) -> None:
 
 
 def test_what_an_old_daemon_cannot(pair: Callable) -> None:
-	"""--strict and --json are refused with a word why, and before anything happens."""
+	"""--strict, --json and -s peers are refused with a word why, and before anything happens."""
 	one, two = pair(DEBIAN, DEBIAN)
 	scenario.inject(one.lab, "fw1", 5)
 	wait_replicated(one, two)
 	two.use(OURS)
-	for options, name in ((("-c", "--strict"), "--strict"), (("-e", "--json"), "--json")):
+	for options, name in ((("-c", "--strict"), "--strict"), (("-e", "--json"), "--json"),
+			      (("-s", "peers"), "-s peers")):
 		done = two.ctl(*options)
 		assert done.returncode == 1 and not done.stdout
 		assert done.stderr == f"conntrackd: the running daemon is a 1.4.x, which knows no {name}: nothing was done\n"

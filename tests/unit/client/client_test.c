@@ -386,6 +386,10 @@ static void old_daemon(void **state)
 	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, true, false), 1);
 	assert_says(p->err, "1.4.x, which knows no --strict: nothing was done");
 	assert_string_equal(p->out, "");
+	/* A request it has no number for gets the same silence as one that is done: not taken for an answer. */
+	assert_int_equal(run(p, CTL_REQ_STATS_PEERS), 1);
+	assert_string_equal(p->err, "conntrackd: the running daemon is a 1.4.x, which knows no -s peers: nothing was done\n");
+	assert_string_equal(p->out, "");
 	/* An empty answer is what it gives to most commands. */
 	assert_int_equal(run(p, CTL_REQ_BULK), 0);
 	assert_string_equal(p->out, "");
