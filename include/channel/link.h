@@ -2,6 +2,7 @@
 #ifndef CONNTRACKD_CHANNEL_LINK_H
 #define CONNTRACKD_CHANNEL_LINK_H
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -156,8 +157,9 @@ int link_find_interface(const struct link *l, unsigned int *index, struct text *
 unsigned int link_read_flags(unsigned int ifindex);
 /* Is the address there that the link needs? Costs a dump of the addresses of the machine. */
 bool link_has_address(struct link *l, struct mono now);
-/* "line 7, column 3" of an option, or "line 5" of the link's block where that is not known. Returns buf. */
-#define LINK_PLACE_MAX	48
+/* "file:7:3" of an option, as the errors of the configuration begin; "line 5" of the link's block where that is not
+ * known. Returns buf. */
+#define LINK_PLACE_MAX	(PATH_MAX + 24)
 const char *link_place(const struct link *l, const struct channel_place *at, char buf[LINK_PLACE_MAX]);
 /* An address of the link's family as text. Returns buf. */
 const char *link_addr_text(const struct link *l, const union channel_addr *addr, char buf[INET6_ADDRSTRLEN]);

@@ -119,14 +119,14 @@ void conf_report_to_file(void *file, enum conf_severity severity,
  * Reads the file and fills *out; flags: CONF_*. All problems are handed to report (may be NULL: quiet), which
  * gets ctx. Returns 0; -EINVAL if errors were reported; another -errno, also reported, if the
  * file could not be read (-EISDIR: a directory, -EFBIG: more than CONF_FILE_MAX bytes). *out is
- * untouched unless 0 is returned.
+ * untouched unless 0 is returned, and borrows path, for messages.
  */
 int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report, void *ctx)
 	__attribute__((warn_unused_result));
 
 #define CONF_FILE_MAX (4u << 20)	/* bytes */
 
-/* As conf_read() for len bytes at text, borrowed during the call. name stands in messages. */
+/* As conf_read() for len bytes at text, borrowed during the call. name stands in messages, and is borrowed as path is. */
 int conf_parse(const char *name, const char *text, size_t len, unsigned int flags, struct conf *out,
 	       conf_report_fn report, void *ctx) __attribute__((warn_unused_result));
 

@@ -86,8 +86,8 @@ bool link_has_address(struct link *l, struct mono now)
 
 const char *link_place(const struct link *l, const struct channel_place *at, char buf[LINK_PLACE_MAX])
 {
-	if (at->line)
-		snprintf(buf, LINK_PLACE_MAX, "line %u, column %u", at->line, at->column);
+	if (l->conf->file && at->line)
+		snprintf(buf, LINK_PLACE_MAX, "%s:%u:%u", l->conf->file, at->line, at->column);
 	else
 		snprintf(buf, LINK_PLACE_MAX, "line %u", l->conf->line);
 	return buf;

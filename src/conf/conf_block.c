@@ -117,7 +117,9 @@ static void open_link(struct conf_ctx *ctx, const struct conf_option *opt, const
 		link = &ch->link[ch->n_links++];
 	else
 		conf_error(ctx, at, "too many links: at most %d are possible", CHANNEL_LINKS_MAX);
-	*link = (struct channel_link_conf){ .type = types[opt->child], .is_default = is_default, .line = at->line };
+	*link = (struct channel_link_conf){
+		.type = types[opt->child], .is_default = is_default, .file = ctx->file, .line = at->line,
+	};
 	memset(&ctx->link_state[ctx->cur_link], 0, sizeof(ctx->link_state[0]));
 	ctx->link_state[ctx->cur_link].at = *at;
 	conf_set_defaults(ctx, CONF_SCOPE_LINK);

@@ -316,14 +316,14 @@ def test_path_in_the_way(make: Callable, what: str, kind: str, pattern: str) -> 
 
 @rows(76, 79, 86, 90)
 @pytest.mark.parametrize("edit,pattern", [
-	(change("IPv4_interface 10.30.0.11", "IPv4_interface 192.168.77.77"), "line 9, column 3: .*192.168.77.77.*IPv4_interface"),
-	(change("Interface sync0", "Interface eth77"), r"line 10, column 3: Interface eth77 does not exist.* lan0.* sync0"),
-	(lambda t: change(LINK, UDP)(t).replace("10.30.0.11", "192.168.77.77"), "line 7, column 3: .*192.168.77.77.*IPv4_address"),
+	(change("IPv4_interface 10.30.0.11", "IPv4_interface 192.168.77.77"), "@:9:3: .*192.168.77.77.*IPv4_interface"),
+	(change("Interface sync0", "Interface eth77"), r"@:10:3: Interface eth77 does not exist.* lan0.* sync0"),
+	(lambda t: change(LINK, UDP)(t).replace("10.30.0.11", "192.168.77.77"), "@:7:3: .*192.168.77.77.*IPv4_address"),
 ], ids=["address", "interface", "UDP-address"])
 def test_not_on_this_machine(make: Callable, edit: Callable[[str], str], pattern: str) -> None:
 	node = make("fw1", OURS)
 	use(node, edit(GOOD))
-	refused(node, pattern)
+	refused(node, pattern.replace("@", re.escape(str(node.conf))))
 	# clients need not look
 	assert "interface" not in node.ctl("-s").stderr.lower()
 
@@ -343,7 +343,7 @@ def test_port_in_use(make: Callable, kind: str, shared: bool) -> None:
 		other.bind(("", SYNC_PORT))
 		if "TCP" in kind:
 			other.listen()
-		refused(node, rf"line {8 if kind == LINK else 9}, column 3: .*\b{SYNC_PORT}\b.*: Address already in use by PID {os.getpid()} \(.+\)")
+		refused(node, rf"{re.escape(str(node.conf))}:{8 if kind == LINK else 9}:3: .*\b{SYNC_PORT}\b.*: Address already in use by PID {os.getpid()} \(.+\)")
 
 
 @rows(77)
@@ -352,8 +352,8 @@ def test_address_of_another_interface(bench: Node) -> None:
 	bench.console.unlink(missing_ok=True)
 	bench.start()
 	assert bench.stop() == 0
-	assert re.search(r"\[warning\] line 9, column 3: IPv4_interface 10.30.0.11 belongs to sync0, not to Interface lan0",
-			 bench.console.read_text())
+	assert re.search(rf"\[warning\] {re.escape(str(bench.conf))}:9:3: IPv4_interface 10.30.0.11 belongs to sync0, not to "
+			 "Interface lan0", bench.console.read_text())
 
 
 @rows(96)
@@ -362,7 +362,8 @@ def test_no_route(bench: Node) -> None:
 	bench.console.unlink(missing_ok=True)
 	bench.start()
 	assert bench.stop() == 0
-	assert re.search(r"\[warning\] line 8, column 3: .*no way to 10.99.0.1 \(IPv4_Destination_Address\)", bench.console.read_text())
+	assert re.search(rf"\[warning\] {re.escape(str(bench.conf))}:8:3: .*no way to 10.99.0.1 \(IPv4_Destination_Address\)",
+			 bench.console.read_text())
 
 
 @rows(95)
@@ -373,7 +374,8 @@ def test_no_route_tcp(bench: Node) -> None:
 	wait_until(lambda: re.search(r"\[notice\] line 6: .*no connection to 10.99.0.1 \(IPv4_Destination_Address\), "
 				     "port 3780 yet: .*; trying once a second", bench.log.read_text()), 20)
 	assert bench.stop() == 0
-	assert re.search(r"\[warning\] line 8, column 3: .*no way to 10.99.0.1 \(IPv4_Destination_Address\)", bench.log.read_text())
+	assert re.search(rf"\[warning\] {re.escape(str(bench.conf))}:8:3: .*no way to 10.99.0.1 \(IPv4_Destination_Address\)",
+			 bench.log.read_text())
 
 
 @rows(92, 93)
