@@ -262,11 +262,6 @@ void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono
 		r->want[why] = true;
 }
 
-bool reconcile_running(const struct reconcile *r)
-{
-	return r->state != STATE_IDLE;
-}
-
 void reconcile_watch(struct reconcile *r, struct mono now)
 {
 	if (r->poll_ms == 0 && r->state == STATE_IDLE && !ev_timer_armed(&r->verify) &&
