@@ -11,7 +11,7 @@
  *
  *	state		entered when			reads happen
  *	immediate	rate below the threshold	as soon as there is something
- *	gathering	rate above it			every GATHER_MS, by the timer
+ *	gathering	rate above it			every GATHER_NS, by the timer; GATHER_MANY_NS when many come
  *	flat out	a pass ran into its budget	in each turn of the loop
  *
  * - An overrun (ENOBUFS) is told to the owner, who compares the tables. Until the queue is empty the kernel goes on
@@ -53,7 +53,11 @@
 #define BURST_EVENTS	1000000u
 #define BUFFER_MIN	(8u << 20)
 
-#define GATHER_MS	1
+#define GATHER_NS	MONO_NS_PER_MS
+/* Where a wait finds more than fill a datagram or two, a longer one makes fewer turns of the loop and fuller datagrams; the 99th
+ * percentile from event to datagram stays below 2.5 ms. Not where packets wait. */
+#define GATHER_MANY	45
+#define GATHER_MANY_NS	(3 * MONO_NS_PER_MS / 2)
 /* Gather from this rate on. Below it a wait would collect one event and only delay it. */
 #define GATHER_PER_S	1500
 #define GATHER_PROMPT_PER_S 20000	/* where packets wait for what we tell */
@@ -311,6 +315,14 @@ static bool may_gather(const struct ct_events *e)
 	return e->gather.on && e->stats.buffer_bytes >= GATHER_BUFFER;
 }
 
+/* events: of this pass. */
+static int64_t gather_ns(const struct ct_events *e, unsigned int events)
+{
+	bool prompt = e->gather_per_s == GATHER_PROMPT_PER_S;
+
+	return events < GATHER_MANY || prompt ? GATHER_NS : GATHER_MANY_NS;
+}
+
 /* A pass: read until there is nothing left or the budget is used up. */
 static void pass(struct ct_events *e, struct mono now)
 {
@@ -327,7 +339,8 @@ static void pass(struct ct_events *e, struct mono now)
 	}
 	gather_count(&e->gather, events, e->gather_per_s, now);
 	/* Before the callback: it may close us. */
-	if (empty && may_gather(e) && ev_timer_set(e->loop, &e->timer, mono_add_ms(clock_now(), GATHER_MS)) == 0)
+	if (empty && may_gather(e) &&
+	    ev_timer_set(e->loop, &e->timer, mono_add_ns(clock_now(), gather_ns(e, events))) == 0)
 		ev_io_want(e->loop, &e->io, 0);
 	else
 		ev_io_want(e->loop, &e->io, EV_READ);
