@@ -29,10 +29,6 @@
 #define EVENT_MAX 2048
 #define BATCH 64
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-
 static volatile sig_atomic_t ended;
 
 static void on_term(int sig)

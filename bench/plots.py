@@ -109,9 +109,11 @@ def draw(samples: dict[str, list[dict[str, Any]]], folder: Path) -> list[tuple[s
 			by_row(samples, OURS, commits, "seconds", "commit", blue, False),
 			by_row(samples, DEBIAN, commits, "seconds", "1.4.7 commit", red, False),
 			by_row(samples, OURS, commits, "injector", "bare injector", grey, True)]),
-		"dump-over-flows.svg": ("Dump over the number of flows", "flows", "s", [
+		"dump-over-flows.svg": ("Dump, start and resync over the number of flows", "flows", "s", [
 			curve(samples["scale"], OURS, "dump", "-i", blue, False), curve(samples["scale"], DEBIAN, "dump", "1.4.7 -i", red, False),
-			curve(samples["scale"], OURS, "dumpe", "-e", green, False), curve(samples["scale"], DEBIAN, "dumpe", "1.4.7 -e", red, True)]),
+			curve(samples["scale"], OURS, "dumpe", "-e", green, False), curve(samples["scale"], DEBIAN, "dumpe", "1.4.7 -e", red, True),
+			curve(samples["scale"], OURS, "start", "start", blue, True),
+			curve(samples["scale"], OURS, "resync", "resync", green, True)]),
 	}
 	drawn = []
 	for name, (title, x_label, y_label, curves) in wanted.items():

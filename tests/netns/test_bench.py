@@ -61,10 +61,19 @@ def test_a_run_that_lost_something_does_not_count(tmp_path: Path) -> None:
 		report.write(tmp_path, page)
 		return next(line for line in page.read_text().splitlines() if line.startswith("| active"))
 
-	assert next(row for row in ROWS if row.name == "flatout").figures[0].key == "active"
-	assert kept("flatout", {}).endswith("| 1 | 4 | 0.25 | at most 0.4 of 1.4.7 | yes (0.25) |")
-	assert kept("flatout", {"active": "external: 1 of 9 missing"}).endswith(
+	assert next(row for row in ROWS if row.name == "packets").figures[0].key == "active"
+	assert kept("packets", {}).endswith("| 1 | 4 | 0.25 | at most 0.4 of 1.4.7 | yes (0.25) |")
+	assert kept("packets", {"active": "external: 1 of 9 missing"}).endswith(
 		"| 1 **lost something in 1 of 3** | 4 | 0.25 | at most 0.4 of 1.4.7 | does not count: lost |")
+
+
+@pytest.mark.parametrize("program,option", [("run", "--list"), ("asymmetric.py", "--help")])
+def test_it_tells_what_it_has(program: str, option: str) -> None:
+	done = subprocess.run([sys.executable, TOP / "bench" / program, option], capture_output=True, text=True)
+	assert done.returncode == 0 and done.stderr == "", done.stderr
+	if option == "--list":
+		assert [line.split()[0] for line in done.stdout.splitlines()] == [
+			*(row.name for row in ROWS), "instructions", "all:"]
 
 
 def test_flows_through_the_firewall_are_what_the_generator_says(tools: Path, tmp_path: Path) -> None:
