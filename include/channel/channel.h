@@ -51,6 +51,9 @@ void channel_set_rounds(struct channel *c, unsigned int rounds);
 /* An empty datagram buffer to fill, its cap being the largest payload that fits the MTU of the active link; NULL when
  * all buffers wait for a full socket. The same buffer is given until channel_send(). */
 struct writer *channel_datagram(struct channel *c);
+/* Do full datagrams leave with less work when they all have the length of their cap? Then the kernel cuts them from one
+ * piece (udp(7), UDP_SEGMENT). */
+bool channel_even(const struct channel *c);
 /* The current buffer is finished. Leaves with the next channel_flush(), or at once when the batch is full. */
 void channel_send(struct channel *c);
 /* Everything finished leaves now (sendmmsg); what the socket does not take stays queued in order. */

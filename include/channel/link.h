@@ -58,8 +58,8 @@ struct link_ops {
 	int (*start)(struct link *l);
 	/* End that, and undo whatever open() made beside the sockets; also after an open() that failed. May be NULL. */
 	void (*stop)(struct link *l);
-	/* Send n datagrams. Returns how many left (at least 1), or -errno about the first one. -EAGAIN: it stays the
-	 * first one. -ENOTCONN: there is no connection, and l->up->writable will be called when there is. */
+	/* Send n datagrams. Returns how many left (at least 1), or -errno about the first one, and perhaps those behind it
+	 * that would have left in one piece with it. -EAGAIN: it stays the first one. -ENOTCONN: there is no connection, and l->up->writable will be called when there is. */
 	int (*send)(struct link *l, const struct iovec *iov, unsigned int n);
 	/* Is writable() wanted? NULL: the channel waits for tx. */
 	void (*want)(struct link *l, bool writable);
@@ -121,6 +121,8 @@ struct link {
 	char carrier[IF_NAMESIZE];		/* its name; not always the configured one */
 	bool reopen_failed;			/* that was said already */
 	unsigned int mtu;			/* bytes */
+	bool segments;				/* UDP: the kernel cuts datagrams from one piece, as far as we know */
+	struct mono refused;			/* when it last would not; not set: never, or it cannot at all */
 	struct ev_io tx_io, rx_io;
 	struct gather gather;			/* of datagrams, in rx */
 	struct ev_timer rx_timer;		/* armed while they gather */

@@ -27,8 +27,9 @@ enum pipeline_event {		/* the same order as enum ct_event in kernel/ct.h */
 /* What it asks of the world; pointers are borrowed and outlive it. */
 struct pipeline_env {
 	void *ctx;
-	/* The channel's three calls, see channel/channel.h. */
+	/* The channel's calls, see channel/channel.h. even may be NULL: false. */
 	struct writer *(*datagram)(void *ctx);
+	bool (*even)(void *ctx);
 	void (*send)(void *ctx);
 	void (*flush)(void *ctx);
 	/* One line for the log; level is base/log.h's. May be NULL. */

@@ -11,7 +11,7 @@
 /* Messages of one peer that came before their turn, kept for a moment: a reordered datagram then costs a few
  * milliseconds instead of a NACK and a retransmission. Holds copies. */
 #define REORDER_MAX	128	/* messages ahead of the one we wait for */
-#define REORDER_BODY	512	/* longer ones are not kept */
+#define REORDER_BODY	640	/* longer ones are not kept: twice WIRE_FLOW_MAX, for a message that fills its datagram */
 
 struct reorder_slot {
 	bool used;

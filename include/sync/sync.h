@@ -50,6 +50,9 @@ struct sync_env {
 	int (*encode)(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
 	/* An empty datagram to fill, or NULL: the channel is full, keep everything, sync_writable() follows. */
 	struct writer *(*datagram)(void *ctx);
+	/* The next message does not fit into that datagram, which has at least one, and is given to send() after this: the
+	 * datagram may be made as long as its cap. NULL: it stays as it is. */
+	void (*fill)(void *ctx, struct writer *out);
 	/* That datagram is finished (at least one message in it): it may leave. */
 	void (*send)(void *ctx);
 	/* The round is over: what was finished leaves now. */

@@ -8,7 +8,7 @@
 #include "flow/flow.h"
 #include "wire/hdr.h"
 
-/* A conntrack message of ours never gets longer than this: all attributes of an IPv6 flow, 128 labels
+/* A conntrack message of ours never gets longer than this, before wire_fill(): all attributes of an IPv6 flow, 128 labels
  * (doc/protocol.md). */
 #define WIRE_FLOW_MAX 308
 
@@ -43,6 +43,13 @@ int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t
  * UDP). The reply tuple is rebuilt (flow_mirror_reply). WIRE_OK, WIRE_BAD_PAYLOAD, WIRE_NO_KEY; the caller counts the
  * refusal with wire_stats_count(). */
 enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare, struct wire_stats *stats);
+
+/* Make a full datagram exactly as long as its cap, so that the kernel can send it in a run of equal ones (channel_even()): the
+ * last message repeats an attribute, which receivers overwrite with the same value, and may end in four bytes, which are too
+ * few for an attribute (doc/protocol.md section 8). The last message then has at most twice WIRE_FLOW_MAX bytes. w holds
+ * messages of ours. Unchanged where the last one is not about a flow, or the gap is longer than a message or not a multiple of
+ * four. */
+void wire_fill(struct writer *w);
 
 /* An expectation message of ours never gets longer than this: all attributes, IPv6. */
 #define WIRE_EXPECT_MAX 264

@@ -200,7 +200,7 @@ static void send_waiting(struct channel *c)
 			wait_writable(c, true);
 			return;
 		}
-		if (sent == -ENOBUFS) {
+		if (sent == -ENOBUFS || sent == -ENOMEM) {
 			ev_timer_set(c->loop, &c->retry, mono_add_ms(evloop_now(c->loop), RETRY_MS));
 			return;
 		}
@@ -264,6 +264,11 @@ struct writer *channel_datagram(struct channel *c)
 	if (!w)
 		c->refused = true;
 	return w;
+}
+
+bool channel_even(const struct channel *c)
+{
+	return c->link[c->multi.active].segments;
 }
 
 void channel_send(struct channel *c)

@@ -9,12 +9,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 
 #define BATCH LINK_RX_SLOTS
+#define RUN_BYTES 65000u	/* of one piece: below the largest IP datagram */
+#define CUT_AGAIN_MS 60000	/* after a refusal: an MTU, a route, a tunnel may have been the reason */
 #define SND_BUFFER_DEFAULT (1u << 20)	/* bytes: a few hundred full datagrams */
 #define RCV_BUFFER_DEFAULT (4u << 20)
 #define REFUSAL_LINES 3			/* at once; then one per minute and link */
@@ -38,6 +41,14 @@ static int set_int(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+static bool can_cut(int fd)
+{
+	int each;
+	socklen_t len = sizeof(each);
+
+	return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &each, &len) == 0;
+}
+
 int udp_sock_open_tx(struct link *l)
 {
 	const struct channel_link_conf *c = l->conf;
@@ -46,6 +57,9 @@ int udp_sock_open_tx(struct link *l)
 	l->tx = socket(c->family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->tx == -1)
 		return -errno;
+	/* What has no checksum is not cut; a kernel that cannot cut at all (before 4.18) would send the whole piece. */
+	l->segments = (c->checksum || !v4) && can_cut(l->tx);
+	l->refused = (struct mono){ 0 };
 	/* IPv6 has no such thing as a datagram without checksum, so there the option has no effect, as in 1.4.x. */
 	if (v4 && set_int(l->tx, SOL_SOCKET, SO_NO_CHECK, !c->checksum) == -1)
 		return -errno;
@@ -74,22 +88,101 @@ int udp_sock_open_rx(struct link *l)
 	return 0;
 }
 
-int udp_sock_send(struct link *l, const struct iovec *iov, unsigned int n)
+/* ---- sending ---- */
+
+/* How many of the first datagrams can be one piece: all of one length, only the last may be shorter. Those made for another
+ * link, with a larger MTU, leave in fragments. */
+static unsigned int run_of(const struct link *l, const struct iovec *iov, unsigned int n)
 {
+	size_t each = iov[0].iov_len, bytes = each;
+	size_t headers = l->conf->family == AF_INET ? UDP_OVERHEAD_V4 : UDP_OVERHEAD_V6;
+	unsigned int run = 1;
+
+	if (each + headers > l->mtu)
+		return 1;
+
+	while (l->segments && run < n && iov[run - 1].iov_len == each && iov[run].iov_len <= each &&
+	       bytes + iov[run].iov_len <= RUN_BYTES)
+		bytes += iov[run++].iov_len;
+	return run;
+}
+
+/* The kernel is to cut the piece into datagrams of this length. */
+static void ask_to_cut(struct msghdr *m, void *control, size_t size, size_t length)
+{
+	uint16_t each = (uint16_t)length;
+	struct cmsghdr *c;
+
+	m->msg_control = control;
+	m->msg_controllen = size;
+	c = CMSG_FIRSTHDR(m);
+	*c = (struct cmsghdr){ .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(each)) };
+	memcpy(CMSG_DATA(c), &each, sizeof(each));
+}
+
+/* Passing through the stack costs more than anything we do for a datagram. So a run of equal ones goes through it as one piece,
+ * and is cut as late as can be: by the card, or before the driver. */
+static int send_runs(struct link *l, const struct iovec *iov, unsigned int n, bool *cut)
+{
+	_Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(uint16_t))];
 	struct mmsghdr msgs[BATCH];
+	unsigned int m = 0, sent = 0;
 	union udp_addr to;
 	socklen_t to_len = udp_sock_addr(l, &l->conf->dest, l->conf->port, &to);
-	int sent;
+	int got;
+
+	for (unsigned int i = 0; i < n; m++) {
+		unsigned int run = run_of(l, iov + i, n - i);
+
+		msgs[m] = (struct mmsghdr){ .msg_hdr = {
+			.msg_name = &to, .msg_namelen = to_len,
+			.msg_iov = (struct iovec *)&iov[i], .msg_iovlen = run,
+		} };
+		if (run > 1)
+			ask_to_cut(&msgs[m].msg_hdr, control[m], sizeof(control[m]), iov[i].iov_len);
+		i += run;
+	}
+	*cut = msgs[0].msg_hdr.msg_iovlen > 1;
+	got = sendmmsg(l->tx, msgs, m, 0);
+	if (got == -1)
+		return -errno;
+	for (int i = 0; i < got; i++)
+		sent += (unsigned int)msgs[i].msg_hdr.msg_iovlen;
+	return (int)sent;
+}
+
+/* Where it refuses because of this MTU, card, route or tunnel, and not because nothing can leave. */
+static int send_uncut(struct link *l, const struct iovec *iov, unsigned int n, int why, struct mono now)
+{
+	bool cut, first = !mono_is_set(l->refused);
+	int ret;
+
+	l->segments = false;
+	ret = send_runs(l, iov, n, &cut);
+	l->segments = ret < 0;
+	if (ret < 0)
+		return ret;
+	l->refused = now;
+	if (first)
+		log_notice("line %u: %s link: datagrams leave one by one, because the kernel does not segment them here: %s",
+			   l->conf->line, l->ops->kind, strerror(-why));
+	return ret;
+}
+
+int udp_sock_send(struct link *l, const struct iovec *iov, unsigned int n)
+{
+	struct mono now = evloop_now(l->loop);
+	bool cut;
+	int ret;
 
 	if (n > BATCH)
 		n = BATCH;
-	for (unsigned int i = 0; i < n; i++)
-		msgs[i] = (struct mmsghdr){ .msg_hdr = {
-			.msg_name = &to, .msg_namelen = to_len,
-			.msg_iov = (struct iovec *)&iov[i], .msg_iovlen = 1,
-		} };
-	sent = sendmmsg(l->tx, msgs, n, 0);
-	return sent == -1 ? -errno : sent;
+	if (mono_is_set(l->refused) && mono_diff_ms(now, l->refused) >= CUT_AGAIN_MS)
+		l->segments = true;
+	ret = send_runs(l, iov, n, &cut);
+	if (cut && (ret == -EINVAL || ret == -EIO || ret == -EMSGSIZE || ret == -EOPNOTSUPP))
+		ret = send_uncut(l, iov, n, ret, now);
+	return ret;
 }
 
 /* ---- receiving ---- */

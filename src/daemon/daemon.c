@@ -227,6 +227,13 @@ static struct writer *net_datagram(void *ctx)
 	return channel_datagram(d->channel);
 }
 
+static bool net_even(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return channel_even(d->channel);
+}
+
 static void net_send(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -431,6 +438,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 	struct pipeline_env env = {
 		.ctx = d,
 		.datagram = net_datagram,
+		.even = net_even,
 		.send = net_send,
 		.flush = net_flush,
 		.log = on_log,

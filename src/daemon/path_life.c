@@ -66,6 +66,14 @@ static struct writer *path_datagram(void *ctx)
 	return p->env.datagram(p->env.ctx);
 }
 
+static void path_fill(void *ctx, struct writer *out)
+{
+	struct pipeline *p = ctx;
+
+	if (p->env.even && p->env.even(p->env.ctx))
+		wire_fill(out);
+}
+
 static void path_send(void *ctx)
 {
 	struct pipeline *p = ctx;
@@ -120,6 +128,7 @@ static const struct sync_env path_sync_env = {
 	.is_dead = sync_path_is_dead,
 	.encode = path_encode,
 	.datagram = path_datagram,
+	.fill = path_fill,
 	.send = path_send,
 	.flush = path_flush,
 	.apply = path_apply,

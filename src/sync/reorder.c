@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire/attr.h"
+
+_Static_assert(REORDER_BODY >= 2 * WIRE_FLOW_MAX - WIRE_HDR_LEN, "a message that was filled is kept as well");
+
 void reorder_free(struct reorder *r)
 {
 	free(r->slot);

@@ -27,6 +27,14 @@ void round_close(struct round *r)
 	r->w = NULL;
 }
 
+/* The next message does not fit. */
+static void close_full(struct round *r)
+{
+	if (r->env->fill)
+		r->env->fill(r->env->ctx, r->w);
+	round_close(r);
+}
+
 int round_put_flow(struct round *r, uint32_t id, uint32_t seq, uint8_t flags)
 {
 	while (round_open(r)) {
@@ -34,7 +42,7 @@ int round_put_flow(struct round *r, uint32_t id, uint32_t seq, uint8_t flags)
 			return 0;
 		if (r->w->len == 0)
 			return -EMSGSIZE;
-		round_close(r);
+		close_full(r);
 	}
 	return -EAGAIN;
 }
@@ -46,7 +54,7 @@ int round_put_control(struct round *r, uint8_t flags, uint32_t seq, uint32_t fro
 			return 0;
 		if (r->w->len == 0)
 			return -EMSGSIZE;
-		round_close(r);
+		close_full(r);
 	}
 	return -EAGAIN;
 }
@@ -58,7 +66,7 @@ int round_put_complete(struct round *r, uint32_t seq, uint32_t since, uint32_t l
 			return 0;
 		if (r->w->len == 0)
 			return -EMSGSIZE;
-		round_close(r);
+		close_full(r);
 	}
 	return -EAGAIN;
 }

@@ -309,7 +309,10 @@ class Lab:
 	# --- disturbances ----------------------------------------------------
 
 	def lossy(self, fw: str, percent: int) -> None:
-		"""Throw away this part of what `fw` receives on the sync link; 0 ends it."""
+		"""Throw away this part of what `fw` receives on the sync link; 0 ends it. Each datagram is on its own meanwhile: a
+		virtual cable would carry a piece of many uncut to the receiver."""
+		other = "fw2" if fw == "fw1" else "fw1"
+		self.ip(other, f"link set sync0 gso_max_segs {1 if percent else 65535}")
 		run("ip", "netns", "exec", self.ns(fw), "nft", "delete table netdev loss", check=False)
 		if percent:
 			some = f"numgen random mod 100 < {percent}" if percent < 100 else ""

@@ -27,6 +27,14 @@ static struct writer *channel_datagram(void *ctx)
 	return &n->writer;
 }
 
+/* In every other simulation full datagrams are filled. */
+static bool channel_fills(void *ctx)
+{
+	const struct node *n = ctx;
+
+	return n->sim->seed % 2 == 0;
+}
+
 static void channel_send(void *ctx)
 {
 	struct node *n = ctx;
@@ -80,7 +88,8 @@ void node_start(struct node *n)
 		return;
 	}
 	n->env = (struct pipeline_env){
-		.ctx = n, .datagram = channel_datagram, .send = channel_send, .flush = channel_flush, .log = node_log,
+		.ctx = n, .datagram = channel_datagram, .even = channel_fills, .send = channel_send, .flush = channel_flush,
+		.log = node_log,
 	};
 	n->pipeline = pipeline_new(&conf, &n->env, sim_now(n->sim));
 	if (!n->pipeline) {
