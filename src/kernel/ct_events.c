@@ -295,11 +295,9 @@ static int read_batch(struct ct_events *e, unsigned int n, unsigned int *events,
 	}
 	for (int i = 0; i < got; i++) {
 		struct msghdr *m = &e->msgs[i].msg_hdr;
-		const struct sockaddr_nl *from = m->msg_name;
 
-		m->msg_namelen = sizeof(struct sockaddr_nl);
-		if (from->nl_pid != 0 || (m->msg_flags & MSG_TRUNC)) {
-			e->stats.malformed++;	/* another process, or longer than anything the kernel sends */
+		if (m->msg_flags & MSG_TRUNC) {
+			e->stats.malformed++;	/* longer than anything the kernel sends */
 			continue;
 		}
 		*events += take_datagram(e, m->msg_iov->iov_base, e->msgs[i].msg_len, now);
@@ -367,16 +365,12 @@ static void on_timer(void *ctx, struct mono now)
 
 static int buffers_alloc(struct ct_events *e)
 {
-	struct sockaddr_nl *names;
-
-	e->bufs = malloc(BATCH * (EVENT_STRIDE + sizeof(*names)));
+	e->bufs = malloc(BATCH * EVENT_STRIDE);
 	if (!e->bufs)
 		return -ENOMEM;
-	names = (struct sockaddr_nl *)(e->bufs + BATCH * EVENT_STRIDE);
 	for (unsigned int i = 0; i < BATCH; i++) {
 		e->iov[i] = (struct iovec){ .iov_base = e->bufs + i * EVENT_STRIDE, .iov_len = EVENT_MAX };
 		e->msgs[i].msg_hdr = (struct msghdr){
-			.msg_name = &names[i], .msg_namelen = sizeof(names[i]),
 			.msg_iov = &e->iov[i], .msg_iovlen = 1,
 		};
 	}
@@ -396,6 +390,15 @@ static int subscribe(int fd, bool expect)
 			return -errno;
 	}
 	return 0;
+}
+
+/* From now on nobody but the kernel reaches us, so that nobody has to be asked of each event who sent it. (To our groups only who
+ * may change the table itself could send.) */
+static int hear_the_kernel_only(int fd)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+
+	return connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) == -1 ? -errno : 0;
 }
 
 /* The kernel retries undelivered events and drops packets instead; overruns are not reported then. */
@@ -452,6 +455,10 @@ static int sock_setup(struct ct_events *e, const struct kernel_conf *conf, const
 	uint32_t start;
 	int rc = filter_setup(e->fd, flows, own, n_own);
 
+	if (!rc) {
+		what = "connection to the kernel";
+		rc = hear_the_kernel_only(e->fd);
+	}
 	if (!rc) {
 		what = "receive buffer";
 		buffer_choose(conf, &start, &e->buffer_limit);

@@ -4,10 +4,14 @@
 #include "kernel/ct.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "kernel/kernel_conf.h"
@@ -141,6 +145,49 @@ static void burst_arrives(void **state)
 	assert_int_equal(ct_events_stats(b.events)->malformed, 0);
 	/* The limit on events per turn holds: many batches. */
 	assert_true(b.batches >= 2 * MANY / 100);
+	bench_close(&b);
+}
+
+/* The port id of the netlink socket of this namespace that listens to groups of netfilter. */
+static uint32_t listener_portid(void)
+{
+	FILE *f = fopen("/proc/self/net/netlink", "re");
+	uint32_t portid = 0, id, groups;
+	int family;
+	char line[256];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %d %u %x", &family, &id, &groups) == 3 && family == NETLINK_NETFILTER && groups != 0 && id != 0)
+			portid = id;
+	}
+	fclose(f);
+	return portid;
+}
+
+/* Whatever another process sends us does not get here: nobody looks at the sender of an event. */
+static void only_the_kernel_is_heard(void **state)
+{
+	const struct kernel_conf conf = { .event_iteration_limit = 100 };
+	struct sockaddr_nl to = { .nl_family = AF_NETLINK };
+	struct nlmsghdr h = { .nlmsg_len = sizeof(h), .nlmsg_type = NLMSG_NOOP };
+	struct bench b;
+	int fd;
+
+	(void)state;
+	NEED_NETNS();
+	bench_open(&b, &conf, false);
+	to.nl_pid = listener_portid();
+	assert_int_not_equal(to.nl_pid, 0);
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(sendto(fd, &h, sizeof(h), 0, (struct sockaddr *)&to, sizeof(to)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(fd);
+	b.want = 2;
+	create_range(&b.hand, 1, 1);
+	destroy_range(&b.hand, 1, 1);
+	assert_true(turn_until(b.loop, &b.reached, 10000));
 	bench_close(&b);
 }
 
@@ -377,6 +424,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(burst_arrives),
+		cmocka_unit_test(only_the_kernel_is_heard),
 		cmocka_unit_test(updates_are_updates),
 		cmocka_unit_test(own_events_stay_out),
 		cmocka_unit_test(own_events_cause_no_overrun),
