@@ -9,13 +9,14 @@ same back. At each the replica equals the active node's kernel table.
 
 from __future__ import annotations
 
+import signal
 from typing import Any, Callable
 
 import pytest
 
 import scenario
 from netlab import DNAT4, PLAIN6, Lab, wait_until
-from node import DEBIAN, MODES, OURS, Link, catch_up, wait_met, wait_replicated
+from node import DEBIAN, MODES, OURS, Link, Node, catch_up, wait_met, wait_replicated
 
 PAIRS: dict[str, dict[str, Any]] = {
 	"ftfw-multicast": {},
@@ -24,6 +25,15 @@ PAIRS: dict[str, dict[str, Any]] = {
 	"notrack-tcp6": {"mode": "NOTRACK", "link": Link("TCP", 6)},
 	"alarm-udp6": {"mode": "ALARM", "mode_options": MODES["ALARM"], "link": Link("UDP", 6)},
 }
+
+
+def fell(node: Node) -> bool:
+	"""1.4.7 in ALARM dies of a segmentation fault after `-t` has emptied its caches, once in a few times, also in a pair of
+	1.4.7 alone. It is started again then."""
+	if node.which != DEBIAN or node.mode != "ALARM" or not node.process or node.process.poll() != -signal.SIGSEGV:
+		return False
+	node.wait_end()
+	return True
 
 
 @pytest.mark.parametrize("configuration", PAIRS.values(), ids=PAIRS)
@@ -59,7 +69,13 @@ def test_upgrade_and_downgrade(lab: Lab, pair: Callable, configuration: dict[str
 		scenario.switch_over(lab, old, new)
 		alive(f"{old.which} -> {new.which} ({new.fw})")
 		wait_until(lambda: not old.kernel(), 30, "the old one's scheduled flush")
-		wait_replicated(new, old)
+		try:
+			wait_replicated(new, old)
+		except AssertionError:
+			if not fell(old):
+				raise
+			old.start()
+			wait_replicated(new, old)
 
 	for which in (OURS, DEBIAN):
 		exchange("fw2", which)
