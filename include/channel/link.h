@@ -59,7 +59,8 @@ struct link_ops {
 	/* End that, and undo whatever open() made beside the sockets; also after an open() that failed. May be NULL. */
 	void (*stop)(struct link *l);
 	/* Send n datagrams. Returns how many left (at least 1), or -errno about the first one, and perhaps those behind it
-	 * that would have left in one piece with it. -EAGAIN: it stays the first one. -ENOTCONN: there is no connection, and l->up->writable will be called when there is. */
+	 * that would have left in one piece with it. -EAGAIN: it stays the first one. -ENOTCONN: there is no connection, and
+	 * l->up->writable will be called when there is. */
 	int (*send)(struct link *l, const struct iovec *iov, unsigned int n);
 	/* Is writable() wanted? NULL: the channel waits for tx. */
 	void (*want)(struct link *l, bool writable);

@@ -28,8 +28,8 @@ PAIRS: dict[str, dict[str, Any]] = {
 
 
 def fell(node: Node) -> bool:
-	"""1.4.7 in ALARM dies of a segmentation fault after `-t` has emptied its caches, once in a few times, also in a pair of
-	1.4.7 alone. It is started again then."""
+	"""1.4.7 in ALARM dies of a segmentation fault after `-t` has emptied its caches, once in a few times; seen where the other
+	one was a 1.4.7 again. It is started again then."""
 	if node.which != DEBIAN or node.mode != "ALARM" or not node.process or node.process.poll() != -signal.SIGSEGV:
 		return False
 	node.wait_end()
