@@ -21,6 +21,7 @@
 #define ID_V6		UINT32_C(0x80000000)
 #define MAX_SLOTS	FLOW_ID_EXPECT	/* so that no id is FLOW_ID_NONE or that of an expectation */
 #define SEG_BUCKETS	1024u
+#define SEGS_AT_START	1024u	/* 4 MiB: HashSize may be a thousand times what is ever used */
 #define MAX_MASK	UINT32_C(0x7fffffff)
 #define SPLIT_AHEAD	8u
 
@@ -81,6 +82,28 @@ bool table_has_id(const struct flow_table *t, uint32_t id)
 	return slab_is_live(&t->slab[id >> 31], id & ~ID_V6);
 }
 
+/* The bucket heads of a segment, allocated if need be; NULL without memory. */
+static uint32_t *segment_get(struct flow_table *t, uint32_t i)
+{
+	if (!t->seg[i]) {
+		t->seg[i] = malloc(SEG_BUCKETS * sizeof(**t->seg));
+		if (t->seg[i])
+			memset(t->seg[i], 0xff, SEG_BUCKETS * sizeof(**t->seg));	/* FLOW_ID_NONE */
+	}
+	return t->seg[i];
+}
+
+/* At the start, not when a flow needs them: it would pay for memory the kernel has not given yet before its peers are
+ * told, which is a tenth of the latency at 100 events/s. */
+static bool segments_get(struct flow_table *t)
+{
+	for (uint32_t i = 0; i < t->n_seg && i < SEGS_AT_START; i++) {
+		if (!segment_get(t, i))
+			return false;
+	}
+	return true;
+}
+
 struct flow_table *table_new(uint32_t buckets, uint32_t limit, const struct hash_key *key)
 {
 	struct flow_table *t = calloc(1, sizeof(*t));
@@ -92,10 +115,8 @@ struct flow_table *table_new(uint32_t buckets, uint32_t limit, const struct hash
 	t->n_seg = t->mask / SEG_BUCKETS + 1;
 	t->seg = calloc(t->n_seg, sizeof(*t->seg));
 	t->lately = calloc(HASHED_LATELY, sizeof(*t->lately));
-	if (!t->seg || !t->lately) {
-		free(t->lately);
-		free(t->seg);
-		free(t);
+	if (!t->seg || !t->lately || !segments_get(t)) {
+		table_free(t);
 		return NULL;
 	}
 	/* No key is all zeros but that of protocol 0 without addresses: one whose hash is known. */
@@ -117,7 +138,7 @@ void table_free(struct flow_table *t)
 		for (; slot != SLAB_NONE; slot = slab_next_live(&t->slab[fam], slot + 1))
 			free(((struct flow_rec *)slab_at(&t->slab[fam], slot))->flow.rare);
 	}
-	for (uint32_t i = 0; i < t->n_seg; i++)
+	for (uint32_t i = 0; t->seg && i < t->n_seg; i++)
 		free(t->seg[i]);
 	free(t->seg);
 	free(t->lately);
@@ -165,17 +186,6 @@ static uint32_t find_hashed(const struct flow_table *t, const struct ct_flow *f,
 		id = rec->chain;
 	}
 	return FLOW_ID_NONE;
-}
-
-/* The bucket heads of a segment, allocated if need be; NULL without memory. */
-static uint32_t *segment_get(struct flow_table *t, uint32_t i)
-{
-	if (!t->seg[i]) {
-		t->seg[i] = malloc(SEG_BUCKETS * sizeof(**t->seg));
-		if (t->seg[i])
-			memset(t->seg[i], 0xff, SEG_BUCKETS * sizeof(**t->seg));	/* FLOW_ID_NONE */
-	}
-	return t->seg[i];
 }
 
 /* Room in the directory for segment i. */

@@ -333,7 +333,8 @@ static void pass(struct ct_events *e, struct mono now)
 
 		empty = got >= 0 && (unsigned int)got < want;
 		left -= got > 0 ? (unsigned int)got : 1;
-		buffer_check(e);
+		if (!empty)
+			buffer_check(e);
 	}
 	gather_count(&e->gather, events, e->gather_per_s, now);
 	/* Before the callback: it may close us. */

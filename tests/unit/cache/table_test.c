@@ -376,14 +376,14 @@ static void test_short_slots(void **state)
 	table_free(t);
 }
 
-/* A large HashSize alone costs next to nothing, and the records are found all the same. */
+/* A large HashSize alone costs a few MiB, not the 256 of its index, and the records are found all the same. */
 static void test_large_index(void **state)
 {
 	struct flow_table *t = table_new(UINT32_C(1) << 26, 100, &test_key);
 	struct ct_flow f;
 
 	(void)state;
-	assert_true(table_memory(t) < 1024 * 1024);
+	assert_true(table_memory(t) < 6 * 1024 * 1024);
 	for (uint32_t i = 0; i < 100; i++) {
 		f = make_flow(i);
 		assert_int_not_equal(table_insert(t, &f, 0, NULL), FLOW_ID_NONE);
