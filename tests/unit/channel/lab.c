@@ -21,6 +21,7 @@
 
 char lab_missing[256];
 struct evloop *lab_loop;
+static struct lab_node *nodes[8];	/* those that are open */
 static struct log_conf log_conf;
 
 /* ---- the network ---- */
@@ -178,15 +179,30 @@ static void on_writable(void *ctx, struct mono now)
 	x->writable++;
 }
 
+static void remember(struct lab_node *x, bool open)
+{
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		if (nodes[i] == (open ? NULL : x)) {
+			nodes[i] = open ? x : NULL;
+			return;
+		}
+	}
+	assert_false(open);
+}
+
 static int try_links(struct lab_node *x, const struct channel_link_conf *link, uint32_t n, struct text *err)
 {
 	struct channel_cb cb = {
 		.ctx = x, .datagram = on_datagram, .frame = on_frame, .writable = on_writable,
 	};
+	int ret;
 
 	*x = (struct lab_node){ .conf = { .n_links = n, .error_queue_len = LAB_KEEP } };
 	memcpy(x->conf.link, link, n * sizeof(*link));
-	return channel_open(&x->conf, lab_loop, &cb, &x->c, err);
+	ret = channel_open(&x->conf, lab_loop, &cb, &x->c, err);
+	if (ret == 0)
+		remember(x, true);
+	return ret;
 }
 
 int lab_try(struct lab_node *x, const struct channel_link_conf *link, struct text *err)
@@ -210,8 +226,30 @@ void lab_open(struct lab_node *x, const struct channel_link_conf *link)
 
 void lab_close(struct lab_node *x)
 {
+	remember(x, false);
 	channel_close(x->c);
 	x->c = NULL;
+}
+
+int lab_begin(void **state)
+{
+	(void)state;
+	if (lab_missing[0])
+		return 0;
+	lab_loop = evloop_new();
+	return lab_loop ? 0 : -1;
+}
+
+int lab_end(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		if (nodes[i])
+			lab_close(nodes[i]);
+	}
+	evloop_free(lab_loop);
+	lab_loop = NULL;
+	return 0;
 }
 
 void lab_turns(int ms)

@@ -53,7 +53,11 @@ struct lab_node {
 	struct channel_from from;	/* of the last */
 };
 
-extern struct evloop *lab_loop;	/* of all nodes; the test's setup makes it */
+extern struct evloop *lab_loop;	/* of all nodes */
+
+/* Setup and teardown of every test: the loop; the end closes the nodes that are still open, also of a test that failed. */
+int lab_begin(void **state);
+int lab_end(void **state);
 
 /* channel_open(); with its error text in err (caller frees). */
 int lab_try(struct lab_node *x, const struct channel_link_conf *link, struct text *err);

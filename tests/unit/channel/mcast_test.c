@@ -34,23 +34,10 @@ static void node_open(struct lab_node *x, const char *ifname, const char *local)
 
 static int setup(void **state)
 {
-	(void)state;
-	if (lab_missing[0])
+	if (lab_missing[0] || lab_begin(state) != 0)
 		return 0;
-	lab_loop = evloop_new();
 	node_open(&a, "dedi0", "10.9.0.1");
 	node_open(&b, "dedi1", "10.9.0.2");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (lab_missing[0])
-		return 0;
-	lab_close(&a);
-	lab_close(&b);
-	evloop_free(lab_loop);
 	return 0;
 }
 
@@ -127,7 +114,7 @@ static void test_who_may_speak(void **state)
 static void test_other_group(void **state)
 {
 	struct channel_link_conf link = lab_link(CHANNEL_MCAST, "dedi1", "10.9.0.2", "225.0.0.51");
-	struct lab_node x;
+	static struct lab_node x;
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
@@ -241,7 +228,7 @@ static void test_open_errors(void **state)
 		struct channel_link_conf link = lab_link(CHANNEL_MCAST, cases[i].ifname, cases[i].local,
 							 cases[i].group);
 		struct text err = { 0 };
-		struct lab_node x;
+		static struct lab_node x;
 
 		print_message("%s\n", cases[i].name);
 		assert_int_equal(lab_try(&x, &link, &err), cases[i].want);
@@ -276,7 +263,7 @@ static void test_port_taken(void **state)
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(LAB_PORT) };
 	struct channel_link_conf link = link_conf("dedi0", "10.9.0.1");
 	struct text err = { 0 };
-	struct lab_node x;
+	static struct lab_node x;
 	int fd;
 
 	(void)state;
@@ -295,16 +282,16 @@ static void test_port_taken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_there_and_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_who_may_speak, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other_group, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_payload, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_interface_down, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_open_errors, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_address_on_two, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_port_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_there_and_back, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_many, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_who_may_speak, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_other_group, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_payload, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_interface_down, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_options, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_open_errors, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_address_on_two, setup, lab_end),
+		cmocka_unit_test_setup_teardown(test_port_taken, setup, lab_end),
 	};
 
 	lab_enter();

@@ -176,7 +176,6 @@ static void test_pair(void **state)
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	lab_loop = evloop_new();
 	lab_log_begin();
 	open_two(&a, CHANNEL_UDP, 0);
 	open_two(&b, CHANNEL_UDP, 1);
@@ -199,10 +198,7 @@ static void test_pair(void **state)
 	send_one(&a, &number);
 	lab_wait(&b, 5);
 	assert_int_equal(b.from.link, 0);
-	lab_close(&a);
-	lab_close(&b);
 	lab_log_end();
-	evloop_free(lab_loop);
 }
 
 /* Carrier, deletion: without anything to send. The payload follows the MTU of the link that sends. */
@@ -212,7 +208,6 @@ static void test_interface(void **state)
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	lab_loop = evloop_new();
 	lab_log_begin();
 	assert_true(lab_sh("ip link set other0 mtu 1300"));
 	open_two(&a, CHANNEL_UDP, 0);
@@ -229,9 +224,7 @@ static void test_interface(void **state)
 	wait_active(&a, 0);
 	assert_int_equal(lab_log_count("dedi0 was made anew"), 1);
 	assert_true(lab_sh("ip link set other1 up && ip link set other0 mtu 1500"));
-	lab_close(&a);
 	lab_log_end();
-	evloop_free(lab_loop);
 }
 
 int main(void)
@@ -242,8 +235,8 @@ int main(void)
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_silent_link_changes),
 		cmocka_unit_test(test_peer_returns),
-		cmocka_unit_test(test_pair),
-		cmocka_unit_test(test_interface),
+		cmocka_unit_test_setup_teardown(test_pair, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_interface, lab_begin, lab_end),
 	};
 
 	lab_enter();

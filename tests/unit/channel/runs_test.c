@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "channel/udp_sock.h"
 #include "lab.h"
 
 #define CAP4 1468u	/* of MTU 1500, IPv4 */
@@ -39,25 +42,6 @@ static void open_pair(const struct kind *k, bool checksum)
 	lab_open(&b, &two);
 	a.numbered = b.numbered = true;
 	number = 0;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	if (!lab_missing[0])
-		lab_loop = evloop_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (lab_missing[0])
-		return 0;
-	lab_close(&a);
-	lab_close(&b);
-	evloop_free(lab_loop);
-	return 0;
 }
 
 static void put(size_t len)
@@ -186,6 +170,36 @@ static void test_refused(void **state)
 	lab_log_end();
 }
 
+/* A minute after a refusal it is tried again, without other sockets: here the link's own state is given, and its clock. */
+static void test_tried_again(void **state)
+{
+	static uint8_t bytes[20][1400];
+	struct channel_link_conf conf = lab_link(CHANNEL_UDP, "dedi0", "10.9.0.1", "10.9.0.2");
+	struct link l = { .ops = &udp_ops, .loop = lab_loop, .conf = &conf, .mtu = 1500, .rx = -1 };
+	struct iovec iov[20];
+
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	for (unsigned int i = 0; i < 20; i++)
+		iov[i] = (struct iovec){ .iov_base = bytes[i], .iov_len = sizeof(bytes[i]) };
+	conf.checksum = true;
+	assert_int_equal(udp_sock_open_tx(&l), 0);
+	assert_int_equal(setsockopt(l.tx, SOL_SOCKET, SO_BINDTODEVICE, "dedi0", 6), 0);	/* both ends are here */
+	assert_true(l.segments);
+	assert_true(lab_sh("ip link set dedi0 mtu 600"));
+	assert_int_equal(udp_sock_send(&l, iov, 20), 20);
+	assert_false(l.segments);
+	assert_true(mono_is_set(l.refused));
+	assert_true(lab_sh("ip link set dedi0 mtu 1500"));
+	l.refused = mono_add_ms(evloop_now(lab_loop), -59000);
+	assert_int_equal(udp_sock_send(&l, iov, 20), 20);
+	assert_false(l.segments);
+	l.refused = mono_add_ms(evloop_now(lab_loop), -60000);
+	assert_int_equal(udp_sock_send(&l, iov, 20), 20);
+	assert_true(l.segments);
+	close(l.tx);
+}
+
 /* What was made for a link with a larger MTU is no reason: it is sent in fragments, and the rest is cut. */
 static void test_longer_than_the_link(void **state)
 {
@@ -212,10 +226,11 @@ static void test_longer_than_the_link(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_what_was_sent_is_heard, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_they_pass_as_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_longer_than_the_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_sent_is_heard, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_they_pass_as_one, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_refused, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_tried_again, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_longer_than_the_link, lab_begin, lab_end),
 	};
 
 	lab_enter();

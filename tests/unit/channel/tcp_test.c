@@ -92,24 +92,6 @@ static void close_pair(void)
 	lab_close(&b);
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	if (!lab_missing[0])
-		lab_loop = evloop_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (lab_missing[0])
-		return 0;
-	close_pair();
-	evloop_free(lab_loop);
-	return 0;
-}
-
 /* ---- the test as the peer ---- */
 
 static socklen_t address(const char *text, uint16_t port, const char *dev, struct sockaddr_storage *out)
@@ -520,17 +502,17 @@ static void test_port_in_use(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_there_and_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_payload, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_framing, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_message, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_cut_in_a_message, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_error_queue, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_starts_without_a_link, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_port_in_use, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_there_and_back, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_payload, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_restart, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_framing, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_no_message, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_replaced, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_strangers, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_cut_in_a_message, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_error_queue, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_starts_without_a_link, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_port_in_use, lab_begin, lab_end),
 	};
 
 	lab_enter();

@@ -68,24 +68,6 @@ static void close_pair(void)
 	lab_close(&b);
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	if (!lab_missing[0])
-		lab_loop = evloop_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (lab_missing[0])
-		return 0;
-	close_pair();
-	evloop_free(lab_loop);
-	return 0;
-}
-
 /* ---- moving datagrams ---- */
 
 static void test_there_and_back(void **state)
@@ -730,26 +712,26 @@ static void test_port_closed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_there_and_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_from, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gather, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_payload, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_full_socket, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_adoption, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other_interface, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_any_address, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other_address, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_multicast6, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_multicast6_source, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_open_errors, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_port_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_interface_down, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_interface_made_anew, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_start_before_interface, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_tentative_address, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_port_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_there_and_back, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_from, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_many, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_gather, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_payload, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_full_socket, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_adoption, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_other_interface, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_any_address, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_other_address, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_multicast6, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_multicast6_source, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_options, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_open_errors, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_port_taken, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_interface_down, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_interface_made_anew, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_start_before_interface, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_tentative_address, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_port_closed, lab_begin, lab_end),
 	};
 
 	lab_enter();
