@@ -14,7 +14,6 @@
 #include "daemon/takeover.h"
 
 struct channel;
-struct control_server;
 struct commands;
 struct ct_events;
 struct expecting;
@@ -22,6 +21,7 @@ struct ct_inject;
 struct exp_inject;
 struct flowlog;
 struct teller;
+struct waiters;
 
 /* Every long-lived object of the running daemon, in the order in which they are opened. Closed in reverse. All owned,
  * NULL until opened; conf is borrowed. */
@@ -29,7 +29,7 @@ struct daemon {
 	const struct conf *conf;
 	struct lockfile lock;
 	struct evloop *loop;
-	struct control_server *control;
+	struct waiters *waiters;	/* clients that wait for what goes on without them */
 	struct commands *commands;
 	struct flow_filter *filter;
 	struct takeover *takeover;

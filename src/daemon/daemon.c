@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Wiring and lifetime: opens every object in order, connects their callbacks, closes in exact reverse.
+/* Lifetime: opens every object in order, runs, closes in exact reverse. Their callbacks are in wiring.c.
  *
  * What happens in one turn of the loop: descriptors are served (control socket, sync channel, event socket, dump and
  * batch sockets), long jobs get a step each, and then daemon_turn() sends what all of that changed. */
@@ -14,304 +14,15 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "channel/channel.h"
 #include "daemon/commands.h"
-#include "daemon/expecting.h"
 #include "daemon/renew.h"
 #include "daemon/signals.h"
 #include "daemon/teller.h"
-#include "kernel/ct.h"
-#include "kernel/ct_inject.h"
-#include "kernel/exp_inject.h"
+#include "daemon/waiters.h"
+#include "daemon/wiring.h"
 #include "stats/flowlog.h"
-#include "wire/hdr.h"
 
 #define FLOW_LIMIT_DEFAULT 262144u
-
-_Static_assert((int)PIPELINE_FLOW_NEW == (int)CT_EVENT_NEW && (int)PIPELINE_FLOW_UPDATE == (int)CT_EVENT_UPDATE &&
-	       (int)PIPELINE_FLOW_DESTROY == (int)CT_EVENT_DESTROY, "events are handed through");
-
-/* ---- kernel -> pipeline ---- */
-
-static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now)
-{
-	struct daemon *d = ctx;
-
-	pipeline_event(d->pipeline, (enum pipeline_event)what, f, now);
-}
-
-static uint32_t on_ahead(void *ctx, const struct ct_flow *f)
-{
-	const struct daemon *d = ctx;
-
-	return pipeline_ahead(d->pipeline, f);
-}
-
-static void on_next(void *ctx, uint32_t hint)
-{
-	const struct daemon *d = ctx;
-
-	pipeline_next(d->pipeline, hint);
-}
-
-static void on_expect(void *ctx, enum ct_event what, const struct ct_expect *e, struct mono now)
-{
-	struct daemon *d = ctx;
-
-	expecting_event(d->expecting, what, e, now);
-}
-
-static void on_overrun(void *ctx, struct mono now)
-{
-	struct daemon *d = ctx;
-	const struct ct_events_stats *s = ct_events_stats(d->events);
-
-	if (!d->overrun_said) {
-		d->overrun_said = true;
-		log_warnx("the kernel dropped events: the netlink buffer of %" PRIu32 " bytes is too small, %" PRIu32
-			  " would have done (NetlinkBufferSize); %s", s->buffer_bytes, s->wanted_bytes,
-			  d->reconcile ? "comparing with the kernel table" : "the peers are told all flows anew, but a "
-			  "1.4.x keeps those whose end was lost");
-	}
-	if (d->conf->kernel.overrun_resync_s == 0)
-		return;
-	if (d->reconcile)
-		reconcile_start(d->reconcile, RECONCILE_OVERRUN, now);
-	else
-		pipeline_lost(d->pipeline);
-}
-
-static void on_filled(struct daemon *d, int err)
-{
-	d->filled = true;
-	d->fill_err = err;
-}
-
-/* The cache of flows has been compared with the kernel. Expectations are looked at after it, when their masters are
- * known. */
-static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct mono now)
-{
-	static const enum expecting_reason follow[] = {
-		[RECONCILE_START] = EXPECTING_START,
-		[RECONCILE_OVERRUN] = EXPECTING_COMPARE,
-		[RECONCILE_COMMAND] = EXPECTING_COMMAND,
-		[RECONCILE_VERIFY] = EXPECTING_COMPARE,
-		[RECONCILE_ADOPT] = EXPECTING_ADOPT,
-		[RECONCILE_POLL] = EXPECTING_COMPARE,
-	};
-	struct daemon *d = ctx;
-
-	if (d->expecting && err == 0)
-		expecting_compare(d->expecting, follow[why], now);
-	else if (why == RECONCILE_START)
-		on_filled(d, err);
-	else if (why == RECONCILE_COMMAND)
-		commands_resynced(d->commands, false, err, now);
-}
-
-static void on_expects_compared(void *ctx, unsigned int why, int err, struct mono now)
-{
-	struct daemon *d = ctx;
-
-	if (why & EXPECTING_START)
-		on_filled(d, err);
-	if (why & EXPECTING_COMMAND)
-		commands_resynced(d->commands, false, err, now);
-	if (why & EXPECTING_COMMAND_EXP)
-		commands_resynced(d->commands, true, err, now);
-}
-
-/* ---- network -> pipeline ---- */
-
-/* A message of a stream. One whose length cannot be ends the connection, so it is counted here. */
-static ssize_t on_frame(void *ctx, const uint8_t *bytes, size_t n)
-{
-	struct daemon *d = ctx;
-	struct cursor stream = cur_init(bytes, n), body;
-	struct wire_hdr hdr;
-	enum wire_err err = wire_next_stream(&stream, &hdr, &body);
-
-	if (err == WIRE_MORE)
-		return 0;
-	if (err == WIRE_OK || err == WIRE_BAD_VERSION)	/* that one is skipped, as in a datagram */
-		return hdr.len;
-	sync_count_refused(pipeline_sync(d->pipeline), err);
-	return -1;
-}
-
-static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now)
-{
-	struct daemon *d = ctx;
-	struct sync_source source = { .family = from->family, .link = from->link };
-
-	memcpy(source.addr, from->addr, sizeof(source.addr));
-	pipeline_datagram(d->pipeline, &source, bytes, n, now);
-}
-
-/* ---- network -> pipeline -> kernel, without external cache ---- */
-
-static void on_inject(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now)
-{
-	struct daemon *d = ctx;
-
-	switch (what) {
-	case SYNC_NEW:
-		ct_inject_put(d->inject, flow, pipeline_in_kernel(d->pipeline, flow), now);
-		return;
-	case SYNC_UPDATE:
-	case SYNC_REPLACE:
-		ct_inject_put(d->inject, flow, true, now);
-		return;
-	case SYNC_DESTROY:
-		ct_inject_end(d->inject, flow, pipeline_lives_here(d->pipeline, flow), now);
-		return;
-	}
-}
-
-static void on_stored(void *ctx, const struct ct_flow *f, struct mono now)
-{
-	struct daemon *d = ctx;
-
-	pipeline_injected(d->pipeline, f, now);
-}
-
-static void on_adopt(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	if (d->reconcile)
-		reconcile_start(d->reconcile, RECONCILE_ADOPT, evloop_now(d->loop));
-}
-
-/* Its master may be among the news that wait. */
-static void on_inject_expect(void *ctx, bool gone, const struct ct_expect *e)
-{
-	struct daemon *d = ctx;
-	struct mono now = evloop_now(d->loop);
-
-	ct_inject_flush(d->inject, now);
-	if (gone)
-		exp_inject_end(d->inject_expects, e, now);
-	else
-		exp_inject_put(d->inject_expects, e, now);
-}
-
-static bool is_our_expect(void *ctx, const struct ct_expect *e)
-{
-	struct daemon *d = ctx;
-
-	return exp_path_ours(pipeline_expects(d->pipeline), e);
-}
-
-static void on_removed_expect(void *ctx, const struct ct_expect *e)
-{
-	struct daemon *d = ctx;
-
-	exp_path_removed(pipeline_expects(d->pipeline), e);
-}
-
-/* Its event is filtered, and the peer that told us need not hear it again. */
-static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
-{
-	struct daemon *d = ctx;
-
-	pipeline_purged(d->pipeline, f, now);
-}
-
-/* ---- pipeline -> network ---- */
-
-static struct writer *net_datagram(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	return channel_datagram(d->channel);
-}
-
-static bool net_even(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	return channel_even(d->channel);
-}
-
-static void net_send(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	channel_send(d->channel);
-}
-
-static void net_flush(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	channel_flush(d->channel);
-}
-
-/* ---- kernel -> network, without internal cache ---- */
-
-static void on_dump(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	teller_start(d->teller);
-}
-
-static void on_dump_pause(void *ctx, bool pause)
-{
-	struct daemon *d = ctx;
-
-	teller_pause(d->teller, pause);
-}
-
-static void on_dump_expects(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	expecting_compare(d->expecting, EXPECTING_TELL, evloop_now(d->loop));
-}
-
-static void on_log(void *ctx, int level, const char *text)
-{
-	(void)ctx;
-	switch ((enum log_level)level) {
-	case LOG_LVL_INFO:
-		log_info("%s", text);
-		return;
-	case LOG_LVL_NOTICE:
-		log_notice("%s", text);
-		return;
-	case LOG_LVL_WARNING:
-		log_warnx("%s", text);
-		return;
-	case LOG_LVL_ERROR:
-		log_errx("%s", text);
-		return;
-	}
-}
-
-/* nf_conntrack_max may have been raised since the start. */
-static void on_full(void *ctx)
-{
-	struct daemon *d = ctx;
-	uint32_t limit = daemon_flow_limit(d->conf);
-
-	table_set_limit(pipeline_own(d->pipeline), limit);
-	if (pipeline_external(d->pipeline))
-		table_set_limit(external_table(pipeline_external(d->pipeline)), limit);
-	if (pipeline_expects(d->pipeline))
-		exp_path_set_limit(pipeline_expects(d->pipeline), limit);
-}
-
-/* ---- pipeline -> flow log ---- */
-
-static void on_ended(void *ctx, const struct ct_flow *f)
-{
-	struct daemon *d = ctx;
-
-	if (d->flowlog)
-		flowlog_flow(d->flowlog, f, clock_wall_s());
-}
 
 /* ---- turns and time ---- */
 
@@ -371,21 +82,11 @@ static void on_tick(void *ctx, struct mono now)
 	(void)now;
 }
 
-static void on_writable(void *ctx, struct mono now)
-{
-	on_tick(ctx, now);
-}
-
 static bool on_more(void *ctx, struct mono now)
 {
 	(void)ctx;
 	(void)now;
 	return false;	/* one more turn, which ends in daemon_turn() */
-}
-
-static void on_batch_end(void *ctx, struct mono now)
-{
-	on_tick(ctx, now);
 }
 
 /* ---- opening ---- */
@@ -435,22 +136,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		.limit_external = daemon_flow_limit(conf),
 		.first_seq = (uint32_t)clock_wall_s(),
 	};
-	struct pipeline_env env = {
-		.ctx = d,
-		.datagram = net_datagram,
-		.even = net_even,
-		.send = net_send,
-		.flush = net_flush,
-		.log = on_log,
-		.full = on_full,
-		.ended = on_ended,
-		.inject = on_inject,
-		.adopt = on_adopt,
-		.inject_expect = on_inject_expect,
-		.dump = on_dump,
-		.dump_pause = on_dump_pause,
-		.dump_expects = on_dump_expects,
-	};
+	struct pipeline_env env = wiring_pipeline(d);
 	int ret = hash_key_random(&pconf.key);
 
 	if (ret < 0) {
@@ -480,7 +166,7 @@ static bool kernel_counts(void)
 /* What keeps the peers' idea of our kernel table right. */
 static int open_table(struct daemon *d, struct text *err)
 {
-	struct reconcile_cb cb = { .ctx = d, .done = on_reconciled };
+	struct reconcile_cb cb = wiring_reconcile(d);
 	uint32_t poll_s = d->conf->kernel.poll_s;
 
 	if (pipeline_internal(d->pipeline))
@@ -491,15 +177,8 @@ static int open_table(struct daemon *d, struct text *err)
 
 static int open_kernel(struct daemon *d, struct text *err)
 {
-	struct ct_events_cb cb = {
-		.ctx = d,
-		.event = on_event,
-		.ahead = on_ahead,
-		.next = on_next,
-		.batch_end = on_batch_end,
-		.overrun = on_overrun,
-	};
-	struct expecting_cb xcb = { .ctx = d, .done = on_expects_compared };
+	struct ct_events_cb cb;
+	struct expecting_cb xcb = wiring_expecting(d);
 	uint32_t own[TAKEOVER_SOCKETS + 2];
 	size_t n_own = takeover_portids(d->takeover, own);
 	int ret = open_table(d, err);
@@ -521,10 +200,9 @@ static int open_kernel(struct daemon *d, struct text *err)
 		log_notice("running in polling mode");
 		return 0;
 	}
-	if (d->expecting)
-		cb.expect = on_expect;
 	if (d->conf->kernel.events_sysctl && ct_events_ensure_enabled() == 2)
 		log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow reports its end");
+	cb = wiring_events(d);
 	ret = ct_events_open(&d->conf->kernel, &d->conf->filter, d->loop, &cb, own, n_own, &d->events, err);
 	if (ret == 0 && d->inject)
 		ct_events_set_prompt(d->events);
@@ -533,7 +211,7 @@ static int open_kernel(struct daemon *d, struct text *err)
 
 static int open_channel(struct daemon *d, struct text *err)
 {
-	struct channel_cb cb = { .ctx = d, .datagram = on_datagram, .frame = on_frame, .writable = on_writable };
+	struct channel_cb cb = wiring_channel(d);
 	int ret;
 
 	if (d->conf->mode != CONF_MODE_SYNC)
@@ -547,8 +225,8 @@ static int open_channel(struct daemon *d, struct text *err)
 static int open_inject(struct daemon *d, struct text *err)
 {
 	const struct sync_conf *sync = &d->conf->sync;
-	struct ct_inject_cb cb = { .ctx = d, .stored = on_stored, .removed = on_removed };
-	struct exp_inject_cb exp_cb = { .ctx = d, .ours = is_our_expect, .removed = on_removed_expect };
+	struct ct_inject_cb cb = wiring_inject(d);
+	struct exp_inject_cb exp_cb = wiring_inject_expects(d);
 	int ret;
 
 	if (d->conf->mode != CONF_MODE_SYNC || !sync->disable_external)
@@ -576,9 +254,9 @@ static int open_flowlog(struct daemon *d, struct text *err)
 static int open_takeover(struct daemon *d, struct text *err)
 {
 	struct takeover_cb cb = {
-		.ctx = d->commands,
-		.commit_done = commands_committed,
-		.flush_done = commands_flushed,
+		.ctx = d->waiters,
+		.commit_done = waiters_committed,
+		.flush_done = waiters_flushed,
 	};
 
 	d->filter = flow_filter_new(&d->conf->filter);
@@ -620,6 +298,9 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	if (!d->loop)
 		return -ENOMEM;
 	d->started = clock_now();
+	d->waiters = waiters_new(d);
+	if (!d->waiters)
+		return -ENOMEM;
 	ret = commands_open(d, &d->conf->control, &d->commands, err);
 	if (ret == 0)
 		ret = open_takeover(d, err);
@@ -717,6 +398,7 @@ void daemon_close(struct daemon *d)
 	takeover_close(d->takeover);
 	flow_filter_free(d->filter);
 	commands_stop(d->commands);
+	waiters_free(d->waiters);
 	evloop_free(d->loop);
 	lockfile_drop(&d->lock);
 	commands_free(d->commands);	/* `-k` returns now: neither socket nor lock exists any more */

@@ -26,4 +26,6 @@ libdaemon_a_SOURCES = \
 	daemon/start.c \
 	daemon/sync_path.c \
 	daemon/takeover.c \
-	daemon/teller.c
+	daemon/teller.c \
+	daemon/waiters.c \
+	daemon/wiring.c

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_DAEMON_WIRING_H
+#define CONNTRACKD_DAEMON_WIRING_H
+
+#include "channel/channel.h"
+#include "daemon/daemon.h"
+#include "daemon/expecting.h"
+#include "kernel/ct.h"
+#include "kernel/ct_inject.h"
+#include "kernel/exp_inject.h"
+
+/* The callbacks of each object, for when it is opened; d is their context. They find the other objects in d when they are
+ * called, so the order of opening does not matter to them; only wiring_events() wants d->expecting to be open, or NULL. */
+struct ct_events_cb wiring_events(struct daemon *d);
+struct reconcile_cb wiring_reconcile(struct daemon *d);
+struct expecting_cb wiring_expecting(struct daemon *d);
+struct channel_cb wiring_channel(struct daemon *d);
+struct ct_inject_cb wiring_inject(struct daemon *d);
+struct exp_inject_cb wiring_inject_expects(struct daemon *d);
+struct pipeline_env wiring_pipeline(struct daemon *d);
+
+#endif
