@@ -4,8 +4,9 @@
  *   ctload [options] insert|update|delete|churn
  *
  *   insert   N established flows            update   N flows (again) to established
- *   delete   N flows                        churn    N flows, each begun, established, and removed when KEEP younger
- *                                                    ones are there: three events a flow, and KEEP flows at the end
+ *   delete   N flows                        churn    N flows, each begun, established 20 ms later (as over a network, so that
+ *                                                    nobody finds both in one read), and removed when KEEP younger ones
+ *                                                    are there: three events a flow, and KEEP flows at the end
  *   -n N       flows                        -r RATE  requests per second; without it flat out
  *   -b BATCH   requests per system call, at most 256 (default 128, at a rate what falls into 250 us)
  *   -f FIRST   number of the first flow     -k KEEP  see churn (default 1000)
@@ -26,6 +27,8 @@
 #define BATCH_MAX 256
 #define REQUEST_MAX 512
 #define SLOT_NS 250000u
+#define LAG_S 0.02		/* from a flow's birth to the answer */
+#define FLAT_OUT 200000.0	/* requests per second, about */
 
 struct load {
 	struct flow_kind kind;
@@ -77,12 +80,19 @@ static void every(struct load *l, enum ctnl_op op)
 
 static void churn(struct load *l)
 {
+	uint32_t lag = (uint32_t)((l->rate > 0 ? l->rate : FLAT_OUT) / 3 * LAG_S);
+
+	if (lag > l->keep)
+		lag = l->keep;
 	for (uint32_t i = 0; i < l->n; i++) {
 		put(l, i, CTNL_NEW);
-		put(l, i, CTNL_UPDATE);
+		if (i >= lag)
+			put(l, i - lag, CTNL_UPDATE);
 		if (i >= l->keep)
 			put(l, i - l->keep, CTNL_DELETE);
 	}
+	for (uint32_t i = l->n > lag ? l->n - lag : 0; i < l->n; i++)
+		put(l, i, CTNL_UPDATE);
 	flush(l);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Two tables of flows as sets: what is missing in the second, what is too many there.
  *
- *   ctset [-v] A B     each is "kernel" (the table of this network namespace) or a file with what conntrackd -i or -e prints
+ *   ctset [-v] [-f BELOW] A B     each is "kernel" (the table of this network namespace) or a file with what conntrackd -i
+ *                                 or -e, or conntrack -L, prints; -f: only IPv4 flows of ctload with a number below that
  *
  * Compared are protocol, original addresses and ports, TCP state, ASSURED, UNREPLIED and the mark; nothing of the reply
  * tuples, because the external cache of 1.4.x does not show them. Prints one line of JSON. Status 1 if the sets differ. -v: the text of up to ten flows of each kind. */
@@ -27,6 +28,7 @@ struct set {
 static const char *show_side;	/* with -v, second pass: print what is not in `show_other` */
 static const struct set *show_other;
 static int shown;
+static uint32_t below;	/* 0: all */
 
 static uint64_t hash(const char *s)
 {
@@ -44,6 +46,13 @@ static int by_value(const void *a, const void *b)
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
+}
+
+static bool wanted(const char *src)
+{
+	struct in_addr a;
+
+	return below == 0 || (inet_pton(AF_INET, src, &a) == 1 && (ntohl(a.s_addr) & 0x7fffff) < below);
 }
 
 static void add(struct set *s, const char *text)
@@ -116,7 +125,8 @@ static void kernel_flow(struct set *s, const struct nlmsghdr *nlh)
 	snprintf(text, sizeof(text), "%u %s %s %s %u %u %u%s%s", number, tcp_state(tb[CTA_PROTOINFO]), src, dst,
 		 ntohs(mnl_attr_get_u16(proto[CTA_PROTO_SRC_PORT])), ntohs(mnl_attr_get_u16(proto[CTA_PROTO_DST_PORT])),
 		 tb[CTA_MARK] ? ntohl(mnl_attr_get_u32(tb[CTA_MARK])) : 0, status & IPS_ASSURED ? " A" : "", status & IPS_SEEN_REPLY ? "" : " U");
-	add(s, text);
+	if (wanted(src))
+		add(s, text);
 }
 
 static void read_kernel(struct set *s)
@@ -178,7 +188,8 @@ static void text_flow(struct set *s, char *line)
 		field[4] = "0";
 	snprintf(text, sizeof(text), "%s %s %s %s %s %s %s%s%s", number, state, field[0], field[1], field[2], field[3],
 		 field[4], assured ? " A" : "", unreplied ? " U" : "");
-	add(s, text);
+	if (wanted(field[0]))
+		add(s, text);
 }
 
 static void read_text(struct set *s, const char *path)
@@ -217,13 +228,21 @@ int main(int argc, char **argv)
 {
 	struct set a = { 0 }, b = { 0 };
 	size_t i = 0, j = 0, missing = 0, extra = 0;
-	bool verbose = argc == 4 && strcmp(argv[1], "-v") == 0;
+	bool verbose = false;
+	int c;
 
-	if (argc != 3 && !verbose)
-		die("usage: ctset [-v] kernel|FILE kernel|FILE");
-	argv += verbose;
-	read_set(&a, argv[1]);
-	read_set(&b, argv[2]);
+	while ((c = getopt(argc, argv, "vf:")) != -1) {
+		switch (c) {
+		case 'v': verbose = true; break;
+		case 'f': below = (uint32_t)strtoul(optarg, NULL, 10); break;
+		default: die("usage: ctset [-v] [-f BELOW] kernel|FILE kernel|FILE");
+		}
+	}
+	if (argc - optind != 2)
+		die("usage: ctset [-v] [-f BELOW] kernel|FILE kernel|FILE");
+	argv += optind;
+	read_set(&a, argv[0]);
+	read_set(&b, argv[1]);
 	while (i < a.n || j < b.n) {
 		if (j == b.n || (i < a.n && a.hash[i] < b.hash[j])) {
 			missing++;
@@ -238,8 +257,8 @@ int main(int argc, char **argv)
 	}
 	printf("{\"a\": %zu, \"b\": %zu, \"missing\": %zu, \"extra\": %zu}\n", a.n, b.n, missing, extra);
 	if (verbose) {
-		show("missing:", argv[1], &b);
-		show("too many:", argv[2], &a);
+		show("missing:", argv[0], &b);
+		show("too many:", argv[1], &a);
 	}
 	return missing + extra > 0;
 }

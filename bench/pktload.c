@@ -33,6 +33,8 @@
 #include "ctnl.h"
 
 #define GROUP 16	/* connections at a time: all their packets of one kind go with one call */
+#define LAG_S 0.01	/* between the packets of a handshake */
+#define FLAT_OUT 40000.0	/* connections per second, about */
 #define PORTS 60000u
 #define PACKET_MAX 64
 
@@ -157,19 +159,14 @@ static void put(struct load *l, bool back, uint32_t i, uint8_t flags)
 		side_flush(l, s);
 }
 
-static void establish(struct load *l, uint32_t first, uint32_t n)
+/* The packets of one kind of connections [from, from + GROUP), as far as there are such. */
+static void each(struct load *l, int64_t from, bool back, uint8_t flags)
 {
-	for (uint32_t i = 0; i < n; i++)
-		put(l, false, first + i, TH_SYN);
-	side_flush(l, &l->client);
-	for (uint32_t i = 0; i < n; i++)
-		put(l, true, first + i, TH_SYN | TH_ACK);
-	side_flush(l, &l->server);
-	if (l->udp)
-		return;
-	for (uint32_t i = 0; i < n; i++)
-		put(l, false, first + i, TH_ACK);
-	side_flush(l, &l->client);
+	for (int64_t i = from; i < from + GROUP && i < l->n; i++) {
+		if (i >= 0)
+			put(l, back, l->first + (uint32_t)i, flags);
+	}
+	side_flush(l, back ? &l->server : &l->client);
 }
 
 /* Data to and fro on connections up to `born`, the youngest last. */
@@ -183,19 +180,31 @@ static void data(struct load *l, uint32_t born, uint64_t n)
 	side_flush(l, &l->server);
 }
 
+/* Connections begin in groups. The answer follows when so many younger ones have begun as in 10 ms, and the last of the
+ * handshake as much later: over a network nobody finds two packets of a handshake in one read. Then come their data. */
 static void run(struct load *l)
 {
+	uint32_t step = (uint32_t)((l->rate > 0 ? l->rate : FLAT_OUT) * LAG_S) / GROUP * GROUP;
+	uint32_t lag = l->existing ? 0 : l->udp ? step : 2 * step;
 	uint64_t began = now_ns();
 	double seconds;
 
-	for (uint32_t i = 0; i < l->n; i += GROUP) {
-		uint32_t n = l->n - i < GROUP ? l->n - i : GROUP;
+	for (int64_t i = 0; i < (int64_t)l->n + lag; i += GROUP) {
+		int64_t done = i - lag;		/* the first of the group whose handshake is over now */
 
 		if (l->rate > 0)
-			sleep_until(began + (uint64_t)(i / l->rate * 1e9));
-		if (!l->existing)
-			establish(l, l->first + i, n);
-		data(l, i + n, (uint64_t)n * l->data);
+			sleep_until(began + (uint64_t)((double)i / l->rate * 1e9));
+		if (!l->existing) {
+			each(l, i, false, TH_SYN);
+			each(l, i - step, true, TH_SYN | TH_ACK);
+			if (!l->udp)
+				each(l, i - 2 * (int64_t)step, false, TH_ACK);
+		}
+		if (done >= 0) {
+			uint32_t n = l->n - done < GROUP ? (uint32_t)(l->n - done) : GROUP;
+
+			data(l, (uint32_t)done + n, (uint64_t)n * l->data);
+		}
 	}
 	seconds = (double)(now_ns() - began) / 1e9;
 	printf("{\"connections\": %u, \"packets\": %" PRIu64 ", \"seconds\": %.6f}\n", l->existing ? 0 : l->n, l->packets,

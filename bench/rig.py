@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
+import gzip
+import hashlib
 import json
 import os
 import signal
@@ -94,11 +97,37 @@ class Machine:
 		self.saved.unlink()
 
 
+OLD_PACKAGE = "Debian's conntrackd"
+
+
+@functools.cache
+def build_of(program: Path) -> str:
+	"""The commit, and the first of the SHA-256 of the program that ran."""
+	commit = subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+	return f"{commit or 'no checkout'}, program {hashlib.sha256(program.read_bytes()).hexdigest()[:12]}"
+
+
+@functools.cache
+def package() -> str:
+	return subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "conntrackd"], capture_output=True, text=True).stdout or "unknown"
+
+
+@functools.cache
+def irq_time() -> str:
+	"""CONFIG_IRQ_TIME_ACCOUNTING of the running kernel."""
+	for path, opener in (("/proc/config.gz", gzip.open), (f"/boot/config-{os.uname().release}", open)):
+		with contextlib.suppress(OSError):
+			with opener(path, "rt") as f:
+				return "yes" if "CONFIG_IRQ_TIME_ACCOUNTING=y\n" in f.read() else "no"
+	return "unknown"
+
+
 def conditions() -> dict[str, str]:
 	cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
 		    if line.startswith("model name")), "unknown")
 	memory = Path("/proc/meminfo").read_text().split()[1]
-	return {"kernel": f"{os.uname().release} {os.uname().machine}", "processors": f"{os.cpu_count()} x {cpu}",
+	return {"this one": build_of(Path(os.environ["CONNTRACKD"])), OLD_PACKAGE: package(),
+		"interrupts accounted apart": irq_time(), "kernel": f"{os.uname().release} {os.uname().machine}", "processors": f"{os.cpu_count()} x {cpu}",
 		"memory": f"{int(memory) // 1048576} GiB", "load before": f"{os.getloadavg()[0]:.2f}",
 		"conntrack buckets": Path("/proc/sys/net/netfilter/nf_conntrack_buckets").read_text().strip()}
 
@@ -312,6 +341,16 @@ class Bench:
 	def lost(self) -> str:
 		return self.check()[1]
 
+	def not_committed(self, below: int) -> int:
+		"""How many flows with a number below that fw1's kernel has, and fw2's has not."""
+		path = self.fw2.dir / "table"
+		with open(path, "w") as out:
+			subprocess.run(["ip", "netns", "exec", self.lab.ns("fw2"), "conntrack", "-L"], stdin=subprocess.DEVNULL,
+				       stdout=out, stderr=subprocess.DEVNULL, timeout=300, check=True)
+		figures = self.tool("fw1", "ctset", "-f", below, "kernel", path)
+		path.unlink()
+		return figures["missing"]
+
 	def cached(self, node: Node, which: str) -> int:
 		"""How many flows the internal or external cache says it has."""
 		section = ""
@@ -348,14 +387,18 @@ class Asking:
 
 	def __init__(self, node: Node):
 		self.node = node
-		self.slowest_ms, self.answers, self.failed = 0.0, 0, 0
+		self.slowest_ms, self.answers, self.failed, self.broken = 0.0, 0, 0, ""
 		self.end = threading.Event()
 		self.thread = threading.Thread(target=self._ask)
 
 	def _ask(self) -> None:
 		while not self.end.is_set():
 			began = time.monotonic()
-			done = self.node.ctl("-s", timeout=120)
+			try:
+				done = self.node.ctl("-s", timeout=120)
+			except (OSError, subprocess.SubprocessError) as e:
+				self.broken = str(e)
+				return
 			self.slowest_ms = max(self.slowest_ms, (time.monotonic() - began) * 1000)
 			self.answers += 1
 			self.failed += done.returncode != 0
@@ -365,9 +408,11 @@ class Asking:
 		self.thread.start()
 		return self
 
-	def __exit__(self, *exc: object) -> None:
+	def __exit__(self, kind: object, *exc: object) -> None:
 		self.end.set()
 		self.thread.join()
+		if kind is None and (self.failed or not self.answers or self.broken):
+			raise RuntimeError(f"-s: {self.answers} answers, {self.failed} of them refusals; {self.broken}")
 
 
 def timed(what: Callable[[], Any]) -> float:

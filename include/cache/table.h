@@ -40,8 +40,8 @@ struct table_stats {
 
 struct flow_table;
 
-/* buckets: size of the index at start (HashSize, rounded up to a power of two); it grows from there, and what no flow
- * falls into costs no memory. limit: most records, dead ones included
+/* buckets: size of the index at start (HashSize, rounded up to a power of two); it grows from there. A large
+ * one costs at most 4 MiB before flows come. limit: most records, dead ones included
  * (HashLimit). Gives a table, or NULL without memory. The key is copied. */
 struct flow_table *table_new(uint32_t buckets, uint32_t limit, const struct hash_key *key);
 void table_free(struct flow_table *t);

@@ -4,8 +4,8 @@
  * An id is the slot number, with the top bit set for IPv6. The index is a linear hash: bucket heads are ids, records are
  * chained through `chain`, and as soon as there are more records than buckets each insert splits one bucket. So it grows
  * with the table, never in one go, and no lookup has to search two indexes. It does not shrink: a table that was large
- * once will be again. Heads live in segments of one page that are allocated when the first record falls into them, so a
- * large HashSize costs nothing by itself.
+ * once will be again. Heads live in segments of one page. Those of the first million buckets are allocated at the start, the
+ * others when the first record falls into them, so a HashSize larger than that costs no more by itself.
  *
  * Per IPv4 flow: 96 bytes of slot, 4 of index, 1 bit of the slab's bitmap.
  */
@@ -93,8 +93,8 @@ static uint32_t *segment_get(struct flow_table *t, uint32_t i)
 	return t->seg[i];
 }
 
-/* At the start, not when a flow needs them: it would pay for memory the kernel has not given yet before its peers are
- * told, which is a tenth of the latency at 100 events/s. */
+/* Not when the first flow needs one: its peers would be told after the kernel had given a page, which made the first flows
+ * of a quiet node a tenth later. */
 static bool segments_get(struct flow_table *t)
 {
 	for (uint32_t i = 0; i < t->n_seg && i < SEGS_AT_START; i++) {

@@ -185,7 +185,8 @@ const struct conf_option conf_options[] = {
 	{ NUMBER("NetlinkBufferSize", IN(CONF_GENERAL), 0, INT_MAX_31, "bytes"), .at = AT(kernel.netlink_buffer),
 	  .unset = "a size that survives large bursts",
 	  .help = "Receive buffer for kernel events, as the kernel counts it: about 1280 bytes per event. It is a limit, no "
-		  "memory set aside: what it costs is what waits to be read. Without it there is room for a million of them." },
+		  "memory set aside: what it costs is what waits to be read. Without it there is room for a million of them, or for "
+		  "what a quarter of the memory holds." },
 	{ NUMBER("NetlinkBufferSizeMaxGrowth", IN(CONF_GENERAL), 0, INT_MAX_31, "bytes"),
 	  .at = AT(kernel.netlink_buffer_max), .unset = "NetlinkBufferSize if that is set, else chosen by the daemon",
 	  .help = "How far that buffer may grow by itself." },
