@@ -285,7 +285,7 @@ static const struct what {
 	[CTL_REQ_STATS_QUEUE] = { NEEDS_PEERS, .report = report_queue },
 	[CTL_REQ_STATS_RSQUEUE] = { NEEDS_PEERS, .run = cmd_rsqueue },
 	[CTL_REQ_STATS_EXPECT] = { NEEDS_EXPECTS, .report = report_expect },
-	[CTL_REQ_STATS_PROCESS] = { NEEDS_NOTHING },	/* one line per child process; there are none */
+	[CTL_REQ_STATS_PROCESS] = { .needs = NEEDS_NOTHING },	/* one line per child process; there are none */
 	[CTL_REQ_STATS_PEERS] = { NEEDS_PEERS, .report = report_peers },
 };
 
