@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Instructions per event on the hot path, counted by callgrind on deterministic input: kernel message -> record ->
-# datagram on the active node, and what the acknowledgements cost it; datagram -> record on the replica. Bytes per event on the link, bytes per flow in memory.
+# datagram on the active node, and what the acknowledgements cost it; datagram -> record on the replica. Bytes per event on
+# the link, bytes per flow in memory.
 #
 #   bench/instructions.sh BUILD-DIR [FLOWS]     prints the figures
 #   bench/instructions.sh --check BUILD-DIR     status 1 if one is above bench/budget, 77 if they mean nothing here

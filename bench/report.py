@@ -165,7 +165,7 @@ BEGIN, END = "<!-- begin of what bench/run writes -->", "<!-- end of what bench/
 
 def headline(results: Path) -> list[str]:
 	"""The figures of the README, as far as they are measured, with their conditions."""
-	table, last = [], {}
+	table, last, made = [], {}, set()
 	for name, key, label in HEADLINE:
 		row = next(row for row in ROWS if row.name == name)
 		figure = next(f for f in row.figures if f.key == key)
@@ -174,11 +174,12 @@ def headline(results: Path) -> list[str]:
 			table.append(f"| {label} | {cell(kept['samples'], OURS, key, figure.unit)} {figure.unit} | "
 				     f"{cell(kept['samples'], DEBIAN, key, figure.unit)} {figure.unit} |")
 			last = kept
+			made |= {(s.get("conditions") or {}).get("this one", "not recorded") for s in kept["samples"] if s["which"] == OURS}
 	if len(table) < len(HEADLINE):
 		raise SystemExit(f"bench/run: README's table stays as it is: {len(HEADLINE) - len(table)} of its figures are not measured")
 	where = last["samples"][-1].get("conditions") or last["conditions"]
 	return ["| | this one | 1.4.7 |", "|---|---|---|", *table, "",
-		f"Medians, the spread in brackets, both in one run on {where['processors']}, Linux {where['kernel']}, the same file, "
+		f"Medians, the spread in brackets, both alternating{' (not all rows with the same program)' * (len(made) > 1)} on {where['processors']}, Linux {where['kernel']}, the same file, "
 		"`SCHED_OTHER` for both, FTFW over multicast. All figures, and what was lost where: `bench/RESULTS.md`."]
 
 
@@ -205,7 +206,7 @@ def write(results: Path, page: Path) -> None:
 	"""The page, and the plots beside it. Rows without samples are named as not measured."""
 	lines = ["# Measured", "",
 		 "Written by `bench/run`; the commands that make each table stand above it. Medians, the whole spread in brackets; "
-		 "this one and Debian's conntrackd 1.4.7 in one run, alternating, with the same file (FTFW, multicast, SCHED_OTHER "
+		 "this one and Debian's conntrackd 1.4.7 alternating, with the same file (FTFW, multicast, SCHED_OTHER "
 		 "for both, looked up after the start), TCP over IPv4 through ctnetlink unless said otherwise. A figure counts only "
 		 "if the caches equal the kernel's table as sets; where something was lost the table says so. Where nothing may be "
 		 "lost, or a bound holds throughout, every round must reach it. CPU is that of `/proc/PID/task/*/schedstat`: where "

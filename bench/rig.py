@@ -29,7 +29,6 @@ from node import DEBIAN, OURS, Node
 TOP = Path(__file__).resolve().parents[1]
 
 MAKES = (OURS, DEBIAN)
-NAMES = {OURS: "this one", DEBIAN: "1.4.7"}
 
 # Both makes get the same file, but for the policy: 1.4.x cannot be told SCHED_OTHER in another way than by a request
 # that the kernel refuses. policy() looks whether it worked.

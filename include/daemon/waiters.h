@@ -17,8 +17,9 @@ struct waiters *waiters_new(struct daemon *d);
 /* After the last job was released, before the loop goes. NULL is harmless. */
 void waiters_free(struct waiters *all);
 
-/* Begin the work, or have it follow the one that runs, and give the client a job that ends with it and says what came out.
- * NULL without memory: nothing was begun then. strict: what could not be committed makes exit status 1. */
+/* Begin the work, or have it follow the one that runs, and give the client a job that ends with it and says what came out,
+ * also that it could not be begun. The control server owns the job from then on. NULL without memory: nothing was begun
+ * then. strict: what could not be committed makes exit status 1. */
 struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, bool strict, struct mono now);
 struct control_job *waiters_flush(struct waiters *all, struct mono now);
 struct control_job *waiters_resync(struct waiters *all, struct mono now);		/* needs reconcile */

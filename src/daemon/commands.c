@@ -13,7 +13,6 @@
 #include "daemon/commands.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,10 +78,14 @@ static struct control_job *cmd_flush_expects(struct commands *c, const struct ct
 
 static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
+	struct control_job *job = waiters_flush(c->d->waiters, evloop_now(c->d->loop));
+
+	if (!job)
+		return out_of_memory(out);
 	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting)
 		cmd_flush_expects(c, req, out);
 	log_notice("flushing kernel conntrack table");
-	return job_or_note(waiters_flush(c->d->waiters, evloop_now(c->d->loop)), out);
+	return job;
 }
 
 /* Says so where there is nothing to compare with the kernel. */

@@ -3,7 +3,6 @@
  * An event of the kernel passes on_event(), a datagram of a peer on_datagram(). */
 #include "daemon/wiring.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 

@@ -67,6 +67,66 @@ def test_a_run_that_lost_something_does_not_count(tmp_path: Path) -> None:
 		"| 1 **lost something in 1 of 3** | 4 | 0.25 | at most 0.4 of 1.4.7 | does not count: lost |")
 
 
+def verdict(tmp_path: Path, name: str, label: str, rounds: list[dict[str, float]]) -> str:
+	"""What the page says of a figure of ours, each of whose rounds gave these figures."""
+	samples = [{"which": which, "round": n, "figures": dict(figures)} for n, figures in enumerate(rounds) for which in (OURS, DEBIAN)]
+	(tmp_path / f"{name}.json").write_text(json.dumps({"samples": samples, "quick": False}))
+	page = tmp_path / "RESULTS.md"
+	report.write(tmp_path, page)
+	return next(line for line in page.read_text().splitlines() if line.startswith(f"| {label} |")).split("|")[-2].strip()
+
+
+def test_one_bad_round_is_enough(tmp_path: Path) -> None:
+	"""Where nothing may be lost, and where a bound holds throughout; else it is the median."""
+	good, bad = {"off_100000": 0.0}, {"off_100000": 1.0}
+	assert verdict(tmp_path, "losses", "entries off at 100000", [good] * 5) == "yes (0)"
+	assert verdict(tmp_path, "losses", "entries off at 100000", [good, bad, good, good, good]) == "**no** (1)"
+	good, bad = {"i": 1.0, "ask_ms_i": 10.0, "off": 0.0}, {"i": 2.0, "ask_ms_i": 60.0, "off": 0.0}
+	assert verdict(tmp_path, "dump", "slowest `-s` beside `-i`", [good, bad, good]) == "**no** (60)"
+	assert verdict(tmp_path, "dump", "`-i`", [good, bad, good]) == "yes (1)"
+
+
+def test_what_was_compared_afterwards_spoils_the_figure(tmp_path: Path) -> None:
+	figures = {"seconds": 1.0, "to_injector": 1.0, "missing": 0.0, "internal_off": 0.0, "peer_off": 0.0}
+	assert verdict(tmp_path, "commit", "commit over the injector", [figures] * 3) == "yes (1)"
+	for proof in ("missing", "internal_off", "peer_off"):
+		assert verdict(tmp_path, "commit", "commit over the injector", [figures, {**figures, proof: 2.0}]) == "does not count: lost"
+
+
+def test_each_proof_and_what_it_spoils_is_a_figure() -> None:
+	for row in ROWS:
+		keys = {f.key for f in row.figures}
+		for proof, spoiled in row.proof.items():
+			assert {proof, *spoiled} <= keys, row.name
+
+
+def test_a_sample_that_failed_is_told(tmp_path: Path) -> None:
+	samples = [{"which": which, "round": n, "figures": {"active": 1.0}} for which, n in ((OURS, 0), (DEBIAN, 0), (DEBIAN, 1))]
+	(tmp_path / "packets.json").write_text(json.dumps(
+		{"samples": samples, "quick": False, "failed": [{"which": OURS, "round": 1, "why": "RuntimeError: it died"}]}))
+	report.write(tmp_path, tmp_path / "RESULTS.md")
+	assert "1 round of this one, 2 of 1.4.7, and 1 that FAILED (ours: RuntimeError: it died)" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_the_readme_keeps_its_table_when_not_all_is_measured(tmp_path: Path) -> None:
+	readme = tmp_path / "README"
+	before = f"a\n{report.BEGIN}\n| old |\n{report.END}\nb\n"
+	readme.write_text(before)
+	with pytest.raises(SystemExit, match="stays as it is"):
+		report.write_readme(tmp_path, readme)
+	assert readme.read_text() == before
+
+
+def test_all_flows_of_a_churn_are_established_in_the_end(tools: Path, tmp_path: Path) -> None:
+	"""Also those that are still waiting for their answer when the last begins."""
+	with Bench(tools, tmp_path, OURS) as b:
+		b.pair()
+		assert b.load("-n", 300, "-k", 100, "-r", 3000, "churn")["taken"] == 2 * 300 + 200
+		b.settle()
+		assert b.lost() == ""
+		assert b.fw1.ok("-i").count(" ESTABLISHED ") == b.lab.flows("fw1") == 100
+
+
 @pytest.mark.parametrize("program,option", [("run", "--list"), ("asymmetric.py", "--help")])
 def test_it_tells_what_it_has(program: str, option: str) -> None:
 	done = subprocess.run([sys.executable, TOP / "bench" / program, option], capture_output=True, text=True)
