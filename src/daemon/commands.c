@@ -275,7 +275,7 @@ static const struct what {
 	[CTL_REQ_FLUSH_CACHES] = { NEEDS_NOTHING, .run = cmd_flush_caches },
 	[CTL_REQ_FLUSH_CACHES_OLD] = { NEEDS_NOTHING, .run = cmd_flush_caches },
 	[CTL_REQ_FLUSH_INT_CT] = { NEEDS_NOTHING, .run = cmd_flush_internal },
-	[CTL_REQ_FLUSH_EXT_CT] = { NEEDS_NOTHING, .run = cmd_flush_external },
+	[CTL_REQ_FLUSH_EXT_CT] = { NEEDS_EXTERNAL, .run = cmd_flush_external },
 	[CTL_REQ_BULK] = { NEEDS_PEERS, .run = cmd_bulk },
 	[CTL_REQ_REQUEST_RESYNC] = { NEEDS_PEERS, .run = cmd_ask_resync },
 	[CTL_REQ_PURGE] = { NEEDS_NOTHING, .run = cmd_purge },
