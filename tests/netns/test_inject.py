@@ -79,6 +79,14 @@ def test_figures_and_commands(lab: Lab, pair: Callable, active: str, replica: st
 	assert len(two.kernel()) >= 20, "-f is no flush of the kernel table"
 
 
+def test_what_is_about_the_external_cache_says_so(lab: Lab, pair: Callable) -> None:
+	_, two = pair(OURS, OURS, mode_options=INJECT)
+	for args in (("-e",), ("-e", "-x"), ("-c",), ("-c", "ct"), ("-f", "external")):
+		done = two.ctl(*args)
+		assert done.returncode == 0 and done.stdout == "", done
+		assert "nothing to do, states of the peer are in the kernel already (DisableExternalCache)" in done.stderr, done
+
+
 def test_end_of_a_flow_in_use(lab: Lab, pair: Callable) -> None:
 	"""The active node forwards; an entry of the other node ends (removed by hand): the live one stays, and nothing stalls."""
 	active, other = pair(mode_options=INJECT)
