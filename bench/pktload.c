@@ -184,7 +184,7 @@ static void data(struct load *l, uint32_t born, uint64_t n)
  * handshake as much later: over a network nobody finds two packets of a handshake in one read. Then come their data. */
 static void run(struct load *l)
 {
-	uint32_t step = (uint32_t)((l->rate > 0 ? l->rate : FLAT_OUT) * LAG_S) / GROUP * GROUP;
+	uint32_t step = (uint32_t)((l->rate > 0 ? l->rate : FLAT_OUT) * LAG_S + GROUP - 1) / GROUP * GROUP;
 	uint32_t lag = l->existing ? 0 : l->udp ? step : 2 * step;
 	uint64_t began = now_ns();
 	double seconds;

@@ -145,11 +145,12 @@ def rates(ctx: Context, which: str) -> Figures:
 	return figures
 
 
-def listeners(b: Bench, part: str, how: tuple[object, ...], **pin: Any) -> Figures:
+def listeners(b: Bench, use: int, how: tuple[object, ...]) -> Figures:
+	"""use: the how-manieth of this bench; each load begins with flows of its own, those of the one before stay."""
 	figures: Figures = {}
-	for kind in ("single", "batched"):
-		with b.listener(kind, part, **pin) as heard:
-			b.load(*how, part=part)
+	for i, kind in enumerate(("single", "batched")):
+		with b.listener(kind, b.lab.SPARE) as heard:
+			b.load(*how, "-f", (2 * use + i) * 100_000, "churn", part=b.lab.SPARE)
 		if heard["overruns"]:
 			raise RuntimeError("the bare listener was overrun")
 		figures[kind] = heard["cpu_ns"] / 1000 / max(1, heard["events"])
@@ -159,9 +160,9 @@ def listeners(b: Bench, part: str, how: tuple[object, ...], **pin: Any) -> Figur
 def rates_floor(ctx: Context) -> Figures:
 	figures: Figures = {}
 	with ctx.bench(DEBIAN) as b:
-		for rate in RATES:
+		for i, rate in enumerate(RATES):
 			n = int(rate * ctx.seconds(3)) // 3
-			for kind, value in listeners(b, b.lab.SPARE, ("-n", n, "-k", 0, "-r", rate, "churn")).items():
+			for kind, value in listeners(b, i, ("-n", n, "-k", min(1000, n // 2), "-r", rate)).items():
 				figures[f"{kind}_{rate}"] = value
 		for name, options in (("datagram_sent", ()), ("datagram_sent_segmented", ("-g",))):
 			done = b.tool("fw1", "floor", "send", *options, 1400, 100_000, "10.30.0.12")
@@ -240,10 +241,10 @@ def alone(ctx: Context, which: str) -> Figures:
 def alone_floor(ctx: Context) -> Figures:
 	with ctx.bench(DEBIAN) as b:
 		n = ctx.million // 3
-		done = b.result(b.tool_begin(b.lab.SPARE, "ctload", "-n", n, "-k", 0, "churn", cpu=0))
+		done = b.result(b.tool_begin(b.lab.SPARE, "ctload", "-n", n, "-k", 2000, "churn", cpu=0))
 		figures = {"rate_nobody": done["taken"] / done["seconds"]}
 		with b.listener("batched", b.lab.SPARE, cpu=1) as heard:
-			done = b.result(b.tool_begin(b.lab.SPARE, "ctload", "-n", n, "-k", 0, "churn", cpu=0))
+			done = b.result(b.tool_begin(b.lab.SPARE, "ctload", "-n", n, "-k", 2000, "-f", 1_000_000, "churn", cpu=0))
 		return {**figures, "active": heard["cpu_ns"] / 1000 / heard["events"], "rate": done["taken"] / done["seconds"]}
 
 
@@ -598,9 +599,9 @@ def stats(ctx: Context, which: str) -> Figures:
 def stats_floor(ctx: Context) -> Figures:
 	figures: Figures = {}
 	with ctx.bench(DEBIAN) as b:
-		for rate in STATS_RATES:
+		for i, rate in enumerate(STATS_RATES):
 			n = int(rate * ctx.seconds(4)) // 3
-			for kind, value in listeners(b, b.lab.SPARE, ("-n", n, "-k", 0, "-r", rate, "churn")).items():
+			for kind, value in listeners(b, i, ("-n", n, "-k", 1000, "-r", rate)).items():
 				figures[f"{kind}_{rate}"] = value
 	return figures
 

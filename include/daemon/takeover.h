@@ -23,9 +23,9 @@ enum takeover_what {
 
 struct takeover_cb {
 	void *ctx;
-	/* What of both was not done is zero. */
-	void (*commit_done)(void *ctx, const struct ct_commit_result *res, const struct exp_commit_result *exp,
-			    struct mono now);
+	/* err: -ENOMEM where the flows, or after them the expectations, could not even begin. What of both was not done is zero. */
+	void (*commit_done)(void *ctx, int err, const struct ct_commit_result *res,
+			    const struct exp_commit_result *exp, struct mono now);
 	void (*flush_done)(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now);
 };
 

@@ -26,7 +26,7 @@ struct control_job *waiters_resync(struct waiters *all, struct mono now);		/* ne
 struct control_job *waiters_resync_expects(struct waiters *all, struct mono now);	/* needs expecting */
 
 /* What the work reports; wakes those who wait for it. ctx is the struct waiters. */
-void waiters_committed(void *ctx, const struct ct_commit_result *res, const struct exp_commit_result *exp,
+void waiters_committed(void *ctx, int err, const struct ct_commit_result *res, const struct exp_commit_result *exp,
 		       struct mono now);
 void waiters_flushed(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now);
 /* expects: -R expect has ended, else -R of all or of the flows. */

@@ -138,11 +138,17 @@ static void commit_done(void *ctx, const struct ct_commit_result *res, struct mo
 {
 	const struct exp_commit_result none = { 0 };
 	struct takeover *t = ctx;
+	int err = 0;
 
 	commit_log_result(res);
 	t->flows_done = *res;
-	if (!t->expects || !(t->commit_what & TAKEOVER_EXPECTS) || exp_commit_start(t->expects, now) < 0)
-		t->cb.commit_done(t->cb.ctx, res, &none, now);
+	if (t->expects && t->commit_what & TAKEOVER_EXPECTS) {
+		err = exp_commit_start(t->expects, now);
+		if (err == 0)
+			return;
+		log_errx("committing expectations cannot start: %s", strerror(-err));
+	}
+	t->cb.commit_done(t->cb.ctx, err, res, &none, now);
 }
 
 static size_t expects_next(void *ctx, uint64_t *pos, struct ct_expect *out, size_t n)
@@ -185,7 +191,7 @@ static void expects_done(void *ctx, const struct exp_commit_result *res, struct 
 	for (int i = 0; i < EXP_COMMIT_REASONS && res->reason[i].count > 0; i++)
 		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, exp_commit_reason(res->reason[i].err));
 	commit_log_duration(res->duration_us);
-	t->cb.commit_done(t->cb.ctx, &t->flows_done, res, now);
+	t->cb.commit_done(t->cb.ctx, 0, &t->flows_done, res, now);
 }
 
 static int commit_start(struct takeover *t, struct mono now)
@@ -246,9 +252,15 @@ static void flush_done(void *ctx, int err, uint64_t deleted, uint64_t failed, st
 		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted", failed);
 	}
 	if (t->commit_waits) {
+		const struct exp_commit_result none = { 0 };
+		int start;
+
 		t->commit_waits = false;
-		if (commit_start(t, now) < 0)
-			log_errx("the commit that waited for the flush cannot start");
+		start = commit_start(t, now);
+		if (start < 0) {
+			log_errx("the commit that waited for the flush cannot start: %s", strerror(-start));
+			t->cb.commit_done(t->cb.ctx, start, &t->flows_done, &none, now);
+		}
 	}
 	/* Without external cache the states of the peers were in that table too: let them tell again. */
 	if (pipeline_sync(t->p) && !pipeline_external(t->p))

@@ -143,8 +143,8 @@ static struct waiter *waiter_next_done(struct waiters *all, struct list_node **a
 }
 
 /* Whoever asked while one ran gets one that began after the question. */
-static void again_if_awaited(struct waiters *all, enum wait_for what, int (*start)(struct takeover *t, struct mono now),
-			     struct mono now)
+static void again_if_awaited(struct waiters *all, enum wait_for what,
+			     int (*start)(const struct waiters *all, struct mono now), struct mono now)
 {
 	bool awaited = false;
 	int err;
@@ -156,7 +156,7 @@ static void again_if_awaited(struct waiters *all, enum wait_for what, int (*star
 	}
 	if (!awaited)
 		return;
-	err = start(all->d->takeover, now);
+	err = start(all, now);
 	if (err >= 0)
 		return;
 	for (struct list_node *at = all->list.next; at != &all->list; at = at->next) {
@@ -170,14 +170,33 @@ static void again_if_awaited(struct waiters *all, enum wait_for what, int (*star
 	}
 }
 
-static int commit_again(struct takeover *t, struct mono now)
+static enum takeover_what commit_what(enum ctl_object object)
 {
-	return takeover_commit(t, TAKEOVER_ALL, now);
+	return object == CTL_OBJ_CT ? TAKEOVER_FLOWS : object == CTL_OBJ_EXPECT ? TAKEOVER_EXPECTS : TAKEOVER_ALL;
+}
+
+/* What they ask for together, and no more: nobody's flows go into the kernel for -c expect. */
+static int commit_again(const struct waiters *all, struct mono now)
+{
+	unsigned int what = 0;
+
+	for (const struct list_node *at = all->list.next; at != &all->list; at = at->next) {
+		const struct waiter *w = container_of(at, struct waiter, node);
+
+		if (w->what == WAIT_COMMIT && w->rounds > 0)
+			what |= commit_what(w->object);
+	}
+	return takeover_commit(all->d->takeover, (enum takeover_what)what, now);
+}
+
+static int flush_again(const struct waiters *all, struct mono now)
+{
+	return takeover_flush(all->d->takeover, now);
 }
 
 /* ---- what the work reports ---- */
 
-void waiters_committed(void *ctx, const struct ct_commit_result *res, const struct exp_commit_result *exp,
+void waiters_committed(void *ctx, int err, const struct ct_commit_result *res, const struct exp_commit_result *exp,
 			struct mono now)
 {
 	struct waiters *all = ctx;
@@ -188,6 +207,7 @@ void waiters_committed(void *ctx, const struct ct_commit_result *res, const stru
 	if (all->d->expecting)
 		expecting_committed(all->d->expecting);
 	while ((w = waiter_next_done(all, &at, WAIT_COMMIT)) != NULL) {
+		w->err = err;
 		w->commit = *res;
 		w->expects = *exp;
 	}
@@ -207,7 +227,7 @@ void waiters_flushed(void *ctx, int err, uint64_t deleted, uint64_t failed, stru
 		w->deleted = deleted;
 		w->failed = failed;
 	}
-	again_if_awaited(all, WAIT_FLUSH, takeover_flush, now);
+	again_if_awaited(all, WAIT_FLUSH, flush_again, now);
 }
 
 void waiters_resynced(struct waiters *all, bool expects, int err, struct mono now)
@@ -237,11 +257,6 @@ static void on_progress(void *ctx, struct mono now)
 
 struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, bool strict, struct mono now)
 {
-	static const enum takeover_what what[] = {
-		[CTL_OBJ_CT] = TAKEOVER_FLOWS,
-		[CTL_OBJ_EXPECT] = TAKEOVER_EXPECTS,
-		[CTL_OBJ_BOTH] = TAKEOVER_ALL,
-	};
 	struct waiter *w = waiter_new(all, WAIT_COMMIT, 1);
 
 	if (!w)
@@ -252,7 +267,7 @@ struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, 
 		w->rounds = 2;
 		return &w->job;
 	}
-	w->err = takeover_commit(all->d->takeover, what[object], now);
+	w->err = takeover_commit(all->d->takeover, commit_what(object), now);
 	if (w->err < 0)
 		w->rounds = 0;
 	if (w->rounds > 0)

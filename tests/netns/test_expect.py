@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
 import time
 from dataclasses import dataclass
 from typing import Callable
@@ -661,6 +664,16 @@ def test_commands(lab: Lab, pair: Callable, mode: str) -> None:
 	assert done.returncode == 0 and "1 failed: the kernel has no such master" in done.stderr, done.stderr
 	assert replica.ctl("-c", "expect", "--strict").returncode == 1
 	assert kernel_expects(lab, "fw2") == []
+	# What follows a commit that runs commits no more than was asked for, either.
+	flows = replica.kernel()
+	os.kill(replica.pid, signal.SIGSTOP)
+	clients = [subprocess.Popen(replica.argv("-c", "expect"), stderr=subprocess.PIPE, text=True) for _ in range(3)]
+	time.sleep(0.5)
+	os.kill(replica.pid, signal.SIGCONT)
+	said = [client.communicate(timeout=60)[1] for client in clients]
+	assert sum("another one follows" in text for text in said) == 2, said
+	assert all("1 failed: the kernel has no such master" in text for text in said), said
+	assert replica.kernel() == flows
 	replica.ok("-c", "ct")
 	assert "1 created" in replica.ctl("-c", "expect").stderr
 	assert kernel_expects(lab, "fw2") == kernel_expects(lab, "fw1") == ageless(replica.ok("-i", "expect"))
