@@ -3,8 +3,9 @@
  *
  * One table holds a row per attribute: the sizes it may have and how it is read. Total over whatever bytes arrive: lengths
  * are checked where they are consumed (struct cursor), nested attributes get a cursor of their own, an unknown attribute
- * is skipped, a known one of the wrong size refuses the message. Allocates nothing, and calls no library function per
- * attribute: this is the event path, and libmnl's getters alone would cost as much as the rest of it.
+ * is skipped, a known one of the wrong size refuses the message. Of two attributes of a message that are of one kind the
+ * last one counts, even if it tells less. Allocates nothing, and calls no library function per attribute: this is the
+ * event path, and libmnl's getters alone would cost as much as the rest of it.
  *
  * Sources: linux/netfilter/nfnetlink_conntrack.h for numbers and sizes. Values are big-endian but for the attribute
  * headers and the labels, which are the machine's own.
@@ -248,6 +249,7 @@ static void load_master(struct parse *p, struct cursor v, unsigned int dir)
 	};
 
 	(void)dir;
+	p->f.has &= ~(FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS);
 	load_tuple_into(p, v, &t);
 	if ((t.seen & TUPLE_BASE) != TUPLE_BASE)
 		return;
@@ -291,6 +293,13 @@ static void load_zone(struct parse *p, struct cursor v, unsigned int dir)
 {
 	(void)dir;
 	p->zone = cur_be16(&v);
+}
+
+/* Takes back what an earlier one of the kind told. */
+static void forget_info(struct parse *p)
+{
+	p->f.proto_state = 0;
+	p->f.has &= ~(FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_VTAGS | FLOW_HAS_DCCP_ROLE);
 }
 
 static void load_tcp(struct parse *p, struct cursor v)
@@ -385,13 +394,15 @@ static void load_protoinfo(struct parse *p, struct cursor v, unsigned int dir)
 	uint16_t type;
 
 	(void)dir;
-	if (load_plain_tcp(p, v))
+	if (load_plain_tcp(p, v))	/* the first one: there is nothing to forget */
 		return;
+	forget_info(p);
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type < CTA_PROTOINFO_TCP || type > CTA_PROTOINFO_SCTP)
 			continue;
 		p->bad |= p->info_l4 && p->info_l4 != l4s[type];
 		p->info_l4 = l4s[type];
+		forget_info(p);
 		if (type == CTA_PROTOINFO_TCP)
 			load_tcp(p, a);
 		else if (type == CTA_PROTOINFO_SCTP)
@@ -408,6 +419,7 @@ static void load_helper(struct parse *p, struct cursor v, unsigned int dir)
 	size_t len;
 
 	(void)dir;
+	p->f.has &= ~FLOW_HAS_HELPER;
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type != CTA_HELP_NAME)
 			continue;
@@ -416,6 +428,7 @@ static void load_helper(struct parse *p, struct cursor v, unsigned int dir)
 			p->bad = true;
 			return;
 		}
+		p->f.has &= ~FLOW_HAS_HELPER;
 		if (len == 0)
 			continue;	/* "no helper" */
 		memset(p->rare->helper, 0, sizeof(p->rare->helper));
@@ -467,6 +480,8 @@ static void load_seqadj(struct parse *p, struct cursor v, unsigned int dir)
 	struct cursor a;
 	uint16_t type;
 
+	p->adj_seen &= (uint8_t)~(1u << dir);
+	p->f.has &= ~FLOW_HAS_SEQADJ;
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type < CTA_SEQADJ_CORRECTION_POS || type > CTA_SEQADJ_OFFSET_AFTER)
 			continue;
@@ -496,7 +511,7 @@ static void load_counters(struct parse *p, struct cursor v, unsigned int dir)
 	struct cursor a;
 	uint16_t type;
 
-	p->counters_seen &= (uint8_t)~(3u << 2 * dir);	/* of two, the last one counts */
+	p->counters_seen &= (uint8_t)~(3u << 2 * dir);
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type != CTA_COUNTERS_PACKETS && type != CTA_COUNTERS_BYTES)
 			continue;

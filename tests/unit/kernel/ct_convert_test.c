@@ -297,6 +297,37 @@ static void both_tuple_zones(void **state)
 	assert_int_equal(got.rare->reply_zone, 4);
 }
 
+/* Of two of a kind the last one counts, even if there is nothing in it that we know: what the first one told is gone. */
+static void last_of_two_counts(void **state)
+{
+	static const uint16_t kinds[] = { CTA_PROTOINFO, CTA_HELP, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY,
+					  CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY };
+	static const uint32_t told[] = { FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_VTAGS | FLOW_HAS_DCCP_ROLE,
+					 FLOW_HAS_HELPER, FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS, FLOW_HAS_SEQADJ,
+					 FLOW_HAS_SEQADJ, FLOW_HAS_COUNTERS, FLOW_HAS_COUNTERS };
+	uint64_t s = seed_get();
+
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		_Alignas(struct nlmsghdr) char buf[MSG_MAX];
+		size_t k = rnd(&s, sizeof(kinds) / sizeof(kinds[0]));
+		struct flow_rare rare, got_rare;
+		struct ct_flow f, got;
+		enum ct_event what;
+		struct nlmsghdr *h;
+		struct nlattr *n;
+
+		random_kernel_flow(&s, &f, &rare);
+		h = kernel_message(buf, &f, CT_EVENT_NEW);
+		n = mnl_attr_nest_start(h, kinds[k]);
+		mnl_attr_put_u32(h, 4000, 7);
+		mnl_attr_nest_end(h, n);
+		assert_int_equal(ct_parse(h, h->nlmsg_len, &what, &got, &got_rare), 0);
+		if (got.has != (f.has & ~told[k]))
+			fail_msg("attribute %u twice: %x, not %x", kinds[k], got.has, f.has & ~told[k]);
+	}
+}
+
 /* ---- hostile input ---- */
 
 /* Parse an exact copy on the heap, so that a byte too far is seen by the address sanitizer. */
@@ -614,6 +645,7 @@ int main(void)
 		cmocka_unit_test(requests_know_their_room),
 		cmocka_unit_test(events_are_read),
 		cmocka_unit_test(both_tuple_zones),
+		cmocka_unit_test(last_of_two_counts),
 		cmocka_unit_test(hostile_bytes),
 		cmocka_unit_test(wrong_sizes),
 		cmocka_unit_test(helper_names),

@@ -264,6 +264,35 @@ static void settle_helper(struct nf_conntrack *ct, const struct ct_flow *f)
 	nfct_set_attr(ct, ATTR_HELPER_NAME, name);
 }
 
+/* Zone 0 is where everything is that has no zone, and no kernel tells it; the library shows it if told. Nor does a kernel
+ * tell a zone for both directions besides that of one: the library shows each where it was told, we what each direction
+ * has then. */
+static void settle_zones(struct nf_conntrack *ct, const struct ct_flow *f)
+{
+	static const enum nf_conntrack_attr zones[] = { ATTR_ZONE, ATTR_ORIG_ZONE, ATTR_REPL_ZONE };
+	uint16_t zone[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		zone[i] = nfct_attr_is_set(ct, zones[i]) > 0 ? nfct_get_attr_u16(ct, zones[i]) : 0;
+		nfct_attr_unset(ct, zones[i]);
+	}
+	if (zone[0] && (zone[1] || zone[2])) {
+		zone[1] = zone[1] ? zone[1] : zone[0];
+		zone[2] = zone[2] ? zone[2] : zone[0];
+		zone[0] = 0;
+	}
+	if (zone[1] == zone[2] && zone[1]) {
+		zone[0] = zone[1];
+		zone[1] = zone[2] = 0;
+	}
+	if (!(f->has & FLOW_HAS_REPLY))
+		zone[2] = 0;	/* there is no such direction */
+	for (size_t i = 0; i < 3; i++) {
+		if (zone[i])
+			nfct_set_attr_u16(ct, zones[i], zone[i]);
+	}
+}
+
 enum layout { CACHE, KERNEL_VIEW, FLOW_LOG, N_LAYOUTS };
 static const char *const layout_names[] = { "cache", "kernel view", "flow log" };
 
@@ -308,6 +337,7 @@ static void compare_layout(const struct both *b, enum layout layout, bool xml)
 	settle_counters(ct, &f);
 	settle_times(ct, &f);
 	settle_helper(ct, &f);
+	settle_zones(ct, &f);
 	hide(ct, layout);
 	if (layout == CACHE)
 		f.has &= ~FLOW_HAS_COUNTERS;
