@@ -53,9 +53,11 @@ void table_set_limit(struct flow_table *t, uint32_t limit);
 uint32_t table_find(const struct flow_table *t, const struct ct_flow *f);
 
 /* Hints that table_find() for this flow comes soon, so that a batch of lookups overlaps its cache misses: first the index
- * for all of them, a little later, when that has arrived, the records, by what the first call gave. */
+ * for all of them, a little later, when that has arrived, the first records, by what the first call gave, and then those
+ * behind the first ones that are not meant. */
 uint32_t table_prefetch_index(const struct flow_table *t, const struct ct_flow *f);
 void table_prefetch_rec(const struct flow_table *t, uint32_t hash);
+void table_prefetch_chain(const struct flow_table *t, uint32_t hash);
 
 /* Insert a record with a copy of f (rare parts copied into memory of the table's own; counters dropped).
  * The key must not be present. The id, or FLOW_ID_NONE with *err (if not NULL) -ENOSPC at the limit or -ENOMEM.

@@ -109,6 +109,7 @@ struct ct_dump_cb {
 	/* Hints: a flow (borrowed) is given soon; the one for which this was given is one of the next few. Both or none. */
 	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
 	void (*next)(void *ctx, uint32_t hint);
+	void (*chain)(void *ctx, uint32_t hint);	/* the same once more, when next() was called for all of these few; may be NULL */
 	/* One of the two; the other is NULL. */
 	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* Not NULL: the table of expectations is read, and this is called instead. */

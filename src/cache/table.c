@@ -282,6 +282,20 @@ void table_prefetch_rec(const struct flow_table *t, uint32_t hash)
 	prefetch_head(t, bucket_of(t, hash));
 }
 
+void table_prefetch_chain(const struct flow_table *t, uint32_t hash)
+{
+	uint32_t id = bucket_head(t, bucket_of(t, hash));
+	const struct flow_rec *rec;
+
+	if (id == FLOW_ID_NONE)
+		return;
+	rec = table_rec(t, id);
+	if (rec->hash != hash && rec->chain != FLOW_ID_NONE) {
+		__builtin_prefetch(table_rec(t, rec->chain));
+		__builtin_prefetch((const char *)table_rec(t, rec->chain) + 64);
+	}
+}
+
 /* ---- records ---- */
 
 /* dst was copied from src: give it rare parts of its own, in `mem` if that is not NULL. */

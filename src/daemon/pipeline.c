@@ -107,6 +107,11 @@ void pipeline_next(const struct pipeline *p, uint32_t hint)
 	table_prefetch_rec(p->own, hint);
 }
 
+void pipeline_chain(const struct pipeline *p, uint32_t hint)
+{
+	table_prefetch_chain(p->own, hint);
+}
+
 void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change = INTERNAL_NOTHING;

@@ -155,6 +155,13 @@ static void dump_next(void *ctx, uint32_t hint)
 	pipeline_next(r->p, hint);
 }
 
+static void dump_chain(void *ctx, uint32_t hint)
+{
+	const struct reconcile *r = ctx;
+
+	pipeline_chain(r->p, hint);
+}
+
 static void dump_flow(void *ctx, const struct ct_flow *f, struct mono now)
 {
 	struct reconcile *r = ctx;
@@ -284,7 +291,7 @@ int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, con
 {
 	struct reconcile *r = calloc(1, sizeof(*r));
 	struct ct_dump_cb dump_cb = {
-		.ctx = r, .ahead = dump_ahead, .next = dump_next, .flow = dump_flow, .done = dump_done,
+		.ctx = r, .ahead = dump_ahead, .next = dump_next, .chain = dump_chain, .flow = dump_flow, .done = dump_done,
 	};
 	struct ct_batch_cb batch_cb = { .ctx = r, .answer = check_answer, .room = check_room };
 	int ret;

@@ -95,6 +95,8 @@ static void hand_on(struct ct_dump *d, struct mono now)
 {
 	for (unsigned int i = 0; i < d->n_ahead && d->cb.next; i++)
 		d->cb.next(d->cb.ctx, d->ahead[i].hint);
+	for (unsigned int i = 0; i < d->n_ahead && d->cb.chain; i++)
+		d->cb.chain(d->cb.ctx, d->ahead[i].hint);
 	for (unsigned int i = 0; i < d->n_ahead; i++) {
 		if (d->cb.flow)
 			d->cb.flow(d->cb.ctx, &d->ahead[i].flow, now);
