@@ -42,7 +42,7 @@ size_t takeover_portids(const struct takeover *t, uint32_t *ids);
 /* The pipeline is opened after the sockets above; borrowed. */
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
 
-/* 0, or -EBUSY while one runs. A commit cancels a pending -t, and begins when a flush that is running has ended: the flush
+/* 0, or -EBUSY while one runs. It begins when a flush that is running has ended: the flush
  * would delete what the commit creates. */
 int takeover_commit(struct takeover *t, enum takeover_what what, struct mono now);
 bool takeover_committing(const struct takeover *t);

@@ -53,12 +53,12 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 		[CTL_OBJ_BOTH] = "committing all external caches",
 	};
 
-	if (takeover_committing(c->d->takeover)) {
+	/* Now, not when the one that follows begins: a -t that comes in between is newer. */
+	takeover_cancel_schedule(c->d->takeover);
+	if (takeover_committing(c->d->takeover))
 		ctl_note(out, "a commit is already running, another one follows it");
-		takeover_cancel_schedule(c->d->takeover);
-	} else {
+	else
 		log_notice("%s", say[req->cmd->object]);
-	}
 	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, req->strict, evloop_now(c->d->loop)), out);
 }
 

@@ -204,7 +204,6 @@ static int commit_start(struct takeover *t, struct mono now)
 
 int takeover_commit(struct takeover *t, enum takeover_what what, struct mono now)
 {
-	takeover_cancel_schedule(t);
 	if (takeover_committing(t))
 		return -EBUSY;
 	t->commit_what = what;
