@@ -23,7 +23,7 @@ enum takeover_what {
 
 struct takeover_cb {
 	void *ctx;
-	/* err: -ENOMEM where the flows, or after them the expectations, could not even begin. What of both was not done is zero. */
+	/* err: 0, or -errno where the flows, or after them the expectations, could not even begin. What of both was not done is zero. */
 	void (*commit_done)(void *ctx, int err, const struct ct_commit_result *res,
 			    const struct exp_commit_result *exp, struct mono now);
 	void (*flush_done)(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now);
@@ -42,8 +42,8 @@ size_t takeover_portids(const struct takeover *t, uint32_t *ids);
 /* The pipeline is opened after the sockets above; borrowed. */
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
 
-/* 0, or -EBUSY while one runs. It begins when a flush that is running has ended: the flush
- * would delete what the commit creates. */
+/* 0, -EBUSY while one runs, or -ENOMEM. It begins when a flush that is running has ended, which would delete what the commit
+ * creates. A pending -t stays: who asks for a commit cancels it (takeover_cancel_schedule()). */
 int takeover_commit(struct takeover *t, enum takeover_what what, struct mono now);
 bool takeover_committing(const struct takeover *t);
 const struct ct_commit_result *takeover_progress(const struct takeover *t);

@@ -205,15 +205,19 @@ static bool segment_reserve(struct flow_table *t, uint32_t i)
 	return true;
 }
 
-/* The first record of a bucket. Hash and key lie in its first two cache lines. */
-static inline void prefetch_head(const struct flow_table *t, uint32_t bucket)
+/* Hash and key lie in the first two cache lines of a record. */
+static inline void prefetch_rec(const struct flow_table *t, uint32_t id)
 {
-	uint32_t id = bucket_head(t, bucket);
-
 	if (id == FLOW_ID_NONE)
 		return;
 	__builtin_prefetch(table_rec(t, id));
 	__builtin_prefetch((const char *)table_rec(t, id) + 64);
+}
+
+/* The first record of a bucket. */
+static inline void prefetch_head(const struct flow_table *t, uint32_t bucket)
+{
+	prefetch_rec(t, bucket_head(t, bucket));
 }
 
 /* Split the next bucket in two. Without memory the index just stays as it is: chains get longer, nothing is lost. */
@@ -290,10 +294,8 @@ void table_prefetch_chain(const struct flow_table *t, uint32_t hash)
 	if (id == FLOW_ID_NONE)
 		return;
 	rec = table_rec(t, id);
-	if (rec->hash != hash && rec->chain != FLOW_ID_NONE) {
-		__builtin_prefetch(table_rec(t, rec->chain));
-		__builtin_prefetch((const char *)table_rec(t, rec->chain) + 64);
-	}
+	if (rec->hash != hash)
+		prefetch_rec(t, rec->chain);
 }
 
 /* ---- records ---- */

@@ -55,7 +55,7 @@
 
 #define GATHER_NS	MONO_NS_PER_MS
 /* Where a wait finds more than fill a datagram or two, a longer one makes fewer turns of the loop and fuller datagrams; the 99th
- * percentile from event to datagram stays below 2.5 ms. Not where packets wait. */
+ * percentile from event to datagram is 2.2 ms then (bench/RESULTS.md). Not where packets wait. */
 #define GATHER_MANY	45
 #define GATHER_MANY_NS	(7 * MONO_NS_PER_MS / 4)
 /* Gather from this rate on. Below it a wait would collect one event and only delay it. */

@@ -86,6 +86,16 @@ def test_one_bad_round_is_enough(tmp_path: Path) -> None:
 	assert verdict(tmp_path, "dump", "`-i`", [good, bad, good]) == "yes (1)"
 
 
+def test_little_is_missing(tmp_path: Path) -> None:
+	"""What rounds to the bar does not look as if it reached it; and the command makes as many rounds again."""
+	samples = [{"which": which, "round": n, "figures": {"active": value}} for n in range(3) for which, value in ((OURS, 0.451), (DEBIAN, 1.0))]
+	(tmp_path / "alone.json").write_text(json.dumps({"samples": samples, "quick": False}))
+	report.write(tmp_path, tmp_path / "RESULTS.md")
+	text = (tmp_path / "RESULTS.md").read_text()
+	assert "| **no** (0.451) |" in text
+	assert "`bench/run --rounds 3 alone`, 3 rounds." in text
+
+
 def test_what_was_compared_afterwards_spoils_the_figure(tmp_path: Path) -> None:
 	figures = {"seconds": 1.0, "to_injector": 1.0, "missing": 0.0, "internal_off": 0.0, "peer_off": 0.0}
 	assert verdict(tmp_path, "commit", "commit over the injector", [figures] * 3) == "yes (1)"

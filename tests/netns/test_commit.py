@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -479,3 +480,21 @@ def test_full_table(lab: Lab, pair: Callable) -> None:
 	then = commit(two)
 	assert then.counts() == (more, room, 0, 0), then.text
 	assert active_count(two, "internal") == limit + more
+
+
+def test_a_purge_asked_for_after_a_queued_commit(lab: Lab, pair: Callable) -> None:
+	"""The commit that follows cancels what was pending when it was asked for, not what came after it."""
+	_, replica = pair(mode_options={"PurgeTimeout": 1})
+	scenario.serve(lab)
+	scenario.lines(lab, 10)
+	wait_until(lambda: len(replica.external()) == 10, 20)
+	os.kill(replica.pid, signal.SIGSTOP)
+	clients = []
+	for option in ("-c", "-c", "-t"):
+		clients.append(subprocess.Popen(replica.argv(option), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
+		time.sleep(0.3)
+	os.kill(replica.pid, signal.SIGCONT)
+	said = [client.communicate(timeout=60)[1] for client in clients]
+	assert "another one follows" in said[1], said
+	assert "10 created" in said[0] and "10 kept" in said[1], said
+	wait_until(lambda: not replica.kernel(), 30, "-t purges the table")
