@@ -135,8 +135,10 @@ static void verify_due(void *ctx, struct mono now)
 		return;
 	if (r->poll_ms > 0)
 		pass_begin(r, RECONCILE_POLL, now);
-	else
-		pass_begin(r, r->want[RECONCILE_OVERRUN] ? RECONCILE_OVERRUN : RECONCILE_VERIFY, now);
+	else if (r->want[RECONCILE_OVERRUN])
+		pass_begin(r, RECONCILE_OVERRUN, now);
+	else if (internal_silent(pipeline_internal(r->p)) > 0)	/* else each has been heard of since */
+		pass_begin(r, RECONCILE_VERIFY, now);
 }
 
 /* ---- DUMPING ---- */
