@@ -168,7 +168,7 @@ HEADLINE = [
 	("burst", "missing_2s_whole", "missing in the replica 2 s after a burst of 1M flows"),
 	("commit", "seconds", "commit of 1M flows"),
 	("commit", "ask_ms", "slowest `conntrackd -s` meanwhile"),
-	("dump", "i", "`conntrackd -i` of 1M flows"),
+	("dump", "i", "`conntrackd -i` of 1M flows, beside 5,000 events/s"),
 	("resync", "seconds", "full resync of 1M flows to a restarted replica"),
 	("outage", "off", "missing 5 s after the sync link was dead while 200k flows were born"),
 	("rates", "bytes_20000", "bytes per event on the link, 20,000 events/s"),

@@ -281,11 +281,11 @@ def path(ctx: Context, which: str) -> Figures:
 			ratios, rates, lost = [], [], ""
 			before, _ = forwarded(n, mix, False)
 			for _ in range(3 if ctx.quick else PATH_PAIRS):
-				on, off = forwarded(n, mix, True)
+				on, wrong = forwarded(n, mix, True)
 				after, _ = forwarded(n, mix, False)
 				ratios.append(on / statistics.mean((before, after)))
 				rates.append(on)
-				before, lost = after, lost or off
+				before, lost = after, lost or wrong
 			take(figures, f"ratio_{mix}", statistics.median(ratios), lost)
 			take(figures, f"pps_{mix}", statistics.median(rates), lost)
 	return figures
@@ -743,11 +743,11 @@ ROWS = [
 	Row("alone", "active node alone on a processor, saturated", "The generator has the other processor; no peer.",
 	    [Figure("active", "CPU", "µs/event", Target(0.45, of=OLD)), Figure("rate", "events/s", "1/s", Target(least=1.0, of="rate"))], alone, alone_floor, 9),
 	Row("path", "packets forwarded with the daemons on, over without",
-	    "Flat out; new connections with this many data packets each. A round is the median of eight loads of a second; without: "
-	    "the mean of one before and one after, in which the kernel makes no events, as when no daemon runs.",
+	    "Flat out; new connections with this many data packets each. A round is the median of eight loads of a second (--quick: three); "
+	    "without: the mean of one before and one after, in which the kernel makes no events, as when no daemon runs.",
 	    each(MIXES, lambda m: [Figure(f"ratio_{m}", f"{m} data packets per new connection", "ratio", Target(least=1.0, of=OLD)),
 				   Figure(f"pps_{m}", f"{m} data packets per new connection, with the daemon", "packets/s")]),
-	    path, None, 85),
+	    path, None, 110),
 	Row("losses", "events lost, no buffer options given",
 	    "Entries missing, stale or wrong in both caches together, 2 s after 4 s of load.",
 	    each(tuple(r or "flat_out" for r in LOSS_RATES), lambda r: [

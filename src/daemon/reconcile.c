@@ -13,7 +13,8 @@
  *
  * Flows that were there before we listened have no event extension in the kernel (nf_conntrack_events 2): they report
  * neither changes nor their end. The cache knows them (internal_silent()), and while there are any, a paced VERIFY pass
- * is made again and again, at most one twentieth of the time.
+ * is made again and again, at most one twentieth of the time. One follows, too, when the reading at the start left
+ * something open.
  *
  * With PollSecs there are no events at all: a POLL pass takes the place of the verify pass, at its own interval. */
 #include "daemon/reconcile.h"
@@ -52,6 +53,7 @@ struct reconcile {
 	bool unresolved;		/* this pass left something uncompared */
 	uint64_t pos;			/* resume point of the walk over unseen records */
 	struct mono began;
+	struct mono rest;		/* no verify pass before */
 	unsigned int repeats;
 	struct reconcile_stats stats;
 };
@@ -91,11 +93,13 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 static void pass_end(struct reconcile *r, int err, struct mono now)
 {
 	enum reconcile_reason why = r->why;
+	int64_t pause = mono_diff_ms(now, r->began) * VERIFY_SHARE;
 
 	r->state = STATE_IDLE;
+	r->rest = mono_add_ms(now, pause < VERIFY_PAUSE_MS ? VERIFY_PAUSE_MS : pause);
 	/* What could not be compared is compared by another pass. */
-	if (r->unresolved && why != RECONCILE_START && why != RECONCILE_POLL)
-		r->want[RECONCILE_OVERRUN] = true;
+	if (r->unresolved && why != RECONCILE_POLL)
+		r->want[why == RECONCILE_START ? RECONCILE_VERIFY : RECONCILE_OVERRUN] = true;
 	r->unresolved = false;
 	r->cb.done(r->cb.ctx, why, err, now);
 	pass_next(r, now);
@@ -104,7 +108,6 @@ static void pass_end(struct reconcile *r, int err, struct mono now)
 /* What follows: a pass somebody asked for, else a pause before the next look at silent flows. */
 static void pass_next(struct reconcile *r, struct mono now)
 {
-	int64_t pause = mono_diff_ms(now, r->began) * VERIFY_SHARE;
 	struct mono due;
 
 	if (r->state != STATE_IDLE)
@@ -120,10 +123,8 @@ static void pass_next(struct reconcile *r, struct mono now)
 		ev_timer_set(r->loop, &r->verify, mono_before(due, now) ? now : due);
 	} else {
 		r->repeats = 0;
-		if (pause < VERIFY_PAUSE_MS)
-			pause = VERIFY_PAUSE_MS;
-		if (r->want[RECONCILE_OVERRUN] || internal_silent(pipeline_internal(r->p)) > 0)
-			ev_timer_set(r->loop, &r->verify, mono_add_ms(now, pause));
+		if (r->want[RECONCILE_OVERRUN] || r->want[RECONCILE_VERIFY] || internal_silent(pipeline_internal(r->p)) > 0)
+			ev_timer_set(r->loop, &r->verify, r->rest);
 	}
 }
 
@@ -137,8 +138,10 @@ static void verify_due(void *ctx, struct mono now)
 		pass_begin(r, RECONCILE_POLL, now);
 	else if (r->want[RECONCILE_OVERRUN])
 		pass_begin(r, RECONCILE_OVERRUN, now);
-	else if (internal_silent(pipeline_internal(r->p)) > 0)	/* else each has been heard of since */
+	else if (r->want[RECONCILE_VERIFY] || internal_silent(pipeline_internal(r->p)) > 0)
 		pass_begin(r, RECONCILE_VERIFY, now);
+	else	/* each has been heard of since; a pass may wait whose own beginning failed */
+		pass_next(r, now);
 }
 
 /* ---- DUMPING ---- */
@@ -192,6 +195,8 @@ static void dump_done(void *ctx, int err, struct mono now)
 	}
 	if (err == 0)
 		pipeline_dump_end(r->p);
+	else if (r->why == RECONCILE_START)
+		r->unresolved = true;	/* of what is hidden at the start nothing is in the cache either */
 	r->state = STATE_CHECKING;
 	r->pos = 0;
 	r->walk_done = false;
@@ -273,9 +278,11 @@ void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono
 
 void reconcile_watch(struct reconcile *r, struct mono now)
 {
+	struct mono soon = mono_add_ms(now, VERIFY_PAUSE_MS);
+
 	if (r->poll_ms == 0 && r->state == STATE_IDLE && !ev_timer_armed(&r->verify) &&
 	    internal_silent(pipeline_internal(r->p)) > 0)
-		ev_timer_set(r->loop, &r->verify, mono_add_ms(now, VERIFY_PAUSE_MS));
+		ev_timer_set(r->loop, &r->verify, mono_before(soon, r->rest) ? r->rest : soon);
 }
 
 bool reconcile_command_running(const struct reconcile *r)
