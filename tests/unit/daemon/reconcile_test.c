@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which pass follows which, and when: dump, cache and timer are scripted here, the rest of reconcile.c is real. */
+#include "daemon/reconcile.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernel/ct.h"
+
+/* ---- the world that reconcile.c sees ---- */
+
+static struct {
+	struct ct_dump_cb dump;
+	struct ct_batch_cb batch;
+	int start_err;			/* of the next ct_dump_start() */
+	unsigned int dumps;		/* begun */
+	uint32_t pace_ms;		/* of the last: only a verify pass has one */
+	uint32_t silent;
+	size_t unseen;			/* records the dump did not show, each asked about once */
+	int add_err;
+	struct ev_timer *timer;		/* armed */
+	struct mono due;
+	enum reconcile_reason ended;
+	unsigned int ends;
+} w;
+
+static struct flow_rec record;
+
+int ct_dump_open(struct evloop *loop, const struct ct_dump_cb *cb, struct ct_dump **out, struct text *err)
+{
+	(void)loop; (void)out; (void)err;
+	w.dump = *cb;
+	return 0;
+}
+
+void ct_dump_close(struct ct_dump *d) { (void)d; }
+
+int ct_dump_start(struct ct_dump *d, uint32_t pace_ms)
+{
+	int err = w.start_err;
+
+	(void)d;
+	w.start_err = 0;
+	if (err == 0) {
+		w.dumps++;
+		w.pace_ms = pace_ms;
+	}
+	return err;
+}
+
+int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char *name, struct ct_batch **out,
+		  struct text *err)
+{
+	(void)loop; (void)name; (void)out; (void)err;
+	w.batch = *cb;
+	return 0;
+}
+
+void ct_batch_close(struct ct_batch *b) { (void)b; }
+size_t ct_batch_room(const struct ct_batch *b) { (void)b; return 1024; }
+size_t ct_batch_in_flight(const struct ct_batch *b) { (void)b; return 0; }
+void ct_batch_flush(struct ct_batch *b) { (void)b; }
+
+int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, const struct ct_build_opts *opts,
+		 uint64_t cookie)
+{
+	(void)b; (void)op; (void)f; (void)opts; (void)cookie;
+	return w.add_err;
+}
+
+int ev_timer_set(struct evloop *loop, struct ev_timer *t, struct mono due)
+{
+	(void)loop;
+	w.timer = t;
+	w.due = due;
+	t->heap_pos = 1;
+	return 0;
+}
+
+void ev_timer_del(struct evloop *loop, struct ev_timer *t)
+{
+	(void)loop;
+	t->heap_pos = 0;
+	w.timer = NULL;
+}
+
+void ev_work_arm(struct evloop *loop, struct ev_work *work) { (void)loop; (void)work; fail(); }
+void ev_work_del(struct evloop *loop, struct ev_work *work) { (void)loop; (void)work; }
+
+uint32_t internal_silent(const struct internal *c) { (void)c; return w.silent; }
+struct flow_table *internal_table(struct internal *c) { (void)c; return NULL; }
+void internal_pass_begin(struct internal *c, bool quiet) { (void)c; (void)quiet; }
+bool internal_pass_is_unseen(const struct internal *c, uint32_t id) { (void)c; (void)id; return true; }
+void internal_pass_seen(struct internal *c, uint32_t id) { (void)c; (void)id; }
+struct flow_rec *table_rec(const struct flow_table *t, uint32_t id) { (void)t; (void)id; return &record; }
+
+size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n, bool *end)
+{
+	size_t got = w.unseen;
+
+	(void)c; (void)pos;
+	assert_true(got <= n);
+	for (size_t i = 0; i < got; i++)
+		ids[i] = (uint32_t)i;
+	w.unseen = 0;
+	*end = true;
+	return got;
+}
+
+struct internal *pipeline_internal(struct pipeline *p) { (void)p; return NULL; }
+uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f) { (void)p; (void)f; return 0; }
+void pipeline_next(const struct pipeline *p, uint32_t hint) { (void)p; (void)hint; }
+void pipeline_chain(const struct pipeline *p, uint32_t hint) { (void)p; (void)hint; }
+void pipeline_dump_begin(struct pipeline *p) { (void)p; }
+void pipeline_dump_end(struct pipeline *p) { (void)p; }
+void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now) { (void)p; (void)id; (void)now; }
+
+void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
+{
+	(void)p; (void)f; (void)announce; (void)now;
+}
+
+void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now) { (void)p; (void)f; (void)now; }
+
+bool pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	(void)p; (void)f; (void)now;
+	return false;
+}
+
+/* ---- what the tests say ---- */
+
+static struct mono at_ms(int64_t ms)
+{
+	return mono_add_ms((struct mono){ 0 }, 1000000 + ms);
+}
+
+static void on_done(void *ctx, enum reconcile_reason why, int err, struct mono now)
+{
+	(void)ctx; (void)err; (void)now;
+	w.ended = why;
+	w.ends++;
+}
+
+static struct reconcile *begin(void)
+{
+	struct reconcile_cb cb = { .done = on_done };
+	struct reconcile *r;
+	struct text err = { 0 };
+
+	memset(&w, 0, sizeof(w));
+	assert_int_equal(reconcile_open(NULL, NULL, 0, &cb, &r, &err), 0);
+	return r;
+}
+
+static void dump_ends(int err, int64_t ms)
+{
+	w.dump.done(w.dump.ctx, err, at_ms(ms));
+}
+
+/* The timer's time has come. When that was, in ms. */
+static int64_t fire(void)
+{
+	struct ev_timer *t = w.timer;
+
+	assert_non_null(t);
+	t->heap_pos = 0;
+	w.timer = NULL;
+	t->cb(t->ctx, w.due);
+	return mono_diff_ms(w.due, at_ms(0));
+}
+
+static void test_silent_flows_are_looked_at(void **state)
+{
+	struct reconcile *r = begin();
+
+	(void)state;
+	w.silent = 3;
+	reconcile_start(r, RECONCILE_START, at_ms(0));
+	assert_int_equal(w.pace_ms, 0);
+	dump_ends(0, 1000);
+	assert_int_equal(w.ended, RECONCILE_START);
+	assert_int_equal(fire(), 1000 + 20 * 1000);
+	assert_int_equal(w.dumps, 2);
+	assert_int_not_equal(w.pace_ms, 0);
+	reconcile_close(r);
+}
+
+static void test_none_when_each_was_heard_of(void **state)
+{
+	struct reconcile *r = begin();
+
+	(void)state;
+	w.silent = 3;
+	reconcile_start(r, RECONCILE_START, at_ms(0));
+	dump_ends(0, 10);
+	w.silent = 0;
+	assert_int_equal(fire(), 10 + 5000);
+	assert_int_equal(w.dumps, 1);
+	assert_null(w.timer);
+	w.silent = 1;
+	reconcile_watch(r, at_ms(9000));
+	assert_int_equal(fire(), 9000 + 5000);
+	assert_int_equal(w.dumps, 2);
+	reconcile_close(r);
+}
+
+static void test_a_start_that_left_something_open(void **state)
+{
+	(void)state;
+	for (int how = 0; how < 2; how++) {
+		struct reconcile *r = begin();
+
+		reconcile_start(r, RECONCILE_START, at_ms(0));
+		w.unseen = how ? 1 : 0;
+		w.add_err = -ENOBUFS;
+		dump_ends(how ? 0 : -EINTR, 10);
+		fire();
+		assert_int_equal(w.dumps, 2);
+		assert_int_not_equal(w.pace_ms, 0);
+		dump_ends(0, 6000);
+		assert_int_equal(w.ended, RECONCILE_VERIFY);
+		assert_null(w.timer);
+		reconcile_close(r);
+	}
+}
+
+static void test_a_pass_that_could_not_begin_begins_later(void **state)
+{
+	static const enum reconcile_reason why[] = { RECONCILE_OVERRUN, RECONCILE_ADOPT, RECONCILE_VERIFY };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(why) / sizeof(why[0]); i++) {
+		struct reconcile *r = begin();
+
+		w.start_err = -ENOBUFS;
+		reconcile_start(r, why[i], at_ms(0));
+		assert_int_equal(w.dumps, 0);
+		assert_int_equal(fire(), 5000);
+		assert_int_equal(w.dumps, 1);
+		dump_ends(0, 6000);
+		assert_int_equal(w.ended, why[i]);
+		assert_null(w.timer);
+		reconcile_close(r);
+	}
+}
+
+static void test_the_pause_holds_for_later_ones(void **state)
+{
+	struct reconcile *r = begin();
+
+	(void)state;
+	reconcile_start(r, RECONCILE_START, at_ms(0));
+	dump_ends(0, 2000);
+	assert_null(w.timer);
+	w.silent = 1;
+	reconcile_watch(r, at_ms(3000));
+	assert_int_equal(fire(), 2000 + 20 * 2000);
+	reconcile_close(r);
+}
+
+static void test_one_after_the_other(void **state)
+{
+	struct reconcile *r = begin();
+
+	(void)state;
+	reconcile_start(r, RECONCILE_START, at_ms(0));
+	reconcile_start(r, RECONCILE_COMMAND, at_ms(1));
+	reconcile_start(r, RECONCILE_OVERRUN, at_ms(1));
+	assert_int_equal(w.dumps, 1);
+	dump_ends(0, 2);
+	assert_int_equal(w.dumps, 2);
+	assert_true(reconcile_command_running(r));
+	dump_ends(0, 3);
+	assert_int_equal(w.dumps, 3);
+	dump_ends(0, 4);
+	assert_int_equal(w.ended, RECONCILE_OVERRUN);
+	assert_int_equal(w.ends, 3);
+	assert_null(w.timer);
+	reconcile_close(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_silent_flows_are_looked_at),
+		cmocka_unit_test(test_none_when_each_was_heard_of),
+		cmocka_unit_test(test_a_start_that_left_something_open),
+		cmocka_unit_test(test_a_pass_that_could_not_begin_begins_later),
+		cmocka_unit_test(test_the_pause_holds_for_later_ones),
+		cmocka_unit_test(test_one_after_the_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
