@@ -11,6 +11,7 @@ libkernel_a_SOURCES = \
 	kernel/ct_inject.c \
 	kernel/ct_judge.c \
 	kernel/ct_sock.c \
+	kernel/ct_timeouts.c \
 	kernel/exp_commit.c \
 	kernel/exp_convert.c \
 	kernel/exp_inject.c \

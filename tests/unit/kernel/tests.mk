@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 kernel_tests = unit/kernel/bpf_filter_test unit/kernel/ct_commit_test unit/kernel/ct_convert_test \
-	unit/kernel/ct_events_test unit/kernel/ct_inject_test unit/kernel/ct_table_test unit/kernel/kernel_test \
+	unit/kernel/ct_events_test unit/kernel/ct_inject_test unit/kernel/ct_table_test unit/kernel/ct_timeouts_test unit/kernel/kernel_test \
 	unit/kernel/oracle_message_test unit/kernel/oracle_commit_test unit/kernel/exp_test
 check_PROGRAMS += $(kernel_tests)
 TESTS += $(kernel_tests)
@@ -18,6 +18,8 @@ unit_kernel_ct_inject_test_SOURCES = unit/kernel/ct_inject_test.c $(kernel_suppo
 unit_kernel_ct_inject_test_LDADD = $(KERNEL_LIBS) $(CMOCKA_LIBS)
 unit_kernel_ct_table_test_SOURCES = unit/kernel/ct_table_test.c $(kernel_support)
 unit_kernel_ct_table_test_LDADD = $(KERNEL_LIBS) $(CMOCKA_LIBS)
+unit_kernel_ct_timeouts_test_SOURCES = unit/kernel/ct_timeouts_test.c $(kernel_support)
+unit_kernel_ct_timeouts_test_LDADD = $(KERNEL_LIBS) $(CMOCKA_LIBS)
 unit_kernel_kernel_test_SOURCES = unit/kernel/kernel_test.c $(kernel_support)
 unit_kernel_kernel_test_LDADD = $(KERNEL_LIBS) $(CMOCKA_LIBS)
 unit_kernel_exp_test_SOURCES = unit/kernel/exp_test.c unit/flow/expect_random.c unit/flow/expect_random.h \
