@@ -7,6 +7,7 @@
 #include "base/evloop.h"
 #include "base/text.h"
 #include "conf/conf.h"
+#include "daemon/activity.h"
 #include "daemon/lock.h"
 #include "daemon/notify.h"
 #include "daemon/pipeline.h"
@@ -32,6 +33,7 @@ struct daemon {
 	struct waiters *waiters;	/* clients that wait for what goes on without them */
 	struct commands *commands;
 	struct flow_filter *filter;
+	struct activity *activity;	/* is this node active, since when */
 	struct takeover *takeover;
 	struct renew *renew;		/* with inject and an internal cache */
 	struct ct_inject *inject;	/* NULL unless DisableExternalCache is on */

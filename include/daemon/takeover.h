@@ -4,22 +4,15 @@
 
 #include "base/evloop.h"
 #include "base/text.h"
+#include "daemon/activity.h"
+#include "daemon/commit.h"
 #include "daemon/pipeline.h"
-#include "kernel/ct_commit.h"
-#include "kernel/exp.h"
 
 struct sync_conf;
 
 /* What a take-over does to the kernel: commit of the external cache (-c), flush of the kernel table (-F), and the flush
  * that a node no longer active schedules (-t). All in steps; commands wait for the end through the callbacks. */
 struct takeover;
-
-/* What is committed or flushed. Without ExpectationSync there are no expectations to do. */
-enum takeover_what {
-	TAKEOVER_FLOWS = 1,
-	TAKEOVER_EXPECTS = 2,
-	TAKEOVER_ALL = 3,
-};
 
 struct takeover_cb {
 	void *ctx;
@@ -34,17 +27,17 @@ struct takeover_stats {
 };
 
 int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
-		  const struct takeover_cb *cb, struct takeover **out, struct text *err);
+		  struct activity *activity, const struct takeover_cb *cb, struct takeover **out, struct text *err);
 void takeover_close(struct takeover *t);
 /* The port ids of its sockets, for the event filter. Writes at most TAKEOVER_SOCKETS; returns how many. */
-#define TAKEOVER_SOCKETS 3
+#define TAKEOVER_SOCKETS (1 + COMMIT_SOCKETS)
 size_t takeover_portids(const struct takeover *t, uint32_t *ids);
 /* The pipeline is opened after the sockets above; borrowed. */
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
 
 /* 0, -EBUSY while one runs, or -ENOMEM. It begins when a flush that is running has ended, which would delete what the commit
  * creates. A pending -t stays: who asks for a commit cancels it (takeover_cancel_schedule()). */
-int takeover_commit(struct takeover *t, enum takeover_what what, struct mono now);
+int takeover_commit(struct takeover *t, enum commit_what what, struct mono now);
 bool takeover_committing(const struct takeover *t);
 const struct ct_commit_result *takeover_progress(const struct takeover *t);
 

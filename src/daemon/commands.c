@@ -54,6 +54,7 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 	};
 
 	/* Now, not when the one that follows begins: a -t that comes in between is newer. */
+	activity_command(c->d->activity, ACTIVITY_COMMIT, evloop_now(c->d->loop));
 	takeover_cancel_schedule(c->d->takeover);
 	if (takeover_committing(c->d->takeover))
 		ctl_note(out, "a commit is already running, another one follows it");
@@ -200,6 +201,7 @@ static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_requ
 static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
 	(void)req;
+	activity_command(c->d->activity, ACTIVITY_PURGE, evloop_now(c->d->loop));
 	if (!takeover_schedule(c->d->takeover, evloop_now(c->d->loop)))
 		ctl_note(out, "a flush is scheduled already");
 	return NULL;
@@ -233,6 +235,7 @@ static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request
 
 static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
+	activity_command(c->d->activity, ACTIVITY_REQUEST, evloop_now(c->d->loop));
 	if (!no_request(c, req, out)) {
 		log_notice("resync requested");
 		sync_ask_resync(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
@@ -306,8 +309,10 @@ static bool cannot(const struct commands *c, enum needs needs, const struct ctl_
 	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline)) {
 		ctl_note(out, "%s: nothing to do, states of the peer are in the kernel already (DisableExternalCache)",
 			 req->cmd->text);
-		if (req->cmd->option == 'c')
+		if (req->cmd->option == 'c') {
+			activity_command(c->d->activity, ACTIVITY_COMMIT, evloop_now(c->d->loop));
 			takeover_cancel_schedule(c->d->takeover);
+		}
 		return true;
 	}
 	return false;

@@ -260,9 +260,10 @@ static int open_takeover(struct daemon *d, struct text *err)
 	};
 
 	d->filter = flow_filter_new(&d->conf->filter);
-	if (!d->filter)
+	d->activity = activity_new();
+	if (!d->filter || !d->activity)
 		return -ENOMEM;
-	return takeover_open(d->loop, &d->conf->sync, d->filter, &cb, &d->takeover, err);
+	return takeover_open(d->loop, &d->conf->sync, d->filter, d->activity, &cb, &d->takeover, err);
 }
 
 /* Read the kernel table; events and peers are served meanwhile. The event socket is open already, so what changes
@@ -396,6 +397,7 @@ void daemon_close(struct daemon *d)
 	exp_inject_close(d->inject_expects);
 	ct_inject_close(d->inject);
 	takeover_close(d->takeover);
+	activity_free(d->activity);
 	flow_filter_free(d->filter);
 	commands_stop(d->commands);
 	waiters_free(d->waiters);

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # pipeline.c and *path*.c are linked by the simulation too: they know neither sockets nor the clock.
 libdaemon_a_SOURCES = \
+	daemon/activity.c \
 	daemon/bypass_path.c \
 	daemon/caps.c \
 	daemon/clash_path.c \
 	daemon/commands.c \
+	daemon/commit.c \
 	daemon/daemon.c \
 	daemon/dump.c \
 	daemon/dump_kernel.c \

@@ -170,9 +170,9 @@ static void again_if_awaited(struct waiters *all, enum wait_for what,
 	}
 }
 
-static enum takeover_what commit_what(enum ctl_object object)
+static enum commit_what what_of(enum ctl_object object)
 {
-	return object == CTL_OBJ_CT ? TAKEOVER_FLOWS : object == CTL_OBJ_EXPECT ? TAKEOVER_EXPECTS : TAKEOVER_ALL;
+	return object == CTL_OBJ_CT ? COMMIT_FLOWS : object == CTL_OBJ_EXPECT ? COMMIT_EXPECTS : COMMIT_ALL;
 }
 
 /* What they ask for together, and no more: nobody's flows go into the kernel for -c expect. */
@@ -184,9 +184,9 @@ static int commit_again(const struct waiters *all, struct mono now)
 		const struct waiter *w = container_of(at, struct waiter, node);
 
 		if (w->what == WAIT_COMMIT && w->rounds > 0)
-			what |= commit_what(w->object);
+			what |= what_of(w->object);
 	}
-	return takeover_commit(all->d->takeover, (enum takeover_what)what, now);
+	return takeover_commit(all->d->takeover, (enum commit_what)what, now);
 }
 
 static int flush_again(const struct waiters *all, struct mono now)
@@ -267,7 +267,7 @@ struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, 
 		w->rounds = 2;
 		return &w->job;
 	}
-	w->err = takeover_commit(all->d->takeover, commit_what(object), now);
+	w->err = takeover_commit(all->d->takeover, what_of(object), now);
 	if (w->err < 0)
 		w->rounds = 0;
 	if (w->rounds > 0)

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commit's source: the external cache, flows first, expectations after their masters.
+ *
+ * The kernel events of a commit are dropped by the socket filter of the event socket (own port ids), so a commit cannot
+ * overrun it and nothing of it goes back to the peers. The internal cache therefore learns of it here: a flow is inserted
+ * before its request leaves, and taken out again if the kernel refuses. */
+#include "daemon/commit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "sync/sync_conf.h"
+
+struct commit {
+	struct evloop *loop;
+	const struct sync_conf *conf;
+	const struct flow_filter *filter;
+	const struct activity *activity;
+	struct commit_cb cb;
+	struct pipeline *p;
+	struct ct_commit *flows;
+	struct exp_commit *expects;	/* NULL without ExpectationSync */
+	enum commit_what what;		/* of the one that runs */
+	struct ct_commit_result flows_done;
+	bool related;			/* the first pass has seen a flow with a master */
+};
+
+/* ---- flows ---- */
+
+static size_t commit_next(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
+			  size_t n)
+{
+	struct commit *c = ctx;
+	struct flow_table *table = external_table(pipeline_external(c->p));
+	struct mono now = evloop_now(c->loop);
+	uint32_t ids[CT_COMMIT_LOOK];
+	size_t got;
+
+	if (*pos == 0 && !related)
+		c->related = false;
+	if (related && !c->related)
+		return 0;	/* the first pass went by all flows, and none has a master */
+	got = table_walk(table, pos, ids, n);
+	for (size_t i = 0; i < got; i++) {
+		const struct flow_rec *rec = table_rec(table, ids[i]);
+		bool has_master = rec->flow.has & FLOW_HAS_MASTER;
+
+		c->related |= has_master;
+		flows[i] = rec->state != REC_DEAD && has_master == related ? &rec->flow : NULL;
+		timeout_s[i] = external_commit_timeout(rec, c->conf->commit_timeout_s, now);
+	}
+	return got;
+}
+
+/* The flow as our kernel will have it: with a reply tuple of its own (which so far only mirrors the original one and
+ * the translations), confirmed, and no longer waiting for its master. */
+static void as_in_kernel(struct ct_flow *out, const struct ct_flow *f)
+{
+	flow_copy(out, f);
+	out->has = (out->has & ~FLOW_FROM_PEER_NAT) | FLOW_HAS_REPLY | FLOW_HAS_STATUS;
+	if (!(f->has & FLOW_HAS_STATUS))
+		out->status = 0;
+	out->status = (out->status & ~IPS_EXPECTED) | IPS_CONFIRMED;
+}
+
+static uint64_t commit_sending(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct commit *c = ctx;
+	bool inserted = false;
+	struct ct_flow ours;
+	uint32_t id;
+
+	as_in_kernel(&ours, f);
+	if (!flow_filter_pass(c->filter, &ours))
+		return 0;
+	pipeline_commit(c->p, &ours, now, &id, &inserted);
+	return inserted ? (uint64_t)id + 1 : 0;
+}
+
+static void commit_refused(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now)
+{
+	struct commit *c = ctx;
+
+	(void)err;
+	(void)f;
+	(void)now;
+	if (token != 0)
+		pipeline_commit_undo(c->p, (uint32_t)(token - 1));
+}
+
+static void commit_settled(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now)
+{
+	struct commit *c = ctx;
+
+	if (token != 0)
+		internal_commit_done(pipeline_internal(c->p), (uint32_t)(token - 1));
+	/* The kernel's own entry was kept: what it says is the truth, and the peers may not know it. */
+	if (kernel)
+		pipeline_dumped(c->p, kernel, true, now);
+}
+
+static void commit_log_duration(int64_t us)
+{
+	log_notice("commit has taken %" PRId64 ".%06" PRId64 " seconds", us / 1000000, us % 1000000);
+}
+
+static void commit_log_result(const struct ct_commit_result *res)
+{
+	log_notice("Committed %" PRIu64 " new entries", res->created + res->replaced);
+	if (res->kept > 0)
+		log_notice("%" PRIu64 " entries are in the kernel already and were kept", res->kept);
+	if (res->replaced > 0)
+		log_notice("%" PRIu64 " entries replaced one in the kernel that was less advanced", res->replaced);
+	if (res->failed > 0)
+		log_warnx("%" PRIu64 " entries can't be committed", res->failed);
+	for (int i = 0; i < CT_COMMIT_REASONS && res->reason[i].count > 0; i++)
+		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, ct_commit_reason(res->reason[i].err));
+	commit_log_duration(res->duration_us);
+}
+
+/* The flows are done: expectations follow their masters. */
+static void commit_done(void *ctx, const struct ct_commit_result *res, struct mono now)
+{
+	const struct exp_commit_result none = { 0 };
+	struct commit *c = ctx;
+	int err = 0;
+
+	commit_log_result(res);
+	c->flows_done = *res;
+	if (c->expects && c->what & COMMIT_EXPECTS) {
+		err = exp_commit_start(c->expects, now);
+		if (err == 0)
+			return;
+		log_errx("committing expectations cannot start: %s", strerror(-err));
+	}
+	c->cb.done(c->cb.ctx, err, res, &none, now);
+}
+
+/* ---- expectations ---- */
+
+static size_t expects_next(void *ctx, uint64_t *pos, struct ct_expect *out, size_t n)
+{
+	struct commit *c = ctx;
+	struct expects *cache = exp_path_external(pipeline_expects(c->p));
+	struct mono now = evloop_now(c->loop);
+	uint32_t ids[CT_COMMIT_LOOK];
+
+	n = expects_walk(cache, pos, ids, n < CT_COMMIT_LOOK ? n : CT_COMMIT_LOOK);
+	for (size_t i = 0; i < n; i++) {
+		const struct expect_rec *rec = expects_rec(cache, ids[i]);
+		uint32_t age_s = mono_s(now) - rec->updated_s;
+
+		out[i] = rec->expect;
+		if (out[i].timeout_s > age_s)
+			out[i].timeout_s -= age_s;
+		else		/* its owner says that it lives: as long as a new one */
+			out[i].has &= ~EXPECT_HAS_TIMEOUT;
+	}
+	return n;
+}
+
+static void expects_created(void *ctx, const struct ct_expect *e, struct mono now)
+{
+	struct commit *c = ctx;
+
+	exp_path_committed(pipeline_expects(c->p), e, now);
+}
+
+static void expects_done(void *ctx, const struct exp_commit_result *res, struct mono now)
+{
+	struct commit *c = ctx;
+
+	log_notice("Committed %" PRIu64 " new expectations", res->created);
+	if (res->kept > 0)
+		log_notice("%" PRIu64 " expectations are in the kernel already and were kept", res->kept);
+	if (res->failed > 0)
+		log_warnx("%" PRIu64 " expectations can't be committed", res->failed);
+	for (int i = 0; i < EXP_COMMIT_REASONS && res->reason[i].count > 0; i++)
+		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, exp_commit_reason(res->reason[i].err));
+	commit_log_duration(res->duration_us);
+	c->cb.done(c->cb.ctx, 0, &c->flows_done, res, now);
+}
+
+int commit_start(struct commit *c, enum commit_what what, struct mono now)
+{
+	if (commit_running(c))
+		return -EBUSY;
+	c->what = what;
+	c->flows_done = (struct ct_commit_result){ 0 };
+	if (!(c->what & COMMIT_FLOWS))
+		return exp_commit_start(c->expects, now);
+	return ct_commit_start(c->flows, now);
+}
+
+bool commit_running(const struct commit *c)
+{
+	return ct_commit_running(c->flows) || (c->expects && exp_commit_running(c->expects));
+}
+
+const struct ct_commit_result *commit_progress(const struct commit *c)
+{
+	return ct_commit_progress(c->flows);
+}
+
+/* ---- lifetime ---- */
+
+size_t commit_portids(const struct commit *c, uint32_t *ids)
+{
+	ids[0] = ct_commit_portid(c->flows);
+	if (!c->expects)
+		return 1;
+	ids[1] = exp_commit_portid(c->expects);
+	return 2;
+}
+
+struct exp_sock *commit_exp_sock(struct commit *c)
+{
+	return c->expects ? exp_commit_sock(c->expects) : NULL;
+}
+
+void commit_set_pipeline(struct commit *c, struct pipeline *p)
+{
+	c->p = p;
+}
+
+int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
+		const struct activity *activity, const struct commit_cb *cb, struct commit **out, struct text *err)
+{
+	struct commit *c = calloc(1, sizeof(*c));
+	struct ct_commit_source src = {
+		.ctx = c,
+		.next = commit_next,
+		.sending = commit_sending,
+		.refused = commit_refused,
+		.settled = commit_settled,
+		.done = commit_done,
+	};
+	struct exp_commit_source exp_src = {
+		.ctx = c,
+		.next = expects_next,
+		.created = expects_created,
+		.done = expects_done,
+	};
+	int ret;
+
+	if (!c)
+		return -ENOMEM;
+	c->loop = loop;
+	c->conf = conf;
+	c->filter = filter;
+	c->activity = activity;
+	c->cb = *cb;
+	ret = ct_commit_open(loop, &src, !conf->tcp_window_tracking, &c->flows, err);
+	if (ret == 0 && conf->expect.on)
+		ret = exp_commit_open(loop, &exp_src, &c->expects, err);
+	if (ret < 0) {
+		commit_close(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void commit_close(struct commit *c)
+{
+	if (!c)
+		return;
+	exp_commit_close(c->expects);
+	ct_commit_close(c->flows);
+	free(c);
+}
