@@ -36,6 +36,7 @@ int ctnl_listen(int buffer_bytes);
 unsigned int ctnl_send(int fd, const void *buf, size_t len, uint32_t last_seq);
 
 uint64_t now_ns(void);			/* monotonic */
+uint64_t cpu_ns(void);			/* of this process so far, user and system */
 void sleep_until(uint64_t ns);
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...);
 

@@ -37,14 +37,6 @@ static void on_term(int sig)
 	ended = 1;
 }
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t count_messages(const void *buf, size_t len)
 {
 	const struct nlmsghdr *nlh = buf;

@@ -56,12 +56,21 @@ def cell(samples: Samples, which: str, key: str, unit: str) -> str:
 
 def verdict(samples: Samples, f: Figure) -> tuple[str, str]:
 	"""What is to be reached, and whether it is."""
-	t = f.target
-	if not t:
+	if not f.target:
 		return "", ""
-	against = {"": "", OLD: f" of {OLD}"}.get(t.of, " x the bare listener")
-	beside = f"{OLD}'s" if t.of == OLD else "beside the bare listener"
-	want = f"at most {number(t.most)}{against}" if t.most is not None else f"no less than {beside}, less 2 % for noise"
+	want, reached = against(samples, f, f.target)
+	if f.target.other:
+		want_other, other = against(samples, f, f.target.other)
+		want += f", or {want_other}"
+		reached = other if other.startswith("yes") and not reached.startswith("yes") else reached
+	return want, reached
+
+
+def against(samples: Samples, f: Figure, t: Target) -> tuple[str, str]:
+	"""The same for one bound."""
+	unit = {"": "", OLD: f" of {OLD}"}.get(t.of, f" x {t.floor}")
+	beside = f"{OLD}'s" if t.of == OLD else f"beside {t.floor}"
+	want = f"at most {number(t.most)}{unit}" if t.most is not None else f"no less than {beside}, less 2 % for noise"
 	want += ", in every round" if t.always and t.most else ""
 	ours = values(samples, OURS, f.key)
 	of = values(samples, DEBIAN, f.key) if t.of == OLD else values(samples, "floor", t.of) if t.of else [1.0]

@@ -202,15 +202,15 @@ class Bench:
 	"""One measurement: a laboratory, a make, and the tools. A context manager."""
 
 	def __init__(self, tools: Path, work: Path, which: str, buffers: dict[str, Any] | None = None,
-		     mode: str = "FTFW", stats: bool = False):
+		     mode: str = "FTFW", stats: bool = False, mode_options: dict[str, Any] | None = None):
 		self.tools, self.work, self.which = tools, work, which
 		self.lab = BenchLab()
 		self.policies: set[str] = set()
 		try:
 			self.fw1, self.fw2 = (Node(self.lab, fw, which) for fw in ("fw1", "fw2"))
 			for node in (self.fw1, self.fw2):
-				node.configure(mode=mode, general={**HASH, **(BIG_BUFFERS if buffers is None else buffers)},
-					       extra=ORDINARY[which])
+				node.configure(mode=mode, mode_options=mode_options, extra=ORDINARY[which],
+					       general={**HASH, **(BIG_BUFFERS if buffers is None else buffers)})
 			if stats:
 				self._statistics()
 		except BaseException:
@@ -340,15 +340,19 @@ class Bench:
 	def lost(self) -> str:
 		return self.check()[1]
 
-	def not_committed(self, below: int) -> int:
-		"""How many flows with a number below that fw1's kernel has, and fw2's has not."""
+	def kernels(self, *options: object) -> dict[str, int]:
+		"""fw1's kernel against fw2's, as compare()."""
 		path = self.fw2.dir / "table"
 		with open(path, "w") as out:
 			subprocess.run(["ip", "netns", "exec", self.lab.ns("fw2"), "conntrack", "-L"], stdin=subprocess.DEVNULL,
 				       stdout=out, stderr=subprocess.DEVNULL, timeout=300, check=True)
-		figures = self.tool("fw1", "ctset", "-f", below, "kernel", path)
+		figures = self.tool("fw1", "ctset", *options, "kernel", path)
 		path.unlink()
-		return figures["missing"]
+		return figures
+
+	def not_committed(self, below: int) -> int:
+		"""How many flows with a number below that fw1's kernel has, and fw2's has not."""
+		return self.kernels("-f", below)["missing"]
 
 	def cached(self, node: Node, which: str) -> int:
 		"""How many flows the internal or external cache says it has."""

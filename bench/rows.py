@@ -41,11 +41,14 @@ class Context:
 @dataclass
 class Target:
 	"""What to reach. `of` is what it is compared with: "1.4.7", a figure of the floor, or nothing (an absolute bound). It is
-	the median that must reach it; with `always`, and where nothing may be lost, every round must."""
+	the median that must reach it; with `always`, and where nothing may be lost, every round must. With `other` either of the
+	two bounds will do."""
 	most: float | None = None
 	least: float | None = None
 	of: str = ""
 	always: bool = False
+	floor: str = "the bare listener"	# what a figure of the floor is called
+	other: Target | None = None
 
 	def __post_init__(self) -> None:
 		self.always = self.always or self.most == 0
@@ -167,6 +170,40 @@ def rates_floor(ctx: Context) -> Figures:
 		for name, options in (("datagram_sent", ()), ("datagram_sent_segmented", ("-g",))):
 			done = b.tool("fw1", "floor", "send", *options, 1400, 100_000, "10.30.0.12")
 			figures[name] = done["cpu_ns"] / 1000 / done["datagrams"]
+	return figures
+
+
+INJECT_RATES = (2000, 20_000, 60_000)
+
+
+def inject(ctx: Context, which: str) -> Figures:
+	"""The states go straight into the replica's kernel, and both kernels' tables are compared as sets."""
+	figures: Figures = {}
+	with ctx.bench(which, mode_options={"DisableExternalCache": "On"}) as b:
+		b.pair()
+		for i, rate in enumerate(INJECT_RATES):
+			n = int(rate * ctx.seconds(3)) // 3
+			cpu = Cpu(b.fw1, b.fw2)
+			done = b.load("-n", n, "-k", min(1000, n // 2), "-r", rate, "-f", i * 1_000_000, "churn")
+			b.settle()
+			active, replica = cpu.us_per(done["taken"])
+			off = off_by(b.kernels())
+			take(figures, f"replica_{rate}", replica, f"{off} entries of the kernels differ" if off else "")
+			take(figures, f"active_{rate}", active)
+			take(figures, f"off_{rate}", off)
+			take(figures, f"got_rate_{rate}", done["taken"] / done["seconds"])
+	return figures
+
+
+def inject_floor(ctx: Context) -> Figures:
+	"""The same requests from the bare injector, beside a listener, so that the kernel makes events as it does there."""
+	figures: Figures = {}
+	with ctx.bench(DEBIAN) as b:
+		for i, rate in enumerate(INJECT_RATES):
+			n = int(rate * ctx.seconds(3)) // 3
+			with b.listener("batched", b.lab.SPARE):
+				done = b.load("-n", n, "-k", min(1000, n // 2), "-r", rate, "-f", i * 1_000_000, "churn", part=b.lab.SPARE)
+			figures[f"bare_{rate}"] = done["cpu_ns"] / 1000 / done["taken"]
 	return figures
 
 
@@ -730,6 +767,16 @@ ROWS = [
 	    each(RATES, lambda r: [Figure(f"bytes_{r}", f"link, {shown(r)} events/s", "bytes/event", BYTES_TARGET.get(r)),
 				   Figure(f"datagrams_{r}", f"link, {shown(r)} events/s", "datagrams/event")]),
 	    rates, rates_floor, 18),
+	Row("inject", "CPU per event of a replica that puts the states into its kernel (DisableExternalCache)",
+	    "The load of the first table. Bare: the same requests by a program that does nothing else, beside a listener, batched by what falls "
+	    "into 250 µs; what the daemon receives in datagrams and looks at before it changes or removes an entry comes on top. Off: entries that "
+	    "one of both kernels lacks, or has otherwise, afterwards.",
+	    each(INJECT_RATES, lambda r: [
+		    Figure(f"replica_{r}", f"replica, {shown(r)} events/s", "µs/event",
+			   Target(0.60, of=OLD, other=Target(1.2, of=f"bare_{r}", floor="the bare requests"))),
+		    Figure(f"off_{r}", f"off, {shown(r)} events/s", "flows", Target(0)),
+		    Figure(f"active_{r}", f"active, {shown(r)} events/s", "µs/event"),
+		    Figure(f"got_rate_{r}", f"rate reached, {shown(r)} events/s", "1/s")]), inject, inject_floor, 12),
 	Row("flatout", "CPU per event, pair, events through ctnetlink, flat out",
 	    "Uncut: the device takes no piece of several datagrams, so each passes the network stack by itself.",
 	    [Figure("active", "active", "µs/event"), Figure("replica", "replica", "µs/event"),
