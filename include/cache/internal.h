@@ -39,6 +39,11 @@ int internal_watch_clashes(struct internal *c, const struct hash_key *key,
 /* NULL unless internal_watch_clashes() was called. */
 struct clash *internal_clash(struct internal *c);
 
+/* Where a new flow finds no place: room() may free records that have ended, by internal_release(), and says whether it has. */
+void internal_set_room(struct internal *c, bool (*room)(void *ctx, struct mono now), void *ctx);
+/* The last INTERNAL_FULL: *hash becomes that of the flow's key. True: for its limit, false: for want of memory. */
+bool internal_refused(const struct internal *c, uint32_t *hash);
+
 static inline bool internal_is_hidden(struct internal *c, uint32_t id)
 {
 	return table_rec(internal_table(c), id)->owner & REC_I_CLASH;

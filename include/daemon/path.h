@@ -21,6 +21,17 @@ struct path_news {
 	uint8_t peer, what;	/* enum sync_change */
 };
 
+/* What is missing in a cache, and its repair. */
+struct path_whole {
+	struct whole whole;
+	struct mono due;	/* no repair before */
+	struct mono tried;	/* when the last one was begun */
+	uint32_t pause_ms;	/* after it; 0: the cache has been complete since */
+	uint64_t answered;	/* external: answers of peers that were complete when it began */
+	bool said;		/* that something is missing: then its end is said too */
+	struct log_limit limit;
+};
+
 struct pipeline {
 	struct internal *internal;
 	struct bypass *bypass;		/* one of the two */
@@ -38,6 +49,8 @@ struct pipeline {
 	struct path_news news[PATH_NEWS];
 	uint32_t n_news;
 	struct mono now;		/* of the turn: path_encode() is given none */
+	struct path_whole in, ex;	/* of the internal cache; of the peers' flows, wherever they are kept */
+	uint32_t refresh_s;		/* ALARM: everything is told again within so many seconds; else 0 */
 	struct log_limit full_log, full_call, version_log, clash_log;
 	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
@@ -68,6 +81,18 @@ void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_
 /* Apply what waits. Before anything else is done with the external caches. */
 void path_settle(struct pipeline *p);
 
+/* ---- whole_path.c ---- */
+/* The internal cache has refused a flow (INTERNAL_FULL). */
+void whole_path_internal_full(struct pipeline *p, struct mono now);
+/* So has the external one, at its limit or for want of memory. */
+void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f, struct mono now);
+/* sync_env.whole */
+bool whole_path_is(void *ctx);
+/* A peer begins to answer. */
+void whole_path_answers_begin(struct pipeline *p, struct mono now);
+/* Begin the repairs that are due, end those that are through. Returns when to come back. */
+struct mono whole_path_step(struct pipeline *p, struct mono now);
+
 /* ---- sync_path.c ---- */
 struct flow_mark *sync_path_mark(void *ctx, uint32_t id);
 bool sync_path_is_dead(void *ctx, uint32_t id);
@@ -84,7 +109,7 @@ void clash_path_step(struct pipeline *p, struct mono now);
 
 /* ---- stale_path.c ---- */
 void stale_path_resync_begin(void *ctx, uint8_t peer);
-void stale_path_resync_done(void *ctx, uint8_t peer);
+void stale_path_resync_done(void *ctx, uint8_t peer, bool sure);
 /* True while there is more. */
 bool stale_path_sweep_step(struct pipeline *p);
 bool stale_path_expire_step(struct pipeline *p, struct mono now);

@@ -8,6 +8,7 @@
 #include "cache/bypass.h"
 #include "cache/external.h"
 #include "cache/internal.h"
+#include "cache/whole.h"
 #include "daemon/exp_path.h"
 #include "flow/filter.h"
 #include "sync/sync.h"
@@ -36,6 +37,11 @@ struct pipeline_env {
 	void (*log)(void *ctx, int level, const char *text);
 	/* A table is full, said at most once a second: the limit may be raised here. May be NULL. */
 	void (*full)(void *ctx);
+	/* The internal cache is incomplete and there is room again: compare it with the kernel, as pipeline_compare_begin()
+	 * and what follows it. May be NULL. */
+	void (*compare)(void *ctx);
+	/* Has the kernel's table room for n flows more, or a good deal of room? NULL: in doubt yes. */
+	bool (*kernel_room)(void *ctx, uint32_t n);
 	/* Without external cache: what a peer says about a flow goes straight there. Borrows flow. */
 	void (*inject)(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now);
 	/* The same for an expectation: a peer has it, or has it no longer. Borrows e. */
@@ -108,6 +114,27 @@ void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono 
 void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
+
+/* ---- completeness (cache/whole.h) ---- */
+
+/* Something is missing in the internal cache, or in what we have of the peers' flows, in a way that no refusal of a flow tells:
+ * WHOLE_START, WHOLE_OVERRUN, WHOLE_FLUSHED. Until it is repaired no full answer of ours makes a peer sweep. */
+void pipeline_lack(struct pipeline *p, enum whole_reason why, struct mono now);
+void pipeline_lack_external(struct pipeline *p, enum whole_reason why, struct mono now);
+/* States injected: our kernel had no room for this flow of a peer. */
+void pipeline_refused(struct pipeline *p, const struct ct_flow *f, struct mono now);
+/* A comparison with the kernel begins, and has ended; all: every entry of the kernel was seen and every record without one
+ * asked about. What was missing when it began is not missing any more, unless it was refused again. */
+void pipeline_compare_begin(struct pipeline *p);
+void pipeline_compare_end(struct pipeline *p, bool all, struct mono now);
+/* Ask the peers for everything they have (-n): their answers repair what is missing of theirs. */
+void pipeline_ask(struct pipeline *p, struct mono now);
+/* Does a pass that looks after known flows only see all of ours? Not where those of the peers are in our kernel too. */
+bool pipeline_compares_all(const struct pipeline *p);
+/* Of the internal cache; always complete without one. */
+const struct whole *pipeline_whole(const struct pipeline *p);
+/* A line for each cache: complete, or since when and why not. */
+void pipeline_print_whole(const struct pipeline *p, struct mono now, struct text *out);
 
 /* Events were lost: where there is no cache to repair, the peers learn that something is missing, and are told everything
  * anew. */

@@ -17,6 +17,7 @@ enum reconcile_reason {
 	RECONCILE_COMMAND,	/* -R */
 	RECONCILE_VERIFY,	/* paced: flows known from a dump only */
 	RECONCILE_ADOPT,	/* a peer begins anew: what it has told and we have in the kernel is announced as ours */
+	RECONCILE_REPAIR,	/* flows found no room in the cache, and there is some now */
 	RECONCILE_POLL,		/* PollSecs: there are no events, so every pass announces what changed */
 };
 

@@ -33,10 +33,12 @@
 #define FTFW_HOLDS		16
 #define FTFW_CTL_MAX		1024	/* control messages waiting; a power of two */
 #define FTFW_PEER_RING_MIN	1024	/* see ftfw_peer_ring() */
+#define FTFW_NOTE_MS		1000	/* an answer that is not ended is said to be so this often */
 #define FTFW_SPARE		256	/* places of the ring that only control messages may use */
 
 enum hold_until {
 	HOLD_QUEUE,	/* until the repair queue has passed a place: answer to a NACK */
+	HOLD_WHOLE,	/* until our cache is complete: everything in it has been sent, for a RESYNC */
 	HOLD_BULK,	/* until the peer's bulk request is done: answer to a RESYNC */
 	HOLD_BULK_NEXT,	/* the same for its second request */
 	HOLD_EVER,	/* never acknowledged: a NACK that we could not serve */
@@ -71,6 +73,7 @@ struct resync {
 	bool weak;		/* it carried HELLO: its acknowledgement proves nothing */
 	bool unsure;		/* the peer had not heard of us before it, so it would not miss it */
 	bool passed_over;	/* a later message was acknowledged, it was not */
+	struct mono partial;	/* when the peer last said that it has answered as far as it can, its cache being incomplete */
 	uint32_t seq;
 	struct mono not_before, asked, data;	/* data: last state message since */
 	uint32_t tries;		/* failures in a row */
@@ -91,6 +94,7 @@ struct peer {
 	uint32_t ahead_high;	/* highest number in it */
 	struct mono gap_due;	/* when the gap in front of it counts as loss */
 	bool in_hello;		/* all messages of this life carried HELLO */
+	bool ours;		/* its RESYNC says that it is one of our kind, not a 1.4.x */
 	uint32_t hello_first, hello_end;	/* numbers of its handshake: [first, end) */
 	uint32_t seen[FTFW_SEEN];	/* what the last numbers were, by number; 0: not accepted */
 	struct stray stray;	/* messages whose numbers do not fit */
@@ -152,6 +156,10 @@ struct ftfw {
 	uint32_t stuck_high, ack_high;	/* highest number acknowledged: at the last look, now */
 	bool ack_seen;		/* ack_high is valid */
 
+	uint64_t dead_place;	/* no flow that has ended waits in the ring before this place */
+	uint32_t life;		/* drawn at the start, never 0: what our RESYNCs carry and those of a 1.4.x do not */
+	struct mono note_at;	/* when to say again that an answer is not ended; set while there is one */
+
 	/* bulk: one walk for all who wait */
 	uint32_t lap;
 	struct walk walk;
@@ -164,7 +172,7 @@ struct ftfw {
 	struct peer peer[SYNC_MAX_PEERS];
 	unsigned int n_peers;
 	bool said_many;
-	struct log_limit overflow_log, mode_log, peer_log, stray_log, foreign_log;
+	struct log_limit room_log, overflow_log, mode_log, peer_log, stray_log, foreign_log;
 };
 
 /* ---- ftfw.c ---- */
@@ -225,6 +233,7 @@ void ack_forget_peer(struct ftfw *f, struct peer *p);
 
 /* ---- transmit.c ---- */
 bool ftfw_transmit(struct sync *s, struct mono now);
+bool ftfw_make_room(struct sync *s, struct mono now);
 void ftfw_local_change(struct sync *s, uint32_t id, bool born, struct mono now);
 void ftfw_forget(struct sync *s, uint32_t id);
 /* Queue a control message; false when there is no room. */
@@ -239,6 +248,8 @@ void tx_settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, 
 /* ---- bulk.c ---- */
 void bulk_init(struct ftfw *f);
 void bulk_request(struct ftfw *f, struct peer *p, struct mono now);
+/* Our cache may have become complete: end the answers that waited for it, or say that they wait. */
+void bulk_check_whole(struct ftfw *f, struct mono now);
 /* Its RESYNC number seq: acknowledged when the table has been sent. */
 void bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now);
 /* The next flow to send, FLOW_ID_NONE when nobody waits; bulk_sent() when it is on its way. */
@@ -266,6 +277,8 @@ struct mono resync_run(struct ftfw *f, struct mono now);
 void resync_sent(struct ftfw *f, uint32_t seq, bool hello);
 /* Our RESYNC is queued once more. */
 void resync_again(struct ftfw *f, uint32_t seq);
+/* The peer has sent all it has for our RESYNC number seq, and its cache is incomplete. */
+void resync_partial(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now);
 /* The peer acknowledged from..to. */
 void resync_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct mono now);
 void ftfw_ask_resync(struct sync *s, struct mono now);

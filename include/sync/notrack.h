@@ -8,6 +8,7 @@
  * come. For these two files only. */
 
 #define NT_KEEPALIVE_MS		1000	/* fixed by 1.4.x */
+#define NT_NOTE_MS		1000	/* a full send that is not ended is said to be so this often */
 #define NT_BULK_MS		1000	/* a peer that does not ask (1.4.x never does by itself) gets everything after so long */
 
 enum nt_state {
@@ -23,6 +24,7 @@ struct nt_peer {
 	struct mono not_before;
 	struct mono asked;	/* when the RESYNC left; not set: it has not */
 	struct mono marked;	/* when its entries were marked */
+	struct mono partial;	/* when it last said that it has answered as far as it can, its cache being incomplete */
 	uint32_t base;		/* an answer counts if it began after this number */
 	bool spoiled;		/* something was lost since its entries were marked */
 	bool gapped;		/* something was lost since we asked */
@@ -51,6 +53,8 @@ struct notrack {
 	/* the full send under way */
 	bool lap, again;	/* again: one more after it, asked for too late to be served by it */
 	bool complete;		/* it is over and that has not been said yet */
+	bool partial;		/* the same, and it is not to be said before our cache is complete */
+	struct mono note_at;	/* when to say again that it is so */
 	uint32_t since;		/* our next number when it began */
 	uint32_t pace, pace_next;	/* how slow it is, and the one after it has to be */
 	struct mono lap_wait;	/* when one that was not allowed yet may begin */
@@ -74,7 +78,7 @@ static inline uint32_t nt_request(uint32_t serial, uint32_t slow)
 void nt_contact(struct plain *s, struct plain_peer *p, bool fresh, struct mono now);
 /* Messages of p are lost. */
 void nt_missing(struct plain *s, struct plain_peer *p, struct mono now);
-/* It says that everything was sent since number `since`; or only that it is there. */
+/* It says that everything was sent since number `since`, or all it has (NT_PARTIAL); or only that it is there. */
 void nt_got_complete(struct notrack *n, struct plain_peer *p, uint32_t since, uint32_t life, struct mono now);
 void nt_got_alive(struct notrack *n, struct plain_peer *p, struct mono now);
 /* p may have started again, with numbers that go on: ask, but not often. */

@@ -65,7 +65,7 @@ struct plain {
 	struct plain_peer peer[SYNC_MAX_PEERS];
 	struct sync_source foreign[SYNC_MAX_PEERS];	/* of whom it was said that they speak another mode */
 	unsigned int n_foreign;
-	struct log_limit peer_log, mode_log, size_log;
+	struct log_limit peer_log, mode_log, size_log, room_log;
 };
 
 void plain_init(struct plain *s, const struct plain_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
@@ -78,6 +78,7 @@ void plain_log(struct plain *s, struct log_limit *limit, struct mono now, enum l
 /* ---- plain_send.c ---- */
 void plain_local_change(struct sync *s, uint32_t id, bool born, struct mono now);
 void plain_forget(struct sync *s, uint32_t id);
+bool plain_make_room(struct sync *s, struct mono now);
 /* Changes of ours are missing: the peers notice, and get everything. */
 void plain_lost(struct sync *s, struct mono now);
 /* Give a flow back for which is_dead() holds; it is not queued any more. */

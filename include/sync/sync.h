@@ -67,16 +67,19 @@ struct sync_env {
 	void (*release)(void *ctx, uint32_t id);
 	/* Up to n ids of our own live flows from *pos on (0 = start). Returns how many; 0 at the end. An id may be
 	 * FLOW_ID_NONE, where there was nothing alive: so a call looks at no more than n records. *pos never
-	 * decreases, and a flow that lives throughout is given exactly once between 0 and the end. The table must be
-	 * complete when sync is opened: a peer sweeps what a bulk send does not show. */
+	 * decreases, and a flow that lives throughout is given exactly once between 0 and the end. */
 	size_t (*walk)(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
 	/* A peer begins a life: it is new, or has started again, or is back after a silence in which it may have. NULL: not
 	 * wanted. Must not call back into sync. */
 	void (*peer_begins)(void *ctx, uint8_t peer);
 	/* We ask the peer for everything: entries of this peer that are not refreshed until resync_done() are stale. */
 	void (*resync_begin)(void *ctx, uint8_t peer);
-	/* The peer has sent everything and nothing is missing: sweep what was not refreshed. */
-	void (*resync_done)(void *ctx, uint8_t peer);
+	/* The peer has sent everything and nothing is missing: sweep what was not refreshed. sure: it is one of our kind, which
+	 * ends no answer while its own cache is incomplete; a 1.4.x does not know whether its cache is. */
+	void (*resync_done)(void *ctx, uint8_t peer, bool sure);
+	/* Is our own cache complete? While it is not, no answer of ours is ended in a way that makes a peer sweep; sync looks
+	 * again with each tick. NULL: always. */
+	bool (*whole)(void *ctx);
 	/* One line for the log; already limited in number. Level: base/log.h enum log_level. */
 	void (*log)(void *ctx, int level, const char *text);
 };
@@ -89,6 +92,7 @@ struct sync_stats {
 	uint64_t sent_msgs, recv_msgs;
 	uint64_t resent;		/* messages sent again for a NACK */
 	uint64_t ring_overflow;		/* unacknowledged messages given up for room */
+	uint64_t given_up_dead;		/* messages about ends given up for room in the table */
 	uint64_t nack_sent, nack_recv;
 	uint64_t resync_asked, resync_done, resync_failed;	/* by us */
 	uint64_t bulk_started, bulk_done, bulk_flows;		/* for others */
@@ -126,6 +130,7 @@ struct sync_ops {
 	bool (*transmit)(struct sync *s, struct mono now);
 	void (*bulk)(struct sync *s, struct mono now);
 	void (*lost)(struct sync *s, struct mono now);		/* NULL where there always is a cache */
+	bool (*make_room)(struct sync *s, struct mono now);
 	void (*ask_resync)(struct sync *s, struct mono now);
 	bool (*bulk_running)(const struct sync *s);
 	bool (*resync_running)(const struct sync *s);
@@ -166,6 +171,10 @@ bool sync_transmit(struct sync *s, struct mono now);
 /* -B: send every flow we have. -n: ask the peers for theirs. */
 void sync_bulk(struct sync *s, struct mono now);
 void sync_ask_resync(struct sync *s, struct mono now);
+
+/* Our table is full, and there are flows in it that have ended: give up the message of the oldest that waits to be sent or
+ * acknowledged. Its peers notice that one is missing, and ask for everything. True when release() was called for one. */
+bool sync_make_room(struct sync *s, struct mono now);
 
 /* Changes of ours were lost before they got here: the peers notice a gap, and get everything. Only in NOTRACK. */
 void sync_lost(struct sync *s, struct mono now);

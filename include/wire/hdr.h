@@ -101,6 +101,12 @@ void wire_put_header(uint8_t *to, enum wire_type type, uint8_t flags, uint16_t l
  * ALIVE. 0, or -ENOSPC with nothing written. */
 int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t from, uint32_t to);
 
+/* An answer that has sent all there is, from a node whose cache is incomplete, is not ended but noted, in an ALIVE of 16 bytes.
+ * NOTRACK: "complete" with a number so far before the true one; a receiver that does not know this takes it for one from before
+ * its request, and waits. FTFW: the number of the RESYNC, and WIRE_NOT_WHOLE in place of the life. */
+#define WIRE_PARTIAL	UINT32_C(0x40000000)
+#define WIRE_NOT_WHOLE	1u
+
 /* ALIVE with the two numbers behind it that 1.4.x skips: everything the sender has was sent since number `since`, up to
  * this message; life tells its lives apart (protocol.md section 10). Returns as above. */
 int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t life);

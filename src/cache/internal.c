@@ -40,6 +40,10 @@ struct internal {
 	struct clash *clash;	/* NULL: nobody to send to */
 	void (*hidden)(void *ctx, uint32_t id, struct mono now);
 	void *hidden_ctx;
+	bool (*room)(void *ctx, struct mono now);	/* may be NULL */
+	void *room_ctx;
+	uint32_t refused_hash;	/* of the last flow that found no place */
+	bool refused_limit;
 	uint32_t n_silent;
 	uint16_t pass;		/* never 0; records of other passes are unseen */
 	bool told_life;		/* timeouts are those that the peers have been told */
@@ -79,6 +83,19 @@ int internal_watch_clashes(struct internal *c, const struct hash_key *key,
 	return c->clash ? 0 : -ENOMEM;
 }
 
+void internal_set_room(struct internal *c, bool (*room)(void *ctx, struct mono now), void *ctx)
+{
+	c->room = room;
+	c->room_ctx = ctx;
+	table_spare_dead(c->table);
+}
+
+bool internal_refused(const struct internal *c, uint32_t *hash)
+{
+	*hash = c->refused_hash;
+	return c->refused_limit;
+}
+
 struct clash *internal_clash(struct internal *c)
 {
 	return c->clash;
@@ -110,11 +127,30 @@ static void rec_set(struct internal *c, struct flow_rec *rec, uint8_t bits)
 	rec->owner |= bits;
 }
 
+/* No place: a record that has ended and waits for its peers must not keep out one that lives. */
+static uint32_t rec_squeeze_in(struct internal *c, const struct ct_flow *f, struct mono now, bool *inserted, int err)
+{
+	uint32_t id = FLOW_ID_NONE;
+
+	if (err == -ENOSPC && c->room && table_count_dead(c->table) > 0 && c->room(c->room_ctx, now)) {
+		table_stats(c->table)->create_failed_limit--;	/* it has not failed yet */
+		id = table_find_or_insert(c->table, f, mono_s(now), inserted, &err);
+	}
+	if (id == FLOW_ID_NONE) {
+		c->refused_hash = table_prefetch_index(c->table, f);
+		c->refused_limit = err == -ENOSPC;
+	}
+	return id;
+}
+
 /* The record of f, a new one if there is none. */
 static uint32_t rec_find_or_insert(struct internal *c, const struct ct_flow *f, struct mono now, bool *inserted)
 {
-	uint32_t id = table_find_or_insert(c->table, f, mono_s(now), inserted, NULL), other;
+	int err = 0;
+	uint32_t id = table_find_or_insert(c->table, f, mono_s(now), inserted, &err), other;
 
+	if (id == FLOW_ID_NONE)
+		id = rec_squeeze_in(c, f, now, inserted, err);
 	if (!*inserted || !c->clash)
 		return id;
 	other = clash_add(c->clash, id);

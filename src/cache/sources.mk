@@ -7,4 +7,5 @@ libcache_a_SOURCES = \
 	cache/foreign.c \
 	cache/internal.c \
 	cache/slab.c \
-	cache/table.c
+	cache/table.c \
+	cache/whole.c

@@ -24,6 +24,7 @@
 #define SEGS_AT_START	1024u	/* 4 MiB: HashSize may be a thousand times what is ever used */
 #define MAX_MASK	UINT32_C(0x7fffffff)
 #define SPLIT_AHEAD	8u
+#define SPARE_MIN	1024u
 
 /* Parts that are lost when there is no memory for struct flow_rare. */
 #define RARE_BITS	(FLOW_RARE_PARTS | FLOW_HAS_SYNPROXY)
@@ -45,6 +46,8 @@ struct flow_table {
 	uint32_t mask;		/* buckets at the start of this doubling, minus one */
 	uint32_t split;		/* buckets already split in this doubling */
 	uint32_t limit, count, dead;
+	uint32_t spare;		/* records beyond the limit, as far as it is dead ones that make it so many */
+	bool spare_dead;
 	uint32_t n_rare;
 	struct table_stats stats;
 };
@@ -150,6 +153,13 @@ void table_free(struct flow_table *t)
 void table_set_limit(struct flow_table *t, uint32_t limit)
 {
 	t->limit = limit;
+	t->spare = !t->spare_dead ? 0 : limit > UINT32_MAX / 2 ? UINT32_MAX - limit : limit / 16 + SPARE_MIN;
+}
+
+void table_spare_dead(struct flow_table *t)
+{
+	t->spare_dead = true;
+	table_set_limit(t, t->limit);
 }
 
 /* ---- index ---- */
@@ -332,7 +342,7 @@ static uint32_t insert_hashed(struct flow_table *t, const struct ct_flow *f, uin
 	struct flow_rec *rec;
 	uint32_t *seg;
 
-	if (t->count >= t->limit) {
+	if (t->count >= t->limit && (t->count - t->dead >= t->limit || t->count - t->limit >= t->spare)) {
 		t->stats.create_failed_limit++;
 		*err = -ENOSPC;
 		return FLOW_ID_NONE;

@@ -70,7 +70,7 @@ void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
 	if (!flow_filter_pass(p->filter, f))
 		return;
 	if (!bypass_dumped(p->bypass, f, now)) {
-		path_full(p, &p->stats.full_internal, "outgoing", now);
+		path_full(p, &p->stats.full_internal, "the outgoing queue", now);
 		p->no_room = true;
 	}
 	if (bypass_n_told(p->bypass) >= BYPASS_TOLD_HIGH) {

@@ -90,7 +90,7 @@ void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono no
 	*id = FLOW_ID_NONE;
 	*inserted = false;
 	if (p->internal && internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
-		path_full(p, &p->stats.full_internal, "internal", now);
+		whole_path_internal_full(p, now);
 }
 
 void pipeline_commit_undo(struct pipeline *p, uint32_t id)

@@ -123,6 +123,13 @@ static void path_expects_full(void *ctx, const char *cache, struct mono now)
 	path_full(p, &p->stats.full_expects, cache, now);
 }
 
+static bool path_room(void *ctx, struct mono now)
+{
+	struct pipeline *p = ctx;
+
+	return sync_make_room(p->sync, now);
+}
+
 static const struct sync_env path_sync_env = {
 	.mark = sync_path_mark,
 	.is_dead = sync_path_is_dead,
@@ -138,6 +145,7 @@ static const struct sync_env path_sync_env = {
 	.peer_begins = foreign_path_peer_begins,
 	.resync_begin = stale_path_resync_begin,
 	.resync_done = stale_path_resync_done,
+	.whole = whole_path_is,
 	.log = path_ctx_log,
 };
 
@@ -197,10 +205,13 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	}
 	if (p->expects)
 		exp_path_set_sync(p->expects, p->sync);
+	if (p->sync && p->internal)
+		internal_set_room(p->internal, path_room, p);
 	if (conf->sync && conf->sync->mode != SYNC_MODE_ALARM)	/* where a peer without flows is silent */
 		p->silence_due = mono_add_ms(now, PATH_SILENCE_MS);
 	if (conf->sync && conf->sync->mode == SYNC_MODE_ALARM) {
 		p->life_s = conf->sync->cache_timeout_s;
+		p->refresh_s = conf->sync->refresh_s;
 		p->expire_due = mono_add_ms(now, 1000);
 	}
 	return p;

@@ -16,6 +16,7 @@
  *   exp_path.c		the same way for expectations
  *   bypass_path.c	without internal cache: a record lives until its message has been made
  *   clash_path.c	flows that peers could not tell apart
+ *   whole_path.c	caches that are not complete, and their repair
  *   stale_path.c	out of the external cache without a message, in steps
  *   foreign_path.c	without external cache: which flows of our kernel are the peers'
  *   path_life.c	made, taken apart
@@ -24,6 +25,7 @@
 #include "daemon/pipeline.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -49,8 +51,7 @@ void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct 
 		p->env.full(p->env.ctx);
 	if (!log_limit_pass(&p->full_log, 1, 10000, now, &suppressed))
 		return;
-	snprintf(line, sizeof(line), "%s cache is full, %" PRIu64 " entries not stored so far: raise HashLimit", cache,
-		 *counter);
+	snprintf(line, sizeof(line), "%s has no room (HashLimit, or memory): %" PRIu64 " refused so far", cache, *counter);
 	path_log(p, LOG_LVL_WARNING, line);
 }
 
@@ -67,8 +68,12 @@ void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, 
 	case INTERNAL_NOTHING:
 		return;
 	case INTERNAL_FULL:
-		path_full(p, &p->stats.full_internal, p->bypass ? "outgoing" : "internal", now);
-		p->lost = p->lost || p->bypass;
+		if (!p->bypass) {
+			whole_path_internal_full(p, now);
+			return;
+		}
+		path_full(p, &p->stats.full_internal, "the outgoing queue", now);
+		p->lost = true;
 		return;
 	case INTERNAL_NEW:
 		if (p->sync)
@@ -271,7 +276,7 @@ static void path_store(struct pipeline *p, uint8_t peer, enum sync_change what, 
 		break;
 	}
 	if (err < 0)
-		path_full(p, &p->stats.full_external, "external", now);
+		whole_path_external_full(p, err == -ENOSPC, flow, now);
 }
 
 void path_settle(struct pipeline *p)
@@ -315,12 +320,13 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 
 	*again = false;
 	if (!p->sync)
-		return next;
+		return whole_path_step(p, now);
 	p->now = now;
 	if (p->clash)
 		clash_path_step(p, now);
 	lost = bypass_path_say_lost(p, now);
-	next = mono_min(sync_tick(p->sync, now), lost);
+	next = mono_min(whole_path_step(p, now), lost);
+	next = mono_min(next, sync_tick(p->sync, now));
 	path_settle(p);
 	more = sync_transmit(p->sync, now);
 	more = stale_path_expire_step(p, now) || more;

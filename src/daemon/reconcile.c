@@ -69,11 +69,16 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 	r->began = now;
 	r->state = STATE_DUMPING;
 	r->want[why] = false;
+	if (why == RECONCILE_REPAIR)	/* it does the same, for another reason */
+		r->want[RECONCILE_OVERRUN] = false;
 	r->stats.passes++;
 	if (why == RECONCILE_OVERRUN)
 		r->stats.for_overrun++;
 	if (why == RECONCILE_COMMAND)
 		r->stats.for_command++;
+	if (why == RECONCILE_START)
+		pipeline_lack(r->p, WHOLE_START, now);
+	pipeline_compare_begin(r->p);
 	pipeline_dump_begin(r->p);
 	internal_pass_begin(pipeline_internal(r->p), why == RECONCILE_START || why == RECONCILE_VERIFY ||
 			    why == RECONCILE_ADOPT);
@@ -82,6 +87,7 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 		errno = -err;
 		log_err("reading the kernel table");
 		r->state = STATE_IDLE;
+		pipeline_compare_end(r->p, false, now);
 		if (why == RECONCILE_START || why == RECONCILE_COMMAND)
 			r->cb.done(r->cb.ctx, why, err, now);
 		else
@@ -95,7 +101,11 @@ static void pass_end(struct reconcile *r, int err, struct mono now)
 	enum reconcile_reason why = r->why;
 	int64_t pause = mono_diff_ms(now, r->began) * VERIFY_SHARE;
 
+	/* A verify pass leaves alone what it does not know, where the peers' flows are in the kernel too. */
+	bool all = err == 0 && !r->unresolved && (why != RECONCILE_VERIFY || pipeline_compares_all(r->p));
+
 	r->state = STATE_IDLE;
+	pipeline_compare_end(r->p, all, now);
 	r->rest = mono_add_ms(now, pause < VERIFY_PAUSE_MS ? VERIFY_PAUSE_MS : pause);
 	/* What could not be compared is compared by another pass. */
 	if (r->unresolved && why != RECONCILE_POLL)
@@ -116,6 +126,8 @@ static void pass_next(struct reconcile *r, struct mono now)
 		pass_begin(r, RECONCILE_COMMAND, now);
 	} else if (r->want[RECONCILE_ADOPT]) {
 		pass_begin(r, RECONCILE_ADOPT, now);
+	} else if (r->want[RECONCILE_REPAIR]) {
+		pass_begin(r, RECONCILE_REPAIR, now);
 	} else if (r->want[RECONCILE_OVERRUN] && r->repeats++ < MAX_REPEATS) {
 		pass_begin(r, RECONCILE_OVERRUN, now);
 	} else if (r->poll_ms > 0) {
@@ -195,8 +207,8 @@ static void dump_done(void *ctx, int err, struct mono now)
 	}
 	if (err == 0)
 		pipeline_dump_end(r->p);
-	else if (r->why == RECONCILE_START)
-		r->unresolved = true;	/* of what is hidden at the start nothing is in the cache either */
+	else if (r->why == RECONCILE_START || !whole_is(pipeline_whole(r->p)))
+		r->unresolved = true;	/* of what is hidden nothing may be in the cache either */
 	r->state = STATE_CHECKING;
 	r->pos = 0;
 	r->walk_done = false;

@@ -108,6 +108,7 @@ void report_cache(const struct daemon *d, struct text *out)
 	report_caches(d, out, report_cache_detail);
 	if (d->inject)
 		report_injected(d, out);
+	pipeline_print_whole(d->pipeline, evloop_now(d->loop), out);	/* not in 1.4.x either */
 }
 
 /* ---- links ---- */

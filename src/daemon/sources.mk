@@ -30,4 +30,5 @@ libdaemon_a_SOURCES = \
 	daemon/takeover.c \
 	daemon/teller.c \
 	daemon/waiters.c \
+	daemon/whole_path.c \
 	daemon/wiring.c

@@ -11,6 +11,7 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 
+	whole_path_answers_begin(p, p->now);
 	if (p->expects)
 		exp_path_resync_begin(p->expects, peer);
 	if (!p->external)
@@ -24,11 +25,12 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 	external_resync_begin(p->external, peer);
 }
 
-void stale_path_resync_done(void *ctx, uint8_t peer)
+void stale_path_resync_done(void *ctx, uint8_t peer, bool sure)
 {
 	struct pipeline *p = ctx;
 	uint32_t expects = p->expects ? exp_path_resync_done(p->expects, peer) : 0;
 
+	(void)sure;
 	if (!p->external)
 		return;
 	path_settle(p);

@@ -57,6 +57,8 @@ static void on_overrun(void *ctx, struct mono now)
 			  d->reconcile ? "comparing with the kernel table" : "the peers are told all flows anew, but a "
 			  "1.4.x keeps those whose end was lost");
 	}
+	if (d->reconcile)
+		pipeline_lack(d->pipeline, WHOLE_OVERRUN, now);
 	if (d->conf->kernel.overrun_resync_s == 0)
 		return;
 	if (d->reconcile)
@@ -81,6 +83,7 @@ static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct 
 		[RECONCILE_COMMAND] = EXPECTING_COMMAND,
 		[RECONCILE_VERIFY] = EXPECTING_COMPARE,
 		[RECONCILE_ADOPT] = EXPECTING_ADOPT,
+		[RECONCILE_REPAIR] = EXPECTING_COMPARE,
 		[RECONCILE_POLL] = EXPECTING_COMPARE,
 	};
 	struct daemon *d = ctx;
@@ -287,6 +290,16 @@ static void on_full(void *ctx)
 		exp_path_set_limit(pipeline_expects(d->pipeline), limit);
 }
 
+/* ---- a cache is incomplete ---- */
+
+static void on_compare(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (d->reconcile)
+		reconcile_start(d->reconcile, RECONCILE_REPAIR, evloop_now(d->loop));
+}
+
 /* ---- pipeline -> flow log ---- */
 
 static void on_ended(void *ctx, const struct ct_flow *f)
@@ -361,6 +374,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.flush = net_flush,
 		.log = on_log,
 		.full = on_full,
+		.compare = on_compare,
 		.ended = on_ended,
 		.inject = on_inject,
 		.adopt = on_adopt,

@@ -7,7 +7,7 @@
  *   state, ALIVE, ACK           with the next ACK: after ACKWindowSize messages, or one second
  *   NACK we could serve         when all that it asked for is on its way again, at once then
  *   NACK we could not serve     never: the hole tells a peer of our kind to ask for a RESYNC
- *   RESYNC                      when everything we have is on its way
+ *   RESYNC                      when everything we have is on its way, and that is all there is (our cache is complete)
  *
  * so an acknowledgement of a request always comes after the answer, with a higher number. 1.4.x walks its list of
  * unacknowledged messages by range and is content with any cut.

@@ -305,6 +305,7 @@ const struct sync_ops alarm_ops = {
 	.tick = alarm_tick,
 	.transmit = alarm_transmit,
 	.bulk = alarm_command,
+	.make_room = plain_make_room,
 	.ask_resync = alarm_command,
 	.bulk_running = alarm_running,
 	.resync_running = alarm_running,

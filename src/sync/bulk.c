@@ -141,10 +141,61 @@ void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
 	req_start(f, p->req_next.active ? &p->req_next : &p->req);
 }
 
+static bool bulk_whole(const struct ftfw *f)
+{
+	const struct sync_env *env = f->base.env;
+
+	return !env->whole || env->whole(env->ctx);
+}
+
+/* Everything has been sent for this one: what is still in the queue, and then its acknowledgement. But a peer of our kind
+ * sweeps what it was not shown, and while our cache is incomplete that may live. */
+static void hold_served(struct ftfw *f, struct ftfw_hold *h)
+{
+	h->place = f->repair.tail;
+	h->until = bulk_whole(f) ? HOLD_QUEUE : HOLD_WHOLE;
+	if (h->until == HOLD_WHOLE)
+		f->note_at = f->keepalive;	/* due as soon as anything is */
+}
+
+/* A new RESYNC of the peer: nobody waits for the end of the answer to the one before. */
+static void hold_forgo(struct ftfw *f, struct peer *p)
+{
+	for (unsigned int k = 0; k < p->n_holds; k++) {
+		if (p->hold[k].until != HOLD_WHOLE)
+			continue;
+		p->hold[k].until = HOLD_QUEUE;
+		p->hold[k].place = f->repair.tail;
+	}
+}
+
+void bulk_check_whole(struct ftfw *f, struct mono now)
+{
+	bool whole, waits = false;
+
+	if (!mono_is_set(f->note_at) || (!(whole = bulk_whole(f)) && mono_before(now, f->note_at)))
+		return;
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		struct peer *p = &f->peer[i];
+
+		if (whole)
+			hold_forgo(f, p);
+		for (unsigned int k = 0; k < p->n_holds; k++) {
+			if (p->hold[k].until != HOLD_WHOLE)
+				continue;
+			waits = true;
+			if (p->ours)
+				tx_control(f, WIRE_F_ALIVE, p->id, p->hold[k].to, WIRE_NOT_WHOLE);
+		}
+	}
+	f->note_at = waits ? mono_add_ms(now, FTFW_NOTE_MS) : (struct mono){ 0 };
+}
+
 void bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 {
 	bool second = p->req.active;
 
+	hold_forgo(f, p);
 	ack_hold(p, seq, second ? HOLD_BULK_NEXT : HOLD_BULK, 0);
 	if (second) {
 		if (p->req_next.active || bulk_allowed(p, now))
@@ -191,8 +242,7 @@ static void bulk_check(struct ftfw *f, struct mono now)
 			struct ftfw_hold *h = &p->hold[k];
 
 			if (h->until == HOLD_BULK) {
-				h->until = HOLD_QUEUE;
-				h->place = f->repair.tail;
+				hold_served(f, h);
 			} else if (h->until == HOLD_BULK_NEXT) {
 				h->until = HOLD_BULK;
 				if (!p->req.active && !mono_is_set(p->bulk_at))

@@ -44,10 +44,11 @@ static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf
 	most = f->ring_max / 3 > 0 ? f->ring_max / 3 : 1;
 	f->ack_window = conf->ack_window < most ? conf->ack_window : most;
 	f->solicit_ms = SOLICIT_MIN_MS;
+	f->life = (first_seq * 2654435761u ^ (uint32_t)(now.ns >> 8)) | 1;
 	f->keepalive = now;	/* say hello at once */
 	bulk_init(f);
 	if (conf->startup_resync)
-		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, 0, 0);
+		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, f->life, 0);
 	return &f->base;
 }
 
@@ -86,7 +87,8 @@ static void ftfw_close(struct sync *s)
 /* Something that only p's acknowledgement can finish. */
 static bool awaits_ack(const struct peer *p)
 {
-	return !p->confirmed || p->nacks_out > 0 || (p->rs.state == RS_ASKED && p->rs.sent && !p->rs.acked);
+	return !p->confirmed || p->nacks_out > 0 ||
+	       (p->rs.state == RS_ASKED && p->rs.sent && !p->rs.acked && !mono_is_set(p->rs.partial));
 }
 
 /* 1.4.x acknowledges after ACKWindowSize messages, or one second after *its* last transmission: a busy one does not for
@@ -174,11 +176,12 @@ static struct mono ftfw_tick(struct sync *s, struct mono now)
 		if (f->peer[i].used)
 			peer_tick(f, &f->peer[i], now);
 	ack_check_stuck(f, now);
+	bulk_check_whole(f, now);
 	next = resync_run(f, now);
 	ftfw_solicit(f, now);
 	if (sync_due(f->keepalive, now))
 		ftfw_keepalive(f, now);
-	next = mono_min(next, mono_min(f->keepalive, f->stuck_at));
+	next = mono_min(mono_min(next, f->note_at), mono_min(f->keepalive, f->stuck_at));
 	if (f->holding)
 		next = mono_min(next, mono_add_ms(f->progress, FTFW_HOLD_MS));
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
@@ -254,6 +257,7 @@ const struct sync_ops ftfw_ops = {
 	.tick = ftfw_tick,
 	.transmit = ftfw_transmit,
 	.bulk = ftfw_bulk,
+	.make_room = ftfw_make_room,
 	.ask_resync = ftfw_ask_resync,
 	.bulk_running = ftfw_bulk_running,
 	.resync_running = ftfw_resync_running,

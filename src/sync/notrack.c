@@ -11,6 +11,9 @@
  * queue: whoever has received every message since that number has everything. It is an ALIVE with two numbers that
  * 1.4.x skips, and it is never sent by 1.4.x.
  *
+ * While our cache is incomplete the end of a full send is not said; what is said instead, each second, is that everything
+ * there is has been sent (WIRE_PARTIAL). The end follows when the cache is complete.
+ *
  * Full sends go out as CT_NEW, which replaces: the peer may have missed the end of a life of the tuple and the
  * beginning of the next. Live changes do as well until one message of that life was sent. */
 #include "sync/notrack.h"
@@ -30,7 +33,7 @@ static void lap_start(struct notrack *n)
 {
 	walk_rewind(&n->plain.walk, n->plain.base.env);
 	n->lap = true;
-	n->again = false;
+	n->again = n->partial = false;
 	n->since = n->plain.next;
 	n->lap_wait = (struct mono){ 0 };
 	n->pace = n->pace_next;
@@ -69,6 +72,44 @@ static bool notrack_bulk_running(const struct sync *s)
 	return n->lap || n->complete || n->again || mono_is_set(n->lap_wait);
 }
 
+static bool nt_whole(const struct notrack *n)
+{
+	const struct sync_env *env = n->plain.base.env;
+
+	return !env->whole || env->whole(env->ctx);
+}
+
+static void lap_end(struct notrack *n, struct mono now)
+{
+	n->complete = nt_whole(n);
+	n->partial = !n->complete;
+	n->note_at = now;
+	if (!n->partial || !n->again)
+		return;
+	n->again = false;	/* nobody has to wait for the end of this one */
+	nt_lap_request(n, 0, false, now);
+}
+
+/* The cache may have become complete. False: the round is over. */
+static bool lap_put_partial(struct notrack *n, struct round *r, struct mono now)
+{
+	if (!n->partial)
+		return true;
+	if (nt_whole(n)) {
+		n->partial = false;
+		n->complete = true;
+		return true;
+	}
+	if (!sync_due(n->note_at, now))
+		return true;
+	if (round_put_complete(r, n->plain.next, n->since - WIRE_PARTIAL, n->life) < 0)
+		return false;
+	n->plain.next++;
+	n->plain.base.stats.sent_msgs++;
+	n->note_at = mono_add_ms(now, NT_NOTE_MS);
+	return true;
+}
+
 static void lap_put(struct notrack *n, struct round *r, struct mono now)
 {
 	const struct sync_env *env = n->plain.base.env;
@@ -84,7 +125,7 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 			if (walk_load(&n->plain.walk, env))
 				continue;
 			n->lap = false;
-			n->complete = true;
+			lap_end(n, now);
 			n->plain.base.stats.bulk_done++;
 			break;
 		}
@@ -97,6 +138,10 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 		walk_done(&n->plain.walk, env);
 		if (env->is_dead(env->ctx, id))		/* no cache: what is sent is forgotten */
 			plain_release(&n->plain, id);
+	}
+	if (n->complete && !nt_whole(n)) {
+		n->complete = false;
+		n->partial = true;
 	}
 	if (!n->complete || round_put_complete(r, n->plain.next, n->since, n->life) < 0)
 		return;
@@ -135,9 +180,10 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 	if (!n->ask && plain_put_live(&n->plain, &r, now)) {
 		uint32_t aside = pace_begin(&n->plain.pace, &r, now);
 
-		lap_put(n, &r, now);
+		if (lap_put_partial(n, &r, now))
+			lap_put(n, &r, now);
 		pace_end(&n->plain.pace, &r, aside);
-		if (n->alive && !n->lap && n->plain.next == before)
+		if (n->alive && !n->lap && !n->partial && n->plain.next == before)
 			plain_put_control(&n->plain, &r, WIRE_F_ALIVE, 0, 0);
 		n->alive = false;
 	}
@@ -250,6 +296,8 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
 	}
 	next = mono_min(next, mono_min(n->keepalive, n->lap_wait));
+	if (n->partial)
+		next = mono_min(next, n->note_at);
 	return n->lap || n->complete ? mono_min(next, mono_add_ms(now, n->plain.pace.every_ms)) : next;
 }
 
@@ -286,6 +334,7 @@ const struct sync_ops notrack_ops = {
 	.transmit = notrack_transmit,
 	.bulk = notrack_bulk,
 	.lost = plain_lost,
+	.make_room = plain_make_room,
 	.ask_resync = notrack_ask_resync,
 	.bulk_running = notrack_bulk_running,
 	.resync_running = notrack_resync_running,

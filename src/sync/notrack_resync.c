@@ -6,6 +6,7 @@
  *   WANT     the peer is heard and the pause is over                      ASKED  its entries are marked, RESYNC is sent
  *   ASKED    gap                                                          ASKED  its entries are marked anew
  *   ASKED    "complete since s", s after the mark, nothing lost since     IDLE   what was not refreshed is swept
+ *   ASKED    "partial": that was all, and the peer's cache is incomplete  ASKED  for as long as it says so
  *   ASKED    "complete" after a gap, ALIVE instead of it, no answer       WANT   after 1, 2, 4 ... 20 s
  *
  * The RESYNC itself may be lost, so an ALIVE proves nothing: what was refreshed may have been live changes only, and a
@@ -38,6 +39,7 @@ static void resync_mark(struct notrack *n, struct plain_peer *p, struct mono now
 	np->marked = now;
 	np->base = p->last;
 	np->spoiled = np->unread = false;
+	np->partial = (struct mono){ 0 };
 	n->plain.base.env->resync_begin(n->plain.base.env->ctx, p->id);
 }
 
@@ -48,7 +50,7 @@ static void resync_want(struct notrack *n, struct plain_peer *p, int64_t pause_m
 	np->state = NT_WANT;
 	np->not_before = mono_add_ms(now, pause_ms);
 	np->repeats = 0;
-	np->asked = (struct mono){ 0 };
+	np->asked = np->partial = (struct mono){ 0 };
 }
 
 static int64_t resync_backoff(const struct nt_peer *np)
@@ -82,7 +84,7 @@ static void resync_done(struct notrack *n, struct plain_peer *p, bool proven)
 		np->slow--;
 	n->plain.base.stats.resync_done++;
 	if (proven && !np->unread)
-		n->plain.base.env->resync_done(n->plain.base.env->ctx, p->id);
+		n->plain.base.env->resync_done(n->plain.base.env->ctx, p->id, np->life != 0);
 }
 
 /* ---- what happens ---- */
@@ -143,7 +145,10 @@ void nt_got_complete(struct notrack *n, struct plain_peer *p, uint32_t since, ui
 	np->bulk_at = (struct mono){ 0 };
 	if (np->state == NT_IDLE)
 		return;
-	if (!np->spoiled && seq_after(since, np->base))
+	if (p->last - since >= WIRE_PARTIAL && np->state == NT_ASKED && !np->spoiled &&
+	    seq_after(since + WIRE_PARTIAL, np->base))
+		np->partial = now;
+	else if (!np->spoiled && seq_after(since, np->base))
 		resync_done(n, p, true);
 	else if (np->state == NT_ASKED && np->gapped)
 		resync_failed(n, p, now);
@@ -194,7 +199,7 @@ static bool resync_ask(struct notrack *n, struct plain_peer *p, struct mono now)
 		resync_mark(n, p, now);
 	np->state = NT_ASKED;
 	np->gapped = false;
-	np->asked = (struct mono){ 0 };
+	np->asked = np->partial = (struct mono){ 0 };
 	n->plain.base.stats.resync_asked++;
 	return true;
 }
@@ -203,6 +208,8 @@ static struct mono resync_patience(const struct nt_peer *np)
 {
 	uint32_t tries = np->tries < PATIENCE_TRIES ? np->tries : PATIENCE_TRIES;
 
+	if (mono_is_set(np->partial))
+		return mono_add_ms(np->partial, PATIENCE_MS);
 	return mono_is_set(np->asked) ? mono_add_ms(np->asked, (int64_t)PATIENCE_MS << tries) : (struct mono){ 0 };
 }
 

@@ -155,7 +155,7 @@ void peer_restart(struct ftfw *f, struct peer *p, uint32_t seq, bool hello, stru
 	p->stray.n = 0;
 	memset(p->seen, 0, sizeof(p->seen));
 	p->window = f->ack_window;
-	p->confirmed = p->bulk_owed = false;
+	p->confirmed = p->bulk_owed = p->ours = false;
 	p->req.active = p->req_next.active = false;
 	p->bulk_at = mono_add_ms(now, FTFW_KEEPALIVE_MS);
 	/* Answer at once: the other side learns from it that we hear each other, and so does not wait a second for

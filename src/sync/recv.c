@@ -58,6 +58,21 @@ static enum sync_verdict digest_data(struct ftfw *f, struct peer *p, const struc
 	return verdict;
 }
 
+/* A keepalive, which of a node of our kind may say more. */
+static void digest_alive(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body, struct mono now)
+{
+	uint32_t seq, what;
+
+	if (wire_get_complete(hdr, body, &seq, &what) && what == WIRE_NOT_WHOLE)
+		resync_partial(f, p, seq, now);
+}
+
+static void digest_resync(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+{
+	p->ours = hdr->from != 0;
+	bulk_asked(f, p, hdr->seq, now);
+}
+
 static enum sync_verdict digest(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				struct mono now)
 {
@@ -68,6 +83,7 @@ static enum sync_verdict digest(struct ftfw *f, struct peer *p, const struct wir
 		p->rs.data = now;
 		return sync_digest_expect(&f->base, p->id, hdr, body, now);
 	case MSG_ALIVE:
+		digest_alive(f, p, hdr, body, now);
 		return SYNC_ACCEPTED;
 	case MSG_ACK:
 		ack_got_ack(f, p, hdr, now);
@@ -76,7 +92,7 @@ static enum sync_verdict digest(struct ftfw *f, struct peer *p, const struct wir
 		ack_got_nack(f, p, hdr, now);
 		return SYNC_ACCEPTED;
 	case MSG_RESYNC:
-		bulk_asked(f, p, hdr->seq, now);
+		digest_resync(f, p, hdr, now);
 		return SYNC_ACCEPTED;
 	case MSG_REFUSED:	/* counted when it came */
 		break;

@@ -8,6 +8,8 @@
  *   ASKED    RESYNC acknowledged, no NACK of ours open, nothing in the      IDLE   what was not refreshed is swept
  *            reorder allowance
  *   ASKED    gap beyond repair, or no answer                                WANT   after 1, 2, 4 ... 60 s
+ *   ASKED    the peer says that it has sent all it has, and that its        ASKED  for as long as it says so
+ *            cache is incomplete
  *
  * Why ASKED -> IDLE is safe: the acknowledgement of a RESYNC leaves the peer after all its objects (ours on purpose,
  * 1.4.7's by the order of its queue; verified), so each object came before it or left a gap before it. A gap is closed
@@ -83,6 +85,20 @@ void resync_again(struct ftfw *f, uint32_t seq)
 	}
 }
 
+/* The end will come by itself. Until then the RESYNC must not stand in the way of what is sent after it. */
+void resync_partial(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
+{
+	struct resync *rs = &p->rs;
+	struct resend_entry *e = resend_find(&f->ring, seq);
+
+	if (rs->state != RS_ASKED || !rs->sent || rs->acked || rs->seq != seq)
+		return;
+	rs->partial = now;
+	rs->tries = 0;
+	if (e && e->state == RESEND_LIVE)
+		tx_settle(f, e, RESEND_ACKED, now);
+}
+
 void resync_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct mono now)
 {
 	struct resync *rs = &p->rs;
@@ -125,6 +141,8 @@ static struct mono resync_overdue(const struct peer *p)
 
 	if (rs->state != RS_ASKED || !rs->sent || rs->acked)
 		return (struct mono){ 0 };
+	if (mono_is_set(rs->partial))
+		return mono_add_ms(rs->partial, FTFW_ANSWER_MS);
 	due = mono_add_ms(heard, rs->passed_over ? FTFW_HOLE_MS : FTFW_ANSWER_MS);
 	/* Data that keeps coming may be live changes only. But a long table takes long, so patience grows. */
 	if (rs->passed_over)
@@ -147,7 +165,7 @@ static void resync_finish(struct ftfw *f, struct peer *p, struct mono now)
 	rs->tries = 0;
 	f->base.stats.resync_done++;
 	if (!peer_others(f, p, ms, now))
-		f->base.env->resync_done(f->base.env->ctx, p->id);
+		f->base.env->resync_done(f->base.env->ctx, p->id, p->ours);
 }
 
 static struct mono resync_next(const struct ftfw *f, const struct peer *p, struct mono now)
@@ -182,7 +200,7 @@ static void resync_ask(struct ftfw *f, struct mono now)
 		asked = true;
 	}
 	if (asked)
-		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, 0, 0);
+		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, f->life, 0);
 }
 
 struct mono resync_run(struct ftfw *f, struct mono now)
@@ -226,7 +244,7 @@ void ftfw_ask_resync(struct sync *s, struct mono now)
 		p->rs.state = RS_WANT;
 	}
 	if (!known)
-		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, 0, 0);
+		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, f->life, 0);
 }
 
 bool ftfw_resync_running(const struct sync *s)

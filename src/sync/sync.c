@@ -95,6 +95,11 @@ void sync_lost(struct sync *s, struct mono now)
 	s->ops->lost(s, now);
 }
 
+bool sync_make_room(struct sync *s, struct mono now)
+{
+	return s->ops->make_room(s, now);
+}
+
 void sync_ask_resync(struct sync *s, struct mono now)
 {
 	s->ops->ask_resync(s, now);

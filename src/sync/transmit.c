@@ -159,6 +159,64 @@ void tx_repair(struct ftfw *f, uint32_t id, struct mono now)
 		tx_queue(f, m, id, true, now);
 }
 
+/* ---- room in the table ---- */
+
+#define ROOM_LOOK 1024	/* flows in the queue looked at for one that has ended */
+
+static void tx_say_room(struct ftfw *f, struct mono now)
+{
+	f->base.stats.given_up_dead++;
+	ftfw_log(f, &f->room_log, now, LOG_LVL_WARNING, "the internal cache is full, and part of it are flows that have ended "
+		 "and whose end no peer has acknowledged: %" PRIu64 " of these messages given up so far; peers that miss them "
+		 "ask for everything", f->base.stats.given_up_dead);
+}
+
+/* The oldest that was sent. A flow whose entry the search has passed was alive then; its end comes behind. */
+static bool tx_give_up_sent(struct ftfw *f, struct mono now)
+{
+	const struct sync_env *env = f->base.env;
+
+	if (f->dead_place < f->ring.live)
+		f->dead_place = f->ring.live;
+	for (; f->dead_place < f->ring.end; f->dead_place++) {
+		struct resend_entry *e = resend_at(&f->ring, f->dead_place);
+
+		if (e->state != RESEND_LIVE || (e->flags & WIRE_F_CTL_MASK) || flow_id_is_expect(e->id) ||
+		    !env->is_dead(env->ctx, e->id) || (env->mark(env->ctx, e->id)->bits & MARK_QUEUED))
+			continue;
+		tx_say_room(f, now);
+		tx_settle(f, e, RESEND_LOST, now);
+		return true;
+	}
+	return false;
+}
+
+/* One that waits to be sent: a number is used for nothing, so that the peers miss it. */
+static bool tx_give_up_queued(struct ftfw *f, struct mono now)
+{
+	const struct sync_env *env = f->base.env;
+	struct txq *q = &f->live;
+
+	for (uint32_t i = q->head; i != q->tail && i - q->head < ROOM_LOOK; i++) {
+		uint32_t id = q->id[i & (q->cap - 1)];
+
+		if (id == FLOW_ID_NONE || flow_id_is_expect(id) || !env->is_dead(env->ctx, id))
+			continue;
+		ftfw_forget(&f->base, id);
+		tx_say_room(f, now);
+		tx_no_memory(f, id, now);
+		return true;
+	}
+	return false;
+}
+
+bool ftfw_make_room(struct sync *s, struct mono now)
+{
+	struct ftfw *f = (struct ftfw *)s;
+
+	return tx_give_up_sent(f, now) || tx_give_up_queued(f, now);
+}
+
 void ftfw_forget(struct sync *s, uint32_t id)
 {
 	struct ftfw *f = (struct ftfw *)s;
@@ -215,6 +273,14 @@ static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced, st
 	return true;
 }
 
+/* A note has no room for HELLO, which comes first; a plain keepalive goes then. */
+static int tx_put_control(struct ftfw *f, struct round *r, const struct ftfw_ctl *c, uint8_t flags)
+{
+	if ((c->flags & WIRE_F_ALIVE) && c->to == WIRE_NOT_WHOLE && tx_hello_bits(f) == 0)
+		return round_put_complete(r, f->next, c->from, c->to);
+	return round_put_control(r, flags, f->next, c->from, c->to);
+}
+
 static bool tx_controls(struct ftfw *f, struct round *r, struct mono now)
 {
 	while (f->ctl_head != f->ctl_tail) {
@@ -224,7 +290,7 @@ static bool tx_controls(struct ftfw *f, struct round *r, struct mono now)
 			.state = RESEND_LIVE,
 		};
 
-		if (c.flags != 0 && round_put_control(r, e.flags, f->next, c.from, c.to) < 0)
+		if (c.flags != 0 && tx_put_control(f, r, &c, e.flags) < 0)
 			return false;
 		f->ctl_head++;
 		if (c.flags == 0)	/* its peer has begun a new life */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 cache_tests = unit/cache/clash_test unit/cache/external_test unit/cache/internal_test unit/cache/table_test \
-	unit/cache/expects_test unit/cache/foreign_test
+	unit/cache/expects_test unit/cache/foreign_test unit/cache/whole_test
 check_PROGRAMS += $(cache_tests)
 TESTS += $(cache_tests)
 EXTRA_DIST += unit/cache/flows.h
@@ -18,3 +18,5 @@ unit_cache_internal_test_SOURCES = unit/cache/internal_test.c
 unit_cache_internal_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
 unit_cache_table_test_SOURCES = unit/cache/table_test.c
 unit_cache_table_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
+unit_cache_whole_test_SOURCES = unit/cache/whole_test.c
+unit_cache_whole_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)

@@ -119,6 +119,19 @@ void pipeline_next(const struct pipeline *p, uint32_t hint) { (void)p; (void)hin
 void pipeline_chain(const struct pipeline *p, uint32_t hint) { (void)p; (void)hint; }
 void pipeline_dump_begin(struct pipeline *p) { (void)p; }
 void pipeline_dump_end(struct pipeline *p) { (void)p; }
+
+static struct whole whole;
+const struct whole *pipeline_whole(const struct pipeline *p) { (void)p; return &whole; }
+bool pipeline_compares_all(const struct pipeline *p) { (void)p; return true; }
+void pipeline_compare_begin(struct pipeline *p) { (void)p; whole_repair_begin(&whole); }
+void pipeline_lack(struct pipeline *p, enum whole_reason why, struct mono now) { (void)p; whole_lack(&whole, why, now); }
+
+void pipeline_compare_end(struct pipeline *p, bool all, struct mono now)
+{
+	(void)p; (void)now;
+	whole_repair_end(&whole, all);
+}
+
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now) { (void)p; (void)id; (void)now; }
 
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
@@ -155,6 +168,7 @@ static struct reconcile *begin(void)
 	struct text err = { 0 };
 
 	memset(&w, 0, sizeof(w));
+	memset(&whole, 0, sizeof(whole));
 	assert_int_equal(reconcile_open(NULL, NULL, 0, &cb, &r, &err), 0);
 	return r;
 }
@@ -231,6 +245,36 @@ static void test_a_start_that_left_something_open(void **state)
 	}
 }
 
+/* What was open stays so until a pass has seen everything, and a repair comes after what runs. */
+static void test_the_cache_is_complete_when_a_pass_was(void **state)
+{
+	struct reconcile *r = begin();
+
+	(void)state;
+	reconcile_start(r, RECONCILE_START, at_ms(0));
+	assert_int_equal(whole.why, WHOLE_START);
+	dump_ends(-EINTR, 10);
+	assert_int_equal(whole.why, WHOLE_START);
+	reconcile_start(r, RECONCILE_REPAIR, at_ms(20));
+	reconcile_start(r, RECONCILE_REPAIR, at_ms(20));
+	dump_ends(-EINTR, 30);		/* hidden entries may be those that are missing */
+	assert_int_equal(whole.why, WHOLE_START);
+	assert_int_equal(w.dumps, 3);
+	dump_ends(0, 40);
+	assert_int_equal(w.ended, RECONCILE_REPAIR);
+	assert_int_equal(whole.why, 0);
+	whole_lack(&whole, WHOLE_OVERRUN, at_ms(50));
+	w.start_err = -ENOBUFS;
+	reconcile_start(r, RECONCILE_OVERRUN, at_ms(50));
+	assert_int_equal(whole.why, WHOLE_OVERRUN);
+	assert_false(whole.repairing);
+	fire();
+	whole_lack(&whole, WHOLE_OVERRUN, at_ms(6000));
+	dump_ends(0, 6000);
+	assert_int_equal(whole.why, WHOLE_OVERRUN);	/* once more, during the pass */
+	reconcile_close(r);
+}
+
 static void test_a_pass_that_could_not_begin_begins_later(void **state)
 {
 	static const enum reconcile_reason why[] = { RECONCILE_OVERRUN, RECONCILE_ADOPT, RECONCILE_VERIFY };
@@ -292,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_silent_flows_are_looked_at),
 		cmocka_unit_test(test_none_when_each_was_heard_of),
 		cmocka_unit_test(test_a_start_that_left_something_open),
+		cmocka_unit_test(test_the_cache_is_complete_when_a_pass_was),
 		cmocka_unit_test(test_a_pass_that_could_not_begin_begins_later),
 		cmocka_unit_test(test_the_pause_holds_for_later_ones),
 		cmocka_unit_test(test_one_after_the_other),

@@ -23,6 +23,8 @@
 struct sent {
 	struct wire_hdr hdr;
 	int flow;		/* -1: control message */
+	bool note;	/* of an answer that is not ended: */
+	uint32_t about, what;
 };
 
 struct world {
@@ -41,6 +43,8 @@ struct world {
 	uint32_t seq;		/* the peer's next number */
 	int applied[FLOWS];	/* messages about the peer's flow */
 	unsigned int n_applied, begun, done;
+	bool sure;			/* of the last one that is done */
+	bool incomplete;		/* our own cache */
 	uint64_t barren;	/* places of the table before flow 0 where nothing lives */
 	size_t walked;		/* places walked over */
 	unsigned int n_mode_lines;
@@ -102,6 +106,7 @@ static void env_send(void *ctx)
 		assert_true(w->n_sent < SENT);
 		assert_int_equal(wire_next(&c, &sent->hdr, &body), WIRE_OK);
 		sent->flow = -1;
+		sent->note = wire_get_complete(&sent->hdr, body, &sent->about, &sent->what);
 		if (sent->hdr.type != WIRE_CTL && wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
 			sent->flow = ntohs(f.orig.sport);
 	}
@@ -149,10 +154,18 @@ static void env_begin(void *ctx, uint8_t peer)
 	((struct world *)ctx)->begun++;
 }
 
-static void env_done(void *ctx, uint8_t peer)
+static void env_done(void *ctx, uint8_t peer, bool sure)
 {
+	struct world *w = ctx;
+
 	(void)peer;
-	((struct world *)ctx)->done++;
+	w->done++;
+	w->sure = sure;
+}
+
+static bool env_whole(void *ctx)
+{
+	return !((struct world *)ctx)->incomplete;
 }
 
 static void env_log(void *ctx, int level, const char *text)
@@ -260,7 +273,8 @@ static void world_open(struct world *w, uint32_t ring, uint32_t window)
 	w->env = (struct sync_env){
 		.ctx = w, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode, .datagram = env_datagram,
 		.send = env_send, .flush = env_flush, .apply = env_apply, .release = env_release, .walk = env_walk,
-		.resync_begin = env_begin, .resync_done = env_done, .log = env_log,
+		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
+		.log = env_log,
 	};
 	w->now = (struct mono){ .ns = MONO_NS_PER_S };
 	w->seq = PEER;
@@ -496,6 +510,212 @@ static void resync_ends_with_its_acknowledgement(void **state)
 	}
 }
 
+/* ---- an incomplete cache ---- */
+
+static unsigned int count_notes(const struct world *w, uint32_t about)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < w->n_sent; i++)
+		n += w->sent[i].note && w->sent[i].about == about && w->sent[i].what == WIRE_NOT_WHOLE;
+	return n;
+}
+
+/* A peer sweeps when its RESYNC is acknowledged. While our cache is incomplete it gets what there is, what comes later is
+ * acknowledged around the hole, and the answer ends by itself. A 1.4.x (nothing in its RESYNC) gets the same, without notes. */
+static void an_incomplete_cache_ends_no_answer(void **state)
+{
+	(void)state;
+	for (uint32_t kind = 0; kind < 2; kind++) {
+		struct world *w = settled(1000, 300);
+		uint32_t resync = w->seq, later;
+
+		w->live = 3;
+		w->incomplete = true;
+		peer_says(w, WIRE_F_RESYNC, kind, 0);
+		turn(w);
+		for (int i = 0; i < 30; i++) {
+			later = w->seq;
+			peer_tells(w, w->seq++, 7);
+			pass_ms(w, 1000);
+			peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		}
+		for (int id = 0; id < 3; id++)
+			assert_int_equal(count_flow(w, 0, id), 1);
+		assert_false(acked(w, 0, resync));
+		assert_true(acked(w, 0, later));
+		assert_false(sync_bulk_running(w->s));
+		if (kind != 0)
+			assert_in_range(count_notes(w, resync), 25, 31);
+		else
+			assert_int_equal(count_notes(w, resync), 0);
+		/* What a repair finds is told as it is found, and before the end. */
+		change(w, 3);
+		w->incomplete = false;
+		w->n_sent = 0;
+		turn(w);
+		assert_true(acked(w, 0, resync));
+		assert_int_equal(w->sent[0].flow, 3);
+		assert_true(find_ack(w, 0, resync) > 0);
+		pass_ms(w, 3000);
+		assert_int_equal(count_notes(w, resync), 0);
+		assert_int_equal(count_flow(w, 0, 0), 0);
+		sync_close(w->s);
+	}
+}
+
+/* It asks again while the first answer waits: the second one gets everything again before it is ended. */
+static void a_second_request_is_not_ended_with_the_first(void **state)
+{
+	struct world *w = settled(1000, 300);
+	uint32_t first = w->seq, second;
+
+	(void)state;
+	w->live = 2;
+	w->incomplete = true;
+	peer_says(w, WIRE_F_RESYNC, 1, 0);
+	pass_ms(w, 2000);
+	peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+	w->n_sent = 0;
+	second = w->seq;
+	peer_says(w, WIRE_F_RESYNC, 1, 0);
+	turn(w);
+	assert_int_equal(count_flow(w, 0, 0) + count_flow(w, 0, 1), 2);
+	pass_ms(w, 3000);
+	assert_true(acked(w, 0, first));	/* nobody waits for that one any more */
+	assert_false(acked(w, 0, second));
+	w->incomplete = false;
+	turn(w);
+	assert_true(acked(w, 0, second));
+	sync_close(w->s);
+}
+
+static void peer_notes(struct world *w, uint32_t about)
+{
+	static const struct sync_source source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+	struct cursor datagram, body;
+	struct wire_hdr hdr;
+	uint8_t buf[WIRE_CTL_LEN];
+	struct writer out = wr_init(buf, sizeof(buf));
+
+	assert_int_equal(wire_put_complete(&out, w->seq++, about, WIRE_NOT_WHOLE), 0);
+	datagram = cur_init(buf, out.len);
+	assert_int_equal(wire_next(&datagram, &hdr, &body), WIRE_OK);
+	assert_int_equal(sync_recv(w->s, &source, &hdr, body, w->now), SYNC_ACCEPTED);
+}
+
+/* The other side of it: as long as the peer says that its cache is incomplete it is not asked again, nothing is swept, and the
+ * RESYNC does not stay in the ring, where it would stand in the way. */
+static void a_partial_answer_is_waited_for(void **state)
+{
+	struct world *w = settled(1000, 300);
+	struct sync_queues q;
+	uint32_t resync;
+
+	(void)state;
+	sync_ask_resync(w->s, w->now);
+	turn(w);
+	resync = w->sent[find_flag(w, 0, WIRE_F_RESYNC)].hdr.seq;
+	peer_tells(w, w->seq++, 1);
+	for (int i = 0; i < 300; i++) {
+		pass_ms(w, 1000);
+		if (last_seq(w) != resync)	/* around it */
+			peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));
+		peer_notes(w, resync);
+	}
+	assert_int_equal(w->begun, 1);
+	assert_int_equal(w->done, 0);
+	assert_true(sync_resync_running(w->s));
+	sync_queues(w->s, &q);
+	assert_int_equal(q.ring_len, 0);
+	peer_notes(w, resync - 1);		/* of a request long ago */
+	peer_says(w, WIRE_F_ACK, resync, resync);
+	turn(w);
+	assert_int_equal(w->done, 1);
+	/* One that stops saying so is asked again. */
+	sync_ask_resync(w->s, w->now);
+	pass_ms(w, 1);
+	assert_int_equal(w->begun, 2);
+	resync = w->sent[find_flag(w, w->n_sent - 1, WIRE_F_RESYNC)].hdr.seq;
+	peer_notes(w, resync);
+	for (int i = 0; i < 9; i++) {
+		pass_ms(w, 1000);
+		peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));
+	}
+	assert_int_equal(w->begun, 2);
+	for (int i = 0; i < 5; i++) {
+		pass_ms(w, 1000);
+		peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));
+	}
+	assert_int_equal(w->begun, 3);
+	sync_close(w->s);
+}
+
+/* A 1.4.x does not know whether its cache is complete; a peer of our kind says in its RESYNC that it is one. */
+static void an_answer_is_sure_from_a_peer_of_our_kind(void **state)
+{
+	(void)state;
+	for (uint32_t kind = 0; kind < 2; kind++) {
+		struct world *w = settled(1000, 300);
+		int resync;
+
+		if (kind != 0) {
+			peer_says(w, WIRE_F_RESYNC, 77, 0);
+			turn(w);
+			peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		}
+		sync_ask_resync(w->s, w->now);
+		turn(w);
+		resync = find_flag(w, 0, WIRE_F_RESYNC);
+		assert_int_not_equal(w->sent[resync].hdr.from, 0);	/* we are one */
+		peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		turn(w);
+		assert_int_equal(w->done, 1);
+		assert_int_equal(w->sure, kind != 0);
+		sync_close(w->s);
+	}
+}
+
+/* The table is full of flows that have ended: the oldest goes, and a peer that misses its end is told that it cannot have it. */
+static void the_oldest_end_makes_room(void **state)
+{
+	struct world *w = settled(1000, 300);
+	uint32_t first;
+	unsigned int before;
+
+	(void)state;
+	assert_false(sync_make_room(w->s, w->now));
+	for (uint32_t id = 0; id < 4; id++)
+		change(w, id);
+	turn(w);
+	assert_false(sync_make_room(w->s, w->now));	/* nothing has ended */
+	for (uint32_t id = 1; id < 4; id++) {
+		w->dead[id] = true;
+		change(w, id);
+	}
+	turn(w);
+	first = last_seq(w) - 2;
+	for (uint32_t id = 1; id < 3; id++) {
+		assert_true(sync_make_room(w->s, w->now));
+		assert_int_equal(w->released[id], 1);
+	}
+	assert_int_equal(w->released[3], 0);
+	w->dead[0] = true;		/* it waits in the queue: a number is burnt */
+	change(w, 0);
+	assert_true(sync_make_room(w->s, w->now));	/* flow 3, which was sent */
+	assert_true(sync_make_room(w->s, w->now));
+	assert_false(sync_make_room(w->s, w->now));
+	assert_int_equal(w->released[0], 1);
+	assert_int_equal(w->released[3], 1);
+	assert_int_equal(sync_stats(w->s)->given_up_dead, 4);
+	before = w->n_sent;
+	peer_says(w, WIRE_F_NACK, first, first + 3);
+	pass_ms(w, 2000);
+	assert_int_equal(sync_stats(w->s)->unrepairable, 1);
+	assert_false(acked(w, before, w->seq - 1));
+	sync_close(w->s);
+}
+
 /* The acknowledgement of an end: the record goes once, and never while it lives again. */
 static void dead_flows_are_released_once(void **state)
 {
@@ -689,6 +909,11 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_repeated_is_never_acknowledged),
 		cmocka_unit_test(resync_is_acknowledged_behind_the_table),
 		cmocka_unit_test(resync_ends_with_its_acknowledgement),
+		cmocka_unit_test(an_incomplete_cache_ends_no_answer),
+		cmocka_unit_test(a_second_request_is_not_ended_with_the_first),
+		cmocka_unit_test(a_partial_answer_is_waited_for),
+		cmocka_unit_test(an_answer_is_sure_from_a_peer_of_our_kind),
+		cmocka_unit_test(the_oldest_end_makes_room),
 		cmocka_unit_test(dead_flows_are_released_once),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
 		cmocka_unit_test(barren_walk_goes_in_steps),

@@ -262,6 +262,118 @@ static void what_began_before_the_question_is_no_answer(void **state)
 	sync_close(w->s);
 }
 
+/* While our cache is incomplete its end is not said, and keepalives say so; a request meanwhile is served; the end comes by
+ * itself. */
+static void an_incomplete_cache_ends_no_full_send(void **state)
+{
+	struct world *w = settled();
+	uint32_t since;
+	unsigned int notes = 0;
+
+	(void)state;
+	w->live = 3;
+	w->incomplete = true;
+	peer_says(w, WIRE_F_RESYNC, LIFE, 2 << 8);
+	since = FIRST;
+	for (int i = 0; i < 11; i++) {
+		pass_ms(w, 500);
+		peer_tells(w, WIRE_CT_NEW, 9);
+	}
+	for (unsigned int i = 0; i < w->n_sent; i++) {
+		if (w->sent[i].flow == 0)
+			since = w->sent[i].hdr.seq;
+		if (!w->sent[i].complete)
+			continue;
+		assert_true(w->sent[i].hdr.seq - w->sent[i].since >= WIRE_PARTIAL);
+		assert_int_equal(w->sent[i].since + WIRE_PARTIAL, since);
+		notes++;
+	}
+	assert_in_range(notes, 5, 6);
+	assert_int_equal(count_flag(w, WIRE_F_ALIVE), notes);	/* no ordinary one, which would say more */
+	assert_false(sync_bulk_running(w->s));
+	w->n_sent = 0;
+	peer_says(w, WIRE_F_RESYNC, LIFE, 3 << 8);
+	pass_ms(w, 5);
+	assert_int_equal(w->sent[0].flow, 0);
+	since = w->sent[0].hdr.seq;
+	w->n_sent = 0;
+	w->incomplete = false;
+	pass_ms(w, 5);
+	assert_true(find_complete(w, 0) >= 0);
+	assert_int_equal(w->sent[find_complete(w, 0)].since, since);
+	w->n_sent = 0;
+	pass_ms(w, 1500);
+	assert_int_equal(find_complete(w, 0), -1);
+	sync_close(w->s);
+}
+
+static void a_partial_answer_is_waited_for(void **state)
+{
+	struct world *w = settled();
+	uint64_t asked = sync_stats(w->s)->resync_asked;
+	uint32_t since;
+
+	(void)state;
+	sync_ask_resync(w->s, w->now);
+	pass_ms(w, 500);
+	since = w->seq;
+	peer_tells(w, WIRE_CT_NEW, 1);
+	for (int i = 0; i < 300; i++) {
+		pass_ms(w, 1000);
+		peer_completes(w, since - WIRE_PARTIAL, LIFE);
+	}
+	assert_int_equal(sync_stats(w->s)->resync_asked, asked + 1);
+	assert_int_equal(w->done, 0);
+	peer_completes(w, since, LIFE);
+	assert_int_equal(w->done, 1);
+	assert_true(w->sure);
+	/* One about a send before the question is none. */
+	sync_ask_resync(w->s, w->now);
+	for (int i = 0; i < 17; i++) {
+		pass_ms(w, 1000);
+		peer_completes(w, since - WIRE_PARTIAL, LIFE);
+	}
+	assert_int_equal(sync_stats(w->s)->resync_failed, 1);
+	assert_int_equal(w->done, 1);
+	/* Nor does it mend a gap. */
+	pass_ms(w, 1000);
+	peer_tells(w, WIRE_CT_NEW, 1);
+	since = w->seq;
+	w->seq++;
+	peer_tells(w, WIRE_CT_NEW, 1);
+	pass_ms(w, 20);
+	peer_completes(w, since - WIRE_PARTIAL, LIFE);
+	assert_int_equal(sync_stats(w->s)->resync_failed, 2);
+	assert_int_equal(w->done, 1);
+	sync_close(w->s);
+}
+
+/* An end is given up for room: its peers see a gap. */
+static void the_oldest_end_makes_room(void **state)
+{
+	struct world *w = settled();
+	uint32_t next;
+
+	(void)state;
+	w->live = 3;
+	pass_ms(w, 1001);
+	next = w->sent[w->n_sent - 1].hdr.seq + 1;
+	w->full = true;
+	change(w, 0);
+	ends(w, 1);
+	ends(w, 2);
+	assert_true(sync_make_room(w->s, w->now));
+	assert_int_equal(w->released[1], 1);
+	assert_int_equal(w->released[2], 0);
+	w->n_sent = 0;
+	w->full = false;
+	turn(w);
+	assert_int_equal(w->sent[0].hdr.seq, next + 1);
+	assert_int_equal(w->released[2], 1);
+	assert_false(sync_make_room(w->s, w->now));
+	sync_close(w->s);
+}
+
 static void an_answer_with_a_gap_is_no_answer(void **state)
 {
 	struct world *w = settled();
@@ -528,6 +640,9 @@ int main(void)
 		cmocka_unit_test(a_flood_of_requests_does_not_flood_the_link),
 		cmocka_unit_test(a_gap_is_counted_and_repaired_by_asking),
 		cmocka_unit_test(what_began_before_the_question_is_no_answer),
+		cmocka_unit_test(an_incomplete_cache_ends_no_full_send),
+		cmocka_unit_test(a_partial_answer_is_waited_for),
+		cmocka_unit_test(the_oldest_end_makes_room),
 		cmocka_unit_test(an_answer_with_a_gap_is_no_answer),
 		cmocka_unit_test(a_lost_request_is_repeated_and_an_alive_proves_nothing),
 		cmocka_unit_test(late_messages_change_nothing),

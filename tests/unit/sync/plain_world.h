@@ -52,6 +52,8 @@ struct world {
 	int applied[FLOWS];	/* messages about the peer's flow */
 	enum sync_change last_change[FLOWS];
 	unsigned int n_applied, begun, done, n_mode_lines;
+	bool sure;			/* of the last one that is done */
+	bool incomplete;		/* our own cache */
 	unsigned int n_silent, n_again;
 	char last_line[320];
 };
@@ -165,10 +167,18 @@ static void env_begin(void *ctx, uint8_t peer)
 	((struct world *)ctx)->begun++;
 }
 
-static void env_done(void *ctx, uint8_t peer)
+static void env_done(void *ctx, uint8_t peer, bool sure)
 {
+	struct world *w = ctx;
+
 	(void)peer;
-	((struct world *)ctx)->done++;
+	w->done++;
+	w->sure = sure;
+}
+
+static bool env_whole(void *ctx)
+{
+	return !((struct world *)ctx)->incomplete;
 }
 
 static void env_log(void *ctx, int level, const char *text)
@@ -252,7 +262,8 @@ static inline struct world *world_open(struct sync_conf conf)
 	w.env = (struct sync_env){
 		.ctx = &w, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode, .datagram = env_datagram,
 		.send = env_send, .flush = env_flush, .apply = env_apply, .release = env_release, .walk = env_walk,
-		.resync_begin = env_begin, .resync_done = env_done, .log = env_log,
+		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
+		.log = env_log,
 	};
 	w.now = (struct mono){ .ns = MONO_NS_PER_S };
 	w.seq = PEER;

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_CACHE_WHOLE_H
+#define CONNTRACKD_CACHE_WHOLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+/* Does a cache hold every flow that it should, and if not, why not and since when? Plain data, embedded in its owner; all zeros
+ * is a cache that is complete.
+ *
+ * A reason stays until a repair (a comparison of the internal cache with the kernel, a full answer of the peers for the
+ * external one) that began after it has gone through to its end. A reason that comes again during a repair outlives it. */
+enum whole_reason {
+	WHOLE_START = 0x01,	/* internal: the kernel table has not been read to its end yet */
+	WHOLE_LIMIT = 0x02,	/* HashLimit: flows found no place */
+	WHOLE_MEMORY = 0x04,	/* no memory: the same */
+	WHOLE_KERNEL = 0x08,	/* states injected: our kernel's table had no room for flows of the peers */
+	WHOLE_OVERRUN = 0x10,	/* internal: the kernel dropped events */
+	WHOLE_FLUSHED = 0x20,	/* emptied by -f, or compared for it */
+};
+
+/* No place was found: other reasons are repaired by those who raise them. */
+#define WHOLE_NO_ROOM (WHOLE_LIMIT | WHOLE_MEMORY | WHOLE_KERNEL)
+
+/* So many flows that found no place are told apart; beyond, the number is a lower bound. */
+#define WHOLE_COUNTED 1536u
+#define WHOLE_SLOTS 2048u
+
+struct whole {
+	uint8_t why;			/* enum whole_reason, several; 0: complete */
+	uint8_t fresh;			/* of these: raised since the last repair began */
+	bool repairing;
+	bool more;			/* more than n_missed flows */
+	uint32_t n_missed;		/* different flows that found no place since it was complete */
+	struct mono since;		/* set while why is not 0 */
+	uint32_t missed[WHOLE_SLOTS];	/* their hashes, by hash; 0 is a free slot */
+};
+
+static inline bool whole_is(const struct whole *w)
+{
+	return w->why == 0;
+}
+
+/* Something is missing for this reason. True when that was not known. */
+bool whole_lack(struct whole *w, enum whole_reason why, struct mono now);
+/* A flow found no place; hash: of its key, always the same for the same flow. Beside whole_lack(). */
+void whole_missed(struct whole *w, uint32_t hash);
+
+/* A repair begins; nothing if one is under way, which then goes on for both. */
+void whole_repair_begin(struct whole *w);
+/* It has ended; done: it saw everything. True when the cache is complete now and was not before. The number of flows that
+ * were missed stays readable until the next whole_lack(). */
+bool whole_repair_end(struct whole *w, bool done);
+
+/* "HashLimit reached, events lost": the reasons in words, for people. Nothing for none. */
+void whole_reasons(uint8_t why, struct text *out);
+
+#endif

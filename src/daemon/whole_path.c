@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Caches that are not complete (cache/whole.h): what is said about them, and their repair when there is room again.
+ *
+ *              what is missing                        repaired by
+ *   internal   flows of our kernel                    comparing with the kernel (env.compare)
+ *   external   flows of the peers, in the cache or,   asking the peers for everything; in ALARM they tell it
+ *              with states injected, in our kernel    anyway, within RefreshTime
+ *
+ * A repair costs a walk over a whole table, here or at the peers, so one begins only when there is room for what is missing
+ * or for a twentieth of the table, at most every ten seconds, and ever less often while it does not help. With less room,
+ * where one flow may still fit, once in a minute. When memory was short nobody knows whether there is room: it is tried. */
+#include "daemon/path.h"
+
+#include <stdio.h>
+
+#include "sync/sync_conf.h"
+
+#define LOOK_MS		1000	/* how often to look whether there is room */
+#define REPAIR_MS	10000	/* least time between two repairs */
+#define REPAIR_MAX_MS	320000
+#define CRAMPED_MS	60000
+
+/* ---- what is said ---- */
+
+static const char *cache_name(const struct pipeline *p, const struct path_whole *w)
+{
+	if (w == &p->in)
+		return p->sync ? "internal cache" : "cache";
+	return p->external ? "external cache" : "copy of the peers' flows in our kernel";
+}
+
+static uint32_t cache_limit(const struct pipeline *p, const struct path_whole *w)
+{
+	const struct flow_table *t = w == &p->in ? p->own : p->external ? external_table(p->external) : NULL;
+
+	return t ? table_limit(t) : 0;
+}
+
+static void say_begin(struct pipeline *p, struct path_whole *w, enum whole_reason why, struct mono now)
+{
+	char line[240];
+
+	if (!log_limit_pass(&w->limit, 6, 60000, now, NULL))
+		return;
+	w->said = true;
+	if (why == WHOLE_LIMIT)
+		snprintf(line, sizeof(line), "the %s is full: flows find no place in it, because HashLimit is %u; it is repaired "
+			 "when there is room again", cache_name(p, w), cache_limit(p, w));
+	else if (why == WHOLE_MEMORY)
+		snprintf(line, sizeof(line), "no memory: flows find no place in the %s; it is repaired when there is some",
+			 cache_name(p, w));
+	else
+		snprintf(line, sizeof(line), "our kernel's table is full (nf_conntrack_max): it refuses flows of the peers; they "
+			 "are asked for again when there is room");
+	path_log(p, LOG_LVL_WARNING, line);
+}
+
+static void say_end(struct pipeline *p, struct path_whole *w, struct mono now)
+{
+	char line[240];
+
+	if (!w->said)
+		return;
+	w->said = false;
+	snprintf(line, sizeof(line), "the %s is complete again: %s%u flows could not be stored within %lld s; repaired",
+		 cache_name(p, w), w->whole.more ? "more than " : "", w->whole.n_missed,
+		 (long long)(mono_diff_ms(now, w->whole.since) / 1000));
+	path_log(p, LOG_LVL_NOTICE, line);
+}
+
+/* ---- what is missing ---- */
+
+static void lack(struct pipeline *p, struct path_whole *w, enum whole_reason why, struct mono now)
+{
+	struct mono soon = mono_add_ms(now, LOOK_MS);
+
+	if (!whole_lack(&w->whole, why, now))
+		return;
+	if (!mono_is_set(w->due) || mono_before(w->due, soon))
+		w->due = soon;
+	if (why & WHOLE_NO_ROOM)
+		say_begin(p, w, why, now);
+}
+
+/* A flow found no place: -ENOSPC at the limit, else for want of memory. */
+static void no_room(struct pipeline *p, struct path_whole *w, bool limit, uint32_t hash, struct mono now)
+{
+	if (limit && p->env.full && log_limit_pass(&p->full_call, 1, 1000, now, NULL))
+		p->env.full(p->env.ctx);
+	lack(p, w, limit ? WHOLE_LIMIT : WHOLE_MEMORY, now);
+	whole_missed(&w->whole, hash);
+}
+
+void whole_path_internal_full(struct pipeline *p, struct mono now)
+{
+	uint32_t hash;
+	bool limit = internal_refused(p->internal, &hash);
+
+	p->stats.full_internal++;
+	no_room(p, &p->in, limit, hash, now);
+}
+
+void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f, struct mono now)
+{
+	p->stats.full_external++;
+	no_room(p, &p->ex, limit, table_prefetch_index(external_table(p->external), f), now);
+}
+
+void pipeline_refused(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	lack(p, &p->ex, WHOLE_KERNEL, now);
+	whole_missed(&p->ex.whole, table_prefetch_index(p->own, f));
+}
+
+void pipeline_lack(struct pipeline *p, enum whole_reason why, struct mono now)
+{
+	lack(p, &p->in, why, now);
+}
+
+void pipeline_lack_external(struct pipeline *p, enum whole_reason why, struct mono now)
+{
+	lack(p, &p->ex, why, now);
+}
+
+bool pipeline_compares_all(const struct pipeline *p)
+{
+	return !p->foreign;
+}
+
+const struct whole *pipeline_whole(const struct pipeline *p)
+{
+	return &p->in.whole;
+}
+
+bool whole_path_is(void *ctx)
+{
+	const struct pipeline *p = ctx;
+
+	return whole_is(&p->in.whole);
+}
+
+/* ---- repair ---- */
+
+static void repaired(struct pipeline *p, struct path_whole *w, bool done, struct mono now)
+{
+	if (!whole_repair_end(&w->whole, done))
+		return;
+	w->pause_ms = 0;
+	say_end(p, w, now);
+}
+
+void pipeline_compare_begin(struct pipeline *p)
+{
+	whole_repair_begin(&p->in.whole);
+}
+
+void pipeline_compare_end(struct pipeline *p, bool all, struct mono now)
+{
+	repaired(p, &p->in, all, now);
+}
+
+/* May a repair help now? */
+static bool has_room(const struct path_whole *w, const struct flow_table *t, struct mono now)
+{
+	uint32_t used = table_count(t) - table_count_dead(t), limit = table_limit(t);
+	uint32_t left = used < limit ? limit - used : 0;
+
+	if (!(w->whole.why & WHOLE_LIMIT))
+		return true;
+	if (left == 0)
+		return false;
+	return left >= limit / 20 || (!w->whole.more && left >= w->whole.n_missed) ||
+	       !mono_is_set(w->tried) || mono_diff_ms(now, w->tried) >= CRAMPED_MS;
+}
+
+/* Is it time? Then the time of the next one is set. */
+static bool repair_due(struct pipeline *p, struct path_whole *w, uint8_t reasons, const struct flow_table *t,
+		       struct mono now)
+{
+	if (!(w->whole.why & reasons) || w->whole.repairing || mono_before(now, w->due))
+		return false;
+	if ((w->whole.why & WHOLE_LIMIT) && p->env.full)
+		p->env.full(p->env.ctx);	/* the limit may have been raised */
+	if ((t && !has_room(w, t, now)) ||
+	    ((w->whole.why & WHOLE_KERNEL) && p->env.kernel_room &&
+	     !p->env.kernel_room(p->env.ctx, w->whole.more ? UINT32_MAX : w->whole.n_missed))) {
+		w->due = mono_add_ms(now, LOOK_MS);
+		return false;
+	}
+	w->pause_ms = w->pause_ms == 0 ? REPAIR_MS : 2 * w->pause_ms;
+	if (w->pause_ms > REPAIR_MAX_MS)
+		w->pause_ms = REPAIR_MAX_MS;
+	w->tried = now;
+	w->due = mono_add_ms(now, w->pause_ms);
+	return true;
+}
+
+/* The answers that come from now on are the repair. */
+void whole_path_answers_begin(struct pipeline *p, struct mono now)
+{
+	if (whole_is(&p->ex.whole) || p->ex.whole.repairing)
+		return;
+	whole_repair_begin(&p->ex.whole);
+	p->ex.answered = sync_stats(p->sync)->resync_done;
+	p->ex.tried = now;
+}
+
+void pipeline_ask(struct pipeline *p, struct mono now)
+{
+	whole_path_answers_begin(p, now);
+	sync_ask_resync(p->sync, now);
+}
+
+/* ALARM: everything has been told once more when a RefreshTime is over, ours being the peers' too. */
+static struct mono refresh_end(const struct pipeline *p)
+{
+	return mono_add_ms(p->ex.tried, ((int64_t)p->refresh_s + 2) * 1000);
+}
+
+static struct mono external_step(struct pipeline *p, struct mono now)
+{
+	struct path_whole *w = &p->ex;
+	const struct flow_table *t = p->external ? external_table(p->external) : NULL;
+
+	if (repair_due(p, w, WHOLE_NO_ROOM, t, now))
+		pipeline_ask(p, now);
+	if (w->whole.repairing && p->refresh_s > 0) {
+		if (mono_before(now, refresh_end(p)))
+			return refresh_end(p);
+		repaired(p, w, true, now);
+	} else if (w->whole.repairing && !sync_resync_running(p->sync)) {
+		repaired(p, w, sync_stats(p->sync)->resync_done > w->answered, now);
+	}
+	return (w->whole.why & WHOLE_NO_ROOM) && !w->whole.repairing ? w->due : (struct mono){ 0 };
+}
+
+static struct mono internal_step(struct pipeline *p, struct mono now)
+{
+	if (repair_due(p, &p->in, WHOLE_NO_ROOM | WHOLE_START, p->own, now) && p->env.compare)
+		p->env.compare(p->env.ctx);
+	return (p->in.whole.why & (WHOLE_NO_ROOM | WHOLE_START)) && !p->in.whole.repairing ? p->in.due : (struct mono){ 0 };
+}
+
+struct mono whole_path_step(struct pipeline *p, struct mono now)
+{
+	struct mono next = { 0 };
+
+	if (!whole_is(&p->in.whole))
+		next = internal_step(p, now);
+	if (!whole_is(&p->ex.whole))
+		next = mono_min(next, external_step(p, now));
+	return next;
+}
+
+/* ---- for people ---- */
+
+static void print_one(const struct pipeline *p, const struct path_whole *w, bool answer_open, struct mono now,
+		      struct text *out)
+{
+	text_printf(out, "%s: ", cache_name(p, w));
+	if (whole_is(&w->whole)) {
+		text_str(out, answer_open ? "waits for the rest of a full answer of a peer\n" : "complete\n");
+		return;
+	}
+	text_printf(out, "incomplete for %lld s: ", (long long)(mono_diff_ms(now, w->whole.since) / 1000));
+	whole_reasons(w->whole.why, out);
+	if (w->whole.why & WHOLE_NO_ROOM)
+		text_printf(out, "; %s%u flows could not be stored", w->whole.more ? "more than " : "", w->whole.n_missed);
+	text_str(out, w->whole.repairing ? "; repair under way\n" : "\n");
+}
+
+void pipeline_print_whole(const struct pipeline *p, struct mono now, struct text *out)
+{
+	if (p->internal)
+		print_one(p, &p->in, false, now, out);
+	if (p->sync)
+		print_one(p, &p->ex, sync_resync_running(p->sync), now, out);
+}
