@@ -24,6 +24,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import functools
 import itertools
 import os
 import shutil
@@ -43,6 +44,10 @@ CLONE_NEWNET = 0x40000000
 ECHO_PORT, DOWNLOAD_PORT, UDP_PORT = 7001, 7002, 7003
 GROUP, SYNC_PORT = "225.0.0.50", 3780
 GROUP6 = "ff02::50:1"
+
+# What nothing asks for by itself where it is a module: the sysctls of connection tracking are there with the first one, and
+# a helper of the kernel translates addresses in what it reads only with the part for NAT. Built in is as good.
+MODULES = ("nf_conntrack_netlink", "nf_nat_ftp", "nf_nat_tftp", "nf_nat_sip")
 
 PARTS = ("lan", "client", "server", "fw1", "fw2")
 
@@ -86,6 +91,20 @@ table inet fw {{
 		oifname "wan0" ip saddr 10.10.0.0/24 meta l4proto {{ tcp, udp }} snat ip to 10.20.0.1:1024-65535 fully-random
 	}}
 }}
+"""
+
+# Tests make packets of SCTP and DCCP by hand, at both ends. With these protocols' modules loaded the kernel of a host would
+# break such a connection off, for it knows of none: with an ABORT (a chunk of type 6 behind the 12 bytes of the header), a
+# Reset (type 7). What a socket of a test sends has an owner.
+HOST_RULES = """
+table inet host {
+	chain answers {
+		type filter hook output priority filter;
+		meta skuid 0-4294967295 accept
+		meta l4proto sctp @th,96,8 6 drop
+		meta l4proto dccp @th,67,4 7 drop
+	}
+}
 """
 
 # Strict firewalls, flows that end within seconds. nf_conntrack_events stays as the kernel has it.
@@ -153,6 +172,14 @@ def run(*argv: object, check: bool = True, stdin: str | None = None) -> subproce
 	return done
 
 
+@functools.cache
+def load_modules() -> None:
+	"""Once per process. A kernel without modules has them built in, or not at all; then the test that needs one says so."""
+	for module in MODULES:
+		with contextlib.suppress(FileNotFoundError):
+			run("modprobe", "-q", module, check=False)
+
+
 def pids(ns: str) -> list[int]:
 	"""The processes in a namespace; none if there is no such namespace."""
 	return [int(p) for p in run("ip", "netns", "pids", ns, check=False).stdout.split()]
@@ -204,6 +231,7 @@ class Lab:
 	# --- building -------------------------------------------------------
 
 	def _build(self) -> None:
+		load_modules()
 		for part in PARTS:
 			run("ip", "netns", "add", self.ns(part))
 			self.ip(part, "link set lo up")
@@ -221,6 +249,7 @@ class Lab:
 				f"addr add fd00:{net}::{HOST:x}/64 dev eth0 nodad",
 				f"route add default via 10.{net}.0.{GATEWAY}",
 				f"route add ::/0 via fd00:{net}::{GATEWAY:x}")
+			run("ip", "netns", "exec", self.ns(host), "nft", "-f", "-", stdin=HOST_RULES)
 		for fw in FW:
 			self.sysctl(fw, {**FW_SYSCTL, **{f"net/ipv6/conf/{dev}/accept_dad": 0
 							 for dev in ("all", "lan0", "wan0", "sync0")}})
