@@ -8,6 +8,8 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+import pace
+
 Cell = tuple[str, ...]
 
 
@@ -30,7 +32,7 @@ def in_background(run: Callable[[Cell], Any], test: str, names: tuple[str, ...],
 		def ask(cell: Cell) -> Any:
 			if not futures:
 				futures.update({each: pool.submit(run, each) for each in wanted(request)})
-			return futures[cell].result(timeout=600)
+			return futures[cell].result(timeout=pace.seconds(600))
 
 		yield ask
 		pool.shutdown(cancel_futures=True)

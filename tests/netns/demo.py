@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import pace
 import scenario
 from netlab import ECHO_PORT, PARTS, SNAT4, UDP_PORT, Lab, exists, pids, remove
 from node import OURS, TOP, Node
@@ -197,7 +198,7 @@ def end(directory: Path) -> int:
 	for fw in ("fw1", "fw2"):
 		for pid in pids(f"{KEPT}-{fw}"):
 			os.kill(pid, signal.SIGTERM)
-	time.sleep(0.3)
+	pace.sleep(0.3)
 	remove(KEPT, directory)
 	print("The pair is gone: processes ended, namespaces and its files removed.")
 	return 0

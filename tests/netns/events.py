@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 import struct
 
+import pace
 import scenario
 from netlab import DNAT4, ECHO_PORT, PLAIN6, SNAT4, Lab, inside, run
 
@@ -97,7 +98,7 @@ def echo(lab: Lab) -> None:
 			with socket.socket(family, socket.SOCK_RAW, protocol) as s:
 				# the kernel fills in the checksum of ICMPv6; this is the one of ICMP
 				s.sendto(struct.pack("!BBHHH", kind, 0, 0xffff - (kind << 8) - 4660, 4660, 0), (address, 0))
-				s.settimeout(5)
+				s.settimeout(pace.seconds(5))
 				while s.recv(1500)[20 if kind == 8 else 0] != {8: 0, 128: 129}[kind]:
 					pass
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Callable
 
+import pace
 import scenario
 from netlab import Lab, run, wait_until
 from node import TOP, Node
@@ -95,7 +96,7 @@ class Keepalived:
 	def stop(self) -> None:
 		"""As its service is stopped: it hands the addresses over."""
 		self.process.terminate()
-		self.process.wait(20)
+		self.process.wait(pace.seconds(20))
 		self.process = None
 		wait_until(lambda: self.said() == "fault", 10, f"{self.fw}: the script of notify_stop")
 
@@ -111,7 +112,7 @@ class Keepalived:
 				os.kill(pid, how)
 		for file in files:
 			file.unlink()	# /run is empty after a start of the machine
-		self.process.wait(20)
+		self.process.wait(pace.seconds(20))
 		self.process = None
 
 	def owns(self) -> bool:

@@ -38,6 +38,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator, TypeVar
 
+import pace
+
 T = TypeVar("T")
 
 CLONE_NEWNET = 0x40000000
@@ -136,14 +138,14 @@ PLAIN6 = Target("v6", f"fd00:20::{HOST:x}")
 
 
 def wait_until(question: Callable[[], T], timeout: float, what: str = "", step: float = 0.1) -> T:
-	"""Ask until the answer is true, at most `timeout` seconds. Returns the answer."""
-	end = time.monotonic() + timeout
+	"""Ask until the answer is true, at most `timeout` seconds (on a machine of usual speed). Returns the answer."""
+	end = time.monotonic() + pace.seconds(timeout)
 	while True:
 		answer = question()
 		if answer:
 			return answer
 		if time.monotonic() >= end:
-			raise AssertionError(f"still not after {timeout} s: {what or question}")
+			raise AssertionError(f"still not after {pace.seconds(timeout):g} s: {what or question}")
 		time.sleep(step)
 
 

@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import pace
 import tables
 from netlab import FW, GROUP, GROUP6, SYNC_PORT, Lab, run, wait_until
 
@@ -135,7 +136,7 @@ class Node:
 		# A file and no pipe: a daemon that kept the pipe open would make us wait for its end.
 		with open(self.dir / "start-out", "w+") as out, open(self.dir / "start-err", "w+") as err:
 			status = subprocess.run(self.argv("-d"), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-						timeout=30).returncode
+						timeout=pace.seconds(30)).returncode
 			out.seek(0), err.seek(0)
 			done = subprocess.CompletedProcess(self.argv("-d"), status, out.read(), err.read())
 		new = [p for p in self.lab.pids(self.fw) if p not in before]
@@ -162,7 +163,7 @@ class Node:
 		pid, process = self.pid, self.process
 		status = None
 		if process:
-			status = process.wait(timeout)
+			status = process.wait(pace.seconds(timeout))
 		else:
 			wait_until(lambda: not lives(pid), timeout, f"{self.fw}: the daemon ends")
 		self.pid = self.process = None
@@ -192,7 +193,7 @@ class Node:
 	def ctl(self, *options: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
 		"""A client command: returncode, stdout, stderr."""
 		return subprocess.run(self.argv(*options), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-				      timeout=timeout)
+				      timeout=pace.seconds(timeout))
 
 	def ok(self, *options: str, timeout: float = 60) -> str:
 		"""A client command that has to succeed; what it printed."""
@@ -232,9 +233,9 @@ class Node:
 			if title != "kernel" and not self.running():
 				continue
 			try:
-				done = subprocess.run(argv, capture_output=True, text=True, timeout=10)
+				done = subprocess.run(argv, capture_output=True, text=True, timeout=pace.seconds(10))
 			except subprocess.TimeoutExpired:
-				parts += [f"--- {title}", "no answer within 10 s"]
+				parts += [f"--- {title}", "no answer"]
 				continue
 			rows = done.stdout.splitlines()
 			parts += [f"--- {title} (status {done.returncode}, {len(rows)} lines)", *rows[:lines], done.stderr]

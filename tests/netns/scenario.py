@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
+import pace
 import tables
 from netlab import DOWNLOAD_PORT, ECHO_PORT, SNAT4, UDP_PORT, Lab, Target
 from node import Node, wait_replicated
@@ -30,8 +31,8 @@ class Program:
 
 	def _line(self, timeout: float) -> str:
 		# One line per answer and never two in flight, so nothing hides in the reader's buffer.
-		if not select.select([self.process.stdout], [], [], timeout)[0]:
-			raise AssertionError(f"{self.name}: no answer within {timeout} s\n{self.log.read_text()}")
+		if not select.select([self.process.stdout], [], [], pace.seconds(timeout))[0]:
+			raise AssertionError(f"{self.name}: no answer within {pace.seconds(timeout):g} s\n{self.log.read_text()}")
 		return self.process.stdout.readline()
 
 	def ready(self, timeout: float = 40) -> Program:
@@ -57,7 +58,7 @@ class Program:
 
 	def end(self) -> None:
 		self.process.stdin.close()
-		self.process.wait(5)
+		self.process.wait(pace.seconds(5))
 
 
 def serve(lab: Lab) -> Program:
@@ -185,7 +186,7 @@ def failover(lab: Lab, old: Node, new: Node, plan: Plan) -> Outcome:
 	stream = udp_stream(lab, plan.target)
 	programs = [talk, load, stream]
 	plan.tell("a download and a UDP stream begin")
-	time.sleep(plan.warm_up)
+	pace.sleep(plan.warm_up)
 	wait_replicated(old, new)
 	shown = new.ok("-e").splitlines()
 	plan.tell(f"{new.fw} knows all {len(shown)} states of {old.fw}'s kernel, three of them:",
@@ -196,7 +197,7 @@ def failover(lab: Lab, old: Node, new: Node, plan: Plan) -> Outcome:
 	cut_at = time.monotonic()
 	old.cut()
 	plan.tell(f"{old.fw} is cut off: all links down, daemon killed")
-	time.sleep(plan.outage)
+	pace.sleep(plan.outage)
 	if plan.with_commit:
 		began = time.monotonic()
 		done = new.ctl("-c")

@@ -10,6 +10,7 @@ from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 from conftest import PAIRS
 from netlab import DNAT4, SNAT4, Lab, run, wait_until
@@ -97,7 +98,7 @@ def test_no_caches_at_all(lab: Lab, pair: Callable, active: str, replica: str) -
 			change_roles(old, new)
 		else:		# its -f would flush the kernel table; it takes everything anew, as liberal entries, at our -B
 			old.ok("-B")
-			time.sleep(1)
+			pace.sleep(1)
 		wait_until(lambda: not same_kernels(*nodes), 20, "the same kernel tables after the change", 0.3)
 		for program in programs:
 			assert program.ask("alive", 10)["alive"] == 20, f"{old.which} -> {new.which}"
@@ -127,7 +128,7 @@ def test_dump_like_debian(lab: Lab, make: Callable, accounting: int) -> None:
 		node = make("fw1", which, which)
 		node.configure(mode="NOTRACK", mode_options=BYPASS)
 		node.start()
-		time.sleep(0.5)
+		pace.sleep(0.5)
 		shown[which] = sorted(map(same_words, node.ok("-i").splitlines()))
 		if which == OURS:
 			xml = node.ok("-i", "-x").splitlines()
@@ -151,7 +152,7 @@ def test_commands(lab: Lab, make: Callable) -> None:
 	assert len(node.kernel()) == 50
 	node.ok("-t")
 	node.ok("-c")
-	time.sleep(3)
+	pace.sleep(3)
 	assert len(node.kernel()) == 50, "a commit takes the scheduled flush back"
 	node.ok("-F")
 	assert not node.kernel() and node.ok("-i") == ""
@@ -162,7 +163,7 @@ def test_at_once(lab: Lab, pair: Callable) -> None:
 	one, two = start(pair)
 	took = []
 	for i in range(10):
-		time.sleep(0.2)
+		pace.sleep(0.2)
 		scenario.inject(lab, "fw1", 1, first=i)
 		began = time.monotonic()
 		wait_until(lambda: len(two.external()) == i + 1, 10, step=0.01)
@@ -223,7 +224,7 @@ def test_loss_then_quiet(lab: Lab, pair: Callable) -> None:
 		scenario.inject(lab, "fw1", 400, first=400 * i)
 		if i >= 2:
 			scenario.inject(lab, "fw1", 300, first=400 * (i - 2), delete=True)
-		time.sleep(0.2)
+		pace.sleep(0.2)
 	lab.lossy("fw2", 0)
 	wait_replicated(one, two, timeout=90)
 

@@ -15,6 +15,7 @@ from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 import tables
 from netlab import Lab, wait_until
@@ -81,7 +82,7 @@ def test_second_daemon_is_refused(node: Node) -> None:
 		second.write_text(node.conf.read_text().replace(str(node.lock), str(other_lock)))
 		for options in ((), ("-d",)):
 			done = subprocess.run([*node.argv()[:-1], str(second), *options], capture_output=True, text=True,
-					      stdin=subprocess.DEVNULL, timeout=10)
+					      stdin=subprocess.DEVNULL, timeout=pace.seconds(10))
 			assert done.returncode == 1, (other_lock, options)
 			if other_lock == node.lock:
 				assert re.search(rf"\b{node.pid}\b", done.stderr), done.stderr
@@ -119,7 +120,7 @@ def test_broken_file(node: Node, fault: str) -> None:
 	text = node.conf.read_text()
 	assert good in text
 	node.conf.write_text(text.replace(good, bad))
-	done = subprocess.run(node.argv("-d"), capture_output=True, text=True, timeout=10)
+	done = subprocess.run(node.argv("-d"), capture_output=True, text=True, timeout=pace.seconds(10))
 	assert done.returncode == 1
 	assert re.search(rf"{re.escape(str(node.conf))}:\d+:\d+: error: ", done.stderr), done.stderr
 	assert left(node) == [] and not node.log.exists()
@@ -176,7 +177,7 @@ def test_bad_arguments(node: Node, options: tuple[str, ...]) -> None:
 
 
 def test_file_option_is_needed_with_a_name(node: Node) -> None:
-	done = subprocess.run([*node.argv()[:-2], "-C"], capture_output=True, text=True, timeout=10)
+	done = subprocess.run([*node.argv()[:-2], "-C"], capture_output=True, text=True, timeout=pace.seconds(10))
 	assert done.returncode == 1 and done.stderr
 
 
@@ -194,13 +195,13 @@ def test_silent_client_holds_nobody_up(node: Node) -> None:
 	clients = []
 	for _ in range(70):
 		client = socket.socket(socket.AF_UNIX)
-		client.settimeout(5)
+		client.settimeout(pace.seconds(5))
 		client.connect(str(node.socket))
 		clients.append(client)
 		if len(clients) % 10 == 0:
 			began = time.monotonic()
 			node.ok("-s")
-			assert time.monotonic() - began < 0.5
+			assert time.monotonic() - began < pace.seconds(0.5)
 	# a request is expected within one second
 	wait_until(lambda: all(hung_up(c) for c in clients), 5, "the silent ones are let go")
 
@@ -323,14 +324,14 @@ def test_statistics_to_come(node: Node) -> None:
 def test_long_names(node: Node) -> None:
 	"""They reach the daemon as the letters do."""
 	argv = ["ip", "netns", "exec", node.lab.ns(node.fw), node.program]
-	done = subprocess.run([*argv, f"--config={node.conf}", "--daemon"], stdin=subprocess.DEVNULL, timeout=30)
+	done = subprocess.run([*argv, f"--config={node.conf}", "--daemon"], stdin=subprocess.DEVNULL, timeout=pace.seconds(30))
 	assert done.returncode == 0
 	node.pid = int(node.lock.read_text())
 	scenario.inject(node.lab, "fw1", 3)
 
 	def say(*options: str) -> str:
 		return subprocess.run([*argv, "--config", str(node.conf), *options], capture_output=True, text=True,
-				      check=True, timeout=30).stdout
+				      check=True, timeout=pace.seconds(30)).stdout
 
 	wait_until(lambda: len(say("--internal").splitlines()) == 3, 5, "three flows")
 	assert say("--statistics", "cache") == say("--statistics=cache") == node.ok("-s", "cache")
@@ -352,10 +353,10 @@ def test_long_resend_queue(node: Node) -> None:
 	wait_until(lambda: "current elements:\t\t       40000" in node.ok("-s", "queue"), 10, "all have been sent")
 	sleeper = socket.socket(socket.AF_UNIX)
 	sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-	sleeper.settimeout(10)
+	sleeper.settimeout(pace.seconds(10))
 	sleeper.connect(str(node.socket))
 	sleeper.send(struct.pack("=i", 32))
-	time.sleep(0.3)
+	pace.sleep(0.3)
 	lines = node.ok("-s", "rsqueue").splitlines()
 	assert lines[0] == "resent queue (len=40000)" and len(lines) == 40001
 	numbers = [int(re.fullmatch(r"object -> seq:(\d+)", line)[1]) for line in lines[1:]]

@@ -13,13 +13,13 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
 
+import pace
 import scenario
 import tables
 from netlab import DNAT4, DOWNLOAD_PORT, ECHO_PORT, PLAIN6, SNAT4, UDP_PORT, Lab, Target, inside, run, wait_until
@@ -125,13 +125,13 @@ def no_flow_ends(lab: Lab, fw: str) -> Iterator[None]:
 	try:
 		wait_until(heard, 10, "conntrack -E listens")
 		yield
-		time.sleep(0.3)
+		pace.sleep(0.3)
 		ends = [line for line in log.read_text().splitlines() if "[DESTROY]" in line and "10.99.0.1" not in line]
 		assert not ends, f"{len(ends)} flows ended:\n" + "\n".join(ends[:10])
 		assert listener.poll() is None, log.read_text()
 	finally:
 		listener.terminate()
-		listener.wait(5)
+		listener.wait(pace.seconds(5))
 
 
 def details(lab: Lab, fw: str, port: int) -> dict[tuple, dict[str, int]]:
@@ -189,7 +189,7 @@ def test_midstream_pickup(lab: Lab, pair: Callable, target: Target) -> None:
 	scenario.serve(lab)
 	talk = scenario.lines(lab, 30, target, interval=0.2)
 	loads = [scenario.download(lab, 8 * MB, 2 * MB, target) for _ in range(3)]
-	time.sleep(1)
+	pace.sleep(1)
 	wait_replicated(one, two)
 	want = tuples(one.kernel())
 	one.cut()
@@ -286,7 +286,7 @@ def test_udp_before_the_commit(lab: Lab, pair: Callable) -> None:
 	one, two = pair()
 	scenario.serve(lab)
 	stream = scenario.udp_stream(lab, SNAT4, 20)
-	time.sleep(3)		# assured
+	pace.sleep(3)		# assured
 	wait_replicated(one, two)
 	one.cut()
 	lab.addresses_to("fw2")
@@ -305,7 +305,7 @@ def test_commit_against_full_traffic(lab: Lab, pair: Callable, target: Target) -
 	loads = [scenario.download(lab, 30 * MB, 10 * MB, target) for _ in range(2)]
 	streams = scenario.udp_stream(lab, target, 50)
 	scenario.inject(lab, "fw1", 30000)		# so that it takes a while
-	time.sleep(1)
+	pace.sleep(1)
 	wait_replicated(one, two)
 	if target is PLAIN6:	# without NAT the firewall may as well let connections pass in mid-stream
 		lab.sysctl("fw2", {"net/netfilter/nf_conntrack_tcp_loose": 1})
@@ -338,12 +338,12 @@ def test_forwarded_flow_is_left_alone(lab: Lab, pair: Callable, target: Target, 
 	talk = scenario.lines(lab, 40, target, interval=0.02)
 	load = scenario.download(lab, 32 * MB, 2 * MB, target)
 	streams = scenario.udp_stream(lab, target, 10)
-	time.sleep(3)
+	pace.sleep(3)
 	wait_replicated(one, two)
 	assert take_over(lab, one, two).created == 51
 	for program, count in ((talk, 40), (streams, 10)):
 		assert program.ask("alive", 15)["alive"] == count
-	time.sleep(1.5)		# what the change of roles cost is over
+	pace.sleep(1.5)		# what the change of roles cost is over
 	ours, theirs = (sorted(live(two.kernel()))[part::2] for part in (0, 1))
 	for flows, mark in ((ours, 99), (theirs, 0)):
 		for flow in flows:
@@ -360,10 +360,10 @@ def test_forwarded_flow_is_left_alone(lab: Lab, pair: Callable, target: Target, 
 		for _ in range(5):
 			result = commit(two)
 			assert result.counts() == (0, 51, 0, 0), result.text
-			time.sleep(0.2)
+			pace.sleep(0.2)
 		for program, count in ((talk, 40), (streams, 10)):
 			said = program.ask("alive", 15)
-			assert said["alive"] == count and said["stall_ms"] < 1000, said
+			assert said["alive"] == count and said["stall_ms"] < pace.seconds(1) * 1000, said
 	assert said["sent"] - said["answered"] <= 10, said		# one of each stream may be on its way
 	assert retransmitted(lab) == again
 	assert invalid(lab, "fw2") == bad
@@ -393,7 +393,7 @@ def on_a_terminal(node: Node, *options: str) -> str:
 		while part := os.read(master, 65536):
 			text += part
 	os.close(master)
-	assert process.wait(30) == 0
+	assert process.wait(pace.seconds(30)) == 0
 	return text.decode()
 
 
@@ -492,9 +492,9 @@ def test_a_purge_asked_for_after_a_queued_commit(lab: Lab, pair: Callable) -> No
 	clients = []
 	for option in ("-c", "-c", "-t"):
 		clients.append(subprocess.Popen(replica.argv(option), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
-		time.sleep(0.3)
+		pace.sleep(0.3)
 	os.kill(replica.pid, signal.SIGCONT)
-	said = [client.communicate(timeout=60)[1] for client in clients]
+	said = [client.communicate(timeout=pace.seconds(60))[1] for client in clients]
 	assert "another one follows" in said[1], said
 	assert "10 created" in said[0] and "10 kept" in said[1], said
 	wait_until(lambda: not replica.kernel(), 30, "-t purges the table")

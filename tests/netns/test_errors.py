@@ -16,12 +16,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
 
+import pace
 import scenario
 from mistakes import GENERAL, GOOD, LINK, MARK, MISTAKES, Mistake, UDP, change, general
 from netlab import GROUP, SYNC_PORT, Lab, inside, wait_until
@@ -106,7 +106,7 @@ def build(m: Mistake, file: Path) -> list[str]:
 
 def conntrackd(*argv: object, under: tuple[object, ...] = ()) -> subprocess.CompletedProcess[str]:
 	return subprocess.run([str(a) for a in (*under, binary(OURS), *argv)], stdin=subprocess.DEVNULL,
-			      capture_output=True, text=True, errors="replace", timeout=20)
+			      capture_output=True, text=True, errors="replace", timeout=pace.seconds(20))
 
 
 def messages(stderr: str) -> list[str]:
@@ -149,7 +149,7 @@ def trace(scratch: Path, *argv: object) -> list[str]:
 	out = scratch.parent / f"{scratch.name}.strace"
 	try:
 		subprocess.run(["strace", "-f", "-qq", "-o", str(out), "-e", f"trace={CALLS}", "-e", "signal=none",
-				*map(str, argv)], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+				*map(str, argv)], stdin=subprocess.DEVNULL, capture_output=True, timeout=pace.seconds(60), check=False,
 			       env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})	# it wants to ptrace, too
 		return [re.sub(r"^\d+ +", "", line) for line in out.read_text(errors="replace").splitlines()]
 	finally:
@@ -260,7 +260,7 @@ def test_default_path(bench: Node) -> None:
 	script = ('mount -t tmpfs none "$(readlink -f /var/run)"; "$0" -C "$1" & for i in $(seq 100); do '
 		  '[ -S /var/run/conntrackd.ctl ] && break; sleep 0.1; done; "$0" -C "$1" -s && "$0" -C "$1" -k; wait')
 	done = subprocess.run(["ip", "netns", "exec", bench.lab.ns("fw1"), "unshare", "-m", "sh", "-c", script,
-			       binary(OURS), str(bench.conf)], capture_output=True, text=True, timeout=60)
+			       binary(OURS), str(bench.conf)], capture_output=True, text=True, timeout=pace.seconds(60))
 	assert "cache internal:" in done.stdout, done
 
 
@@ -273,7 +273,7 @@ def refused(node: Node, pattern: str, under: tuple[object, ...] = (), program: s
 	for option in ((), ("-d",)):
 		done = subprocess.run([*map(str, ("ip", "netns", "exec", node.lab.ns(node.fw), *under,
 						  program or binary(OURS), "-C", node.conf, *option))],
-				      stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+				      stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=pace.seconds(20))
 		if UNBUILT in done.stderr:
 			pytest.skip(UNBUILT)
 		assert done.returncode == 1, (option, done)
@@ -589,7 +589,7 @@ def test_peer_that_does_not_fit() -> None:
 
 		for modes in patterns:
 			wait_until(lambda modes=modes: said(modes), 90, f"{modes}: {patterns[modes]}")
-		time.sleep(3)	# once, not every second
+		pace.sleep(3)	# once, not every second
 		for modes in patterns:
 			assert len(said(modes)) == 1, said(modes)
 		# NOTRACK and ALARM send what each of them understands

@@ -17,6 +17,7 @@ from typing import Callable, NamedTuple
 import pytest
 
 import events
+import pace
 import scenario
 from conftest import need
 from netlab import FW, SYNC_PORT, Lab
@@ -257,7 +258,7 @@ def both_do(sides: dict[str, Side], command: str) -> dict[str, dict[str, list[st
 
 def compare(s: Setting, sides: dict[str, Side], phase: str, command: str) -> list[str]:
 	"""One command at both. A report is asked for again while the two differ, within reason."""
-	step, end = f"{phase}: {command}", time.monotonic() + PATIENCE
+	step, end = f"{phase}: {command}", time.monotonic() + pace.seconds(PATIENCE)
 	answers = both_do(sides, command)
 	while True:
 		parts = {which: {**{k: list(v) for k, v in answers[which].items()}, "log": side.log()}
@@ -265,7 +266,7 @@ def compare(s: Setting, sides: dict[str, Side], phase: str, command: str) -> lis
 		said = differences(aside(s, step, parts))
 		if not said or time.monotonic() > end:
 			break
-		time.sleep(0.1)
+		pace.sleep(0.1)
 		if command[:2] in ("-s", "-i", "-e"):
 			answers = both_do(sides, command)
 	for side in sides.values():

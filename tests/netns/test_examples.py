@@ -18,6 +18,7 @@ from typing import Callable, Iterator
 
 import pytest
 
+import pace
 import scenario
 from conftest import need
 from netlab import FW, Lab, run, wait_until
@@ -72,7 +73,7 @@ class Daemon:
 
 	def ctl(self, *options: str) -> subprocess.CompletedProcess[str]:
 		return subprocess.run(["nsenter", "-t", str(self.process.pid), "-m", "-n", binary(self.which), "-C", str(self.file),
-				       *options], capture_output=True, text=True, timeout=30)
+				       *options], capture_output=True, text=True, timeout=pace.seconds(30))
 
 	def ok(self, *options: str) -> str:
 		done = self.ctl(*options)
@@ -92,7 +93,7 @@ class Daemon:
 		for directory, name in files:
 			assert name in os.listdir(directory)
 		self.ok("-k")
-		assert self.process.wait(10) == 0
+		assert self.process.wait(pace.seconds(10)) == 0
 		for directory, name in files:
 			assert name not in os.listdir(directory)
 			os.close(directory)
@@ -231,7 +232,7 @@ def test_refused(wide: Lab, file: Path, which: str) -> None:
 	some_flows(wide, "fw1")
 	look = ALONE.replace("exec ", "") + "status=$?; find /run /var/log ! -type d; exit $status"
 	done = subprocess.run(["ip", "netns", "exec", wide.ns("fw1"), "sh", "-c", look, "sh", binary(which), "-C", str(file)],
-			      capture_output=True, text=True, timeout=20)
+			      capture_output=True, text=True, timeout=pace.seconds(20))
 	assert done.returncode == 1, done
 	if which == DEBIAN:
 		return

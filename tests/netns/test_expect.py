@@ -7,12 +7,12 @@ import os
 import re
 import signal
 import subprocess
-import time
 from dataclasses import dataclass
 from typing import Callable
 
 import pytest
 
+import pace
 from conftest import PAIRS
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, Target, run, wait_until
 from node import DEBIAN, OURS, Node, wait_replicated
@@ -131,7 +131,7 @@ def wait_acknowledged(lab: Lab) -> None:
 
 def take_over(lab: Lab, old: Node, new: Node, case: Case = CASES[0]) -> str:
 	wait_replicated(old, new)
-	time.sleep(case.settles)
+	pace.sleep(case.settles)
 	old.cut()
 	done = new.ctl("-c")
 	assert done.returncode == 0, done.stderr
@@ -217,7 +217,7 @@ def test_alarm(lab: Lab, pair: Callable, old: str, new: str) -> None:
 
 	client = ftp(lab, PLAIN4)
 	good(client, "port")
-	time.sleep(14)			# longer than they live without being repeated
+	pace.sleep(14)			# longer than they live without being repeated
 	shown = ""
 
 	def repeated() -> bool:
@@ -269,7 +269,7 @@ def wait_known(old: Node, new: Node, setting: tuple, n: int) -> None:
 def take_over_cacheless(lab: Lab, old: Node, new: Node, setting: tuple, commit: str | None = None,
 			case: Case = CASES[0]) -> None:
 	"""What is in the kernel already needs no commit."""
-	time.sleep(case.settles)
+	pace.sleep(case.settles)
 	old.cut()
 	if "DisableExternalCache" not in setting[1]:
 		new.ok("-c", *[commit] if commit else [])
@@ -370,12 +370,12 @@ def test_without_caches_full_send(lab: Lab, make: Callable, setting: tuple) -> N
 	lab.links("fw2", up=False)
 	good(client, "retr")
 	good(client, "pasv")
-	time.sleep(1)
+	pace.sleep(1)
 	lab.links("fw2", up=True)
 	wait_until(lambda: known(replica, setting) == kernel_expects(lab, "fw1"), 20, "what is there now, and nothing else")
 	replica.ok("-n")
 	active.ok("-B")
-	time.sleep(1)
+	pace.sleep(1)
 	wait_known(active, replica, setting, 1)
 	client.end()
 	run("ip", "netns", "exec", lab.ns("fw1"), "conntrack", "-D", "-p", "tcp")
@@ -415,7 +415,7 @@ def test_without_caches_commands(lab: Lab, pair: Callable, setting: tuple) -> No
 	before = known(replica, setting)
 	active.ok("-F")
 	wait_until(lambda: not kernel_expects(lab, "fw1"), 20)
-	time.sleep(1)
+	pace.sleep(1)
 	assert known(replica, setting) == before
 
 
@@ -430,7 +430,7 @@ def test_there_and_back(lab: Lab, pair: Callable, setting: tuple) -> None:
 		for old, new in (nodes, nodes[::-1]):
 			good(client, kind)
 			wait_until(lambda: kernel_expects(lab, "fw1") == kernel_expects(lab, "fw2") != [], 10, "in both kernels")
-			time.sleep(0.6)
+			pace.sleep(0.6)
 			lab.addresses_to(new.fw)
 			good(client, "retr")
 			for command in ("passive", "active"):
@@ -529,7 +529,7 @@ def test_sip(lab: Lab, pair: Callable, setting: tuple, case: Case) -> None:
 	wait_until(lambda: "PERMANENT" in "".join(kernel_expects(lab, "fw1")), 20)
 	wait_until(lambda: "INACTIVE" not in "".join(kernel_expects(lab, "fw1")), 20)
 	wait_known(active, survivor, setting, 1)
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	good(phone, "invite")
 	wait_until(lambda: len(kernel_expects(lab, "fw1")) == 5, 20, "and RTP and RTCP of both")
 	wait_known(active, survivor, setting, 5)
@@ -611,7 +611,7 @@ def test_list_of_helpers(lab: Lab, pair: Callable, names: list[str], want: int) 
 	good(client, "tftp_wait")
 	wait_until(lambda: len(kernel_expects(lab, "fw1")) == 2, 20)
 	wait_expects(active, replica, want)
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	wait_expects(active, replica, want)
 
 
@@ -630,7 +630,7 @@ def test_resync_tells_expectations(lab: Lab, make: Callable) -> None:
 	lab.links("fw2", up=False)
 	good(client, "retr")
 	good(client, "pasv")
-	time.sleep(1)
+	pace.sleep(1)
 	lab.links("fw2", up=True)
 	wait_expects(active, replica, 1)
 
@@ -668,9 +668,9 @@ def test_commands(lab: Lab, pair: Callable, mode: str) -> None:
 	flows = replica.kernel()
 	os.kill(replica.pid, signal.SIGSTOP)
 	clients = [subprocess.Popen(replica.argv("-c", "expect"), stderr=subprocess.PIPE, text=True) for _ in range(3)]
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	os.kill(replica.pid, signal.SIGCONT)
-	said = [client.communicate(timeout=60)[1] for client in clients]
+	said = [client.communicate(timeout=pace.seconds(60))[1] for client in clients]
 	assert sum("another one follows" in text for text in said) == 2, said
 	assert all("1 failed: the kernel has no such master" in text for text in said), said
 	assert replica.kernel() == flows
@@ -679,7 +679,7 @@ def test_commands(lab: Lab, pair: Callable, mode: str) -> None:
 	assert kernel_expects(lab, "fw2") == kernel_expects(lab, "fw1") == ageless(replica.ok("-i", "expect"))
 	assert "1 kept" in replica.ctl("-c").stderr.splitlines()[1]
 	# Our own commit is not told back.
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	assert active.ok("-e", "expect") == ""
 
 	active.ok("-f")
@@ -691,7 +691,7 @@ def test_commands(lab: Lab, pair: Callable, mode: str) -> None:
 
 	active.ok("-F", "expect")
 	assert kernel_expects(lab, "fw1") == [] == ageless(active.ok("-i", "expect"))
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	assert len(ageless(replica.ok("-e", "expect"))) == 1
 	replica.ok("-f", "external")
 	assert len(ageless(replica.ok("-e", "expect"))) == 1	# flows only
@@ -710,7 +710,7 @@ def test_a_flush_ends_nothing_at_the_peer(lab: Lab, pair: Callable, how: tuple[s
 	active.ok(*how)
 	wait_until(lambda: not kernel_expects(lab, "fw1"), 20)
 	wait_until(lambda: active.ok("-i", "expect") == "", 20)
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	assert len(ageless(replica.ok("-e", "expect"))) == 1
 
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 import tables
 from conftest import PAIRS
@@ -70,7 +70,7 @@ def test_figures_and_commands(lab: Lab, pair: Callable, active: str, replica: st
 	wait_until(lambda: len(two.kernel()) == 30, 10)
 	assert injected(two)["created"] == (30, 0)
 	scenario.inject(lab, "fw1", 10, delete=True)
-	time.sleep(1)
+	pace.sleep(1)
 	assert two.ok("-e") == "" and two.ok("-i") == ""
 	assert "cache external" not in two.ok("-s") and "external inject" in two.ok("-s", "cache") + two.ok("-s")
 	for options in (("-c",), ("-f", "external")):
@@ -98,7 +98,7 @@ def test_end_of_a_flow_in_use(lab: Lab, pair: Callable) -> None:
 	wait_until(lambda: len(other.internal()) == 10, 20)
 	run("ip", "netns", "exec", lab.ns("fw2"), "conntrack", "-D", "-p", "tcp")
 	wait_until(lambda: not other.internal(), 10)
-	time.sleep(1)
+	pace.sleep(1)
 	assert len(active.kernel()) == 10
 	assert talk.ask("alive", 10)["alive"] == 10
 	# and one that has ended goes
@@ -115,7 +115,7 @@ def test_news_do_not_set_back(lab: Lab, pair: Callable) -> None:
 	run("ip", "netns", "exec", lab.ns("fw1"), "nft", "insert rule inet fw forward tcp dport 7001 ct mark set 9")
 	wait_until(lambda: {flow.mark for flow in other.kernel()} == {9}, 10, "a change arrives")
 	other.ok("-R"), other.ok("-B")	# the other node tells everything it has, as old as it may be
-	time.sleep(1)
+	pace.sleep(1)
 	assert {(flow.state, flow.mark) for flow in active.kernel()} == {("ESTABLISHED", 9)}
 	assert not same_kernels(active, other)
 
@@ -126,7 +126,7 @@ def test_loss_then_quiet(lab: Lab, pair: Callable, mode: str, active: str, repli
 	one, two = pair(active, replica, mode=mode, mode_options=INJECT)
 	lab.lossy("fw2", 10)
 	scenario.inject(lab, "fw1", 2000)
-	time.sleep(1)
+	pace.sleep(1)
 	lab.lossy("fw2", 0)
 	if mode == "NOTRACK" and two.which != OURS:
 		two.ok("-n")		# 1.4.x does not ask by itself

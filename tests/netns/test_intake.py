@@ -12,6 +12,7 @@ from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 import tables
 from netlab import DNAT4, PLAIN6, Lab, run, wait_until
@@ -43,7 +44,7 @@ def test_same_meaning(lab: Lab, pair: Callable, place: str) -> None:
 	scenario.udp_stream(lab)
 	scenario.inject(lab, "fw1", 20)		# from addresses that are not listed
 	wait_until(lambda: len(active.internal()) >= 15, 10)
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	known = active.internal()
 	assert len(known) == 15 and protocols(known) == {"tcp"}, known
 	wait_until(lambda: len(replica.external()) == 15, 10)
@@ -140,7 +141,7 @@ def test_polling(lab: Lab, make: Callable, active: str, replica: str) -> None:
 	wait_until(lambda: sum("mark=9" in line for line in peer.ok("-e").splitlines()) == 20, 15)
 	assert received(node) == 0
 	sent = int(re.search(r"(\d+) Pckts sent", node.ok("-s", "network"))[1])
-	time.sleep(4)
+	pace.sleep(4)
 	more = int(re.search(r"(\d+) Pckts sent", node.ok("-s", "network"))[1])
 	assert more - sent < 20, "what did not change is not sent again"
 	talk.end()

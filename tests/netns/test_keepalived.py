@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Callable
 
 import pytest
 
 import keepalived
+import pace
 import scenario
 from conftest import PAIRS
 from keepalived import alive, finish
@@ -82,7 +82,7 @@ def play(directory: Path, role: str, failing: str = "") -> tuple[int, list[str],
 	program.chmod(0o755)
 	for path in (notes, log):
 		path.write_text("")
-	done = subprocess.run([keepalived.EXAMPLES / "primary-backup.sh", *role.split()], capture_output=True, timeout=20,
+	done = subprocess.run([keepalived.EXAMPLES / "primary-backup.sh", *role.split()], capture_output=True, timeout=pace.seconds(20),
 			      env={**os.environ, "CONNTRACKD": str(program), "CONNTRACKD_CONF": "/a/file",
 				   "ROLE_DIR": str(directory), "LOGGER": f"tee -a {log}"})
 	rows = notes.read_text().splitlines()
@@ -124,8 +124,8 @@ def test_script_overtaken(tmp_path: Path) -> None:
 		said = f"{role} {calls[-1].pid}"
 		wait_until(lambda: (tmp_path / "conntrackd-role").exists()
 			   and (tmp_path / "conntrackd-role").read_text().strip() == said, 10, f"{role} has begun")
-		time.sleep(0.3)
+		pace.sleep(0.3)
 	gate.touch()
-	assert [call.wait(20) for call in calls] == [0, 0, 0]
+	assert [call.wait(pace.seconds(20)) for call in calls] == [0, 0, 0]
 	assert notes.read_text().split() == ROLES["primary"] * 2
 	assert "backup: overtaken" in log.read_text()

@@ -7,11 +7,11 @@ import contextlib
 import re
 import socket
 import threading
-import time
 from typing import Any, Callable
 
 import pytest
 
+import pace
 import scenario
 import tables
 from conftest import PAIRS
@@ -45,14 +45,14 @@ def test_replica_equals_kernel_table(lab: Lab, pair: Callable, active: str, repl
 def test_loss_then_quiet(lab: Lab, pair: Callable, active: str, replica: str, kind: str) -> None:
 	one, two = pair(active, replica, link=KINDS[kind])
 	if DEBIAN in (active, replica):
-		time.sleep(3)		# the handshake: every HELLO makes 1.4.7 forget what it was to send again
+		pace.sleep(3)		# the handshake: every HELLO makes 1.4.7 forget what it was to send again
 	for node in (one, two):
 		lab.lossy(node.fw, 5)
 	for turn in range(8):
 		for family in (4, 6):
 			scenario.inject(lab, "fw1", 500, first=500 * turn, family=family)
 			scenario.inject(lab, "fw1", 250, first=500 * turn, family=family, delete=True)
-		time.sleep(0.3)
+		pace.sleep(0.3)
 	assert lab.dropped("fw2") > 0
 	for node in (one, two):
 		lab.lossy(node.fw, 0)
@@ -239,11 +239,11 @@ def test_tcp_connections_are_killed(lab: Lab, pair: Callable, active: str, repli
 	for turn in range(10):
 		churn(lab, turn)
 		killed += kill_connections(lab, "fw1")
-		time.sleep(0.4)
+		pace.sleep(0.4)
 	if killed == 0:
 		pytest.skip("this kernel does not let ss -K end connections")
 	churn(lab, 10)
-	time.sleep(2)		# until both have noticed that the last ones are gone
+	pace.sleep(2)		# until both have noticed that the last ones are gone
 	wait_met(one, two)
 	if replica == DEBIAN:
 		two.ok("-n")
@@ -276,7 +276,7 @@ def test_tcp_stranger_cannot_take_the_place(lab: Lab, pair: Callable) -> None:
 	with inside(lab.ns("fw1")):
 		s = socket.socket()
 	with s:
-		s.settimeout(10)
+		s.settimeout(pace.seconds(10))
 		s.bind(("10.30.0.99", 0))
 		s.connect(("10.30.0.12", SYNC_PORT))
 		with contextlib.suppress(ConnectionResetError):
@@ -323,7 +323,7 @@ class Traffic:
 		self.thread = threading.Thread(target=self.run)
 
 	def run(self) -> None:
-		while not self.end.wait(0.2):
+		while not self.end.wait(pace.seconds(0.2)):
 			churn(self.lab, self.turn % 100)
 			self.turn += 1
 
@@ -345,22 +345,22 @@ def test_four_links_fail_one_after_the_other(lab: Lab, pair: Callable, mode: str
 	one, two = pair(active, replica, **in_mode(mode, cables(kind, 4, apart=apart)))
 	ours = [node for node in (one, two) if node.which == OURS]
 	with Traffic(lab):
-		time.sleep(3)
+		pace.sleep(3)
 		for i in range(3):
 			lab.cable("fw1" if i % 2 else "fw2", i, up=False)
 			on_cable(i + 1, *ours)
-			time.sleep(1)
+			pace.sleep(1)
 		lab.cable("fw1", 3, up=False)
 		for node in ours:
 			wait_until(lambda node=node: said(node, "no dedicated links available!"), 20)
-		time.sleep(1)
+		pace.sleep(1)
 		for i in (3, 1, 2, 0):
 			for fw in ("fw1", "fw2"):
 				lab.cable(fw, i, up=True)
-			time.sleep(1.5)
+			pace.sleep(1.5)
 		on_cable(0, *ours)
 	if replica == DEBIAN:
-		time.sleep(3)
+		pace.sleep(3)
 		if kind == "TCP" and mode != "ALARM":	# which has nothing to ask for
 			wait_connected(one, two)
 		two.ok("-n")
@@ -379,10 +379,10 @@ def test_address_goes(lab: Lab, pair: Callable, mode: str, kind: str) -> None:
 	one, two = pair(**in_mode(mode, cables(kind, 2)))
 	hears = mode != "ALARM" or kind == "TCP"
 	with Traffic(lab):
-		time.sleep(2)
+		pace.sleep(2)
 		lab.ip("fw2", "addr del 10.30.0.12/24 dev sync0")
 		on_cable(1, two, *([one] if hears else []))
-		time.sleep(4)
+		pace.sleep(4)
 		assert active_device(one) == ("sync1" if hears else "sync0")	# whole as it looks from there
 		lab.cable("fw2", 0, up=True)
 		on_cable(0, one, two)
@@ -395,11 +395,11 @@ def test_interface_of_one_link_is_made_anew(lab: Lab, pair: Callable, mode: str,
 	lab.more_cables(1)
 	one, two = pair(**in_mode(mode, cables(kind, 2)))
 	with Traffic(lab):
-		time.sleep(2)
+		pace.sleep(2)
 		macs = [re.search(r"link/ether (\S+)", lab.ip(fw, "link show sync0"))[1] for fw in ("fw1", "fw2")]
 		lab.ip("fw1", "link del sync0")
 		on_cable(1, one, two)
-		time.sleep(2)
+		pace.sleep(2)
 		lab.ip("fw1", f"link add sync0 address {macs[0]} type veth "
 			      f"peer name sync0 address {macs[1]} netns {lab.ns('fw2')}")
 		for fw in ("fw1", "fw2"):
@@ -436,7 +436,7 @@ def test_stray_datagrams_do_not_switch(lab: Lab, pair: Callable) -> None:
 		with inside(lab.ns("fw1")), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
 			s.bind(("10.31.0.11", 0))
 			s.sendto(b"no message", ("10.31.0.12", SYNC_PORT))
-		time.sleep(0.1)
+		pace.sleep(0.1)
 	assert malformed(two) == 20
 	assert active_device(two) == "sync0"
 	assert said(two, "becomes dedicated link") == 0

@@ -13,11 +13,11 @@ TCP link stands (wait_met()).
 
 from __future__ import annotations
 
-import time
 from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 import tables
 from cells import in_background
@@ -59,7 +59,7 @@ class Pair:
 		for each in traffic:
 			each.mark()
 		old.cut()
-		time.sleep(0.5)		# somebody has to notice
+		pace.sleep(0.5)		# somebody has to notice
 		new.ok("-c")
 		before, after = old.kernel(), new.kernel()
 		self.lab.addresses_to(new.fw)
@@ -80,7 +80,7 @@ class Pair:
 	def quiet(self, active: Node, replica: Node, traffic: list[Traffic]) -> None:
 		"""All ends; the tables are to say so."""
 		self.lab.sysctl(active.fw, {"net/netfilter/nf_conntrack_udp_timeout_stream": 2})
-		time.sleep(0.3)		# the next datagram of each stream takes it over
+		pace.sleep(0.3)		# the next datagram of each stream takes it over
 		for each in traffic:
 			each.end()
 		wait_until(lambda: not [f for f in active.kernel() if is_ours(f) and f.orig not in self.revived], 30, "the flows end")
@@ -119,7 +119,7 @@ def there_and_back(run: Run) -> dict[str, list[str]]:
 			pair.start()
 			scenario.serve(lab)
 			traffic = [Traffic(lab, target, CONNECTIONS, STREAMS, size=7 << 20) for target in TARGETS.values()]
-			time.sleep(1)
+			pace.sleep(1)
 			pair.take_over(one, two, traffic)
 			pair.come_back(two, one)
 			pair.take_over(two, one, traffic)

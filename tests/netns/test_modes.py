@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 from conftest import PAIRS
 from netlab import Lab, run, wait_until
@@ -96,7 +96,7 @@ def test_loss_then_quiet(lab: Lab, pair: Callable, mode: str) -> None:
 		scenario.inject(lab, "fw1", 400, first=400 * i)
 		if i >= 2:
 			scenario.inject(lab, "fw1", 300, first=400 * (i - 2), delete=True)
-		time.sleep(0.3)
+		pace.sleep(0.3)
 	lose(lab, 0)
 	wait_replicated(active, replica, timeout=90)
 
@@ -109,7 +109,7 @@ def test_link_away(lab: Lab, pair: Callable, mode: str) -> None:
 	lab.ip("fw1", "link set sync0 down")
 	scenario.inject(lab, "fw1", 500, first=300)
 	scenario.inject(lab, "fw1", 200, delete=True)
-	time.sleep(4)
+	pace.sleep(4)
 	lab.ip("fw1", "link set sync0 up")
 	wait_replicated(active, replica, timeout=60)
 
@@ -147,12 +147,12 @@ def test_alarm_expires(lab: Lab, pair: Callable) -> None:
 	scenario.inject(lab, "fw1", 100)
 	wait_replicated(active, replica)
 	for seconds in (0, 5):	# repetitions keep them
-		time.sleep(seconds)
+		pace.sleep(seconds)
 		left = [int(line.split("[expires in ")[1].split("s]")[0]) for line in replica.ok("-e").splitlines()]
 		assert len(left) == 100 and min(left) >= 12 - 4 and max(left) <= 12, left
 	assert "expires" not in active.ok("-i")
 	active.stop(signal.SIGKILL)
-	time.sleep(4)
+	pace.sleep(4)
 	assert len(replica.external()) == 100
 	wait_until(lambda: not replica.external(), 60, "the entries expire")
 
@@ -177,7 +177,7 @@ def test_another_mode_is_said_once(lab: Lab, make: Callable, one: str, other: st
 		node.configure(mode=mode)
 		node.start()
 	wait_until(lambda: "speaks another mode" in nodes[0].log.read_text(), 20, "the log of " + one)
-	time.sleep(3)
+	pace.sleep(3)
 	assert nodes[0].log.read_text().count("speaks another mode") == 1
 
 
@@ -206,10 +206,10 @@ def test_silence_is_said(lab: Lab, pair: Callable) -> None:
 	wait_until(lambda: "new peer" in active.log.read_text(), 10)
 	replica.stop(signal.SIGKILL)
 	wait_until(lambda: "fallen silent" in active.log.read_text(), 100, "the silence is noticed")
-	time.sleep(3)
+	pace.sleep(3)
 	replica.start()
 	wait_until(lambda: "heard again" in active.log.read_text(), 100, "the return is noticed")
-	time.sleep(2)
+	pace.sleep(2)
 	said = re.findall(r"peer 10\.30\.0\.12 (?:has fallen silent: nothing heard for [1-9]\d+ s|is heard again, after [1-9]\d+ s)\n",
 			  active.log.read_text())
 	assert len(said) == 2 and active.log.read_text().count("10.30.0.12 ") == 2, active.log.read_text()

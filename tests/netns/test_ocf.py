@@ -17,6 +17,7 @@ from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 from cells import Cell, in_background
 from conftest import PAIRS, need
@@ -69,7 +70,7 @@ class Agent:
 		before = set(self.node.lab.pids(self.node.fw))
 		process = self.begin(action, **meta)
 		try:
-			status = process.wait(40)
+			status = process.wait(pace.seconds(40))
 		finally:
 			process.kill()
 		self.commands = self.calls.read_text().split()
@@ -149,7 +150,7 @@ def test_broken_file(make: Callable, lab: Lab, which: str) -> None:
 	assert "HashSise" in said
 	assert agent.calls.read_text().split().count("-s") == 0, "there is nothing to ask"
 	node.conf.write_text(good)
-	assert start.wait(20) == DONE
+	assert start.wait(pace.seconds(20)) == DONE
 	agent.found(set())
 	assert agent("monitor") == DONE
 	assert agent("stop") == DONE

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import socket
 import struct
-import time
 from pathlib import Path
 from typing import Callable, Iterable
 
 import pytest
 
 import events
+import pace
 import scenario
 from conftest import need
 from netlab import FW, GROUP, SYNC_PORT, Lab, inside, wait_until
@@ -181,7 +181,7 @@ def test_states_of_a_peer(lab: Lab, make: Callable, both: Callable, sender: str)
 		node.configure(link=Link(port=SYNC_PORT + n))
 	for node in (ours, debian, *senders):
 		node.start()
-	time.sleep(4)		# the tables that nodes send each other when they meet are through
+	pace.sleep(4)		# the tables that nodes send each other when they meet are through
 	scenario.serve(lab)
 	events.happen(lab, "fw1")
 	for node in (*senders, ours, debian):
@@ -205,7 +205,7 @@ class Feeder:
 
 	def send(self, payload: bytes) -> None:
 		self.socket.sendto(payload, (GROUP, self.port))
-		time.sleep(0.03)	# longer than our allowance for reordering
+		pace.sleep(0.03)	# longer than our allowance for reordering
 
 	def vector(self, name: str) -> None:
 		"""The datagram of a vector, its messages numbered from our next number on."""

@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from typing import Callable, Iterator
 
 import pytest
 
+import pace
 import scenario
 from netlab import DOWNLOAD_PORT, ECHO_PORT, FW, PLAIN6, UDP_PORT, Target, run, wait_until
 from node import Node
@@ -99,7 +99,7 @@ def test_either_dies(lab: PathLab, pair: Callable, mode: str, way: str) -> None:
 		dying.cut()
 		lab.through(survivor.fw)
 		traffic.alive(f"{dying.fw} is dead")
-		time.sleep(2)		# whatever is going to be removed
+		pace.sleep(2)		# whatever is going to be removed
 		traffic.alive(f"{dying.fw} has been dead for a while")
 		dying.reboot()
 		dying.start()
@@ -161,7 +161,7 @@ def test_polling(lab: PathLab, pair: Callable) -> None:
 	wait_until(lambda: len(two.kernel()) == 300, 20)
 	scenario.inject(lab, "fw2", 100, family=6)
 	wait_until(lambda: len(one.kernel()) == 400, 20)
-	time.sleep(3)
+	pace.sleep(3)
 	assert len(one.internal()) == 300 and len(two.internal()) == 100
 
 
@@ -176,7 +176,7 @@ def test_long_streams(lab: PathLab, pair: Callable, mode: str) -> None:
 	stream = scenario.udp_stream(lab, PLAIN4, 5)
 	wait_until(lambda: len(names(nodes[1])) == 5, 20, "the other node has been told")
 	for second in range(30):
-		time.sleep(1)
+		pace.sleep(1)
 		assert len(names(nodes[1])) == 5, f"after {second} s"
 	assert stream.ask("alive", 10)["alive"] == 5
 	# and not for ever

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 import tables
 from conftest import PAIRS
@@ -77,12 +77,12 @@ def test_commit_makes_the_same_kernel_table(lab: Lab, pair: Callable, active: st
 		scenario.lines(lab, 10, target)
 		scenario.udp_stream(lab, target)
 	wait_replicated(one, two)
-	time.sleep(4)		# the tables that nodes send each other when they meet are through
+	pace.sleep(4)		# the tables that nodes send each other when they meet are through
 	two.ok("-c")
 	assert tables.difference(one.kernel(), two.kernel()) == ""
 	# 1.4.7 learns of its own commit from the kernel's events, a moment later
 	wait_until(lambda: not tables.difference(two.kernel(), two.internal()), 5, "the committed flows are in -i")
-	time.sleep(1.5)		# longer than either daemon keeps news back
+	pace.sleep(1.5)		# longer than either daemon keeps news back
 	assert one.external() == set()
 
 
@@ -96,7 +96,7 @@ def test_loss_then_quiet(lab: Lab, pair: Callable, active: str, replica: str, pe
 	one, two = pair(active, replica)
 	scenario.serve(lab)
 	if DEBIAN in (active, replica):
-		time.sleep(3)		# the handshake: every HELLO makes 1.4.7 forget what it was to send again
+		pace.sleep(3)		# the handshake: every HELLO makes 1.4.7 forget what it was to send again
 	for node in (one, two):
 		lab.lossy(node.fw, percent)
 	for turn in range(4):
@@ -105,7 +105,7 @@ def test_loss_then_quiet(lab: Lab, pair: Callable, active: str, replica: str, pe
 		if turn % 2:
 			scenario.inject(lab, "fw1", 250, first=500 * turn, delete=True)
 			talk.ask("reset")
-		time.sleep(1)
+		pace.sleep(1)
 	assert lab.dropped("fw2") > 0
 	for node in (one, two):
 		lab.lossy(node.fw, 0)
@@ -187,7 +187,7 @@ def test_sync_link_away(lab: Lab, pair: Callable, queue: int, seconds: float) ->
 	scenario.inject(lab, "fw1", 4000, first=10000)
 	scenario.inject(lab, "fw1", 1500, delete=True)
 	talk.ask("reset")
-	time.sleep(3)
+	pace.sleep(3)
 	lab.links("fw1", up=True)
 	wait_replicated(one, two, seconds)
 
@@ -203,14 +203,14 @@ def test_commit_while_a_flush_runs(lab: Lab, pair: Callable) -> None:
 	two.ok("-c")
 	flush = threading.Thread(target=two.ok, args=("-F",))
 	flush.start()
-	time.sleep(0.02)
+	pace.sleep(0.02)
 	first = threading.Thread(target=two.ok, args=("-c",))
 	first.start()
 	two.ok("-t")
 	two.ok("-c")
 	flush.join()
 	first.join()
-	time.sleep(2)		# a -t that is still pending would fire
+	pace.sleep(2)		# a -t that is still pending would fire
 	assert tables.difference(one.kernel(), two.kernel()) == ""
 
 
@@ -281,7 +281,7 @@ def test_commit_cancels_the_scheduled_flush(lab: Lab, make: Callable, which: str
 	for cancelling in ("-c", "-f"):
 		node.ok("-t")
 		node.ok(cancelling)
-		time.sleep(3)
+		pace.sleep(3)
 		assert len(node.kernel()) == 10, cancelling
 	node.ok("-t")
 	wait_until(lambda: not node.kernel(), 6, "the flush when nothing cancels it")
@@ -295,7 +295,7 @@ def test_kernel_flush_is_not_announced(lab: Lab, pair: Callable, active: str, re
 	wait_replicated(one, two)
 	one.ok("-F")
 	wait_until(lambda: not one.kernel(), 5, "-F empties the kernel table")
-	time.sleep(1.5)
+	pace.sleep(1.5)
 	assert len(two.external()) == 100
 	if replica == OURS:
 		two.ok("-n")

@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 from netlab import Lab, inside, run, wait_until
 from node import DEBIAN, OURS, Node, binary
@@ -48,7 +48,7 @@ def traffic(lab: Lab) -> None:
 	assert done["hash_good"]
 	scenario.inject(lab, "fw1", 10)
 	scenario.inject(lab, "fw1", 5, delete=True)
-	time.sleep(1)
+	pace.sleep(1)
 	for program in (talk, stream):
 		program.end()
 
@@ -150,7 +150,7 @@ def test_filter_hides(lab: Lab, make: Callable, which: str) -> None:
 	node.start()
 	scenario.inject(lab, "fw1", 10)		# TCP
 	scenario.inject(lab, "fw1", 10, delete=True)
-	time.sleep(1)
+	pace.sleep(1)
 	assert node.ok("-i") == ""
 	assert flows(node) == []
 
@@ -204,7 +204,7 @@ ls /run /var/lock
 exit $status
 """
 	done = subprocess.run(["ip", "netns", "exec", lab.ns("fw1"), "unshare", "-m", "--propagation", "private", "sh", "-c", script,
-			       "sh", binary(OURS)], capture_output=True, text=True, timeout=60)
+			       "sh", binary(OURS)], capture_output=True, text=True, timeout=pace.seconds(60))
 	assert done.returncode == 0, done.stdout + done.stderr
 	assert done.stderr.count("built-in defaults") == 2, done.stderr
 	assert done.stdout.startswith("built-in defaults: ok\n"), done.stdout

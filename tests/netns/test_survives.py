@@ -10,13 +10,13 @@ import os
 import re
 import socket
 import struct
-import time
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
 import pytest
 
 import ctnetlink
+import pace
 from conftest import PAIRS, need
 from netlab import DNAT4, Lab, inside, run, wait_until
 from node import TOP, Node
@@ -110,7 +110,7 @@ class Maker:
 		with inside(self.lab.ns(part)):
 			s = socket.socket(*what)
 		s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-		s.settimeout(5)
+		s.settimeout(pace.seconds(5))
 		self.open.append(s)
 		return s
 
@@ -142,7 +142,7 @@ table inet block {{
 		client.connect((SERVER, port))
 		client.send(b"\n")
 		server = listener.accept()[0]
-		server.settimeout(5)
+		server.settimeout(pace.seconds(5))
 		server.recv(1)
 		self.open.append(server)
 		return client, server
@@ -275,9 +275,9 @@ def one_pair(active: str, replica: str) -> dict[str, dict[str, str] | str]:
 		try:
 			for node in nodes:
 				node.start()
-			time.sleep(2)		# the tables that nodes send each other when they meet are through
+			pace.sleep(2)		# the tables that nodes send each other when they meet are through
 			maker.all()
-			time.sleep(1)		# retransmissions and what 1.4.7 keeps back
+			pace.sleep(1)		# retransmissions and what 1.4.7 keeps back
 			nodes[0].ok("-R")	# what no event tells: FTP's sequence adjustment
 			nodes[0].ok("-B")
 			before = ctnetlink.table(lab, "fw1")

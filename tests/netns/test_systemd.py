@@ -12,6 +12,7 @@ from typing import Callable, Iterator
 
 import pytest
 
+import pace
 import scenario
 from netlab import Lab, wait_until
 
@@ -64,9 +65,9 @@ def test_stuck_daemon_gives_no_sign(make: Callable, manager: Manager, monkeypatc
 	node.start()
 	wait_until(lambda: "WATCHDOG=1" in manager.messages(), 5)
 	os.kill(node.pid, signal.SIGSTOP)
-	time.sleep(0.3)
+	pace.sleep(0.3)
 	before = len(manager.messages())
-	time.sleep(1)
+	pace.sleep(1)
 	assert len(manager.messages()) == before
 	os.kill(node.pid, signal.SIGCONT)
 	wait_until(lambda: len(manager.messages()) > before, 5)
@@ -90,7 +91,7 @@ def test_off(make: Callable, manager: Manager, monkeypatch: pytest.MonkeyPatch) 
 	node = make("fw1")
 	node.configure(general={"Systemd": "off"})
 	node.start()
-	time.sleep(0.7)
+	pace.sleep(0.7)
 	node.stop()
 	assert manager.messages() == []
 
@@ -99,5 +100,5 @@ def test_no_watchdog_wanted(make: Callable, manager: Manager) -> None:
 	node = make("fw1")
 	node.start()
 	wait_until(lambda: "READY=1" in manager.messages(), 5)
-	time.sleep(0.7)
+	pace.sleep(0.7)
 	assert "WATCHDOG=1" not in manager.messages()

@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 import pytest
 
+import pace
 import scenario
 from netlab import DNAT4, PLAIN6, Lab, wait_until
 from node import DEBIAN, MODES, OURS, Link, Node, catch_up, wait_met, wait_replicated
@@ -50,7 +51,7 @@ def test_upgrade_and_downgrade(lab: Lab, pair: Callable, configuration: dict[str
 		for program, count in programs:
 			said = program.ask("alive", 10)
 			assert said["alive"] == count, f"{when}: {program.name}: {said}"
-			assert said["stall_ms"] < 5000, f"{when}: {program.name}: {said}"
+			assert said["stall_ms"] < pace.seconds(5) * 1000, f"{when}: {program.name}: {said}"
 		before = load.ask("mark")
 		assert not before["done"], f"{when}: the download has ended: {before}"
 		wait_until(lambda: load.ask("mark")["bytes"] > before["bytes"], 10, f"{when}: the download goes on")

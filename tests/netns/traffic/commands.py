@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from typing import Any, Awaitable, Callable, Sequence
+
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from pace import seconds as scaled		# noqa: E402
 
 Handler = Callable[[float], Awaitable[dict[str, Any]]]
 
@@ -35,8 +40,8 @@ async def serve(handlers: dict[str, Handler]) -> None:
 
 
 async def until(question: Callable[[], bool], seconds: float) -> bool:
-	"""Ask often until true; the last answer after `seconds`."""
-	end = time.monotonic() + seconds
+	"""Ask often until true; the last answer after `seconds` (on a machine of usual speed)."""
+	end = time.monotonic() + scaled(seconds)
 	while not question() and time.monotonic() < end:
 		await asyncio.sleep(0.05)
 	return question()

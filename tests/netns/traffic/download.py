@@ -16,7 +16,7 @@ import argparse
 import asyncio
 import hashlib
 
-from commands import now_ms, say, serve, until
+from commands import now_ms, say, scaled, serve, until
 
 
 class Download:
@@ -64,7 +64,7 @@ async def main() -> None:
 		return {"bytes": load.bytes, "done": load.done}
 
 	async def finish(seconds: float) -> dict:
-		while not load.done and load.silent_ms() < seconds * 1000:
+		while not load.done and load.silent_ms() < scaled(seconds) * 1000:
 			await asyncio.sleep(0.1)
 		return {"finished": load.done, "hash_good": load.good, "bytes": load.bytes, "size": opt.size,
 			"stall_ms": round(max(load.worst, load.silent_ms())), "error": load.error}

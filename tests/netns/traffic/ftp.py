@@ -25,7 +25,7 @@ SIZE = 20000
 class Client:
 	def __init__(self, address: str, port: int, tftp_port: int, epsv: bool):
 		self.address, self.tftp_port = address, tftp_port
-		self.control = socket.create_connection((address, port), 10)
+		self.control = socket.create_connection((address, port), commands.scaled(10))
 		self.lines = self.control.makefile("rb")
 		self.v6 = self.control.family == socket.AF_INET6
 		self.epsv = epsv or self.v6
@@ -121,7 +121,7 @@ async def main() -> None:
 
 	def handler(name: str) -> commands.Handler:
 		async def handle(seconds: float) -> dict[str, object]:
-			client.control.settimeout(seconds or 10)
+			client.control.settimeout(commands.scaled(seconds or 10))
 			try:
 				return {"ok": True, "said": getattr(client, name)()}
 			except OSError as e:

@@ -17,6 +17,8 @@ import socket
 import sys
 import threading
 
+from commands import scaled
+
 TFTP_DATA = b"a block of data"
 waiting: list[tuple] = []	# whom to answer later
 
@@ -60,7 +62,7 @@ class Session(threading.Thread):
 		self.listener = socket.socket(family, socket.SOCK_STREAM)
 		self.listener.bind((self.control.getsockname()[0], 0))
 		self.listener.listen(1)
-		self.listener.settimeout(20)
+		self.listener.settimeout(scaled(20))
 		self.target = None
 		return self.listener.getsockname()[1]
 
@@ -84,7 +86,7 @@ class Session(threading.Thread):
 
 	def open_data(self) -> socket.socket:
 		if self.target:
-			return socket.create_connection(self.target, 20)
+			return socket.create_connection(self.target, scaled(20))
 		conn, peer = self.listener.accept()
 		if peer[0] != self.control.getpeername()[0]:
 			raise OSError("somebody else")

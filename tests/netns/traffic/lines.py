@@ -19,7 +19,7 @@ import asyncio
 import socket
 import struct
 
-from commands import now_ms, say, serve, show, until
+from commands import now_ms, say, scaled, serve, show, until
 
 
 class Talk:
@@ -97,7 +97,7 @@ async def main() -> None:
 				sock = talk.writer.get_extra_info("socket")
 				sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 			talk.writer.close()
-		await asyncio.wait(tasks, timeout=5)
+		await asyncio.wait(tasks, timeout=scaled(5))
 		return {"closed": len(talks)}
 
 	if not await until(lambda: all(t.lines or t.error for t in talks), 30) or any(t.error for t in talks):

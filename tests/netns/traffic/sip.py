@@ -65,7 +65,7 @@ def handlers(end: Any, names: Sequence[str], sockets: Sequence[socket.socket]) -
 	def handler(name: str) -> commands.Handler:
 		async def handle(seconds: float) -> dict[str, object]:
 			for s in sockets:
-				s.settimeout(seconds or 10)
+				s.settimeout(commands.scaled(seconds or 10))
 			try:
 				return {"ok": True, "said": getattr(end, name)()}
 			except OSError as e:
