@@ -2,13 +2,10 @@
 #ifndef CONNTRACKD_KERNEL_CT_COMMIT_H
 #define CONNTRACKD_KERNEL_CT_COMMIT_H
 
-#include "kernel/ct.h"
+#include "kernel/ct_put.h"
 
-/* Flows into the kernel: the rules of a commit, on top of ct_batch (design section 7). Masters before related flows:
- * the caller's source is walked twice. EEXIST: GET; when the reply tuple is the same and the kernel's state at least as
- * far, the kernel's entry is kept and only what it lacks of mark and labels is added; when NAT differs or it is less
- * advanced (a mid-stream pickup) it is replaced: ct_judge.c. ENOBUFS: settled by GET. Nothing the kernel is forwarding is
- * ever removed without being replaced in the same step, or put back. */
+/* Flows into the kernel by the rules of a commit (kernel/ct_judge.h). Masters before related flows: the caller's source is
+ * walked twice. Nothing the kernel is forwarding is ever removed without being replaced in the same step, or put back. */
 struct ct_commit;
 
 #define CT_COMMIT_REASONS 8
@@ -52,6 +49,10 @@ void ct_commit_close(struct ct_commit *c);
 uint32_t ct_commit_portid(const struct ct_commit *c);
 /* 0, or -EBUSY while one runs. */
 int ct_commit_start(struct ct_commit *c, struct mono now);
+/* One flow at once, whether a commit runs or not: before this returns the kernel has it or has refused it. At most a send's
+ * worth of flows of the running commit is carried out first. The source's sending(), and refused() or settled(), are called for
+ * it; no result counts it. Not inside a callback of the source. */
+enum ct_outcome ct_commit_one(struct ct_commit *c, const struct ct_flow *f, uint32_t timeout_s, struct mono now);
 bool ct_commit_running(const struct ct_commit *c);
 const struct ct_commit_result *ct_commit_progress(const struct ct_commit *c);
 

@@ -10,6 +10,7 @@ libkernel_a_SOURCES = \
 	kernel/ct_flush.c \
 	kernel/ct_inject.c \
 	kernel/ct_judge.c \
+	kernel/ct_put.c \
 	kernel/ct_sock.c \
 	kernel/ct_timeouts.c \
 	kernel/exp_commit.c \

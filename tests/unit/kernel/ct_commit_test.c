@@ -31,6 +31,7 @@ struct bench {
 	struct ct_commit_result res;
 	size_t order_broken;	/* a flow of pass two before the end of pass one */
 	bool saw_related;
+	size_t extra;		/* flows that do not come from next() */
 	uint64_t barren;	/* flows before flows[0] that no pass wants */
 	size_t restored;	/* failures after which the kernel's own entry is back */
 	size_t looked, looked_most;	/* in one turn of the loop */
@@ -70,7 +71,7 @@ static uint64_t sending(void *ctx, const struct ct_flow *f, struct mono now)
 		b->order_broken += b->settled + b->refused != token - 1;
 		b->saw_related = true;
 	}
-	assert_true(token <= b->n_flows);
+	assert_true(token <= b->n_flows + b->extra);
 	b->state[token] = 1;
 	return token;
 }
@@ -207,6 +208,46 @@ static void barren_source(void **state)
 	commit(&b, &f, 1, 300);
 	expect(&b, 1, 0, 0, 0);
 	assert_in_range(b.looked_most, 1, 10000);
+}
+
+/* One flow that cannot wait, in the middle of a commit of many. */
+static void one_goes_ahead(void **state)
+{
+	const size_t n = 5000;
+	struct ct_flow *flows = calloc(n, sizeof(*flows)), urgent = tcp_flow(6000);
+	struct bench b = { .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = 300, .extra = 2,
+			   .state = calloc(n + 3, 1) };
+	struct ct_commit_source src = {
+		.ctx = &b, .next = next, .sending = sending, .refused = refused, .settled = settled, .done = done,
+	};
+
+	(void)state;
+	NEED_NETNS();
+	assert_non_null(b.loop);
+	assert_non_null(b.state);
+	for (size_t i = 0; i < n; i++)
+		flows[i] = tcp_flow((uint16_t)(i + 1));
+	assert_int_equal(ct_commit_open(b.loop, &src, true, &b.commit, NULL), 0);
+	assert_int_equal(ct_commit_one(b.commit, &urgent, 100, clock_now()), CT_CREATED);	/* beside none */
+	assert_true(exists(&urgent));
+	assert_int_equal(kernel_destroy(&hand, &urgent), 0);
+	b.sending = b.settled = 0;
+	assert_int_equal(ct_commit_start(b.commit, clock_now()), 0);
+	turn_for(b.loop, 1);
+	assert_false(b.done);
+	assert_int_equal(ct_commit_one(b.commit, &urgent, 100, clock_now()), CT_CREATED);
+	assert_true(exists(&urgent));
+	assert_in_range(entry(&urgent).timeout_s, 90, 100);
+	assert_false(exists(&flows[n - 1]));	/* the commit has not come so far */
+	assert_int_equal(ct_commit_one(b.commit, &urgent, 100, clock_now()), CT_KEPT);
+	assert_true(turn_until(b.loop, &b.done, 20000));
+	assert_int_equal(b.res.total, n);
+	assert_int_equal(b.res.created, n);
+	assert_int_equal(b.settled, n + 2);
+	ct_commit_close(b.commit);
+	evloop_free(b.loop);
+	free(b.state);
+	free(flows);
 }
 
 static void nothing_to_do(void **state)
@@ -681,6 +722,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RULE(fresh),
 		RULE(barren_source),
+		RULE(one_goes_ahead),
 		RULE(nothing_to_do),
 		RULE(same_is_kept),
 		RULE(labels_are_added),

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The machine that puts flows into the kernel.
+ *
+ * Each flow under way is a copy and a small state machine around ct_batch; answers only decide what it wants next, and the
+ * requests themselves are made in ct_put_step(), where there is room.
+ *
+ *	state		answer			next
+ *	CREATE		0			created (or replaced)
+ *			EEXIST			GET
+ *			ENOENT, has master	CREATE without it: the master has ended, its data connection has not
+ *			EOPNOTSUPP, has helper	CREATE without it: a connection without its helper is better than none
+ *			ENOBUFS			GET: did it happen?
+ *			other			failed
+ *	GET		found			the verdict: kept | ANNOTATE | UPDATE | REPLACE | failed (ct_judge.c)
+ *			ENOENT			CREATE, or after its EEXIST GET OTHER: what is in the way has our reply tuple
+ *	GET OTHER	found			as GET
+ *			ENOENT			CREATE: it has gone meanwhile
+ *	UPDATE		0			updated
+ *	ANNOTATE	0			kept
+ *	both		ENOENT			CREATE: it has gone meanwhile
+ *			other, has labels	the same without: no rule here uses labels, so there is no place for them
+ *			other			failed; ANNOTATE: kept all the same
+ *	REPLACE		(destroy, create in one send) as CREATE, but what would be failed is RESTORE when the destroy has
+ *						happened: the kernel looks for an entry in the way before it looks at what
+ *						we want
+ *	RESTORE		any			failed; the entry that was there before is back, if nobody else has taken its place
+ *	LOOK		found			DESTROY, or left because it is in use
+ *			ENOENT			nothing: it has gone by itself
+ *	DESTROY		0, ENOENT		ended
+ *
+ * A flow is new far more often than it is there on a node that only receives, so CREATE comes first and costs one request.
+ * Where the caller knows that the entry is there, GET comes first: each round of requests is time in which the next packet may
+ * come (asymmetric paths). Every way round the circle costs a try; with none left the flow has failed.
+ *
+ * Whatever is destroyed is named by its tuples. The kernel makes the id of an entry from the entry's address, and the next one
+ * of the same tuples gets it again nearly always: it tells no incarnations apart. So between the look and the destroy nothing
+ * may pass but the one round trip, and who destroys decides by the evidence of packets. */
+#include "kernel/ct_put.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "kernel/ct_judge.h"
+
+#define TRIES	6u
+#define NAME	(FLOW_HAS_PORTS | FLOW_HAS_ZONE)	/* what names a flow beside its addresses */
+#define MASTER	(FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS)
+
+enum put_state { PUT_CREATE, PUT_GET, PUT_GET_OTHER, PUT_UPDATE, PUT_ANNOTATE, PUT_REPLACE, PUT_RESTORE, PUT_LOOK, PUT_DESTROY };
+
+struct put {
+	struct list_node node;		/* in `free` or `ready`; alone while a request is under way */
+	enum put_state state;
+	enum ct_way way;
+	uint32_t tries;
+	bool ours;
+	bool exists;			/* the last create has met an entry */
+	bool unknown;			/* a create may or may not have happened */
+	bool found;
+	bool replacing;			/* a destroy has been sent */
+	bool destroyed;			/* and has happened */
+	int err;			/* RESTORE: why ours has failed */
+	uint32_t timeout_s;
+	uint64_t token;
+	struct ct_flow f;
+	struct flow_rare rare;
+	struct ct_flow old;		/* the kernel's entry, as found */
+	struct flow_rare old_rare;
+};
+
+struct ct_put {
+	struct ct_batch *batch;
+	struct ct_put_cb cb;
+	bool liberal;
+	size_t n, n_used, n_busy;	/* of put[]: all, those ever used, those under way */
+	struct list_node free, ready;
+	struct put put[];
+};
+
+/* ---- the life of a flow under way ---- */
+
+static void wants(struct ct_put *p, struct put *e, enum put_state state)
+{
+	e->state = state;
+	list_add_tail(&p->ready, &e->node);
+}
+
+static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome, const struct ct_flow *entry, int err,
+		 struct mono now)
+{
+	const struct ct_result r = {
+		.outcome = outcome, .err = err, .found = e->found, .token = e->token, .f = &e->f, .entry = entry,
+	};
+
+	p->n_busy--;
+	p->cb.done(p->cb.ctx, &r, now);
+	list_add_tail(&p->free, &e->node);
+}
+
+/* The flow cannot be put. If an entry had to go for it, that one comes back first. */
+static void failed(struct ct_put *p, struct put *e, int err, struct mono now)
+{
+	if (!e->destroyed) {
+		done(p, e, CT_FAILED, NULL, err, now);
+		return;
+	}
+	e->destroyed = false;
+	e->err = err;
+	wants(p, e, PUT_RESTORE);
+}
+
+static bool out_of_tries(struct ct_put *p, struct put *e, int err, struct mono now)
+{
+	if (++e->tries < TRIES)
+		return false;
+	failed(p, e, err, now);
+	return true;
+}
+
+/* The entry is there as the kernel has it. After a create without an answer that is the created one. */
+static void stays(struct ct_put *p, struct put *e, enum ct_outcome outcome, struct mono now)
+{
+	if (e->replacing)
+		outcome = CT_REPLACED;
+	else if (e->unknown)
+		outcome = CT_CREATED;
+	done(p, e, outcome, &e->old, 0, now);
+}
+
+static void on_create(struct ct_put *p, struct put *e, int err, struct mono now)
+{
+	if (e->state == PUT_RESTORE) {
+		e->old.has &= ~FLOW_HAS_ID;	/* it has a new one */
+		done(p, e, CT_FAILED, err ? NULL : &e->old, e->err, now);
+		return;
+	}
+	if (!err) {
+		done(p, e, e->replacing ? CT_REPLACED : CT_CREATED, NULL, 0, now);
+		return;
+	}
+	if (out_of_tries(p, e, err, now))
+		return;
+	e->exists = err == -EEXIST;
+	e->unknown = err == -ENOBUFS;
+	if (e->exists || e->unknown) {
+		wants(p, e, PUT_GET);
+	} else if (err == -ENOENT && ct_build_has_master(&e->f)) {
+		e->f.has &= ~MASTER;
+		wants(p, e, PUT_CREATE);
+	} else if (err == -EOPNOTSUPP && (e->f.has & FLOW_HAS_HELPER)) {
+		e->f.has &= ~FLOW_HAS_HELPER;
+		wants(p, e, PUT_CREATE);
+	} else {
+		failed(p, e, err, now);
+	}
+}
+
+/* ---- an entry that is there ---- */
+
+static void remember(struct put *e, const struct ct_flow *kernel)
+{
+	flow_copy(&e->old, kernel);
+	if (kernel->rare) {
+		e->old_rare = *kernel->rare;
+		e->old.rare = &e->old_rare;
+	}
+}
+
+/* What the kernel's entry lacks: labels, and the mark if it has none (one that it has was set here, and packets may be routed
+ * by it). And a TCP entry that is kept may be one of the last time this node was active: its windows stand where the connection
+ * was then, and it would call every packet of today invalid. The helper cannot be added: the kernel refuses one for an entry
+ * that was born without (seen: EOPNOTSUPP). Leaves the values in e->f for the request. */
+static bool needs_annotation(struct put *e)
+{
+	uint32_t mark = e->old.has & FLOW_HAS_MARK ? e->old.mark : 0;
+	bool need;
+
+	if (mark != 0)
+		e->f.has &= ~FLOW_HAS_MARK;
+	need = e->f.l4 == IPPROTO_TCP || ((e->f.has & FLOW_HAS_MARK) && e->f.mark != 0);
+	if (!(e->f.has & FLOW_HAS_LABELS))
+		return need;
+	for (size_t i = 0; i < FLOW_LABEL_BYTES / 4; i++) {
+		uint32_t have = e->old.has & FLOW_HAS_LABELS ? e->old_rare.labels[i] : 0;
+
+		need |= (e->rare.labels[i] & ~have) != 0;
+		e->rare.labels[i] |= have;
+	}
+	return need;
+}
+
+/* The kernel's entry as the annotation made it. */
+static void annotated(struct put *e)
+{
+	if (e->f.has & FLOW_HAS_MARK) {
+		e->old.mark = e->f.mark;
+		e->old.has |= FLOW_HAS_MARK;
+	}
+	if (e->f.has & FLOW_HAS_LABELS) {
+		if (!e->old.rare)
+			e->old_rare = (struct flow_rare){ .synproxy_set = false };
+		memcpy(e->old_rare.labels, e->rare.labels, sizeof(e->old_rare.labels));
+		e->old.rare = &e->old_rare;
+		e->old.has |= FLOW_HAS_LABELS;
+	}
+}
+
+/* Whether an entry has a master was settled when it was made, and an update that says otherwise is refused (EBUSY). */
+static void keep_master(struct put *e)
+{
+	e->f.has = (e->f.has & ~MASTER) | (e->old.has & MASTER);
+	if (!(e->old.has & FLOW_HAS_MASTER))
+		return;
+	e->rare.master_l4 = e->old_rare.master_l4;
+	e->rare.master_src = e->old_rare.master_src;
+	e->rare.master_dst = e->old_rare.master_dst;
+	e->rare.master_sport = e->old_rare.master_sport;
+	e->rare.master_dport = e->old_rare.master_dport;
+	e->f.rare = &e->rare;
+}
+
+/* The update must not take anything back that the kernel has seen itself (it refuses that with EBUSY), nor shorten the life
+ * of an entry that is as far on as the news. */
+static void prepare_update(struct put *e)
+{
+	bool same_state = e->f.proto_state == e->old.proto_state || !(e->f.has & e->old.has & FLOW_HAS_PROTO_STATE);
+
+	keep_master(e);
+	e->f.status |= e->old.status & (IPS_SEEN_REPLY | IPS_ASSURED);
+	e->f.has |= FLOW_HAS_STATUS;
+	if (same_state && (e->old.has & FLOW_HAS_TIMEOUT) &&
+	    (!(e->f.has & FLOW_HAS_TIMEOUT) || e->f.timeout_s < e->old.timeout_s)) {
+		e->f.timeout_s = e->old.timeout_s;
+		e->f.has |= FLOW_HAS_TIMEOUT;
+	}
+}
+
+static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kernel, struct mono now)
+{
+	enum ct_verdict verdict = e->way == CT_WAY_COMMIT ? ct_judge(kernel, &e->f) : ct_judge_news(kernel, &e->f);
+
+	e->found = true;
+	if (verdict != CT_FOREIGN)	/* that one stays; what had to go before it was found comes back */
+		remember(e, kernel);
+	switch (verdict) {
+	case CT_UPDATE:
+		prepare_update(e);
+		wants(p, e, PUT_UPDATE);
+		return;
+	case CT_KEEP:
+		if (needs_annotation(e))
+			wants(p, e, PUT_ANNOTATE);
+		else
+			stays(p, e, CT_KEPT, now);
+		return;
+	case CT_REPLACE:
+		wants(p, e, PUT_REPLACE);
+		return;
+	case CT_LEAVE:
+		stays(p, e, CT_LEFT, now);
+		return;
+	case CT_FOREIGN:
+		failed(p, e, -EEXIST, now);
+		return;
+	}
+}
+
+static void on_look(struct ct_put *p, struct put *e, int err, const struct ct_flow *found, struct mono now)
+{
+	if (!found && err == -ENOENT) {
+		done(p, e, CT_GONE, NULL, 0, now);
+	} else if (!found) {
+		done(p, e, CT_FAILED, NULL, err, now);
+	} else if (ct_judge_in_use(found, &e->f, e->ours)) {
+		done(p, e, CT_IN_USE, found, 0, now);
+	} else {
+		remember(e, found);
+		wants(p, e, PUT_DESTROY);
+	}
+}
+
+static void on_get(struct ct_put *p, struct put *e, int err, const struct ct_flow *found, struct mono now)
+{
+	if (found) {
+		on_found(p, e, found, now);
+		return;
+	}
+	if (out_of_tries(p, e, err == -ENOENT ? -EEXIST : err, now))
+		return;
+	if (err == -ENOBUFS)
+		wants(p, e, e->state);
+	else if (err != -ENOENT)
+		failed(p, e, err, now);
+	else if (e->state == PUT_GET && e->exists)
+		wants(p, e, PUT_GET_OTHER);
+	else
+		wants(p, e, PUT_CREATE);
+}
+
+static void on_update(struct ct_put *p, struct put *e, int err, struct mono now)
+{
+	bool annotate = e->state == PUT_ANNOTATE;
+
+	if (!err && !annotate) {
+		done(p, e, e->replacing ? CT_REPLACED : CT_UPDATED, NULL, 0, now);
+	} else if (!err) {
+		annotated(e);
+		stays(p, e, CT_KEPT, now);
+	} else if (err == -ENOENT) {
+		if (!out_of_tries(p, e, err, now))
+			wants(p, e, PUT_CREATE);
+	} else if (e->f.has & FLOW_HAS_LABELS) {
+		e->f.has &= ~FLOW_HAS_LABELS;
+		wants(p, e, e->state);
+	} else if (annotate) {
+		stays(p, e, CT_KEPT, now);
+	} else {
+		failed(p, e, err, now);
+	}
+}
+
+static void on_destroy(struct ct_put *p, struct put *e, int err, struct mono now)
+{
+	if (!err)
+		p->cb.removed(p->cb.ctx, &e->old, now);
+	if (e->state == PUT_REPLACE)	/* the create that follows in the same send decides */
+		e->destroyed |= !err || err == -ENOBUFS;
+	else if (!err || err == -ENOENT)
+		done(p, e, err ? CT_GONE : CT_ENDED, NULL, 0, now);
+	else
+		done(p, e, CT_FAILED, NULL, err, now);
+}
+
+static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
+{
+	struct ct_put *p = ctx;
+	struct put *e = &p->put[cookie];
+
+	switch (op) {
+	case CT_OP_CREATE:
+		on_create(p, e, err, now);
+		return;
+	case CT_OP_GET:
+		if (e->state == PUT_LOOK)
+			on_look(p, e, err, found, now);
+		else
+			on_get(p, e, err, found, now);
+		return;
+	case CT_OP_UPDATE:
+		on_update(p, e, err, now);
+		return;
+	case CT_OP_DESTROY:
+		on_destroy(p, e, err, now);
+		return;
+	}
+}
+
+/* ---- requests ---- */
+
+/* An update names the entry by the kernel's own original tuple, which may be our reply tuple. */
+static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
+{
+	const struct ct_build_opts opts = {
+		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE,
+		.liberal = p->liberal || e->way == CT_WAY_COMMIT, .timeout_s = e->timeout_s,
+	};
+	struct ct_flow q;
+
+	flow_copy(&q, &e->old);
+	q.has &= NAME;
+	if (opts.update) {
+		q.has |= e->f.has & ~NAME;
+		q.status = e->f.status;
+		q.timeout_s = e->f.timeout_s;
+		q.proto_state = e->f.proto_state;
+		memcpy(q.wscale, e->f.wscale, sizeof(q.wscale));
+	} else {
+		q.has |= e->f.has & (FLOW_HAS_MARK | FLOW_HAS_LABELS);
+	}
+	q.mark = e->f.mark;
+	q.rare = &e->rare;
+	return ct_batch_add(p->batch, CT_OP_UPDATE, &q, &opts, cookie);
+}
+
+static int request(struct ct_put *p, struct put *e)
+{
+	const struct ct_build_opts create = { .liberal = p->liberal, .timeout_s = e->timeout_s };
+	const struct ct_build_opts restore = { .liberal = true };
+	uint64_t cookie = (uint64_t)(e - p->put);
+	struct ct_flow q;
+
+	switch (e->state) {
+	case PUT_CREATE:
+		return ct_batch_add(p->batch, CT_OP_CREATE, &e->f, &create, cookie);
+	case PUT_GET:
+	case PUT_LOOK:
+		return ct_batch_add(p->batch, CT_OP_GET, &e->f, NULL, cookie);
+	case PUT_GET_OTHER:	/* only the answer tells who it is */
+		ct_judge_reverse(&q, &e->f);
+		return ct_batch_add(p->batch, CT_OP_GET, &q, NULL, cookie);
+	case PUT_UPDATE:
+	case PUT_ANNOTATE:
+		return request_update(p, e, cookie);
+	case PUT_REPLACE:
+		e->replacing = true;
+		return ct_batch_add_replace(p->batch, &e->old, &e->f, &create, cookie);
+	case PUT_RESTORE:
+		return ct_batch_add(p->batch, CT_OP_CREATE, &e->old, &restore, cookie);
+	case PUT_DESTROY:
+		return ct_batch_add(p->batch, CT_OP_DESTROY, &e->old, NULL, cookie);
+	}
+	return -EINVAL;
+}
+
+bool ct_put_step(struct ct_put *p)
+{
+	while (!list_empty(&p->ready)) {
+		struct put *e = container_of(p->ready.next, struct put, node);
+
+		if (request(p, e) != 0)
+			return false;
+		list_del(&e->node);
+	}
+	return true;
+}
+
+void ct_put_run(struct ct_put *p, struct mono now)
+{
+	while (p->n_busy > 0) {
+		ct_put_step(p);
+		ct_batch_run(p->batch, now);
+	}
+}
+
+/* One that was never used is taken last: its memory has not been touched. */
+static struct put *take(struct ct_put *p)
+{
+	struct list_node *node = p->free.next;
+
+	if (list_empty(&p->free))
+		return &p->put[p->n_used++];
+	list_del(node);
+	return container_of(node, struct put, node);
+}
+
+void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
+{
+	struct put *e = take(p);
+	enum put_state first = wish->way == CT_WAY_END ? PUT_LOOK : wish->there ? PUT_GET : PUT_CREATE;
+
+	e->way = wish->way;
+	e->tries = 0;
+	e->ours = wish->ours;
+	e->exists = e->unknown = e->found = e->replacing = e->destroyed = false;
+	e->timeout_s = wish->timeout_s;
+	e->token = wish->token;
+	flow_copy(&e->f, wish->f);
+	if (wish->f->rare) {
+		e->rare = *wish->f->rare;
+		e->f.rare = &e->rare;
+	}
+	p->n_busy++;
+	wants(p, e, first);
+}
+
+size_t ct_put_room(const struct ct_put *p)
+{
+	size_t room = ct_batch_room(p->batch), free = p->n - p->n_busy;
+
+	return room < free ? room : free;
+}
+
+size_t ct_put_busy(const struct ct_put *p)
+{
+	return p->n_busy;
+}
+
+/* ---- lifetime ---- */
+
+static void on_room(void *ctx, struct mono now)
+{
+	struct ct_put *p = ctx;
+
+	if (p->cb.room)
+		p->cb.room(p->cb.ctx, now);
+}
+
+int ct_put_open(struct evloop *loop, const struct ct_put_cb *cb, const char *name, size_t n, bool liberal,
+		struct ct_put **out, struct text *err)
+{
+	struct ct_put *p = calloc(1, sizeof(*p) + n * sizeof(p->put[0]));
+	struct ct_batch_cb batch_cb = { .ctx = p, .answer = on_answer, .room = on_room };
+	int rc;
+
+	if (!p) {
+		text_printf(err, "%s: %s", name, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	p->cb = *cb;
+	p->liberal = liberal;
+	p->n = n;
+	list_init(&p->free);
+	list_init(&p->ready);
+	rc = ct_batch_open(loop, &batch_cb, name, &p->batch, err);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
+void ct_put_close(struct ct_put *p)
+{
+	if (!p)
+		return;
+	ct_batch_close(p->batch);
+	free(p);
+}
+
+uint32_t ct_put_portid(const struct ct_put *p)
+{
+	return ct_batch_portid(p->batch);
+}
