@@ -14,6 +14,7 @@ from typing import Callable, Iterator
 
 import pytest
 
+import pace
 import scenario
 from netlab import Lab
 from node import OURS, Node, wait_replicated
@@ -50,7 +51,7 @@ def test_timeout_is_no_limit_of_the_command(node: Node) -> None:
 	scenario.inject(node.lab, "fw1", 20000)
 	sleeper = subprocess.Popen(node.argv("-i", "--timeout", "1"), stdout=subprocess.PIPE, text=True)
 	assert sleeper.stdout
-	time.sleep(3)		# its reader
+	pace.sleep(3)		# its reader
 	lines = sleeper.stdout.read().splitlines()
 	assert sleeper.wait(10) == 0 and len(lines) == 20000
 
@@ -83,10 +84,10 @@ def test_stalled_readers_hold_nobody_up(pair: Callable, lab: Lab) -> None:
 		client.connect(str(replica.socket))
 		client.send(struct.pack("=i", 17))		# -e, as a 1.4.x asks for it
 		sleepers.append(client)
-	time.sleep(2)
+	pace.sleep(2)
 	began = time.monotonic()
 	replica.ok("-c")
-	assert time.monotonic() - began < 5
+	assert time.monotonic() - began < pace.seconds(5)
 	for client in sleepers:
 		client.close()
 	replica.ok("-s")
