@@ -53,7 +53,7 @@ def test_timeout_is_no_limit_of_the_command(node: Node) -> None:
 	assert sleeper.stdout
 	pace.sleep(3)		# its reader
 	lines = sleeper.stdout.read().splitlines()
-	assert sleeper.wait(10) == 0 and len(lines) == 20000
+	assert sleeper.wait(pace.seconds(10)) == 0 and len(lines) == 20000
 
 
 CLOSED = ["0<&-", "1>&-", "2>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"]
@@ -66,7 +66,7 @@ def test_closed_descriptors(pair: Callable, lab: Lab, closed: str) -> None:
 	scenario.inject(lab, "fw1", 50)
 	wait_replicated(active, replica)
 	for command in ("-s", "-c"):
-		done = subprocess.run(["sh", "-c", f"{shlex.join(replica.argv(command))} {closed}"], timeout=30)
+		done = subprocess.run(["sh", "-c", f"{shlex.join(replica.argv(command))} {closed}"], timeout=pace.seconds(30))
 		assert done.returncode == 0, command
 	assert len(replica.kernel()) == 50
 	assert active.running() and replica.running()
