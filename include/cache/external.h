@@ -30,9 +30,9 @@ uint64_t external_foreign_ends(const struct external *c);
  * it remove more. external_sweep_step returns true while there is more. *removed counts up. */
 void external_resync_begin(struct external *c, uint8_t peer);
 bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t n, uint32_t *removed);
-
-/* Has its owner told it since the last resync with that peer began? */
-bool external_is_fresh(const struct external *c, uint32_t id);
+/* What a sweep would do: of up to n records looked at, how many are the peer's, and how many of these it would remove. Both
+ * count up from *pos 0. True while there is more. */
+bool external_stale_step(const struct external *c, uint8_t peer, uint64_t *pos, size_t n, uint32_t *all, uint32_t *stale);
 
 /* Look at up to n entries from *pos on and forget them; true while there is more. */
 bool external_flush_step(struct external *c, uint64_t *pos, size_t n);
@@ -42,5 +42,9 @@ bool external_flush_step(struct external *c, uint64_t *pos, size_t n);
  * to UINT32_MAX with *pos 0. *removed counts up. */
 bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s, struct mono now,
 			  uint32_t *oldest_s, uint32_t *removed);
+
+/* The timeout in seconds with which the entry is to be put into the kernel (replication.md section 9.3):
+ * commit_timeout_s if not 0; else the received one minus its age, 60 if that is not positive or none was received. */
+uint32_t external_commit_timeout(const struct flow_rec *rec, uint32_t commit_timeout_s, struct mono now);
 
 #endif

@@ -32,6 +32,12 @@ struct path_whole {
 	struct log_limit limit;
 };
 
+/* Sweeps of most of what a peer has told, on the word of a 1.4.x. */
+struct path_doubt {
+	unsigned int put_off;	/* so many in a row */
+	struct mono ask_at;	/* when it is asked again; not set: it is not */
+};
+
 struct pipeline {
 	struct internal *internal;
 	struct bypass *bypass;		/* one of the two */
@@ -53,6 +59,10 @@ struct pipeline {
 	uint32_t refresh_s;		/* ALARM: everything is told again within so many seconds; else 0 */
 	struct log_limit full_log, full_call, version_log, clash_log;
 	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
+	struct path_doubt doubt[SYNC_MAX_PEERS];	/* by peer */
+	uint32_t count_peers;	/* bit per peer whose stale entries are to be counted first */
+	uint64_t count_pos;	/* resume point of the lowest of them */
+	uint32_t count_all, count_stale;
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
 	uint64_t sweep_pos;	/* resume point of the lowest of them */
 	uint32_t swept;
@@ -110,8 +120,12 @@ void clash_path_step(struct pipeline *p, struct mono now);
 /* ---- stale_path.c ---- */
 void stale_path_resync_begin(void *ctx, uint8_t peer);
 void stale_path_resync_done(void *ctx, uint8_t peer, bool sure);
+/* A peer begins a life. */
+void stale_path_peer_begins(struct pipeline *p, uint8_t peer);
+/* Ask again where a sweep was put off. Returns when to come back. */
+struct mono stale_path_ask(struct pipeline *p, struct mono now);
 /* True while there is more. */
-bool stale_path_sweep_step(struct pipeline *p);
+bool stale_path_sweep_step(struct pipeline *p, struct mono now);
 bool stale_path_expire_step(struct pipeline *p, struct mono now);
 
 /* ---- foreign_path.c ---- */

@@ -13,6 +13,7 @@
 #define STEP_IDS 256
 #define PASS_FIRST 1u		/* the number before the first resync */
 #define PASS_OLD 0u		/* older than every resync; also what a renumbered entry gets */
+#define LAPSED_S 60u		/* life of an entry whose own has lapsed: a busy flow may be silent for longer */
 
 struct peer_pass {
 	uint16_t now;		/* entries with this number are refreshed */
@@ -57,13 +58,6 @@ struct flow_table *external_table(struct external *c)
 uint64_t external_foreign_ends(const struct external *c)
 {
 	return c->foreign_ends;
-}
-
-bool external_is_fresh(const struct external *c, uint32_t id)
-{
-	const struct flow_rec *rec = table_rec(c->table, id);
-
-	return rec->pass == c->peer[rec->owner].now;
 }
 
 /* ---- messages ---- */
@@ -190,6 +184,26 @@ bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t
 	return p->sweep > 0;
 }
 
+bool external_stale_step(const struct external *c, uint8_t peer, uint64_t *pos, size_t n, uint32_t *all, uint32_t *stale)
+{
+	uint32_t ids[STEP_IDS];
+
+	while (n > 0) {
+		size_t got = table_walk(c->table, pos, ids, n < STEP_IDS ? n : STEP_IDS);
+
+		if (got == 0)
+			return false;
+		for (size_t i = 0; i < got; i++) {
+			const struct flow_rec *rec = table_rec(c->table, ids[i]);
+
+			*all += rec->owner == peer;
+			*stale += rec->owner == peer && rec->pass < c->peer[peer].now;
+		}
+		n -= got;
+	}
+	return true;
+}
+
 bool external_flush_step(struct external *c, uint64_t *pos, size_t n)
 {
 	uint32_t ids[STEP_IDS];
@@ -229,4 +243,15 @@ bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t 
 		n -= got;
 	}
 	return true;
+}
+
+uint32_t external_commit_timeout(const struct flow_rec *rec, uint32_t commit_timeout_s, struct mono now)
+{
+	uint32_t age = mono_s(now) - rec->updated_s;
+
+	if (commit_timeout_s > 0)
+		return commit_timeout_s;
+	if (!(rec->flow.has & FLOW_HAS_TIMEOUT) || rec->flow.timeout_s <= age)
+		return LAPSED_S;
+	return rec->flow.timeout_s - age;
 }

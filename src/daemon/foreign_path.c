@@ -84,7 +84,7 @@ void foreign_path_peer_begins(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 
-	(void)peer;
+	stale_path_peer_begins(p, peer);
 	if (p->foreign && foreign_count(p->foreign) > 0 && p->env.adopt)
 		p->env.adopt(p->env.ctx);
 }

@@ -325,14 +325,14 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 	if (p->clash)
 		clash_path_step(p, now);
 	lost = bypass_path_say_lost(p, now);
-	next = mono_min(whole_path_step(p, now), lost);
+	next = mono_min(whole_path_step(p, now), mono_min(stale_path_ask(p, now), lost));
 	next = mono_min(next, sync_tick(p->sync, now));
 	path_settle(p);
 	more = sync_transmit(p->sync, now);
 	more = stale_path_expire_step(p, now) || more;
 	more |= p->foreign && foreign_sweep_step(p->foreign);
 	more |= p->clash && clash_pending(p->clash);	/* what was acknowledged or sent has made room */
-	*again = stale_path_sweep_step(p) || more;
+	*again = stale_path_sweep_step(p, now) || more;
 	path_check_silence(p, now);
 	return mono_min(next, mono_min(p->silence_due, p->expire_due));
 }

@@ -5,11 +5,13 @@
 
 #include <stdio.h>
 
+#define DOUBT_MIN 100	/* so few entries of a 1.4.x are removed at once */
 #define SWEEP_STEP 4096	/* records looked at per turn: well under a millisecond */
 
 void stale_path_resync_begin(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
+	uint32_t bit = 1u << peer;
 
 	whole_path_answers_begin(p, p->now);
 	if (p->expects)
@@ -18,35 +20,123 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 		return;		/* what flows are in the kernel and stale go by their timeout */
 	path_settle(p);
 	/* A sweep still under way belongs to the resync before: what it has not reached is judged by the new one. */
-	if (p->sweep_peers & (1u << peer)) {
-		p->sweep_peers &= ~(1u << peer);
-		p->sweep_pos = 0;
+	if ((p->sweep_peers | p->count_peers) & bit) {
+		p->sweep_peers &= ~bit;
+		p->count_peers &= ~bit;
+		p->sweep_pos = p->count_pos = 0;
 	}
 	external_resync_begin(p->external, peer);
+}
+
+static void sweep_begin(struct pipeline *p, uint8_t peer)
+{
+	p->doubt[peer] = (struct path_doubt){ 0 };
+	if (p->expects)
+		p->swept += exp_path_resync_done(p->expects, peer);
+	p->sweep_peers |= 1u << peer;
+	p->sweep_pos = 0;
 }
 
 void stale_path_resync_done(void *ctx, uint8_t peer, bool sure)
 {
 	struct pipeline *p = ctx;
-	uint32_t expects = p->expects ? exp_path_resync_done(p->expects, peer) : 0;
 
-	(void)sure;
-	if (!p->external)
+	if (!p->external) {
+		if (p->expects)
+			exp_path_resync_done(p->expects, peer);
 		return;
+	}
 	path_settle(p);
-	p->sweep_peers |= 1u << peer;
-	p->sweep_pos = 0;
-	p->swept += expects;
+	if (sure) {
+		sweep_begin(p, peer);
+		return;
+	}
+	p->count_peers |= 1u << peer;
+	p->count_pos = 0;
+	p->count_all = p->count_stale = 0;
 }
 
-/* One step of removing what a completed resync did not refresh. True while there is more. */
-bool stale_path_sweep_step(struct pipeline *p)
+/* ---- in doubt ---- */
+
+/* A 1.4.x whose own cache is incomplete (it was restarted with a small HashLimit, or has just been told -f) answers like any
+ * other. Losing most of what it told because of that would be worse than keeping for a minute what has ended. */
+static void sweep_judge(struct pipeline *p, uint8_t peer, struct mono now)
 {
+	static const int64_t pause_s[] = { 10, 60 };
+	struct path_doubt *d = &p->doubt[peer];
+	bool most = p->count_stale > DOUBT_MIN && p->count_stale > p->count_all / 2;
+	char line[240];
+
+	if (most && mono_is_set(d->ask_at))
+		return;		/* somebody else has asked meanwhile */
+	if (most && d->put_off < sizeof(pause_s) / sizeof(pause_s[0])) {
+		d->ask_at = mono_add_ms(now, pause_s[d->put_off] * 1000);
+		snprintf(line, sizeof(line), "a full answer of a 1.4.x lacks %u of its %u entries: not removed yet, it is asked "
+			 "again in %d s", p->count_stale, p->count_all, (int)pause_s[d->put_off]);
+		d->put_off++;
+		path_log(p, LOG_LVL_NOTICE, line);
+		return;
+	}
+	if (most) {
+		snprintf(line, sizeof(line), "three full answers of a 1.4.x lacked most of its entries: %u of %u are removed from "
+			 "the external cache", p->count_stale, p->count_all);
+		path_log(p, LOG_LVL_WARNING, line);
+	}
+	sweep_begin(p, peer);
+}
+
+/* One step of counting what the word of a 1.4.x would remove. True while there is more. */
+static bool count_step(struct pipeline *p, struct mono now)
+{
+	uint8_t peer;
+
+	if (p->count_peers == 0)
+		return false;
+	peer = (uint8_t)__builtin_ctz(p->count_peers);
+	if (external_stale_step(p->external, peer, &p->count_pos, SWEEP_STEP, &p->count_all, &p->count_stale))
+		return true;
+	sweep_judge(p, peer, now);
+	p->count_peers &= ~(1u << peer);
+	p->count_pos = 0;
+	p->count_all = p->count_stale = 0;
+	return p->count_peers != 0;
+}
+
+void stale_path_peer_begins(struct pipeline *p, uint8_t peer)
+{
+	p->doubt[peer] = (struct path_doubt){ 0 };
+}
+
+struct mono stale_path_ask(struct pipeline *p, struct mono now)
+{
+	struct mono next = { 0 };
+	bool ask = false;
+
+	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+		struct path_doubt *d = &p->doubt[i];
+
+		if (mono_is_set(d->ask_at) && !mono_before(now, d->ask_at)) {
+			d->ask_at = (struct mono){ 0 };
+			ask = true;
+		}
+		next = mono_min(next, d->ask_at);
+	}
+	if (ask)
+		pipeline_ask(p, now);
+	return next;
+}
+
+/* ---- sweep ---- */
+
+/* One step of removing what a completed resync did not refresh. True while there is more. */
+bool stale_path_sweep_step(struct pipeline *p, struct mono now)
+{
+	bool counting = count_step(p, now);
 	char line[96];
 	uint8_t peer;
 
 	if (p->sweep_peers == 0)
-		return false;
+		return counting;
 	peer = (uint8_t)__builtin_ctz(p->sweep_peers);
 	if (external_sweep_step(p->external, peer, &p->sweep_pos, SWEEP_STEP, &p->swept))
 		return true;
@@ -58,7 +148,7 @@ bool stale_path_sweep_step(struct pipeline *p)
 	p->sweep_peers &= ~(1u << peer);
 	p->sweep_pos = 0;
 	p->swept = 0;
-	return p->sweep_peers != 0;
+	return p->sweep_peers != 0 || counting;
 }
 
 /* One step of looking for entries that nobody has spoken of for too long. Between two walks lies the time that the oldest
