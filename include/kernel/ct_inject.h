@@ -26,6 +26,9 @@ struct ct_inject_cb {
 	/* We have removed this flow from the kernel, because it has ended or to make room for another one with its tuple: no
 	 * event will tell. Borrows f. Must not call back. Called inside ct_inject_put(), _end() and _flush(). */
 	void (*removed)(void *ctx, const struct ct_flow *f, struct mono now);
+	/* The kernel's table is full, or its memory short: it has refused this flow. Borrows f. Must not call back. NULL: not
+	 * wanted. */
+	void (*refused)(void *ctx, const struct ct_flow *f, struct mono now);
 };
 
 /* liberal: TCP window tracking off for these flows (TCPWindowTracking off). 0, or -errno with a line in *err. Borrows

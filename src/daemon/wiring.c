@@ -4,6 +4,7 @@
 #include "daemon/wiring.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -197,6 +198,14 @@ static void on_removed_expect(void *ctx, const struct ct_expect *e)
 	exp_path_removed(pipeline_expects(d->pipeline), e);
 }
 
+/* The peers are asked for everything when there is room again. */
+static void on_refused(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	pipeline_refused(d->pipeline, f, now);
+}
+
 /* Its event is filtered, and the peer that told us need not hear it again. */
 static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
 {
@@ -300,6 +309,29 @@ static void on_compare(void *ctx)
 		reconcile_start(d->reconcile, RECONCILE_REPAIR, evloop_now(d->loop));
 }
 
+static uint32_t read_number(const char *path)
+{
+	unsigned int n = 0;
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%u", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
+static bool on_kernel_room(void *ctx, uint32_t n)
+{
+	uint32_t max = read_number("/proc/sys/net/netfilter/nf_conntrack_max");
+	uint32_t count = read_number("/proc/sys/net/netfilter/nf_conntrack_count");
+	uint32_t left = count < max ? max - count : 0;
+
+	(void)ctx;
+	return max == 0 || (left > 0 && (left >= n || left >= max / 20));
+}
+
 /* ---- pipeline -> flow log ---- */
 
 static void on_ended(void *ctx, const struct ct_flow *f)
@@ -356,7 +388,7 @@ struct channel_cb wiring_channel(struct daemon *d)
 
 struct ct_inject_cb wiring_inject(struct daemon *d)
 {
-	return (struct ct_inject_cb){ .ctx = d, .stored = on_stored, .removed = on_removed };
+	return (struct ct_inject_cb){ .ctx = d, .stored = on_stored, .removed = on_removed, .refused = on_refused };
 }
 
 struct exp_inject_cb wiring_inject_expects(struct daemon *d)
@@ -375,6 +407,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.log = on_log,
 		.full = on_full,
 		.compare = on_compare,
+		.kernel_room = on_kernel_room,
 		.ended = on_ended,
 		.inject = on_inject,
 		.adopt = on_adopt,

@@ -74,6 +74,8 @@ static void on_done(void *ctx, const struct ct_result *r, struct mono now)
 		i->stats.in_use++;
 		return;
 	case CT_FAILED:
+		if (r->err == -ENOMEM && !r->token && i->cb.refused)
+			i->cb.refused(i->cb.ctx, r->f, now);
 		failed(i, r->token ? &i->stats.destroy_failed : r->found ? &i->stats.update_failed : &i->stats.create_failed,
 		       r->err, now);
 		return;
