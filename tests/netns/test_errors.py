@@ -525,8 +525,10 @@ def test_small_limit(make: Callable) -> None:
 	node.start()
 	scenario.inject(node.lab, "fw1", 50)
 	wait_until(lambda: "HashLimit" in node.log.read_text(), 10, "a line in the log")
-	assert len(re.findall("internal cache is full", node.log.read_text())) == 1
+	said = re.findall("internal cache is full: .*", node.log.read_text())
+	assert len(said) == 1 and "HashLimit is 5;" in said[0], said
 	assert re.search(r"failed:\t +45\n", node.ok("-s"))
+	assert "HashLimit reached; 45 flows could not be stored" in node.ok("-s", "cache")
 
 
 @rows(161)
