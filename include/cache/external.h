@@ -34,6 +34,9 @@ bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t
  * count up from *pos 0. True while there is more. */
 bool external_stale_step(const struct external *c, uint8_t peer, uint64_t *pos, size_t n, uint32_t *all, uint32_t *stale);
 
+/* Has its owner told it since the last resync with that peer began? */
+bool external_is_fresh(const struct external *c, uint32_t id);
+
 /* Look at up to n entries from *pos on and forget them; true while there is more. */
 bool external_flush_step(struct external *c, uint64_t *pos, size_t n);
 
@@ -42,9 +45,5 @@ bool external_flush_step(struct external *c, uint64_t *pos, size_t n);
  * to UINT32_MAX with *pos 0. *removed counts up. */
 bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s, struct mono now,
 			  uint32_t *oldest_s, uint32_t *removed);
-
-/* The timeout in seconds with which the entry is to be put into the kernel (replication.md section 9.3):
- * commit_timeout_s if not 0; else the received one minus its age, 60 if that is not positive or none was received. */
-uint32_t external_commit_timeout(const struct flow_rec *rec, uint32_t commit_timeout_s, struct mono now);
 
 #endif

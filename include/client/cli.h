@@ -8,6 +8,8 @@
 
 #include "control/command.h"
 
+#define CLI_TIMEOUT_MAX 86400	/* seconds */
+
 /* The command line of the whole program, daemon and client (command-line.md sections 1, 2 and 11). Looks at nothing but
  * the words: no file is read here. */
 enum cli_action {
@@ -29,7 +31,7 @@ struct cli {
 	const struct ctl_command *cmd;	/* CLI_CLIENT */
 	bool strict;			/* --strict, with -c */
 	bool json;			/* --json, with -i and -e */
-	bool show_help;			/* with an error: help first, as 1.4.x does */
+	unsigned int timeout_s;		/* --timeout, with a client command; 0: not given */
 	char error[256];
 	char warning[128];		/* empty, or a line for standard error whatever the action */
 };

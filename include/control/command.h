@@ -71,12 +71,12 @@ const struct ctl_command *control_command_by_number(int32_t number);
 /* The command for option letter, full argument word (NULL: none) and -x, or NULL when there is no such command. */
 const struct ctl_command *control_command_find(char option, const char *arg, bool xml);
 
-/* The argument words of an option in the order in which prefixes are tried ("-s c" is cache): the i-th word, or NULL
- * after the last. Old names included. */
+/* The argument words of an option: the i-th word, or NULL after the last. Old names included. */
 const char *control_command_word(char option, size_t i);
 
-/* The full word for an abbreviation (at least one letter), or NULL. An old name gives the new word and sets *old_name
- * (may be NULL) to the old one in full ("multicast" for "link"). */
-const char *control_command_expand(char option, const char *abbrev, const char **old_name);
+/* The full word for an abbreviation (at least one letter), or NULL when no word begins like that, or several do and none
+ * of them is the whole of it: *ambiguous (may be NULL) then. An old name gives the new word and sets *old_name (may be
+ * NULL) to the old one in full ("multicast" for "link"). */
+const char *control_command_expand(char option, const char *abbrev, const char **old_name, bool *ambiguous);
 
 #endif

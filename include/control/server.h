@@ -20,7 +20,8 @@
  * while little is queued for its client, until it says CTL_DONE. */
 #define CTL_CLIENTS_MAX		64
 #define CTL_REQUEST_MS		1000	/* from accept to the complete request */
-#define CTL_STALLED_MS		10000	/* at the cap, a reader that took nothing for so long may be dropped */
+#define CTL_STALLED_MS		500	/* at the cap, a reader that took nothing for so long may be dropped */
+#define CTL_ALIVE_MS		2000	/* a client that waits hears something at least this often */
 
 struct control_server;
 struct control_job;

@@ -117,6 +117,13 @@ struct sync_queues {
 	uint32_t control;	/* of both, control messages */
 };
 
+/* What is known of one peer, for who has to judge what it has told. */
+struct sync_peer_view {
+	int64_t silent_ms;	/* since its last message */
+	bool missing;		/* something that it sent is missing, or it has not told everything that we asked for */
+	bool asked;		/* ... and nothing else is: what it has told since env.resync_begin() is whole */
+};
+
 /* One protocol. */
 struct sync_ops {
 	const char *name;	/* as written in the config */
@@ -134,6 +141,7 @@ struct sync_ops {
 	void (*ask_resync)(struct sync *s, struct mono now);
 	bool (*bulk_running)(const struct sync *s);
 	bool (*resync_running)(const struct sync *s);
+	bool (*view)(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out);
 	void (*queues)(const struct sync *s, struct sync_queues *q);
 	bool (*print_ring)(const struct sync *s, uint32_t *pos, size_t n, struct text *out);
 	void (*report)(const struct sync *s, struct mono now, struct text *out);
@@ -187,6 +195,9 @@ const struct sync_stats *sync_stats(const struct sync *s);
 
 /* A message was refused before it reached sync_recv() (framing): count it with its kind. */
 void sync_count_refused(struct sync *s, enum wire_err err);
+
+/* False: no such peer is known. */
+bool sync_peer_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out);
 
 void sync_queues(const struct sync *s, struct sync_queues *q);
 

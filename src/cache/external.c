@@ -13,7 +13,6 @@
 #define STEP_IDS 256
 #define PASS_FIRST 1u		/* the number before the first resync */
 #define PASS_OLD 0u		/* older than every resync; also what a renumbered entry gets */
-#define LAPSED_S 60u		/* life of an entry whose own has lapsed: a busy flow may be silent for longer */
 
 struct peer_pass {
 	uint16_t now;		/* entries with this number are refreshed */
@@ -58,6 +57,13 @@ struct flow_table *external_table(struct external *c)
 uint64_t external_foreign_ends(const struct external *c)
 {
 	return c->foreign_ends;
+}
+
+bool external_is_fresh(const struct external *c, uint32_t id)
+{
+	const struct flow_rec *rec = table_rec(c->table, id);
+
+	return rec->pass == c->peer[rec->owner].now;
 }
 
 /* ---- messages ---- */
@@ -243,15 +249,4 @@ bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t 
 		n -= got;
 	}
 	return true;
-}
-
-uint32_t external_commit_timeout(const struct flow_rec *rec, uint32_t commit_timeout_s, struct mono now)
-{
-	uint32_t age = mono_s(now) - rec->updated_s;
-
-	if (commit_timeout_s > 0)
-		return commit_timeout_s;
-	if (!(rec->flow.has & FLOW_HAS_TIMEOUT) || rec->flow.timeout_s <= age)
-		return LAPSED_S;
-	return rec->flow.timeout_s - age;
 }

@@ -4,7 +4,7 @@
  *
  * 1.4.x looks at the second character of each word and nothing else, so `conntrackd start` schedules a flush of the
  * kernel table and `-i -k` kills. Here exactly the documented forms are accepted: arguments attached or in the next
- * word, words abbreviated to any prefix, options without argument joined (`-dC file`), and for each option a long name
+ * word, words abbreviated to a prefix that only one of them has, options without argument joined (`-dC file`), and for each option a long name
  * (`--config file`, `--config=file`), which is not abbreviated, so that a later option can never change what a script
  * means; anything else is an error before anything happens. Source: command-line.md sections 1, 2, 11; errors.md 146-152.
  *
@@ -12,6 +12,7 @@
 #include "client/cli.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
@@ -19,6 +20,7 @@
 enum arg_kind {
 	ARG_NONE,
 	ARG_FILE,	/* required */
+	ARG_SECONDS,	/* required, 1 to CLI_TIMEOUT_MAX */
 	ARG_WORD,	/* optional, one of the words of control_command_word() */
 };
 
@@ -31,6 +33,7 @@ enum option_kind {
 enum {
 	LONG_STRICT = 256,
 	LONG_JSON,
+	LONG_TIMEOUT,
 };
 
 struct option_row {
@@ -50,6 +53,7 @@ static const struct option_row options[] = {
 	{ 'x', "xml", ARG_NONE, OPT_GENERAL },
 	{ LONG_STRICT, "strict", ARG_NONE, OPT_GENERAL },
 	{ LONG_JSON, "json", ARG_NONE, OPT_GENERAL },
+	{ LONG_TIMEOUT, "timeout", ARG_SECONDS, OPT_GENERAL },
 	{ 'c', "commit", ARG_WORD, OPT_COMMAND },
 	{ 'f', "flush", ARG_WORD, OPT_COMMAND },
 	{ 'F', "flush-kernel", ARG_WORD, OPT_COMMAND },
@@ -105,8 +109,8 @@ static const char *name_of(char letter)
 	return find_letter(letter)->name;
 }
 
-static void fail(struct parse *p, bool help, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void fail(struct parse *p, bool help, const char *fmt, ...)
+static void fail(struct parse *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void fail(struct parse *p, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -114,7 +118,6 @@ static void fail(struct parse *p, bool help, const char *fmt, ...)
 	vsnprintf(p->cli->error, sizeof(p->cli->error), fmt, ap);
 	va_end(ap);
 	p->cli->action = CLI_ERROR;
-	p->cli->show_help = help;
 	p->stop = true;
 }
 
@@ -124,16 +127,16 @@ static void finish(struct parse *p, enum cli_action action)
 	p->stop = true;
 }
 
-/* "ct or expect", for messages. Old names are left out. */
-static void list_words(char letter, char *buf, size_t cap)
+/* "ct, expect", for messages: the words that begin with start. Old names are left out. */
+static void list_words(char letter, const char *start, char *buf, size_t cap)
 {
 	const char *old, *w;
 	size_t i, n = 0;
 
 	buf[0] = '\0';
 	for (i = 0; (w = control_command_word(letter, i)) && n < cap; i++) {
-		control_command_expand(letter, w, &old);
-		if (!old)
+		control_command_expand(letter, w, &old, NULL);
+		if (!old && strncmp(w, start, strlen(start)) == 0)
 			n += (size_t)snprintf(buf + n, cap - n, "%s%s", n ? ", " : "", w);
 	}
 }
@@ -142,6 +145,7 @@ static void set_command(struct parse *p, char letter, const char *value)
 {
 	char words[128];
 	const char *old = NULL;
+	bool ambiguous;
 
 	if (p->command)
 		p->second = letter;
@@ -149,21 +153,34 @@ static void set_command(struct parse *p, char letter, const char *value)
 		p->command = letter;
 	if (!value)
 		return;
-	p->word = control_command_expand(letter, value, &old);
+	p->word = control_command_expand(letter, value, &old, &ambiguous);
 	if (!p->word) {
-		list_words(letter, words, sizeof(words));
-		/* 1.4.x prints the help for an option's stray word, but not for these two. */
-		if (letter == 's' || letter == 'f')
-			fail(p, false, "unknown parameter \"%.40s\" for option -%c, --%s (known: %s)", value, letter,
+		list_words(letter, ambiguous ? value : "", words, sizeof(words));
+		if (ambiguous)
+			fail(p, "parameter \"%.40s\" for option -%c, --%s is ambiguous: %s", value, letter,
+			     name_of(letter), words);
+		else if (letter == 's' || letter == 'f')
+			fail(p, "unknown parameter \"%.40s\" for option -%c, --%s (known: %s)", value, letter,
 			     name_of(letter), words);
 		else
-			fail(p, true, "unexpected argument \"%.40s\" (known for -%c, --%s: %s)", value, letter,
+			fail(p, "unexpected argument \"%.40s\" (known for -%c, --%s: %s)", value, letter,
 			     name_of(letter), words);
 		return;
 	}
 	if (old)
 		snprintf(p->cli->warning, sizeof(p->cli->warning), "\"-%c %s\" is an old name, use \"-%c %s\"", letter,
 			 old, letter, p->word);
+}
+
+static void set_timeout(struct parse *p, const char *value)
+{
+	size_t digits = strspn(value, "0123456789");
+	unsigned long n = digits > 0 && digits <= 6 && !value[digits] ? strtoul(value, NULL, 10) : 0;
+
+	if (n == 0 || n > CLI_TIMEOUT_MAX)
+		fail(p, "--timeout: \"%.40s\" is no number of seconds from 1 to %d", value, CLI_TIMEOUT_MAX);
+	else
+		p->cli->timeout_s = (unsigned int)n;
 }
 
 static void apply(struct parse *p, const struct option_row *o, const char *value)
@@ -200,6 +217,9 @@ static void apply(struct parse *p, const struct option_row *o, const char *value
 	case LONG_JSON:
 		p->cli->json = true;
 		break;
+	case LONG_TIMEOUT:
+		set_timeout(p, value);
+		break;
 	}
 }
 
@@ -218,12 +238,16 @@ static bool take_value(struct parse *p, const struct option_row *o, const char *
 	*value = NULL;
 	if (o->arg == ARG_NONE) {
 		if (attached)
-			fail(p, true, "option --%s takes no argument", o->name);
+			fail(p, "option --%s takes no argument", o->name);
 		return !attached;
 	}
 	*value = attached ? attached : take_word(p);
+	if (o->arg == ARG_SECONDS && !*value) {
+		fail(p, "--%s needs a number of seconds", o->name);
+		return false;
+	}
 	if (o->arg == ARG_FILE && (!*value || !(*value)[0])) {
-		fail(p, true, "Missing config filename after -%c, --%s", o->id, o->name);
+		fail(p, "Missing config filename after -%c, --%s", o->id, o->name);
 		return false;
 	}
 	return true;
@@ -238,7 +262,7 @@ static void read_letters(struct parse *p, const char *word)
 		const struct option_row *o = find_letter(*at++);
 
 		if (!o) {
-			fail(p, true, "Unknown option: %.60s", word);
+			fail(p, "Unknown option: %.60s", word);
 			return;
 		}
 		if (!take_value(p, o, o->arg != ARG_NONE && *at ? at : NULL, &value))
@@ -256,7 +280,7 @@ static void read_name(struct parse *p, const char *word)
 	const struct option_row *o = find_name(name, equals ? (size_t)(equals - name) : strlen(name));
 
 	if (!o)
-		fail(p, true, "Unknown option: %.60s", word);
+		fail(p, "Unknown option: %.60s", word);
 	else if (take_value(p, o, equals ? equals + 1 : NULL, &value))
 		apply(p, o, value);
 }
@@ -264,13 +288,13 @@ static void read_name(struct parse *p, const char *word)
 static void read_word(struct parse *p, const char *word)
 {
 	if (word[0] != '-')
-		fail(p, true, "unexpected argument \"%.60s\": options begin with \"-\"", word);
+		fail(p, "unexpected argument \"%.60s\": options begin with \"-\"", word);
 	else if (word[1] == '-')
 		read_name(p, word);
 	else if (word[1])
 		read_letters(p, word);
 	else
-		fail(p, true, "Unknown option: -");
+		fail(p, "Unknown option: -");
 }
 
 /* Combinations, once all words are known. */
@@ -280,16 +304,16 @@ static void check_client(struct parse *p)
 	bool dump = p->command == 'i' || p->command == 'e';
 
 	if (p->second)
-		fail(p, true, "Invalid parameters: only one command at a time, not both -%c and -%c", p->command,
+		fail(p, "Invalid parameters: only one command at a time, not both -%c and -%c", p->command,
 		     p->second);
 	else if (cli->background || p->check)
-		fail(p, true, "Invalid parameters: -%c does not go with -%c", cli->background ? 'd' : 'T', p->command);
+		fail(p, "Invalid parameters: -%c does not go with -%c", cli->background ? 'd' : 'T', p->command);
 	else if ((p->xml || cli->json) && !dump)
-		fail(p, true, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
+		fail(p, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
 	else if (p->xml && cli->json)
-		fail(p, true, "Invalid parameters: not both -x and --json");
+		fail(p, "Invalid parameters: not both -x and --json");
 	else if (cli->strict && p->command != 'c')
-		fail(p, true, "Invalid parameters: --strict needs -c");
+		fail(p, "Invalid parameters: --strict needs -c");
 	if (p->stop)
 		return;
 	if (cli->stats)
@@ -298,7 +322,7 @@ static void check_client(struct parse *p)
 	cli->action = CLI_CLIENT;
 	cli->cmd = control_command_find(p->command, p->word, p->xml);
 	if (!cli->cmd)
-		fail(p, true, "Invalid parameters: there is no such command");
+		fail(p, "Invalid parameters: there is no such command");
 }
 
 static void check_daemon(struct parse *p)
@@ -306,11 +330,13 @@ static void check_daemon(struct parse *p)
 	struct cli *cli = p->cli;
 
 	if (p->xml || cli->json)
-		fail(p, true, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
+		fail(p, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
 	else if (cli->strict)
-		fail(p, true, "Invalid parameters: --strict needs -c");
+		fail(p, "Invalid parameters: --strict needs -c");
+	else if (cli->timeout_s)
+		fail(p, "Invalid parameters: --timeout needs a command for a running daemon");
 	else if (p->check && cli->background)
-		fail(p, true, "Invalid parameters: -d does not go with -T");
+		fail(p, "Invalid parameters: -d does not go with -T");
 	else
 		cli->action = p->check ? CLI_CHECK : CLI_DAEMON;
 }
@@ -339,6 +365,7 @@ static void print_help(const char *argv0, FILE *out)
 	      "  -C, --config [configfile], use this configuration file\n"
 	      "  -S, --stats-mode, statistics mode, where the file has both sections, Sync and Stats\n"
 	      "  -T, --check, only check the configuration file, then exit\n"
+	      "      --timeout SECONDS, with a client command: give up when the daemon is silent for so long (30)\n"
 	      "  -v, --version, show the version\n"
 	      "  -h, --help, show this help\n"
 	      "\n"
@@ -373,10 +400,8 @@ int cli_report(const struct cli *cli, FILE *out, FILE *err)
 			"(C) 2026 the authors of this conntrackd\n", PACKAGE_VERSION);
 		return 0;
 	case CLI_ERROR:
-		if (cli->show_help)
-			print_help(cli->argv0, out);
-		fflush(out);
-		fprintf(err, "%s: %s\n", cli->argv0, cli->error);
+		fprintf(err, "%s: %s\nUsage: %s [commands] [options]; %s --help tells which\n", cli->argv0, cli->error,
+			cli->argv0, cli->argv0);
 		return 1;
 	case CLI_DAEMON:
 	case CLI_CLIENT:

@@ -29,7 +29,6 @@
 
 #define RECV_BYTES	(256 * 1024)
 #define PRINT_BYTES	(256 * 1024)
-#define CONNECT_S	10	/* how long to wait while the daemon's queue of connections is full */
 
 struct client {
 	const struct client_request *req;
@@ -41,6 +40,11 @@ struct client {
 	char print[PRINT_BYTES];
 	uint8_t recv[RECV_BYTES];
 };
+
+static unsigned int timeout_of(const struct client *c)
+{
+	return c->req->timeout_s ? c->req->timeout_s : CLIENT_TIMEOUT_S;
+}
 
 static void complain(const struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void complain(const struct client *c, const char *fmt, ...)
@@ -89,6 +93,8 @@ static void on_text(void *ctx, const void *bytes, size_t n)
 	struct client *c = ctx;
 	const char *p = bytes;
 
+	if (n == 0)
+		return;		/* a sign of life */
 	progress_clear(c);
 	while (n > 0) {
 		size_t part = n < PRINT_BYTES ? n : PRINT_BYTES;
@@ -190,7 +196,8 @@ static void complain_connect(const struct client *c, int err)
 		complain(c, "can't connect to %s: permission denied; the commands are for the user conntrackd runs as",
 			 path);
 	else if (err == EAGAIN || err == EINPROGRESS)
-		complain(c, "can't connect to %s: conntrackd does not answer", path);
+		complain(c, "can't connect to %s: conntrackd does not answer within %u s (--timeout)", path,
+			 timeout_of(c));
 	else
 		complain(c, "can't connect to %s: %s", path, strerror(err));
 }
@@ -200,11 +207,19 @@ static void complain_old(const struct client *c, const char *what)
 	complain(c, "the running daemon is a 1.4.x, which knows no %s: nothing was done", what);
 }
 
-/* A connected socket, or -errno. */
-static int connect_path(const char *path)
+/* Gives the exit status. */
+static int complain_silent(const struct client *c)
+{
+	complain(c, "%s: conntrackd has said nothing for %u s: it hangs, or is stopped (--timeout); if it goes on, it may "
+		 "still carry the command out", c->req->path, timeout_of(c));
+	return 1;
+}
+
+/* A connected socket, or -errno. It waits for timeout_s seconds at most, in connect() as in recv(). */
+static int connect_path(const char *path, unsigned int timeout_s)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = CONNECT_S };
+	struct timeval patience = { .tv_sec = (time_t)timeout_s };
 	int fd, err;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
@@ -215,6 +230,7 @@ static int connect_path(const char *path)
 		return -errno;
 	/* A UNIX socket waits in connect() for as long as it would wait for sending. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
 	    connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
 		return fd;
 	err = -errno;
@@ -232,7 +248,7 @@ static int ask(const struct client *c, const struct ctl_command *cmd, bool frame
 	};
 	uint8_t buf[CTL_REQUEST_LEN];
 	size_t len = ctl_request_encode(&wire, FLOW_RECORD_VERSION, buf);
-	int fd = connect_path(c->req->path);
+	int fd = connect_path(c->req->path, timeout_of(c));
 
 	if (fd < 0) {
 		complain_connect(c, -fd);
@@ -271,7 +287,7 @@ static int silent_end(const struct client *c)
 
 	if (c->req->cmd->number == CTL_REQ_KILL)
 		return 0;	/* that it is gone was the request */
-	fd = connect_path(c->req->path);
+	fd = connect_path(c->req->path, timeout_of(c));
 	if (fd < 0) {
 		complain(c, "%s: the daemon ended without an answer", c->req->path);
 		return 1;
@@ -334,6 +350,8 @@ static int converse(struct client *c, bool framed)
 		complain(c, "can't write the answer: %s", strerror(c->write_err));
 		return 1;
 	}
+	if (err == EAGAIN)
+		return complain_silent(c);
 	if (!framed && !client_reply_any(&c->reply) && !err)
 		return 0;	/* asked for plain text, and there is none */
 	status = judge(c, err);
@@ -380,6 +398,8 @@ static int needs_records(struct client *c, const char *option)
 	client_reply_init(&c->reply, &drop, c, FLOW_RECORD_VERSION);
 	err = read_reply(c, fd);
 	close(fd);
+	if (err == EAGAIN)
+		return complain_silent(c);
 	verdict = client_reply_finish(&c->reply, &status);
 	if (verdict == CLIENT_END)
 		return 0;

@@ -85,8 +85,8 @@ const struct conf_option conf_options[] = {
 	  .at = AT(sync.cache_timeout_s), .init = "180",
 	  .help = "Life of a state of the peer without news of it. Only ALARM uses it." },
 	{ NUMBER("CommitTimeout", CONF_IN_MODES | IN(CONF_SYNC), 0, INT_MAX_31, "seconds"),
-	  .at = AT(sync.commit_timeout_s), .unset = "the timeout each state has left, or 60 if it has none",
-	  .help = "Timeout of every entry that a commit puts into the kernel. Without effect if the external cache is "
+	  .at = AT(sync.commit_timeout_s), .unset = "by the state and how long its owner has been silent",
+	  .help = "Timeout of every entry that a commit creates in the kernel. Without effect if the external cache is "
 		  "disabled." },
 	{ NUMBER("PurgeTimeout", CONF_IN_MODES | IN(CONF_SYNC), 0, INT_MAX_31, "seconds"),
 	  .at = AT(sync.purge_timeout_s), .init = "60",

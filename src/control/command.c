@@ -44,7 +44,7 @@ static const struct ctl_command commands[] = {
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-/* Argument words in the order of 1.4.x's prefix test: `-s c` is cache, `-s r` runtime. */
+/* Argument words. 1.4.x takes the first one that begins as what was typed, so that `-s p` means process. */
 static const struct {
 	char option;
 	const char *word;
@@ -109,18 +109,25 @@ const char *control_command_word(char option, size_t i)
 	return NULL;
 }
 
-const char *control_command_expand(char option, const char *abbrev, const char **old_name)
+const char *control_command_expand(char option, const char *abbrev, const char **old_name, bool *ambiguous)
 {
-	size_t n = strlen(abbrev), i;
+	const char *found = NULL, *old = NULL;
+	size_t n = strlen(abbrev), i, fits = 0;
+	bool whole = false;
 
-	if (old_name)
-		*old_name = NULL;
-	for (i = 0; n > 0 && i < N_WORDS; i++) {
+	for (i = 0; n > 0 && i < N_WORDS && !whole; i++) {
 		if (words[i].option != option || strncmp(words[i].word, abbrev, n) != 0)
 			continue;
-		if (words[i].now && old_name)
-			*old_name = words[i].word;
-		return words[i].now ? words[i].now : words[i].word;
+		fits++;
+		whole = words[i].word[n] == '\0';
+		found = words[i].now ? words[i].now : words[i].word;
+		old = words[i].now ? words[i].word : NULL;
 	}
-	return NULL;
+	if (ambiguous)
+		*ambiguous = fits > 1 && !whole;
+	if (fits > 1 && !whole)
+		found = old = NULL;
+	if (old_name)
+		*old_name = old;
+	return found;
 }

@@ -9,8 +9,8 @@
  *
  * A client that goes away in any state is closed at once and its job released. A client is not trusted for time or size:
  * the request has a limit of bytes and of time, the reply a queue that stops its job while it is full, so a slow reader
- * slows only itself. At the cap the oldest client without a request makes room, then one whose reader has taken nothing
- * for long; if there is none, new clients wait in the kernel's queue.
+ * slows only itself. At the cap the oldest client without a request makes room, then the one whose reader has taken
+ * nothing for longest; if there is none, new clients wait in the kernel's queue.
  *
  * A client may shut down its sending side and go on reading, so end of file alone does not mean that it has gone.
  *
@@ -51,6 +51,7 @@ struct control_client {
 	struct ctl_out *out;
 	struct mono since;		/* accepted */
 	struct mono moved;		/* the reader last took something, or the queue began to fill */
+	struct mono told;		/* bytes were last put into an empty queue, or sent */
 	size_t in_len;
 	size_t extra;			/* bytes behind the request, thrown away */
 	uint8_t in[IN_MAX];
@@ -82,7 +83,22 @@ static void accept_pause(struct control_server *s, bool pause)
 		ev_io_want(s->loop, &s->io, pause ? 0 : EV_READ);
 }
 
-/* The timer watches the oldest request that has not come, and a pause. */
+/* When does this client need the timer? */
+static struct mono client_due(const struct control_client *c)
+{
+	switch (c->state) {
+	case CLIENT_REQUEST:
+		return mono_add_ms(c->since, CTL_REQUEST_MS);
+	case CLIENT_RUN:
+	case CLIENT_HELD:
+		return mono_add_ms(c->told, CTL_ALIVE_MS);
+	case CLIENT_FLUSH:
+		break;
+	}
+	return (struct mono){ 0 };
+}
+
+/* The timer watches requests that have not come, clients that wait for an answer, and a pause. */
 static void timer_update(struct control_server *s)
 {
 	struct mono due = { 0 };
@@ -90,14 +106,8 @@ static void timer_update(struct control_server *s)
 
 	if (s->stopped)
 		return;
-	for (n = s->clients.next; n != &s->clients; n = n->next) {
-		struct control_client *c = container_of(n, struct control_client, node);
-
-		if (c->state == CLIENT_REQUEST) {
-			due = mono_add_ms(c->since, CTL_REQUEST_MS);
-			break;		/* oldest first */
-		}
-	}
+	for (n = s->clients.next; n != &s->clients; n = n->next)
+		due = mono_min(due, client_due(container_of(n, struct control_client, node)));
 	if (s->paused)
 		due = mono_min(due, mono_add_ms(evloop_now(s->loop), RETRY_MS));
 	if (!mono_is_set(due))
@@ -170,7 +180,7 @@ static bool client_settle(struct control_client *c)
 	unsigned int want = c->io.want & EV_READ;
 
 	if (ctl_out_queued(c->out) < before)
-		c->moved = evloop_now(s->loop);
+		c->moved = c->told = evloop_now(s->loop);
 	if (ret == -ENOBUFS)
 		s->stats.dropped++;
 	else if (ret < 0 && ret != -EAGAIN)
@@ -242,7 +252,7 @@ static bool client_start(struct control_client *c, const struct ctl_wire_request
 	};
 
 	c->state = CLIENT_RUN;
-	c->moved = evloop_now(s->loop);
+	c->moved = c->told = evloop_now(s->loop);
 	timer_update(s);
 	ctl_out_begin(c->out, wire->framed, wire->flags, s->record_version);
 	if (req.cmd) {
@@ -451,6 +461,29 @@ static void server_accept(void *ctx, unsigned int ready, struct mono now)
 	}
 }
 
+/* The request has not come in time. */
+static void client_overdue(struct control_client *c)
+{
+	struct control_server *s = c->server;
+
+	/* It may be us who are late (the kernel can hold up the whole loop), and the request be there. */
+	if (!client_read(c) || c->state != CLIENT_REQUEST)
+		return;
+	s->stats.no_request++;
+	s->stats.timed_out++;
+	client_close(c);
+}
+
+/* A command that takes long and has nothing to say is told from a daemon that hangs by an empty record. */
+static void client_alive(struct control_client *c, struct mono now)
+{
+	c->told = now;
+	if (ctl_out_queued(c->out) > 0)
+		return;		/* the reader is late, not we */
+	ctl_record(c->out, CTL_REC_TEXT, NULL, 0);
+	client_settle(c);
+}
+
 static void server_timer(void *ctx, struct mono now)
 {
 	struct control_server *s = ctx;
@@ -458,16 +491,15 @@ static void server_timer(void *ctx, struct mono now)
 
 	for (n = s->clients.next; n != &s->clients; n = next) {
 		struct control_client *c = container_of(n, struct control_client, node);
+		struct mono due = client_due(c);
 
 		next = n->next;
-		if (c->state != CLIENT_REQUEST || mono_diff_ms(now, c->since) < CTL_REQUEST_MS)
+		if (!mono_is_set(due) || mono_before(now, due))
 			continue;
-		/* It may be us who are late (the kernel can hold up the whole loop), and the request be there. */
-		if (!client_read(c) || c->state != CLIENT_REQUEST)
-			continue;
-		s->stats.no_request++;
-		s->stats.timed_out++;
-		client_close(c);
+		if (c->state == CLIENT_REQUEST)
+			client_overdue(c);
+		else
+			client_alive(c, now);
 	}
 	if (s->paused)
 		accept_pause(s, false);

@@ -13,7 +13,15 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/life.h"
 #include "sync/sync_conf.h"
+
+/* A peer that has told flows, as it is known when the commit begins. */
+struct owner {
+	uint32_t silent_s;
+	bool uncertain;		/* it fell silent while something that it had sent was missing ... */
+	bool asked;		/* ... but what it has told since we asked it for everything is whole */
+};
 
 struct commit {
 	struct evloop *loop;
@@ -27,9 +35,45 @@ struct commit {
 	enum commit_what what;		/* of the one that runs */
 	struct ct_commit_result flows_done;
 	bool related;			/* the first pass has seen a flow with a master */
+	struct life life;
+	struct owner owner[SYNC_MAX_PEERS];
+	uint64_t ended, uncertain;	/* flows of the running commit */
 };
 
+/* ---- owners ---- */
+
+/* Every peer says something each second, but in ALARM, where nothing is ever missing. */
+#define FELL_SILENT_MS 1500
+
+static void owners_look(struct commit *c, struct mono now)
+{
+	for (uint8_t i = 0; i < SYNC_MAX_PEERS; i++) {
+		struct sync_peer_view v;
+
+		c->owner[i] = (struct owner){ 0 };
+		if (!pipeline_sync(c->p) || !sync_peer_view(pipeline_sync(c->p), i, now, &v))
+			continue;
+		c->owner[i].silent_s = (uint32_t)(v.silent_ms / 1000);
+		c->owner[i].uncertain = v.missing && v.silent_ms >= FELL_SILENT_MS;
+		c->owner[i].asked = v.asked;
+	}
+}
+
+static bool is_uncertain(const struct commit *c, uint32_t id)
+{
+	struct external *e = pipeline_external(c->p);
+	const struct owner *o = &c->owner[table_rec(external_table(e), id)->owner];
+
+	return o->uncertain && !(o->asked && external_is_fresh(e, id));
+}
+
 /* ---- flows ---- */
+
+/* The life of the entry to be created; 0: the flow has ended. */
+static uint32_t life_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
+{
+	return life_created(&c->life, &rec->flow, mono_s(now) - rec->updated_s, c->owner[rec->owner].silent_s);
+}
 
 static size_t commit_next(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
 			  size_t n)
@@ -50,8 +94,16 @@ static size_t commit_next(void *ctx, bool related, uint64_t *pos, const struct c
 		bool has_master = rec->flow.has & FLOW_HAS_MASTER;
 
 		c->related |= has_master;
-		flows[i] = rec->state != REC_DEAD && has_master == related ? &rec->flow : NULL;
-		timeout_s[i] = external_commit_timeout(rec, c->conf->commit_timeout_s, now);
+		flows[i] = NULL;
+		if (rec->state == REC_DEAD || has_master != related)
+			continue;
+		timeout_s[i] = life_of(c, rec, now);
+		if (timeout_s[i] == 0) {
+			c->ended++;
+			continue;
+		}
+		c->uncertain += is_uncertain(c, ids[i]);
+		flows[i] = &rec->flow;
 	}
 	return got;
 }
@@ -130,6 +182,11 @@ static void commit_done(void *ctx, const struct ct_commit_result *res, struct mo
 	int err = 0;
 
 	commit_log_result(res);
+	if (c->ended > 0)
+		log_notice("%" PRIu64 " entries have ended since their owner told them and were not committed", c->ended);
+	if (c->uncertain > 0)
+		log_warnx("%" PRIu64 " flows are uncertain: their owner fell silent while changes it had sent were missing, "
+			  "or before it had told everything it was asked for", c->uncertain);
 	c->flows_done = *res;
 	if (c->expects && c->what & COMMIT_EXPECTS) {
 		err = exp_commit_start(c->expects, now);
@@ -191,6 +248,9 @@ int commit_start(struct commit *c, enum commit_what what, struct mono now)
 		return -EBUSY;
 	c->what = what;
 	c->flows_done = (struct ct_commit_result){ 0 };
+	c->ended = c->uncertain = 0;
+	ct_timeouts_read(&c->life.own);
+	owners_look(c, now);
 	if (!(c->what & COMMIT_FLOWS))
 		return exp_commit_start(c->expects, now);
 	return ct_commit_start(c->flows, now);
@@ -251,6 +311,8 @@ int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct 
 		return -ENOMEM;
 	c->loop = loop;
 	c->conf = conf;
+	c->life.commit_timeout_s = conf->commit_timeout_s;
+	c->life.refresh_s = conf->mode == SYNC_MODE_ALARM ? conf->refresh_s : 0;
 	c->filter = filter;
 	c->activity = activity;
 	c->cb = *cb;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One binary, two roles: without a command the daemon, with one its client. This file only chooses. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ static int run_client(const struct cli *cli)
 		.cmd = cli->cmd,
 		.strict = cli->strict,
 		.json = cli->json,
+		.timeout_s = cli->timeout_s,
 		.out_fd = STDOUT_FILENO,
 		.err_fd = STDERR_FILENO,
 	};
@@ -97,11 +99,28 @@ static int run_daemon(const struct cli *cli)
 	return status;
 }
 
+/* A standard descriptor that was closed would be given to the next socket or file, and what is meant for the terminal
+ * would go there. 0, or -errno: nothing may be opened then. */
+static int ensure_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli;
 	int status;
 
+	if (ensure_standard_fds() < 0)
+		return 1;
 	cli_parse(argc, argv, &cli);
 	status = cli_report(&cli, stdout, stderr);
 	switch (cli.action) {

@@ -55,18 +55,6 @@ static void detach_terminal(void)
 		close(fd);
 }
 
-/* A daemon started with standard descriptors closed must not get its sockets there. */
-static void ensure_standard_fds(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 /* Everything from the logs on; ready_fd is -1 in the foreground. Takes over *notify. */
 static int serve(const struct conf *conf, int ready_fd, const struct notify *notify)
 {
@@ -133,7 +121,6 @@ int start_daemon(const struct conf *conf, bool background)
 	int fds[2];
 	pid_t child;
 
-	ensure_standard_fds();
 	umask(0177);
 	notify_init(&notify, conf->systemd);
 	if (!background)

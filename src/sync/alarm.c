@@ -296,6 +296,15 @@ static struct sync *alarm_open(const struct sync_env *env, const struct sync_con
 	return &a->plain.base;
 }
 
+/* A loss is repaired by the next repetition, and nobody is asked for anything. */
+static bool alarm_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out)
+{
+	const struct plain_peer *p = &((const struct alarm *)s)->plain.peer[peer];
+
+	*out = (struct sync_peer_view){ .silent_ms = mono_diff_ms(now, p->heard) };
+	return p->used;
+}
+
 const struct sync_ops alarm_ops = {
 	.name = "ALARM",
 	.open = alarm_open,
@@ -309,6 +318,7 @@ const struct sync_ops alarm_ops = {
 	.ask_resync = alarm_command,
 	.bulk_running = alarm_running,
 	.resync_running = alarm_running,
+	.view = alarm_view,
 	.queues = plain_queues,
 	.print_ring = plain_print_ring,
 	.report = alarm_report,

@@ -229,6 +229,19 @@ static bool ftfw_print_ring(const struct sync *s, uint32_t *pos, size_t n, struc
 	return i < f->ring.end;
 }
 
+static bool ftfw_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out)
+{
+	const struct peer *p = &((const struct ftfw *)s)->peer[peer];
+	bool gap = p->nacks_out > 0 || p->reorder.n > 0;
+
+	*out = (struct sync_peer_view){
+		.silent_ms = mono_diff_ms(now, p->heard),
+		.missing = gap || p->rs.state != RS_IDLE,
+		.asked = !gap && p->rs.state == RS_ASKED,
+	};
+	return p->used;
+}
+
 static void ftfw_report(const struct sync *s, struct mono now, struct text *out)
 {
 	static const char *const resync[] = { [RS_IDLE] = "no", [RS_WANT] = "wanted", [RS_ASKED] = "asked" };
@@ -261,6 +274,7 @@ const struct sync_ops ftfw_ops = {
 	.ask_resync = ftfw_ask_resync,
 	.bulk_running = ftfw_bulk_running,
 	.resync_running = ftfw_resync_running,
+	.view = ftfw_view,
 	.queues = ftfw_queues,
 	.print_ring = ftfw_print_ring,
 	.report = ftfw_report,

@@ -324,6 +324,21 @@ static void notrack_close(struct sync *s)
 	free(s);
 }
 
+static bool notrack_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out)
+{
+	const struct notrack *n = (const struct notrack *)s;
+	const struct plain_peer *p = &n->plain.peer[peer];
+	const struct nt_peer *np = &n->peer[peer];
+	bool gap = p->reorder.n > 0;
+
+	*out = (struct sync_peer_view){
+		.silent_ms = mono_diff_ms(now, p->heard),
+		.missing = gap || np->state != NT_IDLE,
+		.asked = !gap && np->state == NT_ASKED && !np->spoiled,
+	};
+	return p->used;
+}
+
 const struct sync_ops notrack_ops = {
 	.name = "NOTRACK",
 	.open = notrack_open,
@@ -338,6 +353,7 @@ const struct sync_ops notrack_ops = {
 	.ask_resync = notrack_ask_resync,
 	.bulk_running = notrack_bulk_running,
 	.resync_running = notrack_resync_running,
+	.view = notrack_view,
 	.queues = plain_queues,
 	.print_ring = plain_print_ring,
 	.report = notrack_report,

@@ -115,6 +115,11 @@ bool sync_resync_running(const struct sync *s)
 	return s->ops->resync_running(s);
 }
 
+bool sync_peer_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out)
+{
+	return peer < SYNC_MAX_PEERS && s->ops->view(s, peer, now, out);
+}
+
 const struct sync_stats *sync_stats(const struct sync *s)
 {
 	return &s->stats;

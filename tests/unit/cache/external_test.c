@@ -309,36 +309,24 @@ static void test_expire(void **state)
 	external_free(c);
 }
 
-static void test_commit_timeout(void **state)
+/* What was told before the last resync began is not fresh, until its owner tells it again. */
+static void test_fresh(void **state)
 {
-	static const struct {
-		const char *name;
-		bool known;
-		uint32_t received_s, age_s, commit_timeout_s, want;
-	} cases[] = {
-		{ "CommitTimeout", true, 100, 10, 30, 30 },
-		{ "CommitTimeout, none received", false, 0, 10, 30, 30 },
-		{ "fresh", true, 432000, 0, 0, 432000 },
-		{ "aged", true, 432000, 2000, 0, 430000 },
-		{ "last second", true, 100, 99, 0, 1 },
-		{ "exactly lapsed", true, 100, 100, 0, 60 },
-		{ "long lapsed", true, 100, 100000, 0, 60 },
-		{ "none received, fresh", false, 0, 0, 0, 60 },
-		{ "none received, old", false, 0, 50, 0, 60 },
-		{ "received 0", true, 0, 0, 0, 60 },
-	};
+	struct external *c = external_new(4, 100, &test_key);
+	struct ct_flow f = make_flow(0);
+	uint32_t id;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct flow_rec rec = { .updated_s = 1000, .flow = make_flow(0) };
-
-		print_message("%s\n", cases[i].name);
-		rec.flow.timeout_s = cases[i].received_s;
-		if (!cases[i].known)
-			rec.flow.has &= ~FLOW_HAS_TIMEOUT;
-		assert_int_equal(external_commit_timeout(&rec, cases[i].commit_timeout_s, at_s(1000 + cases[i].age_s)),
-				 cases[i].want);
-	}
+	external_new_flow(c, 1, &f, at_s(1));
+	id = table_find(external_table(c), &f);
+	assert_true(external_is_fresh(c, id));
+	external_resync_begin(c, 2);
+	assert_true(external_is_fresh(c, id));
+	external_resync_begin(c, 1);
+	assert_false(external_is_fresh(c, id));
+	external_update(c, 2, &f, at_s(2));
+	assert_true(external_is_fresh(c, id));
+	external_free(c);
 }
 
 /* Random messages, resyncs and sweeps against a reference that knows for each flow who refreshed it last and whether that
@@ -396,7 +384,7 @@ int main(void)
 		cmocka_unit_test(test_wrap_during_sweep),
 		cmocka_unit_test(test_flush),
 		cmocka_unit_test(test_expire),
-		cmocka_unit_test(test_commit_timeout),
+		cmocka_unit_test(test_fresh),
 		cmocka_unit_test(test_random),
 	};
 

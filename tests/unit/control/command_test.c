@@ -74,28 +74,33 @@ static void abbreviations(void **state)
 		char option;
 		const char *abbrev, *full, *old;
 	} cases[] = {
-		{ 's', "c", "cache", NULL }, { 's', "ct", "ct", NULL }, { 's', "r", "runtime", NULL },
+		{ 's', "ca", "cache", NULL }, { 's', "ct", "ct", NULL }, { 's', "ru", "runtime", NULL },
 		{ 's', "rs", "rsqueue", NULL }, { 's', "n", "network", NULL }, { 's', "network", "network", NULL },
 		{ 's', "m", "link", "multicast" }, { 's', "multicast", "link", "multicast" }, { 's', "l", "link", NULL },
-		{ 's', "p", "process", NULL }, { 's', "pe", "peers", NULL }, { 's', "q", "queue", NULL }, { 's', "e", "expect", NULL },
+		{ 's', "pr", "process", NULL }, { 's', "pe", "peers", NULL }, { 's', "q", "queue", NULL }, { 's', "e", "expect", NULL },
 		{ 'i', "c", "ct", NULL }, { 'i', "e", "expect", NULL }, { 'i', "exp", "expect", NULL },
 		{ 'e', "expect", "expect", NULL }, { 'c', "e", "expect", NULL }, { 'F', "ct", "ct", NULL },
 		{ 'R', "e", "expect", NULL }, { 'f', "i", "internal", NULL }, { 'f', "ext", "external", NULL },
 		{ 's', "", NULL, NULL }, { 's', "foo", NULL, NULL }, { 's', "networks", NULL, NULL },
 		{ 'i', "ctx", NULL, NULL }, { 'i', "internal", NULL, NULL }, { 'f', "ct", NULL, NULL },
 		{ 'i', "E", NULL, NULL }, { 'B', "c", NULL, NULL },
+		/* several words begin like that; 1.4.x takes the first */
+		{ 's', "c", NULL, NULL }, { 's', "r", NULL, NULL }, { 's', "p", NULL, NULL },
 	};
+	bool ambiguous;
 	const char *old;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *full = control_command_expand(cases[i].option, cases[i].abbrev, &old);
+		const char *full = control_command_expand(cases[i].option, cases[i].abbrev, &old, &ambiguous);
 
 		if (!full != !cases[i].full || (full && strcmp(full, cases[i].full) != 0))
 			fail_msg("-%c %s: %s", cases[i].option, cases[i].abbrev, full ? full : "(none)");
 		if (!old != !cases[i].old || (old && strcmp(old, cases[i].old) != 0))
 			fail_msg("-%c %s: old name", cases[i].option, cases[i].abbrev);
+		if (ambiguous != (i >= sizeof(cases) / sizeof(cases[0]) - 3))
+			fail_msg("-%c %s: ambiguous", cases[i].option, cases[i].abbrev);
 	}
 }
 
@@ -110,7 +115,7 @@ static void words_lead_to_commands(void **state)
 		const char *w;
 
 		for (size_t i = 0; (w = control_command_word(*o, i)); i++, n++) {
-			const char *full = control_command_expand(*o, w, NULL);
+			const char *full = control_command_expand(*o, w, NULL, NULL);
 
 			assert_non_null(full);
 			assert_non_null(control_command_find(*o, full, false));

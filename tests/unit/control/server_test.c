@@ -590,6 +590,29 @@ static void commit_waits_and_is_woken(void **state)
 	assert_int_equal(w->released_done, 1);
 }
 
+/* A client tells a command that takes long from a daemon that hangs: an empty record comes all the time. One that cannot
+ * take records, or does not read, gets none. */
+static void waiting_client_hears_something(void **state)
+{
+	struct world *w = *state;
+	int fd = ask(w, 46, true, 0), old = ask(w, 46, false, 0);
+	char buf[64];
+	bool end;
+
+	turns(w, 3);
+	assert_int_equal(take(fd, buf, sizeof(buf), &end), CTL_HEADER_LEN);
+	for (int i = 0; i < 2; i++) {
+		usleep((CTL_ALIVE_MS + 100) * 1000);
+		turns(w, 2);
+		assert_int_equal(take(fd, buf, sizeof(buf), &end), CTL_RECORD_HDR_LEN);
+		assert_memory_equal(buf, "\0\0\0\1", CTL_RECORD_HDR_LEN);
+	}
+	assert_int_equal(take(old, buf, sizeof(buf), &end), 0);
+	assert_false(end);
+	close(old);
+	close(fd);
+}
+
 /* Shuts down its sending side at once (socat, netcat): still gets the whole reply. */
 static void half_closed_client(void **state)
 {
@@ -992,6 +1015,7 @@ int main(void)
 		WITH_SERVER(client_asks_and_leaves),
 		WITH_SERVER(client_vanishes_during_commit),
 		WITH_SERVER(commit_waits_and_is_woken),
+		WITH_SERVER(waiting_client_hears_something),
 		WITH_SERVER(half_closed_client),
 		WITH_SERVER(garbage_requests),
 		WITH_SERVER(client_that_floods),
