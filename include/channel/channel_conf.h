@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define CHANNEL_LINKS_MAX 4
+#define CHANNEL_ACCEPT_MAX 16
 
 enum channel_type {
 	CHANNEL_MCAST,
@@ -47,10 +48,20 @@ struct channel_link_conf {
 	struct channel_place local_at, dest_at, ifname_at, port_at;	/* of the options */
 };
 
+/* An address or a network of nodes that may speak on UDP and TCP links beside the configured peers. */
+struct channel_accept {
+	int family;
+	uint8_t prefix;			/* bits that count */
+	union channel_addr addr;	/* what is behind them is zero */
+};
+
 /* All links, in file order; all have the same type. */
 struct channel_conf {
 	uint32_t n_links;
 	struct channel_link_conf link[CHANNEL_LINKS_MAX];
+	bool strict;			/* no neighbour is heard that is not named here */
+	uint32_t n_accept;
+	struct channel_accept accept[CHANNEL_ACCEPT_MAX];
 	uint32_t error_queue_len;	/* TCP: unsent packets kept for another try; never 0 */
 };
 

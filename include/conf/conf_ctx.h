@@ -166,6 +166,8 @@ void conf_set_defaults(struct conf_ctx *ctx, enum conf_scope scope);
 /* conf_addr.c: addresses and networks; report and return false if refused. */
 bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to);
 bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word);
+/* One more entry of the list of nodes that may speak; `to` is not used. */
+bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to);
 
 /* conf_list.c: lists of words, and policies. */
 void conf_add_item(struct conf_ctx *ctx, const struct conf_word *word);

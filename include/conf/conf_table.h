@@ -52,6 +52,7 @@ enum conf_type {
 	CONF_T_IPV6,
 	CONF_T_NET4,		/* one more entry of the Filter's address list */
 	CONF_T_NET6,
+	CONF_T_PEER,		/* one more entry of the list of nodes that may speak, either family */
 	CONF_T_IFNAME,		/* char[IF_NAMESIZE] */
 	CONF_T_SCHED,		/* enum conf_sched_type */
 	CONF_T_EXPECT,		/* struct sync_expect_conf: a bool or a block of names */

@@ -161,7 +161,9 @@ static bool add_net(struct conf_ctx *ctx, const struct filter_net *net)
 	return true;
 }
 
-bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word)
+/* An address, or a network with the length of its prefix, of the option's family. False: reported. */
+static bool parse_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
+		      struct filter_net *out)
 {
 	struct filter_net net = { .family = is_v4(opt) ? AF_INET : AF_INET6, .prefix = is_v4(opt) ? 32 : 128 };
 	const char *slash = strchr(word->text, '/');
@@ -182,5 +184,35 @@ bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt, const str
 		return false;
 	inet_pton(net.family, addr, &net.addr);
 	mask_addr(&net);
-	return add_net(ctx, &net);
+	*out = net;
+	return true;
+}
+
+bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word)
+{
+	struct filter_net net;
+
+	return parse_net(ctx, opt, word, &net) && add_net(ctx, &net);
+}
+
+bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+{
+	struct channel_conf *ch = &ctx->conf.channel;
+	struct conf_option of_family = *opt;
+	struct channel_accept *peer;
+	struct filter_net net;
+
+	(void)to;
+	of_family.type = strchr(word->text, ':') ? CONF_T_NET6 : CONF_T_NET4;
+	if (!parse_net(ctx, &of_family, word, &net))
+		return false;
+	if (ch->n_accept == CHANNEL_ACCEPT_MAX) {
+		conf_error(ctx, &word->at, "%s: at most %d are possible; a network counts as one", opt->name,
+			   CHANNEL_ACCEPT_MAX);
+		return false;
+	}
+	peer = &ch->accept[ch->n_accept++];
+	*peer = (struct channel_accept){ .family = net.family, .prefix = net.prefix };
+	memcpy(&peer->addr, &net.addr, net.family == AF_INET ? sizeof(peer->addr.v4) : sizeof(peer->addr.v6));
+	return true;
 }

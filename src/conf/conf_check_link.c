@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules for the dedicated links: everything a link needs is there, its addresses fit each other, and no two links get
- * in each other's way. 1.4.x found out about most of this only when a socket failed, or not at all.
+ * Rules for the dedicated links: everything a link needs is there, its addresses fit each other, and two links are two.
+ * 1.4.x found out about most of this only when a socket failed, or not at all. What it ran with is no error here.
  */
 #include "conf/conf_ctx.h"
 
@@ -114,17 +114,23 @@ static void check_unicast(const struct link_check *c)
 	if (addr_zero(&link->dest, link->family) || addr_multicast(&link->dest, link->family))
 		conf_error(c->ctx, &dest->at, "%s must be the address of one peer", dest_name);
 	else if (local->given && !local->bad && addr_equal(&link->local, &link->dest, link->family))
-		conf_error(c->ctx, &dest->at, "%s is this node's own address: the peer's is expected", dest_name);
+		conf_warn(c->ctx, &dest->at, "%s is this node's own address: the peer's is expected", dest_name);
 }
 
-/* Two links are in each other's way if they would receive the same packets. */
-static bool collide(const struct channel_link_conf *a, const struct channel_link_conf *b)
+static bool link_local(const struct channel_link_conf *l)
+{
+	return l->family == AF_INET6 && (IN6_IS_ADDR_LINKLOCAL(&l->dest.v6) || IN6_IS_ADDR_LINKLOCAL(&l->local.v6));
+}
+
+/* Two links are the same if they would hear the same. Links that only share a port are told apart by who speaks. */
+static bool same_link(const struct channel_link_conf *a, const struct channel_link_conf *b)
 {
 	if (a->type != b->type || a->family != b->family || a->port != b->port || !a->port)
 		return false;
 	if (a->type == CHANNEL_MCAST)
 		return addr_equal(&a->dest, &b->dest, a->family) && !strcmp(a->ifname, b->ifname);
-	return addr_equal(&a->local, &b->local, a->family);
+	return addr_equal(&a->local, &b->local, a->family) && addr_equal(&a->dest, &b->dest, a->family) &&
+	       (!link_local(a) || !strcmp(a->ifname, b->ifname));
 }
 
 static void check_pairs(const struct link_check *c)
@@ -132,10 +138,10 @@ static void check_pairs(const struct link_check *c)
 	const struct channel_conf *ch = &c->ctx->conf.channel;
 
 	for (uint32_t i = 0; i < c->nr; i++) {
-		if (collide(&ch->link[i], c->link) && !c->state->puzzled) {
-			conf_error(c->ctx, &c->state->at, "this link is the same as the one in line %u: %s", ch->link[i].line,
-				   c->link->type == CHANNEL_MCAST ? "same group, port and interface" :
-				   "same local address and port");
+		if (same_link(&ch->link[i], c->link) && !c->state->puzzled) {
+			conf_warn(c->ctx, &c->state->at, "this link is the same as the one in line %u: %s, so it is no second way to "
+				  "the peer", ch->link[i].line, c->link->type == CHANNEL_MCAST ?
+				  "same group, port and interface" : "same addresses and port");
 			break;
 		}
 	}

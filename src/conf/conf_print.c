@@ -81,6 +81,17 @@ static void print_sched(struct printer *p, const struct conf_option *opt, enum c
 		line(p, "%s %s", opt->name, type == CONF_SCHED_RR ? "RR" : "FIFO");
 }
 
+static void print_peers(struct printer *p, const struct conf_option *opt, const struct conf *conf)
+{
+	char buf[INET6_ADDRSTRLEN];
+
+	for (uint32_t i = 0; i < conf->channel.n_accept; i++) {
+		const struct channel_accept *a = &conf->channel.accept[i];
+
+		line(p, "%s %s/%u", opt->name, inet_ntop(a->family, &a->addr, buf, sizeof(buf)), a->prefix);
+	}
+}
+
 static void print_value(struct printer *p, const struct conf_option *opt, const void *base,
 			const struct channel_link_conf *link)
 {
@@ -94,7 +105,8 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 		line(p, "%s %u", opt->name, *(const uint16_t *)at);
 		break;
 	case CONF_T_BOOL:
-		line(p, "%s %s", opt->name, *(const bool *)at ? "on" : "off");
+		if (*(const bool *)at || opt->init)
+			line(p, "%s %s", opt->name, *(const bool *)at ? "on" : "off");
 		break;
 	case CONF_T_PATH:
 	case CONF_T_IFNAME:
@@ -119,6 +131,9 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 		break;
 	case CONF_T_EXPECT:
 		print_expect(p, opt, at);
+		break;
+	case CONF_T_PEER:
+		print_peers(p, opt, base);
 		break;
 	case CONF_T_BLOCK:		/* the caller's business */
 	case CONF_T_NET4:

@@ -254,6 +254,7 @@ static bool (*const setters[CONF_TYPES])(struct conf_ctx *ctx, const struct conf
 	[CONF_T_IPV6] = conf_set_addr,
 	[CONF_T_NET4] = set_net,
 	[CONF_T_NET6] = set_net,
+	[CONF_T_PEER] = conf_set_peer,
 	[CONF_T_IFNAME] = set_ifname,
 	[CONF_T_SCHED] = set_sched,
 	[CONF_T_EXPECT] = set_expect,
@@ -283,6 +284,7 @@ static void note_again(struct conf_ctx *ctx, const struct conf_option *opt, cons
 		       const struct conf_word *word, const struct conf_place *at)
 {
 	if (!seen->given || seen->bad || opt->type == CONF_T_NET4 || opt->type == CONF_T_NET6 ||
+	    opt->type == CONF_T_PEER ||
 	    !strcmp(seen->text, word->text))
 		return;
 	conf_warn(ctx, at, "%s was already set in line %u; this value counts", opt->name, seen->at.line);

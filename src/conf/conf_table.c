@@ -161,6 +161,12 @@ const struct conf_option conf_options[] = {
 	  .init = "off",
 	  .help = "Replicates expectations: on for those of all helpers, or a block with the names of helpers. A name "
 		  "is compared without case and also stands for the helpers it is the beginning of." },
+	{ OPTION("StrictPeers", IN(CONF_OPTIONS), CONF_T_BOOL), .at = AT(channel.strict), .unset = "off",
+	  .help = "On UDP and TCP links only the configured peers are heard, and those that AcceptPeer names. off: neighbours on the "
+		  "link as well, with a warning that says what to write. Not known to conntrackd 1.4." },
+	{ OPTION("AcceptPeer", IN(CONF_OPTIONS), CONF_T_PEER), .unset = "none",
+	  .help = "An address of a further node that may speak on UDP and TCP links, or a network as in 10.0.0.0/8; may be repeated "
+		  "up to 16 times. Not known to conntrackd 1.4." },
 
 	/* General */
 	{ NUMBER("HashSize", IN(CONF_GENERAL), 0, 1u << 27, "buckets"), .at = AT(cache.hash_size), .init = "65536",
@@ -354,6 +360,7 @@ const char *conf_type_name(enum conf_type type)
 		[CONF_T_IPV6] = "IPv6 address",
 		[CONF_T_NET4] = "IPv4 network",
 		[CONF_T_NET6] = "IPv6 network",
+		[CONF_T_PEER] = "address or network",
 		[CONF_T_IFNAME] = "interface",
 		[CONF_T_SCHED] = "RR|FIFO",
 		[CONF_T_EXPECT] = "on|off|block",

@@ -348,7 +348,7 @@ LINKS = (
 				      LINK.replace("3780", "3781").replace("Multicast {", f"{MARK}Multicast Default {{")),
 	     r"warning: a second link is marked Default \(the first is in line 6\): this one counts"),
 	case(100, "the same link", link(LINK + LINK.replace("\tM", f"\t{MARK}M")),
-	     "error: this link is the same as the one in line 6: same group, port and interface"),
+	     "warning: this link is the same as the one in line 6: same group, port and interface, so it is no second way to the peer"),
 )
 
 FILTERS = (
