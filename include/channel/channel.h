@@ -18,7 +18,8 @@ struct channel;
 /* Moves datagrams between nodes; knows nothing about their meaning. One object for all dedicated links of a node:
  * everything received on any link is delivered, sending uses the active one. */
 
-/* Who sent a datagram. */
+/* Who sent a datagram. On a UDP or TCP link the peer has the configured address, whichever it speaks from at the moment;
+ * further nodes behind the same destination have their own (channel/speaker.h). */
 struct channel_from {
 	uint8_t family;		/* AF_INET, AF_INET6 */
 	uint8_t link;		/* index of the link in the configuration */
@@ -27,6 +28,8 @@ struct channel_from {
 
 struct channel_cb {
 	void *ctx;		/* borrowed */
+	/* A peer says something every second or so whatever happens, so a link on which nothing is heard is worth a line. */
+	bool peers_speak;
 	/* One datagram. Bytes are borrowed until return. */
 	void (*datagram)(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now);
 	/* How bytes of a stream (TCP) are cut into messages: the length of the one they begin with; 0 when it is not
@@ -37,7 +40,8 @@ struct channel_cb {
 	void (*writable)(void *ctx, struct mono now);
 };
 
-/* Open every link. 0, or -errno with one line in *err that names address, keyword and reason; nothing stays open.
+/* Open every link. 0, or -errno with one line in *err that names address, keyword and reason; nothing stays open. An
+ * interface or address that is not there is no error: that is logged, and the link comes up when they appear.
  * Multicast receivers are bound to the group address and joined on the interface; the arrival interface of each
  * datagram is checked. conf and loop are borrowed. */
 int channel_open(const struct channel_conf *conf, struct evloop *loop, const struct channel_cb *cb,
@@ -65,15 +69,17 @@ void channel_flush(struct channel *c);
 struct channel_link_stats {
 	const char *kind;	/* "multicast", "UDP", "TCP" */
 	const char *ifname;
-	bool up, running;	/* interface state */
+	bool up, running;	/* state of the interface that carries it: where the route to the peer leads, or ifname */
 	bool active;		/* this one sends */
 	bool connections;	/* TCP, and so: */
 	bool server_connected, client_connected;	/* the peer to us (receives), we to the peer (sends) */
 	uint64_t sent_bytes, sent_pkts, sent_errors;
 	uint64_t recv_bytes, recv_pkts, recv_errors;
 	uint64_t refused_interface;	/* came in on another interface */
-	uint64_t refused_source;	/* not the configured peer */
+	uint64_t refused_source;	/* neither the peer nor anybody else who may speak */
+	uint64_t held_back;		/* of a node that has just appeared: the peer by another address, or one more? */
 	uint64_t own;			/* our own datagram came back */
+	bool deaf;			/* it sends, and nothing was ever heard on it for seconds */
 };
 /* Of all links: datagrams that wait for a TCP connection, and those that were given up because there were more than
  * ErrorQueueLength. */

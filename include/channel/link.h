@@ -16,10 +16,15 @@
 #include "channel/channel.h"
 #include "channel/channel_conf.h"
 #include "channel/ifaddr.h"
+#include "channel/ifwatch.h"
+#include "channel/route.h"
 
 /* One dedicated link inside channel/: two sockets and counters. The transports differ in how they are opened and in who
  * may be heard. Multicast and UDP are two sockets that the channel waits for itself; TCP has connections that come and
- * go, waits for them itself (start, stop), and calls the channel through struct link_up. */
+ * go, waits for them itself (start, stop), and calls the channel through struct link_up.
+ *
+ * Multicast links and those of IPv6 link-local addresses are *scoped*: they are what their interface is. All other UDP
+ * and TCP links are defined by addresses and routes; their packets leave and arrive wherever the routes lead. */
 struct link;
 
 #define LINK_DATAGRAM_MAX	65536u
@@ -30,6 +35,7 @@ struct link_rx {
 	uint8_t *mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes, borrowed */
 	unsigned int n;		/* in item[]: those that may be heard */
 	struct link_rx_item {
+		struct link *link;	/* whose it is: several links may share a receiving socket */
 		struct channel_from from;
 		const uint8_t *bytes;	/* in mem */
 		size_t len;
@@ -52,7 +58,8 @@ struct link_ops {
 	const char *kind;	/* as -s prints it */
 	const char *unit;	/* what may be refused: "datagram", "connection" */
 	size_t overhead_v4, overhead_v6;	/* bytes of headers below the payload */
-	/* Create both sockets. 0, or -errno with one line in *err; nothing stays open then. */
+	/* Create both sockets. 0, or -errno with one line in *err: -ENODEV, -EADDRNOTAVAIL: interface or address are not
+	 * there, which may change. */
 	int (*open)(struct link *l, struct text *err);
 	/* Begin to wait for the sockets, in l->loop. 0 or -errno. NULL: the channel waits for rx and tx. */
 	int (*start)(struct link *l);
@@ -80,18 +87,43 @@ struct link_ops {
 /* Who sent a datagram or connected, and the way it came. */
 struct udp_source {
 	union channel_addr addr;	/* of the link's family; rest zero */
+	uint16_t port;			/* network order */
 	unsigned int ifindex;		/* 0: the kernel did not say */
 };
 
-/* Who is heard on a UDP or TCP link; see speaker.c. */
+#define LINK_SPEAKERS 8
+
+/* Who is heard on a UDP or TCP link beside the configured address; see speaker.c. */
 struct link_peer {
-	struct mono configured_heard;	/* last time; set: no other is heard from now on */
-	union channel_addr adopted;	/* another one, heard until then */
-	struct mono adopted_heard;	/* last time; not set: none */
-	struct log_limit lines;		/* about adoptions */
+	struct mono configured_heard;	/* the configured address, last time */
+	struct mono heard;		/* likewise, or who stands in for it */
+	struct link_speaker {
+		union channel_addr addr;
+		struct mono first, heard;	/* heard not set: a free place */
+		enum {
+			SPEAKER_WAITS,		/* nobody knows yet which of the two it is */
+			SPEAKER_STANDS_IN,	/* it is the peer, by another address */
+			SPEAKER_BESIDE,		/* it is one more node */
+		} as;
+	} speaker[LINK_SPEAKERS];
+	struct log_limit lines;		/* about new ones */
 };
 
-/* The two connections of a TCP link; see tcp.c. */
+#define LINK_CONNS 8
+
+/* One connection that receives. */
+struct link_conn {
+	struct link *link;		/* borrowed */
+	int fd;				/* -1: none */
+	struct ev_io io;
+	struct udp_source from;		/* who connected */
+	union channel_addr as;		/* whom it is heard as */
+	uint8_t *buf;			/* owned; kept for the next one in this place */
+	size_t have;			/* bytes in it: an incomplete message */
+	struct mono heard;
+};
+
+/* The connections of a TCP link: one that sends, and one for each node that is heard; see tcp.c, tcp_recv.c. */
 struct link_tcp {
 	enum {
 		LINK_TCP_IDLE,
@@ -102,12 +134,9 @@ struct link_tcp {
 	struct ev_timer timer;		/* idle: the next try; connecting: the end of this one */
 	struct mono tried, lost_at;	/* last time; not set: never */
 	bool said_failed;		/* since the last success */
-	int conn;			/* the one that receives; -1: none. l->rx listens */
-	struct ev_io conn_io;
+	bool open;			/* conn[] is set up. l->rx listens */
+	struct link_conn conn[LINK_CONNS];
 	struct ev_timer listen_timer;	/* when to listen again after a lack of descriptors */
-	struct udp_source from;		/* who connected */
-	uint8_t *buf;			/* owned; set while the link is open */
-	size_t have;			/* bytes in it: an incomplete message */
 	struct log_limit lines;		/* about connections */
 };
 
@@ -116,11 +145,25 @@ struct link {
 	const struct link_up *up;
 	struct evloop *loop;			/* borrowed */
 	const struct channel_link_conf *conf;	/* borrowed */
+	const struct channel_conf *all;		/* borrowed; NULL: this link is by itself */
 	uint8_t number;				/* place in the configuration */
 	int tx, rx;				/* -1: closed */
-	unsigned int ifindex;			/* of the interface that carries it */
-	char carrier[IF_NAMESIZE];		/* its name; not always the configured one */
+	/* UDP, TCP: links with one local port receive at one socket, that of the leader: the kernel gives a datagram to one
+	 * socket only, whoever sent it. Whose it is, its source says. */
+	struct link *leader;			/* borrowed; itself, or the one whose rx it uses */
+	struct link *next;			/* borrowed; from the leader on */
+	bool any_rx;				/* the leader's is bound to any address, because one of them needs that */
+	unsigned int ifindex;			/* scoped: of the interface that carries it; else of Interface, 0: not there */
+	char carrier[IF_NAMESIZE];		/* scoped: its name; not always the configured one */
+	bool waits;				/* it could not be opened yet: interface or address are missing */
 	bool reopen_failed;			/* that was said already */
+	struct route_way way;			/* not scoped: where packets for the peer leave; ifindex 0: nowhere */
+	bool neighbour;				/* not scoped: the peer is in a subnet of Interface */
+	bool astray;				/* and now only the default route, elsewhere, leads to it: nothing is sent there */
+	bool dest_own;				/* the configured peer is an address of this machine: a relay, a redirect, a test */
+	uint16_t tx_port;			/* UDP: of tx, network order */
+	bool said_deaf;
+	bool said_small;			/* that the MTU is smaller than a message may be */
 	unsigned int mtu;			/* bytes */
 	bool segments;				/* UDP: the kernel cuts datagrams from one piece, as far as we know */
 	struct mono refused;			/* when it last would not; not set: never, or it cannot at all */
@@ -129,7 +172,7 @@ struct link {
 	struct ev_timer rx_timer;		/* armed while they gather */
 	struct channel *owner;			/* borrowed */
 	struct channel_link_stats stats;
-	struct ifaddr_list addrs;		/* of that interface */
+	struct ifaddr_list addrs;
 	struct link_peer peer;			/* UDP, TCP */
 	struct link_tcp tcp;
 	bool source_bound;			/* IPv6 multicast: tx has its source address */
@@ -140,20 +183,33 @@ struct link {
 		LINK_STATE_DOWN,
 		LINK_STATE_NO_CARRIER,
 		LINK_STATE_NO_ADDRESS,
+		LINK_STATE_NO_ROUTE,
 		LINK_STATE_UP,
-	} state;				/* of its interface, as last seen */
+	} state;				/* as last seen */
 	struct log_limit state_lines;
 	struct log_limit refusals;		/* lines about them */
 };
 
 extern const struct link_ops mcast_ops, udp_ops, tcp_ops;
 
+/* tcp_recv.c: the receiving side of a TCP link. tcp_recv_open() makes the listening socket if the link has one; 0, or -errno
+ * with one line in *err. tcp_recv_start() begins to wait for it, 0 or -errno; tcp_recv_stop() ends that and all
+ * connections. tcp_recv_any(): is anybody connected? */
+int tcp_recv_open(struct link *l, struct text *err);
+int tcp_recv_start(struct link *l);
+void tcp_recv_stop(struct link *l);
+bool tcp_recv_any(const struct link *l);
+
 /* For the transports. */
 
 /* SO_SNDBUFFORCE / SO_RCVBUFFORCE; without the right to force, what the system allows. */
 void link_set_buffer(int fd, int option_force, int option, uint32_t bytes);
-/* The MTU in bytes of the interface that carries the link; 1500 if it cannot be read. */
+/* Is it a multicast link, or one of IPv6 link-local addresses? */
+bool link_is_scoped(const struct link *l);
+/* The largest packet in bytes that fits the way to the peer (scoped: the interface); 1500 if nothing is known. */
 unsigned int link_read_mtu(const struct link *l);
+/* What state is the link in now? Logs a change, keeps way, ifindex and mtu of the link up to date. link_state.c. */
+void link_look(struct link *l, const struct ifwatch *w, struct mono now);
 /* The index of the configured interface. 0, or -ENODEV with one line in *err that lists the interfaces there are. */
 int link_find_interface(const struct link *l, unsigned int *index, struct text *err);
 /* Interface flags (IFF_...); 0 if they cannot be read. */

@@ -32,10 +32,13 @@ int udp_sock_open_rx(struct link *l);
 
 /* As send in struct link_ops, to dest and port of the configuration. */
 int udp_sock_send(struct link *l, const struct iovec *iov, unsigned int n);
-/* As recv in struct link_ops. may_speak decides about each datagram that came in on the right interface, and counts it
- * when it refuses; refused_interface is counted here. */
-unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now,
-			   bool (*may_speak)(struct link *l, const struct udp_source *from, struct mono now));
+/* As recv in struct link_ops. hear decides about each datagram: whose is it, and as whom is its sender heard (*as, of the
+ * link's family, rest zero)? NULL: refused, and counted by hear(). */
+typedef struct link *udp_hear(struct link *l, const struct udp_source *from, struct mono now, union channel_addr *as);
+unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now, udp_hear *hear);
+
+/* It came in on another interface than that of the (scoped) link: counted, and a line as below. */
+void udp_sock_refuse_interface(struct link *l, const struct udp_source *from, struct mono now);
 
 /* Somebody was refused, and why: a line in the log, unless there were many lately. */
 void udp_sock_log_refusal(struct link *l, const struct udp_source *from, const char *why, struct mono now);

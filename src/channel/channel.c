@@ -11,10 +11,12 @@
  *
  * An interface that is removed and made again (a VLAN, a bond, a restart of the network scripts) is another one for the
  * kernel: multicast groups and bound sockets stay with the old one. What goes wrong then, datagrams that cannot be sent
- * or that come in on "another" interface, makes us look, and open the sockets of the link anew. */
+ * or that come in on "another" interface, makes us look, and open the sockets of the link anew. An interface or address
+ * that is not there at the start is waited for in the same way. */
 #include "channel/channel.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@
 #include "channel/ifwatch.h"
 #include "channel/link.h"
 #include "channel/multi.h"
+#include "channel/unicast.h"
 
 #define SEND_BATCH	32u
 #define RECV_ROUNDS	8u	/* per wake-up: 256 datagrams, then others get their turn */
@@ -36,10 +39,10 @@
 #define GATHER_MOST	LINK_RX_SLOTS
 #define LOOK_MS		1000
 #define SETTLE_MS	200	/* an interface that has just been made gets its address now */
-#define WATCH_MS	500
+#define WATCH_MS	500	/* with several links */
+#define WATCH_ONE_MS	1000
+#define DEAF_MS		10000	/* a peer speaks once a second */
 #define LOOK_AGAIN_MS	100	/* looking at all links costs something, and every datagram may ask for it */
-#define STATE_LINES	6	/* about the state of a link, at once; then one per minute */
-#define STATE_LINE_MS	60000
 #define RETRY_MS	2	/* the device queue was full: the socket stays writable, so a timer has to wake us */
 
 struct channel {
@@ -49,7 +52,7 @@ struct channel {
 	size_t n_links;
 	struct multi multi;
 	struct ifwatch ifwatch;
-	struct ev_timer watch;		/* looks at addresses and silence; with several links */
+	struct ev_timer watch;		/* looks at addresses, routes and silence */
 	struct mono looked;		/* at the state of the links, last time */
 	bool none;			/* no link is usable: that was said */
 	struct batch batch;
@@ -76,7 +79,7 @@ static void wait_writable(struct channel *c, bool wait)
 
 	if (l->ops->want)
 		l->ops->want(l, wait);
-	else
+	else if (l->tx_io.added)
 		ev_io_want(c->loop, &l->tx_io, wait ? EV_WRITE : 0);
 }
 
@@ -105,43 +108,24 @@ static size_t payload_cap(const struct link *l)
 	return limit > CHANNEL_MIN_PAYLOAD ? limit : CHANNEL_MIN_PAYLOAD;
 }
 
-static int state_of(struct channel *c, struct link *l, struct mono now)
-{
-	unsigned int flags = ifwatch_flags(&c->ifwatch, l->ifindex);
-
-	if (l->ifindex == 0 || if_nametoindex(l->carrier) != l->ifindex || l->rx == -1)
-		return LINK_STATE_GONE;
-	if (!(flags & IFF_UP))
-		return LINK_STATE_DOWN;
-	if (!(flags & IFF_RUNNING))
-		return LINK_STATE_NO_CARRIER;
-	return link_has_address(l, now) ? LINK_STATE_UP : LINK_STATE_NO_ADDRESS;
-}
-
-static void tell_state(struct link *l, int state, struct mono now)
-{
-	static const char *const text[] = {
-		[LINK_STATE_GONE] = "does not exist", [LINK_STATE_DOWN] = "is down",
-		[LINK_STATE_NO_CARRIER] = "has no carrier", [LINK_STATE_NO_ADDRESS] = "has no address",
-		[LINK_STATE_UP] = "is up",
-	};
-
-	if (l->state != LINK_STATE_UNKNOWN && (int)l->state != state &&
-	    log_limit_pass(&l->state_lines, STATE_LINES, STATE_LINE_MS, now, NULL))
-		log_notice("line %u: %s link: %s %s", l->conf->line, l->ops->kind, l->carrier, text[state]);
-}
-
 static void look_at_links(struct channel *c, struct mono now)
 {
 	c->looked = now;
 	for (size_t i = 0; i < c->n_links; i++) {
 		struct link *l = &c->link[i];
-		int state = state_of(c, l, now);
 
-		tell_state(l, state, now);
-		l->state = state;
-		multi_set_usable(&c->multi, i, state == LINK_STATE_UP && (!l->ops->ready || l->ops->ready(l, now)), now);
+		link_look(l, &c->ifwatch, now);
+		multi_set_usable(&c->multi, i, l->state == LINK_STATE_UP && (!l->ops->ready || l->ops->ready(l, now)), now);
 	}
+	batch_set_cap(&c->batch, payload_cap(&c->link[c->multi.active]));
+}
+
+/* Packets for a peer that was a neighbour do not go through a default route elsewhere: they carry all connections. */
+static int send_some(struct link *l, const struct iovec *iov, unsigned int n)
+{
+	if (l->tx == -1 && !l->ops->start)
+		return -ENODEV;
+	return l->astray ? -ENETUNREACH : l->ops->send(l, iov, n);
 }
 
 /* From now on another link sends; what waits leaves through it, however large its datagrams are. */
@@ -194,7 +178,7 @@ static void send_waiting(struct channel *c)
 
 	while ((n = batch_peek(&c->batch, iov, SEND_BATCH)) > 0) {
 		struct link *l = &c->link[c->multi.active];
-		int sent = l->ops->send(l, iov, n);
+		int sent = send_some(l, iov, n);
 
 		if (sent == -EAGAIN || sent == -EINTR) {
 			wait_writable(c, true);
@@ -303,9 +287,9 @@ static void receive(struct channel *c, struct link *l, struct mono now)
 		for (unsigned int i = 0; i < rx.n; i++) {
 			const struct link_rx_item *item = &rx.item[i];
 
-			l->stats.recv_pkts++;
-			l->stats.recv_bytes += item->len;
-			on_heard(l, item, now);
+			item->link->stats.recv_pkts++;
+			item->link->stats.recv_bytes += item->len;
+			on_heard(item->link, item, now);
 		}
 	}
 	if (l->stats.refused_interface != refused)
@@ -359,7 +343,7 @@ static int start_link(struct channel *c, struct link *l)
 	l->rx_timer = (struct ev_timer){ .cb = on_rx_timer, .ctx = l, .name = "link (gathered)" };
 	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link" };
 	l->tx_io = (struct ev_io){ .fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
-	ret = ev_io_add(c->loop, &l->rx_io);
+	ret = l->rx != -1 ? ev_io_add(c->loop, &l->rx_io) : 0;		/* -1: another link's is used */
 	return ret == 0 ? ev_io_add(c->loop, &l->tx_io) : ret;
 }
 
@@ -371,9 +355,9 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 	if (ret < 0)
 		return ret;
 	if (!if_indextoname(l->ifindex, l->carrier))
-		l->carrier[0] = '\0';
+		memcpy(l->carrier, l->conf->ifname, sizeof(l->carrier));
 	l->mtu = link_read_mtu(l);
-	if (!(link_read_flags(l->ifindex) & IFF_UP))
+	if (l->ifindex != 0 && !(link_read_flags(l->ifindex) & IFF_UP))
 		log_warnx("line %u: %s link: %s is down", l->conf->line, l->ops->kind, l->conf->ifname);
 	ret = start_link(c, l);
 	if (ret < 0)
@@ -391,7 +375,30 @@ static void close_link(struct channel *c, struct link *l)
 	link_close(l);
 }
 
-/* The interface may have no address yet; then the next datagram that cannot be sent brings us here again. */
+/* What is missing may come at any time. */
+static bool may_wait_for(int err)
+{
+	return err == -ENODEV || err == -EADDRNOTAVAIL;
+}
+
+/* Open it at the start. What will not become right by itself is an error. */
+static int open_first(struct channel *c, struct link *l, struct text *err)
+{
+	int ret = open_link(c, l, err);
+
+	if (!may_wait_for(ret))
+		return ret;
+	log_warnx("%s. Waiting for it", err->buf ? err->buf : strerror(-ret));
+	text_reset(err);
+	close_link(c, l);
+	l->ifindex = 0;
+	l->mtu = link_read_mtu(l);
+	memcpy(l->carrier, l->conf->ifname, sizeof(l->carrier));
+	l->waits = l->reopen_failed = true;
+	return 0;
+}
+
+/* The interface may have no address yet; then it is tried again. */
 static void reopen_link(struct channel *c, struct link *l)
 {
 	struct text err = { 0 };
@@ -399,7 +406,9 @@ static void reopen_link(struct channel *c, struct link *l)
 
 	close_link(c, l);
 	ret = open_link(c, l, &err);
-	if (ret == 0) {
+	if (ret == 0 && l->waits) {
+		log_notice("line %u: %s link: %s has what it needs now", l->conf->line, l->ops->kind, l->carrier);
+	} else if (ret == 0) {
 		log_notice("line %u: %s link: %s was made anew, and so are the sockets", l->conf->line, l->ops->kind,
 			   l->carrier);
 	} else {
@@ -408,7 +417,7 @@ static void reopen_link(struct channel *c, struct link *l)
 		if (!l->reopen_failed)
 			log_warnx("%s", err.buf ? err.buf : strerror(-ret));
 	}
-	l->reopen_failed = ret < 0;
+	l->waits = l->reopen_failed = ret < 0;
 	text_free(&err);
 }
 
@@ -419,22 +428,26 @@ static void go_on(struct channel *c, struct mono now)
 	tell_writable(c, now);
 }
 
+/* Has the interface of a scoped link come, or become another one? Sockets of other links do not mind. */
+static bool is_anew(const struct link *l)
+{
+	unsigned int index = if_nametoindex(l->carrier);
+
+	return link_is_scoped(l) && index != 0 && (l->waits || index != l->ifindex);
+}
+
 static void on_look(void *ctx, struct mono now)
 {
 	struct channel *c = ctx;
 
 	for (size_t i = 0; i < c->n_links; i++) {
 		struct link *l = &c->link[i];
-		unsigned int index = if_nametoindex(l->carrier);
 
-		if (index != 0 && index != l->ifindex)
+		if (is_anew(l))
 			reopen_link(c, l);
-		if (index != 0 && l->ifindex == 0)
-			suspect_interfaces(c);
 		if (l->tx != -1 && l->ops->look)
 			l->ops->look(l, now);
 	}
-	batch_set_cap(&c->batch, payload_cap(&c->link[c->multi.active]));
 	look_at_links(c, now);
 	reconsider(c, now);
 	go_on(c, now);
@@ -445,9 +458,7 @@ static void on_interfaces(void *ctx, struct mono now)
 	struct channel *c = ctx;
 
 	for (size_t i = 0; i < c->n_links; i++) {
-		unsigned int index = if_nametoindex(c->link[i].carrier);
-
-		if (index != 0 && index != c->link[i].ifindex && !ev_timer_armed(&c->look))
+		if (is_anew(&c->link[i]) && !ev_timer_armed(&c->look))
 			ev_timer_set(c->loop, &c->look, mono_add_ms(now, SETTLE_MS));
 	}
 	look_at_links(c, now);
@@ -455,12 +466,39 @@ static void on_interfaces(void *ctx, struct mono now)
 		go_on(c, now);
 }
 
+/* Nothing was ever heard where we send, and the peer should send there, too. */
+static bool is_deaf(const struct channel *c, size_t i, struct mono now)
+{
+	return c->cb.peers_speak && i == c->multi.active && c->link[i].state == LINK_STATE_UP &&
+	       !mono_is_set(c->multi.link[i].heard) && mono_diff_ms(now, c->multi.since) >= DEAF_MS &&
+	       mono_diff_ms(now, c->multi.link[i].usable_since) >= DEAF_MS;
+}
+
+/* Said once: a link that was never heard was never right. */
+static void tell_deaf(struct channel *c, struct mono now)
+{
+	struct link *l = &c->link[c->multi.active];
+	const struct channel_link_stats *s = &l->stats;
+	char dest[INET6_ADDRSTRLEN];
+
+	if (l->said_deaf || !is_deaf(c, c->multi.active, now))
+		return;
+	l->said_deaf = true;
+	log_warnx("line %u: %s link: nothing was ever heard on it for %d s, with %s %s, port %u; refused: %" PRIu64
+		  " of others, %" PRIu64 " on other interfaces, %" PRIu64 " of this node itself. Does the peer run, is it told this "
+		  "node's address and the same port, and do the rules of both let it pass?", l->conf->line, l->ops->kind,
+		  DEAF_MS / 1000, l->conf->type == CHANNEL_MCAST ? "the group" : "the peer",
+		  link_addr_text(l, &l->conf->dest, dest), l->conf->port, s->refused_source + s->held_back, s->refused_interface,
+		  s->own);
+}
+
 static void on_watch(void *ctx, struct mono now)
 {
 	struct channel *c = ctx;
 
-	ev_timer_set(c->loop, &c->watch, mono_add_ms(now, WATCH_MS));
+	ev_timer_set(c->loop, &c->watch, mono_add_ms(now, c->n_links > 1 ? WATCH_MS : WATCH_ONE_MS));
 	on_interfaces(c, now);
+	tell_deaf(c, now);
 }
 
 static const struct link_ops *ops_of(const struct channel_link_conf *conf)
@@ -476,18 +514,26 @@ static const struct link_ops *ops_of(const struct channel_link_conf *conf)
 	return NULL;	/* conf knows no other */
 }
 
+static void init_links(struct channel *c, const struct channel_conf *conf)
+{
+	for (uint32_t i = 0; i < conf->n_links; i++) {
+		c->link[i] = (struct link){
+			.ops = ops_of(&conf->link[i]), .conf = &conf->link[i], .all = conf, .number = (uint8_t)i,
+			.tx = -1, .rx = -1, .owner = c, .loop = c->loop, .up = &link_up,
+		};
+	}
+	c->n_links = conf->n_links;
+	unicast_share(c->link, c->n_links);
+}
+
 static int open_links(struct channel *c, const struct channel_conf *conf, struct text *err)
 {
+	init_links(c, conf);
 	for (uint32_t i = 0; i < conf->n_links; i++) {
 		struct link *l = &c->link[i];
 		int ret;
 
-		*l = (struct link){
-			.ops = ops_of(&conf->link[i]), .conf = &conf->link[i], .number = (uint8_t)i, .tx = -1, .rx = -1,
-			.owner = c, .loop = c->loop, .up = &link_up,
-		};
-		c->n_links++;
-		ret = open_link(c, l, err);
+		ret = open_first(c, l, err);
 		if (ret < 0)
 			return ret;
 		if (l->conf->is_default)
@@ -518,9 +564,7 @@ static void begin_watch(struct channel *c)
 	ifwatch_open(&c->ifwatch, c->loop, on_interfaces, c);
 	c->multi.n = c->n_links;
 	c->multi.since = now;
-	if (c->n_links > 1)
-		ev_timer_set(c->loop, &c->watch, mono_add_ms(now, WATCH_MS));
-	on_interfaces(c, now);
+	on_watch(c, now);
 }
 
 int channel_open(const struct channel_conf *conf, struct evloop *loop, const struct channel_cb *cb,
@@ -594,9 +638,12 @@ void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up)
 void channel_link_stats(const struct channel *c, size_t i, struct channel_link_stats *out)
 {
 	const struct link *l = &c->link[i];
-	unsigned int flags = link_read_flags(if_nametoindex(l->conf->ifname));
+	unsigned int way = l->way.ifindex != 0 && !l->astray ? l->way.ifindex : if_nametoindex(l->conf->ifname);
+	unsigned int flags = link_read_flags(way);
 
 	*out = l->stats;
+	out->recv_errors += l->stats.refused_interface + l->stats.refused_source + l->stats.held_back;
+	out->deaf = is_deaf(c, i, evloop_now(c->loop));
 	out->kind = l->ops->kind;
 	out->ifname = l->conf->ifname;
 	out->active = i == c->multi.active;

@@ -5,6 +5,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,8 @@ struct ifaddr_entry {
 	int family;
 	union channel_addr addr, mask;
 	union channel_addr net;		/* of the neighbours: the other end's with point-to-point addresses */
+	bool loopback;			/* nobody is a neighbour there */
+	char ifname[IF_NAMESIZE];
 };
 
 static size_t addr_len(int family)
@@ -37,14 +40,6 @@ static bool addr_of(const struct sockaddr *sa, int family, union channel_addr *o
 	return true;
 }
 
-/* The name without the label of an IPv4 address, as in eth0:1. */
-static bool same_interface(const char *labelled, const char *name)
-{
-	size_t n = strcspn(labelled, ":");
-
-	return strlen(name) == n && memcmp(labelled, name, n) == 0;
-}
-
 static bool all_ones(int family, const union channel_addr *mask)
 {
 	static const uint8_t ones[16] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -65,6 +60,9 @@ static bool entry_of(const struct ifaddrs *at, struct ifaddr_entry *out)
 	if ((family != AF_INET && family != AF_INET6) || !addr_of(at->ifa_addr, family, &out->addr))
 		return false;
 	out->family = family;
+	out->loopback = at->ifa_flags & IFF_LOOPBACK;
+	/* Without the label of an IPv4 address, as in eth0:1. */
+	snprintf(out->ifname, sizeof(out->ifname), "%.*s", (int)strcspn(at->ifa_name, ":"), at->ifa_name);
 	addr_of(at->ifa_netmask, family, &out->mask);
 	out->net = out->addr;
 	/* Elsewhere the same member is the broadcast address, unless the subnet has room for one host only. */
@@ -85,22 +83,21 @@ static bool add(struct ifaddr_list *l, const struct ifaddr_entry *entry)
 	return true;
 }
 
-void ifaddr_refresh(struct ifaddr_list *l, unsigned int ifindex, uint32_t max_age_ms, struct mono now)
+void ifaddr_refresh(struct ifaddr_list *l, uint32_t max_age_ms, struct mono now)
 {
 	struct ifaddr_list fresh = { .read_at = now };
-	char name[IF_NAMESIZE];
 	struct ifaddrs *list;
 	bool ok = true;
 
 	if (mono_is_set(l->read_at) && mono_diff_ms(now, l->read_at) < (int64_t)max_age_ms)
 		return;
 	l->read_at = now;
-	if (!if_indextoname(ifindex, name) || getifaddrs(&list) == -1)
+	if (getifaddrs(&list) == -1)
 		return;
 	for (const struct ifaddrs *at = list; at && ok; at = at->ifa_next) {
 		struct ifaddr_entry entry;
 
-		if (same_interface(at->ifa_name, name) && entry_of(at, &entry))
+		if (entry_of(at, &entry))
 			ok = add(&fresh, &entry);
 	}
 	freeifaddrs(list);
@@ -118,20 +115,35 @@ void ifaddr_free(struct ifaddr_list *l)
 	*l = (struct ifaddr_list){ 0 };
 }
 
-bool ifaddr_is_own(const struct ifaddr_list *l, int family, const union channel_addr *addr)
+/* The name of the interface; false if there is none with that index. Index 0 is any: the name is empty. */
+static bool name_of(unsigned int ifindex, char name[IF_NAMESIZE])
 {
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->at[i].family == family && ifaddr_equal(family, &l->at[i].addr, addr))
-			return true;
-	}
-	return false;
+	name[0] = '\0';
+	return ifindex == 0 || if_indextoname(ifindex, name);
+}
+
+static bool is_of(const struct ifaddr_entry *e, int family, const char *name)
+{
+	return e->family == family && (!name[0] || strcmp(e->ifname, name) == 0);
+}
+
+bool ifaddr_is_own(const struct ifaddr_list *l, unsigned int ifindex, int family, const union channel_addr *addr)
+{
+	char name[IF_NAMESIZE];
+	bool found = false;
+
+	if (!name_of(ifindex, name))
+		return false;
+	for (size_t i = 0; i < l->n && !found; i++)
+		found = is_of(&l->at[i], family, name) && ifaddr_equal(family, &l->at[i].addr, addr);
+	return found;
 }
 
 static bool in_net(const struct ifaddr_entry *e, const union channel_addr *addr)
 {
 	const uint8_t *net = (const uint8_t *)&e->net, *mask = (const uint8_t *)&e->mask, *a = (const uint8_t *)addr;
 
-	if (mask[0] == 0)
+	if (mask[0] == 0 || e->loopback)
 		return false;	/* the whole world is nobody's neighbour */
 	for (size_t i = 0; i < addr_len(e->family); i++) {
 		if ((net[i] ^ a[i]) & mask[i])
@@ -140,21 +152,38 @@ static bool in_net(const struct ifaddr_entry *e, const union channel_addr *addr)
 	return true;
 }
 
-bool ifaddr_is_on_link(const struct ifaddr_list *l, int family, const union channel_addr *addr)
+bool ifaddr_is_on_link(const struct ifaddr_list *l, unsigned int ifindex, int family, const union channel_addr *addr)
 {
-	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->v6))
-		return true;
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->at[i].family == family && in_net(&l->at[i], addr))
-			return true;
-	}
-	return false;
+	char name[IF_NAMESIZE];
+	bool found = false;
+
+	if (ifindex == 0 || !name_of(ifindex, name) || (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->v6)))
+		return false;
+	for (size_t i = 0; i < l->n && !found; i++)
+		found = is_of(&l->at[i], family, name) && in_net(&l->at[i], addr);
+	return found;
 }
 
-bool ifaddr_link_local(const struct ifaddr_list *l, union channel_addr *out)
+bool ifaddr_is_beside(const struct ifaddr_list *l, int family, const union channel_addr *ours,
+		      const union channel_addr *addr)
 {
+	bool found = false;
+
+	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->v6))
+		return false;
+	for (size_t i = 0; i < l->n && !found; i++)
+		found = l->at[i].family == family && ifaddr_equal(family, &l->at[i].addr, ours) && in_net(&l->at[i], addr);
+	return found;
+}
+
+bool ifaddr_link_local(const struct ifaddr_list *l, unsigned int ifindex, union channel_addr *out)
+{
+	char name[IF_NAMESIZE];
+
+	if (!name_of(ifindex, name))
+		return false;
 	for (size_t i = 0; i < l->n; i++) {
-		if (l->at[i].family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&l->at[i].addr.v6)) {
+		if (is_of(&l->at[i], AF_INET6, name) && IN6_IS_ADDR_LINKLOCAL(&l->at[i].addr.v6)) {
 			*out = l->at[i].addr;
 			return true;
 		}

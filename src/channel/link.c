@@ -33,11 +33,31 @@ static bool ask(unsigned int ifindex, unsigned long request, struct ifreq *req)
 	return ok;
 }
 
-unsigned int link_read_mtu(const struct link *l)
+bool link_is_scoped(const struct link *l)
+{
+	const struct channel_link_conf *c = l->conf;
+
+	return c->type == CHANNEL_MCAST || (c->family == AF_INET6 && (IN6_IS_ADDR_LINKLOCAL(&c->dest.v6) ||
+								      IN6_IS_ADDR_LINKLOCAL(&c->local.v6)));
+}
+
+static unsigned int mtu_of(unsigned int ifindex)
 {
 	struct ifreq req;
 
-	return ask(l->ifindex, SIOCGIFMTU, &req) && req.ifr_mtu > 0 ? (unsigned int)req.ifr_mtu : 1500;
+	return ask(ifindex, SIOCGIFMTU, &req) && req.ifr_mtu > 0 ? (unsigned int)req.ifr_mtu : 0;
+}
+
+/* Where the route leads elsewhere, Interface still says what fits: behind a relay on loopback, packets leave there. */
+unsigned int link_read_mtu(const struct link *l)
+{
+	unsigned int mtu[] = { mtu_of(l->ifindex), mtu_of(l->way.ifindex), l->way.mtu }, least = 0;
+
+	for (size_t i = 0; i < sizeof(mtu) / sizeof(mtu[0]); i++) {
+		if (mtu[i] > 0 && (least == 0 || mtu[i] < least))
+			least = mtu[i];
+	}
+	return least > 0 ? least : 1500;
 }
 
 unsigned int link_read_flags(unsigned int ifindex)
@@ -80,8 +100,8 @@ bool link_has_address(struct link *l, struct mono now)
 		return ifaddr_owner(l->conf->family, &l->conf->local, l->ifindex) != 0;
 	if (l->conf->type != CHANNEL_MCAST)
 		return true;
-	ifaddr_refresh(&l->addrs, l->ifindex, 0, now);	/* IPv6: it speaks from this one */
-	return ifaddr_link_local(&l->addrs, &addr);
+	ifaddr_refresh(&l->addrs, 0, now);	/* IPv6: it speaks from this one */
+	return ifaddr_link_local(&l->addrs, l->ifindex, &addr);
 }
 
 const char *link_place(const struct link *l, const struct channel_place *at, char buf[LINK_PLACE_MAX])

@@ -103,8 +103,8 @@ static void bind_source(struct link *l, struct mono now)
 
 	if (is_v4(l) || l->source_bound)
 		return;
-	ifaddr_refresh(&l->addrs, l->ifindex, 0, now);
-	if (!ifaddr_link_local(&l->addrs, &source))
+	ifaddr_refresh(&l->addrs, 0, now);
+	if (!ifaddr_link_local(&l->addrs, l->ifindex, &source))
 		return;
 	len = udp_sock_addr(l, &source, 0, &addr);
 	l->source_bound = setsockopt(l->tx, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) == 0 &&
@@ -188,25 +188,30 @@ static int mcast_open(struct link *l, struct text *err)
 }
 
 /* Anybody but ourselves. Our own datagrams come back when the switch sends them back, for example. */
-static bool may_speak(struct link *l, const struct udp_source *from, struct mono now)
+static struct link *hear(struct link *l, const struct udp_source *from, struct mono now, union channel_addr *as)
 {
 	int family = l->conf->family;
 
+	*as = from->addr;
+	if (from->ifindex != l->ifindex) {
+		udp_sock_refuse_interface(l, from, now);
+		return NULL;
+	}
 	if (ifaddr_equal(family, &from->addr, &l->last_heard))
-		return true;
+		return l;
 	/* An address can move from us to the peer, so an old list is not believed. */
-	ifaddr_refresh(&l->addrs, l->ifindex, ADDRS_MAX_AGE_MS, now);
-	if (ifaddr_is_own(&l->addrs, family, &from->addr)) {
+	ifaddr_refresh(&l->addrs, ADDRS_MAX_AGE_MS, now);
+	if (ifaddr_is_own(&l->addrs, l->ifindex, family, &from->addr)) {
 		l->stats.own++;
-		return false;
+		return NULL;
 	}
 	l->last_heard = from->addr;
-	return true;
+	return l;
 }
 
 static unsigned int mcast_recv(struct link *l, struct link_rx *rx, struct mono now)
 {
-	return udp_sock_recv(l, rx, now, may_speak);
+	return udp_sock_recv(l, rx, now, hear);
 }
 
 const struct link_ops mcast_ops = {

@@ -5,11 +5,14 @@ libchannel_a_SOURCES = \
 	channel/ifaddr.c \
 	channel/ifwatch.c \
 	channel/link.c \
+	channel/link_state.c \
 	channel/mcast.c \
 	channel/multi.c \
 	channel/port_owner.c \
+	channel/route.c \
 	channel/speaker.c \
 	channel/tcp.c \
+	channel/tcp_recv.c \
 	channel/udp.c \
 	channel/udp_sock.c \
 	channel/unicast.c

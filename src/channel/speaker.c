@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who may speak. Version 1 of the protocol has no authentication, so the least is done that can be: datagrams have to
- * come in on the interface of the link, and from the peer. Its address is the one we send to; but the sending socket of
- * 1.4.x is not bound, so a peer that has several addresses may speak from another of them. Therefore, until the
- * configured address has been heard, the first neighbour that speaks is adopted in its place, with a line in the log
- * that says which configuration would do without. As soon as the configured address is heard, it is the only one, for
- * good. An adopted one that falls silent may be followed by another: addresses of a peer come and go (IPv6 privacy
- * addresses, virtual addresses), and the next one is worth no less than the first. */
+/* Who may speak on a UDP or TCP link. Version 1 of the protocol has no authentication, so the least is done that can be:
+ * the source address decides. Heard are
+ *
+ *   the configured peer
+ *   what AcceptPeer names
+ *   without StrictPeers: neighbours, those in a subnet of Interface, of the interface to which the route to the peer
+ *   leads, or of the local address. The sending socket of 1.4.x is not bound, so a peer that has several addresses may
+ *   speak from any of them; and there may be several nodes behind one destination (a relay, a virtual address). Each is
+ *   logged with the configuration that would name it.
+ *
+ * As whom? The peer has one identity above, the configured address, whichever it speaks from. So the one who speaks in
+ * its place stands in for it; a node that speaks beside it keeps its own address. Which of the two a new source is shows
+ * within seconds, because every node speaks once a second: if the peer is heard after the new one began, they are two,
+ * and if it has fallen silent, it is the same one by another address. Until then nothing is taken from the new source:
+ * numbers of two nodes under one identity, or of one under two, would take long to sort out, and what was not taken now is
+ * asked for again. */
 #include "channel/speaker.h"
 
 #include <stdio.h>
@@ -14,88 +23,208 @@
 #include "channel/unicast.h"
 
 #define ADDRS_MAX_AGE_MS 1000
-#define ADOPTED_SILENT_MS 30000	/* 1.4.x speaks every second in FTFW */
-#define ADOPTION_LINES 3	/* at once; then one in ten minutes */
-#define ADOPTION_LINE_MS 600000
+#define SILENT_MS	3000
+#define GONE_MS		60000	/* a place is free for others after such a silence */
+#define NEW_LINES	3	/* at once; then one in ten minutes */
+#define NEW_LINE_MS	600000
 
-static void log_adoption(struct link *l, const struct udp_source *from, struct mono now)
+static struct link_speaker *find(struct link *l, const union channel_addr *addr)
+{
+	for (unsigned int i = 0; i < LINK_SPEAKERS; i++) {
+		struct link_speaker *s = &l->peer.speaker[i];
+
+		if (mono_is_set(s->heard) && ifaddr_equal(l->conf->family, &s->addr, addr))
+			return s;
+	}
+	return NULL;
+}
+
+bool speaker_known(const struct link *l, const union channel_addr *addr)
+{
+	for (unsigned int i = 0; i < LINK_SPEAKERS; i++) {
+		const struct link_speaker *s = &l->peer.speaker[i];
+
+		if (mono_is_set(s->heard) && ifaddr_equal(l->conf->family, &s->addr, addr))
+			return true;
+	}
+	return false;
+}
+
+/* A free place, or that of the one who has been silent longest, if long enough. */
+static struct link_speaker *place(struct link *l, struct mono now)
+{
+	struct link_speaker *oldest = &l->peer.speaker[0];
+
+	for (unsigned int i = 0; i < LINK_SPEAKERS; i++) {
+		struct link_speaker *s = &l->peer.speaker[i];
+
+		if (!mono_is_set(s->heard))
+			return s;
+		if (mono_before(s->heard, oldest->heard))
+			oldest = s;
+	}
+	return mono_diff_ms(now, oldest->heard) > GONE_MS ? oldest : NULL;
+}
+
+/* ---- who is let in ---- */
+
+static bool is_listed(const struct link *l, const union channel_addr *addr)
+{
+	for (uint32_t i = 0; l->all && i < l->all->n_accept; i++) {
+		const struct channel_accept *a = &l->all->accept[i];
+		const uint8_t *want = (const uint8_t *)&a->addr, *got = (const uint8_t *)addr;
+		unsigned int whole = a->prefix / 8, rest = a->prefix % 8;
+
+		if (a->family == l->conf->family && memcmp(want, got, whole) == 0 &&
+		    (rest == 0 || ((want[whole] ^ got[whole]) & (uint8_t)(0xff00u >> rest)) == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool is_neighbour(const struct link *l, const struct udp_source *from)
+{
+	int family = l->conf->family;
+
+	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&from->addr.v6))	/* where it came in says whose neighbour it is */
+		return from->ifindex != 0 && (from->ifindex == l->ifindex || from->ifindex == l->way.ifindex);
+	return ifaddr_is_on_link(&l->addrs, l->ifindex, family, &from->addr) ||
+	       ifaddr_is_on_link(&l->addrs, l->way.ifindex, family, &from->addr) ||
+	       ifaddr_is_beside(&l->addrs, family, &l->conf->local, &from->addr);
+}
+
+static void refuse(struct link *l, const struct udp_source *from, const char *why, struct mono now)
+{
+	char addr[INET6_ADDRSTRLEN], dest[INET6_ADDRSTRLEN], text[320];
+
+	l->stats.refused_source++;
+	snprintf(text, sizeof(text), "%s. The peer is %s (%s); if this is a node of yours, write \"AcceptPeer %s\" in Options of "
+		 "section Sync", why, link_addr_text(l, &l->conf->dest, dest), unicast_dest_keyword(l),
+		 link_addr_text(l, &from->addr, addr));
+	udp_sock_log_refusal(l, from, text, now);
+}
+
+/* Is it one of our own sockets? The port tells; the address does not, where a relay on this machine speaks for the peer. */
+static bool is_own_socket(const struct link *l, const struct udp_source *from)
+{
+	const struct link *each = l->leader ? l->leader : l;
+
+	for (; each; each = each->next) {
+		if (each->tx_port != 0 && each->tx_port == from->port)
+			return true;
+	}
+	return false;
+}
+
+static bool may_enter(struct link *l, const struct udp_source *from, struct mono now)
+{
+	int family = l->conf->family;
+
+	ifaddr_refresh(&l->addrs, ADDRS_MAX_AGE_MS, now);
+	if (!l->dest_own && ifaddr_is_own(&l->addrs, 0, family, &from->addr)) {
+		l->stats.own++;
+		return false;
+	}
+	if (is_listed(l, &from->addr))
+		return true;
+	if (l->all && l->all->strict)
+		refuse(l, from, "StrictPeers is on", now);
+	else if (is_neighbour(l, from) || (l->dest_own && ifaddr_is_own(&l->addrs, 0, family, &from->addr)))
+		return true;
+	else
+		refuse(l, from, "it is neither the peer nor a neighbour", now);
+	return false;
+}
+
+/* ---- as whom ---- */
+
+static void log_new(struct link *l, const struct udp_source *from, struct mono now)
 {
 	char addr[INET6_ADDRSTRLEN], dest[INET6_ADDRSTRLEN];
 
-	if (!log_limit_pass(&l->peer.lines, ADOPTION_LINES, ADOPTION_LINE_MS, now, NULL))
+	if (is_listed(l, &from->addr) || !log_limit_pass(&l->peer.lines, NEW_LINES, NEW_LINE_MS, now, NULL))
 		return;
 	link_addr_text(l, &from->addr, addr);
-	log_warnx("line %u: %s link: the peer speaks from %s, not from %s (%s); it is heard until that address "
-		  "speaks. If it is the peer, write \"%s %s\" here and \"%s %s\" there", l->conf->line, l->ops->kind, addr,
-		  link_addr_text(l, &l->conf->dest, dest), unicast_dest_keyword(l), unicast_dest_keyword(l), addr,
-		  unicast_local_keyword(l), addr);
+	log_warnx("line %u: %s link: %s speaks, which is not %s (%s), and is heard as a neighbour. If it is the peer, write "
+		  "\"%s %s\" here and \"%s %s\" there; if it is one more node, \"AcceptPeer %s\" in Options of section Sync",
+		  l->conf->line, l->ops->kind, addr, link_addr_text(l, &l->conf->dest, dest), unicast_dest_keyword(l),
+		  unicast_dest_keyword(l), addr, unicast_local_keyword(l), addr, addr);
+}
+
+static struct link_speaker *enter(struct link *l, const struct udp_source *from, struct mono now)
+{
+	struct link_speaker *s;
+
+	if (!may_enter(l, from, now))
+		return NULL;
+	s = place(l, now);
+	if (!s) {
+		refuse(l, from, "too many others speak", now);
+		return NULL;
+	}
+	*s = (struct link_speaker){ .addr = from->addr, .first = now, .as = SPEAKER_WAITS };
+	log_new(l, from, now);
+	return s;
+}
+
+/* Nobody stands in for the peer any more: whoever did keeps to his own address, if he goes on. */
+static void end_stand_in(struct link_peer *p)
+{
+	for (unsigned int i = 0; i < LINK_SPEAKERS; i++) {
+		if (p->speaker[i].as == SPEAKER_STANDS_IN)
+			p->speaker[i].as = SPEAKER_BESIDE;
+	}
+}
+
+/* Is it known by now which of the two a new source is? */
+static void decide(struct link_peer *p, struct link_speaker *s, struct mono now)
+{
+	if (!mono_is_set(p->heard) || mono_diff_ms(now, p->heard) >= SILENT_MS) {
+		end_stand_in(p);
+		s->as = SPEAKER_STANDS_IN;
+	} else if (mono_before(s->first, p->heard)) {
+		s->as = SPEAKER_BESIDE;
+	}
 }
 
 static void hear_configured(struct link *l, struct mono now)
 {
-	char dest[INET6_ADDRSTRLEN], adopted[INET6_ADDRSTRLEN];
-	bool first = !mono_is_set(l->peer.configured_heard);
-
-	l->peer.configured_heard = now;
-	if (first && mono_is_set(l->peer.adopted_heard))
-		log_notice("line %u: %s link: %s (%s) speaks: %s is not heard any more", l->conf->line, l->ops->kind,
-			   link_addr_text(l, &l->conf->dest, dest), unicast_dest_keyword(l),
-			   link_addr_text(l, &l->peer.adopted, adopted));
-}
-
-/* May another address be adopted? */
-static bool vacant(const struct link_peer *p, struct mono now)
-{
-	return !mono_is_set(p->configured_heard) && (!mono_is_set(p->adopted_heard) ||
-						    mono_diff_ms(now, p->adopted_heard) > ADOPTED_SILENT_MS);
-}
-
-/* The line says when the right one was heard: a peer of 1.4.x that got one more address may suddenly speak from it. */
-static void refuse_source(struct link *l, const struct udp_source *from, bool on_link, struct mono now)
-{
-	const struct link_peer *p = &l->peer;
-	char dest[INET6_ADDRSTRLEN], adopted[INET6_ADDRSTRLEN], why[256];
-
-	l->stats.refused_source++;
-	link_addr_text(l, &l->conf->dest, dest);
-	if (mono_is_set(p->configured_heard))
-		snprintf(why, sizeof(why), "the peer is %s (%s), which was last heard %lld s ago", dest,
-			 unicast_dest_keyword(l), (long long)mono_diff_ms(now, p->configured_heard) / 1000);
-	else if (!on_link)
-		snprintf(why, sizeof(why), "it is neither %s (%s) nor a neighbour", dest, unicast_dest_keyword(l));
-	else
-		snprintf(why, sizeof(why), "%s is heard in place of %s (%s)",
-			 link_addr_text(l, &p->adopted, adopted), dest, unicast_dest_keyword(l));
-	udp_sock_log_refusal(l, from, why, now);
-}
-
-bool speaker_may(struct link *l, const struct udp_source *from, struct mono now)
-{
-	int family = l->conf->family;
 	struct link_peer *p = &l->peer;
-	bool on_link;
 
-	if (ifaddr_equal(family, &from->addr, &l->conf->dest)) {
-		hear_configured(l, now);
-		return true;
-	}
-	if (!mono_is_set(p->configured_heard) && mono_is_set(p->adopted_heard) &&
-	    ifaddr_equal(family, &from->addr, &p->adopted)) {
-		p->adopted_heard = now;
-		return true;
-	}
-	ifaddr_refresh(&l->addrs, l->ifindex, ADDRS_MAX_AGE_MS, now);
-	if (ifaddr_is_own(&l->addrs, family, &from->addr)) {
+	if (!mono_is_set(p->configured_heard) || mono_diff_ms(now, p->configured_heard) >= SILENT_MS)
+		end_stand_in(p);
+	p->configured_heard = p->heard = now;
+}
+
+bool speaker_may(struct link *l, const struct udp_source *from, struct mono now, union channel_addr *as)
+{
+	struct link_speaker *s;
+
+	if (l->dest_own && is_own_socket(l, from)) {
 		l->stats.own++;
 		return false;
 	}
-	on_link = ifaddr_is_on_link(&l->addrs, family, &from->addr);
-	if (!on_link || !vacant(p, now)) {
-		refuse_source(l, from, on_link, now);
+	*as = (union channel_addr){ .v6 = IN6ADDR_ANY_INIT };
+	memcpy(as, &l->conf->dest, l->conf->family == AF_INET ? sizeof(as->v4) : sizeof(as->v6));
+	if (ifaddr_equal(l->conf->family, &from->addr, as)) {
+		hear_configured(l, now);
+		return true;
+	}
+	s = find(l, &from->addr);
+	if (!s)
+		s = enter(l, from, now);
+	if (!s)
+		return false;
+	s->heard = now;
+	if (s->as == SPEAKER_WAITS)
+		decide(&l->peer, s, now);
+	if (s->as == SPEAKER_WAITS) {
+		l->stats.held_back++;
 		return false;
 	}
-	p->adopted = from->addr;
-	p->adopted_heard = now;
-	log_adoption(l, from, now);
+	if (s->as == SPEAKER_STANDS_IN)
+		l->peer.heard = now;
+	else
+		*as = from->addr;
 	return true;
 }

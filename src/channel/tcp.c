@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TCP to one peer, IPv4 and IPv6, as 1.4.x does it: each node listens and connects, so a pair has two connections, each
+/* TCP, IPv4 and IPv6, as 1.4.x does it: each node listens and connects, so a pair has two connections, each
  * used in one direction. Options: doc/protocol.md section 8.
  *
  *   sending side     IDLE --(now, or a second after the last try)--> CONNECTING --> CONNECTED
@@ -12,22 +12,17 @@
  * beginning: a message is never continued on another connection. What a broken connection had taken and not delivered
  * is lost, which the protocol above notices by the numbers.
  *
- * The receiving side has one connection. The peer connects again when it believes the old one dead, so a new connection
- * takes the place of the old, of which first everything is read that has arrived. Whoever else connects is refused.
- * Each connection has a buffer of its own: an incomplete message ends with its connection. */
+ * The receiving side is tcp_recv.c. */
 #include "channel/link.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "channel/port_owner.h"
-#include "channel/speaker.h"
 #include "channel/udp_sock.h"
 #include "channel/unicast.h"
 
@@ -39,12 +34,6 @@
 #define USER_TIMEOUT_MS	10000	/* nothing acknowledged for so long: the connection is dead */
 #define KEEP_IDLE_S	5	/* likewise where only the peer sends */
 #define KEEP_INTERVAL_S	2
-#define KEEP_COUNT	5
-#define RX_BYTES	(2u * 65536u)	/* more than the longest message */
-#define RX_ROUNDS	8u	/* reads per wake-up, then others get their turn */
-#define DRAIN_ROUNDS	256u	/* reads from a connection that another one replaces */
-#define ACCEPT_ROUNDS	8u
-#define BACKLOG		4
 #define SEND_IOV	32u
 #define LINES		6	/* about connections, at once; then one per minute */
 #define LINE_MS		60000
@@ -169,6 +158,8 @@ static int begin_connect(struct link *l)
 	socklen_t len = udp_sock_addr(l, &c->dest, c->port, &dest);
 	int ret;
 
+	if (l->astray)
+		return -ENETUNREACH;
 	l->tx = socket(c->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->tx == -1)
 		return -errno;
@@ -226,6 +217,8 @@ static int tcp_send(struct link *l, const struct iovec *iov, unsigned int n)
 	unsigned int whole;
 	ssize_t sent;
 
+	if (l->astray && t->state == LINK_TCP_CONNECTED)
+		lose_tx(l, "the route leads elsewhere", evloop_now(l->loop));
 	if (t->state != LINK_TCP_CONNECTED)
 		return -ENOTCONN;
 	if (n > SEND_IOV)
@@ -254,230 +247,25 @@ static void tcp_want(struct link *l, bool writable)
 		ev_io_want(l->loop, &l->tx_io, writable ? EV_READ | EV_WRITE : EV_READ);
 }
 
-/* ---- the receiving side ---- */
-
-static void drop_conn(struct link *l)
-{
-	struct link_tcp *t = &l->tcp;
-
-	if (t->conn == -1)
-		return;
-	ev_io_del(l->loop, &t->conn_io);
-	close(t->conn);
-	t->conn = -1;
-	t->have = 0;
-}
-
-static void lose_conn(struct link *l, const char *why, struct mono now)
-{
-	char addr[INET6_ADDRSTRLEN];
-
-	if (may_log(l, now))
-		log_notice("line %u: TCP link: the connection from %s has ended: %s", l->conf->line,
-			   link_addr_text(l, &l->tcp.from.addr, addr), why);
-	drop_conn(l);
-}
-
-/* Hand over the whole messages; what is left is the beginning of one. False if the bytes cannot be trusted. */
-static bool deliver(struct link *l, struct mono now)
-{
-	struct link_tcp *t = &l->tcp;
-	struct link_rx_item item = { .bytes = t->buf, .from = {
-		.family = (uint8_t)l->conf->family, .link = l->number,
-	} };
-	ssize_t len;
-
-	while ((len = l->up->frame(l, t->buf + item.len, t->have - item.len)) > 0)
-		item.len += (size_t)len;
-	if (item.len > 0) {
-		memcpy(item.from.addr, &l->conf->dest,
-		       l->conf->family == AF_INET ? sizeof(l->conf->dest.v4) : sizeof(l->conf->dest.v6));
-		l->up->heard(l, &item, now);
-		t->have -= item.len;
-		memmove(t->buf, t->buf + item.len, t->have);
-	}
-	return len == 0;
-}
-
-/* Read once. False when there is no more for now, or the connection has ended. */
-static bool read_conn(struct link *l, struct mono now)
-{
-	struct link_tcp *t = &l->tcp;
-	ssize_t n = recv(t->conn, t->buf + t->have, RX_BYTES - t->have, MSG_DONTWAIT);
-
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (n == -1) {
-		l->stats.recv_errors++;
-		lose_conn(l, strerror(errno), now);
-		return false;
-	}
-	if (n == 0) {
-		lose_conn(l, "closed by the peer", now);
-		return false;
-	}
-	if (!speaker_may(l, &t->from, now)) {	/* one that was adopted until the configured address speaks */
-		drop_conn(l);
-		return false;
-	}
-	t->have += (size_t)n;
-	l->stats.recv_pkts++;
-	l->stats.recv_bytes += (size_t)n;
-	if (deliver(l, now))
-		return true;
-	l->stats.recv_errors++;
-	lose_conn(l, "what it sent are no messages", now);
-	return false;
-}
-
-static void on_conn(void *ctx, unsigned int ready, struct mono now)
-{
-	struct link *l = ctx;
-
-	(void)ready;
-	for (unsigned int round = 0; round < RX_ROUNDS && l->tcp.conn != -1; round++) {
-		if (!read_conn(l, now))
-			return;
-	}
-}
-
-/* Take the connection in place of the one there is. */
-static void adopt_conn(struct link *l, int fd, const struct udp_source *from, struct mono now)
-{
-	struct link_tcp *t = &l->tcp;
-	char addr[INET6_ADDRSTRLEN];
-
-	for (unsigned int round = 0; round < DRAIN_ROUNDS && t->conn != -1 && read_conn(l, now); round++)
-		;
-	drop_conn(l);
-	t->conn_io = (struct ev_io){ .fd = fd, .want = EV_READ, .prio = 1, .cb = on_conn, .ctx = l, .name = "link" };
-	if (ev_io_add(l->loop, &t->conn_io) < 0) {
-		l->stats.recv_errors++;
-		close(fd);
-		return;
-	}
-	t->conn = fd;
-	t->from = *from;
-	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
-	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
-	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
-	if (may_log(l, now))
-		log_notice("line %u: TCP link: connected from %s", l->conf->line, link_addr_text(l, &from->addr, addr));
-}
-
-/* No descriptor left: the listening socket would stay readable and keep us busy. */
-static void pause_listening(struct link *l, struct mono now)
-{
-	l->stats.recv_errors++;
-	ev_io_want(l->loop, &l->rx_io, 0);
-	ev_timer_set(l->loop, &l->tcp.listen_timer, mono_add_ms(now, RETRY_MS));
-}
-
-static void on_listen_timer(void *ctx, struct mono now)
-{
-	struct link *l = ctx;
-
-	(void)now;
-	ev_io_want(l->loop, &l->rx_io, EV_READ);
-}
-
-static void on_listen(void *ctx, unsigned int ready, struct mono now)
-{
-	struct link *l = ctx;
-
-	(void)ready;
-	for (unsigned int round = 0; round < ACCEPT_ROUNDS; round++) {
-		struct udp_source from = { .addr = { .v6 = IN6ADDR_ANY_INIT }, .ifindex = l->ifindex };
-		union udp_addr peer = { 0 };
-		socklen_t len = sizeof(peer);
-		int fd = accept4(l->rx, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
-			pause_listening(l, now);
-		if (fd == -1)
-			return;
-		if (l->conf->family == AF_INET)
-			from.addr.v4 = peer.v4.sin_addr;
-		else
-			from.addr.v6 = peer.v6.sin6_addr;
-		if (speaker_may(l, &from, now))
-			adopt_conn(l, fd, &from, now);
-		else
-			close(fd);
-	}
-}
-
 /* ---- opening ---- */
-
-static int bind_listener(struct link *l)
-{
-	const struct channel_link_conf *c = l->conf;
-	union udp_addr local;
-	socklen_t len = udp_sock_addr(l, &c->local, c->port, &local);
-	int ret;
-
-	l->rx = socket(c->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->rx == -1)
-		return -errno;
-	/* For the connections of a daemon that has just ended. Two that listen still cannot share the port. */
-	ret = set_int(l->rx, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (ret == 0 && c->family == AF_INET6)
-		ret = set_int(l->rx, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (ret == 0)
-		ret = unicast_allow_absent(l, l->rx);
-	if (ret == 0)
-		ret = unicast_bind_device(l, l->rx);
-	if (c->rcv_buffer)
-		link_set_buffer(l->rx, SO_RCVBUFFORCE, SO_RCVBUF, c->rcv_buffer);
-	if (ret == 0 && (bind(l->rx, &local.sa, len) == -1 || listen(l->rx, BACKLOG) == -1))
-		ret = -errno;
-	return ret;
-}
-
-static int open_listener(struct link *l, struct text *err)
-{
-	char text[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
-	int ret = bind_listener(l);
-
-	if (ret < 0)
-		text_printf(err, "%s: TCP address %s (%s), port %u (Port): %s",
-			    link_place(l, ret == -EADDRINUSE ? &l->conf->port_at : &l->conf->local_at, at),
-			    link_addr_text(l, &l->conf->local, text), unicast_local_keyword(l), l->conf->port,
-			    strerror(-ret));
-	if (ret == -EADDRINUSE)
-		port_owner_text("tcp", l->conf->port, err);
-	return ret;
-}
 
 static int tcp_open(struct link *l, struct text *err)
 {
 	int ret = unicast_find_interface(l, err);
 
 	if (ret == 0)
-		ret = open_listener(l, err);
-	if (ret < 0)
-		return ret;
-	l->tcp.buf = malloc(RX_BYTES);
-	if (!l->tcp.buf) {
-		text_str(err, "no memory for the buffer of a TCP link");
-		return -ENOMEM;
-	}
-	l->tcp.conn = -1;
-	unicast_warn_unreachable(l);
-	return 0;
+		ret = tcp_recv_open(l, err);
+	if (ret == 0)
+		unicast_warn_unreachable(l);
+	return ret;
 }
 
 static int tcp_start(struct link *l)
 {
 	struct link_tcp *t = &l->tcp;
-	int ret;
+	int ret = tcp_recv_start(l);
 
 	t->timer = (struct ev_timer){ .cb = on_timer, .ctx = l, .name = "link connect" };
-	t->listen_timer = (struct ev_timer){ .cb = on_listen_timer, .ctx = l, .name = "link listen" };
-	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_listen, .ctx = l,
-				   .name = "link listen" };
-	ret = ev_io_add(l->loop, &l->rx_io);
 	t->lost_at = evloop_now(l->loop);
 	if (ret == 0)
 		ret = ev_timer_set(l->loop, &t->timer, evloop_now(l->loop));
@@ -486,13 +274,10 @@ static int tcp_start(struct link *l)
 
 static void tcp_stop(struct link *l)
 {
-	if (!l->tcp.buf)
-		return;		/* not opened */
-	drop_conn(l);
+	if (!l->tcp.open)
+		return;
 	drop_tx(l);
-	ev_timer_del(l->loop, &l->tcp.listen_timer);
-	free(l->tcp.buf);
-	l->tcp.buf = NULL;
+	tcp_recv_stop(l);
 }
 
 static bool tcp_ready(const struct link *l, struct mono now)
@@ -514,7 +299,7 @@ static void tcp_leave(struct link *l, struct mono now)
 static void tcp_stats(const struct link *l, struct channel_link_stats *out)
 {
 	out->connections = true;
-	out->server_connected = l->tcp.buf && l->tcp.conn != -1;
+	out->server_connected = tcp_recv_any(l);
 	out->client_connected = l->tcp.state == LINK_TCP_CONNECTED;
 }
 

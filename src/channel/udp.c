@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Unicast UDP to one peer, IPv4 and IPv6. Options and their order: doc/protocol.md section 8.
- *
- * Who may speak: speaker.c. A link has one peer, whatever its address at the moment: what is delivered carries the
- * configured address. */
+/* Unicast UDP, IPv4 and IPv6. Options and their order: doc/protocol.md section 8. Who may speak, and as whom: speaker.c. */
 #include "channel/link.h"
 
 #include <errno.h>
@@ -11,7 +8,6 @@
 #include <sys/socket.h>
 
 #include "channel/port_owner.h"
-#include "channel/speaker.h"
 #include "channel/udp_sock.h"
 #include "channel/unicast.h"
 
@@ -31,7 +27,7 @@ static int open_rx(struct link *l, struct text *err)
 {
 	const struct channel_link_conf *c = l->conf;
 	union udp_addr local;
-	socklen_t len = udp_sock_addr(l, &c->local, c->port, &local);
+	socklen_t len = udp_sock_addr(l, unicast_rx_addr(l), c->port, &local);
 	char text[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
 	int ret = udp_sock_open_rx(l);
 
@@ -42,7 +38,8 @@ static int open_rx(struct link *l, struct text *err)
 	if (ret < 0)
 		text_printf(err, "%s: UDP address %s (%s), port %u (Port): %s",
 			    link_place(l, ret == -EADDRINUSE ? &c->port_at : &c->local_at, at),
-			    link_addr_text(l, &c->local, text), unicast_local_keyword(l), c->port, strerror(-ret));
+			    link_addr_text(l, unicast_rx_addr(l), text), unicast_local_keyword(l), c->port,
+			    strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("udp", c->port, err);
 	return ret;
@@ -52,9 +49,11 @@ static int udp_open(struct link *l, struct text *err)
 {
 	int ret = unicast_find_interface(l, err);
 
+	if (!l->leader)
+		l->leader = l;
 	if (ret == 0)
 		ret = open_tx(l, err);
-	if (ret == 0)
+	if (ret == 0 && l->leader == l)
 		ret = open_rx(l, err);
 	if (ret == 0)
 		unicast_warn_unreachable(l);
@@ -63,12 +62,7 @@ static int udp_open(struct link *l, struct text *err)
 
 static unsigned int udp_recv(struct link *l, struct link_rx *rx, struct mono now)
 {
-	unsigned int got = udp_sock_recv(l, rx, now, speaker_may);
-	size_t len = l->conf->family == AF_INET ? sizeof(l->conf->dest.v4) : sizeof(l->conf->dest.v6);
-
-	for (unsigned int i = 0; i < rx->n; i++)
-		memcpy(rx->item[i].from.addr, &l->conf->dest, len);
-	return got;
+	return udp_sock_recv(l, rx, now, unicast_hear);
 }
 
 const struct link_ops udp_ops = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The two UDP sockets below multicast and UDP links. Options and their order: doc/protocol.md section 8.
  *
- * The receiver learns from the kernel on which interface each datagram came in. That is compared here, for all: states
- * of the peer travel on the dedicated link, and whatever claims to be one elsewhere is not. */
+ * The receiver learns from the kernel on which interface each datagram came in. Multicast links and those of link-local
+ * addresses compare that; for others the source address decides alone, because their packets may take any way. */
 #include "channel/udp_sock.h"
 
 #include <arpa/inet.h>
@@ -210,7 +210,8 @@ static unsigned int arrival_interface(struct msghdr *msg)
 /* False if it is not of the link's family. */
 static bool source_of(const struct link *l, struct msghdr *msg, const union udp_addr *from, struct udp_source *out)
 {
-	*out = (struct udp_source){ .addr = { .v6 = IN6ADDR_ANY_INIT }, .ifindex = arrival_interface(msg) };
+	*out = (struct udp_source){ .addr = { .v6 = IN6ADDR_ANY_INIT }, .ifindex = arrival_interface(msg),
+				    .port = from->v4.sin_port };	/* both families have it there */
 	if (msg->msg_namelen < sizeof(from->sa.sa_family) || from->sa.sa_family != l->conf->family)
 		return false;
 	if (l->conf->family == AF_INET)
@@ -242,7 +243,7 @@ void udp_sock_log_refusal(struct link *l, const struct udp_source *from, const c
 			  link_addr_text(l, &from->addr, addr), why, more);
 }
 
-static void refuse_interface(struct link *l, const struct udp_source *from, struct mono now)
+void udp_sock_refuse_interface(struct link *l, const struct udp_source *from, struct mono now)
 {
 	char addr[INET6_ADDRSTRLEN], ours[IF_NAMESIZE] = "?", theirs[IF_NAMESIZE] = "?", more[64];
 
@@ -255,8 +256,7 @@ static void refuse_interface(struct link *l, const struct udp_source *from, stru
 		  l->ops->kind, link_addr_text(l, &from->addr, addr), theirs, ours, more);
 }
 
-unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now,
-			   bool (*may_speak)(struct link *l, const struct udp_source *from, struct mono now))
+unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now, udp_hear *hear)
 {
 	_Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(struct in6_pktinfo))];
 	union udp_addr source[BATCH];
@@ -282,23 +282,22 @@ unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now,
 	}
 	for (unsigned int i = 0; i < (unsigned int)ret; i++) {
 		struct link_rx_item *item = &rx->item[rx->n];
+		union channel_addr as;
 		struct udp_source from;
+		struct link *whose;
 
 		if (!source_of(l, &msgs[i].msg_hdr, &source[i], &from)) {
 			l->stats.refused_source++;
 			udp_sock_log_refusal(l, &from, "its source is no address of the link's family", now);
 			continue;
 		}
-		if (from.ifindex != l->ifindex) {
-			refuse_interface(l, &from, now);
+		whose = hear(l, &from, now, &as);
+		if (!whose)
 			continue;
-		}
-		if (!may_speak(l, &from, now))
-			continue;
-		*item = (struct link_rx_item){ .bytes = iov[i].iov_base, .len = msgs[i].msg_len, .from = {
-			.family = (uint8_t)l->conf->family, .link = l->number,
+		*item = (struct link_rx_item){ .bytes = iov[i].iov_base, .len = msgs[i].msg_len, .link = whose, .from = {
+			.family = (uint8_t)whose->conf->family, .link = whose->number,
 		} };
-		memcpy(item->from.addr, &from.addr, sizeof(item->from.addr));
+		memcpy(item->from.addr, &as, sizeof(item->from.addr));
 		rx->n++;
 	}
 	return (unsigned int)ret;

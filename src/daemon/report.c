@@ -150,6 +150,29 @@ static const char *link_status(const struct channel_link_stats *l)
 	return l->running ? "RUNNING" : "NO-CARRIER";
 }
 
+/* Lines that 1.4.x does not have, and only where something is wrong. */
+static void report_link_trouble(struct text *out, const struct channel_link_stats *l)
+{
+	const struct {
+		uint64_t n;
+		const char *what;
+	} refused[] = {
+		{ l->refused_source, "of others than the peer" }, { l->refused_interface, "on other interfaces" },
+		{ l->held_back, "of new nodes, until it was clear who they are" }, { l->own, "of this node itself" },
+	};
+	bool any = false;
+
+	if (l->deaf)
+		text_str(out, "\tnothing was ever heard on this link\n");
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		if (refused[i].n > 0)
+			text_printf(out, "\trefused: %" PRIu64 " %s\n", refused[i].n, refused[i].what);
+		any = any || refused[i].n > 0;
+	}
+	if (any || l->deaf)
+		text_str(out, "\n");
+}
+
 void report_link(const struct daemon *d, struct text *out)
 {
 	for (size_t i = 0; i < channel_links(d->channel); i++) {
@@ -159,6 +182,7 @@ void report_link(const struct daemon *d, struct text *out)
 		text_printf(out, "%s traffic device=%s status=%s role=%s:\n", l.kind, l.ifname, link_status(&l),
 			    l.active ? "ACTIVE" : "BACKUP");
 		report_link_counters(out, &l);
+		report_link_trouble(out, &l);
 	}
 }
 

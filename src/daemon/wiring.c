@@ -383,7 +383,10 @@ struct expecting_cb wiring_expecting(struct daemon *d)
 
 struct channel_cb wiring_channel(struct daemon *d)
 {
-	return (struct channel_cb){ .ctx = d, .datagram = on_datagram, .frame = on_frame, .writable = on_writable };
+	return (struct channel_cb){
+		.ctx = d, .datagram = on_datagram, .frame = on_frame, .writable = on_writable,
+		.peers_speak = d->conf->sync.mode != SYNC_MODE_ALARM,	/* there one without flows says nothing */
+	};
 }
 
 struct ct_inject_cb wiring_inject(struct daemon *d)

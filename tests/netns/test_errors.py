@@ -314,18 +314,33 @@ def test_path_in_the_way(make: Callable, what: str, kind: str, pattern: str) -> 
 	refused(node, pattern.replace("@", re.escape(str(path))))
 
 
+TCP = UDP.replace("UDP", "TCP")
+
+
 @rows(76, 79, 86, 90)
-@pytest.mark.parametrize("edit,pattern", [
-	(change("IPv4_interface 10.30.0.11", "IPv4_interface 192.168.77.77"), "@:9:3: .*192.168.77.77.*IPv4_interface"),
-	(change("Interface sync0", "Interface eth77"), r"@:10:3: Interface eth77 does not exist.* lan0.* sync0"),
-	(lambda t: change(LINK, UDP)(t).replace("10.30.0.11", "192.168.77.77"), "@:7:3: .*192.168.77.77.*IPv4_address"),
-], ids=["address", "interface", "UDP-address"])
-def test_not_on_this_machine(make: Callable, edit: Callable[[str], str], pattern: str) -> None:
+@pytest.mark.parametrize("edit,pattern,comes", [
+	(change("IPv4_interface 10.30.0.11", "IPv4_interface 10.37.0.11"), "@:9:3: .* has the address 10.37.0.11 .IPv4_interface",
+	 ("addr add 10.37.0.11/24 dev sync0",)),
+	(lambda t: t.replace("Interface sync0", "Interface late0").replace("10.30.0.11", "10.37.0.11"), r"@:10:3: Interface late0 does not exist.* lan0.* sync0", None),
+	(lambda t: change(LINK, UDP)(t).replace("10.30.0.11", "10.37.0.11"), "@:7:3: .* has the address 10.37.0.11 .IPv4_address",
+	 ("addr add 10.37.0.11/24 dev sync0",)),
+	(lambda t: change(LINK, TCP)(t).replace("Interface sync0", "Interface late0").replace("10.30.0.1", "10.37.0.1"),
+	 r"@:10:3: Interface late0 does not exist.* lan0.* sync0", None),
+], ids=["address", "interface", "UDP-address", "TCP-interface"])
+def test_not_on_this_machine_yet(make: Callable, edit: Callable[[str], str], pattern: str, comes: tuple[str, ...] | None) -> None:
+	"""It starts, says what is missing and where, and the link comes up when that is there."""
 	node = make("fw1", OURS)
 	use(node, edit(GOOD))
-	refused(node, pattern.replace("@", re.escape(str(node.conf))))
-	# clients need not look
-	assert "interface" not in node.ctl("-s").stderr.lower()
+	node.start()
+	assert re.search(r"\[warning\] " + pattern.replace("@", re.escape(str(node.conf))), node.log.read_text())
+	assert "interface" not in node.ctl("-s").stderr.lower()		# clients need not look
+	node.lab.ip("fw1", *(comes or ("link add late0 type veth peer name late1", "link set late0 up", "link set late1 up",
+				       "addr add 10.37.0.11/24 dev late0")))
+	name = "sync0" if comes else "late0"
+	wait_until(lambda: re.search(rf"link: {name} is up", node.log.read_text()), 20)
+	sent = int(re.search(r"(\d+) Pckts sent", node.ok("-s", "link"))[1])
+	wait_until(lambda: int(re.search(r"(\d+) Pckts sent", node.ok("-s", "link"))[1]) > sent or "TCP" in node.ok("-s", "link"), 20)
+	assert node.stop() == 0
 
 
 @rows(90, 91)

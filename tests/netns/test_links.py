@@ -84,13 +84,8 @@ def said(node: Node, text: str) -> int:
 	return node.log.read_text().count(text)
 
 
-@pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("active", [OURS, DEBIAN])
-def test_strangers_are_refused(lab: Lab, pair: Callable, active: str, family: int) -> None:
-	"""From another address of the sync net, from another interface: counted, and hardly logged."""
-	one, two = pair(active, OURS, link=Link("UDP", family))
-	scenario.inject(lab, "fw1", 100, family=family)
-	wait_replicated(one, two)
+def add_neighbour(lab: Lab, family: int) -> tuple[str, str, str]:
+	"""fw1 gets one more address on the link, fw2 is reached from the client, too. fw2's address, the new one, the client's."""
 	me, stranger, client, router = {4: ("10.30.0.12", "10.30.0.99", "10.10.0.2", "10.10.0.12"),
 					6: ("fd00:30::c", "fd00:30::99", "fd00:10::2", "fd00:10::c")}[family]
 	# deprecated, or 1.4.7 would speak from it: the kernel prefers the newest address
@@ -98,13 +93,53 @@ def test_strangers_are_refused(lab: Lab, pair: Callable, active: str, family: in
 	       f"addr add {stranger}/64 dev sync0 nodad preferred_lft 0")
 	lab.ip("client", f"route add {me} via {router}")
 	run("ip", "netns", "exec", lab.ns("fw2"), "nft", f"insert rule inet fw input udp dport {SYNC_PORT} accept")
+	return me, stranger, client
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("active", [OURS, DEBIAN])
+def test_strangers_are_refused(lab: Lab, make: Callable, active: str, family: int) -> None:
+	"""With StrictPeers, from another address of the sync net and from elsewhere: counted, shown, and hardly logged."""
+	one, two = make("fw1", active), make("fw2", OURS)
+	one.configure(link=Link("UDP", family))
+	two.configure(link=Link("UDP", family), options={"StrictPeers": "on"})
+	for node in (one, two):
+		node.start()
+	scenario.inject(lab, "fw1", 100, family=family)
+	wait_replicated(one, two)
+	assert "refused" not in two.ok("-s", "link")
+	me, stranger, client = add_neighbour(lab, family)
 	speak(lab, "fw1", stranger, me, 200, "sync0")
-	wait_until(lambda: said(two, f"from {stranger} is refused: the peer is {one_address(family)} "), 10)
+	wait_until(lambda: said(two, f"from {stranger} is refused: StrictPeers is on. The peer is {one_address(family)} "), 10)
 	speak(lab, "client", client, me, 200, "eth0")
 	speak(lab, "fw1", one_address(family), me, 1, "sync0")
 	wait_until(lambda: malformed(two) > 0, 10, "the peer itself is heard")
 	assert malformed(two) == 1
 	assert said(two, "is refused") == 3
+	assert "\trefused: 400 of others than the peer\n" in two.ok("-s", "link")
+	scenario.inject(lab, "fw1", 100, first=100, family=family)
+	wait_replicated(one, two)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("active", [OURS, DEBIAN])
+def test_neighbours_are_heard(lab: Lab, pair: Callable, active: str, family: int) -> None:
+	"""Without it neighbours on the link are heard, and the log says what to write; but not those on other interfaces."""
+	one, two = pair(active, OURS, link=Link("UDP", family))
+	scenario.inject(lab, "fw1", 100, family=family)
+	wait_replicated(one, two)
+	me, stranger, client = add_neighbour(lab, family)
+	speak(lab, "client", client, me, 200, "eth0")
+	wait_until(lambda: said(two, f"from {client} is refused: it is neither the peer nor a neighbour"), 10)
+	assert malformed(two) == 0
+
+	def heard() -> bool:
+		speak(lab, "fw1", stranger, me, 1, "sync0")
+		return malformed(two) > 0
+
+	wait_until(heard, 20, "the neighbour is heard", 0.3)
+	assert said(two, f'{stranger} speaks, which is not {one_address(family)} ') == 1
+	assert said(two, f'"AcceptPeer {stranger}" in Options') == 1
 	scenario.inject(lab, "fw1", 100, first=100, family=family)
 	wait_replicated(one, two)
 
@@ -175,8 +210,8 @@ def test_interface_is_made_anew(lab: Lab, pair: Callable, mode: str, kind: str) 
 	scenario.inject(lab, "fw1", 300, first=1000)
 	scenario.inject(lab, "fw1", 100, delete=True)
 	wait_replicated(one, two)
-	for node in (one, two):
-		assert said(node, "sync0 was made anew") == 1
+	for node in (one, two):		# without an interface in their definition, UDP and TCP links need no other sockets
+		assert said(node, "sync0 was made anew") == kind.startswith("multicast")
 
 
 # --- TCP: connections come and go -------------------------------------------------------
@@ -270,7 +305,7 @@ def test_tcp_dead_path(lab: Lab, pair: Callable) -> None:
 
 def test_tcp_stranger_cannot_take_the_place(lab: Lab, pair: Callable) -> None:
 	"""Somebody else's connection is closed, the peer's stays."""
-	one, two = pair(link=Link("TCP", 4))
+	one, two = pair(link=Link("TCP", 4), options={"StrictPeers": "on"})
 	wait_connected(one, two)
 	lab.ip("fw1", "addr add 10.30.0.99/24 dev sync0")
 	with inside(lab.ns("fw1")):
@@ -407,7 +442,7 @@ def test_interface_of_one_link_is_made_anew(lab: Lab, pair: Callable, mode: str,
 		on_cable(0, one, two)
 	wait_replicated(one, two)
 	for node in (one, two):
-		assert said(node, "sync0 was made anew") == 1
+		assert said(node, "sync0 was made anew") == (kind == "Multicast")
 
 
 def test_default_and_roles(lab: Lab, pair: Callable) -> None:

@@ -11,7 +11,7 @@
 #include "channel/link.h"
 
 /* Links on real sockets, in a network namespace of its own with two cables: dedi0 to dedi1 is the dedicated link,
- * other0 to other1 is not.
+ * other0 to other1 is not. What one end sends to the other goes through the cable.
  *
  *   dedi0   10.9.0.1/24 fd09::1/64 fe80::a      dedi1   10.9.0.2/24 10.9.0.7/24 (label dedi1:1) fd09::2/64 fe80::b
  *   other0  10.9.1.1/24 fd0a::1/64 fe80::c      other1  10.9.1.2/24 fd0a::2/64 fe80::d
@@ -33,6 +33,13 @@ extern char lab_missing[256];
 void lab_enter(void);
 /* Make the dedicated link anew: other interfaces with the old names and addresses. */
 void lab_remake(void);
+/* The two halves of that. */
+void lab_remove(void);
+void lab_make(void);
+/* Set a device up again, with its addresses and what routes to the other end. */
+void lab_up(const char *dev);
+/* The routes only, after a command that took them away. */
+void lab_routes(void);
 /* A command, quietly; false if it fails. */
 bool lab_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -75,7 +82,8 @@ void lab_message(uint8_t *to, size_t len, uint32_t number);
 void lab_send(struct lab_node *x, unsigned int n, size_t len);
 struct channel_link_stats lab_stats(const struct lab_node *x);
 
-/* "hello" from a socket of somebody else: out of interface dev, with any source address, to port LAB_PORT. */
+/* "hello" from a socket of somebody else: out of interface dev, with any source address, to port LAB_PORT. On "lo" the
+ * routes decide. */
 void lab_stranger(const char *source, const char *dev, const char *dest);
 
 /* The log goes to a file from now on; lab_log_count() counts the lines that contain text, lab_log_end() removes it. */

@@ -215,9 +215,8 @@ static void test_open_errors(void **state)
 		int want;
 		const char *says[3];
 	} cases[] = {
-		{ "no such interface", "eth77", "10.9.0.1", GROUP, -ENODEV, { "Interface eth77", "dedi0", "line 12" } },
-		{ "no such address", "dedi0", "192.168.77.77", GROUP, -EADDRNOTAVAIL,
-		  { "192.168.77.77", "IPv4_interface", "line 12" } },
+		{ "no such interface", "eth77", "10.9.0.1", GROUP, 0, { 0 } },	/* waited for */
+		{ "no such address", "dedi0", "192.168.77.77", GROUP, 0, { 0 } },
 		{ "not a group", "dedi0", "10.9.0.1", "10.9.0.99", -EINVAL,
 		  { "10.9.0.99", "IPv4_address", "not a multicast address" } },
 		{ "the other interface's address", "other0", "10.9.0.1", GROUP, 0, { 0 } },	/* a warning */

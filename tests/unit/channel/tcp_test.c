@@ -354,36 +354,46 @@ static void test_replaced(void **state)
 	TURN_UNTIL(!lab_stats(&b).server_connected);
 }
 
-/* Once the peer has been heard nobody else is. */
+/* Others beside the peer have connections of their own; with StrictPeers they have none. */
 static void test_strangers(void **state)
 {
 	uint8_t bytes[8];
-	int peer, stranger;
+	int peer, stranger, refused;
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	assert_true(lab_sh("ip addr add 10.9.0.66/24 dev dedi0"));
+	/* Taken in by this machine, but no addresses of it: from those nobody is a stranger. */
+	assert_true(lab_sh("ip route add local 10.9.0.66/31 dev lo"));
 	lab_log_begin();
 	open_node(&b, &kinds[0], 1);
 	stranger = peer_connect("10.9.0.66", "10.9.0.2");
 	lab_message(bytes, 8, 0);
 	peer_write(stranger, bytes, 8);
 	TURN_UNTIL(b.next == 1);			/* adopted: the peer may speak from another address */
-	assert_int_equal(lab_log_count("the peer speaks from 10.9.0.66, not from 10.9.0.1"), 1);
+	assert_int_equal(lab_log_count("10.9.0.66 speaks, which is not 10.9.0.1"), 1);
 	peer = peer_connect("10.9.0.1", "10.9.0.2");
-	TURN_UNTIL(is_closed(stranger));
-	close(stranger);
-	stranger = peer_connect("10.9.0.66", "10.9.0.2");
-	TURN_UNTIL(is_closed(stranger));
-	assert_int_equal(lab_log_count("a connection from 10.9.0.66 is refused"), 1);
-	assert_int_equal(lab_stats(&b).refused_source, 1);
 	lab_message(bytes, 8, 1);
 	peer_write(peer, bytes, 8);
-	TURN_UNTIL(b.next == 2);			/* its connection is still there */
+	TURN_UNTIL(b.next == 2);
+	assert_memory_equal(b.from.addr, &b.conf.link[0].dest, 4);
+	lab_message(bytes, 8, 2);
+	peer_write(stranger, bytes, 8);
+	TURN_UNTIL(b.next == 3);			/* it is one more node */
+	assert_memory_equal(b.from.addr, ((uint8_t []){ 10, 9, 0, 66 }), 4);
+	b.conf.strict = true;
+	refused = peer_connect("10.9.0.67", "10.9.0.2");
+	TURN_UNTIL(is_closed(refused));
+	close(refused);
+	assert_int_equal(lab_log_count("a connection from 10.9.0.67 is refused: StrictPeers is on"), 1);
+	assert_int_equal(lab_stats(&b).refused_source, 1);
+	lab_message(bytes, 8, 3);
+	peer_write(peer, bytes, 8);
+	TURN_UNTIL(b.next == 4);			/* the others are still there */
+	assert_true(!is_closed(stranger) && !is_closed(peer));
 	close(peer);
 	close(stranger);
 	lab_log_end();
-	assert_true(lab_sh("ip addr del 10.9.0.66/24 dev dedi0"));
+	assert_true(lab_sh("ip route del local 10.9.0.66/31 dev lo"));
 }
 
 /* ---- what is sent ---- */
@@ -471,13 +481,68 @@ static void test_starts_without_a_link(void **state)
 	lab_turns(1200);
 	assert_int_equal(lab_log_count("dedi0 is down"), 1);
 	assert_int_equal(lab_log_count("no connection to 10.9.0.2 (IPv4_Destination_Address), port 3780 yet: "), 1);
-	assert_true(lab_sh("ip link set dedi0 up"));
+	lab_up("dedi0");
 	open_node(&b, &kinds[0], 1);
 	TURN_UNTIL(connected(&a) && connected(&b));
 	assert_int_equal(lab_log_count("connected to 10.9.0.2"), 1);
 	assert_true(send_number(&a, &number, 100));
 	TURN_UNTIL(b.next == number);
 	lab_log_end();
+}
+
+/* No interface at all, and no address: they come, and the connections with them. */
+static void test_starts_without_an_interface(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	for (size_t i = 0; i < KINDS; i++) {
+		uint32_t there = 0, back = 0;
+
+		print_message("%s\n", kinds[i].name);
+		lab_log_begin();
+		lab_remove();
+		open_node(&a, &kinds[i], 0);
+		open_node(&b, &kinds[i], 1);
+		assert_int_equal(lab_log_count("Interface dedi0 does not exist; this machine has: lo"), 1);
+		lab_turns(100);
+		lab_make();
+		TURN_UNTIL(connected(&a) && connected(&b));
+		assert_true(send_number(&a, &there, 40) && send_number(&b, &back, 40));
+		TURN_UNTIL(b.next == there && a.next == back);
+		close_pair();
+		lab_log_end();
+	}
+}
+
+/* Two links with one local port: each connection is that of the link whose peer has made it. */
+static void test_one_port(void **state)
+{
+	struct channel_link_conf link[] = {
+		lab_link(CHANNEL_TCP, "dedi1", NULL, "10.9.0.1"), lab_link(CHANNEL_TCP, "other1", NULL, "10.9.1.1"),
+	};
+	uint8_t bytes[8];
+	int fd[2];
+
+	(void)state;
+	SKIP_WITHOUT_LAB();
+	lab_open_links(&b, link, 2);
+	b.numbered = true;
+	fd[0] = peer_connect("10.9.0.1", "10.9.0.2");
+	fd[1] = peer_socket("10.9.1.1", 0, "other0");
+	for (int i = 0; i < 2; i++) {
+		struct sockaddr_storage to;
+		socklen_t len = address("10.9.1.2", LAB_PORT, "other0", &to);
+
+		if (i == 1)
+			assert_int_equal(connect(fd[1], (struct sockaddr *)&to, len), 0);
+		lab_message(bytes, 8, (uint32_t)i);
+		peer_write(fd[i], bytes, 8);
+		TURN_UNTIL(b.next == (uint32_t)i + 1);
+		assert_int_equal(b.from.link, i);
+		assert_memory_equal(b.from.addr, &link[i].dest, 4);
+	}
+	close(fd[0]);
+	close(fd[1]);
 }
 
 static void test_port_in_use(void **state)
@@ -512,6 +577,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cut_in_a_message, lab_begin, lab_end),
 		cmocka_unit_test_setup_teardown(test_error_queue, lab_begin, lab_end),
 		cmocka_unit_test_setup_teardown(test_starts_without_a_link, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_starts_without_an_interface, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_one_port, lab_begin, lab_end),
 		cmocka_unit_test_setup_teardown(test_port_in_use, lab_begin, lab_end),
 	};
 
