@@ -13,7 +13,8 @@ void external_free(struct external *c);
 struct flow_table *external_table(struct external *c);
 
 /* A message from `peer` (small id). NEW and REPLACE replace the content and keep the record (the first counts as an end
- * and a start, the second as an update), UPDATE merges; all insert what is not there, make the entry this peer's and
+ * and a start, the second as an update), UPDATE merges, and so do the others when they tell no state or no life where one is
+ * known of a flow with the same translations: a known state is never overwritten with nothing; all insert what is not there, make the entry this peer's and
  * count as refreshed in its current resync. 0, or -ENOSPC / -ENOMEM: counted, not stored. */
 int external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
 int external_replace(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "daemon/activity.h"
+#include "daemon/life.h"
 #include "daemon/lock.h"
 #include "daemon/notify.h"
 #include "daemon/pipeline.h"
@@ -48,6 +49,7 @@ struct daemon {
 	struct ev_timer tick;		/* next deadline of the pipeline */
 	struct ev_hook turn;		/* end of each loop turn: send what it changed */
 	struct ev_work more;		/* there is more to send or sweep at once */
+	struct life life;		/* of what does not pass a commit; the timeouts are read again every so often */
 	struct notify notify;		/* set by the starter before daemon_run() */
 	struct mono started;
 	bool stopping;

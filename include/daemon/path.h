@@ -84,6 +84,8 @@ void path_log(struct pipeline *p, int level, const char *text);
 void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now);
 /* The table has changed: hand the record on to sync/. */
 void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
+/* f, or, for an offloaded flow whose life the kernel did not tell, *copy with the life that a packet gives it. */
+const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f, struct ct_flow *copy);
 /* A flow has ended; f says what is known of its last moment. */
 void path_ended(struct pipeline *p, const struct ct_flow *f);
 int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);

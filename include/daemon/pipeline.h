@@ -49,6 +49,9 @@ struct pipeline_env {
 	/* A peer begins anew, and may have lost its table, with flows of which our kernel has what it told before: give the
 	 * whole kernel table to pipeline_adopted(). */
 	void (*adopt)(void *ctx);
+	/* How long an entry of f's protocol and state lives in our kernel after a packet, in seconds, 0 if unknown: the life of
+	 * an offloaded flow, of which the kernel does not tell. NULL: always unknown. */
+	uint32_t (*life)(void *ctx, const struct ct_flow *f);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
 	 * found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);

@@ -45,6 +45,10 @@
 #define FLOW_HAS_DCCP_ROLE	(1u << 22)
 #define FLOW_HAS_REPLY_ZONE	(1u << 23)	/* the reply direction has another zone than the original (in rare) */
 
+/* Status bits (IPS_OFFLOAD, IPS_HW_OFFLOAD) of a flow whose packets pass a flow table instead of connection tracking. They
+ * speak about one kernel: no peer is told, no other kernel is given them, and no change of them is news. */
+#define FLOW_STATUS_OFFLOAD	(1u << 14 | 1u << 15)
+
 /* Parts that need a struct flow_rare. FLOW_HAS_SYNPROXY needs one only when a value is not zero. */
 #define FLOW_RARE_PARTS (FLOW_HAS_SEQADJ | FLOW_HAS_HELPER | FLOW_HAS_LABELS | FLOW_HAS_VTAGS | FLOW_HAS_MASTER | \
 			 FLOW_HAS_MASTER_PORTS | FLOW_HAS_COUNTERS | FLOW_HAS_TIMES | FLOW_HAS_DCCP_ROLE | \
@@ -184,6 +188,16 @@ void flow_copy(struct ct_flow *dst, const struct ct_flow *src);
  * the labels or the synproxy values are zero is no change: that is what a peer assumes anyway. */
 bool flow_merge(struct ct_flow *dst, const struct ct_flow *src);
 
+static inline bool flow_is_offloaded(const struct ct_flow *f)
+{
+	return (f->has & FLOW_HAS_STATUS) && (f->status & FLOW_STATUS_OFFLOAD);
+}
+
+/* What a kernel tells of a flow in a flow table is not the flow's own: no state, and no timeout or one that it lifts to a
+ * day again and again. But only established connections get there. So the state becomes ESTABLISHED where none was told
+ * (TCP), and the timeout unknown. Nothing is done to other flows. */
+void flow_settle_offload(struct ct_flow *f);
+
 /* Has src parts that live in struct flow_rare and are kept in a cache (everything but counters)? */
 bool flow_needs_rare(const struct ct_flow *src);
 
@@ -196,6 +210,9 @@ void flow_mirror_reply(struct ct_flow *f);
  * a kernel flow (doc/protocol.md "Reply tuple and NAT"; port translation only where flow_l4_has_ports()), from the
  * presence bits for a peer's. The values are in the reply tuple, see FLOW_HAS_SNAT. */
 uint32_t flow_nat(const struct ct_flow *f);
+
+/* The same translations, to the same values? Of two flows with the same key. */
+bool flow_same_translations(const struct ct_flow *a, const struct ct_flow *b);
 
 /* Equal in everything that is replicated: key, status, protocol state, mark, translations, labels, helper, seqadj,
  * master, synproxy, vtags, DCCP role; not timeout, id, counters, times, window scales. All-zero mark, labels and synproxy

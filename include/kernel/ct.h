@@ -33,6 +33,10 @@ enum ct_event {
  * untouched on error. */
 int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare);
 
+/* The same, with the state and the life of an offloaded flow settled (flow_settle_offload()): for everybody who asks about the
+ * flow and not about the message. */
+int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare);
+
 /* The use count that a message told whole (ct_parse() took it) gives, 0 if it gives none. */
 uint32_t ct_parse_use(const void *nlmsg, size_t n);
 

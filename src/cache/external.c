@@ -8,6 +8,8 @@
  */
 #include "cache/external.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
 
 #define STEP_IDS 256
@@ -75,6 +77,25 @@ static void rec_refreshed(struct external *c, struct flow_rec *rec, uint8_t peer
 	rec->updated_s = mono_s(now);
 }
 
+/* A connection without any state, but assured: its owner knows it from a flow table only, and none but
+ * established ones get there. */
+static void settle_state(struct flow_rec *rec)
+{
+	struct ct_flow *f = &rec->flow;
+
+	if (f->l4 != IPPROTO_TCP || (f->has & FLOW_HAS_PROTO_STATE) || !(f->has & FLOW_HAS_STATUS) || !(f->status & IPS_ASSURED))
+		return;
+	f->proto_state = TCP_CONNTRACK_ESTABLISHED;
+	f->has |= FLOW_HAS_PROTO_STATE;
+}
+
+/* Where the peer's kernel had nothing to say about state or life, because the flow is in a flow table, what it has told before
+ * is still true. (With CommitTimeout a peer never tells a life, so there is none before either.) */
+static bool says_less(const struct ct_flow *known, const struct ct_flow *f)
+{
+	return (known->has & ~f->has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT)) && flow_same_translations(known, f);
+}
+
 static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, bool update, struct mono now)
 {
 	bool inserted;
@@ -83,6 +104,8 @@ static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, 
 
 	if (id == FLOW_ID_NONE)
 		return err;
+	if (!inserted && says_less(&table_rec(c->table, id)->flow, f))
+		return external_update(c, peer, f, now);
 	if (!inserted) {
 		table_replace(c->table, id, f);
 		table_set_state(c->table, id, update ? REC_ALIVE : REC_NEW);
@@ -91,6 +114,7 @@ static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, 
 		else
 			table_count_replaced(c->table);
 	}
+	settle_state(table_rec(c->table, id));
 	rec_refreshed(c, table_rec(c->table, id), peer, now);
 	return 0;
 }
@@ -118,6 +142,7 @@ int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, s
 		table_set_state(c->table, id, REC_ALIVE);
 		table_stats(c->table)->updated++;
 	}
+	settle_state(table_rec(c->table, id));
 	rec_refreshed(c, table_rec(c->table, id), peer, now);
 	return 0;
 }

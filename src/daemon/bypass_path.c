@@ -67,9 +67,11 @@ size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t
 
 void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
+	struct ct_flow copy;
+
 	if (!flow_filter_pass(p->filter, f))
 		return;
-	if (!bypass_dumped(p->bypass, f, now)) {
+	if (!bypass_dumped(p->bypass, path_with_life(p, f, &copy), now)) {
 		path_full(p, &p->stats.full_internal, "the outgoing queue", now);
 		p->no_room = true;
 	}

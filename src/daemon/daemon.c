@@ -295,6 +295,7 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	if (ret < 0)
 		return ret;
 	open_scheduler(&d->conf->sched);
+	ct_timeouts_read(&d->life.own);
 	d->loop = evloop_new();
 	if (!d->loop)
 		return -ENOMEM;

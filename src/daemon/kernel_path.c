@@ -10,8 +10,10 @@
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
 {
 	enum internal_change change;
+	struct ct_flow copy;
 	uint32_t id;
 
+	f = path_with_life(p, f, &copy);
 	if (foreign_path_dumped(p, f) || !flow_filter_pass(p->filter, f))
 		return;
 	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) : internal_dumped(p->internal, f, now, &id);
@@ -32,16 +34,18 @@ void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono 
 void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change;
+	struct ct_flow copy;
 	uint32_t id;
 
-	change = internal_answered(p->internal, f, now, &id);
+	change = internal_answered(p->internal, path_with_life(p, f, &copy), now, &id);
 	path_changed(p, change, id, now);
 }
 
 void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
+	struct ct_flow copy;
 	uint32_t id;
-	enum internal_change change = internal_renewed(p->internal, f, now, &id);
+	enum internal_change change = internal_renewed(p->internal, path_with_life(p, f, &copy), now, &id);
 
 	path_changed(p, change, id, now);
 }

@@ -92,6 +92,17 @@ void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, 
 	}
 }
 
+const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f, struct ct_flow *copy)
+{
+	if (!flow_is_offloaded(f) || (f->has & FLOW_HAS_TIMEOUT) || !p->env.life)
+		return f;
+	flow_copy(copy, f);
+	copy->timeout_s = p->env.life(p->env.ctx, f);
+	if (copy->timeout_s > 0)
+		copy->has |= FLOW_HAS_TIMEOUT;
+	return copy;
+}
+
 void path_ended(struct pipeline *p, const struct ct_flow *f)
 {
 	if (f->has & FLOW_HAS_COUNTERS) {
@@ -121,8 +132,11 @@ void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct c
 {
 	enum internal_change change = INTERNAL_NOTHING;
 	uint32_t id = FLOW_ID_NONE;
+	struct ct_flow copy;
 
 	p->stats.events++;
+	if (what != PIPELINE_FLOW_DESTROY)
+		f = path_with_life(p, f, &copy);
 	if (p->bypass) {
 		bypass_path_event(p, what, f, now);
 		return;
@@ -152,6 +166,9 @@ static enum wire_type path_type(const struct pipeline *p, const struct flow_rec 
 {
 	if (rec->state == REC_DEAD)
 		return WIRE_CT_DEL;
+	/* A dump of an offloaded connection tells no window scales: the peer is to keep those it knows. */
+	if (flow_is_offloaded(&rec->flow) && rec->flow.l4 == IPPROTO_TCP && !(rec->flow.has & FLOW_HAS_WSCALE))
+		return WIRE_CT_UPD;
 	if (p->bypass)	/* nobody knows what the peers have: only what is whole may replace it */
 		return rec->state == REC_NEW ? WIRE_CT_NEW : WIRE_CT_UPD;
 	if (rec->mark.bits & MARK_REPEAT)

@@ -136,11 +136,35 @@ static void on_datagram(void *ctx, const struct channel_from *from, const uint8_
 	pipeline_datagram(d->pipeline, &source, bytes, n, now);
 }
 
+static uint32_t on_life(void *ctx, const struct ct_flow *f)
+{
+	const struct daemon *d = ctx;
+
+	return ct_timeouts_of(&d->life.own, f);
+}
+
 /* ---- network -> pipeline -> kernel, without external cache ---- */
+
+#define LONG_LIFE_S 43200	/* the kernel may have lifted one of that length for a flow table */
+
+/* What is told without a life, or with one that is not its own, gets that of its state here. */
+static const struct ct_flow *with_life(const struct daemon *d, const struct ct_flow *f, struct ct_flow *copy)
+{
+	if ((f->has & FLOW_HAS_TIMEOUT) && f->timeout_s < LONG_LIFE_S)
+		return f;
+	flow_copy(copy, f);
+	copy->timeout_s = life_kept(&d->life, f, 0, 0);
+	copy->has |= FLOW_HAS_TIMEOUT;
+	return copy;
+}
 
 static void on_inject(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now)
 {
 	struct daemon *d = ctx;
+	struct ct_flow copy;
+
+	if (what != SYNC_DESTROY)
+		flow = with_life(d, flow, &copy);
 
 	switch (what) {
 	case SYNC_NEW:
@@ -411,6 +435,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.full = on_full,
 		.compare = on_compare,
 		.kernel_room = on_kernel_room,
+		.life = on_life,
 		.ended = on_ended,
 		.inject = on_inject,
 		.adopt = on_adopt,

@@ -10,10 +10,13 @@
 #include "flow/flow.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <string.h>
 
 _Static_assert(offsetof(struct ct_flow, addr) % 8 == 0, "IPv4 slots end on a whole word");
 _Static_assert(sizeof(((struct ct_flow *)0)->addr.v6) == 64, "two address pairs without a gap");
+
+_Static_assert(FLOW_STATUS_OFFLOAD == (IPS_OFFLOAD | IPS_HW_OFFLOAD), "bits of the kernel");
 
 /* What a cache keeps of the rare parts. */
 #define RARE_KEPT	(FLOW_RARE_PARTS & ~FLOW_HAS_COUNTERS)
@@ -60,6 +63,17 @@ bool flow_has_key(const struct ct_flow *f)
 	if (f->l3 != AF_INET && f->l3 != AF_INET6)
 		return false;
 	return (f->has & FLOW_HAS_PORTS) || !(flow_l4_has_ports(f->l4) || flow_is_icmp(f));
+}
+
+void flow_settle_offload(struct ct_flow *f)
+{
+	if (!flow_is_offloaded(f))
+		return;
+	f->has &= ~FLOW_HAS_TIMEOUT;
+	if (f->l4 == IPPROTO_TCP && !(f->has & FLOW_HAS_PROTO_STATE)) {
+		f->proto_state = TCP_CONNTRACK_ESTABLISHED;
+		f->has |= FLOW_HAS_PROTO_STATE;
+	}
 }
 
 void flow_copy(struct ct_flow *dst, const struct ct_flow *src)
@@ -197,6 +211,14 @@ static bool store_u32(uint32_t *to, uint32_t v, bool known)
 	return news;
 }
 
+static bool merge_status(struct ct_flow *dst, const struct ct_flow *src)
+{
+	uint32_t news = dst->has & FLOW_HAS_STATUS ? dst->status ^ src->status : ~FLOW_STATUS_OFFLOAD;
+
+	dst->status = src->status;
+	return news & ~FLOW_STATUS_OFFLOAD;
+}
+
 /* The tuples of both flows are of the same family, that of the key. */
 static bool merge_reply(struct ct_flow *dst, const struct ct_flow *src)
 {
@@ -305,7 +327,7 @@ bool flow_merge(struct ct_flow *dst, const struct ct_flow *src)
 	bool changed = false;
 
 	if (has & FLOW_HAS_STATUS)
-		changed |= store_u32(&dst->status, src->status, known & FLOW_HAS_STATUS);
+		changed |= merge_status(dst, src);
 	if (has & FLOW_HAS_TIMEOUT)
 		dst->timeout_s = src->timeout_s;
 	if (has & FLOW_HAS_MARK) {
@@ -331,7 +353,7 @@ bool flow_merge(struct ct_flow *dst, const struct ct_flow *src)
 	return changed;
 }
 
-static bool same_translations(const struct ct_flow *a, const struct ct_flow *b)
+bool flow_same_translations(const struct ct_flow *a, const struct ct_flow *b)
 {
 	uint32_t nat = flow_nat(a);
 
@@ -400,13 +422,13 @@ bool flow_equal_replicated(const struct ct_flow *a, const struct ct_flow *b)
 
 	if (!flow_same_key(a, b) || ((a->has ^ b->has) & presence))
 		return false;
-	if ((a->has & FLOW_HAS_STATUS) && a->status != b->status)
+	if ((a->has & FLOW_HAS_STATUS) && ((a->status ^ b->status) & ~FLOW_STATUS_OFFLOAD))
 		return false;
 	if ((a->has & FLOW_HAS_PROTO_STATE) && a->proto_state != b->proto_state)
 		return false;
 	if ((a->has & FLOW_HAS_MARK ? a->mark : 0) != (b->has & FLOW_HAS_MARK ? b->mark : 0))
 		return false;
-	if (!same_translations(a, b))
+	if (!flow_same_translations(a, b))
 		return false;
 	if (a->rare == NULL && b->rare == NULL)
 		return true;

@@ -96,7 +96,7 @@ static void take_message(struct ct_batch *b, const uint8_t *msg, const struct nl
 	}
 	if (slot_of(b, h->nlmsg_seq)->op != CT_OP_GET)
 		return;
-	err = ct_parse(msg, h->nlmsg_len, &what, &f, &rare);
+	err = ct_read(msg, h->nlmsg_len, &what, &f, &rare);
 	answer(b, h->nlmsg_seq, err, err ? NULL : &f, now);
 }
 

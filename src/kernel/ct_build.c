@@ -26,8 +26,9 @@
 #define TIMEOUT_FALLBACK_S 60
 
 /* Bits a request must not carry: the kernel answers EBUSY when they differ from what it has. EXPECTED comes with the
- * master, DYING never. CONFIRMED must be there for the same reason. */
-#define STATUS_NOT_ASKED	(IPS_EXPECTED | IPS_DYING)
+ * master, DYING never. CONFIRMED must be there for the same reason.
+ * That a flow is offloaded says only the kernel whose flow table it is in. */
+#define STATUS_NOT_ASKED	(IPS_EXPECTED | IPS_DYING | FLOW_STATUS_OFFLOAD)
 
 /* Indices of the four addresses of a flow, which lie side by side. */
 enum { ORIG_SRC, ORIG_DST, REPLY_SRC, REPLY_DST };

@@ -694,3 +694,12 @@ int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f
 	*f = p.f;
 	return 0;
 }
+
+int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare)
+{
+	int err = ct_parse(nlmsg, n, what, f, rare);
+
+	if (err == 0 && *what != CT_EVENT_DESTROY)
+		flow_settle_offload(f);
+	return err;
+}

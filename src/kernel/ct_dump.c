@@ -118,7 +118,7 @@ static void take_entry(struct ct_dump *d, const uint8_t *msg, size_t n, struct m
 			d->cb.expect(d->cb.ctx, &x, now);
 		return;
 	}
-	if (ct_parse(msg, n, &what, &p->flow, &p->rare) != 0)
+	if (ct_read(msg, n, &what, &p->flow, &p->rare) != 0)
 		return;
 	if (d->cb.entry)
 		p->use = ct_parse_use(msg, n);

@@ -245,7 +245,7 @@ static void take_message(struct ct_events *e, const struct nlmsghdr *h, const ui
 	if (e->n_ahead == AHEAD)
 		hand_on(e, now);
 	p = &e->ahead[e->n_ahead];
-	if (ct_parse(msg, h->nlmsg_len, &p->what, &p->flow, &p->rare) == 0) {
+	if (ct_read(msg, h->nlmsg_len, &p->what, &p->flow, &p->rare) == 0) {
 		e->n_ahead++;
 		if (e->cb.ahead)
 			p->hint = e->cb.ahead(e->cb.ctx, &p->flow);

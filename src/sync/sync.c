@@ -162,6 +162,10 @@ enum sync_verdict sync_digest_flow(struct sync *s, uint8_t peer, const struct wi
 		wire_stats_count(&s->stats.wire, err);
 		return SYNC_REFUSED;
 	}
+	if (flow_is_offloaded(&flow)) {		/* a 1.4.x passes on what its kernel says */
+		flow_settle_offload(&flow);
+		flow.status &= ~FLOW_STATUS_OFFLOAD;
+	}
 	if (whole && what == SYNC_UPDATE)
 		what = SYNC_REPLACE;
 	s->env->apply(s->env->ctx, peer, what, &flow, now);

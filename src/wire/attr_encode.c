@@ -282,7 +282,7 @@ static uint8_t *put_attributes(uint8_t *p, const struct ct_flow *f, uint32_t sen
 	else
 		p = put_raw(p, WIRE_ATTR_IPV6, &f->addr, 32);
 	if (send & FLOW_HAS_STATUS)
-		p = put_u32(p, WIRE_ATTR_STATUS, f->status);
+		p = put_u32(p, WIRE_ATTR_STATUS, f->status & ~FLOW_STATUS_OFFLOAD);
 	p = put_u8(p, WIRE_ATTR_L4PROTO, f->l4);
 	p = put_proto(p, f, send);
 	if (send & FLOW_HAS_TIMEOUT)

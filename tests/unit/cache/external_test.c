@@ -2,7 +2,10 @@
 /* The peers' flows: what messages do to an entry, who owns it, and what a resync may remove. */
 #include "cache/external.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -309,6 +312,42 @@ static void test_expire(void **state)
 	external_free(c);
 }
 
+/* A known state or life is never overwritten with nothing: a sender whose kernel has the flow in a flow table tells neither. */
+static void test_says_less(void **state)
+{
+	struct external *c = external_new(4, 100, &test_key);
+	struct ct_flow f = make_flow(0), less;
+	const struct flow_rec *rec;
+
+	(void)state;
+	f.l4 = IPPROTO_TCP;
+	f.has |= FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_WSCALE | FLOW_HAS_STATUS;
+	f.status = IPS_SEEN_REPLY | IPS_ASSURED;
+	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
+	f.timeout_s = 120;
+	f.wscale[0] = f.wscale[1] = 7;
+	external_new_flow(c, 1, &f, at_s(1));
+	less = f;
+	less.has &= ~(FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_WSCALE);
+	less.has |= FLOW_HAS_MARK;
+	less.mark = 3;
+	assert_int_equal(external_new_flow(c, 1, &less, at_s(2)), 0);
+	assert_int_equal(external_replace(c, 1, &less, at_s(2)), 0);
+	rec = table_rec(external_table(c), table_find(external_table(c), &f));
+	assert_int_equal(rec->flow.has, f.has | FLOW_HAS_MARK);
+	assert_int_equal(rec->flow.proto_state, TCP_CONNTRACK_FIN_WAIT);
+	assert_int_equal(rec->flow.timeout_s, 120);
+	assert_int_equal(rec->flow.wscale[0], 7);
+	assert_int_equal(rec->updated_s, 2);
+
+	less.has |= FLOW_HAS_SPAT;	/* another translation: the next connection of these ends */
+	less.reply.dport = htons(4000);
+	assert_int_equal(external_new_flow(c, 1, &less, at_s(3)), 0);
+	assert_false(rec->flow.has & (FLOW_HAS_TIMEOUT | FLOW_HAS_WSCALE));
+	assert_int_equal(rec->flow.proto_state, TCP_CONNTRACK_ESTABLISHED);	/* never known */
+	external_free(c);
+}
+
 /* What was told before the last resync began is not fresh, until its owner tells it again. */
 static void test_fresh(void **state)
 {
@@ -385,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_flush),
 		cmocka_unit_test(test_expire),
 		cmocka_unit_test(test_fresh),
+		cmocka_unit_test(test_says_less),
 		cmocka_unit_test(test_random),
 	};
 

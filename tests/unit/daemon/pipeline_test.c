@@ -4,6 +4,7 @@
 #include "daemon/pipeline.h"
 
 #include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@
 #define CAP		1468u
 #define DATAGRAMS	64
 #define MESSAGES	256
+#define OWN_TCP_S	7200u	/* lives of our kernel */
+#define OWN_UDP_S	120u
 #define LIMIT		3u	/* records per table in the test of full ones */
 
 struct message {
@@ -126,11 +129,17 @@ static void keep_injected(void *ctx, enum sync_change what, const struct ct_flow
 	flow_copy(&w->injected, f);
 }
 
+static uint32_t own_life(void *ctx, const struct ct_flow *f)
+{
+	(void)ctx;
+	return f->l4 == IPPROTO_TCP ? OWN_TCP_S : OWN_UDP_S;
+}
+
 static void world_open(struct world *w)
 {
 	const struct pipeline_env env = {
 		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = keep_line,
-		.full = count_full, .ended = keep_ended, .inject = keep_injected, .adopt = count_adoptions,
+		.life = own_life, .full = count_full, .ended = keep_ended, .inject = keep_injected, .adopt = count_adoptions,
 	};
 
 	w->p = pipeline_new(&w->conf, &env, w->now);
@@ -911,6 +920,89 @@ static void test_life_left(void **state)
 	assert_int_equal(w->msg[0].flow.timeout_s, 80);
 }
 
+/* An established connection, as a dump tells it whose kernel has it in a flow table (ct_read() has settled the state). */
+static struct ct_flow in_flow_table(uint32_t i, uint8_t l4)
+{
+	struct ct_flow f = make_flow(i);
+
+	f.l4 = l4;
+	f.has &= ~(FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_TIMEOUT);
+	f.has |= FLOW_HAS_STATUS;
+	f.status = IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_OFFLOAD;
+	flow_settle_offload(&f);
+	return f;
+}
+
+/* What a peer is told of them: the state, a life of our kernel, and nothing of the flow table. */
+static void test_offloaded(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = in_flow_table(0, IPPROTO_TCP), known = f;
+
+	event(w, PIPELINE_FLOW_NEW, &f);		/* never known before */
+	check_only(w, WIRE_CT_UPD, &f);			/* a peer may know more: the window scales */
+	assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_int_equal(w->msg[0].flow.timeout_s, OWN_TCP_S);
+	assert_int_equal(w->msg[0].flow.status, f.status & ~(uint32_t)IPS_OFFLOAD);
+
+	f = in_flow_table(3, IPPROTO_UDP);
+	pipeline_dumped(w->p, &f, true, w->now);
+	check_only(w, WIRE_CT_NEW, &f);
+	assert_int_equal(w->msg[0].flow.timeout_s, OWN_UDP_S);
+	assert_int_equal(w->msg[0].flow.status, f.status & ~(uint32_t)IPS_OFFLOAD);
+
+	/* Known from its events: that it moves into the flow table is no news, nor does a dump take anything away. */
+	known = in_flow_table(6, IPPROTO_TCP);
+	known.has |= FLOW_HAS_WSCALE | FLOW_HAS_TIMEOUT;
+	known.wscale[0] = known.wscale[1] = 7;
+	known.timeout_s = OWN_TCP_S;
+	known.status &= ~(uint32_t)IPS_OFFLOAD;
+	event(w, PIPELINE_FLOW_NEW, &known);
+	check_only(w, WIRE_CT_NEW, &known);
+	f = in_flow_table(6, IPPROTO_TCP);
+	pipeline_dumped(w->p, &f, true, w->now);
+	event(w, PIPELINE_FLOW_UPDATE, &f);
+	check_silence(w);
+	f = table_rec(pipeline_own(w->p), internal_find(w, &known))->flow;
+	assert_int_equal(f.proto_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_int_equal(f.wscale[0], 7);
+	assert_int_equal(f.timeout_s, OWN_TCP_S);
+}
+
+/* A 1.4.x passes on what its kernel tells of a flow table: the bits, no state, no life or a lifted one. */
+static void test_peer_offloads(void **state)
+{
+	struct world *w = *state;
+	const struct wire_rules rules = { .wscale = true };
+	struct ct_flow known = in_flow_table(0, IPPROTO_TCP), less;
+	const struct flow_rec *rec;
+	uint8_t buf[CAP];
+	struct writer out = wr_init(buf, sizeof(buf));
+	uint32_t status = htonl(known.status), plain = htonl(known.status & ~(uint32_t)IPS_OFFLOAD);
+	uint8_t *at;
+
+	known.has |= FLOW_HAS_WSCALE | FLOW_HAS_TIMEOUT;
+	known.wscale[0] = known.wscale[1] = 7;
+	known.timeout_s = 432000;
+	assert_int_equal(wire_put_flow(&out, WIRE_CT_NEW, 0, 1, &known, &rules), 0);
+	receive(w, out.buf, out.len);
+	less = known;
+	less.has &= ~(FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_TIMEOUT);
+	out = wr_init(buf, sizeof(buf));
+	assert_int_equal(wire_put_flow(&out, WIRE_CT_NEW, 0, 2, &less, &rules), 0);
+	at = memmem(buf, out.len, &plain, sizeof(plain));
+	assert_non_null(at);
+	memcpy(at, &status, sizeof(status));
+	receive(w, out.buf, out.len);
+	turn(w);
+	rec = table_rec(external_table(pipeline_external(w->p)), external_find(w, &known));
+	assert_int_equal(rec->flow.status, known.status & ~(uint32_t)IPS_OFFLOAD);
+	assert_int_equal(rec->flow.has & known.has, known.has & ~(uint32_t)(FLOW_HAS_REPLY | FLOW_HAS_ID));
+	assert_int_equal(rec->flow.proto_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_int_equal(rec->flow.wscale[1], 7);
+	assert_int_equal(rec->flow.timeout_s, 432000);
+}
+
 /* A peer that begins anew may have lost its table. */
 static void test_peer_begins(void **state)
 {
@@ -1076,6 +1168,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_injected, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_injected_and_hit, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_life_left, setup_inject, teardown),
+		T(test_offloaded),
+		T(test_peer_offloads),
 		cmocka_unit_test_setup_teardown(test_peer_begins, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
 	};

@@ -122,7 +122,7 @@ static const struct rule rules[] = {
 
 static size_t used[N_RULES], not_dying;
 
-/* The one rule about a part of a value: no flow is born dying, the kernel would refuse it. */
+/* The rules about a part of a value: no flow is born dying, the kernel would refuse it; nor in another kernel's flow table. */
 static void settle_dying(struct ct_flat *theirs)
 {
 	static const char path[] = "CTA_STATUS: ";
@@ -134,7 +134,8 @@ static void settle_dying(struct ct_flat *theirs)
 			continue;
 		status = strtoul(theirs->line[i] + strlen(path), NULL, 16);
 		not_dying += (status & IPS_DYING) != 0;
-		snprintf(theirs->line[i], sizeof(theirs->line[i]), "%s%08lx", path, status & ~(unsigned long)IPS_DYING);
+		snprintf(theirs->line[i], sizeof(theirs->line[i]), "%s%08lx", path,
+			 status & ~(unsigned long)(IPS_DYING | FLOW_STATUS_OFFLOAD));
 	}
 }
 

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +27,7 @@ static struct ct_flow as_requested(const struct ct_flow *f, const struct ct_buil
 	struct ct_flow e = *f;
 
 	e.has &= ~(FLOW_FROM_PEER_NAT | FLOW_HAS_ID);
-	e.status = (f->status & ~(uint32_t)(IPS_EXPECTED | IPS_DYING)) | IPS_CONFIRMED;
+	e.status = (f->status & ~(uint32_t)(IPS_EXPECTED | IPS_DYING | FLOW_STATUS_OFFLOAD)) | IPS_CONFIRMED;
 	if (o->update) {
 		e.status &= ~(uint32_t)(IPS_SRC_NAT | IPS_DST_NAT);
 		if (f->has & FLOW_HAS_MASTER)
@@ -271,6 +273,54 @@ static void events_are_read(void **state)
 		if (diff)
 			fail_msg("round %d, protocol %u: %s", i, f.l4, diff);
 		assert_true(!(got.has & FLOW_RARE_PARTS) || got.rare == &got_rare);
+	}
+}
+
+/* Entries of a flow table, as the kernel's dumps and events tell them: without state and life, or with a lifted life. */
+static void offloaded_flows(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t l4, told_state;		/* 0: none */
+		uint32_t status, told_s;	/* 0: none */
+		enum ct_event what;
+		uint8_t want_state;
+		bool want_life;
+	} cases[] = {
+		{ "TCP, dump", IPPROTO_TCP, 0, IPS_OFFLOAD, 0, CT_EVENT_UPDATE, TCP_CONNTRACK_ESTABLISHED, false },
+		{ "TCP, in hardware", IPPROTO_TCP, 0, IPS_HW_OFFLOAD, 0, CT_EVENT_UPDATE, TCP_CONNTRACK_ESTABLISHED, false },
+		{ "TCP, event", IPPROTO_TCP, TCP_CONNTRACK_ESTABLISHED, IPS_OFFLOAD, 86400, CT_EVENT_UPDATE,
+		  TCP_CONNTRACK_ESTABLISHED, false },
+		{ "TCP, going back", IPPROTO_TCP, TCP_CONNTRACK_FIN_WAIT, 0, 120, CT_EVENT_UPDATE, TCP_CONNTRACK_FIN_WAIT, true },
+		{ "TCP, end", IPPROTO_TCP, 0, IPS_OFFLOAD, 0, CT_EVENT_DESTROY, 0, false },
+		{ "UDP, dump", IPPROTO_UDP, 0, IPS_OFFLOAD, 0, CT_EVENT_UPDATE, 0, false },
+		{ "UDP, event", IPPROTO_UDP, 0, IPS_OFFLOAD, 86399, CT_EVENT_UPDATE, 0, false },
+		{ "TCP without state", IPPROTO_TCP, 0, 0, 50, CT_EVENT_UPDATE, 0, true },
+	};
+	_Alignas(struct nlmsghdr) char buf[MSG_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ct_flow f = tcp_flow(1), got;
+		struct flow_rare rare = { .synproxy_set = false };
+		enum ct_event what;
+		struct nlmsghdr *h;
+
+		f.l4 = cases[i].l4;
+		f.has &= ~(FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_WSCALE);
+		f.status = IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | cases[i].status;
+		f.proto_state = cases[i].told_state;
+		f.timeout_s = cases[i].told_s;
+		f.has |= (f.proto_state ? FLOW_HAS_PROTO_STATE : 0u) | (f.timeout_s ? FLOW_HAS_TIMEOUT : 0u);
+		flow_mirror_reply(&f);
+		h = kernel_message(buf, &f, cases[i].what);
+		print_message("%s\n", cases[i].name);
+		assert_int_equal(ct_read(h, h->nlmsg_len, &what, &got, &rare), 0);
+		assert_int_equal(!!(got.has & FLOW_HAS_PROTO_STATE), cases[i].want_state != 0);
+		if (cases[i].want_state)
+			assert_int_equal(got.proto_state, cases[i].want_state);
+		assert_int_equal(!!(got.has & FLOW_HAS_TIMEOUT), cases[i].want_life);
+		assert_int_equal(got.status, f.status);		/* what is printed of it */
 	}
 }
 
@@ -644,6 +694,7 @@ int main(void)
 		cmocka_unit_test(requests_read_back),
 		cmocka_unit_test(requests_know_their_room),
 		cmocka_unit_test(events_are_read),
+		cmocka_unit_test(offloaded_flows),
 		cmocka_unit_test(both_tuple_zones),
 		cmocka_unit_test(last_of_two_counts),
 		cmocka_unit_test(hostile_bytes),

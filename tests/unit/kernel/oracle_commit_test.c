@@ -117,7 +117,7 @@ static void nfct_only_what_changes(struct nf_conntrack *ct, const struct ct_flow
 static struct nf_conntrack *nfct_of(const struct ct_flow *f, const struct ct_build_opts *o)
 {
 	struct nf_conntrack *ct = nfct_new();
-	uint32_t status = (f->status & ~(uint32_t)IPS_EXPECTED) | IPS_CONFIRMED;
+	uint32_t status = (f->status & ~(uint32_t)(IPS_EXPECTED | FLOW_STATUS_OFFLOAD)) | IPS_CONFIRMED;
 
 	nfct_set_attr_u8(ct, ATTR_L3PROTO, f->l3);
 	nfct_set_attr_u8(ct, ATTR_L4PROTO, f->l4);
