@@ -110,10 +110,8 @@ typedef void (*conf_report_fn)(void *ctx, enum conf_severity severity,
 void conf_report_to_file(void *file, enum conf_severity severity,
 			 const struct conf_place *place, const char *text);
 
-/* Also accept what this version cannot run yet (tests of the language). */
-#define CONF_UNBUILT_OK 1u
 /* A file with both Sync and Stats means Stats (-S on the command line); without it Sync. */
-#define CONF_PREFER_STATS 2u
+#define CONF_PREFER_STATS 1u
 
 /*
  * Reads the file and fills *out; flags: CONF_*. All problems are handed to report (may be NULL: quiet), which
@@ -144,8 +142,7 @@ int conf_read_control_path(const char *path, char *out, size_t len, conf_report_
 /* Frees what conf holds, not conf itself, and clears it. NULL and an all-zero conf are fine. */
 void conf_free(struct conf *conf);
 
-/* Writes the configuration as understood, defaults included; reading the result (with
- * CONF_UNBUILT_OK where needed) gives an equal configuration. */
+/* Writes the configuration as understood, defaults included; reading the result gives an equal configuration. */
 void conf_print(const struct conf *conf, FILE *to);
 
 #endif

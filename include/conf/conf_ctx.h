@@ -207,8 +207,6 @@ const char *conf_nearest(const char *word, const char *const *names, size_t n);
 void conf_check(struct conf_ctx *ctx);
 void conf_check_links(struct conf_ctx *ctx);
 
-/* conf_built.c: refuses what this version can read but not run. */
-void conf_check_built(struct conf_ctx *ctx);
 
 /* conf_diag.c: reporting. The text may have further lines; they start with white space. */
 void conf_error(struct conf_ctx *ctx, const struct conf_place *at, const char *fmt, ...)

@@ -80,8 +80,15 @@ static void check_netlink_buffer(struct conf_ctx *ctx)
 
 static void check_scheduler(struct conf_ctx *ctx)
 {
+	const struct conf_seen *priority = seen(ctx, CONF_SCHEDULER, "Priority");
 	struct conf_sched *s = &ctx->conf.sched;
 
+	if (priority->given && !priority->bad && !s->priority) {
+		conf_warn(ctx, &priority->at, "Priority 0: real-time policies have 1 to 99, so the ordinary "
+			  "policy of the system is used");
+		s->type = CONF_SCHED_UNSET;
+		return;
+	}
 	if (s->type == CONF_SCHED_UNSET && s->priority)
 		s->type = CONF_SCHED_RR;
 	if (s->type != CONF_SCHED_UNSET && !s->priority)

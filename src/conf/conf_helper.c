@@ -155,5 +155,9 @@ void conf_check_helpers(struct conf_ctx *ctx)
 			conf_error(ctx, &at, "helper %s: queue number %u is already taken by another helper; set QueueNum",
 				   h->list[i].name, num);
 		used[num / 32] |= 1u << (num % 32);
+		conf_warn(ctx, &at, "helper %s %s %s is not served: this version has no helpers in user space, and its "
+			  "connections get no expectations from it", h->list[i].name,
+			  h->list[i].l3proto == AF_INET ? "inet" : "inet6",
+			  h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp");
 	}
 }

@@ -39,11 +39,8 @@ int conf_ctx_read(struct conf_ctx *ctx, const char *text, size_t len, unsigned i
 	if (!err)
 		err = conf_run_parser(ctx);
 	ctx->prefer_stats = flags & CONF_PREFER_STATS;
-	if (!err && !ctx->gave_up) {
+	if (!err && !ctx->gave_up)
 		conf_check(ctx);
-		if (!(flags & CONF_UNBUILT_OK))
-			conf_check_built(ctx);
-	}
 	if (err)
 		return err;
 	if (ctx->n_errors)
@@ -263,7 +260,7 @@ int conf_read_control_path(const char *path, char *out, size_t out_len, conf_rep
 	const char *found = CONTROL_PATH_DEFAULT;
 
 	if (!err)
-		err = ctx ? conf_ctx_read(ctx, text, len, CONF_UNBUILT_OK) : -ENOMEM;
+		err = ctx ? conf_ctx_read(ctx, text, len, 0) : -ENOMEM;
 	if (err == -EINVAL)
 		err = salvage_control_path(ctx, &found, report, report_ctx);
 	else if (!err)

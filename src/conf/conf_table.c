@@ -223,9 +223,9 @@ const struct conf_option conf_options[] = {
 	{ OPTION("Type", IN(CONF_SCHEDULER), CONF_T_SCHED), .at = AT(sched.type),
 	  .unset = "RR if Priority is given",
 	  .help = "RR or FIFO, in any case." },
-	{ NUMBER("Priority", IN(CONF_SCHEDULER), 1, 99, NULL), .at = AT(sched.priority),
+	{ NUMBER("Priority", IN(CONF_SCHEDULER), 0, 99, NULL), .at = AT(sched.priority),
 	  .unset = "99 if Type is given",
-	  .help = "Higher is more urgent." },
+	  .help = "Higher is more urgent. 0 is no real-time priority: the ordinary policy is used, as without the block." },
 	{ OPTION("Systemd", IN(CONF_GENERAL), CONF_T_BOOL), .at = AT(systemd), .init = "on",
 	  .help = "Tells the service manager about readiness, the number of flows, signs of life (watchdog) and the end. Without "
 		  "effect where there is none." },

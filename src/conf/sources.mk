@@ -4,7 +4,6 @@ AM_YFLAGS += -Wno-yacc
 libconf_a_SOURCES = \
 	conf/conf_addr.c \
 	conf/conf_block.c \
-	conf/conf_built.c \
 	conf/conf_check.c \
 	conf/conf_check_link.c \
 	conf/conf_diag.c \

@@ -331,6 +331,17 @@ static void print_report(struct commands *c, struct ctl_out *out, void (*report)
 	text_free(&text);
 }
 
+/* What the file asks for and nobody does: for the person who looks, not for the program that parses -s. */
+static void note_unserved_helpers(const struct commands *c, struct ctl_out *out)
+{
+	const struct conf_helpers *h = &c->d->conf->helper;
+
+	for (size_t i = 0; i < h->n; i++)
+		ctl_note(out, "helper %s %s %s (line %u of the configuration) is not served by this version",
+			 h->list[i].name, h->list[i].l3proto == AF_INET ? "inet" : "inet6",
+			 h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp", h->list[i].line);
+}
+
 static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)
 {
 	struct commands *c = ctx;
@@ -338,6 +349,8 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 
 	if (cannot(c, what->needs, req, out))
 		return;
+	if (req->cmd->number == CTL_REQ_STATS)
+		note_unserved_helpers(c, out);
 	if (what->report)
 		print_report(c, out, what->report);
 	else if (what->run)

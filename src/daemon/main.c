@@ -103,14 +103,9 @@ static int run_daemon(const struct cli *cli)
  * would go there. 0, or -errno: nothing may be opened then. */
 static int ensure_standard_fds(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -errno;
-	close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)	/* gives the lowest, fd */
+			return -errno;
 	return 0;
 }
 

@@ -3,7 +3,7 @@
  * Shows what the configuration reader makes of a file: problems on stderr, the configuration as understood on stdout.
  * Also writes the option lists of the documentation. For the tests; not installed.
  *
- *	confdump [-u] [-n NAME] FILE	-u: also what this version cannot run yet; -n: name in messages
+ *	confdump [-n NAME] FILE	-n: name in messages
  *	confdump -p FILE		only the path of the control socket, as client commands find it
  *	confdump -m | -M		option list in Markdown | one section per table for the manual page
  */
@@ -15,7 +15,7 @@
 #include "conf/conf.h"
 #include "conf/conf_table.h"
 
-static int dump_file(const char *path, const char *name, unsigned int flags)
+static int dump_file(const char *path, const char *name)
 {
 	FILE *f = fopen(path, "r");
 	static char text[1 << 20];
@@ -25,22 +25,15 @@ static int dump_file(const char *path, const char *name, unsigned int flags)
 	if (!f || name == path) {	/* the ordinary way, for files that cannot be read as well */
 		if (f)
 			fclose(f);
-		if (!flags) {
-			if (conf_read(path, 0, &conf, conf_report_to_file, stderr))
-				return 1;
-			conf_print(&conf, stdout);
-			conf_free(&conf);
-			return 0;
-		}
-		f = fopen(path, "r");
-		if (!f) {
-			perror(path);
+		if (conf_read(path, 0, &conf, conf_report_to_file, stderr))
 			return 1;
-		}
+		conf_print(&conf, stdout);
+		conf_free(&conf);
+		return 0;
 	}
 	len = fread(text, 1, sizeof(text), f);
 	fclose(f);
-	if (conf_parse(name, text, len, flags, &conf, conf_report_to_file, stderr))
+	if (conf_parse(name, text, len, 0, &conf, conf_report_to_file, stderr))
 		return 1;
 	conf_print(&conf, stdout);
 	conf_free(&conf);
@@ -157,15 +150,11 @@ static int print_docs(bool mdoc)
 int main(int argc, char **argv)
 {
 	const char *name = NULL;
-	unsigned int flags = 0;
 	bool only_path = false;
 	int c;
 
-	while ((c = getopt(argc, argv, "un:pmM")) != -1) {
+	while ((c = getopt(argc, argv, "n:pmM")) != -1) {
 		switch (c) {
-		case 'u':
-			flags |= CONF_UNBUILT_OK;
-			break;
 		case 'n':
 			name = optarg;
 			break;
@@ -180,10 +169,10 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind + 1 != argc) {
-		fprintf(stderr, "usage: confdump [-u] [-n NAME] [-p] FILE | -m | -M\n");
+		fprintf(stderr, "usage: confdump [-n NAME] [-p] FILE | -m | -M\n");
 		return 2;
 	}
 	if (only_path)
 		return dump_control_path(argv[optind]);
-	return dump_file(argv[optind], name ? name : argv[optind], flags);
+	return dump_file(argv[optind], name ? name : argv[optind]);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every *.conf here is read by confdump. NAME.print is what it must be understood as; NAME.errors is what must be said
 # about it (errors and warnings). A file without .print must be refused. What was printed must be read as the same
-# again. Files in unbuilt/ are read as the daemon does, all others with the whole language allowed.
+# again.
 # UPDATE=1 writes the expected files; look at the difference before committing.
 set -u
 dir=${srcdir:-.}/conf
@@ -35,9 +35,7 @@ compare()
 check()
 {
 	name=$(basename "$1")
-	flags=-u
-	case $1 in */unbuilt/*) flags= ;; esac
-	$dump $flags -n "$name" "$1" >"$tmp/print" 2>"$tmp/errors"
+	$dump -n "$name" "$1" >"$tmp/print" 2>"$tmp/errors"
 	status=$?
 	[ $status -le 1 ] || fail "$1: exit status $status"
 	if [ $status = 1 ] && [ -s "$tmp/print" ]; then fail "$1: refused, but printed"; fi
@@ -46,11 +44,11 @@ check()
 	compare "${1%.conf}.print" "$tmp/print" "$1: understood as"
 	compare "${1%.conf}.errors" "$tmp/errors" "$1: messages"
 	[ $status = 0 ] || return
-	$dump -u "$tmp/print" >"$tmp/again" 2>/dev/null || fail "$1: what was printed is refused"
+	$dump "$tmp/print" >"$tmp/again" 2>/dev/null || fail "$1: what was printed is refused"
 	cmp "$tmp/print" "$tmp/again" || fail "$1: what was printed is read differently"
 }
 
-for f in "$dir"/*.conf "$dir"/rejected/*.conf "$dir"/errors/*.conf "$dir"/unbuilt/*.conf; do
+for f in "$dir"/*.conf "$dir"/rejected/*.conf "$dir"/errors/*.conf "$dir"/features/*.conf; do
 	check "$f"
 	n=$((n + 1))
 done

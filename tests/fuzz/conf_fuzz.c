@@ -42,13 +42,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 65536)
 		return 0;
-	err = conf_parse("fuzz", (const char *)data, size, CONF_UNBUILT_OK, &conf, count_error, &errors);
+	err = conf_parse("fuzz", (const char *)data, size, 0, &conf, count_error, &errors);
 	if (err ? err != -EINVAL || !errors : errors != 0)
 		abort();
 	if (err)
 		return 0;
 	text1 = print(&conf, &len1);
-	if (conf_parse("print", text1, len1, CONF_UNBUILT_OK, &again, NULL, NULL))
+	if (conf_parse("print", text1, len1, 0, &again, NULL, NULL))
 		abort();
 	text2 = print(&again, &len2);
 	if (strcmp(text1, text2))

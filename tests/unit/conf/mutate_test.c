@@ -70,7 +70,7 @@ static void check_again(const struct conf *conf)
 	size_t len1, len2;
 	char *text1 = print(conf, &len1), *text2;
 
-	if (conf_parse("print", text1, len1, CONF_UNBUILT_OK, &again, conf_report_to_file, stderr))
+	if (conf_parse("print", text1, len1, 0, &again, conf_report_to_file, stderr))
 		fail_msg("what was printed is refused:\n%s", text1);
 	text2 = print(&again, &len2);
 	assert_string_equal(text1, text2);
@@ -90,7 +90,7 @@ static void try_text(const char *text, size_t len)
 	memcpy(copy, text, len);
 	for (size_t i = 0; i < len; i++)
 		seen.lines += text[i] == '\n';
-	err = conf_parse("t", copy, len, CONF_UNBUILT_OK, &conf, check_report, &seen);
+	err = conf_parse("t", copy, len, 0, &conf, check_report, &seen);
 	free(copy);
 	assert_true(err == 0 || err == -EINVAL);
 	assert_int_equal(err == -EINVAL, seen.errors > 0);

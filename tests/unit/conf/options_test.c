@@ -53,7 +53,7 @@ static bool accepted(enum conf_section section, const char *name, const char *va
 	char text[512];
 
 	snprintf(text, sizeof(text), "%s%s %s\n%s", around[section].before, name, value, around[section].after);
-	if (!conf_parse("t", text, strlen(text), CONF_UNBUILT_OK, &conf, count_line_2, &errors))
+	if (!conf_parse("t", text, strlen(text), 0, &conf, count_line_2, &errors))
 		conf_free(&conf);
 	return !errors;
 }
@@ -164,7 +164,7 @@ static void only_at_home(void **state)
 
 static void read_text(const char *text, struct conf *conf)
 {
-	int err = conf_parse("t", text, strlen(text), CONF_UNBUILT_OK, conf, conf_report_to_file, stderr);
+	int err = conf_parse("t", text, strlen(text), 0, conf, conf_report_to_file, stderr);
 
 	assert_int_equal(err, 0);
 }
