@@ -73,6 +73,7 @@ struct resync {
 	bool weak;		/* it carried HELLO: its acknowledgement proves nothing */
 	bool unsure;		/* the peer had not heard of us before it, so it would not miss it */
 	bool passed_over;	/* a later message was acknowledged, it was not */
+	bool late;		/* RS_WANT: only because the answer took too long */
 	struct mono partial;	/* when the peer last said that it has answered as far as it can, its cache being incomplete */
 	uint32_t seq;
 	struct mono not_before, asked, data;	/* data: last state message since */

@@ -54,7 +54,8 @@ struct notrack {
 	bool lap, again;	/* again: one more after it, asked for too late to be served by it */
 	bool complete;		/* it is over and that has not been said yet */
 	bool partial;		/* the same, and it is not to be said before our cache is complete */
-	struct mono note_at;	/* when to say again that it is so */
+	bool note;		/* to be said now that it is so */
+	struct mono note_at;	/* and when next */
 	uint32_t since;		/* our next number when it began */
 	uint32_t pace, pace_next;	/* how slow it is, and the one after it has to be */
 	struct mono lap_wait;	/* when one that was not allowed yet may begin */

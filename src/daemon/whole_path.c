@@ -234,11 +234,14 @@ static struct mono external_step(struct pipeline *p, struct mono now)
 	return (w->whole.why & WHOLE_NO_ROOM) && !w->whole.repairing ? w->due : (struct mono){ 0 };
 }
 
+/* Lost events are compared by those who notice them, and as the configuration wants. */
+#define COMPARED (WHOLE_NO_ROOM | WHOLE_START | WHOLE_FLUSHED)
+
 static struct mono internal_step(struct pipeline *p, struct mono now)
 {
-	if (repair_due(p, &p->in, WHOLE_NO_ROOM | WHOLE_START, p->own, now) && p->env.compare)
+	if (repair_due(p, &p->in, COMPARED, p->own, now) && p->env.compare)
 		p->env.compare(p->env.ctx);
-	return (p->in.whole.why & (WHOLE_NO_ROOM | WHOLE_START)) && !p->in.whole.repairing ? p->in.due : (struct mono){ 0 };
+	return (p->in.whole.why & COMPARED) && !p->in.whole.repairing ? p->in.due : (struct mono){ 0 };
 }
 
 struct mono whole_path_step(struct pipeline *p, struct mono now)

@@ -83,7 +83,8 @@ static void lap_end(struct notrack *n, struct mono now)
 {
 	n->complete = nt_whole(n);
 	n->partial = !n->complete;
-	n->note_at = now;
+	n->note = true;
+	n->note_at = mono_add_ms(now, NT_NOTE_MS);
 	if (!n->partial || !n->again)
 		return;
 	n->again = false;	/* nobody has to wait for the end of this one */
@@ -91,7 +92,7 @@ static void lap_end(struct notrack *n, struct mono now)
 }
 
 /* The cache may have become complete. False: the round is over. */
-static bool lap_put_partial(struct notrack *n, struct round *r, struct mono now)
+static bool lap_put_partial(struct notrack *n, struct round *r)
 {
 	if (!n->partial)
 		return true;
@@ -100,13 +101,13 @@ static bool lap_put_partial(struct notrack *n, struct round *r, struct mono now)
 		n->complete = true;
 		return true;
 	}
-	if (!sync_due(n->note_at, now))
+	if (!n->note)
 		return true;
 	if (round_put_complete(r, n->plain.next, n->since - WIRE_PARTIAL, n->life) < 0)
 		return false;
 	n->plain.next++;
 	n->plain.base.stats.sent_msgs++;
-	n->note_at = mono_add_ms(now, NT_NOTE_MS);
+	n->note = false;
 	return true;
 }
 
@@ -141,7 +142,7 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 	}
 	if (n->complete && !nt_whole(n)) {
 		n->complete = false;
-		n->partial = true;
+		n->partial = n->note = true;
 	}
 	if (!n->complete || round_put_complete(r, n->plain.next, n->since, n->life) < 0)
 		return;
@@ -180,7 +181,7 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 	if (!n->ask && plain_put_live(&n->plain, &r, now)) {
 		uint32_t aside = pace_begin(&n->plain.pace, &r, now);
 
-		if (lap_put_partial(n, &r, now))
+		if (lap_put_partial(n, &r))
 			lap_put(n, &r, now);
 		pace_end(&n->plain.pace, &r, aside);
 		if (n->alive && !n->lap && !n->partial && n->plain.next == before)
@@ -296,6 +297,10 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
 	}
 	next = mono_min(next, mono_min(n->keepalive, n->lap_wait));
+	if (n->partial && sync_due(n->note_at, now)) {
+		n->note = true;
+		n->note_at = mono_add_ms(now, NT_NOTE_MS);
+	}
 	if (n->partial)
 		next = mono_min(next, n->note_at);
 	return n->lap || n->complete ? mono_min(next, mono_add_ms(now, n->plain.pace.every_ms)) : next;

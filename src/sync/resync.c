@@ -35,6 +35,7 @@ void resync_want(struct ftfw *f, struct peer *p, struct mono now)
 	struct resync *rs = &p->rs;
 	int64_t pause_ms = 0;
 
+	rs->late = false;
 	if (rs->state == RS_WANT)
 		return;
 	if (rs->state == RS_ASKED) {
@@ -91,8 +92,11 @@ void resync_partial(struct ftfw *f, struct peer *p, uint32_t seq, struct mono no
 	struct resync *rs = &p->rs;
 	struct resend_entry *e = resend_find(&f->ring, seq);
 
+	if (rs->state == RS_WANT && rs->late && rs->seq == seq)
+		rs->state = RS_ASKED;	/* here it is, and the entries have not been marked since */
 	if (rs->state != RS_ASKED || !rs->sent || rs->acked || rs->seq != seq)
 		return;
+	rs->late = false;
 	rs->partial = now;
 	rs->tries = 0;
 	if (e && e->state == RESEND_LIVE)
@@ -215,8 +219,10 @@ struct mono resync_run(struct ftfw *f, struct mono now)
 			continue;
 		resync_finish(f, p, now);
 		overdue = resync_overdue(p);
-		if (mono_is_set(overdue) && !mono_before(now, overdue) && peer_alive(p, now))
+		if (mono_is_set(overdue) && !mono_before(now, overdue) && peer_alive(p, now)) {
 			resync_want(f, p, now);
+			p->rs.late = true;
+		}
 	}
 	resync_ask(f, now);
 	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)

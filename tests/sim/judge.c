@@ -2,8 +2,10 @@
 /* What must hold.
  *
  * During: a flow that a node has had in its external cache, and that has lived on at its owner ever since, is still
- * there. No resync, sweep, gap or restart of the owner is an excuse; only a flush of the owner's internal cache, or a
- * forged message, is.
+ * there. No resync, sweep, gap, flush, full table or restart of the owner is an excuse; only a flush of the holder's external
+ * cache, or a forged message, is.
+ * At the end a cache that is too small for all holds as much as it can, and says that it is not complete; one that is not
+ * holds everything, however small it was before.
  * At the end: the external cache holds exactly what the kernels of the others hold, in every attribute that is
  * replicated. Exceptions, because 1.4.7 has no way to know better: it keeps stale entries when an end was lost for good
  * (it never sweeps), and it merges into them. With three nodes of ours stale entries may stay as well: nothing is swept
@@ -42,9 +44,9 @@ static void watch_pair(struct sim *sim, struct node *owner, const struct node *h
 		uint32_t *seen = &sf->seen_life[holder->index];
 		const struct ct_flow *entry;
 
-		if (owner->flushed)	/* what it swept meanwhile may come back with a restart of the owner */
+		if (holder->forgot)
 			*seen = 0;
-		if (!sf->alive || !holder->up || owner->flushed)
+		if (!sf->alive || !holder->up)
 			continue;
 		entry = node_external(holder, &sf->flow);
 		if (entry && kernel_same_life(sf, entry))
@@ -58,6 +60,9 @@ static void watch_pair(struct sim *sim, struct node *owner, const struct node *h
 void judge_watch(struct sim *sim)
 {
 	if (sim->plan.kind == KIND_FORGED)	/* a forged acknowledgement may end a resync early */
+		return;
+	/* What its owner finds no place for is not repeated, and so expires. */
+	if (sim->plan.kind == KIND_LIMIT && sim->mode == SYNC_MODE_ALARM)
 		return;
 	for (unsigned int a = 0; a < sim->plan.n_nodes; a++)
 		for (unsigned int b = 0; b < sim->plan.n_nodes; b++)
@@ -81,30 +86,38 @@ static bool flow_covers(const struct ct_flow *entry, const struct ct_flow *f)
 }
 
 /* May the holder have entries, or parts of them, that are no longer true? */
-static bool may_be_stale(const struct sim *sim, const struct node *owner, const struct node *holder)
+static bool may_be_stale(const struct sim *sim, const struct node *holder)
 {
 	if (sim->plan.kind == KIND_THREE && sim->mode == SYNC_MODE_FTFW)
 		return true;
-	return holder->old && (sim->plan.restarted || sim->plan.outage || owner->flushed);
+	return holder->old && (sim->plan.restarted || sim->plan.outage);
+}
+
+/* Does the owner know it itself? Where not all fits, some it does not, and cannot tell about. */
+static bool owner_knows(const struct node *owner, const struct sim_flow *sf)
+{
+	return node_fits_own(owner) || table_find(internal_table(pipeline_internal(owner->pipeline)), &sf->flow) != FLOW_ID_NONE;
 }
 
 static bool pair_equal(struct sim *sim, const struct node *owner, const struct node *holder, bool explain)
 {
-	bool loose = may_be_stale(sim, owner, holder), equal = true;
+	bool loose = may_be_stale(sim, holder), equal = true, fits = node_fits(holder, owner);
 	char text[128];
 
 	for (unsigned int i = 0; i < owner->kernel.n_tuples; i++) {
 		const struct sim_flow *sf = &owner->kernel.flow[i];
 		const struct ct_flow *entry = node_external(holder, sf->life ? &sf->flow : &(struct ct_flow){ 0 });
-		bool alive = node_has(owner, sf);
+		bool alive = sf->alive;
 		const char *what = NULL;
 
+		if (alive && ((!entry && !fits) || !owner_knows(owner, sf)))
+			continue;
 		if (alive && !entry)
 			what = "misses";
 		else if (alive && (!kernel_same_life(sf, entry) || !flow_equal_replicated(entry, &sf->flow)) &&
 			 !(loose && flow_covers(entry, &sf->flow)))
 			what = "has outdated";
-		else if (!alive && entry && !loose)
+		else if (!alive && entry && !loose && node_fits_own(owner))
 			what = "still has";
 		if (!what)
 			continue;
@@ -133,22 +146,32 @@ static void count_foreign(void *ctx, const struct ct_flow *f)
 static bool internal_equal(struct sim *sim, const struct node *n, bool explain)
 {
 	const struct flow_table *t = n->old ? NULL : internal_table(pipeline_internal(n->pipeline));
+	bool fits = node_fits_own(n);
 	uint32_t alive = 0;
 	char text[128];
 
 	for (unsigned int i = 0; t && i < n->kernel.n_tuples; i++) {
 		const struct sim_flow *sf = &n->kernel.flow[i];
-		bool has = node_has(n, sf);
-		uint32_t id = has ? table_find(t, &sf->flow) : FLOW_ID_NONE;
+		uint32_t id = sf->alive ? table_find(t, &sf->flow) : FLOW_ID_NONE;
 
-		alive += has;
-		if (has && (id == FLOW_ID_NONE || !flow_equal_replicated(&table_rec(t, id)->flow, &sf->flow))) {
+		alive += sf->alive;
+		if (sf->alive && id == FLOW_ID_NONE && !fits)
+			continue;
+		if (sf->alive && (id == FLOW_ID_NONE || !flow_equal_replicated(&table_rec(t, id)->flow, &sf->flow))) {
 			if (explain)
 				sim_fail(sim, "node %u does not know its own %s", n->index,
 					 flow_text(sim, &sf->flow, text, sizeof(text)));
 			return false;
 		}
 	}
+	if (t && fits == !whole_is(pipeline_whole(n->pipeline))) {
+		if (explain)
+			sim_fail(sim, "node %u has %u flows, room for %u, and says that this is %s", n->index, alive,
+				 n->limit_internal, fits ? "not all" : "all");
+		return false;
+	}
+	if (!fits)
+		alive = n->limit_internal;
 	if (t && table_count(t) - table_count_dead(t) != alive && explain)
 		sim_fail(sim, "node %u has %u flows of its own, not %u", n->index, table_count(t), alive);
 	return !t || table_count(t) - table_count_dead(t) == alive;

@@ -182,6 +182,22 @@ void kernel_burst(struct kernel *k, uint32_t n)
 	}
 }
 
+uint32_t kernel_count(const struct kernel *k)
+{
+	uint32_t n = 0;
+
+	for (unsigned int i = 0; i < k->n_tuples; i++)
+		n += k->flow[i].alive;
+	return n;
+}
+
+void kernel_drain(struct kernel *k, uint32_t n)
+{
+	for (unsigned int i = 0; i < k->n_tuples && kernel_count(k) > n; i++)
+		if (k->flow[i].alive)
+			kernel_end(k, i);
+}
+
 void kernel_reboot(struct kernel *k)
 {
 	for (unsigned int i = 0; i < k->n_tuples; i++)

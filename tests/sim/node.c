@@ -59,28 +59,115 @@ static void node_log(void *ctx, int level, const char *text)
 	sim_trace(n->sim, "node %u: log: %s", n->index, text);
 }
 
+/* ---- comparing with the kernel, as reconcile.c does ---- */
+
+#define COMPARE_STEP	40	/* entries */
+#define COMPARE_MS	20	/* from part to part: events come in between */
+
+static void compare_begin(void *ctx)
+{
+	struct node *n = ctx;
+
+	if (n->compare_ns > 0)
+		return;
+	sim_trace(n->sim, "node %u: compares", n->index);
+	n->compare_at = 0;
+	n->compare_ns = n->sim->now_ns + COMPARE_MS * SIM_MS;
+	pipeline_compare_begin(n->pipeline);
+	internal_pass_begin(pipeline_internal(n->pipeline), false);
+}
+
+/* Those that the dump did not show are asked about: the truth is at hand. */
+static void compare_end(struct node *n)
+{
+	struct internal *c = pipeline_internal(n->pipeline);
+	struct mono now = sim_now(n->sim);
+	uint32_t ids[64];
+	uint64_t pos = 0;
+	bool end = false;
+
+	while (!end) {
+		size_t got = internal_pass_unseen(c, &pos, ids, 64, &end);
+
+		for (size_t i = 0; i < got; i++) {
+			const struct ct_flow *f = &table_rec(internal_table(c), ids[i])->flow;
+			unsigned int owner;
+			int k = kernel_index(f, &owner);
+
+			if (k >= 0 && n->kernel.flow[k].alive) {
+				internal_pass_seen(c, ids[i]);
+				pipeline_dumped(n->pipeline, &n->kernel.flow[k].flow, true, now);
+			} else {
+				pipeline_gone(n->pipeline, ids[i], now);
+			}
+		}
+	}
+	n->compare_ns = 0;
+	pipeline_compare_end(n->pipeline, true, now);
+}
+
+static void compare_step(struct node *n)
+{
+	for (unsigned int i = 0; i < COMPARE_STEP; i++, n->compare_at++) {
+		const struct sim_flow *sf = &n->kernel.flow[n->compare_at];
+
+		if (n->compare_at == n->kernel.n_tuples) {
+			compare_end(n);
+			return;
+		}
+		if (sf->alive)
+			pipeline_dumped(n->pipeline, &sf->flow, true, sim_now(n->sim));
+	}
+	n->compare_ns = n->sim->now_ns + COMPARE_MS * SIM_MS;
+}
+
 /* ---- life ---- */
 
+/* In some lives the dump at the start has gaps, because the table changed under it. */
 static void node_populate(struct node *n)
 {
+	struct rng r = { .state = n->sim->seed * 31 + n->lives };
+	bool gaps = n->sim->plan.kind == KIND_LIMIT && rng_chance(&r, 400);
+
+	pipeline_lack(n->pipeline, WHOLE_START, sim_now(n->sim));
+	pipeline_compare_begin(n->pipeline);
 	for (unsigned int i = 0; i < n->kernel.n_tuples; i++) {
 		const struct sim_flow *sf = &n->kernel.flow[i];
 
-		if (sf->alive)
+		if (sf->alive && !(gaps && rng_chance(&r, 500)))
 			pipeline_dumped(n->pipeline, &sf->flow, false, sim_now(n->sim));
 	}
+	pipeline_compare_end(n->pipeline, !gaps, sim_now(n->sim));
+}
+
+/* What there is room for is another matter in each life. */
+static void node_limits(struct node *n)
+{
+	struct rng r = { .state = n->sim->seed * 37 + n->lives * 2 + n->index };
+
+	n->limit_internal = n->limit_external = 100000;
+	if (n->sim->plan.kind != KIND_LIMIT)
+		return;
+	if (rng_chance(&r, 600))
+		n->limit_internal = 10 + rng_below(&r, SIM_TUPLES / 2);
+	if (rng_chance(&r, 500))
+		n->limit_external = 10 + rng_below(&r, SIM_TUPLES / 2);
 }
 
 void node_start(struct node *n)
 {
 	struct pipeline_conf conf = {
-		.sync = &n->conf, .buckets = 256, .limit_internal = 100000, .limit_external = 100000,
+		.sync = &n->conf, .buckets = 256,
 		.key = { 1, 2 }, .first_seq = sim_wall_s(n->sim),
 	};
 
 	sim_trace(n->sim, "node %u: starts", n->index);
 	n->lives++;
-	n->flushed = false;
+	n->forgot = false;
+	n->compare_ns = 0;
+	node_limits(n);
+	conf.limit_internal = n->limit_internal;
+	conf.limit_external = n->limit_external;
 	n->due_ns = n->sim->now_ns;
 	if (n->old) {
 		old_start(n);
@@ -89,7 +176,7 @@ void node_start(struct node *n)
 	}
 	n->env = (struct pipeline_env){
 		.ctx = n, .datagram = channel_datagram, .even = channel_fills, .send = channel_send, .flush = channel_flush,
-		.log = node_log,
+		.log = node_log, .compare = compare_begin,
 	};
 	n->pipeline = pipeline_new(&conf, &n->env, sim_now(n->sim));
 	if (!n->pipeline) {
@@ -144,9 +231,14 @@ struct sync_stats node_stats(const struct node *n)
 
 bool node_busy(const struct node *n)
 {
+	bool open = false;
+
 	if (!n->pipeline)
 		return false;
-	return sync_bulk_running(pipeline_sync(n->pipeline)) || sync_resync_running(pipeline_sync(n->pipeline));
+	for (unsigned int i = 0; i < n->sim->plan.n_nodes; i++)	/* an answer that is not ended, because there is no room */
+		open = open || (i != n->index && !node_fits_own(&n->sim->node[i]));
+	return sync_bulk_running(pipeline_sync(n->pipeline)) || n->compare_ns > 0 ||
+	       (!open && sync_resync_running(pipeline_sync(n->pipeline)));
 }
 
 /* ---- what happens to it ---- */
@@ -171,30 +263,40 @@ void node_datagram(struct node *n, unsigned int from, uint8_t link, const uint8_
 	n->due_ns = n->sim->now_ns;
 }
 
-/* Forget everything of our own, without telling anybody. */
+/* Nothing of our own is forgotten: it is compared, and no answer is ended before that. */
 void node_flush(struct node *n)
+{
+	if (!n->pipeline)
+		return;
+	pipeline_lack(n->pipeline, WHOLE_FLUSHED, sim_now(n->sim));
+	compare_begin(n);
+	n->due_ns = n->sim->now_ns;
+}
+
+/* On a node that is not active: the peers are asked at once. */
+void node_forget(struct node *n)
 {
 	uint64_t pos = 0;
 
 	if (!n->pipeline)
 		return;
-	sim_trace(n->sim, "node %u: flushes its internal cache", n->index);
-	n->flushed = true;
-	while (pipeline_flush_internal_step(n->pipeline, &pos, 64))
+	sim_trace(n->sim, "node %u: empties its external cache", n->index);
+	n->forgot = true;
+	while (pipeline_flush_external_step(n->pipeline, &pos, 64))
 		;
+	pipeline_lack_external(n->pipeline, WHOLE_FLUSHED, sim_now(n->sim));
+	pipeline_ask(n->pipeline, sim_now(n->sim));
 	n->due_ns = n->sim->now_ns;
 }
 
-bool node_has(const struct node *n, const struct sim_flow *sf)
+bool node_fits_own(const struct node *n)
 {
-	const struct flow_table *t;
-	uint32_t id;
+	return n->old || kernel_count(&n->kernel) <= n->limit_internal;
+}
 
-	if (!sf->alive || !n->flushed)
-		return sf->alive;
-	t = internal_table(pipeline_internal(n->pipeline));
-	id = table_find(t, &sf->flow);
-	return id != FLOW_ID_NONE && table_rec(t, id)->state != REC_DEAD;
+bool node_fits(const struct node *holder, const struct node *owner)
+{
+	return node_fits_own(owner) && (holder->old || kernel_count(&owner->kernel) <= holder->limit_external);
 }
 
 /* One loop turn after another until there is nothing to do now. */
@@ -208,6 +310,8 @@ void node_run(struct node *n)
 		return;
 	}
 	n->tx_blocked = false;
+	if (n->compare_ns > 0 && n->compare_ns <= n->sim->now_ns)
+		compare_step(n);
 	for (unsigned int i = 0; again; i++) {
 		next = pipeline_turn(n->pipeline, sim_now(n->sim), &again);
 		n->turns++;
@@ -226,6 +330,8 @@ void node_run(struct node *n)
 			sim_fail(n->sim, "node %u: a timer stands in the past", n->index);
 		n->due_ns = mono_is_set(next) ? next.ns : INT64_MAX;
 	}
+	if (n->compare_ns > 0 && n->compare_ns < n->due_ns)
+		n->due_ns = n->compare_ns;
 }
 
 /* ---- its external cache ---- */

@@ -10,10 +10,11 @@
 const char *const kind_name[KIND_MAX] = {
 	[KIND_LIGHT] = "light", [KIND_ROUGH] = "rough", [KIND_RESTART] = "restart", [KIND_OUTAGE] = "outage",
 	[KIND_SMALL] = "small", [KIND_FORGED] = "forged", [KIND_OLD] = "old", [KIND_THREE] = "three",
+	[KIND_LIMIT] = "limit",
 };
 
 static const enum sim_kind kinds[16] = {
-	KIND_LIGHT, KIND_ROUGH, KIND_RESTART, KIND_OUTAGE, KIND_SMALL, KIND_OLD, KIND_LIGHT, KIND_ROUGH,
+	KIND_LIGHT, KIND_ROUGH, KIND_RESTART, KIND_OUTAGE, KIND_SMALL, KIND_OLD, KIND_LIMIT, KIND_ROUGH,
 	KIND_RESTART, KIND_OUTAGE, KIND_SMALL, KIND_OLD, KIND_FORGED, KIND_RESTART, KIND_OLD, KIND_THREE,
 };
 
@@ -102,7 +103,7 @@ static void plan_links(struct sim *sim, int64_t from, int64_t to)
 		plan_add(&sim->plan, at, ACT_LINK, rng_below(&r, sim->plan.n_nodes), 0, 0);
 }
 
-/* A flush is not told to the peers: what they have too much goes with the next resync they ask for. */
+/* Nobody is to notice: the node asks its kernel. */
 static void plan_flushes(struct sim *sim, int64_t from, int64_t to)
 {
 	struct rng r = { .state = sim->seed };
@@ -113,7 +114,26 @@ static void plan_flushes(struct sim *sim, int64_t from, int64_t to)
 	plan_add(&sim->plan, from + (int64_t)(rng_next(&r) % (uint64_t)(to - from)), ACT_FLUSH, node, 0, 0);
 	for (unsigned int i = 0; i < sim->plan.n_nodes; i++)
 		if (i != node)
-			plan_add(&sim->plan, to + 5 * SIM_S, ACT_ASK, i, 0, 0);
+			plan_add(&sim->plan, from + (int64_t)(rng_next(&r) % (uint64_t)(to - from)), ACT_ASK, i, 0, 0);
+}
+
+/* HashLimit (node_limits()), -f, and restarts with another limit; in the end all that lives fits, or not. */
+static void plan_limits(struct sim *sim, int64_t from, int64_t to)
+{
+	struct rng *r = &sim->rng;
+
+	if (rng_chance(r, 600))
+		plan_restarts(sim, from, to);
+	for (uint32_t i = 0; i < 4; i++) {
+		plan_add(&sim->plan, from + (int64_t)(rng_next(r) % (uint64_t)(to - from)),
+			 rng_chance(r, 500) ? ACT_FLUSH : ACT_FORGET, rng_below(r, 2), 0, 0);
+		plan_add(&sim->plan, from + (int64_t)(rng_next(r) % (uint64_t)(to - from)), ACT_ASK, rng_below(r, 2), 0, 0);
+		plan_add(&sim->plan, from + (int64_t)(rng_next(r) % (uint64_t)(to - from)), ACT_DRAIN, rng_below(r, 2), 0,
+			 rng_below(r, SIM_TUPLES / 2));
+	}
+	for (unsigned int node = 0; node < 2; node++)
+		plan_add(&sim->plan, to + 1, ACT_DRAIN, node, 0, rng_below(r, SIM_TUPLES / 2));
+	sim->plan.patience_ns = 800 * SIM_S;	/* the pauses between repairs that did not help have grown */
 }
 
 static void plan_forgeries(struct sim *sim, int64_t from, int64_t to)
@@ -228,6 +248,12 @@ void plan_make(struct sim *sim)
 	case KIND_THREE:
 		plan_faults(sim, 50, 20);
 		plan_add(p, calm, ACT_FAULT, 0, 0, 0);
+		break;
+	case KIND_LIMIT:
+		plan_faults(sim, 50, 20);
+		if (rng_chance(r, 500))
+			plan_add(p, calm, ACT_FAULT, 0, 0, 0);
+		plan_limits(sim, calm, end);
 		break;
 	case KIND_MAX:
 		break;

@@ -160,6 +160,12 @@ static void do_step(struct sim *sim, const struct step *s)
 	case ACT_FLUSH:
 		node_flush(n);
 		break;
+	case ACT_FORGET:
+		node_forget(n);
+		break;
+	case ACT_DRAIN:
+		kernel_drain(&n->kernel, s->n);
+		break;
 	}
 }
 

@@ -66,11 +66,14 @@ void kernel_init(struct kernel *k, struct sim *sim, unsigned int node, uint32_t 
 void kernel_churn(struct kernel *k);
 /* Many births at once. */
 void kernel_burst(struct kernel *k, uint32_t n);
+/* Flows end until no more than n are left. */
+void kernel_drain(struct kernel *k, uint32_t n);
+uint32_t kernel_count(const struct kernel *k);
 /* The machine was switched off and on. */
 void kernel_reboot(struct kernel *k);
-/* Index of a flow of node n by its tuple, or -1. */
 /* Is an entry about this life of the flow? False also when it cannot be told. */
 bool kernel_same_life(const struct sim_flow *sf, const struct ct_flow *entry);
+/* Index of a flow by its tuple, and whose it is; -1: nobody's. */
 int kernel_index(const struct ct_flow *f, unsigned int *node);
 
 /* ---- node.c, old.c ---- */
@@ -78,7 +81,10 @@ struct node {
 	struct sim *sim;
 	unsigned int index;
 	bool up, old;
-	bool flushed;		/* its internal cache was emptied in this life: what it did not hear of since, it has not */
+	uint32_t limit_internal, limit_external;	/* HashLimit in this life */
+	bool forgot;		/* its external cache was emptied in this life */
+	int64_t compare_ns;	/* when the comparison with the kernel goes on; 0: there is none */
+	unsigned int compare_at;	/* the next tuple of its dump */
 	uint8_t link;		/* which of two it sends on: the others see another address */
 	int64_t due_ns;		/* when to run next; INT64_MAX: only when something happens */
 	uint32_t lives;
@@ -110,9 +116,11 @@ uint32_t node_external_count(const struct node *n);
 /* Calls cb for each external entry. */
 void node_external_walk(const struct node *n, void (*cb)(void *ctx, const struct ct_flow *f), void *ctx);
 struct sync_stats node_stats(const struct node *n);	/* all lives together */
-/* Does the node have this flow of its own kernel? */
-bool node_has(const struct node *n, const struct sim_flow *sf);
-void node_flush(struct node *n);
+void node_flush(struct node *n);			/* -f internal: compare */
+void node_forget(struct node *n);			/* -f external */
+/* Does all its kernel has, and all that the other one's has, fit into its caches? */
+bool node_fits_own(const struct node *n);
+bool node_fits(const struct node *holder, const struct node *owner);
 bool node_busy(const struct node *n);			/* a bulk or resync is going on */
 
 void old_start(struct node *n);
@@ -170,12 +178,13 @@ enum sim_kind {
 	KIND_FORGED,	/* messages nobody sent */
 	KIND_OLD,	/* one node is a 1.4.7 */
 	KIND_THREE,	/* three nodes */
+	KIND_LIMIT,	/* HashLimit too small on either side, -f, start-up dumps with gaps */
 	KIND_MAX,
 };
 
 enum action {
 	ACT_CHURN, ACT_BURST, ACT_STOP, ACT_START, ACT_REBOOT, ACT_CUT, ACT_HEAL, ACT_FAULT, ACT_CALM, ACT_FORGE,
-	ACT_BULK, ACT_ASK, ACT_FLUSH, ACT_LINK,
+	ACT_BULK, ACT_ASK, ACT_FLUSH, ACT_FORGET, ACT_DRAIN, ACT_LINK,
 };
 
 struct step {

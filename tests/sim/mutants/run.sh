@@ -40,6 +40,8 @@ table() {
 	lost-nack-forgotten|transmit.c|/^void tx_nack_lost/,/^}/s/resync_want(f, p, now);/;/
 	other-link-not-known|peer.c|s/p = peer_moved(f, from, hdr, now);/p = NULL;/
 	other-link-after-silence|peer.c|s/return f->n_peers == 1 .*;/return false;/
+	incomplete-acknowledged|bulk.c|s/h->until = bulk_whole(f) ? HOLD_QUEUE : HOLD_WHOLE;/h->until = HOLD_QUEUE;/
+	incomplete-for-ever|bulk.c|/^void bulk_check_whole/,/^}/s/hold_forgo(f, p);/;/
 	mode=NOTRACK
 	nt-loss-not-asked-for|notrack_resync.c|/^void nt_missing/,/^}/s/resync_want(n, p, GAP_MS, now);/;/
 	nt-no-sweep|notrack_resync.c|/^static void resync_done/,/^}/s/n->plain.base.env->resync_done(.*);/;/
@@ -49,6 +51,8 @@ table() {
 	nt-not-marked|notrack_resync.c|/^static void resync_mark/,/^}/s/n->plain.base.env->resync_begin(.*);/;/
 	nt-request-not-answered|notrack.c|/^static void nt_got_resync/,/^}/s/\tnt_lap_request(n, slow .*;/;/
 	nt-full-send-ends-early|notrack.c|s/if (walk_load(&n->plain.walk, env))/if (n->plain.walk.pos == 0 \&\& walk_load(\&n->plain.walk, env))/
+	nt-incomplete-ended|notrack.c|/^static bool nt_whole/,/^}/s/return .*/return true;/
+	nt-incomplete-for-ever|notrack.c|/^static bool lap_put_partial/,/^}/s/if (nt_whole(n))/if (!n)/
 	nt-asked-once|notrack_resync.c|/^static void resync_failed/,/^}/s/resync_want(.*);/np->state = NT_IDLE;/
 	nt-always-fast|plain_send.c|s/PACE_PER_MS >> slow/PACE_PER_MS/
 	plain-late-message-digested|plain_recv.c|s/if (!stray_add(&p->stray, hdr->seq, now))/if (p) return s->ops->accept(s, p, hdr, body, now); else if (!p)/
