@@ -185,7 +185,7 @@ void flow_copy(struct ct_flow *dst, const struct ct_flow *src);
  * stay, an attribute never disappears. Counters are not taken over. dst->rare must already exist if src has rare parts
  * that are to be stored (see flow_needs_rare()); otherwise they are left out. Returns true when anything but timeout, id,
  * times or the zone of the reply direction has changed, that is when the peers must hear of it. Learning that a mark,
- * the labels or the synproxy values are zero is no change: that is what a peer assumes anyway. */
+ * the window scales, the labels or the synproxy values are zero is no change: that is what a peer assumes anyway. */
 bool flow_merge(struct ct_flow *dst, const struct ct_flow *src);
 
 static inline bool flow_is_offloaded(const struct ct_flow *f)

@@ -339,8 +339,11 @@ bool flow_merge(struct ct_flow *dst, const struct ct_flow *src)
 		dst->id = src->id;
 	if (has & FLOW_HAS_PROTO_STATE)
 		changed |= store(&dst->proto_state, &src->proto_state, 1, known & FLOW_HAS_PROTO_STATE);
-	if (has & FLOW_HAS_WSCALE)
-		changed |= store(dst->wscale, src->wscale, sizeof(dst->wscale), known & FLOW_HAS_WSCALE);
+	if (has & FLOW_HAS_WSCALE) {
+		if (!(known & FLOW_HAS_WSCALE))
+			memset(dst->wscale, 0, sizeof(dst->wscale));
+		changed |= store(dst->wscale, src->wscale, sizeof(dst->wscale), true);
+	}
 	if (has & FLOW_HAS_REPLY)
 		changed |= merge_reply(dst, src);
 	else if (has & FLOW_FROM_PEER_NAT)

@@ -273,6 +273,7 @@ static void merging_says_what_the_peers_must_hear(void **state)
 		{ "state", { .has = FLOW_HAS_PROTO_STATE, .proto_state = 4 }, true },
 		{ "mark of zero", { .has = FLOW_HAS_MARK }, false },
 		{ "mark", { .has = FLOW_HAS_MARK, .mark = 9 }, true },
+		{ "scales of zero", { .has = FLOW_HAS_WSCALE }, false },
 		{ "scales", { .has = FLOW_HAS_WSCALE, .wscale = { 7, 7 } }, true },
 		{ "synproxy of zero", { .has = FLOW_HAS_SYNPROXY }, false },
 		{ "translated source", { .has = FLOW_HAS_SNAT, .addr.v4.reply_dst = 1 }, true },
@@ -283,6 +284,7 @@ static void merging_says_what_the_peers_must_hear(void **state)
 		struct ct_flow f = tcp4(), *slot, news = rows[i].news;
 
 		f.mark = 77;	/* not known, so of no meaning */
+		f.wscale[0] = f.wscale[1] = 7;
 		slot = slot_of(&f);
 		news.l3 = AF_INET;
 		news.l4 = IPPROTO_TCP;
