@@ -7,7 +7,8 @@
 #include "base/clock.h"
 
 /* What this node is: the cluster manager tells by the commands of its scripts, and everything that has to know whether the
- * node is active asks here. Does nothing by itself: who runs the jobs carries out a purge that is due. */
+ * node is active asks here. Survives a restart of the daemon in a small file. Does nothing by itself: who runs the jobs
+ * carries out a purge that is due. */
 struct activity;
 
 /* The last command that tells a role. */
@@ -18,13 +19,21 @@ enum activity_role {
 	ACTIVITY_REQUEST,	/* -n: the node wants to hear what the active one has */
 };
 
-/* Owned by the caller; NULL without memory. */
-struct activity *activity_new(void);
-void activity_free(struct activity *a);
+/* With what the file says, if it is of this boot and this network namespace. path (copied; NULL: no file) is where the state is
+ * kept; a file that cannot be used is warned about and replaced by the next command. Owned by the caller; NULL without memory. */
+struct activity *activity_open(const char *path, struct mono now);
+/* The file stays: the next daemon reads it. */
+void activity_close(struct activity *a);
 
-/* A command of that role was given. */
-void activity_command(struct activity *a, enum activity_role role, struct mono now);
+/* -c. True: it has cancelled a pending purge. */
+bool activity_commit(struct activity *a, struct mono now);
+/* -t: a purge is due then. False: one is pending already, and stays as it is. */
+bool activity_purge(struct activity *a, struct mono due, struct mono now);
+/* -n. */
+void activity_request(struct activity *a, struct mono now);
 enum activity_role activity_role(const struct activity *a);
+/* The option of the last role command, "-c"; NULL: none so far. */
+const char *activity_option(const struct activity *a);
 
 /* The last role command was -c: this node forwards. */
 bool activity_active(const struct activity *a);
@@ -32,11 +41,11 @@ bool activity_active(const struct activity *a);
  * is not active. */
 struct mono activity_since(const struct activity *a);
 
-/* The flush that -t schedules: due at that time. One at a time. */
-void activity_purge_set(struct activity *a, struct mono due);
-/* True if one was pending. */
-bool activity_purge_cancel(struct activity *a);
-/* When the pending one is due; not set: none is. */
+/* When the purge that -t has scheduled is due, also while it is carried out; not set: none is. */
 struct mono activity_purge_due(const struct activity *a);
+/* True if one was pending. */
+bool activity_purge_cancel(struct activity *a, struct mono now);
+/* The one that was due then has been carried out, or will not be. */
+void activity_purge_done(struct activity *a, struct mono due, struct mono now);
 
 #endif

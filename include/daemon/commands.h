@@ -20,6 +20,7 @@ struct commands_stats {
 	uint64_t read_failed;		/* control connections without a request */
 	uint64_t unknown_request;
 	uint64_t expect_resyncs;	/* comparisons of the expectations that were asked for */
+	uint64_t purges_ignored;	/* -t in the statistics mode */
 };
 void commands_stats(const struct commands *c, struct commands_stats *out);
 

@@ -18,10 +18,12 @@
 struct channel;
 struct commands;
 struct ct_events;
+struct empty;
 struct expecting;
 struct ct_inject;
 struct exp_inject;
 struct flowlog;
+struct jobs;
 struct teller;
 struct waiters;
 
@@ -31,10 +33,12 @@ struct daemon {
 	const struct conf *conf;
 	struct lockfile lock;
 	struct evloop *loop;
+	struct activity *activity;	/* is this node active, since when */
 	struct waiters *waiters;	/* clients that wait for what goes on without them */
+	struct jobs *jobs;		/* long work: what runs and what waits */
+	struct empty *empty;
 	struct commands *commands;
 	struct flow_filter *filter;
-	struct activity *activity;	/* is this node active, since when */
 	struct takeover *takeover;
 	struct renew *renew;		/* with inject and an internal cache */
 	struct ct_inject *inject;	/* NULL unless DisableExternalCache is on */

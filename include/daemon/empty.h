@@ -2,13 +2,29 @@
 #ifndef CONNTRACKD_DAEMON_EMPTY_H
 #define CONNTRACKD_DAEMON_EMPTY_H
 
-#include <stdbool.h>
-
-#include "control/server.h"
+#include "base/clock.h"
+#include "base/text.h"
 #include "daemon/daemon.h"
 
-/* A job of the control server that makes caches of flows forget everything, and with both of them the caches of
- * expectations too. Borrows d, frees itself when it is released. Gives NULL without memory. */
-struct control_job *empty_caches(const struct daemon *d, bool internal, bool external);
+/* -f external: JOB_EMPTY (daemon/jobs.h), and how the external cache fills again afterwards. */
+struct empty;
+
+/* Bits of what JOB_EMPTY empties beside the flows. */
+#define EMPTY_EXPECTS	0x1u
+
+/* Borrows d, gives its job the ops. NULL without memory. */
+struct empty *empty_new(struct daemon *d);
+void empty_free(struct empty *e);
+
+/* The peers are to be asked now, if that is put off: this node is active no longer, or a peer or a link has come back. Callable
+ * from anywhere, the asking is done in the next turn. */
+void empty_fill(struct empty *e, struct mono now);
+/* Somebody else asks the peers for everything. */
+void empty_asked(struct empty *e);
+/* Once a turn: has a link come back? */
+void empty_turn(struct empty *e, struct mono now);
+
+/* A line if the cache is empty on purpose, and until when. */
+void empty_report(const struct empty *e, struct mono now, struct text *out);
 
 #endif

@@ -18,6 +18,7 @@ enum expecting_reason {
 	EXPECTING_COMMAND = 1 << 2,	/* -R */
 	EXPECTING_COMMAND_EXP = 1 << 3,	/* -R expect */
 	EXPECTING_TELL = 1 << 4,	/* without internal cache: a full send; the path is told the end, not the callback */
+	EXPECTING_REFRESH = 1 << 6,	/* -f internal: as EXPECTING_COMPARE */
 	EXPECTING_ADOPT = 1 << 5,	/* as EXPECTING_COMPARE, and as a command: also what a peer has told about */
 };
 
@@ -38,7 +39,5 @@ void expecting_event(struct expecting *x, enum ct_event what, const struct ct_ex
 void expecting_compare(struct expecting *x, enum expecting_reason why, struct mono now);
 /* A commit has put expectations into the kernel and the internal cache. */
 void expecting_committed(struct expecting *x);
-/* Will a comparison asked for now be the next but one? */
-bool expecting_comparing(const struct expecting *x);
 
 #endif

@@ -52,6 +52,8 @@ struct pipeline_env {
 	/* How long an entry of f's protocol and state lives in our kernel after a packet, in seconds, 0 if unknown: the life of
 	 * an offloaded flow, of which the kernel does not tell. NULL: always unknown. */
 	uint32_t (*life)(void *ctx, const struct ct_flow *f);
+	/* A peer begins a life: it is new, has started again, or is back after a silence. May be NULL. */
+	void (*peer_begins)(void *ctx);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
 	 * found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);

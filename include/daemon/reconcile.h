@@ -15,6 +15,7 @@ enum reconcile_reason {
 	RECONCILE_START,	/* fill the empty cache; nothing is announced to the peers */
 	RECONCILE_OVERRUN,	/* events were lost; repeated until a whole pass saw no further loss */
 	RECONCILE_COMMAND,	/* -R */
+	RECONCILE_REFRESH,	/* -f internal, and after a flush of the kernel table: changes only are announced */
 	RECONCILE_VERIFY,	/* paced: flows known from a dump only */
 	RECONCILE_ADOPT,	/* a peer begins anew: what it has told and we have in the kernel is announced as ours */
 	RECONCILE_REPAIR,	/* flows found no room in the cache, and there is some now */
@@ -44,8 +45,6 @@ void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono
 /* Records may have become silent since the last pass (a commit over a live one, a revived one): see to it that a verify
  * pass comes. Cheap; call it once a turn. */
 void reconcile_watch(struct reconcile *r, struct mono now);
-/* Is it a pass for RECONCILE_COMMAND? A client that asks now needs the one after it. */
-bool reconcile_command_running(const struct reconcile *r);
 const struct reconcile_stats *reconcile_stats(const struct reconcile *r);
 
 #endif

@@ -6,28 +6,22 @@
 #include "base/text.h"
 #include "daemon/activity.h"
 #include "daemon/commit.h"
+#include "daemon/jobs.h"
 #include "daemon/pipeline.h"
 
 struct sync_conf;
 
-/* What a take-over does to the kernel: commit of the external cache (-c), flush of the kernel table (-F), and the flush
- * that a node no longer active schedules (-t). All in steps; commands wait for the end through the callbacks. */
+/* What a take-over does to the kernel, as jobs (daemon/jobs.h): commit of the external cache (JOB_COMMIT, what: enum
+ * commit_what), flush of the kernel table (JOB_FLUSH), and the flush that a node no longer active schedules (JOB_PURGE). */
 struct takeover;
-
-struct takeover_cb {
-	void *ctx;
-	/* err: 0, or -errno where the flows, or after them the expectations, could not even begin. What of both was not done is zero. */
-	void (*commit_done)(void *ctx, int err, const struct ct_commit_result *res,
-			    const struct exp_commit_result *exp, struct mono now);
-	void (*flush_done)(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now);
-};
 
 struct takeover_stats {
 	uint64_t kernel_flushes;	/* -F (each table) and expired -t */
 };
 
+/* Borrows all it is given; gives its jobs their ops. 0, or -errno with a line in *err. */
 int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
-		  struct activity *activity, const struct takeover_cb *cb, struct takeover **out, struct text *err);
+		  struct activity *activity, struct jobs *jobs, struct takeover **out, struct text *err);
 void takeover_close(struct takeover *t);
 /* The port ids of its sockets, for the event filter. Writes at most TAKEOVER_SOCKETS; returns how many. */
 #define TAKEOVER_SOCKETS (1 + COMMIT_SOCKETS)
@@ -35,22 +29,17 @@ size_t takeover_portids(const struct takeover *t, uint32_t *ids);
 /* The pipeline is opened after the sockets above; borrowed. */
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
 
-/* 0, -EBUSY while one runs, or -ENOMEM. It begins when a flush that is running has ended, which would delete what the commit
- * creates. A pending -t stays: who asks for a commit cancels it (takeover_cancel_schedule()). */
-int takeover_commit(struct takeover *t, enum commit_what what, struct mono now);
-bool takeover_committing(const struct takeover *t);
-const struct ct_commit_result *takeover_progress(const struct takeover *t);
-
-/* 0, or -EBUSY while one runs, or a commit. */
-int takeover_flush(struct takeover *t, struct mono now);
 /* All expectations of the kernel, at once (-F expect). 0 or -errno. */
 int takeover_flush_expects(struct takeover *t);
-bool takeover_flushing(const struct takeover *t);
 
-/* -t: flush of kernel table and internal cache in PurgeTimeout seconds; false when one is pending already. */
+/* -c was given: this node is active from now on, and what -t has scheduled does not happen. The commit is asked for apart. */
+void takeover_active(struct takeover *t, struct mono now);
+/* -t was given: flush of the kernel table in PurgeTimeout seconds; false when one is pending already. */
 bool takeover_schedule(struct takeover *t, struct mono now);
-/* True if one was pending. */
-bool takeover_cancel_schedule(struct takeover *t);
+/* What -t has scheduled does not happen (-f); one that has begun goes on. */
+void takeover_cancel_schedule(struct takeover *t, struct mono now);
+/* After the start, when the kernel table has been read: a -t of before the restart is scheduled again, or is due. */
+void takeover_resume(struct takeover *t, struct mono now);
 
 const struct takeover_stats *takeover_stats(const struct takeover *t);
 

@@ -18,5 +18,7 @@ struct channel_cb wiring_channel(struct daemon *d);
 struct ct_inject_cb wiring_inject(struct daemon *d);
 struct exp_inject_cb wiring_inject_expects(struct daemon *d);
 struct pipeline_env wiring_pipeline(struct daemon *d);
+/* The ops of the jobs that are carried out by objects which know nothing of jobs. */
+void wiring_jobs(struct daemon *d);
 
 #endif

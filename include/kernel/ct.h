@@ -131,6 +131,8 @@ void ct_dump_close(struct ct_dump *d);
 /* Start one. pace_ms: pause between reads, 0 = as fast as one read per loop turn. 0, -EBUSY while one runs, -errno. */
 int ct_dump_start(struct ct_dump *d, uint32_t pace_ms);
 bool ct_dump_running(const struct ct_dump *d);
+/* Give up the one that runs: no further flow, and no done(). Not from a callback of the dump. */
+void ct_dump_stop(struct ct_dump *d);
 /* Stop reading, and go on. A read that has been started still delivers what it holds. Legal in the flow callback. */
 void ct_dump_pause(struct ct_dump *d, bool pause);
 /* The most flows one read can deliver. */
@@ -178,6 +180,9 @@ int ct_batch_add_replace(struct ct_batch *b, const struct ct_flow *old, const st
 /* What was added begins to leave: CT_BATCH_SEND requests at once in this call would take the loop for too long, so one
  * send per turn of the loop, from the next turn on. Adding does it too; this is for clarity only. */
 void ct_batch_flush(struct ct_batch *b);
+/* What was added and has not left never does, and nobody is answered. Everything that has left is answered already, unless
+ * this is called from an answer. */
+void ct_batch_drop(struct ct_batch *b);
 /* Everything that was added leaves now, and every answer has been given when this returns: for few requests at a time. */
 void ct_batch_run(struct ct_batch *b, struct mono now);
 

@@ -21,6 +21,7 @@
 #include "daemon/dump.h"
 #include "daemon/empty.h"
 #include "daemon/expecting.h"
+#include "daemon/jobs.h"
 #include "daemon/report.h"
 #include "daemon/waiters.h"
 #include "flow/flow_print.h"
@@ -29,6 +30,7 @@ struct commands {
 	struct daemon *d;
 	struct control_server *server;
 	uint64_t expect_resyncs;	/* -R with expectations, -R expect */
+	uint64_t purges_ignored;	/* -t in the statistics mode */
 };
 
 /* ---- one function per command ---- */
@@ -54,9 +56,8 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 	};
 
 	/* Now, not when the one that follows begins: a -t that comes in between is newer. */
-	activity_command(c->d->activity, ACTIVITY_COMMIT, evloop_now(c->d->loop));
-	takeover_cancel_schedule(c->d->takeover);
-	if (takeover_committing(c->d->takeover))
+	takeover_active(c->d->takeover, evloop_now(c->d->loop));
+	if (jobs_running(c->d->jobs, JOB_COMMIT))
 		ctl_note(out, "a commit is already running, another one follows it");
 	else
 		log_notice("%s", say[req->cmd->object]);
@@ -79,13 +80,14 @@ static struct control_job *cmd_flush_expects(struct commands *c, const struct ct
 
 static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	struct control_job *job = waiters_flush(c->d->waiters, evloop_now(c->d->loop));
+	struct control_job *job;
 
+	log_notice("flushing kernel conntrack table");
+	job = waiters_ask(c->d->waiters, JOB_FLUSH, 0, evloop_now(c->d->loop));
 	if (!job)
 		return out_of_memory(out);
 	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting)
 		cmd_flush_expects(c, req, out);
-	log_notice("flushing kernel conntrack table");
 	return job;
 }
 
@@ -109,7 +111,9 @@ static struct control_job *cmd_resync_kernel(struct commands *c, const struct ct
 		log_notice("resync with master expect table");	/* the pass over the flows ends with it */
 		c->expect_resyncs++;
 	}
-	return job_or_note(waiters_resync(c->d->waiters, evloop_now(c->d->loop)), out);
+	/* What a peer has told is ours from now on where it is in our kernel, and -f does not look at that. */
+	return job_or_note(waiters_ask(c->d->waiters, JOB_COMPARE, pipeline_foreign(c->d->pipeline) > 0 ? JOB_ALONE : 0,
+				       evloop_now(c->d->loop)), out);
 }
 
 static struct control_job *cmd_resync_expects(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
@@ -118,30 +122,41 @@ static struct control_job *cmd_resync_expects(struct commands *c, const struct c
 		return NULL;
 	log_notice("resync with master expect table");
 	c->expect_resyncs++;
-	return job_or_note(waiters_resync_expects(c->d->waiters, evloop_now(c->d->loop)), out);
+	return job_or_note(waiters_ask(c->d->waiters, JOB_COMPARE_EXPECTS, 0, evloop_now(c->d->loop)), out);
+}
+
+/* The internal cache is compared with the kernel, which goes on when the client has left; -R joins it. */
+static void flush_internal(struct commands *c, bool external, struct ctl_out *out)
+{
+	struct mono now = evloop_now(c->d->loop);
+
+	takeover_cancel_schedule(c->d->takeover, now);
+	if (c->d->reconcile)
+		jobs_ask(c->d->jobs, JOB_REFRESH, 0, NULL, now);
+	else
+		ctl_note(out, "%s: nothing to do, there is no internal cache, and the kernel table is not touched "
+			 "(DisableInternalCache)", external ? "internal cache" : "-f");
 }
 
 static struct control_job *flush_caches(struct commands *c, struct ctl_out *out, bool internal, bool external)
 {
+	bool both = internal && external, cached = internal && c->d->reconcile;
+
 	external = external && pipeline_external(c->d->pipeline);	/* there may be none */
-	if (external && takeover_committing(c->d->takeover)) {
+	if (external && jobs_running(c->d->jobs, JOB_COMMIT)) {
 		log_errx("ignoring flush command, commit still in progress");
 		ctl_note(out, "refused: a commit is still running");
 		ctl_end(out, 1);
 		return NULL;
 	}
+	if (cached || external)
+		log_notice(cached && external ? "flushing caches" :
+			   cached ? "flushing internal cache" : "flushing external cache");
 	if (internal)
-		takeover_cancel_schedule(c->d->takeover);
-	if (internal && !pipeline_internal(c->d->pipeline)) {
-		ctl_note(out, "%s: nothing to do, there is no internal cache, and the kernel table is not touched "
-			 "(DisableInternalCache)", external ? "internal cache" : "-f");
-		internal = false;
-	}
-	if (!internal && !external)
+		flush_internal(c, external, out);
+	if (!external)
 		return NULL;
-	log_notice(internal && external ? "flushing caches" :
-		   internal ? "flushing internal cache" : "flushing external cache");
-	return job_or_note(empty_caches(c->d, internal, external), out);
+	return job_or_note(waiters_ask(c->d->waiters, JOB_EMPTY, both ? EMPTY_EXPECTS : 0, evloop_now(c->d->loop)), out);
 }
 
 static struct control_job *cmd_flush_caches(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
@@ -200,10 +215,12 @@ static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_requ
 
 static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
+	struct mono now = evloop_now(c->d->loop);
+
 	(void)req;
-	activity_command(c->d->activity, ACTIVITY_PURGE, evloop_now(c->d->loop));
-	if (!takeover_schedule(c->d->takeover, evloop_now(c->d->loop)))
+	if (!takeover_schedule(c->d->takeover, now))
 		ctl_note(out, "a flush is scheduled already");
+	empty_fill(c->d->empty, now);
 	return NULL;
 }
 
@@ -226,19 +243,25 @@ static bool no_request(const struct commands *c, const struct ctl_request *req, 
 
 static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	if (!no_request(c, req, out)) {
-		log_notice("sending bulk update");
-		sync_bulk(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
-	}
+	struct mono now = evloop_now(c->d->loop);
+
+	if (no_request(c, req, out))
+		return NULL;
+	jobs_ask(c->d->jobs, JOB_TELL, 0, NULL, now);
+	if (jobs_waiting(c->d->jobs, JOB_TELL))
+		ctl_note(out, "the bulk update follows what is still running");
 	return NULL;
 }
 
 static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	activity_command(c->d->activity, ACTIVITY_REQUEST, evloop_now(c->d->loop));
+	struct mono now = evloop_now(c->d->loop);
+
+	activity_request(c->d->activity, now);
 	if (!no_request(c, req, out)) {
 		log_notice("resync requested");
-		sync_ask_resync(pipeline_sync(c->d->pipeline), evloop_now(c->d->loop));
+		empty_asked(c->d->empty);
+		pipeline_ask(c->d->pipeline, now);
 	}
 	return NULL;
 }
@@ -281,7 +304,7 @@ static const struct what {
 	[CTL_REQ_FLUSH_EXT_CT] = { NEEDS_EXTERNAL, .run = cmd_flush_external },
 	[CTL_REQ_BULK] = { NEEDS_PEERS, .run = cmd_bulk },
 	[CTL_REQ_REQUEST_RESYNC] = { NEEDS_PEERS, .run = cmd_ask_resync },
-	[CTL_REQ_PURGE] = { NEEDS_NOTHING, .run = cmd_purge },
+	[CTL_REQ_PURGE] = { NEEDS_PEERS, .run = cmd_purge },
 	[CTL_REQ_KILL] = { NEEDS_NOTHING, .run = cmd_kill },
 	[CTL_REQ_STATS] = { NEEDS_NOTHING, .report = report_general },
 	[CTL_REQ_STATS_NETWORK] = { NEEDS_PEERS, .report = report_network },
@@ -295,8 +318,25 @@ static const struct what {
 	[CTL_REQ_STATS_PEERS] = { NEEDS_PEERS, .report = report_peers },
 };
 
+/* -c, and the states are in the kernel already: all of it that remains is that this node is active now, and that no flush goes
+ * on. */
+static void no_commit(struct commands *c)
+{
+	struct mono now = evloop_now(c->d->loop);
+
+	takeover_active(c->d->takeover, now);
+	jobs_ask(c->d->jobs, JOB_COMMIT, 0, NULL, now);
+}
+
+/* -t, and there is no role that this node could give up: nothing is scheduled, and the log says so too. */
+static void no_purge(struct commands *c)
+{
+	log_notice("ignoring -t: nothing is scheduled in the statistics mode");
+	c->purges_ignored++;
+}
+
 /* Says so where the daemon has not got what the command is about. */
-static bool cannot(const struct commands *c, enum needs needs, const struct ctl_request *req, struct ctl_out *out)
+static bool cannot(struct commands *c, enum needs needs, const struct ctl_request *req, struct ctl_out *out)
 {
 	if (needs & NEEDS_EXPECTS && !c->d->expecting) {
 		ctl_note(out, "%s: nothing to do, expectations are not synchronised (ExpectationSync)", req->cmd->text);
@@ -304,15 +344,15 @@ static bool cannot(const struct commands *c, enum needs needs, const struct ctl_
 	}
 	if (needs & (NEEDS_PEERS | NEEDS_EXTERNAL) && !pipeline_sync(c->d->pipeline)) {
 		ctl_note(out, "%s: nothing to do in the statistics mode", req->cmd->text);
+		if (req->cmd->number == CTL_REQ_PURGE)
+			no_purge(c);
 		return true;
 	}
 	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline)) {
 		ctl_note(out, "%s: nothing to do, states of the peer are in the kernel already (DisableExternalCache)",
 			 req->cmd->text);
-		if (req->cmd->option == 'c') {
-			activity_command(c->d->activity, ACTIVITY_COMMIT, evloop_now(c->d->loop));
-			takeover_cancel_schedule(c->d->takeover);
-		}
+		if (req->cmd->option == 'c')
+			no_commit(c);
 		return true;
 	}
 	return false;
@@ -365,7 +405,7 @@ void commands_stats(const struct commands *c, struct commands_stats *out)
 
 	*out = (struct commands_stats){
 		.read_failed = s->no_request, .unknown_request = s->unknown_request,
-		.expect_resyncs = c->expect_resyncs,
+		.expect_resyncs = c->expect_resyncs, .purges_ignored = c->purges_ignored,
 	};
 }
 

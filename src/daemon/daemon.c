@@ -15,6 +15,8 @@
 
 #include "base/log.h"
 #include "daemon/commands.h"
+#include "daemon/empty.h"
+#include "daemon/jobs.h"
 #include "daemon/renew.h"
 #include "daemon/signals.h"
 #include "daemon/teller.h"
@@ -23,6 +25,7 @@
 #include "stats/flowlog.h"
 
 #define FLOW_LIMIT_DEFAULT 262144u
+#define STATE_SUFFIX ".state"	/* after the path of the control socket: where the activity is kept */
 
 /* ---- turns and time ---- */
 
@@ -61,6 +64,7 @@ static void daemon_turn(void *ctx, struct mono now)
 	if (d->inject)
 		ct_inject_flush(d->inject, now);	/* what a gap that was given up has let through */
 
+	empty_turn(d->empty, now);
 	if (d->reconcile)
 		reconcile_watch(d->reconcile, now);
 	if (d->flowlog)
@@ -253,17 +257,10 @@ static int open_flowlog(struct daemon *d, struct text *err)
 
 static int open_takeover(struct daemon *d, struct text *err)
 {
-	struct takeover_cb cb = {
-		.ctx = d->waiters,
-		.commit_done = waiters_committed,
-		.flush_done = waiters_flushed,
-	};
-
 	d->filter = flow_filter_new(&d->conf->filter);
-	d->activity = activity_new();
-	if (!d->filter || !d->activity)
+	if (!d->filter)
 		return -ENOMEM;
-	return takeover_open(d->loop, &d->conf->sync, d->filter, d->activity, &cb, &d->takeover, err);
+	return takeover_open(d->loop, &d->conf->sync, d->filter, d->activity, d->jobs, &d->takeover, err);
 }
 
 /* Read the kernel table; events and peers are served meanwhile. The event socket is open already, so what changes
@@ -288,6 +285,25 @@ static int fill_cache(struct daemon *d, const sigset_t *in_select, struct text *
 	return d->fill_err;
 }
 
+/* Statistics know no role. */
+static int open_jobs(struct daemon *d)
+{
+	const char *socket_path = d->conf->control.path;
+	char path[sizeof(d->conf->control.path) + sizeof(STATE_SUFFIX)];
+
+	snprintf(path, sizeof(path), "%s" STATE_SUFFIX, socket_path);
+	d->activity = activity_open(d->conf->mode == CONF_MODE_SYNC ? path : NULL, d->started);
+	d->waiters = waiters_new(d);
+	if (!d->activity || !d->waiters)
+		return -ENOMEM;
+	d->jobs = jobs_new(waiters_ended, d->waiters);
+	if (!d->jobs)
+		return -ENOMEM;
+	wiring_jobs(d);
+	d->empty = empty_new(d);
+	return d->empty ? 0 : -ENOMEM;
+}
+
 static int open_all(struct daemon *d, const sigset_t *in_select, struct text *err)
 {
 	int ret = lockfile_take(&d->lock, d->conf->lockfile, err);
@@ -300,10 +316,9 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	if (!d->loop)
 		return -ENOMEM;
 	d->started = clock_now();
-	d->waiters = waiters_new(d);
-	if (!d->waiters)
-		return -ENOMEM;
-	ret = commands_open(d, &d->conf->control, &d->commands, err);
+	ret = open_jobs(d);
+	if (ret == 0)
+		ret = commands_open(d, &d->conf->control, &d->commands, err);
 	if (ret == 0)
 		ret = open_takeover(d, err);
 	if (ret == 0)
@@ -324,6 +339,8 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	ret = fill_cache(d, in_select, err);
 	/* Nothing is sent before the cache is complete: a peer removes what an answer to its RESYNC does not show. */
 	ev_hook_add(d->loop, &d->turn);
+	if (ret == 0)
+		takeover_resume(d->takeover, evloop_now(d->loop));
 	return ret;
 }
 
@@ -398,10 +415,12 @@ void daemon_close(struct daemon *d)
 	exp_inject_close(d->inject_expects);
 	ct_inject_close(d->inject);
 	takeover_close(d->takeover);
-	activity_free(d->activity);
 	flow_filter_free(d->filter);
 	commands_stop(d->commands);
+	empty_free(d->empty);
+	jobs_free(d->jobs);
 	waiters_free(d->waiters);
+	activity_close(d->activity);
 	evloop_free(d->loop);
 	lockfile_drop(&d->lock);
 	commands_free(d->commands);	/* `-k` returns now: neither socket nor lock exists any more */

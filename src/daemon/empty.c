@@ -1,72 +1,170 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -f: the caches forget what they know, in steps. */
+/* -f external: the external cache forgets what it knows, in steps, and fills again by itself.
+ *
+ *   this node		the peers are asked for everything
+ *   not active		at once
+ *   active		after twice PurgeTimeout, or at once when it is active no longer (-t, -n), or when a peer begins anew or a
+ *			link comes back
+ *   ALARM		never: each state is sent again within RefreshTime
+ *
+ * On an active node, because of what the old primary still has: until its own purge (-t) it would give us the flows that we have
+ * just taken over from it. The purge is told to nobody, so nothing would ever end them here, and the next commit would bring
+ * them back. */
 #include "daemon/empty.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/list.h"
+#include "base/log.h"
+#include "channel/channel.h"
+#include "daemon/jobs.h"
 
 #define EMPTY_STEP	4096
 
 struct empty {
-	struct control_job job;
-	const struct daemon *d;
-	bool internal, external, expects;	/* what is left to do */
+	struct daemon *d;
+	struct ev_work work;
 	uint64_t pos;
+	struct ev_timer fill;		/* armed: the cache is empty until then */
+	struct mono emptied;		/* since then */
+	unsigned int links;		/* that were usable in the last turn */
 };
 
-static void empty_expects(struct exp_path *x)
+/* ---- filling ---- */
+
+static unsigned int usable_links(const struct daemon *d)
 {
-	if (!x)
-		return;
-	exp_path_flush_internal(x);
-	exp_path_flush_external(x);
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < channel_links(d->channel); i++) {
+		struct channel_link_stats l;
+
+		channel_link_stats(d->channel, i, &l);
+		n += l.up && l.running && (!l.connections || (l.server_connected && l.client_connected));
+	}
+	return n;
 }
 
-static enum ctl_step empty_step(struct control_job *job, struct ctl_out *out, struct mono now)
+static void fill_due(void *ctx, struct mono now)
 {
-	struct empty *e = container_of(job, struct empty, job);
-	struct pipeline *p = e->d->pipeline;
+	struct empty *e = ctx;
+
+	log_notice("asking the peers for everything: the external cache was emptied %" PRId64 " s ago",
+		   mono_diff_ms(now, e->emptied) / 1000);
+	pipeline_ask(e->d->pipeline, now);
+}
+
+static void fill_again(struct empty *e, struct mono now)
+{
+	const struct sync_conf *conf = &e->d->conf->sync;
+
+	pipeline_lack_external(e->d->pipeline, WHOLE_FLUSHED, now);
+	e->emptied = now;
+	if (!activity_active(e->d->activity) || conf->mode == SYNC_MODE_ALARM) {
+		pipeline_ask(e->d->pipeline, now);
+		return;
+	}
+	e->links = usable_links(e->d);
+	ev_timer_set(e->d->loop, &e->fill, mono_add_ms(now, 2000 * (int64_t)conf->purge_timeout_s));
+	log_notice("the external cache stays empty for %" PRId64 " secs: this node is active, and a peer may still have what was "
+		   "taken over from it", 2 * (int64_t)conf->purge_timeout_s);
+}
+
+void empty_fill(struct empty *e, struct mono now)
+{
+	if (ev_timer_armed(&e->fill))
+		ev_timer_set(e->d->loop, &e->fill, now);
+}
+
+void empty_asked(struct empty *e)
+{
+	ev_timer_del(e->d->loop, &e->fill);
+}
+
+void empty_turn(struct empty *e, struct mono now)
+{
+	unsigned int links;
+
+	if (!ev_timer_armed(&e->fill))
+		return;
+	links = usable_links(e->d);
+	if (links > e->links)
+		empty_fill(e, now);
+	e->links = links;
+}
+
+void empty_report(const struct empty *e, struct mono now, struct text *out)
+{
+	struct mono due;
+
+	if (!ev_timer_armed(&e->fill))
+		return;
+	due = mono_add_ms(e->emptied, 2000 * (int64_t)e->d->conf->sync.purge_timeout_s);
+	text_printf(out, "cache external emptied:\t\t%12" PRId64 " s ago (-f): this node is active, its peers are asked in %"
+		    PRId64 " s\n\n", mono_diff_ms(now, e->emptied) / 1000,
+		    mono_before(now, due) ? (mono_diff_ms(due, now) + 999) / 1000 : 0);
+}
+
+/* ---- emptying ---- */
+
+static void finish(struct empty *e, int err, struct mono now)
+{
+	const struct job_result res = { .err = err };
+
+	ev_work_del(e->d->loop, &e->work);
+	fill_again(e, now);
+	jobs_ended(e->d->jobs, JOB_EMPTY, &res, now);
+}
+
+static bool empty_step(void *ctx, struct mono now)
+{
+	struct empty *e = ctx;
+
+	if (pipeline_flush_external_step(e->d->pipeline, &e->pos, EMPTY_STEP))
+		return true;
+	finish(e, 0, now);
+	return false;
+}
+
+static int empty_start(void *ctx, unsigned int what, struct mono now)
+{
+	struct empty *e = ctx;
+	struct exp_path *x = pipeline_expects(e->d->pipeline);
 
 	(void)now;
-	if (e->external && takeover_committing(e->d->takeover)) {
-		ctl_note(out, "refused: a commit has begun");
-		ctl_end(out, 1);
-		return CTL_DONE;
-	}
-	/* Their caches are small: at once, and before the masters. */
-	if (e->expects)
-		empty_expects(pipeline_expects(p));
-	e->expects = false;
-	if (e->internal) {
-		if (!pipeline_flush_internal_step(p, &e->pos, EMPTY_STEP)) {
-			e->internal = false;
-			e->pos = 0;
-		}
-	} else if (e->external) {
-		e->external = pipeline_flush_external_step(p, &e->pos, EMPTY_STEP);
-	}
-	return e->internal || e->external ? CTL_MORE : CTL_DONE;
+	if (x && what & EMPTY_EXPECTS)
+		exp_path_flush_external(x);	/* few: at once, and before the masters */
+	e->pos = 0;
+	ev_work_arm(e->d->loop, &e->work);
+	return 0;
 }
 
-static void empty_release(struct control_job *job, bool done)
+static void empty_stop(void *ctx, struct mono now)
 {
-	(void)done;
-	free(container_of(job, struct empty, job));
+	finish(ctx, -ECANCELED, now);
 }
 
-static const struct control_job_ops empty_ops = { .name = "flush", .step = empty_step, .release = empty_release };
+/* ---- lifetime ---- */
 
-struct control_job *empty_caches(const struct daemon *d, bool internal, bool external)
+struct empty *empty_new(struct daemon *d)
 {
 	struct empty *e = calloc(1, sizeof(*e));
 
 	if (!e)
 		return NULL;
-	e->job.ops = &empty_ops;
 	e->d = d;
-	e->internal = internal;
-	e->external = external;
-	e->expects = internal && external;	/* -f alone empties those too */
-	return &e->job;
+	e->work = (struct ev_work){ .step = empty_step, .ctx = e, .name = "flush of the external cache" };
+	e->fill = (struct ev_timer){ .cb = fill_due, .ctx = e, .name = "fill again" };
+	jobs_set_ops(d->jobs, JOB_EMPTY, &(struct job_ops){ .ctx = e, .start = empty_start, .stop = empty_stop });
+	return e;
+}
+
+void empty_free(struct empty *e)
+{
+	if (!e)
+		return;
+	ev_timer_del(e->d->loop, &e->fill);
+	ev_work_del(e->d->loop, &e->work);
+	free(e);
 }

@@ -469,11 +469,6 @@ static void on_changed(void *ctx, const struct ct_expect *e, struct mono now)
 	exp_path_refreshed(x->path, e, now);
 }
 
-bool expecting_comparing(const struct expecting *x)
-{
-	return x->running != 0;
-}
-
 static void on_tell_again(void *ctx, struct mono now)
 {
 	expecting_compare(ctx, EXPECTING_TELL, now);

@@ -130,6 +130,15 @@ static bool path_room(void *ctx, struct mono now)
 	return sync_make_room(p->sync, now);
 }
 
+static void path_peer_begins(void *ctx, uint8_t peer)
+{
+	struct pipeline *p = ctx;
+
+	foreign_path_peer_begins(ctx, peer);
+	if (p->env.peer_begins)
+		p->env.peer_begins(p->env.ctx);
+}
+
 static const struct sync_env path_sync_env = {
 	.mark = sync_path_mark,
 	.is_dead = sync_path_is_dead,
@@ -142,7 +151,7 @@ static const struct sync_env path_sync_env = {
 	.expect = path_expect,
 	.release = sync_path_release,
 	.walk = sync_path_walk,
-	.peer_begins = foreign_path_peer_begins,
+	.peer_begins = path_peer_begins,
 	.resync_begin = stale_path_resync_begin,
 	.resync_done = stale_path_resync_done,
 	.whole = whole_path_is,

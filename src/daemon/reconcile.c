@@ -81,14 +81,14 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 	pipeline_compare_begin(r->p);
 	pipeline_dump_begin(r->p);
 	internal_pass_begin(pipeline_internal(r->p), why == RECONCILE_START || why == RECONCILE_VERIFY ||
-			    why == RECONCILE_ADOPT);
+			    why == RECONCILE_ADOPT || why == RECONCILE_REFRESH);
 	err = ct_dump_start(r->dump, why == RECONCILE_VERIFY ? VERIFY_PACE_MS : 0);
 	if (err < 0) {
 		errno = -err;
 		log_err("reading the kernel table");
 		r->state = STATE_IDLE;
 		pipeline_compare_end(r->p, false, now);
-		if (why == RECONCILE_START || why == RECONCILE_COMMAND)
+		if (why == RECONCILE_START || why == RECONCILE_COMMAND || why == RECONCILE_REFRESH)
 			r->cb.done(r->cb.ctx, why, err, now);
 		else
 			r->want[why] = true;
@@ -124,6 +124,8 @@ static void pass_next(struct reconcile *r, struct mono now)
 		return;
 	if (r->want[RECONCILE_COMMAND]) {
 		pass_begin(r, RECONCILE_COMMAND, now);
+	} else if (r->want[RECONCILE_REFRESH]) {
+		pass_begin(r, RECONCILE_REFRESH, now);
 	} else if (r->want[RECONCILE_ADOPT]) {
 		pass_begin(r, RECONCILE_ADOPT, now);
 	} else if (r->want[RECONCILE_REPAIR]) {
@@ -295,11 +297,6 @@ void reconcile_watch(struct reconcile *r, struct mono now)
 	if (r->poll_ms == 0 && r->state == STATE_IDLE && !ev_timer_armed(&r->verify) &&
 	    internal_silent(pipeline_internal(r->p)) > 0)
 		ev_timer_set(r->loop, &r->verify, mono_before(soon, r->rest) ? r->rest : soon);
-}
-
-bool reconcile_command_running(const struct reconcile *r)
-{
-	return r->state != STATE_IDLE && r->why == RECONCILE_COMMAND;
 }
 
 const struct reconcile_stats *reconcile_stats(const struct reconcile *r)

@@ -9,6 +9,8 @@
 
 #include "channel/channel.h"
 #include "daemon/commands.h"
+#include "daemon/empty.h"
+#include "daemon/jobs.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
 #include "kernel/exp_inject.h"
@@ -109,6 +111,7 @@ void report_cache(const struct daemon *d, struct text *out)
 	if (d->inject)
 		report_injected(d, out);
 	pipeline_print_whole(d->pipeline, evloop_now(d->loop), out);	/* not in 1.4.x either */
+	empty_report(d->empty, evloop_now(d->loop), out);
 }
 
 /* ---- links ---- */
@@ -314,6 +317,53 @@ static void report_uptime(struct text *out, int64_t seconds)
 	text_printf(out, "%" PRId64 " min\n\n", minutes);
 }
 
+static void report_purge(const struct daemon *d, struct text *out)
+{
+	struct mono due = activity_purge_due(d->activity), now = evloop_now(d->loop);
+
+	if (!mono_is_set(due))
+		return;
+	if (mono_before(now, due))
+		text_printf(out, "\tflush of the kernel table (-t):\tin %" PRId64 " s\n", (mono_diff_ms(due, now) + 999) / 1000);
+	else
+		text_str(out, "\tflush of the kernel table (-t):\tdue\n");
+}
+
+static void report_jobs(const struct daemon *d, struct text *out)
+{
+	for (unsigned int k = 0; k < JOB_KINDS; k++) {
+		enum job_kind kind = (enum job_kind)k;
+		uint64_t done, total;
+
+		if (jobs_progress(d->jobs, kind, &done, &total) && total > 0)
+			text_printf(out, "\t%s:\t%" PRIu64 " of %" PRIu64 "\n", jobs_name(kind), done, total);
+		else if (jobs_running(d->jobs, kind))
+			text_printf(out, "\t%s:\truns\n", jobs_name(kind));
+		if (jobs_waiting(d->jobs, kind))
+			text_printf(out, "\t%s:\twaits\n", jobs_name(kind));
+	}
+}
+
+/* Not in 1.4.x, and therefore behind everything else, and only where there is something to say. */
+static void report_node(const struct daemon *d, uint64_t purges_ignored, struct text *out)
+{
+	struct text node = { 0 };
+
+	if (activity_active(d->activity))
+		text_printf(&node, "\tactive:\t\t\t\tfor %" PRId64 " s\n",
+			    mono_diff_ms(evloop_now(d->loop), activity_since(d->activity)) / 1000);
+	else if (activity_option(d->activity))
+		text_printf(&node, "\tactive:\t\t\t\tno, by %s\n", activity_option(d->activity));
+	report_purge(d, &node);
+	report_jobs(d, &node);
+	if (purges_ignored > 0)
+		text_printf(&node, "\tflush of the kernel table (-t):\tnever in the statistics mode, %" PRIu64 " ignored\n",
+			    purges_ignored);
+	if (node.len > 0)
+		text_printf(out, "this node:\n%s\n", node.buf);
+	text_free(&node);
+}
+
 void report_runtime(const struct daemon *d, struct text *out)
 {
 	const struct ct_events_stats none = { 0 };	/* polling */
@@ -347,4 +397,5 @@ void report_runtime(const struct daemon *d, struct text *out)
 	text_printf(out, "\twait failed:\t\t\t%12" PRIu64 "\n", (uint64_t)0);
 	text_printf(out, "\tlocal read failed:\t\t%12" PRIu64 "\n", c.read_failed);
 	text_printf(out, "\tlocal unknown request:\t\t%12" PRIu64 "\n\n", c.unknown_request);
+	report_node(d, c.purges_ignored, out);
 }

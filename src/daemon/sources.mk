@@ -16,6 +16,7 @@ libdaemon_a_SOURCES = \
 	daemon/expecting.c \
 	daemon/foreign_path.c \
 	daemon/kernel_path.c \
+	daemon/jobs.c \
 	daemon/life.c \
 	daemon/lock.c \
 	daemon/notify.c \

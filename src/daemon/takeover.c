@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commit, flush and scheduled flush of the kernel table.
+/* Commit, flush and scheduled flush of the kernel table, as jobs.
  *
  * The kernel events of a flush are dropped by the socket filter of the event socket (own port id), as those of a commit
  * are (commit.c), and nothing of them goes to the peers: an entry that is flushed leaves the internal cache when the kernel
- * has confirmed it. */
+ * has confirmed it. When a flush has ended, or was stopped, the internal cache is compared with the kernel: events about flows
+ * that came and went meanwhile may be read in another order than the answers. */
 #include "daemon/takeover.h"
 
 #include <errno.h>
@@ -15,56 +16,50 @@
 #include "kernel/ct_flush.h"
 #include "sync/sync_conf.h"
 
-#define PURGE_STEP	8192
-#define PURGE_RETRY_MS	1000
-
 struct takeover {
 	struct evloop *loop;
 	const struct sync_conf *conf;
 	const struct flow_filter *filter;
-	struct takeover_cb cb;
-	struct pipeline *p;
 	struct activity *activity;
+	struct jobs *jobs;
+	struct pipeline *p;
 	struct commit *commit;
-	enum commit_what commit_what;	/* of the commit that waits */
 	struct ct_flush *flush;
-	struct ev_timer purge;
-	struct ev_work purge_cache;	/* emptying the internal cache after an expired -t */
-	uint64_t purge_pos;
-	bool commit_waits;		/* for the end of a flush, which would delete what the commit creates */
+	enum job_kind flush_kind;	/* of the one that runs: -F or -t */
+	struct ev_timer purge;		/* -t is due */
+	struct mono purging;		/* when the one that runs or waits was due */
 	struct takeover_stats stats;
 };
 
 /* ---- commit ---- */
 
-static void on_committed(void *ctx, int err, const struct ct_commit_result *res, const struct exp_commit_result *exp,
-			 struct mono now)
+static int commit_begin(void *ctx, unsigned int what, struct mono now)
+{
+	const struct job_result nothing = { 0 };
+	struct takeover *t = ctx;
+
+	if (!pipeline_external(t->p)) {		/* DisableExternalCache */
+		jobs_ended(t->jobs, JOB_COMMIT, &nothing, now);
+		return 0;
+	}
+	return commit_start(t->commit, (enum commit_what)what, now);
+}
+
+static void commit_how_far(void *ctx, uint64_t *done, uint64_t *total)
 {
 	struct takeover *t = ctx;
 
-	t->cb.commit_done(t->cb.ctx, err, res, exp, now);
+	*done = commit_progress(t->commit)->done;
+	*total = table_count(external_table(pipeline_external(t->p)));
 }
 
-int takeover_commit(struct takeover *t, enum commit_what what, struct mono now)
+static void on_committed(void *ctx, int err, const struct ct_commit_result *res, const struct exp_commit_result *exp,
+			 struct mono now)
 {
-	if (takeover_committing(t))
-		return -EBUSY;
-	if (ct_flush_running(t->flush)) {
-		t->commit_what = what;
-		t->commit_waits = true;
-		return 0;
-	}
-	return commit_start(t->commit, what, now);
-}
+	const struct job_result result = { .err = err, .commit = *res, .expects = *exp };
+	struct takeover *t = ctx;
 
-bool takeover_committing(const struct takeover *t)
-{
-	return t->commit_waits || commit_running(t->commit);
-}
-
-const struct ct_commit_result *takeover_progress(const struct takeover *t)
-{
-	return commit_progress(t->commit);
+	jobs_ended(t->jobs, JOB_COMMIT, &result, now);
 }
 
 /* ---- flush ---- */
@@ -83,45 +78,82 @@ static void flush_gone(void *ctx, const struct ct_flow *f, struct mono now)
 	pipeline_purged(t->p, f, now);
 }
 
-static void flush_done(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now)
+static void flush_log(const struct takeover *t, const struct ct_flush_result *res)
 {
+	if (res->err == -ECANCELED) {
+		log_notice("%s stopped by a commit: %" PRIu64 " of %" PRIu64 " flows deleted", jobs_name(t->flush_kind),
+			   res->deleted, res->total);
+	} else if (res->err < 0) {
+		errno = -res->err;
+		log_err("flushing the kernel conntrack table");
+	}
+	if (res->failed > 0)
+		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted", res->failed);
+}
+
+static void flush_done(void *ctx, const struct ct_flush_result *res, struct mono now)
+{
+	struct job_result result = { .err = res->err, .flush = *res };
 	struct takeover *t = ctx;
+
+	flush_log(t, res);
+	if (t->flush_kind == JOB_PURGE)
+		activity_purge_done(t->activity, t->purging, now);
+	if (pipeline_internal(t->p))
+		jobs_ask(t->jobs, JOB_REFRESH, 0, NULL, now);
+	/* Without external cache the states of the peers were in that table too: let them tell again. */
+	if (pipeline_sync(t->p) && !pipeline_external(t->p))
+		pipeline_ask(t->p, now);
+	jobs_ended(t->jobs, t->flush_kind, &result, now);
+}
+
+static int flush_begin(struct takeover *t, enum job_kind kind)
+{
+	int err = ct_flush_start(t->flush);
 
 	if (err < 0) {
 		errno = -err;
 		log_err("flushing the kernel conntrack table");
-	} else if (failed > 0) {
-		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted", failed);
+		return err;
 	}
-	if (t->commit_waits) {
-		const struct ct_commit_result no_flows = { 0 };
-		const struct exp_commit_result none = { 0 };
-		int start;
-
-		t->commit_waits = false;
-		start = commit_start(t->commit, t->commit_what, now);
-		if (start < 0) {
-			log_errx("the commit that waited for the flush cannot start: %s", strerror(-start));
-			t->cb.commit_done(t->cb.ctx, start, &no_flows, &none, now);
-		}
-	}
-	/* Without external cache the states of the peers were in that table too: let them tell again. */
-	if (pipeline_sync(t->p) && !pipeline_external(t->p))
-		sync_ask_resync(pipeline_sync(t->p), now);
-	t->cb.flush_done(t->cb.ctx, err, deleted, failed, now);
+	t->flush_kind = kind;
+	t->stats.kernel_flushes++;
+	return 0;
 }
 
-int takeover_flush(struct takeover *t, struct mono now)
+static int flush_begin_now(void *ctx, unsigned int what, struct mono now)
 {
+	(void)what;
+	(void)now;
+	return flush_begin(ctx, JOB_FLUSH);
+}
+
+static int flush_begin_purge(void *ctx, unsigned int what, struct mono now)
+{
+	struct takeover *t = ctx;
 	int err;
 
-	(void)now;
-	if (takeover_committing(t))
-		return -EBUSY;
-	err = ct_flush_start(t->flush);
-	if (err == 0)
-		t->stats.kernel_flushes++;
+	(void)what;
+	log_notice("flushing kernel conntrack table (scheduled)");
+	err = flush_begin(t, JOB_PURGE);
+	if (err < 0)
+		activity_purge_done(t->activity, t->purging, now);
 	return err;
+}
+
+static void flush_stop(void *ctx, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	ct_flush_stop(t->flush, now);
+}
+
+static void flush_how_far(void *ctx, uint64_t *done, uint64_t *total)
+{
+	const struct takeover *t = ctx;
+
+	*done = ct_flush_progress(t->flush)->deleted;
+	*total = ct_flush_progress(t->flush)->total;
 }
 
 int takeover_flush_expects(struct takeover *t)
@@ -138,59 +170,57 @@ int takeover_flush_expects(struct takeover *t)
 	return 0;
 }
 
-bool takeover_flushing(const struct takeover *t)
-{
-	return ct_flush_running(t->flush);
-}
-
 /* ---- scheduled flush ---- */
-
-static bool purge_cache_step(void *ctx, struct mono now)
-{
-	struct takeover *t = ctx;
-
-	(void)now;
-	return pipeline_flush_internal_step(t->p, &t->purge_pos, PURGE_STEP);
-}
 
 static void purge_due(void *ctx, struct mono now)
 {
 	struct takeover *t = ctx;
 
-	int err = takeover_flush(t, now);
-
-	if (err == -EBUSY) {	/* what is under way may have passed what is to go: when it is over */
-		ev_timer_set(t->loop, &t->purge, mono_add_ms(now, PURGE_RETRY_MS));
-		return;
-	}
-	activity_purge_cancel(t->activity);
-	log_notice("flushing kernel conntrack table (scheduled)");
-	if (err < 0) {
-		errno = -err;
-		log_err("flushing the kernel conntrack table");
-		return;
-	}
-	t->purge_pos = 0;
-	ev_work_arm(t->loop, &t->purge_cache);
+	t->purging = activity_purge_due(t->activity);
+	jobs_ask(t->jobs, JOB_PURGE, 0, NULL, now);
 }
 
 bool takeover_schedule(struct takeover *t, struct mono now)
 {
-	if (mono_is_set(activity_purge_due(t->activity)))
+	struct mono due = mono_add_ms(now, (int64_t)t->conf->purge_timeout_s * 1000);
+
+	if (!activity_purge(t->activity, due, now))
 		return false;
 	log_notice("flushing conntrack table in %u secs", t->conf->purge_timeout_s);
-	activity_purge_set(t->activity, mono_add_ms(now, (int64_t)t->conf->purge_timeout_s * 1000));
-	ev_timer_set(t->loop, &t->purge, activity_purge_due(t->activity));
+	ev_timer_set(t->loop, &t->purge, due);
 	return true;
 }
 
-bool takeover_cancel_schedule(struct takeover *t)
+static void purge_cancelled(struct takeover *t, bool was, const char *option)
 {
-	bool was = activity_purge_cancel(t->activity);
+	bool due = !ev_timer_armed(&t->purge);
 
 	ev_timer_del(t->loop, &t->purge);
-	ev_work_del(t->loop, &t->purge_cache);	/* one that has just fired: the commit fills the cache again */
-	return was;
+	if (was && !due)	/* one that has begun tells its own end */
+		log_notice("the scheduled flush of the kernel table (-t) is cancelled by %s", option);
+}
+
+void takeover_active(struct takeover *t, struct mono now)
+{
+	purge_cancelled(t, activity_commit(t->activity, now), "-c");
+}
+
+void takeover_cancel_schedule(struct takeover *t, struct mono now)
+{
+	if (ev_timer_armed(&t->purge))
+		purge_cancelled(t, activity_purge_cancel(t->activity, now), "-f");
+}
+
+void takeover_resume(struct takeover *t, struct mono now)
+{
+	struct mono due = activity_purge_due(t->activity);
+	int64_t left_ms = mono_diff_ms(due, now);
+
+	if (!mono_is_set(due) || ev_timer_armed(&t->purge))
+		return;
+	log_notice("flushing conntrack table in %" PRId64 " secs, as scheduled before the restart",
+		   left_ms > 0 ? (left_ms + 999) / 1000 : 0);
+	ev_timer_set(t->loop, &t->purge, left_ms > 0 ? due : now);
 }
 
 /* ---- lifetime ---- */
@@ -212,8 +242,18 @@ void takeover_set_pipeline(struct takeover *t, struct pipeline *p)
 	commit_set_pipeline(t->commit, p);
 }
 
+static void set_ops(struct takeover *t)
+{
+	jobs_set_ops(t->jobs, JOB_COMMIT, &(struct job_ops){
+		.ctx = t, .start = commit_begin, .progress = commit_how_far });
+	jobs_set_ops(t->jobs, JOB_FLUSH, &(struct job_ops){
+		.ctx = t, .start = flush_begin_now, .stop = flush_stop, .progress = flush_how_far });
+	jobs_set_ops(t->jobs, JOB_PURGE, &(struct job_ops){
+		.ctx = t, .start = flush_begin_purge, .stop = flush_stop, .progress = flush_how_far });
+}
+
 int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
-		  struct activity *activity, const struct takeover_cb *cb, struct takeover **out, struct text *err)
+		  struct activity *activity, struct jobs *jobs, struct takeover **out, struct text *err)
 {
 	struct takeover *t = calloc(1, sizeof(*t));
 	struct commit_cb commit_cb = { .ctx = t, .done = on_committed };
@@ -226,9 +266,8 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 	t->conf = conf;
 	t->filter = filter;
 	t->activity = activity;
-	t->cb = *cb;
+	t->jobs = jobs;
 	t->purge = (struct ev_timer){ .cb = purge_due, .ctx = t, .name = "purge" };
-	t->purge_cache = (struct ev_work){ .step = purge_cache_step, .ctx = t, .name = "purge cache" };
 	ret = commit_open(loop, conf, filter, activity, &commit_cb, &t->commit, err);
 	if (ret == 0)
 		ret = ct_flush_open(loop, &flush_cb, &t->flush, err);
@@ -236,6 +275,7 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 		takeover_close(t);
 		return ret;
 	}
+	set_ops(t);
 	*out = t;
 	return 0;
 }
@@ -245,7 +285,6 @@ void takeover_close(struct takeover *t)
 	if (!t)
 		return;
 	ev_timer_del(t->loop, &t->purge);
-	ev_work_del(t->loop, &t->purge_cache);
 	ct_flush_close(t->flush);
 	commit_close(t->commit);
 	free(t);

@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/empty.h"
+#include "daemon/jobs.h"
 #include "daemon/teller.h"
-#include "daemon/waiters.h"
 #include "stats/flowlog.h"
 #include "wire/hdr.h"
 
@@ -74,6 +75,13 @@ static void on_filled(struct daemon *d, int err)
 	d->fill_err = err;
 }
 
+static void compared(struct daemon *d, enum job_kind kind, int err, struct mono now)
+{
+	const struct job_result res = { .err = err };
+
+	jobs_ended(d->jobs, kind, &res, now);
+}
+
 /* The cache of flows has been compared with the kernel. Expectations are looked at after it, when their masters are
  * known. */
 static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct mono now)
@@ -82,6 +90,7 @@ static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct 
 		[RECONCILE_START] = EXPECTING_START,
 		[RECONCILE_OVERRUN] = EXPECTING_COMPARE,
 		[RECONCILE_COMMAND] = EXPECTING_COMMAND,
+		[RECONCILE_REFRESH] = EXPECTING_REFRESH,
 		[RECONCILE_VERIFY] = EXPECTING_COMPARE,
 		[RECONCILE_ADOPT] = EXPECTING_ADOPT,
 		[RECONCILE_REPAIR] = EXPECTING_COMPARE,
@@ -94,7 +103,9 @@ static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct 
 	else if (why == RECONCILE_START)
 		on_filled(d, err);
 	else if (why == RECONCILE_COMMAND)
-		waiters_resynced(d->waiters, false, err, now);
+		compared(d, JOB_COMPARE, err, now);
+	else if (why == RECONCILE_REFRESH)
+		compared(d, JOB_REFRESH, err, now);
 }
 
 static void on_expects_compared(void *ctx, unsigned int why, int err, struct mono now)
@@ -104,9 +115,11 @@ static void on_expects_compared(void *ctx, unsigned int why, int err, struct mon
 	if (why & EXPECTING_START)
 		on_filled(d, err);
 	if (why & EXPECTING_COMMAND)
-		waiters_resynced(d->waiters, false, err, now);
+		compared(d, JOB_COMPARE, err, now);
+	if (why & EXPECTING_REFRESH)
+		compared(d, JOB_REFRESH, err, now);
 	if (why & EXPECTING_COMMAND_EXP)
-		waiters_resynced(d->waiters, true, err, now);
+		compared(d, JOB_COMPARE_EXPECTS, err, now);
 }
 
 /* ---- network -> pipeline ---- */
@@ -185,6 +198,13 @@ static void on_stored(void *ctx, const struct ct_flow *f, struct mono now)
 	struct daemon *d = ctx;
 
 	pipeline_injected(d->pipeline, f, now);
+}
+
+static void on_peer_begins(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	empty_fill(d->empty, evloop_now(d->loop));
 }
 
 static void on_adopt(void *ctx)
@@ -380,6 +400,56 @@ static void on_batch_end(void *ctx, struct mono now)
 	(void)now;
 }
 
+/* ---- jobs that others carry out ---- */
+
+static int begin_refresh(void *ctx, unsigned int what, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	(void)what;
+	pipeline_lack(d->pipeline, WHOLE_FLUSHED, now);	/* until it has been compared no answer of ours is the whole */
+	reconcile_start(d->reconcile, RECONCILE_REFRESH, now);
+	return 0;
+}
+
+static int begin_compare(void *ctx, unsigned int what, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	(void)what;
+	reconcile_start(d->reconcile, RECONCILE_COMMAND, now);
+	return 0;
+}
+
+static int begin_compare_expects(void *ctx, unsigned int what, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	(void)what;
+	expecting_compare(d->expecting, EXPECTING_COMMAND_EXP, now);
+	return 0;
+}
+
+static int begin_tell(void *ctx, unsigned int what, struct mono now)
+{
+	const struct job_result begun = { 0 };
+	struct daemon *d = ctx;
+
+	(void)what;
+	log_notice("sending bulk update");
+	sync_bulk(pipeline_sync(d->pipeline), now);
+	jobs_ended(d->jobs, JOB_TELL, &begun, now);
+	return 0;
+}
+
+void wiring_jobs(struct daemon *d)
+{
+	jobs_set_ops(d->jobs, JOB_REFRESH, &(struct job_ops){ .ctx = d, .start = begin_refresh });
+	jobs_set_ops(d->jobs, JOB_COMPARE, &(struct job_ops){ .ctx = d, .start = begin_compare });
+	jobs_set_ops(d->jobs, JOB_COMPARE_EXPECTS, &(struct job_ops){ .ctx = d, .start = begin_compare_expects });
+	jobs_set_ops(d->jobs, JOB_TELL, &(struct job_ops){ .ctx = d, .start = begin_tell });
+}
+
 /* ---- the tables ---- */
 
 struct ct_events_cb wiring_events(struct daemon *d)
@@ -439,6 +509,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.ended = on_ended,
 		.inject = on_inject,
 		.adopt = on_adopt,
+		.peer_begins = on_peer_begins,
 		.inject_expect = on_inject_expect,
 		.dump = on_dump,
 		.dump_pause = on_dump_pause,

@@ -274,6 +274,14 @@ void ct_batch_run(struct ct_batch *b, struct mono now)
 	ev_work_del(b->loop, &b->work);
 }
 
+void ct_batch_drop(struct ct_batch *b)
+{
+	b->next = b->sent;
+	b->used = 0;
+	b->tries = 0;
+	ev_work_del(b->loop, &b->work);
+}
+
 void ct_batch_flush(struct ct_batch *b)
 {
 	if (b->next != b->sent)

@@ -204,6 +204,35 @@ static void on_timer(void *ctx, struct mono now)
 	read_more(ctx);
 }
 
+static int open_socket(struct ct_dump *d, struct text *err)
+{
+	int rc;
+
+	rc = ct_sock_open(NULL, err);
+	d->fd = rc < 0 ? -1 : rc;
+	if (rc < 0)
+		return rc;
+	ct_sock_set_rcvbuf(d->fd, RCVBUF_BYTES);	/* a smaller one works too */
+	d->io = (struct ev_io){ .fd = d->fd, .prio = 4, .cb = on_readable, .ctx = d, .name = "kernel dump" };
+	rc = ev_io_add(d->loop, &d->io);
+	if (rc) {
+		if (err)
+			text_printf(err, "netlink dump socket: %s", strerror(-rc));
+		close(d->fd);
+		d->fd = -1;
+	}
+	return rc;
+}
+
+static void close_socket(struct ct_dump *d)
+{
+	if (d->fd == -1)
+		return;
+	ev_io_del(d->loop, &d->io);
+	close(d->fd);
+	d->fd = -1;
+}
+
 int ct_dump_open(struct evloop *loop, const struct ct_dump_cb *cb, struct ct_dump **out, struct text *err)
 {
 	struct ct_dump *d = calloc(1, sizeof(*d));
@@ -215,36 +244,33 @@ int ct_dump_open(struct evloop *loop, const struct ct_dump_cb *cb, struct ct_dum
 	}
 	d->loop = loop;
 	d->cb = *cb;
-	d->fd = ct_sock_open(NULL, err);
-	if (d->fd < 0) {
-		rc = d->fd;
-		goto free_dump;
-	}
-	ct_sock_set_rcvbuf(d->fd, RCVBUF_BYTES);	/* a smaller one works too */
 	d->timer = (struct ev_timer){ .cb = on_timer, .ctx = d, .name = "kernel dump (paced)" };
-	d->io = (struct ev_io){ .fd = d->fd, .prio = 4, .cb = on_readable, .ctx = d, .name = "kernel dump" };
-	rc = ev_io_add(loop, &d->io);
+	rc = open_socket(d, err);
 	if (rc) {
-		text_printf(err, "netlink dump socket: %s", strerror(-rc));
-		goto close_fd;
+		free(d);
+		return rc;
 	}
 	*out = d;
 	return 0;
-close_fd:
-	close(d->fd);
-free_dump:
-	free(d);
-	return rc;
 }
 
 void ct_dump_close(struct ct_dump *d)
 {
 	if (!d)
 		return;
-	ev_io_del(d->loop, &d->io);
+	close_socket(d);
 	ev_timer_del(d->loop, &d->timer);
-	close(d->fd);
 	free(d);
+}
+
+/* The kernel would refuse the next dump (EBUSY) as long as the rest of this one waits on the socket. */
+void ct_dump_stop(struct ct_dump *d)
+{
+	if (!d->running)
+		return;
+	d->running = false;
+	ev_timer_del(d->loop, &d->timer);
+	close_socket(d);
 }
 
 int ct_dump_start(struct ct_dump *d, uint32_t pace_ms)
@@ -253,6 +279,11 @@ int ct_dump_start(struct ct_dump *d, uint32_t pace_ms)
 
 	if (d->running)
 		return -EBUSY;
+	if (d->fd == -1) {	/* the last one was given up */
+		rc = open_socket(d, NULL);
+		if (rc)
+			return rc;
+	}
 	d->seq++;
 	rc = send_request(d);
 	if (rc)
@@ -272,5 +303,6 @@ bool ct_dump_running(const struct ct_dump *d)
 void ct_dump_pause(struct ct_dump *d, bool pause)
 {
 	d->paused = pause;
-	read_more(d);
+	if (d->running)
+		read_more(d);
 }

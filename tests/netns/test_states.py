@@ -259,8 +259,8 @@ def test_what_the_script_does(lab: Lab, pair: Callable, active: str, replica: st
 	lab.addresses_to("fw2")
 	two.ok("-c")
 	assert tables.difference(flows, two.kernel()) == ""
-	two.ok("-f")
-	assert (two.external(), two.internal()) == (set(), set())
+	two.ok("-f")	# 1.4.x is blind from here to the end of -R; ours only compares its internal cache with the kernel
+	assert (two.external(), two.internal()) == (set(), set() if replica == DEBIAN else flows)
 	two.ok("-R")
 	wait_until(lambda: not tables.difference(flows, two.internal()), 5, "-R reads the kernel table")
 	two.ok("-B")

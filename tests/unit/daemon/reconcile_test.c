@@ -320,7 +320,6 @@ static void test_one_after_the_other(void **state)
 	assert_int_equal(w.dumps, 1);
 	dump_ends(0, 2);
 	assert_int_equal(w.dumps, 2);
-	assert_true(reconcile_command_running(r));
 	dump_ends(0, 3);
 	assert_int_equal(w.dumps, 3);
 	dump_ends(0, 4);

@@ -528,7 +528,7 @@ struct flushed {
 	struct evloop *loop;
 	struct ct_flush *flush;
 	uint8_t gone[65536];
-	uint64_t deleted, failed;
+	uint64_t deleted, failed, total;
 	int err;
 	bool all, done;
 };
@@ -544,14 +544,15 @@ static void on_gone(void *ctx, const struct ct_flow *f, struct mono now)
 	((struct flushed *)ctx)->gone[ntohs(f->orig.sport)]++;
 }
 
-static void on_flushed(void *ctx, int err, uint64_t deleted, uint64_t failed, struct mono now)
+static void on_flushed(void *ctx, const struct ct_flush_result *res, struct mono now)
 {
 	struct flushed *f = ctx;
 
 	(void)now;
-	f->err = err;
-	f->deleted = deleted;
-	f->failed = failed;
+	f->err = res->err;
+	f->deleted = res->deleted;
+	f->failed = res->failed;
+	f->total = res->total;
 	f->done = true;
 }
 
@@ -628,6 +629,62 @@ static void flush_repeats_what_is_unanswered(void **state)
 	free(f);
 }
 
+static uint32_t in_the_table(void)
+{
+	struct dumped *d = dump_open();
+	uint32_t n;
+
+	assert_int_equal(ct_dump_start(d->dump, 0), 0);
+	assert_true(turn_until(d->loop, &d->done, 5000));
+	n = (uint32_t)d->flows;
+	dump_close(d);
+	return n;
+}
+
+/* Nothing is deleted from then on, what was deleted is known, and the next one begins from the beginning. */
+static void flush_stops_at_once(void **state)
+{
+	struct flushed *f = calloc(1, sizeof(*f));
+	struct ct_flush_cb cb = { .ctx = f, .pass = odd_ports, .gone = on_gone, .done = on_flushed };
+	struct text err = { 0 };
+	uint64_t gone = 0;
+
+	(void)state;
+	NEED_NETNS();
+	assert_non_null(f);
+	create_range(1, MANY);
+	f->all = true;
+	f->loop = evloop_new();
+	assert_int_equal(ct_flush_open(f->loop, &cb, &f->flush, &err), 0);
+	ct_flush_stop(f->flush, clock_now());
+	assert_false(f->done);	/* none ran */
+	assert_int_equal(ct_flush_start(f->flush), 0);
+	while (ct_flush_progress(f->flush)->deleted == 0)
+		assert_int_equal(evloop_turn(f->loop, NULL, 100), 0);
+	assert_false(f->done);
+	ct_flush_stop(f->flush, clock_now());
+	assert_true(f->done);
+	assert_false(ct_flush_running(f->flush));
+	assert_int_equal(f->err, -ECANCELED);
+	assert_in_range(f->deleted, 1, MANY - 1);
+	assert_int_equal(f->total, MANY);
+	for (unsigned int i = 0; i < 20; i++)
+		evloop_turn(f->loop, NULL, 10);
+	for (unsigned int i = 1; i <= MANY; i++)
+		gone += f->gone[i];
+	assert_int_equal(gone, f->deleted);
+	assert_int_equal(in_the_table(), MANY - f->deleted);
+	f->done = false;
+	assert_int_equal(ct_flush_start(f->flush), 0);
+	assert_true(turn_until(f->loop, &f->done, 20000));
+	assert_int_equal(f->err, 0);
+	assert_int_equal(f->deleted, MANY - gone);
+	assert_int_equal(in_the_table(), 0);
+	ct_flush_close(f->flush);
+	evloop_free(f->loop);
+	free(f);
+}
+
 #define TABLE(name) cmocka_unit_test_setup_teardown(name, empty_table, empty_table)
 
 int main(void)
@@ -645,6 +702,7 @@ int main(void)
 		TABLE(commit_settles_lost_answers),
 		TABLE(flush_deletes_what_passes),
 		TABLE(flush_repeats_what_is_unanswered),
+		TABLE(flush_stops_at_once),
 	};
 	int rc;
 
