@@ -19,7 +19,7 @@ enum whole_reason {
 	WHOLE_MEMORY = 0x04,	/* no memory: the same */
 	WHOLE_KERNEL = 0x08,	/* states injected: our kernel's table had no room for flows of the peers */
 	WHOLE_OVERRUN = 0x10,	/* internal: the kernel dropped events */
-	WHOLE_FLUSHED = 0x20,	/* emptied by -f, or compared for it */
+	WHOLE_FLUSHED = 0x20,	/* the external one: emptied by -f; the internal one: compared for it, or after a flush of the kernel table */
 };
 
 /* No place was found: other reasons are repaired by those who raise them. */

@@ -66,7 +66,7 @@ void whole_reasons(uint8_t why, struct text *out)
 {
 	static const char *const words[] = {
 		"the kernel table is being read", "HashLimit reached", "no memory", "the kernel's table is full",
-		"the kernel dropped events", "emptied by -f",
+		"the kernel dropped events", "flushed",
 	};
 	const char *before = "";
 
