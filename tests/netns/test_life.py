@@ -11,6 +11,7 @@ from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 from netlab import SNAT4, UDP_PORT, Lab, run, wait_until
 from node import Node, wait_replicated
@@ -76,7 +77,7 @@ def test_owner_is_there(lab: Lab, pair: Callable) -> None:
 	scenario.serve(lab)
 	stream = scenario.udp_stream(lab, SNAT4, 3)
 	wait_replicated(active, replica)
-	time.sleep(10)
+	pace.sleep(10)
 	wait_replicated(active, replica)
 	replica.ok("-c")
 	assert min(lives(lab, "fw2").values()) > 100, lives(lab, "fw2")
@@ -101,11 +102,11 @@ def test_owner_left_a_gap(lab: Lab, pair: Callable, mode: str) -> None:
 	lost = _lost(replica)
 	cut("input", "output")
 	make(lab, "fw1", 7002, "-p udp -u SEEN_REPLY,ASSURED", 600, 3)
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	cut("output")		# the gap shows, but nobody hears us ask
 	wait_until(lambda: _lost(replica) > lost, 10, "the gap shows")
 	active.stop(signal.SIGKILL)
-	time.sleep(3)
+	pace.sleep(3)
 	replica.ok("-c")
 	found = re.search(r"(\d+) flows are uncertain: their owner fell silent", replica.log.read_text())
 	assert found and int(found[1]) == len(replica.external()), replica.log.read_text()
