@@ -114,7 +114,8 @@ void conf_report_to_file(void *file, enum conf_severity severity,
 #define CONF_PREFER_STATS 1u
 
 /*
- * Reads the file and fills *out; flags: CONF_*. All problems are handed to report (may be NULL: quiet), which
+ * Reads the file, then the files *.conf of the directory of the same name with ".d" behind it, in the order of their
+ * names, which may hold only what conntrackd 1.4 does not know; and fills *out. flags: CONF_*. All problems are handed to report (may be NULL: quiet), which
  * gets ctx. Returns 0; -EINVAL if errors were reported; another -errno, also reported, if the
  * file could not be read (-EISDIR: a directory, -EFBIG: more than CONF_FILE_MAX bytes). *out is
  * untouched unless 0 is returned, and borrows path, for messages.

@@ -11,6 +11,7 @@
 
 /* Inside of the configuration reader; nobody outside conf/ includes this. */
 
+#define CONF_BESIDE 0x80u	/* beside the flags of conf.h: read conntrackd.conf.d as well */
 #define CONF_DEPTH_MAX 16	/* open braces; the language needs 5 */
 #define CONF_DIAGS_MAX 200	/* problems told about one file */
 #define CONF_OPTIONS_MAX 128	/* rows the table may have */
@@ -64,6 +65,7 @@ struct conf_frame {
 struct conf_diag {
 	enum conf_severity severity;
 	struct conf_place at;
+	size_t file_nr;		/* conf_file_nr() of the place */
 	size_t nr;		/* order of discovery */
 	char *text;		/* owned */
 };
@@ -74,8 +76,17 @@ struct conf_link_state {
 	bool puzzled;		/* something in it was not understood: do not report what is missing */
 };
 
+/* A file of conntrackd.conf.d. */
+struct conf_beside {
+	char *path;		/* owned; places point to it */
+	struct conf_words words;	/* owned; values point to them */
+};
+
 struct conf_ctx {
-	const char *file;	/* borrowed, for messages */
+	const char *file;	/* the one that is being read; borrowed, for messages */
+	bool beside;		/* it is one of conntrackd.conf.d */
+	struct conf_beside *beside_file;	/* n_beside that were read so far, in order; owned */
+	size_t n_beside;
 	struct conf conf;	/* what was understood so far */
 	struct conf_words words;
 
@@ -175,6 +186,18 @@ void conf_end_states(struct conf_ctx *ctx);
 void conf_open_list(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
 		    const struct conf_place *at);
 bool conf_set_old_states(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at);
+
+/* conf_beside.c: the files of conntrackd.conf.d, after the configuration file itself. 0 or -ENOMEM; what is wrong with
+ * them is reported. */
+int conf_read_beside(struct conf_ctx *ctx);
+void conf_free_beside(struct conf_ctx *ctx);
+/* Which of the files that were read is this (a pointer out of a place)? 0: the configuration file itself. */
+size_t conf_file_nr(const struct conf_ctx *ctx, const char *file);
+/* Reports an option or block that may not stand in a file of conntrackd.conf.d; true if this is one, and is read. */
+bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_place *at);
+
+/* conf_read.c: a whole file. *text is the caller's to free in any case. 0 or -errno; -EFBIG beyond CONF_FILE_MAX. */
+int conf_slurp(const char *path, char **text, size_t *len);
 
 /* conf_helper.c: the Helper section. */
 void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at);

@@ -76,6 +76,7 @@ struct conf_option {
 	uint32_t sections;		/* where it may stand: CONF_IN() bits */
 	enum conf_type type;
 	enum conf_use use;
+	bool ours;			/* not known to conntrackd 1.4: may stand in conntrackd.conf.d */
 	bool shared;			/* stands in a link's block, but is one setting for all links */
 	uint8_t header_words;		/* blocks: most words between the name and the brace */
 	enum conf_section child;	/* blocks: what is inside; Mode: decided by the mode's name */

@@ -50,7 +50,7 @@ static void remember_section(struct conf_ctx *ctx, enum conf_section section, co
 				   section == CONF_STATS ? &ctx->stats_at :
 				   section == CONF_HELPER ? &ctx->helper_at : NULL;
 
-	if (first && !first->line)
+	if (first && !first->line && !ctx->beside)
 		*first = *at;
 	if (section == CONF_HELPER)
 		ctx->conf.helper.present = true;
@@ -156,6 +156,8 @@ static void open_filter(struct conf_ctx *ctx, const struct conf_option *opt, con
 static enum conf_section open_section(struct conf_ctx *ctx, const struct conf_option *opt,
 				      const struct conf_args *args, const struct conf_place *at)
 {
+	if (conf_refuse_beside(ctx, opt, at))
+		return CONF_JUNK;
 	if (opt->use == CONF_RENAMED)
 		conf_warn(ctx, at, "%s is obsolete: write %s", opt->name, opt->instead);
 	remember_section(ctx, opt->child, at);

@@ -28,7 +28,7 @@ static void diag_add(struct conf_ctx *ctx, enum conf_severity severity, const st
 		ctx->diags_cap = cap;
 	}
 	ctx->diag[ctx->n_diags] = (struct conf_diag){
-		.severity = severity, .at = *at, .nr = ctx->n_diags, .text = text,
+		.severity = severity, .at = *at, .file_nr = conf_file_nr(ctx, at->file), .nr = ctx->n_diags, .text = text,
 	};
 	ctx->n_diags++;
 }
@@ -74,6 +74,8 @@ static int diag_compare(const void *a, const void *b)
 {
 	const struct conf_diag *x = a, *y = b;
 
+	if (x->file_nr != y->file_nr)
+		return x->file_nr < y->file_nr ? -1 : 1;
 	if (x->at.line != y->at.line)
 		return x->at.line < y->at.line ? -1 : 1;
 	if (x->at.column != y->at.column)

@@ -38,6 +38,8 @@ int conf_ctx_read(struct conf_ctx *ctx, const char *text, size_t len, unsigned i
 	err = conf_scan(ctx, text, len);
 	if (!err)
 		err = conf_run_parser(ctx);
+	if (!err && !ctx->gave_up && (flags & CONF_BESIDE))
+		err = conf_read_beside(ctx);
 	ctx->prefer_stats = flags & CONF_PREFER_STATS;
 	if (!err && !ctx->gave_up)
 		conf_check(ctx);
@@ -55,6 +57,7 @@ void conf_ctx_free(struct conf_ctx *ctx)
 	for (size_t i = 0; i < ctx->n_diags; i++)
 		free(ctx->diag[i].text);
 	free(ctx->diag);
+	conf_free_beside(ctx);
 	conf_words_free(&ctx->words);
 	conf_free(&ctx->conf);
 	free(ctx);
@@ -105,7 +108,7 @@ int conf_parse(const char *name, const char *text, size_t len, unsigned int flag
 
 /* Reads until the end of the file, but not much more than CONF_FILE_MAX bytes. 0 or -errno. *text is the caller's to
  * free in any case. */
-static int slurp(int fd, char **text, size_t *len)
+static int read_all(int fd, char **text, size_t *len)
 {
 	size_t cap = 0;
 
@@ -130,14 +133,14 @@ static int slurp(int fd, char **text, size_t *len)
 	return -EFBIG;
 }
 
-static int read_file(const char *path, char **text, size_t *len)
+int conf_slurp(const char *path, char **text, size_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int err;
 
 	if (fd == -1)
 		return -errno;
-	err = slurp(fd, text, len);	/* a directory can be opened, but not read: EISDIR */
+	err = read_all(fd, text, len);	/* a directory can be opened, but not read: EISDIR */
 	close(fd);
 	return err;
 }
@@ -146,14 +149,14 @@ int conf_read(const char *path, unsigned int flags, struct conf *out, conf_repor
 {
 	size_t len = 0;
 	char *text = NULL;
-	int err = read_file(path, &text, &len);
+	int err = conf_slurp(path, &text, &len);
 
 	if (err) {
 		report_plain(report, report_ctx, "cannot read configuration file %s: %s", path, strerror(-err));
 		free(text);
 		return err;
 	}
-	err = conf_parse(path, text, len, flags, out, report, report_ctx);
+	err = conf_parse(path, text, len, flags | CONF_BESIDE, out, report, report_ctx);
 	free(text);
 	return err;
 }
@@ -255,7 +258,7 @@ int conf_read_control_path(const char *path, char *out, size_t out_len, conf_rep
 {
 	size_t len = 0;
 	char *text = NULL;
-	int err = read_file(path, &text, &len);
+	int err = conf_slurp(path, &text, &len);
 	struct conf_ctx *ctx = err ? NULL : conf_ctx_new(path);
 	const char *found = CONTROL_PATH_DEFAULT;
 

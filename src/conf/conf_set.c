@@ -287,7 +287,11 @@ static void note_again(struct conf_ctx *ctx, const struct conf_option *opt, cons
 	    opt->type == CONF_T_PEER ||
 	    !strcmp(seen->text, word->text))
 		return;
-	conf_warn(ctx, at, "%s was already set in line %u; this value counts", opt->name, seen->at.line);
+	if (seen->at.file == at->file)
+		conf_warn(ctx, at, "%s was already set in line %u; this value counts", opt->name, seen->at.line);
+	else
+		conf_warn(ctx, at, "%s was already set in %s, line %u; this value counts", opt->name, seen->at.file,
+			  seen->at.line);
 }
 
 static void set_value(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
@@ -311,6 +315,8 @@ static void set_value(struct conf_ctx *ctx, const struct conf_option *opt, const
 void conf_set_line(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
 		   const struct conf_place *at)
 {
+	if (conf_refuse_beside(ctx, opt, at))
+		return;
 	if (opt->use == CONF_IGNORED) {
 		conf_warn(ctx, at, "%s is obsolete and ignored: %s", opt->name, opt->instead);
 		return;

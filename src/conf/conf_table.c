@@ -161,10 +161,10 @@ const struct conf_option conf_options[] = {
 	  .init = "off",
 	  .help = "Replicates expectations: on for those of all helpers, or a block with the names of helpers. A name "
 		  "is compared without case and also stands for the helpers it is the beginning of." },
-	{ OPTION("StrictPeers", IN(CONF_OPTIONS), CONF_T_BOOL), .at = AT(channel.strict), .unset = "off",
+	{ OPTION("StrictPeers", IN(CONF_OPTIONS), CONF_T_BOOL), .ours = true, .at = AT(channel.strict), .unset = "off",
 	  .help = "On UDP and TCP links only the configured peers are heard, and those that AcceptPeer names. off: neighbours on the "
 		  "link as well, with a warning that says what to write. Not known to conntrackd 1.4." },
-	{ OPTION("AcceptPeer", IN(CONF_OPTIONS), CONF_T_PEER), .unset = "none",
+	{ OPTION("AcceptPeer", IN(CONF_OPTIONS), CONF_T_PEER), .ours = true, .unset = "none",
 	  .help = "An address of a further node that may speak on UDP and TCP links, or a network as in 10.0.0.0/8; may be repeated "
 		  "up to 16 times. Not known to conntrackd 1.4." },
 
@@ -207,7 +207,7 @@ const struct conf_option conf_options[] = {
 	  .init = "off",
 	  .help = "The kernel delivers every event and drops packets when it cannot: no state is lost, at the price of packets "
 		  "while the daemon cannot keep up." },
-	{ OPTION("NetlinkEventsSysctl", IN(CONF_GENERAL), CONF_T_BOOL), .at = AT(kernel.events_sysctl), .init = "on",
+	{ OPTION("NetlinkEventsSysctl", IN(CONF_GENERAL), CONF_T_BOOL), .ours = true, .at = AT(kernel.events_sysctl), .init = "on",
 	  .help = "Sets net.netfilter.nf_conntrack_events to 1 at the start if it is 2 (automatic): a flow born while "
 		  "nobody listens would never report its end. Not known to conntrackd 1.4." },
 	{ NUMBER("EventIterationLimit", IN(CONF_GENERAL), 0, INT_MAX_31, "events"),

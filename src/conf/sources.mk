@@ -3,6 +3,7 @@
 AM_YFLAGS += -Wno-yacc
 libconf_a_SOURCES = \
 	conf/conf_addr.c \
+	conf/conf_beside.c \
 	conf/conf_block.c \
 	conf/conf_check.c \
 	conf/conf_check_link.c \

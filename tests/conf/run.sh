@@ -53,6 +53,17 @@ for f in "$dir"/*.conf "$dir"/rejected/*.conf "$dir"/errors/*.conf "$dir"/featur
 	n=$((n + 1))
 done
 
+# With a directory beside them, as the daemon reads them.
+case $dump in /*) here=$dump ;; *) here=$PWD/$dump ;; esac
+for f in "$dir"/beside/*.conf; do
+	(cd "$dir/beside" && $here "$(basename "$f")") >"$tmp/print" 2>"$tmp/errors"
+	status=$?
+	[ $status -le 1 ] || fail "$f: exit status $status"
+	compare "${f%.conf}.print" "$tmp/print" "$f: understood as"
+	compare "${f%.conf}.errors" "$tmp/errors" "$f: messages"
+	n=$((n + 1))
+done
+
 # Files that cannot be read at all.
 for f in "$tmp/nowhere" "$tmp"; do
 	$dump "$f" >"$tmp/print" 2>"$tmp/errors"
