@@ -40,10 +40,14 @@ def blank(match: re.Match[str]) -> str:
 	return "#" * len(match[0])
 
 
+# What ours says at the end of -s cache: whether each cache is complete.
+COMPLETENESS = re.compile(r"^(?:internal cache|external cache|cache|copy of the peers' flows in our kernel): .*\n", re.M)
+
+
 def masked(subject: str, text: str, also: Iterable[str] = ()) -> list[str]:
 	"""The lines of a report. `also`: words of lines of which every figure is masked."""
 	lines = []
-	for line in text.splitlines():
+	for line in COMPLETENESS.sub("", text).splitlines():
 		for where, words, _ in NOT_THE_SAME:
 			if where in ("", subject) and words in line:
 				front, back = line[:line.index(words)], line[line.index(words):]
