@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `-i` without internal cache: the kernel table, or its expectations, as the kernel tells it. Each client has a dump of its
- * own, which reads the next part only when the client has taken the one before, so a slow reader costs nobody anything. */
+/* `-i` without internal cache: what the Filter lets through of the kernel table, or the kernel's expectations, as the
+ * kernel tells them. Each client has a dump of its own, which reads the next part only when the client has taken the one
+ * before, so a slow reader costs nobody anything. */
 #include "daemon/dump.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 struct kernel_dump {
 	struct control_job job;
 	struct ct_dump *dump;
+	const struct flow_filter *filter;	/* borrowed */
 	bool begun, ended, text, xml, expects;
 	int err;
 	int64_t wall_s;
@@ -39,6 +41,8 @@ static void kernel_entry(void *ctx, const struct ct_flow *f, uint32_t use, struc
 	size_t n;
 
 	(void)now;
+	if (!flow_filter_pass(k->filter, f))
+		return;		/* with an internal cache it would not be there either */
 	if (!k->text) {
 		add_record(k, record, flow_record_pack(f, &opts, record));
 		return;
@@ -156,6 +160,7 @@ struct control_job *dump_kernel(const struct daemon *d, bool expects, bool xml, 
 	k->job.ops = &kernel_ops;
 	k->xml = xml;
 	k->expects = expects;
+	k->filter = d->filter;
 	if (expects)
 		cb.expect = kernel_expect;
 	else

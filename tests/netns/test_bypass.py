@@ -198,6 +198,17 @@ def test_filter(lab: Lab, pair: Callable) -> None:
 	wait_until(lambda: not two.external(), 20, "the ends arrive")
 
 
+@pytest.mark.parametrize("options", [(), ("-x",), ("--json",)], ids=" ".join)
+def test_filter_holds_for_the_dump(lab: Lab, pair: Callable, options: tuple[str, ...]) -> None:
+	"""There is no cache to print, but what the Filter excludes would not be in it."""
+	one, _ = start(pair, extra="Filter {\n\tAddress Ignore {\n\t\tIPv4_address 10.66.0.0/24\n\t}\n}\n")
+	scenario.inject(lab, "fw1", 300)		# 10.66.0.0, and from there on
+	scenario.inject(lab, "fw1", 10, family=6)
+	wait_until(lambda: len(one.kernel()) == 310, 10)
+	shown = one.ok("-i", *options)
+	assert "10.66.0." not in shown and len(re.findall(r"ESTABLISHED", shown)) >= 10
+
+
 def rss_kb(pid: int) -> int:
 	with open(f"/proc/{pid}/statm") as f:
 		return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
