@@ -27,6 +27,7 @@ struct path_whole {
 	struct mono due;	/* no repair before */
 	struct mono tried;	/* when the last one was begun */
 	uint32_t pause_ms;	/* after it; 0: the cache has been complete since */
+	uint64_t parts_lost;	/* of the table's counter of parts lost, those that are known here */
 	uint64_t answered;	/* external: answers of peers that were complete when it began */
 	bool said;		/* that something is missing: then its end is said too */
 	struct log_limit limit;

@@ -47,7 +47,7 @@ static void say_begin(struct pipeline *p, struct path_whole *w, enum whole_reaso
 		snprintf(line, sizeof(line), "the %s is full: flows find no place in it, because HashLimit is %u; it is repaired "
 			 "when there is room again", cache_name(p, w), cache_limit(p, w));
 	else if (why == WHOLE_MEMORY)
-		snprintf(line, sizeof(line), "no memory: flows find no place in the %s; it is repaired when there is some",
+		snprintf(line, sizeof(line), "no memory: flows find no place in the %s, or not all of them; it is repaired when there is some",
 			 cache_name(p, w));
 	else
 		snprintf(line, sizeof(line), "our kernel's table is full (nf_conntrack_max): it refuses flows of the peers; they "
@@ -244,10 +244,25 @@ static struct mono internal_step(struct pipeline *p, struct mono now)
 	return (p->in.whole.why & COMPARED) && !p->in.whole.repairing ? p->in.due : (struct mono){ 0 };
 }
 
+/* A flow was stored, but without its helper, labels or the like: the table counts that, and nobody hears of it. */
+static void check_parts(struct pipeline *p, struct path_whole *w, struct flow_table *t, struct mono now)
+{
+	uint64_t lost = table_stats(t)->parts_lost_memory;
+
+	if (lost == w->parts_lost)
+		return;
+	w->parts_lost = lost;
+	lack(p, w, WHOLE_MEMORY, now);
+}
+
 struct mono whole_path_step(struct pipeline *p, struct mono now)
 {
 	struct mono next = { 0 };
 
+	if (p->internal)
+		check_parts(p, &p->in, p->own, now);
+	if (p->external)
+		check_parts(p, &p->ex, external_table(p->external), now);
 	if (!whole_is(&p->in.whole))
 		next = internal_step(p, now);
 	if (!whole_is(&p->ex.whole))

@@ -46,6 +46,14 @@ void *__wrap_malloc(size_t n)
 	return no_memory ? NULL : __real_malloc(n);
 }
 
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return no_memory ? NULL : __real_calloc(n, size);
+}
+
 /* ---- the world around it ---- */
 
 static struct writer *sink_datagram(void *ctx)
@@ -323,6 +331,37 @@ static void test_memory(void **state)
 	end(w);
 }
 
+/* There is a place for the flow, but not for its labels. */
+static void test_memory_for_parts(void **state)
+{
+	struct world *w = begin(SYNC_MODE_NOTRACK, false);
+	struct ct_flow f = make_flow(3);
+	struct flow_rare rare = { .labels = { 5 } };
+	const struct ct_flow *have;
+
+	(void)state;
+	pipeline_event(w->p, PIPELINE_FLOW_NEW, &f, w->now);
+	f.has |= FLOW_HAS_LABELS;
+	f.rare = &rare;
+	no_memory = true;
+	pipeline_event(w->p, PIPELINE_FLOW_UPDATE, &f, w->now);
+	no_memory = false;
+	turn(w);
+	assert_int_equal(pipeline_whole(w->p)->why, WHOLE_MEMORY);
+	assert_true(said(w, "no memory"));
+	pass_s(w, 2);
+	assert_int_equal(w->compares, 1);
+	pipeline_compare_begin(w->p);
+	internal_pass_begin(pipeline_internal(w->p), true);
+	pipeline_dumped(w->p, &f, true, w->now);
+	pipeline_compare_end(w->p, true, w->now);
+	assert_true(whole_is(pipeline_whole(w->p)));
+	have = &table_rec(pipeline_own(w->p), table_find(pipeline_own(w->p), &f))->flow;
+	assert_true(have->has & FLOW_HAS_LABELS);
+	assert_int_equal(have->rare->labels[0], 5);
+	end(w);
+}
+
 /* Flows that have ended and wait for their peers: they keep nobody out, and are given up from the oldest on. */
 static void test_ends_make_room(void **state)
 {
@@ -596,6 +635,7 @@ int main(void)
 		cmocka_unit_test(test_the_pauses_grow),
 		cmocka_unit_test(test_one_place_is_enough_for_one_flow),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_memory_for_parts),
 		cmocka_unit_test(test_ends_make_room),
 		cmocka_unit_test(test_external),
 		cmocka_unit_test(test_external_alarm),

@@ -29,7 +29,7 @@ unit_daemon_reconcile_test_LDADD = $(S)/libdaemon.a $(DAEMON_LIBS) $(CMOCKA_LIBS
 unit_daemon_life_test_SOURCES = unit/daemon/life_test.c
 unit_daemon_life_test_LDADD = $(S)/libdaemon.a $(KERNEL_LIBS) $(CMOCKA_LIBS)
 unit_daemon_limits_test_SOURCES = unit/daemon/limits_test.c
-unit_daemon_limits_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
+unit_daemon_limits_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc
 unit_daemon_limits_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 # log_warnx() is wrapped: what is said counts.
 unit_daemon_activity_test_SOURCES = unit/daemon/activity_test.c

@@ -651,6 +651,33 @@ static void a_partial_answer_is_waited_for(void **state)
 	sync_close(w->s);
 }
 
+/* It begins later than it was waited for: the answer counts all the same, and is not asked for once more. */
+static void a_partial_answer_may_be_late(void **state)
+{
+	struct world *w = settled(1000, 300);
+	uint32_t resync;
+
+	(void)state;
+	sync_ask_resync(w->s, w->now);
+	turn(w);
+	resync = w->sent[find_flag(w, 0, WIRE_F_RESYNC)].hdr.seq;
+	pass_ms(w, 1500);
+	peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));	/* passed over: three seconds from the last state */
+	pass_ms(w, 2000);
+	assert_int_equal(sync_stats(w->s)->resync_failed, 1);
+	peer_notes(w, resync);
+	for (int i = 0; i < 20; i++) {
+		pass_ms(w, 1000);
+		peer_notes(w, resync);
+		peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));
+	}
+	assert_int_equal(w->begun, 1);
+	peer_says(w, WIRE_F_ACK, resync, resync);
+	turn(w);
+	assert_int_equal(w->done, 1);
+	sync_close(w->s);
+}
+
 /* A 1.4.x does not know whether its cache is complete; a peer of our kind says in its RESYNC that it is one. */
 static void an_answer_is_sure_from_a_peer_of_our_kind(void **state)
 {
@@ -912,6 +939,7 @@ int main(void)
 		cmocka_unit_test(an_incomplete_cache_ends_no_answer),
 		cmocka_unit_test(a_second_request_is_not_ended_with_the_first),
 		cmocka_unit_test(a_partial_answer_is_waited_for),
+		cmocka_unit_test(a_partial_answer_may_be_late),
 		cmocka_unit_test(an_answer_is_sure_from_a_peer_of_our_kind),
 		cmocka_unit_test(the_oldest_end_makes_room),
 		cmocka_unit_test(dead_flows_are_released_once),
