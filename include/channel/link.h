@@ -186,7 +186,7 @@ struct link {
 		LINK_STATE_NO_ROUTE,
 		LINK_STATE_UP,
 	} state;				/* as last seen */
-	struct log_limit state_lines;
+	struct log_limit state_lines, mtu_lines;
 	struct log_limit refusals;		/* lines about them */
 };
 

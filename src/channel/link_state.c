@@ -52,11 +52,22 @@ static void note_neighbour(struct link *l, bool through, struct mono now)
 		l->neighbour = false;
 }
 
+/* "ip vrf exec" binds the sockets of a program to its VRF, and their packets go by the routes of that. */
+static unsigned int bound_device(const struct link *l)
+{
+	char name[IF_NAMESIZE] = "";
+	socklen_t len = sizeof(name);
+
+	if (getsockopt(l->leader->rx, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == -1 || len == 0 || !name[0])
+		return 0;
+	return if_nametoindex(name);
+}
+
 static int routed_state(struct link *l, const struct ifwatch *w, struct mono now)
 {
 	static const union channel_addr any = { .v6 = IN6ADDR_ANY_INIT };
 	bool here = link_has_address(l, now);
-	int ret = route_find(l->conf->family, here ? &l->conf->local : &any, &l->conf->dest, &l->way);
+	int ret = route_find(l->conf->family, here ? &l->conf->local : &any, &l->conf->dest, bound_device(l), &l->way);
 	int interface;
 
 	l->ifindex = if_nametoindex(l->conf->ifname);
@@ -112,7 +123,7 @@ static void note_mtu(struct link *l, struct mono now)
 
 	if (mtu == l->mtu && l->state != LINK_STATE_UNKNOWN)
 		return;
-	if (l->mtu != 0 && mtu < l->mtu && log_limit_pass(&l->state_lines, STATE_LINES, STATE_LINE_MS, now, NULL))
+	if (l->mtu != 0 && mtu < l->mtu && log_limit_pass(&l->mtu_lines, STATE_LINES, STATE_LINE_MS, now, NULL))
 		log_notice("line %u: %s link: packets of at most %u bytes from now on: the MTU of the way through %s has "
 			   "become smaller", l->conf->line, l->ops->kind, mtu, interface_name(l, name));
 	l->mtu = mtu;

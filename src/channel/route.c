@@ -16,7 +16,7 @@
 struct question {
 	struct nlmsghdr nlh;
 	struct rtmsg rtm;
-	uint8_t attrs[2 * RTA_SPACE(sizeof(struct in6_addr))];
+	uint8_t attrs[2 * RTA_SPACE(sizeof(struct in6_addr)) + RTA_SPACE(sizeof(uint32_t))];
 };
 
 union answer {
@@ -31,33 +31,42 @@ static size_t addr_len(int family)
 	return family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
 }
 
-static void add_addr(struct question *q, unsigned short type, int family, const union channel_addr *addr)
+static void add_attr(struct question *q, unsigned short type, const void *value, size_t len)
 {
 	struct rtattr *a = (struct rtattr *)((uint8_t *)q + NLMSG_ALIGN(q->nlh.nlmsg_len));
 
-	*a = (struct rtattr){ .rta_type = type, .rta_len = (unsigned short)RTA_LENGTH(addr_len(family)) };
-	memcpy(RTA_DATA(a), addr, addr_len(family));
-	q->nlh.nlmsg_len = NLMSG_ALIGN(q->nlh.nlmsg_len) + RTA_SPACE(addr_len(family));
+	*a = (struct rtattr){ .rta_type = type, .rta_len = (unsigned short)RTA_LENGTH(len) };
+	memcpy(RTA_DATA(a), value, len);
+	q->nlh.nlmsg_len = NLMSG_ALIGN(q->nlh.nlmsg_len) + RTA_SPACE(len);
 }
 
-/* One question, one answer in *a. Its length, or -errno. */
-static ssize_t ask(int fd, int family, const union channel_addr *from, const union channel_addr *to, unsigned int flags,
-		   union answer *a)
+static struct question question_about(int family, const union channel_addr *from, const union channel_addr *to,
+				      unsigned int within)
 {
 	struct question q = {
 		.nlh = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.rtm)), .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST },
 		.rtm = { .rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)(8 * addr_len(family)),
-			 .rtm_flags = flags },
+		},
 	};
+	uint32_t oif = within;
+
+	add_attr(&q, RTA_DST, to, addr_len(family));
+	if (memcmp(from, &any, addr_len(family)) != 0) {
+		q.rtm.rtm_src_len = q.rtm.rtm_dst_len;
+		add_attr(&q, RTA_SRC, from, addr_len(family));
+	}
+	if (within != 0)
+		add_attr(&q, RTA_OIF, &oif, sizeof(oif));
+	return q;
+}
+
+/* One question, one answer in *a. Its length, or -errno. */
+static ssize_t ask(int fd, const struct question *q, union answer *a)
+{
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	ssize_t n;
 
-	add_addr(&q, RTA_DST, family, to);
-	if (memcmp(from, &any, addr_len(family)) != 0) {
-		q.rtm.rtm_src_len = q.rtm.rtm_dst_len;
-		add_addr(&q, RTA_SRC, family, from);
-	}
-	if (sendto(fd, &q, q.nlh.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof(kernel)) == -1)
+	if (sendto(fd, q, q->nlh.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof(kernel)) == -1)
 		return -errno;
 	do
 		n = recv(fd, a, sizeof(*a), 0);
@@ -114,29 +123,32 @@ static int read_answer(const union answer *a, size_t n, struct route_way *way, b
 	return 0;
 }
 
-static int find(int fd, int family, const union channel_addr *from, const union channel_addr *to, struct route_way *way)
+static int find(int fd, struct question *q, struct route_way *way)
 {
 	struct route_way ignored;
 	union answer a;
 	bool by_default = false;
-	ssize_t n = ask(fd, family, from, to, 0, &a);
+	ssize_t n = ask(fd, q, &a);
 	int ret = n < 0 ? (int)n : read_answer(&a, (size_t)n, way, &by_default);
 
 	if (ret < 0)
 		return ret;
 	if (way->ifindex == 0)
 		return -ENETUNREACH;
-	n = ask(fd, family, from, to, RTM_F_FIB_MATCH, &a);
+	q->rtm.rtm_flags |= RTM_F_FIB_MATCH;
+	n = ask(fd, q, &a);
 	if (n >= 0 && read_answer(&a, (size_t)n, &ignored, &by_default) == 0)	/* kernels before 4.13 say nothing of it */
 		way->by_default = by_default;
 	return 0;
 }
 
-int route_find(int family, const union channel_addr *from, const union channel_addr *to, struct route_way *out)
+int route_find(int family, const union channel_addr *from, const union channel_addr *to, unsigned int within,
+	       struct route_way *out)
 {
+	struct question q = question_about(family, from, to, within);
 	struct route_way way = { 0 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	int ret = fd == -1 ? -errno : find(fd, family, from, to, &way);
+	int ret = fd == -1 ? -errno : find(fd, &q, &way);
 
 	if (fd != -1)
 		close(fd);

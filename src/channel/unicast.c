@@ -224,7 +224,7 @@ void unicast_warn_unreachable(struct link *l)
 	int fd;
 
 	link_addr_text(l, &c->dest, text);
-	if (!link_is_scoped(l) && route_find(c->family, &any, &c->dest, &l->way) == 0)
+	if (!link_is_scoped(l) && route_find(c->family, &any, &c->dest, 0, &l->way) == 0)
 		l->dest_own = l->way.local;
 	if (l->dest_own)
 		log_warnx("%s: %s %s is an address of this machine: nothing leaves it unless a relay or a redirect passes it on",

@@ -136,8 +136,9 @@ const struct conf_option conf_options[] = {
 	  .help = "The port, on both nodes." },
 	{ OPTION("Interface", CONF_IN_LINKS, CONF_T_IFNAME), .at = AT_LINK(ifname),
 	  .unset = "none: needed",
-	  .help = "The interface of the link, at most 15 bytes. Its state decides about the change to another link, "
-		  "its MTU about the size of packets; for IPv6 it is the scope." },
+	  .help = "The interface of the link, at most 15 bytes. Its state decides about the change to another link, its MTU about the "
+		  "size of packets; for IPv6 groups and link-local addresses it is the scope. On other UDP and TCP links the "
+		  "routes decide which interface that is, and this one is where it usually leads." },
 	{ NUMBER("SndSocketBuffer", CONF_IN_LINKS, 0, INT_MAX_31, "bytes"), .at = AT_LINK(snd_buffer),
 	  .unset = "the system's size",
 	  .help = "Send buffer of the link. The kernel doubles it for its own bookkeeping." },
