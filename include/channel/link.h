@@ -156,6 +156,7 @@ struct link {
 	unsigned int ifindex;			/* scoped: of the interface that carries it; else of Interface, 0: not there */
 	char carrier[IF_NAMESIZE];		/* scoped: its name; not always the configured one */
 	bool waits;				/* it could not be opened yet: interface or address are missing */
+	bool was_open;				/* at any time */
 	bool reopen_failed;			/* that was said already */
 	struct route_way way;			/* not scoped: where packets for the peer leave; ifindex 0: nowhere */
 	bool neighbour;				/* not scoped: the peer is in a subnet of Interface */

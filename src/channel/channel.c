@@ -386,6 +386,7 @@ static int open_first(struct channel *c, struct link *l, struct text *err)
 {
 	int ret = open_link(c, l, err);
 
+	l->was_open = ret == 0;
 	if (!may_wait_for(ret))
 		return ret;
 	log_warnx("%s. Waiting for it", err->buf ? err->buf : strerror(-ret));
@@ -406,7 +407,7 @@ static void reopen_link(struct channel *c, struct link *l)
 
 	close_link(c, l);
 	ret = open_link(c, l, &err);
-	if (ret == 0 && l->waits) {
+	if (ret == 0 && !l->was_open) {
 		log_notice("line %u: %s link: %s has what it needs now", l->conf->line, l->ops->kind, l->carrier);
 	} else if (ret == 0) {
 		log_notice("line %u: %s link: %s was made anew, and so are the sockets", l->conf->line, l->ops->kind,
@@ -418,6 +419,7 @@ static void reopen_link(struct channel *c, struct link *l)
 			log_warnx("%s", err.buf ? err.buf : strerror(-ret));
 	}
 	l->waits = l->reopen_failed = ret < 0;
+	l->was_open = l->was_open || ret == 0;
 	text_free(&err);
 }
 
