@@ -174,7 +174,9 @@ const struct conf_option conf_options[] = {
 	  .help = "Buckets each table starts with. It grows by itself." },
 	{ NUMBER("HashLimit", IN(CONF_GENERAL), 0, UINT32_MAX, "entries"), .at = AT(cache.hash_limit),
 	  .unset = "the larger of 262144 and nf_conntrack_max",
-	  .help = "Most entries per table." },
+	  .help = "Most entries per table. Flows that find no place are said in the log and shown by \"conntrackd -s cache\"; they "
+		  "are fetched when there is room again. Flows that have ended and whose end the other node has not acknowledged "
+		  "may exceed it by a sixteenth and 1024." },
 	{ OPTION("LogFile", IN(CONF_GENERAL), CONF_T_LOGFILE), .max = LOG_CONF_PATH_MAX, .at = AT(log), .init = "off",
 	  .on_path = "/var/log/conntrackd.log",
 	  .help = "Messages of the daemon to a file, at most 256 bytes long; on is /var/log/conntrackd.log." },
