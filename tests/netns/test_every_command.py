@@ -112,7 +112,11 @@ ON_PURPOSE = [
 	Row(ANY, "kernel: -F.*", "stderr", r"deleted \d+ flows .*", "", SAYS),
 	# --- logs ---
 	Row("statistics", "start: ", "log", r"\[warning\] nf_conntrack_acct is 0: .*", "", "figures that stay 0 look like a defect"),
-	Row("statistics", "send: -t", "log", r"\[notice\] flushing conntrack table in 60 secs", "", "1.4.7 does nothing, in silence"),
+	Row("statistics", "send: -t", "log", r"\[notice\] ignoring -t: .*", "", "1.4.7 does nothing either, in silence"),
+	Row("(?!statistics).*", "commit: -c.*", "log", r"\[notice\] the scheduled flush of the kernel table \(-t\) is cancelled by -c",
+	    "", "1.4.7 does the same, in silence"),
+	Row(CACHED + "(?<!inject)", "(external|internal): -f.*", "log", r"\[notice\] the external cache stays empty for \d+ secs: .*",
+	    "", "it fills again by itself, and this tells when"),
 	Row("statistics", "internal: -f", "log", r"\[notice\] flushing internal cache", "", "1.4.7 flushes nothing"),
 	Row("statistics", "internal: -f internal", "log", r"\[notice\] flushing internal cache", r"\[notice\] flushing caches",
 	    "there is one cache only"),
@@ -149,6 +153,10 @@ ON_PURPOSE = [
 	Row(".*inject", ".*: -s c.*", "stdout", r"injected flows:|\t(of the peers only|ended there, in use here):\t.*|()", "()",
 	    "not in 1.4.x, and behind everything else"),
 	figure(BYPASSED, ".*: -s r.*", "\tchild process failed:.*", "no child processes"),
+	Row(ANY, ".*: -s r.*", "stdout", r"this node:|\t(active|flush of the kernel table \(-t\)):\t.*|\t.*:\t(runs|waits|\d+ of \d+)|()", "()",
+	    "not in 1.4.x, and behind everything else"),
+	Row(ANY, ".*: -s c.*", "stdout", r"cache external emptied:.*|.*(cache|in our kernel): (complete|incomplete|waits) ?.*|()", "()",
+	    "as above"),
 	figure(ANY, AFTER, "connections (created|updated|destroyed):.*|\t(creation|update) OK/failed:.*|"
 	       "\tdeletion created/failed:.*", KEPT),
 	figure(ANY, AFTER, "\tevents received:.*", "what it does to the kernel itself comes back by no event"),
