@@ -19,6 +19,7 @@ struct client_request {
 	unsigned int timeout_s;		/* give up after so many seconds without any byte; 0: CLIENT_TIMEOUT_S */
 	int out_fd;			/* the answer: standard output */
 	int err_fd;			/* notes, errors and, if it is a terminal, progress: standard error */
+	bool *nobody;			/* set if no daemon listens at path, and so none can have heard of it; may be NULL */
 };
 
 /* Send the request, print the answer. Blocks until the daemon has finished with the command, for -k until it has gone,

@@ -19,11 +19,18 @@ enum activity_role {
 	ACTIVITY_REQUEST,	/* -n: the node wants to hear what the active one has */
 };
 
+/* The file is beside the control socket, under its name with this behind it. */
+#define ACTIVITY_SUFFIX	".state"
+
 /* With what the file says, if it is of this boot and this network namespace. path (copied; NULL: no file) is where the state is
  * kept; a file that cannot be used is warned about and replaced by the next command. Owned by the caller; NULL without memory. */
 struct activity *activity_open(const char *path, struct mono now);
 /* The file stays: the next daemon reads it. */
 void activity_close(struct activity *a);
+
+/* -c was given while no daemon runs: a flush that the next one would carry out must not hit what this node forwards from now
+ * on. Does nothing if there is no such file. True: one was pending. */
+bool activity_missed_commit(const char *path, struct mono now);
 
 /* -c. True: it has cancelled a pending purge. */
 bool activity_commit(struct activity *a, struct mono now);

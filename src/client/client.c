@@ -252,6 +252,8 @@ static int ask(const struct client *c, const struct ctl_command *cmd, bool frame
 
 	if (fd < 0) {
 		complain_connect(c, -fd);
+		if (c->req->nobody)
+			*c->req->nobody = fd == -ENOENT || fd == -ECONNREFUSED;
 		return -1;
 	}
 	/* One call: the daemon tells an old client by its exactly four bytes. */

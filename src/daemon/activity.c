@@ -270,6 +270,15 @@ void activity_purge_done(struct activity *a, struct mono due, struct mono now)
 		activity_purge_cancel(a, now);
 }
 
+bool activity_missed_commit(const char *path, struct mono now)
+{
+	struct activity *a = access(path, R_OK | W_OK) == 0 ? activity_open(path, now) : NULL;
+	bool pending = a && activity_role(a) != ACTIVITY_NONE && activity_commit(a, now);
+
+	activity_close(a);
+	return pending;
+}
+
 /* ---- lifetime ---- */
 
 static bool set_path(struct activity *a, const char *path)

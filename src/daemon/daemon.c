@@ -25,7 +25,6 @@
 #include "stats/flowlog.h"
 
 #define FLOW_LIMIT_DEFAULT 262144u
-#define STATE_SUFFIX ".state"	/* after the path of the control socket: where the activity is kept */
 
 /* ---- turns and time ---- */
 
@@ -289,9 +288,9 @@ static int fill_cache(struct daemon *d, const sigset_t *in_select, struct text *
 static int open_jobs(struct daemon *d)
 {
 	const char *socket_path = d->conf->control.path;
-	char path[sizeof(d->conf->control.path) + sizeof(STATE_SUFFIX)];
+	char path[sizeof(d->conf->control.path) + sizeof(ACTIVITY_SUFFIX)];
 
-	snprintf(path, sizeof(path), "%s" STATE_SUFFIX, socket_path);
+	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
 	d->activity = activity_open(d->conf->mode == CONF_MODE_SYNC ? path : NULL, d->started);
 	d->waiters = waiters_new(d);
 	if (!d->activity || !d->waiters)

@@ -8,11 +8,22 @@
 #include "client/cli.h"
 #include "client/client.h"
 #include "conf/conf.h"
+#include "daemon/activity.h"
 #include "daemon/start.h"
 
 static const char *config_path(const struct cli *cli)
 {
 	return cli->config ? cli->config : CONF_PATH_DEFAULT;
+}
+
+/* This node takes over, and its daemon does not run: what -t has scheduled before would hit live flows when it does. */
+static void missed_commit(const char *socket_path)
+{
+	char path[CONTROL_PATH_MAX + sizeof(ACTIVITY_SUFFIX)];
+
+	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
+	if (activity_missed_commit(path, clock_now()))
+		fprintf(stderr, "conntrackd: the flush of the kernel table (-t) that the next start would have made is cancelled\n");
 }
 
 /* A client needs only the path of the socket: other errors in the file are one warning, so that a take-over works with a
@@ -21,6 +32,8 @@ static const char *config_path(const struct cli *cli)
 static int run_client(const struct cli *cli)
 {
 	char path[CONTROL_PATH_MAX + 1] = CONTROL_PATH_DEFAULT;
+	bool nobody = false;
+	int status;
 	struct client_request req = {
 		.path = path,
 		.cmd = cli->cmd,
@@ -29,6 +42,7 @@ static int run_client(const struct cli *cli)
 		.timeout_s = cli->timeout_s,
 		.out_fd = STDOUT_FILENO,
 		.err_fd = STDERR_FILENO,
+		.nobody = &nobody,
 	};
 
 	if (cli->config || access(CONF_PATH_DEFAULT, F_OK) == 0) {
@@ -37,7 +51,10 @@ static int run_client(const struct cli *cli)
 		if (ret < 0)
 			return 1;
 	}
-	return client_run(&req);
+	status = client_run(&req);
+	if (nobody && cli->cmd->option == 'c')
+		missed_commit(path);
+	return status;
 }
 
 /* -S: where the file has both sections, Stats is meant. */

@@ -13,6 +13,7 @@ from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 import tables
 from netlab import Lab, inside, wait_until
@@ -66,11 +67,11 @@ def test_a_commit_stops_a_flush(lab: Lab, make: Callable, how: str, big: int) ->
 	wait_until(lambda: count(lab, "fw2") < big - 2000, 20, "the flush has begun", 0.005)
 	commit = start(two, "-c")
 	talk = scenario.lines(lab, 40, interval=0.1)	# born while the flush would run
-	said = commit.communicate(timeout=60)[1]
+	said = commit.communicate(timeout=pace.seconds(60))[1]
 	assert commit.returncode == 0 and "1000 created" in said, said
 	left = count(lab, "fw2")
-	complaint = flush.communicate(timeout=60)[1]
-	time.sleep(1)
+	complaint = flush.communicate(timeout=pace.seconds(60))[1]
+	pace.sleep(1)
 	assert count(lab, "fw2") >= left > big // 10, "nothing more is deleted"
 	assert talk.ask("alive", 10)["alive"] == 40
 	if how == "-F":
@@ -91,10 +92,10 @@ def test_a_commit_stops_a_flush_where_states_are_injected(lab: Lab, make: Callab
 	flush = start(two, "-F")
 	wait_until(lambda: count(lab, "fw2") < 59000, 20, "the flush has begun", 0.005)
 	two.ok("-c")
-	assert "stopped by a commit" in flush.communicate(timeout=60)[1] and flush.returncode == 1
+	assert "stopped by a commit" in flush.communicate(timeout=pace.seconds(60))[1] and flush.returncode == 1
 	left = count(lab, "fw2")
 	assert left > 5000
-	time.sleep(1)
+	pace.sleep(1)
 	assert count(lab, "fw2") == left
 
 
@@ -126,17 +127,17 @@ def test_no_scheduled_flush_in_the_statistics_mode(lab: Lab, make: Callable) -> 
 	assert "ignoring -t: nothing is scheduled in the statistics mode" in log and "flushing conntrack table" not in log
 	assert "never in the statistics mode, 1 ignored" in node.ok("-s", "runtime")
 	node.ok("-f", "internal")
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	assert cached(node, "stats") == 10
 
 
 # --- Flushing the internal cache ---------------------------------------------------
 
 
-@pytest.mark.parametrize("ask", ["-n", "restart", "gap"])
-def test_a_standby_keeps_all_when_the_active_one_flushes(lab: Lab, pair: Callable, ask: str) -> None:
+@pytest.mark.parametrize("mode, ask", [("FTFW", "-n"), ("FTFW", "restart"), ("FTFW", "gap"), ("NOTRACK", "-n")])
+def test_a_standby_keeps_all_when_the_active_one_flushes(lab: Lab, pair: Callable, mode: str, ask: str) -> None:
 	"""-f there, then anything that makes the standby ask: its external cache is never less than the kernel of the active one."""
-	one, two = pair(mode_options={"ResendQueueSize": 100})
+	one, two = pair(mode=mode, mode_options={"ResendQueueSize": 100} if mode == "FTFW" else {})
 	scenario.inject(lab, "fw1", 5000)
 	wait_replicated(one, two, 30)
 	one.ok("-c")
@@ -149,13 +150,13 @@ def test_a_standby_keeps_all_when_the_active_one_flushes(lab: Lab, pair: Callabl
 	else:
 		lab.ip("fw1", "link set sync0 down")
 		scenario.inject(lab, "fw1", 500, first=50000)
-		time.sleep(1.5)
+		pace.sleep(1.5)
 		lab.links("fw1", up=True)
-	deadline = time.monotonic() + 2.5
+	deadline = time.monotonic() + pace.seconds(2.5)
 	while time.monotonic() < deadline:
 		if ask != "restart":
 			assert cached(two, "external") >= 5000
-		time.sleep(0.2)
+		pace.sleep(0.2)
 	wait_replicated(one, two, 30)
 	assert cached(one, "internal") == count(lab, "fw1")
 
@@ -190,7 +191,7 @@ def test_the_script_tells_everything_once(lab: Lab, pair: Callable, n: int) -> N
 	for option in SCRIPT:
 		two.ok(option)
 	wait_until(lambda: sum(told(one)) - sum(before) >= n + 20, 60, "everything is told")
-	time.sleep(1.5)
+	pace.sleep(1.5)
 	assert (told(one)[0] - before[0], told(one)[1] - before[1]) == (n + 20, 0)
 	assert cached(two, "internal") == n + 20 == cached(one, "external")
 	if flows:
@@ -208,9 +209,9 @@ def test_a_flush_goes_on_without_its_client(lab: Lab, pair: Callable) -> None:
 	wait_until(lambda: cached(two, "external") == 60000, 60)
 	os.kill(two.pid, signal.SIGSTOP)
 	client = start(two, "-f")
-	time.sleep(0.7)		# it has asked, and nobody has read that yet
+	pace.sleep(0.7)		# it has asked, and nobody has read that yet
 	client.kill()
-	client.wait(10)
+	client.wait(pace.seconds(10))
 	os.kill(two.pid, signal.SIGCONT)
 	wait_until(lambda: cached(two, "external") == 0, 20, "the cache is emptied to its end")
 
@@ -225,10 +226,22 @@ def test_a_backup_fills_again_by_itself(lab: Lab, pair: Callable) -> None:
 	two.ok("-c")
 	two.ok("-t")
 	two.ok("-n")
-	time.sleep(1)
+	pace.sleep(1)
 	two.ok("-f", "external")
 	wait_until(lambda: cached(two, "external") == 3000, 20, "a backup asks at once")
 	assert "emptied" not in two.ok("-s", "cache")
+
+
+def test_alarm_fills_with_the_repetitions(lab: Lab, pair: Callable) -> None:
+	"""There is nobody to ask; active or not, RefreshTime brings everything, and -s tells that it is not complete until then."""
+	one, two = pair(mode="ALARM", mode_options={"RefreshTime": 2, "CacheTimeout": 30})
+	scenario.inject(lab, "fw1", 500)
+	wait_until(lambda: cached(two, "external") == 500, 20)
+	two.ok("-c")
+	two.ok("-f", "external")
+	assert "external cache: incomplete" in two.ok("-s", "cache")
+	wait_until(lambda: cached(two, "external") == 500, 20, "repeated")
+	wait_until(lambda: "external cache: complete" in two.ok("-s", "cache"), 30)
 
 
 def fill_time(lab: Lab, one: Node, two: Node) -> None:
@@ -248,7 +261,7 @@ def fill_peer(lab: Lab, one: Node, two: Node) -> None:
 
 def fill_link(lab: Lab, one: Node, two: Node) -> None:
 	lab.ip("fw2", "link set sync0 down")
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	lab.links("fw2", up=True)
 
 
@@ -262,7 +275,7 @@ def test_an_active_node_stays_empty_for_a_while(lab: Lab, pair: Callable, fill: 
 	two.ok("-c")
 	two.ok("-f")
 	began = time.monotonic()
-	time.sleep(1)
+	pace.sleep(1)
 	assert cached(two, "external") == 0 and cached(two, "internal") == 1000
 	assert "cache external emptied:" in two.ok("-s", "cache") and "this node is active" in two.ok("-s", "cache")
 	assert "the external cache stays empty" in two.log.read_text()
@@ -296,7 +309,7 @@ def test_flushes_without_one_of_the_caches(lab: Lab, make: Callable) -> None:
 
 def restart(node: Node, how: signal.Signals, pause: float = 0) -> None:
 	node.stop(how)
-	time.sleep(pause)
+	pace.sleep(pause)
 	node.start()
 
 
@@ -324,15 +337,32 @@ def test_a_restart_forgets_no_scheduled_flush(lab: Lab, make: Callable) -> None:
 	for node, how in nodes.items():
 		scenario.inject(lab, node.fw, 500)
 		restart(node, how)			# it has been done: nothing is pending
-	time.sleep(0.5)
+	pace.sleep(0.5)
 	assert everywhere(500)
 	for node, how in nodes.items():
 		node.ok("-t")
 		node.stop(how)
-	time.sleep(3.2)
+	pace.sleep(3.2)
 	for node in nodes:
 		node.start()
 	wait_until(lambda: everywhere(0), 30, "due at once")
+
+
+def test_a_take_over_without_a_daemon_cancels_the_scheduled_flush(lab: Lab, make: Callable) -> None:
+	"""-t, the daemon dies, this node becomes active: what it forwards by the next start must not be flushed."""
+	node = make("fw1")
+	node.configure(mode_options={"PurgeTimeout": 1})
+	node.start()
+	scenario.inject(lab, "fw1", 100)
+	node.ok("-t")
+	node.stop(signal.SIGKILL)
+	done = node.ctl("-c")
+	assert done.returncode == 1 and "the next start would have made is cancelled" in done.stderr, done.stderr
+	pace.sleep(1.2)
+	node.start()
+	pace.sleep(0.5)
+	assert count(lab, "fw1") == 100
+	assert re.search(r"^\tactive:\t+for \d+ s$", node.ok("-s", "runtime"), re.M)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "orderly"])
@@ -346,7 +376,7 @@ def test_a_restart_forgets_no_role(lab: Lab, pair: Callable, how: signal.Signals
 	said = two.ok("-s", "runtime")
 	wait_replicated(one, two)
 	two.ok("-f", "external")
-	time.sleep(1)
+	pace.sleep(1)
 	assert cached(two, "external") == 0, "an active node does not ask at once"
 	assert re.search(r"^\tactive:\t+for \d+ s$", said, re.M) and "(-t)" not in said, "cancelled before"
 
