@@ -77,6 +77,10 @@ enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f
  * repairs; otherwise each entry counts as an update and adds the attributes that only dumps have, as -R does in 1.4.x. */
 void internal_pass_begin(struct internal *c, bool quiet);
 size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n, bool *end);
+/* Count, while a pass goes over all records: those that came to be from_s to until_s (mono_s()) and of which no event has
+ * told. And how many there are so far. */
+void internal_unheard_begin(struct internal *c, uint32_t from_s, uint32_t until_s);
+uint32_t internal_unheard(const struct internal *c);
 /* Was the kernel to be asked about it, and is the answer still wanted? */
 bool internal_pass_is_unseen(const struct internal *c, uint32_t id);
 enum internal_change internal_gone(struct internal *c, uint32_t id, struct mono now);

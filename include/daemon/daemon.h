@@ -15,6 +15,7 @@
 #include "daemon/reconcile.h"
 #include "daemon/takeover.h"
 
+struct blind;
 struct channel;
 struct commands;
 struct ct_events;
@@ -49,11 +50,13 @@ struct daemon {
 	struct teller *teller;		/* NULL with it */
 	struct expecting *expecting;	/* NULL without ExpectationSync */
 	struct ct_events *events;
+	struct blind *blind;		/* NULL with PollSecs */
 	struct flowlog *flowlog;	/* NULL outside the statistics mode */
 	struct ev_timer tick;		/* next deadline of the pipeline */
 	struct ev_hook turn;		/* end of each loop turn: send what it changed */
 	struct ev_work more;		/* there is more to send or sweep at once */
-	struct life life;		/* of what does not pass a commit; the timeouts are read again every so often */
+	struct life life;		/* of what does not pass a commit */
+	struct mono life_read;		/* when its timeouts were */
 	struct notify notify;		/* set by the starter before daemon_run() */
 	struct mono started;
 	bool stopping;

@@ -19,6 +19,7 @@ enum reconcile_reason {
 	RECONCILE_VERIFY,	/* paced: flows known from a dump only */
 	RECONCILE_ADOPT,	/* a peer begins anew: what it has told and we have in the kernel is announced as ours */
 	RECONCILE_REPAIR,	/* flows found no room in the cache, and there is some now */
+	RECONCILE_BLIND,	/* paced, again and again: events do not tell everything */
 	RECONCILE_POLL,		/* PollSecs: there are no events, so every pass announces what changed */
 };
 
@@ -32,6 +33,8 @@ struct reconcile_stats {
 	uint64_t passes;
 	uint64_t for_overrun, for_command;
 	uint64_t gone;		/* records found to have ended unseen */
+	uint32_t unheard;	/* by the last RECONCILE_BLIND pass: what earlier ones of the run had found, and no event has */
+	uint32_t unheard_ends;	/*	told since; and ends of flows that do tell */
 };
 
 /* poll_s: make a pass every so many seconds, in place of the verify passes; 0: there are events. 0, or -errno with a line in
@@ -45,6 +48,8 @@ void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono
 /* Records may have become silent since the last pass (a commit over a live one, a revived one): see to it that a verify
  * pass comes. Cheap; call it once a turn. */
 void reconcile_watch(struct reconcile *r, struct mono now);
+/* Make RECONCILE_BLIND passes again and again, at most a twentieth of the time; or no longer. */
+void reconcile_blind(struct reconcile *r, bool on, struct mono now);
 const struct reconcile_stats *reconcile_stats(const struct reconcile *r);
 
 #endif

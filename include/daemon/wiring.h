@@ -3,6 +3,7 @@
 #define CONNTRACKD_DAEMON_WIRING_H
 
 #include "channel/channel.h"
+#include "daemon/blind.h"
 #include "daemon/daemon.h"
 #include "daemon/expecting.h"
 #include "kernel/ct.h"
@@ -20,5 +21,6 @@ struct exp_inject_cb wiring_inject_expects(struct daemon *d);
 struct pipeline_env wiring_pipeline(struct daemon *d);
 /* The ops of the jobs that are carried out by objects which know nothing of jobs. */
 void wiring_jobs(struct daemon *d);
+struct blind_cb wiring_blind(struct daemon *d);
 
 #endif

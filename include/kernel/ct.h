@@ -103,6 +103,8 @@ const struct ct_events_stats *ct_events_stats(const struct ct_events *e);
 /* nf_conntrack_events of this namespace: if it is 2 ("automatic") set it to 1, so that flows born from now on report
  * their end. Returns the old value, or -errno. */
 int ct_events_ensure_enabled(void);
+/* The value as it is: 0, 1, 2, or -errno. */
+int ct_events_value(void);
 
 /* ---- ct_dump: the kernel table as a stream, in steps; never two at a time per object ---- */
 

@@ -46,6 +46,7 @@ struct internal {
 	bool refused_limit;
 	uint32_t n_silent;
 	uint16_t pass;		/* never 0; records of other passes are unseen */
+	uint32_t unheard, unheard_from_s, unheard_until_s;
 	bool told_life;		/* timeouts are those that the peers have been told */
 	bool quiet;		/* the pass leaves no trace in records that were right */
 };
@@ -386,6 +387,24 @@ void internal_pass_begin(struct internal *c, bool quiet)
 		pass_renumber(c);
 }
 
+void internal_unheard_begin(struct internal *c, uint32_t from_s, uint32_t until_s)
+{
+	c->unheard = 0;
+	c->unheard_from_s = from_s;
+	c->unheard_until_s = until_s;
+}
+
+uint32_t internal_unheard(const struct internal *c)
+{
+	return c->unheard;
+}
+
+static bool is_unheard(const struct internal *c, const struct flow_rec *rec)
+{
+	return rec->state != REC_DEAD && (rec->owner & REC_I_SILENT) && rec->created_s >= c->unheard_from_s &&
+	       rec->created_s <= c->unheard_until_s;
+}
+
 static bool pass_wants(const struct internal *c, const struct flow_rec *rec)
 {
 	if (rec->owner & REC_I_DOUBT)
@@ -403,6 +422,7 @@ size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, si
 			uint32_t id = ids[first + i];
 			struct flow_rec *rec = table_rec(c->table, id);
 
+			c->unheard += is_unheard(c, rec);
 			if (!pass_wants(c, rec))
 				continue;
 			rec_set(c, rec, REC_I_ASKED);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/blind.h"
 #include "daemon/commands.h"
 #include "daemon/empty.h"
 #include "daemon/jobs.h"
@@ -303,6 +304,14 @@ static int open_jobs(struct daemon *d)
 	return d->empty ? 0 : -ENOMEM;
 }
 
+/* After the cache has been filled: there is something to compare from the first look on. */
+static int open_blind(struct daemon *d)
+{
+	struct blind_cb cb = wiring_blind(d);
+
+	return blind_open(d->loop, &cb, d->conf->kernel.events_sysctl, &d->blind);
+}
+
 static int open_all(struct daemon *d, const sigset_t *in_select, struct text *err)
 {
 	int ret = lockfile_take(&d->lock, d->conf->lockfile, err);
@@ -310,7 +319,6 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	if (ret < 0)
 		return ret;
 	open_scheduler(&d->conf->sched);
-	ct_timeouts_read(&d->life.own);
 	d->loop = evloop_new();
 	if (!d->loop)
 		return -ENOMEM;
@@ -336,6 +344,8 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	d->more = (struct ev_work){ .step = on_more, .ctx = d, .name = "more" };
 	d->turn = (struct ev_hook){ .cb = daemon_turn, .ctx = d, .name = "transmit" };
 	ret = fill_cache(d, in_select, err);
+	if (ret == 0 && d->events)
+		ret = open_blind(d);
 	/* Nothing is sent before the cache is complete: a peer removes what an answer to its RESYNC does not show. */
 	ev_hook_add(d->loop, &d->turn);
 	if (ret == 0)
@@ -404,6 +414,7 @@ void daemon_close(struct daemon *d)
 		ev_timer_del(d->loop, &d->tick);
 	}
 	flowlog_close(d->flowlog);
+	blind_close(d->blind);
 	ct_events_close(d->events);
 	expecting_close(d->expecting);
 	renew_close(d->renew);

@@ -16,6 +16,8 @@
  * is made again and again, at most one twentieth of the time. One follows, too, when the reading at the start left
  * something open.
  *
+ * Where events do not tell everything (blind.c) passes are made in the same pace that take over all of the table.
+ *
  * With PollSecs there are no events at all: a POLL pass takes the place of the verify pass, at its own interval. */
 #include "daemon/reconcile.h"
 
@@ -28,6 +30,7 @@
 #define VERIFY_PAUSE_MS	5000	/* least time between verify passes */
 #define VERIFY_SHARE	20	/* a pass of n ms is followed by a pause of at least VERIFY_SHARE * n ms */
 #define VERIFY_PACE_MS	2	/* between two reads of a verify dump */
+#define EVENT_LATE_S	2	/* an event is read within this time */
 #define CHECK_STEP	128	/* records asked about at a time */
 #define MAX_REPEATS	16	/* passes in a row for overruns, then a pause as for verify */
 
@@ -49,6 +52,8 @@ struct reconcile {
 	enum reconcile_state state;
 	enum reconcile_reason why;	/* of the running pass */
 	bool want[RECONCILE_POLL + 1];	/* passes to follow */
+	bool blind;			/* passes go on and on */
+	uint32_t heard_from_s, heard_until_s;	/* what was found then ought to have been told by an event meanwhile */
 	bool walk_done;
 	bool unresolved;		/* this pass left something uncompared */
 	uint64_t pos;			/* resume point of the walk over unseen records */
@@ -59,6 +64,21 @@ struct reconcile {
 };
 
 static void pass_next(struct reconcile *r, struct mono now);
+
+/* Each flow that such passes find is looked at once, when an event has had its time. */
+static void unheard_begin(struct reconcile *r, struct mono now)
+{
+	r->heard_until_s = mono_s(now) - EVENT_LATE_S;
+	internal_unheard_begin(pipeline_internal(r->p), r->heard_from_s, r->heard_until_s);
+	r->stats.unheard_ends = 0;
+}
+
+static void unheard_end(struct reconcile *r)
+{
+	r->stats.unheard = internal_unheard(pipeline_internal(r->p));
+	r->heard_from_s = r->heard_until_s + 1;
+	internal_unheard_begin(pipeline_internal(r->p), 1, 0);
+}
 
 static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mono now)
 {
@@ -81,8 +101,10 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 	pipeline_compare_begin(r->p);
 	pipeline_dump_begin(r->p);
 	internal_pass_begin(pipeline_internal(r->p), why == RECONCILE_START || why == RECONCILE_VERIFY ||
-			    why == RECONCILE_ADOPT || why == RECONCILE_REFRESH);
-	err = ct_dump_start(r->dump, why == RECONCILE_VERIFY ? VERIFY_PACE_MS : 0);
+			    why == RECONCILE_ADOPT || why == RECONCILE_REFRESH || why == RECONCILE_BLIND);
+	if (why == RECONCILE_BLIND)
+		unheard_begin(r, now);
+	err = ct_dump_start(r->dump, why == RECONCILE_VERIFY || why == RECONCILE_BLIND ? VERIFY_PACE_MS : 0);
 	if (err < 0) {
 		errno = -err;
 		log_err("reading the kernel table");
@@ -110,6 +132,8 @@ static void pass_end(struct reconcile *r, int err, struct mono now)
 	/* What could not be compared is compared by another pass. */
 	if (r->unresolved && why != RECONCILE_POLL)
 		r->want[why == RECONCILE_START ? RECONCILE_VERIFY : RECONCILE_OVERRUN] = true;
+	if (why == RECONCILE_BLIND)
+		unheard_end(r);
 	r->unresolved = false;
 	r->cb.done(r->cb.ctx, why, err, now);
 	pass_next(r, now);
@@ -137,7 +161,7 @@ static void pass_next(struct reconcile *r, struct mono now)
 		ev_timer_set(r->loop, &r->verify, mono_before(due, now) ? now : due);
 	} else {
 		r->repeats = 0;
-		if (r->want[RECONCILE_OVERRUN] || r->want[RECONCILE_VERIFY] || internal_silent(pipeline_internal(r->p)) > 0)
+		if (r->want[RECONCILE_OVERRUN] || r->want[RECONCILE_VERIFY] || r->blind || internal_silent(pipeline_internal(r->p)) > 0)
 			ev_timer_set(r->loop, &r->verify, r->rest);
 	}
 }
@@ -152,6 +176,8 @@ static void verify_due(void *ctx, struct mono now)
 		pass_begin(r, RECONCILE_POLL, now);
 	else if (r->want[RECONCILE_OVERRUN])
 		pass_begin(r, RECONCILE_OVERRUN, now);
+	else if (r->blind)
+		pass_begin(r, RECONCILE_BLIND, now);
 	else if (r->want[RECONCILE_VERIFY] || internal_silent(pipeline_internal(r->p)) > 0)
 		pass_begin(r, RECONCILE_VERIFY, now);
 	else	/* each has been heard of since; a pass may wait whose own beginning failed */
@@ -256,6 +282,7 @@ static void check_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, con
 		return;
 	if (err == -ENOENT) {
 		r->stats.gone++;
+		r->stats.unheard_ends += !(table_rec(internal_table(c), id)->owner & REC_I_SILENT);
 		pipeline_gone(r->p, id, now);
 	} else if (err == 0) {
 		internal_pass_seen(c, id);
@@ -297,6 +324,15 @@ void reconcile_watch(struct reconcile *r, struct mono now)
 	if (r->poll_ms == 0 && r->state == STATE_IDLE && !ev_timer_armed(&r->verify) &&
 	    internal_silent(pipeline_internal(r->p)) > 0)
 		ev_timer_set(r->loop, &r->verify, mono_before(soon, r->rest) ? r->rest : soon);
+}
+
+void reconcile_blind(struct reconcile *r, bool on, struct mono now)
+{
+	if (on && !r->blind)
+		r->heard_from_s = mono_s(now);
+	r->blind = on;
+	if (on && r->poll_ms == 0 && r->state == STATE_IDLE)
+		ev_timer_set(r->loop, &r->verify, mono_before(now, r->rest) ? r->rest : now);
 }
 
 const struct reconcile_stats *reconcile_stats(const struct reconcile *r)

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "channel/channel.h"
+#include "daemon/blind.h"
 #include "daemon/commands.h"
 #include "daemon/empty.h"
 #include "daemon/jobs.h"
@@ -397,5 +398,7 @@ void report_runtime(const struct daemon *d, struct text *out)
 	text_printf(out, "\twait failed:\t\t\t%12" PRIu64 "\n", (uint64_t)0);
 	text_printf(out, "\tlocal read failed:\t\t%12" PRIu64 "\n", c.read_failed);
 	text_printf(out, "\tlocal unknown request:\t\t%12" PRIu64 "\n\n", c.unknown_request);
+	if (d->blind)
+		blind_report(d->blind, evloop_now(d->loop), out);
 	report_node(d, c.purges_ignored, out);
 }

@@ -2,6 +2,7 @@
 # pipeline.c and *path*.c are linked by the simulation too: they know neither sockets nor the clock.
 libdaemon_a_SOURCES = \
 	daemon/activity.c \
+	daemon/blind.c \
 	daemon/bypass_path.c \
 	daemon/caps.c \
 	daemon/clash_path.c \

@@ -11,8 +11,11 @@
 #include "daemon/empty.h"
 #include "daemon/jobs.h"
 #include "daemon/teller.h"
+#include "flow/filter_conf.h"
 #include "stats/flowlog.h"
 #include "wire/hdr.h"
+
+#define LIFE_READ_MS 60000
 
 _Static_assert((int)PIPELINE_FLOW_NEW == (int)CT_EVENT_NEW && (int)PIPELINE_FLOW_UPDATE == (int)CT_EVENT_UPDATE &&
 	       (int)PIPELINE_FLOW_DESTROY == (int)CT_EVENT_DESTROY, "events are handed through");
@@ -94,10 +97,14 @@ static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct 
 		[RECONCILE_VERIFY] = EXPECTING_COMPARE,
 		[RECONCILE_ADOPT] = EXPECTING_ADOPT,
 		[RECONCILE_REPAIR] = EXPECTING_COMPARE,
+		[RECONCILE_BLIND] = EXPECTING_COMPARE,
 		[RECONCILE_POLL] = EXPECTING_COMPARE,
 	};
 	struct daemon *d = ctx;
 
+	if (why == RECONCILE_BLIND && d->blind)
+		blind_compared(d->blind, err == 0, reconcile_stats(d->reconcile)->unheard,
+			       reconcile_stats(d->reconcile)->unheard_ends, now);
 	if (d->expecting && err == 0)
 		expecting_compare(d->expecting, follow[why], now);
 	else if (why == RECONCILE_START)
@@ -120,6 +127,33 @@ static void on_expects_compared(void *ctx, unsigned int why, int err, struct mon
 		compared(d, JOB_REFRESH, err, now);
 	if (why & EXPECTING_COMMAND_EXP)
 		compared(d, JOB_COMPARE_EXPECTS, err, now);
+}
+
+/* ---- is everything told? ---- */
+
+static void on_look(void *ctx, struct blind_look *look)
+{
+	struct daemon *d = ctx;
+	struct flow_table *own = pipeline_own(d->pipeline);
+
+	look->heard = ct_events_stats(d->events)->received;
+	look->busy = jobs_running(d->jobs, JOB_COMMIT) || jobs_running(d->jobs, JOB_FLUSH) ||
+		     jobs_running(d->jobs, JOB_PURGE);
+	look->injects = d->inject;
+	if (d->reconcile && !filter_conf_any(&d->conf->filter) && whole_is(pipeline_whole(d->pipeline)))
+		look->known = (int64_t)table_count(own) - table_count_dead(own) + pipeline_foreign(d->pipeline);
+}
+
+static void on_comparing(void *ctx, bool on, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	reconcile_blind(d->reconcile, on, now);
+}
+
+struct blind_cb wiring_blind(struct daemon *d)
+{
+	return (struct blind_cb){ .ctx = d, .look = on_look, .comparing = d->reconcile ? on_comparing : NULL };
 }
 
 /* ---- network -> pipeline ---- */
@@ -149,11 +183,21 @@ static void on_datagram(void *ctx, const struct channel_from *from, const uint8_
 	pipeline_datagram(d->pipeline, &source, bytes, n, now);
 }
 
+/* Our kernel's timeouts, of the last minute. */
+static const struct life *our_life(struct daemon *d)
+{
+	struct mono now = evloop_now(d->loop);
+
+	if (!mono_is_set(d->life_read) || mono_diff_ms(now, d->life_read) >= LIFE_READ_MS) {
+		ct_timeouts_read(&d->life.own);
+		d->life_read = now;
+	}
+	return &d->life;
+}
+
 static uint32_t on_life(void *ctx, const struct ct_flow *f)
 {
-	const struct daemon *d = ctx;
-
-	return ct_timeouts_of(&d->life.own, f);
+	return ct_timeouts_of(&our_life(ctx)->own, f);
 }
 
 /* ---- network -> pipeline -> kernel, without external cache ---- */
@@ -161,12 +205,12 @@ static uint32_t on_life(void *ctx, const struct ct_flow *f)
 #define LONG_LIFE_S 43200	/* the kernel may have lifted one of that length for a flow table */
 
 /* What is told without a life, or with one that is not its own, gets that of its state here. */
-static const struct ct_flow *with_life(const struct daemon *d, const struct ct_flow *f, struct ct_flow *copy)
+static const struct ct_flow *with_life(struct daemon *d, const struct ct_flow *f, struct ct_flow *copy)
 {
 	if ((f->has & FLOW_HAS_TIMEOUT) && f->timeout_s < LONG_LIFE_S)
 		return f;
 	flow_copy(copy, f);
-	copy->timeout_s = life_kept(&d->life, f, 0, 0);
+	copy->timeout_s = life_kept(our_life(d), f, 0, 0);
 	copy->has |= FLOW_HAS_TIMEOUT;
 	return copy;
 }

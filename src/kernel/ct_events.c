@@ -545,18 +545,30 @@ const struct ct_events_stats *ct_events_stats(const struct ct_events *e)
 	return &e->stats;
 }
 
-int ct_events_ensure_enabled(void)
+int ct_events_value(void)
 {
 	char c = 0;
-	int fd, rc = 0;
+	int fd = open(SYSCTL_EVENTS, O_RDONLY | O_CLOEXEC), rc = 0;
 
-	fd = open(SYSCTL_EVENTS, O_RDWR | O_CLOEXEC);
 	if (fd == -1)
 		return -errno;
 	if (read(fd, &c, 1) != 1)
 		rc = -EIO;
-	else if (c == '2' && pwrite(fd, "1", 1, 0) != 1)
-		rc = -errno;
 	close(fd);
 	return rc ? rc : c - '0';
+}
+
+int ct_events_ensure_enabled(void)
+{
+	int was = ct_events_value(), fd, rc = 0;
+
+	if (was != 2)
+		return was;
+	fd = open(SYSCTL_EVENTS, O_WRONLY | O_CLOEXEC);
+	if (fd == -1)
+		return -errno;
+	if (write(fd, "1", 1) != 1)
+		rc = -errno;
+	close(fd);
+	return rc ? rc : was;
 }

@@ -51,7 +51,7 @@ def test_owner_is_silent(lab: Lab, pair: Callable) -> None:
 	wait_replicated(active, replica)
 	active.stop(signal.SIGKILL)
 	silent = time.monotonic()
-	time.sleep(max(0.0, told + 15 - silent))
+	pace.sleep(max(0.0, told + 15 - silent))
 	text = replica.ok("-c")
 	left = lives(lab, "fw2")
 	silence, age = time.monotonic() - silent, time.monotonic() - told
