@@ -76,7 +76,8 @@ static void unheard_begin(struct reconcile *r, struct mono now)
 static void unheard_end(struct reconcile *r)
 {
 	r->stats.unheard = internal_unheard(pipeline_internal(r->p));
-	r->heard_from_s = r->heard_until_s + 1;
+	if (r->heard_from_s <= r->heard_until_s)
+		r->heard_from_s = r->heard_until_s + 1;
 	internal_unheard_begin(pipeline_internal(r->p), 1, 0);
 }
 

@@ -110,6 +110,7 @@ def untracked(lab: Lab, node: Node, replica: Node) -> None:
 
 def deaf(lab: Lab, node: Node, replica: Node) -> None:
 	"""A rule restricts what flows report: their beginning is not told."""
+	lab.sysctl("fw1", {"net/netfilter/nf_conntrack_udp_timeout": 300})
 	node.start()
 	run("ip", "netns", "exec", lab.ns("fw1"), "nft", "insert rule inet fw forward ct event set label")
 	with inside(lab.ns("client")):

@@ -22,6 +22,7 @@ static struct {
 	unsigned int dumps;		/* begun */
 	uint32_t pace_ms;		/* of the last: only a verify pass has one */
 	uint32_t silent;
+	uint32_t unheard, from_s, until_s;	/* of the last count */
 	size_t unseen;			/* records the dump did not show, each asked about once */
 	int add_err;
 	struct ev_timer *timer;		/* armed */
@@ -94,6 +95,17 @@ void ev_work_arm(struct evloop *loop, struct ev_work *work) { (void)loop; (void)
 void ev_work_del(struct evloop *loop, struct ev_work *work) { (void)loop; (void)work; }
 
 uint32_t internal_silent(const struct internal *c) { (void)c; return w.silent; }
+uint32_t internal_unheard(const struct internal *c) { (void)c; return w.unheard; }
+
+void internal_unheard_begin(struct internal *c, uint32_t from_s, uint32_t until_s)
+{
+	(void)c;
+	if (from_s > until_s)
+		return;		/* nothing is counted */
+	w.from_s = from_s;
+	w.until_s = until_s;
+}
+
 struct flow_table *internal_table(struct internal *c) { (void)c; return NULL; }
 void internal_pass_begin(struct internal *c, bool quiet) { (void)c; (void)quiet; }
 bool internal_pass_is_unseen(const struct internal *c, uint32_t id) { (void)c; (void)id; return true; }
@@ -329,6 +341,41 @@ static void test_one_after_the_other(void **state)
 	reconcile_close(r);
 }
 
+/* Where events do not tell everything: paced, with a pause after each, and each flow that such a pass finds is judged by
+ * one later pass, when its event has had two seconds. */
+static void test_blind_passes_go_on(void **state)
+{
+	struct reconcile *r = begin();
+	int64_t at;
+
+	(void)state;
+	reconcile_start(r, RECONCILE_START, at_ms(0));
+	dump_ends(0, 10);
+	assert_false(w.timer);
+	reconcile_blind(r, true, at_ms(10000));
+	assert_int_equal(fire(), 10000);
+	assert_int_equal(w.dumps, 2);
+	assert_true(w.pace_ms > 0);
+	assert_true(w.from_s == 0 && w.until_s == 0);	/* what is older than blindness is not judged */
+	dump_ends(0, 11000);
+	assert_int_equal(w.ended, RECONCILE_BLIND);
+	at = fire();
+	assert_int_equal(at, 11000 + 20 * 1000);
+	assert_int_equal(w.from_s, 1000 + 10);		/* the clock of this test begins at 1000 s */
+	assert_int_equal(w.until_s, 1000 + at / 1000 - 2);
+	w.unheard = 3;
+	dump_ends(0, at + 100);
+	assert_int_equal(reconcile_stats(r)->unheard, 3);
+	at = fire();
+	assert_int_equal(w.from_s, 1000 + 31 - 2 + 1);	/* where the last one ended */
+	dump_ends(0, at + 100);
+	reconcile_blind(r, false, at_ms(at + 200));
+	fire();
+	assert_int_equal(w.dumps, 4);
+	assert_false(w.timer);
+	reconcile_close(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_the_cache_is_complete_when_a_pass_was),
 		cmocka_unit_test(test_a_pass_that_could_not_begin_begins_later),
 		cmocka_unit_test(test_the_pause_holds_for_later_ones),
+		cmocka_unit_test(test_blind_passes_go_on),
 		cmocka_unit_test(test_one_after_the_other),
 	};
 
