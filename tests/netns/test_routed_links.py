@@ -11,12 +11,12 @@ import itertools
 import re
 import socket
 import threading
-import time
 from dataclasses import dataclass
 from typing import Any, Callable
 
 import pytest
 
+import pace
 import scenario
 import tables
 from conftest import PAIRS
@@ -193,7 +193,7 @@ table inet leak {{
 	lab.ip("fw1", "link set sync0 down")
 	for turn in range(5):
 		scenario.inject(lab, "fw1", 20, first=100 + 20 * turn)
-		time.sleep(0.4)
+		pace.sleep(0.4)
 	assert "counter packets 0 " in run("ip", "netns", "exec", lab.ns("server"), "nft", "list table inet leak").stdout
 	lab.cable("fw1", 0, up=True)
 	for one, two in nodes:
@@ -213,7 +213,7 @@ class Relay:
 			self.tx = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 		self.rx.bind(("127.0.0.1", SYNC_PORT))
 		self.tx.bind((near(4, fw), 0))
-		self.rx.settimeout(0.2)
+		self.rx.settimeout(pace.seconds(0.2))
 		self.thread = threading.Thread(target=self.run)
 
 	def run(self) -> None:
@@ -314,7 +314,7 @@ def test_own_address_as_destination(make: Callable) -> None:
 	wait_until(lambda: said(node, "TCP link: nothing was ever heard on it for 10 s, with the peer 127.0.0.1"), 30)
 	assert "\tnothing was ever heard on this link\n" in node.ok("-s", "link")
 	assert node.external() == set()		# its own flows are no other node's
-	time.sleep(2)
+	pace.sleep(2)
 	assert said(node, "nothing was ever heard") == 1
 	assert node.stop() == 0
 
@@ -341,7 +341,7 @@ def test_two_links_without_a_local_address(lab: Lab, pairs: Callable) -> None:
 		scenario.inject(lab, "fw1", 20, first=first)
 		for one, two in nodes:
 			if two.which == DEBIAN:		# what it missed during the change it does not ask for
-				time.sleep(1)
+				pace.sleep(1)
 				two.ok("-n")
 			wait_replicated(one, two)
 
