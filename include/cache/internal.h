@@ -124,9 +124,4 @@ void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, str
 /* sync/ no longer needs the record: free it if it is dead. */
 void internal_release(struct internal *c, uint32_t id);
 
-/* Flush in steps: look at up to n records from *pos on and forget them (dead ones are left to sync/, those a commit has in
- * flight stay). True while there is more. drop is called for each id before it goes, so that sync/ forgets it too; it must
- * not call back into the cache. */
-bool internal_flush_step(struct internal *c, uint64_t *pos, size_t n, void (*drop)(void *ctx, uint32_t id), void *ctx);
-
 #endif

@@ -192,8 +192,7 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again);
 
 /* ---- commands ---- */
 
-/* Forget everything in a cache, in steps, without telling the peers. pos starts at 0. True while there is more. */
-bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n);
+/* Forget what is in the external cache, in steps. pos starts at 0. True while there is more. */
 bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n);
 
 /* NULL without internal cache. */

@@ -631,25 +631,3 @@ void internal_release(struct internal *c, uint32_t id)
 	else
 		rec_remove(c, id);
 }
-
-bool internal_flush_step(struct internal *c, uint64_t *pos, size_t n, void (*drop)(void *ctx, uint32_t id), void *ctx)
-{
-	uint32_t ids[STEP_IDS];
-
-	while (n > 0) {
-		size_t got = table_walk(c->table, pos, ids, n < STEP_IDS ? n : STEP_IDS);
-
-		if (got == 0)
-			return false;
-		for (size_t i = 0; i < got; i++) {
-			const struct flow_rec *rec = table_rec(c->table, ids[i]);
-
-			if (rec->state == REC_DEAD || (rec->owner & REC_I_COMMIT))
-				continue;
-			drop(ctx, ids[i]);
-			rec_remove(c, ids[i]);
-		}
-		n -= got;
-	}
-	return true;
-}

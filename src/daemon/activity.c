@@ -101,8 +101,8 @@ static void save(struct activity *a, struct mono now)
 	if (a->said)
 		return;
 	a->said = true;
-	log_warnx("cannot write %s: %s; after a restart the daemon will not know whether this node is active, nor of a pending -t",
-		  a->path, strerror(-err));
+	log_warnx("cannot write %s: %s; after a restart the daemon will not know whether this node is active, nor of a "
+		  "pending -t", a->path, strerror(-err));
 }
 
 /* ---- reading ---- */

@@ -23,7 +23,8 @@ static void missed_commit(const char *socket_path)
 
 	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
 	if (activity_missed_commit(path, clock_now()))
-		fprintf(stderr, "conntrackd: the flush of the kernel table (-t) that the next start would have made is cancelled\n");
+		fprintf(stderr, "conntrackd: the flush of the kernel table (-t) that the next start would have made is "
+			"cancelled\n");
 }
 
 /* A client needs only the path of the socket: other errors in the file are one warning, so that a take-over works with a

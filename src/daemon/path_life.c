@@ -9,19 +9,6 @@
 
 /* ---- commands ---- */
 
-static void path_drop(void *ctx, uint32_t id)
-{
-	struct pipeline *p = ctx;
-
-	if (p->sync)
-		sync_forget(p->sync, id);
-}
-
-bool pipeline_flush_internal_step(struct pipeline *p, uint64_t *pos, size_t n)
-{
-	return p->internal && internal_flush_step(p->internal, pos, n, path_drop, p);
-}
-
 bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n)
 {
 	return external_flush_step(p->external, pos, n);

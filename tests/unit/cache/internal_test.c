@@ -30,7 +30,6 @@ enum verb {
 	BULK,				/* sync has queued the record */
 	OTHER,				/* another flow is born (takes over a free slot) */
 	OTHER_DEL,			/* and ends, without release */
-	FLUSH,				/* want: number of ids dropped */
 	ALIVE,				/* expect: record alive with this state and id, silent or not */
 	DEAD,				/* expect: record dead */
 	ABSENT,				/* expect: no record */
@@ -55,7 +54,6 @@ struct world {
 	struct internal *c;
 	uint32_t id;			/* last id of the flow; stays after the record is gone */
 	struct mono now;
-	int dropped;
 };
 
 /* A step about the flow with kernel id k in protocol state p that has to give w; the same with a timeout; a step that
@@ -201,13 +199,6 @@ static const struct scenario scenarios[] = {
 	{ "committed while alive, the kernel had another one and kept it", {
 		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(DUMP, 2, 4, NEW), F(ALIVE, 2, 4, REC_NEW), W(SILENT, 0),
 		F(EV_DEL, 1, 3, N), F(ALIVE, 2, 4, REC_NEW) } },
-	{ "flush forgets, but leaves the dead to sync", {
-		F(EV_NEW, 1, 3, NEW), W(FLUSH, 1), W(ABSENT, 0), F(EV_UPD, 1, 4, NEW), F(EV_DEL, 1, 4, DEL),
-		W(FLUSH, 0), W(DEAD, 0), W(RELEASE, 0), W(ABSENT, 0) } },
-	{ "flush of a silent one", {
-		W(PASS, 0), F(DUMP, 1, 3, NEW), W(FLUSH, 1), W(SILENT, 0), W(COUNT, 0) } },
-	{ "flush leaves a commit in flight", {
-		F(COMMIT, 0, 3, 1), W(FLUSH, 0), F(ALIVE, 0, 3, REC_NEW), W(DONE, 0), W(FLUSH, 1), W(ABSENT, 0) } },
 };
 
 static struct ct_flow step_flow(const struct step *s)
@@ -220,24 +211,6 @@ static struct ct_flow step_flow(const struct step *s)
 	if (s->kid)
 		f.has |= FLOW_HAS_ID;
 	return f;
-}
-
-static void count_drop(void *ctx, uint32_t id)
-{
-	struct world *w = ctx;
-
-	assert_true(table_has_id(internal_table(w->c), id));
-	w->dropped++;
-}
-
-static int do_flush(struct world *w)
-{
-	uint64_t pos = 0;
-
-	w->dropped = 0;
-	while (internal_flush_step(w->c, &pos, 1, count_drop, w))
-		;
-	return w->dropped;
 }
 
 static int do_ask(struct world *w)
@@ -379,9 +352,6 @@ static void run_step(struct world *w, const struct step *s, size_t number)
 		break;
 	case OTHER_DEL:
 		got = do_other_end(w);
-		break;
-	case FLUSH:
-		got = do_flush(w);
 		break;
 	case ALIVE: case DEAD: case ABSENT:
 		expect_record(w, s, f);

@@ -498,7 +498,6 @@ static void test_commit(void **state)
 	struct flow_rare rare;
 	bool inserted = true;
 	struct ct_flow f;
-	uint64_t pos = 0;
 	uint32_t id;
 
 	kernel_birth(w, 1);
@@ -506,7 +505,6 @@ static void test_commit(void **state)
 	f = flow_of(1, &w->kernel[1], true, &rare);
 	pipeline_commit(w->p, &f, w->now, &id, &inserted);
 	assert_false(inserted);
-	assert_false(pipeline_flush_internal_step(w->p, &pos, 100));
 	turn(w);
 	assert_int_equal(w->n_new, 0);
 	pipeline_dumped(w->p, &f, true, w->now);

@@ -554,26 +554,6 @@ static void test_commit_undo(void **state)
 	assert_true(table_check(internal_table(c)));
 }
 
-static void test_flush_steps(void **state)
-{
-	struct world *w = *state;
-	uint64_t pos = 0;
-
-	for (uint32_t i = 0; i < 30; i++) {
-		struct ct_flow f = make_flow(i);
-
-		event(w, PIPELINE_FLOW_NEW, &f);
-		if (i == 14)
-			turn(w);	/* half of them sent, half waiting */
-	}
-	assert_true(pipeline_flush_internal_step(w->p, &pos, 7));
-	assert_true(internal_count(w) > 0);
-	while (pipeline_flush_internal_step(w->p, &pos, 7))
-		;
-	assert_int_equal(internal_count(w), 0);
-	check_silence(w);
-}
-
 /* ---- datagrams ---- */
 
 static void test_received(void **state)
@@ -747,13 +727,6 @@ static void test_alone(void **state)
 	assert_true(flow_same_key(&w->ended, &gone));
 	assert_int_equal(table_count(internal_table(pipeline_internal(w->p))), 0);
 	assert_int_equal(w->n, 0);
-
-	event(w, PIPELINE_FLOW_NEW, &unknown);
-	pos = 0;
-	while (pipeline_flush_internal_step(w->p, &pos, 10))
-		;
-	assert_int_equal(internal_count(w), 0);
-	assert_int_equal(w->n_ended, 3);	/* forgotten, not ended */
 }
 
 /* ---- full tables ---- */
@@ -1158,7 +1131,6 @@ int main(void)
 		T(test_dump),
 		T(test_purged),
 		T(test_commit_undo),
-		T(test_flush_steps),
 		T(test_received),
 		T(test_garbage_behind),
 		T(test_bad_version_skipped),
