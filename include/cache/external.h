@@ -22,6 +22,13 @@ int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, s
 /* DESTROY removes the entry if it is this peer's. One that another peer told us about since is still alive there and
  * stays (counted): after a fail-over the old owner's entries lapse while the flows live on at the new one. */
 void external_destroy(struct external *c, uint8_t peer, const struct ct_flow *f);
+/* Our kernel has reported the end of an entry while this node was active: if the cache has a flow of that original tuple, it has
+ * ended here. */
+void external_ended_here(struct external *c, const struct ct_flow *f, struct mono now);
+/* Has it, since active_s (mono seconds), and has its owner told nothing new about it since? */
+bool external_has_ended_here(const struct flow_rec *rec, uint32_t active_s);
+/* It goes, without a word of its owner. */
+void external_forget(struct external *c, uint32_t id);
 /* DESTROYs ignored for that reason. */
 uint64_t external_foreign_ends(const struct external *c);
 

@@ -5,8 +5,8 @@
 #include "base/hash.h"
 #include "flow/flow.h"
 
-/* Without external cache the flows of the peers lie in our kernel beside our own. This set remembers which they are, in 8
- * bytes per flow (16 with the holes of the table): a dump of the kernel does not tell. Only a hash is kept, so the question
+/* Without external cache the flows of the peers lie in our kernel beside our own. This set remembers which they are and when they were told, in 12
+ * bytes per flow (24 with the holes of the table): a dump of the kernel does not tell. Of the flow only a hash is kept, so the question
  * "is it one?" can be answered and no other. Two flows of one 64-bit hash are one: that is rarer than a flipped bit. */
 struct foreign;
 
@@ -14,11 +14,14 @@ struct foreign;
 struct foreign *foreign_new(const struct hash_key *key);
 void foreign_free(struct foreign *s);
 
-/* False without memory: the flow then counts as ours, which costs messages and nothing else. */
-bool foreign_add(struct foreign *s, const struct ct_flow *f);
+/* A peer has told about it at now_s (mono seconds). False without memory: the flow then counts as ours, which costs messages and
+ * nothing else. */
+bool foreign_add(struct foreign *s, const struct ct_flow *f, uint32_t now_s);
 /* Was it one? */
 bool foreign_remove(struct foreign *s, const struct ct_flow *f);
 bool foreign_has(const struct foreign *s, const struct ct_flow *f);
+/* Is it one, and when did a peer last tell about it? *told_s may be NULL. */
+bool foreign_told(const struct foreign *s, const struct ct_flow *f, uint32_t *told_s);
 uint32_t foreign_count(const struct foreign *s);
 void foreign_clear(struct foreign *s);
 

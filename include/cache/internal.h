@@ -28,6 +28,14 @@ enum internal_change {
 #define REC_I_RECOMMIT	0x40u	/* committed while alive: its kernel id may be that of an ended predecessor */
 #define REC_I_CLASH	0x80u	/* on the wire the same as another one: not sent (clash.h, which alone sets it) */
 
+/* Who spoke last about the kernel's entry of an alive record (flow_mark.word). */
+enum internal_word {
+	INTERNAL_WORD_NONE,	/* not known: from a dump */
+	INTERNAL_WORD_PACKET,	/* a packet, by an event */
+	INTERNAL_WORD_WRITTEN,	/* a request, ours or another program's, that has given it the life of the record */
+	INTERNAL_WORD_TOLD,	/* we have written a peer's news into it, at told_s */
+};
+
 struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key);
 void internal_free(struct internal *c);
 struct flow_table *internal_table(struct internal *c);
@@ -59,6 +67,10 @@ static inline bool internal_is_hidden(struct internal *c, uint32_t id)
 enum internal_change internal_new_flow(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
 enum internal_change internal_update(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
 enum internal_change internal_destroy(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
+
+/* The event just stored was caused by a packet (or timer), or by a request of whoever; it tells the beginning of an entry. told_s:
+ * until now the flow was a peer's only, last told at that time (mono seconds; 0: it was not). */
+void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, uint32_t told_s);
 
 /* One entry of a kernel dump, or the answer to a GET. Inserts it (REC_I_SILENT), or merges it; INTERNAL_NOTHING when the
  * cache knew all of it. A dump may be older than events read before it: an entry that contradicts what an event said
@@ -111,6 +123,13 @@ bool internal_commit_undo(struct internal *c, uint32_t id);
 /* The kernel has it. */
 void internal_commit_done(struct internal *c, uint32_t id);
 
+/* The kernel has f (its life as it was written) where it had another flow of the same original tuple, or none: the record of
+ * internal_commit() is this one's. cleared: by a destroy of ours, of which no event tells. */
+enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f, bool cleared,
+					struct mono now);
+/* The entry of an alive record, as the kernel has it (f), was written by us. */
+void internal_written(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now);
+
 /* The peers' kernels forget a flow when the life is over that we have told: from now on only events change a record's timeout,
  * and internal_renewed(). */
 void internal_keep_told_life(struct internal *c);
@@ -118,8 +137,12 @@ void internal_keep_told_life(struct internal *c);
 enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
 
 /* Our kernel has taken over from a peer what f says about an alive record, and no event tells of that. The record follows, so
- * that what is sent about it later is not older than what the peer has said; the peers need not hear of it. */
-void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now);
+ * that what is sent about it later is not older than what the peer has said; the peers need not hear of it. written: into the
+ * entry, beyond mark and labels. */
+void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written, struct mono now);
+
+/* When a peer last told about the record; 0: never. */
+uint32_t internal_told_s(const struct flow_rec *rec, struct mono now);
 
 /* sync/ no longer needs the record: free it if it is dead. */
 void internal_release(struct internal *c, uint32_t id);

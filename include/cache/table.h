@@ -10,13 +10,22 @@
 #include "flow/flow.h"
 #include "flow/mark.h"
 
+/* What is known of a flow of a peer beside what the peer has told. Mono seconds. */
+struct flow_peers_word {
+	uint32_t changed_s;	/* when the peer last told something new about it */
+	uint32_t ended_s;	/* when our kernel last reported the end of the entry with its original tuple; 0: never */
+};
+
 /* The flow table: records in slabs of fixed-size slots (a shorter slot for IPv4), named by 32-bit ids; an index of ids
  * by keyed hash of original tuple + zone that grows bucket by bucket (linear hashing: never a stop-the-world rehash).
  * Ids stay valid until the record is freed. Records never move. */
 struct flow_rec {
 	uint32_t hash;
 	uint32_t chain;		/* next id in the bucket */
-	struct flow_mark mark;	/* replication, see flow/mark.h */
+	union {
+		struct flow_mark mark;		/* internal: replication, see flow/mark.h */
+		struct flow_peers_word peer;	/* external */
+	};
 	uint8_t state;		/* enum rec_state */
 	uint8_t owner;		/* internal: what is known about it (internal.c); external: small id of the peer */
 	uint16_t pass;		/* internal: reconcile pass that last saw it; external: resync that last refreshed it */

@@ -132,7 +132,8 @@ bool stale_path_sweep_step(struct pipeline *p, struct mono now);
 bool stale_path_expire_step(struct pipeline *p, struct mono now);
 
 /* ---- foreign_path.c ---- */
-void foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f);
+/* Returns when a peer last told about a flow that was only the peer's until now (mono seconds), 0: it was not. */
+uint32_t foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f);
 /* An entry of a dump: is it a peer's flow, and to be left alone? */
 bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f);
 void foreign_path_peer_begins(void *ctx, uint8_t peer);

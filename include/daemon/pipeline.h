@@ -11,6 +11,7 @@
 #include "cache/whole.h"
 #include "daemon/exp_path.h"
 #include "flow/filter.h"
+#include "kernel/ct_judge.h"
 #include "sync/sync.h"
 #include "wire/attr.h"
 
@@ -23,6 +24,7 @@ enum pipeline_event {		/* the same order as enum ct_event in kernel/ct.h */
 	PIPELINE_FLOW_NEW,
 	PIPELINE_FLOW_UPDATE,
 	PIPELINE_FLOW_DESTROY,
+	PIPELINE_FLOW_WRITTEN = 4,	/* in addition: caused by a request of another program, not by a packet or timer */
 };
 
 /* What it asks of the world; pointers are borrowed and outlive it. */
@@ -42,6 +44,8 @@ struct pipeline_env {
 	void (*compare)(void *ctx);
 	/* Has the kernel's table room for n flows more, or a good deal of room? NULL: in doubt yes. */
 	bool (*kernel_room)(void *ctx, uint32_t n);
+	/* Is this node active (daemon/activity.h)? May be NULL: no. */
+	bool (*active)(void *ctx);
 	/* Without external cache: what a peer says about a flow goes straight there. Borrows flow. */
 	void (*inject)(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now);
 	/* The same for an expectation: a peer has it, or has it no longer. Borrows e. */
@@ -163,6 +167,14 @@ bool pipeline_purged_lately(const struct pipeline *p, struct mono now);
  * what it receives into its kernel would delete a flow that may live there. */
 void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now);
 
+/* What is remembered of an entry of our kernel beside what the kernel tells of it; *m is all zero before. */
+void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m, struct mono now);
+
+/* The outcome of our own commit: f is in the kernel where the kernel had another flow of the same original tuple, or none
+ * (internal_committed()); or f is the kernel's own entry, and kept, or written. */
+void pipeline_committed(struct pipeline *p, const struct ct_flow *f, bool cleared, struct mono now);
+void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now);
+
 /* Our own commit is about to put f into the kernel: internal_commit(), and a full cache is counted and said. Nothing
  * without internal cache. */
 void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted);
@@ -175,12 +187,11 @@ void pipeline_commit_undo(struct pipeline *p, uint32_t id);
 void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes, size_t n,
 		       struct mono now);
 
-/* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject). */
-void pipeline_injected(struct pipeline *p, const struct ct_flow *f, struct mono now);
+/* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject); written: into the entry, beyond
+ * mark and labels. */
+void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now);
 /* Has our kernel got it, as far as we know? */
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f);
-/* Has our kernel told about it, so that its packets have been here, and not about its end? In doubt yes. */
-bool pipeline_lives_here(const struct pipeline *p, const struct ct_flow *f);
 /* How many flows of our kernel are the peers' and not known from its own events. */
 uint32_t pipeline_foreign(const struct pipeline *p);
 

@@ -23,6 +23,8 @@ enum ct_event {
 	CT_EVENT_NEW,
 	CT_EVENT_UPDATE,
 	CT_EVENT_DESTROY,
+	CT_EVENT_KIND = 3,
+	CT_EVENT_WRITTEN = 4,	/* in addition, in ct_events_cb.event: by a request of some program, not by a packet or timer */
 };
 
 /* ---- ct_convert: ctnetlink attributes <-> struct ct_flow (one table, both directions) ---- */
@@ -39,13 +41,16 @@ int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f,
 
 /* The use count that a message told whole (ct_parse() took it) gives, 0 if it gives none. */
 uint32_t ct_parse_use(const void *nlmsg, size_t n);
+/* TCP: the flags of window tracking (IP_CT_TCP_FLAG_*) of both directions, 0 where there are none. */
+void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2]);
 
 /* How a flow is put into the kernel (replication.md section 8.1). */
 struct ct_build_opts {
 	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no NAT, helper, master */
-	bool annotate;		/* change nothing but mark and labels of an existing entry, and with liberal (TCP) let its
-				 * window tracking no longer judge */
+	bool annotate;		/* change nothing but mark and labels of an existing entry, its life if timeout_s is given, and
+				 * with liberal (TCP) let its window tracking no longer judge */
 	bool liberal;		/* TCP: "be liberal" flags (TCPWindowTracking off) */
+	bool forget;		/* TCP, existing entry: it has seen no packet so far, as far as its flags tell */
 	uint32_t timeout_s;	/* instead of the flow's own; 0: the flow's own */
 };
 #define CT_BUILD_MAX 1024
@@ -170,6 +175,8 @@ int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char 
 		  struct text *err);
 void ct_batch_close(struct ct_batch *b);
 uint32_t ct_batch_portid(const struct ct_batch *b);
+/* In an answer with an entry: ct_parse_tcp_flags() of that one. */
+void ct_batch_tcp_flags(const struct ct_batch *b, uint8_t flags[2]);
 size_t ct_batch_room(const struct ct_batch *b);
 size_t ct_batch_in_flight(const struct ct_batch *b);
 /* 0, or -EAGAIN when there is no room. opts for CREATE and UPDATE, else NULL. */

@@ -14,7 +14,11 @@ struct ct_commit;
 struct ct_commit_result {
 	uint64_t total;		/* flows given by the source */
 	uint64_t done;		/* so far, for progress */
-	uint64_t created, kept, replaced, failed;
+	uint64_t created, updated, replaced, kept;	/* kept: as the kernel had them */
+	uint64_t newer;		/* the kernel has a newer flow of the same original tuple: not committed */
+	uint64_t ended_here;	/* our kernel has reported their end: not committed */
+	uint64_t ended;		/* their life is over: not committed */
+	uint64_t failed;
 	struct {
 		int err;		/* errno value, positive */
 		uint64_t count;
@@ -22,20 +26,29 @@ struct ct_commit_result {
 	int64_t duration_us;
 };
 
+/* A flow of the source. */
+struct ct_commit_flow {
+	enum {
+		CT_COMMIT_NOT_NOW,	/* this pass does not want it, or nobody does */
+		CT_COMMIT_WANTED,
+		CT_COMMIT_ENDED,	/* counted and nothing else, as the next */
+		CT_COMMIT_ENDED_HERE,
+	} is;
+	struct ct_wish wish;	/* CT_COMMIT_WANTED: f (borrowed until the next call), timeout_s, exact, changed_s */
+};
+
 struct ct_commit_source {
 	void *ctx;
-	/* Look at up to n <= CT_COMMIT_LOOK flows from *pos on (0 = start); related says whether this pass wants flows
-	 * with a master or those without. Sets flows[i] and timeout_s[i]; flows[i] is NULL for one that this pass does
-	 * not want. Returns at how many it looked; 0 at the end. The pointers are borrowed until the next call. */
-	size_t (*next)(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
-		       size_t n);
-	/* About to be sent: the internal cache learns of it here. Returns a token for undo/settled (0 = none). */
+	/* Look at up to n <= CT_COMMIT_LOOK flows from *pos on (0 = start) and fill in flows[]; related says whether this pass
+	 * wants flows with a master or those without. Returns at how many it looked; 0 at the end. */
+	size_t (*next)(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows, size_t n);
+	/* About to be sent: the internal cache learns of it here. Returns a token for settled() (0 = none; below 2^63). */
 	uint64_t (*sending)(void *ctx, const struct ct_flow *f, struct mono now);
-	/* The kernel refused it: roll back. */
-	void (*refused)(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now);
-	/* It is in the kernel; kernel is the entry as found when one existed and was kept (or was put back because the
-	 * kernel refused ours), else NULL. */
-	void (*settled)(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now);
+	/* The outcome, once for each that was sent. Borrows r and what it points to. */
+	void (*settled)(void *ctx, const struct ct_result *r, struct mono now);
+	/* As in struct ct_put_cb; memory may be NULL. */
+	void (*removed)(void *ctx, const struct ct_flow *entry, struct mono now);
+	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now);
 	/* The end of the whole commit. */
 	void (*done)(void *ctx, const struct ct_commit_result *res, struct mono now);
 };
@@ -47,12 +60,12 @@ int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool
 		   struct text *err);
 void ct_commit_close(struct ct_commit *c);
 uint32_t ct_commit_portid(const struct ct_commit *c);
-/* 0, or -EBUSY while one runs. */
-int ct_commit_start(struct ct_commit *c, struct mono now);
+/* active: since when this node is active, not set: it is not. 0, or -EBUSY while one runs. */
+int ct_commit_start(struct ct_commit *c, struct mono active, struct mono now);
 /* One flow at once, whether a commit runs or not: before this returns the kernel has it or has refused it. At most a send's
- * worth of flows of the running commit is carried out first. The source's sending(), and refused() or settled(), are called for
- * it; no result counts it. Not inside a callback of the source. */
-enum ct_outcome ct_commit_one(struct ct_commit *c, const struct ct_flow *f, uint32_t timeout_s, struct mono now);
+ * worth of flows of the running commit is carried out first. The source's sending() and settled() are called for it; no result
+ * counts it. Not inside a callback of the source. */
+enum ct_outcome ct_commit_one(struct ct_commit *c, const struct ct_wish *wish, struct mono now);
 bool ct_commit_running(const struct ct_commit *c);
 const struct ct_commit_result *ct_commit_progress(const struct ct_commit *c);
 

@@ -5,6 +5,7 @@
 #include "base/evloop.h"
 #include "base/text.h"
 #include "flow/flow.h"
+#include "kernel/ct_judge.h"
 
 /* News of the peers straight into the kernel, without an external cache (DisableExternalCache). In the order in which they
  * come, a batch at a time; what is in the kernel already is changed and not replaced wherever that is possible, and a flow
@@ -21,14 +22,17 @@ struct ct_inject_stats {
 struct ct_inject_cb {
 	void *ctx;	/* borrowed */
 	/* The kernel has this flow now. f says with which of the news' attributes: where its own entry was further on, those
-	 * are fewer, or none. Borrows f. Must not call back. */
-	void (*stored)(void *ctx, const struct ct_flow *f, struct mono now);
+	 * are fewer, or none. written: the news have been written into the entry, beyond mark and labels. Borrows f. Must not
+	 * call back. */
+	void (*stored)(void *ctx, const struct ct_flow *f, bool written, struct mono now);
 	/* We have removed this flow from the kernel, because it has ended or to make room for another one with its tuple: no
 	 * event will tell. Borrows f. Must not call back. Called inside ct_inject_put(), _end() and _flush(). */
 	void (*removed)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* The kernel's table is full, or its memory short: it has refused this flow. Borrows f. Must not call back. NULL: not
 	 * wanted. */
 	void (*refused)(void *ctx, const struct ct_flow *f, struct mono now);
+	/* As in struct ct_put_cb. May be NULL. */
+	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now);
 };
 
 /* liberal: TCP window tracking off for these flows (TCPWindowTracking off). 0, or -errno with a line in *err. Borrows
@@ -42,10 +46,9 @@ void ct_inject_close(struct ct_inject *i);
 uint32_t ct_inject_portid(const struct ct_inject *i);
 
 /* The flow is new or has changed; the flow has ended. Copied; they are in the kernel at the latest after
- * ct_inject_flush(). there: the kernel has it most likely, so look before creating; of no other effect. ours: as far as our
- * kernel's own events tell, the flow lives (ct_judge_in_use()). */
+ * ct_inject_flush(). there: the kernel has it most likely, so look before creating; of no other effect. */
 void ct_inject_put(struct ct_inject *i, const struct ct_flow *f, bool there, struct mono now);
-void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, bool ours, struct mono now);
+void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, struct mono now);
 
 /* Carry out what is waiting: at most CT_INJECT_BATCH flows, less than a few milliseconds. */
 void ct_inject_flush(struct ct_inject *i, struct mono now);

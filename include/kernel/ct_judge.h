@@ -3,25 +3,93 @@
 #define CONNTRACKD_KERNEL_CT_JUDGE_H
 
 #include "flow/flow.h"
+#include "kernel/ct_timeouts.h"
 
-enum ct_verdict {
-	CT_KEEP,	/* the kernel's entry stays, with what it lacks added */
-	CT_LEAVE,	/* it stays as it is */
-	CT_UPDATE,	/* it takes over what the flow has */
-	CT_REPLACE,	/* the flow takes its place */
-	CT_FOREIGN,	/* the entry is another flow that only shares a tuple: it stays, and ours cannot be committed */
+/* What is to be done about an entry that our kernel has, and that shares a tuple with a flow of which a peer has told. */
+
+enum ct_way {
+	CT_WAY_COMMIT,	/* the flow is the peer's as it was before this node took over */
+	CT_WAY_NEWS,	/* the peer has just told about it, and may be forwarding it */
+	CT_WAY_END,	/* the peer has just told its end */
+	CT_WAYS
 };
 
-/* What to do about the kernel's entry, which shares a tuple with flow f of a peer, at a commit. Never CT_UPDATE. */
-enum ct_verdict ct_judge(const struct ct_flow *kernel, const struct ct_flow *f);
+enum ct_verdict {
+	CT_NONE,
+	CT_KEEP,	/* the entry stays; mark and labels are added where it has none */
+	CT_LEAVE,	/* the entry stays as it is */
+	CT_RAISE,	/* as CT_KEEP, and its life is raised to the flow's, its windows judge no longer */
+	CT_UPDATE,	/* the entry takes over what the flow has */
+	CT_REPLACE,	/* the flow takes its place */
+	CT_NEWER,	/* the entry is a newer flow of the same original tuple: it stays, and ours is not put */
+	CT_FOREIGN,	/* the entry is another flow: it stays, and ours cannot be put */
+	CT_REMOVE,	/* CT_WAY_END */
+	CT_USED,	/* CT_WAY_END: the entry is in use here, and stays */
+};
 
-/* The same for news of a peer that go straight into the kernel (DisableExternalCache): both nodes may be forwarding the flow,
- * each one direction of it, so an entry is changed rather than replaced. */
-enum ct_verdict ct_judge_news(const struct ct_flow *kernel, const struct ct_flow *f);
+/* What we remember of an entry beside what the kernel tells. All zero: nothing. */
+struct ct_memory {
+	enum {
+		CT_UNKNOWN,
+		CT_PACKETS,	/* the kernel has told of a packet in it, by an event, since it was last written if ever */
+		CT_WRITTEN,	/* the last word about it was a request, ours or somebody else's */
+	} last;
+	uint32_t end_s;		/* CT_WRITTEN: when its life then ended, mono seconds; 0: not known */
+	uint32_t told_s;	/* when a peer last told about it and we put that into the kernel; mono seconds, 0: never */
+};
 
-/* A peer says that flow f has ended. Is the kernel's entry in use all the same, so that it has to stay? ours: packets have been
- * seen here, so that our kernel told about it. */
-bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f, bool ours);
+/* The circumstances. All times are mono seconds, 0: not known or never. */
+struct ct_question {
+	enum ct_way way;
+	const struct ct_timeouts *timeouts;	/* this kernel's */
+	struct ct_memory memory;
+	uint8_t tcp_flags[2];	/* of the entry, original and reply direction (ct_parse_tcp_flags()) */
+	uint32_t now_s;
+	uint32_t began_s;	/* since when we remember what we write */
+	uint32_t changed_s;	/* CT_WAY_COMMIT: the peer's last change of the flow */
+	uint32_t active_s;	/* CT_WAY_COMMIT: since when this node is active */
+};
+
+/* What is known about the packets of an entry. */
+struct ct_evidence {
+	bool packets[2];	/* at least one has passed in that direction since the entry was made, or written by us */
+	bool ended;		/* TCP in TIME_WAIT or CLOSE */
+	bool established;	/* packets in both directions, none of them its end; TCP: beyond the handshake */
+	bool since;		/* the last packet is newer than what the peer says */
+};
+
+struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_question *q);
+enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f, const struct ct_question *q,
+			 const struct ct_evidence *ev);
+
+/* The table by which ct_judge() judges, for its tests. The first row whose tuples match, whose facts in `must` all hold and of
+ * whose facts in `not` none does, and that has a verdict for the way. */
+enum ct_tuples {		/* the entry's tuples beside the flow's */
+	CT_SAME = 1,
+	CT_TRANSLATED = 2,	/* the same original one, another reply: other translations */
+	CT_REVERSED = 4,	/* the flow's, seen from the other end */
+	CT_ANOTHER = 8,
+	CT_ANY = 15
+};
+enum ct_fact {
+	K_ENDED = 1,
+	K_ASSURED = 2,
+	K_HIT = 4,		/* by a packet */
+	K_ESTABLISHED = 8,
+	K_FURTHER = 16,		/* TCP: later in the life of a connection than the flow */
+	SINCE = 32,
+	S_ENDED = 64,		/* TCP in TIME_WAIT or CLOSE */
+	S_MORE = 128,		/* it has a helper or master that the entry lacks, and no update can add one */
+	CT_FACTS = 255
+};
+struct ct_rule {
+	uint8_t row;		/* of the table in doc/architecture.md; 0: ends */
+	uint8_t tuples, must, not;
+	uint8_t verdict[CT_WAYS];
+};
+extern const struct ct_rule ct_rules[];
+extern const size_t ct_n_rules;
+enum ct_verdict ct_judge_facts(enum ct_way way, enum ct_tuples tuples, unsigned int facts);
 
 /* *r becomes a question (for ct_build_get()) for whoever has the reply tuple of f as its original one. */
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f);

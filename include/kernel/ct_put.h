@@ -3,24 +3,22 @@
 #define CONNTRACKD_KERNEL_CT_PUT_H
 
 #include "kernel/ct.h"
+#include "kernel/ct_judge.h"
 
 /* The one way of a peer's flow into the kernel, and out of it again: requests, their answers, what is done about an entry that
  * is there already (kernel/ct_judge.h), and what about a request that failed. ct_commit.c and ct_inject.c feed it. */
 struct ct_put;
 
-enum ct_way {
-	CT_WAY_COMMIT,	/* the flow is the peer's as it was before this node took over */
-	CT_WAY_NEWS,	/* the peer has just told, and may be forwarding it */
-	CT_WAY_END,	/* the peer has just told its end */
-};
-
-/* One flow to be put. Copied. */
+/* One flow to be put. Copied. Times are mono seconds. */
 struct ct_wish {
 	const struct ct_flow *f;
 	enum ct_way way;
 	bool there;		/* the kernel has an entry most likely: look before creating. Of no other effect */
-	bool ours;		/* CT_WAY_END: as far as our kernel's own events tell, the flow lives here */
-	uint32_t timeout_s;	/* life of the entry, 0: the flow's own */
+	bool exact;		/* timeout_s to the second */
+	uint32_t timeout_s;	/* life of an entry that is created, 0: the flow's own */
+	uint32_t kept_s;	/* what the life of one that is there is raised to, 0: the flow's own */
+	uint32_t changed_s;	/* CT_WAY_COMMIT: the peer's last change of the flow */
+	uint32_t active_s;	/* CT_WAY_COMMIT: since when this node is active, 0: it is not */
 	uint64_t token;		/* handed back */
 };
 
@@ -29,6 +27,7 @@ enum ct_outcome {
 	CT_UPDATED,	/* the kernel's entry has taken over what the flow says */
 	CT_KEPT,	/* the kernel's entry stays, with what it lacked of mark and labels */
 	CT_LEFT,	/* it stays as it was */
+	CT_REFUSED,	/* it stays, and is a newer flow of the same original tuple */
 	CT_REPLACED,
 	CT_ENDED,	/* CT_WAY_END: removed */
 	CT_GONE,	/* CT_WAY_END: there was none */
@@ -40,20 +39,25 @@ struct ct_result {
 	enum ct_outcome outcome;
 	int err;			/* CT_FAILED: -errno; -EEXIST: another flow has its addresses and ports */
 	bool found;			/* the kernel had an entry when it was asked */
+	bool written;			/* state and life of what is there now are as we have written them */
+	bool cleared;			/* CT_REPLACED: by a destroy of ours, whose event nobody reads */
 	uint64_t token;
-	const struct ct_flow *f;	/* the flow, without what the kernel would not take of it */
+	const struct ct_flow *f;	/* the flow as it is there, with its life; without what the kernel would not take of it */
 	const struct ct_flow *entry;	/* the kernel's own entry as it is there now, or NULL where the flow is what is there.
 					 * CT_FAILED: the one that had to go and came back, else NULL */
 };
 
-/* Pointers handed to these are borrowed for the call. None may call back but room. */
+/* Pointers handed to these are borrowed for the call. None may call back but room; memory, removed and room may be NULL. */
 struct ct_put_cb {
 	void *ctx;
 	/* The end of one flow, exactly once for each that was added. */
 	void (*done)(void *ctx, const struct ct_result *r, struct mono now);
-	/* This entry of the kernel has gone through us, ended or to make room: no event will tell. Before done. */
+	/* This entry of the kernel has gone through us, ended or to make room: no event will tell. Before done. Not called for one
+	 * in whose place a commit has put the flow (CT_REPLACED), when both have the same original tuple. */
 	void (*removed)(void *ctx, const struct ct_flow *entry, struct mono now);
-	/* Answers have come: ct_put_step() may go on. May be NULL where only ct_put_run() is used. */
+	/* What is remembered of an entry of the kernel; *m is all zero before. NULL: nothing is. */
+	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now);
+	/* Answers have come: ct_put_step() may go on. */
 	void (*room)(void *ctx, struct mono now);
 };
 
@@ -64,6 +68,9 @@ int ct_put_open(struct evloop *loop, const struct ct_put_cb *cb, const char *nam
 void ct_put_close(struct ct_put *p);
 /* For the filter of the event socket: what we do ourselves is not read back. */
 uint32_t ct_put_portid(const struct ct_put *p);
+
+/* Read this kernel's timeouts again. */
+void ct_put_timeouts(struct ct_put *p);
 
 /* How many flows may be added, and how many are under way. */
 size_t ct_put_room(const struct ct_put *p);

@@ -96,16 +96,27 @@ static bool says_less(const struct ct_flow *known, const struct ct_flow *f)
 	return (known->has & ~f->has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT)) && flow_same_translations(known, f);
 }
 
+/* Does the message say something new? A refresh and a full answer repeat what is known. */
+static bool says_new(const struct flow_rec *rec, const struct ct_flow *f)
+{
+	return rec->flow.status != f->status || rec->flow.proto_state != f->proto_state || !flow_equal_replicated(&rec->flow, f);
+}
+
 static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, bool update, struct mono now)
 {
 	bool inserted;
 	int err = 0;
 	uint32_t id = table_find_or_insert(c->table, f, mono_s(now), &inserted, &err);
+	struct flow_rec *rec;
 
 	if (id == FLOW_ID_NONE)
 		return err;
 	if (!inserted && says_less(&table_rec(c->table, id)->flow, f))
 		return external_update(c, peer, f, now);
+	rec = table_rec(c->table, id);
+	/* One that begins anew says so once: it may be a full answer that repeats it, but not of what has ended here. */
+	if (inserted || (!update && rec->peer.ended_s) || says_new(rec, f))
+		rec->peer.changed_s = mono_s(now);
 	if (!inserted) {
 		table_replace(c->table, id, f);
 		table_set_state(c->table, id, update ? REC_ALIVE : REC_NEW);
@@ -114,8 +125,8 @@ static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, 
 		else
 			table_count_replaced(c->table);
 	}
-	settle_state(table_rec(c->table, id));
-	rec_refreshed(c, table_rec(c->table, id), peer, now);
+	settle_state(rec);
+	rec_refreshed(c, rec, peer, now);
 	return 0;
 }
 
@@ -137,12 +148,15 @@ int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, s
 
 	if (id == FLOW_ID_NONE)
 		return err;
+	changed = inserted;
 	if (!inserted) {
 		table_merge(c->table, id, f, &changed);
 		table_set_state(c->table, id, REC_ALIVE);
 		table_stats(c->table)->updated++;
 	}
 	settle_state(table_rec(c->table, id));
+	if (changed)
+		table_rec(c->table, id)->peer.changed_s = mono_s(now);
 	rec_refreshed(c, table_rec(c->table, id), peer, now);
 	return 0;
 }
@@ -157,6 +171,24 @@ void external_destroy(struct external *c, uint8_t peer, const struct ct_flow *f)
 		table_remove(c->table, id);
 	else
 		c->foreign_ends++;
+}
+
+void external_ended_here(struct external *c, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id = table_find(c->table, f);
+
+	if (id != FLOW_ID_NONE)
+		table_rec(c->table, id)->peer.ended_s = mono_s(now);
+}
+
+bool external_has_ended_here(const struct flow_rec *rec, uint32_t active_s)
+{
+	return rec->peer.ended_s && rec->peer.ended_s >= rec->peer.changed_s && rec->peer.ended_s >= active_s;
+}
+
+void external_forget(struct external *c, uint32_t id)
+{
+	table_remove(c->table, id);
 }
 
 /* ---- resync ---- */

@@ -15,6 +15,7 @@
 
 struct shard {
 	uint64_t *place;
+	uint32_t *told_s;	/* of each place; the same allocation */
 	uint32_t cap, n;
 };
 
@@ -91,12 +92,18 @@ static bool shard_grow(struct shard *d)
 {
 	struct shard to = { .cap = d->cap ? 2 * d->cap : CAP_MIN, .n = d->n };
 
-	to.place = calloc(to.cap, sizeof(*to.place));
+	to.place = calloc(to.cap, sizeof(*to.place) + sizeof(*to.told_s));
 	if (!to.place)
 		return false;
+	to.told_s = (uint32_t *)(to.place + to.cap);
 	for (uint32_t i = 0; i < d->cap; i++) {
-		if (d->place[i] != 0)
-			to.place[place_of(&to, d->place[i] & ~PASS_BIT)] = d->place[i];
+		uint32_t at;
+
+		if (d->place[i] == 0)
+			continue;
+		at = place_of(&to, d->place[i] & ~PASS_BIT);
+		to.place[at] = d->place[i];
+		to.told_s[at] = d->told_s[i];
 	}
 	free(d->place);
 	*d = to;
@@ -112,13 +119,14 @@ static void shard_take_out(struct shard *d, uint32_t hole)
 		if (((at - home_of(d, d->place[at])) & mask) < ((at - hole) & mask))
 			continue;	/* the hole is before its home */
 		d->place[hole] = d->place[at];
+		d->told_s[hole] = d->told_s[at];
 		hole = at;
 	}
 	d->place[hole] = 0;
 	d->n--;
 }
 
-bool foreign_add(struct foreign *s, const struct ct_flow *f)
+bool foreign_add(struct foreign *s, const struct ct_flow *f, uint32_t now_s)
 {
 	uint64_t hash = hash_of(s, f);
 	struct shard *d = &s->shard[shard_of(hash)];
@@ -132,6 +140,7 @@ bool foreign_add(struct foreign *s, const struct ct_flow *f)
 		s->n++;
 	}
 	d->place[at] = hash | s->pass;
+	d->told_s[at] = now_s;
 	return true;
 }
 
@@ -151,12 +160,23 @@ bool foreign_remove(struct foreign *s, const struct ct_flow *f)
 	return true;
 }
 
-bool foreign_has(const struct foreign *s, const struct ct_flow *f)
+bool foreign_told(const struct foreign *s, const struct ct_flow *f, uint32_t *told_s)
 {
 	uint64_t hash = hash_of(s, f);
 	const struct shard *d = &s->shard[shard_of(hash)];
+	uint32_t at;
 
-	return d->n > 0 && d->place[place_of(d, hash)] != 0;
+	if (d->n == 0)
+		return false;
+	at = place_of(d, hash);
+	if (told_s)
+		*told_s = d->told_s[at];
+	return d->place[at] != 0;
+}
+
+bool foreign_has(const struct foreign *s, const struct ct_flow *f)
+{
+	return foreign_told(s, f, NULL);
 }
 
 uint32_t foreign_count(const struct foreign *s)

@@ -30,6 +30,8 @@
 #include <stdlib.h>
 
 #define STEP_IDS 256
+#define TOLD_MASK ((1u << 22) - 1)	/* of flow_mark.told_s: 48 days */
+#define SLACK_S 2	/* the kernel counts whole seconds, and so do we */
 #define LOOK_MAX 4096	/* records that one call looks at in search of unseen ones */
 
 /* What any event clears: it is newer than every dump, answer and commit before it. */
@@ -188,6 +190,8 @@ static enum internal_change rec_restart(struct internal *c, uint32_t id, const s
 	table_replace(c->table, id, f);
 	table_set_state(c->table, id, REC_NEW);
 	rec_clear(c, rec, REC_I_RELEASED);
+	rec->mark.word = INTERNAL_WORD_NONE;
+	rec->mark.told_s = 0;
 	rec->created_s = rec->updated_s = mono_s(now);
 	return INTERNAL_NEW;
 }
@@ -292,7 +296,36 @@ enum internal_change internal_destroy(struct internal *c, const struct ct_flow *
 	return rec_end(c, *id, now);
 }
 
+static void set_told(struct flow_rec *rec, uint32_t told_s)
+{
+	rec->mark.told_s = told_s & TOLD_MASK ? told_s & TOLD_MASK : 1;
+}
+
+void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, uint32_t told_s)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+
+	if (told_s)
+		set_told(rec, told_s);
+	if (packet)
+		rec->mark.word = INTERNAL_WORD_PACKET;
+	else if (birth)
+		rec->mark.word = INTERNAL_WORD_WRITTEN;
+	else if (told_s)
+		rec->mark.word = INTERNAL_WORD_TOLD;
+}
+
 /* ---- dump entries and answers ---- */
+
+/* An entry that was written and ends at another time than it was given then: a packet has passed since. */
+static void dump_look_for_packets(struct flow_rec *rec, const struct ct_flow *f, struct mono now)
+{
+	uint64_t end_s = (uint64_t)mono_s(now) + f->timeout_s, was_s = (uint64_t)rec->updated_s + rec->flow.timeout_s;
+
+	if (rec->mark.word == INTERNAL_WORD_WRITTEN && (rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
+	    (end_s > was_s + SLACK_S || was_s > end_s + SLACK_S))
+		rec->mark.word = INTERNAL_WORD_PACKET;
+}
 
 /* A believed entry for an alive record. The kernel gives the remaining life here, which shrinks all the time: it is
  * taken over only if it ends later than the one we know, so that passes do not make idle flows look short-lived. */
@@ -309,6 +342,7 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 		rec_clear(c, rec, REC_I_RECOMMIT);
 		return change;
 	}
+	dump_look_for_packets(rec, f, now);
 	flow_copy(&news, f);
 	if ((rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
 	    (c->told_life || (uint64_t)mono_s(now) + f->timeout_s <= (uint64_t)rec->updated_s + rec->flow.timeout_s))
@@ -570,6 +604,41 @@ void internal_commit_done(struct internal *c, uint32_t id)
 		commit_unpin(c, id);
 }
 
+void internal_written(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+
+	if (f->has & FLOW_HAS_TIMEOUT) {
+		rec->flow.timeout_s = f->timeout_s;
+		rec->flow.has |= FLOW_HAS_TIMEOUT;
+		rec->updated_s = mono_s(now);
+	}
+	rec->mark.word = INTERNAL_WORD_WRITTEN;
+}
+
+enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f, bool cleared,
+					struct mono now)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+	uint32_t kernel_id = rec->flow.has & FLOW_HAS_ID ? rec->flow.id : 0;
+	enum internal_change change = INTERNAL_NOTHING;
+
+	if (!flow_equal_replicated(&rec->flow, f)) {
+		change = rec_restart(c, id, f, now);
+		/* The end of the one before may still be on its way, and is told by this. */
+		if (kernel_id && !cleared) {
+			rec->flow.id = kernel_id;
+			rec->flow.has |= FLOW_HAS_ID;
+		}
+	}
+	if (cleared) {
+		rec_clear(c, rec, REC_I_RECOMMIT);
+		rec->flow.has &= ~FLOW_HAS_ID;
+	}
+	internal_written(c, id, f, now);
+	return change;
+}
+
 /* ---- lives that were told ---- */
 
 void internal_keep_told_life(struct internal *c)
@@ -598,7 +667,14 @@ enum internal_change internal_renewed(struct internal *c, const struct ct_flow *
 
 /* ---- a peer's news in our kernel ---- */
 
-void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+uint32_t internal_told_s(const struct flow_rec *rec, struct mono now)
+{
+	uint32_t ago = (mono_s(now) - rec->mark.told_s) & TOLD_MASK;
+
+	return rec->mark.told_s ? mono_s(now) - ago : 0;
+}
+
+void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written, struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 	struct ct_flow news;
@@ -615,6 +691,9 @@ void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, str
 	if (news.has & FLOW_HAS_TIMEOUT)
 		rec->updated_s = mono_s(now);
 	rec->pass = c->pass;
+	set_told(rec, mono_s(now));
+	if (written)
+		rec->mark.word = INTERNAL_WORD_TOLD;
 	table_merge(c->table, id, &news, &changed);
 }
 

@@ -37,7 +37,7 @@ struct commit {
 	bool related;			/* the first pass has seen a flow with a master */
 	struct life life;
 	struct owner owner[SYNC_MAX_PEERS];
-	uint64_t ended, uncertain;	/* flows of the running commit */
+	uint64_t uncertain;		/* flows of the running commit */
 };
 
 /* ---- owners ---- */
@@ -75,8 +75,32 @@ static uint32_t life_of(const struct commit *c, const struct flow_rec *rec, stru
 	return life_created(&c->life, &rec->flow, mono_s(now) - rec->updated_s, c->owner[rec->owner].silent_s);
 }
 
-static size_t commit_next(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
-			  size_t n)
+static uint32_t life_kept_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
+{
+	return life_kept(&c->life, &rec->flow, mono_s(now) - rec->updated_s, c->owner[rec->owner].silent_s);
+}
+
+/* What is to be done about a flow of the external cache; what the kernel reports ended while this node was active goes at
+ * once: the peer cannot know. */
+static void look_at(struct commit *c, uint32_t id, struct ct_commit_flow *out, struct mono now)
+{
+	const struct flow_rec *rec = table_rec(external_table(pipeline_external(c->p)), id);
+	struct mono active = activity_since(c->activity);
+
+	if (mono_is_set(active) && external_has_ended_here(rec, mono_s(active))) {
+		out->is = CT_COMMIT_ENDED_HERE;
+		external_forget(pipeline_external(c->p), id);
+		return;
+	}
+	out->wish = (struct ct_wish){
+		.f = &rec->flow, .timeout_s = life_of(c, rec, now), .kept_s = life_kept_of(c, rec, now),
+		.exact = c->life.commit_timeout_s > 0, .changed_s = rec->peer.changed_s,
+	};
+	out->is = out->wish.timeout_s == 0 ? CT_COMMIT_ENDED : CT_COMMIT_WANTED;
+	c->uncertain += out->is == CT_COMMIT_WANTED && is_uncertain(c, id);
+}
+
+static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows, size_t n)
 {
 	struct commit *c = ctx;
 	struct flow_table *table = external_table(pipeline_external(c->p));
@@ -94,16 +118,9 @@ static size_t commit_next(void *ctx, bool related, uint64_t *pos, const struct c
 		bool has_master = rec->flow.has & FLOW_HAS_MASTER;
 
 		c->related |= has_master;
-		flows[i] = NULL;
-		if (rec->state == REC_DEAD || has_master != related)
-			continue;
-		timeout_s[i] = life_of(c, rec, now);
-		if (timeout_s[i] == 0) {
-			c->ended++;
-			continue;
-		}
-		c->uncertain += is_uncertain(c, ids[i]);
-		flows[i] = &rec->flow;
+		flows[i].is = CT_COMMIT_NOT_NOW;
+		if (rec->state != REC_DEAD && has_master == related)
+			look_at(c, ids[i], &flows[i], now);
 	}
 	return got;
 }
@@ -133,26 +150,39 @@ static uint64_t commit_sending(void *ctx, const struct ct_flow *f, struct mono n
 	return inserted ? (uint64_t)id + 1 : 0;
 }
 
-static void commit_refused(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now)
+/* The internal cache follows: after each outcome its record is what the kernel has. */
+static void commit_settled(void *ctx, const struct ct_result *r, struct mono now)
 {
+	bool ours = r->outcome != CT_FAILED && (!r->entry || flow_same_key(r->entry, r->f));
 	struct commit *c = ctx;
+	struct ct_flow f;
 
-	(void)err;
-	(void)f;
-	(void)now;
-	if (token != 0)
-		pipeline_commit_undo(c->p, (uint32_t)(token - 1));
+	if (r->token != 0 && ours)
+		internal_commit_done(pipeline_internal(c->p), (uint32_t)(r->token - 1));
+	else if (r->token != 0)
+		pipeline_commit_undo(c->p, (uint32_t)(r->token - 1));
+	/* The kernel's own entry is what is there, and the peers may not know it. */
+	if (r->entry) {
+		pipeline_commit_kept(c->p, r->entry, r->written, now);
+	} else if (ours) {
+		as_in_kernel(&f, r->f);
+		if (flow_filter_pass(c->filter, &f))
+			pipeline_committed(c->p, &f, r->cleared, now);
+	}
 }
 
-static void commit_settled(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now)
+static void commit_removed(void *ctx, const struct ct_flow *entry, struct mono now)
 {
 	struct commit *c = ctx;
 
-	if (token != 0)
-		internal_commit_done(pipeline_internal(c->p), (uint32_t)(token - 1));
-	/* The kernel's own entry was kept: what it says is the truth, and the peers may not know it. */
-	if (kernel)
-		pipeline_dumped(c->p, kernel, true, now);
+	pipeline_purged(c->p, entry, now);
+}
+
+static void commit_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
+{
+	struct commit *c = ctx;
+
+	pipeline_memory(c->p, entry, m, now);
 }
 
 static void commit_log_duration(int64_t us)
@@ -162,11 +192,16 @@ static void commit_log_duration(int64_t us)
 
 static void commit_log_result(const struct ct_commit_result *res)
 {
-	log_notice("Committed %" PRIu64 " new entries", res->created + res->replaced);
+	log_notice("Committed %" PRIu64 " new entries", res->created + res->updated + res->replaced);
 	if (res->kept > 0)
 		log_notice("%" PRIu64 " entries are in the kernel already and were kept", res->kept);
+	if (res->updated > 0)
+		log_notice("%" PRIu64 " entries were in the kernel already and have taken over the peer's state", res->updated);
 	if (res->replaced > 0)
-		log_notice("%" PRIu64 " entries replaced one in the kernel that was less advanced", res->replaced);
+		log_notice("%" PRIu64 " entries replaced one in the kernel that was in their way", res->replaced);
+	if (res->newer > 0)
+		log_notice("%" PRIu64 " entries were not committed: a newer flow of the same addresses and ports is here",
+			   res->newer);
 	if (res->failed > 0)
 		log_warnx("%" PRIu64 " entries can't be committed", res->failed);
 	for (int i = 0; i < CT_COMMIT_REASONS && res->reason[i].count > 0; i++)
@@ -182,8 +217,11 @@ static void commit_done(void *ctx, const struct ct_commit_result *res, struct mo
 	int err = 0;
 
 	commit_log_result(res);
-	if (c->ended > 0)
-		log_notice("%" PRIu64 " entries have ended since their owner told them and were not committed", c->ended);
+	if (res->ended > 0)
+		log_notice("%" PRIu64 " entries have ended since their owner told them and were not committed", res->ended);
+	if (res->ended_here > 0)
+		log_notice("%" PRIu64 " entries have ended here while this node was active and were not committed",
+			   res->ended_here);
 	if (c->uncertain > 0)
 		log_warnx("%" PRIu64 " flows are uncertain: their owner fell silent while changes it had sent were missing, "
 			  "or before it had told everything it was asked for", c->uncertain);
@@ -248,12 +286,12 @@ int commit_start(struct commit *c, enum commit_what what, struct mono now)
 		return -EBUSY;
 	c->what = what;
 	c->flows_done = (struct ct_commit_result){ 0 };
-	c->ended = c->uncertain = 0;
+	c->uncertain = 0;
 	ct_timeouts_read(&c->life.own);
 	owners_look(c, now);
 	if (!(c->what & COMMIT_FLOWS))
 		return exp_commit_start(c->expects, now);
-	return ct_commit_start(c->flows, now);
+	return ct_commit_start(c->flows, activity_since(c->activity), now);
 }
 
 bool commit_running(const struct commit *c)
@@ -295,8 +333,9 @@ int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct 
 		.ctx = c,
 		.next = commit_next,
 		.sending = commit_sending,
-		.refused = commit_refused,
 		.settled = commit_settled,
+		.removed = commit_removed,
+		.memory = commit_memory,
 		.done = commit_done,
 	};
 	struct exp_commit_source exp_src = {

@@ -6,12 +6,18 @@
 #include "cache/foreign.h"
 
 /* Our kernel speaks about it: packets have hit it, so it is ours as well, or it has ended. */
-void foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f)
+uint32_t foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f)
 {
+	uint32_t told_s;
+
 	if (!p->foreign || foreign_count(p->foreign) == 0)
-		return;
-	if (what == PIPELINE_FLOW_DESTROY || flow_filter_pass(p->filter, f))
-		foreign_remove(p->foreign, f);
+		return 0;
+	if (what != PIPELINE_FLOW_DESTROY && !flow_filter_pass(p->filter, f))
+		return 0;
+	if (!foreign_told(p->foreign, f, &told_s))
+		return 0;
+	foreign_remove(p->foreign, f);
+	return told_s;
 }
 
 bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f)
@@ -49,7 +55,7 @@ static bool lives(const struct pipeline *p, uint32_t id)
 	return id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD;
 }
 
-void pipeline_injected(struct pipeline *p, const struct ct_flow *f, struct mono now)
+void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now)
 {
 	uint32_t id;
 
@@ -57,9 +63,9 @@ void pipeline_injected(struct pipeline *p, const struct ct_flow *f, struct mono 
 		return;
 	id = table_find(p->own, f);
 	if (lives(p, id))
-		internal_told(p->internal, id, f, now);
+		internal_told(p->internal, id, f, written, now);
 	else
-		foreign_add(p->foreign, f);
+		foreign_add(p->foreign, f, mono_s(now));
 }
 
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
@@ -67,9 +73,32 @@ bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 	return !p->bypass && (lives(p, table_find(p->own, f)) || foreign_has(p->foreign, f));
 }
 
-bool pipeline_lives_here(const struct pipeline *p, const struct ct_flow *f)
+void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m, struct mono now)
 {
-	return p->bypass || lives(p, table_find(p->own, f));
+	uint32_t id = p->bypass ? FLOW_ID_NONE : table_find(p->own, f);
+	const struct flow_rec *rec;
+
+	if (!lives(p, id)) {
+		if (p->foreign && foreign_told(p->foreign, f, &m->told_s))
+			m->last = CT_WRITTEN;
+		return;
+	}
+	rec = table_rec(p->own, id);
+	m->told_s = internal_told_s(rec, now);
+	switch ((enum internal_word)rec->mark.word) {
+	case INTERNAL_WORD_NONE:
+		return;
+	case INTERNAL_WORD_PACKET:
+		m->last = CT_PACKETS;
+		return;
+	case INTERNAL_WORD_WRITTEN:
+		m->last = CT_WRITTEN;
+		m->end_s = rec->flow.has & FLOW_HAS_TIMEOUT ? rec->updated_s + rec->flow.timeout_s : 0;
+		return;
+	case INTERNAL_WORD_TOLD:
+		m->last = CT_WRITTEN;
+		return;
+	}
 }
 
 uint32_t pipeline_foreign(const struct pipeline *p)

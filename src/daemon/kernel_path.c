@@ -97,6 +97,26 @@ void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono no
 		whole_path_internal_full(p, now);
 }
 
+void pipeline_committed(struct pipeline *p, const struct ct_flow *f, bool cleared, struct mono now)
+{
+	uint32_t id = p->internal ? table_find(p->own, f) : FLOW_ID_NONE;
+
+	if (id != FLOW_ID_NONE)
+		path_changed(p, internal_committed(p->internal, id, f, cleared, now), id, now);
+}
+
+void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now)
+{
+	uint32_t id = p->internal ? table_find(p->own, f) : FLOW_ID_NONE;
+
+	if (id != FLOW_ID_NONE)
+		internal_ask(p->internal, id);	/* the kernel has just answered: this is newer than all events that were read */
+	pipeline_dumped(p, f, true, now);
+	id = p->internal && written ? table_find(p->own, f) : FLOW_ID_NONE;
+	if (id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD)
+		internal_written(p->internal, id, f, now);
+}
+
 void pipeline_commit_undo(struct pipeline *p, uint32_t id)
 {
 	if (!internal_commit_undo(p->internal, id))

@@ -128,20 +128,33 @@ void pipeline_chain(const struct pipeline *p, uint32_t hint)
 	table_prefetch_chain(p->own, hint);
 }
 
+/* What ends on the node that forwards has ended, whatever its peer's cache says: a later commit must not bring it back. */
+static void path_ended_here(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	if (!p->external || table_count(external_table(p->external)) == 0 || !p->env.active || !p->env.active(p->env.ctx))
+		return;
+	path_settle(p);
+	external_ended_here(p->external, f, now);
+}
+
 void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change = INTERNAL_NOTHING;
-	uint32_t id = FLOW_ID_NONE;
+	bool packet = !(what & PIPELINE_FLOW_WRITTEN);
+	uint32_t id = FLOW_ID_NONE, told_s;
 	struct ct_flow copy;
 
+	what &= ~PIPELINE_FLOW_WRITTEN;
 	p->stats.events++;
-	if (what != PIPELINE_FLOW_DESTROY)
+	if (what == PIPELINE_FLOW_DESTROY)
+		path_ended_here(p, f, now);
+	else
 		f = path_with_life(p, f, &copy);
 	if (p->bypass) {
 		bypass_path_event(p, what, f, now);
 		return;
 	}
-	foreign_path_event(p, what, f);
+	told_s = foreign_path_event(p, what, f);
 	/* The end of a cached flow is never filtered: its last state may be one the filter does not want, and it would
 	 * stay here and at the peers for ever. The cache itself ignores the end of what it does not know. */
 	if (what == PIPELINE_FLOW_DESTROY) {
@@ -157,6 +170,8 @@ void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct c
 	} else {
 		change = internal_update(p->internal, f, now, &id);
 	}
+	if (id != FLOW_ID_NONE && what != PIPELINE_FLOW_DESTROY)
+		internal_heard(p->internal, id, packet, what == PIPELINE_FLOW_NEW, told_s);
 	path_changed(p, change, id, now);
 }
 

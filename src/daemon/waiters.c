@@ -55,8 +55,14 @@ static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 		return;
 	}
 	ctl_note(out, "committed %" PRIu64 " flows in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
-		 " kept as the kernel had them, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
-		 r->duration_us / 1000000, r->duration_us / 1000 % 1000, r->created, r->kept, r->replaced, r->failed);
+		 " kept as the kernel had them, %" PRIu64 " updated, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
+		 r->duration_us / 1000000, r->duration_us / 1000 % 1000, r->created, r->kept, r->updated, r->replaced, r->failed);
+	if (r->newer > 0)
+		ctl_note(out, "  %" PRIu64 " refused: a newer flow of the same addresses and ports is here", r->newer);
+	if (r->ended_here > 0)
+		ctl_note(out, "  %" PRIu64 " ended here while this node was active", r->ended_here);
+	if (r->ended > 0)
+		ctl_note(out, "  %" PRIu64 " ended since their owner told them", r->ended);
 	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
 		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, ct_commit_reason(r->reason[i].err));
 	ctl_end(out, w->strict && r->failed > 0 ? 1 : 0);

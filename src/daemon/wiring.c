@@ -232,16 +232,30 @@ static void on_inject(void *ctx, enum sync_change what, const struct ct_flow *fl
 		ct_inject_put(d->inject, flow, true, now);
 		return;
 	case SYNC_DESTROY:
-		ct_inject_end(d->inject, flow, pipeline_lives_here(d->pipeline, flow), now);
+		ct_inject_end(d->inject, flow, now);
 		return;
 	}
 }
 
-static void on_stored(void *ctx, const struct ct_flow *f, struct mono now)
+static void on_stored(void *ctx, const struct ct_flow *f, bool written, struct mono now)
 {
 	struct daemon *d = ctx;
 
-	pipeline_injected(d->pipeline, f, now);
+	pipeline_injected(d->pipeline, f, written, now);
+}
+
+static void on_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
+{
+	const struct daemon *d = ctx;
+
+	pipeline_memory(d->pipeline, entry, m, now);
+}
+
+static bool is_active(void *ctx)
+{
+	const struct daemon *d = ctx;
+
+	return activity_active(d->activity);
 }
 
 static void on_peer_begins(void *ctx)
@@ -529,7 +543,9 @@ struct channel_cb wiring_channel(struct daemon *d)
 
 struct ct_inject_cb wiring_inject(struct daemon *d)
 {
-	return (struct ct_inject_cb){ .ctx = d, .stored = on_stored, .removed = on_removed, .refused = on_refused };
+	return (struct ct_inject_cb){
+		.ctx = d, .stored = on_stored, .removed = on_removed, .refused = on_refused, .memory = on_memory,
+	};
 }
 
 struct exp_inject_cb wiring_inject_expects(struct daemon *d)
@@ -551,6 +567,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.kernel_room = on_kernel_room,
 		.life = on_life,
 		.ended = on_ended,
+		.active = is_active,
 		.inject = on_inject,
 		.adopt = on_adopt,
 		.peer_begins = on_peer_begins,

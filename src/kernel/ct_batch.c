@@ -55,6 +55,8 @@ struct ct_batch {
 	uint32_t first, sent, next;	/* sequence numbers */
 	uint32_t tries;			/* sends that failed in a row */
 	size_t used;			/* bytes waiting in buf */
+	const uint8_t *found;		/* the message of an entry that is being answered, and its length */
+	uint32_t found_len;
 	struct slot slot[CT_BATCH_FLIGHT];
 	uint8_t buf[CT_BATCH_FLIGHT * CT_BUILD_MAX];
 	uint8_t answer[RECV_BATCH][ANSWER_MAX];
@@ -97,6 +99,8 @@ static void take_message(struct ct_batch *b, const uint8_t *msg, const struct nl
 	if (slot_of(b, h->nlmsg_seq)->op != CT_OP_GET)
 		return;
 	err = ct_read(msg, h->nlmsg_len, &what, &f, &rare);
+	b->found = msg;
+	b->found_len = h->nlmsg_len;
 	answer(b, h->nlmsg_seq, err, err ? NULL : &f, now);
 }
 
@@ -210,6 +214,11 @@ static bool step(void *ctx, struct mono now)
 	settle(b, err ? err : -ENOBUFS, heard_all, now);
 	b->cb.room(b->cb.ctx, now);
 	return b->next != b->sent;
+}
+
+void ct_batch_tcp_flags(const struct ct_batch *b, uint8_t flags[2])
+{
+	ct_parse_tcp_flags(b->found, b->found_len, flags);
 }
 
 /* ---- adding ---- */

@@ -193,42 +193,37 @@ static void put_timeout(struct writer *w, const struct ct_flow *f, const struct 
 	put_u32(w, CTA_TIMEOUT, s ? s : TIMEOUT_FALLBACK_S);
 }
 
-static const struct nf_ct_tcp_flags tcp_liberal = {
-	.flags = IP_CT_TCP_FLAG_BE_LIBERAL, .mask = IP_CT_TCP_FLAG_BE_LIBERAL,
-};
+/* The kernel sets them with packets, the first with an acknowledgement, the second with data that waits for one.
+ * Both are facts of this kernel only: taken back, they come again with the next packet. */
+#define TCP_FLAGS_OF_PACKETS	(IP_CT_TCP_FLAG_MAXACK_SET | IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED)
 
-/* Window tracking of an existing entry no longer judges; its state is not touched. */
-static void put_liberal_only(struct writer *w)
+/* Be liberal: window tracking no longer judges. Without the flag of the scales the kernel ignores these (seen: it dumps them back
+ * as 0). */
+static void put_tcp_flags(struct writer *w, const struct ct_flow *f, const struct ct_build_opts *o)
 {
-	size_t info = nest_begin(w, CTA_PROTOINFO), tcp = nest_begin(w, CTA_PROTOINFO_TCP);
+	struct nf_ct_tcp_flags flags = {
+		.flags = o->liberal ? IP_CT_TCP_FLAG_BE_LIBERAL :
+			 !o->annotate && (f->has & FLOW_HAS_WSCALE) ? IP_CT_TCP_FLAG_WINDOW_SCALE : 0,
+	};
 
-	put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &tcp_liberal, sizeof(tcp_liberal));
-	put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &tcp_liberal, sizeof(tcp_liberal));
-	nest_end(w, tcp);
-	nest_end(w, info);
+	flags.mask = (uint8_t)(flags.flags | (o->forget ? TCP_FLAGS_OF_PACKETS : 0));
+	if (!flags.mask)
+		return;
+	put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &flags, sizeof(flags));
+	put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &flags, sizeof(flags));
 }
 
 static void put_tcp(struct writer *w, const struct ct_flow *f, const struct ct_build_opts *o)
 {
-	const struct nf_ct_tcp_flags scaled = {
-		.flags = IP_CT_TCP_FLAG_WINDOW_SCALE, .mask = IP_CT_TCP_FLAG_WINDOW_SCALE,
-	};
 	size_t at = nest_begin(w, CTA_PROTOINFO_TCP);
 
-	if (f->has & FLOW_HAS_PROTO_STATE)
+	if (!o->annotate && (f->has & FLOW_HAS_PROTO_STATE))
 		put_u8(w, CTA_PROTOINFO_TCP_STATE, f->proto_state);
-	if (f->has & FLOW_HAS_WSCALE) {
+	if (!o->annotate && (f->has & FLOW_HAS_WSCALE)) {
 		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->wscale[0]);
 		put_u8(w, CTA_PROTOINFO_TCP_WSCALE_REPLY, f->wscale[1]);
 	}
-	if (o->liberal) {
-		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &tcp_liberal, sizeof(tcp_liberal));
-		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &tcp_liberal, sizeof(tcp_liberal));
-	} else if (f->has & FLOW_HAS_WSCALE) {
-		/* Without the flags the kernel ignores the scales (seen: it dumps them back as 0). */
-		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &scaled, sizeof(scaled));
-		put_attr(w, CTA_PROTOINFO_TCP_FLAGS_REPLY, &scaled, sizeof(scaled));
-	}
+	put_tcp_flags(w, f, o);
 	nest_end(w, at);
 }
 
@@ -256,7 +251,7 @@ static void put_protoinfo(struct writer *w, const struct ct_flow *f, const struc
 	size_t at;
 
 	/* A TCP flow of which the peer told no state is not judged either. */
-	if (!(f->has & FLOW_HAS_PROTO_STATE) && !(f->l4 == IPPROTO_TCP && o->liberal))
+	if (!(f->has & FLOW_HAS_PROTO_STATE) && !(f->l4 == IPPROTO_TCP && (o->liberal || o->forget)))
 		return;
 	if (f->l4 == IPPROTO_SCTP ? !(f->has & FLOW_HAS_VTAGS) :
 	    f->l4 == IPPROTO_DCCP ? !(f->has & FLOW_HAS_DCCP_ROLE) : f->l4 != IPPROTO_TCP)
@@ -360,8 +355,10 @@ size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, u
 	put_zone(&w, f);
 	put_mark_labels(&w, f);
 	if (o->annotate) {
-		if (o->liberal && f->l4 == IPPROTO_TCP)
-			put_liberal_only(&w);
+		if (o->timeout_s)
+			put_u32(&w, CTA_TIMEOUT, o->timeout_s);
+		if ((o->liberal || o->forget) && f->l4 == IPPROTO_TCP)
+			put_protoinfo(&w, f, o);
 		return msg_end(&w);
 	}
 	if (!o->update) {

@@ -25,6 +25,7 @@ struct ct_commit {
 	bool related;			/* pass two */
 	bool exhausted;			/* the source has no more for this pass */
 	uint64_t pos;
+	uint32_t active_s;		/* of ct_commit_start() */
 	struct mono start;
 	struct ct_commit_result res;
 	enum ct_outcome one;		/* of ct_commit_one() */
@@ -42,23 +43,28 @@ static void count_failure(struct ct_commit_result *res, int err)
 	res->reason[i].count++;
 }
 
-static void count(struct ct_commit *c, const struct ct_result *r)
+static void count(struct ct_commit_result *res, const struct ct_result *r)
 {
-	c->res.done++;
+	res->done++;
 	switch (r->outcome) {
 	case CT_CREATED:
-		c->res.created++;
-		return;
-	case CT_REPLACED:
-		c->res.replaced++;
-		return;
-	case CT_FAILED:
-		count_failure(&c->res, r->err);
+		res->created++;
 		return;
 	case CT_UPDATED:
+		res->updated++;
+		return;
 	case CT_KEPT:
 	case CT_LEFT:
-		c->res.kept++;
+		res->kept++;
+		return;
+	case CT_REFUSED:
+		res->newer++;
+		return;
+	case CT_REPLACED:
+		res->replaced++;
+		return;
+	case CT_FAILED:
+		count_failure(res, r->err);
 		return;
 	case CT_ENDED:		/* not in a commit */
 	case CT_GONE:
@@ -70,23 +76,29 @@ static void count(struct ct_commit *c, const struct ct_result *r)
 static void on_done(void *ctx, const struct ct_result *r, struct mono now)
 {
 	struct ct_commit *c = ctx;
+	struct ct_result of = *r;
 
+	of.token &= ~ONE;
 	if (r->token & ONE)
 		c->one = r->outcome;
 	else
-		count(c, r);
-	if (r->outcome == CT_FAILED && !r->entry)
-		c->src.refused(c->src.ctx, r->token & ~ONE, r->err, r->f, now);
-	else
-		c->src.settled(c->src.ctx, r->token & ~ONE, r->entry, now);
+		count(&c->res, r);
+	c->src.settled(c->src.ctx, &of, now);
 }
 
-/* What is replaced the source hears of in its own way: settled(). */
 static void on_removed(void *ctx, const struct ct_flow *entry, struct mono now)
 {
-	(void)ctx;
-	(void)entry;
-	(void)now;
+	struct ct_commit *c = ctx;
+
+	c->src.removed(c->src.ctx, entry, now);
+}
+
+static void on_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
+{
+	struct ct_commit *c = ctx;
+
+	if (c->src.memory)
+		c->src.memory(c->src.ctx, entry, m, now);
 }
 
 static void on_room(void *ctx, struct mono now)
@@ -101,19 +113,22 @@ static void on_room(void *ctx, struct mono now)
 /* Take the next flows from the source. Returns at how many it has looked; 0 when it has no more for this pass. */
 static size_t fetch(struct ct_commit *c, size_t room, struct mono now)
 {
-	const struct ct_flow *flows[CT_COMMIT_LOOK];
-	uint32_t timeout_s[CT_COMMIT_LOOK];
-	size_t n = c->src.next(c->src.ctx, c->related, &c->pos, flows, timeout_s,
-			       room < CT_COMMIT_LOOK ? room : CT_COMMIT_LOOK);
+	struct ct_commit_flow flows[CT_COMMIT_LOOK];
+	size_t n = c->src.next(c->src.ctx, c->related, &c->pos, flows, room < CT_COMMIT_LOOK ? room : CT_COMMIT_LOOK);
 
 	for (size_t i = 0; i < n; i++) {
-		struct ct_wish wish = { .f = flows[i], .way = CT_WAY_COMMIT, .timeout_s = timeout_s[i] };
+		struct ct_wish *wish = &flows[i].wish;
 
-		if (!wish.f)
+		c->res.total += flows[i].is != CT_COMMIT_NOT_NOW;
+		c->res.done += flows[i].is == CT_COMMIT_ENDED || flows[i].is == CT_COMMIT_ENDED_HERE;
+		c->res.ended += flows[i].is == CT_COMMIT_ENDED;
+		c->res.ended_here += flows[i].is == CT_COMMIT_ENDED_HERE;
+		if (flows[i].is != CT_COMMIT_WANTED)
 			continue;
-		wish.token = c->src.sending(c->src.ctx, wish.f, now);
-		c->res.total++;
-		ct_put_add(c->put, &wish);
+		wish->way = CT_WAY_COMMIT;
+		wish->active_s = c->active_s;
+		wish->token = c->src.sending(c->src.ctx, wish->f, now);
+		ct_put_add(c->put, wish);
 	}
 	return n;
 }
@@ -159,12 +174,13 @@ static bool step(void *ctx, struct mono now)
 	return true;
 }
 
-enum ct_outcome ct_commit_one(struct ct_commit *c, const struct ct_flow *f, uint32_t timeout_s, struct mono now)
+enum ct_outcome ct_commit_one(struct ct_commit *c, const struct ct_wish *wish, struct mono now)
 {
-	struct ct_wish wish = { .f = f, .way = CT_WAY_COMMIT, .timeout_s = timeout_s };
+	struct ct_wish one = *wish;
 
-	wish.token = c->src.sending(c->src.ctx, f, now) | ONE;
-	ct_put_add(c->put, &wish);
+	one.way = CT_WAY_COMMIT;
+	one.token = c->src.sending(c->src.ctx, one.f, now) | ONE;
+	ct_put_add(c->put, &one);
 	ct_put_run(c->put, now);
 	return c->one;
 }
@@ -191,7 +207,9 @@ int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool
 		   struct text *err)
 {
 	struct ct_commit *c = calloc(1, sizeof(*c));
-	struct ct_put_cb cb = { .ctx = c, .done = on_done, .removed = on_removed, .room = on_room };
+	struct ct_put_cb cb = {
+		.ctx = c, .done = on_done, .removed = on_removed, .memory = on_memory, .room = on_room,
+	};
 	int rc;
 
 	if (!c) {
@@ -224,7 +242,7 @@ uint32_t ct_commit_portid(const struct ct_commit *c)
 	return ct_put_portid(c->put);
 }
 
-int ct_commit_start(struct ct_commit *c, struct mono now)
+int ct_commit_start(struct ct_commit *c, struct mono active, struct mono now)
 {
 	if (c->running)
 		return -EBUSY;
@@ -233,6 +251,8 @@ int ct_commit_start(struct ct_commit *c, struct mono now)
 	c->related = c->exhausted = false;
 	c->pos = 0;
 	c->start = now;
+	c->active_s = mono_is_set(active) ? mono_s(active) : 0;
+	ct_put_timeouts(c->put);
 	ev_work_arm(c->loop, &c->work);
 	return 0;
 }

@@ -575,17 +575,40 @@ static const struct attr_rule rules[CTA_MAX + 1] = {
 	[CTA_SYNPROXY] = { NESTED, .load = load_synproxy },
 };
 
-uint32_t ct_parse_use(const void *nlmsg, size_t n)
+/* The first attribute of that type. */
+static bool find(struct cursor c, uint16_t wanted, struct cursor *v)
 {
-	struct cursor c = cur_init(nlmsg, n), v;
 	uint16_t type;
 	bool bad = false;
 
+	while (attr_next(&c, &type, v, &bad))
+		if (type == wanted)
+			return true;
+	return false;
+}
+
+static struct cursor attrs_of(const void *nlmsg, size_t n)
+{
+	struct cursor c = cur_init(nlmsg, n);
+
 	cur_take(&c, MSG_HDR);
-	while (attr_next(&c, &type, &v, &bad))
-		if (type == CTA_USE)
-			return cur_be32(&v);
-	return 0;
+	return c;
+}
+
+uint32_t ct_parse_use(const void *nlmsg, size_t n)
+{
+	struct cursor v;
+
+	return find(attrs_of(nlmsg, n), CTA_USE, &v) ? cur_be32(&v) : 0;
+}
+
+void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2])
+{
+	struct cursor info, tcp, v;
+	bool is_tcp = find(attrs_of(nlmsg, n), CTA_PROTOINFO, &info) && find(info, CTA_PROTOINFO_TCP, &tcp);
+
+	for (int dir = 0; dir < 2; dir++)
+		flags[dir] = is_tcp && find(tcp, (uint16_t)(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL + dir), &v) ? cur_u8(&v) : 0;
 }
 
 static void load_all(struct parse *p, struct cursor c)

@@ -246,6 +246,8 @@ static void take_message(struct ct_events *e, const struct nlmsghdr *h, const ui
 		hand_on(e, now);
 	p = &e->ahead[e->n_ahead];
 	if (ct_read(msg, h->nlmsg_len, &p->what, &p->flow, &p->rare) == 0) {
+		if (h->nlmsg_pid != 0)
+			p->what |= CT_EVENT_WRITTEN;
 		e->n_ahead++;
 		if (e->cb.ahead)
 			p->hint = e->cb.ahead(e->cb.ctx, &p->flow);

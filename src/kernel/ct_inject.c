@@ -15,11 +15,13 @@
 #include "kernel/ct_put.h"
 
 #define BUCKETS		256u	/* of the check "is this flow in the batch already?"; a false yes costs a system call */
+#define TIMEOUTS_MS	60000
 
 struct ct_inject {
 	struct ct_put *put;
 	struct ct_inject_cb cb;
 	uint8_t taken[BUCKETS];		/* flows of the batch by their hash */
+	struct mono timeouts_due;	/* read them again */
 	struct hash_key key;
 	struct log_limit limit;
 	struct ct_inject_stats stats;
@@ -46,7 +48,7 @@ static void stored(struct ct_inject *i, const struct ct_result *r, struct mono n
 		f.has &= FLOW_HAS_PORTS | FLOW_HAS_ZONE | FLOW_HAS_MARK | FLOW_HAS_LABELS;
 	else if (r->outcome == CT_LEFT)
 		f.has &= FLOW_HAS_PORTS | FLOW_HAS_ZONE;
-	i->cb.stored(i->cb.ctx, &f, now);
+	i->cb.stored(i->cb.ctx, &f, r->written, now);
 }
 
 static void on_done(void *ctx, const struct ct_result *r, struct mono now)
@@ -73,6 +75,9 @@ static void on_done(void *ctx, const struct ct_result *r, struct mono now)
 	case CT_IN_USE:
 		i->stats.in_use++;
 		return;
+	case CT_REFUSED:
+		failed(i, &i->stats.update_failed, -EEXIST, now);
+		return;
 	case CT_FAILED:
 		if (r->err == -ENOMEM && !r->token && i->cb.refused)
 			i->cb.refused(i->cb.ctx, r->f, now);
@@ -89,10 +94,22 @@ static void on_removed(void *ctx, const struct ct_flow *entry, struct mono now)
 	i->cb.removed(i->cb.ctx, entry, now);
 }
 
+static void on_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
+{
+	struct ct_inject *i = ctx;
+
+	if (i->cb.memory)
+		i->cb.memory(i->cb.ctx, entry, m, now);
+}
+
 void ct_inject_flush(struct ct_inject *i, struct mono now)
 {
 	if (ct_put_busy(i->put) == 0)
 		return;
+	if (!mono_is_set(i->timeouts_due) || mono_before(i->timeouts_due, now)) {
+		ct_put_timeouts(i->put);
+		i->timeouts_due = mono_add_ms(now, TIMEOUTS_MS);
+	}
 	ct_put_run(i->put, now);
 	memset(i->taken, 0, sizeof(i->taken));
 }
@@ -115,9 +132,9 @@ void ct_inject_put(struct ct_inject *i, const struct ct_flow *f, bool there, str
 	add(i, &(struct ct_wish){ .f = f, .way = CT_WAY_NEWS, .there = there }, now);
 }
 
-void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, bool ours, struct mono now)
+void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, struct mono now)
 {
-	add(i, &(struct ct_wish){ .f = f, .way = CT_WAY_END, .ours = ours, .token = 1 }, now);
+	add(i, &(struct ct_wish){ .f = f, .way = CT_WAY_END, .token = 1 }, now);
 }
 
 /* ---- lifetime ---- */
@@ -126,7 +143,7 @@ int ct_inject_open(struct evloop *loop, bool liberal, const struct ct_inject_cb 
 		   struct text *err)
 {
 	struct ct_inject *i = calloc(1, sizeof(*i));
-	struct ct_put_cb put_cb = { .ctx = i, .done = on_done, .removed = on_removed };
+	struct ct_put_cb put_cb = { .ctx = i, .done = on_done, .removed = on_removed, .memory = on_memory };
 	int ret;
 
 	if (!i)

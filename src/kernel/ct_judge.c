@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow is to be committed and the kernel already has an entry with one of its tuples: which of the two stays?
+/* A flow of a peer is to be put into the kernel, or has ended at the peer, and the kernel has an entry with one of its tuples.
  *
- * The kernel's entry may be the same flow, being forwarded right now; or the same flow as a packet in mid-stream began it,
- * because packets were here before the commit; or what is left of the last time this node was active; or another flow.
+ * That entry may be the same connection, being forwarded right now; or what a packet in mid-stream began, because packets were
+ * here before the commit; or what is left of the last time this node was active; or the next connection of the same two ends;
+ * or another flow. Status bits do not tell which, whoever writes an entry sets them; packets do. So evidence of packets is
+ * gathered first, and the table of rules judges by that.
  *
- *	kernel's entry					verdict
- *	same original tuple, or the other end's, and
- *	  it lives, ours has ended (1)			LEAVE	it may be the next connection of the same two ends
- *	  it has ended (1), ours lives			REPLACE	the peer has the next connection
- *	  other translations (2)			REPLACE	answers would miss the connection
- *	  assured					KEEP	it is being forwarded as it is, or was
- *	  ours has seen an answer, or is assured	REPLACE	picked up in mid-stream
- *	  ours is further on (3)			REPLACE	only its beginning has been seen here
- *	  else						KEEP
- *	another flow, which shares a tuple
- *	  it has ended, ours lives			REPLACE	as the kernel does when it needs the port of such an entry
- *	  else						FOREIGN
+ * Equal tuples need no destruction: an entry updated in place serves the old connection and the new one. Against other
+ * translations, and against an end, the entry stays only for a connection that packets have established here, in both
+ * directions, later than what the peer says. A handshake never does: to replace one costs a second, to keep one may cost a
+ * connection.
  *
- * (1) TCP in TIME_WAIT or CLOSE. (2) With the entry the other way round (the other end spoke first) an assured one is
- * FOREIGN: both directions work, so it is no pickup. (3) TCP: SYN_SENT < SYN_RECV < ESTABLISHED < all that follow. */
+ * Not evidence: ASSURED and SEEN_REPLY of an entry that was written, time stamps (written ones have them too), and CTA_ID,
+ * which the next entry of the same tuples gets again nearly always. */
 #include "kernel/ct_judge.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <string.h>
 
-#define LIFE_LEFT_S 3	/* news take less than this, and UDP entries live for ten times as long */
+#define NEVER		UINT32_MAX
+#define NEWS_S		2u	/* a packet of so few seconds ago is newer than news */
+#define SLACK_S		2u	/* the kernel counts whole seconds, and so do we */
 
 /* One direction of a flow in comparable form. */
 struct tuple {
@@ -89,20 +85,11 @@ static unsigned int tcp_age(uint8_t state)
 	}
 }
 
-/* Does the kernel know less about the flow than we do? That is a flow picked up in mid-stream, or one that the kernel
- * has seen the beginning of. An assured one is never less advanced: it is being forwarded as it is. */
-static bool less_advanced(const struct ct_flow *kernel, const struct ct_flow *f)
-{
-	uint32_t ours = f->has & FLOW_HAS_STATUS ? f->status : 0;
-	uint32_t theirs = kernel->has & FLOW_HAS_STATUS ? kernel->status : 0;
+/* ---- evidence ---- */
 
-	if (theirs & IPS_ASSURED)
-		return false;
-	if (ours & ~theirs & (IPS_ASSURED | IPS_SEEN_REPLY))
-		return true;
-	if (f->l4 != IPPROTO_TCP || !(f->has & kernel->has & FLOW_HAS_PROTO_STATE))
-		return false;
-	return tcp_age(f->proto_state) > tcp_age(kernel->proto_state);
+static uint32_t status_of(const struct ct_flow *f)
+{
+	return f->has & FLOW_HAS_STATUS ? f->status : 0;
 }
 
 /* Has the connection ended, so that only its entry is left? */
@@ -112,109 +99,158 @@ static bool finished(const struct ct_flow *f)
 	       (f->proto_state == TCP_CONNTRACK_TIME_WAIT || f->proto_state == TCP_CONNTRACK_CLOSE);
 }
 
-/* Both entries are about the same two ends. */
-static enum ct_verdict judge_same(const struct ct_flow *kernel, const struct ct_flow *f)
+/* Every packet sets the life of an entry to this kernel's timeout, whatever it was before: so many seconds ago one would have
+ * been. 0 where nothing can be said, NEVER for a life that no packet has set. */
+static uint32_t idle_s(const struct ct_timeouts *t, const struct ct_flow *entry, bool shortest)
 {
-	if (finished(kernel) && !finished(f))
-		return CT_REPLACE;
-	return less_advanced(kernel, f) ? CT_REPLACE : CT_KEEP;
+	uint32_t timeout_s = ct_timeouts_of(t, entry), idle = ct_timeouts_idle_s(t, entry);
+
+	if (timeout_s == 0 || !(entry->has & FLOW_HAS_TIMEOUT) ||
+	    (status_of(entry) & (IPS_OFFLOAD | IPS_HW_OFFLOAD | IPS_FIXED_TIMEOUT)))
+		return 0;
+	if (entry->timeout_s > timeout_s)
+		return NEVER;
+	return shortest ? idle : timeout_s - entry->timeout_s;
 }
 
-enum ct_verdict ct_judge(const struct ct_flow *kernel, const struct ct_flow *f)
+/* Has the life changed since it was written? Where it is not remembered how long it was, that was less than what a packet
+ * gives (ct_put.c sees to that), so that the last packet seems to be older than the request. */
+static bool renewed(const struct ct_flow *entry, const struct ct_question *q)
 {
-	bool new_life = finished(kernel) && !finished(f), old_life = finished(f) && !finished(kernel);
-	struct tuple orig, reply, k_orig, k_reply;
+	uint32_t end_s = q->now_s + entry->timeout_s, idle = idle_s(q->timeouts, entry, false);
 
-	tuple_orig(&orig, f);
-	tuple_reply(&reply, f);
-	tuple_orig(&k_orig, kernel);
-	tuple_reply(&k_reply, kernel);
-	if (tuple_equal(&k_orig, &orig)) {
-		if (old_life)
-			return CT_LEAVE;
-		if (!tuple_equal(&k_reply, &reply))
-			return CT_REPLACE;	/* other translations: answers would miss the flow */
-		return judge_same(kernel, f);
-	}
-	if (!tuple_equal(&k_orig, &reply))
-		return new_life ? CT_REPLACE : CT_FOREIGN;
-	/* The other end spoke first: picked up from a packet of the reply direction. */
-	if (old_life)
-		return CT_LEAVE;
-	if (tuple_equal(&k_reply, &orig))
-		return judge_same(kernel, f);
-	return (kernel->status & IPS_ASSURED) && !new_life ? CT_FOREIGN : CT_REPLACE;
-}
-
-/* News for an entry that lives: what they say holds unless the kernel is further on itself.
- *
- *	kernel's entry					verdict
- *	the other way round, not assured		REPLACE	picked up in mid-stream from the other end
- *	another flow, it has ended, the news are of a life	REPLACE	a port used again
- *	another flow, else				FOREIGN
- *	it has ended, the news are of a life		REPLACE	the next connection
- *	other translations, assured			FOREIGN	it is being forwarded as it is
- *	other translations, else			REPLACE
- *	a handshake, the news are of an end		LEAVE	it may be the next connection
- *	TCP, further on than the news			KEEP
- *	else						UPDATE */
-enum ct_verdict ct_judge_news(const struct ct_flow *kernel, const struct ct_flow *f)
-{
-	struct tuple orig, reply, k_orig, k_reply;
-	bool tcp = f->l4 == IPPROTO_TCP && (f->has & kernel->has & FLOW_HAS_PROTO_STATE);
-
-	tuple_orig(&orig, f);
-	tuple_reply(&reply, f);
-	tuple_orig(&k_orig, kernel);
-	tuple_reply(&k_reply, kernel);
-	if (!tuple_equal(&k_orig, &orig) && finished(kernel) && !finished(f))
-		return CT_REPLACE;
-	if (!tuple_equal(&k_orig, &orig))
-		return !(kernel->status & IPS_ASSURED) && tuple_equal(&k_orig, &reply) && tuple_equal(&k_reply, &orig) ?
-			       CT_REPLACE : CT_FOREIGN;
-	if (finished(kernel) && !finished(f))
-		return CT_REPLACE;
-	if (!tuple_equal(&k_reply, &reply))
-		return kernel->status & IPS_ASSURED ? CT_FOREIGN : CT_REPLACE;
-	if (!tcp)
-		return CT_UPDATE;
-	if (finished(f) && tcp_age(kernel->proto_state) < tcp_age(TCP_CONNTRACK_ESTABLISHED))
-		return CT_LEAVE;
-	return tcp_age(kernel->proto_state) > tcp_age(f->proto_state) ? CT_KEEP : CT_UPDATE;
-}
-
-/* Packets renew the life of an entry. One that nobody has used since the peer told about it is as old as the peer's was, and
- * that one has just ended; one with much life left has been used here, or the peer's was removed by hand. Keeping it costs
- * an entry until it times out, removing it could cost a connection.
- *
- *	the peer's entry	our kernel's entry				in use?
- *	any TCP			in TIME_WAIT, CLOSE				no
- *				half closed, ours, life left			yes: the other half may go on for hours
- *				half closed, else				no
- *	TCP on its way out	handshake, life left				yes: the next connection of the same two ends, whose
- *										news and the end of the old one have crossed, or which
- *										we have not read yet; if it is none it costs little
- *				ESTABLISHED, ours, life left			yes, the same
- *				ESTABLISHED, not ours				no: the news in between were lost
- *	TCP, else		ESTABLISHED, or handshake and ours, life left	yes
- *				else						no
- *	other			ours, or life left				yes, also without an answer: a stream may go one
- *										way, or the other way through the other node */
-bool ct_judge_in_use(const struct ct_flow *kernel, const struct ct_flow *f, bool ours)
-{
-	bool life = (kernel->has & FLOW_HAS_TIMEOUT) && kernel->timeout_s > LIFE_LEFT_S;
-	unsigned int age;
-
-	if (f->l4 != IPPROTO_TCP || !(kernel->has & FLOW_HAS_PROTO_STATE))
-		return ours || life;
-	if (finished(kernel))
+	if (!(entry->has & FLOW_HAS_TIMEOUT))
 		return false;
-	age = tcp_age(kernel->proto_state);
-	if (age > tcp_age(TCP_CONNTRACK_ESTABLISHED))
-		return ours && life;
-	if ((f->has & FLOW_HAS_PROTO_STATE) && tcp_age(f->proto_state) > tcp_age(TCP_CONNTRACK_ESTABLISHED))
-		return life && (ours || age < tcp_age(TCP_CONNTRACK_ESTABLISHED));
-	return life && (ours || age == tcp_age(TCP_CONNTRACK_ESTABLISHED));
+	if (q->memory.end_s)
+		return end_s > q->memory.end_s + SLACK_S || q->memory.end_s > end_s + SLACK_S;
+	return q->memory.told_s && idle != NEVER && idle < q->now_s - q->memory.told_s + SLACK_S;
+}
+
+/* Without what TCP's own flags tell. */
+static bool any_packet(const struct ct_flow *entry, bool handshake, const struct ct_question *q)
+{
+	uint32_t idle;
+
+	switch (q->memory.last) {
+	case CT_PACKETS:
+		return true;
+	case CT_WRITTEN:
+		return renewed(entry, q);
+	case CT_UNKNOWN:
+		break;
+	}
+	if (entry->l4 != IPPROTO_TCP || handshake)
+		return true;
+	idle = idle_s(q->timeouts, entry, false);	/* since we would remember who wrote it */
+	return idle != NEVER && idle > 0 && idle + SLACK_S < q->now_s - q->began_s;
+}
+
+static bool is_since(uint32_t idle, const struct ct_question *q)
+{
+	uint32_t last_s = idle < q->now_s ? q->now_s - idle : 0;
+
+	if (idle == NEVER)
+		return false;
+	switch (q->way) {
+	case CT_WAY_COMMIT:
+		return last_s + 1 >= q->changed_s || (q->active_s && last_s + 1 >= q->active_s);
+	case CT_WAY_NEWS:
+		return idle <= NEWS_S;
+	case CT_WAY_END:
+		return !q->memory.told_s || last_s + 1 >= q->memory.told_s;
+	case CT_WAYS:
+		break;
+	}
+	return true;
+}
+
+struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_question *q)
+{
+	struct ct_evidence ev = { .ended = finished(entry) };
+	bool tcp = entry->l4 == IPPROTO_TCP;
+	bool handshake = tcp && (entry->has & FLOW_HAS_PROTO_STATE) && tcp_age(entry->proto_state) < 3;
+
+	for (int dir = 0; dir < 2; dir++)
+		ev.packets[dir] = tcp && q->tcp_flags[dir] & IP_CT_TCP_FLAG_MAXACK_SET;
+	/* A liberal TCP entry whose windows are of another time passes packets without setting the flag. */
+	if (!ev.packets[0] && !ev.packets[1] && any_packet(entry, handshake, q)) {
+		ev.packets[0] = !(entry->has & FLOW_HAS_COUNTERS) || entry->rare->packets[0] > 0;
+		ev.packets[1] = (status_of(entry) & IPS_SEEN_REPLY) &&
+				(!(entry->has & FLOW_HAS_COUNTERS) || entry->rare->packets[1] > 0);
+	}
+	ev.established = ev.packets[0] && ev.packets[1] && !ev.ended && !handshake;
+	ev.since = (ev.packets[0] || ev.packets[1]) && is_since(idle_s(q->timeouts, entry, true), q);
+	return ev;
+}
+
+/* ---- the table ---- */
+
+const struct ct_rule ct_rules[] = {
+	/*	tuples			must			not		commit		news */
+	{ 3,	CT_SAME | CT_REVERSED,	S_ENDED | SINCE,	K_ENDED,	{ CT_LEAVE,	CT_LEAVE } },
+	{ 3,	CT_SAME | CT_REVERSED,	S_ENDED,		0,		{ CT_LEAVE,	CT_UPDATE } },
+	{ 4,	CT_SAME | CT_REVERSED,	K_ENDED | SINCE,	0,		{ CT_LEAVE,	CT_UPDATE } },
+	{ 10,	CT_REVERSED,		0,			K_ASSURED | K_ENDED, { CT_REPLACE, CT_REPLACE } },
+	{ 5,	CT_SAME,		K_FURTHER,		K_ASSURED | K_ENDED, { CT_KEEP,	CT_KEEP } },
+	{ 6,	CT_SAME | CT_REVERSED,	K_ASSURED | SINCE,	K_ENDED,	{ CT_KEEP,	CT_KEEP } },
+	{ 5,	CT_SAME | CT_REVERSED,	S_MORE,			K_ASSURED,	{ CT_REPLACE,	CT_REPLACE } },
+	{ 7,	CT_SAME | CT_REVERSED,	S_MORE,			0,		{ CT_REPLACE,	CT_NONE } },
+	{ 4,	CT_SAME | CT_REVERSED,	K_ENDED,		0,		{ CT_UPDATE,	CT_UPDATE } },
+	{ 5,	CT_SAME,		0,			K_ASSURED,	{ CT_UPDATE,	CT_UPDATE } },
+	{ 7,	CT_SAME | CT_REVERSED,	K_FURTHER | K_HIT,	0,		{ CT_RAISE,	CT_KEEP } },
+	{ 7,	CT_SAME | CT_REVERSED,	0,			0,		{ CT_RAISE,	CT_UPDATE } },
+	{ 8,	CT_TRANSLATED,		K_ESTABLISHED | SINCE,	0,		{ CT_NEWER,	CT_NEWER } },
+	{ 9,	CT_TRANSLATED,		S_ENDED,		0,		{ CT_LEAVE,	CT_LEAVE } },
+	{ 9,	CT_TRANSLATED,		0,			0,		{ CT_REPLACE,	CT_REPLACE } },
+	{ 11,	CT_ANOTHER,		S_ENDED,		0,		{ CT_FOREIGN,	CT_FOREIGN } },
+	{ 11,	CT_ANOTHER,		K_ESTABLISHED,		0,		{ CT_FOREIGN,	CT_FOREIGN } },
+	{ 12,	CT_ANOTHER,		0,			0,		{ CT_REPLACE,	CT_REPLACE } },
+	/* The peer tells an end. */
+	{ 0,	CT_ANY,			K_HIT | SINCE,		K_ENDED,	{ [CT_WAY_END] = CT_USED } },
+	{ 0,	CT_ANY,			0,			0,		{ [CT_WAY_END] = CT_REMOVE } },
+};
+const size_t ct_n_rules = sizeof(ct_rules) / sizeof(ct_rules[0]);
+
+enum ct_verdict ct_judge_facts(enum ct_way way, enum ct_tuples tuples, unsigned int facts)
+{
+	for (size_t i = 0; i < ct_n_rules; i++) {
+		const struct ct_rule *r = &ct_rules[i];
+
+		if (r->verdict[way] != CT_NONE && (r->tuples & tuples) && (facts & r->must) == r->must && !(facts & r->not))
+			return (enum ct_verdict)r->verdict[way];
+	}
+	return CT_LEAVE;
+}
+
+static enum ct_tuples compare(const struct ct_flow *entry, const struct ct_flow *f)
+{
+	struct tuple orig, reply, k_orig, k_reply;
+
+	tuple_orig(&orig, f);
+	tuple_reply(&reply, f);
+	tuple_orig(&k_orig, entry);
+	tuple_reply(&k_reply, entry);
+	if (tuple_equal(&k_orig, &orig))
+		return tuple_equal(&k_reply, &reply) ? CT_SAME : CT_TRANSLATED;
+	return tuple_equal(&k_orig, &reply) && tuple_equal(&k_reply, &orig) ? CT_REVERSED : CT_ANOTHER;
+}
+
+static bool lacks(const struct ct_flow *entry, const struct ct_flow *f, uint32_t part)
+{
+	return (f->has & part) && !(entry->has & part);
+}
+
+enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f, const struct ct_question *q,
+			 const struct ct_evidence *ev)
+{
+	bool further = f->l4 == IPPROTO_TCP && (f->has & entry->has & FLOW_HAS_PROTO_STATE) &&
+		       tcp_age(entry->proto_state) > tcp_age(f->proto_state);
+	unsigned int facts = (ev->ended ? K_ENDED : 0u) | (status_of(entry) & IPS_ASSURED ? K_ASSURED : 0u) |
+			     (ev->packets[0] || ev->packets[1] ? K_HIT : 0u) | (ev->established ? K_ESTABLISHED : 0u) |
+			     (further ? K_FURTHER : 0u) | (ev->since ? SINCE : 0u) | (finished(f) ? S_ENDED : 0u) |
+			     (lacks(entry, f, FLOW_HAS_HELPER) || lacks(entry, f, FLOW_HAS_MASTER_PORTS) ? S_MORE : 0u);
+
+	return ct_judge_facts(q->way, compare(entry, f), facts);
 }
 
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)

@@ -43,9 +43,13 @@
 #include <string.h>
 
 #include "base/list.h"
-#include "kernel/ct_judge.h"
 
 #define TRIES	6u
+/* A packet makes the life of an entry this kernel's timeout. So where a flow is to live as long as that, or so much less, it gets
+ * so much less: then each later packet shows. A commit can afford more than news, whose sender reckons with the life that was
+ * told (daemon/renew.c). */
+#define SHOW_COMMIT_S	10u
+#define SHOW_NEWS_S	4u
 #define NAME	(FLOW_HAS_PORTS | FLOW_HAS_ZONE)	/* what names a flow beside its addresses */
 #define MASTER	(FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS)
 
@@ -54,16 +58,17 @@ enum put_state { PUT_CREATE, PUT_GET, PUT_GET_OTHER, PUT_UPDATE, PUT_ANNOTATE, P
 struct put {
 	struct list_node node;		/* in `free` or `ready`; alone while a request is under way */
 	enum put_state state;
-	enum ct_way way;
+	struct ct_question q;		/* for the judge */
 	uint32_t tries;
-	bool ours;
 	bool exists;			/* the last create has met an entry */
 	bool unknown;			/* a create may or may not have happened */
 	bool found;
+	bool raise, hit;		/* ANNOTATE, UPDATE: with life; packets have passed the entry */
 	bool replacing;			/* a destroy has been sent */
-	bool destroyed;			/* and has happened */
+	bool destroyed;			/* and has happened, as far as is known */
+	bool cleared;			/* it has, for certain */
 	int err;			/* RESTORE: why ours has failed */
-	uint32_t timeout_s;
+	uint32_t life_s;		/* of an entry that is created, 0: that of f */
 	uint64_t token;
 	struct ct_flow f;
 	struct flow_rare rare;
@@ -74,6 +79,9 @@ struct put {
 struct ct_put {
 	struct ct_batch *batch;
 	struct ct_put_cb cb;
+	struct ct_timeouts timeouts;
+	uint32_t began_s;
+	char no_helper[FLOW_HELPER_MAX];	/* the kernel does not have it: no entry is to be replaced for its sake */
 	bool liberal;
 	size_t n, n_used, n_busy;	/* of put[]: all, those ever used, those under way */
 	struct list_node free, ready;
@@ -88,13 +96,27 @@ static void wants(struct ct_put *p, struct put *e, enum put_state state)
 	list_add_tail(&p->ready, &e->node);
 }
 
+/* The entry that was found is there no more. */
+static void removed(struct ct_put *p, struct put *e, struct mono now)
+{
+	e->destroyed = false;
+	if (p->cb.removed)
+		p->cb.removed(p->cb.ctx, &e->old, now);
+}
+
 static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome, const struct ct_flow *entry, int err,
 		 struct mono now)
 {
 	const struct ct_result r = {
-		.outcome = outcome, .err = err, .found = e->found, .token = e->token, .f = &e->f, .entry = entry,
+		.outcome = outcome, .err = err, .found = e->found, .cleared = e->cleared, .token = e->token, .f = &e->f,
+		.entry = entry,
+		.written = outcome == CT_CREATED || outcome == CT_REPLACED || ((outcome == CT_UPDATED || outcome == CT_KEPT) && e->raise),
 	};
 
+	if (outcome == CT_ENDED)
+		removed(p, e, now);
+	else if (e->destroyed && !(outcome == CT_REPLACED && e->q.way == CT_WAY_COMMIT && flow_same_key(&e->old, &e->f)))
+		removed(p, e, now);
 	p->n_busy--;
 	p->cb.done(p->cb.ctx, &r, now);
 	list_add_tail(&p->free, &e->node);
@@ -107,7 +129,6 @@ static void failed(struct ct_put *p, struct put *e, int err, struct mono now)
 		done(p, e, CT_FAILED, NULL, err, now);
 		return;
 	}
-	e->destroyed = false;
 	e->err = err;
 	wants(p, e, PUT_RESTORE);
 }
@@ -134,10 +155,14 @@ static void on_create(struct ct_put *p, struct put *e, int err, struct mono now)
 {
 	if (e->state == PUT_RESTORE) {
 		e->old.has &= ~FLOW_HAS_ID;	/* it has a new one */
+		e->destroyed = err != 0;
 		done(p, e, CT_FAILED, err ? NULL : &e->old, e->err, now);
 		return;
 	}
 	if (!err) {
+		if (e->life_s)
+			e->f.timeout_s = e->life_s;
+		e->f.has |= FLOW_HAS_TIMEOUT;
 		done(p, e, e->replacing ? CT_REPLACED : CT_CREATED, NULL, 0, now);
 		return;
 	}
@@ -151,6 +176,7 @@ static void on_create(struct ct_put *p, struct put *e, int err, struct mono now)
 		e->f.has &= ~MASTER;
 		wants(p, e, PUT_CREATE);
 	} else if (err == -EOPNOTSUPP && (e->f.has & FLOW_HAS_HELPER)) {
+		memcpy(p->no_helper, e->rare.helper, sizeof(p->no_helper));
 		e->f.has &= ~FLOW_HAS_HELPER;
 		wants(p, e, PUT_CREATE);
 	} else {
@@ -170,17 +196,15 @@ static void remember(struct put *e, const struct ct_flow *kernel)
 }
 
 /* What the kernel's entry lacks: labels, and the mark if it has none (one that it has was set here, and packets may be routed
- * by it). And a TCP entry that is kept may be one of the last time this node was active: its windows stand where the connection
- * was then, and it would call every packet of today invalid. The helper cannot be added: the kernel refuses one for an entry
- * that was born without (seen: EOPNOTSUPP). Leaves the values in e->f for the request. */
+ * by it). The helper cannot be added: the kernel refuses one for an entry that was born without (seen: EOPNOTSUPP). Leaves the
+ * values in e->f for the request. */
 static bool needs_annotation(struct put *e)
 {
-	uint32_t mark = e->old.has & FLOW_HAS_MARK ? e->old.mark : 0;
 	bool need;
 
-	if (mark != 0)
+	if (e->old.has & FLOW_HAS_MARK && e->old.mark != 0)
 		e->f.has &= ~FLOW_HAS_MARK;
-	need = e->f.l4 == IPPROTO_TCP || ((e->f.has & FLOW_HAS_MARK) && e->f.mark != 0);
+	need = (e->f.has & FLOW_HAS_MARK) && e->f.mark != 0;
 	if (!(e->f.has & FLOW_HAS_LABELS))
 		return need;
 	for (size_t i = 0; i < FLOW_LABEL_BYTES / 4; i++) {
@@ -192,9 +216,21 @@ static bool needs_annotation(struct put *e)
 	return need;
 }
 
-/* The kernel's entry as the annotation made it. */
+/* The kernel's entry as the request made it. */
 static void annotated(struct put *e)
 {
+	if (e->raise && (e->f.has & FLOW_HAS_TIMEOUT)) {
+		e->old.timeout_s = e->f.timeout_s;
+		e->old.has |= FLOW_HAS_TIMEOUT;
+	}
+	if (e->state == PUT_UPDATE && (e->f.has & FLOW_HAS_PROTO_STATE)) {
+		e->old.proto_state = e->f.proto_state;
+		e->old.has |= FLOW_HAS_PROTO_STATE;
+	}
+	if (e->state == PUT_UPDATE) {
+		e->old.status |= e->f.status & (IPS_SEEN_REPLY | IPS_ASSURED);
+		e->old.has |= FLOW_HAS_STATUS;
+	}
 	if (e->f.has & FLOW_HAS_MARK) {
 		e->old.mark = e->f.mark;
 		e->old.has |= FLOW_HAS_MARK;
@@ -222,29 +258,51 @@ static void keep_master(struct put *e)
 	e->f.rare = &e->rare;
 }
 
-/* The update must not take anything back that the kernel has seen itself (it refuses that with EBUSY), nor shorten the life
- * of an entry that is as far on as the news. */
+/* Its life is never shortened while it is as far on as the flow. */
+static void prepare_raise(struct put *e)
+{
+	if ((e->old.has & FLOW_HAS_TIMEOUT) && (!(e->f.has & FLOW_HAS_TIMEOUT) || e->f.timeout_s < e->old.timeout_s))
+		e->f.has &= ~FLOW_HAS_TIMEOUT;
+	e->raise = true;
+}
+
+/* The update must not take anything back that the kernel has seen itself: it refuses that (EBUSY). */
 static void prepare_update(struct put *e)
 {
-	bool same_state = e->f.proto_state == e->old.proto_state || !(e->f.has & e->old.has & FLOW_HAS_PROTO_STATE);
-
 	keep_master(e);
 	e->f.status |= e->old.status & (IPS_SEEN_REPLY | IPS_ASSURED);
 	e->f.has |= FLOW_HAS_STATUS;
-	if (same_state && (e->old.has & FLOW_HAS_TIMEOUT) &&
-	    (!(e->f.has & FLOW_HAS_TIMEOUT) || e->f.timeout_s < e->old.timeout_s)) {
-		e->f.timeout_s = e->old.timeout_s;
-		e->f.has |= FLOW_HAS_TIMEOUT;
-	}
+	e->raise = true;
+	if (e->f.proto_state == e->old.proto_state || !(e->f.has & e->old.has & FLOW_HAS_PROTO_STATE))
+		prepare_raise(e);
+}
+
+/* The verdict about an entry of the kernel. */
+static enum ct_verdict judge(struct ct_put *p, struct put *e, const struct ct_flow *kernel, struct mono now)
+{
+	struct ct_evidence ev;
+
+	e->q.now_s = mono_s(now);
+	e->q.memory = (struct ct_memory){ 0 };
+	if (p->cb.memory)
+		p->cb.memory(p->cb.ctx, kernel, &e->q.memory, now);
+	ct_batch_tcp_flags(p->batch, e->q.tcp_flags);
+	ev = ct_evidence(kernel, &e->q);
+	e->hit = ev.packets[0] || ev.packets[1];
+	e->found = true;
+	return ct_judge(kernel, &e->f, &e->q, &ev);
 }
 
 static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kernel, struct mono now)
 {
-	enum ct_verdict verdict = e->way == CT_WAY_COMMIT ? ct_judge(kernel, &e->f) : ct_judge_news(kernel, &e->f);
+	enum ct_verdict verdict = judge(p, e, kernel, now);
 
-	e->found = true;
-	if (verdict != CT_FOREIGN)	/* that one stays; what had to go before it was found comes back */
+	if (verdict != CT_FOREIGN) {	/* that one stays; what had to go before it was found comes back */
+		if (e->destroyed)
+			removed(p, e, now);
 		remember(e, kernel);
+	}
+	e->raise = false;
 	switch (verdict) {
 	case CT_UPDATE:
 		prepare_update(e);
@@ -256,29 +314,30 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 		else
 			stays(p, e, CT_KEPT, now);
 		return;
+	case CT_RAISE:
+		prepare_raise(e);
+		needs_annotation(e);
+		wants(p, e, PUT_ANNOTATE);
+		return;
 	case CT_REPLACE:
 		wants(p, e, PUT_REPLACE);
 		return;
+	case CT_NONE:
 	case CT_LEAVE:
 		stays(p, e, CT_LEFT, now);
+		return;
+	case CT_NEWER:
+		stays(p, e, CT_REFUSED, now);
 		return;
 	case CT_FOREIGN:
 		failed(p, e, -EEXIST, now);
 		return;
-	}
-}
-
-static void on_look(struct ct_put *p, struct put *e, int err, const struct ct_flow *found, struct mono now)
-{
-	if (!found && err == -ENOENT) {
-		done(p, e, CT_GONE, NULL, 0, now);
-	} else if (!found) {
-		done(p, e, CT_FAILED, NULL, err, now);
-	} else if (ct_judge_in_use(found, &e->f, e->ours)) {
-		done(p, e, CT_IN_USE, found, 0, now);
-	} else {
-		remember(e, found);
+	case CT_REMOVE:
 		wants(p, e, PUT_DESTROY);
+		return;
+	case CT_USED:
+		done(p, e, CT_IN_USE, kernel, 0, now);
+		return;
 	}
 }
 
@@ -286,6 +345,10 @@ static void on_get(struct ct_put *p, struct put *e, int err, const struct ct_flo
 {
 	if (found) {
 		on_found(p, e, found, now);
+		return;
+	}
+	if (e->state == PUT_LOOK && err == -ENOENT) {
+		done(p, e, CT_GONE, NULL, 0, now);
 		return;
 	}
 	if (out_of_tries(p, e, err == -ENOENT ? -EEXIST : err, now))
@@ -304,11 +367,9 @@ static void on_update(struct ct_put *p, struct put *e, int err, struct mono now)
 {
 	bool annotate = e->state == PUT_ANNOTATE;
 
-	if (!err && !annotate) {
-		done(p, e, e->replacing ? CT_REPLACED : CT_UPDATED, NULL, 0, now);
-	} else if (!err) {
+	if (!err) {
 		annotated(e);
-		stays(p, e, CT_KEPT, now);
+		stays(p, e, annotate ? CT_KEPT : CT_UPDATED, now);
 	} else if (err == -ENOENT) {
 		if (!out_of_tries(p, e, err, now))
 			wants(p, e, PUT_CREATE);
@@ -324,14 +385,14 @@ static void on_update(struct ct_put *p, struct put *e, int err, struct mono now)
 
 static void on_destroy(struct ct_put *p, struct put *e, int err, struct mono now)
 {
-	if (!err)
-		p->cb.removed(p->cb.ctx, &e->old, now);
-	if (e->state == PUT_REPLACE)	/* the create that follows in the same send decides */
+	if (e->state == PUT_REPLACE) {	/* the create that follows in the same send decides */
 		e->destroyed |= !err || err == -ENOBUFS;
-	else if (!err || err == -ENOENT)
+		e->cleared |= !err;
+	} else if (!err || err == -ENOENT) {
 		done(p, e, err ? CT_GONE : CT_ENDED, NULL, 0, now);
-	else
+	} else {
 		done(p, e, CT_FAILED, NULL, err, now);
+	}
 }
 
 static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
@@ -344,10 +405,7 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 		on_create(p, e, err, now);
 		return;
 	case CT_OP_GET:
-		if (e->state == PUT_LOOK)
-			on_look(p, e, err, found, now);
-		else
-			on_get(p, e, err, found, now);
+		on_get(p, e, err, found, now);
 		return;
 	case CT_OP_UPDATE:
 		on_update(p, e, err, now);
@@ -360,34 +418,29 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 
 /* ---- requests ---- */
 
-/* An update names the entry by the kernel's own original tuple, which may be our reply tuple. */
+/* An update names the entry by the kernel's own original tuple, which may be our reply tuple. What a packet has done to the windows
+ * of the entry is of another time, so they judge no longer. */
 static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 {
 	const struct ct_build_opts opts = {
-		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE,
-		.liberal = p->liberal || e->way == CT_WAY_COMMIT, .timeout_s = e->timeout_s,
+		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE, .forget = e->raise,
+		.liberal = e->raise && (p->liberal || e->hit || e->q.way == CT_WAY_COMMIT),
+		.timeout_s = e->raise && (e->f.has & FLOW_HAS_TIMEOUT) ? e->f.timeout_s : 0,
 	};
-	struct ct_flow q;
+	struct ct_flow u;
 
-	flow_copy(&q, &e->old);
-	q.has &= NAME;
-	if (opts.update) {
-		q.has |= e->f.has & ~NAME;
-		q.status = e->f.status;
-		q.timeout_s = e->f.timeout_s;
-		q.proto_state = e->f.proto_state;
-		memcpy(q.wscale, e->f.wscale, sizeof(q.wscale));
-	} else {
-		q.has |= e->f.has & (FLOW_HAS_MARK | FLOW_HAS_LABELS);
-	}
-	q.mark = e->f.mark;
-	q.rare = &e->rare;
-	return ct_batch_add(p->batch, CT_OP_UPDATE, &q, &opts, cookie);
+	flow_copy(&u, &e->f);
+	u.has = (e->old.has & NAME) | (e->f.has & (opts.update ? ~NAME : FLOW_HAS_MARK | FLOW_HAS_LABELS));
+	memcpy(&u.addr, &e->old.addr, flow_size(&u) - offsetof(struct ct_flow, addr));
+	u.orig = e->old.orig;
+	u.zone = e->old.zone;
+	u.zone_dir = e->old.zone_dir;
+	return ct_batch_add(p->batch, CT_OP_UPDATE, &u, &opts, cookie);
 }
 
 static int request(struct ct_put *p, struct put *e)
 {
-	const struct ct_build_opts create = { .liberal = p->liberal, .timeout_s = e->timeout_s };
+	const struct ct_build_opts create = { .liberal = p->liberal, .timeout_s = e->life_s };
 	const struct ct_build_opts restore = { .liberal = true };
 	uint64_t cookie = (uint64_t)(e - p->put);
 	struct ct_flow q;
@@ -446,24 +499,41 @@ static struct put *take(struct ct_put *p)
 	return container_of(node, struct put, node);
 }
 
+/* A life such that later packets show. */
+static uint32_t showing(const struct ct_put *p, const struct put *e, uint32_t life_s)
+{
+	uint32_t own_s = ct_timeouts_of(&p->timeouts, &e->f), show_s = e->q.way == CT_WAY_COMMIT ? SHOW_COMMIT_S : SHOW_NEWS_S;
+
+	return own_s > 2 * show_s && life_s <= own_s && life_s > own_s - show_s ? own_s - show_s : life_s;
+}
+
 void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
 {
 	struct put *e = take(p);
-	enum put_state first = wish->way == CT_WAY_END ? PUT_LOOK : wish->there ? PUT_GET : PUT_CREATE;
 
-	e->way = wish->way;
+	e->q = (struct ct_question){
+		.way = wish->way, .timeouts = &p->timeouts, .began_s = p->began_s, .changed_s = wish->changed_s,
+		.active_s = wish->active_s,
+	};
 	e->tries = 0;
-	e->ours = wish->ours;
-	e->exists = e->unknown = e->found = e->replacing = e->destroyed = false;
-	e->timeout_s = wish->timeout_s;
+	e->exists = e->unknown = e->found = e->hit = e->raise = e->replacing = e->destroyed = e->cleared = false;
 	e->token = wish->token;
 	flow_copy(&e->f, wish->f);
 	if (wish->f->rare) {
 		e->rare = *wish->f->rare;
 		e->f.rare = &e->rare;
 	}
+	if (e->f.has & FLOW_HAS_HELPER && p->no_helper[0] && !memcmp(e->rare.helper, p->no_helper, sizeof(p->no_helper)))
+		e->f.has &= ~FLOW_HAS_HELPER;
+	if (wish->kept_s) {
+		e->f.timeout_s = wish->kept_s;
+		e->f.has |= FLOW_HAS_TIMEOUT;
+	}
+	if (e->f.has & FLOW_HAS_TIMEOUT)
+		e->f.timeout_s = showing(p, e, e->f.timeout_s);
+	e->life_s = wish->exact ? wish->timeout_s : showing(p, e, wish->timeout_s);
 	p->n_busy++;
-	wants(p, e, first);
+	wants(p, e, wish->way == CT_WAY_END ? PUT_LOOK : wish->there ? PUT_GET : PUT_CREATE);
 }
 
 size_t ct_put_room(const struct ct_put *p)
@@ -479,6 +549,12 @@ size_t ct_put_busy(const struct ct_put *p)
 }
 
 /* ---- lifetime ---- */
+
+void ct_put_timeouts(struct ct_put *p)
+{
+	ct_timeouts_read(&p->timeouts);
+	p->no_helper[0] = '\0';
+}
 
 static void on_room(void *ctx, struct mono now)
 {
@@ -500,8 +576,10 @@ int ct_put_open(struct evloop *loop, const struct ct_put_cb *cb, const char *nam
 		return -ENOMEM;
 	}
 	p->cb = *cb;
+	p->began_s = mono_s(clock_now());
 	p->liberal = liberal;
 	p->n = n;
+	ct_put_timeouts(p);
 	list_init(&p->free);
 	list_init(&p->ready);
 	rc = ct_batch_open(loop, &batch_cb, name, &p->batch, err);

@@ -17,6 +17,7 @@
 #define CHANGES	200000u
 
 struct model {
+	uint32_t told_s[FLOWS];
 	bool in[FLOWS], seen[FLOWS];
 	uint32_t n;
 };
@@ -27,8 +28,12 @@ static void check(const struct foreign *s, const struct model *m)
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		struct ct_flow f = make_flow(i);
 
-		if (foreign_has(s, &f) != m->in[i])
+		uint32_t told_s = 0;
+
+		if (foreign_has(s, &f) != m->in[i] || foreign_told(s, &f, &told_s) != m->in[i])
 			fail_msg("flow %u: %d in the set, %d in the model", i, !m->in[i], m->in[i]);
+		if (m->in[i])
+			assert_int_equal(told_s, m->told_s[i]);
 	}
 }
 
@@ -37,7 +42,8 @@ static void change(struct foreign *s, struct model *m, uint32_t i, bool in)
 	struct ct_flow f = make_flow(i);
 
 	if (in) {
-		assert_true(foreign_add(s, &f));
+		m->told_s[i] = i + m->n;
+		assert_true(foreign_add(s, &f, m->told_s[i]));
 		m->n += !m->in[i];
 	} else {
 		assert_int_equal(foreign_remove(s, &f), m->in[i]);

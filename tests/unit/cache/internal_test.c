@@ -800,12 +800,12 @@ static void test_told_life(void **state)
 	f.timeout_s = 180;
 	f.mark = 5;
 	f.has |= FLOW_HAS_MARK;
-	internal_told(c, id, &f, mono_add_ms(now, 9000));
+	internal_told(c, id, &f, true, mono_add_ms(now, 9000));
 	assert_int_equal(table_rec(internal_table(c), id)->flow.mark, 5);
 	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 30);
 	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1100);
 	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
-	internal_told(c, id, &f, mono_add_ms(now, 9000));
+	internal_told(c, id, &f, true, mono_add_ms(now, 9000));
 	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 180);
 	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1109);
 	internal_free(c);

@@ -775,6 +775,14 @@ static void test_full(void **state)
 	assert_int_equal(stats->full_internal, 5);
 }
 
+static struct ct_memory memory_of(struct world *w, const struct ct_flow *f)
+{
+	struct ct_memory m = { 0 };
+
+	pipeline_memory(w->p, f, &m, w->now);
+	return m;
+}
+
 /* ---- without external cache ---- */
 
 static void test_injected(void **state)
@@ -812,9 +820,10 @@ static void test_injected(void **state)
 	pipeline_verified(w->p, &theirs, w->now);
 	assert_int_equal(internal_count(w), 1);
 	assert_false(pipeline_in_kernel(w->p, &theirs));
-	pipeline_injected(w->p, &theirs, w->now);
+	pipeline_injected(w->p, &theirs, true, w->now);
 	assert_true(pipeline_in_kernel(w->p, &theirs));
-	assert_false(pipeline_lives_here(w->p, &theirs));
+	assert_int_equal(memory_of(w, &theirs).last, CT_WRITTEN);
+	assert_int_equal(memory_of(w, &theirs).told_s, mono_s(w->now));
 	assert_int_equal(pipeline_foreign(w->p), 1);
 	turn(w);
 	pipeline_dumped(w->p, &theirs, true, w->now);
@@ -827,26 +836,61 @@ static void test_injected(void **state)
 	assert_int_equal(pipeline_foreign(w->p), 0);
 }
 
+/* What is remembered of an entry tells packets from requests, and says when the peer told last. */
+static void test_memory(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), other = make_flow(3);
+	uint32_t began = mono_s(w->now);
+
+	assert_int_equal(memory_of(w, &f).last, CT_UNKNOWN);
+	event(w, (enum pipeline_event)(PIPELINE_FLOW_NEW | PIPELINE_FLOW_WRITTEN), &f);
+	assert_int_equal(memory_of(w, &f).last, CT_WRITTEN);
+	assert_int_equal(memory_of(w, &f).end_s, began + f.timeout_s);
+	assert_int_equal(memory_of(w, &f).told_s, 0);
+	event(w, PIPELINE_FLOW_UPDATE, &f);
+	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
+	event(w, (enum pipeline_event)(PIPELINE_FLOW_UPDATE | PIPELINE_FLOW_WRITTEN), &f);	/* a mark */
+	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
+	w->now = mono_add_ms(w->now, 7000);
+	pipeline_injected(w->p, &f, false, w->now);
+	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
+	assert_int_equal(memory_of(w, &f).told_s, began + 7);
+	pipeline_injected(w->p, &f, true, w->now);
+	assert_int_equal(memory_of(w, &f).last, CT_WRITTEN);
+	assert_int_equal(memory_of(w, &f).end_s, 0);
+	event(w, PIPELINE_FLOW_DESTROY, &f);
+	assert_int_equal(memory_of(w, &f).last, CT_UNKNOWN);
+
+	/* Somebody sets the mark of a peer's flow: no packet. */
+	pipeline_injected(w->p, &other, true, w->now);
+	w->now = mono_add_ms(w->now, 7000);
+	event(w, (enum pipeline_event)(PIPELINE_FLOW_UPDATE | PIPELINE_FLOW_WRITTEN), &other);
+	assert_int_equal(memory_of(w, &other).last, CT_WRITTEN);
+	assert_int_equal(memory_of(w, &other).told_s, began + 7);
+}
+
 /* A flow of the peer whose packets come here as well is ours, too; and it stays the peer's to say what changes. */
 static void test_injected_and_hit(void **state)
 {
 	struct world *w = *state;
 	struct ct_flow f = make_flow(0), ended = make_flow(3), lost = make_flow(6);
 
-	pipeline_injected(w->p, &f, w->now);
-	pipeline_injected(w->p, &ended, w->now);
-	pipeline_injected(w->p, &lost, w->now);
+	pipeline_injected(w->p, &f, true, w->now);
+	pipeline_injected(w->p, &ended, true, w->now);
+	pipeline_injected(w->p, &lost, true, w->now);
 	f.proto_state = TCP_CONNTRACK_SYN_RECV;
 	event(w, PIPELINE_FLOW_UPDATE, &f);
 	check_only(w, WIRE_CT_NEW, &f);
-	assert_true(pipeline_lives_here(w->p, &f));
+	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
+	assert_int_equal(memory_of(w, &f).told_s, mono_s(w->now));	/* both's */
 	assert_int_equal(pipeline_foreign(w->p), 2);
 
 	/* What the peer says goes into the record and not back to the peer, and is not undone by what we send later. */
 	f.has |= FLOW_HAS_MARK;
 	f.mark = 9;
 	f.proto_state = TCP_CONNTRACK_ESTABLISHED;
-	pipeline_injected(w->p, &f, w->now);
+	pipeline_injected(w->p, &f, true, w->now);
 	turn(w);
 	assert_int_equal(w->n_msg, 0);
 	assert_int_equal(pipeline_foreign(w->p), 2);
@@ -987,7 +1031,7 @@ static void test_peer_begins(void **state)
 	assert_int_equal(wire_put_control(&out, WIRE_F_ALIVE | WIRE_F_HELLO, 100, 0, 0), 0);
 	receive(w, out.buf, out.len);
 	assert_int_equal(w->adoptions, 0);	/* there is nothing of it here */
-	pipeline_injected(w->p, &theirs, w->now);
+	pipeline_injected(w->p, &theirs, true, w->now);
 	out = wr_init(buf, sizeof(buf));
 	assert_int_equal(wire_put_control(&out, WIRE_F_ALIVE, 101, 0, 0), 0);
 	receive(w, out.buf, out.len);
@@ -1139,6 +1183,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_alone, setup_alone, teardown),
 		cmocka_unit_test_setup_teardown(test_injected, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_injected_and_hit, setup_inject, teardown),
+		cmocka_unit_test_setup_teardown(test_memory, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_life_left, setup_inject, teardown),
 		T(test_offloaded),
 		T(test_peer_offloads),

@@ -43,6 +43,8 @@ static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, str
 	const char *diff;
 
 	(void)now;
+	assert_true(what & CT_EVENT_WRITTEN);	/* all by requests here */
+	what &= CT_EVENT_KIND;
 	b->n[what]++;
 	b->seen[ntohs(f->orig.sport)] |= (uint8_t)(1 << what);
 	want.mark = ntohs(f->orig.sport);

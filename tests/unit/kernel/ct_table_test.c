@@ -435,8 +435,7 @@ static void replacements_stay_together(void **state)
 }
 
 /* A commit whose answers get lost settles everything by asking. */
-static size_t settle_next(void *ctx, bool related, uint64_t *pos, const struct ct_flow **flows, uint32_t *timeout_s,
-			  size_t n)
+static size_t settle_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows, size_t n)
 {
 	static struct ct_flow store[64];
 	size_t got = 0;
@@ -444,8 +443,10 @@ static size_t settle_next(void *ctx, bool related, uint64_t *pos, const struct c
 	(void)ctx;
 	for (; !related && got < n && got < 64 && *pos < REQUESTS; ++*pos) {
 		store[got] = tcp_flow((uint16_t)(*pos + 1));
-		flows[got] = &store[got];
-		timeout_s[got++] = 100;
+		flows[got] = (struct ct_commit_flow){
+			.is = CT_COMMIT_WANTED, .wish = { .f = &store[got], .timeout_s = 100 },
+		};
+		got++;
 	}
 	return got;
 }
@@ -458,21 +459,13 @@ static uint64_t settle_sending(void *ctx, const struct ct_flow *f, struct mono n
 	return 1;
 }
 
-static void settle_refused(void *ctx, uint64_t token, int err, const struct ct_flow *f, struct mono now)
+static void settle_settled(void *ctx, const struct ct_result *r, struct mono now)
 {
-	(void)ctx;
-	(void)token;
-	(void)f;
 	(void)now;
-	print_message("refused: %d\n", err);
-}
-
-static void settle_settled(void *ctx, uint64_t token, const struct ct_flow *kernel, struct mono now)
-{
-	(void)token;
-	(void)kernel;
-	(void)now;
-	++*(size_t *)ctx;
+	if (r->outcome == CT_FAILED)
+		print_message("refused: %d\n", r->err);
+	else
+		++*(size_t *)ctx;
 }
 
 static bool settle_done_flag;
@@ -490,8 +483,7 @@ static void commit_settles_lost_answers(void **state)
 {
 	size_t n_settled = 0;
 	const struct ct_commit_source src = {
-		.ctx = &n_settled, .next = settle_next, .sending = settle_sending, .refused = settle_refused,
-		.settled = settle_settled, .done = settle_done,
+		.ctx = &n_settled, .next = settle_next, .sending = settle_sending, .settled = settle_settled, .done = settle_done,
 	};
 	/* Room for the answers of some fifty creates, or a few GETs. */
 	const int small = 65536;
@@ -506,7 +498,7 @@ static void commit_settles_lost_answers(void **state)
 	fd = next_fd();
 	assert_int_equal(ct_commit_open(loop, &src, true, &c, NULL), 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	assert_int_equal(ct_commit_start(c, clock_now()), 0);
+	assert_int_equal(ct_commit_start(c, (struct mono){ 0 }, clock_now()), 0);
 	assert_true(turn_until(loop, &settle_done_flag, 10000));
 	ct_commit_close(c);
 	evloop_free(loop);
