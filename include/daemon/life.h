@@ -2,8 +2,7 @@
 #ifndef CONNTRACKD_DAEMON_LIFE_H
 #define CONNTRACKD_DAEMON_LIFE_H
 
-#include "flow/flow.h"
-#include "kernel/ct_timeouts.h"
+#include "flow/timeouts.h"
 
 /* How long a flow of a peer is to live in our kernel. A pure function of what is known; the rules stand in life.c. */
 struct life {

@@ -11,7 +11,7 @@
 #include "cache/whole.h"
 #include "daemon/exp_path.h"
 #include "flow/filter.h"
-#include "kernel/ct_judge.h"
+#include "flow/judge.h"
 #include "sync/sync.h"
 #include "wire/attr.h"
 

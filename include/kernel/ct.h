@@ -50,6 +50,7 @@ struct ct_build_opts {
 	bool annotate;		/* change nothing but mark and labels of an existing entry, its life if timeout_s is given, and
 				 * with liberal (TCP) let its window tracking no longer judge */
 	bool liberal;		/* TCP: "be liberal" flags (TCPWindowTracking off) */
+	bool expected;		/* update: the entry was made with a master */
 	bool forget;		/* TCP, existing entry: it has seen no packet so far, as far as its flags tell */
 	uint32_t timeout_s;	/* instead of the flow's own; 0: the flow's own */
 };

@@ -4,7 +4,7 @@
 
 #include "kernel/ct_put.h"
 
-/* Flows into the kernel by the rules of a commit (kernel/ct_judge.h). Masters before related flows: the caller's source is
+/* Flows into the kernel by the rules of a commit (flow/judge.h). Masters before related flows: the caller's source is
  * walked twice. Nothing the kernel is forwarding is ever removed without being replaced in the same step, or put back. */
 struct ct_commit;
 
@@ -46,9 +46,7 @@ struct ct_commit_source {
 	uint64_t (*sending)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* The outcome, once for each that was sent. Borrows r and what it points to. */
 	void (*settled)(void *ctx, const struct ct_result *r, struct mono now);
-	/* As in struct ct_put_cb; memory may be NULL. */
-	void (*removed)(void *ctx, const struct ct_flow *entry, struct mono now);
-	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now);
+	struct ct_owner owner;
 	/* The end of the whole commit. */
 	void (*done)(void *ctx, const struct ct_commit_result *res, struct mono now);
 };

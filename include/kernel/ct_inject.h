@@ -5,11 +5,11 @@
 #include "base/evloop.h"
 #include "base/text.h"
 #include "flow/flow.h"
-#include "kernel/ct_judge.h"
+#include "kernel/ct_put.h"
 
 /* News of the peers straight into the kernel, without an external cache (DisableExternalCache). In the order in which they
  * come, a batch at a time; what is in the kernel already is changed and not replaced wherever that is possible, and a flow
- * that this kernel is forwarding is never removed because a peer's entry has ended (kernel/ct_judge.h). */
+ * that this kernel is forwarding is never removed because a peer's entry has ended (flow/judge.h). */
 struct ct_inject;
 
 struct ct_inject_stats {
@@ -25,14 +25,10 @@ struct ct_inject_cb {
 	 * are fewer, or none. written: the news have been written into the entry, beyond mark and labels. Borrows f. Must not
 	 * call back. */
 	void (*stored)(void *ctx, const struct ct_flow *f, bool written, struct mono now);
-	/* We have removed this flow from the kernel, because it has ended or to make room for another one with its tuple: no
-	 * event will tell. Borrows f. Must not call back. Called inside ct_inject_put(), _end() and _flush(). */
-	void (*removed)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* The kernel's table is full, or its memory short: it has refused this flow. Borrows f. Must not call back. NULL: not
 	 * wanted. */
 	void (*refused)(void *ctx, const struct ct_flow *f, struct mono now);
-	/* As in struct ct_put_cb. May be NULL. */
-	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now);
+	struct ct_owner owner;	/* called inside ct_inject_put(), _end() and _flush() */
 };
 
 /* liberal: TCP window tracking off for these flows (TCPWindowTracking off). 0, or -errno with a line in *err. Borrows

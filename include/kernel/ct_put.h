@@ -2,11 +2,11 @@
 #ifndef CONNTRACKD_KERNEL_CT_PUT_H
 #define CONNTRACKD_KERNEL_CT_PUT_H
 
+#include "flow/judge.h"
 #include "kernel/ct.h"
-#include "kernel/ct_judge.h"
 
 /* The one way of a peer's flow into the kernel, and out of it again: requests, their answers, what is done about an entry that
- * is there already (kernel/ct_judge.h), and what about a request that failed. ct_commit.c and ct_inject.c feed it. */
+ * is there already (flow/judge.h), and what about a request that failed. ct_commit.c and ct_inject.c feed it. */
 struct ct_put;
 
 /* One flow to be put. Copied. Times are mono seconds. */
@@ -47,18 +47,24 @@ struct ct_result {
 					 * CT_FAILED: the one that had to go and came back, else NULL */
 };
 
-/* Pointers handed to these are borrowed for the call. None may call back but room; memory, removed and room may be NULL. */
+/* Who keeps book of what is in the kernel. Pointers handed to these are borrowed for the call; they must not call back. Both may be
+ * NULL. */
+struct ct_owner {
+	void *ctx;
+	/* This entry of the kernel has gone through us, ended or to make room: no event will tell. Before ct_put_cb.done. Not called
+	 * for one in whose place a commit has put the flow (CT_REPLACED), when both have the same original tuple. */
+	void (*removed)(void *ctx, const struct ct_flow *entry, struct mono now);
+	/* What is remembered of an entry of the kernel; *m is all zero before. */
+	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now);
+};
+
 struct ct_put_cb {
 	void *ctx;
-	/* The end of one flow, exactly once for each that was added. */
+	/* The end of one flow, exactly once for each that was added. Borrows r. Must not call back. */
 	void (*done)(void *ctx, const struct ct_result *r, struct mono now);
-	/* This entry of the kernel has gone through us, ended or to make room: no event will tell. Before done. Not called for one
-	 * in whose place a commit has put the flow (CT_REPLACED), when both have the same original tuple. */
-	void (*removed)(void *ctx, const struct ct_flow *entry, struct mono now);
-	/* What is remembered of an entry of the kernel; *m is all zero before. NULL: nothing is. */
-	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now);
-	/* Answers have come: ct_put_step() may go on. */
+	/* Answers have come: ct_put_step() may go on. NULL where only ct_put_run() is used. */
 	void (*room)(void *ctx, struct mono now);
+	struct ct_owner owner;
 };
 
 /* n: how many flows may be under way, at most CT_BATCH_FLIGHT. liberal: TCP window tracking off (TCPWindowTracking off).

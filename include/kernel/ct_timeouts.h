@@ -2,39 +2,9 @@
 #ifndef CONNTRACKD_KERNEL_CT_TIMEOUTS_H
 #define CONNTRACKD_KERNEL_CT_TIMEOUTS_H
 
-#include <stdint.h>
-
-#include "flow/flow.h"
-
-/* The states of TCP, SCTP and DCCP that have a timeout have smaller numbers than this. */
-#define CT_TIMEOUTS_STATES 10
-
-/* The timeouts of this network namespace, in seconds: what the kernel gives an entry anew with each packet. 0: the kernel
- * has no such timeout (or it could not be read). */
-struct ct_timeouts {
-	uint32_t udp_s, udp_stream_s;
-	uint32_t icmp_s, icmpv6_s;
-	uint32_t gre_s, gre_stream_s;
-	uint32_t generic_s;
-	uint32_t tcp_s[CT_TIMEOUTS_STATES];	/* by TCP_CONNTRACK_* */
-	uint32_t tcp_unacknowledged_s;		/* of a segment with data until its acknowledgement, if shorter */
-	uint32_t tcp_max_retrans_s;		/* of retransmissions and closed windows, if shorter */
-	uint32_t sctp_s[CT_TIMEOUTS_STATES];	/* by SCTP_CONNTRACK_* */
-	uint32_t dccp_s[CT_TIMEOUTS_STATES];	/* by CT_DCCP_* */
-};
+#include "flow/timeouts.h"
 
 /* Read them from /proc/sys. Some forty small files: for each commit and every so often, not for each flow. */
 void ct_timeouts_read(struct ct_timeouts *t);
-
-/* How long an entry of f's protocol, in f's state, lives after a packet, in seconds; 0: unknown. An offloaded TCP flow
- * without state counts as ESTABLISHED, the only state in which TCP is offloaded. */
-uint32_t ct_timeouts_of(const struct ct_timeouts *t, const struct ct_flow *f);
-
-/* f is an entry of our kernel as a GET or a dump tells it: how many seconds ago would its last packet have been, if it was a
- * packet that set the timeout? For one state the kernel may have chosen among several timeouts (TCP: unacknowledged data,
- * retransmissions): the shortest one that fits, so the flow is never called more idle than it
- * can be told to be. 0 for an offloaded flow, whose packets the entry does not see, for a fixed life, and for an unknown
- * timeout. */
-uint32_t ct_timeouts_idle_s(const struct ct_timeouts *t, const struct ct_flow *f);
 
 #endif

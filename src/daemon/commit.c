@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "daemon/life.h"
+#include "kernel/ct_timeouts.h"
 #include "sync/sync_conf.h"
 
 /* A peer that has told flows, as it is known when the commit begins. */
@@ -334,8 +335,7 @@ int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct 
 		.next = commit_next,
 		.sending = commit_sending,
 		.settled = commit_settled,
-		.removed = commit_removed,
-		.memory = commit_memory,
+		.owner = { .ctx = c, .removed = commit_removed, .memory = commit_memory },
 		.done = commit_done,
 	};
 	struct exp_commit_source exp_src = {

@@ -23,6 +23,7 @@
 #include "daemon/teller.h"
 #include "daemon/waiters.h"
 #include "daemon/wiring.h"
+#include "kernel/ct_timeouts.h"
 #include "stats/flowlog.h"
 
 #define FLOW_LIMIT_DEFAULT 262144u

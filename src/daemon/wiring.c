@@ -12,6 +12,7 @@
 #include "daemon/jobs.h"
 #include "daemon/teller.h"
 #include "flow/filter_conf.h"
+#include "kernel/ct_timeouts.h"
 #include "stats/flowlog.h"
 #include "wire/hdr.h"
 
@@ -544,7 +545,8 @@ struct channel_cb wiring_channel(struct daemon *d)
 struct ct_inject_cb wiring_inject(struct daemon *d)
 {
 	return (struct ct_inject_cb){
-		.ctx = d, .stored = on_stored, .removed = on_removed, .refused = on_refused, .memory = on_memory,
+		.ctx = d, .stored = on_stored, .refused = on_refused,
+		.owner = { .ctx = d, .removed = on_removed, .memory = on_memory },
 	};
 }
 

@@ -176,7 +176,7 @@ static void put_status(struct writer *w, const struct ct_flow *f, const struct c
 	status = (status & ~(uint32_t)STATUS_NOT_ASKED) | IPS_CONFIRMED;
 	if (o->update) {
 		status &= ~(uint32_t)(IPS_SRC_NAT | IPS_DST_NAT);
-		if (ct_build_has_master(f))
+		if (o->expected || ct_build_has_master(f))
 			status |= IPS_EXPECTED;		/* as the create made it */
 	}
 	put_u32(w, CTA_STATUS, status);

@@ -35,7 +35,6 @@ static void count_failure(struct ct_commit_result *res, int err)
 {
 	size_t i = 0;
 
-	res->failed++;
 	while (i < CT_COMMIT_REASONS - 1 && res->reason[i].count && res->reason[i].err != -err)
 		i++;
 	if (!res->reason[i].count)
@@ -45,32 +44,15 @@ static void count_failure(struct ct_commit_result *res, int err)
 
 static void count(struct ct_commit_result *res, const struct ct_result *r)
 {
+	uint64_t *const counters[] = {
+		[CT_CREATED] = &res->created, [CT_UPDATED] = &res->updated, [CT_KEPT] = &res->kept, [CT_LEFT] = &res->kept,
+		[CT_REFUSED] = &res->newer, [CT_REPLACED] = &res->replaced, [CT_FAILED] = &res->failed,
+	};
+
 	res->done++;
-	switch (r->outcome) {
-	case CT_CREATED:
-		res->created++;
-		return;
-	case CT_UPDATED:
-		res->updated++;
-		return;
-	case CT_KEPT:
-	case CT_LEFT:
-		res->kept++;
-		return;
-	case CT_REFUSED:
-		res->newer++;
-		return;
-	case CT_REPLACED:
-		res->replaced++;
-		return;
-	case CT_FAILED:
+	++*counters[r->outcome];
+	if (r->outcome == CT_FAILED)
 		count_failure(res, r->err);
-		return;
-	case CT_ENDED:		/* not in a commit */
-	case CT_GONE:
-	case CT_IN_USE:
-		return;
-	}
 }
 
 static void on_done(void *ctx, const struct ct_result *r, struct mono now)
@@ -84,21 +66,6 @@ static void on_done(void *ctx, const struct ct_result *r, struct mono now)
 	else
 		count(&c->res, r);
 	c->src.settled(c->src.ctx, &of, now);
-}
-
-static void on_removed(void *ctx, const struct ct_flow *entry, struct mono now)
-{
-	struct ct_commit *c = ctx;
-
-	c->src.removed(c->src.ctx, entry, now);
-}
-
-static void on_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
-{
-	struct ct_commit *c = ctx;
-
-	if (c->src.memory)
-		c->src.memory(c->src.ctx, entry, m, now);
 }
 
 static void on_room(void *ctx, struct mono now)
@@ -207,9 +174,7 @@ int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool
 		   struct text *err)
 {
 	struct ct_commit *c = calloc(1, sizeof(*c));
-	struct ct_put_cb cb = {
-		.ctx = c, .done = on_done, .removed = on_removed, .memory = on_memory, .room = on_room,
-	};
+	struct ct_put_cb cb = { .ctx = c, .done = on_done, .room = on_room, .owner = src->owner };
 	int rc;
 
 	if (!c) {

@@ -15,7 +15,8 @@
 #include "kernel/ct_put.h"
 
 #define BUCKETS		256u	/* of the check "is this flow in the batch already?"; a false yes costs a system call */
-#define TIMEOUTS_MS	60000
+#define END		1u	/* token of an end */
+#define TIMEOUTS_MS	60000	/* between two looks at this kernel's timeouts */
 
 struct ct_inject {
 	struct ct_put *put;
@@ -54,52 +55,23 @@ static void stored(struct ct_inject *i, const struct ct_result *r, struct mono n
 static void on_done(void *ctx, const struct ct_result *r, struct mono now)
 {
 	struct ct_inject *i = ctx;
+	struct ct_inject_stats *s = &i->stats;
+	uint64_t *const counters[] = {
+		[CT_CREATED] = &s->created, [CT_UPDATED] = &s->updated, [CT_KEPT] = &s->updated, [CT_LEFT] = &s->updated,
+		[CT_REPLACED] = &s->updated, [CT_ENDED] = &s->destroyed, [CT_IN_USE] = &s->in_use,
+	};
 
-	switch (r->outcome) {
-	case CT_CREATED:
-		i->stats.created++;
-		stored(i, r, now);
+	if (r->outcome == CT_GONE)
 		return;
-	case CT_UPDATED:
-	case CT_KEPT:
-	case CT_LEFT:
-	case CT_REPLACED:
-		i->stats.updated++;
-		stored(i, r, now);
-		return;
-	case CT_ENDED:
-		i->stats.destroyed++;
-		return;
-	case CT_GONE:
-		return;
-	case CT_IN_USE:
-		i->stats.in_use++;
-		return;
-	case CT_REFUSED:
-		failed(i, &i->stats.update_failed, -EEXIST, now);
-		return;
-	case CT_FAILED:
-		if (r->err == -ENOMEM && !r->token && i->cb.refused)
+	if (r->outcome == CT_FAILED || r->outcome == CT_REFUSED) {
+		if (r->err == -ENOMEM && r->token != END && i->cb.refused)
 			i->cb.refused(i->cb.ctx, r->f, now);
-		failed(i, r->token ? &i->stats.destroy_failed : r->found ? &i->stats.update_failed : &i->stats.create_failed,
-		       r->err, now);
+		failed(i, r->token == END ? &s->destroy_failed : r->found ? &s->update_failed : &s->create_failed, r->err, now);
 		return;
 	}
-}
-
-static void on_removed(void *ctx, const struct ct_flow *entry, struct mono now)
-{
-	struct ct_inject *i = ctx;
-
-	i->cb.removed(i->cb.ctx, entry, now);
-}
-
-static void on_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
-{
-	struct ct_inject *i = ctx;
-
-	if (i->cb.memory)
-		i->cb.memory(i->cb.ctx, entry, m, now);
+	++*counters[r->outcome];
+	if (r->token != END)
+		stored(i, r, now);
 }
 
 void ct_inject_flush(struct ct_inject *i, struct mono now)
@@ -134,7 +106,7 @@ void ct_inject_put(struct ct_inject *i, const struct ct_flow *f, bool there, str
 
 void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, struct mono now)
 {
-	add(i, &(struct ct_wish){ .f = f, .way = CT_WAY_END, .token = 1 }, now);
+	add(i, &(struct ct_wish){ .f = f, .way = CT_WAY_END, .token = END }, now);
 }
 
 /* ---- lifetime ---- */
@@ -143,7 +115,7 @@ int ct_inject_open(struct evloop *loop, bool liberal, const struct ct_inject_cb 
 		   struct text *err)
 {
 	struct ct_inject *i = calloc(1, sizeof(*i));
-	struct ct_put_cb put_cb = { .ctx = i, .done = on_done, .removed = on_removed, .memory = on_memory };
+	struct ct_put_cb put_cb = { .ctx = i, .done = on_done, .owner = cb->owner };
 	int ret;
 
 	if (!i)

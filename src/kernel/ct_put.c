@@ -11,7 +11,7 @@
  *			EOPNOTSUPP, has helper	CREATE without it: a connection without its helper is better than none
  *			ENOBUFS			GET: did it happen?
  *			other			failed
- *	GET		found			the verdict: kept | ANNOTATE | UPDATE | REPLACE | failed (ct_judge.c)
+ *	GET		found			the verdict: kept | ANNOTATE | UPDATE | REPLACE | failed (flow/judge.c)
  *			ENOENT			CREATE, or after its EEXIST GET OTHER: what is in the way has our reply tuple
  *	GET OTHER	found			as GET
  *			ENOENT			CREATE: it has gone meanwhile
@@ -43,6 +43,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "kernel/ct_timeouts.h"
 
 #define TRIES	6u
 /* A packet makes the life of an entry this kernel's timeout. So where a flow is to live as long as that, or so much less, it gets
@@ -100,8 +101,8 @@ static void wants(struct ct_put *p, struct put *e, enum put_state state)
 static void removed(struct ct_put *p, struct put *e, struct mono now)
 {
 	e->destroyed = false;
-	if (p->cb.removed)
-		p->cb.removed(p->cb.ctx, &e->old, now);
+	if (p->cb.owner.removed)
+		p->cb.owner.removed(p->cb.owner.ctx, &e->old, now);
 }
 
 static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome, const struct ct_flow *entry, int err,
@@ -244,20 +245,6 @@ static void annotated(struct put *e)
 	}
 }
 
-/* Whether an entry has a master was settled when it was made, and an update that says otherwise is refused (EBUSY). */
-static void keep_master(struct put *e)
-{
-	e->f.has = (e->f.has & ~MASTER) | (e->old.has & MASTER);
-	if (!(e->old.has & FLOW_HAS_MASTER))
-		return;
-	e->rare.master_l4 = e->old_rare.master_l4;
-	e->rare.master_src = e->old_rare.master_src;
-	e->rare.master_dst = e->old_rare.master_dst;
-	e->rare.master_sport = e->old_rare.master_sport;
-	e->rare.master_dport = e->old_rare.master_dport;
-	e->f.rare = &e->rare;
-}
-
 /* Its life is never shortened while it is as far on as the flow. */
 static void prepare_raise(struct put *e)
 {
@@ -266,10 +253,11 @@ static void prepare_raise(struct put *e)
 	e->raise = true;
 }
 
-/* The update must not take anything back that the kernel has seen itself: it refuses that (EBUSY). */
+/* The update must not take anything back that the kernel has seen itself, nor say otherwise than when the entry was made whether it
+ * has a master: it refuses that (EBUSY). */
 static void prepare_update(struct put *e)
 {
-	keep_master(e);
+	e->f.has &= ~MASTER;
 	e->f.status |= e->old.status & (IPS_SEEN_REPLY | IPS_ASSURED);
 	e->f.has |= FLOW_HAS_STATUS;
 	e->raise = true;
@@ -284,8 +272,8 @@ static enum ct_verdict judge(struct ct_put *p, struct put *e, const struct ct_fl
 
 	e->q.now_s = mono_s(now);
 	e->q.memory = (struct ct_memory){ 0 };
-	if (p->cb.memory)
-		p->cb.memory(p->cb.ctx, kernel, &e->q.memory, now);
+	if (p->cb.owner.memory)
+		p->cb.owner.memory(p->cb.owner.ctx, kernel, &e->q.memory, now);
 	ct_batch_tcp_flags(p->batch, e->q.tcp_flags);
 	ev = ct_evidence(kernel, &e->q);
 	e->hit = ev.packets[0] || ev.packets[1];
@@ -327,7 +315,7 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 		stays(p, e, CT_LEFT, now);
 		return;
 	case CT_NEWER:
-		stays(p, e, CT_REFUSED, now);
+		done(p, e, CT_REFUSED, &e->old, -EEXIST, now);
 		return;
 	case CT_FOREIGN:
 		failed(p, e, -EEXIST, now);
@@ -425,7 +413,7 @@ static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 	const struct ct_build_opts opts = {
 		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE, .forget = e->raise,
 		.liberal = e->raise && (p->liberal || e->hit || e->q.way == CT_WAY_COMMIT),
-		.timeout_s = e->raise && (e->f.has & FLOW_HAS_TIMEOUT) ? e->f.timeout_s : 0,
+		.expected = e->old.status & IPS_EXPECTED, .timeout_s = e->raise && (e->f.has & FLOW_HAS_TIMEOUT) ? e->f.timeout_s : 0,
 	};
 	struct ct_flow u;
 

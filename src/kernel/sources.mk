@@ -9,7 +9,6 @@ libkernel_a_SOURCES = \
 	kernel/ct_events.c \
 	kernel/ct_flush.c \
 	kernel/ct_inject.c \
-	kernel/ct_judge.c \
 	kernel/ct_put.c \
 	kernel/ct_sock.c \
 	kernel/ct_timeouts.c \

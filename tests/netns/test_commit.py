@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a commit does when the kernel has an entry already, with packets flowing: replaced, kept, left alone, failed.
 
-The rules are written down in src/kernel/ct_judge.c, and test_entries.py tries
+The rules are written down in src/flow/judge.c, and test_entries.py tries
 each row; here are live connections, which tell whether it was the right thing to do.
 """
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 flow_tests = unit/flow/flow_test unit/flow/print_test unit/flow/print_oracle_test unit/flow/record_test \
-	unit/flow/filter_test unit/flow/expect_test
+	unit/flow/filter_test unit/flow/expect_test unit/flow/judge_test
 check_PROGRAMS += $(flow_tests)
 TESTS += $(flow_tests)
 
@@ -16,6 +16,8 @@ unit_flow_record_test_SOURCES = unit/flow/record_test.c $(FLOW_RANDOM)
 unit_flow_record_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
 unit_flow_filter_test_SOURCES = unit/flow/filter_test.c $(FLOW_RANDOM)
 unit_flow_filter_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
+unit_flow_judge_test_SOURCES = unit/flow/judge_test.c
+unit_flow_judge_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
 # Its layouts are the library's too.
 EXPECT_RANDOM = unit/flow/expect_random.c unit/flow/expect_random.h
 unit_flow_expect_test_SOURCES = unit/flow/expect_test.c $(EXPECT_RANDOM) $(FLOW_RANDOM)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/ct_timeouts.h"
 #include "unit/kernel/support.h"
 
 static bool have_netns;
@@ -131,8 +132,8 @@ static void done(void *ctx, const struct ct_commit_result *res, struct mono now)
 static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint32_t timeout_s)
 {
 	struct ct_commit_source src = {
-		.ctx = b, .next = next, .sending = sending, .settled = settled, .removed = removed, .memory = memory,
-		.done = done,
+		.ctx = b, .next = next, .sending = sending, .settled = settled, .done = done,
+		.owner = { .ctx = b, .removed = removed, .memory = memory },
 	};
 	struct text err = { 0 };
 
@@ -240,8 +241,8 @@ static void one_goes_ahead(void **state)
 	struct bench b = { .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = 300, .extra = 2,
 			   .state = calloc(n + 3, 1) };
 	struct ct_commit_source src = {
-		.ctx = &b, .next = next, .sending = sending, .settled = settled, .removed = removed, .memory = memory,
-		.done = done,
+		.ctx = &b, .next = next, .sending = sending, .settled = settled, .done = done,
+		.owner = { .ctx = &b, .removed = removed, .memory = memory },
 	};
 
 	const struct ct_wish wish = { .f = &urgent, .timeout_s = 100 };

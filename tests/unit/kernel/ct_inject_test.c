@@ -6,6 +6,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 
+#include "kernel/ct_timeouts.h"
 #include "unit/kernel/support.h"
 
 static bool have_netns;
@@ -46,7 +47,7 @@ static void on_memory(void *ctx, const struct ct_flow *f, struct ct_memory *m, s
 
 static int begin(void **state)
 {
-	const struct ct_inject_cb cb = { .stored = on_stored, .removed = on_removed, .memory = on_memory };
+	const struct ct_inject_cb cb = { .stored = on_stored, .owner = { .removed = on_removed, .memory = on_memory } };
 	struct text err = { 0 };
 
 	(void)state;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef CONNTRACKD_KERNEL_CT_JUDGE_H
-#define CONNTRACKD_KERNEL_CT_JUDGE_H
+#ifndef CONNTRACKD_FLOW_JUDGE_H
+#define CONNTRACKD_FLOW_JUDGE_H
 
 #include "flow/flow.h"
-#include "kernel/ct_timeouts.h"
+#include "flow/timeouts.h"
 
-/* What is to be done about an entry that our kernel has, and that shares a tuple with a flow of which a peer has told. */
+/* What is to be done about an entry that our kernel has, and that shares a tuple with a flow of which a peer has told. Pure
+ * functions of what is known; who asks the kernel, and does it, is kernel/ct_put.c. */
 
 enum ct_way {
 	CT_WAY_COMMIT,	/* the flow is the peer's as it was before this node took over */

@@ -13,7 +13,7 @@
  *
  * Not evidence: ASSURED and SEEN_REPLY of an entry that was written, time stamps (written ones have them too), and CTA_ID,
  * which the next entry of the same tuples gets again nearly always. */
-#include "kernel/ct_judge.h"
+#include "flow/judge.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
@@ -114,7 +114,7 @@ static uint32_t idle_s(const struct ct_timeouts *t, const struct ct_flow *entry,
 }
 
 /* Has the life changed since it was written? Where it is not remembered how long it was, that was less than what a packet
- * gives (ct_put.c sees to that), so that the last packet seems to be older than the request. */
+ * gives (kernel/ct_put.c sees to that), so that the last packet seems to be older than the request. */
 static bool renewed(const struct ct_flow *entry, const struct ct_question *q)
 {
 	uint32_t end_s = q->now_s + entry->timeout_s, idle = idle_s(q->timeouts, entry, false);
