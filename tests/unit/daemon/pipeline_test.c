@@ -980,7 +980,7 @@ static void test_offloaded(void **state)
 	pipeline_dumped(w->p, &f, true, w->now);
 	event(w, PIPELINE_FLOW_UPDATE, &f);
 	check_silence(w);
-	f = table_rec(pipeline_own(w->p), internal_find(w, &known))->flow;
+	flow_copy(&f, &table_rec(pipeline_own(w->p), internal_find(w, &known))->flow);
 	assert_int_equal(f.proto_state, TCP_CONNTRACK_ESTABLISHED);
 	assert_int_equal(f.wscale[0], 7);
 	assert_int_equal(f.timeout_s, OWN_TCP_S);
