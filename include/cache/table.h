@@ -58,7 +58,8 @@ void table_free(struct flow_table *t);
 /* Change the limit (nf_conntrack_max may change); records beyond it stay. */
 void table_set_limit(struct flow_table *t, uint32_t limit);
 /* Let dead records not count against the limit, as long as there are no more than it and a sixteenth, and 1024, in all: an end
- * is told within milliseconds, and must not cost a flow its place in the meantime. Off in a new table. */
+ * is told within milliseconds, and must not cost a flow its place in the meantime. One of them that lives again stays. Off in
+ * a new table. */
 void table_spare_dead(struct flow_table *t);
 
 /* The record with this key, FLOW_ID_NONE if there is none. Dead records are found too. */
