@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which lines of a daemon's log have a reason. Everything at warning or above that no row explains is a failure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from world import World
+
+SERIOUS = re.compile(r"\[(warning|ERROR|error|err|crit|alert|emerg)\]|runtime error|Sanitizer", re.I)
+
+
+class Row(NamedTuple):
+	"""A line that matches is expected while one of these faults, on this firewall or on both, is or was there lately."""
+	line: str
+	faults: str		# words of World.fault(); * is any time
+
+
+EXPECTED = [
+	Row(r"the kernel dropped events", "stop others start restart typed"),
+	Row(r"peer \S+ has fallen silent", "cable lossy stop death kill restart start"),
+	Row(r"TCP link: no connection to", "cable lossy stop death kill restart start"),
+	Row(r"(sync0|link: .*) is down|no dedicated links available|Network is (down|unreachable)", "cable death"),
+	Row(r"no way to", "cable death restart start"),
+	Row(r"IPv6_interface is obsolete and ignored", "*"),
+	Row(r"(internal|external) cache is full", "limit"),
+	Row(r"flows are uncertain: their owner fell silent", "cable lossy death stop kill restart start"),
+	# Two nodes that choose ports from one range choose the same one now and then.
+	Row(r"\d+ entries can't be committed|of them: another flow of this node has its addresses and ports", "few random"),
+	Row(r"ignoring flush command, commit still in progress", "typed"),
+]
+
+
+def unexpected(world: World) -> list[str]:
+	out = []
+	for said in world.log:
+		if not SERIOUS.search(said.text) and said.text.startswith("["):
+			continue
+		reasons = {what for begin, until, fw, what in world.faults if begin - 1 <= said.time <= until and fw in ("all", said.fw)}
+		reasons |= {"*", world.settings["nat"], *(["limit"] if world.settings["limit"] else [])}
+		if not any(re.search(row.line, said.text) and reasons & set(row.faults.split()) for row in EXPECTED):
+			out.append(f"log of {said.fw} at {said.time - world.began:.1f} s: {said.text}")
+	return out
