@@ -108,7 +108,7 @@ uint32_t pipeline_foreign(const struct pipeline *p)
 
 /* A peer's flows are in our kernel only, and it does not tell us when we forward them in the peer's place: TCP that is
  * established is silent. Should the peer come back with an empty table it gets them from us, and our own death kills nothing
- * then. When it has not lost its table it hears of flows that it has: ct_judge_news() keeps what is further on. */
+ * then. When it has not lost its table it hears of flows that it has: ct_judge() keeps what packets here have taken further. */
 void foreign_path_peer_begins(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
