@@ -104,16 +104,19 @@ static void refuse(struct link *l, const struct udp_source *from, const char *wh
 	udp_sock_log_refusal(l, from, text, now);
 }
 
-/* Is it one of our own sockets? The port tells; the address does not, where a relay on this machine speaks for the peer. */
-static bool is_own_socket(const struct link *l, const struct udp_source *from)
+/* Is it one of our own sockets? The address alone does not tell, where a relay on this machine speaks for the peer; nor
+ * does the port, which another node may have as well. */
+static bool is_own_socket(struct link *l, const struct udp_source *from, struct mono now)
 {
-	const struct link *each = l->leader ? l->leader : l;
+	const struct link *each = l->leader;
+	int family = l->conf->family;
 
-	for (; each; each = each->next) {
-		if (each->tx_port != 0 && each->tx_port == from->port)
-			return true;
-	}
-	return false;
+	while (each && each->tx_port != from->port)
+		each = each->next;
+	if (!each)
+		return false;
+	ifaddr_refresh(&l->addrs, ADDRS_MAX_AGE_MS, now);
+	return ifaddr_is_own(&l->addrs, 0, family, &from->addr);
 }
 
 static bool may_enter(struct link *l, const struct udp_source *from, struct mono now)
@@ -200,7 +203,7 @@ bool speaker_may(struct link *l, const struct udp_source *from, struct mono now,
 {
 	struct link_speaker *s;
 
-	if (l->dest_own && is_own_socket(l, from)) {
+	if (l->dest_own && is_own_socket(l, from, now)) {
 		l->stats.own++;
 		return false;
 	}
