@@ -42,7 +42,7 @@ void blind_compared(struct blind *b, bool whole, uint32_t unheard, uint32_t gone
 /* One look, judged: every two seconds. */
 void blind_judge(struct blind *b, const struct blind_look *look, struct mono now);
 
-/* One line for -s runtime. */
+/* For -s runtime: a line for each way in which the kernel does not tell everything; nothing while it does. */
 void blind_report(const struct blind *b, struct mono now, struct text *out);
 
 #endif

@@ -308,18 +308,13 @@ static void on_timer(void *ctx, struct mono now)
 
 void blind_report(const struct blind *b, struct mono now, struct text *out)
 {
-	bool any = false;
-
 	for (int i = 0; i < N_REASONS; i++) {
 		if (!b->is[i])
 			continue;
 		text_printf(out, "kernel events: %s, for %" PRId64 " s%s\n", reasons[i].name,
 			    mono_diff_ms(now, b->since[i]) / 1000,
 			    reasons[i].compares && b->cb.comparing ? ": comparing with the kernel table" : "");
-		any = true;
 	}
-	if (!any)
-		text_str(out, "kernel events: told\n");
 }
 
 int blind_open(struct evloop *loop, const struct blind_cb *cb, bool set_events, struct blind **out)
