@@ -18,7 +18,7 @@ import pace
 import scenario
 import tables
 from ctnetlink import ASSURED, REPLIED, Side, Writer
-from netlab import ECHO_PORT, SNAT4, Lab, inside, run, wait_until
+from netlab import ECHO_PORT, PLAIN6, SNAT4, Lab, inside, run, wait_until
 from node import Node, wait_replicated
 from packets import TCP, UDP, PacketLab, Talk, View, client_of, play_all, server_of, translated
 from test_commit import Result, active_count, commit
@@ -310,6 +310,29 @@ def test_conntrack_deletes_on_both_nodes(stage: Stage, how: str) -> None:
 		for family, proto in (("ipv4", "tcp"), ("ipv6", "tcp"), ("ipv4", "udp")):
 			run(*at, "-D", "-f", family, "-p", proto, "--dport", 80)
 	wait_until(lambda: not wanted & stage.table().keys(), 20, "they are removed there, too")
+
+
+def test_connections_killed_on_the_node_that_forwards(lab: Lab, pair: Callable) -> None:
+	"""Real ones, whose states came one after the other. Nothing of them has passed the other node, before its daemon was
+	started anew either."""
+	one, two = pair(mode_options=INJECT)
+	scenario.serve(lab)
+	scenario.lines(lab, 30, interval=0.2)
+	scenario.lines(lab, 30, PLAIN6, interval=0.2)
+
+	def here() -> int:
+		return sum(("dport", str(ECHO_PORT)) in flow.orig and flow.state == "ESTABLISHED" for flow in two.kernel())
+
+	wait_until(lambda: here() == 60, 20, "all are told")
+	kill = ["ip", "netns", "exec", lab.ns("fw1"), "conntrack", "-D", "-p", "tcp", "--dport", ECHO_PORT, "-f"]
+	run(*kill, "ipv4")
+	wait_until(lambda: here() == 30, 20, "half of them are removed there, too")
+	two.stop()
+	two.start()
+	pace.sleep(3)		# the peer has told again
+	assert here() == 30
+	run(*kill, "ipv6")
+	wait_until(lambda: here() == 0, 20, "the others as well")
 
 
 def test_made_and_deleted_fast(stage: Stage) -> None:
