@@ -48,7 +48,7 @@ void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, struct mono now
 
 /* Carry out what is waiting: at most CT_INJECT_BATCH flows, less than a few milliseconds. */
 void ct_inject_flush(struct ct_inject *i, struct mono now);
-#define CT_INJECT_BATCH 64
+#define CT_INJECT_BATCH 128
 
 const struct ct_inject_stats *ct_inject_stats(const struct ct_inject *i);
 

@@ -50,6 +50,12 @@ void pipeline_dump_end(struct pipeline *p)
 		foreign_pass_end(p->foreign);
 }
 
+/* A node that only receives has no flows of its own to look for. */
+static uint32_t own_find(const struct pipeline *p, const struct ct_flow *f)
+{
+	return p->bypass || table_count(p->own) == 0 ? FLOW_ID_NONE : table_find(p->own, f);
+}
+
 static bool lives(const struct pipeline *p, uint32_t id)
 {
 	return id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD;
@@ -61,7 +67,7 @@ void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written
 
 	if (p->bypass)
 		return;
-	id = table_find(p->own, f);
+	id = own_find(p, f);
 	if (lives(p, id))
 		internal_told(p->internal, id, f, written, now);
 	else
@@ -70,12 +76,12 @@ void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written
 
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 {
-	return !p->bypass && (lives(p, table_find(p->own, f)) || foreign_has(p->foreign, f));
+	return !p->bypass && (lives(p, own_find(p, f)) || foreign_has(p->foreign, f));
 }
 
 void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m, struct mono now)
 {
-	uint32_t id = p->bypass ? FLOW_ID_NONE : table_find(p->own, f);
+	uint32_t id = own_find(p, f);
 	const struct flow_rec *rec;
 
 	if (!lives(p, id)) {

@@ -76,7 +76,7 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 		bypass_purge(p->bypass, f, now);
 		return;
 	}
-	if (internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
+	if (table_count(p->own) == 0 || internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
 		return;
 	path_ended(p, f);
 	if (p->sync)

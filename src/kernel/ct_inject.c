@@ -14,14 +14,15 @@
 #include "base/log.h"
 #include "kernel/ct_put.h"
 
-#define BUCKETS		256u	/* of the check "is this flow in the batch already?"; a false yes costs a system call */
+/* Of the check "is this flow in the batch already?". A false yes ends the batch, so there are many more than flows. */
+#define BUCKETS		16384u
 #define END		1u	/* token of an end */
 #define TIMEOUTS_MS	60000	/* between two looks at this kernel's timeouts */
 
 struct ct_inject {
 	struct ct_put *put;
 	struct ct_inject_cb cb;
-	uint8_t taken[BUCKETS];		/* flows of the batch by their hash */
+	uint64_t taken[BUCKETS / 64];	/* a bit per bucket that has a flow of the batch */
 	struct mono timeouts_due;	/* read them again */
 	struct hash_key key;
 	struct log_limit limit;
@@ -93,10 +94,10 @@ static void add(struct ct_inject *i, const struct ct_wish *wish, struct mono now
 
 	flow_key(wish->f, &key);
 	bucket = flow_key_hash(&i->key, &key) % BUCKETS;
-	if (i->taken[bucket] || ct_put_room(i->put) == 0)
+	if ((i->taken[bucket / 64] >> bucket % 64 & 1) || ct_put_room(i->put) == 0)
 		ct_inject_flush(i, now);
 	ct_put_add(i->put, wish);
-	i->taken[bucket] = 1;
+	i->taken[bucket / 64] |= UINT64_C(1) << bucket % 64;
 }
 
 void ct_inject_put(struct ct_inject *i, const struct ct_flow *f, bool there, struct mono now)
