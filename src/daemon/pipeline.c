@@ -137,24 +137,18 @@ static void path_ended_here(struct pipeline *p, const struct ct_flow *f, struct 
 	external_ended_here(p->external, f, now);
 }
 
-void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
+static inline __attribute__((always_inline)) void path_event(struct pipeline *p, enum pipeline_event what, bool packet,
+							      const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change = INTERNAL_NOTHING;
-	bool packet = !(what & PIPELINE_FLOW_WRITTEN);
-	uint32_t id = FLOW_ID_NONE, told_s;
-	struct ct_flow copy;
+	uint32_t id = FLOW_ID_NONE, told_s = 0;
 
-	what &= ~PIPELINE_FLOW_WRITTEN;
-	p->stats.events++;
-	if (what == PIPELINE_FLOW_DESTROY)
-		path_ended_here(p, f, now);
-	else
-		f = path_with_life(p, f, &copy);
 	if (p->bypass) {
 		bypass_path_event(p, what, f, now);
 		return;
 	}
-	told_s = foreign_path_event(p, what, f);
+	if (p->foreign)
+		told_s = foreign_path_event(p, what, f);
 	/* The end of a cached flow is never filtered: its last state may be one the filter does not want, and it would
 	 * stay here and at the peers for ever. The cache itself ignores the end of what it does not know. */
 	if (what == PIPELINE_FLOW_DESTROY) {
@@ -173,6 +167,29 @@ void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct c
 	if (id != FLOW_ID_NONE && what != PIPELINE_FLOW_DESTROY)
 		internal_heard(p->internal, id, packet, what == PIPELINE_FLOW_NEW, told_s);
 	path_changed(p, change, id, now);
+}
+
+/* Apart, so that only such flows pay for the copy. */
+static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p, enum pipeline_event what, bool packet,
+							    const struct ct_flow *f, struct mono now)
+{
+	struct ct_flow copy;
+
+	path_event(p, what, packet, path_with_life(p, f, &copy), now);
+}
+
+void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
+{
+	bool packet = !(what & PIPELINE_FLOW_WRITTEN);
+
+	what &= ~PIPELINE_FLOW_WRITTEN;
+	p->stats.events++;
+	if (what == PIPELINE_FLOW_DESTROY)
+		path_ended_here(p, f, now);
+	if (what != PIPELINE_FLOW_DESTROY && flow_is_offloaded(f))
+		path_event_offloaded(p, what, packet, f, now);
+	else
+		path_event(p, what, packet, f, now);
 }
 
 /* ---- sync -> wire -> datagram ---- */
