@@ -269,6 +269,7 @@ static void merging_says_what_the_peers_must_hear(void **state)
 		{ "id", { .has = FLOW_HAS_ID, .id = 5 }, false },
 		{ "same status", { .has = FLOW_HAS_STATUS, .status = 0x18e }, false },
 		{ "status", { .has = FLOW_HAS_STATUS, .status = 0x38e }, true },
+		{ "into a flow table", { .has = FLOW_HAS_STATUS, .status = 0x18e | FLOW_STATUS_OFFLOAD }, false },
 		{ "same state", { .has = FLOW_HAS_PROTO_STATE, .proto_state = 3 }, false },
 		{ "state", { .has = FLOW_HAS_PROTO_STATE, .proto_state = 4 }, true },
 		{ "mark of zero", { .has = FLOW_HAS_MARK }, false },
