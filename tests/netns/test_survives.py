@@ -210,7 +210,7 @@ table inet block {{
 		self.raw(SCTP, sctp_handshake())
 		gre = struct.pack("!HHI", 0x2000, 0x0800, 77) + b"\x45" + b"\0" * 19
 		self.raw(GRE, [("client", gre), ("server", gre)])
-		self.raw(DCCP, [("client", struct.pack("!HH", 5000, 7601) + b"\0" * 20)])
+		self.raw(DCCP, dccp_handshake())
 		self.raw(UNKNOWN, [("client", b"x" * 20), ("server", b"y" * 20)])
 
 	def close(self) -> None:
@@ -240,6 +240,24 @@ def sctp_handshake() -> list[tuple[str, bytes]]:
 		("server", packet(7401, 5001, 0x11111111, 2, init(0x22222222))),
 		("client", packet(5001, 7401, 0x22222222, 10, b"cook")),
 		("server", packet(7401, 5001, 0x11111111, 11, b""))]
+
+
+def dccp_handshake() -> list[tuple[str, bytes]]:
+	"""Request, Response, Ack of the client, and one of the server's: what a kernel that knows the protocol calls OPEN.
+
+	RFC 4340: the generic header with long sequence numbers, then what is acknowledged, then the service.
+	"""
+	def packet(sport: int, dport: int, kind: int, number: int, rest: bytes) -> bytes:
+		return struct.pack("!HHBBHBBHI", sport, dport, 4 + len(rest) // 4, 0, 0, kind << 1 | 1, 0, 0, number) + rest
+
+	def ack(number: int) -> bytes:
+		return struct.pack("!HHI", 0, 0, number)
+
+	service = struct.pack("!I", 42)
+	return [("client", packet(5000, 7601, 0, 1000, service)),
+		("server", packet(7601, 5000, 1, 2000, ack(1000) + service)),
+		("client", packet(5000, 7601, 3, 1001, ack(2000))),
+		("server", packet(7601, 5000, 3, 2001, ack(1001)))]
 
 
 # --- comparing --------------------------------------------------------------------------------
