@@ -78,10 +78,10 @@ table inet fw {
 
 # What has ended stays long enough to be looked at, and every timeout is longer than a test.
 LIVES = {f"net/netfilter/nf_conntrack_{name}": seconds for name, seconds in {
-	"tcp_timeout_time_wait": 120, "tcp_timeout_close": 120, "tcp_timeout_fin_wait": 120, "tcp_timeout_last_ack": 120,
-	"tcp_timeout_close_wait": 120, "tcp_timeout_syn_sent": 120, "tcp_timeout_syn_recv": 120, "udp_timeout": 120,
-	"udp_timeout_stream": 180, "icmp_timeout": 120, "icmpv6_timeout": 120}.items()}
-SCTP_LIVES = {f"net/netfilter/nf_conntrack_sctp_timeout_{name}": 120 for name in ("closed", "cookie_wait", "cookie_echoed")}
+	"tcp_timeout_time_wait": 300, "tcp_timeout_close": 300, "tcp_timeout_fin_wait": 300, "tcp_timeout_last_ack": 300,
+	"tcp_timeout_close_wait": 300, "tcp_timeout_syn_sent": 300, "tcp_timeout_syn_recv": 300, "udp_timeout": 300,
+	"udp_timeout_stream": 360, "icmp_timeout": 300, "icmpv6_timeout": 300}.items()}
+SCTP_LIVES = {f"net/netfilter/nf_conntrack_sctp_timeout_{name}": 300 for name in ("closed", "cookie_wait", "cookie_echoed")}
 LOOSE = "net/netfilter/nf_conntrack_tcp_loose"
 
 
