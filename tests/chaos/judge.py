@@ -22,6 +22,7 @@ from world import OTHER, OTHERS, PORT, Key, Table, World
 # Seconds beyond a cut after which silence is one: the client's kernel sends again once a second.
 AFTER_CUT = 2.0
 SILENCE = 2.2
+BEGINNING = 6.0			# to the first answer
 QUIET = 20.0			# seconds until the tables have to be what was promised
 MEMORY_KIB = 60000		# a daemon may grow by that much beyond what it had when its tables were full for the first time
 
@@ -160,7 +161,8 @@ class Judge:
 					continue
 				beyond = self.silent_beyond(c, silence)
 				# Who takes the place of a connection that its server still has may have to try again and again.
-				if beyond < (SILENCE if c.up else 6.0) or (not c.up and before and before.how != "done"):
+				beginning = not c.up or silence[0] < c.begin + 0.01
+				if beyond < (BEGINNING if beginning else SILENCE) or (beginning and before and before.how != "done"):
 					continue
 				if not self.forgive(c, silence[1]):
 					count["silent"] += 1
@@ -233,10 +235,8 @@ class Judge:
 	def missing(self, fw: str, which: str) -> int | None:
 		"""How many flows the cache (internal, external) says it had no place for."""
 		done = self.world.node[fw].ctl("-s", "cache")
-		found = re.search(rf"^{which} cache: (complete|incomplete.*?(\d+) flows could not be stored)", done.stdout, re.M)
-		if not found:
-			return None
-		return int(found[2] or 0)
+		found = re.search(rf"^{which} cache: (?:.*?(\d+) flows could not be stored)?", done.stdout, re.M)
+		return int(found[1] or 0) if found else None
 
 	def compare_limited(self, kernel: Table, own: Table) -> list[str]:
 		"""A cache holds as many as it may; what is missing is what it says is missing."""

@@ -368,6 +368,7 @@ class World:
 		"""The addresses first, then the commands."""
 		self.go_on(new)
 		self.go_on(old)
+		self.fault("all", "move", 60)
 		# With a big table a look takes as long as the flush that is waited for.
 		looked, known = self.look(new, old) if args["before"] != "flush" else (time.monotonic(), set())
 		cut = [time.monotonic(), float("inf"), float("inf")]
