@@ -35,6 +35,7 @@ struct ct_memory {
 		CT_PACKETS,	/* the kernel has told of a packet in it, by an event, since it was last written if ever */
 		CT_WRITTEN,	/* the last word about it was a request, ours or somebody else's */
 	} last;
+	uint32_t born_s;	/* CT_PACKETS: since when we know it; mono seconds */
 	uint32_t end_s;		/* CT_WRITTEN: when its life then ended, mono seconds; 0: not known */
 	uint32_t told_s;	/* when a peer last told about it and we put that into the kernel; mono seconds, 0: never */
 };
@@ -49,6 +50,7 @@ struct ct_question {
 	uint32_t began_s;	/* since when we remember what we write */
 	uint32_t changed_s;	/* CT_WAY_COMMIT: the peer's last change of the flow */
 	uint32_t active_s;	/* CT_WAY_COMMIT: since when this node is active */
+	bool took_over;		/* CT_WAY_COMMIT: it has only just become so */
 };
 
 /* What is known about the packets of an entry. */
@@ -57,6 +59,8 @@ struct ct_evidence {
 	bool ended;		/* TCP in TIME_WAIT or CLOSE */
 	bool established;	/* packets in both directions, none of them its end; TCP: beyond the handshake */
 	bool since;		/* the last packet is newer than what the peer says */
+	bool windows;		/* of TCP: those of today. Where the peer may have forwarded after the entry was made, and before
+				 * its last packets, those can lie in the windows of then in one direction only */
 };
 
 struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_question *q);

@@ -19,6 +19,7 @@ struct ct_wish {
 	uint32_t kept_s;	/* what the life of one that is there is raised to, 0: the flow's own */
 	uint32_t changed_s;	/* CT_WAY_COMMIT: the peer's last change of the flow */
 	uint32_t active_s;	/* CT_WAY_COMMIT: since when this node is active, 0: it is not */
+	bool took_over;		/* and it has only just become so */
 	uint64_t token;		/* handed back */
 };
 

@@ -96,6 +96,7 @@ void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct c
 		return;
 	case INTERNAL_WORD_PACKET:
 		m->last = CT_PACKETS;
+		m->born_s = rec->created_s;
 		return;
 	case INTERNAL_WORD_WRITTEN:
 		m->last = CT_WRITTEN;

@@ -178,6 +178,8 @@ struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_ques
 		ev.packets[1] = (status_of(entry) & IPS_SEEN_REPLY) &&
 				(!(entry->has & FLOW_HAS_COUNTERS) || entry->rare->packets[1] > 0);
 	}
+	ev.windows = (q->active_s && !q->took_over) ||
+		     (q->memory.last == CT_PACKETS && q->memory.born_s && q->memory.born_s > q->changed_s);
 	ev.established = ev.packets[0] && ev.packets[1] && !ev.ended && !handshake;
 	ev.since = (ev.packets[0] || ev.packets[1]) && is_since(idle_s(q->timeouts, entry, true), q);
 	return ev;

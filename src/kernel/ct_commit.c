@@ -12,6 +12,7 @@
 
 #include "kernel/ct_put.h"
 
+#define TAKES_S		2u	/* a commit begins so soon after the node has become active, at the latest */
 #define UNDER_WAY	256u	/* flows of a commit at a time */
 #define ONE		(UINT64_C(1) << 63)	/* in a token: not part of the commit */
 #define STEP_LOOK	8192u	/* flows of the source looked at in one step when the pass wants none of them */
@@ -26,6 +27,7 @@ struct ct_commit {
 	bool exhausted;			/* the source has no more for this pass */
 	uint64_t pos;
 	uint32_t active_s;		/* of ct_commit_start() */
+	bool took_over;
 	struct mono start;
 	struct ct_commit_result res;
 	enum ct_outcome one;		/* of ct_commit_one() */
@@ -94,6 +96,7 @@ static size_t fetch(struct ct_commit *c, size_t room, struct mono now)
 			continue;
 		wish->way = CT_WAY_COMMIT;
 		wish->active_s = c->active_s;
+		wish->took_over = c->took_over;
 		wish->token = c->src.sending(c->src.ctx, wish->f, now);
 		ct_put_add(c->put, wish);
 	}
@@ -217,6 +220,7 @@ int ct_commit_start(struct ct_commit *c, struct mono active, struct mono now)
 	c->pos = 0;
 	c->start = now;
 	c->active_s = mono_is_set(active) ? mono_s(active) : 0;
+	c->took_over = c->active_s + TAKES_S >= mono_s(now);
 	ct_put_timeouts(c->put);
 	ev_work_arm(c->loop, &c->work);
 	return 0;

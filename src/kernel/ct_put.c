@@ -64,6 +64,7 @@ struct put {
 	bool exists;			/* the last create has met an entry */
 	bool unknown;			/* a create may or may not have happened */
 	bool found;
+	bool loosen;			/* ANNOTATE: its windows judge no longer */
 	bool raise, hit;		/* ANNOTATE, UPDATE: with life; packets have passed the entry */
 	bool replacing;			/* a destroy has been sent */
 	bool destroyed;			/* and has happened, as far as is known */
@@ -277,6 +278,7 @@ static enum ct_verdict judge(struct ct_put *p, struct put *e, const struct ct_fl
 	ct_batch_tcp_flags(p->batch, e->q.tcp_flags);
 	ev = ct_evidence(kernel, &e->q);
 	e->hit = ev.packets[0] || ev.packets[1];
+	e->loosen = e->q.way == CT_WAY_COMMIT && e->f.l4 == IPPROTO_TCP && !ev.windows;
 	e->found = true;
 	return ct_judge(kernel, &e->f, &e->q, &ev);
 }
@@ -297,7 +299,7 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 		wants(p, e, PUT_UPDATE);
 		return;
 	case CT_KEEP:
-		if (needs_annotation(e))
+		if (needs_annotation(e) || e->loosen)
 			wants(p, e, PUT_ANNOTATE);
 		else
 			stays(p, e, CT_KEPT, now);
@@ -412,7 +414,7 @@ static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 {
 	const struct ct_build_opts opts = {
 		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE, .forget = e->raise,
-		.liberal = e->raise && (p->liberal || e->hit || e->q.way == CT_WAY_COMMIT),
+		.liberal = e->raise ? p->liberal || e->hit || e->q.way == CT_WAY_COMMIT : e->loosen,
 		.expected = e->old.status & IPS_EXPECTED, .timeout_s = e->raise && (e->f.has & FLOW_HAS_TIMEOUT) ? e->f.timeout_s : 0,
 	};
 	struct ct_flow u;
@@ -501,7 +503,7 @@ void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
 
 	e->q = (struct ct_question){
 		.way = wish->way, .timeouts = &p->timeouts, .began_s = p->began_s, .changed_s = wish->changed_s,
-		.active_s = wish->active_s,
+		.active_s = wish->active_s, .took_over = wish->took_over,
 	};
 	e->tries = 0;
 	e->exists = e->unknown = e->found = e->hit = e->raise = e->replacing = e->destroyed = e->cleared = false;

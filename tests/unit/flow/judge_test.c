@@ -176,37 +176,37 @@ static const struct {
 	{ "handshake of today", 6, 3, REPLIED, 431999, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "the peer has changed later", 6, 3, REPLIED, 431900, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, NO },
 	{ "but it was in this activity", 6, 3, REPLIED, 431900, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, NOW - 500, YES, YES, YES, YES },
-	{ "made by us, liberal", 6, 3, REPLIED, 431990, { 0x08, 0x08 }, { CT_WRITTEN, NOW + 431990, 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
+	{ "made by us, liberal", 6, 3, REPLIED, 431990, { 0x08, 0x08 }, { CT_WRITTEN, 0, NOW + 431990, 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
 	{ "made by us before a restart", 6, 3, REPLIED, 431990, { 0x08, 0x08 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "made by us long before one", 6, 3, REPLIED, 431000, { 0x08, 0x08 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
 	{ "one direction", 6, 3, REPLIED, 431999, { 0x28, 0x08 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
-	{ "windows of another time", 6, 3, REPLIED, 431999, { 0x08, 0x08 }, { CT_WRITTEN, NOW + 431000, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
+	{ "windows of another time", 6, 3, REPLIED, 431999, { 0x08, 0x08 }, { CT_WRITTEN, 0, NOW + 431000, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "data without acknowledgement", 6, 3, REPLIED, 299, { 0x33, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "life longer than any packet gives", 6, 3, REPLIED, 500000, { 0x28, 0x28 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, NO },
-	{ "SYN", 6, 1, IPS_CONFIRMED, 119, { 0x03, 0 }, { CT_PACKETS, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
+	{ "SYN", 6, 1, IPS_CONFIRMED, 119, { 0x03, 0 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
 	{ "SYN and answer", 6, 2, IPS_CONFIRMED | IPS_SEEN_REPLY, 59, { 0x03, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, YES, NO, YES },
 	{ "ended", 6, 7, REPLIED, 119, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, NO, YES },
 	{ "half closed", 6, 4, REPLIED, 119, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	/* others have the life and what is remembered */
 	{ "stream, unknown", 17, 0, REPLIED, 119, { 0 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "stream, unknown, idle", 17, 0, REPLIED, 40, { 0 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, NO },
-	{ "stream, made by us", 17, 0, REPLIED, 100, { 0 }, { CT_WRITTEN, NOW + 100, 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
-	{ "a packet since", 17, 0, REPLIED, 112, { 0 }, { CT_WRITTEN, NOW + 100, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
-	{ "a packet has shortened it", 17, 0, REPLIED, 112, { 0 }, { CT_WRITTEN, NOW + 600, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
-	{ "no answer", 17, 0, IPS_CONFIRMED, 29, { 0 }, { CT_PACKETS, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
+	{ "stream, made by us", 17, 0, REPLIED, 100, { 0 }, { CT_WRITTEN, 0, NOW + 100, 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
+	{ "a packet since", 17, 0, REPLIED, 112, { 0 }, { CT_WRITTEN, 0, NOW + 100, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
+	{ "a packet has shortened it", 17, 0, REPLIED, 112, { 0 }, { CT_WRITTEN, 0, NOW + 600, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
+	{ "no answer", 17, 0, IPS_CONFIRMED, 29, { 0 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
 	/* news: a packet of the last two seconds is newer */
-	{ "news, a packet just now", 6, 3, REPLIED, 431998, { 0x28, 0x28 }, { CT_PACKETS, 0, 0 }, CT_WAY_NEWS, 0, 0, YES, YES, YES, YES },
-	{ "news, none for three seconds", 6, 3, REPLIED, 431997, { 0x28, 0x28 }, { CT_PACKETS, 0, 0 }, CT_WAY_NEWS, 0, 0, YES, YES, YES, NO },
-	{ "news, just written", 17, 0, REPLIED, 116, { 0 }, { CT_WRITTEN, 0, NOW }, CT_WAY_NEWS, 0, 0, NO, NO, NO, NO },
+	{ "news, a packet just now", 6, 3, REPLIED, 431998, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_NEWS, 0, 0, YES, YES, YES, YES },
+	{ "news, none for three seconds", 6, 3, REPLIED, 431997, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_NEWS, 0, 0, YES, YES, YES, NO },
+	{ "news, just written", 17, 0, REPLIED, 116, { 0 }, { CT_WRITTEN, 0, 0, NOW }, CT_WAY_NEWS, 0, 0, NO, NO, NO, NO },
 	/* an end: later than the peer last told */
-	{ "end, never hit", 17, 0, REPLIED, 106, { 0 }, { CT_WRITTEN, 0, NOW - 10 }, CT_WAY_END, 0, 0, NO, NO, NO, NO },
-	{ "end, hit since", 17, 0, REPLIED, 114, { 0 }, { CT_WRITTEN, 0, NOW - 10 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
-	{ "end, hit, but told later", 6, 3, REPLIED, 431900, { 0x28, 0x28 }, { CT_PACKETS, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, NO },
-	{ "end, hit after that", 6, 3, REPLIED, 431970, { 0x28, 0x28 }, { CT_PACKETS, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
-	{ "end of a flow that only we had", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
+	{ "end, never hit", 17, 0, REPLIED, 106, { 0 }, { CT_WRITTEN, 0, 0, NOW - 10 }, CT_WAY_END, 0, 0, NO, NO, NO, NO },
+	{ "end, hit since", 17, 0, REPLIED, 114, { 0 }, { CT_WRITTEN, 0, 0, NOW - 10 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
+	{ "end, hit, but told later", 6, 3, REPLIED, 431900, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, NO },
+	{ "end, hit after that", 6, 3, REPLIED, 431970, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
+	{ "end of a flow that only we had", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 	{ "end, the cache knows nothing", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 	{ "end, nor does the kernel", 6, 3, REPLIED, 400000, { 0x08, 0x08 }, { 0 }, CT_WAY_END, 0, 0, NO, NO, NO, NO },
-	{ "end, offloaded", 6, 3, REPLIED | IPS_OFFLOAD, 86000, { 0x28, 0x28 }, { CT_PACKETS, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
+	{ "end, offloaded", 6, 3, REPLIED | IPS_OFFLOAD, 86000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 };
 
 static void evidence(void **state)
@@ -230,6 +230,30 @@ static void evidence(void **state)
 			fail_msg("%s: original %d reply %d established %d since %d", cases[i].name, ev.packets[0], ev.packets[1],
 				 ev.established, ev.since);
 	}
+}
+
+/* Whether the windows of an entry are those of today. */
+static void windows(void **state)
+{
+	struct ct_flow k = {
+		.l3 = AF_INET, .l4 = IPPROTO_TCP, .status = REPLIED, .timeout_s = 431999, .proto_state = TCP_CONNTRACK_ESTABLISHED,
+		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_PROTO_STATE,
+	};
+	struct ct_question q = {
+		.way = CT_WAY_COMMIT, .timeouts = &own, .now_s = NOW, .changed_s = NOW - 60, .active_s = NOW, .took_over = true,
+		.memory = { .last = CT_PACKETS, .born_s = NOW - 100 }, .tcp_flags = { BIT, BIT },
+	};
+
+	(void)state;
+	assert_true(ct_evidence(&k, &q).since);
+	assert_false(ct_evidence(&k, &q).windows);	/* there, and back before the purge */
+	q.memory.born_s = NOW - 50;
+	assert_true(ct_evidence(&k, &q).windows);
+	q.memory = (struct ct_memory){ .last = CT_UNKNOWN };
+	assert_false(ct_evidence(&k, &q).windows);
+	q.active_s = NOW - 500;
+	q.took_over = false;
+	assert_true(ct_evidence(&k, &q).windows);
 }
 
 /* Counters know more than a guess. */
@@ -256,7 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows), cmocka_unit_test(ends), cmocka_unit_test(neighbours), cmocka_unit_test(promises),
-		cmocka_unit_test(evidence), cmocka_unit_test(counters),
+		cmocka_unit_test(evidence), cmocka_unit_test(windows), cmocka_unit_test(counters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
