@@ -37,6 +37,7 @@ struct ct_memory {
 	} last;
 	uint32_t born_s;	/* CT_PACKETS: since when we know it; mono seconds */
 	uint32_t end_s;		/* CT_WRITTEN: when its life then ended, mono seconds; 0: not known */
+	uint32_t peers_s;	/* when a peer last changed the flow of its original tuple that a commit would put; 0: there is none */
 	uint32_t told_s;	/* when a peer last told about it and we put that into the kernel; mono seconds, 0: never */
 };
 

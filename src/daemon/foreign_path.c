@@ -81,8 +81,11 @@ bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 
 void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m, struct mono now)
 {
-	uint32_t id = own_find(p, f);
+	uint32_t id = own_find(p, f), peers = p->external ? table_find(external_table(p->external), f) : FLOW_ID_NONE;
 	const struct flow_rec *rec;
+
+	if (peers != FLOW_ID_NONE)
+		m->peers_s = table_rec(external_table(p->external), peers)->peer.changed_s;
 
 	if (!lives(p, id)) {
 		if (p->foreign && foreign_told(p->foreign, f, &m->told_s))

@@ -251,8 +251,13 @@ enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f, c
 			     (ev->packets[0] || ev->packets[1] ? K_HIT : 0u) | (ev->established ? K_ESTABLISHED : 0u) |
 			     (further ? K_FURTHER : 0u) | (ev->since ? SINCE : 0u) | (finished(f) ? S_ENDED : 0u) |
 			     (lacks(entry, f, FLOW_HAS_HELPER) || lacks(entry, f, FLOW_HAS_MASTER_PORTS) ? S_MORE : 0u);
+	enum ct_tuples tuples = compare(entry, f);
 
-	return ct_judge_facts(q->way, compare(entry, f), facts);
+	/* Two flows of the peer, of which only one can have the tuple: that is the newer one. */
+	if (tuples == CT_ANOTHER && !ev->ended && q->memory.last == CT_WRITTEN && q->memory.peers_s &&
+	    q->memory.peers_s >= q->changed_s)
+		facts |= K_ESTABLISHED;
+	return ct_judge_facts(q->way, tuples, facts);
 }
 
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)

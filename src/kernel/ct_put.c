@@ -550,6 +550,7 @@ static void on_room(void *ctx, struct mono now)
 {
 	struct ct_put *p = ctx;
 
+	ct_put_step(p);		/* what an entry was found to be changes with the next packet */
 	if (p->cb.room)
 		p->cb.room(p->cb.ctx, now);
 }

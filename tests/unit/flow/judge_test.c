@@ -176,37 +176,37 @@ static const struct {
 	{ "handshake of today", 6, 3, REPLIED, 431999, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "the peer has changed later", 6, 3, REPLIED, 431900, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, NO },
 	{ "but it was in this activity", 6, 3, REPLIED, 431900, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, NOW - 500, YES, YES, YES, YES },
-	{ "made by us, liberal", 6, 3, REPLIED, 431990, { 0x08, 0x08 }, { CT_WRITTEN, 0, NOW + 431990, 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
+	{ "made by us, liberal", 6, 3, REPLIED, 431990, { 0x08, 0x08 }, { CT_WRITTEN, 0, NOW + 431990, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
 	{ "made by us before a restart", 6, 3, REPLIED, 431990, { 0x08, 0x08 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "made by us long before one", 6, 3, REPLIED, 431000, { 0x08, 0x08 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
 	{ "one direction", 6, 3, REPLIED, 431999, { 0x28, 0x08 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
-	{ "windows of another time", 6, 3, REPLIED, 431999, { 0x08, 0x08 }, { CT_WRITTEN, 0, NOW + 431000, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
+	{ "windows of another time", 6, 3, REPLIED, 431999, { 0x08, 0x08 }, { CT_WRITTEN, 0, NOW + 431000, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "data without acknowledgement", 6, 3, REPLIED, 299, { 0x33, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "life longer than any packet gives", 6, 3, REPLIED, 500000, { 0x28, 0x28 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, NO },
-	{ "SYN", 6, 1, IPS_CONFIRMED, 119, { 0x03, 0 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
+	{ "SYN", 6, 1, IPS_CONFIRMED, 119, { 0x03, 0 }, { CT_PACKETS, 0, 0, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
 	{ "SYN and answer", 6, 2, IPS_CONFIRMED | IPS_SEEN_REPLY, 59, { 0x03, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, YES, NO, YES },
 	{ "ended", 6, 7, REPLIED, 119, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, NO, YES },
 	{ "half closed", 6, 4, REPLIED, 119, { 0x23, 0x23 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	/* others have the life and what is remembered */
 	{ "stream, unknown", 17, 0, REPLIED, 119, { 0 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
 	{ "stream, unknown, idle", 17, 0, REPLIED, 40, { 0 }, { 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, NO },
-	{ "stream, made by us", 17, 0, REPLIED, 100, { 0 }, { CT_WRITTEN, 0, NOW + 100, 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
-	{ "a packet since", 17, 0, REPLIED, 112, { 0 }, { CT_WRITTEN, 0, NOW + 100, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
-	{ "a packet has shortened it", 17, 0, REPLIED, 112, { 0 }, { CT_WRITTEN, 0, NOW + 600, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
-	{ "no answer", 17, 0, IPS_CONFIRMED, 29, { 0 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
+	{ "stream, made by us", 17, 0, REPLIED, 100, { 0 }, { CT_WRITTEN, 0, NOW + 100, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, NO, NO, NO, NO },
+	{ "a packet since", 17, 0, REPLIED, 112, { 0 }, { CT_WRITTEN, 0, NOW + 100, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
+	{ "a packet has shortened it", 17, 0, REPLIED, 112, { 0 }, { CT_WRITTEN, 0, NOW + 600, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, YES, YES, YES },
+	{ "no answer", 17, 0, IPS_CONFIRMED, 29, { 0 }, { CT_PACKETS, 0, 0, 0, 0 }, CT_WAY_COMMIT, NOW - 60, 0, YES, NO, NO, YES },
 	/* news: a packet of the last two seconds is newer */
-	{ "news, a packet just now", 6, 3, REPLIED, 431998, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_NEWS, 0, 0, YES, YES, YES, YES },
-	{ "news, none for three seconds", 6, 3, REPLIED, 431997, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_NEWS, 0, 0, YES, YES, YES, NO },
-	{ "news, just written", 17, 0, REPLIED, 116, { 0 }, { CT_WRITTEN, 0, 0, NOW }, CT_WAY_NEWS, 0, 0, NO, NO, NO, NO },
+	{ "news, a packet just now", 6, 3, REPLIED, 431998, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, 0 }, CT_WAY_NEWS, 0, 0, YES, YES, YES, YES },
+	{ "news, none for three seconds", 6, 3, REPLIED, 431997, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, 0 }, CT_WAY_NEWS, 0, 0, YES, YES, YES, NO },
+	{ "news, just written", 17, 0, REPLIED, 116, { 0 }, { CT_WRITTEN, 0, 0, 0, NOW }, CT_WAY_NEWS, 0, 0, NO, NO, NO, NO },
 	/* an end: later than the peer last told */
-	{ "end, never hit", 17, 0, REPLIED, 106, { 0 }, { CT_WRITTEN, 0, 0, NOW - 10 }, CT_WAY_END, 0, 0, NO, NO, NO, NO },
-	{ "end, hit since", 17, 0, REPLIED, 114, { 0 }, { CT_WRITTEN, 0, 0, NOW - 10 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
-	{ "end, hit, but told later", 6, 3, REPLIED, 431900, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, NO },
-	{ "end, hit after that", 6, 3, REPLIED, 431970, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
-	{ "end of a flow that only we had", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
+	{ "end, never hit", 17, 0, REPLIED, 106, { 0 }, { CT_WRITTEN, 0, 0, 0, NOW - 10 }, CT_WAY_END, 0, 0, NO, NO, NO, NO },
+	{ "end, hit since", 17, 0, REPLIED, 114, { 0 }, { CT_WRITTEN, 0, 0, 0, NOW - 10 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
+	{ "end, hit, but told later", 6, 3, REPLIED, 431900, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, NO },
+	{ "end, hit after that", 6, 3, REPLIED, 431970, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
+	{ "end of a flow that only we had", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 	{ "end, the cache knows nothing", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 	{ "end, nor does the kernel", 6, 3, REPLIED, 400000, { 0x08, 0x08 }, { 0 }, CT_WAY_END, 0, 0, NO, NO, NO, NO },
-	{ "end, offloaded", 6, 3, REPLIED | IPS_OFFLOAD, 86000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
+	{ "end, offloaded", 6, 3, REPLIED | IPS_OFFLOAD, 86000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 };
 
 static void evidence(void **state)
@@ -256,6 +256,25 @@ static void windows(void **state)
 	assert_true(ct_evidence(&k, &q).windows);
 }
 
+/* Of two flows of the peer that claim one tuple the one that changed last gets it, whichever is committed first. */
+static void two_of_the_peer(void **state)
+{
+	struct ct_flow f = { .l3 = AF_INET, .l4 = IPPROTO_UDP, .has = FLOW_HAS_PORTS | FLOW_HAS_STATUS, .orig = { 1, 2 } }, k = f;
+	struct ct_question q = {
+		.way = CT_WAY_COMMIT, .timeouts = &own, .now_s = NOW, .changed_s = NOW - 60, .memory = { .last = CT_WRITTEN },
+	};
+	struct ct_evidence ev = ct_evidence(&k, &q);
+
+	(void)state;
+	k.orig.sport = 3;
+	k.has |= FLOW_HAS_REPLY;
+	assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_REPLACE);
+	q.memory.peers_s = NOW - 70;
+	assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_REPLACE);
+	q.memory.peers_s = NOW - 50;
+	assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_FOREIGN);
+}
+
 /* Counters know more than a guess. */
 static void counters(void **state)
 {
@@ -280,7 +299,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows), cmocka_unit_test(ends), cmocka_unit_test(neighbours), cmocka_unit_test(promises),
-		cmocka_unit_test(evidence), cmocka_unit_test(windows), cmocka_unit_test(counters),
+		cmocka_unit_test(evidence), cmocka_unit_test(windows), cmocka_unit_test(two_of_the_peer),
+		cmocka_unit_test(counters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
