@@ -180,16 +180,14 @@ uint32_t ct_batch_portid(const struct ct_batch *b);
 void ct_batch_tcp_flags(const struct ct_batch *b, uint8_t flags[2]);
 size_t ct_batch_room(const struct ct_batch *b);
 size_t ct_batch_in_flight(const struct ct_batch *b);
-/* 0, or -EAGAIN when there is no room. opts for CREATE and UPDATE, else NULL. */
+/* 0, or -EAGAIN when there is no room. opts for CREATE and UPDATE, else NULL. It leaves from the next turn of the loop on, a send's
+ * worth per turn: more at once would take the loop for too long. */
 int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, const struct ct_build_opts *opts,
 		 uint64_t cookie) __attribute__((warn_unused_result));
 /* Add a destroy of old and a create of f so that they leave in the same send, with nothing between them. Needs room for
  * two; both answers carry the cookie. */
 int ct_batch_add_replace(struct ct_batch *b, const struct ct_flow *old, const struct ct_flow *f,
 			 const struct ct_build_opts *opts, uint64_t cookie) __attribute__((warn_unused_result));
-/* What was added begins to leave: CT_BATCH_SEND requests at once in this call would take the loop for too long, so one
- * send per turn of the loop, from the next turn on. Adding does it too; this is for clarity only. */
-void ct_batch_flush(struct ct_batch *b);
 /* What was added and has not left never does, and nobody is answered. Everything that has left is answered already, unless
  * this is called from an answer. */
 void ct_batch_drop(struct ct_batch *b);

@@ -260,7 +260,6 @@ static void check_more(struct reconcile *r, struct mono now)
 			if (ct_batch_add(r->batch, CT_OP_GET, &rec->flow, NULL, ids[i]) < 0)
 				r->unresolved = true;	/* the next pass asks again */
 		}
-		ct_batch_flush(r->batch);
 		if (n < CHECK_STEP && !r->walk_done) {	/* it has looked at many that were seen: others' turn */
 			ev_work_arm(r->loop, &r->walk);
 			return;

@@ -291,12 +291,6 @@ void ct_batch_drop(struct ct_batch *b)
 	ev_work_del(b->loop, &b->work);
 }
 
-void ct_batch_flush(struct ct_batch *b)
-{
-	if (b->next != b->sent)
-		ev_work_arm(b->loop, &b->work);
-}
-
 /* ---- life ---- */
 
 int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char *name, struct ct_batch **out,

@@ -66,7 +66,6 @@ int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char 
 void ct_batch_close(struct ct_batch *b) { (void)b; }
 size_t ct_batch_room(const struct ct_batch *b) { (void)b; return 1024; }
 size_t ct_batch_in_flight(const struct ct_batch *b) { (void)b; return 0; }
-void ct_batch_flush(struct ct_batch *b) { (void)b; }
 
 int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, const struct ct_build_opts *opts,
 		 uint64_t cookie)

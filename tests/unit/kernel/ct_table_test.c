@@ -296,7 +296,6 @@ static void fill(struct batched *b)
 		assert_int_equal(ct_batch_add(b->batch, b->op, &f, &o, b->added + 1), 0);
 		b->added++;
 	}
-	ct_batch_flush(b->batch);
 }
 
 static void on_room(void *ctx, struct mono now)
