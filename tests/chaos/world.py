@@ -398,6 +398,9 @@ class World:
 			self.orders.append((looked, asked, "the flush that -t had asked for, before the -c"))
 		first, _, rest = args["script"].partition(" ")
 		change.committed = cut[2] = self.script(new, first, 0)
+		if self.settings["nat"] == "few":
+			# A connection that begins here takes the port of one that is not committed yet, and the server ends that one.
+			self.orders.append((looked, change.committed, "its port was free here before the -c"))
 		if self.settings["nat"] == "masquerade":
 			self.orders.append((looked, change.committed, "translated to an address of the old node itself"))
 		if rest:
