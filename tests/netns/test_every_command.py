@@ -99,8 +99,9 @@ def figure(setting: str, command: str, lines: str, why: str) -> Row:
 ON_PURPOSE = [
 	# --- the command line ---
 	Row(ANY, r"args: (-z|--nonsense|-[iecFR] foo)", "status", "1", "0", "a mistake is a failure (1.4.9: also)"),
-	Row(ANY, "args: .*", "stdout", ".+", ".+", "the version, its licence, and the help with more options"),
-	Row(ANY, "args: .*", "stderr", ".*: (Unknown option: .*|unexpected argument .*|unknown parameter .*)",
+	Row(ANY, "args: -[vh]", "stdout", ".+", ".+", "the version, its licence, and the help with more options"),
+	Row(ANY, r"args: (-z|--nonsense|-[iecFR] foo)", "stdout", "", ".*", "a mistake gets a line of usage on standard error"),
+	Row(ANY, "args: .*", "stderr", ".*: (Unknown option: .*|unexpected argument .*|unknown parameter .*)|Usage: .*",
 	    r"\[.*\] \(pid=\d+\) \[ERROR\] .*", "says what would be accepted, without date and process id"),
 	Row(ANY, "args: -s multicast", "stderr", '.*: "-s multicast" is an old name, use "-s link"', r"\[.*\[warning\] use .*",
 	    "in the form of other messages"),
@@ -120,8 +121,10 @@ ON_PURPOSE = [
 	Row("statistics", "internal: -f", "log", r"\[notice\] flushing internal cache", "", "1.4.7 flushes nothing"),
 	Row("statistics", "internal: -f internal", "log", r"\[notice\] flushing internal cache", r"\[notice\] flushing caches",
 	    "there is one cache only"),
-	Row(ANY, "commit: -c.*", "log", r"\[notice\] (Committed \d+ new entries|\d+ entries are in the kernel already .*)",
+	Row(ANY, "commit: -c.*", "log", r"\[notice\] (Committed \d+ new entries|\d+ entries (are|were) in the kernel already .*)",
 	    r"\[notice\] Committed \d+ new entries", KEPT),
+	Row("(FTFW|NOTRACK).*", "commit: -c.*", "log", r"\[warning\] \d+ flows are uncertain: .*", "",
+	    "the other node has not answered what it was asked for"),
 	Row("FTFW-expect", "commit: -c.*", "log", r"\[warning\] (1 expectations can't be committed|  1 of them: .*)",
 	    r"\[ERROR\] commit-create: .*|.*\t300 proto=6 .*|\[notice\] 1 expectations can't be committed",
 	    "one line per reason instead of two per entry, as a warning"),
@@ -171,7 +174,7 @@ def commands(s: Setting) -> list[tuple[str, str]]:
 	subjects = ["", " ct", " network", " cache", " runtime", " link", " rsqueue", " queue", " process", " expect"]
 	words = ["", " ct", " expect"]
 	if s.name == "NOTRACK":		# abbreviations: the same parser in all settings
-		subjects += [" net", " n", " c", " r", " l", " rs", " q", " p", " exp"]
+		subjects += [" net", " n", " ca", " ru", " l", " rs", " q", " pr", " exp"]
 		words += [" c", " e"]
 	reports = [f"-s{word}" for word in subjects]
 	dumps = [f"-{cache}{word}{x}" for cache in "ie" for word in words for x in ("", " -x")]
