@@ -32,4 +32,11 @@ uint32_t ct_timeouts_of(const struct ct_timeouts *t, const struct ct_flow *f);
  * timeout. */
 uint32_t ct_timeouts_idle_s(const struct ct_timeouts *t, const struct ct_flow *f);
 
+/* A packet makes the life of an entry this kernel's timeout. So where a flow that is written is to live as long as that, or up to
+ * show_s seconds less, it gets show_s less: then each later packet shows. The life to write instead of life_s. */
+uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f, uint32_t life_s, uint32_t show_s);
+/* A commit can afford more than news, whose sender has to tell a flow anew before it lapses here (daemon/renew.c). */
+#define CT_SHOW_COMMIT_S	10u
+#define CT_SHOW_NEWS_S		4u
+
 #endif

@@ -3,7 +3,7 @@
  *
  * A UDP stream tells nothing after its first packets, however long it goes on, and so does TCP that is established. So every
  * two seconds the internal cache is looked through for records whose life, as it was told last, is nearly over. The kernel is
- * asked about each, once or twice in its life, and where packets have renewed the entry the peers are told.
+ * asked about each, a few times in its life, and where packets have renewed the entry the peers are told.
  *
  * A connection of which one half is closed may go on for hours in the other one, without an event either. Only the beginning
  * and the very end of TCP have lives of their own that no packet renews. */
@@ -13,10 +13,14 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
 
+#include "flow/timeouts.h"
 #include "kernel/ct.h"
 
 #define EVERY_MS	2000
-#define AHEAD_S		4	/* two looks */
+#define SLACK_S		3	/* whole seconds on both nodes, the walk through a large table, a datagram that is lost */
+/* The peer's kernel has the flow with a life that may be shorter than what was told (ct_timeouts_showing()): before that one is
+ * over there must have been a look, and an answer must have reached the peer. */
+#define AHEAD_S		(EVERY_MS / 1000 + (int)CT_SHOW_NEWS_S + SLACK_S)
 #define STEP_IDS	1024u
 
 struct renew {

@@ -46,11 +46,6 @@
 #include "kernel/ct_timeouts.h"
 
 #define TRIES	6u
-/* A packet makes the life of an entry this kernel's timeout. So where a flow is to live as long as that, or so much less, it gets
- * so much less: then each later packet shows. A commit can afford more than news, whose sender reckons with the life that was
- * told (daemon/renew.c). */
-#define SHOW_COMMIT_S	10u
-#define SHOW_NEWS_S	4u
 #define NAME	(FLOW_HAS_PORTS | FLOW_HAS_ZONE)	/* what names a flow beside its addresses */
 #define MASTER	(FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS)
 
@@ -489,12 +484,9 @@ static struct put *take(struct ct_put *p)
 	return container_of(node, struct put, node);
 }
 
-/* A life such that later packets show. */
 static uint32_t showing(const struct ct_put *p, const struct put *e, uint32_t life_s)
 {
-	uint32_t own_s = ct_timeouts_of(&p->timeouts, &e->f), show_s = e->q.way == CT_WAY_COMMIT ? SHOW_COMMIT_S : SHOW_NEWS_S;
-
-	return own_s > 2 * show_s && life_s <= own_s && life_s > own_s - show_s ? own_s - show_s : life_s;
+	return ct_timeouts_showing(&p->timeouts, &e->f, life_s, e->q.way == CT_WAY_COMMIT ? CT_SHOW_COMMIT_S : CT_SHOW_NEWS_S);
 }
 
 void ct_put_add(struct ct_put *p, const struct ct_wish *wish)

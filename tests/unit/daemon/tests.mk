@@ -2,7 +2,7 @@
 daemon_tests = unit/daemon/lock_test unit/daemon/pipeline_test unit/daemon/bypass_test \
 	unit/daemon/commit_request_test unit/daemon/exp_path_test unit/daemon/expecting_test unit/daemon/exp_watch_test \
 	unit/daemon/reconcile_test unit/daemon/life_test unit/daemon/blind_test unit/daemon/limits_test \
-	unit/daemon/activity_test unit/daemon/jobs_test
+	unit/daemon/activity_test unit/daemon/jobs_test unit/daemon/renew_test
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 
@@ -26,6 +26,9 @@ unit_daemon_exp_watch_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LI
 # What it asks of kernel, cache and loop is defined in the test.
 unit_daemon_reconcile_test_SOURCES = unit/daemon/reconcile_test.c
 unit_daemon_reconcile_test_LDADD = $(S)/libdaemon.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
+# What it asks of kernel, cache and loop is defined in the test.
+unit_daemon_renew_test_SOURCES = unit/daemon/renew_test.c
+unit_daemon_renew_test_LDADD = $(S)/libdaemon.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_life_test_SOURCES = unit/daemon/life_test.c
 unit_daemon_life_test_LDADD = $(S)/libdaemon.a $(KERNEL_LIBS) $(CMOCKA_LIBS)
 unit_daemon_limits_test_SOURCES = unit/daemon/limits_test.c
