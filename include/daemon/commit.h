@@ -48,4 +48,7 @@ int commit_start(struct commit *c, enum commit_what what, struct mono now);
 bool commit_running(const struct commit *c);
 const struct ct_commit_result *commit_progress(const struct commit *c);
 
+/* Why the kernel has refused a flow (positive errno of ct_commit_result and ct_result), for a person. Static text. */
+const char *commit_reason(int err);
+
 #endif

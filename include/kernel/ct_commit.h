@@ -51,9 +51,6 @@ struct ct_commit_source {
 	void (*done)(void *ctx, const struct ct_commit_result *res, struct mono now);
 };
 
-/* What a failure (positive errno of ct_commit_result) means, for a person. Static text. */
-const char *ct_commit_reason(int err);
-
 int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool liberal, struct ct_commit **out,
 		   struct text *err);
 void ct_commit_close(struct ct_commit *c);

@@ -85,8 +85,9 @@ size_t ct_put_busy(const struct ct_put *p);
 void ct_put_add(struct ct_put *p, const struct ct_wish *wish);
 
 /* Make requests for what is ready, as far as there is room. They leave from the next turn of the loop on, answers come
- * meanwhile. True when all were made. */
-bool ct_put_step(struct ct_put *p);
+ * meanwhile; but an entry that is to be replaced is looked at once more and replaced before this returns. True when all were
+ * made. */
+bool ct_put_step(struct ct_put *p, struct mono now);
 /* Everything to its end before this returns: the kernel executes requests inside sendto(). For few flows at a time. */
 void ct_put_run(struct ct_put *p, struct mono now);
 

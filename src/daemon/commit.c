@@ -191,6 +191,22 @@ static void commit_log_duration(int64_t us)
 	log_notice("commit has taken %" PRId64 ".%06" PRId64 " seconds", us / 1000000, us % 1000000);
 }
 
+const char *commit_reason(int err)
+{
+	switch (err) {
+	case ENOMEM:
+		return "the kernel's table is full (nf_conntrack_max), or it has no memory";
+	case ENOSPC:
+		return "too many flows in one place of the kernel's table (nf_conntrack_buckets is too small)";
+	case EEXIST:
+		return "another flow of this node has its addresses and ports";
+	case EPERM:
+		return "not permitted (conntrackd needs CAP_NET_ADMIN)";
+	default:
+		return strerror(err);
+	}
+}
+
 static void commit_log_result(const struct ct_commit_result *res)
 {
 	log_notice("Committed %" PRIu64 " new entries", res->created + res->updated + res->replaced);
@@ -206,7 +222,7 @@ static void commit_log_result(const struct ct_commit_result *res)
 	if (res->failed > 0)
 		log_warnx("%" PRIu64 " entries can't be committed", res->failed);
 	for (int i = 0; i < CT_COMMIT_REASONS && res->reason[i].count > 0; i++)
-		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, ct_commit_reason(res->reason[i].err));
+		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, commit_reason(res->reason[i].err));
 	commit_log_duration(res->duration_us);
 }
 

@@ -64,7 +64,7 @@ static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 	if (r->ended > 0)
 		ctl_note(out, "  %" PRIu64 " ended since their owner told them", r->ended);
 	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
-		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, ct_commit_reason(r->reason[i].err));
+		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, commit_reason(r->reason[i].err));
 	ctl_end(out, w->strict && r->failed > 0 ? 1 : 0);
 	if (w->object == CTL_OBJ_BOTH && w->all->d->expecting)
 		waiter_say_expects(w, out);

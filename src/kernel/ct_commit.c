@@ -119,7 +119,7 @@ static bool step(void *ctx, struct mono now)
 	size_t room, n, looked = 0;
 
 	for (;;) {
-		if (!ct_put_step(c->put))
+		if (!ct_put_step(c->put, now))
 			return false;		/* again when there is room */
 		if (c->exhausted)
 			break;
@@ -153,22 +153,6 @@ enum ct_outcome ct_commit_one(struct ct_commit *c, const struct ct_wish *wish, s
 	ct_put_add(c->put, &one);
 	ct_put_run(c->put, now);
 	return c->one;
-}
-
-const char *ct_commit_reason(int err)
-{
-	switch (err) {
-	case ENOMEM:
-		return "the kernel's table is full (nf_conntrack_max), or it has no memory";
-	case ENOSPC:
-		return "too many flows in one place of the kernel's table (nf_conntrack_buckets is too small)";
-	case EEXIST:
-		return "another flow of this node has its addresses and ports";
-	case EPERM:
-		return "not permitted (conntrackd needs CAP_NET_ADMIN)";
-	default:
-		return strerror(err);
-	}
 }
 
 /* ---- life ---- */

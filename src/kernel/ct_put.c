@@ -11,7 +11,7 @@
  *			EOPNOTSUPP, has helper	CREATE without it: a connection without its helper is better than none
  *			ENOBUFS			GET: did it happen?
  *			other			failed
- *	GET		found			the verdict: kept | ANNOTATE | UPDATE | REPLACE | failed (flow/judge.c)
+ *	GET		found			the verdict: kept | ANNOTATE | UPDATE | CONFIRM | failed (flow/judge.c)
  *			ENOENT			CREATE, or after its EEXIST GET OTHER: what is in the way has our reply tuple
  *	GET OTHER	found			as GET
  *			ENOENT			CREATE: it has gone meanwhile
@@ -20,6 +20,8 @@
  *	both		ENOENT			CREATE: it has gone meanwhile
  *			other, has labels	the same without: no rule here uses labels, so there is no place for them
  *			other			failed; ANNOTATE: kept all the same
+ *	CONFIRM		found			as GET, but REPLACE at once, with nothing between
+ *			ENOENT			CREATE: it has gone meanwhile
  *	REPLACE		(destroy, create in one send) as CREATE, but what would be failed is RESTORE when the destroy has
  *						happened: the kernel looks for an entry in the way before it looks at what
  *						we want
@@ -33,8 +35,10 @@
  * come (asymmetric paths). Every way round the circle costs a try; with none left the flow has failed.
  *
  * Whatever is destroyed is named by its tuples. The kernel makes the id of an entry from the entry's address, and the next one
- * of the same tuples gets it again nearly always: it tells no incarnations apart. So between the look and the destroy nothing
- * may pass but the one round trip, and who destroys decides by the evidence of packets. */
+ * of the same tuples gets it again nearly always: it tells no incarnations apart. So who destroys decides by the evidence of
+ * packets, and between the look and the destroy nothing may pass but the one round trip. For a replacement the look at many
+ * flows is not enough: a handshake that completes meanwhile would be cut. Each is looked at once more by itself (CONFIRM), and
+ * its destroy is the very next request: some eight microseconds in which a packet is not seen. */
 #include "kernel/ct_put.h"
 
 #include <errno.h>
@@ -49,7 +53,9 @@
 #define NAME	(FLOW_HAS_PORTS | FLOW_HAS_ZONE)	/* what names a flow beside its addresses */
 #define MASTER	(FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS)
 
-enum put_state { PUT_CREATE, PUT_GET, PUT_GET_OTHER, PUT_UPDATE, PUT_ANNOTATE, PUT_REPLACE, PUT_RESTORE, PUT_LOOK, PUT_DESTROY };
+enum put_state {
+	PUT_CREATE, PUT_GET, PUT_GET_OTHER, PUT_UPDATE, PUT_ANNOTATE, PUT_CONFIRM, PUT_REPLACE, PUT_RESTORE, PUT_LOOK, PUT_DESTROY
+};
 
 struct put {
 	struct list_node node;		/* in `free` or `ready`; alone while a request is under way */
@@ -80,6 +86,7 @@ struct ct_put {
 	uint32_t began_s;
 	char no_helper[FLOW_HELPER_MAX];	/* the kernel does not have it: no entry is to be replaced for its sake */
 	bool liberal;
+	bool confirming;
 	size_t n, n_used, n_busy;	/* of put[]: all, those ever used, those under way */
 	struct list_node free, ready;
 	struct put put[];
@@ -90,7 +97,7 @@ struct ct_put {
 static void wants(struct ct_put *p, struct put *e, enum put_state state)
 {
 	e->state = state;
-	list_add_tail(&p->ready, &e->node);
+	list_add_tail(state == PUT_CONFIRM ? p->ready.next : &p->ready, &e->node);	/* that ahead of what fills the batch */
 }
 
 /* The entry that was found is there no more. */
@@ -305,7 +312,10 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 		wants(p, e, PUT_ANNOTATE);
 		return;
 	case CT_REPLACE:
-		wants(p, e, PUT_REPLACE);
+		if (e->state == PUT_CONFIRM)
+			e->state = PUT_REPLACE;		/* replace() goes on */
+		else
+			wants(p, e, PUT_CONFIRM);
 		return;
 	case CT_NONE:
 	case CT_LEAVE:
@@ -442,6 +452,8 @@ static int request(struct ct_put *p, struct put *e)
 	case PUT_UPDATE:
 	case PUT_ANNOTATE:
 		return request_update(p, e, cookie);
+	case PUT_CONFIRM:
+		return ct_batch_add(p->batch, CT_OP_GET, &e->old, NULL, cookie);
 	case PUT_REPLACE:
 		e->replacing = true;
 		return ct_batch_add_replace(p->batch, &e->old, &e->f, &create, cookie);
@@ -453,14 +465,31 @@ static int request(struct ct_put *p, struct put *e)
 	return -EINVAL;
 }
 
-bool ct_put_step(struct ct_put *p)
+/* Ask once more and act upon the answer at once. */
+static void replace(struct ct_put *p, struct put *e, struct mono now)
+{
+	p->confirming = true;
+	ct_batch_run(p->batch, now);	/* what waits does not come between */
+	list_del(&e->node);
+	if (request(p, e) == 0)
+		ct_batch_run(p->batch, now);
+	if (e->state == PUT_REPLACE && request(p, e) == 0)
+		ct_batch_run(p->batch, now);
+	p->confirming = false;
+}
+
+bool ct_put_step(struct ct_put *p, struct mono now)
 {
 	while (!list_empty(&p->ready)) {
 		struct put *e = container_of(p->ready.next, struct put, node);
 
-		if (request(p, e) != 0)
-			return false;
-		list_del(&e->node);
+		if (e->state == PUT_CONFIRM) {
+			replace(p, e, now);
+		} else {
+			if (request(p, e) != 0)
+				return false;
+			list_del(&e->node);
+		}
 	}
 	return true;
 }
@@ -468,7 +497,7 @@ bool ct_put_step(struct ct_put *p)
 void ct_put_run(struct ct_put *p, struct mono now)
 {
 	while (p->n_busy > 0) {
-		ct_put_step(p);
+		ct_put_step(p, now);
 		ct_batch_run(p->batch, now);
 	}
 }
@@ -542,7 +571,9 @@ static void on_room(void *ctx, struct mono now)
 {
 	struct ct_put *p = ctx;
 
-	ct_put_step(p);		/* what an entry was found to be changes with the next packet */
+	if (p->confirming)
+		return;
+	ct_put_step(p, now);	/* what an entry was found to be changes with the next packet */
 	if (p->cb.room)
 		p->cb.room(p->cb.ctx, now);
 }

@@ -26,6 +26,7 @@ struct bench {
 	uint32_t timeout_s;
 	size_t sending, settled, refused, with_entry, written, removed;
 	struct ct_memory memory;	/* of every entry of the kernel */
+	const struct ct_flow *completes;	/* the entry becomes this one just after the first look */
 	bool ended;			/* so are all flows */
 	int last_err;
 	uint32_t kept_mark;
@@ -112,11 +113,15 @@ static void removed(void *ctx, const struct ct_flow *f, struct mono now)
 
 static void memory(void *ctx, const struct ct_flow *f, struct ct_memory *m, struct mono now)
 {
-	const struct bench *b = ctx;
+	struct bench *b = ctx;
 
-	(void)f;
 	(void)now;
 	*m = b->memory;
+	if (b->completes) {
+		assert_int_equal(kernel_destroy(&hand, f), 0);
+		assert_int_equal(kernel_create(&hand, b->completes), 0);
+		b->completes = NULL;
+	}
 }
 
 static void done(void *ctx, const struct ct_commit_result *res, struct mono now)
@@ -138,7 +143,7 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 	struct text err = { 0 };
 
 	*b = (struct bench){ .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = timeout_s,
-			     .barren = b->barren, .restored = b->restored, .memory = b->memory, .ended = b->ended,
+			     .barren = b->barren, .restored = b->restored, .memory = b->memory, .ended = b->ended, .completes = b->completes,
 			     .state = calloc(n + 1, 1) };
 	assert_non_null(b->loop);
 	assert_non_null(b->state);
@@ -522,6 +527,72 @@ static void newer_one_stays(void **state)
 	assert_int_equal(entry(&f).reply.dport, f.orig.sport);
 }
 
+/* A handshake at the first look, and before the request that would replace it the connection is there: of other translations, or
+ * another flow that has the port. Its client has had the answer. */
+static void handshake_completes(void **state)
+{
+	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), begun[3], up;
+	struct bench b = { .memory = { .last = CT_PACKETS } };
+	struct ct_timeouts own;
+
+	(void)state;
+	NEED_NETNS();
+	ct_timeouts_read(&own);
+	begun[0] = tcp_flow(1);
+	begun[1] = snat(tcp_flow(1), 0xc6336401, 4001);
+	begun[2] = snat(tcp_flow(2), 0xc6336401, 4000);
+	for (size_t i = 0; i < 3; i++) {
+		empty_table(NULL);
+		begun[i].status = IPS_SEEN_REPLY;
+		begun[i].proto_state = TCP_CONNTRACK_SYN_RECV;
+		up = begun[i];
+		up.status = IPS_SEEN_REPLY | IPS_ASSURED;
+		up.proto_state = TCP_CONNTRACK_ESTABLISHED;
+		up.timeout_s = ct_timeouts_of(&own, &up);
+		assert_int_equal(kernel_create(&hand, &begun[i]), 0);
+		b.completes = &up;
+		commit(&b, &mine, 1, 0);
+		assert_null(b.completes);
+		assert_int_equal(b.removed, 0);
+		assert_int_equal(b.res.newer, i < 2);
+		expect(&b, 0, 0, 0, i == 2);
+		assert_int_equal(entry(&up).proto_state, TCP_CONNTRACK_ESTABLISHED);
+		assert_int_equal(entry(&up).reply.dport, i == 0 ? up.orig.sport : up.reply.dport);
+
+		/* One that does not is replaced. */
+		empty_table(NULL);
+		assert_int_equal(kernel_create(&hand, &begun[i]), 0);
+		commit(&b, &mine, 1, 0);
+		expect(&b, 0, 0, 1, 0);
+		assert_int_equal(entry(&mine).reply.dport, htons(4000));
+	}
+}
+
+/* Many at once, among others that are not replaced. */
+static void many_are_replaced(void **state)
+{
+	const size_t n = 1000;
+	struct ct_flow *flows = calloc(n, sizeof(*flows)), other;
+	struct bench b = { .barren = 0 };
+
+	(void)state;
+	NEED_NETNS();
+	assert_non_null(flows);
+	for (size_t i = 0; i < n; i++) {
+		flows[i] = snat(tcp_flow((uint16_t)(i + 1)), 0xc6336401, (uint16_t)(4000 + i));
+		if (i % 3 == 0)
+			continue;
+		other = snat(flows[i], 0xc6336401, (uint16_t)(20000 + i));
+		other.proto_state = TCP_CONNTRACK_TIME_WAIT;
+		assert_int_equal(kernel_create(&hand, &other), 0);
+	}
+	commit(&b, flows, n, 300);
+	expect(&b, (n + 2) / 3, 0, n - (n + 2) / 3, 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(entry(&flows[i]).reply.dport, flows[i].reply.dport);
+	free(flows);
+}
+
 /* A packet of the server came first: the entry is the other way round. */
 static struct ct_flow from_the_server(const struct ct_flow *f, uint32_t status)
 {
@@ -844,6 +915,8 @@ int main(void)
 		RULE(packets_can_show),
 		RULE(ended_is_not_committed),
 		RULE(newer_one_stays),
+		RULE(handshake_completes),
+		RULE(many_are_replaced),
 		RULE(picked_up_from_the_other_end),
 		RULE(foreign_flow_lives),
 		RULE(ended_flows_make_room),
