@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "base/evloop.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "conf/conf.h"
 #include "daemon/activity.h"
@@ -43,6 +44,7 @@ struct daemon {
 	struct takeover *takeover;
 	struct renew *renew;		/* with inject and an internal cache */
 	struct ct_inject *inject;	/* NULL unless DisableExternalCache is on */
+	struct log_limit refused_log;	/* of flows that the kernel has not taken */
 	struct exp_inject *inject_expects;	/* the same, with ExpectationSync */
 	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;

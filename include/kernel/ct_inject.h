@@ -25,9 +25,9 @@ struct ct_inject_cb {
 	 * are fewer, or none. written: the news have been written into the entry, beyond mark and labels. Borrows f. Must not
 	 * call back. */
 	void (*stored)(void *ctx, const struct ct_flow *f, bool written, struct mono now);
-	/* The kernel's table is full, or its memory short: it has refused this flow. Borrows f. Must not call back. NULL: not
-	 * wanted. */
-	void (*refused)(void *ctx, const struct ct_flow *f, struct mono now);
+	/* The kernel has not taken this flow (or its end), or another one is in its place. Counted already. Borrows r. Must not call
+	 * back. NULL: not wanted. */
+	void (*failed)(void *ctx, const struct ct_result *r, bool end, struct mono now);
 	struct ct_owner owner;	/* called inside ct_inject_put(), _end() and _flush() */
 };
 

@@ -46,6 +46,8 @@ struct ct_result {
 	const struct ct_flow *f;	/* the flow as it is there, with its life; without what the kernel would not take of it */
 	const struct ct_flow *entry;	/* the kernel's own entry as it is there now, or NULL where the flow is what is there.
 					 * CT_FAILED: the one that had to go and came back, else NULL */
+	const struct ct_flow *in_the_way;	/* CT_REFUSED, CT_FAILED with -EEXIST: the kernel's entry that has a tuple of the flow
+						 * and stays: only names, state and status; NULL where it is not known */
 };
 
 /* Who keeps book of what is in the kernel. Pointers handed to these are borrowed for the call; they must not call back. Both may be

@@ -24,6 +24,7 @@ libdaemon_a_SOURCES = \
 	daemon/path_life.c \
 	daemon/pipeline.c \
 	daemon/reconcile.c \
+	daemon/refused.c \
 	daemon/renew.c \
 	daemon/report.c \
 	daemon/signals.c \

@@ -3,6 +3,7 @@
  * An event of the kernel passes on_event(), a datagram of a peer on_datagram(). */
 #include "daemon/wiring.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "daemon/empty.h"
 #include "daemon/jobs.h"
+#include "daemon/refused.h"
 #include "daemon/teller.h"
 #include "flow/filter_conf.h"
 #include "kernel/ct_timeouts.h"
@@ -301,12 +303,14 @@ static void on_removed_expect(void *ctx, const struct ct_expect *e)
 	exp_path_removed(pipeline_expects(d->pipeline), e);
 }
 
-/* The peers are asked for everything when there is room again. */
-static void on_refused(void *ctx, const struct ct_flow *f, struct mono now)
+/* The kernel's table is full, or its memory short: the peers are asked for everything when there is room again. */
+static void on_failed(void *ctx, const struct ct_result *r, bool end, struct mono now)
 {
 	struct daemon *d = ctx;
 
-	pipeline_refused(d->pipeline, f, now);
+	if (r->err == -ENOMEM && !end)
+		pipeline_refused(d->pipeline, r->f, now);
+	refused_log(&d->refused_log, r, end, now);
 }
 
 /* Its event is filtered, and the peer that told us need not hear it again. */
@@ -545,7 +549,7 @@ struct channel_cb wiring_channel(struct daemon *d)
 struct ct_inject_cb wiring_inject(struct daemon *d)
 {
 	return (struct ct_inject_cb){
-		.ctx = d, .stored = on_stored, .refused = on_refused,
+		.ctx = d, .stored = on_stored, .failed = on_failed,
 		.owner = { .ctx = d, .removed = on_removed, .memory = on_memory },
 	};
 }

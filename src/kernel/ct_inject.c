@@ -7,11 +7,9 @@
 #include "kernel/ct_inject.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "kernel/ct_put.h"
 
 /* Of the check "is this flow in the batch already?". A false yes ends the batch, so there are many more than flows. */
@@ -25,20 +23,8 @@ struct ct_inject {
 	uint64_t taken[BUCKETS / 64];	/* a bit per bucket that has a flow of the batch */
 	struct mono timeouts_due;	/* read them again */
 	struct hash_key key;
-	struct log_limit limit;
 	struct ct_inject_stats stats;
 };
-
-static void failed(struct ct_inject *i, uint64_t *counter, int err, struct mono now)
-{
-	uint64_t suppressed;
-
-	(*counter)++;
-	if (!log_limit_pass(&i->limit, 1, 10000, now, &suppressed))
-		return;
-	errno = -err;
-	log_warn("a flow of the peer cannot be put into the kernel (%" PRIu64 " more since the last such line)", suppressed);
-}
 
 /* What of the news the kernel has now: where its own entry stays as it is, nothing but the name. */
 static void stored(struct ct_inject *i, const struct ct_result *r, struct mono now)
@@ -65,9 +51,9 @@ static void on_done(void *ctx, const struct ct_result *r, struct mono now)
 	if (r->outcome == CT_GONE)
 		return;
 	if (r->outcome == CT_FAILED || r->outcome == CT_REFUSED) {
-		if (r->err == -ENOMEM && r->token != END && i->cb.refused)
-			i->cb.refused(i->cb.ctx, r->f, now);
-		failed(i, r->token == END ? &s->destroy_failed : r->found ? &s->update_failed : &s->create_failed, r->err, now);
+		++*(r->token == END ? &s->destroy_failed : r->found ? &s->update_failed : &s->create_failed);
+		if (i->cb.failed)
+			i->cb.failed(i->cb.ctx, r, r->token == END, now);
 		return;
 	}
 	++*counters[r->outcome];

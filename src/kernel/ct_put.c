@@ -77,6 +77,7 @@ struct put {
 	struct flow_rare rare;
 	struct ct_flow old;		/* the kernel's entry, as found */
 	struct flow_rare old_rare;
+	struct ct_flow in_the_way;	/* l3 0: none is known */
 };
 
 struct ct_put {
@@ -113,7 +114,7 @@ static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome, const
 {
 	const struct ct_result r = {
 		.outcome = outcome, .err = err, .found = e->found, .cleared = e->cleared, .token = e->token, .f = &e->f,
-		.entry = entry,
+		.entry = entry, .in_the_way = err == -EEXIST && e->in_the_way.l3 ? &e->in_the_way : NULL,
 		.written = outcome == CT_CREATED || outcome == CT_REPLACED || ((outcome == CT_UPDATED || outcome == CT_KEPT) && e->raise),
 	};
 
@@ -295,6 +296,10 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 		remember(e, kernel);
 	}
 	e->raise = false;
+	if (verdict == CT_NEWER || verdict == CT_FOREIGN) {
+		flow_copy(&e->in_the_way, kernel);
+		e->in_the_way.has &= NAME | FLOW_HAS_REPLY | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE;
+	}
 	switch (verdict) {
 	case CT_UPDATE:
 		prepare_update(e);
@@ -528,6 +533,7 @@ void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
 	};
 	e->tries = 0;
 	e->exists = e->unknown = e->found = e->hit = e->raise = e->replacing = e->destroyed = e->cleared = false;
+	e->in_the_way.l3 = 0;
 	e->token = wish->token;
 	flow_copy(&e->f, wish->f);
 	if (wish->f->rare) {

@@ -29,7 +29,7 @@ EXPECTED = [
 	# Two nodes that choose ports from one range choose the same one now and then.
 	Row(r"\d+ entries can't be committed|of them: another flow of this node has its addresses and ports", "few random"),
 	# The other node's news of a connection whose tuple has a newer one here, established by packets.
-	Row(r"a flow of the peer cannot be put into the kernel .*: File exists", "move restart"),
+	Row(r"a flow of the peer cannot be put into the kernel: (a newer connection|another flow) of this node has", "move restart"),
 	# What the other node has heard of the daemon that ran here before.
 	Row(r"acknowledges or misses numbers we never sent", "restart kill start death"),
 	Row(r"ignoring flush command, commit still in progress", "typed"),

@@ -2,7 +2,8 @@
 daemon_tests = unit/daemon/lock_test unit/daemon/pipeline_test unit/daemon/bypass_test \
 	unit/daemon/commit_request_test unit/daemon/exp_path_test unit/daemon/expecting_test unit/daemon/exp_watch_test \
 	unit/daemon/reconcile_test unit/daemon/life_test unit/daemon/blind_test unit/daemon/limits_test \
-	unit/daemon/activity_test unit/daemon/jobs_test unit/daemon/renew_test
+	unit/daemon/activity_test unit/daemon/jobs_test unit/daemon/renew_test \
+	unit/daemon/refused_test
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 
@@ -38,6 +39,9 @@ unit_daemon_limits_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_activity_test_SOURCES = unit/daemon/activity_test.c
 unit_daemon_activity_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_warnx
 unit_daemon_activity_test_LDADD = $(S)/libdaemon.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
+unit_daemon_refused_test_SOURCES = unit/daemon/refused_test.c
+unit_daemon_refused_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_warnx
+unit_daemon_refused_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_jobs_test_SOURCES = unit/daemon/jobs_test.c
 unit_daemon_jobs_test_LDADD = $(S)/libdaemon.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_blind_test_SOURCES = unit/daemon/blind_test.c

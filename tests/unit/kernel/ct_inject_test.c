@@ -18,7 +18,8 @@ static struct ct_inject *inject;
 static bool look_first;		/* the caller thinks that the kernel has them */
 static size_t removed, stored, stored_written;
 static struct ct_memory memory;	/* of every entry of the kernel */
-static struct ct_flow last_removed, last_stored;
+static struct ct_flow last_removed, last_stored, last_in_the_way;
+static enum ct_outcome last_failure;
 
 static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
 {
@@ -45,9 +46,20 @@ static void on_memory(void *ctx, const struct ct_flow *f, struct ct_memory *m, s
 	*m = memory;
 }
 
+static void on_failed(void *ctx, const struct ct_result *r, bool ends, struct mono now)
+{
+	(void)ctx;
+	(void)now;
+	assert_false(ends);
+	last_in_the_way.l3 = 0;
+	if (r->in_the_way)
+		flow_copy(&last_in_the_way, r->in_the_way);
+	last_failure = r->outcome;
+}
+
 static int begin(void **state)
 {
-	const struct ct_inject_cb cb = { .stored = on_stored, .owner = { .removed = on_removed, .memory = on_memory } };
+	const struct ct_inject_cb cb = { .stored = on_stored, .failed = on_failed, .owner = { .removed = on_removed, .memory = on_memory } };
 	struct text err = { 0 };
 
 	(void)state;
@@ -369,7 +381,8 @@ static void what_is_stored(void **state)
 /* A port that is used again: the entry of the last connection from it has our reply tuple, and another original one. */
 static void port_used_again(void **state)
 {
-	struct ct_flow f = snat(tcp_flow(1), 4000), old = snat(tcp_flow(2), 4000), got;
+	struct ct_flow f = snat(tcp_flow(1), 4000), old = snat(tcp_flow(2), 4000), newer, got;
+	struct ct_timeouts own;
 
 	(void)state;
 	NEED_NETNS();
@@ -389,7 +402,31 @@ static void port_used_again(void **state)
 	put(&old);
 	flush();
 	expect(1, 1, 0, 1);
+	assert_int_equal(last_failure, CT_FAILED);
+	assert_int_equal(last_in_the_way.orig.sport, f.orig.sport);
+	assert_int_equal(last_in_the_way.reply.dport, htons(4000));
 	assert_true(find(&f, &got));
+	assert_int_equal(kernel_destroy(&hand, &f), 0);
+
+	/* The same two ends have another connection here, just now. */
+	ct_timeouts_read(&own);
+	f = tcp_flow(1);
+	f.timeout_s = ct_timeouts_of(&own, &f);
+	assert_int_equal(kernel_create(&hand, &f), 0);
+	newer = snat(tcp_flow(1), 4000);
+	put(&newer);
+	flush();
+	expect(1, 1, 0, 2);
+	assert_int_equal(last_failure, CT_REFUSED);
+	assert_int_equal(last_in_the_way.reply.dport, f.orig.sport);
+
+	/* What is wrong with the flow itself is not in the way of it. */
+	f = tcp_flow(3);
+	f.proto_state = 200;
+	put(&f);
+	flush();
+	expect(1, 1, 0, 3);
+	assert_int_equal(last_in_the_way.l3, 0);
 }
 
 /* A packet of the server was here before the news: the entry has the server in front. */
