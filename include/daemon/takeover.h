@@ -12,7 +12,7 @@
 struct sync_conf;
 
 /* What a take-over does to the kernel, as jobs (daemon/jobs.h): commit of the external cache (JOB_COMMIT, what: enum
- * commit_what), flush of the kernel table (JOB_FLUSH), and the flush that a node no longer active schedules (JOB_PURGE). */
+ * commit_what; without one only the windows of our own entries, daemon/windows.h), flush of the kernel table (JOB_FLUSH), and the flush that a node no longer active schedules (JOB_PURGE). */
 struct takeover;
 
 struct takeover_stats {
@@ -24,7 +24,7 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 		  struct activity *activity, struct jobs *jobs, struct takeover **out, struct text *err);
 void takeover_close(struct takeover *t);
 /* The port ids of its sockets, for the event filter. Writes at most TAKEOVER_SOCKETS; returns how many. */
-#define TAKEOVER_SOCKETS (1 + COMMIT_SOCKETS)
+#define TAKEOVER_SOCKETS (2 + COMMIT_SOCKETS)
 size_t takeover_portids(const struct takeover *t, uint32_t *ids);
 /* The pipeline is opened after the sockets above; borrowed. */
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p);

@@ -12,6 +12,8 @@ enum ct_way {
 	CT_WAY_COMMIT,	/* the flow is the peer's as it was before this node took over */
 	CT_WAY_NEWS,	/* the peer has just told about it, and may be forwarding it */
 	CT_WAY_END,	/* the peer has just told its end */
+	CT_WAY_OWN,	/* no peer says anything: the flow is the entry itself, as it was seen when this node took over, and a peer may
+			 * have forwarded it before */
 	CT_WAYS
 };
 
@@ -27,6 +29,12 @@ enum ct_verdict {
 	CT_REMOVE,	/* CT_WAY_END */
 	CT_USED,	/* CT_WAY_END: the entry is in use here, and stays */
 };
+
+/* Is it about the time before this node took over? */
+static inline bool ct_way_takes_over(enum ct_way way)
+{
+	return way == CT_WAY_COMMIT || way == CT_WAY_OWN;
+}
 
 /* What we remember of an entry beside what the kernel tells. All zero: nothing. */
 struct ct_memory {
@@ -49,9 +57,10 @@ struct ct_question {
 	uint8_t tcp_flags[2];	/* of the entry, original and reply direction (ct_parse_tcp_flags()) */
 	uint32_t now_s;
 	uint32_t began_s;	/* since when we remember what we write */
-	uint32_t changed_s;	/* CT_WAY_COMMIT: the peer's last change of the flow */
-	uint32_t active_s;	/* CT_WAY_COMMIT: since when this node is active */
-	bool took_over;		/* CT_WAY_COMMIT: it has only just become so */
+	/* CT_WAY_COMMIT, CT_WAY_OWN: */
+	uint32_t changed_s;	/* the peer's last change of the flow; where it tells none, when this node took over */
+	uint32_t active_s;	/* since when this node is active */
+	bool took_over;		/* it has only just become so (ct_took_over()) */
 };
 
 /* What is known about the packets of an entry. */
@@ -63,6 +72,13 @@ struct ct_evidence {
 	bool windows;		/* of TCP: those of today. Where the peer may have forwarded after the entry was made, and before
 				 * its last packets, those can lie in the windows of then in one direction only */
 };
+
+/* Does what begins now belong to the take-over itself, of a node that is active since active_s? */
+#define CT_TAKES_S	2u
+static inline bool ct_took_over(uint32_t active_s, uint32_t now_s)
+{
+	return active_s + CT_TAKES_S >= now_s;
+}
 
 struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_question *q);
 enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f, const struct ct_question *q,

@@ -39,8 +39,13 @@ int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f
  * flow and not about the message. */
 int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare);
 
-/* The use count that a message told whole (ct_parse() took it) gives, 0 if it gives none. */
-uint32_t ct_parse_use(const void *nlmsg, size_t n);
+/* What a dump tells of an entry beside the flow. */
+struct ct_seen {
+	uint32_t use;		/* the kernel's use count, 0 if the message gives none */
+	uint8_t tcp_flags[2];	/* ct_parse_tcp_flags() */
+};
+/* Of a message told whole (ct_parse() took it). */
+void ct_parse_seen(const void *nlmsg, size_t n, struct ct_seen *seen);
 /* TCP: the flags of window tracking (IP_CT_TCP_FLAG_*) of both directions, 0 where there are none. */
 void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2]);
 
@@ -126,7 +131,7 @@ struct ct_dump_cb {
 	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* Not NULL: the table of expectations is read, and this is called instead. */
 	void (*expect)(void *ctx, const struct ct_expect *e, struct mono now);
-	void (*entry)(void *ctx, const struct ct_flow *f, uint32_t use, struct mono now);	/* with the kernel's use count */
+	void (*entry)(void *ctx, const struct ct_flow *f, const struct ct_seen *seen, struct mono now);
 	/* What one read has brought was given; when we read it the kernel made the part that comes next. May be NULL. */
 	void (*part)(void *ctx, struct mono now);
 	/* The end: 0; -EINTR when the kernel says the table changed under the dump in a way that may have hidden

@@ -6,7 +6,8 @@
 #include "kernel/ct.h"
 
 /* The one way of a peer's flow into the kernel, and out of it again: requests, their answers, what is done about an entry that
- * is there already (flow/judge.h), and what about a request that failed. ct_commit.c and ct_inject.c feed it. */
+ * is there already (flow/judge.h), and what about a request that failed. ct_commit.c, ct_inject.c and
+ * daemon/windows.c feed it. */
 struct ct_put;
 
 /* One flow to be put. Copied. Times are mono seconds. */
@@ -17,9 +18,8 @@ struct ct_wish {
 	bool exact;		/* timeout_s to the second */
 	uint32_t timeout_s;	/* life of an entry that is created, 0: the flow's own */
 	uint32_t kept_s;	/* what the life of one that is there is raised to, 0: the flow's own */
-	uint32_t changed_s;	/* CT_WAY_COMMIT: the peer's last change of the flow */
-	uint32_t active_s;	/* CT_WAY_COMMIT: since when this node is active, 0: it is not */
-	bool took_over;		/* and it has only just become so */
+	uint32_t changed_s, active_s;	/* CT_WAY_COMMIT, CT_WAY_OWN: as in struct ct_question */
+	bool took_over;
 	uint64_t token;		/* handed back */
 };
 
@@ -31,7 +31,7 @@ enum ct_outcome {
 	CT_REFUSED,	/* it stays, and is a newer flow of the same original tuple */
 	CT_REPLACED,
 	CT_ENDED,	/* CT_WAY_END: removed */
-	CT_GONE,	/* CT_WAY_END: there was none */
+	CT_GONE,	/* CT_WAY_END, CT_WAY_OWN: there is none */
 	CT_IN_USE,	/* CT_WAY_END: it lives here, and stays */
 	CT_FAILED,
 };
@@ -41,6 +41,7 @@ struct ct_result {
 	int err;			/* CT_FAILED: -errno; -EEXIST: another flow has its addresses and ports */
 	bool found;			/* the kernel had an entry when it was asked */
 	bool written;			/* state and life of what is there now are as we have written them */
+	bool loosened;			/* TCP, CT_KEPT: its windows judge no longer */
 	bool cleared;			/* CT_REPLACED: by a destroy of ours, whose event nobody reads */
 	uint64_t token;
 	const struct ct_flow *f;	/* the flow as it is there, with its life; without what the kernel would not take of it */

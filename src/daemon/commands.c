@@ -318,14 +318,14 @@ static const struct what {
 	[CTL_REQ_STATS_PEERS] = { NEEDS_PEERS, .report = report_peers },
 };
 
-/* -c, and the states are in the kernel already: all of it that remains is that this node is active now, and that no flush goes
- * on. */
-static void no_commit(struct commands *c)
+/* -c, and the states are in the kernel already: this node is active now, no flush goes on, and entries of another time have to
+ * stop judging by their windows (takeover.c). */
+static struct control_job *no_commit(struct commands *c, enum ctl_object object, struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
 
 	takeover_active(c->d->takeover, now);
-	jobs_ask(c->d->jobs, JOB_COMMIT, 0, NULL, now);
+	return job_or_note(waiters_commit(c->d->waiters, object, false, now), out);
 }
 
 /* -t, and there is no role that this node could give up: nothing is scheduled, and the log says so too. */
@@ -336,7 +336,8 @@ static void no_purge(struct commands *c)
 }
 
 /* Says so where the daemon has not got what the command is about. */
-static bool cannot(struct commands *c, enum needs needs, const struct ctl_request *req, struct ctl_out *out)
+static bool cannot(struct commands *c, enum needs needs, const struct ctl_request *req, struct ctl_out *out,
+		   struct control_job **job)
 {
 	if (needs & NEEDS_EXPECTS && !c->d->expecting) {
 		ctl_note(out, "%s: nothing to do, expectations are not synchronised (ExpectationSync)", req->cmd->text);
@@ -352,7 +353,7 @@ static bool cannot(struct commands *c, enum needs needs, const struct ctl_reques
 		ctl_note(out, "%s: nothing to do, states of the peer are in the kernel already (DisableExternalCache)",
 			 req->cmd->text);
 		if (req->cmd->option == 'c')
-			no_commit(c);
+			*job = no_commit(c, req->cmd->object, out);
 		return true;
 	}
 	return false;
@@ -387,7 +388,7 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 	struct commands *c = ctx;
 	const struct what *what = &table[req->cmd->number];
 
-	if (cannot(c, what->needs, req, out))
+	if (cannot(c, what->needs, req, out, job))
 		return;
 	if (req->cmd->number == CTL_REQ_STATS)
 		note_unserved_helpers(c, out);

@@ -30,11 +30,11 @@ static void add_record(struct kernel_dump *k, const uint8_t *record, size_t len)
 	text_add(&k->part, record, len);
 }
 
-static void kernel_entry(void *ctx, const struct ct_flow *f, uint32_t use, struct mono now)
+static void kernel_entry(void *ctx, const struct ct_flow *f, const struct ct_seen *seen, struct mono now)
 {
 	struct kernel_dump *k = ctx;
 	const struct flow_print_opts opts = {
-		.active_s = -1, .expires_s = -1, .now_s = k->wall_s, .use = use, .kernel_view = true,
+		.active_s = -1, .expires_s = -1, .now_s = k->wall_s, .use = seen->use, .kernel_view = true,
 	};
 	char line[FLOW_LINE_MAX];
 	uint8_t record[FLOW_RECORD_MAX];

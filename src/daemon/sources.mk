@@ -32,6 +32,7 @@ libdaemon_a_SOURCES = \
 	daemon/start.c \
 	daemon/sync_path.c \
 	daemon/takeover.c \
+	daemon/windows.c \
 	daemon/teller.c \
 	daemon/waiters.c \
 	daemon/whole_path.c \

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/windows.h"
 #include "kernel/ct_flush.h"
 #include "sync/sync_conf.h"
 
@@ -24,6 +25,7 @@ struct takeover {
 	struct jobs *jobs;
 	struct pipeline *p;
 	struct commit *commit;
+	struct windows *windows;	/* DisableExternalCache: in place of the commit */
 	struct ct_flush *flush;
 	enum job_kind flush_kind;	/* of the one that runs: -F or -t */
 	struct ev_timer purge;		/* -t is due */
@@ -33,22 +35,42 @@ struct takeover {
 
 /* ---- commit ---- */
 
+static void windows_failed(int err)
+{
+	errno = -err;
+	log_err("looking for entries of the kernel table that are older than this take-over");
+}
+
+static int windows_begin(struct takeover *t, struct mono now)
+{
+	int err = windows_start(t->windows, activity_since(t->activity), now);
+
+	if (err < 0)
+		windows_failed(err);
+	return err;
+}
+
 static int commit_begin(void *ctx, unsigned int what, struct mono now)
 {
 	const struct job_result nothing = { 0 };
 	struct takeover *t = ctx;
 
-	if (!pipeline_external(t->p)) {		/* DisableExternalCache */
-		jobs_ended(t->jobs, JOB_COMMIT, &nothing, now);
-		return 0;
-	}
-	return commit_start(t->commit, (enum commit_what)what, now);
+	if (!t->windows)
+		return commit_start(t->commit, (enum commit_what)what, now);
+	if (what & COMMIT_FLOWS)
+		return windows_begin(t, now);
+	jobs_ended(t->jobs, JOB_COMMIT, &nothing, now);
+	return 0;
 }
 
 static void commit_how_far(void *ctx, uint64_t *done, uint64_t *total)
 {
 	struct takeover *t = ctx;
 
+	if (t->windows) {
+		*done = *total = windows_progress(t->windows)->total;
+		return;
+	}
 	*done = commit_progress(t->commit)->done;
 	*total = table_count(external_table(pipeline_external(t->p)));
 }
@@ -59,6 +81,48 @@ static void on_committed(void *ctx, int err, const struct ct_commit_result *res,
 	const struct job_result result = { .err = err, .commit = *res, .expects = *exp };
 	struct takeover *t = ctx;
 
+	jobs_ended(t->jobs, JOB_COMMIT, &result, now);
+}
+
+/* ---- in place of it: windows of another time (DisableExternalCache) ---- */
+
+/* A filter by states has nothing to say: the peer may have been told of another state. */
+static bool windows_pass(void *ctx, const struct ct_flow *f)
+{
+	struct takeover *t = ctx;
+
+	return flow_filter_pass(t->filter, f);
+}
+
+/* The request is the last word about the entry; later evidence of packets is judged by that. */
+static void windows_written(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	if (pipeline_in_kernel(t->p, f))
+		pipeline_injected(t->p, f, true, now);
+}
+
+static void windows_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	pipeline_memory(t->p, entry, m, now);
+}
+
+/* Whatever comes of it: the states are in the kernel, and the script goes on. */
+static void windows_done(void *ctx, const struct windows_result *res, struct mono now)
+{
+	const struct job_result result = { 0 };
+	struct takeover *t = ctx;
+
+	log_notice("the states of the peer are in the kernel already; of %" PRIu64 " entries there %" PRIu64 " are older than "
+		   "this take-over, their windows judge no longer (%" PRId64 ".%06" PRId64 " seconds)", res->total, res->loosened,
+		   res->duration_us / 1000000, res->duration_us % 1000000);
+	if (res->failed > 0)
+		log_warnx("%" PRIu64 " older entries still have their windows: their connections may be invalid", res->failed);
+	if (res->err < 0)
+		windows_failed(res->err);
 	jobs_ended(t->jobs, JOB_COMMIT, &result, now);
 }
 
@@ -232,8 +296,12 @@ const struct takeover_stats *takeover_stats(const struct takeover *t)
 
 size_t takeover_portids(const struct takeover *t, uint32_t *ids)
 {
-	ids[0] = ct_flush_portid(t->flush);
-	return 1 + commit_portids(t->commit, ids + 1);
+	size_t n = commit_portids(t->commit, ids);
+
+	ids[n++] = ct_flush_portid(t->flush);
+	if (t->windows)
+		ids[n++] = windows_portid(t->windows);
+	return n;
 }
 
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p)
@@ -257,6 +325,8 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 {
 	struct takeover *t = calloc(1, sizeof(*t));
 	struct commit_cb commit_cb = { .ctx = t, .done = on_committed };
+	struct windows_cb windows_cb = { .ctx = t, .pass = windows_pass, .written = windows_written, .done = windows_done,
+					 .owner = { .ctx = t, .memory = windows_memory } };
 	struct ct_flush_cb flush_cb = { .ctx = t, .pass = flush_pass, .gone = flush_gone, .done = flush_done };
 	int ret;
 
@@ -271,6 +341,8 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 	ret = commit_open(loop, conf, filter, activity, &commit_cb, &t->commit, err);
 	if (ret == 0)
 		ret = ct_flush_open(loop, &flush_cb, &t->flush, err);
+	if (ret == 0 && conf->disable_external)
+		ret = windows_open(loop, &windows_cb, &t->windows, err);
 	if (ret < 0) {
 		takeover_close(t);
 		return ret;
@@ -285,6 +357,7 @@ void takeover_close(struct takeover *t)
 	if (!t)
 		return;
 	ev_timer_del(t->loop, &t->purge);
+	windows_close(t->windows);
 	ct_flush_close(t->flush);
 	commit_close(t->commit);
 	free(t);

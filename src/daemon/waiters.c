@@ -104,6 +104,8 @@ static enum ctl_step waiter_step(struct control_job *job, struct ctl_out *out, s
 			ctl_progress(out, done, total);
 		return CTL_WAIT;
 	}
+	if (w->asked == JOB_COMMIT && !pipeline_external(w->all->d->pipeline))
+		return CTL_DONE;	/* there was nothing to commit, and that is said */
 	if (w->res.err < 0)
 		waiter_say_failed(w, out);
 	else if (w->asked == JOB_COMMIT)

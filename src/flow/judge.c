@@ -153,6 +153,7 @@ static bool is_since(uint32_t idle, const struct ct_question *q)
 		return false;
 	switch (q->way) {
 	case CT_WAY_COMMIT:
+	case CT_WAY_OWN:
 		return last_s + 1 >= q->changed_s || (q->active_s && last_s + 1 >= q->active_s);
 	case CT_WAY_NEWS:
 		return idle <= NEWS_S;
@@ -210,6 +211,9 @@ const struct ct_rule ct_rules[] = {
 	/* The peer tells an end. */
 	{ 0,	CT_ANY,			K_HIT | SINCE,		K_ENDED,	{ [CT_WAY_END] = CT_USED } },
 	{ 0,	CT_ANY,			0,			0,		{ [CT_WAY_END] = CT_REMOVE } },
+	/* Nobody tells anything: what has ended or become another flow since it was seen is left alone. */
+	{ 6,	CT_SAME,		K_ASSURED | SINCE,	K_ENDED,	{ [CT_WAY_OWN] = CT_KEEP } },
+	{ 7,	CT_SAME,		K_ASSURED,		K_ENDED,	{ [CT_WAY_OWN] = CT_RAISE } },
 };
 const size_t ct_n_rules = sizeof(ct_rules) / sizeof(ct_rules[0]);
 

@@ -12,7 +12,6 @@
 
 #include "kernel/ct_put.h"
 
-#define TAKES_S		2u	/* a commit begins so soon after the node has become active, at the latest */
 #define UNDER_WAY	256u	/* flows of a commit at a time */
 #define ONE		(UINT64_C(1) << 63)	/* in a token: not part of the commit */
 #define STEP_LOOK	8192u	/* flows of the source looked at in one step when the pass wants none of them */
@@ -204,7 +203,7 @@ int ct_commit_start(struct ct_commit *c, struct mono active, struct mono now)
 	c->pos = 0;
 	c->start = now;
 	c->active_s = mono_is_set(active) ? mono_s(active) : 0;
-	c->took_over = c->active_s + TAKES_S >= mono_s(now);
+	c->took_over = ct_took_over(c->active_s, mono_s(now));
 	ct_put_timeouts(c->put);
 	ev_work_arm(c->loop, &c->work);
 	return 0;

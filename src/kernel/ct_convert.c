@@ -595,13 +595,6 @@ static struct cursor attrs_of(const void *nlmsg, size_t n)
 	return c;
 }
 
-uint32_t ct_parse_use(const void *nlmsg, size_t n)
-{
-	struct cursor v;
-
-	return find(attrs_of(nlmsg, n), CTA_USE, &v) ? cur_be32(&v) : 0;
-}
-
 void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2])
 {
 	struct cursor info, tcp, v;
@@ -609,6 +602,14 @@ void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2])
 
 	for (int dir = 0; dir < 2; dir++)
 		flags[dir] = is_tcp && find(tcp, (uint16_t)(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL + dir), &v) ? cur_u8(&v) : 0;
+}
+
+void ct_parse_seen(const void *nlmsg, size_t n, struct ct_seen *seen)
+{
+	struct cursor v;
+
+	seen->use = find(attrs_of(nlmsg, n), CTA_USE, &v) ? cur_be32(&v) : 0;
+	ct_parse_tcp_flags(nlmsg, n, seen->tcp_flags);
 }
 
 static void load_all(struct parse *p, struct cursor c)

@@ -36,7 +36,7 @@
 struct parsed {
 	struct ct_flow flow;
 	struct flow_rare rare;
-	uint32_t use;
+	struct ct_seen seen;
 	uint32_t hint;		/* of cb.ahead */
 };
 
@@ -101,7 +101,7 @@ static void hand_on(struct ct_dump *d, struct mono now)
 		if (d->cb.flow)
 			d->cb.flow(d->cb.ctx, &d->ahead[i].flow, now);
 		else
-			d->cb.entry(d->cb.ctx, &d->ahead[i].flow, d->ahead[i].use, now);
+			d->cb.entry(d->cb.ctx, &d->ahead[i].flow, &d->ahead[i].seen, now);
 	}
 	d->n_ahead = 0;
 }
@@ -121,7 +121,7 @@ static void take_entry(struct ct_dump *d, const uint8_t *msg, size_t n, struct m
 	if (ct_read(msg, n, &what, &p->flow, &p->rare) != 0)
 		return;
 	if (d->cb.entry)
-		p->use = ct_parse_use(msg, n);
+		ct_parse_seen(msg, n, &p->seen);
 	if (d->cb.ahead)
 		p->hint = d->cb.ahead(d->cb.ctx, &p->flow);
 	if (++d->n_ahead == AHEAD)

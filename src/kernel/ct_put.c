@@ -17,7 +17,7 @@
  *			ENOENT			CREATE: it has gone meanwhile
  *	UPDATE		0			updated
  *	ANNOTATE	0			kept
- *	both		ENOENT			CREATE: it has gone meanwhile
+ *	both		ENOENT			CREATE: it has gone meanwhile; our own entry: LOOK
  *			other, has labels	the same without: no rule here uses labels, so there is no place for them
  *			other			failed; ANNOTATE: kept all the same
  *	CONFIRM		found			as GET, but REPLACE at once, with nothing between
@@ -26,7 +26,7 @@
  *						happened: the kernel looks for an entry in the way before it looks at what
  *						we want
  *	RESTORE		any			failed; the entry that was there before is back, if nobody else has taken its place
- *	LOOK		found			DESTROY, or left because it is in use
+ *	LOOK		found			DESTROY, or left because it is in use; our own entry: as GET
  *			ENOENT			nothing: it has gone by itself
  *	DESTROY		0, ENOENT		ended
  *
@@ -115,6 +115,7 @@ static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome, const
 	const struct ct_result r = {
 		.outcome = outcome, .err = err, .found = e->found, .cleared = e->cleared, .token = e->token, .f = &e->f,
 		.entry = entry, .in_the_way = err == -EEXIST && e->in_the_way.l3 ? &e->in_the_way : NULL,
+		.loosened = outcome == CT_KEPT && (e->raise || e->loosen),
 		.written = outcome == CT_CREATED || outcome == CT_REPLACED || ((outcome == CT_UPDATED || outcome == CT_KEPT) && e->raise),
 	};
 
@@ -281,7 +282,7 @@ static enum ct_verdict judge(struct ct_put *p, struct put *e, const struct ct_fl
 	ct_batch_tcp_flags(p->batch, e->q.tcp_flags);
 	ev = ct_evidence(kernel, &e->q);
 	e->hit = ev.packets[0] || ev.packets[1];
-	e->loosen = e->q.way == CT_WAY_COMMIT && e->f.l4 == IPPROTO_TCP && !ev.windows;
+	e->loosen = ct_way_takes_over(e->q.way) && e->f.l4 == IPPROTO_TCP && !ev.windows;
 	e->found = true;
 	return ct_judge(kernel, &e->f, &e->q, &ev);
 }
@@ -372,11 +373,11 @@ static void on_update(struct ct_put *p, struct put *e, int err, struct mono now)
 		stays(p, e, annotate ? CT_KEPT : CT_UPDATED, now);
 	} else if (err == -ENOENT) {
 		if (!out_of_tries(p, e, err, now))
-			wants(p, e, PUT_CREATE);
+			wants(p, e, e->q.way == CT_WAY_OWN ? PUT_LOOK : PUT_CREATE);
 	} else if (e->f.has & FLOW_HAS_LABELS) {
 		e->f.has &= ~FLOW_HAS_LABELS;
 		wants(p, e, e->state);
-	} else if (annotate) {
+	} else if (annotate && e->q.way != CT_WAY_OWN) {
 		stays(p, e, CT_KEPT, now);
 	} else {
 		failed(p, e, err, now);
@@ -424,7 +425,7 @@ static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 {
 	const struct ct_build_opts opts = {
 		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE, .forget = e->raise,
-		.liberal = e->raise ? p->liberal || e->hit || e->q.way == CT_WAY_COMMIT : e->loosen,
+		.liberal = e->raise ? p->liberal || e->hit || ct_way_takes_over(e->q.way) : e->loosen,
 		.expected = e->old.status & IPS_EXPECTED, .timeout_s = e->raise && (e->f.has & FLOW_HAS_TIMEOUT) ? e->f.timeout_s : 0,
 	};
 	struct ct_flow u;
@@ -441,7 +442,6 @@ static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 static int request(struct ct_put *p, struct put *e)
 {
 	const struct ct_build_opts create = { .liberal = p->liberal, .timeout_s = e->life_s };
-	const struct ct_build_opts restore = { .liberal = true };
 	uint64_t cookie = (uint64_t)(e - p->put);
 	struct ct_flow q;
 
@@ -463,7 +463,7 @@ static int request(struct ct_put *p, struct put *e)
 		e->replacing = true;
 		return ct_batch_add_replace(p->batch, &e->old, &e->f, &create, cookie);
 	case PUT_RESTORE:
-		return ct_batch_add(p->batch, CT_OP_CREATE, &e->old, &restore, cookie);
+		return ct_batch_add(p->batch, CT_OP_CREATE, &e->old, &(struct ct_build_opts){ .liberal = true }, cookie);
 	case PUT_DESTROY:
 		return ct_batch_add(p->batch, CT_OP_DESTROY, &e->old, NULL, cookie);
 	}
@@ -520,7 +520,7 @@ static struct put *take(struct ct_put *p)
 
 static uint32_t showing(const struct ct_put *p, const struct put *e, uint32_t life_s)
 {
-	return ct_timeouts_showing(&p->timeouts, &e->f, life_s, e->q.way == CT_WAY_COMMIT ? CT_SHOW_COMMIT_S : CT_SHOW_NEWS_S);
+	return ct_timeouts_showing(&p->timeouts, &e->f, life_s, ct_way_takes_over(e->q.way) ? CT_SHOW_COMMIT_S : CT_SHOW_NEWS_S);
 }
 
 void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
@@ -550,7 +550,7 @@ void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
 		e->f.timeout_s = showing(p, e, e->f.timeout_s);
 	e->life_s = wish->exact ? wish->timeout_s : showing(p, e, wish->timeout_s);
 	p->n_busy++;
-	wants(p, e, wish->way == CT_WAY_END ? PUT_LOOK : wish->there ? PUT_GET : PUT_CREATE);
+	wants(p, e, wish->way >= CT_WAY_END ? PUT_LOOK : wish->there ? PUT_GET : PUT_CREATE);
 }
 
 size_t ct_put_room(const struct ct_put *p)

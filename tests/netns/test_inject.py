@@ -63,6 +63,28 @@ def test_takeover_without_commit(lab: Lab, pair: Callable, mode: str, active: st
 	assert load.ask("finish", 20)["hash_good"]
 
 
+@pytest.mark.parametrize("tracking,moves,old_types", (("off", 2, ()), ("on", 2, ()), ("on", 4, ("-t",))))
+def test_there_and_back_before_the_purge(lab: Lab, pair: Callable, tracking: str, moves: int, old_types: tuple) -> None:
+	"""The entries of the node that gets its connections back stand where those were when they left, and each packet of today is
+	invalid to their windows. Established TCP is silent, so the peer has told nothing meanwhile: -c itself has to see to it."""
+	nodes = pair(mode_options={**INJECT, "PurgeTimeout": 600}, options={"TCPWindowTracking": tracking})
+	scenario.serve(lab)
+	programs = [scenario.lines(lab, 20, target, 0.2) for target in TARGETS]
+	wait_until(lambda: not same_kernels(*nodes), 20, "the same kernel tables", 0.3)
+	for move in range(moves):
+		old, new = nodes[move % 2], nodes[1 - move % 2]
+		lab.addresses_to(new.fw)
+		said = new.ctl("-c")
+		assert said.returncode == 0 and "states of the peer are in the kernel already" in said.stderr, said
+		for option in old_types:
+			old.ok(option)
+		pace.sleep(2.4)
+	for program in programs:
+		said = program.ask("alive", 10)
+		assert said["alive"] == 20, said
+	assert "take-over, their windows judge no longer" in nodes[0].log.read_text()
+
+
 @each_pair
 def test_figures_and_commands(lab: Lab, pair: Callable, active: str, replica: str) -> None:
 	one, two = pair(active, replica, mode_options=INJECT)

@@ -80,6 +80,21 @@ static void ends(void **state)
 	}
 }
 
+/* Our own entry, of which nobody tells anything: it stays whatever it is, and what is not assured, has ended or has become
+ * another one is not touched. */
+static void own_entries(void **state)
+{
+	(void)state;
+	for (unsigned int tuples = 1; tuples < CT_ANY; tuples *= 2) {
+		for (unsigned int facts = 0; facts <= CT_FACTS; facts++) {
+			bool wanted = tuples == CT_SAME && (facts & K_ASSURED) && !(facts & K_ENDED);
+
+			assert_int_equal(ct_judge_facts(CT_WAY_OWN, tuples, facts),
+					 !wanted ? CT_LEAVE : facts & SINCE ? CT_KEEP : CT_RAISE);
+		}
+	}
+}
+
 static const struct ct_rule *rule_of(enum ct_way way, unsigned int tuples, unsigned int facts)
 {
 	for (size_t i = 0; i < ct_n_rules; i++) {
@@ -206,6 +221,10 @@ static const struct {
 	{ "end of a flow that only we had", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 	{ "end, the cache knows nothing", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 	{ "end, nor does the kernel", 6, 3, REPLIED, 400000, { 0x08, 0x08 }, { 0 }, CT_WAY_END, 0, 0, NO, NO, NO, NO },
+	/* our own entry: later than this node has taken over */
+	{ "own, none since", 6, 3, REPLIED, 431900, { 0x23, 0x23 }, { CT_PACKETS, NOW - 500, 0, 0, 0 }, CT_WAY_OWN, NOW - 60, NOW - 60, YES, YES, YES, NO },
+	{ "own, a packet since", 6, 3, REPLIED, 431950, { 0x23, 0x23 }, { CT_PACKETS, NOW - 500, 0, 0, 0 }, CT_WAY_OWN, NOW - 60, NOW - 60, YES, YES, YES, YES },
+	{ "own, we only wrote it", 6, 3, REPLIED, 431990, { 0x08, 0x08 }, { CT_WRITTEN, 0, NOW + 431990, 0, 0 }, CT_WAY_OWN, NOW - 60, NOW - 60, NO, NO, NO, NO },
 	{ "end, offloaded", 6, 3, REPLIED | IPS_OFFLOAD, 86000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 };
 
@@ -256,6 +275,16 @@ static void windows(void **state)
 	assert_true(ct_evidence(&k, &q).windows);
 }
 
+static void takes_over(void **state)
+{
+	(void)state;
+	assert_true(ct_took_over(NOW, NOW));
+	assert_true(ct_took_over(NOW - CT_TAKES_S, NOW));
+	assert_false(ct_took_over(NOW - CT_TAKES_S - 1, NOW));
+	assert_true(ct_way_takes_over(CT_WAY_COMMIT) && ct_way_takes_over(CT_WAY_OWN));
+	assert_false(ct_way_takes_over(CT_WAY_NEWS) || ct_way_takes_over(CT_WAY_END));
+}
+
 /* Of two flows of the peer that claim one tuple the one that changed last gets it, whichever is committed first. */
 static void two_of_the_peer(void **state)
 {
@@ -298,7 +327,7 @@ static void counters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows), cmocka_unit_test(ends), cmocka_unit_test(neighbours), cmocka_unit_test(promises),
+		cmocka_unit_test(rows), cmocka_unit_test(ends), cmocka_unit_test(own_entries), cmocka_unit_test(takes_over), cmocka_unit_test(neighbours), cmocka_unit_test(promises),
 		cmocka_unit_test(evidence), cmocka_unit_test(windows), cmocka_unit_test(two_of_the_peer),
 		cmocka_unit_test(counters),
 	};

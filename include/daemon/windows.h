@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_DAEMON_WINDOWS_H
+#define CONNTRACKD_DAEMON_WINDOWS_H
+
+#include "base/evloop.h"
+#include "base/text.h"
+#include "kernel/ct_put.h"
+
+/* -c without external cache: entries of our kernel whose connections a peer has forwarded before this node took over become
+ * liberal, so that their windows, which are of another time, call nothing of today invalid. */
+struct windows;
+
+struct windows_result {
+	int err;		/* 0, or -errno: not all entries have been looked at */
+	uint64_t total;		/* entries of the kernel's table read so far */
+	uint64_t loosened;	/* whose windows judge no longer */
+	uint64_t failed;	/* that ought to be liberal and are not */
+	int64_t duration_us;
+};
+
+struct windows_cb {
+	void *ctx;
+	/* Is this flow one that peers are told about? f has no TCP state. */
+	bool (*pass)(void *ctx, const struct ct_flow *f);
+	/* Life and windows of this entry were written; f as it is there now. */
+	void (*written)(void *ctx, const struct ct_flow *f, struct mono now);
+	/* The end, once for each start. May start the next one. */
+	void (*done)(void *ctx, const struct windows_result *res, struct mono now);
+	struct ct_owner owner;
+};
+
+int windows_open(struct evloop *loop, const struct windows_cb *cb, struct windows **out, struct text *err)
+	__attribute__((warn_unused_result));
+void windows_close(struct windows *w);
+/* For the filter of the event socket. */
+uint32_t windows_portid(const struct windows *w);
+
+/* Walk the kernel's table in steps of the loop. active: since when this node is active. 0, -EBUSY while one runs, -errno. */
+int windows_start(struct windows *w, struct mono active, struct mono now);
+const struct windows_result *windows_progress(const struct windows *w);
+
+/* Does an entry have windows that may be of another time: TCP, assured, established or half-closed, not liberal yet in both
+ * directions (flags as from ct_parse_tcp_flags()), not offloaded? For its tests. */
+bool windows_may_judge(const struct ct_flow *f, const uint8_t tcp_flags[2]);
+
+#endif
