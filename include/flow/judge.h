@@ -113,6 +113,10 @@ extern const struct ct_rule ct_rules[];
 extern const size_t ct_n_rules;
 enum ct_verdict ct_judge_facts(enum ct_way way, enum ct_tuples tuples, unsigned int facts);
 
+/* TCP beyond its handshake of which nobody has told the window scales: an offloaded connection that its owner knows from a dump, or one
+ * whose owner does not track windows. No kernel can judge its windows. */
+bool ct_scales_unknown(const struct ct_flow *f);
+
 /* *r becomes a question (for ct_build_get()) for whoever has the reply tuple of f as its original one. */
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f);
 

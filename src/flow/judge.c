@@ -264,6 +264,12 @@ enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f, c
 	return ct_judge_facts(q->way, tuples, facts);
 }
 
+bool ct_scales_unknown(const struct ct_flow *f)
+{
+	return f->l4 == IPPROTO_TCP && !(f->has & FLOW_HAS_WSCALE) &&
+	       (!(f->has & FLOW_HAS_PROTO_STATE) || tcp_age(f->proto_state) >= 3);
+}
+
 void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)
 {
 	size_t len = f->l3 == AF_INET ? 4 : 16;

@@ -441,7 +441,7 @@ static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 
 static int request(struct ct_put *p, struct put *e)
 {
-	const struct ct_build_opts create = { .liberal = p->liberal, .timeout_s = e->life_s };
+	const struct ct_build_opts create = { .liberal = p->liberal || ct_scales_unknown(&e->f), .timeout_s = e->life_s };
 	uint64_t cookie = (uint64_t)(e - p->put);
 	struct ct_flow q;
 

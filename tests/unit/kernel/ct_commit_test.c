@@ -28,6 +28,7 @@ struct bench {
 	struct ct_memory memory;	/* of every entry of the kernel */
 	const struct ct_flow *completes;	/* the entry becomes this one just after the first look */
 	bool ended;			/* so are all flows */
+	bool tracking;			/* TCPWindowTracking */
 	int last_err;
 	uint32_t kept_mark;
 	uint8_t *state;		/* per token: 1 announced, 2 settled, 3 refused */
@@ -143,11 +144,12 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 	struct text err = { 0 };
 
 	*b = (struct bench){ .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = timeout_s,
-			     .barren = b->barren, .restored = b->restored, .memory = b->memory, .ended = b->ended, .completes = b->completes,
+			     .barren = b->barren, .restored = b->restored, .memory = b->memory, .ended = b->ended,
+			     .completes = b->completes, .tracking = b->tracking,
 			     .state = calloc(n + 1, 1) };
 	assert_non_null(b->loop);
 	assert_non_null(b->state);
-	if (ct_commit_open(b->loop, &src, true, &b->commit, &err) != 0)
+	if (ct_commit_open(b->loop, &src, !b->tracking, &b->commit, &err) != 0)
 		fail_msg("%s", err.buf);
 	assert_int_equal(ct_commit_start(b->commit, (struct mono){ 0 }, clock_now()), 0);
 	assert_int_equal(ct_commit_start(b->commit, (struct mono){ 0 }, clock_now()), -EBUSY);
@@ -223,6 +225,87 @@ static void fresh(void **state)
 		assert_in_range(got.timeout_s, 290, 300);	/* what the source said, not the flow's own */
 	}
 	free(flows);
+}
+
+/* ---- TCPWindowTracking ---- */
+
+struct flags {
+	bool read;
+	uint8_t of[16][2];	/* by source port */
+};
+
+static void see_flags(void *ctx, const struct ct_flow *f, const struct ct_seen *seen, struct mono now)
+{
+	struct flags *flags = ctx;
+
+	(void)now;
+	if (ntohs(f->orig.sport) < 16)
+		memcpy(flags->of[ntohs(f->orig.sport)], seen->tcp_flags, 2);
+}
+
+static void flags_read(void *ctx, int err, struct mono now)
+{
+	struct flags *flags = ctx;
+
+	(void)now;
+	assert_int_equal(err, 0);
+	flags->read = true;
+}
+
+static struct flags read_flags(void)
+{
+	struct flags flags = { .read = false };
+	struct ct_dump_cb cb = { .ctx = &flags, .entry = see_flags, .done = flags_read };
+	struct evloop *loop = evloop_new();
+	struct ct_dump *dump;
+
+	assert_non_null(loop);
+	assert_int_equal(ct_dump_open(loop, &cb, &dump, NULL), 0);
+	assert_int_equal(ct_dump_start(dump, 0), 0);
+	assert_true(turn_until(loop, &flags.read, 20000));
+	ct_dump_close(dump);
+	evloop_free(loop);
+	return flags;
+}
+
+/* Windows judge where the scales are known, or will be: not those of a connection that was offloaded when its owner saw it first. */
+static void windows_without_scales(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t proto_state;
+		uint32_t without;
+		bool liberal;
+	} cases[] = {
+		{ "established, told whole", TCP_CONNTRACK_ESTABLISHED, 0, false },
+		{ "established, no scales", TCP_CONNTRACK_ESTABLISHED, FLOW_HAS_WSCALE, true },
+		{ "offloaded: no state either", 0, FLOW_HAS_WSCALE | FLOW_HAS_PROTO_STATE, true },
+		{ "half-closed, no scales", TCP_CONNTRACK_CLOSE_WAIT, FLOW_HAS_WSCALE, true },
+		{ "half-closed, told whole", TCP_CONNTRACK_CLOSE_WAIT, 0, false },
+		{ "a handshake tells its scales", TCP_CONNTRACK_SYN_SENT, FLOW_HAS_WSCALE, false },
+	};
+	const size_t n = sizeof(cases) / sizeof(cases[0]);
+	struct bench b = { .tracking = true };
+	struct ct_flow f[sizeof(cases) / sizeof(cases[0])];
+	struct flags flags;
+
+	(void)state;
+	NEED_NETNS();
+	for (size_t i = 0; i < n; i++) {
+		f[i] = tcp_flow((uint16_t)(i + 1));
+		f[i].proto_state = cases[i].proto_state;
+		f[i].wscale[0] = f[i].wscale[1] = 7;
+		f[i].has = (f[i].has | FLOW_HAS_WSCALE) & ~cases[i].without;
+	}
+	commit(&b, f, n, 300);
+	expect(&b, n, 0, 0, 0);
+	flags = read_flags();
+	for (size_t i = 0; i < n; i++) {
+		for (int dir = 0; dir < 2; dir++) {
+			if (!!(flags.of[i + 1][dir] & IP_CT_TCP_FLAG_BE_LIBERAL) != cases[i].liberal)
+				fail_msg("%s: direction %d has flags %#x", cases[i].name, dir, flags.of[i + 1][dir]);
+		}
+	}
 }
 
 /* Very many flows of which a pass wants none: no turn of the loop is long. */
@@ -904,6 +987,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RULE(fresh),
+		RULE(windows_without_scales),
 		RULE(barren_source),
 		RULE(one_goes_ahead),
 		RULE(nothing_to_do),
