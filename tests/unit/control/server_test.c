@@ -727,7 +727,8 @@ static void cap_drops_oldest_without_request(void **state)
 	assert_int_equal(control_server_clients(w->server), 0);
 }
 
-/* All 64 are busy: number 65 waits until one leaves, and the loop does not spin meanwhile. */
+/* All 64 are busy, and none of them is asleep over what it asked for: number 65 waits until one leaves, and the loop does not
+ * spin meanwhile. */
 static void cap_with_busy_clients(void **state)
 {
 	struct world *w = *state;
@@ -735,9 +736,8 @@ static void cap_with_busy_clients(void **state)
 	uint64_t before;
 	struct mono begin;
 
-	w->dump_total = 1000000;
 	for (int i = 0; i < CTL_CLIENTS_MAX; i++) {
-		fd[i] = ask(w, 16, true, 0);
+		fd[i] = ask(w, 46, true, 0);
 		turns(w, 2);
 	}
 	turns(w, 20);
@@ -747,15 +747,56 @@ static void cap_with_busy_clients(void **state)
 	assert_int_equal(w->starts, CTL_CLIENTS_MAX);
 	before = evloop_stats(w->loop)->turns;
 	begin = clock_now();
-	while (mono_diff_ms(clock_now(), begin) < 300)
+	while (mono_diff_ms(clock_now(), begin) < 2 * CTL_STALLED_MS)
 		assert_int_equal(evloop_turn(w->loop, NULL, 100), 0);
-	assert_true(evloop_stats(w->loop)->turns - before < 10);
+	assert_true(evloop_stats(w->loop)->turns - before < 50);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
+	assert_int_equal(control_server_stats(w->server)->dropped, 0);
 	close(fd[7]);
 	ASSERT_REPLY(w, extra, "statistics\n\n");
 	for (int i = 0; i < CTL_CLIENTS_MAX; i++)
 		if (i != 7)
 			close(fd[i]);
+	turns(w, 10);
+	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(w->released_gone, CTL_CLIENTS_MAX);
+}
+
+/* All 64 are readers that have fallen asleep: after CTL_STALLED_MS, and no sooner, the one that has slept longest makes room. */
+static void cap_drops_who_has_slept_longest(void **state)
+{
+	struct world *w = *state;
+	int fd[CTL_CLIENTS_MAX], extra;
+	struct mono begin = { 0 };
+	char buf[65536];
+	bool end;
+
+	w->dump_total = 1000000;
+	for (int i = 0; i < CTL_CLIENTS_MAX; i++) {
+		if (i == 1)
+			begin = clock_now();
+		fd[i] = ask(w, 16, true, 0);
+		turns(w, i < 2 ? 50 : 2);
+	}
+	turns(w, 20);
+	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
+	for (int i = 0; i < 20; i++) {		/* the first wakes up for a moment: now the second has slept longest */
+		assert_true(take(fd[0], buf, sizeof(buf), &end) > 0);
+		turns(w, 2);
+	}
+	extra = ask(w, 21, false, 0);
+	for (int i = 0; i < 1000 && control_server_stats(w->server)->dropped == 0; i++)
+		assert_int_equal(evloop_turn(w->loop, NULL, 100), 0);
+	assert_true(mono_diff_ms(clock_now(), begin) >= CTL_STALLED_MS);
+	ASSERT_REPLY(w, extra, "statistics\n\n");
+	assert_int_equal(control_server_stats(w->server)->dropped, 1);
+	assert_int_equal(w->released_gone, 1);
+	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX - 1);
+	while (take(fd[1], buf, sizeof(buf), &end) == sizeof(buf))	/* what was on its way, and then */
+		;
+	assert_true(end);
+	for (int i = 0; i < CTL_CLIENTS_MAX; i++)
+		close(fd[i]);
 	turns(w, 10);
 	assert_int_equal(control_server_clients(w->server), 0);
 	assert_int_equal(w->released_gone, CTL_CLIENTS_MAX);
@@ -1021,6 +1062,7 @@ int main(void)
 		WITH_SERVER(client_that_floods),
 		WITH_SERVER(cap_drops_oldest_without_request),
 		WITH_SERVER(cap_with_busy_clients),
+		WITH_SERVER(cap_drops_who_has_slept_longest),
 		WITH_SERVER(kill_is_held),
 		WITHOUT(files_and_modes),
 		WITHOUT(not_a_socket),
