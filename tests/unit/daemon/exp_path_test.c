@@ -72,7 +72,7 @@ static void count_line(void *ctx, int level, const char *text)
 	struct world *w = ctx;
 
 	(void)level;
-	w->log_lines += strstr(text, "zone") != NULL || strstr(text, "full") != NULL;
+	w->log_lines += strstr(text, "zone") != NULL || strstr(text, "has no room") != NULL;
 }
 
 static void sink_inject(void *ctx, bool gone, const struct ct_expect *e)
