@@ -117,6 +117,12 @@ void lab_up(const char *dev)
 	lab_routes();
 }
 
+void lab_carrier(const char *dev, bool there)
+{
+	assert_true(lab_sh("for i in $(seq 400); do ip link show %s | grep -q NO-CARRIER %s exit 0; sleep 0.05; done; exit 1", dev,
+			   there ? "||" : "&&"));
+}
+
 static bool make_network(void)
 {
 	if (!lab_sh("ip link set lo up") || !make_cable(0) || !make_cable(2) ||

@@ -38,6 +38,8 @@ void lab_remove(void);
 void lab_make(void);
 /* Set a device up again, with its addresses and what routes to the other end. */
 void lab_up(const char *dev);
+/* Wait until the kernel says that the device has a carrier, or none: that follows what its other end does a little later. */
+void lab_carrier(const char *dev, bool there);
 /* The routes only, after a command that took them away. */
 void lab_routes(void);
 /* A command, quietly; false if it fails. */

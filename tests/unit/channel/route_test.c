@@ -106,6 +106,7 @@ static void test_states(void **state)
 	look(&l, LINK_STATE_UP);
 	assert_int_equal(l.mtu, 1500);
 	assert_true(lab_sh("ip link set dedi1 down"));
+	lab_carrier("dedi0", false);
 	look(&l, LINK_STATE_NO_CARRIER);
 	assert_true(lab_sh("ip route add 10.9.0.2 dev other0 table 1000"));
 	look(&l, LINK_STATE_UP);		/* the routes lead elsewhere now */
@@ -121,6 +122,7 @@ static void test_states(void **state)
 	assert_true(lab_sh("ip route del default dev other0 table 1000"));
 	assert_true(lab_sh("ip link set dedi1 up"));
 	lab_up("dedi0");
+	lab_carrier("dedi0", true);
 	look(&l, LINK_STATE_UP);
 	assert_false(l.astray);
 	assert_true(lab_sh("ip addr del 10.9.0.1/24 dev dedi0"));
