@@ -33,10 +33,13 @@ struct whole {
 	uint8_t why;			/* enum whole_reason, several; 0: complete */
 	uint8_t fresh;			/* of these: raised since the last repair began */
 	bool repairing;
-	bool more;			/* more than n_missed flows */
-	uint32_t n_missed;		/* different flows that found no place since it was complete */
+	bool more;			/* more than n_missing flows, perhaps */
+	bool fresh_more;		/* the same, since the last repair began */
+	bool missed_more;		/* the same, of n_missed */
+	uint32_t n_missing;		/* flows that found no place, and neither got one since nor ended */
+	uint32_t n_missed;		/* flows that found no place since it was complete, also those that did later */
 	struct mono since;		/* set while why is not 0 */
-	uint32_t missed[WHOLE_SLOTS];	/* their hashes, by hash; 0 is a free slot */
+	uint32_t missing[WHOLE_SLOTS];	/* by hash: the hash, and whether the flow was missed since the last repair began; 0: free */
 };
 
 static inline bool whole_is(const struct whole *w)
@@ -48,11 +51,14 @@ static inline bool whole_is(const struct whole *w)
 bool whole_lack(struct whole *w, enum whole_reason why, struct mono now);
 /* A flow found no place; hash: of its key, always the same for the same flow. Beside whole_lack(). */
 void whole_missed(struct whole *w, uint32_t hash);
+/* The flow has a place now, or has ended, or is not wanted any more: it is missing no longer, if it was. Worth a call only
+ * while n_missing is not 0. */
+void whole_found(struct whole *w, uint32_t hash);
 
 /* A repair begins; nothing if one is under way, which then goes on for both. */
 void whole_repair_begin(struct whole *w);
-/* It has ended; done: it saw everything. True when the cache is complete now and was not before. The number of flows that
- * were missed stays readable until the next whole_lack(). */
+/* It has ended; done: it saw everything, so that what found no place before it and not again during it is missing no longer.
+ * True when the cache is complete now and was not before: then n_missed stays readable until the next whole_lack(). */
 bool whole_repair_end(struct whole *w, bool done);
 
 /* "HashLimit reached, events lost": the reasons in words, for people. Nothing for none. */

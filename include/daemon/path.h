@@ -99,6 +99,10 @@ void path_settle(struct pipeline *p);
 void whole_path_internal_full(struct pipeline *p, struct mono now);
 /* So has the external one, at its limit or for want of memory. */
 void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f, struct mono now);
+/* Our kernel has spoken of a flow that the internal cache has not refused: it is there, or has ended, or is not wanted. */
+void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f);
+/* The same of what a peer told, of the external cache or, with states injected, of our kernel. */
+void whole_path_external_found(struct pipeline *p, const struct ct_flow *f);
 /* sync_env.whole */
 bool whole_path_is(void *ctx);
 /* A peer begins to answer. */

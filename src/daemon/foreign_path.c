@@ -65,6 +65,7 @@ void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written
 {
 	uint32_t id;
 
+	whole_path_external_found(p, f);
 	if (p->bypass)
 		return;
 	id = own_find(p, f);

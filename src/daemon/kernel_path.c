@@ -17,6 +17,8 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 	if (foreign_path_dumped(p, f) || !flow_filter_pass(p->filter, f))
 		return;
 	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) : internal_dumped(p->internal, f, now, &id);
+	if (change != INTERNAL_FULL)
+		whole_path_internal_found(p, f);
 	if (announce || change == INTERNAL_FULL)
 		path_changed(p, change, id, now);
 }
@@ -64,6 +66,7 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 	uint32_t id;
 
 	p->purged = now;
+	whole_path_internal_found(p, f);
 	/* Also when the cache has been emptied already: the kernel is about to tell their end as an event. */
 	if (p->expects)
 		exp_path_master_purged(p->expects, f);
@@ -93,8 +96,12 @@ void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono no
 {
 	*id = FLOW_ID_NONE;
 	*inserted = false;
-	if (p->internal && internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
+	if (!p->internal)
+		return;
+	if (internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
 		whole_path_internal_full(p, now);
+	else
+		whole_path_internal_found(p, f);
 }
 
 void pipeline_committed(struct pipeline *p, const struct ct_flow *f, bool cleared, struct mono now)

@@ -166,6 +166,8 @@ static inline __attribute__((always_inline)) void path_event(struct pipeline *p,
 	}
 	if (id != FLOW_ID_NONE && what != PIPELINE_FLOW_DESTROY)
 		internal_heard(p->internal, id, packet, what == PIPELINE_FLOW_NEW, told_s);
+	if (p->in.whole.n_missing > 0 && change != INTERNAL_FULL)
+		whole_path_internal_found(p, f);
 	path_changed(p, change, id, now);
 }
 
@@ -326,6 +328,8 @@ static void path_store(struct pipeline *p, uint8_t peer, enum sync_change what, 
 	}
 	if (err < 0)
 		whole_path_external_full(p, err == -ENOSPC, flow, now);
+	else
+		whole_path_external_found(p, flow);
 }
 
 void path_settle(struct pipeline *p)
@@ -343,6 +347,8 @@ void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_
 	struct path_news *n;
 
 	if (!p->external) {
+		if (what == SYNC_DESTROY)
+			whole_path_external_found(p, flow);
 		p->env.inject(p->env.ctx, what, flow, now);
 		return;
 	}

@@ -63,7 +63,7 @@ static void say_end(struct pipeline *p, struct path_whole *w, struct mono now)
 		return;
 	w->said = false;
 	snprintf(line, sizeof(line), "the %s is complete again: %s%u flows could not be stored within %lld s; repaired",
-		 cache_name(p, w), w->whole.more ? "more than " : "", w->whole.n_missed,
+		 cache_name(p, w), w->whole.missed_more ? "at least " : "", w->whole.n_missed,
 		 (long long)(mono_diff_ms(now, w->whole.since) / 1000));
 	path_log(p, LOG_LVL_NOTICE, line);
 }
@@ -104,6 +104,18 @@ void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_fl
 {
 	p->stats.full_external++;
 	no_room(p, &p->ex, limit, table_prefetch_index(external_table(p->external), f), now);
+}
+
+void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f)
+{
+	if (p->in.whole.n_missing > 0)
+		whole_found(&p->in.whole, table_prefetch_index(p->own, f));
+}
+
+void whole_path_external_found(struct pipeline *p, const struct ct_flow *f)
+{
+	if (p->ex.whole.n_missing > 0)
+		whole_found(&p->ex.whole, table_prefetch_index(p->external ? external_table(p->external) : p->own, f));
 }
 
 void pipeline_refused(struct pipeline *p, const struct ct_flow *f, struct mono now)
@@ -167,9 +179,11 @@ static bool has_room(const struct path_whole *w, const struct flow_table *t, str
 
 	if (!(w->whole.why & WHOLE_LIMIT))
 		return true;
+	if (!w->whole.more && left >= w->whole.n_missing)
+		return true;	/* also when none is left and nothing is missing any more */
 	if (left == 0)
 		return false;
-	return left >= limit / 20 || (!w->whole.more && left >= w->whole.n_missed) ||
+	return left >= limit / 20 ||
 	       !mono_is_set(w->tried) || mono_diff_ms(now, w->tried) >= CRAMPED_MS;
 }
 
@@ -183,7 +197,7 @@ static bool repair_due(struct pipeline *p, struct path_whole *w, uint8_t reasons
 		p->env.full(p->env.ctx);	/* the limit may have been raised */
 	if ((t && !has_room(w, t, now)) ||
 	    ((w->whole.why & WHOLE_KERNEL) && p->env.kernel_room &&
-	     !p->env.kernel_room(p->env.ctx, w->whole.more ? UINT32_MAX : w->whole.n_missed))) {
+	     !p->env.kernel_room(p->env.ctx, w->whole.more ? UINT32_MAX : w->whole.n_missing))) {
 		w->due = mono_add_ms(now, LOOK_MS);
 		return false;
 	}
@@ -283,7 +297,7 @@ static void print_one(const struct pipeline *p, const struct path_whole *w, bool
 	text_printf(out, "incomplete for %lld s: ", (long long)(mono_diff_ms(now, w->whole.since) / 1000));
 	whole_reasons(w->whole.why, out);
 	if (w->whole.why & WHOLE_NO_ROOM)
-		text_printf(out, "; %s%u flows could not be stored", w->whole.more ? "more than " : "", w->whole.n_missed);
+		text_printf(out, "; %s%u flows could not be stored", w->whole.more ? "at least " : "", w->whole.n_missing);
 	text_str(out, w->whole.repairing ? "; repair under way\n" : "\n");
 }
 

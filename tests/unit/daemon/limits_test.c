@@ -266,6 +266,39 @@ static void test_repair_when_there_is_room(void **state)
 	end(w);
 }
 
+/* What could not be stored is what is missing now: without what has ended, is not wanted any more, or found a place after all. */
+static void test_the_number_is_what_is_missing(void **state)
+{
+	struct world *w = begin(SYNC_MODE_NOTRACK, false);
+
+	(void)state;
+	for (uint32_t i = 0; i < LIMIT + 20; i++)
+		event(w, PIPELINE_FLOW_NEW, i);
+	for (uint32_t i = LIMIT; i < LIMIT + 5; i++)
+		event(w, PIPELINE_FLOW_DESTROY, i);		/* was never stored */
+	turn(w);
+	assert_non_null(strstr(printed(w), "internal cache: incomplete for 0 s: HashLimit reached; 15 flows could not be stored\n"));
+	event(w, PIPELINE_FLOW_DESTROY, 0);
+	turn(w);
+	event(w, PIPELINE_FLOW_UPDATE, LIMIT + 5);		/* there is a place now */
+	assert_non_null(strstr(printed(w), "; 14 flows could not"));
+	event(w, PIPELINE_FLOW_UPDATE, LIMIT + 6);
+	assert_non_null(strstr(printed(w), "; 14 flows could not"));
+	w->alive[LIMIT + 6] = w->alive[LIMIT + 7] = false;	/* their end was lost */
+	compare(w);
+	assert_non_null(strstr(printed(w), "; 12 flows could not"));
+	assert_int_equal(internal_live(w), LIMIT);
+	for (uint32_t i = LIMIT + 8; i < LIMIT + 20; i++)
+		event(w, PIPELINE_FLOW_DESTROY, i);
+	assert_non_null(strstr(printed(w), "; 0 flows could not"));
+	pass_s(w, 60);
+	assert_true(w->compares > 0);		/* as full as allowed, and nothing is missing: the kernel is asked whether that is so */
+	compare(w);
+	assert_true(whole_is(pipeline_whole(w->p)));
+	assert_true(said(w, "internal cache is complete again: 20 flows could not be stored"));
+	end(w);
+}
+
 /* A repair that does not help is made ever less often; one that would fit is not put off for ever by little room. */
 static void test_the_pauses_grow(void **state)
 {
@@ -457,8 +490,13 @@ static void test_external(void **state)
 	asked = w->resyncs;
 	peer_is_there(w, 30);
 	assert_int_equal(w->resyncs, asked);
+	for (uint32_t i = LIMIT; i < LIMIT + 4; i++)
+		peer_tells(w, WIRE_CT_DEL, i);			/* was never stored */
+	assert_non_null(strstr(printed(w), "HashLimit reached; 16 flows could not be"));
 	for (uint32_t i = 1; i < 31; i++)
 		peer_tells(w, WIRE_CT_DEL, i);
+	peer_tells(w, WIRE_CT_UPD, LIMIT + 4);			/* there is a place now */
+	assert_non_null(strstr(printed(w), "HashLimit reached; 15 flows could not be"));
 	peer_is_there(w, 2);
 	assert_true(w->resyncs > asked);
 	assert_non_null(strstr(printed(w), "repair under way"));
@@ -495,6 +533,7 @@ static void test_kernel_without_room(void **state)
 {
 	struct world *w = begin(SYNC_MODE_NOTRACK, true);
 	unsigned int asked;
+	struct ct_flow stored;
 
 	(void)state;
 	peer_tells(w, WIRE_CT_NEW, 0);
@@ -509,12 +548,20 @@ static void test_kernel_without_room(void **state)
 	assert_int_equal(w->n_log, 2);	/* the first was "new peer" */
 	assert_true(said(w, "kernel's table is full"));
 	assert_non_null(strstr(printed(w), "in our kernel: incomplete for 0 s: the kernel's table is full; 20 flows"));
+	stored = make_flow(3 * 20);
+	pipeline_injected(w->p, &stored, true, w->now);		/* another than those that are missing */
+	peer_tells(w, WIRE_CT_DEL, 20);
+	assert_non_null(strstr(printed(w), "kernel's table is full; 20 flows"));
 	asked = w->resyncs;
 	w->kernel_room = 19;
 	peer_is_there(w, 30);
 	assert_in_range(w->kernel_asked, 20, 31);
 	assert_int_equal(w->resyncs, asked);
-	w->kernel_room = 20;
+	w->kernel_room = 18;
+	peer_tells(w, WIRE_CT_DEL, 19);
+	stored = make_flow(3 * 18);
+	pipeline_injected(w->p, &stored, true, w->now);		/* another try went through */
+	assert_non_null(strstr(printed(w), "kernel's table is full; 18 flows"));
 	peer_is_there(w, 2);
 	assert_true(w->resyncs > asked);
 	answer(w, 0, 20);
@@ -632,6 +679,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_repair_without_room),
 		cmocka_unit_test(test_repair_when_there_is_room),
+		cmocka_unit_test(test_the_number_is_what_is_missing),
 		cmocka_unit_test(test_the_pauses_grow),
 		cmocka_unit_test(test_one_place_is_enough_for_one_flow),
 		cmocka_unit_test(test_memory),
