@@ -41,6 +41,9 @@ void takeover_cancel_schedule(struct takeover *t, struct mono now);
 /* After the start, when the kernel table has been read: a -t of before the restart is scheduled again, or is due. */
 void takeover_resume(struct takeover *t, struct mono now);
 
+/* A bulk update begins (JOB_TELL): all that a commit before has created is told by it. */
+void takeover_told(struct takeover *t);
+
 const struct takeover_stats *takeover_stats(const struct takeover *t);
 
 #endif

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commit, flush and scheduled flush of the kernel table, as jobs.
+/* Commit, flush and scheduled flush of the kernel table, as jobs; and what is to be told after a commit.
  *
  * The kernel events of a flush are dropped by the socket filter of the event socket (own port id), as those of a commit
  * are (commit.c), and nothing of them goes to the peers: an entry that is flushed leaves the internal cache when the kernel
  * has confirmed it. When a flush has ended, or was stopped, the internal cache is compared with the kernel: events about flows
- * that came and went meanwhile may be read in another order than the answers. */
+ * that came and went meanwhile may be read in another order than the answers.
+ *
+ * Nor does a commit tell the peers what it creates: the scripts of the cluster managers tell everything with the -B that ends
+ * them. Where neither that follows nor a peer asks for everything, the backup would never learn of those flows, as long as no
+ * packet changes their state. So a bulk update is asked for here when none has begun some seconds after the commit. */
 #include "daemon/takeover.h"
 
 #include <errno.h>
@@ -15,7 +19,10 @@
 #include "base/log.h"
 #include "daemon/windows.h"
 #include "kernel/ct_flush.h"
+#include "sync/sync.h"
 #include "sync/sync_conf.h"
+
+#define TELL_MS	10000	/* from the end of a commit, or of what has followed it, to the bulk update that nobody has asked for */
 
 struct takeover {
 	struct evloop *loop;
@@ -30,6 +37,8 @@ struct takeover {
 	enum job_kind flush_kind;	/* of the one that runs: -F or -t */
 	struct ev_timer purge;		/* -t is due */
 	struct mono purging;		/* when the one that runs or waits was due */
+	struct ev_timer tell;		/* armed: what a commit has created is not told yet */
+	uint64_t tells;			/* full sends that had begun when that commit ended */
 	struct takeover_stats stats;
 };
 
@@ -75,13 +84,52 @@ static void commit_how_far(void *ctx, uint64_t *done, uint64_t *total)
 	*total = table_count(external_table(pipeline_external(t->p)));
 }
 
+/* ---- what a commit has created is told ---- */
+
+/* A comparison belongs to a script whose -B is still to come. */
+static bool script_goes_on(const struct takeover *t)
+{
+	return jobs_running(t->jobs, JOB_COMMIT) || jobs_running(t->jobs, JOB_REFRESH) || jobs_running(t->jobs, JOB_COMPARE) ||
+	       jobs_running(t->jobs, JOB_COMPARE_EXPECTS);
+}
+
+static void tell_due(void *ctx, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	/* A peer has asked for everything since; or our kernel table, which is to be emptied, is not the truth any more. */
+	if (sync_stats(pipeline_sync(t->p))->bulk_started != t->tells || !activity_active(t->activity))
+		return;
+	if (script_goes_on(t)) {
+		ev_timer_set(t->loop, &t->tell, mono_add_ms(now, TELL_MS));
+		return;
+	}
+	log_notice("the peers are told what the commit has created: no -B has followed it");
+	jobs_ask(t->jobs, JOB_TELL, 0, NULL, now);
+}
+
+static void tell_later(struct takeover *t, struct mono now)
+{
+	if (!pipeline_sync(t->p) || t->conf->mode == SYNC_MODE_ALARM)	/* which tells everything again and again */
+		return;
+	t->tells = sync_stats(pipeline_sync(t->p))->bulk_started;
+	ev_timer_set(t->loop, &t->tell, mono_add_ms(now, TELL_MS));
+}
+
+void takeover_told(struct takeover *t)
+{
+	ev_timer_del(t->loop, &t->tell);
+}
+
 static void on_committed(void *ctx, int err, const struct ct_commit_result *res, const struct exp_commit_result *exp,
 			 struct mono now)
 {
 	const struct job_result result = { .err = err, .commit = *res, .expects = *exp };
 	struct takeover *t = ctx;
 
-	jobs_ended(t->jobs, JOB_COMMIT, &result, now);
+	if (res->created + res->updated + res->replaced + exp->created > 0)
+		tell_later(t, now);
+	jobs_ended(t->jobs, JOB_COMMIT, &result, now);	/* a -B that has waited begins */
 }
 
 /* ---- in place of it: windows of another time (DisableExternalCache) ---- */
@@ -338,6 +386,7 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 	t->activity = activity;
 	t->jobs = jobs;
 	t->purge = (struct ev_timer){ .cb = purge_due, .ctx = t, .name = "purge" };
+	t->tell = (struct ev_timer){ .cb = tell_due, .ctx = t, .name = "tell" };
 	ret = commit_open(loop, conf, filter, activity, &commit_cb, &t->commit, err);
 	if (ret == 0)
 		ret = ct_flush_open(loop, &flush_cb, &t->flush, err);
@@ -357,6 +406,7 @@ void takeover_close(struct takeover *t)
 	if (!t)
 		return;
 	ev_timer_del(t->loop, &t->purge);
+	ev_timer_del(t->loop, &t->tell);
 	windows_close(t->windows);
 	ct_flush_close(t->flush);
 	commit_close(t->commit);

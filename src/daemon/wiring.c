@@ -500,6 +500,7 @@ static int begin_tell(void *ctx, unsigned int what, struct mono now)
 
 	(void)what;
 	log_notice("sending bulk update");
+	takeover_told(d->takeover);
 	sync_bulk(pipeline_sync(d->pipeline), now);
 	jobs_ended(d->jobs, JOB_TELL, &begun, now);
 	return 0;

@@ -199,6 +199,25 @@ def test_the_script_tells_everything_once(lab: Lab, pair: Callable, n: int) -> N
 		assert tables.difference(two.kernel(), two.internal()) == ""
 
 
+TELL_S = 10		# after a commit that no -B follows
+
+
+@pytest.mark.parametrize("script", ["-c -f", "-c -f -R -B"])
+def test_what_a_commit_creates_is_told_once(lab: Lab, pair: Callable, script: str) -> None:
+	"""The kernel's events of a commit are not told. A script that ends without -B must not leave its peer blind for good, and
+	one that has told everything does not tell it again."""
+	one, two = pair()
+	scenario.inject(lab, "fw1", 500)
+	wait_until(lambda: cached(two, "external") == 500, 60)
+	before = told(one)
+	for option in script.split():
+		two.ok(option)
+	wait_until(lambda: cached(one, "external") == 500, 60, "the new backup knows what was committed")
+	pace.sleep(TELL_S + 2)
+	assert (told(one)[0] - before[0], told(one)[1] - before[1]) == (500, 0)
+	assert ("no -B has followed it" in two.log.read_text()) == ("-B" not in script)
+
+
 # --- Flushing the external cache ---------------------------------------------------
 
 
