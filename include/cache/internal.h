@@ -124,7 +124,8 @@ bool internal_commit_undo(struct internal *c, uint32_t id);
 void internal_commit_done(struct internal *c, uint32_t id);
 
 /* The kernel has f (its life as it was written) where it had another flow of the same original tuple, or none: the record of
- * internal_commit() is this one's. cleared: by a destroy of ours, of which no event tells. */
+ * internal_commit() is this one's, and lives again if the end of the predecessor was read meanwhile. cleared: by a destroy of
+ * ours, of which no event tells. */
 enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f, bool cleared,
 					struct mono now);
 /* The entry of an alive record, as the kernel has it (f), was written by us. */

@@ -19,7 +19,8 @@
  *    kernel's object, which a new flow may get again. Equal ids prove nothing.
  *  - A commit succeeds although the record is alive when the flow has just ended in the kernel and its DESTROY is still on
  *    the way (REC_I_RECOMMIT). That DESTROY must not end the committed flow; since it might also be the new one's, the
- *    record is kept as a silent one and the next pass decides.
+ *    record is kept as a silent one and the next pass decides. Where it was read before the kernel's answer, the answer is
+ *    newer (internal_committed()).
  *  - While a commit is in flight the id it holds must not be given to another flow (REC_I_COMMIT, REC_I_RELEASED).
  *
  * A silent record is one whose end the kernel might never report. Any event about it proves the contrary.
@@ -283,9 +284,10 @@ enum internal_change internal_destroy(struct internal *c, const struct ct_flow *
 		return INTERNAL_NOTHING;
 	}
 	if (rec->owner & REC_I_RECOMMIT) {
-		if (!(rec->flow.has & f->has & FLOW_HAS_ID) || other_incarnation(rec, f))
+		if (other_incarnation(rec, f))
 			return rec_end(c, *id, now);
-		/* The predecessor's end, most likely. The id is used up: the next DESTROY counts. */
+		/* The predecessor's end, most likely; or nobody knows: one that a commit put there, and no event told of
+		 * since, has no id. The id is used up: the next DESTROY counts. */
 		rec_clear(c, rec, REC_I_RECOMMIT);
 		rec_set(c, rec, REC_I_SILENT);
 		rec->flow.has &= ~FLOW_HAS_ID;
@@ -621,12 +623,15 @@ enum internal_change internal_committed(struct internal *c, uint32_t id, const s
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 	uint32_t kernel_id = rec->flow.has & FLOW_HAS_ID ? rec->flow.id : 0;
+	bool ended = rec->state == REC_DEAD;	/* that was the predecessor: the answer to the commit is newer */
 	enum internal_change change = INTERNAL_NOTHING;
 
-	if (!flow_equal_replicated(&rec->flow, f)) {
+	if (ended || !flow_equal_replicated(&rec->flow, f)) {
 		change = rec_restart(c, id, f, now);
+		if (ended)
+			rec_set(c, rec, REC_I_SILENT);
 		/* The end of the one before may still be on its way, and is told by this. */
-		if (kernel_id && !cleared) {
+		if (kernel_id && !cleared && !ended) {
 			rec->flow.id = kernel_id;
 			rec->flow.has |= FLOW_HAS_ID;
 		}

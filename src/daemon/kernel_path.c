@@ -106,10 +106,25 @@ void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono no
 
 void pipeline_committed(struct pipeline *p, const struct ct_flow *f, bool cleared, struct mono now)
 {
-	uint32_t id = p->internal ? table_find(p->own, f) : FLOW_ID_NONE;
+	enum internal_change change;
+	uint32_t id;
 
-	if (id != FLOW_ID_NONE)
+	if (!p->internal)
+		return;
+	id = table_find(p->own, f);
+	if (id != FLOW_ID_NONE) {
 		path_changed(p, internal_committed(p->internal, id, f, cleared, now), id, now);
+		return;
+	}
+	/* Its record has gone since the request was made: the end of the predecessor was read in between. Or there is no room,
+	 * which was said then. */
+	if (table_count(p->own) >= table_limit(p->own))
+		return;
+	change = internal_answered(p->internal, f, now, &id);
+	if (id == FLOW_ID_NONE)
+		return;
+	internal_written(p->internal, id, f, now);
+	path_changed(p, change, id, now);
 }
 
 void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now)

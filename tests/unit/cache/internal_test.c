@@ -25,6 +25,7 @@ enum verb {
 	FOUND,				/* answer: it exists; is_unseen, seen, dumped as the daemon does */
 	ENOENT_,			/* answer: it does not */
 	COMMIT,				/* internal_commit(); arg want = expected *inserted */
+	COMMITTED,			/* internal_committed(): the kernel has it */
 	DONE, UNDO,			/* what became of the commit; UNDO: want = expected return value */
 	RELEASE,			/* sync is done with the id */
 	BULK,				/* sync has queued the record */
@@ -192,6 +193,15 @@ static const struct scenario scenarios[] = {
 		F(EV_UPD, 2, 4, UPD), W(SILENT, 0), F(ALIVE, 2, 4, REC_ALIVE), F(EV_DEL, 2, 4, DEL) } },
 	{ "the predecessor's UPDATE and DESTROY come after the commit", {
 		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_UPD, 1, 4, UPD), F(EV_DEL, 1, 4, N), F(ALIVE, 0, 4, REC_ALIVE) } },
+	{ "committed twice without an event: the predecessor's DESTROY may come after", {
+		F(COMMIT, 0, 3, 1), W(DONE, 0), F(COMMIT, 0, 3, 0), F(COMMITTED, 0, 3, N), F(EV_DEL, 1, 3, N),
+		F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1), W(PASS, 0), W(ASK, 1), W(ENOENT_, DEL) } },
+	{ "the predecessor's DESTROYs come between request and answer", {
+		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_DEL, 1, 3, N), F(EV_DEL, 1, 3, DEL), F(COMMITTED, 0, 3, NEW),
+		W(RELEASE, 0), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1) } },
+	{ "the same where the record is the commit's own", {
+		F(COMMIT, 0, 3, 1), F(EV_DEL, 1, 3, DEL), W(DONE, 0), F(COMMITTED, 0, 3, NEW), W(RELEASE, 0),
+		F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1) } },
 	{ "committed while alive, kept, and ends later", {
 		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(DUMP, 1, 3, N), F(EV_DEL, 1, 3, DEL) } },
 	{ "committed while alive, the new entry ends", {
@@ -334,6 +344,9 @@ static void run_step(struct world *w, const struct step *s, size_t number)
 		break;
 	case COMMIT:
 		got = do_commit(w, f);
+		break;
+	case COMMITTED:
+		got = (int)internal_committed(w->c, w->id, f, false, w->now);
 		break;
 	case DONE:
 		internal_commit_done(w->c, w->id);

@@ -554,6 +554,31 @@ static void test_commit_undo(void **state)
 	assert_true(table_check(internal_table(c)));
 }
 
+/* The kernel has what was committed, whatever was read of its predecessor's end between request and answer. */
+static void test_committed_after_an_end(void **state)
+{
+	struct world *w = *state;
+	struct internal *c = pipeline_internal(w->p);
+	struct ct_flow f = make_flow(0);
+	bool inserted;
+	uint32_t id;
+
+	f.has &= ~FLOW_HAS_ID;
+	pipeline_commit(w->p, &f, w->now, &id, &inserted);
+	assert_true(inserted);
+	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, PIPELINE_FLOW_DESTROY, &f);
+	internal_release(c, id);	/* sync has told its end, and waits for nothing */
+	internal_commit_done(c, id);
+	assert_int_equal(internal_count(w), 0);
+	pipeline_committed(w->p, &f, false, w->now);
+	id = internal_find(w, &f);
+	assert_int_not_equal(id, FLOW_ID_NONE);
+	assert_int_not_equal(table_rec(internal_table(c), id)->state, REC_DEAD);
+	assert_int_equal(internal_silent(c), 1);	/* a pass looks whether the kernel still has it */
+	assert_true(table_check(internal_table(c)));
+}
+
 /* ---- datagrams ---- */
 
 static void test_received(void **state)
@@ -1174,7 +1199,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_filter, setup_filter, teardown),
 		T(test_dump),
 		T(test_purged),
-		T(test_commit_undo),
+		T(test_committed_after_an_end), T(test_commit_undo),
 		T(test_received),
 		T(test_garbage_behind),
 		T(test_bad_version_skipped),
