@@ -9,6 +9,7 @@ that began after the addresses had moved may never be lost.
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ AFTER_CUT = 2.0
 SILENCE = 2.2
 BEGINNING = 6.0			# to the first answer
 QUIET = 20.0			# seconds until the tables have to be what was promised
+LOOKS = 3			# at the tables, at least: with big ones each takes many seconds
 MEMORY_KIB = 60000		# a daemon may grow by that much beyond what it had when its tables were full for the first time
 
 
@@ -80,6 +82,11 @@ def read_talk(path: Path) -> tuple[dict[int, Connection], list[tuple[float, floa
 	for number, silence in open_since.items():
 		found[number].silences.append(silence)
 	return found, late, busy
+
+
+def steady(first: Table, last: Table) -> Table:
+	"""What has not changed between two looks."""
+	return {key: value for key, value in first.items() if last.get(key) == value}
 
 
 class Judge:
@@ -198,7 +205,8 @@ class Judge:
 			out[key] = value
 		return out
 
-	def difference(self, title: str, want: Table, have: Table, extra: bool = True, reply: bool = False) -> list[str]:
+	def difference(self, title: str, want: Table, have: Table, extra: bool = True, reply: bool = False, ever: Table | None = None) -> list[str]:
+		"""ever: what may be there, too."""
 		def show(keys: list[Key], rows: Table) -> str:
 			return "; ".join(f"{' '.join(k)} {rows[k][0]} {' '.join(rows[k][1])}" for k in sorted(keys)[:4])
 
@@ -206,7 +214,7 @@ class Judge:
 		missing = [k for k in want if k not in have]
 		if missing:
 			out.append(f"{title}: {len(missing)} of {len(want)} missing: {show(missing, want)}")
-		more = [k for k in have if k not in want]
+		more = [k for k in have if k not in want and k not in (ever or {})]
 		if more and extra:
 			out.append(f"{title}: {len(more)} too many ({len(want)} wanted): {show(more, have)}")
 		other = [k for k in want if k in have and (want[k][0] != have[k][0] or (reply and want[k][1] != have[k][1]))]
@@ -219,21 +227,26 @@ class Judge:
 		w, s = self.world, self.world.settings
 		a, b = w.active, OTHER[w.active]
 		out = []
-		kernel_a, kernel_b = self.told(w.kernel(a)), self.told(w.kernel(b))
+		first_a, first_b = self.told(w.kernel(a)), self.told(w.kernel(b))
 		own_a, own_b = self.told(w.cache(a, "-i")), self.told(w.cache(b, "-i"))
 		if s["limit"]:
-			return self.compare_limited(kernel_a, own_a)
-		out += self.difference(f"{a} (active): kernel and internal cache", kernel_a, own_a, reply=True)
+			return self.compare_limited(first_a, own_a)
+		told_b = self.told(w.cache(b, "-e")) if s["external"] == "on" else {}
+		# To read big tables takes seconds, and connections end meanwhile: what counts is what was there all the time.
+		last_a, last_b = self.told(w.kernel(a)), self.told(w.kernel(b))
+		kernel_a, kernel_b = steady(first_a, last_a), steady(first_b, last_b)
+		ever_a, ever_b = {**first_a, **last_a}, {**first_b, **last_b}
+		out += self.difference(f"{a} (active): kernel and internal cache", kernel_a, own_a, reply=True, ever=ever_a)
 		# States that were injected are the peer's, and not in the internal cache.
 		if s["external"] == "on":
-			out += self.difference(f"{b} (backup): kernel and internal cache", kernel_b, own_b, reply=True)
-			out += self.difference(f"{a}'s kernel and {b}'s external cache", kernel_a, self.told(w.cache(b, "-e")))
+			out += self.difference(f"{b} (backup): kernel and internal cache", kernel_b, own_b, reply=True, ever=ever_b)
+			out += self.difference(f"{a}'s kernel and {b}'s external cache", kernel_a, told_b, ever=ever_a)
 			# What a flush of the peer's kernel took away is no end: it stays known here until -f, or until it is asked for.
 			stale = {k: v for k, v in self.told(w.cache(a, "-e")).items() if k not in own_b}
 			if stale and w.changes and "-f" in w.changes[-1].script:
 				out += self.difference(f"{b}'s internal and {a}'s external cache", {}, stale)
 		else:
-			out += self.difference(f"{a}'s and {b}'s kernel", kernel_a, kernel_b, reply=True)
+			out += self.difference(f"{a}'s and {b}'s kernel", kernel_a, last_b, reply=True, ever=ever_a)
 		return out
 
 	def missing(self, fw: str, which: str) -> int | None:
@@ -263,9 +276,9 @@ class Judge:
 		began = time.monotonic()
 		self.world.quiet()
 		self.world.sleep(3 + self.world.settings["purge"])
-		while True:
+		for look in itertools.count(1):
 			differences = self.compare()
-			if not differences or time.monotonic() - began > QUIET:
+			if not differences or (time.monotonic() - began > QUIET and look >= LOOKS):
 				break
 			self.world.sleep(1)
 		self.world.tell(f"tables {'differ' if differences else 'equal'} after {time.monotonic() - began:.0f} s")
