@@ -37,9 +37,9 @@ role=${1:-}
 case $role in
 primary)
 	# -c  put the states of the other node into the kernel; also cancels the flush of an earlier -t
-	# -f  empty both caches
-	# -R  fill the internal cache from the kernel, which now has everything
-	# -B  send it to the other node
+	# -f  empty the external cache; compare the internal one with the kernel, which now has everything
+	# -R  wait for that comparison (1.4.x: fill the internal cache from the kernel)
+	# -B  send the internal cache to the other node
 	commands="-c -f -R -B"
 	;;
 backup)
