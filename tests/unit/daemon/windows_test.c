@@ -280,7 +280,7 @@ static void born_since(void **state)
 	bench_close(b);
 }
 
-/* More than the machine has places: the dump waits, and none is left out. */
+/* More than the machine has places, over many reads of the dump: none is left out. */
 static void many(void **state)
 {
 	struct bench *b;
