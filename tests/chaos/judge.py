@@ -108,10 +108,6 @@ class Judge:
 			if c.begin < until and end > begin:
 				return why
 		for change in self.world.changes:
-			# Its handshake passed between the commit's look at the entry and the request that replaced it; the kernel
-			# cannot do both in one.
-			if abs(c.begin - change.asked) < 0.1:
-				return "begun in the moment of the commit"
 			if c.begin < change.moved and end > change.moved - 0.2:
 				if (c.up is None or c.up > change.looked - 1.5 or self.key(c) not in change.known):
 					return f"{change.new} did not know it"
