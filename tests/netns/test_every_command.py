@@ -128,6 +128,8 @@ ON_PURPOSE = [
 	Row("FTFW-expect", "commit: -c.*", "log", r"\[warning\] (1 expectations can't be committed|  1 of them: .*)",
 	    r"\[ERROR\] commit-create: .*|.*\t300 proto=6 .*|\[notice\] 1 expectations can't be committed",
 	    "one line per reason instead of two per entry, as a warning"),
+	Row(".*inject", "commit: -c.*", "log", r"\[notice\] the states of the peer are in the kernel already; of \d+ entries there \d+ .*",
+	    "", "entries older than a take-over judge by windows of another time"),
 	Row(".*inject", "(commit|external): .*", "log", "", r"\[notice\] (committing .*|flushing external cache)", SAYS),
 	Row("(FTFW|NOTRACK)-inject", "internal: -f", "log", r"\[notice\] flushing internal cache", r"\[notice\] flushing caches",
 	    "there is one cache only"),
