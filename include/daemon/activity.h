@@ -31,6 +31,8 @@ void activity_close(struct activity *a);
 /* -c was given while no daemon runs: a flush that the next one would carry out must not hit what this node forwards from now
  * on. Does nothing if there is no such file. True: one was pending. */
 bool activity_missed_commit(const char *path, struct mono now);
+/* The same for -t and -n: the next daemon is not to believe that this node has been active all the time. No flush is scheduled. */
+void activity_missed_standby(const char *path, struct mono now);
 
 /* -c. True: it has cancelled a pending purge. */
 bool activity_commit(struct activity *a, struct mono now);

@@ -25,6 +25,10 @@ struct ct_timeouts {
  * without state counts as ESTABLISHED, the only state in which TCP is offloaded. */
 uint32_t ct_timeouts_of(const struct ct_timeouts *t, const struct ct_flow *f);
 
+/* Does each packet renew the life of an entry in f's state, so that one that lapses tells only that no packet came by? All but
+ * TCP, and TCP from ESTABLISHED until both halves are closed. Without a state TCP is so if it is assured. */
+bool flow_packets_renew(const struct ct_flow *f);
+
 /* f is an entry of our kernel as a GET or a dump tells it: how many seconds ago would its last packet have been, if it was a
  * packet that set the timeout? For one state the kernel may have chosen among several timeouts (TCP: unacknowledged data,
  * retransmissions): the shortest one that fits, so the flow is never called more idle than it

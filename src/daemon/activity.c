@@ -279,6 +279,15 @@ bool activity_missed_commit(const char *path, struct mono now)
 	return pending;
 }
 
+void activity_missed_standby(const char *path, struct mono now)
+{
+	struct activity *a = access(path, R_OK | W_OK) == 0 ? activity_open(path, now) : NULL;
+
+	if (a && activity_active(a))
+		activity_request(a, now);
+	activity_close(a);
+}
+
 /* ---- lifetime ---- */
 
 static bool set_path(struct activity *a, const char *path)

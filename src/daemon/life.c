@@ -30,26 +30,9 @@
 #define UNKNOWN_S	60	/* neither a told timeout nor one of our own: as 1.4.x */
 #define LIFTED_S	86400	/* what the kernel gives an offloaded flow, again when half of it is over */
 
-static bool is_established(const struct ct_flow *f)
-{
-	if (f->has & FLOW_HAS_PROTO_STATE)
-		return f->proto_state == TCP_CONNTRACK_ESTABLISHED;
-	return (f->has & FLOW_HAS_STATUS) && (f->status & IPS_ASSURED);
-}
-
-static bool packets_renew(const struct ct_flow *f)
-{
-	if (f->l4 != IPPROTO_TCP || is_established(f))
-		return true;
-	if (!(f->has & FLOW_HAS_PROTO_STATE))
-		return false;
-	return f->proto_state == TCP_CONNTRACK_FIN_WAIT || f->proto_state == TCP_CONNTRACK_CLOSE_WAIT ||
-	       f->proto_state == TCP_CONNTRACK_LAST_ACK;
-}
-
 static uint32_t own_timeout(const struct life *l, const struct ct_flow *f)
 {
-	if (f->l4 == IPPROTO_TCP && !(f->has & FLOW_HAS_PROTO_STATE) && is_established(f))
+	if (f->l4 == IPPROTO_TCP && !(f->has & FLOW_HAS_PROTO_STATE) && flow_packets_renew(f))
 		return l->own.tcp_s[TCP_CONNTRACK_ESTABLISHED];
 	return ct_timeouts_of(&l->own, f);
 }
@@ -89,7 +72,7 @@ static uint32_t told_life(const struct life *l, const struct ct_flow *f, uint32_
 
 uint32_t life_kept(const struct life *l, const struct ct_flow *f, uint32_t age_s, uint32_t silent_s)
 {
-	return packets_renew(f) ? renewed_life(l, f, age_s, silent_s) : told_life(l, f, age_s);
+	return flow_packets_renew(f) ? renewed_life(l, f, age_s, silent_s) : told_life(l, f, age_s);
 }
 
 uint32_t life_created(const struct life *l, const struct ct_flow *f, uint32_t age_s, uint32_t silent_s)

@@ -16,13 +16,16 @@ static const char *config_path(const struct cli *cli)
 	return cli->config ? cli->config : CONF_PATH_DEFAULT;
 }
 
-/* This node takes over, and its daemon does not run: what -t has scheduled before would hit live flows when it does. */
-static void missed_commit(const char *socket_path)
+/* The role of this node changes, and its daemon does not run. What -t has scheduled before -c would hit live flows when the
+ * daemon does; and after a -t or -n that failed it would take what it finds in the kernel for flows of today. */
+static void missed_role(const char *socket_path, char option)
 {
 	char path[CONTROL_PATH_MAX + sizeof(ACTIVITY_SUFFIX)];
 
 	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
-	if (activity_missed_commit(path, clock_now()))
+	if (option == 't' || option == 'n')
+		activity_missed_standby(path, clock_now());
+	else if (option == 'c' && activity_missed_commit(path, clock_now()))
 		fprintf(stderr, "conntrackd: the flush of the kernel table (-t) that the next start would have made is "
 			"cancelled\n");
 }
@@ -53,8 +56,8 @@ static int run_client(const struct cli *cli)
 			return 1;
 	}
 	status = client_run(&req);
-	if (nobody && cli->cmd->option == 'c')
-		missed_commit(path);
+	if (nobody)
+		missed_role(path, cli->cmd->option);
 	return status;
 }
 

@@ -128,10 +128,16 @@ void pipeline_chain(const struct pipeline *p, uint32_t hint)
 	table_prefetch_chain(p->own, hint);
 }
 
-/* What ends on the node that forwards has ended, whatever its peer's cache says: a later commit must not bring it back. */
-static void path_ended_here(struct pipeline *p, const struct ct_flow *f, struct mono now)
+/* What has been ended on the node that forwards, by its two ends or by somebody's request, has ended, whatever its peer's cache says: a later commit must not bring it back. */
+static void path_ended_here(struct pipeline *p, const struct ct_flow *f, bool by_itself, struct mono now)
 {
+	uint32_t id;
+
 	if (!p->external || table_count(external_table(p->external)) == 0 || !p->env.active || !p->env.active(p->env.ctx))
+		return;
+	/* An entry that lapses because its packets take another way tells nothing about its flow. */
+	id = p->internal ? table_find(p->own, f) : FLOW_ID_NONE;
+	if (by_itself && flow_packets_renew(id != FLOW_ID_NONE ? &table_rec(p->own, id)->flow : f))
 		return;
 	path_settle(p);
 	external_ended_here(p->external, f, now);
@@ -187,7 +193,7 @@ void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct c
 	what &= ~PIPELINE_FLOW_WRITTEN;
 	p->stats.events++;
 	if (what == PIPELINE_FLOW_DESTROY)
-		path_ended_here(p, f, now);
+		path_ended_here(p, f, packet, now);
 	if (what != PIPELINE_FLOW_DESTROY && flow_is_offloaded(f))
 		path_event_offloaded(p, what, packet, f, now);
 	else

@@ -244,7 +244,9 @@ static void on_stored(void *ctx, const struct ct_flow *f, bool written, struct m
 {
 	struct daemon *d = ctx;
 
-	pipeline_injected(d->pipeline, f, written, now);
+	/* The dump of the start takes all for ours that it shows, and what is stored beside it may be older than this daemon. */
+	if (d->filled || pipeline_in_kernel(d->pipeline, f))
+		pipeline_injected(d->pipeline, f, written, now);
 }
 
 static void on_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)

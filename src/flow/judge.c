@@ -153,9 +153,9 @@ static bool is_since(uint32_t idle, const struct ct_question *q)
 		return false;
 	switch (q->way) {
 	case CT_WAY_COMMIT:
-	case CT_WAY_OWN:
 		return last_s + 1 >= q->changed_s || (q->active_s && last_s + 1 >= q->active_s);
 	case CT_WAY_NEWS:
+	case CT_WAY_OWN:	/* a node that has missed a change of roles believes that it was active all the time */
 		return idle <= NEWS_S;
 	case CT_WAY_END:
 		return !q->memory.told_s || last_s + 1 >= q->memory.told_s;
@@ -165,11 +165,23 @@ static bool is_since(uint32_t idle, const struct ct_question *q)
 	return true;
 }
 
+/* A node may believe that it was active all the time, and have missed that the other one was in between: then the peer has
+ * changed the flow later than the last packet passed here, if it has changed it at all. */
+static bool windows_of_today(uint32_t idle, const struct ct_question *q)
+{
+	if (q->memory.last == CT_PACKETS && q->memory.born_s && q->memory.born_s > q->changed_s)
+		return true;
+	if (!q->active_s || q->took_over)
+		return false;
+	return q->changed_s <= q->active_s || (idle != NEVER && q->now_s - idle > q->changed_s);
+}
+
 struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_question *q)
 {
 	struct ct_evidence ev = { .ended = finished(entry) };
 	bool tcp = entry->l4 == IPPROTO_TCP;
 	bool handshake = tcp && (entry->has & FLOW_HAS_PROTO_STATE) && tcp_age(entry->proto_state) < 3;
+	uint32_t idle = idle_s(q->timeouts, entry, true);
 
 	for (int dir = 0; dir < 2; dir++)
 		ev.packets[dir] = tcp && q->tcp_flags[dir] & IP_CT_TCP_FLAG_MAXACK_SET;
@@ -179,10 +191,9 @@ struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_ques
 		ev.packets[1] = (status_of(entry) & IPS_SEEN_REPLY) &&
 				(!(entry->has & FLOW_HAS_COUNTERS) || entry->rare->packets[1] > 0);
 	}
-	ev.windows = (q->active_s && !q->took_over) ||
-		     (q->memory.last == CT_PACKETS && q->memory.born_s && q->memory.born_s > q->changed_s);
+	ev.windows = windows_of_today(idle, q);
 	ev.established = ev.packets[0] && ev.packets[1] && !ev.ended && !handshake;
-	ev.since = (ev.packets[0] || ev.packets[1]) && is_since(idle_s(q->timeouts, entry, true), q);
+	ev.since = (ev.packets[0] || ev.packets[1]) && is_since(idle, q);
 	return ev;
 }
 

@@ -60,6 +60,16 @@ static bool udp_is_stream(const struct ct_flow *f)
 	return (status & OFFLOADED) || ((status & IPS_SEEN_REPLY) && (status & (IPS_ASSURED | NAT_CLASH)));
 }
 
+bool flow_packets_renew(const struct ct_flow *f)
+{
+	if (f->l4 != IPPROTO_TCP)
+		return true;
+	if (!(f->has & FLOW_HAS_PROTO_STATE))
+		return status_of(f) & IPS_ASSURED;
+	return f->proto_state == TCP_CONNTRACK_ESTABLISHED || f->proto_state == TCP_CONNTRACK_FIN_WAIT ||
+	       f->proto_state == TCP_CONNTRACK_CLOSE_WAIT || f->proto_state == TCP_CONNTRACK_LAST_ACK;
+}
+
 uint32_t ct_timeouts_of(const struct ct_timeouts *t, const struct ct_flow *f)
 {
 	switch (f->l4) {

@@ -282,7 +282,7 @@ static enum ct_verdict judge(struct ct_put *p, struct put *e, const struct ct_fl
 	ct_batch_tcp_flags(p->batch, e->q.tcp_flags);
 	ev = ct_evidence(kernel, &e->q);
 	e->hit = ev.packets[0] || ev.packets[1];
-	e->loosen = ct_way_takes_over(e->q.way) && e->f.l4 == IPPROTO_TCP && !ev.windows;
+	e->loosen = e->f.l4 == IPPROTO_TCP && (ct_way_takes_over(e->q.way) ? !ev.windows : p->liberal);
 	e->found = true;
 	return ct_judge(kernel, &e->f, &e->q, &ev);
 }

@@ -110,7 +110,13 @@ def of(ways: tuple[str, ...], want: Want) -> dict[str, Want]:
 
 def created() -> dict[str, Want]:
 	made = Want("created", "old", mark=PEER_MARK, life=RAISED)
-	return {**of((*COMMIT, "news"), made._replace(liberal=True)), "tracking": made._replace(liberal=False)}
+	# With window tracking liberal all the same: the entry that the peer tells of was written without window scales.
+	return of((*COMMIT, "news"), made._replace(liberal=True))
+
+
+def in_use(want: Want) -> dict[str, Want]:
+	"""A commit leaves the windows of such an entry alone. News tell of packets on the other node, which those windows lack."""
+	return {**of(COMMIT, want), "news": want._replace(liberal=True, strict=False)}
 
 
 UPDATED = Want("updated", "old", liberal=True, mark=PEER_MARK)
@@ -145,17 +151,16 @@ ROWS: list[Row] = [
 	  for k, s in (("SYN and answer", "SYN_SENT"), ("established", "SYN_RECV"), ("established", "SYN_SENT")) for order in "KS"],
 	# 6: assured, packets since
 	Row("6", "established", "established", "ESTABLISHED", "S",
-	    of((*COMMIT, "news"), Want("kept", "new", liberal=False, mark=PEER_MARK, strict=True)), nats=NATS),
+	    in_use(Want("kept", "new", liberal=False, mark=PEER_MARK, strict=True)), nats=NATS),
 	Row("6", "established, marked", "established", "ESTABLISHED", "S",
-	    of((*COMMIT, "news"), Want("kept", "new", liberal=False, mark=ENTRY_MARK, strict=True)), k_mark=True),
-	*[Row("6", k, k, "ESTABLISHED", "S", of((*COMMIT, "news"), Want("kept", "new", liberal=False)))
+	    in_use(Want("kept", "new", liberal=False, mark=ENTRY_MARK, strict=True)), k_mark=True),
+	*[Row("6", k, k, "ESTABLISHED", "S", in_use(Want("kept", "new", liberal=False)))
 	  for k in ("FIN_WAIT", "CLOSE_WAIT", "LAST_ACK")],
 	Row("6", "established", "established", "ESTABLISHED", "S", of((*COMMIT, "news"), Want("kept", "new", mark=PEER_MARK, lower=True)),
 	    protos=("udp", "sctp")),
 	# 7: assured, no packet since
 	Row("7", "established", "established", "ESTABLISHED", "K",
-	    {**of(STANDBY, Want("kept", "old new", liberal=True, mark=PEER_MARK)),
-	     "active": Want("kept", "new", liberal=False, mark=PEER_MARK, strict=True), "news": UPDATED}, nats=NATS),
+	    {**of(COMMIT, Want("kept", "old new", liberal=True, mark=PEER_MARK)), "news": UPDATED}, nats=NATS),
 	Row("7", "established", "established", "ESTABLISHED", "K", {**of(COMMIT, Want("kept", "new", mark=PEER_MARK)),
 								     "news": Want("updated", "old", mark=PEER_MARK)}, protos=("udp", "sctp")),
 	Row("7", "established, peer FIN_WAIT", "established", "FIN_WAIT", "K",
@@ -167,7 +172,7 @@ ROWS: list[Row] = [
 	# a helper that K has not
 	*[Row("5", f"{k}, peer with a helper", k, "ESTABLISHED", order, of((*COMMIT, "news"), REPLACED), helper=True)
 	  for k in ("SYN", "SYN and answer") for order in "KS"],
-	Row("6", "established, peer with a helper", "established", "ESTABLISHED", "S", of((*COMMIT, "news"), Want("kept", "new", liberal=False)),
+	Row("6", "established, peer with a helper", "established", "ESTABLISHED", "S", in_use(Want("kept", "new", liberal=False)),
 	    helper=True),
 	Row("7", "established, peer with a helper", "established", "ESTABLISHED", "K", of(STANDBY, REPLACED), helper=True),
 	# 8: other translation, established and since

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Callable
 
 import pytest
@@ -75,3 +76,35 @@ def test_there_and_back_before_the_purge(lab: Lab, pair: Callable, first: str, s
 		wait_replicated(new, old)
 	said = load.ask("finish", 10)
 	assert said["hash_good"], said
+
+
+@pytest.mark.parametrize("missed", ["daemon was dead", "never typed"])
+def test_a_change_of_roles_that_was_missed(lab: Lab, pair: Callable, missed: str) -> None:
+	"""The first node is never told that the other one has taken over: its -t finds no daemon, or its scripts type none. It
+	believes that it has been active all the time, and takes over again with old entries."""
+	one, two = pair(mode_options={"PurgeTimeout": 600})
+	for node in (one, two):		# an entry lapses while its packets take the other way
+		lab.sysctl(node.fw, {"net/netfilter/nf_conntrack_udp_timeout_stream": 4, "net/netfilter/nf_conntrack_udp_timeout": 4})
+	scenario.serve(lab)
+	talk, stream = scenario.lines(lab, 20, interval=0.2), scenario.udp_stream(lab, streams=2)
+	wait_replicated(one, two)
+	one.ok("-c")
+	pace.sleep(3)		# the take-over itself is over
+	if missed == "daemon was dead":
+		one.stop(signal.SIGKILL)
+		assert one.ctl("-t").returncode == 1
+	for option in ("-c", "-f", "-R", "-B"):
+		two.ok(option)
+	lab.addresses_to("fw2")
+	pace.sleep(1)
+	if missed == "daemon was dead":
+		one.start()
+	pace.sleep(6)		# longer than the life of the UDP entries
+	assert talk.ask("alive", 10)["alive"] == 20
+	two.ok("-B")
+	wait_replicated(two, one)
+	for option in ("-c", "-f", "-R", "-B"):
+		one.ok(option)
+	lab.addresses_to("fw1")
+	assert talk.ask("alive", 10)["alive"] == 20
+	assert stream.ask("alive", 10)["alive"] == 2

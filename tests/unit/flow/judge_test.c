@@ -221,9 +221,10 @@ static const struct {
 	{ "end of a flow that only we had", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 	{ "end, the cache knows nothing", 6, 3, REPLIED, 400000, { 0x28, 0x28 }, { 0 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 	{ "end, nor does the kernel", 6, 3, REPLIED, 400000, { 0x08, 0x08 }, { 0 }, CT_WAY_END, 0, 0, NO, NO, NO, NO },
-	/* our own entry: later than this node has taken over */
+	/* our own entry: a packet of the last two seconds; a node that has missed a change of roles knows no better */
 	{ "own, none since", 6, 3, REPLIED, 431900, { 0x23, 0x23 }, { CT_PACKETS, NOW - 500, 0, 0, 0 }, CT_WAY_OWN, NOW - 60, NOW - 60, YES, YES, YES, NO },
-	{ "own, a packet since", 6, 3, REPLIED, 431950, { 0x23, 0x23 }, { CT_PACKETS, NOW - 500, 0, 0, 0 }, CT_WAY_OWN, NOW - 60, NOW - 60, YES, YES, YES, YES },
+	{ "own, a packet since, but not lately", 6, 3, REPLIED, 431950, { 0x23, 0x23 }, { CT_PACKETS, NOW - 500, 0, 0, 0 }, CT_WAY_OWN, NOW - 60, NOW - 60, YES, YES, YES, NO },
+	{ "own, a packet just now", 6, 3, REPLIED, 431999, { 0x23, 0x23 }, { CT_PACKETS, NOW - 500, 0, 0, 0 }, CT_WAY_OWN, NOW - 60, NOW - 60, YES, YES, YES, YES },
 	{ "own, we only wrote it", 6, 3, REPLIED, 431990, { 0x08, 0x08 }, { CT_WRITTEN, 0, NOW + 431990, 0, 0 }, CT_WAY_OWN, NOW - 60, NOW - 60, NO, NO, NO, NO },
 	{ "end, offloaded", 6, 3, REPLIED | IPS_OFFLOAD, 86000, { 0x28, 0x28 }, { CT_PACKETS, 0, 0, 0, NOW - 50 }, CT_WAY_END, 0, 0, YES, YES, YES, YES },
 };
