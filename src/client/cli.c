@@ -372,7 +372,7 @@ static void print_help(const char *argv0, FILE *out)
 	      "Client mode commands:\n"
 	      "  -c, --commit [ct|expect], put the states of the peer into the kernel\n"
 	      "      --strict, with -c: fail if the kernel refuses one of them\n"
-	      "  -f, --flush [internal|external], forget what is in the caches\n"
+	      "  -f, --flush [internal|external], compare the internal cache with the kernel, empty the external one\n"
 	      "  -F, --flush-kernel [ct|expect], empty the kernel table\n"
 	      "  -i, --internal [ct|expect], show the internal cache: the states of this node\n"
 	      "  -e, --external [ct|expect], show the external cache: the states of the peer\n"

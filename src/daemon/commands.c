@@ -86,7 +86,8 @@ static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl
 	job = waiters_ask(c->d->waiters, JOB_FLUSH, 0, evloop_now(c->d->loop));
 	if (!job)
 		return out_of_memory(out);
-	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting)
+	/* Refused while a commit runs, which has put expectations there as well. */
+	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting && !jobs_running(c->d->jobs, JOB_COMMIT))
 		cmd_flush_expects(c, req, out);
 	return job;
 }

@@ -24,6 +24,7 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 		p->sweep_peers &= ~bit;
 		p->count_peers &= ~bit;
 		p->sweep_pos = p->count_pos = 0;
+		p->count_all = p->count_stale = 0;
 	}
 	external_resync_begin(p->external, peer);
 }
