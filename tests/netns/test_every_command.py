@@ -354,4 +354,4 @@ def test_every_difference_is_there() -> None:
 	"""A row that no command needs has to go."""
 	if DONE != {s.name for s in SETTINGS}:
 		pytest.skip("not all settings have run")
-	assert [row for row in ON_PURPOSE if row not in USED and "fallen silent" not in row.ours] == []	# said after a while
+	assert [row for row in ON_PURPOSE if row not in USED and not re.search("fallen silent|uncertain", row.ours)] == []	# said after a while

@@ -67,20 +67,23 @@ def test_what_it_does(lab: Lab, pair: Callable, daemon: str) -> None:
 	def becomes(node: Node, which: str, n: int) -> None:
 		wait_until(lambda: table(node, which) == n, 10, f"{node.fw}: {n} flows in {which}, not {table(node, which)}")
 
+	# 1.4.7 forgets; ours compares with the kernel, and asks the peer at once, so that the cache is full again by itself.
+	forgets, kept = daemon == DEBIAN, 0 if daemon == DEBIAN else 20
 	two.ok("-f", "external")
-	becomes(two, "external", 0)
+	if forgets:
+		becomes(two, "external", 0)
 	two.ok("-n")
 	becomes(two, "external", 20)
 	two.ok("-f", "external")
 	one.ok("-B")
 	becomes(two, "external", 20)
 	one.ok("-f", "internal")
-	becomes(one, "internal", 0)
+	becomes(one, "internal", kept)
 	one.ok("-R", "ct")
 	becomes(one, "internal", 20)
 	one.ok("-f")
-	becomes(one, "internal", 0)
-	becomes(one, "external", 0)
+	becomes(one, "internal", kept)
+	becomes(one, "external", kept)
 	one.ok("-R")
 	becomes(one, "internal", 20)
 	two.ok("-c")
