@@ -4,7 +4,13 @@
  * An id is the slot number, with the top bit set for IPv6. The index is a linear hash: bucket heads are ids, records are
  * chained through `chain`, and as soon as there are more records than buckets each insert splits one bucket. So it grows
  * with the table, never in one go, and no lookup has to search two indexes. It does not shrink: a table that was large
- * once will be again. Heads live in segments of one page. Those of the first million buckets are allocated at the start, the
+ * once will be again.
+ *
+ * Up to HashSize it grows by splitting buckets in sixteen, so that a table which is about to become large is there soon;
+ * beyond, in two, as far as there are records. It does not begin with HashSize buckets: looking for a thousand flows in a
+ * million buckets means waiting for memory each time.
+ *
+ * Heads live in segments of one page. Those of the first million buckets of HashSize are allocated at the start, the
  * others when the first record falls into them, so a HashSize larger than that costs no more by itself.
  *
  * Per IPv4 flow: 96 bytes of slot, 4 of index, 1 bit of the slab's bitmap.
@@ -23,6 +29,8 @@
 #define SEG_BUCKETS	1024u
 #define SEGS_AT_START	1024u	/* 4 MiB: HashSize may be a thousand times what is ever used */
 #define MAX_MASK	UINT32_C(0x7fffffff)
+#define MASK_AT_START	UINT32_C(4095)
+#define GROW_BITS	4	/* of the mask, up to HashSize */
 #define SPLIT_AHEAD	8u
 #define SPARE_MIN	1024u
 
@@ -43,8 +51,10 @@ struct flow_table {
 	struct hashed *lately;	/* owned; HASHED_LATELY of them, by key */
 	uint32_t **seg;		/* owned; n_seg entries, NULL for one without records */
 	uint32_t n_seg;
-	uint32_t mask;		/* buckets at the start of this doubling, minus one */
-	uint32_t split;		/* buckets already split in this doubling */
+	uint32_t mask;		/* buckets at the start of this round of splits, minus one */
+	uint32_t wide;		/* and at its end */
+	uint32_t split;		/* buckets already split in this round */
+	uint32_t hash_mask;	/* HashSize, minus one */
 	uint32_t limit, count, dead;
 	uint32_t spare;		/* records beyond the limit, as far as it is dead ones that make it so many */
 	bool spare_dead;
@@ -56,16 +66,27 @@ _Static_assert(offsetof(struct flow_rec, flow) + FLOW_SIZE_V4 <= 96, "memory per
 _Static_assert(sizeof(struct flow_rec) <= 144, "memory per IPv6 flow");
 _Static_assert(offsetof(struct flow_rec, flow) % 8 == 0, "the flow starts on a whole word");
 
-static inline uint32_t n_buckets(const struct flow_table *t)
-{
-	return t->mask + 1 + t->split;
-}
-
 static inline uint32_t bucket_of(const struct flow_table *t, uint32_t hash)
 {
 	uint32_t b = hash & t->mask;
 
-	return b < t->split ? hash & (t->mask << 1 | 1) : b;
+	return b < t->split ? hash & t->wide : b;
+}
+
+/* How far the next round goes. */
+static uint32_t next_wide(const struct flow_table *t)
+{
+	uint64_t wide = (uint64_t)t->mask << GROW_BITS | ((1u << GROW_BITS) - 1);
+
+	if (t->mask >= t->hash_mask)
+		return t->mask >= MAX_MASK ? t->mask : t->mask << 1 | 1;
+	return wide < t->hash_mask ? (uint32_t)wide : t->hash_mask;
+}
+
+/* Buckets that become many are split one after the other once that has begun: those that are not yet would get long. */
+static inline bool index_is_full(const struct flow_table *t)
+{
+	return t->count > t->mask + t->split || (t->split > 0 && t->wide <= t->hash_mask);
 }
 
 static inline uint32_t bucket_head(const struct flow_table *t, uint32_t bucket)
@@ -113,9 +134,11 @@ struct flow_table *table_new(uint32_t buckets, uint32_t limit, const struct hash
 
 	if (!t)
 		return NULL;
-	while (t->mask + 1 < buckets && t->mask < MAX_MASK)
-		t->mask = t->mask << 1 | 1;
-	t->n_seg = t->mask / SEG_BUCKETS + 1;
+	while (t->hash_mask + 1 < buckets && t->hash_mask < MAX_MASK)
+		t->hash_mask = t->hash_mask << 1 | 1;
+	t->mask = t->hash_mask < MASK_AT_START ? t->hash_mask : MASK_AT_START;
+	t->wide = next_wide(t);
+	t->n_seg = t->hash_mask / SEG_BUCKETS + 1;
 	t->seg = calloc(t->n_seg, sizeof(*t->seg));
 	t->lately = calloc(HASHED_LATELY, sizeof(*t->lately));
 	if (!t->seg || !t->lately || !segments_get(t)) {
@@ -230,36 +253,47 @@ static inline void prefetch_head(const struct flow_table *t, uint32_t bucket)
 	prefetch_rec(t, bucket_head(t, bucket));
 }
 
-/* Split the next bucket in two. Without memory the index just stays as it is: chains get longer, nothing is lost. */
+/* Put the records of the list into the buckets of the end of the round. False without memory for their heads: the list is
+ * as it was. */
+static bool split_list(struct flow_table *t, uint32_t list)
+{
+	uint32_t id, next;
+
+	for (id = list; id != FLOW_ID_NONE; id = table_rec(t, id)->chain)
+		if (!segment_get(t, (table_rec(t, id)->hash & t->wide) / SEG_BUCKETS))
+			return false;
+	for (id = list; id != FLOW_ID_NONE; id = next) {
+		struct flow_rec *rec = table_rec(t, id);
+		uint32_t to = rec->hash & t->wide;
+		uint32_t *head = &t->seg[to / SEG_BUCKETS][to % SEG_BUCKETS];
+
+		next = rec->chain;
+		rec->chain = *head;
+		*head = id;
+	}
+	return true;
+}
+
+/* Split the next bucket. Without memory the index just stays as it is: chains get longer, nothing is lost. */
 static void index_split(struct flow_table *t)
 {
-	uint32_t from = t->split, to = t->mask + 1 + from;
-	uint32_t id, keep = FLOW_ID_NONE, move = FLOW_ID_NONE;
-	uint32_t *seg;
+	uint32_t from = t->split, last = from + (t->wide - t->mask), list;
 
-	if (t->mask >= MAX_MASK || !segment_reserve(t, to / SEG_BUCKETS))
+	if (t->wide == t->mask || !segment_reserve(t, last / SEG_BUCKETS))
 		return;
 	prefetch_head(t, (from + SPLIT_AHEAD) & t->mask);	/* the records of a bucket are strangers to the cache */
-	id = bucket_head(t, from);
-	if (id != FLOW_ID_NONE) {
-		seg = segment_get(t, to / SEG_BUCKETS);
-		if (!seg)
+	list = bucket_head(t, from);
+	if (list != FLOW_ID_NONE) {
+		t->seg[from / SEG_BUCKETS][from % SEG_BUCKETS] = FLOW_ID_NONE;
+		if (!split_list(t, list)) {
+			t->seg[from / SEG_BUCKETS][from % SEG_BUCKETS] = list;
 			return;
-		while (id != FLOW_ID_NONE) {
-			struct flow_rec *rec = table_rec(t, id);
-			uint32_t next = rec->chain;
-			uint32_t *list = rec->hash & (t->mask + 1) ? &move : &keep;
-
-			rec->chain = *list;
-			*list = id;
-			id = next;
 		}
-		t->seg[from / SEG_BUCKETS][from % SEG_BUCKETS] = keep;
-		seg[to % SEG_BUCKETS] = move;
 	}
 	if (++t->split > t->mask) {
-		t->mask = t->mask << 1 | 1;
+		t->mask = t->wide;
 		t->split = 0;
+		t->wide = next_wide(t);
 	}
 }
 
@@ -347,7 +381,7 @@ static uint32_t insert_hashed(struct flow_table *t, const struct ct_flow *f, uin
 		*err = -ENOSPC;
 		return FLOW_ID_NONE;
 	}
-	if (t->count >= n_buckets(t))
+	if (index_is_full(t))
 		index_split(t);
 	bucket = bucket_of(t, hash);
 	seg = segment_get(t, bucket / SEG_BUCKETS);
@@ -548,10 +582,10 @@ bool table_check(const struct flow_table *t)
 	struct tally sum = { 0 };
 	uint32_t live = 0;
 
-	for (uint32_t b = 0; b < n_buckets(t); b++) {
+	for (uint64_t b = 0; b <= t->wide && b / SEG_BUCKETS < t->n_seg; b++) {
 		if (b % SEG_BUCKETS == 0 && !t->seg[b / SEG_BUCKETS])
 			b += SEG_BUCKETS - 1;
-		else if (!check_chain(t, b, &sum))
+		else if (!check_chain(t, (uint32_t)b, &sum))
 			return false;
 	}
 	for (uint32_t fam = 0; fam < 2; fam++) {

@@ -198,6 +198,7 @@ static void test_random(void **state)
 		uint32_t universe, buckets, steps;
 	} cases[] = {
 		{ 6, 1, 2000 }, { 300, 1, 20000 }, { 300, 4096, 20000 }, { 30000, 1000, 100000 }, { 15000, 1, 100000 },
+		{ 9000, 1 << 20, 100000 }, { 30000, 8192, 100000 },
 	};
 	uint64_t rng = seed_get("random");
 
@@ -275,20 +276,21 @@ static void test_walk(void **state)
 	free(throughout);
 }
 
-/* From one bucket to 200,000 records and back. */
-static void test_growth(void **state)
+/* From a small index to 200,000 records and back. */
+static void growth(uint32_t buckets)
 {
 	enum { N = 200000 };
-	struct flow_table *t = table_new(1, N, &test_key);
+	struct flow_table *t = table_new(buckets, N, &test_key);
 	struct ct_flow f;
 	uint32_t *ids = calloc(N, sizeof(*ids));
 	int err = 0;
 
-	(void)state;
 	for (uint32_t i = 0; i < N; i++) {
 		f = make_flow(i);
 		ids[i] = table_insert(t, &f, i, &err);
 		assert_int_not_equal(ids[i], FLOW_ID_NONE);
+		if (i == 5000 || i == 7000 || i == 65600 || i == 100000)	/* in the middle of a round of splits */
+			assert_true(table_check(t));
 	}
 	assert_true(table_check(t));
 	f = make_flow(N);
@@ -312,6 +314,15 @@ static void test_growth(void **state)
 	}
 	table_free(t);
 	free(ids);
+}
+
+/* Beyond what HashSize says, up to it, in part up to it. */
+static void test_growth(void **state)
+{
+	(void)state;
+	growth(1);
+	growth(UINT32_C(1) << 20);
+	growth(UINT32_C(1) << 17);
 }
 
 static void test_limit(void **state)
@@ -376,19 +387,22 @@ static void test_short_slots(void **state)
 	table_free(t);
 }
 
-/* A large HashSize alone costs a few MiB, not the 256 of its index, and the records are found all the same. */
+/* A large HashSize alone costs a few MiB, not the 256 of its index, and the records are found all the same: they lie side by
+ * side in the part of the index that they need. */
 static void test_large_index(void **state)
 {
-	struct flow_table *t = table_new(UINT32_C(1) << 26, 100, &test_key);
+	enum { N = 5000 };
+	struct flow_table *t = table_new(UINT32_C(1) << 26, N, &test_key);
 	struct ct_flow f;
 
 	(void)state;
 	assert_true(table_memory(t) < 6 * 1024 * 1024);
-	for (uint32_t i = 0; i < 100; i++) {
+	for (uint32_t i = 0; i < N; i++) {
 		f = make_flow(i);
 		assert_int_not_equal(table_insert(t, &f, 0, NULL), FLOW_ID_NONE);
 	}
-	for (uint32_t i = 0; i < 100; i++) {
+	assert_true(table_memory(t) < 6 * 1024 * 1024);
+	for (uint32_t i = 0; i < N; i++) {
 		f = make_flow(i);
 		assert_int_not_equal(table_find(t, &f), FLOW_ID_NONE);
 	}
