@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/hash.h"
 
@@ -158,14 +159,43 @@ struct flow_key {
 	uint32_t n_words;	/* 2 for IPv4, 5 for IPv6 */
 };
 
-/* Fill *key; only w[0..n_words-1] are written. */
-void flow_key(const struct ct_flow *f, struct flow_key *key);
+/* Word 0 of its key. */
+static inline uint64_t flow_key_word0(const struct ct_flow *f)
+{
+	uint64_t w = (uint64_t)f->l4 << 32 | (uint64_t)(f->l3 == AF_INET6) << 40;
+
+	if (f->has & FLOW_HAS_PORTS)
+		w |= f->orig.sport | (uint64_t)f->orig.dport << 16;
+	if (f->has & FLOW_HAS_ZONE)
+		w |= (uint64_t)(f->zone_dir & 3) << 41 | (uint64_t)f->zone << 48;
+	return w;
+}
+
+/* Fill *key; only w[0..n_words-1] are written. In line, as is the next one but one: each event asks several times. */
+static inline void flow_key(const struct ct_flow *f, struct flow_key *key)
+{
+	key->w[0] = flow_key_word0(f);
+	if (f->l3 == AF_INET) {
+		memcpy(&key->w[1], &f->addr, 8);
+		key->n_words = 2;
+	} else {
+		memcpy(&key->w[1], &f->addr, 32);
+		key->n_words = 5;
+	}
+}
 
 /* Keyed hash over the words of the key. */
 uint32_t flow_key_hash(const struct hash_key *secret, const struct flow_key *key);
 
 /* The same key? Reads both records directly, without building keys. */
-bool flow_same_key(const struct ct_flow *a, const struct ct_flow *b);
+static inline bool flow_same_key(const struct ct_flow *a, const struct ct_flow *b)
+{
+	if (flow_key_word0(a) != flow_key_word0(b))
+		return false;	/* the family is part of that word */
+	if (a->l3 == AF_INET)
+		return memcmp(&a->addr, &b->addr, 8) == 0;
+	return memcmp(&a->addr, &b->addr, 32) == 0;
+}
 
 /* Do ports of this protocol travel between the nodes and belong to the identity of a flow: TCP, UDP, SCTP, DCCP? */
 static inline bool flow_l4_has_ports(uint8_t l4)

@@ -22,9 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/slab.h"
-
-#define ID_V6		UINT32_C(0x80000000)
+#define ID_V6		TABLE_ID_V6
 #define MAX_SLOTS	FLOW_ID_EXPECT	/* so that no id is FLOW_ID_NONE or that of an expectation */
 #define SEG_BUCKETS	1024u
 #define SEGS_AT_START	1024u	/* 4 MiB: HashSize may be a thousand times what is ever used */
@@ -46,7 +44,7 @@ struct hashed {
 #define HASHED_LATELY 64u
 
 struct flow_table {
-	struct slab slab[2];	/* IPv4, IPv6 */
+	struct slab slab[2];	/* IPv4, IPv6; first, see table_rec() */
 	struct hash_key key;
 	struct hashed *lately;	/* owned; HASHED_LATELY of them, by key */
 	uint32_t **seg;		/* owned; n_seg entries, NULL for one without records */
@@ -62,6 +60,7 @@ struct flow_table {
 	struct table_stats stats;
 };
 
+_Static_assert(offsetof(struct flow_table, slab) == 0, "table_rec() finds them there");
 _Static_assert(offsetof(struct flow_rec, flow) + FLOW_SIZE_V4 <= 96, "memory per IPv4 flow");
 _Static_assert(sizeof(struct flow_rec) <= 144, "memory per IPv6 flow");
 _Static_assert(offsetof(struct flow_rec, flow) % 8 == 0, "the flow starts on a whole word");
@@ -94,11 +93,6 @@ static inline uint32_t bucket_head(const struct flow_table *t, uint32_t bucket)
 	const uint32_t *seg = t->seg[bucket / SEG_BUCKETS];
 
 	return seg ? seg[bucket % SEG_BUCKETS] : FLOW_ID_NONE;
-}
-
-struct flow_rec *table_rec(const struct flow_table *t, uint32_t id)
-{
-	return slab_at(&t->slab[id >> 31], id & ~ID_V6);
 }
 
 bool table_has_id(const struct flow_table *t, uint32_t id)

@@ -21,41 +21,9 @@ _Static_assert(FLOW_STATUS_OFFLOAD == (IPS_OFFLOAD | IPS_HW_OFFLOAD), "bits of t
 /* What a cache keeps of the rare parts. */
 #define RARE_KEPT	(FLOW_RARE_PARTS & ~FLOW_HAS_COUNTERS)
 
-static inline uint64_t key_word0(const struct ct_flow *f)
-{
-	uint64_t w = (uint64_t)f->l4 << 32 | (uint64_t)(f->l3 == AF_INET6) << 40;
-
-	if (f->has & FLOW_HAS_PORTS)
-		w |= f->orig.sport | (uint64_t)f->orig.dport << 16;
-	if (f->has & FLOW_HAS_ZONE)
-		w |= (uint64_t)(f->zone_dir & 3) << 41 | (uint64_t)f->zone << 48;
-	return w;
-}
-
-void flow_key(const struct ct_flow *f, struct flow_key *key)
-{
-	key->w[0] = key_word0(f);
-	if (f->l3 == AF_INET) {
-		memcpy(&key->w[1], &f->addr, 8);
-		key->n_words = 2;
-	} else {
-		memcpy(&key->w[1], &f->addr, 32);
-		key->n_words = 5;
-	}
-}
-
 uint32_t flow_key_hash(const struct hash_key *secret, const struct flow_key *key)
 {
 	return hash_words(secret, key->w, key->n_words);
-}
-
-bool flow_same_key(const struct ct_flow *a, const struct ct_flow *b)
-{
-	if (key_word0(a) != key_word0(b))
-		return false;	/* the family is part of that word */
-	if (a->l3 == AF_INET)
-		return memcmp(&a->addr, &b->addr, 8) == 0;
-	return memcmp(&a->addr, &b->addr, 32) == 0;
 }
 
 bool flow_has_key(const struct ct_flow *f)

@@ -69,9 +69,12 @@ struct nested {
 	uint16_t len, type;
 };
 
-static inline bool header_is(struct nested h, size_t value_len, uint16_t type)
+/* Compared as one word, where it lies in the message. */
+static inline bool header_is(const uint8_t *at, uint16_t value_len, uint16_t type)
 {
-	return h.len == NL_ATTR_HDR + value_len && h.type == type;
+	const struct nested want = { .len = (uint16_t)(NL_ATTR_HDR + value_len), .type = type };
+
+	return memcmp(at, &want, sizeof(want)) == 0;
 }
 
 struct plain_tuple {
@@ -100,7 +103,19 @@ struct plain_tcp {
 	uint8_t reply_flags[2], reply_flags_pad[2];
 };
 
-_Static_assert(sizeof(struct plain_tuple) == 48 && sizeof(struct plain_tcp) == 44, "as they lie in the message");
+/* How a message begins. */
+struct plain_tuples {
+	struct nested orig_hdr;
+	struct plain_tuple orig;
+	struct nested reply_hdr;
+	struct plain_tuple reply;
+};
+
+_Static_assert(sizeof(struct plain_tuple) == 48 && sizeof(struct plain_tcp) == 44 && sizeof(struct plain_tuples) == 104,
+	       "as they lie in the message");
+
+/* Where a part of the picture lies in the message. */
+#define PART(at, picture, part) ((at) + offsetof(struct picture, part))
 
 /* Where a tuple is read into. */
 struct tuple_to {
@@ -173,23 +188,42 @@ static void load_tuple_proto(struct parse *p, struct cursor v, struct tuple_to *
 	}
 }
 
-static inline bool load_plain_tuple(const struct parse *p, struct cursor v, struct tuple_to *t)
+static inline bool is_plain_tuple(const uint8_t *at)
 {
-	struct plain_tuple k;
+	return header_is(PART(at, plain_tuple, ip), 16, CTA_TUPLE_IP | NLA_F_NESTED) &&
+	       header_is(PART(at, plain_tuple, src_hdr), 4, CTA_IP_V4_SRC) &&
+	       header_is(PART(at, plain_tuple, dst_hdr), 4, CTA_IP_V4_DST) &&
+	       header_is(PART(at, plain_tuple, proto), 24, CTA_TUPLE_PROTO | NLA_F_NESTED) &&
+	       header_is(PART(at, plain_tuple, num_hdr), 1, CTA_PROTO_NUM) &&
+	       header_is(PART(at, plain_tuple, sport_hdr), 2, CTA_PROTO_SRC_PORT) &&
+	       header_is(PART(at, plain_tuple, dport_hdr), 2, CTA_PROTO_DST_PORT);
+}
 
-	if (v.left != sizeof(k) || p->f.l3 != AF_INET)
+static inline void take_plain_tuple(const uint8_t *at, uint32_t *src, uint32_t *dst, struct flow_ports *ports, uint8_t *l4)
+{
+	memcpy(src, PART(at, plain_tuple, src), sizeof(*src));
+	memcpy(dst, PART(at, plain_tuple, dst), sizeof(*dst));
+	memcpy(&ports->sport, PART(at, plain_tuple, sport), sizeof(ports->sport));
+	memcpy(&ports->dport, PART(at, plain_tuple, dport), sizeof(ports->dport));
+	*l4 = *PART(at, plain_tuple, num);
+}
+
+/* Both tuples, if the message begins with them and they look as usual; then *c is behind them. */
+static inline bool load_plain_tuples(struct parse *p, struct cursor *c)
+{
+	const uint8_t *at = c->at;
+
+	if (c->left < sizeof(struct plain_tuples) || p->f.l3 != AF_INET ||
+	    !header_is(PART(at, plain_tuples, orig_hdr), sizeof(struct plain_tuple), CTA_TUPLE_ORIG | NLA_F_NESTED) ||
+	    !header_is(PART(at, plain_tuples, reply_hdr), sizeof(struct plain_tuple), CTA_TUPLE_REPLY | NLA_F_NESTED) ||
+	    !is_plain_tuple(PART(at, plain_tuples, orig)) || !is_plain_tuple(PART(at, plain_tuples, reply)))
 		return false;
-	memcpy(&k, v.at, sizeof(k));
-	if (!header_is(k.ip, 16, CTA_TUPLE_IP | NLA_F_NESTED) || !header_is(k.src_hdr, 4, CTA_IP_V4_SRC) ||
-	    !header_is(k.dst_hdr, 4, CTA_IP_V4_DST) || !header_is(k.proto, 24, CTA_TUPLE_PROTO | NLA_F_NESTED) ||
-	    !header_is(k.num_hdr, 1, CTA_PROTO_NUM) || !header_is(k.sport_hdr, 2, CTA_PROTO_SRC_PORT) ||
-	    !header_is(k.dport_hdr, 2, CTA_PROTO_DST_PORT))
-		return false;
-	memcpy(t->src, &k.src, 4);
-	memcpy(t->dst, &k.dst, 4);
-	*t->l4 = k.num;
-	*t->ports = (struct flow_ports){ .sport = k.sport, .dport = k.dport };
-	t->seen = TUPLE_BASE | TUPLE_PORTS;
+	take_plain_tuple(PART(at, plain_tuples, orig), &p->f.addr.v4.src, &p->f.addr.v4.dst, &p->f.orig, &p->f.l4);
+	take_plain_tuple(PART(at, plain_tuples, reply), &p->f.addr.v4.reply_src, &p->f.addr.v4.reply_dst, &p->f.reply,
+			 &p->reply_l4);
+	p->f.has |= FLOW_HAS_REPLY;
+	p->orig_seen = p->reply_seen = TUPLE_BASE | TUPLE_PORTS;
+	cur_take(c, sizeof(struct plain_tuples));
 	return true;
 }
 
@@ -198,8 +232,6 @@ static void load_tuple_into(struct parse *p, struct cursor v, struct tuple_to *t
 	struct cursor a;
 	uint16_t type;
 
-	if (load_plain_tuple(p, v, t))
-		return;
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type == CTA_TUPLE_IP) {
 			load_tuple_ip(p, a, t);
@@ -259,34 +291,6 @@ static void load_master(struct parse *p, struct cursor v, unsigned int dir)
 		p->rare->master_dport = ports.dport;
 		p->f.has |= FLOW_HAS_MASTER_PORTS;
 	}
-}
-
-static void load_status(struct parse *p, struct cursor v, unsigned int dir)
-{
-	(void)dir;
-	p->f.status = cur_be32(&v);
-	p->f.has |= FLOW_HAS_STATUS;
-}
-
-static void load_timeout(struct parse *p, struct cursor v, unsigned int dir)
-{
-	(void)dir;
-	p->f.timeout_s = cur_be32(&v);
-	p->f.has |= FLOW_HAS_TIMEOUT;
-}
-
-static void load_mark(struct parse *p, struct cursor v, unsigned int dir)
-{
-	(void)dir;
-	p->f.mark = cur_be32(&v);
-	p->f.has |= FLOW_HAS_MARK;
-}
-
-static void load_id(struct parse *p, struct cursor v, unsigned int dir)
-{
-	(void)dir;
-	p->f.id = cur_be32(&v);
-	p->f.has |= FLOW_HAS_ID;
 }
 
 static void load_zone(struct parse *p, struct cursor v, unsigned int dir)
@@ -365,22 +369,20 @@ static void load_dccp(struct parse *p, struct cursor v)
 
 static inline bool load_plain_tcp(struct parse *p, struct cursor v)
 {
-	struct plain_tcp k;
+	const uint8_t *at = v.at;
 
-	if (v.left != sizeof(k) || p->info_l4)
-		return false;
-	memcpy(&k, v.at, sizeof(k));
-	if (!header_is(k.tcp, 40, CTA_PROTOINFO_TCP | NLA_F_NESTED) ||
-	    !header_is(k.state_hdr, 1, CTA_PROTOINFO_TCP_STATE) ||
-	    !header_is(k.scale_hdr, 1, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL) ||
-	    !header_is(k.reply_scale_hdr, 1, CTA_PROTOINFO_TCP_WSCALE_REPLY) ||
-	    !header_is(k.flags_hdr, 2, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL) ||
-	    !header_is(k.reply_flags_hdr, 2, CTA_PROTOINFO_TCP_FLAGS_REPLY))
+	if (v.left != sizeof(struct plain_tcp) || p->info_l4 ||
+	    !header_is(PART(at, plain_tcp, tcp), 40, CTA_PROTOINFO_TCP | NLA_F_NESTED) ||
+	    !header_is(PART(at, plain_tcp, state_hdr), 1, CTA_PROTOINFO_TCP_STATE) ||
+	    !header_is(PART(at, plain_tcp, scale_hdr), 1, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL) ||
+	    !header_is(PART(at, plain_tcp, reply_scale_hdr), 1, CTA_PROTOINFO_TCP_WSCALE_REPLY) ||
+	    !header_is(PART(at, plain_tcp, flags_hdr), 2, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL) ||
+	    !header_is(PART(at, plain_tcp, reply_flags_hdr), 2, CTA_PROTOINFO_TCP_FLAGS_REPLY))
 		return false;
 	p->info_l4 = IPPROTO_TCP;
-	p->f.proto_state = k.state;
-	p->f.wscale[0] = k.scale;
-	p->f.wscale[1] = k.reply_scale;
+	p->f.proto_state = *PART(at, plain_tcp, state);
+	p->f.wscale[0] = *PART(at, plain_tcp, scale);
+	p->f.wscale[1] = *PART(at, plain_tcp, reply_scale);
 	p->f.has |= FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE;
 	return true;
 }
@@ -550,22 +552,26 @@ struct attr_rule {
 	uint16_t min, max;	/* value size */
 	uint8_t dir;		/* handed to load: 0 original, 1 reply */
 	load_fn *load;
+	/* A number of 32 bits needs no load: where in the flow it is put, and the bit that says so. */
+	uint16_t field;
+	uint32_t has;
 };
 
 #define NESTED .max = ATTR_MAX_LEN
 #define EXACT(n) .min = (n), .max = (n)
+#define NUMBER(member, bit) EXACT(4), .field = offsetof(struct ct_flow, member), .has = (bit)
 
 static const struct attr_rule rules[CTA_MAX + 1] = {
 	[CTA_TUPLE_ORIG] = { NESTED, .dir = 0, .load = load_tuple },
 	[CTA_TUPLE_REPLY] = { NESTED, .dir = 1, .load = load_tuple },
-	[CTA_STATUS] = { EXACT(4), .load = load_status },
+	[CTA_STATUS] = { NUMBER(status, FLOW_HAS_STATUS) },
 	[CTA_PROTOINFO] = { NESTED, .load = load_protoinfo },
 	[CTA_HELP] = { NESTED, .load = load_helper },
-	[CTA_TIMEOUT] = { EXACT(4), .load = load_timeout },
-	[CTA_MARK] = { EXACT(4), .load = load_mark },
+	[CTA_TIMEOUT] = { NUMBER(timeout_s, FLOW_HAS_TIMEOUT) },
+	[CTA_MARK] = { NUMBER(mark, FLOW_HAS_MARK) },
 	[CTA_COUNTERS_ORIG] = { NESTED, .dir = 0, .load = load_counters },
 	[CTA_COUNTERS_REPLY] = { NESTED, .dir = 1, .load = load_counters },
-	[CTA_ID] = { EXACT(4), .load = load_id },
+	[CTA_ID] = { NUMBER(id, FLOW_HAS_ID) },
 	[CTA_TUPLE_MASTER] = { NESTED, .load = load_master },
 	[CTA_SEQ_ADJ_ORIG] = { NESTED, .dir = 0, .load = load_seqadj },
 	[CTA_SEQ_ADJ_REPLY] = { NESTED, .dir = 1, .load = load_seqadj },
@@ -612,22 +618,34 @@ void ct_parse_seen(const void *nlmsg, size_t n, struct ct_seen *seen)
 	ct_parse_tcp_flags(nlmsg, n, seen->tcp_flags);
 }
 
+static inline void load_number(struct parse *p, struct cursor v, const struct attr_rule *r)
+{
+	uint32_t number = cur_be32(&v);
+
+	memcpy((uint8_t *)&p->f + r->field, &number, sizeof(number));
+	p->f.has |= r->has;
+}
+
 static void load_all(struct parse *p, struct cursor c)
 {
 	struct cursor v;
 	uint16_t type;
 
+	load_plain_tuples(p, &c);
 	while (attr_next(&c, &type, &v, &p->bad)) {
 		const struct attr_rule *r;
 
-		if (type > CTA_MAX || !rules[type].load)
+		if (type > CTA_MAX || !rules[type].max)
 			continue;
 		r = &rules[type];
 		if (v.left < r->min || v.left > r->max) {
 			p->bad = true;
 			return;
 		}
-		r->load(p, v, r->dir);
+		if (r->has)
+			load_number(p, v, r);
+		else
+			r->load(p, v, r->dir);
 	}
 }
 

@@ -18,10 +18,13 @@ from netlab import FW, GROUP, GROUP6, SYNC_PORT, Lab, run, wait_until
 TOP = Path(__file__).resolve().parents[2]
 OURS = "ours"
 DEBIAN = "debian"
+OLDER = "older"		# another build of ours, to compare with (bench/run --against)
 
 
 def binary(which: str) -> str:
-	"""The program behind a name: ours (CONNTRACKD) or Debian's 1.4.7 (DEBIAN_CONNTRACKD)."""
+	"""The program behind a name: ours (CONNTRACKD, OLDER_CONNTRACKD) or Debian's 1.4.7 (DEBIAN_CONNTRACKD)."""
+	if which == OLDER:
+		return os.environ["OLDER_CONNTRACKD"]
 	if which == OURS:
 		return os.environ.get("CONNTRACKD", str(TOP / "build-quickstart/src/conntrackd"))
 	return os.environ.get("DEBIAN_CONNTRACKD", "/usr/sbin/conntrackd")

@@ -105,11 +105,13 @@ void internal_unheard_begin(struct internal *c, uint32_t from_s, uint32_t until_
 	w.until_s = until_s;
 }
 
-struct flow_table *internal_table(struct internal *c) { (void)c; return NULL; }
+/* A table of which every id names `record`: its slots are no bytes apart. */
+static uint8_t *the_record[] = { (uint8_t *)&record };
+static struct slab slabs[2] = { { .chunk = the_record, .stride = 0 } };
+struct flow_table *internal_table(struct internal *c) { (void)c; return (struct flow_table *)slabs; }
 void internal_pass_begin(struct internal *c, bool quiet) { (void)c; (void)quiet; }
 bool internal_pass_is_unseen(const struct internal *c, uint32_t id) { (void)c; (void)id; return true; }
 void internal_pass_seen(struct internal *c, uint32_t id) { (void)c; (void)id; }
-struct flow_rec *table_rec(const struct flow_table *t, uint32_t id) { (void)t; (void)id; return &record; }
 
 size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n, bool *end)
 {

@@ -61,13 +61,15 @@ void ev_work_arm(struct evloop *loop, struct ev_work *work) { (void)loop; w.walk
 void ev_work_del(struct evloop *loop, struct ev_work *work) { (void)loop; (void)work; }
 
 struct internal *pipeline_internal(struct pipeline *p) { (void)p; return NULL; }
-struct flow_table *pipeline_own(struct pipeline *p) { (void)p; return NULL; }
+/* A table of which every id names `record`: its slots are no bytes apart. */
+static uint8_t *the_record[] = { (uint8_t *)&record };
+static struct slab slabs[2] = { { .chunk = the_record, .stride = 0 } };
+struct flow_table *pipeline_own(struct pipeline *p) { (void)p; return (struct flow_table *)slabs; }
 void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now) { (void)p; (void)f; (void)now; w.told++; }
 bool internal_ask(struct internal *c, uint32_t id) { (void)c; (void)id; return true; }
 bool internal_asked(const struct internal *c, uint32_t id) { (void)c; (void)id; return true; }
 void internal_ask_over(struct internal *c, uint32_t id) { (void)c; (void)id; }
-struct flow_table *internal_table(struct internal *c) { (void)c; return NULL; }
-struct flow_rec *table_rec(const struct flow_table *t, uint32_t id) { (void)t; (void)id; return &record; }
+struct flow_table *internal_table(struct internal *c) { (void)c; return (struct flow_table *)slabs; }
 
 size_t table_walk(const struct flow_table *t, uint64_t *pos, uint32_t *ids, size_t n)
 {
