@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Load for a connection tracking table through ctnetlink, in batches: one event of the kernel for each request.
  *
- *   ctload [options] insert|update|delete|churn
+ *   ctload [options] insert|update|delete|churn|brief
  *
  *   insert   N established flows            update   N flows (again) to established
  *   delete   N flows                        churn    N flows, each begun, established 20 ms later (as over a network, so that
  *                                                    nobody finds both in one read), and removed when KEEP younger ones
  *                                                    are there: three events a flow, and KEEP flows at the end
+ *   brief    as churn, but never established: two events a flow
  *   -n N       flows                        -r RATE  requests per second; without it flat out
  *   -b BATCH   requests per system call, at most 256 (default 128, at a rate what falls into 250 us)
  *   -f FIRST   number of the first flow     -k KEEP  see churn (default 1000)
@@ -79,7 +80,7 @@ static void every(struct load *l, enum ctnl_op op)
 	flush(l);
 }
 
-static void churn(struct load *l)
+static void churn(struct load *l, bool established)
 {
 	uint32_t lag = (uint32_t)((l->rate > 0 ? l->rate : FLAT_OUT) / 3 * LAG_S);
 
@@ -87,19 +88,19 @@ static void churn(struct load *l)
 		lag = l->keep;
 	for (uint32_t i = 0; i < l->n; i++) {
 		put(l, i, CTNL_NEW);
-		if (i >= lag)
+		if (established && i >= lag)
 			put(l, i - lag, CTNL_UPDATE);
 		if (i >= l->keep)
 			put(l, i - l->keep, CTNL_DELETE);
 	}
-	for (uint32_t i = l->n > lag ? l->n - lag : 0; i < l->n; i++)
+	for (uint32_t i = l->n > lag ? l->n - lag : 0; established && i < l->n; i++)
 		put(l, i, CTNL_UPDATE);
 	flush(l);
 }
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: ctload [-n N] [-r RATE] [-b BATCH] [-f FIRST] [-k KEEP] [-o OF] [-m MARK] [-u6N] insert|update|delete|churn\n");
+	fprintf(stderr, "usage: ctload [-n N] [-r RATE] [-b BATCH] [-f FIRST] [-k KEEP] [-o OF] [-m MARK] [-u6N] insert|update|delete|churn|brief\n");
 	return 2;
 }
 
@@ -138,7 +139,9 @@ int main(int argc, char **argv)
 	else if (strcmp(argv[optind], "delete") == 0)
 		every(&l, CTNL_DELETE);
 	else if (strcmp(argv[optind], "churn") == 0)
-		churn(&l);
+		churn(&l, true);
+	else if (strcmp(argv[optind], "brief") == 0)
+		churn(&l, false);
 	else
 		return usage();
 	seconds = (double)(now_ns() - l.began) / 1e9;

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import plots
-from node import DEBIAN, OURS
+from node import DEBIAN, OLDER, OURS
 from rows import OLD, ROWS, Figure, Row, Target
 
 Samples = list[dict[str, Any]]
@@ -139,6 +139,29 @@ def section(row: Row, kept: dict[str, Any]) -> list[str]:
 			       if lost(samples, which, f.key)})
 		if said:
 			lines += [f"Lost by {name} (first of the rounds):", "", *[f"* {text}" for text in said], ""]
+	return lines
+
+
+def against_older(rows: list[Row], results: Path) -> list[str]:
+	"""Two builds of ours side by side (bench/run --against): medians and least values, and the ratios of both. The least is
+	what a machine that does other things beside disturbs least."""
+	lines: list[str] = []
+	for row in rows:
+		samples: Samples = load(results, row)["samples"]
+		told = {which: {s["conditions"]["this one" if which == OURS else "the other build"] for s in samples if s["which"] == which}
+			for which in (OURS, OLDER)}
+		if not all(told.values()):
+			continue
+		rounds = len({s["round"] for s in samples})
+		lines += [f"## {row.title}", "", f"{rounds} rounds; this build: {', '.join(told[OURS])}; the other: {', '.join(told[OLDER])}.", "",
+			  "| figure | unit | this build | the other | ratio | ratio of the least |", "|---|---|---|---|---|---|"]
+		for f in row.figures:
+			new, old = values(samples, OURS, f.key), values(samples, OLDER, f.key)
+			if new and old:
+				ratios = [f"{of(new) / of(old):.2f}" if of(old) else "" for of in (statistics.median, min)]
+				lines.append(f"| {f.label} | {f.unit} | {cell(samples, OURS, f.key, f.unit)} | "
+					     f"{cell(samples, OLDER, f.key, f.unit)} | {' | '.join(ratios)} |")
+		lines.append("")
 	return lines
 
 

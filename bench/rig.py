@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from netlab import PARTS, Lab, run
-from node import DEBIAN, OURS, Node
+from node import DEBIAN, OLDER, OURS, Node
 
 TOP = Path(__file__).resolve().parents[1]
 
@@ -32,7 +32,7 @@ MAKES = (OURS, DEBIAN)
 
 # Both makes get the same file, but for the policy: 1.4.x cannot be told SCHED_OTHER in another way than by a request
 # that the kernel refuses. policy() looks whether it worked.
-ORDINARY = {OURS: "", DEBIAN: "\tScheduler {\n\t\tType RR\n\t\tPriority 0\n\t}\n"}
+ORDINARY = {OURS: "", OLDER: "", DEBIAN: "\tScheduler {\n\t\tType RR\n\t\tPriority 0\n\t}\n"}
 
 HASH = {"HashSize": 1048576, "HashLimit": 8388608}
 # With buffers large enough 1.4.7 loses nothing at the rates at which CPU is compared; without the lines each takes what it
@@ -101,8 +101,11 @@ OLD_PACKAGE = "Debian's conntrackd"
 
 @functools.cache
 def build_of(program: Path) -> str:
-	"""The commit, and the first of the SHA-256 of the program that ran."""
-	commit = subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+	"""The commit of its sources, and the first of the SHA-256 of the program that ran."""
+	config = program.parent / "Makefile"
+	told = next((line.split("=")[1].strip() for line in config.read_text().splitlines() if line.startswith("abs_top_srcdir =")), TOP) \
+		if config.exists() else TOP
+	commit = subprocess.run(["git", "-C", told, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
 	return f"{commit or 'no checkout'}, program {hashlib.sha256(program.read_bytes()).hexdigest()[:12]}"
 
 
@@ -125,7 +128,9 @@ def conditions() -> dict[str, str]:
 	cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
 		    if line.startswith("model name")), "unknown")
 	memory = Path("/proc/meminfo").read_text().split()[1]
-	return {"this one": build_of(Path(os.environ["CONNTRACKD"])), OLD_PACKAGE: package(),
+	other = os.environ.get("OLDER_CONNTRACKD")
+	return {"this one": build_of(Path(os.environ["CONNTRACKD"])),
+		**({"the other build": build_of(Path(other))} if other else {OLD_PACKAGE: package()}),
 		"interrupts accounted apart": irq_time(), "kernel": f"{os.uname().release} {os.uname().machine}", "processors": f"{os.cpu_count()} x {cpu}",
 		"memory": f"{int(memory) // 1048576} GiB", "load before": f"{os.getloadavg()[0]:.2f}",
 		"conntrack buckets": Path("/proc/sys/net/netfilter/nf_conntrack_buckets").read_text().strip()}

@@ -127,24 +127,41 @@ def churning(b: Bench, rate: int, use: int) -> Iterator[None]:
 # --- CPU per event ---------------------------------------------------------------
 
 RATES = (1000, 2000, 10_000, 20_000, 60_000)
+BRIEF_RATES = (20_000, 60_000)	# of flows that end before anything else happens to them
+EVENTS = {"churn": 3, "brief": 2}	# of a flow
+
+
+def steady(ctx: Context, rate: int, use: int, load: str = "churn") -> tuple[object, ...]:
+	"""What ctload needs for some seconds of load at this rate. `use` tells the loads of one laboratory apart."""
+	n = int(rate * ctx.seconds(3)) // EVENTS[load]
+	return "-n", n, "-k", min(1000, n // 2), "-r", rate, "-f", use * 1_000_000, load
+
+
+def at_rate(b: Bench, figures: Figures, name: str, load: tuple[object, ...]) -> int:
+	"""CPU per event of both nodes, and the rate that was reached, of this load; how many events there were."""
+	cpu = Cpu(b.fw1, b.fw2)
+	done = b.load(*load)
+	b.settle()
+	active, replica = cpu.us_per(done["taken"])
+	take(figures, f"active_{name}", active)
+	take(figures, f"replica_{name}", replica)
+	take(figures, f"got_rate_{name}", done["taken"] / done["seconds"])
+	return done["taken"]
 
 
 def rates(ctx: Context, which: str) -> Figures:
 	figures: Figures = {}
 	with ctx.bench(which) as b:
 		b.pair()
-		for i, rate in enumerate(RATES):
-			n = int(rate * ctx.seconds(3)) // 3
-			cpu, link = Cpu(b.fw1, b.fw2), link_sent(b.fw1)
-			done = b.load("-n", n, "-k", min(1000, n // 2), "-r", rate, "-f", i * 1_000_000, "churn")
-			b.settle()
-			active, replica = cpu.us_per(done["taken"])
-			now, lost = link_sent(b.fw1), b.lost()
-			take(figures, f"active_{rate}", active, lost)
-			take(figures, f"replica_{rate}", replica, lost)
-			take(figures, f"bytes_{rate}", (now[0] - link[0]) / done["taken"], lost)
-			take(figures, f"datagrams_{rate}", (now[1] - link[1]) / done["taken"], lost)
-			take(figures, f"got_rate_{rate}", done["taken"] / done["seconds"])
+		loads = [(str(rate), rate, "churn") for rate in RATES] + [(f"brief_{rate}", rate, "brief") for rate in BRIEF_RATES]
+		for use, (name, rate, load) in enumerate(loads):
+			link = link_sent(b.fw1)
+			events = at_rate(b, figures, name, steady(ctx, rate, use, load))
+			now = link_sent(b.fw1)
+			take(figures, f"bytes_{name}", (now[0] - link[0]) / events)
+			take(figures, f"datagrams_{name}", (now[1] - link[1]) / events)
+			if lost := b.lost():
+				figures.setdefault("lost", {}).update({f"{what}_{name}": lost for what in ("active", "replica", "bytes", "datagrams")})
 	return figures
 
 
@@ -164,8 +181,7 @@ def rates_floor(ctx: Context) -> Figures:
 	figures: Figures = {}
 	with ctx.bench(DEBIAN) as b:
 		for i, rate in enumerate(RATES):
-			n = int(rate * ctx.seconds(3)) // 3
-			for kind, value in listeners(b, i, ("-n", n, "-k", min(1000, n // 2), "-r", rate)).items():
+			for kind, value in listeners(b, i, steady(ctx, rate, 0)[:-3]).items():
 				figures[f"{kind}_{rate}"] = value
 		for name, options in (("datagram_sent", ()), ("datagram_sent_segmented", ("-g",))):
 			done = b.tool("fw1", "floor", "send", *options, 1400, 100_000, "10.30.0.12")
@@ -181,17 +197,12 @@ def inject(ctx: Context, which: str) -> Figures:
 	figures: Figures = {}
 	with ctx.bench(which, mode_options={"DisableExternalCache": "On"}) as b:
 		b.pair()
-		for i, rate in enumerate(INJECT_RATES):
-			n = int(rate * ctx.seconds(3)) // 3
-			cpu = Cpu(b.fw1, b.fw2)
-			done = b.load("-n", n, "-k", min(1000, n // 2), "-r", rate, "-f", i * 1_000_000, "churn")
-			b.settle()
-			active, replica = cpu.us_per(done["taken"])
+		for use, rate in enumerate(INJECT_RATES):
+			at_rate(b, figures, str(rate), steady(ctx, rate, use))
 			off = off_by(b.kernels())
-			take(figures, f"replica_{rate}", replica, f"{off} entries of the kernels differ" if off else "")
-			take(figures, f"active_{rate}", active)
 			take(figures, f"off_{rate}", off)
-			take(figures, f"got_rate_{rate}", done["taken"] / done["seconds"])
+			if off:
+				figures.setdefault("lost", {})[f"replica_{rate}"] = f"{off} entries of the kernels differ"
 	return figures
 
 
@@ -199,10 +210,9 @@ def inject_floor(ctx: Context) -> Figures:
 	"""The same requests from the bare injector, beside a listener, so that the kernel makes events as it does there."""
 	figures: Figures = {}
 	with ctx.bench(DEBIAN) as b:
-		for i, rate in enumerate(INJECT_RATES):
-			n = int(rate * ctx.seconds(3)) // 3
+		for use, rate in enumerate(INJECT_RATES):
 			with b.listener("batched", b.lab.SPARE):
-				done = b.load("-n", n, "-k", min(1000, n // 2), "-r", rate, "-f", i * 1_000_000, "churn", part=b.lab.SPARE)
+				done = b.load(*steady(ctx, rate, use), part=b.lab.SPARE)
 			figures[f"bare_{rate}"] = done["cpu_ns"] / 1000 / done["taken"]
 	return figures
 
@@ -402,13 +412,13 @@ def dump(b: Bench, lost: str) -> Figures:
 	return figures
 
 
-def one_relist(b: Bench) -> tuple[float, float, float]:
-	"""The bare dump; `-R`, until the client has returned and the daemon answers again; the slowest `-s` meanwhile."""
-	floor = b.tool("fw1", "floor", "dump")["seconds"]
+def one_relist(b: Bench) -> tuple[float, float, float, float]:
+	"""The bare dump; `-R`, until the client has returned and the daemon answers again; the slowest `-s` meanwhile; CPU per flow."""
+	floor, flows, cpu = b.tool("fw1", "floor", "dump")["seconds"], b.lab.flows("fw1"), Cpu(b.fw1)
 	with Asking(b.fw1) as asking:
 		took = timed(lambda: b.fw1.ok("-R", timeout=120))
 		took += timed(lambda: b.fw1.ok("-s", timeout=120))	# 1.4.7 may answer first and work then
-	return floor, took, asking.slowest_ms
+	return floor, took, asking.slowest_ms, cpu.us_per(flows)[0]
 
 
 def relist(b: Bench, lost: str) -> Figures:
@@ -416,9 +426,10 @@ def relist(b: Bench, lost: str) -> Figures:
 	figures: Figures = {}
 	for key in ("", "busy_"):
 		with churning(b, 1000, 2) if key else contextlib.nullcontext():
-			floor, took, slowest = one_relist(b)
+			floor, took, slowest, cpu = one_relist(b)
 		take(figures, f"{key}seconds", took, lost)
 		take(figures, f"{key}to_dump", took / floor, lost)
+		take(figures, f"{key}cpu", cpu, lost)
 		figures[f"{key}ask_ms"] = slowest
 		b.settle()
 		take(figures, f"{key}off", off_by(b.compare("fw1", b.fw1, "-i")) + off_by(b.compare("fw1", b.fw2, "-e")))
@@ -496,7 +507,7 @@ def commit(b: Bench, n: int, lost: str) -> Figures:
 	with b.listener("batched", b.lab.SPARE):
 		take(figures, "injector", b.load("-n", n, "insert", part=b.lab.SPARE)["seconds"])
 	b.empty(b.lab.SPARE)
-	have = b.cached(b.fw2, "external")
+	have, cpu = b.cached(b.fw2, "external"), Cpu(b.fw2)
 	with churning(b, 1000, 0), Asking(b.fw2) as asking:
 		took = timed(lambda: b.fw2.ok("-c", timeout=300))
 		began = time.monotonic()
@@ -504,6 +515,7 @@ def commit(b: Bench, n: int, lost: str) -> Figures:
 			# 1.4.7's client may return before the end
 			wait_until(lambda: b.lab.flows("fw2") >= have, 30, step=0.02)
 			took += time.monotonic() - began
+		take(figures, "cpu", cpu.us_per(have)[0], lost)
 	b.settle()
 	missing = b.not_committed(CHURN)
 	take(figures, "seconds", took, f"{missing} flows not in the kernel" if missing else lost)
@@ -746,6 +758,7 @@ COMMIT_NOTE = ("1,000 changes/s on the peer meanwhile, `-s` every 50 ms (its tim
 	       "listener beside it, in the same run.")
 COMMIT = [
 	Figure("seconds", "commit", "s"),
+	Figure("cpu", "CPU of the daemon until its end, with `-s` and the changes of the peer", "µs/flow"),
 	Figure("injector", "bare injector", "s"),
 	Figure("injector_alone", "bare injector without a listener", "s"),
 	Figure("to_injector", "commit over the injector", "ratio", Target(1.2)),
@@ -759,14 +772,18 @@ COMMIT_PROOF = {key: ("seconds", "to_injector", "ask_ms") for key in ("missing",
 
 ROWS = [
 	Row("rates", "CPU and bytes per event at a steady rate, pair",
-	    "A third of the events each NEW, UPDATE (20 ms after it), DESTROY, in groups of what falls into 250 µs. Bytes are those of Ethernet frames "
-	    "on the sync link, headers included.",
+	    "A third of the events each NEW, UPDATE (20 ms after it), DESTROY, in groups of what falls into 250 µs. Brief flows are removed as "
+	    "they were made: half of the events each NEW and DESTROY. Bytes are those of Ethernet frames on the sync link, headers included.",
 	    each(RATES, lambda r: [
 		Figure(f"active_{r}", f"active, {shown(r)} events/s", "µs/event", RATE_TARGET[r]),
 		Figure(f"replica_{r}", f"replica, {shown(r)} events/s", "µs/event", RATE_TARGET[r])]) +
+	    each(BRIEF_RATES, lambda r: [
+		Figure(f"active_brief_{r}", f"active, {shown(r)} events/s, brief flows", "µs/event", RATE_TARGET[r]),
+		Figure(f"replica_brief_{r}", f"replica, {shown(r)} events/s, brief flows", "µs/event", RATE_TARGET[r]),
+		Figure(f"bytes_brief_{r}", f"link, {shown(r)} events/s, brief flows", "bytes/event")]) +
 	    each(RATES, lambda r: [Figure(f"bytes_{r}", f"link, {shown(r)} events/s", "bytes/event", BYTES_TARGET.get(r)),
 				   Figure(f"datagrams_{r}", f"link, {shown(r)} events/s", "datagrams/event")]),
-	    rates, rates_floor, 18),
+	    rates, rates_floor, 26),
 	Row("inject", "CPU per event of a replica that puts the states into its kernel (DisableExternalCache)",
 	    "The load of the first table. Bare: the same requests by a program that does nothing else, beside a listener, batched by what falls "
 	    "into 250 µs; what the daemon receives in datagrams and looks at before it changes or removes an entry comes on top. Off: entries that "
@@ -828,6 +845,7 @@ ROWS = [
 	    each((("", ""), ("busy_", ", busy")), lambda s: [
 		    Figure(f"{s[0]}seconds", f"`-R`{s[1]}", "s"),
 		    Figure(f"{s[0]}to_dump", f"over the bare dump{s[1]}", "ratio", Target(1.3)),
+		    Figure(f"{s[0]}cpu", f"CPU of the daemon{s[1]}, with `-s`", "µs/flow"),
 		    Figure(f"{s[0]}ask_ms", f"slowest `-s` meanwhile{s[1]}", "ms", Target(100, always=True)),
 		    Figure(f"{s[0]}off", f"entries off in both caches afterwards{s[1]}", "flows", Target(0))]), million, None, 30, group=True,
 	    proof={f"{key}off": tuple(f"{key}{what}" for what in ("seconds", "to_dump", "ask_ms")) for key in ("", "busy_")}),
