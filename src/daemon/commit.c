@@ -101,6 +101,17 @@ static void look_at(struct commit *c, uint32_t id, struct ct_commit_flow *out, s
 	c->uncertain += out->is == CT_COMMIT_WANTED && is_uncertain(c, id);
 }
 
+/* Each of the flows is about to be looked up in the internal cache (commit_sending()). */
+static void look_ahead(const struct commit *c, const struct flow_table *table, const uint32_t *ids, size_t n)
+{
+	uint32_t hint[CT_COMMIT_LOOK];
+
+	for (size_t i = 0; i < n; i++)
+		hint[i] = pipeline_ahead(c->p, &table_rec(table, ids[i])->flow);
+	for (size_t i = 0; i < n; i++)
+		pipeline_next(c->p, hint[i]);
+}
+
 static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows, size_t n)
 {
 	struct commit *c = ctx;
@@ -114,6 +125,7 @@ static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_comm
 	if (related && !c->related)
 		return 0;	/* the first pass went by all flows, and none has a master */
 	got = table_walk(table, pos, ids, n);
+	look_ahead(c, table, ids, got);
 	for (size_t i = 0; i < got; i++) {
 		const struct flow_rec *rec = table_rec(table, ids[i]);
 		bool has_master = rec->flow.has & FLOW_HAS_MASTER;
