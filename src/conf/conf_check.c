@@ -6,6 +6,7 @@
  */
 #include "conf/conf_ctx.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,35 @@ static void check_netlink_buffer(struct conf_ctx *ctx)
 		k->netlink_buffer_max = k->netlink_buffer;
 }
 
+/*
+ * With PollSecs the socket of the kernel's events is not opened at all. What is written for events beside PollSecs shows that
+ * its author did not mean that: changes of state are then seen seconds late, short flows never.
+ */
+static void check_polling(struct conf_ctx *ctx)
+{
+	static const char *const of_events[] = {
+		"NetlinkEventsReliable", "NetlinkOverrunResync", "NetlinkBufferSize", "NetlinkBufferSizeMaxGrowth",
+		"EventIterationLimit",
+	};
+	const struct conf_seen *poll = seen(ctx, CONF_GENERAL, "PollSecs");
+	const struct kernel_conf *k = &ctx->conf.kernel;
+	char names[128] = "";
+	size_t used = 0;
+
+	if (!k->poll_s || poll->bad)
+		return;
+	for (size_t i = 0; i < sizeof(of_events) / sizeof(of_events[0]); i++) {
+		const struct conf_seen *option = seen(ctx, CONF_GENERAL, of_events[i]);
+		bool off = (i == 0 && !k->events_reliable) || (i == 1 && !k->overrun_resync_s);
+
+		if (option->given && !option->bad && !off)
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", of_events[i]);
+	}
+	if (used)
+		conf_warn(ctx, &poll->at, "PollSecs turns the kernel's events off (its table is read every %u s instead), so these "
+			  "options have no effect: %s", k->poll_s, names);
+}
+
 static void check_scheduler(struct conf_ctx *ctx)
 {
 	const struct conf_seen *priority = seen(ctx, CONF_SCHEDULER, "Priority");
@@ -147,6 +177,7 @@ void conf_check(struct conf_ctx *ctx)
 	if (ctx->conf.mode != CONF_MODE_SYNC)
 		ctx->conf.channel.n_links = 0;	/* read and checked, but not used */
 	check_netlink_buffer(ctx);
+	check_polling(ctx);
 	check_scheduler(ctx);
 	check_filter(ctx);
 	conf_check_helpers(ctx);

@@ -219,7 +219,7 @@ const struct conf_option conf_options[] = {
 	{ NUMBER("PollSecs", IN(CONF_GENERAL), 1, INT_MAX_31, "seconds"), .at = AT(kernel.poll_s),
 	  .unset = "off",
 	  .help = "Reads the kernel table every so often instead of listening to events. New, changed and ended flows are found "
-		  "by comparison, so changes in between are not seen." },
+		  "by comparison, so changes in between are not seen. Options about events and their socket have no effect then." },
 	{ BLOCK("Scheduler", IN(CONF_GENERAL), CONF_SCHEDULER),
 	  .help = "Runs the daemon under a real-time policy. Without it the normal policy of the system applies "
 		  "(1.4.x took RR 99 then)." },
