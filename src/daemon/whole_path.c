@@ -25,7 +25,7 @@
 static const char *cache_name(const struct pipeline *p, const struct path_whole *w)
 {
 	if (w == &p->in)
-		return p->sync ? "internal cache" : "cache";
+		return p->sync ? "internal cache" : "statistics cache";
 	return p->external ? "external cache" : "copy of the peers' flows in our kernel";
 }
 

@@ -41,7 +41,7 @@ def blank(match: re.Match[str]) -> str:
 
 
 # What ours says at the end of -s cache: whether each cache is complete.
-COMPLETENESS = re.compile(r"^(?:internal cache|external cache|cache|copy of the peers' flows in our kernel): .*\n", re.M)
+COMPLETENESS = re.compile(r"^(?:internal cache|external cache|statistics cache|copy of the peers' flows in our kernel): .*\n", re.M)
 
 
 # What ours says behind a link where something is wrong; here each node is alone on its own.

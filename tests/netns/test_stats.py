@@ -78,7 +78,7 @@ def test_equals_debian(lab: Lab, make: Callable) -> None:
 	# the kernel table has to stand still between the two questions
 	wait_until(lambda: len(ours.kernel()) == len(ours.internal()) == len(theirs.internal()), 20)
 	compare("-i"), compare("-i", "-x")
-	compare("-s"), compare("-s", "cache", without=r"^cache: complete\n"), compare("-s", "process")
+	compare("-s"), compare("-s", "cache", without=r"^statistics cache: complete\n"), compare("-s", "process")
 	compare("-s", "runtime", without=r"\tcurrent buffer size.*|daemon uptime.*")
 	for options in (("-e",), ("-s", "network"), ("-s", "link"), ("-s", "queue")):
 		assert ours.ok(*options) == theirs.ok(*options) == ""
@@ -102,7 +102,7 @@ def test_polling_equals_debian(lab: Lab, make: Callable) -> None:
 	logs = [[re.sub(r" delta-time=\d+", "", line) for line in flows(node)] for node in (ours, theirs)]
 	assert logs[0] == logs[1] and not any("packets=" in line for line in logs[0])
 	for subject in ("ct", "cache"):		# how often each has looked is its own affair
-		shown = [strip(node.ok("-s", subject), r"(update OK|connections updated).*|^cache: complete\n") for node in (ours, theirs)]
+		shown = [strip(node.ok("-s", subject), r"(update OK|connections updated).*|^statistics cache: complete\n") for node in (ours, theirs)]
 		assert shown[0] == shown[1]
 	assert re.search(r"\n +0 Bytes +0 Pckts\n", ours.ok("-s"))
 
