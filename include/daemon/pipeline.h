@@ -171,8 +171,9 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m, struct mono now);
 
 /* The outcome of our own commit: f is in the kernel where the kernel had another flow of the same original tuple, or none
- * (internal_committed()); or f is the kernel's own entry, and kept, or written. */
-void pipeline_committed(struct pipeline *p, const struct ct_flow *f, bool cleared, struct mono now);
+ * (internal_committed()); or f is the kernel's own entry, and kept, or written. was: the id that pipeline_commit() has given, which
+ * may be another flow's by now, or FLOW_ID_NONE. */
+void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was, bool cleared, struct mono now);
 void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now);
 
 /* Our own commit is about to put f into the kernel: internal_commit(), and a full cache is counted and said. Nothing

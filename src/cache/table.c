@@ -41,7 +41,7 @@ struct hashed {
 	uint32_t hash;
 };
 
-#define HASHED_LATELY 64u
+#define HASHED_LATELY 256u	/* a power of two */
 
 struct flow_table {
 	struct slab slab[2];	/* IPv4, IPv6; first, see table_rec() */
@@ -192,10 +192,9 @@ static uint32_t hash_of(const struct flow_table *t, const struct ct_flow *f)
 	flow_key(f, &key);
 	if (key.n_words != 2)
 		return flow_key_hash(&t->key, &key);
-	mix = key.w[0] ^ key.w[1];
-	mix ^= mix >> 32;
-	mix ^= mix >> 16;
-	h = &t->lately[(mix ^ mix >> 8) % HASHED_LATELY];
+	/* Addresses and ports that count up together must not cancel each other. */
+	mix = (key.w[0] ^ (key.w[1] << 7 | key.w[1] >> 57)) * UINT64_C(0x9e3779b97f4a7c15);
+	h = &t->lately[mix >> 32 & (HASHED_LATELY - 1)];
 	if (h->w[0] != key.w[0] || h->w[1] != key.w[1])
 		*h = (struct hashed){ { key.w[0], key.w[1] }, flow_key_hash(&t->key, &key) };
 	return h->hash;

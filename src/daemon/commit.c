@@ -70,12 +70,6 @@ static bool is_uncertain(const struct commit *c, uint32_t id)
 
 /* ---- flows ---- */
 
-/* The life of the entry to be created; 0: the flow has ended. */
-static uint32_t life_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
-{
-	return life_created(&c->life, &rec->flow, mono_s(now) - rec->updated_s, c->owner[rec->owner].silent_s);
-}
-
 static uint32_t life_kept_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
 {
 	return life_kept(&c->life, &rec->flow, mono_s(now) - rec->updated_s, c->owner[rec->owner].silent_s);
@@ -87,14 +81,16 @@ static void look_at(struct commit *c, uint32_t id, struct ct_commit_flow *out, s
 {
 	const struct flow_rec *rec = table_rec(external_table(pipeline_external(c->p)), id);
 	struct mono active = activity_since(c->activity);
+	uint32_t kept_s;
 
 	if (mono_is_set(active) && external_has_ended_here(rec, mono_s(active))) {
 		out->is = CT_COMMIT_ENDED_HERE;
 		external_forget(pipeline_external(c->p), id);
 		return;
 	}
+	kept_s = life_kept_of(c, rec, now);
 	out->wish = (struct ct_wish){
-		.f = &rec->flow, .timeout_s = life_of(c, rec, now), .kept_s = life_kept_of(c, rec, now),
+		.f = &rec->flow, .timeout_s = life_created(&c->life, kept_s), .kept_s = kept_s,
 		.exact = c->life.commit_timeout_s > 0, .changed_s = rec->peer.changed_s,
 	};
 	out->is = out->wish.timeout_s == 0 ? CT_COMMIT_ENDED : CT_COMMIT_WANTED;
@@ -180,7 +176,7 @@ static void commit_settled(void *ctx, const struct ct_result *r, struct mono now
 	} else if (ours) {
 		as_in_kernel(&f, r->f);
 		if (flow_filter_pass(c->filter, &f))
-			pipeline_committed(c->p, &f, r->cleared, now);
+			pipeline_committed(c->p, &f, r->token ? (uint32_t)(r->token - 1) : FLOW_ID_NONE, r->cleared, now);
 	}
 }
 

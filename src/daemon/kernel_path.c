@@ -104,14 +104,17 @@ void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono no
 		whole_path_internal_found(p, f);
 }
 
-void pipeline_committed(struct pipeline *p, const struct ct_flow *f, bool cleared, struct mono now)
+void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was, bool cleared, struct mono now)
 {
 	enum internal_change change;
 	uint32_t id;
 
 	if (!p->internal)
 		return;
-	id = table_find(p->own, f);
+	if (was != FLOW_ID_NONE && table_has_id(p->own, was) && flow_same_key(&table_rec(p->own, was)->flow, f))
+		id = was;
+	else
+		id = table_find(p->own, f);
 	if (id != FLOW_ID_NONE) {
 		path_changed(p, internal_committed(p->internal, id, f, cleared, now), id, now);
 		return;

@@ -75,7 +75,7 @@ uint32_t life_kept(const struct life *l, const struct ct_flow *f, uint32_t age_s
 	return flow_packets_renew(f) ? renewed_life(l, f, age_s, silent_s) : told_life(l, f, age_s);
 }
 
-uint32_t life_created(const struct life *l, const struct ct_flow *f, uint32_t age_s, uint32_t silent_s)
+uint32_t life_created(const struct life *l, uint32_t kept_s)
 {
-	return l->commit_timeout_s > 0 ? l->commit_timeout_s : life_kept(l, f, age_s, silent_s);
+	return l->commit_timeout_s > 0 ? l->commit_timeout_s : kept_s;
 }

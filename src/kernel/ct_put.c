@@ -548,7 +548,10 @@ void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
 	}
 	if (e->f.has & FLOW_HAS_TIMEOUT)
 		e->f.timeout_s = showing(p, e, e->f.timeout_s);
-	e->life_s = wish->exact ? wish->timeout_s : showing(p, e, wish->timeout_s);
+	if (wish->exact)
+		e->life_s = wish->timeout_s;
+	else
+		e->life_s = wish->kept_s && wish->kept_s == wish->timeout_s ? e->f.timeout_s : showing(p, e, wish->timeout_s);
 	p->n_busy++;
 	wants(p, e, wish->way >= CT_WAY_END ? PUT_LOOK : wish->there ? PUT_GET : PUT_CREATE);
 }

@@ -555,9 +555,8 @@ static void test_commit_undo(void **state)
 }
 
 /* The kernel has what was committed, whatever was read of its predecessor's end between request and answer. */
-static void test_committed_after_an_end(void **state)
+static void committed_after_an_end(struct world *w, const struct ct_flow *other)
 {
-	struct world *w = *state;
 	struct internal *c = pipeline_internal(w->p);
 	struct ct_flow f = make_flow(0);
 	bool inserted;
@@ -571,12 +570,26 @@ static void test_committed_after_an_end(void **state)
 	internal_release(c, id);	/* sync has told its end, and waits for nothing */
 	internal_commit_done(c, id);
 	assert_int_equal(internal_count(w), 0);
-	pipeline_committed(w->p, &f, false, w->now);
+	if (other)
+		event(w, PIPELINE_FLOW_NEW, other);	/* its record has that id now */
+	pipeline_committed(w->p, &f, id, false, w->now);
 	id = internal_find(w, &f);
 	assert_int_not_equal(id, FLOW_ID_NONE);
 	assert_int_not_equal(table_rec(internal_table(c), id)->state, REC_DEAD);
 	assert_int_equal(internal_silent(c), 1);	/* a pass looks whether the kernel still has it */
 	assert_true(table_check(internal_table(c)));
+}
+
+static void test_committed_after_an_end(void **state)
+{
+	committed_after_an_end(*state, NULL);
+}
+
+static void test_committed_with_its_id_taken(void **state)
+{
+	struct ct_flow other = make_flow(1);
+
+	committed_after_an_end(*state, &other);
 }
 
 /* ---- datagrams ---- */
@@ -1199,7 +1212,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_filter, setup_filter, teardown),
 		T(test_dump),
 		T(test_purged),
-		T(test_committed_after_an_end), T(test_commit_undo),
+		T(test_committed_after_an_end), T(test_committed_with_its_id_taken), T(test_commit_undo),
 		T(test_received),
 		T(test_garbage_behind),
 		T(test_bad_version_skipped),
