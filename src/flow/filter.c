@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The user-space verdict of the Filter block: protocol, address and TCP state (spec of the options: doc/config.md).
+/* The user-space verdict of the Filter block: protocol, address and TCP state (the options:
+ * doc/config.md).
  *
- * The networks of a family are kept as sorted ranges that do not touch, so that an address is looked up by bisection: a
- * list may hold thousands of entries, and every event asks twice.
+ * The networks of a family are kept as sorted ranges that do not touch, so that an address is
+ * looked up by bisection: a list may hold thousands of entries, and every event asks twice.
  *
- * Destroy events of cached flows are not to be asked about: a list of states without the final ones would keep such a
- * flow in the caches for ever.
- */
+ * Destroy events of cached flows are not to be asked about: a list of states without the final ones
+ * would keep such a flow in the caches for ever. */
 #include "flow/filter.h"
 
 #include <endian.h>
@@ -15,9 +15,15 @@
 
 #include "flow/filter_conf.h"
 
-/* Both ends belong to the range. Host order, so that addresses compare as numbers; IPv4 uses the low 32 bits. */
+/* An address as a number, host order; IPv4 uses the low 32 bits. Two halves, because compilers for
+ * 32-bit machines have no integer of 128 bits. */
+struct number {
+	uint64_t high, low;
+};
+
+/* Both ends belong to the range. */
 struct range {
-	unsigned __int128 first, last;
+	struct number first, last;
 };
 
 struct range_set {
@@ -32,29 +38,50 @@ struct flow_filter {
 	struct range_set v4, v6;
 };
 
-static unsigned __int128 number_v6(const void *addr)
+static bool number_above(struct number a, struct number b)
+{
+	return a.high != b.high ? a.high > b.high : a.low > b.low;
+}
+
+/* addr: network byte order, as it stands in packets. */
+static struct number number_v4(uint32_t addr)
+{
+	return (struct number){ .low = be32toh(addr) };
+}
+
+static struct number number_v6(const void *addr)
 {
 	uint64_t half[2];
 
 	memcpy(half, addr, sizeof(half));
-	return (unsigned __int128)be64toh(half[0]) << 64 | be64toh(half[1]);
+	return (struct number){ .high = be64toh(half[0]), .low = be64toh(half[1]) };
+}
+
+/* The lowest bits ones, the others zeros. bits: 0 to 64; a shift by the full width is undefined. */
+static uint64_t low_ones(unsigned int bits)
+{
+	return bits == 0 ? 0 : UINT64_MAX >> (64 - bits);
 }
 
 static struct range range_of_net(const struct filter_net *net)
 {
-	unsigned int host_bits = (net->family == AF_INET ? 32 : 128) - net->prefix;
-	/* In two steps: a shift by the full width is undefined. */
-	unsigned __int128 host = host_bits == 0 ? 0 : (((unsigned __int128)1 << (host_bits - 1)) - 1) << 1 | 1;
-	unsigned __int128 addr = net->family == AF_INET ? be32toh(net->addr.v4.s_addr) : number_v6(&net->addr.v6);
+	bool v4 = net->family == AF_INET;
+	struct number addr = v4 ? number_v4(net->addr.v4.s_addr) : number_v6(&net->addr.v6);
+	unsigned int host_bits = (v4 ? 32 : 128) - net->prefix;
+	uint64_t high = low_ones(host_bits > 64 ? host_bits - 64 : 0);
+	uint64_t low = low_ones(host_bits > 64 ? 64 : host_bits);
 
-	return (struct range){ .first = addr & ~host, .last = addr | host };
+	return (struct range){
+		.first = { .high = addr.high & ~high, .low = addr.low & ~low },
+		.last = { .high = addr.high | high, .low = addr.low | low },
+	};
 }
 
 static int compare_ranges(const void *a, const void *b)
 {
 	const struct range *x = a, *y = b;
 
-	return (x->first > y->first) - (x->first < y->first);
+	return number_above(x->first, y->first) - number_above(y->first, x->first);
 }
 
 /* Sort and join what overlaps. */
@@ -66,9 +93,9 @@ static void range_set_settle(struct range_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		struct range *prev = n > 0 ? &set->ranges[n - 1] : NULL;
 
-		if (prev == NULL || set->ranges[i].first > prev->last)
+		if (prev == NULL || number_above(set->ranges[i].first, prev->last))
 			set->ranges[n++] = set->ranges[i];
-		else if (set->ranges[i].last > prev->last)
+		else if (number_above(set->ranges[i].last, prev->last))
 			prev->last = set->ranges[i].last;
 	}
 	set->n = n;
@@ -92,19 +119,19 @@ static bool range_set_build(struct range_set *set, const struct filter_conf *con
 	return true;
 }
 
-static bool range_set_has(const struct range_set *set, unsigned __int128 addr)
+static bool range_set_has(const struct range_set *set, struct number addr)
 {
-	size_t low = 0, high = set->n;	/* the last range that starts at or before addr is below high */
+	size_t low = 0, high = set->n;	/* the last range that does not start above is below high */
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (set->ranges[mid].first <= addr)
-			low = mid + 1;
-		else
+		if (number_above(set->ranges[mid].first, addr))
 			high = mid;
+		else
+			low = mid + 1;
 	}
-	return low > 0 && addr <= set->ranges[low - 1].last;
+	return low > 0 && !number_above(addr, set->ranges[low - 1].last);
 }
 
 struct flow_filter *flow_filter_new(const struct filter_conf *conf)
@@ -153,8 +180,8 @@ static bool addr_listed(const struct flow_filter *f, const struct ct_flow *flow)
 	bool reply = flow->has & FLOW_HAS_REPLY;
 
 	if (flow->l3 == AF_INET)
-		return range_set_has(&f->v4, be32toh(flow->addr.v4.src)) ||
-		       (reply && range_set_has(&f->v4, be32toh(flow->addr.v4.reply_src)));
+		return range_set_has(&f->v4, number_v4(flow->addr.v4.src)) ||
+		       (reply && range_set_has(&f->v4, number_v4(flow->addr.v4.reply_src)));
 	return range_set_has(&f->v6, number_v6(flow->addr.v6.src)) ||
 	       (reply && range_set_has(&f->v6, number_v6(flow->addr.v6.reply_src)));
 }
@@ -166,11 +193,13 @@ bool flow_filter_pass(const struct flow_filter *f, const struct ct_flow *flow)
 	if (f->proto_policy != FILTER_NONE &&
 	    !policy_passes(f->proto_policy, f->proto[flow->l4 / 32] >> (flow->l4 % 32) & 1))
 		return false;
-	if (f->state_policy != FILTER_NONE && flow->l4 == IPPROTO_TCP && (flow->has & FLOW_HAS_PROTO_STATE)) {
+	if (f->state_policy != FILTER_NONE && flow->l4 == IPPROTO_TCP &&
+	    (flow->has & FLOW_HAS_PROTO_STATE)) {
 		bool listed = flow->proto_state < 32 && (f->tcp_states >> flow->proto_state & 1);
 
 		if (!policy_passes(f->state_policy, listed))
 			return false;
 	}
-	return f->addr_policy == FILTER_NONE || policy_passes(f->addr_policy, addr_listed(f, flow));
+	return f->addr_policy == FILTER_NONE ||
+	       policy_passes(f->addr_policy, addr_listed(f, flow));
 }

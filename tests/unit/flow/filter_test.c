@@ -115,6 +115,12 @@ static void addresses(void **state)
 		{ "fd00::", 64, "fd00::ffff:ffff:ffff:ffff", "2001:db8::1", true },
 		{ "fd00::", 64, "fd00:0:0:1::", "2001:db8::1", false },
 		{ "fd00::", 64, "2001:db8::1", "fd00::7", true },
+		{ "fd00:0:0:2::", 63, "fd00:0:0:3:ffff::", "2001:db8::1", true },	/* host bits on both sides of the middle */
+		{ "fd00:0:0:2::", 63, "fd00:0:0:4::", "2001:db8::1", false },
+		{ "fd00:0:0:2::", 63, "fd00:0:0:1:ffff:ffff:ffff:ffff", "2001:db8::1", false },
+		{ "fd00:0:0:2:8000::", 65, "fd00:0:0:2:ffff:ffff:ffff:ffff", "2001:db8::1", true },
+		{ "fd00:0:0:2:8000::", 65, "fd00:0:0:2:7fff::", "2001:db8::1", false },
+		{ "fd00:0:0:2:8000::", 65, "fd00:0:0:3:8000::", "2001:db8::1", false },
 		{ "fd00::1", 128, "fd00::1", "2001:db8::1", true },
 		{ "fd00::1", 128, "fd00::2", "2001:db8::1", false },
 		{ "fe80::", 10, "febf::1", "2001:db8::1", true },
@@ -209,9 +215,12 @@ static struct filter_net random_net(struct rng *r)
 	uint8_t *a = (uint8_t *)&net.addr;
 	unsigned int bits = net.family == AF_INET ? 32 : 128;
 
-	net.prefix = (uint8_t)(rng_one_in(r, 50) ? 0 : bits - rng_below(r, 12));
+	/* Long ones, and of IPv6 those around the middle. */
+	net.prefix = (uint8_t)(rng_one_in(r, 50) ? 0 :
+			       bits == 128 && rng_one_in(r, 2) ? 70 - rng_below(r, 12) : bits - rng_below(r, 12));
 	for (unsigned int i = 0; i < bits / 8; i++)	/* few addresses, so that networks meet */
-		a[i] = i == bits / 8 - 2 ? (uint8_t)rng_below(r, 8) : i == bits / 8 - 1 ? (uint8_t)rng_u32(r) : 10;
+		a[i] = i == bits / 8 - 2 || i == 7 || i == 8 ? (uint8_t)rng_below(r, 8) :
+		       i == bits / 8 - 1 ? (uint8_t)rng_u32(r) : 10;
 	for (unsigned int i = net.prefix; i < bits; i++)
 		a[i / 8] &= (uint8_t)~(0x80 >> i % 8);
 	return net;

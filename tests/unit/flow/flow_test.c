@@ -45,9 +45,11 @@ static struct ct_flow tcp4(void)
 
 static void a_record_of_ipv4_is_short(void **state)
 {
+	size_t spare = 8 - sizeof(void *);	/* a pointer is part of it, on 32-bit machines with its padding */
+
 	(void)state;
-	assert_int_equal(FLOW_SIZE_V4, 64);
-	assert_int_equal(FLOW_SIZE_V6, 112);
+	assert_int_equal(FLOW_SIZE_V4, 64 - 2 * spare);
+	assert_int_equal(FLOW_SIZE_V6, 112 - 2 * spare);
 }
 
 static bool same_by_key(const struct ct_flow *a, const struct ct_flow *b)

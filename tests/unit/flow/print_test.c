@@ -174,7 +174,7 @@ static void json_has_what_the_text_has(void **state)
 		"\"dst\":\"1.2.3.4\",\"sport\":2,\"dport\":1,\"packets\":3,\"bytes\":169},\"status\":49166,\"replied\":true,"
 		"\"assured\":true,\"offload\":true,\"timeout\":60,\"mark\":42,\"zone\":258,\"id\":9,\"helper\":\"ftp\","
 		"\"delta_time\":10,\"use\":2,\"expires\":7,\"active\":5}");
-	f = (struct ct_flow){ .has = FLOW_HAS_PORTS, .l4 = IPPROTO_ICMP, .orig = { htons(77), 8 } };
+	f = (struct ct_flow){ .has = FLOW_HAS_PORTS, .l4 = IPPROTO_ICMP, .orig = { htons(77), htons(8 << 8) } };
 	set_v4(&f, "1.2.3.4", "5.6.7.8");
 	flow_print_json(&f, &plain, line, sizeof(line));
 	assert_string_equal(line, "{\"proto\":\"icmp\",\"protonum\":1,\"orig\":{\"src\":\"1.2.3.4\",\"dst\":\"5.6.7.8\","

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <libmnl/libmnl.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -228,8 +229,9 @@ static void settle_counters(struct nf_conntrack *ct, struct ct_flow *f)
 		f->has &= ~FLOW_HAS_COUNTERS;
 }
 
-/* A flow that ended before it began (the clock was set): the library's difference is a number of 20 digits, ours is 0.
- * An end without a beginning, which no kernel sends, leaves its mark in the library's XML. */
+/* A flow that ended before it began (the clock was set): the library's difference is a number of 20
+ * digits, ours is 0. An end without a beginning, which no kernel sends, leaves its mark in the
+ * library's XML. A difference of 68 years and more is cut to the time_t of a 32-bit library. */
 static void settle_times(struct nf_conntrack *ct, struct ct_flow *f)
 {
 	uint64_t start = UINT64_MAX, stop = (uint64_t)time(NULL) * 1000000000u;
@@ -238,7 +240,7 @@ static void settle_times(struct nf_conntrack *ct, struct ct_flow *f)
 		start = nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START);
 	if (nfct_attr_is_set(ct, ATTR_TIMESTAMP_STOP) > 0)
 		stop = nfct_get_attr_u64(ct, ATTR_TIMESTAMP_STOP);
-	if (start <= stop)
+	if (start <= stop && (stop - start) / 1000000000u <= LONG_MAX)
 		return;
 	nfct_attr_unset(ct, ATTR_TIMESTAMP_START);
 	nfct_attr_unset(ct, ATTR_TIMESTAMP_STOP);
