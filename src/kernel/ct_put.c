@@ -17,7 +17,7 @@
  *			ENOENT			CREATE: it has gone meanwhile
  *	UPDATE		0			updated
  *	ANNOTATE	0			kept
- *	both		ENOENT			CREATE: it has gone meanwhile; our own entry: LOOK
+ *	both		ENOENT			CREATE with all parts: it has gone meanwhile; our own entry: LOOK
  *			other, has labels	the same without: no rule here uses labels, so there is no place for them
  *			other			failed; ANNOTATE: kept all the same
  *	CONFIRM		found			as GET, but REPLACE at once, with nothing between
@@ -51,6 +51,7 @@
 
 #define TRIES	6u
 #define NAME	(FLOW_HAS_PORTS | FLOW_HAS_ZONE)	/* what names a flow beside its addresses */
+#define SEEN	(IPS_SEEN_REPLY | IPS_ASSURED)
 #define MASTER	(FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS)
 
 enum put_state {
@@ -67,6 +68,7 @@ struct put {
 	bool found;
 	bool loosen;			/* ANNOTATE: its windows judge no longer */
 	bool raise, hit;		/* ANNOTATE, UPDATE: with life; packets have passed the entry */
+	uint32_t carries;		/* ANNOTATE, UPDATE: parts of f; a CREATE has them all */
 	bool replacing;			/* a destroy has been sent */
 	bool destroyed;			/* and has happened, as far as is known */
 	bool cleared;			/* it has, for certain */
@@ -119,9 +121,8 @@ static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome, const
 		.written = outcome == CT_CREATED || outcome == CT_REPLACED || ((outcome == CT_UPDATED || outcome == CT_KEPT) && e->raise),
 	};
 
-	if (outcome == CT_ENDED)
-		removed(p, e, now);
-	else if (e->destroyed && !(outcome == CT_REPLACED && e->q.way == CT_WAY_COMMIT && flow_same_key(&e->old, &e->f)))
+	if (outcome == CT_ENDED || (e->destroyed && !(outcome == CT_REPLACED && e->q.way == CT_WAY_COMMIT &&
+						      flow_same_key(&e->old, &e->f))))
 		removed(p, e, now);
 	p->n_busy--;
 	p->cb.done(p->cb.ctx, &r, now);
@@ -201,70 +202,67 @@ static void remember(struct put *e, const struct ct_flow *kernel)
 	}
 }
 
-/* What the kernel's entry lacks: labels, and the mark if it has none (one that it has was set here, and packets may be routed
- * by it). The helper cannot be added: the kernel refuses one for an entry that was born without (seen: EOPNOTSUPP). Leaves the
- * values in e->f for the request. */
+/* Of the flow; an annotation takes none away that the kernel's entry has. */
+static uint32_t labels(const struct put *e, size_t i)
+{
+	bool both = e->state != PUT_UPDATE && (e->old.has & FLOW_HAS_LABELS);
+
+	return e->rare.labels[i] | (both ? e->old_rare.labels[i] : 0);
+}
+
+/* What the kernel's entry lacks: labels, and the mark if it has none (one that it has was set here,
+ * and packets may be routed by it). The helper cannot be added: the kernel refuses one for an entry
+ * that was born without (seen: EOPNOTSUPP). */
 static bool needs_annotation(struct put *e)
 {
 	bool need;
 
 	if (e->old.has & FLOW_HAS_MARK && e->old.mark != 0)
-		e->f.has &= ~FLOW_HAS_MARK;
-	need = (e->f.has & FLOW_HAS_MARK) && e->f.mark != 0;
-	if (!(e->f.has & FLOW_HAS_LABELS))
-		return need;
-	for (size_t i = 0; i < FLOW_LABEL_BYTES / 4; i++) {
-		uint32_t have = e->old.has & FLOW_HAS_LABELS ? e->old_rare.labels[i] : 0;
-
-		need |= (e->rare.labels[i] & ~have) != 0;
-		e->rare.labels[i] |= have;
-	}
+		e->carries &= ~FLOW_HAS_MARK;
+	need = (e->carries & FLOW_HAS_MARK) && e->f.mark != 0;
+	for (size_t i = 0; (e->carries & FLOW_HAS_LABELS) && i < FLOW_LABEL_BYTES / 4; i++)
+		need |= labels(e, i) != (e->old.has & FLOW_HAS_LABELS ? e->old_rare.labels[i] : 0);
 	return need;
 }
 
 /* The kernel's entry as the request made it. */
 static void annotated(struct put *e)
 {
-	if (e->raise && (e->f.has & FLOW_HAS_TIMEOUT)) {
+	uint32_t got = e->carries & (FLOW_HAS_MARK | FLOW_HAS_LABELS | (e->raise ? FLOW_HAS_TIMEOUT : 0));
+
+	if (e->state == PUT_UPDATE)
+		got |= FLOW_HAS_STATUS | (e->carries & FLOW_HAS_PROTO_STATE);
+	if (got & FLOW_HAS_TIMEOUT)
 		e->old.timeout_s = e->f.timeout_s;
-		e->old.has |= FLOW_HAS_TIMEOUT;
-	}
-	if (e->state == PUT_UPDATE && (e->f.has & FLOW_HAS_PROTO_STATE)) {
+	if (got & FLOW_HAS_PROTO_STATE)
 		e->old.proto_state = e->f.proto_state;
-		e->old.has |= FLOW_HAS_PROTO_STATE;
-	}
-	if (e->state == PUT_UPDATE) {
-		e->old.status |= e->f.status & (IPS_SEEN_REPLY | IPS_ASSURED);
-		e->old.has |= FLOW_HAS_STATUS;
-	}
-	if (e->f.has & FLOW_HAS_MARK) {
+	if (got & e->f.has & FLOW_HAS_STATUS)
+		e->old.status |= e->f.status & SEEN;
+	if (got & FLOW_HAS_MARK)
 		e->old.mark = e->f.mark;
-		e->old.has |= FLOW_HAS_MARK;
-	}
-	if (e->f.has & FLOW_HAS_LABELS) {
+	if (got & FLOW_HAS_LABELS) {
 		if (!e->old.rare)
 			e->old_rare = (struct flow_rare){ .synproxy_set = false };
-		memcpy(e->old_rare.labels, e->rare.labels, sizeof(e->old_rare.labels));
+		for (size_t i = 0; i < FLOW_LABEL_BYTES / 4; i++)
+			e->old_rare.labels[i] = labels(e, i);
 		e->old.rare = &e->old_rare;
-		e->old.has |= FLOW_HAS_LABELS;
 	}
+	e->old.has |= got;
 }
 
 /* Its life is never shortened while it is as far on as the flow. */
 static void prepare_raise(struct put *e)
 {
-	if ((e->old.has & FLOW_HAS_TIMEOUT) && (!(e->f.has & FLOW_HAS_TIMEOUT) || e->f.timeout_s < e->old.timeout_s))
-		e->f.has &= ~FLOW_HAS_TIMEOUT;
+	if ((e->f.has & e->old.has & FLOW_HAS_TIMEOUT) && e->f.timeout_s < e->old.timeout_s)
+		e->carries &= ~FLOW_HAS_TIMEOUT;
 	e->raise = true;
 }
 
-/* The update must not take anything back that the kernel has seen itself, nor say otherwise than when the entry was made whether it
- * has a master: it refuses that (EBUSY). */
+/* The update does not say otherwise than when the entry was made whether it has a master: the kernel
+ * refuses that (EBUSY). */
 static void prepare_update(struct put *e)
 {
-	e->f.has &= ~MASTER;
-	e->f.status |= e->old.status & (IPS_SEEN_REPLY | IPS_ASSURED);
-	e->f.has |= FLOW_HAS_STATUS;
+	e->carries &= ~MASTER;
 	e->raise = true;
 	if (e->f.proto_state == e->old.proto_state || !(e->f.has & e->old.has & FLOW_HAS_PROTO_STATE))
 		prepare_raise(e);
@@ -297,6 +295,7 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 		remember(e, kernel);
 	}
 	e->raise = false;
+	e->carries = e->f.has;
 	if (verdict == CT_NEWER || verdict == CT_FOREIGN) {
 		flow_copy(&e->in_the_way, kernel);
 		e->in_the_way.has &= NAME | FLOW_HAS_REPLY | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE;
@@ -374,8 +373,8 @@ static void on_update(struct ct_put *p, struct put *e, int err, struct mono now)
 	} else if (err == -ENOENT) {
 		if (!out_of_tries(p, e, err, now))
 			wants(p, e, e->q.way == CT_WAY_OWN ? PUT_LOOK : PUT_CREATE);
-	} else if (e->f.has & FLOW_HAS_LABELS) {
-		e->f.has &= ~FLOW_HAS_LABELS;
+	} else if (e->carries & FLOW_HAS_LABELS) {
+		e->carries &= ~FLOW_HAS_LABELS;
 		wants(p, e, e->state);
 	} else if (annotate && e->q.way != CT_WAY_OWN) {
 		stays(p, e, CT_KEPT, now);
@@ -389,10 +388,9 @@ static void on_destroy(struct ct_put *p, struct put *e, int err, struct mono now
 	if (e->state == PUT_REPLACE) {	/* the create that follows in the same send decides */
 		e->destroyed |= !err || err == -ENOBUFS;
 		e->cleared |= !err;
-	} else if (!err || err == -ENOENT) {
-		done(p, e, err ? CT_GONE : CT_ENDED, NULL, 0, now);
 	} else {
-		done(p, e, CT_FAILED, NULL, err, now);
+		done(p, e, !err ? CT_ENDED : err == -ENOENT ? CT_GONE : CT_FAILED, NULL,
+		     err == -ENOENT ? 0 : err, now);
 	}
 }
 
@@ -419,19 +417,29 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 
 /* ---- requests ---- */
 
-/* An update names the entry by the kernel's own original tuple, which may be our reply tuple. What a packet has done to the windows
- * of the entry is of another time, so they judge no longer. */
+/* An update names the entry by the kernel's own original tuple, which may be our reply tuple. What a
+ * packet has done to the windows of the entry is of another time, so they judge no longer. */
 static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 {
 	const struct ct_build_opts opts = {
 		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE, .forget = e->raise,
 		.liberal = e->raise ? p->liberal || e->hit || ct_way_takes_over(e->q.way) : e->loosen,
-		.expected = e->old.status & IPS_EXPECTED, .timeout_s = e->raise && (e->f.has & FLOW_HAS_TIMEOUT) ? e->f.timeout_s : 0,
+		.expected = e->old.status & IPS_EXPECTED,
+		.timeout_s = e->raise && (e->carries & FLOW_HAS_TIMEOUT) ? e->f.timeout_s : 0,
 	};
+	struct flow_rare rare;
 	struct ct_flow u;
 
 	flow_copy(&u, &e->f);
-	u.has = (e->old.has & NAME) | (e->f.has & (opts.update ? ~NAME : FLOW_HAS_MARK | FLOW_HAS_LABELS));
+	u.has = (e->old.has & NAME) | (e->carries & (opts.update ? ~NAME : FLOW_HAS_MARK | FLOW_HAS_LABELS));
+	u.status = (u.has & FLOW_HAS_STATUS ? u.status : 0) | (e->old.status & SEEN);	/* takes nothing back */
+	u.has |= FLOW_HAS_STATUS;
+	if (u.has & FLOW_HAS_LABELS) {
+		rare = e->rare;
+		for (size_t i = 0; i < FLOW_LABEL_BYTES / 4; i++)
+			rare.labels[i] = labels(e, i);
+		u.rare = &rare;
+	}
 	memcpy(&u.addr, &e->old.addr, flow_size(&u) - offsetof(struct ct_flow, addr));
 	u.orig = e->old.orig;
 	u.zone = e->old.zone;
@@ -488,13 +496,12 @@ bool ct_put_step(struct ct_put *p, struct mono now)
 	while (!list_empty(&p->ready)) {
 		struct put *e = container_of(p->ready.next, struct put, node);
 
-		if (e->state == PUT_CONFIRM) {
+		if (e->state == PUT_CONFIRM)
 			replace(p, e, now);
-		} else {
-			if (request(p, e) != 0)
-				return false;
+		else if (request(p, e) == 0)
 			list_del(&e->node);
-		}
+		else
+			return false;
 	}
 	return true;
 }

@@ -27,6 +27,7 @@ struct bench {
 	size_t sending, settled, refused, with_entry, written, removed;
 	struct ct_memory memory;	/* of every entry of the kernel */
 	const struct ct_flow *completes;	/* the entry becomes this one just after the first look */
+	bool vanishes;			/* the entry ends just after the first look */
 	bool ended;			/* so are all flows */
 	bool tracking;			/* TCPWindowTracking */
 	int last_err;
@@ -123,6 +124,9 @@ static void memory(void *ctx, const struct ct_flow *f, struct ct_memory *m, stru
 		assert_int_equal(kernel_create(&hand, b->completes), 0);
 		b->completes = NULL;
 	}
+	if (b->vanishes)
+		assert_int_equal(kernel_destroy(&hand, f), 0);
+	b->vanishes = false;
 }
 
 static void done(void *ctx, const struct ct_commit_result *res, struct mono now)
@@ -146,6 +150,7 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 	*b = (struct bench){ .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = timeout_s,
 			     .barren = b->barren, .restored = b->restored, .memory = b->memory, .ended = b->ended,
 			     .completes = b->completes, .tracking = b->tracking,
+			     .vanishes = b->vanishes,
 			     .state = calloc(n + 1, 1) };
 	assert_non_null(b->loop);
 	assert_non_null(b->state);
@@ -405,6 +410,43 @@ static void same_is_kept(void **state)
 	f.has &= ~FLOW_HAS_MARK;
 	commit(&b, &f, 1, 50);
 	assert_int_equal(entry(&f).mark, 77);
+}
+
+/* What an annotation leaves out for the sake of the entry is not missing in the one that is created
+ * because that entry has ended meanwhile: the mark (the entry had another), and of the life and the
+ * status what is the flow's, not the entry's. */
+static void one_that_vanishes_takes_nothing_along(void **state)
+{
+	struct ct_flow f = tcp_flow(1), here = tcp_flow(1), got;
+	struct bench b = { .vanishes = true };
+
+	(void)state;
+	NEED_NETNS();
+	here.has |= FLOW_HAS_MARK;
+	here.mark = 2;
+	here.timeout_s = 20000;
+	assert_int_equal(kernel_create(&hand, &here), 0);
+	f.has |= FLOW_HAS_MARK;
+	f.mark = 3;
+	commit(&b, &f, 1, 300);
+	expect(&b, 1, 0, 0, 0);
+	assert_false(b.vanishes);
+	got = entry(&f);
+	assert_int_equal(got.mark, 3);
+	assert_in_range(got.timeout_s, 290, 300);
+	/* And an update: of a handshake that the peer has seen complete. */
+	empty_table(NULL);
+	here.proto_state = TCP_CONNTRACK_SYN_SENT;
+	here.status &= ~(IPS_SEEN_REPLY | IPS_ASSURED);
+	here.timeout_s = 100;
+	assert_int_equal(kernel_create(&hand, &here), 0);
+	b = (struct bench){ .vanishes = true };
+	commit(&b, &f, 1, 300);
+	expect(&b, 1, 0, 0, 0);
+	assert_false(b.vanishes);
+	got = entry(&f);
+	assert_int_equal(got.mark, 3);
+	assert_int_equal(got.proto_state, TCP_CONNTRACK_ESTABLISHED);
 }
 
 /* Labels are added to those the entry has; without a rule that makes room for them the flow is kept all the same. */
@@ -993,6 +1035,7 @@ int main(void)
 		RULE(nothing_to_do),
 		RULE(same_is_kept),
 		RULE(labels_are_added),
+		RULE(one_that_vanishes_takes_nothing_along),
 		RULE(other_nat_is_replaced),
 		RULE(equal_tuples),
 		RULE(life_is_raised),
