@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "daemon/windows.h"
 #include "kernel/ct_commit.h"
 #include "kernel/ct_flush.h"
 #include "kernel/exp.h"
@@ -48,6 +49,7 @@ struct job_result {
 	struct ct_commit_result commit;
 	struct exp_commit_result expects;
 	struct ct_flush_result flush;
+	struct windows_result windows;	/* of a commit without external cache */
 };
 
 /* How one kind is done. The owner says the end with jobs_ended(), also after stop(). */

@@ -11,12 +11,16 @@
 struct windows;
 
 struct windows_result {
-	int err;		/* 0, or -errno: not all entries have been looked at */
+	int err;		/* 0, or -errno: not all entries have been looked at; -EINTR: see below */
 	uint64_t total;		/* entries of the kernel's table read so far */
 	uint64_t loosened;	/* whose windows judge no longer */
 	uint64_t failed;	/* that ought to be liberal and are not */
 	int64_t duration_us;
 };
+
+/* What -EINTR is in words. */
+#define WINDOWS_CHANGED	"the kernel table has changed under every reading: some entries that are older than " \
+			"this take-over may still have their windows"
 
 struct windows_cb {
 	void *ctx;

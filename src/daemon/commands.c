@@ -61,7 +61,8 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 		ctl_note(out, "a commit is already running, another one follows it");
 	else
 		log_notice("%s", say[req->cmd->object]);
-	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, req->strict, evloop_now(c->d->loop)), out);
+	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, req->strict, false,
+					  evloop_now(c->d->loop)), out);
 }
 
 static struct control_job *cmd_flush_expects(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
@@ -321,12 +322,12 @@ static const struct what {
 
 /* -c, and the states are in the kernel already: this node is active now, no flush goes on, and entries of another time have to
  * stop judging by their windows (takeover.c). */
-static struct control_job *no_commit(struct commands *c, enum ctl_object object, struct ctl_out *out)
+static struct control_job *no_commit(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
 
 	takeover_active(c->d->takeover, now);
-	return job_or_note(waiters_commit(c->d->waiters, object, false, now), out);
+	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, req->strict, true, now), out);
 }
 
 /* -t, and there is no role that this node could give up: nothing is scheduled, and the log says so too. */
@@ -354,7 +355,7 @@ static bool cannot(struct commands *c, enum needs needs, const struct ctl_reques
 		ctl_note(out, "%s: nothing to do, states of the peer are in the kernel already (DisableExternalCache)",
 			 req->cmd->text);
 		if (req->cmd->option == 'c')
-			*job = no_commit(c, req->cmd->object, out);
+			*job = no_commit(c, req, out);
 		return true;
 	}
 	return false;

@@ -46,6 +46,10 @@ struct takeover {
 
 static void windows_failed(int err)
 {
+	if (err == -EINTR) {
+		log_warnx("%s: their connections may be invalid", WINDOWS_CHANGED);
+		return;
+	}
 	errno = -err;
 	log_err("looking for entries of the kernel table that are older than this take-over");
 }
@@ -161,7 +165,7 @@ static void windows_memory(void *ctx, const struct ct_flow *entry, struct ct_mem
 /* Whatever comes of it: the states are in the kernel, and the script goes on. */
 static void windows_done(void *ctx, const struct windows_result *res, struct mono now)
 {
-	const struct job_result result = { 0 };
+	const struct job_result result = { .windows = *res };
 	struct takeover *t = ctx;
 
 	log_notice("the states of the peer are in the kernel already; of %" PRIu64 " entries there %" PRIu64 " are older than "
@@ -198,6 +202,9 @@ static void flush_log(const struct takeover *t, const struct ct_flush_result *re
 	} else if (res->err < 0) {
 		errno = -res->err;
 		log_err("flushing the kernel conntrack table");
+	} else if (t->flush_kind == JOB_PURGE) {	/* no client waits for the end of that one */
+		log_notice("%s: %" PRIu64 " of %" PRIu64 " flows deleted", jobs_name(t->flush_kind),
+			   res->deleted, res->total);
 	}
 	if (res->failed > 0)
 		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted", res->failed);

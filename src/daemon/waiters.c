@@ -29,6 +29,7 @@ struct waiter {
 	struct job_ticket ticket;
 	bool over;
 	bool strict;
+	bool in_kernel;			/* -c without external cache */
 	enum ctl_object object;		/* of a commit */
 	struct job_result res;
 };
@@ -70,6 +71,22 @@ static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 		waiter_say_expects(w, out);
 }
 
+/* There was nothing to commit, and that is said. Only what may have consequences is worth a word. */
+static void waiter_say_windows(const struct waiter *w, struct ctl_out *out)
+{
+	const struct windows_result *r = &w->res.windows;
+	int err = w->res.err < 0 ? w->res.err : r->err;
+
+	if (err == -EINTR)
+		ctl_note(out, "%s", WINDOWS_CHANGED);
+	else if (err < 0)
+		ctl_note(out, "looking for entries that are older than this take-over failed: %s",
+			 strerror(-err));
+	if (r->failed > 0)
+		ctl_note(out, "%" PRIu64 " older entries still have their windows", r->failed);
+	ctl_end(out, w->strict && (err < 0 || r->failed > 0) ? 1 : 0);
+}
+
 static void waiter_say_flush(const struct waiter *w, struct ctl_out *out)
 {
 	const struct ct_flush_result *r = &w->res.flush;
@@ -104,9 +121,9 @@ static enum ctl_step waiter_step(struct control_job *job, struct ctl_out *out, s
 			ctl_progress(out, done, total);
 		return CTL_WAIT;
 	}
-	if (w->asked == JOB_COMMIT && !pipeline_external(w->all->d->pipeline))
-		return CTL_DONE;	/* there was nothing to commit, and that is said */
-	if (w->res.err < 0)
+	if (w->in_kernel)
+		waiter_say_windows(w, out);
+	else if (w->res.err < 0)
 		waiter_say_failed(w, out);
 	else if (w->asked == JOB_COMMIT)
 		waiter_say_commit(w, out);
@@ -183,7 +200,8 @@ struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigne
 	return &w->job;
 }
 
-struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, bool strict, struct mono now)
+struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, bool strict, bool in_kernel,
+				   struct mono now)
 {
 	unsigned int what = object == CTL_OBJ_CT ? COMMIT_FLOWS : object == CTL_OBJ_EXPECT ? COMMIT_EXPECTS : COMMIT_ALL;
 	struct control_job *job = waiters_ask(all, JOB_COMMIT, what, now);
@@ -192,6 +210,7 @@ struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, 
 	if (w) {
 		w->strict = strict;
 		w->object = object;
+		w->in_kernel = in_kernel;
 	}
 	return job;
 }

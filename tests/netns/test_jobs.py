@@ -351,6 +351,8 @@ def test_a_restart_forgets_no_scheduled_flush(lab: Lab, make: Callable) -> None:
 	pending = ["flush of the kernel table (-t):\tin " in node.ok("-s", "runtime") for node in nodes]
 	assert everywhere(500)
 	wait_until(lambda: everywhere(0), 30, "flushed")
+	end = "[notice] scheduled flush of the kernel table: 500 of 500 flows deleted"
+	wait_until(lambda: all(end in node.log.read_text() for node in nodes), 10, "the log tells the end")
 	assert all(pending)
 	assert time.monotonic() - began >= 2.8
 	for node, how in nodes.items():
