@@ -12,8 +12,10 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include "unit/flow/flow_random.h"
+#include "unit/kernel/attrs.h"
 #include "unit/kernel/commit_rules.h"
 #include "unit/kernel/support.h"
+#include "unit/wire/recorded.h"
 #include "wire/attr.h"
 
 #define FLOWS_MAX	64
@@ -186,10 +188,11 @@ static void requests_of(const char *file, const struct ct_build_opts *o)
 			all_asked(&d);
 			snprintf(d.name, sizeof(d.name), "%.*s", (int)strcspn(line + 2, "\n"), line + 2);
 		} else if (line[0] == '<') {
+			recorded_settle(bytes, n);
 			decode(&d, bytes, n);
 		} else if (line[0] == '>') {
 			n_requests++;
-			assert_int_equal(((const struct nlmsghdr *)bytes)->nlmsg_len, n);
+			ct_settle_recorded(bytes, n);
 			compare(&d, o, (const struct nlmsghdr *)bytes);
 		}
 	}

@@ -16,7 +16,8 @@ unit_daemon_pipeline_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_bypass_test_SOURCES = unit/daemon/bypass_test.c
 unit_daemon_bypass_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_commit_request_test_SOURCES = unit/daemon/commit_request_test.c unit/kernel/commit_rules.c \
-	unit/kernel/commit_rules.h unit/kernel/attrs.c unit/kernel/attrs.h $(kernel_support) $(FLOW_RANDOM)
+	unit/kernel/commit_rules.h unit/kernel/attrs.c unit/kernel/attrs.h unit/wire/recorded.h \
+	$(kernel_support) $(FLOW_RANDOM)
 unit_daemon_commit_request_test_LDADD = $(S)/libkernel.a $(WIRE_LIBS) $(MNL_LIBS) $(CMOCKA_LIBS)
 unit_daemon_exp_path_test_SOURCES = unit/daemon/exp_path_test.c
 unit_daemon_exp_path_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)

@@ -99,6 +99,64 @@ const struct ct_attr *ct_attr_find(const struct ct_attr *table, size_t n, unsign
 	return type < n && table[type].name ? &table[type] : NULL;
 }
 
+/* ---- recorded messages ---- */
+
+static void settle16(uint8_t *p)
+{
+	uint16_t v = (uint16_t)(p[0] | p[1] << 8);
+
+	memcpy(p, &v, sizeof(v));
+}
+
+static void settle32(uint8_t *p)
+{
+	uint32_t v = p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+
+	memcpy(p, &v, sizeof(v));
+}
+
+static void settle_attrs(const struct ct_attr *table, size_t n, uint8_t *p, size_t len)
+{
+	while (len >= sizeof(struct nlattr)) {
+		struct nlattr *a = (struct nlattr *)p;
+		const struct ct_attr *known;
+		uint8_t *value = p + sizeof(*a);
+		size_t n_value, whole;
+
+		settle16(p);
+		settle16(p + 2);
+		assert_in_range(a->nla_len, sizeof(*a), len);
+		known = ct_attr_find(table, n, mnl_attr_get_type(a));
+		n_value = a->nla_len - sizeof(*a);
+		if (known && known->sub)
+			settle_attrs(known->sub, known->n_sub, value, n_value);
+		else if (table == ct_attrs && mnl_attr_get_type(a) == CTA_LABELS)
+			for (size_t i = 0; i + 4 <= n_value; i += 4)
+				settle32(value + i);
+		whole = MNL_ALIGN(a->nla_len);
+		if (whole > len)
+			break;
+		p += whole;
+		len -= whole;
+	}
+}
+
+void ct_settle_recorded(void *msg, size_t len)
+{
+	struct nlmsghdr *h = msg;
+	uint8_t *p = msg;
+
+	assert_true(len >= sizeof(*h) + sizeof(struct nfgenmsg));
+	settle32(p + offsetof(struct nlmsghdr, nlmsg_len));
+	settle16(p + offsetof(struct nlmsghdr, nlmsg_type));
+	settle16(p + offsetof(struct nlmsghdr, nlmsg_flags));
+	settle32(p + offsetof(struct nlmsghdr, nlmsg_seq));
+	settle32(p + offsetof(struct nlmsghdr, nlmsg_pid));
+	assert_int_equal(h->nlmsg_len, len);
+	len -= sizeof(*h) + sizeof(struct nfgenmsg);
+	settle_attrs(ct_attrs, n_ct_attrs, p + sizeof(*h) + sizeof(struct nfgenmsg), len);
+}
+
 /* ---- counting ---- */
 
 struct ct_count {

@@ -24,6 +24,10 @@ extern const size_t n_ct_attrs;
 /* The attribute of this type in a table; NULL for one that the header does not know. */
 const struct ct_attr *ct_attr_find(const struct ct_attr *table, size_t n, unsigned int type);
 
+/* A whole message as it was recorded on a machine with the least significant byte first: its headers
+ * and labels, which netlink has in the order of the machine, become those of this one. */
+void ct_settle_recorded(void *msg, size_t len);
+
 /* How often each attribute was seen, per path. */
 struct ct_count;
 struct ct_count *ct_count_new(void);

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "recorded.h"
+
 #define VECTOR_DIR TESTS_SRCDIR "/vectors"
 
 static char *read_file(const char *path)
@@ -94,6 +96,7 @@ static void parse_vector(struct vector *v)
 		line += n + (line[n] == '\n');
 	}
 	assert_int_equal(v->len, strtoul(vector_header(v, "payload-bytes"), NULL, 10));
+	recorded_settle(v->payload, v->len);
 }
 
 static int is_vector(const struct dirent *d)
