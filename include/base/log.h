@@ -42,6 +42,9 @@ void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_errx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* A warning that the terminal has been told in words of its own: for the file and syslog. */
+void log_warn_said(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* One record for the system's log; priority: facility and level of syslog(3), text: one line. Whatever log_open() was told
  * about syslog, for those with a facility of their own. 0, or -errno when it was dropped: -EAGAIN, the log daemon does not
  * keep up and is not waited for; others, there is none. */

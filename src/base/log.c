@@ -296,6 +296,18 @@ void log_warnx(const char *fmt, ...)
 	va_end(ap);
 }
 
+void log_warn_said(const char *fmt, ...)
+{
+	bool detached = sink.detached;
+	va_list ap;
+
+	sink.detached = true;
+	va_start(ap, fmt);
+	vlog(LOG_LVL_WARNING, 0, fmt, ap);
+	va_end(ap);
+	sink.detached = detached;
+}
+
 void log_err(const char *fmt, ...)
 {
 	int err = errno;

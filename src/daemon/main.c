@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "client/cli.h"
 #include "client/client.h"
 #include "conf/conf.h"
@@ -67,25 +68,37 @@ static unsigned int mode_flags(const struct cli *cli)
 	return cli->stats ? CONF_PREFER_STATS : 0;
 }
 
+/* conf_report_fn: to standard error, and kept. */
+static void report(void *ctx, enum conf_severity severity, const struct conf_place *place, const char *said)
+{
+	struct text *warnings = ctx;
+
+	conf_report_to_file(stderr, severity, place, said);
+	if (place)
+		text_printf(warnings, "%s:%u:%u: ", place->file, place->line, place->column);
+	text_printf(warnings, "%s\n", said);
+}
+
 /* -S on a machine without any configuration: statistics with everything at its default, where -s finds them. *name is
  * what was read. */
-static int read_config(const struct cli *cli, struct conf *conf, const char **name)
+static int read_config(const struct cli *cli, struct conf *conf, const char **name, struct text *warnings)
 {
 	static const char builtin[] = "Stats {\n}\n";
 
 	if (cli->stats && !cli->config && access(CONF_PATH_DEFAULT, F_OK) == -1 && errno == ENOENT) {
 		fprintf(stderr, "conntrackd: there is no %s: statistics mode with built-in defaults\n", CONF_PATH_DEFAULT);
 		*name = "built-in defaults";
-		return conf_parse(*name, builtin, sizeof(builtin) - 1, 0, conf, conf_report_to_file, stderr);
+		return conf_parse(*name, builtin, sizeof(builtin) - 1, 0, conf, report, warnings);
 	}
 	*name = config_path(cli);
-	return conf_read(*name, mode_flags(cli), conf, conf_report_to_file, stderr);
+	return conf_read(*name, mode_flags(cli), conf, report, warnings);
 }
 
-/* What a start with these options runs with, and -T judges. False: reported, and there is nothing to free. */
-static bool choose_config(const struct cli *cli, struct conf *conf, const char **name)
+/* What a start with these options runs with, and -T judges. warnings: all that was reported, for the
+ * log, which is not open yet. False: reported, and there is nothing to free but that. */
+static bool choose_config(const struct cli *cli, struct conf *conf, const char **name, struct text *warnings)
 {
-	if (read_config(cli, conf, name) < 0)
+	if (read_config(cli, conf, name, warnings) < 0)
 		return false;
 	if (!cli->stats || conf->mode == CONF_MODE_STATS)
 		return true;
@@ -97,26 +110,32 @@ static bool choose_config(const struct cli *cli, struct conf *conf, const char *
 
 static int run_check(const struct cli *cli)
 {
+	struct text warnings = { 0 };
 	struct conf conf;
 	const char *name;
+	int status = 1;
 
-	if (!choose_config(cli, &conf, &name))
-		return 1;
-	printf("%s: ok\n", name);
-	conf_free(&conf);
-	return 0;
+	if (choose_config(cli, &conf, &name, &warnings)) {
+		printf("%s: ok\n", name);
+		conf_free(&conf);
+		status = 0;
+	}
+	text_free(&warnings);
+	return status;
 }
 
 static int run_daemon(const struct cli *cli)
 {
+	struct text warnings = { 0 };
 	struct conf conf;
 	const char *name;
-	int status;
+	int status = 1;
 
-	if (!choose_config(cli, &conf, &name))
-		return 1;
-	status = start_daemon(&conf, cli->background);
-	conf_free(&conf);
+	if (choose_config(cli, &conf, &name, &warnings)) {
+		status = start_daemon(&conf, warnings.buf ? warnings.buf : "", cli->background);
+		conf_free(&conf);
+	}
+	text_free(&warnings);
 	return status;
 }
 

@@ -55,8 +55,19 @@ static void detach_terminal(void)
 		close(fd);
 }
 
+/* A line each; one that begins with white space belongs to that before. */
+static void log_warnings(const char *lines)
+{
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+
+		log_warn_said("%.*s", (int)n, lines);
+		lines += n + (lines[n] == '\n');
+	}
+}
+
 /* Everything from the logs on; ready_fd is -1 in the foreground. Takes over *notify. */
-static int serve(const struct conf *conf, int ready_fd, const struct notify *notify)
+static int serve(const struct conf *conf, const char *warnings, int ready_fd, const struct notify *notify)
 {
 	struct text err = { 0 };
 	struct daemon d;
@@ -76,6 +87,7 @@ static int serve(const struct conf *conf, int ready_fd, const struct notify *not
 			strerror(-ret));
 		return 1;
 	}
+	log_warnings(warnings);
 	signals_init(&in_select);
 	if (daemon_open(&d, conf, &in_select, &err) < 0) {
 		log_errx("%s", err.buf ? err.buf : "cannot start");
@@ -115,7 +127,7 @@ static int serve(const struct conf *conf, int ready_fd, const struct notify *not
 	return ret < 0 ? 1 : 0;
 }
 
-int start_daemon(const struct conf *conf, bool background)
+int start_daemon(const struct conf *conf, const char *warnings, bool background)
 {
 	struct notify notify;
 	int fds[2];
@@ -124,7 +136,7 @@ int start_daemon(const struct conf *conf, bool background)
 	umask(0177);
 	notify_init(&notify, conf->systemd);
 	if (!background)
-		return serve(conf, -1, &notify);
+		return serve(conf, warnings, -1, &notify);
 	if (pipe2(fds, O_CLOEXEC) == -1) {
 		fprintf(stderr, "conntrackd: pipe: %s\n", strerror(errno));
 		return 1;
@@ -141,5 +153,5 @@ int start_daemon(const struct conf *conf, bool background)
 	}
 	close(fds[0]);
 	setsid();
-	return serve(conf, fds[1], &notify);
+	return serve(conf, warnings, fds[1], &notify);
 }
