@@ -100,6 +100,24 @@ def test_hangup_reopens_the_log(node: Node) -> None:
 	assert node.running()
 
 
+@pytest.mark.parametrize("background", [False, True])
+def test_warnings_about_the_file_reach_the_log(node: Node, background: bool) -> None:
+	"""The log is opened after the file was read. The terminal hears each of them once, and so does the log."""
+	node.configure(general={"Nice": -20})
+	node.conf.write_text(node.conf.read_text() + "Helper {\n\tType ftp inet tcp {\n\t\tQueueNum 3\n\t}\n}\n")
+	if background:
+		said = node.ctl("-d").stderr
+		wait_until(lambda: node.ctl("-s").returncode == 0, 15, "it answers")
+		node.pid = int(node.lock.read_text())
+	else:
+		node.start()
+		said = node.console.read_text()
+	log = node.log.read_text()
+	for words in ("Nice is obsolete", "helper ftp inet tcp is not served"):
+		assert said.count(words) == 1, said
+		assert len(re.findall(rf"\[warning\] {node.conf}:\d+:\d+: .*{words}", log)) == 1, log
+
+
 def test_restrictive_permissions(node: Node) -> None:
 	node.start()
 	assert node.socket.stat().st_mode & 0o777 == 0o600

@@ -198,6 +198,7 @@ static void terminal_sides(void **state)
 	dup2(err[1], 2);
 	log_notice("to stdout");
 	log_errx("to stderr");
+	log_warn_said("heard already");
 	for (int i = 0; i < 5000; i++)
 		log_notice("nobody reads this, and nobody waits");
 	log_detach();
@@ -208,6 +209,7 @@ static void terminal_sides(void **state)
 	memset(buf, 0, sizeof(buf));
 	assert_true(read(err[0], buf, sizeof(buf) - 1) > 0);
 	assert_non_null(strstr(buf, "[ERROR] to stderr\n"));
+	assert_null(strstr(buf, "heard"));
 	dup2(err[1], 2);
 	log_errx("detached");
 	dup2(saved[1], 2);
