@@ -9,13 +9,14 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import pytest
 
 import pace
 import scenario
 import tables
+from machine import room_for
 from netlab import Lab, inside, wait_until
 from node import Node, wait_replicated
 from test_stats import collector
@@ -48,9 +49,15 @@ def start(node: Node, *options: str) -> subprocess.Popen[str]:
 # --- A commit stops a flush ------------------------------------------------------
 
 
+@pytest.fixture
+def room(big: int) -> Iterator[None]:
+	with room_for(big + 5000):
+		yield
+
+
 # So large that a flush takes seconds, and below the usual nf_conntrack_max.
 @pytest.mark.parametrize("how, big", [("-F", 240000), ("-t", 120000)], ids=["-F", "-t"])
-def test_a_commit_stops_a_flush(lab: Lab, make: Callable, how: str, big: int) -> None:
+def test_a_commit_stops_a_flush(room: None, lab: Lab, make: Callable, how: str, big: int) -> None:
 	"""One that has begun, at once: what is born from then on lives, and the one who asked for the flush hears of it."""
 	one, two = make("fw1"), make("fw2")
 	two.configure(mode_options={"PurgeTimeout": 1})

@@ -5,21 +5,18 @@ taken for the whole.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import signal
-from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
 import pace
 import scenario
 import tables
+from machine import LOWEST, at_most
 from netlab import Lab, run, wait_until
 from node import DEBIAN, OURS, Node, missing_at_replica, wait_replicated
-
-MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 
 each_mode = pytest.mark.parametrize("mode", ("FTFW", "NOTRACK"))
 
@@ -109,19 +106,6 @@ def test_flows_that_have_ended_keep_nobody_out(lab: Lab, pair: Callable) -> None
 	wait_replicated(one, two, 40)
 
 
-@contextlib.contextmanager
-def at_most(flows: int) -> Iterator[None]:
-	"""nf_conntrack_max of the whole machine, for a moment."""
-	was = MAX.read_text()
-	if int(was) < flows or int(was) > 1000000:
-		pytest.skip(f"nf_conntrack_max is {was.strip()}: somebody needs it like this")
-	MAX.write_text(str(flows))
-	try:
-		yield
-	finally:
-		MAX.write_text(was)
-
-
 def injected(node: Node) -> set[tables.Flow]:
 	"""Of a large kernel table, those of the other node."""
 	text = run("ip", "netns", "exec", node.lab.ns(node.fw), "conntrack", "-L", "--orig-src", "10.66.0.0", "-o", "labels").stdout
@@ -129,10 +113,8 @@ def injected(node: Node) -> set[tables.Flow]:
 
 
 def test_a_full_kernel_is_told_again(lab: Lab, make: Callable) -> None:
-	"""States injected, and the replica's kernel refuses 20 of them. Each namespace counts its own flows against the limit of
-	the machine, so one that has very many is alone in reaching it.
-	"""
-	limit = 150000
+	"""States injected, and the replica's kernel refuses 20 of them."""
+	limit = LOWEST
 	one, two = make("fw1"), make("fw2")
 	# What fills the other kernel is nothing to tell about.
 	two.configure(mode_options={"DisableExternalCache": "on"},
