@@ -106,6 +106,32 @@ def test_a_commit_stops_a_flush_where_states_are_injected(lab: Lab, make: Callab
 	assert count(lab, "fw2") == left
 
 
+def queued(node: Node, *commands: tuple[str, ...]) -> list[tuple[int, str]]:
+	"""All are there when the daemon reads the first of them: each meets what those before it have begun. Status and standard
+	error of each."""
+	os.kill(node.pid, signal.SIGSTOP)
+	clients = []
+	for options in commands:
+		clients.append(start(node, *options))
+		pace.sleep(0.7)		# it has asked
+	os.kill(node.pid, signal.SIGCONT)
+	said = [client.communicate(timeout=pace.seconds(60))[1] for client in clients]
+	return [(client.returncode, text) for client, text in zip(clients, said)]
+
+
+def test_a_commit_stops_a_flush_of_the_external_cache(lab: Lab, pair: Callable) -> None:
+	"""What is to be committed is not forgotten under it, and whoever asked for the flush hears of it."""
+	_, two = pair(mode_options={"PurgeTimeout": 600})	# so long nobody is asked for what was forgotten
+	scenario.inject(lab, "fw1", 60000)
+	wait_until(lambda: cached(two, "external") == 60000, 60)
+	(status, complaint), (committed, said) = queued(two, ("-f", "external"), ("-c",))
+	left = cached(two, "external")
+	assert committed == 0 and left > 20000 and f"{left} created" in said, (left, said)
+	assert status == 1 and "stopped by a commit" in complaint, complaint
+	pace.sleep(1)
+	assert cached(two, "external") == left == count(lab, "fw2")
+
+
 def test_what_the_log_tells_of_a_scheduled_flush(make: Callable) -> None:
 	node = make("fw1")
 	node.start()
@@ -168,20 +194,42 @@ def test_a_standby_keeps_all_when_the_active_one_flushes(lab: Lab, pair: Callabl
 	assert cached(one, "internal") == count(lab, "fw1")
 
 
-def test_what_the_kernel_has_not_goes(lab: Lab, pair: Callable) -> None:
-	"""-f internal compares: flows whose end was never told are found out, here and at the peer; the others stay as they are."""
-	one, two = pair()
+def flows_without_an_end(lab: Lab, one: Node, two: Node) -> None:
+	"""Both nodes know 400 flows of `one`; the kernel will not report the end of the first 300."""
 	lab.sysctl("fw1", {"net/netfilter/nf_conntrack_events": 0})
 	scenario.inject(lab, "fw1", 300)		# without the extension that reports an end
 	lab.sysctl("fw1", {"net/netfilter/nf_conntrack_events": 1})
 	scenario.inject(lab, "fw1", 100, first=1000)
 	one.ok("-f", "internal")
 	wait_until(lambda: cached(one, "internal") == 400 == cached(two, "external"), 20, "what the kernel has becomes known")
+
+
+def test_what_the_kernel_has_not_goes(lab: Lab, pair: Callable) -> None:
+	"""-f internal compares: flows whose end was never told are found out, here and at the peer; the others stay as they are."""
+	one, two = pair()
+	flows_without_an_end(lab, one, two)
 	before = told(two)
 	scenario.inject(lab, "fw1", 200, delete=True)
 	one.ok("-f", "internal")
 	wait_until(lambda: cached(one, "internal") == 200 == cached(two, "external"), 20, "what it has not any more goes")
 	assert told(two) == before, "what stays is not told again"
+
+
+def test_a_bulk_update_follows_a_comparison(lab: Lab, pair: Callable) -> None:
+	"""-R, and -B while it works: what the comparison finds to be gone is not told before."""
+	one, two = pair(mode_options={"PurgeTimeout": 600})
+	flows_without_an_end(lab, one, two)
+	two.ok("-c")
+	two.ok("-f", "external")		# active: it stays empty
+	assert cached(two, "external") == 0
+	before = told(two)
+	scenario.inject(lab, "fw1", 200, delete=True)
+	(_, _), (status, said) = queued(one, ("-R",), ("-B",))
+	assert status == 0 and "the bulk update follows what is still running" in said, said
+	wait_until(lambda: cached(two, "external") == 200, 20, "what the kernel has is told")
+	pace.sleep(1)
+	assert (told(two)[0] - before[0], told(two)[1] - before[1]) == (200, 0)
+	assert cached(one, "internal") == 200
 
 
 @pytest.mark.parametrize("n", [50, 50000])
