@@ -26,6 +26,10 @@ int log_open(const struct log_conf *conf, const char **err_path);
 /* Close and open the file again (SIGHUP: log rotation). On failure the old file stays and -errno is returned. */
 int log_reopen(void);
 
+/* A start in the background: info and notice go to standard output only if that is a terminal. Whoever reads it in a script
+ * finds nothing there after a success, as with 1.4.x. */
+void log_background(void);
+
 /* No more lines to the terminal: the daemon has gone to the background. */
 void log_detach(void);
 

@@ -13,6 +13,7 @@
 struct client_reply_ops {
 	void (*text)(void *ctx, const void *bytes, size_t n);
 	void (*note)(void *ctx, const char *line, size_t n);	/* not terminated */
+	void (*result)(void *ctx, const char *line, size_t n);	/* not terminated; for a terminal only */
 	bool (*flow)(void *ctx, const void *bytes, size_t n);	/* false: not a flow record */
 	bool (*expect)(void *ctx, const void *bytes, size_t n);	/* false: not an expectation record */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);

@@ -35,8 +35,12 @@ bool ctl_out_is_text(const struct ctl_out *out);
 void ctl_text(struct ctl_out *out, const void *bytes, size_t n);
 void ctl_printf(struct ctl_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A line for the client's standard error, without newline. Dropped for an old client. */
+/* A line for the client's standard error, without newline: what was refused, or has failed. Dropped for an old client. */
 void ctl_note(struct ctl_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same about a success, or about nothing to do: for a person who looks. The client shows it on a terminal only, because
+ * programs take words on standard error for a failure; what matters of it belongs into the log as well. */
+void ctl_result(struct ctl_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A record of n <= CTL_RECORD_MAX bytes. Dropped for an old client. */
 void ctl_record(struct ctl_out *out, enum ctl_record_type type, const void *bytes, size_t n);

@@ -14,7 +14,7 @@
  * it does not know. A daemon that is asked in another version does nothing but say which one it speaks; the client then
  * asks again for plain text, which never changes. */
 #define CTL_MAGIC		UINT32_C(0xff637464)	/* 0xff "ctd": no text begins like this */
-#define CTL_VERSION		1			/* of framing and record types, except FLOW contents */
+#define CTL_VERSION		2			/* of framing and record types, except FLOW contents */
 
 #define CTL_REQUEST_LEN		16	/* int, magic, version, record version, flags */
 #define CTL_REQUEST_OLD_LEN	4	/* what a 1.4.x client sends */
@@ -32,6 +32,7 @@ enum ctl_record_type {
 	CTL_REC_FLOW = 3,	/* one flow; its contents are flow/'s business, versioned by the record version */
 	CTL_REC_PROGRESS = 4,	/* be64 done, be64 total (0: unknown) */
 	CTL_REC_EXPECT = 6,	/* one expectation; likewise */
+	CTL_REC_RESULT = 7,	/* as NOTE, shown only where standard error is a terminal */
 	CTL_REC_END = 5,	/* be32 exit status; the last record */
 };
 #define CTL_PROGRESS_LEN	16

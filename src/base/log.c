@@ -34,6 +34,7 @@ struct log_sink {
 	int fd;				/* -1: no file */
 	bool created;			/* the file was not there before log_open() */
 	int syslog_fd;			/* of the log daemon, -1: not connected */
+	bool quiet;			/* nothing for standard output */
 	bool detached;			/* no terminal any more */
 };
 
@@ -97,6 +98,11 @@ int log_reopen(void)
 		close(sink.fd);
 	sink.fd = fd;
 	return 0;
+}
+
+void log_background(void)
+{
+	sink.quiet = isatty(STDOUT_FILENO) != 1;
 }
 
 void log_detach(void)
@@ -254,7 +260,7 @@ static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
 	line[len++] = '\n';
 	if (sink.fd != -1)
 		put_line(sink.fd, line, len);
-	if (!sink.detached)
+	if (!sink.detached && !(sink.quiet && levels[level].terminal_fd == STDOUT_FILENO))
 		to_terminal(levels[level].terminal_fd, line, len);
 	errno = saved;
 }

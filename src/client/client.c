@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The client: connect, send one request, print what comes back.
  *
- * Standard output gets the layouts of command-line.md section 9 and nothing else; notes, errors and progress go to
- * standard error. Dumps arrive as records and are turned into text, XML or JSON here, so that the daemon spends almost
+ * Standard output gets the layouts of command-line.md section 9 and nothing else; notes and errors go to standard error,
+ * and where that is a terminal progress and results as well: a program that reads there finds nothing after a success, as
+ * with 1.4.x. Dumps arrive as records and are turned into text, XML or JSON here, so that the daemon spends almost
  * nothing on them and a slow reader slows only this process.
  *
  * Three kinds of daemon may answer: our own version (records and a status), another version of ours (it only says so,
@@ -32,7 +33,7 @@
 
 struct client {
 	const struct client_request *req;
-	bool progress;			/* standard error is a terminal */
+	bool watched;			/* standard error is a terminal */
 	bool progress_shown;		/* a progress line stands there */
 	int write_err;			/* errno of the first failure to write the answer; 0 */
 	struct client_reply reply;
@@ -115,6 +116,14 @@ static void on_note(void *ctx, const char *line, size_t n)
 	dprintf(c->req->err_fd, "%.*s\n", (int)n, line);
 }
 
+static void on_result(void *ctx, const char *line, size_t n)
+{
+	const struct client *c = ctx;
+
+	if (c->watched)
+		on_note(ctx, line, n);
+}
+
 static bool on_flow(void *ctx, const void *bytes, size_t n)
 {
 	struct client *c = ctx;
@@ -162,7 +171,7 @@ static void on_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct client *c = ctx;
 
-	if (!c->progress)
+	if (!c->watched)
 		return;
 	dprintf(c->req->err_fd, "\r%s: %" PRIu64, c->req->cmd->text, done);
 	if (total > 0)
@@ -175,6 +184,7 @@ static void on_progress(void *ctx, uint64_t done, uint64_t total)
 static const struct client_reply_ops reply_ops = {
 	.text = on_text,
 	.note = on_note,
+	.result = on_result,
 	.flow = on_flow,
 	.expect = on_expect,
 	.progress = on_progress,
@@ -244,7 +254,7 @@ static int ask(const struct client *c, const struct ctl_command *cmd, bool frame
 	struct ctl_wire_request wire = {
 		.number = (int32_t)cmd->number,
 		.framed = framed,
-		.flags = (c->progress ? CTL_F_PROGRESS : 0) | (c->req->strict ? CTL_F_STRICT : 0),
+		.flags = (c->watched ? CTL_F_PROGRESS : 0) | (c->req->strict ? CTL_F_STRICT : 0),
 	};
 	uint8_t buf[CTL_REQUEST_LEN];
 	size_t len = ctl_request_encode(&wire, FLOW_RECORD_VERSION, buf);
@@ -390,7 +400,8 @@ static void drop_progress(void *ctx, uint64_t done, uint64_t total)
 static int needs_records(struct client *c, const char *option)
 {
 	static const struct client_reply_ops drop = {
-		.text = drop_text, .note = drop_note, .flow = drop_flow, .expect = drop_flow, .progress = drop_progress,
+		.text = drop_text, .note = drop_note, .result = drop_note, .flow = drop_flow, .expect = drop_flow,
+		.progress = drop_progress,
 	};
 	int fd = ask(c, control_command_by_number(CTL_REQ_STATS_PROCESS), true), status, err;
 	enum client_verdict verdict;
@@ -443,7 +454,7 @@ int client_run(const struct client_request *req)
 		return 1;
 	}
 	c->req = req;
-	c->progress = isatty(req->err_fd) == 1;
+	c->watched = isatty(req->err_fd) == 1;
 	c->progress_shown = false;
 	c->write_err = 0;
 	c->len = 0;

@@ -51,6 +51,9 @@ static void take_record(struct client_reply *r, unsigned int type, const uint8_t
 	case CTL_REC_NOTE:
 		r->ops->note(r->ctx, (const char *)bytes, n);
 		return;
+	case CTL_REC_RESULT:
+		r->ops->result(r->ctx, (const char *)bytes, n);
+		return;
 	case CTL_REC_FLOW:
 		if (!r->ops->flow(r->ctx, bytes, n))
 			r->state = REPLY_GARBLED;

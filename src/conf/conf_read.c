@@ -152,7 +152,7 @@ int conf_read(const char *path, unsigned int flags, struct conf *out, conf_repor
 	int err = conf_slurp(path, &text, &len);
 
 	if (err) {
-		report_plain(report, report_ctx, "cannot read configuration file %s: %s", path, strerror(-err));
+		report_plain(report, report_ctx, "can't open config file %s: %s", path, strerror(-err));
 		free(text);
 		return err;
 	}
@@ -269,7 +269,7 @@ int conf_read_control_path(const char *path, char *out, size_t out_len, conf_rep
 	else if (!err)
 		found = ctx->conf.control.path;
 	else
-		report_plain(report, report_ctx, "cannot read configuration file %s: %s", path, strerror(-err));
+		report_plain(report, report_ctx, "can't open config file %s: %s", path, strerror(-err));
 	snprintf(out, out_len, "%s", err ? CONTROL_PATH_DEFAULT : found);
 	conf_ctx_free(ctx);
 	free(text);

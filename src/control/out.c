@@ -167,19 +167,35 @@ void ctl_printf(struct ctl_out *out, const char *fmt, ...)
 	free(big);
 }
 
-void ctl_note(struct ctl_out *out, const char *fmt, ...)
+static void out_line(struct ctl_out *out, enum ctl_record_type type, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
+static void out_line(struct ctl_out *out, enum ctl_record_type type, const char *fmt, va_list ap)
 {
 	char line[1024];
-	va_list ap;
-	int n;
+	int n = vsnprintf(line, sizeof(line), fmt, ap);
 
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
 	if (n < 0)
 		return;
-	/* A note longer than this is cut: it is for people. */
-	ctl_record(out, CTL_REC_NOTE, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+	/* A line longer than this is cut: it is for people. */
+	ctl_record(out, type, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+}
+
+void ctl_note(struct ctl_out *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	out_line(out, CTL_REC_NOTE, fmt, ap);
+	va_end(ap);
+}
+
+void ctl_result(struct ctl_out *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	out_line(out, CTL_REC_RESULT, fmt, ap);
+	va_end(ap);
 }
 
 void ctl_progress(struct ctl_out *out, uint64_t done, uint64_t total)

@@ -13,6 +13,8 @@
 #include "daemon/commands.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +44,31 @@ static struct control_job *out_of_memory(struct ctl_out *out)
 	return NULL;
 }
 
+static void done_note(struct ctl_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What a command that succeeds has to say: into the log, and for a person who has typed it. */
+static void done_note(struct ctl_out *out, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	log_notice("%s", line);
+	ctl_result(out, "%s", line);
+}
+
+/* Nothing to do, and that is no failure. A question is answered by nothing and leaves no line: monitoring asks all day. */
+static void idle_note(const struct ctl_request *req, struct ctl_out *out, const char *why)
+{
+	bool asks = strchr("sie", req->cmd->option);
+
+	if (asks)
+		ctl_result(out, "%s: nothing to do, %s", req->cmd->text, why);
+	else
+		done_note(out, "%s: nothing to do, %s", req->cmd->text, why);
+}
+
 static struct control_job *job_or_note(struct control_job *job, struct ctl_out *out)
 {
 	return job ? job : out_of_memory(out);
@@ -58,7 +85,7 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 	/* Now, not when the one that follows begins: a -t that comes in between is newer. */
 	takeover_active(c->d->takeover, evloop_now(c->d->loop));
 	if (jobs_running(c->d->jobs, JOB_COMMIT))
-		ctl_note(out, "a commit is already running, another one follows it");
+		done_note(out, "a commit is already running, another one follows it");
 	else
 		log_notice("%s", say[req->cmd->object]);
 	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, req->strict, false,
@@ -99,8 +126,8 @@ static bool no_internal(const struct commands *c, const struct ctl_request *req,
 	if (c->d->reconcile)
 		return false;
 	log_notice("resync is unsupported in this mode");
-	ctl_note(out, "%s: nothing to do, there is no internal cache to compare with the kernel table (DisableInternalCache)",
-		 req->cmd->text);
+	ctl_result(out, "%s: nothing to do, there is no internal cache to compare with the kernel table (DisableInternalCache)",
+		   req->cmd->text);
 	return true;
 }
 
@@ -136,8 +163,8 @@ static void flush_internal(struct commands *c, bool external, struct ctl_out *ou
 	if (c->d->reconcile)
 		jobs_ask(c->d->jobs, JOB_REFRESH, 0, NULL, now);
 	else
-		ctl_note(out, "%s: nothing to do, there is no internal cache, and the kernel table is not touched "
-			 "(DisableInternalCache)", external ? "internal cache" : "-f");
+		done_note(out, "%s: nothing to do, there is no internal cache, and the kernel table is not touched "
+			  "(DisableInternalCache)", external ? "internal cache" : "-f");
 }
 
 static struct control_job *flush_caches(struct commands *c, struct ctl_out *out, bool internal, bool external)
@@ -209,7 +236,7 @@ static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_requ
 {
 	(void)req;
 	if (c->d->conf->sync.mode != SYNC_MODE_FTFW) {
-		ctl_note(out, "there is no resend queue in this mode");
+		ctl_result(out, "there is no resend queue in this mode");
 		return NULL;
 	}
 	return job_or_note(dump_ring(c->d), out);
@@ -221,7 +248,7 @@ static struct control_job *cmd_purge(struct commands *c, const struct ctl_reques
 
 	(void)req;
 	if (!takeover_schedule(c->d->takeover, now))
-		ctl_note(out, "a flush is scheduled already");
+		done_note(out, "a flush is scheduled already");
 	empty_fill(c->d->empty, now);
 	return NULL;
 }
@@ -239,7 +266,7 @@ static bool no_request(const struct commands *c, const struct ctl_request *req, 
 {
 	if (c->d->conf->sync.mode != SYNC_MODE_ALARM)
 		return false;
-	ctl_note(out, "%s: nothing to do in mode ALARM, every state is sent again within RefreshTime", req->cmd->text);
+	idle_note(req, out, "mode ALARM sends every state again within RefreshTime");
 	return true;
 }
 
@@ -251,7 +278,7 @@ static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request
 		return NULL;
 	jobs_ask(c->d->jobs, JOB_TELL, 0, NULL, now);
 	if (jobs_waiting(c->d->jobs, JOB_TELL))
-		ctl_note(out, "the bulk update follows what is still running");
+		done_note(out, "the bulk update follows what is still running");
 	return NULL;
 }
 
@@ -330,10 +357,10 @@ static struct control_job *no_commit(struct commands *c, const struct ctl_reques
 	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, req->strict, true, now), out);
 }
 
-/* -t, and there is no role that this node could give up: nothing is scheduled, and the log says so too. */
-static void no_purge(struct commands *c)
+/* -t, and there is no role that this node could give up: nothing is scheduled. */
+static void no_purge(struct commands *c, struct ctl_out *out)
 {
-	log_notice("ignoring -t: nothing is scheduled in the statistics mode");
+	done_note(out, "ignoring -t: nothing is scheduled in the statistics mode");
 	c->purges_ignored++;
 }
 
@@ -342,18 +369,18 @@ static bool cannot(struct commands *c, enum needs needs, const struct ctl_reques
 		   struct control_job **job)
 {
 	if (needs & NEEDS_EXPECTS && !c->d->expecting) {
-		ctl_note(out, "%s: nothing to do, expectations are not synchronised (ExpectationSync)", req->cmd->text);
+		idle_note(req, out, "expectations are not synchronised (ExpectationSync)");
 		return true;
 	}
 	if (needs & (NEEDS_PEERS | NEEDS_EXTERNAL) && !pipeline_sync(c->d->pipeline)) {
-		ctl_note(out, "%s: nothing to do in the statistics mode", req->cmd->text);
 		if (req->cmd->number == CTL_REQ_PURGE)
-			no_purge(c);
+			no_purge(c, out);
+		else
+			idle_note(req, out, "this is the statistics mode");
 		return true;
 	}
 	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline)) {
-		ctl_note(out, "%s: nothing to do, states of the peer are in the kernel already (DisableExternalCache)",
-			 req->cmd->text);
+		idle_note(req, out, "states of the peer are in the kernel already (DisableExternalCache)");
 		if (req->cmd->option == 'c')
 			*job = no_commit(c, req, out);
 		return true;
@@ -380,9 +407,9 @@ static void note_unserved_helpers(const struct commands *c, struct ctl_out *out)
 	const struct conf_helpers *h = &c->d->conf->helper;
 
 	for (size_t i = 0; i < h->n; i++)
-		ctl_note(out, "helper %s %s %s (line %u of the configuration) is not served by this version",
-			 h->list[i].name, h->list[i].l3proto == AF_INET ? "inet" : "inet6",
-			 h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp", h->list[i].line);
+		ctl_result(out, "helper %s %s %s (line %u of the configuration) is not served by this version",
+			   h->list[i].name, h->list[i].l3proto == AF_INET ? "inet" : "inet6",
+			   h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp", h->list[i].line);
 }
 
 static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)

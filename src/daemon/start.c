@@ -83,7 +83,7 @@ static int serve(const struct conf *conf, const char *warnings, int ready_fd, co
 	}
 	ret = log_open(&conf->log, &log_path);
 	if (ret < 0) {
-		fprintf(stderr, "conntrackd: cannot open the log file %s: %s\n", log_path ? log_path : "",
+		fprintf(stderr, "conntrackd: can't open logfile %s: %s\n", log_path ? log_path : "",
 			strerror(-ret));
 		return 1;
 	}
@@ -152,6 +152,7 @@ int start_daemon(const struct conf *conf, const char *warnings, bool background)
 		return wait_for_child(fds[0], child, &notify);
 	}
 	close(fds[0]);
+	log_background();
 	setsid();
 	return serve(conf, warnings, fds[1], &notify);
 }

@@ -202,9 +202,8 @@ static void flush_log(const struct takeover *t, const struct ct_flush_result *re
 	} else if (res->err < 0) {
 		errno = -res->err;
 		log_err("flushing the kernel conntrack table");
-	} else if (t->flush_kind == JOB_PURGE) {	/* no client waits for the end of that one */
-		log_notice("%s: %" PRIu64 " of %" PRIu64 " flows deleted", jobs_name(t->flush_kind),
-			   res->deleted, res->total);
+	} else {	/* a client that waits for it shows it to a terminal only */
+		log_notice("%s: %" PRIu64 " of %" PRIu64 " flows deleted", jobs_name(t->flush_kind), res->deleted, res->total);
 	}
 	if (res->failed > 0)
 		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted", res->failed);

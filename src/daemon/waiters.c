@@ -34,40 +34,48 @@ struct waiter {
 	struct job_result res;
 };
 
+/* A success is for whoever watches; a result that is not whole is said to everybody, even where the status stays 0 so that
+ * a take-over goes on. The log has both. */
+typedef void (*say_fn)(struct ctl_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 static void waiter_say_expects(const struct waiter *w, struct ctl_out *out)
 {
 	const struct exp_commit_result *r = &w->res.expects;
+	say_fn say = r->failed > 0 ? ctl_note : ctl_result;
 
-	ctl_note(out, "committed %" PRIu64 " expectations in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
-		 " kept as the kernel had them, %" PRIu64 " failed", r->total, r->duration_us / 1000000,
-		 r->duration_us / 1000 % 1000, r->created, r->kept, r->failed);
+	say(out, "committed %" PRIu64 " expectations in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
+	    " kept as the kernel had them, %" PRIu64 " failed", r->total, r->duration_us / 1000000,
+	    r->duration_us / 1000 % 1000, r->created, r->kept, r->failed);
 	for (int i = 0; i < EXP_COMMIT_REASONS && r->reason[i].count > 0; i++)
-		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, exp_commit_reason(r->reason[i].err));
+		say(out, "  %" PRIu64 " failed: %s", r->reason[i].count, exp_commit_reason(r->reason[i].err));
 	if (w->strict && r->failed > 0)
 		ctl_end(out, 1);
 }
 
-static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
+static void waiter_say_flows(const struct waiter *w, struct ctl_out *out)
 {
 	const struct ct_commit_result *r = &w->res.commit;
+	say_fn say = r->failed > 0 ? ctl_note : ctl_result;
 
-	if (w->object == CTL_OBJ_EXPECT) {
-		waiter_say_expects(w, out);
-		return;
-	}
-	ctl_note(out, "committed %" PRIu64 " flows in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
-		 " kept as the kernel had them, %" PRIu64 " updated, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
-		 r->duration_us / 1000000, r->duration_us / 1000 % 1000, r->created, r->kept, r->updated, r->replaced, r->failed);
+	say(out, "committed %" PRIu64 " flows in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
+	    " kept as the kernel had them, %" PRIu64 " updated, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
+	    r->duration_us / 1000000, r->duration_us / 1000 % 1000, r->created, r->kept, r->updated, r->replaced, r->failed);
 	if (r->newer > 0)
-		ctl_note(out, "  %" PRIu64 " refused: a newer flow of the same addresses and ports is here", r->newer);
+		say(out, "  %" PRIu64 " refused: a newer flow of the same addresses and ports is here", r->newer);
 	if (r->ended_here > 0)
-		ctl_note(out, "  %" PRIu64 " ended here while this node was active", r->ended_here);
+		say(out, "  %" PRIu64 " ended here while this node was active", r->ended_here);
 	if (r->ended > 0)
-		ctl_note(out, "  %" PRIu64 " ended since their owner told them", r->ended);
+		say(out, "  %" PRIu64 " ended since their owner told them", r->ended);
 	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
-		ctl_note(out, "  %" PRIu64 " failed: %s", r->reason[i].count, commit_reason(r->reason[i].err));
+		say(out, "  %" PRIu64 " failed: %s", r->reason[i].count, commit_reason(r->reason[i].err));
 	ctl_end(out, w->strict && r->failed > 0 ? 1 : 0);
-	if (w->object == CTL_OBJ_BOTH && w->all->d->expecting)
+}
+
+static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
+{
+	if (w->object != CTL_OBJ_EXPECT)
+		waiter_say_flows(w, out);
+	if (w->object == CTL_OBJ_EXPECT || (w->object == CTL_OBJ_BOTH && w->all->d->expecting))
 		waiter_say_expects(w, out);
 }
 
@@ -90,8 +98,9 @@ static void waiter_say_windows(const struct waiter *w, struct ctl_out *out)
 static void waiter_say_flush(const struct waiter *w, struct ctl_out *out)
 {
 	const struct ct_flush_result *r = &w->res.flush;
+	say_fn say = r->failed > 0 ? ctl_note : ctl_result;
 
-	ctl_note(out, "deleted %" PRIu64 " flows from the kernel table, %" PRIu64 " could not be deleted", r->deleted, r->failed);
+	say(out, "deleted %" PRIu64 " flows from the kernel table, %" PRIu64 " could not be deleted", r->deleted, r->failed);
 }
 
 static void waiter_say_failed(const struct waiter *w, struct ctl_out *out)

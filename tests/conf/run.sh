@@ -68,7 +68,7 @@ done
 for f in "$tmp/nowhere" "$tmp"; do
 	$dump "$f" >"$tmp/print" 2>"$tmp/errors"
 	[ $? = 1 ] || fail "$f was accepted"
-	grep -q "^error: cannot read configuration file $f: \(No such file or directory\|Is a directory\)$" "$tmp/errors" ||
+	grep -q "^error: can't open config file $f: \(No such file or directory\|Is a directory\)$" "$tmp/errors" ||
 		fail "message about $f: $(cat "$tmp/errors")"
 done
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pace
 from netlab import Lab, wait_until
-from node import binary
+from node import binary, on_a_terminal
 
 # Paths below /run come back empty, and nothing of it is seen outside of the daemon's own mount namespace.
 ALONE = """for dir in /run /var/log; do mount -t tmpfs none $dir; done
@@ -44,9 +44,15 @@ class Daemon:
 	def lock(self) -> Path:
 		return self.path("LockFile", "/var/lock/conntrackd.lock")
 
+	def argv(self, *options: str) -> list[str]:
+		return ["nsenter", "-t", str(self.process.pid), "-m", "-n", binary(self.which), "-C", str(self.file), *options]
+
 	def ctl(self, *options: str) -> subprocess.CompletedProcess[str]:
-		return subprocess.run(["nsenter", "-t", str(self.process.pid), "-m", "-n", binary(self.which), "-C", str(self.file),
-				       *options], capture_output=True, text=True, timeout=pace.seconds(30))
+		return subprocess.run(self.argv(*options), capture_output=True, text=True, timeout=pace.seconds(30))
+
+	def watched(self, *options: str) -> subprocess.CompletedProcess[str]:
+		"""The same for a person at a terminal."""
+		return on_a_terminal(self.argv(*options), 30)
 
 	def ok(self, *options: str) -> str:
 		done = self.ctl(*options)

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,22 @@ def lives(pid: int) -> bool:
 		return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
 	except FileNotFoundError:
 		return False
+
+
+def on_a_terminal(argv: list[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
+	"""A command whose standard error is a terminal; `stderr` is all that was written to it."""
+	master, slave = os.openpty()
+	text = b""
+	with tempfile.TemporaryFile("w+") as out:
+		process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=slave)
+		os.close(slave)
+		with contextlib.suppress(OSError):	# EIO: the other side is closed
+			while part := os.read(master, 65536):
+				text += part
+		os.close(master)
+		process.wait(pace.seconds(timeout))
+		out.seek(0)
+		return subprocess.CompletedProcess(argv, process.returncode, out.read(), text.decode())
 
 
 @dataclass(frozen=True)
@@ -197,6 +214,16 @@ class Node:
 		"""A client command: returncode, stdout, stderr."""
 		return subprocess.run(self.argv(*options), stdin=subprocess.DEVNULL, capture_output=True, text=True,
 				      timeout=pace.seconds(timeout))
+
+	def watched(self, *options: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+		"""The same for a person: standard error is a terminal, and `stderr` all that was written to it."""
+		return on_a_terminal(self.argv(*options), timeout)
+
+	def says(self, *options: str, timeout: float = 60) -> str:
+		"""What a command that succeeds says to a person, without its progress. A program is told nothing of it."""
+		done = self.watched(*options, timeout=timeout)
+		assert done.returncode == 0, done
+		return re.sub(r"\r(-\w[^\r]*)?\x1b\[K", "", done.stderr).replace("\r\n", "\n")
 
 	def ok(self, *options: str, timeout: float = 60) -> str:
 		"""A client command that has to succeed; what it printed."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import select
 import subprocess
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,9 +201,9 @@ def failover(lab: Lab, old: Node, new: Node, plan: Plan) -> Outcome:
 	pace.sleep(plan.outage)
 	if plan.with_commit:
 		began = time.monotonic()
-		done = new.ctl("-c")
+		done = new.watched("-c")
 		out.commit_ms = (time.monotonic() - began) * 1000
-		out.commit_says = (done.stdout + done.stderr).strip()
+		out.commit_says = re.sub(r"\r[^\n]*\x1b\[K|\r", "", done.stdout + done.stderr).strip()
 		assert done.returncode == 0, f"commit: status {done.returncode}\n{out.commit_says}"
 		# The dead firewall's kernel kept its table: nothing has moved there since the cut.
 		out.commit_difference = tables.difference(old.kernel(), new.kernel())

@@ -146,9 +146,10 @@ def test_commands(lab: Lab, make: Callable) -> None:
 	node.start()
 	scenario.inject(lab, "fw1", 50)
 	for options in (("-f",), ("-f", "internal"), ("-R",)):
+		said = node.says(*options)
+		assert "nothing to do" in said and len(said.splitlines()) == 1, said
 		done = node.ctl(*options)
-		assert done.returncode == 0 and "nothing to do" in done.stderr, done
-		assert len(done.stderr.splitlines()) == 1 and done.stdout == "", done
+		assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done
 	assert len(node.kernel()) == 50
 	node.ok("-t")
 	node.ok("-c")

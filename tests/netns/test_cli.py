@@ -42,7 +42,8 @@ def left(node: Node) -> list[Path]:
 def test_background(make: Callable, which: str) -> None:
 	node = make("fw1", which)
 	done = node.start_background()
-	assert done.returncode == 0, done.stderr
+	assert (done.returncode, done.stdout, done.stderr) == (0, "", "")	# the log has it
+	assert "-- starting in daemon mode --" in node.log.read_text()
 	assert len(left(node)) == 2 and node.pid
 	# its parent is gone, it leads a session of its own
 	fields = Path(f"/proc/{node.pid}/stat").read_text().rpartition(")")[2].split()
@@ -334,7 +335,7 @@ def test_statistics(make: Callable, which: str, subject: tuple[str, ...]) -> Non
 def test_statistics_to_come(node: Node) -> None:
 	"""A report that is not there yet says so."""
 	node.start()
-	done = node.ctl("-s", "expect")
+	done = node.watched("-s", "expect")
 	assert done.returncode == 0 and not done.stdout and "ExpectationSync" in done.stderr
 	node.ok("-s")
 

@@ -74,8 +74,8 @@ class Result:
 
 
 def commit(node: Node, *options: str, status: int = 0) -> Result:
-	done = node.ctl("-c", *options)
-	text = done.stdout + done.stderr
+	done = node.watched("-c", *options)
+	text = done.stdout + done.stderr.replace("\r\n", "\n")
 	assert done.returncode == status, text
 	found = re.search(r"committed (\d+) flows in [\d.]+ s: (\d+) created, (\d+) kept .*?, (\d+) updated, (\d+) replaced, "
 			  r"(\d+) failed", text)
@@ -387,20 +387,6 @@ def test_forwarded_flow_is_left_alone(lab: Lab, pair: Callable, target: Target, 
 # --- very many ---------------------------------------------------------------------
 
 
-def on_a_terminal(node: Node, *options: str) -> str:
-	"""What a client command writes to a standard error that is a terminal."""
-	master, slave = os.openpty()
-	process = subprocess.Popen(node.argv(*options), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave)
-	os.close(slave)
-	text = b""
-	with contextlib.suppress(OSError):	# EIO: the other side is closed
-		while part := os.read(master, 65536):
-			text += part
-	os.close(master)
-	assert process.wait(pace.seconds(30)) == 0
-	return text.decode()
-
-
 def test_hundred_thousand_that_all_exist(lab: Lab, pair: Callable) -> None:
 	"""The second commit changes nothing, and the daemon does its other work meanwhile."""
 	one, two = pair()
@@ -428,12 +414,13 @@ def test_hundred_thousand_that_all_exist(lab: Lab, pair: Callable) -> None:
 	assert ids_of(run("ip", "netns", "exec", lab.ns("fw2"), "conntrack", "-L", "-o", "id").stdout) >= ids_of(ids)
 	wait_until(lambda: tables.difference(two.kernel(), two.internal()) == "", 5, "the internal cache is complete")
 	# Progress is for people who watch, and goes away when it is over.
-	text = on_a_terminal(two, "-c")
+	text = two.watched("-c").stderr
 	steps = [int(n) for n in re.findall(r"\r-c: (\d+) of 101000 \(\d+ %\)\x1b\[K", text)]
 	assert steps and steps == sorted(steps) and steps[-1] <= 101000, text
 	assert re.search(r"\r\x1b\[Kcommitted 101000 flows in ", text), text
+	assert re.fullmatch(r"committed 101000 flows in [^\r\x1b]*\n", two.says("-c"))
 	done = two.ctl("-c")
-	assert done.stdout == "" and re.fullmatch(r"committed 101000 flows in [^\r\x1b]*\n", done.stderr), done.stderr
+	assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done
 
 
 def ids_of(text: str) -> set[str]:

@@ -223,12 +223,12 @@ def replicates(stage: Stage) -> None:
 
 
 def warns_of_helpers(stage: Stage) -> None:
-	"""And in -s: a reader of it sees that nobody serves them, on standard error."""
+	"""And in -s: a person who reads it sees that nobody serves them, on standard error."""
 	replicates(stage)
 	for daemon in stage.daemons:
 		if daemon.which == OURS and daemon.fw == "fw2":
-			said = daemon.ctl("-s")
-			assert "helper" not in said.stdout and said.stderr.count("helper ") == 3, said
+			said = daemon.watched("-s")
+			assert daemon.ctl("-s").stderr == "" and "helper" not in said.stdout and said.stderr.count("helper ") == 3, said
 
 
 def keeps_the_ordinary_policy(stage: Stage) -> None:

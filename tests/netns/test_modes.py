@@ -163,7 +163,8 @@ def test_alarm_has_nothing_to_ask(lab: Lab, make: Callable) -> None:
 	node.start()
 	for option in ("-n", "-B"):
 		done = node.ctl(option)
-		assert done.returncode == 0 and done.stdout == "" and len(done.stderr.splitlines()) == 1, done
+		assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done
+		assert re.fullmatch(rf"{option}: nothing to do, .*ALARM.*\n", node.says(option))
 	done = node.ctl("-s", "rsqueue")
 	assert done.returncode == 0 and done.stdout == "", done
 	said = node.ok("-s", "queue")

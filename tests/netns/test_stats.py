@@ -114,7 +114,7 @@ def test_commands(lab: Lab, make: Callable) -> None:
 	scenario.inject(lab, "fw1", 30)
 	wait_until(lambda: len(node.internal()) == 30, 10)
 	for options in (("-c",), ("-e",), ("-n",), ("-B",), ("-f", "external"), ("-s", "network"), ("-s", "peers")):
-		done = node.ctl(*options)
+		done = node.watched(*options)
 		assert (done.returncode, done.stdout) == (0, "") and "statistics mode" in done.stderr, options
 	node.ok("-f")
 	assert len(node.internal()) == 30 == len(node.kernel())		# what is alive there is not forgotten here

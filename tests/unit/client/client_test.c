@@ -172,6 +172,7 @@ static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out,
 		ctl_printf(out, "cache internal:\n\n");
 		break;
 	case CTL_REQ_COMMIT:
+		ctl_result(out, "done");
 		ctl_note(out, "%s", req->strict ? "strict" : "lenient");
 		ctl_end(out, req->strict);
 		break;
@@ -231,6 +232,35 @@ static void start_ours(struct place *p, uint16_t record_version)
 	assert_int_equal(read(ready[0], &c, 1), 0);	/* end of file: it listens, or has died */
 	close(ready[0]);
 	assert_int_equal(access(p->path, F_OK), 0);
+}
+
+/* What is said on success is for a person at a terminal; a program that reads standard error finds nothing. */
+static void results_are_for_a_terminal(void **state)
+{
+	struct place *p = *state;
+	int tty = posix_openpt(O_RDWR | O_NOCTTY);
+	struct client_request req = {
+		.path = p->path, .cmd = control_command_by_number(CTL_REQ_COMMIT), .out_fd = temp_file(),
+	};
+	char said[256];
+	ssize_t n;
+
+	start_ours(p, FLOW_RECORD_VERSION);
+	assert_int_equal(run(p, CTL_REQ_COMMIT), 0);
+	assert_string_equal(p->err, "lenient\n");
+	assert_true(tty >= 0 && grantpt(tty) == 0 && unlockpt(tty) == 0);
+	req.err_fd = open(ptsname(tty), O_RDWR | O_NOCTTY);
+	assert_true(req.err_fd >= 0);
+	assert_int_equal(client_run(&req), 0);
+	for (size_t have = 0; have < strlen("done\r\nlenient\r\n"); have += (size_t)n) {	/* a line at a time */
+		n = read(tty, said + have, sizeof(said) - 1 - have);
+		assert_true(n > 0);
+		said[have + (size_t)n] = '\0';
+	}
+	assert_string_equal(said, "done\r\nlenient\r\n");
+	close(req.out_fd);
+	close(req.err_fd);
+	close(tty);
 }
 
 static void our_daemon(void **state)
@@ -491,6 +521,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_PLACE(our_daemon),
+		IN_PLACE(results_are_for_a_terminal),
 		IN_PLACE(dump),
 		IN_PLACE(kill_waits),
 		IN_PLACE(other_version),

@@ -51,6 +51,14 @@ static void heard_note(void *ctx, const char *l, size_t n)
 	text_add(&h->t, l, n);
 }
 
+static void heard_result(void *ctx, const char *l, size_t n)
+{
+	struct heard *h = ctx;
+
+	kind(h, 'R');
+	text_add(&h->t, l, n);
+}
+
 static bool heard_flow(void *ctx, const void *bytes, size_t n)
 {
 	struct heard *h = ctx;
@@ -69,7 +77,8 @@ static void heard_progress(void *ctx, uint64_t done, uint64_t total)
 }
 
 static const struct client_reply_ops ops = {
-	.text = heard_text, .note = heard_note, .flow = heard_flow, .expect = heard_flow, .progress = heard_progress,
+	.text = heard_text, .note = heard_note, .result = heard_result, .flow = heard_flow, .expect = heard_flow,
+	.progress = heard_progress,
 };
 
 /* Feed n bytes in pieces of up to `piece`, each on an exact-size copy. */
@@ -110,6 +119,7 @@ static struct ctl_out *sample(void)
 	ctl_out_begin(out, true, 0, REC_VERSION);
 	ctl_text(out, "one\ntwo\n", 8);
 	ctl_note(out, "a note");
+	ctl_result(out, "done");
 	ctl_record(out, CTL_REC_FLOW, "flow1", 5);
 	ctl_record(out, CTL_REC_FLOW, "", 0);
 	ctl_record(out, CTL_REC_PROGRESS, progress, sizeof(progress));
@@ -119,7 +129,7 @@ static struct ctl_out *sample(void)
 	return out;
 }
 
-#define SAMPLE_HEARD "Tone\ntwo\nNa noteFflow1FP4294967298/12884901892Tthree\n"
+#define SAMPLE_HEARD "Tone\ntwo\nNa noteRdoneFflow1FP4294967298/12884901892Tthree\n"
 
 static void round_trip_in_any_pieces(void **state)
 {
@@ -258,15 +268,15 @@ static void verdict_of(const char *bytes, size_t n, enum client_verdict want)
 }
 
 #define VERDICT(bytes, want) verdict_of(bytes, sizeof(bytes) - 1, want)
-#define HEAD "\xff" "ctd\0\1\0\7"
+#define HEAD "\xff" "ctd\0\2\0\7"
 
 static void odd_records(void **state)
 {
 	(void)state;
 	VERDICT(HEAD, CLIENT_CUT);
-	VERDICT("\xff" "ctd\0\2\0\7", CLIENT_OTHER_VERSION);
-	VERDICT("\xff" "ctd\0\1\0\10", CLIENT_OTHER_VERSION);
-	VERDICT("\xff" "ctd\0\2\0\7 and anything", CLIENT_OTHER_VERSION);
+	VERDICT("\xff" "ctd\0\1\0\7", CLIENT_OTHER_VERSION);
+	VERDICT("\xff" "ctd\0\2\0\10", CLIENT_OTHER_VERSION);
+	VERDICT("\xff" "ctd\0\1\0\7 and anything", CLIENT_OTHER_VERSION);
 	VERDICT(HEAD "\0\3\0\5\0\0\0", CLIENT_GARBLED);			/* END too short */
 	VERDICT(HEAD "\0\5\0\5\0\0\0\0\0", CLIENT_GARBLED);
 	VERDICT(HEAD "\0\0\0\5", CLIENT_GARBLED);

@@ -18,6 +18,7 @@ static void write_everything(struct ctl_out *out)
 
 	ctl_text(out, "one\n", 4);
 	ctl_note(out, "note %d", 1);
+	ctl_result(out, "result %d", 2);
 	ctl_record(out, CTL_REC_FLOW, "abc", 3);
 	p = ctl_record_reserve(out, CTL_REC_FLOW, 100);
 	if (p) {
@@ -47,7 +48,7 @@ static void old_client_gets_text_only(void **state)
 
 static void our_client_gets_records(void **state)
 {
-	static const char want[] = "\xff" "ctd\0\1\0\7" "\0\4\0\1one\n" "\0\6\0\2note 1" "\0\3\0\3abc" "\0\2\0\3de"
+	static const char want[] = "\xff" "ctd\0\2\0\7" "\0\4\0\1one\n" "\0\6\0\2note 1" "\0\10\0\7result 2" "\0\3\0\3abc" "\0\2\0\3de"
 		"\0\4\0\1two\n" "\0\4\0\5\0\0\0\1";
 	struct ctl_out *out = ctl_out_new();
 

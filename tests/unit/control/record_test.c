@@ -35,7 +35,7 @@ static void request_round_trip(void **state)
 	(void)state;
 	assert_int_equal(ctl_request_encode(&in, REC_VERSION, buf), CTL_REQUEST_LEN);
 	assert_memory_equal(buf, &number, 4);
-	assert_memory_equal(buf + 4, "\xff" "ctd\0\1\0\7\0\0\0\2", 12);
+	assert_memory_equal(buf + 4, "\xff" "ctd\0\2\0\7\0\0\0\2", 12);
 	assert_int_equal(decode(buf, sizeof(buf), &got), CTL_PARSE_DONE);
 	assert_int_equal(got.number, 46);
 	assert_true(got.framed);
@@ -97,7 +97,7 @@ static void request_byte_changed(void **state)
 /* Another version may have a longer or a shorter request: it is told apart as soon as its version is there. */
 static void request_of_another_version(void **state)
 {
-	uint8_t buf[64] = { 16, 0, 0, 0, 0xff, 'c', 't', 'd', 0, 2, 0, REC_VERSION };
+	uint8_t buf[64] = { 16, 0, 0, 0, 0xff, 'c', 't', 'd', 0, CTL_VERSION - 1, 0, REC_VERSION };
 	struct ctl_wire_request got;
 
 	(void)state;
@@ -114,7 +114,7 @@ static void heads(void **state)
 
 	(void)state;
 	ctl_header_encode(0x0102, h);
-	assert_memory_equal(h, "\xff" "ctd\0\1\1\2", 8);
+	assert_memory_equal(h, "\xff" "ctd\0\2\1\2", 8);
 	ctl_record_head(CTL_REC_FLOW, 0xabcd, r);
 	assert_memory_equal(r, "\xab\xcd\0\3", 4);
 }

@@ -286,7 +286,7 @@ static void assert_reply(struct world *w, int fd, const void *want, size_t n)
 	free(buf);
 }
 
-#define FRAMED "\xff" "ctd\0\1\0\7"
+#define FRAMED "\xff" "ctd\0\2\0\7"
 #define ASSERT_REPLY(w, fd, text) assert_reply(w, fd, text, sizeof(text) - 1)
 
 static void old_client(void **state)
