@@ -81,7 +81,6 @@ struct expect_print_opts {
  * FLOW_LINE_MAX (flow_print.h) is always enough. Names that came from a peer are made harmless. */
 size_t expect_print_text(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf, size_t cap);
 size_t expect_print_xml(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf, size_t cap);
-size_t expect_print_json(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf, size_t cap);
 
 /* As a record on the control socket (same machine, same version of records). pack returns the number of bytes, at most
  * EXPECT_RECORD_MAX; unpack checks everything: 0, or -EINVAL with the outputs untouched. */

@@ -2,6 +2,7 @@
 #ifndef CONNTRACKD_FLOW_FLOW_PRINT_H
 #define CONNTRACKD_FLOW_FLOW_PRINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,11 +20,18 @@ struct flow_print_opts {
 
 /* Each writes a line without newline into buf and returns its length; at most cap - 1 bytes, always terminated. cap of
  * FLOW_LINE_MAX is always enough. The reply tuple is shown with FLOW_HAS_REPLY only, counters when they are present.
- * Names that came from a peer are made harmless for a terminal, XML and JSON. */
+ * Names that came from a peer are made harmless for a terminal and XML. JSON: flow_json.h. */
 #define FLOW_LINE_MAX 2048
 size_t flow_print_text(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap);
 size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap);
-size_t flow_print_json(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap);
+
+/* An address of the family l3 as in those lines, terminated. */
+#define FLOW_ADDRESS_MAX 46
+void flow_print_address(uint8_t l3, const void *a, char buf[FLOW_ADDRESS_MAX]);
+
+/* How long the flow has lived, whole seconds; false if nobody knows. The library subtracts whole seconds, but nanoseconds in
+ * XML when the end is known, and so do we. */
+bool flow_lived_s(const struct ct_flow *f, const struct flow_print_opts *opts, bool xml, uint64_t *seconds);
 
 /* A flow as a compact record on the control socket (same machine, versioned by the socket protocol). Native byte
  * order. pack returns the number of bytes written, at most FLOW_RECORD_MAX; unpack checks everything: 0, or -EINVAL

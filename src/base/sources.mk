@@ -3,5 +3,6 @@ libbase_a_SOURCES = \
 	base/evloop.c \
 	base/gather.c \
 	base/hash.c \
+	base/json.c \
 	base/log.c \
 	base/text.c

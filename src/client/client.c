@@ -26,6 +26,7 @@
 
 #include "client/reply.h"
 #include "flow/expect.h"
+#include "flow/flow_json.h"
 #include "flow/flow_print.h"
 
 #define RECV_BYTES	(256 * 1024)
@@ -37,6 +38,7 @@ struct client {
 	bool progress_shown;		/* a progress line stands there */
 	int write_err;			/* errno of the first failure to write the answer; 0 */
 	struct client_reply reply;
+	struct text line;		/* one in JSON */
 	size_t len;			/* bytes in print */
 	char print[PRINT_BYTES];
 	uint8_t recv[RECV_BYTES];
@@ -89,14 +91,8 @@ static void progress_clear(struct client *c)
 	c->progress_shown = false;
 }
 
-static void on_text(void *ctx, const void *bytes, size_t n)
+static void print(struct client *c, const char *p, size_t n)
 {
-	struct client *c = ctx;
-	const char *p = bytes;
-
-	if (n == 0)
-		return;		/* a sign of life */
-	progress_clear(c);
 	while (n > 0) {
 		size_t part = n < PRINT_BYTES ? n : PRINT_BYTES;
 
@@ -105,6 +101,27 @@ static void on_text(void *ctx, const void *bytes, size_t n)
 		p += part;
 		n -= part;
 	}
+}
+
+/* What stands in c->line. Without memory for all of it nothing is printed, and the answer ends in an error. */
+static void print_line(struct client *c)
+{
+	text_add(&c->line, "\n", 1);
+	if (c->line.truncated)
+		c->write_err = ENOMEM;
+	else
+		print(c, c->line.buf, c->line.len);
+	text_reset(&c->line);
+}
+
+static void on_text(void *ctx, const void *bytes, size_t n)
+{
+	struct client *c = ctx;
+
+	if (n == 0)
+		return;		/* a sign of life */
+	progress_clear(c);
+	print(c, bytes, n);
 }
 
 static void on_note(void *ctx, const char *line, size_t n)
@@ -135,10 +152,13 @@ static bool on_flow(void *ctx, const void *bytes, size_t n)
 	if (flow_record_unpack(bytes, n, &flow, &rare, &opts) < 0)
 		return false;
 	progress_clear(c);
+	if (c->req->json) {
+		flow_print_json(&flow, &opts, &c->line);
+		print_line(c);
+		return true;
+	}
 	to = print_room(c, FLOW_LINE_MAX + 1);
-	if (c->req->json)
-		c->len += flow_print_json(&flow, &opts, to, FLOW_LINE_MAX);
-	else if (c->req->cmd->xml)
+	if (c->req->cmd->xml)
 		c->len += flow_print_xml(&flow, &opts, to, FLOW_LINE_MAX);
 	else
 		c->len += flow_print_text(&flow, &opts, to, FLOW_LINE_MAX);
@@ -156,10 +176,13 @@ static bool on_expect(void *ctx, const void *bytes, size_t n)
 	if (expect_record_unpack(bytes, n, &e, &opts) < 0)
 		return false;
 	progress_clear(c);
+	if (c->req->json) {
+		expect_print_json(&e, &opts, &c->line);
+		print_line(c);
+		return true;
+	}
 	to = print_room(c, FLOW_LINE_MAX + 1);
-	if (c->req->json)
-		c->len += expect_print_json(&e, &opts, to, FLOW_LINE_MAX);
-	else if (c->req->cmd->xml)
+	if (c->req->cmd->xml)
 		c->len += expect_print_xml(&e, &opts, to, FLOW_LINE_MAX);
 	else
 		c->len += expect_print_text(&e, &opts, to, FLOW_LINE_MAX);
@@ -458,7 +481,9 @@ int client_run(const struct client_request *req)
 	c->progress_shown = false;
 	c->write_err = 0;
 	c->len = 0;
+	c->line = (struct text){ 0 };
 	status = run_command(c);
+	text_free(&c->line);
 	free(c);
 	return status == 0 ? 0 : 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An expectation as text, XML and JSON.
+/* An expectation as text and XML.
  *
  * Text and XML are byte for byte what libnetfilter_conntrack's nfexp_snprintf() writes (tests/unit/flow compares them),
- * with the age behind the text line; JSON is ours, with the words of the text. There are few expectations, so this is
+ * with the age behind the text line. There are few expectations, so this is
  * written for the reader and not for speed. The line never overflows: what does not fit is cut. */
 #include "flow/expect.h"
 
@@ -34,7 +34,7 @@ static void put(struct out *o, const char *fmt, ...)
 		o->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-/* A name that came from a peer: nothing that a terminal, XML or JSON would act on. */
+/* A name that came from a peer: nothing that a terminal or XML would act on. */
 static void put_name(struct out *o, const char *name, size_t max)
 {
 	for (size_t i = 0; i < max && name[i] != '\0'; i++) {
@@ -170,46 +170,5 @@ size_t expect_print_xml(const struct ct_expect *e, const struct expect_print_opt
 	put(&o, "</layer4>");
 	xml_meta(&o, e, opts->timeout);
 	put(&o, "</flow>");
-	return o.len;
-}
-
-/* ---- JSON ---- */
-
-static void json_tuple(struct out *o, const char *name, uint8_t l3, const struct expect_tuple *t)
-{
-	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
-
-	put(o, ",\"%s\":{\"src\":\"%s\",\"dst\":\"%s\"", name, addr(l3, &t->src, src), addr(l3, &t->dst, dst));
-	if (has_ports(t))
-		put(o, ",\"sport\":%u,\"dport\":%u", ntohs(t->sport), ntohs(t->dport));
-	else if (t->l4 == IPPROTO_GRE)
-		put(o, ",\"srckey\":%u,\"dstkey\":%u", ntohs(t->sport), ntohs(t->dport));
-	put(o, "}");
-}
-
-size_t expect_print_json(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf, size_t cap)
-{
-	struct out o = { .buf = buf, .cap = cap };
-
-	put(&o, "{\"proto\":\"%s\",\"protonum\":%u", flow_l4_name(e->tuple.l4), e->tuple.l4);
-	json_tuple(&o, "expected", e->l3, &e->tuple);
-	json_tuple(&o, "mask", e->l3, &e->mask);
-	json_tuple(&o, "master", e->l3, &e->master);
-	if (e->zone != 0)
-		put(&o, ",\"zone\":%u", e->zone);
-	if (e->has & EXPECT_HAS_FLAGS)
-		put(&o, ",\"flags\":%" PRIu32, e->flags);
-	if (e->has & EXPECT_HAS_CLASS)
-		put(&o, ",\"class\":%" PRIu32, e->class);
-	if (e->has & EXPECT_HAS_HELPER) {
-		put(&o, ",\"helper\":\"");
-		put_name(&o, e->helper, sizeof(e->helper));
-		put(&o, "\"");
-	}
-	if (opts->expires_s > 0)
-		put(&o, ",\"expires\":%" PRId64, opts->expires_s);
-	if (opts->active_s >= 0)
-		put(&o, ",\"active\":%" PRId64, opts->active_s);
-	put(&o, "}");
 	return o.len;
 }

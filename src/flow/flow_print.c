@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow as text, XML and JSON.
- *
- * Text and XML are those scripts have been reading for years: byte for byte what libnetfilter_conntrack's
+/* A flow as text and XML, those scripts have been reading for years: byte for byte what libnetfilter_conntrack's
  * nfct_snprintf() writes (tests/unit/flow compares them), with the additions of the daemon at the end of the text line.
- * JSON is ours: one object per line, names as in the text where the text has one.
+ * JSON, which tells everything as it is, is in flow_json.c.
  *
  * A million lines are printed per dump, so numbers and IPv4 addresses are written by hand. The line never overflows: what
  * does not fit is cut.
@@ -103,6 +101,25 @@ static void address(struct line *l, uint8_t l3, const void *a)
 		str(l, buf);
 }
 
+static struct line line_begin(char *buf, size_t cap)
+{
+	return (struct line){ .at = buf, .end = buf + cap - 1 };
+}
+
+static size_t line_end(struct line *l, const char *buf)
+{
+	*l->at = '\0';
+	return (size_t)(l->at - buf);
+}
+
+void flow_print_address(uint8_t l3, const void *a, char buf[FLOW_ADDRESS_MAX])
+{
+	struct line l = line_begin(buf, FLOW_ADDRESS_MAX);
+
+	address(&l, l3, a);
+	line_end(&l, buf);
+}
+
 /* A name that came from a peer: nothing a terminal would act on. */
 static void plain_name(struct line *l, const char *name, size_t max)
 {
@@ -129,16 +146,7 @@ static void xml_name(struct line *l, const char *name, size_t max)
 	}
 }
 
-static void json_name(struct line *l, const char *name, size_t max)
-{
-	for (size_t i = 0; i < max && name[i] != '\0'; i++) {
-		if (name[i] == '"' || name[i] == '\\')
-			str(l, "\\");
-		plain_name(l, &name[i], 1);
-	}
-}
-
-/* One direction of a flow, for all three formats. */
+/* One direction of a flow, for both formats. */
 struct direction {
 	const void *src, *dst;
 	const struct flow_ports *ports;
@@ -202,9 +210,7 @@ static inline bool has_zone(const struct ct_flow *f)
 	return (f->has & FLOW_HAS_ZONE) && f->zone_dir == FLOW_ZONE_BOTH;
 }
 
-/* How long the flow has lived, seconds; false if nobody knows. The library subtracts whole seconds, but nanoseconds in
- * XML when the end is known, and so do we. */
-static bool delta_time(const struct ct_flow *f, const struct flow_print_opts *opts, bool xml, uint64_t *seconds)
+bool flow_lived_s(const struct ct_flow *f, const struct flow_print_opts *opts, bool xml, uint64_t *seconds)
 {
 	const uint64_t second = 1000000000u;
 	uint64_t start, stop;
@@ -233,16 +239,6 @@ static struct flow_ports ports_of(const struct ct_flow *f, const struct directio
 	return f->has & FLOW_HAS_PORTS ? *d->ports : (struct flow_ports){ 0 };
 }
 
-static struct line line_begin(char *buf, size_t cap)
-{
-	return (struct line){ .at = buf, .end = buf + cap - 1 };
-}
-
-static size_t line_end(struct line *l, const char *buf)
-{
-	*l->at = '\0';
-	return (size_t)(l->at - buf);
-}
 
 static void text_ports(struct line *l, const struct ct_flow *f, const struct direction *d)
 {
@@ -338,7 +334,7 @@ static void text_attributes(struct line *l, const struct ct_flow *f, const struc
 		field(l, "zone=", f->zone);
 		str(l, " ");
 	}
-	if (delta_time(f, opts, false, &delta)) {
+	if (flow_lived_s(f, opts, false, &delta)) {
 		field(l, "delta-time=", delta);
 		str(l, " ");
 	}
@@ -450,7 +446,7 @@ static void xml_independent(struct line *l, const struct ct_flow *f, const struc
 		str(l, "<assured/>");
 	if ((f->has & FLOW_HAS_STATUS) && !(f->status & IPS_SEEN_REPLY))
 		str(l, "<unreplied/>");
-	if (delta_time(f, opts, true, &delta))
+	if (flow_lived_s(f, opts, true, &delta))
 		element(l, "<deltatime>", delta, "</deltatime>");
 }
 
@@ -484,101 +480,5 @@ size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opt
 		str(&l, "</helper>");
 	}
 	str(&l, "</flow>");
-	return line_end(&l, buf);
-}
-
-static void json_ports(struct line *l, const struct ct_flow *f, const struct direction *d)
-{
-	if (!(f->has & FLOW_HAS_PORTS))
-		return;
-	if (flow_is_icmp(f)) {
-		field(l, ",\"type\":", flow_icmp_type(d->ports));
-		field(l, ",\"code\":", flow_icmp_code(d->ports));
-		field(l, ",\"id\":", ntohs(d->ports->sport));
-	} else if (f->l4 == IPPROTO_GRE) {
-		field(l, ",\"srckey\":", ntohs(d->ports->sport));
-		field(l, ",\"dstkey\":", ntohs(d->ports->dport));
-	} else {
-		field(l, ",\"sport\":", ntohs(d->ports->sport));
-		field(l, ",\"dport\":", ntohs(d->ports->dport));
-	}
-}
-
-static void json_direction(struct line *l, const char *name, const struct ct_flow *f, const struct direction *d)
-{
-	str(l, ",\"");
-	str(l, name);
-	str(l, "\":{\"src\":\"");
-	address(l, f->l3, d->src);
-	str(l, "\",\"dst\":\"");
-	address(l, f->l3, d->dst);
-	str(l, "\"");
-	json_ports(l, f, d);
-	if (d->has_zone)
-		field(l, ",\"zone\":", d->zone);
-	if (has_counters(f)) {
-		field(l, ",\"packets\":", f->rare->packets[d->index]);
-		field(l, ",\"bytes\":", f->rare->bytes[d->index]);
-	}
-	str(l, "}");
-}
-
-static void json_status(struct line *l, uint32_t status)
-{
-	field(l, ",\"status\":", status);
-	str(l, status & IPS_SEEN_REPLY ? ",\"replied\":true" : ",\"replied\":false");
-	str(l, status & IPS_ASSURED ? ",\"assured\":true" : ",\"assured\":false");
-	if (status & (STATUS_OFFLOAD | STATUS_HW_OFFLOAD))
-		str(l, ",\"offload\":true");
-}
-
-static void json_attributes(struct line *l, const struct ct_flow *f, const struct flow_print_opts *opts)
-{
-	uint64_t delta;
-
-	if (f->has & FLOW_HAS_STATUS)
-		json_status(l, f->status);
-	if (opts->kernel_view && (f->has & FLOW_HAS_TIMEOUT))
-		field(l, ",\"timeout\":", f->timeout_s);
-	if (f->has & FLOW_HAS_MARK)
-		field(l, ",\"mark\":", f->mark);
-	if (has_zone(f))
-		field(l, ",\"zone\":", f->zone);
-	if (f->has & FLOW_HAS_ID)
-		field(l, ",\"id\":", f->id);
-	if (has_helper(f)) {
-		str(l, ",\"helper\":\"");
-		json_name(l, f->rare->helper, FLOW_HELPER_MAX);
-		str(l, "\"");
-	}
-	if (delta_time(f, opts, false, &delta))
-		field(l, ",\"delta_time\":", delta);
-	if (opts->kernel_view && opts->use > 0)
-		field(l, ",\"use\":", opts->use);
-	if (opts->expires_s >= 0)
-		field(l, ",\"expires\":", (uint64_t)opts->expires_s);
-	if (opts->active_s >= 0)
-		field(l, ",\"active\":", (uint64_t)opts->active_s);
-}
-
-size_t flow_print_json(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap)
-{
-	struct line l = line_begin(buf, cap);
-	struct direction orig = original(f), back = reply(f);
-	const char *state = state_of(f);
-
-	str(&l, "{\"proto\":\"");
-	str(&l, flow_l4_name(f->l4));
-	field(&l, "\",\"protonum\":", f->l4);
-	if (state) {
-		str(&l, ",\"state\":\"");
-		str(&l, state);
-		str(&l, "\"");
-	}
-	json_direction(&l, "orig", f, &orig);
-	if (f->has & FLOW_HAS_REPLY)
-		json_direction(&l, "reply", f, &back);
-	json_attributes(&l, f, opts);
-	str(&l, "}");
 	return line_end(&l, buf);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The lines the daemon shows: its additions to the library's text (which print_oracle_test.c compares), short buffers,
- * names that came from a hostile peer, JSON.
+ * names that came from a hostile peer.
  */
 #include "flow/flow_print.h"
 
@@ -83,7 +83,7 @@ static void lines_of_the_daemon(void **state)
 /* Whatever the room: terminated, cut and not changed. */
 static void short_buffers_cut_the_line(void **state)
 {
-	static print_fn *const prints[] = { flow_print_text, flow_print_xml, flow_print_json };
+	static print_fn *const prints[] = { flow_print_text, flow_print_xml };
 	struct flow_print_opts opts = { .active_s = 12345, .expires_s = 1 };
 	struct rng r = rng_from_env("short buffers");
 
@@ -93,7 +93,7 @@ static void short_buffers_cut_the_line(void **state)
 		struct ct_flow f;
 
 		random_kernel_flow(&r, &f, &rare);
-		for (size_t p = 0; p < 3; p++) {
+		for (size_t p = 0; p < 2; p++) {
 			char whole[FLOW_LINE_MAX];
 			size_t len = prints[p](&f, &opts, whole, sizeof(whole));
 
@@ -130,7 +130,6 @@ static void the_longest_line_fits(void **state)
 	(void)state;
 	memset(&f.addr, 0xff, sizeof(f.addr));
 	assert_true(flow_print_text(&f, &opts, line, sizeof(line)) < FLOW_LINE_MAX - 100);
-	assert_true(flow_print_json(&f, &opts, line, sizeof(line)) < FLOW_LINE_MAX - 100);
 	memset(rare.helper, '<', 15);
 	assert_true(flow_print_xml(&f, &opts, line, sizeof(line)) < FLOW_LINE_MAX - 100);
 }
@@ -147,38 +146,9 @@ static void names_from_a_peer_are_made_harmless(void **state)
 	assert_string_equal(line, "unknown  50 src=1.2.3.4 dst=5.6.7.8 helper=a<b>&\"\\??[1m?");
 	flow_print_xml(&f, &plain, line, sizeof(line));
 	assert_non_null(strstr(line, "<helper>a&lt;b&gt;&amp;\"\\??[1m?</helper>"));
-	flow_print_json(&f, &plain, line, sizeof(line));
-	assert_non_null(strstr(line, "\"helper\":\"a<b>&\\\"\\\\??[1m?\""));
 	memset(rare.helper, 'x', sizeof(rare.helper));	/* no NUL: not read beyond its end */
 	flow_print_text(&f, &plain, line, sizeof(line));
 	assert_string_equal(line, "unknown  50 src=1.2.3.4 dst=5.6.7.8 helper=xxxxxxxxxxxxxxxx");
-}
-
-static void json_has_what_the_text_has(void **state)
-{
-	struct flow_rare rare = { .helper = "ftp", .packets = { 4, 3 }, .bytes = { 221, 169 }, .start_ns = 5000000000 };
-	struct flow_print_opts opts = { .active_s = 5, .expires_s = 7, .now_s = 15, .use = 2, .kernel_view = true };
-	struct ct_flow f = {
-		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_REPLY | FLOW_HAS_PROTO_STATE | FLOW_HAS_MARK |
-		       FLOW_HAS_TIMEOUT | FLOW_HAS_ID | FLOW_HAS_ZONE | FLOW_HAS_HELPER | FLOW_HAS_COUNTERS | FLOW_HAS_TIMES,
-		.l4 = IPPROTO_TCP, .status = 0xc00e, .proto_state = 3, .mark = 42, .timeout_s = 60, .id = 9, .zone = 258,
-		.orig = { htons(1), htons(2) }, .rare = &rare,
-	};
-	char line[FLOW_LINE_MAX];
-
-	(void)state;
-	set_v4(&f, "1.2.3.4", "5.6.7.8");
-	flow_print_json(&f, &opts, line, sizeof(line));
-	assert_string_equal(line, "{\"proto\":\"tcp\",\"protonum\":6,\"state\":\"ESTABLISHED\",\"orig\":{\"src\":\"1.2.3.4\","
-		"\"dst\":\"5.6.7.8\",\"sport\":1,\"dport\":2,\"packets\":4,\"bytes\":221},\"reply\":{\"src\":\"5.6.7.8\","
-		"\"dst\":\"1.2.3.4\",\"sport\":2,\"dport\":1,\"packets\":3,\"bytes\":169},\"status\":49166,\"replied\":true,"
-		"\"assured\":true,\"offload\":true,\"timeout\":60,\"mark\":42,\"zone\":258,\"id\":9,\"helper\":\"ftp\","
-		"\"delta_time\":10,\"use\":2,\"expires\":7,\"active\":5}");
-	f = (struct ct_flow){ .has = FLOW_HAS_PORTS, .l4 = IPPROTO_ICMP, .orig = { htons(77), htons(8 << 8) } };
-	set_v4(&f, "1.2.3.4", "5.6.7.8");
-	flow_print_json(&f, &plain, line, sizeof(line));
-	assert_string_equal(line, "{\"proto\":\"icmp\",\"protonum\":1,\"orig\":{\"src\":\"1.2.3.4\",\"dst\":\"5.6.7.8\","
-				  "\"type\":8,\"code\":0,\"id\":77}}");
 }
 
 int main(void)
@@ -188,7 +158,6 @@ int main(void)
 		cmocka_unit_test(short_buffers_cut_the_line),
 		cmocka_unit_test(the_longest_line_fits),
 		cmocka_unit_test(names_from_a_peer_are_made_harmless),
-		cmocka_unit_test(json_has_what_the_text_has),
 	};
 
 	return cmocka_run_group_tests_name("flow print", tests, NULL, NULL);

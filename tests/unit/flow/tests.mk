@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 flow_tests = unit/flow/flow_test unit/flow/print_test unit/flow/print_oracle_test unit/flow/record_test \
-	unit/flow/filter_test unit/flow/expect_test unit/flow/judge_test
+	unit/flow/filter_test unit/flow/expect_test unit/flow/json_test unit/flow/judge_test
 check_PROGRAMS += $(flow_tests)
 TESTS += $(flow_tests)
 
@@ -16,6 +16,8 @@ unit_flow_record_test_SOURCES = unit/flow/record_test.c $(FLOW_RANDOM)
 unit_flow_record_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
 unit_flow_filter_test_SOURCES = unit/flow/filter_test.c $(FLOW_RANDOM)
 unit_flow_filter_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
+unit_flow_json_test_SOURCES = unit/flow/json_test.c
+unit_flow_json_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
 unit_flow_judge_test_SOURCES = unit/flow/judge_test.c
 unit_flow_judge_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
 # Its layouts are the library's too.
