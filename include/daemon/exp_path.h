@@ -51,6 +51,8 @@ void exp_path_set_limit(struct exp_path *x, uint32_t limit);
 
 /* ---- from our kernel ---- */
 
+/* Is its helper one of those that ExpectationSync names? */
+bool exp_path_named(const struct sync_expect_conf *conf, const struct ct_expect *e);
 /* Is it one of those that are replicated, as far as it tells itself? Counted if not. */
 bool exp_path_wants(struct exp_path *x, const struct ct_expect *e);
 /* It exists. announce: tell the peers if that is new. Without internal cache the caller knows that the master is

@@ -30,7 +30,7 @@ size_t takeover_portids(const struct takeover *t, uint32_t *ids);
 /* The pipeline is opened after the sockets above; borrowed. */
 void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
 
-/* All expectations of the kernel, at once (-F expect). 0 or -errno. */
+/* The expectations of the kernel that are replicated, at once (-F expect). 0 or -errno. */
 int takeover_flush_expects(struct takeover *t);
 
 /* -c was given: this node is active from now on, and what -t has scheduled does not happen. The commit is asked for apart. */

@@ -24,7 +24,7 @@ size_t exp_build_create(const struct ct_expect *e, uint32_t seq, void *buf, size
 size_t exp_build_prolong(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
 size_t exp_build_destroy(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
 size_t exp_build_get(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
-size_t exp_build_flush(uint32_t seq, void *buf, size_t cap);	/* all of the namespace */
+size_t exp_build_list(uint32_t seq, void *buf, size_t cap);	/* all of the namespace */
 
 /* ---- exp_sock: requests with their answers ---- */
 
@@ -38,7 +38,10 @@ int exp_sock_create(struct exp_sock *s, const struct ct_expect *e);	/* with its 
 int exp_sock_prolong(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_destroy(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_get(struct exp_sock *s, const struct ct_expect *e, struct ct_expect *found);
-int exp_sock_flush(struct exp_sock *s);
+/* The master of e as the kernel has it; *found borrows *rare. -ENOENT: there is none. */
+int exp_sock_master(struct exp_sock *s, const struct ct_expect *e, struct ct_flow *found, struct flow_rare *rare);
+/* All of the namespace, in one go: the kernel makes each part while it is read. each() must not use s. */
+int exp_sock_list(struct exp_sock *s, void (*each)(void *ctx, const struct ct_expect *e), void *ctx);
 
 /* ---- exp_commit: expectations into the kernel, some per turn of the loop ---- */
 

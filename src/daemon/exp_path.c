@@ -94,13 +94,19 @@ static bool caching(const struct exp_path *x)
 
 /* ---- our kernel -> internal cache -> sync ---- */
 
-bool exp_path_wants(struct exp_path *x, const struct ct_expect *e)
+bool exp_path_named(const struct sync_expect_conf *conf, const struct ct_expect *e)
 {
-	const struct sync_expect_conf *conf = x->conf.expect;
 	bool named = conf->n_names == 0;
 
 	for (uint32_t i = 0; i < conf->n_names && !named; i++)
 		named = expect_helper_matches(e, conf->name[i]);
+	return named;
+}
+
+bool exp_path_wants(struct exp_path *x, const struct ct_expect *e)
+{
+	bool named = exp_path_named(x->conf.expect, e);
+
 	if (named && e->zone != 0 && !x->zone_said) {
 		x->zone_said = true;
 		x->conf.log(x->conf.ctx, LOG_LVL_WARNING, "expectations in zones other than the default cannot be "

@@ -12,6 +12,7 @@ libdaemon_a_SOURCES = \
 	daemon/dump.c \
 	daemon/dump_kernel.c \
 	daemon/empty.c \
+	daemon/exp_flush.c \
 	daemon/exp_path.c \
 	daemon/exp_watch.c \
 	daemon/expecting.c \

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/exp_flush.h"
 #include "daemon/windows.h"
 #include "kernel/ct_flush.h"
 #include "sync/sync.h"
@@ -276,8 +277,11 @@ static void flush_how_far(void *ctx, uint64_t *done, uint64_t *total)
 
 int takeover_flush_expects(struct takeover *t)
 {
-	int err = exp_sock_flush(commit_exp_sock(t->commit));
+	struct exp_flush_result res;
+	int err = exp_flush(commit_exp_sock(t->commit), t->filter, &t->conf->expect, &res);
 
+	log_notice("%" PRIu32 " expectations deleted from the kernel table, %" PRIu32 " left that are not replicated", res.deleted,
+		   res.left);
 	if (err < 0) {
 		errno = -err;
 		log_err("flushing the kernel expect table");

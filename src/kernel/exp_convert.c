@@ -333,10 +333,10 @@ size_t exp_build_get(const struct ct_expect *e, uint32_t seq, void *buf, size_t 
 	return end(&w);
 }
 
-size_t exp_build_flush(uint32_t seq, void *buf, size_t cap)
+size_t exp_build_list(uint32_t seq, void *buf, size_t cap)
 {
 	struct writer w = wr_init(buf, cap);
 
-	begin(&w, IPCTNL_MSG_EXP_DELETE, NLM_F_ACK, AF_UNSPEC, seq);
+	begin(&w, IPCTNL_MSG_EXP_GET, NLM_F_DUMP, AF_UNSPEC, seq);
 	return end(&w);
 }

@@ -13,6 +13,7 @@
 #include "kernel/ct_sock.h"
 
 #define RCVBUF_BYTES (1u << 20)
+#define LIST_BYTES (32 << 10)	/* more than the kernel puts into one part */
 
 struct exp_sock {
 	int fd;
@@ -123,9 +124,77 @@ int exp_sock_get(struct exp_sock *s, const struct ct_expect *e, struct ct_expect
 	return request(s, req, exp_build_get(e, ++s->seq, req, sizeof(req)), found);
 }
 
-int exp_sock_flush(struct exp_sock *s)
+int exp_sock_master(struct exp_sock *s, const struct ct_expect *e, struct ct_flow *found, struct flow_rare *rare)
 {
-	uint8_t req[EXP_BUILD_MAX];
+	uint8_t req[CT_BUILD_MAX];
+	enum ct_event what;
+	struct ct_flow key;
+	struct nlmsghdr h;
+	size_t len;
+	ssize_t n;
+	int err;
 
-	return request(s, req, exp_build_flush(++s->seq, req, sizeof(req)), NULL);
+	expect_master_flow(e, &key);
+	len = ct_build_get(&key, ++s->seq, req, sizeof(req));
+	err = len > 0 ? ct_sock_send(s->fd, req, len) : -EMSGSIZE;
+	if (err < 0)
+		return err;
+	do {
+		n = recv(s->fd, s->answer, sizeof(s->answer), MSG_DONTWAIT | MSG_TRUNC);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n < (ssize_t)sizeof(h) || (size_t)n > sizeof(s->answer))
+			return -ENOBUFS;
+		memcpy(&h, s->answer, sizeof(h));
+	} while (n == -1 || h.nlmsg_seq != s->seq);
+	if (h.nlmsg_type == NLMSG_ERROR)
+		return -ENOENT;
+	return ct_read(s->answer, (size_t)n, &what, found, rare) == 0 ? 0 : -EPROTO;
+}
+
+/* One read of a list. 1: more follows; 0 or -errno: its end. */
+static int list_part(const struct exp_sock *s, const uint8_t *at, size_t n, void (*each)(void *ctx, const struct ct_expect *e),
+		     void *ctx)
+{
+	struct ct_expect e;
+	enum ct_event what;
+	struct nlmsghdr h;
+
+	for (size_t step; n >= sizeof(h); at += step, n -= step) {
+		memcpy(&h, at, sizeof(h));
+		if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > n)
+			return -EPROTO;
+		step = NLMSG_ALIGN(h.nlmsg_len) < n ? NLMSG_ALIGN(h.nlmsg_len) : n;
+		if (h.nlmsg_seq != s->seq)
+			continue;
+		if (h.nlmsg_type == NLMSG_ERROR)
+			return -EIO;
+		if (h.nlmsg_type == NLMSG_DONE)
+			return 0;
+		if (exp_parse(at, h.nlmsg_len, &what, &e) == 0)
+			each(ctx, &e);
+	}
+	return 1;
+}
+
+int exp_sock_list(struct exp_sock *s, void (*each)(void *ctx, const struct ct_expect *e), void *ctx)
+{
+	uint8_t req[EXP_BUILD_MAX], *buf = malloc(LIST_BYTES);
+	size_t len = exp_build_list(++s->seq, req, sizeof(req));
+	int more;
+
+	if (!buf)
+		return -ENOMEM;
+	more = ct_sock_send(s->fd, req, len);
+	if (more == 0)
+		more = 1;
+	while (more > 0) {
+		ssize_t n = recv(s->fd, buf, LIST_BYTES, MSG_DONTWAIT | MSG_TRUNC);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		more = n >= 0 && n <= LIST_BYTES ? list_part(s, buf, (size_t)n, each, ctx) : -ENOBUFS;
+	}
+	free(buf);
+	return more;
 }

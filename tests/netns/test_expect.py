@@ -694,6 +694,41 @@ def test_commands(lab: Lab, pair: Callable, mode: str) -> None:
 	assert ageless(replica.ok("-i", "expect")) == kernel_expects(lab, "fw2") != []
 
 
+IGNORED = """	Filter From Userspace {
+		Address Ignore {
+			IPv6_address fd00:10::2
+		}
+	}
+"""
+
+
+@pytest.mark.parametrize("by", ("Filter", "ExpectationSync"))
+def test_a_flush_leaves_what_is_not_replicated(lab: Lab, make: Callable, by: str) -> None:
+	"""-F is about the states of this pair; a transfer that the user has excluded goes on."""
+	prepare(lab, CASES[0])
+	node = make("fw1")
+	if by == "Filter":
+		node.configure(options=SYNC, extra=IGNORED)
+	else:
+		node.configure(options={"ExpectationSync": "{\n\t\t\ttftp\n\t\t}"})
+	node.start()
+	clients = [ftp(lab, target) for target in (SNAT4, PLAIN6)]
+	for client in clients:
+		good(client, "port")
+	both = kernel_expects(lab, "fw1")
+	left = [line for line in both if by == "ExpectationSync" or "fd00:" in line]
+	assert len(both) == 2 and len(left) == (1 if by == "Filter" else 2)
+	node.ok("-F", "expect")
+	assert kernel_expects(lab, "fw1") == left
+	if by == "Filter":
+		good(clients[0], "port")
+		assert kernel_expects(lab, "fw1") != left
+		node.ok("-F")
+		assert kernel_expects(lab, "fw1") == left
+		good(clients[1], "retr")
+	assert f"1 expectations deleted from the kernel table, {len(left)} left" in node.log.read_text() or by != "Filter"
+
+
 @pytest.mark.parametrize("how", (("-F", "ct"), ("-t",)))
 def test_a_flush_ends_nothing_at_the_peer(lab: Lab, pair: Callable, how: tuple[str]) -> None:
 	"""The kernel takes the expectations along with their masters, and says so as if it had been its own idea."""

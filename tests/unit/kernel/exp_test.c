@@ -143,10 +143,36 @@ static int with_master(void **state)
 	return kernel_create(&hand, &f);
 }
 
+struct counted {
+	unsigned int n;
+	uint16_t dport;		/* of the last one */
+};
+
+static void count(void *ctx, const struct ct_expect *e)
+{
+	struct counted *c = ctx;
+
+	c->n++;
+	c->dport = e->tuple.dport;
+}
+
+/* The kernel has n expectations; dport: that of the only one. */
+static void listed(struct exp_sock *s, unsigned int n, uint16_t dport)
+{
+	struct counted c = { 0 };
+
+	assert_int_equal(exp_sock_list(s, count, &c), 0);
+	assert_int_equal(c.n, n);
+	if (n == 1)
+		assert_int_equal(c.dport, dport);
+}
+
 static void test_requests(void **state)
 {
 	struct exp_sock *s = NULL;
 	struct ct_expect e = expected(50001), other = expected(50002), found;
+	struct flow_rare rare;
+	struct ct_flow master;
 
 	(void)state;
 	NEED_NETNS();
@@ -177,11 +203,17 @@ static void test_requests(void **state)
 	assert_true(expect_equal_replicated(&found, &e));
 	assert_int_equal(exp_sock_create(s, &other), 0);	/* this helper allows one per master: the older one goes */
 	assert_int_equal(exp_sock_get(s, &e, &found), -ENOENT);
-	assert_int_equal(exp_sock_flush(s), 0);
+	listed(s, 1, other.tuple.dport);
+	assert_int_equal(exp_sock_master(s, &other, &master, &rare), 0);
+	assert_true(expect_is_master(&other, &master));
+	assert_true(master.has & FLOW_HAS_REPLY);
+	assert_int_equal(exp_sock_destroy(s, &other), 0);
+	listed(s, 0, 0);
 	assert_int_equal(exp_sock_get(s, &other, &found), -ENOENT);
 
 	e.master.sport ^= 1;
 	assert_int_equal(exp_sock_create(s, &e), -ENOENT);
+	assert_int_equal(exp_sock_master(s, &e, &master, &rare), -ENOENT);
 	exp_sock_close(s);
 }
 
@@ -462,7 +494,7 @@ static void test_commit(void **state)
 	s.list[2] = expected(1002);
 	s.list[2].has &= ~EXPECT_HAS_HELPER;	/* the master's */
 	assert_int_equal(exp_commit_open(loop, &src, &c, NULL), 0);
-	exp_sock_flush(exp_commit_sock(c));
+	listed(exp_commit_sock(c), 0, 0);
 	assert_int_equal(exp_sock_create(exp_commit_sock(c), &s.list[0]), 0);
 	assert_int_equal(exp_commit_start(c, clock_now()), 0);
 	assert_int_equal(exp_commit_start(c, clock_now()), -EBUSY);
