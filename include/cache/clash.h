@@ -8,7 +8,8 @@
 #include "cache/table.h"
 
 /* Which flows of the internal cache cannot be told apart by a peer, because the protocol names them by less than the
- * kernel does. They are hidden: their records carry REC_I_CLASH, and none of them is sent. Costs flows of other kinds
+ * kernel does. They are hidden: their records carry REC_I_CLASH, and none of them is sent. So are, always, flows with a
+ * zone of one direction: the peer would take each for one of the default zone. Costs flows of other kinds
  * nothing as long as there is none of these. */
 struct clash;
 
@@ -32,5 +33,11 @@ bool clash_known(const struct clash *c, uint32_t id);
 
 uint32_t clash_hidden(const struct clash *c);	/* now */
 uint64_t clash_total(const struct clash *c);	/* since the start */
+/* Those with a zone of one direction, which the two above do not count. */
+uint32_t clash_zoned(const struct clash *c);
+uint64_t clash_zoned_total(const struct clash *c);
+
+/* Is there a hidden flow of either kind? */
+bool clash_any(const struct clash *c);
 
 #endif

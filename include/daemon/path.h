@@ -75,6 +75,7 @@ struct pipeline {
 	bool dumping, paused;	/* without internal cache: the kernel dump of a full send, and whether it waits for room */
 	bool no_room;		/* part of it found none */
 	bool lost;		/* states were lost before they got here: to be said at lost_due */
+	bool zoned_said;	/* the kernel has flows with a zone of one direction */
 	struct mono lost_due;
 	struct mono purged;	/* when we last deleted a flow of the kernel ourselves */
 };
@@ -119,6 +120,8 @@ size_t sync_path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
 /* ---- clash_path.c ---- */
 /* path_changed() for a flow that is hidden. */
 void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
+/* A flow with a zone of one direction was met, and is not told to anybody. */
+void clash_path_zoned(struct pipeline *p);
 /* For internal_watch_clashes(). */
 void clash_path_hidden(void *ctx, uint32_t id, struct mono now);
 /* Send some of those that have become the only ones of their name. */

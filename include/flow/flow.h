@@ -218,6 +218,12 @@ void flow_copy(struct ct_flow *dst, const struct ct_flow *src);
  * the window scales, the labels or the synproxy values are zero is no change: that is what a peer assumes anyway. */
 bool flow_merge(struct ct_flow *dst, const struct ct_flow *src);
 
+/* Does its zone belong to one direction only, or has each another one? No message between the nodes can say that. */
+static inline bool flow_zone_is_partial(const struct ct_flow *f)
+{
+	return (f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH;
+}
+
 static inline bool flow_is_offloaded(const struct ct_flow *f)
 {
 	return (f->has & FLOW_HAS_STATUS) && (f->status & FLOW_STATUS_OFFLOAD);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flows of ours that are one on the wire (doc/protocol.md section 3.1).
  *
- * The wire names a flow by less than the kernel does: GRE keys and UDP-Lite ports do not travel, nor does a zone of one
- * direction. A flow that has such a thing is *poor*. While there is a poor flow, its wire identity has a group, and every
+ * The wire names a flow by less than the kernel does: GRE keys and UDP-Lite ports do not travel. A flow that has such a
+ * thing is *poor*. While there is a poor flow, its wire identity has a group, and every
  * record of the cache with that identity is a member: other poor ones, and the flow that really is what the wire says.
  *
  *     members   0 ----> 1 --------> 2 or more
@@ -17,6 +17,11 @@
  * Groups are records of a flow table of their own, by wire identity. That gives them an index that grows without a pause
  * and slots without an allocation each; the accessors below say which fields mean what. Its members need not be
  * listed: the ids of all members, exclusive-ored, are the id of the last one when it is alone.
+ *
+ * Nor does a zone of one direction travel, and here it does not help that a flow is alone. At the peer it would stand in the
+ * default zone, where no packet of the original direction finds it; the entry that the next packet makes, in the right zone,
+ * meets its answers' direction and gets another port from the kernel, so the connection breaks. Without it the connection
+ * goes on. So such a flow is hidden for its whole life and belongs to no group.
  */
 #include "cache/clash.h"
 
@@ -30,6 +35,8 @@ struct clash {
 	uint32_t alone;			/* list of groups to look at in clash_next() */
 	uint32_t n_hidden;
 	uint64_t total;
+	uint32_t n_zoned;		/* hidden for their zone */
+	uint64_t zoned_total;
 };
 
 #define GROUP_LISTED 1u
@@ -79,8 +86,6 @@ void clash_free(struct clash *c)
 
 static bool is_poor(const struct ct_flow *f)
 {
-	if ((f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH)
-		return true;
 	return (f->has & FLOW_HAS_PORTS) && !flow_l4_has_ports(f->l4) && !flow_is_icmp(f) &&
 	       (f->orig.sport | f->orig.dport) != 0;
 }
@@ -94,8 +99,7 @@ static void wire_identity(const struct ct_flow *f, struct ct_flow *w)
 	w->rare = NULL;
 	if (flow_l4_has_ports(f->l4) || flow_is_icmp(f))
 		w->has |= f->has & FLOW_HAS_PORTS;
-	if (f->zone_dir == FLOW_ZONE_BOTH)
-		w->has |= f->has & FLOW_HAS_ZONE;
+	w->has |= f->has & FLOW_HAS_ZONE;
 }
 
 static void hide(struct clash *c, struct flow_rec *rec)
@@ -153,6 +157,12 @@ uint32_t clash_add(struct clash *c, uint32_t id)
 	bool poor = is_poor(&rec->flow);
 	uint32_t other;
 
+	if (flow_zone_is_partial(&rec->flow)) {
+		rec->owner |= REC_I_CLASH;
+		c->n_zoned++;
+		c->zoned_total++;
+		return FLOW_ID_NONE;
+	}
 	if (!poor && table_count(c->groups) == 0)
 		return FLOW_ID_NONE;
 	g = group_of_new(c, &rec->flow, poor);
@@ -183,9 +193,14 @@ void clash_remove(struct clash *c, uint32_t id)
 	struct ct_flow w;
 	uint32_t group;
 
-	if (c->n_hidden == 0 && table_count(c->groups) == 0)
+	if (!clash_any(c) && table_count(c->groups) == 0)
 		return;
 	rec = table_rec(c->flows, id);
+	if (flow_zone_is_partial(&rec->flow)) {
+		rec->owner &= (uint8_t)~REC_I_CLASH;
+		c->n_zoned--;
+		return;
+	}
 	show(c, rec);
 	wire_identity(&rec->flow, &w);
 	group = table_find(c->groups, &w);
@@ -242,6 +257,8 @@ bool clash_known(const struct clash *c, uint32_t id)
 	struct ct_flow w;
 	uint32_t group;
 
+	if (flow_zone_is_partial(&table_rec(c->flows, id)->flow))
+		return false;
 	wire_identity(&table_rec(c->flows, id)->flow, &w);
 	group = table_find(c->groups, &w);
 	return group != FLOW_ID_NONE && *group_known(table_rec(c->groups, group)) == id;
@@ -255,4 +272,19 @@ uint32_t clash_hidden(const struct clash *c)
 uint64_t clash_total(const struct clash *c)
 {
 	return c->total;
+}
+
+uint32_t clash_zoned(const struct clash *c)
+{
+	return c->n_zoned;
+}
+
+uint64_t clash_zoned_total(const struct clash *c)
+{
+	return c->zoned_total;
+}
+
+bool clash_any(const struct clash *c)
+{
+	return c->n_hidden > 0 || c->n_zoned > 0;
 }

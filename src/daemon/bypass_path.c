@@ -23,6 +23,16 @@ static bool path_end_passes(const struct pipeline *p, const struct ct_flow *f)
 	return flow_filter_pass(p->filter, &stateless);
 }
 
+/* Has the flow a zone of one direction? The peers would take it for another one (cache/clash.c), so they hear nothing of it. */
+static bool zoned(struct pipeline *p, const struct ct_flow *f, bool is_new)
+{
+	if (!flow_zone_is_partial(f))
+		return false;
+	p->stats.zoned += is_new;
+	clash_path_zoned(p);
+	return true;
+}
+
 void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change;
@@ -32,6 +42,8 @@ void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struc
 		p->stats.filtered++;
 		return;
 	}
+	if (zoned(p, f, what == PIPELINE_FLOW_NEW))
+		return;
 	if (what == PIPELINE_FLOW_DESTROY) {
 		change = bypass_destroy(p->bypass, f, now, &id);
 		if (change == INTERNAL_DESTROY)
@@ -69,7 +81,7 @@ void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
 	struct ct_flow copy;
 
-	if (!flow_filter_pass(p->filter, f))
+	if (!flow_filter_pass(p->filter, f) || zoned(p, f, false))
 		return;
 	if (!bypass_dumped(p->bypass, path_with_life(p, f, &copy), now)) {
 		path_full(p, &p->stats.full_internal, "the outgoing queue", now);
@@ -86,7 +98,7 @@ bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adju
 	enum internal_change change;
 	uint32_t id;
 
-	if (!flow_filter_pass(p->filter, f))
+	if (!flow_filter_pass(p->filter, f) || zoned(p, f, false))
 		return false;
 	if (only_adjusted && !(f->has & FLOW_HAS_SEQADJ))
 		return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flows that peers could not tell apart (cache/clash.c), on their way through the pipeline: not sent while there are
- * several of a name, and sent when one of them is left. */
+ * several of a name, and sent when one of them is left. And those with a zone of one direction, which are never sent. */
 #include "daemon/path.h"
 
 #include <arpa/inet.h>
@@ -13,12 +13,24 @@
  * they may know is told: nobody else has spoken under its name since. */
 void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
 {
+	if (flow_zone_is_partial(&table_rec(internal_table(p->internal), id)->flow))
+		clash_path_zoned(p);
 	if (change != INTERNAL_DESTROY)
 		sync_forget(p->sync, id);
 	else if (clash_known(p->clash, id))
 		sync_local_change(p->sync, id, now);
 	else
 		internal_release(p->internal, id);
+}
+
+void clash_path_zoned(struct pipeline *p)
+{
+	if (p->zoned_said)
+		return;
+	p->zoned_said = true;
+	path_log(p, LOG_LVL_WARNING, "the kernel has flows with a zone of one direction ('ct original zone', 'ct reply zone'): "
+		 "they are not replicated, the sync protocol has no place for it. At a take-over they begin anew, translated ones "
+		 "are lost. What helps is a zone of both directions ('ct zone'); 'conntrackd -s network' counts them");
 }
 
 /* The cache says that a flow which was sent until now is one of those. What a peer has of it stays there: it lives, and
@@ -36,7 +48,7 @@ void clash_path_hidden(void *ctx, uint32_t id, struct mono now)
 	inet_ntop(f->l3, addr, src, sizeof(src));
 	inet_ntop(f->l3, addr + (f->l3 == AF_INET ? 4 : 16), dst, sizeof(dst));
 	snprintf(line, sizeof(line), "several flows of protocol %u (%s) from %s to %s differ only in what the sync protocol "
-		 "cannot say (keys, UDP-Lite ports, zones of one direction): none of them is replicated, see "
+		 "cannot say (keys, UDP-Lite ports): none of them is replicated, see "
 		 "'conntrackd -s network'", f->l4, flow_l4_name(f->l4), src, dst);
 	path_log(p, LOG_LVL_WARNING, line);
 }

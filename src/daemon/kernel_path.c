@@ -16,6 +16,11 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 	f = path_with_life(p, f, &copy);
 	if (foreign_path_dumped(p, f) || !flow_filter_pass(p->filter, f))
 		return;
+	if (p->sync && flow_zone_is_partial(f)) {
+		clash_path_zoned(p);
+		if (p->bypass)
+			return;
+	}
 	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) : internal_dumped(p->internal, f, now, &id);
 	if (change != INTERNAL_FULL)
 		whole_path_internal_found(p, f);

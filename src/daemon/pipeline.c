@@ -59,7 +59,7 @@ void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct 
 
 void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
 {
-	if (p->clash && clash_hidden(p->clash) > 0 && id != FLOW_ID_NONE && change != INTERNAL_NOTHING &&
+	if (p->clash && clash_any(p->clash) && id != FLOW_ID_NONE && change != INTERNAL_NOTHING &&
 	    internal_is_hidden(p->internal, id)) {
 		clash_path_changed(p, change, id, now);
 		return;

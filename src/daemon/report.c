@@ -274,15 +274,18 @@ static void report_not_said(const struct daemon *d, struct text *out)
 {
 	struct internal *internal = pipeline_internal(d->pipeline);
 	const struct clash *c = internal ? internal_clash(internal) : NULL;
-	uint64_t total = c ? clash_total(c) : 0;
+	uint64_t total = c ? clash_total(c) : 0, zoned = c ? clash_zoned_total(c) : pipeline_stats(d->pipeline)->zoned;
 
-	if (total == 0 && pipeline_stats(d->pipeline)->helpers_left_out == 0)
+	if (total == 0 && zoned == 0 && pipeline_stats(d->pipeline)->helpers_left_out == 0)
 		return;
 	text_str(out, "not replicated:\n\tsend:\n");
 	text_printf(out, "\t\tIndistinct flows now:\t%20" PRIu64 "\n", (uint64_t)(c ? clash_hidden(c) : 0));
 	text_printf(out, "\t\tIndistinct flows so far:%20" PRIu64 "\n", total);
-	text_printf(out, "\t\tLong helper names:\t%20" PRIu64 "\n\n",
+	text_printf(out, "\t\tLong helper names:\t%20" PRIu64 "\n",
 		    pipeline_stats(d->pipeline)->helpers_left_out);
+	if (c)
+		text_printf(out, "\t\tZones of one direction now:\t%12" PRIu32 "\n", clash_zoned(c));
+	text_printf(out, "\t\tZones of one direction so far:\t%12" PRIu64 "\n\n", zoned);
 }
 
 void report_network(const struct daemon *d, struct text *out)

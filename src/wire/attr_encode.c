@@ -301,7 +301,7 @@ static uint8_t *put_attributes(uint8_t *p, const struct ct_flow *f, uint32_t sen
 		p = put_words(p, WIRE_ATTR_LABELS, f->rare->labels, FLOW_LABEL_BYTES / 4);
 	if (send & FLOW_HAS_SYNPROXY)
 		p = put_synproxy(p, f->rare);
-	/* A zone in one direction only cannot be expressed; 1.4.7 sends none then. */
+	/* A zone of one direction cannot be expressed; 1.4.7 sends none then, and our flows that have one are not sent. */
 	if ((send & FLOW_HAS_ZONE) && f->zone_dir == FLOW_ZONE_BOTH)
 		p = put_u16(p, WIRE_ATTR_ZONE, f->zone);
 	return p;

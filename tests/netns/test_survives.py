@@ -398,26 +398,3 @@ def test_flows_that_are_one_on_the_wire(pair: Callable, maker: Maker, replica: s
 	wait_until(lambda: counted(one) == (0, 2) and lites(two) == 1, 20, "the other one is sent")
 	run("ip", "netns", "exec", maker.lab.ns("fw1"), "conntrack", "-D", "-p", "udplite", "--dport", "7502")
 	wait_until(lambda: lites(two) == 0, 20, "and its end")
-
-
-def test_same_tuple_in_two_zones_of_one_direction(pair: Callable, maker: Maker) -> None:
-	"""Customers with the same addresses, each in a zone of the original direction."""
-	one, two = pair()
-	client, server = [maker.socket(part, socket.AF_INET, socket.SOCK_DGRAM) for part in ("client", "server")]
-	server.bind(("", 7203))
-	client.bind((CLIENT, 40002))
-
-	def known() -> int:
-		return two.ok("-e").count("sport=40002 dport=7203")
-
-	client.sendto(b"x", (SERVER, 7203))
-	server.recv(1)
-	wait_until(lambda: known() == 1, 10, "one is sent")
-	run("ip", "netns", "exec", maker.lab.ns("fw1"), "nft", "insert rule inet kinds zones udp dport 7203 ct original zone set 7")
-	client.sendto(b"x", (SERVER, 7203))
-	server.recv(1)
-	wait_until(lambda: counted(one) == (2, 2), 10, "both are counted")
-	two.ok("-n")
-	wait_until(lambda: known() == 0, 20, "a resync shows neither")
-	run("ip", "netns", "exec", maker.lab.ns("fw1"), "conntrack", "-D", "-p", "udp", "--dport", "7203", "--orig-zone", "6")
-	wait_until(lambda: counted(one) == (0, 2) and known() == 1, 20, "the other one is sent")

@@ -14,8 +14,19 @@
 
 static const struct hash_key test_key = { 1, 2 };
 
-/* What makes the flows of one row one on the wire. */
+/* Flows of the first two kinds are one on the wire, whatever their variant; those of the next three have a zone of one
+ * direction, but for variant 0; the last kind has a zone of both. */
 enum kind { GRE, UDPLITE, UNKNOWN, TCP, ICMP6, TCP_ZONED, N_KINDS };
+
+static bool one_on_the_wire(enum kind kind)
+{
+	return kind < UNKNOWN;
+}
+
+static bool zone_of_one_direction(enum kind kind, unsigned int n)
+{
+	return !one_on_the_wire(kind) && kind != TCP_ZONED && n > 0;
+}
 
 /* Variant 0 is what the wire says; the others differ from it only in what does not travel, if the kind has such a thing. */
 static struct ct_flow variant(enum kind kind, unsigned int n)
@@ -100,7 +111,7 @@ static void two_are_hidden_and_one_is_given_back(void **state)
 {
 	struct world *w = *state;
 
-	for (enum kind kind = 0; kind < TCP_ZONED; kind++) {
+	for (enum kind kind = 0; one_on_the_wire(kind); kind++) {
 		for (unsigned int first = 0; first < 2; first++) {	/* the real one first, and a poor one first */
 			uint32_t other, next, a = add(w, kind, first, &other), b;
 
@@ -123,7 +134,7 @@ static void two_are_hidden_and_one_is_given_back(void **state)
 			clash_next(w->c, &next);
 		}
 	}
-	assert_int_equal(clash_total(w->c), 2 * 2 * TCP_ZONED);
+	assert_int_equal(clash_total(w->c), 2 * 2 * 2);
 }
 
 /* A zone of both directions travels; other tuples are other flows. */
@@ -134,9 +145,34 @@ static void what_the_wire_tells_apart_is_not_hidden(void **state)
 
 	for (unsigned int n = 0; n < 5; n++)
 		add(w, TCP_ZONED, n, &other);
-	for (enum kind kind = GRE; kind < TCP_ZONED; kind++)
+	for (enum kind kind = GRE; one_on_the_wire(kind); kind++)
 		add(w, kind, 1, &other);
 	assert_int_equal(clash_hidden(w->c), 0);
+	assert_int_equal(clash_total(w->c), 0);
+	assert_false(clash_any(w->c));
+}
+
+/* Alone or not: at the peer it would be another flow. The one without a zone is that one, and is not touched. */
+static void zones_of_one_direction_are_always_hidden(void **state)
+{
+	struct world *w = *state;
+	uint32_t other, next, id[3];
+
+	for (enum kind kind = UNKNOWN; kind < TCP_ZONED; kind++) {
+		for (unsigned int n = 0; n < 3; n++) {
+			id[n] = add(w, kind, 2 - n, &other);
+			assert_int_equal(other, FLOW_ID_NONE);
+			assert_int_equal(hidden(w, id[n]), n < 2);
+			assert_false(clash_known(w->c, id[n]));
+		}
+		assert_int_equal(clash_zoned(w->c), 2);
+		assert_true(clash_any(w->c));
+		for (unsigned int n = 0; n < 3; n++)
+			del(w, id[n]);
+		assert_false(clash_any(w->c));
+		assert_false(clash_next(w->c, &next));
+	}
+	assert_int_equal(clash_zoned_total(w->c), 6);
 	assert_int_equal(clash_total(w->c), 0);
 }
 
@@ -175,8 +211,8 @@ static void a_dead_one_counts_until_it_is_freed(void **state)
 	del(w, b);
 }
 
-/* Any order of births and ends: a flow is hidden exactly while another record has its wire identity and one of them is
- * poor, apart from those that clash_next() has not given out yet. */
+/* Any order of births and ends: a flow is hidden exactly while its zone is of one direction, or another record has its wire
+ * identity and one of them is poor, apart from those that clash_next() has not given out yet. */
 static void any_order(void **state)
 {
 	enum { VARIANTS = 5, STEPS = 20000 };
@@ -188,6 +224,7 @@ static void any_order(void **state)
 	memset(id, 0xff, sizeof(id));
 	for (unsigned int step = 0; step < STEPS; step++) {
 		uint32_t kind = rnd_below(&seed, N_KINDS), n = rnd_below(&seed, VARIANTS), other, next, want = 0;
+		uint32_t zoned = 0;
 
 		if (id[kind][n] == FLOW_ID_NONE) {
 			id[kind][n] = add(w, (enum kind)kind, n, &other);
@@ -205,15 +242,18 @@ static void any_order(void **state)
 			for (n = 0; n < VARIANTS; n++)
 				members += id[kind][n] != FLOW_ID_NONE;
 			for (n = 0; n < VARIANTS; n++) {
-				bool is = members > 1 && kind != TCP_ZONED;
+				bool of_one = zone_of_one_direction((enum kind)kind, n);
+				bool is = members > 1 && one_on_the_wire((enum kind)kind);
 
 				if (id[kind][n] == FLOW_ID_NONE)
 					continue;
-				assert_int_equal(hidden(w, id[kind][n]), is);
+				assert_int_equal(hidden(w, id[kind][n]), is || of_one);
 				want += is;
+				zoned += of_one;
 			}
 		}
 		assert_int_equal(clash_hidden(w->c), want);
+		assert_int_equal(clash_zoned(w->c), zoned);
 	}
 	assert_true(table_check(w->flows));
 }
@@ -223,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(two_are_hidden_and_one_is_given_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_wire_tells_apart_is_not_hidden, setup, teardown),
+		cmocka_unit_test_setup_teardown(zones_of_one_direction_are_always_hidden, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_peers_know_is_remembered, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_one_counts_until_it_is_freed, setup, teardown),
 		cmocka_unit_test_setup_teardown(any_order, setup, teardown),
