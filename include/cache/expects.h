@@ -32,6 +32,9 @@ struct expects *expects_new(uint32_t limit, const struct hash_key *key);
 void expects_free(struct expects *x);
 void expects_set_limit(struct expects *x, uint32_t limit);
 
+/* So many more find a place. */
+uint32_t expects_room(const struct expects *x);
+uint32_t expects_limit(const struct expects *x);
 uint32_t expects_count(const struct expects *x);	/* dead ones not included */
 struct table_stats *expects_stats(struct expects *x);
 

@@ -20,10 +20,12 @@ enum whole_reason {
 	WHOLE_KERNEL = 0x08,	/* states injected: our kernel's table had no room for flows of the peers */
 	WHOLE_OVERRUN = 0x10,	/* internal: the kernel dropped events */
 	WHOLE_FLUSHED = 0x20,	/* the external one: emptied by -f; the internal one: compared for it, or after a flush of the kernel table */
+	WHOLE_EXPECTS = 0x40,	/* HashLimit or memory: expectations found no place */
 };
 
 /* No place was found: other reasons are repaired by those who raise them. */
-#define WHOLE_NO_ROOM (WHOLE_LIMIT | WHOLE_MEMORY | WHOLE_KERNEL)
+#define WHOLE_NO_ROOM (WHOLE_LIMIT | WHOLE_MEMORY | WHOLE_KERNEL)	/* for flows */
+#define WHOLE_SHORT (WHOLE_NO_ROOM | WHOLE_EXPECTS)
 
 /* So many flows that found no place are told apart; beyond, the number is a lower bound. */
 #define WHOLE_COUNTED 1536u
@@ -60,6 +62,8 @@ void whole_repair_begin(struct whole *w);
 /* It has ended; done: it saw everything, so that what found no place before it and not again during it is missing no longer.
  * True when the cache is complete now and was not before: then n_missed stays readable until the next whole_lack(). */
 bool whole_repair_end(struct whole *w, bool done);
+/* This reason is gone without a repair of the flows. True as that of whole_repair_end(). */
+bool whole_settle(struct whole *w, enum whole_reason why);
 
 /* "HashLimit reached, events lost": the reasons in words, for people. Nothing for none. */
 void whole_reasons(uint8_t why, struct text *out);

@@ -14,12 +14,15 @@
  * FLOW_ID_EXPECT set, unless said otherwise. */
 struct exp_path;
 
+enum exp_cache { EXP_CACHE_INTERNAL, EXP_CACHE_EXTERNAL, EXP_CACHE_QUEUE };
+
 struct exp_path_conf {
 	const struct sync_expect_conf *expect;	/* borrowed; on */
 	uint32_t limit_internal, limit_external;	/* records */
 	struct hash_key key;
-	/* A cache is full. */
-	void (*full)(void *ctx, const char *cache, struct mono now);
+	/* An expectation found no place in the cache (name: for people); or, without internal cache, in
+	 * the queue of those that leave. */
+	void (*full)(void *ctx, enum exp_cache cache, const char *name, struct mono now);
 	/* Without external cache: what a peer says goes into the kernel. Else NULL. */
 	void (*inject)(void *ctx, bool gone, const struct ct_expect *e);
 	/* Without internal cache: a full send wants the kernel's expectations, with exp_path_put() and then

@@ -57,6 +57,7 @@ struct pipeline {
 	uint32_t n_news;
 	struct mono now;		/* of the turn: path_encode() is given none */
 	struct path_whole in, ex;	/* of the internal cache; of the peers' flows, wherever they are kept */
+	bool expects_missed;		/* by the internal cache since their comparison began */
 	uint32_t refresh_s;		/* ALARM: everything is told again within so many seconds; else 0 */
 	struct log_limit full_log, full_call, version_log, clash_log;
 	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
@@ -101,6 +102,8 @@ void whole_path_internal_full(struct pipeline *p, struct mono now);
 /* So has the external one, at its limit or for want of memory. */
 void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f, struct mono now);
 /* Our kernel has spoken of a flow that the internal cache has not refused: it is there, or has ended, or is not wanted. */
+/* An expectation found no place in that cache. */
+void whole_path_expects_full(struct pipeline *p, bool internal, struct mono now);
 void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f);
 /* The same of what a peer told, of the external cache or, with states injected, of our kernel. */
 void whole_path_external_found(struct pipeline *p, const struct ct_flow *f);

@@ -215,6 +215,10 @@ struct flow_table *pipeline_own(struct pipeline *p);
 /* NULL in a pipeline without peers; the first also without external cache. */
 struct external *pipeline_external(struct pipeline *p);
 /* NULL without ExpectationSync. */
+/* The kernel's expectations are compared with those of the internal cache: it begins, it has ended; all:
+ * each was seen. */
+void pipeline_expects_compare_begin(struct pipeline *p);
+void pipeline_expects_compare_end(struct pipeline *p, bool all, struct mono now);
 struct exp_path *pipeline_expects(struct pipeline *p);
 struct sync *pipeline_sync(struct pipeline *p);
 const struct pipeline_stats *pipeline_stats(const struct pipeline *p);

@@ -56,6 +56,16 @@ void expects_set_limit(struct expects *x, uint32_t limit)
 	x->limit = limit;
 }
 
+uint32_t expects_limit(const struct expects *x)
+{
+	return x->limit;
+}
+
+uint32_t expects_room(const struct expects *x)
+{
+	return x->count < x->limit ? x->limit - x->count : 0;
+}
+
 uint32_t expects_count(const struct expects *x)
 {
 	return x->count - x->dead;

@@ -127,11 +127,20 @@ bool whole_repair_end(struct whole *w, bool done)
 	return lacked && w->why == 0;
 }
 
+bool whole_settle(struct whole *w, enum whole_reason why)
+{
+	bool lacked = w->why != 0;
+
+	w->why &= (uint8_t)~why;
+	w->fresh &= (uint8_t)~why;
+	return lacked && w->why == 0;
+}
+
 void whole_reasons(uint8_t why, struct text *out)
 {
 	static const char *const words[] = {
 		"the kernel table is being read", "HashLimit reached", "no memory", "the kernel's table is full",
-		"the kernel dropped events", "flushed",
+		"the kernel dropped events", "flushed", "expectations found no place",
 	};
 	const char *before = "";
 

@@ -128,6 +128,14 @@ static bool master_known(const struct exp_path *x, const struct ct_expect *e)
 	return id != FLOW_ID_NONE && table_rec(t, id)->state != REC_DEAD;
 }
 
+static void full(struct exp_path *x, struct mono now)
+{
+	if (caching(x))
+		x->conf.full(x->conf.ctx, EXP_CACHE_INTERNAL, "internal expectation", now);
+	else
+		x->conf.full(x->conf.ctx, EXP_CACHE_QUEUE, "outgoing expectation", now);
+}
+
 enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce, struct mono now)
 {
 	uint32_t id;
@@ -144,7 +152,7 @@ enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, boo
 			sync_local_birth(x->sync, id | FLOW_ID_EXPECT, now);
 		break;
 	case EXPECTS_FULL:
-		x->conf.full(x->conf.ctx, caching(x) ? "internal expectation" : "outgoing expectation", now);
+		full(x, now);
 		break;
 	}
 	return EXP_STORED;
@@ -196,7 +204,7 @@ void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now
 	/* Nobody knows here whether the peers have heard of it. */
 	if (!caching(x) && expects_find(x->internal, e) == FLOW_ID_NONE &&
 	    expects_put(x->internal, e, now, &id) == EXPECTS_FULL)
-		x->conf.full(x->conf.ctx, "outgoing expectation", now);
+		full(x, now);
 	if (expects_end(x->internal, e, &id))
 		sync_local_change(x->sync, id | FLOW_ID_EXPECT, now);
 }
@@ -341,7 +349,7 @@ void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct
 	if (gone)
 		expects_peer_end(x->external, peer, e);
 	else if (!(x->conf.inject && exp_path_ours(x, e)) && expects_peer_new(x->external, peer, e, now) < 0)
-		x->conf.full(x->conf.ctx, "external expectation", now);
+		x->conf.full(x->conf.ctx, EXP_CACHE_EXTERNAL, "external expectation", now);
 }
 
 void exp_path_resync_begin(struct exp_path *x, uint8_t peer)

@@ -356,6 +356,7 @@ static void compare_end(struct expecting *x, int err, struct mono now)
 		else
 			ev_timer_set(x->loop, &x->tell, mono_add_ms(now, TELL_AGAIN_MS));
 	} else {
+		pipeline_expects_compare_end(x->p, err == 0, now);
 		x->cb.done(x->cb.ctx, why, err, now);
 	}
 	compare_next(x, now);
@@ -369,8 +370,10 @@ static void compare_next(struct expecting *x, struct mono now)
 		return;
 	x->running = x->wanted;
 	x->wanted = 0;
-	if (x->caching)
+	if (x->caching) {
 		expects_pass_begin(exp_path_internal(x->path));
+		pipeline_expects_compare_begin(x->p);
+	}
 	err = ct_dump_start(x->dump, 0);
 	if (err < 0)
 		compare_end(x, err, now);

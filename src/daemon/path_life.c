@@ -103,11 +103,13 @@ static void path_tell_expects(void *ctx)
 	p->env.dump_expects(p->env.ctx);
 }
 
-static void path_expects_full(void *ctx, const char *cache, struct mono now)
+static void path_expects_full(void *ctx, enum exp_cache cache, const char *name, struct mono now)
 {
 	struct pipeline *p = ctx;
 
-	path_full(p, &p->stats.full_expects, cache, now);
+	path_full(p, &p->stats.full_expects, name, now);
+	if (cache != EXP_CACHE_QUEUE)
+		whole_path_expects_full(p, cache == EXP_CACHE_INTERNAL, now);
 }
 
 static bool path_room(void *ctx, struct mono now)

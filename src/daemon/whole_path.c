@@ -5,6 +5,7 @@
  *   internal   flows of our kernel                    comparing with the kernel (env.compare)
  *   external   flows of the peers, in the cache or,   asking the peers for everything; in ALARM they tell it
  *              with states injected, in our kernel    anyway, within RefreshTime
+ *   both       expectations                           the same; ours are compared after the flows
  *
  * A repair costs a walk over a whole table, here or at the peers, so one begins only when there is room for what is missing
  * or for a twentieth of the table, at most every ten seconds, and ever less often while it does not help. With less room,
@@ -106,6 +107,12 @@ void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_fl
 	no_room(p, &p->ex, limit, table_prefetch_index(external_table(p->external), f), now);
 }
 
+void whole_path_expects_full(struct pipeline *p, bool internal, struct mono now)
+{
+	p->expects_missed |= internal;
+	lack(p, internal ? &p->in : &p->ex, WHOLE_EXPECTS, now);
+}
+
 void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f)
 {
 	if (p->in.whole.n_missing > 0)
@@ -153,9 +160,23 @@ bool whole_path_is(void *ctx)
 
 /* ---- repair ---- */
 
+static void say_expects(struct pipeline *p, const struct path_whole *w)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line), "the %s has room for expectations again: those that found no place "
+		 "have been looked for; repaired", cache_name(p, w));
+	path_log(p, LOG_LVL_NOTICE, line);
+}
+
 static void repaired(struct pipeline *p, struct path_whole *w, bool done, struct mono now)
 {
-	if (!whole_repair_end(&w->whole, done))
+	uint8_t lacked = w->whole.why;
+	bool all = whole_repair_end(&w->whole, done);
+
+	if (lacked & ~w->whole.why & WHOLE_EXPECTS)
+		say_expects(p, w);
+	if (!all)
 		return;
 	w->pause_ms = 0;
 	say_end(p, w, now);
@@ -168,7 +189,35 @@ void pipeline_compare_begin(struct pipeline *p)
 
 void pipeline_compare_end(struct pipeline *p, bool all, struct mono now)
 {
+	if (p->in.whole.why & WHOLE_EXPECTS)	/* they are compared after the flows */
+		whole_lack(&p->in.whole, WHOLE_EXPECTS, now);
 	repaired(p, &p->in, all, now);
+}
+
+void pipeline_expects_compare_begin(struct pipeline *p)
+{
+	p->expects_missed = false;
+}
+
+void pipeline_expects_compare_end(struct pipeline *p, bool all, struct mono now)
+{
+	if (!all || p->expects_missed || !(p->in.whole.why & WHOLE_EXPECTS))
+		return;
+	say_expects(p, &p->in);
+	if (!whole_settle(&p->in.whole, WHOLE_EXPECTS))
+		return;
+	p->in.pause_ms = 0;
+	say_end(p, &p->in, now);
+}
+
+/* Nobody counts which are missing: a twentieth of the table, or one place after a minute. */
+static bool expects_have_room(const struct pipeline *p, const struct path_whole *w, struct mono now)
+{
+	const struct expects *x = w == &p->in ? exp_path_internal(p->expects) : exp_path_external(p->expects);
+	uint32_t left = expects_room(x);
+
+	return left > 0 && (left >= expects_limit(x) / 20 || !mono_is_set(w->tried) ||
+			    mono_diff_ms(now, w->tried) >= CRAMPED_MS);
 }
 
 /* May a repair help now? */
@@ -187,17 +236,27 @@ static bool has_room(const struct path_whole *w, const struct flow_table *t, str
 	       !mono_is_set(w->tried) || mono_diff_ms(now, w->tried) >= CRAMPED_MS;
 }
 
+/* The same for all that is missing. */
+static bool may_help(const struct pipeline *p, const struct path_whole *w, uint8_t reasons,
+		     const struct flow_table *t, struct mono now)
+{
+	if ((w->whole.why & WHOLE_EXPECTS) && expects_have_room(p, w, now))
+		return true;
+	if (!(w->whole.why & reasons & ~WHOLE_EXPECTS) || (t && !has_room(w, t, now)))
+		return false;
+	return !(w->whole.why & WHOLE_KERNEL) || !p->env.kernel_room ||
+	       p->env.kernel_room(p->env.ctx, w->whole.more ? UINT32_MAX : w->whole.n_missing);
+}
+
 /* Is it time? Then the time of the next one is set. */
 static bool repair_due(struct pipeline *p, struct path_whole *w, uint8_t reasons, const struct flow_table *t,
 		       struct mono now)
 {
 	if (!(w->whole.why & reasons) || w->whole.repairing || mono_before(now, w->due))
 		return false;
-	if ((w->whole.why & WHOLE_LIMIT) && p->env.full)
+	if ((w->whole.why & (WHOLE_LIMIT | WHOLE_EXPECTS)) && p->env.full)
 		p->env.full(p->env.ctx);	/* the limit may have been raised */
-	if ((t && !has_room(w, t, now)) ||
-	    ((w->whole.why & WHOLE_KERNEL) && p->env.kernel_room &&
-	     !p->env.kernel_room(p->env.ctx, w->whole.more ? UINT32_MAX : w->whole.n_missing))) {
+	if (!may_help(p, w, reasons, t, now)) {
 		w->due = mono_add_ms(now, LOOK_MS);
 		return false;
 	}
@@ -236,7 +295,7 @@ static struct mono external_step(struct pipeline *p, struct mono now)
 	struct path_whole *w = &p->ex;
 	const struct flow_table *t = p->external ? external_table(p->external) : NULL;
 
-	if (repair_due(p, w, WHOLE_NO_ROOM, t, now))
+	if (repair_due(p, w, WHOLE_SHORT, t, now))
 		pipeline_ask(p, now);
 	if (w->whole.repairing && p->refresh_s > 0) {
 		if (mono_before(now, refresh_end(p)))
@@ -245,11 +304,11 @@ static struct mono external_step(struct pipeline *p, struct mono now)
 	} else if (w->whole.repairing && !sync_resync_running(p->sync)) {
 		repaired(p, w, sync_stats(p->sync)->resync_done > w->answered, now);
 	}
-	return (w->whole.why & WHOLE_NO_ROOM) && !w->whole.repairing ? w->due : (struct mono){ 0 };
+	return (w->whole.why & WHOLE_SHORT) && !w->whole.repairing ? w->due : (struct mono){ 0 };
 }
 
 /* Lost events are compared by those who notice them, and as the configuration wants. */
-#define COMPARED (WHOLE_NO_ROOM | WHOLE_START | WHOLE_FLUSHED)
+#define COMPARED (WHOLE_SHORT | WHOLE_START | WHOLE_FLUSHED)
 
 static struct mono internal_step(struct pipeline *p, struct mono now)
 {

@@ -34,6 +34,7 @@ struct world {
 	uint32_t peer_seq;
 	struct ct_expect injected;	/* the last one */
 	unsigned int n_put, n_gone, n_dumps;
+	unsigned int compares, resyncs, repaired;
 };
 
 static struct writer *sink_datagram(void *ctx)
@@ -53,6 +54,7 @@ static void sink_send(void *ctx)
 
 	while (c.left > 0) {
 		assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
+		w->resyncs += hdr.type == WIRE_CTL && (hdr.flags & WIRE_F_RESYNC);
 		if (hdr.type > WIRE_EXP_DEL)
 			continue;
 		assert_true(w->n < MESSAGES);
@@ -73,6 +75,7 @@ static void count_line(void *ctx, int level, const char *text)
 
 	(void)level;
 	w->log_lines += strstr(text, "zone") != NULL || strstr(text, "has no room") != NULL;
+	w->repaired += strstr(text, "has room for expectations again") != NULL;
 }
 
 static void sink_inject(void *ctx, bool gone, const struct ct_expect *e)
@@ -91,6 +94,13 @@ static void sink_dump(void *ctx)
 	w->n_dumps++;
 }
 
+static void count_compare(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->compares++;
+}
+
 static void no_flows(void *ctx)
 {
 	(void)ctx;
@@ -100,7 +110,7 @@ static struct world *world_new(bool on, const char *helper, uint32_t limit)
 {
 	const struct pipeline_env env = {
 		.datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = count_line,
-		.inject_expect = sink_inject, .dump = no_flows, .dump_expects = sink_dump,
+		.inject_expect = sink_inject, .dump = no_flows, .dump_expects = sink_dump, .compare = count_compare,
 	};
 	struct world *w = calloc(1, sizeof(*w));
 	struct pipeline_env ours = env;
@@ -449,6 +459,80 @@ static void test_full(void **state)
 	world_free(w);
 }
 
+static void pass_s(struct world *w, unsigned int seconds)
+{
+	for (unsigned int i = 0; i < 100 * seconds; i++)
+		turn(w);
+}
+
+static bool printed(const struct world *w, const char *words)
+{
+	struct text out = { 0 };
+	bool found;
+
+	pipeline_print_whole(w->p, w->now, &out);
+	found = strstr(out.buf, words);
+	text_free(&out);
+	return found;
+}
+
+/* What found no place is looked for when there is one again: ours in the kernel, theirs at the peers. Until
+ * then no answer of ours is the whole, by which a peer could sweep. */
+static void test_room_again(void **state)
+{
+	struct ct_expect e[] = { expected(0, 7000), expected(0, 7001), expected(0, 7002), expected(0, 7003) };
+	struct world *w = world_new(true, NULL, 2);
+	struct exp_path *x = pipeline_expects(w->p);
+	unsigned int asked;
+
+	(void)state;
+	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	for (int i = 0; i < 3; i++) {
+		put(w, &e[i]);
+		peer_expect(w, WIRE_EXP_NEW, &e[i]);
+	}
+	assert_false(whole_is(pipeline_whole(w->p)));
+	assert_true(printed(w, "internal cache: incomplete for 0 s: expectations found no place\n"));
+	assert_true(printed(w, "external cache: incomplete for 0 s: expectations found no place\n"));
+	pass_s(w, 5);
+	assert_int_equal(w->compares, 0);	/* there is no room yet */
+	asked = w->resyncs;
+	exp_path_removed(x, &e[0]);
+	peer_expect(w, WIRE_EXP_DEL, &e[0]);
+	pass_s(w, 2);
+	assert_int_equal(w->compares, 1);
+	assert_true(w->resyncs > asked);
+	/* What reconcile.c and expecting.c do. */
+	pipeline_compare_begin(w->p);
+	pipeline_compare_end(w->p, true, w->now);
+	assert_false(whole_is(pipeline_whole(w->p)));
+	pipeline_expects_compare_begin(w->p);
+	put(w, &e[1]);
+	put(w, &e[2]);
+	put(w, &e[3]);		/* one too many once more */
+	pipeline_expects_compare_end(w->p, true, w->now);
+	assert_false(whole_is(pipeline_whole(w->p)));
+	assert_int_equal(w->repaired, 0);
+	exp_path_removed(x, &e[1]);
+	pass_s(w, 12);
+	assert_int_equal(w->compares, 2);
+	pipeline_compare_begin(w->p);
+	pipeline_compare_end(w->p, true, w->now);
+	pipeline_expects_compare_begin(w->p);
+	put(w, &e[3]);
+	pipeline_expects_compare_end(w->p, false, w->now);	/* not all were seen */
+	assert_false(whole_is(pipeline_whole(w->p)));
+	pipeline_expects_compare_begin(w->p);
+	put(w, &e[2]);
+	put(w, &e[3]);
+	pipeline_expects_compare_end(w->p, true, w->now);
+	assert_true(whole_is(pipeline_whole(w->p)));
+	assert_true(printed(w, "internal cache: complete\n"));
+	assert_int_equal(w->repaired, 1);
+	assert_int_equal(n_internal(w), 2);
+	world_free(w);
+}
+
 /* ---- the network ---- */
 
 static void test_received(void **state)
@@ -633,6 +717,7 @@ int main(void)
 		cmocka_unit_test(test_silent_changes),
 		cmocka_unit_test(test_flush_leaves_the_queues),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_room_again),
 		cmocka_unit_test(test_received),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_injected),
