@@ -6,9 +6,9 @@
  * with the table, never in one go, and no lookup has to search two indexes. It does not shrink: a table that was large
  * once will be again.
  *
- * Up to HashSize it grows by splitting buckets in sixteen, so that a table which is about to become large is there soon;
- * beyond, in two, as far as there are records. It does not begin with HashSize buckets: looking for a thousand flows in a
- * million buckets means waiting for memory each time.
+ * It does not begin with HashSize buckets: looking for a thousand flows in a million of them means waiting for memory each
+ * time. When there are more flows than it begins with, each bucket is split in as many as HashSize asks for, and that is done
+ * before there are twice as many; beyond HashSize buckets are split in two.
  *
  * Heads live in segments of one page. Those of the first million buckets of HashSize are allocated at the start, the
  * others when the first record falls into them, so a HashSize larger than that costs no more by itself.
@@ -27,8 +27,7 @@
 #define SEG_BUCKETS	1024u
 #define SEGS_AT_START	1024u	/* 4 MiB: HashSize may be a thousand times what is ever used */
 #define MAX_MASK	UINT32_C(0x7fffffff)
-#define MASK_AT_START	UINT32_C(4095)
-#define GROW_BITS	4	/* of the mask, up to HashSize */
+#define MASK_AT_START	UINT32_C(16383)	/* 64 KiB of heads */
 #define SPLIT_AHEAD	8u
 #define SPARE_MIN	1024u
 
@@ -75,11 +74,9 @@ static inline uint32_t bucket_of(const struct flow_table *t, uint32_t hash)
 /* How far the next round goes. */
 static uint32_t next_wide(const struct flow_table *t)
 {
-	uint64_t wide = (uint64_t)t->mask << GROW_BITS | ((1u << GROW_BITS) - 1);
-
-	if (t->mask >= t->hash_mask)
-		return t->mask >= MAX_MASK ? t->mask : t->mask << 1 | 1;
-	return wide < t->hash_mask ? (uint32_t)wide : t->hash_mask;
+	if (t->mask < t->hash_mask)
+		return t->hash_mask;
+	return t->mask >= MAX_MASK ? t->mask : t->mask << 1 | 1;
 }
 
 /* Buckets that become many are split one after the other once that has begun: those that are not yet would get long. */
