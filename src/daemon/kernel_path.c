@@ -142,7 +142,10 @@ void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool writ
 	if (id != FLOW_ID_NONE)
 		internal_ask(p->internal, id);	/* the kernel has just answered: this is newer than all events that were read */
 	pipeline_dumped(p, f, true, now);
-	id = p->internal && written ? table_find(p->own, f) : FLOW_ID_NONE;
+	if (!p->internal || !written)
+		return;
+	if (id == FLOW_ID_NONE)
+		id = table_find(p->own, f);
 	if (id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD)
 		internal_written(p->internal, id, f, now);
 }

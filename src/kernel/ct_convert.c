@@ -208,15 +208,21 @@ static inline void take_plain_tuple(const uint8_t *at, uint32_t *src, uint32_t *
 	*l4 = *PART(at, plain_tuple, num);
 }
 
+/* Does a message begin with both tuples, and are they as long as usual? */
+static inline bool begins_plain(struct cursor c)
+{
+	return c.left >= sizeof(struct plain_tuples) &&
+	       header_is(PART(c.at, plain_tuples, orig_hdr), sizeof(struct plain_tuple), CTA_TUPLE_ORIG | NLA_F_NESTED) &&
+	       header_is(PART(c.at, plain_tuples, reply_hdr), sizeof(struct plain_tuple), CTA_TUPLE_REPLY | NLA_F_NESTED);
+}
+
 /* Both tuples, if the message begins with them and they look as usual; then *c is behind them. */
 static inline bool load_plain_tuples(struct parse *p, struct cursor *c)
 {
 	const uint8_t *at = c->at;
 
-	if (c->left < sizeof(struct plain_tuples) || p->f.l3 != AF_INET ||
-	    !header_is(PART(at, plain_tuples, orig_hdr), sizeof(struct plain_tuple), CTA_TUPLE_ORIG | NLA_F_NESTED) ||
-	    !header_is(PART(at, plain_tuples, reply_hdr), sizeof(struct plain_tuple), CTA_TUPLE_REPLY | NLA_F_NESTED) ||
-	    !is_plain_tuple(PART(at, plain_tuples, orig)) || !is_plain_tuple(PART(at, plain_tuples, reply)))
+	if (p->f.l3 != AF_INET || !begins_plain(*c) || !is_plain_tuple(PART(at, plain_tuples, orig)) ||
+	    !is_plain_tuple(PART(at, plain_tuples, reply)))
 		return false;
 	take_plain_tuple(PART(at, plain_tuples, orig), &p->f.addr.v4.src, &p->f.addr.v4.dst, &p->f.orig, &p->f.l4);
 	take_plain_tuple(PART(at, plain_tuples, reply), &p->f.addr.v4.reply_src, &p->f.addr.v4.reply_dst, &p->f.reply,
@@ -367,17 +373,24 @@ static void load_dccp(struct parse *p, struct cursor v)
 	}
 }
 
+static inline bool is_plain_tcp(struct cursor v)
+{
+	const uint8_t *at = v.at;
+
+	return v.left == sizeof(struct plain_tcp) &&
+	       header_is(PART(at, plain_tcp, tcp), 40, CTA_PROTOINFO_TCP | NLA_F_NESTED) &&
+	       header_is(PART(at, plain_tcp, state_hdr), 1, CTA_PROTOINFO_TCP_STATE) &&
+	       header_is(PART(at, plain_tcp, scale_hdr), 1, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL) &&
+	       header_is(PART(at, plain_tcp, reply_scale_hdr), 1, CTA_PROTOINFO_TCP_WSCALE_REPLY) &&
+	       header_is(PART(at, plain_tcp, flags_hdr), 2, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL) &&
+	       header_is(PART(at, plain_tcp, reply_flags_hdr), 2, CTA_PROTOINFO_TCP_FLAGS_REPLY);
+}
+
 static inline bool load_plain_tcp(struct parse *p, struct cursor v)
 {
 	const uint8_t *at = v.at;
 
-	if (v.left != sizeof(struct plain_tcp) || p->info_l4 ||
-	    !header_is(PART(at, plain_tcp, tcp), 40, CTA_PROTOINFO_TCP | NLA_F_NESTED) ||
-	    !header_is(PART(at, plain_tcp, state_hdr), 1, CTA_PROTOINFO_TCP_STATE) ||
-	    !header_is(PART(at, plain_tcp, scale_hdr), 1, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL) ||
-	    !header_is(PART(at, plain_tcp, reply_scale_hdr), 1, CTA_PROTOINFO_TCP_WSCALE_REPLY) ||
-	    !header_is(PART(at, plain_tcp, flags_hdr), 2, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL) ||
-	    !header_is(PART(at, plain_tcp, reply_flags_hdr), 2, CTA_PROTOINFO_TCP_FLAGS_REPLY))
+	if (p->info_l4 || !is_plain_tcp(v))
 		return false;
 	p->info_l4 = IPPROTO_TCP;
 	p->f.proto_state = *PART(at, plain_tcp, state);
@@ -603,9 +616,18 @@ static struct cursor attrs_of(const void *nlmsg, size_t n)
 
 void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2])
 {
-	struct cursor info, tcp, v;
-	bool is_tcp = find(attrs_of(nlmsg, n), CTA_PROTOINFO, &info) && find(info, CTA_PROTOINFO_TCP, &tcp);
+	struct cursor c = attrs_of(nlmsg, n), info, tcp, v;
+	bool is_tcp;
 
+	if (begins_plain(c))
+		cur_take(&c, sizeof(struct plain_tuples));
+	is_tcp = find(c, CTA_PROTOINFO, &info);
+	if (is_tcp && is_plain_tcp(info)) {
+		flags[0] = *PART(info.at, plain_tcp, flags);
+		flags[1] = *PART(info.at, plain_tcp, reply_flags);
+		return;
+	}
+	is_tcp = is_tcp && find(info, CTA_PROTOINFO_TCP, &tcp);
 	for (int dir = 0; dir < 2; dir++)
 		flags[dir] = is_tcp && find(tcp, (uint16_t)(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL + dir), &v) ? cur_u8(&v) : 0;
 }
