@@ -120,7 +120,7 @@ struct conf_ctx {
 	struct conf_place mode_at;
 	bool filter_given, old_checksum_given, old_checksum;
 	struct conf_place proto_at, addr_at, state_at, filter_at, expect_at;
-	bool proto_bad, addr_bad, state_bad;	/* some entry was refused */
+	bool proto_bad, state_bad;	/* some entry was refused */
 	size_t nets_cap;
 	bool states_open;		/* states since the last "for" */
 	bool states_for;		/* "for" was seen, the protocol is next */

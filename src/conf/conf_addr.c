@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Addresses and networks. Only numeric forms without a second reading: 1.4.x took octets with leading zeros as octal
- * numbers and went on with 0.0.0.0 after a wrong one; here every such address is an error that says what to write.
+ * numbers. What is none is reported with what to write. That is an error, but for what 1.4.x leaves out and replicates all the
+ * same: the form is right and the value is not, in a network of a filter, or in this node's address on a UDP or TCP link, which
+ * then receives on all of them.
  */
 #include "conf/conf_ctx.h"
 
@@ -12,24 +14,53 @@
 
 #include "base/text.h"
 
+/* How a fault is reported, conf_error() or conf_warn(), and what happens with the value then (a piece of the text). */
+struct fault {
+	void (*report)(struct conf_ctx *ctx, const struct conf_place *at, const char *fmt, ...);
+	const char *then;
+};
+
+static const struct fault refused = { conf_error, "" }, left_out = { conf_warn, ". This one has no effect" };
+static const struct fault any_address = { conf_warn, ". The link receives on all addresses" };
+
 static bool is_v4(const struct conf_option *opt)
 {
 	return opt->type == CONF_T_IPV4 || opt->type == CONF_T_NET4;
+}
+
+static bool only_digits(const char *text)
+{
+	return *text && !text[strspn(text, "0123456789")];
+}
+
+/* Four numbers with dots between them, whatever their values. */
+static bool four_numbers(const char *text)
+{
+	unsigned int n = 0;
+
+	for (const char *s = text; n < 4; s++) {
+		size_t digits = strspn(s, "0123456789");
+
+		s += digits;
+		if (!digits || (*s && *s != '.'))
+			return false;
+		n++;
+		if (!*s)
+			return n == 4;
+	}
+	return false;
 }
 
 /* Why is text no IPv4 address? NULL: it is one. */
 static const char *ipv4_fault(const char *text)
 {
 	struct in_addr addr;
-	unsigned int octets = 1;
 
 	if (inet_pton(AF_INET, text, &addr) == 1)
 		return NULL;
 	if (text[strspn(text, "0123456789.")])
 		return "is not an IPv4 address: a numeric address is expected, no names";
-	for (const char *s = text; *s; s++)
-		octets += *s == '.';
-	if (octets != 4)
+	if (!four_numbers(text))
 		return "is not an IPv4 address: four numbers are expected";
 	for (const char *s = text; s; s = strchr(s, '.')) {
 		s += *s == '.';
@@ -63,31 +94,41 @@ static bool other_family(const struct conf_option *opt, const char *text)
 }
 
 static void report_addr(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-			const char *addr)
+			const char *addr, const struct fault *fault)
 {
 	char buf[CONF_QUOTED];
 	const char *q = conf_quote(word->text, buf);
 
+	if (!other_family(opt, addr) && !(is_v4(opt) && four_numbers(addr)))
+		fault = &refused;
 	if (other_family(opt, addr))
-		conf_error(ctx, &word->at, "%s: \"%s\" is an IPv%c address: use IPv%c%s", opt->name, q,
-			   is_v4(opt) ? '6' : '4', is_v4(opt) ? '6' : '4', opt->name + 4);
+		fault->report(ctx, &word->at, "%s: \"%s\" is an IPv%c address: use IPv%c%s%s", opt->name, q,
+			      is_v4(opt) ? '6' : '4', is_v4(opt) ? '6' : '4', opt->name + 4, fault->then);
 	else
-		conf_error(ctx, &word->at, "%s: \"%s\" %s", opt->name, q,
-			   is_v4(opt) ? ipv4_fault(addr) : ipv6_fault(addr));
+		fault->report(ctx, &word->at, "%s: \"%s\" %s%s", opt->name, q,
+			      is_v4(opt) ? ipv4_fault(addr) : ipv6_fault(addr), fault->then);
+}
+
+static bool local_of_unicast(const struct conf_option *opt)
+{
+	return opt->sections & (CONF_IN(CONF_UDP) | CONF_IN(CONF_TCP)) && !strcmp(opt->name + 4, "_address");
 }
 
 bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
 {
+	const struct fault *fault = local_of_unicast(opt) ? &any_address : &refused;
 	union channel_addr addr = { .v6 = IN6ADDR_ANY_INIT };
 	char buf[CONF_QUOTED];
 
 	if (strchr(word->text, '/') && word->kind == CONF_W_WORD) {
-		conf_error(ctx, &word->at, "%s: \"%s\": no prefix length here, only an address", opt->name,
-			   conf_quote(word->text, buf));
+		if (!only_digits(strchr(word->text, '/') + 1))
+			fault = &refused;
+		fault->report(ctx, &word->at, "%s: \"%s\": no prefix length here, only an address%s", opt->name,
+			      conf_quote(word->text, buf), fault->then);
 		return false;
 	}
 	if (is_v4(opt) ? ipv4_fault(word->text) != NULL : ipv6_fault(word->text) != NULL) {
-		report_addr(ctx, opt, word, word->text);
+		report_addr(ctx, opt, word, word->text, fault);
 		return false;
 	}
 	inet_pton(is_v4(opt) ? AF_INET : AF_INET6, word->text, &addr);
@@ -122,7 +163,7 @@ static int mask_len(const char *text)
 }
 
 static bool parse_prefix(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-			 const char *prefix, uint8_t *len)
+			 const char *prefix, const struct fault *fault, uint8_t *len)
 {
 	unsigned long max = is_v4(opt) ? 32 : 128;
 	char buf[CONF_QUOTED];
@@ -134,8 +175,10 @@ static bool parse_prefix(struct conf_ctx *ctx, const struct conf_option *opt, co
 		return false;
 	}
 	if (!digits || prefix[digits] || digits > 3 || strtoul(prefix, NULL, 10) > max) {
-		conf_error(ctx, &word->at, "%s: \"%s\": the prefix length must be a number from 0 to %lu", opt->name,
-			   conf_quote(word->text, buf), max);
+		if (!only_digits(prefix))
+			fault = &refused;
+		fault->report(ctx, &word->at, "%s: \"%s\": the prefix length must be a number from 0 to %lu%s", opt->name,
+			      conf_quote(word->text, buf), max, fault->then);
 		return false;
 	}
 	*len = (uint8_t)strtoul(prefix, NULL, 10);
@@ -163,7 +206,7 @@ static bool add_net(struct conf_ctx *ctx, const struct filter_net *net)
 
 /* An address, or a network with the length of its prefix, of the option's family. False: reported. */
 static bool parse_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-		      struct filter_net *out)
+		      const struct fault *fault, struct filter_net *out)
 {
 	struct filter_net net = { .family = is_v4(opt) ? AF_INET : AF_INET6, .prefix = is_v4(opt) ? 32 : 128 };
 	const char *slash = strchr(word->text, '/');
@@ -171,16 +214,16 @@ static bool parse_net(struct conf_ctx *ctx, const struct conf_option *opt, const
 	size_t len = slash ? (size_t)(slash - word->text) : strlen(word->text);
 
 	if (len >= sizeof(addr)) {
-		report_addr(ctx, opt, word, word->text);
+		report_addr(ctx, opt, word, word->text, fault);
 		return false;
 	}
 	memcpy(addr, word->text, len);
 	addr[len] = '\0';
 	if (is_v4(opt) ? ipv4_fault(addr) != NULL : ipv6_fault(addr) != NULL) {
-		report_addr(ctx, opt, word, addr);
+		report_addr(ctx, opt, word, addr, fault);
 		return false;
 	}
-	if (slash && !parse_prefix(ctx, opt, word, slash + 1, &net.prefix))
+	if (slash && !parse_prefix(ctx, opt, word, slash + 1, fault, &net.prefix))
 		return false;
 	inet_pton(net.family, addr, &net.addr);
 	mask_addr(&net);
@@ -192,7 +235,7 @@ bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt, const str
 {
 	struct filter_net net;
 
-	return parse_net(ctx, opt, word, &net) && add_net(ctx, &net);
+	return parse_net(ctx, opt, word, &left_out, &net) && add_net(ctx, &net);
 }
 
 bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
@@ -204,7 +247,7 @@ bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt, const st
 
 	(void)to;
 	of_family.type = strchr(word->text, ':') ? CONF_T_NET6 : CONF_T_NET4;
-	if (!parse_net(ctx, &of_family, word, &net))
+	if (!parse_net(ctx, &of_family, word, &refused, &net))
 		return false;
 	if (ch->n_accept == CHANNEL_ACCEPT_MAX) {
 		conf_error(ctx, &word->at, "%s: at most %d are possible; a network counts as one", opt->name,

@@ -91,11 +91,15 @@ static enum conf_section open_mode(struct conf_ctx *ctx, const struct conf_args 
 	};
 	enum conf_section section = parse_mode(ctx, args, at);
 
-	if (ctx->mode_given && section != CONF_JUNK && modes[section] != ctx->conf.sync.mode)
-		conf_error(ctx, at, "%s contradicts Mode %s in line %u: there can be only one", conf_section_title(section),
-			   mode_names[ctx->conf.sync.mode], ctx->mode_at.line);
-	else if (section != CONF_JUNK)
+	if (ctx->mode_given && section != CONF_JUNK && modes[section] != ctx->conf.sync.mode) {
+		/* as in 1.4.x: FTFW before ALARM before NOTRACK (their order as numbers), wherever they stand */
+		if (modes[section] < ctx->conf.sync.mode)
+			ctx->conf.sync.mode = modes[section];
+		conf_warn(ctx, at, "%s beside the Mode in line %u: there can be only one, %s is taken", conf_section_title(section),
+			  ctx->mode_at.line, mode_names[ctx->conf.sync.mode]);
+	} else if (section != CONF_JUNK) {
 		ctx->conf.sync.mode = modes[section];
+	}
 	if (!ctx->mode_given)
 		ctx->mode_at = *at;
 	ctx->mode_given = true;

@@ -149,20 +149,33 @@ static void drop_double_nets(struct filter_conf *f)
 	f->n_nets = n;
 }
 
+/* An Accept list without a member lets nothing pass, here and with 1.4.x; From Kernelspace 1.4.x takes it for no list. */
+static void check_empty(struct conf_ctx *ctx, const char *set, enum filter_policy *policy, bool empty,
+			const struct conf_place *at)
+{
+	if (*policy != FILTER_ACCEPT || !empty)
+		return;
+	if (!ctx->conf.filter.kernelspace) {
+		conf_error(ctx, at, "%s: the Accept list is empty: nothing would pass", set);
+		return;
+	}
+	conf_warn(ctx, at, "%s: the Accept list is empty: taken as if it were not there, as 1.4.x does From Kernelspace", set);
+	*policy = FILTER_NONE;
+}
+
 static void check_filter(struct conf_ctx *ctx)
 {
-	static const char text[] = "the Accept list is empty: nothing would pass";
 	struct filter_conf *f = &ctx->conf.filter;
 	bool protos = false;
 
 	for (size_t i = 0; i < sizeof(f->proto) / sizeof(f->proto[0]); i++)
 		protos = protos || f->proto[i];
-	if (f->proto_policy == FILTER_ACCEPT && !protos && !ctx->proto_bad)
-		conf_error(ctx, &ctx->proto_at, "Protocol: %s", text);
-	if (f->addr_policy == FILTER_ACCEPT && !f->n_nets && !ctx->addr_bad)
-		conf_error(ctx, &ctx->addr_at, "Address: %s", text);
-	if (f->state_policy == FILTER_ACCEPT && !f->tcp_states && !ctx->state_bad)
-		conf_error(ctx, &ctx->state_at, "State: %s", text);
+	check_empty(ctx, "Protocol", &f->proto_policy, !protos && !ctx->proto_bad, &ctx->proto_at);
+	check_empty(ctx, "Address", &f->addr_policy, !f->n_nets, &ctx->addr_at);
+	if (f->state_policy == FILTER_ACCEPT && !f->tcp_states && !ctx->state_bad && !f->kernelspace)
+		conf_warn(ctx, &ctx->state_at, "State: the Accept list is empty: no TCP flow passes");
+	else
+		check_empty(ctx, "State", &f->state_policy, !f->tcp_states && !ctx->state_bad, &ctx->state_at);
 	drop_double_nets(f);
 	if (f->kernelspace && f->addr_policy != FILTER_NONE)
 		conf_warn(ctx, &ctx->addr_at, "Address From Kernelspace means the same as From Userspace: original source or "

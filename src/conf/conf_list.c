@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Lists of words: protocols, TCP states, helpers whose expectations are wanted; and the policies in front of the first
- * two. Blocks of the same set add up; Accept and Ignore for the same set contradict each other.
+ * two. Blocks of the same set add up; of Accept and Ignore for the same set the last one counts, with a warning.
  */
 #include "conf/conf_ctx.h"
 
@@ -10,6 +10,8 @@
 
 static void add_proto(struct conf_ctx *ctx, const struct conf_word *word)
 {
+	static const char expected[] = "\n\t(a name such as tcp, udp, icmp, ipv6-icmp, sctp, gre, esp is expected, or a number "
+				       "from 0 to 255)";
 	const char *near = conf_proto_near(word->text);
 	int proto = conf_proto_find(word->text);
 	char buf[CONF_QUOTED];
@@ -21,14 +23,15 @@ static void add_proto(struct conf_ctx *ctx, const struct conf_word *word)
 		if (proto > 255)
 			proto = -1;
 	}
-	if (proto == -1) {
-		conf_error(ctx, &word->at, "unknown protocol \"%s\"%s%s%s\n"
-			   "\t(a name such as tcp, udp, icmp, ipv6-icmp, sctp, gre, esp is expected, or a number from 0 to 255)",
-			   conf_quote(word->text, buf), near ? ", did you mean \"" : "", near ? near : "",
-			   near ? "\"?" : "");
+	if (proto == -1 && word->text[0] >= '0' && word->text[0] <= '9') {
+		conf_error(ctx, &word->at, "unknown protocol \"%s\"%s", conf_quote(word->text, buf), expected);
 		ctx->proto_bad = true;
-		return;
+	} else if (proto == -1) {	/* 1.4.x leaves such a name out */
+		conf_warn(ctx, &word->at, "unknown protocol \"%s\" has no effect%s%s%s%s", conf_quote(word->text, buf),
+			  near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "", expected);
 	}
+	if (proto == -1)
+		return;
 	ctx->conf.filter.proto[proto / 32] |= 1u << (proto % 32);
 }
 
@@ -148,9 +151,10 @@ static void set_policy(struct conf_ctx *ctx, const struct conf_option *opt, enum
 	if (*current == FILTER_NONE) {
 		*first = *at;
 		*current = policy;
-	} else if (*current != policy) {
-		conf_error(ctx, at, "%s: Accept and Ignore for the same set contradict each other (see line %u)",
-			   opt->name, first->line);
+	} else if (*current != policy) {	/* 1.4.x: one list, and the last policy */
+		conf_warn(ctx, at, "%s: Accept and Ignore for the same set contradict each other (see line %u): %s counts, for what "
+			  "both lists hold", opt->name, first->line, policy == FILTER_ACCEPT ? "Accept" : "Ignore");
+		*current = policy;
 	}
 }
 

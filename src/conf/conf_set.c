@@ -13,6 +13,8 @@
 #include <syslog.h>
 
 #define QUOTE(word, buf) conf_quote((word)->text, buf)
+#define TOO_BIG (UINT32_MAX + 1ull)
+#define AMOUNT_MAX_LEAST (1u << 24)	/* of the options that are sizes, counts or times */
 
 static void *scope_base(struct conf_ctx *ctx, enum conf_scope scope)
 {
@@ -39,9 +41,8 @@ static void bad_number(struct conf_ctx *ctx, const struct conf_option *opt, cons
 		   opt->unit ? " " : "", opt->unit ? opt->unit : "");
 }
 
-/* Digits only; leading zeros are decimal. */
-static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-			 uint32_t *value)
+/* Digits only; leading zeros are decimal. What is too big for every option becomes TOO_BIG. */
+static bool read_digits(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, uint64_t *value)
 {
 	const char *s = word->text;
 	uint64_t n = 0;
@@ -52,8 +53,29 @@ static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt, co
 	}
 	for (; *s; s++) {
 		n = n * 10 + (uint64_t)(*s - '0');
-		if (n > UINT32_MAX)
-			n = UINT32_MAX + 1ull;	/* too big for every option; stays so */
+		if (n > TOO_BIG)
+			n = TOO_BIG;
+	}
+	*value = n;
+	return true;
+}
+
+/*
+ * Sizes, counts and times have ranges that end far beyond what anybody needs; whoever writes more means "very many", and 1.4.x
+ * starts with it, so the largest possible value is taken. Elsewhere a number out of range has no such meaning.
+ */
+static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
+			 uint32_t *value)
+{
+	char buf[CONF_QUOTED];
+	uint64_t n;
+
+	if (!read_digits(ctx, opt, word, &n))
+		return false;
+	if (n > opt->max && opt->max >= AMOUNT_MAX_LEAST) {
+		conf_warn(ctx, &word->at, "%s: \"%s\" is more than is possible: taken as %u%s%s", opt->name, QUOTE(word, buf),
+			  opt->max, opt->unit ? " " : "", opt->unit ? opt->unit : "");
+		n = opt->max;
 	}
 	if (n < opt->min || n > opt->max) {
 		bad_number(ctx, opt, word, "is out of range");
@@ -75,12 +97,21 @@ static bool set_number(struct conf_ctx *ctx, const struct conf_option *opt, cons
 	return true;
 }
 
+/* Of a number above the range 1.4.x takes the lower 16 bits, on both nodes; such a pair works and is exchanged node by node. */
 static bool set_port(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
 {
-	uint32_t n;
+	char buf[CONF_QUOTED];
+	uint64_t n;
 
-	if (!parse_number(ctx, opt, word, &n))
+	if (!read_digits(ctx, opt, word, &n))
 		return false;
+	if (n < TOO_BIG && n > opt->max && (uint16_t)n) {
+		conf_warn(ctx, &word->at, "%s: \"%s\" is out of range: %u to %u; %u is taken, as 1.4.x does", opt->name,
+			  QUOTE(word, buf), opt->min, opt->max, (uint16_t)n);
+	} else if (n < opt->min || n > opt->max) {
+		bad_number(ctx, opt, word, "is out of range");
+		return false;
+	}
 	*(uint16_t *)to = (uint16_t)n;
 	return true;
 }
@@ -158,11 +189,16 @@ static bool set_facility(struct conf_ctx *ctx, const struct conf_option *opt, co
 	if (conf_bool_find(word->text, &on))
 		facility = on ? LOG_DAEMON : LOG_CONF_NO_SYSLOG;
 	else if (facility == -1) {
+		bool name = isalpha((unsigned char)word->text[0]);	/* 1.4.x starts with any name, and stays silent */
+
 		near = conf_facility_near(word->text);
-		conf_error(ctx, &word->at, "%s: \"%s\" is not a usable facility%s%s%s\n"
-			   "\t(accepted: on, off, yes, no, daemon, local0 to local7, in lower case)", opt->name,
-			   QUOTE(word, buf), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-		return false;
+		(name ? conf_warn : conf_error)(ctx, &word->at, "%s: \"%s\" is not a usable facility%s%s%s%s\n"
+			  "\t(accepted: on, off, yes, no, daemon, local0 to local7, in lower case)", opt->name,
+			  QUOTE(word, buf), name ? ", daemon is taken" : "", near ? "; did you mean \"" : "", near ? near : "",
+			  near ? "\"?" : "");
+		if (!name)
+			return false;
+		facility = LOG_DAEMON;
 	}
 	log->facility = facility;
 	return true;
@@ -232,12 +268,8 @@ static bool set_old_checksum(struct conf_ctx *ctx, const struct conf_option *opt
 
 static bool set_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
 {
-	bool ok = conf_set_net(ctx, opt, word);
-
 	(void)to;
-	if (!ok)
-		ctx->addr_bad = true;
-	return ok;
+	return conf_set_net(ctx, opt, word);
 }
 
 /* Setters by type; NULL: the type has no single value. */

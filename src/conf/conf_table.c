@@ -71,7 +71,7 @@ const struct conf_option conf_options[] = {
 	{ OPTION("DelayDestroyMessages", IN(CONF_SYNC) | IN(CONF_ALARM), CONF_T_FLAG), IGNORED("remove the line") },
 
 	/* Mode blocks; the timers may also stand directly in Sync, where they were long ago */
-	{ NUMBER("ResendQueueSize", IN(CONF_FTFW), 0, INT_MAX_31, "objects"),
+	{ NUMBER("ResendQueueSize", IN(CONF_FTFW), 0, 1u << 24, "objects"),
 	  .at = AT(sync.resend_queue_size), .init = "131072",
 	  .help = "Most sent states and control messages remembered until the peer acknowledges them. When it is full "
 		  "the oldest is forgotten; if the peer misses just that one, it gets a full resync." },

@@ -223,7 +223,7 @@ THE_FILE = (
 	case(26, "Mode without braces", lambda t: t.replace(MODE + "\tMult", f"\tMode FTFW\n\t{MARK}Mult"),
 	     r'error: expected "\{" after Mode FTFW, found "Multicast"'),
 	case(27, "two modes", mode(f"{MODE}\t{MARK}Mode ALARM {{\n\t}}\n"),
-	     "error: Mode ALARM contradicts Mode FTFW in line 2: there can be only one"),
+	     "warning: Mode ALARM beside the Mode in line 2: there can be only one, FTFW is taken"),
 	case(28, "no mode", lambda t: MARK + mode("")(t), "warning: section Sync has no Mode: FTFW is taken"),
 	case(29, "no link", lambda t: MARK + link("")(t),
 	     "error: section Sync needs at least one link: Multicast, UDP or TCP"),
@@ -237,12 +237,12 @@ VALUES = (
 	     *[f'error: Systemd: "{v}" is not a boolean: use on, off, yes or no' for v in ("true", "enabled", "1")]),
 	case(31, "numbers", general(*[f"EventIterationLimit {MARK}{v}" for v in ("-1", "0x10", "1k")]),
 	     *[f'error: EventIterationLimit: "{v}" {NUMBER}0 to 2147483647 events' for v in ("-1", "0x10", "1k")]),
-	case(32, "too large", general(f"EventIterationLimit {MARK}2147483648", f"PollSecs {MARK}{10**30}"),
-	     'error: EventIterationLimit: "2147483648" is out of range: 0 to 2147483647 events',
-	     f'error: PollSecs: "{10**30}" is out of range: 1 to 2147483647 seconds'),
+	case(32, "too large", general(f"EventIterationLimit {MARK}2147483648", f"NetlinkOverrunResync {MARK}{10**30}"),
+	     'warning: EventIterationLimit: "2147483648" is more than is possible: taken as 2147483647 events',
+	     f'warning: NetlinkOverrunResync: "{10**30}" is more than is possible: taken as 2147483647 seconds'),
 	*[case(33 if n == "0" else 34, f"HashSize {n}", change("HashSize 32768", f"HashSize {n}")) for n in "01"],
 	*[case(35 if n == 99999999999 else 36, f"HashSize {n}", change("HashSize 32768", f"HashSize {MARK}{n}"),
-	       f'error: HashSize: "{n}" is out of range: 0 to 134217728 buckets')
+	       f'warning: HashSize: "{n}" is more than is possible: taken as 134217728 buckets')
 	  for n in (99999999999, 1073741824, 2147483647)],
 	case(39, "PollSecs", general(f"PollSecs {MARK}0"),
 	     'error: PollSecs: "0" is out of range: 1 to 2147483647 seconds'),
@@ -255,8 +255,8 @@ VALUES = (
 	case(43, "Type alone", general("Scheduler { Type FIFO }")),
 	case(44, "Priority alone", general("Scheduler { Priority 5 }")),
 	*[case(45, f"facility {n}", change("Syslog off", f"Syslog {MARK}{n}"),
-	       f'error: Syslog: "{n}" is not a usable facility{near}{FAC}')
-	  for n, near in (("kern", ""), ("LOCAL0", r', did you mean "local0"\?'), ("local8", r', did you mean "local0"\?'))],
+	       f'warning: Syslog: "{n}" is not a usable facility, daemon is taken{near}{FAC}')
+	  for n, near in (("kern", ""), ("LOCAL0", r'; did you mean "local0"\?'), ("local8", r'; did you mean "local0"\?'))],
 	case(48, "no MaxGrowth", change("\tNetlinkBufferSizeMaxGrowth 8388608\n", "")),
 	case(48, "above MaxGrowth", change("NetlinkBufferSizeMaxGrowth 8388608", f"{MARK}NetlinkBufferSizeMaxGrowth 5"),
 	     "warning: NetlinkBufferSizeMaxGrowth is smaller than NetlinkBufferSize: 2097152 is taken"),
@@ -299,6 +299,11 @@ LINKS = (
 	     'error: IPv4_address: "225.0.0.500" is not an IPv4 address: its numbers must be at most 255'),
 	case(70, "bad octet in UDP", udp("10.30.0.12", f"{MARK}10.30.0.256"),
 	     'error: IPv4_Destination_Address: "10.30.0.256" is not an IPv4 address: its numbers must be at most 255'),
+	case(70, "bad own address in UDP", udp("IPv4_address 10.30.0.11", f"IPv4_address {MARK}10.30.0.256"),
+	     'warning: IPv4_address: "10.30.0.256" is not an IPv4 address: its numbers must be at most 255. The link receives on all '
+	     "addresses"),
+	case(71, "prefix length in UDP", udp("IPv4_address 10.30.0.11", f"IPv4_address {MARK}10.30.0.11/24"),
+	     'warning: IPv4_address: "10.30.0.11/24": no prefix length here, only an address. The link receives on all addresses'),
 	case(71, "prefix length", mcast("225.0.0.50", f"{MARK}225.0.0.50/24"),
 	     'error: IPv4_address: "225.0.0.50/24": no prefix length here, only an address'),
 	case(72, "not multicast", mcast("IPv4_address 225.0.0.50", f"{MARK}IPv4_address 10.0.0.1"),
@@ -326,7 +331,7 @@ LINKS = (
 	case(81, "label", mcast("sync0", f"{MARK}eth0:1"),
 	     'error: Interface: "eth0:1" is the label of an address: write eth0'),
 	case(81, "slash", mcast("sync0", f"{MARK}a/b"), 'error: Interface: "a/b" is not an interface name'),
-	*[case(83, f"{what} 70000", edit("3780", f"{MARK}70000"), f'error: {what}: "70000" is out of range: 1 to 65535')
+	*[case(83, f"{what} 70000", edit("3780", f"{MARK}70000"), f'warning: {what}: "70000" is out of range: 1 to 65535; 4464 is taken, as 1.4.x does')
 	  for what, edit in (("Group", mcast), ("Port", udp))],
 	case(72, "multicast as local address", udp("IPv4_address 10.30.0.11", f"{MARK}IPv4_address 225.0.0.50"),
 	     "error: IPv4_address is a multicast address"),
@@ -354,7 +359,8 @@ LINKS = (
 )
 
 FILTERS = (
-	*[case(101, f"protocol {n}", filter_(f"Protocol Accept {{ {MARK}{n} }}"), f'error: unknown protocol "{n}".*{PROTO}')
+	*[case(101, f"protocol {n}", filter_(f"Protocol Accept {{ TCP {MARK}{n} }}"),
+	       f'warning: unknown protocol "{n}" has no effect.*{PROTO}')
 	  for n in ("FOO", "spct")],
 	case(102, "protocol numbers", filter_("Protocol Accept { 0 6 17 255 ICMPv6 }")),
 	case(102, "protocol 256", filter_(f"Protocol Accept {{ {MARK}256 }}"), f'error: unknown protocol "256"{PROTO}'),
@@ -363,21 +369,27 @@ FILTERS = (
 	case(104, "Drop", filter_(f"Address {MARK}Drop {{ }}"),
 	     'error: Address: unknown policy "Drop": Accept or Ignore is expected'),
 	case(105, "Accept and Ignore", filter_(f"Protocol Accept {{ TCP }}\n{MARK}Protocol Ignore {{ UDP }}"),
-	     r"error: Protocol: Accept and Ignore for the same set contradict each other \(see line 29\)"),
+	     r"warning: Protocol: Accept and Ignore for the same set contradict each other \(see line 29\): Ignore counts, for what "
+	     "both lists hold"),
 	*[case(106, f"empty {n}", filter_(f"{MARK}{n} Accept {{ }}"),
-	       f"error: {n}: the Accept list is empty: nothing would pass") for n in ("Protocol", "Address", "State")],
-	*[case(row, f"network {addr}", filter_(f"Address Ignore {{ {key} {MARK}{addr} }}"), f"error: {key}: {says}")
+	       f"error: {n}: the Accept list is empty: nothing would pass") for n in ("Protocol", "Address")],
+	case(106, "empty State", filter_(f"{MARK}State Accept {{ }}"), "warning: State: the Accept list is empty: no TCP flow passes"),
+	case(106, "empty in the kernel", filter_(f"{MARK}Protocol Accept {{ }}", "Filter From Kernelspace {"),
+	     "warning: Protocol: the Accept list is empty: taken as if it were not there, as 1.4.x does From Kernelspace"),
+	*[case(row, f"network {addr}", filter_(f"Address Ignore {{ {key} {MARK}{addr} }}"), f"warning: {key}: {says}. This one has no effect")
 	  for row, key, addr, says in (
 		(107, "IPv4_address", "10.0.0.0/33", '"10.0.0.0/33": the prefix length must be a number from 0 to 32'),
 		(107, "IPv6_address", "fd00::/129", '"fd00::/129": the prefix length must be a number from 0 to 128'),
-		(108, "IPv4_address", "10.0.0.0/255.0.0.0",
-		 '"10.0.0.0/255.0.0.0": write the length of the mask, 10.0.0.0/8'),
 		(109, "IPv4_address", "10.0.0.256",
 		 '"10.0.0.256" is not an IPv4 address: its numbers must be at most 255'),
-		(110, "IPv4_address", "10.0.0", '"10.0.0" is not an IPv4 address: four numbers are expected'),
 		(111, "IPv4_address", "010.0.0.1", '"010.0.0.1" has a number with a leading zero, .*: leave it out'),
 		(112, "IPv4_address", "fd00::1", '"fd00::1" is an IPv6 address: use IPv6_address'),
-		(112, "IPv6_address", "10.0.0.1", '"10.0.0.1" is an IPv4 address: use IPv4_address'),
+		(112, "IPv6_address", "10.0.0.1", '"10.0.0.1" is an IPv4 address: use IPv4_address'))],
+	*[case(row, f"network {addr}", filter_(f"Address Ignore {{ {key} {MARK}{addr} }}"), f"error: {key}: {says}")
+	  for row, key, addr, says in (
+		(108, "IPv4_address", "10.0.0.0/255.0.0.0",
+		 '"10.0.0.0/255.0.0.0": write the length of the mask, 10.0.0.0/8'),
+		(110, "IPv4_address", "10.0.0", '"10.0.0" is not an IPv4 address: four numbers are expected'),
 		(113, "IPv6_address", "1:2:3:4:5:6:7:8:9", '"1:2:3:4:5:6:7:8:9" is not an IPv6 address'),
 		(113, "IPv6_address", "::ffff:10.0.0.1", ".*is an IPv4 address in IPv6 form: write it as IPv4 address"))],
 	case(114, "network twice", filter_("Address Ignore {\nIPv4_address 127.0.0.0/8\nIPv4_address 127.0.0.0/8\n}")),

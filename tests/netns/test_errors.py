@@ -202,7 +202,7 @@ def test_accepted_mistake_runs(bench: Node, m: Mistake) -> None:
 	bench.console.unlink(missing_ok=True)
 	bench.start()
 	try:
-		said = [line for line in bench.console.read_text().splitlines() if line.startswith(f"{bench.conf}:")]
+		said = [line for line in bench.console.read_text().splitlines() if line.startswith((f"{bench.conf}:", "\t"))]
 		compare("\n".join(said), wanted)
 		compare(bench.ctl("-s").stderr, [])
 		if m.rows in ((43,), (44,)):

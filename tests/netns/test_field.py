@@ -147,7 +147,7 @@ class Stage:
 	def text(self, fw: str, port: int = SYNC_PORT) -> str:
 		text = (FIELD / f"{self.row.file}.conf").read_text()
 		text = re.sub(r"\b(Interface )(\w+)", lambda m: m[1] + INTERFACES.get(m[2], m[2]), text)
-		text = text.replace(f"Port {SYNC_PORT}", f"Port {port}").replace(f"Group {SYNC_PORT}", f"Group {port}")
+		text = re.sub(r"\b(Port|Group) (\d+)", lambda m: f"{m[1]} {int(m[2]) + port - SYNC_PORT}", text)
 		if fw == "fw2":
 			text = re.sub(r"\b((?:192\.168\.100|10\.255\.[01]|192\.0\.2|198\.51\.100)\.)([12])\b",
 				      lambda m: f"{m[1]}{3 - int(m[2])}", text)
@@ -414,9 +414,17 @@ NO_ADDRESS = "warning: IPv4_address is missing in this UDP block"
 NO_EVENTS = ("warning: PollSecs turns the kernel's events off .*have no effect: "
 	     "NetlinkEventsReliable, NetlinkOverrunResync, NetlinkBufferSize, NetlinkBufferSizeMaxGrowth, EventIterationLimit$")
 
+MISTAKES = ("warning: Mode FTFW beside the Mode in line 4: there can be only one, FTFW is taken", '"4294967295" is more than is possible',
+	    'IPv4_address: "192.168.100../24": no prefix length here, only an address. The link receives on all addresses',
+	    r"warning: Port: \"\d+\" is out of range: 1 to 65535; \d+ is taken", '"4294967296" is more than is possible',
+	    'Syslog: "kern" is not a usable facility, daemon is taken', '"99999999999" is more than is possible',
+	    "Protocol: Accept and Ignore for the same set .*: Accept counts", 'unknown protocol "ICMPFOUR" has no effect',
+	    '"10.0.0.0/33": .* This one has no effect', '"fd00::1" is an IPv6 address.* This one', '"300.1.1.1" is not .* This one')
+
 ROWS = [
 	Row("disable-external-cache-gateway", injects, plain),
 	Row("helper-rpc-and-tns", warns_of_helpers, plain, says=NOT_SERVED),
+	Row("mistakes-that-run", replicates, plain, says=MISTAKES),
 	Row("pollsecs-turns-events-off", replicates, plain, says=("Nice is obsolete", "Backlog is obsolete", NO_EVENTS)),
 	Row("scheduler-priority-0", keeps_the_ordinary_policy, plain, says=("warning: Priority 0: .* the ordinary policy",)),
 	Row("tcp-own-address-as-destination", starts_answers_ends, plain,

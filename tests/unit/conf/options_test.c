@@ -67,7 +67,9 @@ static void try(enum conf_section section, const struct conf_option *opt, const 
 
 static void try_number(enum conf_section section, const struct conf_option *opt)
 {
-	static const char *const wrong[] = { "-1", "+1", "0x10", "1k", "1.5", "99999999999", "18446744073709551617", "x" };
+	static const char *const wrong[] = { "-1", "+1", "0x10", "1k", "1.5", "x" };
+	static const char *const huge[] = { "99999999999", "18446744073709551617" };
+	bool amount = opt->max >= 1u << 24;	/* more than that is as much as is possible, with a warning */
 	char value[32];
 
 	snprintf(value, sizeof(value), "%u", opt->min);
@@ -77,7 +79,9 @@ static void try_number(enum conf_section section, const struct conf_option *opt)
 	snprintf(value, sizeof(value), "00%u", opt->max);
 	try(section, opt, value, true);
 	snprintf(value, sizeof(value), "%llu", opt->max + 1ull);
-	try(section, opt, value, false);
+	try(section, opt, value, amount);
+	for (size_t i = 0; i < sizeof(huge) / sizeof(huge[0]); i++)
+		try(section, opt, huge[i], amount);
 	if (opt->min) {
 		snprintf(value, sizeof(value), "%u", opt->min - 1);
 		try(section, opt, value, false);
@@ -95,9 +99,11 @@ static void try_bool(enum conf_section section, const struct conf_option *opt)
 	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
 		try(section, opt, right[i], true);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		/* two types also take a number */
+		/* two types also take a number; a name that is no facility is a warning */
+		bool word = opt->type == CONF_T_FACILITY && wrong[i][0] >= 'a' && wrong[i][0] <= 'z';
+
 		if (opt->type != CONF_T_SECONDS_OR_BOOL || wrong[i][0] > '9' || !wrong[i][0])
-			try(section, opt, wrong[i], false);
+			try(section, opt, wrong[i], word);
 	}
 }
 
