@@ -49,6 +49,8 @@ bool activity_active(const struct activity *a);
 /* When this activity began: the first -c after a -t, a -n or nothing; further ones do not move it. Not set while the node
  * is not active. */
 struct mono activity_since(const struct activity *a);
+/* When the last activity ended; not set where that is not known: there was none, or the daemon has started since. */
+struct mono activity_left(const struct activity *a);
 
 /* When the purge that -t has scheduled is due, also while it is carried out; not set: none is. */
 struct mono activity_purge_due(const struct activity *a);

@@ -46,6 +46,8 @@ struct exp_sock *commit_exp_sock(struct commit *c);
 /* 0, -EBUSY while one runs, or -ENOMEM. */
 int commit_start(struct commit *c, enum commit_what what, struct mono now);
 bool commit_running(const struct commit *c);
+/* Does a commit judge the kernel's entry f: has a peer told of a flow of the same original tuple that lives? */
+bool commit_judges(const struct commit *c, const struct ct_flow *f, struct mono now);
 const struct ct_commit_result *commit_progress(const struct commit *c);
 
 /* Why the kernel has refused a flow (positive errno of ct_commit_result and ct_result), for a person. Static text. */

@@ -12,7 +12,7 @@
 struct sync_conf;
 
 /* What a take-over does to the kernel, as jobs (daemon/jobs.h): commit of the external cache (JOB_COMMIT, what: enum
- * commit_what; without external cache only the windows of our own entries, daemon/windows.h), flush of the kernel table
+ * commit_what) and of the windows of our own entries (daemon/windows.h; without external cache of them alone), flush of the kernel table
  * (JOB_FLUSH), and the flush that a node no longer active schedules (JOB_PURGE). */
 struct takeover;
 

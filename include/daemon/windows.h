@@ -6,8 +6,8 @@
 #include "base/text.h"
 #include "kernel/ct_put.h"
 
-/* -c without external cache: entries of our kernel whose connections a peer has forwarded before this node took over become
- * liberal, so that their windows, which are of another time, call nothing of today invalid. */
+/* -c: entries of our kernel whose connections, or the next ones of the same tuples, a peer may have forwarded before this node took
+ * over become liberal, so that their windows, which are of another time, call nothing of today invalid. */
 struct windows;
 
 struct windows_result {
@@ -24,7 +24,7 @@ struct windows_result {
 
 struct windows_cb {
 	void *ctx;
-	/* Is this flow one that peers are told about? f has no TCP state. */
+	/* Is this flow one that peers are told about, and that no commit judges? f has no TCP state. */
 	bool (*pass)(void *ctx, const struct ct_flow *f);
 	/* Life and windows of this entry were written; f as it is there now. */
 	void (*written)(void *ctx, const struct ct_flow *f, struct mono now);
@@ -39,8 +39,14 @@ void windows_close(struct windows *w);
 /* For the filter of the event socket. */
 uint32_t windows_portid(const struct windows *w);
 
-/* Walk the kernel's table in steps of the loop. active: since when this node is active. 0, -EBUSY while one runs, -errno. */
-int windows_start(struct windows *w, struct mono active, struct mono now);
+enum windows_when {
+	WINDOWS_ALONE,		/* no commit: also the lives are raised */
+	WINDOWS_AFTER_COMMIT	/* nothing else is written */
+};
+
+/* Walk the kernel's table in steps of the loop. active: since when this node is active. left: when it was active before; what has had
+ * packets since is passed by. Not set: all are looked at. 0, -EBUSY while one runs, -errno. */
+int windows_start(struct windows *w, enum windows_when when, struct mono active, struct mono left, struct mono now);
 const struct windows_result *windows_progress(const struct windows *w);
 
 /* Does an entry have windows that may be of another time: TCP, assured, established or half-closed, not liberal yet in both

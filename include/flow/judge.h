@@ -113,6 +113,9 @@ extern const struct ct_rule ct_rules[];
 extern const size_t ct_n_rules;
 enum ct_verdict ct_judge_facts(enum ct_way way, enum ct_tuples tuples, unsigned int facts);
 
+/* TCP in TIME_WAIT or CLOSE: the connection is over, only its entry is left. */
+bool ct_has_ended(const struct ct_flow *f);
+
 /* TCP beyond its handshake of which nobody has told the window scales: an offloaded connection that its owner knows from a dump, or one
  * whose owner does not track windows. No kernel can judge its windows. */
 bool ct_scales_unknown(const struct ct_flow *f);

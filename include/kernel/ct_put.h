@@ -20,6 +20,7 @@ struct ct_wish {
 	uint32_t kept_s;	/* what the life of one that is there is raised to, 0: the flow's own */
 	uint32_t changed_s, active_s;	/* CT_WAY_COMMIT, CT_WAY_OWN: as in struct ct_question */
 	bool took_over;
+	bool windows_only;	/* of an entry that is kept the life is not raised: what packets have made of it stays to be seen */
 	uint64_t token;		/* handed back */
 };
 

@@ -34,6 +34,7 @@
 struct activity {
 	enum activity_role role;
 	struct mono since;		/* set while active */
+	struct mono left;		/* when it was active last; not in the file */
 	struct mono purge_due;		/* not set: none is pending */
 	char *path, *temp;		/* NULL: no file */
 	char boot[BOOT_ID + 1];
@@ -201,12 +202,19 @@ bool activity_commit(struct activity *a, struct mono now)
 	return pending;
 }
 
+static void leave(struct activity *a, enum activity_role role, struct mono now)
+{
+	if (activity_active(a))
+		a->left = now;
+	a->role = role;
+	a->since = (struct mono){ 0 };
+}
+
 bool activity_purge(struct activity *a, struct mono due, struct mono now)
 {
 	bool pending = mono_is_set(a->purge_due) && mono_before(now, a->purge_due);
 
-	a->role = ACTIVITY_PURGE;
-	a->since = (struct mono){ 0 };
+	leave(a, ACTIVITY_PURGE, now);
 	if (!pending)
 		a->purge_due = due;
 	save(a, now);
@@ -217,8 +225,7 @@ void activity_request(struct activity *a, struct mono now)
 {
 	bool again = a->role == ACTIVITY_REQUEST;
 
-	a->role = ACTIVITY_REQUEST;
-	a->since = (struct mono){ 0 };
+	leave(a, ACTIVITY_REQUEST, now);
 	if (!again)
 		save(a, now);
 }
@@ -248,6 +255,11 @@ bool activity_active(const struct activity *a)
 struct mono activity_since(const struct activity *a)
 {
 	return a->since;
+}
+
+struct mono activity_left(const struct activity *a)
+{
+	return a->left;
 }
 
 struct mono activity_purge_due(const struct activity *a)

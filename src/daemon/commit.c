@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "daemon/life.h"
+#include "flow/judge.h"
 #include "kernel/ct_timeouts.h"
 #include "sync/sync_conf.h"
 
@@ -106,6 +107,21 @@ static void look_ahead(const struct commit *c, const struct flow_table *table, c
 		hint[i] = pipeline_ahead(c->p, &table_rec(table, ids[i])->flow);
 	for (size_t i = 0; i < n; i++)
 		pipeline_next(c->p, hint[i]);
+}
+
+bool commit_judges(const struct commit *c, const struct ct_flow *f, struct mono now)
+{
+	struct flow_table *table = external_table(pipeline_external(c->p));
+	struct mono active = activity_since(c->activity);
+	uint32_t id = table_find(table, f);
+	const struct flow_rec *rec;
+
+	if (id == FLOW_ID_NONE)
+		return false;
+	rec = table_rec(table, id);
+	return rec->state != REC_DEAD && !ct_has_ended(&rec->flow) &&
+	       life_created(&c->life, life_kept_of(c, rec, now)) > 0 &&
+	       !(mono_is_set(active) && external_has_ended_here(rec, mono_s(active)));
 }
 
 static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows, size_t n)

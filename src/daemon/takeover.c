@@ -33,7 +33,10 @@ struct takeover {
 	struct jobs *jobs;
 	struct pipeline *p;
 	struct commit *commit;
-	struct windows *windows;	/* DisableExternalCache: in place of the commit */
+	struct windows *windows;	/* of our own entries, after the commit; DisableExternalCache: in its place */
+	bool came_back;			/* this node was told to be the backup, is active now, and no commit has ended since */
+	enum commit_what what;		/* of the commit that runs, ... */
+	struct job_result result;	/* ... while it waits for the windows */
 	struct ct_flush *flush;
 	enum job_kind flush_kind;	/* of the one that runs: -F or -t */
 	struct ev_timer purge;		/* -t is due */
@@ -55,9 +58,9 @@ static void windows_failed(int err)
 	log_err("looking for entries of the kernel table that are older than this take-over");
 }
 
-static int windows_begin(struct takeover *t, struct mono now)
+static int windows_begin(struct takeover *t, enum windows_when when, struct mono left, struct mono now)
 {
-	int err = windows_start(t->windows, activity_since(t->activity), now);
+	int err = windows_start(t->windows, when, activity_since(t->activity), left, now);
 
 	if (err < 0)
 		windows_failed(err);
@@ -69,10 +72,11 @@ static int commit_begin(void *ctx, unsigned int what, struct mono now)
 	const struct job_result nothing = { 0 };
 	struct takeover *t = ctx;
 
-	if (!t->windows)
-		return commit_start(t->commit, (enum commit_what)what, now);
+	t->what = (enum commit_what)what;
+	if (!t->conf->disable_external)
+		return commit_start(t->commit, t->what, now);
 	if (what & COMMIT_FLOWS)
-		return windows_begin(t, now);
+		return windows_begin(t, WINDOWS_ALONE, (struct mono){ 0 }, now);
 	jobs_ended(t->jobs, JOB_COMMIT, &nothing, now);
 	return 0;
 }
@@ -81,7 +85,7 @@ static void commit_how_far(void *ctx, uint64_t *done, uint64_t *total)
 {
 	struct takeover *t = ctx;
 
-	if (t->windows) {
+	if (t->conf->disable_external) {
 		*done = *total = windows_progress(t->windows)->total;
 		return;
 	}
@@ -126,28 +130,40 @@ void takeover_told(struct takeover *t)
 	ev_timer_del(t->loop, &t->tell);
 }
 
+/* The windows of the flows that no peer tells about; only of a node that was the backup: one that was active all the time has
+ * forwarded for its entries. */
+static bool look_at_the_rest(struct takeover *t, struct mono now)
+{
+	if (!t->came_back || !(t->what & COMMIT_FLOWS))
+		return false;
+	t->came_back = false;
+	return windows_begin(t, WINDOWS_AFTER_COMMIT, activity_left(t->activity), now) == 0;
+}
+
 static void on_committed(void *ctx, int err, const struct ct_commit_result *res, const struct exp_commit_result *exp,
 			 struct mono now)
 {
-	const struct job_result result = { .err = err, .commit = *res, .expects = *exp };
 	struct takeover *t = ctx;
 
 	if (res->created + res->updated + res->replaced + exp->created > 0)
 		tell_later(t, now);
-	jobs_ended(t->jobs, JOB_COMMIT, &result, now);	/* a -B that has waited begins */
+	t->result = (struct job_result){ .err = err, .commit = *res, .expects = *exp };
+	if (!look_at_the_rest(t, now))
+		jobs_ended(t->jobs, JOB_COMMIT, &t->result, now);	/* a -B that has waited begins */
 }
 
-/* ---- in place of it: windows of another time (DisableExternalCache) ---- */
+/* ---- after it, or in its place (DisableExternalCache): windows of another time ---- */
 
 /* A filter by states has nothing to say: the peer may have been told of another state. */
 static bool windows_pass(void *ctx, const struct ct_flow *f)
 {
 	struct takeover *t = ctx;
 
-	return flow_filter_pass(t->filter, f);
+	return flow_filter_pass(t->filter, f) &&
+	       (t->conf->disable_external || !commit_judges(t->commit, f, evloop_now(t->loop)));
 }
 
-/* The request is the last word about the entry; later evidence of packets is judged by that. */
+/* The request is the last word about the entry; later evidence of packets is judged by that. Not called after a commit. */
 static void windows_written(void *ctx, const struct ct_flow *f, struct mono now)
 {
 	struct takeover *t = ctx;
@@ -163,20 +179,30 @@ static void windows_memory(void *ctx, const struct ct_flow *entry, struct ct_mem
 	pipeline_memory(t->p, entry, m, now);
 }
 
-/* Whatever comes of it: the states are in the kernel, and the script goes on. */
-static void windows_done(void *ctx, const struct windows_result *res, struct mono now)
+static void windows_log(const struct takeover *t, const struct windows_result *res)
 {
-	const struct job_result result = { .windows = *res };
-	struct takeover *t = ctx;
-
-	log_notice("the states of the peer are in the kernel already; of %" PRIu64 " entries there %" PRIu64 " are older than "
-		   "this take-over, their windows judge no longer (%" PRId64 ".%06" PRId64 " seconds)", res->total, res->loosened,
-		   res->duration_us / 1000000, res->duration_us % 1000000);
+	if (t->conf->disable_external)
+		log_notice("the states of the peer are in the kernel already; of %" PRIu64 " entries there %" PRIu64
+			   " are older than this take-over, their windows judge no longer (%" PRId64 ".%06" PRId64 " seconds)",
+			   res->total, res->loosened, res->duration_us / 1000000, res->duration_us % 1000000);
+	else if (res->loosened > 0)
+		log_notice("%" PRIu64 " entries are older than this take-over, and no peer has told of a flow that lives there: "
+			   "their windows judge no longer", res->loosened);
 	if (res->failed > 0)
 		log_warnx("%" PRIu64 " older entries still have their windows: their connections may be invalid", res->failed);
 	if (res->err < 0)
 		windows_failed(res->err);
-	jobs_ended(t->jobs, JOB_COMMIT, &result, now);
+}
+
+/* Whatever comes of it: the states are in the kernel, and the script goes on. */
+static void windows_done(void *ctx, const struct windows_result *res, struct mono now)
+{
+	struct takeover *t = ctx;
+
+	windows_log(t, res);
+	if (t->conf->disable_external)
+		t->result = (struct job_result){ .windows = *res };
+	jobs_ended(t->jobs, JOB_COMMIT, &t->result, now);
 }
 
 /* ---- flush ---- */
@@ -324,6 +350,7 @@ static void purge_cancelled(struct takeover *t, bool was, const char *option)
 
 void takeover_active(struct takeover *t, struct mono now)
 {
+	t->came_back |= !activity_active(t->activity) && activity_role(t->activity) != ACTIVITY_NONE;
 	purge_cancelled(t, activity_commit(t->activity, now), "-c");
 }
 
@@ -357,8 +384,7 @@ size_t takeover_portids(const struct takeover *t, uint32_t *ids)
 	size_t n = commit_portids(t->commit, ids);
 
 	ids[n++] = ct_flush_portid(t->flush);
-	if (t->windows)
-		ids[n++] = windows_portid(t->windows);
+	ids[n++] = windows_portid(t->windows);
 	return n;
 }
 
@@ -400,7 +426,7 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struc
 	ret = commit_open(loop, conf, filter, activity, &commit_cb, &t->commit, err);
 	if (ret == 0)
 		ret = ct_flush_open(loop, &flush_cb, &t->flush, err);
-	if (ret == 0 && conf->disable_external)
+	if (ret == 0)
 		ret = windows_open(loop, &windows_cb, &t->windows, err);
 	if (ret < 0) {
 		takeover_close(t);

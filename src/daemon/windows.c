@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The windows of our own entries at a take-over without external cache (DisableExternalCache).
+/* The windows of our own entries at a take-over.
  *
  * There and back before the purge: the entries of this node were made by the handshakes of then, and their windows stand where
  * the connections were when they left. The other node has forwarded them since, and has told nothing, because established TCP
- * makes no events. To such an entry each packet of today is invalid, in both directions. With an external cache the commit comes by
- * each of these flows (row 7); here nobody brings them, so the kernel's table is read, and each entry that has windows at all is
- * put to the judge (flow/judge.h, CT_WAY_OWN) through the same machine. Nothing is created, replaced or removed; mark, labels and state
- * are not touched, a life is raised.
+ * makes no events. To such an entry each packet of today is invalid, in both directions.
+ *
+ * With an external cache the commit comes by those that the peer has told of (row 7). The others are left over: the peer's last word
+ * was the connection's end, or the cable was cut. If their ports are in use again, of the next connection every packet is invalid; and
+ * one that begins after the take-over gets no answer while its server still has the half of an older one, because the server's word
+ * about that (RFC 5961, a challenge ACK) is dropped. Without external cache (DisableExternalCache) the commit brings none at all.
+ *
+ * So the kernel's table is read, and each entry that has windows, and that no commit judges, is put to the judge (flow/judge.h,
+ * CT_WAY_OWN) through the same machine. Nothing is created, replaced or removed; mark, labels and state are not touched. A life is
+ * raised where no commit has judged; after one it is left alone, because the next commit has to see by it, and by what is remembered
+ * of packets, that another flow uses the entry. For the same reason the walk comes after the commit and not beside it.
  *
  *	read			entry wanted: into the machine; no room for another read: the dump pauses
  *	machine has room	the dump goes on
@@ -25,6 +32,7 @@
 #include "kernel/ct_timeouts.h"
 
 #define READS	3u	/* of the whole table, at most */
+#define LATE_S	10u	/* the addresses of an active node may go so long after its -t or -n */
 #define LIBERAL	IP_CT_TCP_FLAG_BE_LIBERAL
 
 _Static_assert(CT_BATCH_FLIGHT >= CT_DUMP_READ_MAX, "what one read delivers finds room in an empty machine");
@@ -38,8 +46,8 @@ struct windows {
 	struct ct_timeouts timeouts;
 	bool running, dumped, missed;
 	unsigned int reads;
-	uint32_t active_s;
-	bool took_over;
+	uint32_t active_s, left_s;
+	bool took_over, after_commit;
 	struct mono start;
 	struct windows_result res;
 };
@@ -53,18 +61,23 @@ bool windows_may_judge(const struct ct_flow *f, const uint8_t tcp_flags[2])
 	       f->proto_state == TCP_CONNTRACK_CLOSE_WAIT || f->proto_state == TCP_CONNTRACK_LAST_ACK;
 }
 
+/* Has a packet passed here after all those of the activity before? */
+static bool used_since_left(const struct windows *w, const struct ct_flow *f, struct mono now)
+{
+	return w->left_s && mono_s(now) > w->left_s + LATE_S + ct_timeouts_idle_s(&w->timeouts, f);
+}
+
 static void on_entry(void *ctx, const struct ct_flow *f, const struct ct_seen *seen, struct mono now)
 {
 	struct windows *w = ctx;
 	struct ct_wish wish = {
 		.way = CT_WAY_OWN, .kept_s = ct_timeouts_of(&w->timeouts, f), .changed_s = w->active_s,
-		.active_s = w->active_s, .took_over = w->took_over,
+		.active_s = w->active_s, .took_over = w->took_over, .windows_only = w->after_commit,
 	};
 	struct ct_flow own;
 
-	(void)now;
 	w->res.total += w->reads == 1;
-	if (!windows_may_judge(f, seen->tcp_flags))
+	if (!windows_may_judge(f, seen->tcp_flags) || used_since_left(w, f, now))
 		return;
 	flow_copy(&own, f);
 	own.rare = NULL;
@@ -155,7 +168,7 @@ static bool step(void *ctx, struct mono now)
 	return false;
 }
 
-int windows_start(struct windows *w, struct mono active, struct mono now)
+int windows_start(struct windows *w, enum windows_when when, struct mono active, struct mono left, struct mono now)
 {
 	int err;
 
@@ -163,6 +176,8 @@ int windows_start(struct windows *w, struct mono active, struct mono now)
 		return -EBUSY;
 	w->res = (struct windows_result){ 0 };
 	w->active_s = mono_s(mono_is_set(active) ? active : now);
+	w->after_commit = when == WINDOWS_AFTER_COMMIT;
+	w->left_s = mono_is_set(left) ? mono_s(left) : 0;
 	w->took_over = ct_took_over(w->active_s, mono_s(now));
 	w->start = now;
 	w->reads = 0;

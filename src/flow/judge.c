@@ -92,8 +92,7 @@ static uint32_t status_of(const struct ct_flow *f)
 	return f->has & FLOW_HAS_STATUS ? f->status : 0;
 }
 
-/* Has the connection ended, so that only its entry is left? */
-static bool finished(const struct ct_flow *f)
+bool ct_has_ended(const struct ct_flow *f)
 {
 	return f->l4 == IPPROTO_TCP && (f->has & FLOW_HAS_PROTO_STATE) &&
 	       (f->proto_state == TCP_CONNTRACK_TIME_WAIT || f->proto_state == TCP_CONNTRACK_CLOSE);
@@ -178,7 +177,7 @@ static bool windows_of_today(uint32_t idle, const struct ct_question *q)
 
 struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_question *q)
 {
-	struct ct_evidence ev = { .ended = finished(entry) };
+	struct ct_evidence ev = { .ended = ct_has_ended(entry) };
 	bool tcp = entry->l4 == IPPROTO_TCP;
 	bool handshake = tcp && (entry->has & FLOW_HAS_PROTO_STATE) && tcp_age(entry->proto_state) < 3;
 	uint32_t idle = idle_s(q->timeouts, entry, true);
@@ -264,7 +263,7 @@ enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f, c
 		       tcp_age(entry->proto_state) > tcp_age(f->proto_state);
 	unsigned int facts = (ev->ended ? K_ENDED : 0u) | (status_of(entry) & IPS_ASSURED ? K_ASSURED : 0u) |
 			     (ev->packets[0] || ev->packets[1] ? K_HIT : 0u) | (ev->established ? K_ESTABLISHED : 0u) |
-			     (further ? K_FURTHER : 0u) | (ev->since ? SINCE : 0u) | (finished(f) ? S_ENDED : 0u) |
+			     (further ? K_FURTHER : 0u) | (ev->since ? SINCE : 0u) | (ct_has_ended(f) ? S_ENDED : 0u) |
 			     (lacks(entry, f, FLOW_HAS_HELPER) || lacks(entry, f, FLOW_HAS_MASTER_PORTS) ? S_MORE : 0u);
 	enum ct_tuples tuples = compare(entry, f);
 

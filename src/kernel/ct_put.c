@@ -66,7 +66,8 @@ struct put {
 	bool exists;			/* the last create has met an entry */
 	bool unknown;			/* a create may or may not have happened */
 	bool found;
-	bool loosen;			/* ANNOTATE: its windows judge no longer */
+	bool loosen;			/* ANNOTATE: its windows judge no longer ... */
+	bool windows_only;		/* ... and nothing else is to be written */
 	bool raise, hit;		/* ANNOTATE, UPDATE: with life; packets have passed the entry */
 	uint32_t carries;		/* ANNOTATE, UPDATE: parts of f; a CREATE has them all */
 	bool replacing;			/* a destroy has been sent */
@@ -312,7 +313,10 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 			stays(p, e, CT_KEPT, now);
 		return;
 	case CT_RAISE:
-		prepare_raise(e);
+		if (e->windows_only)
+			e->loosen = true;
+		else
+			prepare_raise(e);
 		needs_annotation(e);
 		wants(p, e, PUT_ANNOTATE);
 		return;
@@ -422,7 +426,7 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 {
 	const struct ct_build_opts opts = {
-		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE, .forget = e->raise,
+		.update = e->state == PUT_UPDATE, .annotate = e->state == PUT_ANNOTATE, .forget = e->raise || e->windows_only,
 		.liberal = e->raise ? p->liberal || e->hit || ct_way_takes_over(e->q.way) : e->loosen,
 		.expected = e->old.status & IPS_EXPECTED,
 		.timeout_s = e->raise && (e->carries & FLOW_HAS_TIMEOUT) ? e->f.timeout_s : 0,
@@ -540,6 +544,7 @@ void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
 	};
 	e->tries = 0;
 	e->exists = e->unknown = e->found = e->hit = e->raise = e->replacing = e->destroyed = e->cleared = false;
+	e->windows_only = wish->windows_only;
 	e->in_the_way.l3 = 0;
 	e->token = wish->token;
 	flow_copy(&e->f, wish->f);

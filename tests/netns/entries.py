@@ -119,6 +119,13 @@ def in_use(want: Want) -> dict[str, Want]:
 	return {**of(COMMIT, want), "news": want._replace(liberal=True, strict=False)}
 
 
+def left_over(k: str, want: Want, ways: tuple[str, ...] = COMMIT) -> dict[str, Want]:
+	"""No peer tells of a flow that lives with the entry's original tuple: the entry stays. But where this node was the backup, the
+	windows of a connection that was beyond its handshake judge no longer: the other node may have the next one of the tuple."""
+	loose = {"again": want._replace(liberal=True)} if k in ("established", "FIN_WAIT") else {}
+	return {**of(ways, want), **loose}
+
+
 UPDATED = Want("updated", "old", liberal=True, mark=PEER_MARK)
 KEPT = Want("kept", "new")
 REPLACED = Want("replaced", "old", mark=PEER_MARK)
@@ -131,7 +138,7 @@ ROWS: list[Row] = [
 	Row("1", "ended here, active once", "established", "ESTABLISHED", "S", {"again": created()["again"]}),
 	Row("2", "nothing", "", "ESTABLISHED", "S", created(), protos=ALL, nats=NATS),
 	# 3: S has ended, K has not
-	*[Row("3", f"{k}, peer {s}", k, s, order, {**of(COMMIT, Want("kept", "new", liberal=False, mark=0)), **news})
+	*[Row("3", f"{k}, peer {s}", k, s, order, {**left_over(k, Want("kept", "new", liberal=False, mark=0)), **news})
 	  for k in ("SYN", "SYN and answer", "established", "FIN_WAIT") for s in ("TIME_WAIT", "CLOSE")
 	  for order, news in (("S", {"news": Want("kept", "new", liberal=False)}), ("K", {"news": Want("updated")}))],
 	# 4: K has ended, S lives
@@ -195,7 +202,7 @@ ROWS: list[Row] = [
 	*[Row("9", f"a new handshake: {k}", k, "ESTABLISHED", order, of((*COMMIT, "news"), REPLACED._replace(passes="again")), how="other",
 	      nats=NATS) for k in HANDSHAKES for order in "KS"],
 	# nor does what is over with the peer take the place of what is not
-	*[Row("9", f"{k}, peer {s}", k, s, order, of((*COMMIT, "news"), Want("kept", "new", liberal=False)), how="other", nats=NATS[:3])
+	*[Row("9", f"{k}, peer {s}", k, s, order, left_over(k, LEFT, (*COMMIT, "news")), how="other", nats=NATS[:3])
 	  for k in ("SYN", "established") for s in ("TIME_WAIT", "CLOSE") for order in "KS"],
 	# 10: K is S the other way round
 	*[Row("10", k, k, "ESTABLISHED", order, of((*COMMIT, "news"), REPLACED), how="reversed", nats=("plain",),
@@ -207,11 +214,11 @@ ROWS: list[Row] = [
 	    {**of(STANDBY, Want("kept", "old", liberal=True, mark=PEER_MARK)), "active": Want("kept", "new", mark=PEER_MARK),
 	     "news": Want("updated", "old")}, how="reversed", nats=("plain",), protos=("tcp", "udp")),
 	# 11 and 12: another flow in the way
-	Row("11", "established", "established", "ESTABLISHED", "S", of((*COMMIT, "news"), Want("kept", "new", liberal=False)), how="in the way",
+	Row("11", "established", "established", "ESTABLISHED", "S", left_over("established", LEFT, (*COMMIT, "news")), how="in the way",
 	    nats=("snat",)),
 	Row("11", "established", "established", "ESTABLISHED", "S", of((*COMMIT, "news"), Want("kept", "new")), how="in the way",
 	    protos=("udp", "sctp"), nats=("snat",)),
-	*[Row("11", f"{k}, peer {s}", k, s, order, of((*COMMIT, "news"), Want("kept", "new", liberal=False)), how="in the way", nats=("snat",))
+	*[Row("11", f"{k}, peer {s}", k, s, order, left_over(k, LEFT, (*COMMIT, "news")), how="in the way", nats=("snat",))
 	  for k in ("SYN and answer", "established") for s in ("TIME_WAIT", "CLOSE") for order in "KS"],
 	*[Row("12", k, k, "ESTABLISHED", order, of((*COMMIT, "news"), REPLACED), how="in the way", nats=("snat",))
 	  for k in ("SYN", "TIME_WAIT", "CLOSE", "written, not assured", "written, assured") for order in "KS"],

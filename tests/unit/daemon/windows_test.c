@@ -67,6 +67,8 @@ struct bench {
 	struct windows *windows;
 	struct kernel_hand hand;
 	struct ct_memory memory;	/* of every entry */
+	enum windows_when when;
+	struct mono left;
 	uint16_t refused_port;		/* the filter does not pass this one */
 	struct windows_result res;
 	bool done, dumped;
@@ -170,7 +172,7 @@ static void bench_close(struct bench *b)
 static void walk(struct bench *b, struct mono active)
 {
 	b->done = false;
-	assert_int_equal(windows_start(b->windows, active, clock_now()), 0);
+	assert_int_equal(windows_start(b->windows, b->when, active, b->left, clock_now()), 0);
 	assert_true(turn_until(b->loop, &b->done, 60000));
 	assert_int_equal(b->res.err, 0);
 	assert_int_equal(b->res.failed, 0);
@@ -280,6 +282,51 @@ static void born_since(void **state)
 	bench_close(b);
 }
 
+/* Packets after this node was the backup for a while: they came here, not to the other node. The addresses may have gone some
+ * seconds after its -t. */
+static void used_since_left(void **state)
+{
+	struct mono now = clock_now();
+	struct bench *b;
+
+	(void)state;
+	NEED_NETNS();
+	b = bench_open();
+	make(b, entry(1, EST_S - 5));
+	make(b, entry(2, EST_S - 30));
+	b->left = mono_add_ms(now, -60000);
+	walk(b, now);
+	assert_int_equal(b->res.loosened, 0);
+	b->left = mono_add_ms(now, -25000);
+	walk(b, now);
+	assert_int_equal(b->res.loosened, 1);
+	assert_int_equal(liberal_ones(b), 1);
+	assert_true(b->flags[2][0] & LIBERAL);
+	b->left = mono_add_ms(now, -5000);
+	walk(b, now);
+	assert_int_equal(b->res.loosened, 1);
+	assert_int_equal(liberal_ones(b), 2);
+	bench_close(b);
+}
+
+/* After a commit only the windows: the life of the entry, and what is remembered of it, still tell of its packets. */
+static void after_a_commit(void **state)
+{
+	struct bench *b;
+
+	(void)state;
+	NEED_NETNS();
+	b = bench_open();
+	b->when = WINDOWS_AFTER_COMMIT;
+	make(b, entry(1, EST_S - 30));
+	walk(b, clock_now());
+	assert_int_equal(b->res.loosened, 1);
+	assert_int_equal(b->written, 0);
+	assert_int_equal(liberal_ones(b), 1);
+	assert_in_range(now_there(b, 1).timeout_s, EST_S - 40, EST_S - 30);
+	bench_close(b);
+}
+
 /* More than the machine has places, over many reads of the dump: none is left out. */
 static void many(void **state)
 {
@@ -301,6 +348,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(selection), cmocka_unit_test(only_the_windows), cmocka_unit_test(packets_since),
+		cmocka_unit_test(used_since_left), cmocka_unit_test(after_a_commit),
 		cmocka_unit_test(born_since), cmocka_unit_test(many),
 	};
 
