@@ -119,9 +119,11 @@ class Judge:
 			self.reasons[why] = self.reasons.get(why, 0) + 1
 		return bool(why)
 
-	def silent_beyond(self, c: Connection, silence: tuple[float, float]) -> float:
-		"""The longest part of a silence that no cut explains. Who began after the addresses had moved was never cut."""
-		holes = sorted([(begin - 0.1, until + AFTER_CUT) for begin, moved, until in self.world.cuts if c.begin < moved + 0.05] +
+	def silent_beyond(self, c: Connection, silence: tuple[float, float], in_the_way: bool) -> float:
+		"""The longest part of a silence that no cut explains. Who began after the addresses had moved was never cut; only what the
+		new node still has of an earlier connection may be in the way of a beginning, until the -c has ended."""
+		holes = sorted([(begin - 0.1, until + AFTER_CUT) for begin, moved, until in self.world.cuts
+				if c.begin < moved + 0.05 or (in_the_way and c.begin < until)] +
 			       [(begin, until + AFTER_CUT) for begin, until in self.late])
 		at, end = silence
 		longest = 0.0
@@ -166,9 +168,9 @@ class Judge:
 			for silence in c.silences:
 				if c.how == "hasty" and silence[1] == c.end:
 					continue
-				beyond = self.silent_beyond(c, silence)
 				# Who takes the place of a connection that its server still has may have to try again and again.
 				beginning = not c.up or silence[0] < c.begin + 0.01
+				beyond = self.silent_beyond(c, silence, beginning and before is not None)
 				if beyond < (BEGINNING if beginning else SILENCE) or (beginning and before and before.how != "done"):
 					continue
 				if not self.forgive(c, silence[1]):

@@ -30,6 +30,7 @@ PORT = 7001
 OTHER = {"fw1": "fw2", "fw2": "fw1"}
 CLIENT4, CLIENT6 = f"src=10.10.0.{HOST} ", f"src=fd00:10::{HOST:x} "
 OTHERS = "10.128.0.254"		# destination of the flows that nobody uses, of bench/ctload
+BUSY = 4			# per processor: with so many others that want to run, no daemon keeps up
 PATIENCE = 90			# seconds for a client command, on a machine that does much else
 
 NAT = {
@@ -47,6 +48,8 @@ FILTER = {
 }
 
 FLUSH = "flushing kernel conntrack table (scheduled)"	# in the log
+COMMIT = re.compile(r"committing all external caches|stopped by a commit")
+LATE = 10.0			# seconds from the start of a client to what its daemon says, at most
 
 LINE = re.compile(r"^(\w+)\s+\d+ (?:\d+ )?(?:([A-Z][A-Z_0-9]*) )?src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)"
 		  r"(?: packets=\d+ bytes=\d+)?( \[UNREPLIED\])?(?: src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+))?", re.M)
@@ -137,10 +140,14 @@ class World:
 		self.due: list[Due] = []
 		self.stopped: set[str] = set()
 		self.cable_cut = False
+		self.asked_load = 0.0
 		self.first_other = 0
 		self.node = {fw: Node(self.lab, fw, OURS) for fw in FW}
 		for fw in FW if watch else ():
 			self.lab.spawn(fw, "conntrack", "-E", "-o", "timestamp,id", "-b", 8 << 20, log=self.lab.scratch / f"events-{fw}")
+		for host in ("client", "server") if watch else ():
+			self.lab.spawn(host, "tcpdump", "-i", "eth0", "-s", 96, "-B", 16384, "-U", "-w", self.lab.scratch / f"packets-{host}",
+				       "tcp", log=self.lab.scratch / f"tcpdump-{host}")
 		for node in self.node.values():
 			self.configure(node)
 		self.lab.addresses_to("fw1")
@@ -192,6 +199,10 @@ class World:
 			time.sleep(min(0.02, end - now))
 
 	def turn(self) -> None:
+		if time.monotonic() > self.asked_load + 1:
+			self.asked_load = time.monotonic()
+			if os.getloadavg()[0] > BUSY * (os.cpu_count() or 1):
+				self.fault("all", "busy", 25)
 		self.read_logs()
 		self.due.sort()
 		while self.due and self.due[0].time <= time.monotonic():
@@ -398,6 +409,7 @@ class World:
 			self.orders.append((looked, asked, "the flush that -t had asked for, before the -c"))
 		first, _, rest = args["script"].partition(" ")
 		change.committed = cut[2] = self.script(new, first, 0)
+		self.heard(new, asked)
 		if self.settings["nat"] == "few":
 			# A connection that begins here takes the port of one that is not committed yet, and the server ends that one.
 			self.orders.append((looked, change.committed, "its port was free here before the -c"))
@@ -412,6 +424,13 @@ class World:
 		if self.settings["external"] == "off" and "-R" not in rest:
 			# What the peer has told is in no internal cache before; a script without it cannot be.
 			self.later(6, lambda new=new: self.active == new and self.node[new].running() and self.command(new, "-R"))
+
+	def heard(self, fw: str, asked: float) -> None:
+		"""A flush goes on until the daemon has heard the -c, which its log tells: on a busy machine the client takes a while."""
+		lines = [line.time for line in self.log if line.fw == fw and line.time >= asked and COMMIT.search(line.text)]
+		if self.orders and self.orders[-1][1] == asked and lines:
+			begin, _, why = self.orders[-1]
+			self.orders[-1] = begin, min(lines[0], asked + LATE), why
 
 	def backup(self, fw: str, commands: str, after: float) -> None:
 		if commands:
@@ -482,6 +501,7 @@ class World:
 		if self.said(self.active, FLUSH, asked):
 			self.orders.append((asked, before, "the flush that -t had asked for, before the -c"))
 		self.script(self.active, script, 0)
+		self.heard(self.active, before)
 
 	def do_kill(self, node: str, down: float) -> None:
 		fw = self.resolve(node)
