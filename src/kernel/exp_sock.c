@@ -9,16 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cursor.h"
 #include "kernel/ct_sock.h"
 
 #define RCVBUF_BYTES (1u << 20)
-#define LIST_BYTES (32 << 10)	/* more than the kernel puts into one part */
+#define ANSWER_BYTES (32 << 10)	/* the kernel puts less into one part of a list */
 
 struct exp_sock {
 	int fd;
 	uint32_t portid, seq;
-	uint8_t answer[4096];
+	uint8_t answer[ANSWER_BYTES];
 };
 
 int exp_sock_open(struct exp_sock **out, struct text *err)
@@ -54,25 +53,58 @@ uint32_t exp_sock_portid(const struct exp_sock *s)
 	return s->portid;
 }
 
-/* The verdict of one datagram of answers; 1 when it is not about the request. */
-static int take_answer(struct exp_sock *s, size_t n, struct ct_expect *found)
+/* What is wanted of the messages that answer; nothing: their verdict only. */
+struct wanted {
+	struct ct_expect *found;
+	struct ct_flow *master;
+	struct flow_rare *rare;		/* of the master */
+	void (*each)(void *ctx, const struct ct_expect *e);	/* of a list */
+	void *ctx;
+};
+
+/* One message that answers. 1: more are to come. */
+static int take(const uint8_t *msg, const struct nlmsghdr *h, const struct wanted *w)
 {
-	struct cursor c = cur_init(s->answer, n);
 	enum ct_event what;
-	struct nlmsghdr h;
+	struct ct_expect e;
 	int code;
 
-	cur_bytes(&c, &h, sizeof(h));
-	if (c.bad || h.nlmsg_seq != s->seq)
-		return 1;
-	if (h.nlmsg_type == NLMSG_ERROR) {
-		cur_bytes(&c, &code, sizeof(code));
-		return c.bad ? -EPROTO : code > 0 ? -code : code;
+	if (h->nlmsg_type == NLMSG_ERROR) {
+		if (h->nlmsg_len < sizeof(*h) + sizeof(code))
+			return -EPROTO;
+		memcpy(&code, msg + sizeof(*h), sizeof(code));
+		return code > 0 ? -code : code;
 	}
-	return found ? exp_parse(s->answer, n, &what, found) : 1;
+	if (h->nlmsg_type == NLMSG_DONE)
+		return 0;
+	if (w->found)
+		return exp_parse(msg, h->nlmsg_len, &what, w->found);
+	if (w->master)
+		return ct_read(msg, h->nlmsg_len, &what, w->master, w->rare) == 0 ? 0 : -EPROTO;
+	if (w->each && exp_parse(msg, h->nlmsg_len, &what, &e) == 0)
+		w->each(w->ctx, &e);
+	return 1;
 }
 
-static int request(struct exp_sock *s, const void *req, size_t len, struct ct_expect *found)
+/* One read. 1: more are to come; what is not about the request is passed over. */
+static int take_all(const struct exp_sock *s, size_t n, const struct wanted *w)
+{
+	const uint8_t *at = s->answer;
+	struct nlmsghdr h;
+	int verdict = 1;
+
+	for (size_t step; n >= sizeof(h) && verdict > 0; at += step, n -= step) {
+		memcpy(&h, at, sizeof(h));
+		if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > n)
+			return -EPROTO;
+		step = NLMSG_ALIGN(h.nlmsg_len) < n ? NLMSG_ALIGN(h.nlmsg_len) : n;
+		if (h.nlmsg_seq == s->seq)
+			verdict = take(at, &h, w);
+	}
+	return verdict;
+}
+
+static int request(struct exp_sock *s, const void *req, size_t len, const struct wanted *w)
 {
 	int verdict = len > 0 ? ct_sock_send(s->fd, req, len) : -EMSGSIZE;
 	ssize_t n;
@@ -85,7 +117,7 @@ static int request(struct exp_sock *s, const void *req, size_t len, struct ct_ex
 			continue;
 		if (n == -1 || (size_t)n > sizeof(s->answer))
 			return -ENOBUFS;
-		verdict = take_answer(s, (size_t)n, found);
+		verdict = take_all(s, (size_t)n, w);
 		if (verdict <= 0)
 			return verdict;
 	} while (true);
@@ -95,7 +127,7 @@ int exp_sock_prolong(struct exp_sock *s, const struct ct_expect *e)
 {
 	uint8_t req[EXP_BUILD_MAX];
 
-	return request(s, req, exp_build_prolong(e, ++s->seq, req, sizeof(req)), NULL);
+	return request(s, req, exp_build_prolong(e, ++s->seq, req, sizeof(req)), &(struct wanted){ 0 });
 }
 
 /* The kernel gives every new one the life that the helper gives to its class, 180 s in the case of SIP, whose phones register
@@ -103,7 +135,7 @@ int exp_sock_prolong(struct exp_sock *s, const struct ct_expect *e)
 int exp_sock_create(struct exp_sock *s, const struct ct_expect *e)
 {
 	uint8_t req[EXP_BUILD_MAX];
-	int err = request(s, req, exp_build_create(e, ++s->seq, req, sizeof(req)), NULL);
+	int err = request(s, req, exp_build_create(e, ++s->seq, req, sizeof(req)), &(struct wanted){ 0 });
 
 	if (err == 0 && (e->has & EXPECT_HAS_TIMEOUT) && e->timeout_s > 0)
 		exp_sock_prolong(s, e);		/* without it, it is there all the same */
@@ -114,87 +146,31 @@ int exp_sock_destroy(struct exp_sock *s, const struct ct_expect *e)
 {
 	uint8_t req[EXP_BUILD_MAX];
 
-	return request(s, req, exp_build_destroy(e, ++s->seq, req, sizeof(req)), NULL);
+	return request(s, req, exp_build_destroy(e, ++s->seq, req, sizeof(req)), &(struct wanted){ 0 });
 }
 
 int exp_sock_get(struct exp_sock *s, const struct ct_expect *e, struct ct_expect *found)
 {
+	const struct wanted w = { .found = found };
 	uint8_t req[EXP_BUILD_MAX];
 
-	return request(s, req, exp_build_get(e, ++s->seq, req, sizeof(req)), found);
+	return request(s, req, exp_build_get(e, ++s->seq, req, sizeof(req)), &w);
 }
 
 int exp_sock_master(struct exp_sock *s, const struct ct_expect *e, struct ct_flow *found, struct flow_rare *rare)
 {
+	const struct wanted w = { .master = found, .rare = rare };
 	uint8_t req[CT_BUILD_MAX];
-	enum ct_event what;
 	struct ct_flow key;
-	struct nlmsghdr h;
-	size_t len;
-	ssize_t n;
-	int err;
 
 	expect_master_flow(e, &key);
-	len = ct_build_get(&key, ++s->seq, req, sizeof(req));
-	err = len > 0 ? ct_sock_send(s->fd, req, len) : -EMSGSIZE;
-	if (err < 0)
-		return err;
-	do {
-		n = recv(s->fd, s->answer, sizeof(s->answer), MSG_DONTWAIT | MSG_TRUNC);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n < (ssize_t)sizeof(h) || (size_t)n > sizeof(s->answer))
-			return -ENOBUFS;
-		memcpy(&h, s->answer, sizeof(h));
-	} while (n == -1 || h.nlmsg_seq != s->seq);
-	if (h.nlmsg_type == NLMSG_ERROR)
-		return -ENOENT;
-	return ct_read(s->answer, (size_t)n, &what, found, rare) == 0 ? 0 : -EPROTO;
-}
-
-/* One read of a list. 1: more follows; 0 or -errno: its end. */
-static int list_part(const struct exp_sock *s, const uint8_t *at, size_t n, void (*each)(void *ctx, const struct ct_expect *e),
-		     void *ctx)
-{
-	struct ct_expect e;
-	enum ct_event what;
-	struct nlmsghdr h;
-
-	for (size_t step; n >= sizeof(h); at += step, n -= step) {
-		memcpy(&h, at, sizeof(h));
-		if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > n)
-			return -EPROTO;
-		step = NLMSG_ALIGN(h.nlmsg_len) < n ? NLMSG_ALIGN(h.nlmsg_len) : n;
-		if (h.nlmsg_seq != s->seq)
-			continue;
-		if (h.nlmsg_type == NLMSG_ERROR)
-			return -EIO;
-		if (h.nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (exp_parse(at, h.nlmsg_len, &what, &e) == 0)
-			each(ctx, &e);
-	}
-	return 1;
+	return request(s, req, ct_build_get(&key, ++s->seq, req, sizeof(req)), &w);
 }
 
 int exp_sock_list(struct exp_sock *s, void (*each)(void *ctx, const struct ct_expect *e), void *ctx)
 {
-	uint8_t req[EXP_BUILD_MAX], *buf = malloc(LIST_BYTES);
-	size_t len = exp_build_list(++s->seq, req, sizeof(req));
-	int more;
+	const struct wanted w = { .each = each, .ctx = ctx };
+	uint8_t req[EXP_BUILD_MAX];
 
-	if (!buf)
-		return -ENOMEM;
-	more = ct_sock_send(s->fd, req, len);
-	if (more == 0)
-		more = 1;
-	while (more > 0) {
-		ssize_t n = recv(s->fd, buf, LIST_BYTES, MSG_DONTWAIT | MSG_TRUNC);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		more = n >= 0 && n <= LIST_BYTES ? list_part(s, buf, (size_t)n, each, ctx) : -ENOBUFS;
-	}
-	free(buf);
-	return more;
+	return request(s, req, exp_build_list(++s->seq, req, sizeof(req)), &w);
 }

@@ -212,10 +212,11 @@ static void test_master_comes_later(void **state)
 	expecting_event(w->x, CT_EVENT_NEW, &orphan, w->now);
 	assert_int_equal(n_internal(w), 0);
 	create_master(4000);
-	turn_for(w->loop, 100);
+	for (int i = 0; i < 100 && n_internal(w) == 0; i++)	/* a busy machine takes its time */
+		turn_for(w->loop, 10);
 	assert_int_equal(n_internal(w), 1);
-	assert_int_equal(n_filtered(w), 0);
-	turn_for(w->loop, 1300);
+	for (int i = 0; i < 100 && n_filtered(w) == 0; i++)
+		turn_for(w->loop, 100);
 	assert_int_equal(n_internal(w), 1);
 	assert_int_equal(n_filtered(w), 1);
 	world_free(w);
