@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A point on the monotonic clock, in nanoseconds. A struct, so that it cannot be mixed with wall-clock seconds or
- * bare integers. The zero value is "never / not set"; clock_now() never returns it. */
+/* A point on the monotonic clock, in nanoseconds. A struct, so that it cannot be mixed with
+ * wall-clock seconds or bare integers. The zero value is "never / not set"; clock_now() never
+ * returns it. */
 struct mono {
 	int64_t ns;
 };
@@ -17,7 +18,8 @@ struct mono {
 /* The monotonic clock now (CLOCK_MONOTONIC). */
 struct mono clock_now(void);
 
-/* Wall-clock seconds since 1970: for output and for the first sequence number only, never for timers. */
+/* Wall-clock seconds since 1970: for output and for the first sequence number only, never for
+ * timers. */
 int64_t clock_wall_s(void);
 
 static inline bool mono_is_set(struct mono t)
@@ -61,7 +63,8 @@ static inline struct mono mono_min(struct mono a, struct mono b)
 	return a.ns < b.ns ? a : b;
 }
 
-/* Whole seconds on the monotonic clock: what table records store (32 bits last for 136 years of uptime). */
+/* Whole seconds on the monotonic clock: what table records store (32 bits last for 136 years of
+ * uptime). */
 static inline uint32_t mono_s(struct mono t)
 {
 	return (uint32_t)(t.ns / MONO_NS_PER_S);

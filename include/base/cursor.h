@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bounds-checked reading of bytes from outside. A refused read sets `bad`, which is sticky: later reads give 0, so a
- * caller reads a whole record and tests once. Borrows the bytes. */
+/* Bounds-checked reading of bytes from outside. A refused read sets `bad`, which is sticky: later
+ * reads give 0, so a caller reads a whole record and tests once. Borrows the bytes. */
 struct cursor {
 	const uint8_t *at;	/* next unread byte */
 	size_t left;		/* bytes we may still read */
@@ -63,7 +63,8 @@ static inline uint32_t cur_be32(struct cursor *c)
 	return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : 0;
 }
 
-/* Copy n bytes as they are (addresses, values kept in network order). out is zeroed when refused. */
+/* Copy n bytes as they are (addresses, values kept in network order). out is zeroed when
+ * refused. */
 static inline void cur_bytes(struct cursor *c, void *out, size_t n)
 {
 	const uint8_t *p = cur_take(c, n);

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Keyed hash, random key at start: what is hashed comes from the network and from attackers' port choices. */
+/* Keyed hash, random key at start: what is hashed comes from the network and from attackers' port
+ * choices. */
 struct hash_key {
 	uint64_t k0, k1;
 };
@@ -13,7 +14,8 @@ struct hash_key {
 /* Fill the key from getrandom(2). 0 or -errno. */
 int hash_key_random(struct hash_key *key) __attribute__((warn_unused_result));
 
-/* SipHash-1-3 over n 64-bit words (the flow key is padded to whole words): short, keyed, no lookup tables. */
+/* SipHash-1-3 over n 64-bit words (the flow key is padded to whole words): short, keyed, no lookup
+ * tables. */
 uint32_t hash_words(const struct hash_key *key, const uint64_t *words, size_t n);
 
 #endif

@@ -8,9 +8,10 @@
 
 #include "base/text.h"
 
-/* Writes JSON (RFC 8259) into a text, without blanks or newlines. Commas are put where they belong. Inside an object each
- * value has a name, which is plain ASCII of ours; inside an array, and for the document itself, name is NULL. The caller
- * closes what it has opened. A text that ran out of memory says so itself (truncated). */
+/* Writes JSON (RFC 8259) into a text, without blanks or newlines. Commas are put where they belong.
+ * Inside an object each value has a name, which is plain ASCII of ours; inside an array, and for
+ * the document itself, name is NULL. The caller closes what it has opened. A text that ran out of
+ * memory says so itself (truncated). */
 struct json {
 	struct text *out;	/* borrowed */
 	bool comma;		/* the next value has one before it */
@@ -30,9 +31,9 @@ void json_uint(struct json *j, const char *name, uint64_t v);
 void json_int(struct json *j, const char *name, int64_t v);
 void json_bool(struct json *j, const char *name, bool v);
 
-/* A string of any bytes, up to its NUL or max bytes. Well-formed UTF-8 goes through, control characters (C0, DEL, C1) as
- * \u00XX, each byte that is no part of it becomes U+FFFD: the document is valid whatever a name holds, and a terminal does
- * nothing because of it. */
+/* A string of any bytes, up to its NUL or max bytes. Well-formed UTF-8 goes through, control
+ * characters (C0, DEL, C1) as \u00XX, each byte that is no part of it becomes U+FFFD: the document
+ * is valid whatever a name holds, and a terminal does nothing because of it. */
 void json_str(struct json *j, const char *name, const char *s, size_t max);
 
 #endif

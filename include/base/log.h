@@ -9,9 +9,10 @@
 
 struct log_conf;	/* base/log_conf.h */
 
-/* The log sink: one of the two allowed mutable globals (the other is the signal flags). Lines go to the file, to
- * syslog, and, until log_detach(), to the terminal (info, notice: stdout; warning, error: stderr).
- * Layout: command-line.md section 10.1, "[Mon Nov 23 06:38:28 2026] (pid=21898) [notice] text". */
+/* The log sink: one of the two allowed mutable globals (the other is the signal flags). Lines go to
+ * the file, to syslog, and, until log_detach(), to the terminal (info, notice: stdout; warning,
+ * error: stderr). Layout: command-line.md section 10.1, "[Mon Nov 23 06:38:28 2026] (pid=21898)
+ * [notice] text". */
 enum log_level {
 	LOG_LVL_INFO,
 	LOG_LVL_NOTICE,
@@ -19,26 +20,29 @@ enum log_level {
 	LOG_LVL_ERROR,
 };
 
-/* Open file and syslog as configured. Borrows conf until log_close(). 0, or -errno with *err_path (if not NULL) set
- * to the file that could not be opened (borrowed from conf). Opening for appending, mode 0600. */
+/* Open file and syslog as configured. Borrows conf until log_close(). 0, or -errno with *err_path
+ * (if not NULL) set to the file that could not be opened (borrowed from conf). Opening for
+ * appending, mode 0600. */
 int log_open(const struct log_conf *conf, const char **err_path);
 
-/* Close and open the file again (SIGHUP: log rotation). On failure the old file stays and -errno is returned. */
+/* Close and open the file again (SIGHUP: log rotation). On failure the old file stays and -errno is
+ * returned. */
 int log_reopen(void);
 
-/* A start in the background: info and notice go to standard output only if that is a terminal. Whoever reads it in a script
- * finds nothing there after a success, as with 1.4.x. */
+/* A start in the background: info and notice go to standard output only if that is a terminal.
+ * Whoever reads it in a script finds nothing there after a success, as with 1.4.x. */
 void log_background(void);
 
 /* No more lines to the terminal: the daemon has gone to the background. */
 void log_detach(void);
 
 void log_close(void);
-/* log_close() after a start that failed: a file that log_open() created goes as well, one that was there stays. */
+/* log_close() after a start that failed: a file that log_open() created goes as well, one that was
+ * there stays. */
 void log_discard(void);
 
-/* One line each; no trailing newline in fmt. All preserve errno. log_warn and log_err append ": " and the text of
- * errno; the x variants and info, notice do not. */
+/* One line each; no trailing newline in fmt. All preserve errno. log_warn and log_err append ": "
+ * and the text of errno; the x variants and info, notice do not. */
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -49,21 +53,23 @@ void log_errx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A warning that the terminal has been told in words of its own: for the file and syslog. */
 void log_warn_said(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* One record for the system's log; priority: facility and level of syslog(3), text: one line. Whatever log_open() was told
- * about syslog, for those with a facility of their own. 0, or -errno when it was dropped: -EAGAIN, the log daemon does not
- * keep up and is not waited for; others, there is none. */
+/* One record for the system's log; priority: facility and level of syslog(3), text: one line.
+ * Whatever log_open() was told about syslog, for those with a facility of their own. 0, or -errno
+ * when it was dropped: -EAGAIN, the log daemon does not keep up and is not waited for; others,
+ * there is none. */
 int log_syslog(int priority, const char *text);
 
-/* Rate limit for lines that outside input can cause: at most `burst` lines, refilled one per `interval_ms`. The owner
- * embeds it, zeroed. */
+/* Rate limit for lines that outside input can cause: at most `burst` lines, refilled one per
+ * `interval_ms`. The owner embeds it, zeroed. */
 struct log_limit {
 	uint32_t tokens_used;
 	struct mono last;
 	uint64_t suppressed;	/* lines dropped since the last one that passed */
 };
 
-/* May one more line be written at `now`? When yes and lines were dropped meanwhile, *suppressed (if not NULL) is
- * their number, so the caller can say so. */
-bool log_limit_pass(struct log_limit *l, uint32_t burst, uint32_t interval_ms, struct mono now, uint64_t *suppressed);
+/* May one more line be written at `now`? When yes and lines were dropped meanwhile, *suppressed (if
+ * not NULL) is their number, so the caller can say so. */
+bool log_limit_pass(struct log_limit *l, uint32_t burst, uint32_t interval_ms, struct mono now,
+		    uint64_t *suppressed);
 
 #endif

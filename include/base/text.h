@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A growing text buffer for reports and error texts: not for the data path. Always NUL-terminated once written to.
- * Start from a zeroed struct; `limit` 0 means no limit of its own. When memory or the limit is exhausted `truncated`
- * is set and the rest is dropped. */
+/* A growing text buffer for reports and error texts: not for the data path. Always NUL-terminated
+ * once written to. Start from a zeroed struct; `limit` 0 means no limit of its own. When memory or
+ * the limit is exhausted `truncated` is set and the rest is dropped. */
 struct text {
 	char *buf;		/* owned; NULL while empty */
 	size_t len;		/* bytes without the NUL */

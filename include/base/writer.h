@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bounds-checked writing. A refused write sets `full`, which is sticky, and writes nothing: a full writer is an error
- * the caller sees, never a truncated message. Borrows the buffer. */
+/* Bounds-checked writing. A refused write sets `full`, which is sticky, and writes nothing: a full
+ * writer is an error the caller sees, never a truncated message. Borrows the buffer. */
 struct writer {
 	uint8_t *buf;
 	size_t len;		/* bytes written */

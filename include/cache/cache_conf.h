@@ -6,7 +6,8 @@
 
 /* Sizes of the flow tables (General: HashSize, HashLimit). Plain data, no pointers. */
 struct cache_conf {
-	/* Buckets the index of each table starts with; it grows by itself. Never 0 after reading. */
+	/* Buckets the index of each table starts with; it grows by itself. Never 0 after
+	 * reading. */
 	uint32_t hash_size;
 	/* Most flows per table. 0: not given; the daemon then takes the larger of 262144 and
 	 * nf_conntrack_max, and reads the latter again as it changes. */

@@ -6,8 +6,9 @@
 #include "cache/clash.h"
 #include "cache/table.h"
 
-/* The flows of our own kernel. Turns kernel events and dump entries into "this record changed". Knows nothing of
- * sending: the caller passes the id on to sync/, and calls internal_release() when sync/ is done with a dead one. */
+/* The flows of our own kernel. Turns kernel events and dump entries into "this record changed".
+ * Knows nothing of sending: the caller passes the id on to sync/, and calls internal_release() when
+ * sync/ is done with a dead one. */
 struct internal;
 
 enum internal_change {
@@ -32,7 +33,8 @@ enum internal_change {
 enum internal_word {
 	INTERNAL_WORD_NONE,	/* not known: from a dump */
 	INTERNAL_WORD_PACKET,	/* a packet, by an event */
-	INTERNAL_WORD_WRITTEN,	/* a request, ours or another program's, that has given it the life of the record */
+	INTERNAL_WORD_WRITTEN,	/* a request, ours or another program's, that has given it the life
+				 * of the record */
 	INTERNAL_WORD_TOLD,	/* we have written a peer's news into it, at told_s */
 };
 
@@ -40,16 +42,19 @@ struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct has
 void internal_free(struct internal *c);
 struct flow_table *internal_table(struct internal *c);
 
-/* Look for flows that peers could not tell apart; before the first flow. hidden is called when a live flow that was sent
- * until now turns out to be one of them; it must not call back into the cache. 0 or -ENOMEM. */
+/* Look for flows that peers could not tell apart; before the first flow. hidden is called when a
+ * live flow that was sent until now turns out to be one of them; it must not call back into the
+ * cache. 0 or -ENOMEM. */
 int internal_watch_clashes(struct internal *c, const struct hash_key *key,
 			   void (*hidden)(void *ctx, uint32_t id, struct mono now), void *ctx);
 /* NULL unless internal_watch_clashes() was called. */
 struct clash *internal_clash(struct internal *c);
 
-/* Where a new flow finds no place: room() may free records that have ended, by internal_release(), and says whether it has. */
+/* Where a new flow finds no place: room() may free records that have ended, by internal_release(),
+ * and says whether it has. */
 void internal_set_room(struct internal *c, bool (*room)(void *ctx, struct mono now), void *ctx);
-/* The last INTERNAL_FULL: *hash becomes that of the flow's key. True: for its limit, false: for want of memory. */
+/* The last INTERNAL_FULL: *hash becomes that of the flow's key. True: for its limit, false: for
+ * want of memory. */
 bool internal_refused(const struct internal *c, uint32_t *hash);
 
 static inline bool internal_is_hidden(struct internal *c, uint32_t id)
@@ -57,40 +62,50 @@ static inline bool internal_is_hidden(struct internal *c, uint32_t id)
 	return table_rec(internal_table(c), id)->owner & REC_I_CLASH;
 }
 
-/* Kernel events. *id is the record, FLOW_ID_NONE with INTERNAL_NOTHING for an unknown one and with INTERNAL_FULL. A NEW
- * for a known tuple replaces it (the kernel's word: the old one is gone); a NEW for a dead one revives the slot. An UPDATE
- * of an unknown flow inserts; of a dead one it revives (its NEW may have been filtered), and if that may have been the
- * dead flow's own late UPDATE the record counts as silent, so that it is verified. A DESTROY of an unknown flow, or of
- * another incarnation of the tuple (both kernel ids known and different), is nothing. An update that changes only timeout
- * or counters is merged but is INTERNAL_NOTHING only if nothing a peer stores changed; a changed timeout_s alone counts as
- * a change when it grew by more than half (a state the peer would restore with too short a life). */
-enum internal_change internal_new_flow(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
-enum internal_change internal_update(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
-enum internal_change internal_destroy(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
+/* Kernel events. *id is the record, FLOW_ID_NONE with INTERNAL_NOTHING for an unknown one and with
+ * INTERNAL_FULL. A NEW for a known tuple replaces it (the kernel's word: the old one is gone); a
+ * NEW for a dead one revives the slot. An UPDATE of an unknown flow inserts; of a dead one it
+ * revives (its NEW may have been filtered), and if that may have been the dead flow's own late
+ * UPDATE the record counts as silent, so that it is verified. A DESTROY of an unknown flow, or of
+ * another incarnation of the tuple (both kernel ids known and different), is nothing. An update
+ * that changes only timeout or counters is merged but is INTERNAL_NOTHING only if nothing a peer
+ * stores changed; a changed timeout_s alone counts as a change when it grew by more than half (a
+ * state the peer would restore with too short a life). */
+enum internal_change internal_new_flow(struct internal *c, const struct ct_flow *f, struct mono now,
+				       uint32_t *id);
+enum internal_change internal_update(struct internal *c, const struct ct_flow *f, struct mono now,
+				     uint32_t *id);
+enum internal_change internal_destroy(struct internal *c, const struct ct_flow *f, struct mono now,
+				      uint32_t *id);
 
-/* The event just stored was caused by a packet (or timer), or by a request of whoever; it tells the beginning of an entry. told_s:
- * until now the flow was a peer's only, last told at that time (mono seconds; 0: it was not). */
+/* The event just stored was caused by a packet (or timer), or by a request of whoever; it tells the
+ * beginning of an entry. told_s: until now the flow was a peer's only, last told at that time (mono
+ * seconds; 0: it was not). */
 void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, uint32_t told_s);
 
-/* One entry of a kernel dump, or the answer to a GET. Inserts it (REC_I_SILENT), or merges it; INTERNAL_NOTHING when the
- * cache knew all of it. A dump may be older than events read before it: an entry that contradicts what an event said
- * since the pass began, or whose record is dead, changes nothing by itself but makes the record one of the unseen, so
- * that the kernel is asked. The answer to that (record still REC_I_ASKED) is believed. */
-enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
+/* One entry of a kernel dump, or the answer to a GET. Inserts it (REC_I_SILENT), or merges it;
+ * INTERNAL_NOTHING when the cache knew all of it. A dump may be older than events read before it:
+ * an entry that contradicts what an event said since the pass began, or whose record is dead,
+ * changes nothing by itself but makes the record one of the unseen, so that the kernel is asked.
+ * The answer to that (record still REC_I_ASKED) is believed. */
+enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f, struct mono now,
+				     uint32_t *id);
 
-/* Reconcile pass: begin marks everything unseen; events and dump entries mark as seen; then walk the unseen (and the
- * doubtful) ones, ask the kernel about each, and either say internal_pass_seen() followed by internal_dumped() with what
- * the kernel answered, or report it as gone. The calls with an id accept one whose record was freed meanwhile, or freed
- * and used again: they do nothing then, nor when an event came between question and answer.
- * internal_pass_unseen() gives up to n ids from *pos on. A call looks at a few thousand records at most, so none is not
+/* Reconcile pass: begin marks everything unseen; events and dump entries mark as seen; then walk
+ * the unseen (and the doubtful) ones, ask the kernel about each, and either say
+ * internal_pass_seen() followed by internal_dumped() with what the kernel answered, or report it as
+ * gone. The calls with an id accept one whose record was freed meanwhile, or freed and used again:
+ * they do nothing then, nor when an event came between question and answer. internal_pass_unseen()
+ * gives up to n ids from *pos on. A call looks at a few thousand records at most, so none is not
  * the end: *end says that.
  *
- * quiet: for passes nobody asked for. What is printed and counted is then as if there had been none, apart from what it
- * repairs; otherwise each entry counts as an update and adds the attributes that only dumps have, as -R does in 1.4.x. */
+ * quiet: for passes nobody asked for. What is printed and counted is then as if there had been
+ * none, apart from what it repairs; otherwise each entry counts as an update and adds the
+ * attributes that only dumps have, as -R does in 1.4.x. */
 void internal_pass_begin(struct internal *c, bool quiet);
 size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, size_t n, bool *end);
-/* Count, while a pass goes over all records: those that came to be from_s to until_s (mono_s()) and of which no event has
- * told. And how many there are so far. */
+/* Count, while a pass goes over all records: those that came to be from_s to until_s (mono_s()) and
+ * of which no event has told. And how many there are so far. */
 void internal_unheard_begin(struct internal *c, uint32_t from_s, uint32_t until_s);
 uint32_t internal_unheard(const struct internal *c);
 /* Was the kernel to be asked about it, and is the answer still wanted? */
@@ -99,48 +114,57 @@ enum internal_change internal_gone(struct internal *c, uint32_t id, struct mono 
 /* The kernel said it exists: mark as seen. */
 void internal_pass_seen(struct internal *c, uint32_t id);
 
-/* One question beside any pass: the kernel is asked about an alive record because a part of it changes without an event.
- * internal_ask() says whether to ask. The answer is handed to internal_answered() only if internal_asked() still says so
- * (an event that came between is newer), and merged as in a quiet pass; without an answer internal_ask_over() ends it. All accept stale ids. */
+/* One question beside any pass: the kernel is asked about an alive record because a part of it
+ * changes without an event. internal_ask() says whether to ask. The answer is handed to
+ * internal_answered() only if internal_asked() still says so (an event that came between is newer),
+ * and merged as in a quiet pass; without an answer internal_ask_over() ends it. All accept stale
+ * ids. */
 bool internal_ask(struct internal *c, uint32_t id);
 bool internal_asked(const struct internal *c, uint32_t id);
-enum internal_change internal_answered(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
+enum internal_change internal_answered(struct internal *c, const struct ct_flow *f, struct mono now,
+				       uint32_t *id);
 void internal_ask_over(struct internal *c, uint32_t id);
 
-/* How many records may end without the kernel telling us: while there are any, passes have to be made. */
+/* How many records may end without the kernel telling us: while there are any, passes have to be
+ * made. */
 uint32_t internal_silent(const struct internal *c);
 
-/* Our own commit is about to put f into the kernel: store it unless the cache has it. *inserted: the record is new,
- * INTERNAL_NEW is returned (the peers are not told), and the id stays valid until exactly one of internal_commit_undo()
- * and internal_commit_done() was called. Otherwise INTERNAL_NOTHING or INTERNAL_FULL, and nothing more is to be done
- * whatever the kernel says: an alive record is left as it is; a dead one lives again, as a silent one that a pass
- * removes if the kernel refused. */
+/* Our own commit is about to put f into the kernel: store it unless the cache has it. *inserted:
+ * the record is new, INTERNAL_NEW is returned (the peers are not told), and the id stays valid
+ * until exactly one of internal_commit_undo() and internal_commit_done() was called. Otherwise
+ * INTERNAL_NOTHING or INTERNAL_FULL, and nothing more is to be done whatever the kernel says: an
+ * alive record is left as it is; a dead one lives again, as a silent one that a pass removes if the
+ * kernel refused. */
 enum internal_change internal_commit(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id,
 				     bool *inserted);
-/* The kernel refused: take the record out again, unless an event or a dump has confirmed it meanwhile. True when sync/
- * knows the record (a bulk send came across it): the caller lets sync/ forget it and then calls internal_release(). */
+/* The kernel refused: take the record out again, unless an event or a dump has confirmed it
+ * meanwhile. True when sync/ knows the record (a bulk send came across it): the caller lets sync/
+ * forget it and then calls internal_release(). */
 bool internal_commit_undo(struct internal *c, uint32_t id);
 /* The kernel has it. */
 void internal_commit_done(struct internal *c, uint32_t id);
 
-/* The kernel has f (its life as it was written) where it had another flow of the same original tuple, or none: the record of
- * internal_commit() is this one's, and lives again if the end of the predecessor was read meanwhile. cleared: by a destroy of
- * ours, of which no event tells. */
+/* The kernel has f (its life as it was written) where it had another flow of the same original
+ * tuple, or none: the record of internal_commit() is this one's, and lives again if the end of the
+ * predecessor was read meanwhile. cleared: by a destroy of ours, of which no event tells. */
 enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f, bool cleared,
 					struct mono now);
 /* The entry of an alive record, as the kernel has it (f), was written by us. */
 void internal_written(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now);
 
-/* The peers' kernels forget a flow when the life is over that we have told: from now on only events change a record's timeout,
- * and internal_renewed(). */
+/* The peers' kernels forget a flow when the life is over that we have told: from now on only events
+ * change a record's timeout, and internal_renewed(). */
 void internal_keep_told_life(struct internal *c);
-/* internal_answered() for such a record; an entry that ends later than we have told is INTERNAL_UPDATE. */
-enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id);
+/* internal_answered() for such a record; an entry that ends later than we have told is
+ * INTERNAL_UPDATE. */
+enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now,
+				      uint32_t *id);
 
-/* Our kernel has taken over from a peer what f says about an alive record, and no event tells of that. The record follows, so
- * that what is sent about it later is not older than what the peer has said; the peers need not hear of it. written: into the
- * entry, beyond mark and labels. */
-void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written, struct mono now);
+/* Our kernel has taken over from a peer what f says about an alive record, and no event tells of
+ * that. The record follows, so that what is sent about it later is not older than what the peer has
+ * said; the peers need not hear of it. written: into the entry, beyond mark and labels. */
+void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,
+		   struct mono now);
 
 /* When a peer last told about the record; 0: never. */
 uint32_t internal_told_s(const struct flow_rec *rec, struct mono now);

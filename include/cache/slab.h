@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Slots of one size, numbered from 0, in chunks that never move and are given back only all together. Memory nobody has
- * used yet costs address space, not pages. */
+/* Slots of one size, numbered from 0, in chunks that never move and are given back only all
+ * together. Memory nobody has used yet costs address space, not pages. */
 #define SLAB_CHUNK_SLOTS 4096u
 #define SLAB_NONE UINT32_MAX
 
@@ -31,7 +31,8 @@ uint32_t slab_take(struct slab *s);
 /* Take it back; the number may be handed out at once. */
 void slab_give(struct slab *s, uint32_t slot);
 
-/* The first live slot with a number of at least `from`, SLAB_NONE if there is none. Does not touch the slots. */
+/* The first live slot with a number of at least `from`, SLAB_NONE if there is none. Does not touch
+ * the slots. */
 uint32_t slab_next_live(const struct slab *s, uint32_t from);
 bool slab_is_live(const struct slab *s, uint32_t slot);
 

@@ -8,18 +8,21 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-/* Does a cache hold every flow that it should, and if not, why not and since when? Plain data, embedded in its owner; all zeros
- * is a cache that is complete.
+/* Does a cache hold every flow that it should, and if not, why not and since when? Plain data,
+ * embedded in its owner; all zeros is a cache that is complete.
  *
- * A reason stays until a repair (a comparison of the internal cache with the kernel, a full answer of the peers for the
- * external one) that began after it has gone through to its end. A reason that comes again during a repair outlives it. */
+ * A reason stays until a repair (a comparison of the internal cache with the kernel, a full answer
+ * of the peers for the external one) that began after it has gone through to its end. A reason that
+ * comes again during a repair outlives it. */
 enum whole_reason {
 	WHOLE_START = 0x01,	/* internal: the kernel table has not been read to its end yet */
 	WHOLE_LIMIT = 0x02,	/* HashLimit: flows found no place */
 	WHOLE_MEMORY = 0x04,	/* no memory: the same */
-	WHOLE_KERNEL = 0x08,	/* states injected: our kernel's table had no room for flows of the peers */
+	WHOLE_KERNEL = 0x08,	/* states injected: our kernel's table had no room for flows of the
+				 * peers */
 	WHOLE_OVERRUN = 0x10,	/* internal: the kernel dropped events */
-	WHOLE_FLUSHED = 0x20,	/* the external one: emptied by -f; the internal one: compared for it, or after a flush of the kernel table */
+	WHOLE_FLUSHED = 0x20,	/* the external one: emptied by -f; the internal one: compared for
+				 * it, or after a flush of the kernel table */
 	WHOLE_EXPECTS = 0x40,	/* HashLimit or memory: expectations found no place */
 };
 
@@ -38,10 +41,13 @@ struct whole {
 	bool more;			/* more than n_missing flows, perhaps */
 	bool fresh_more;		/* the same, since the last repair began */
 	bool missed_more;		/* the same, of n_missed */
-	uint32_t n_missing;		/* flows that found no place, and neither got one since nor ended */
-	uint32_t n_missed;		/* flows that found no place since it was complete, also those that did later */
+	uint32_t n_missing;		/* flows that found no place, and neither got one since nor
+					 * ended */
+	uint32_t n_missed;		/* flows that found no place since it was complete, also
+					 * those that did later */
 	struct mono since;		/* set while why is not 0 */
-	uint32_t missing[WHOLE_SLOTS];	/* by hash: the hash, and whether the flow was missed since the last repair began; 0: free */
+	uint32_t missing[WHOLE_SLOTS];	/* by hash: the hash, and whether the flow was missed since
+					 * the last repair began; 0: free */
 };
 
 static inline bool whole_is(const struct whole *w)
@@ -51,16 +57,18 @@ static inline bool whole_is(const struct whole *w)
 
 /* Something is missing for this reason. True when that was not known. */
 bool whole_lack(struct whole *w, enum whole_reason why, struct mono now);
-/* A flow found no place; hash: of its key, always the same for the same flow. Beside whole_lack(). */
+/* A flow found no place; hash: of its key, always the same for the same flow. Beside
+ * whole_lack(). */
 void whole_missed(struct whole *w, uint32_t hash);
-/* The flow has a place now, or has ended, or is not wanted any more: it is missing no longer, if it was. Worth a call only
- * while n_missing is not 0. */
+/* The flow has a place now, or has ended, or is not wanted any more: it is missing no longer, if it
+ * was. Worth a call only while n_missing is not 0. */
 void whole_found(struct whole *w, uint32_t hash);
 
 /* A repair begins; nothing if one is under way, which then goes on for both. */
 void whole_repair_begin(struct whole *w);
-/* It has ended; done: it saw everything, so that what found no place before it and not again during it is missing no longer.
- * True when the cache is complete now and was not before: then n_missed stays readable until the next whole_lack(). */
+/* It has ended; done: it saw everything, so that what found no place before it and not again during
+ * it is missing no longer. True when the cache is complete now and was not before: then n_missed
+ * stays readable until the next whole_lack(). */
 bool whole_repair_end(struct whole *w, bool done);
 /* This reason is gone without a repair of the flows. True as that of whole_repair_end(). */
 bool whole_settle(struct whole *w, enum whole_reason why);

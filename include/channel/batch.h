@@ -9,13 +9,14 @@
 
 #include "base/writer.h"
 
-/* Datagrams between "being filled" and "taken by the socket": a ring of buffers, in order, so that several leave with
- * one system call and a full socket keeps them all. */
+/* Datagrams between "being filled" and "taken by the socket": a ring of buffers, in order, so that
+ * several leave with one system call and a full socket keeps them all. */
 #define BATCH_SLOTS	64u	/* at least */
 #define BATCH_SLOTS_MAX	65536u
 
 struct batch {
-	uint8_t *mem;			/* slots buffers of `stride` bytes, owned; touched as far as used */
+	uint8_t *mem;			/* slots buffers of `stride` bytes, owned; touched as far as
+					 * used */
 	size_t *len;			/* of each, bytes; owned */
 	uint32_t slots;			/* a power of two */
 	size_t stride;			/* bytes */

@@ -15,11 +15,12 @@
 struct channel_conf;	/* channel/channel_conf.h */
 struct channel;
 
-/* Moves datagrams between nodes; knows nothing about their meaning. One object for all dedicated links of a node:
- * everything received on any link is delivered, sending uses the active one. */
+/* Moves datagrams between nodes; knows nothing about their meaning. One object for all dedicated
+ * links of a node: everything received on any link is delivered, sending uses the active one. */
 
-/* Who sent a datagram. On a UDP or TCP link the peer has the configured address, whichever it speaks from at the moment;
- * further nodes behind the same destination have their own (channel/speaker.h). */
+/* Who sent a datagram. On a UDP or TCP link the peer has the configured address, whichever it
+ * speaks from at the moment; further nodes behind the same destination have their own
+ * (channel/speaker.h). */
 struct channel_from {
 	uint8_t family;		/* AF_INET, AF_INET6 */
 	uint8_t link;		/* index of the link in the configuration */
@@ -28,61 +29,71 @@ struct channel_from {
 
 struct channel_cb {
 	void *ctx;		/* borrowed */
-	/* A peer says something every second or so whatever happens, so a link on which nothing is heard is worth a line. */
+	/* A peer says something every second or so whatever happens, so a link on which nothing is
+	 * heard is worth a line. */
 	bool peers_speak;
 	/* One datagram. Bytes are borrowed until return. */
-	void (*datagram)(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now);
-	/* How bytes of a stream (TCP) are cut into messages: the length of the one they begin with; 0 when it is not
-	 * complete; -1 when they are none, and what follows cannot be trusted. What is handed to datagram() from a
-	 * stream are whole messages, one or several. */
+	void (*datagram)(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n,
+			 struct mono now);
+	/* How bytes of a stream (TCP) are cut into messages: the length of the one they begin with;
+	 * 0 when it is not complete; -1 when they are none, and what follows cannot be trusted.
+	 * What is handed to datagram() from a stream are whole messages, one or several. */
 	ssize_t (*frame)(void *ctx, const uint8_t *bytes, size_t n);
 	/* There was back-pressure (channel_datagram() gave NULL) and now there is room again. */
 	void (*writable)(void *ctx, struct mono now);
 };
 
-/* Open every link. 0, or -errno with one line in *err that names address, keyword and reason; nothing stays open. An
- * interface or address that is not there is no error: that is logged, and the link comes up when they appear.
- * Multicast receivers are bound to the group address and joined on the interface; the arrival interface of each
- * datagram is checked. conf and loop are borrowed. */
+/* Open every link. 0, or -errno with one line in *err that names address, keyword and reason;
+ * nothing stays open. An interface or address that is not there is no error: that is logged, and
+ * the link comes up when they appear. Multicast receivers are bound to the group address and joined
+ * on the interface; the arrival interface of each datagram is checked. conf and loop are
+ * borrowed. */
 int channel_open(const struct channel_conf *conf, struct evloop *loop, const struct channel_cb *cb,
 		 struct channel **out, struct text *err);
 void channel_close(struct channel *c);
-/* How many times 32 datagrams of a link are handed on before others get their turn; 8 unless said otherwise, and with
- * another number they do not gather either (base/gather.h): packets may wait for what they say. What waits stays in the
- * socket's buffer. */
+/* How many times 32 datagrams of a link are handed on before others get their turn; 8 unless said
+ * otherwise, and with another number they do not gather either (base/gather.h): packets may wait
+ * for what they say. What waits stays in the socket's buffer. */
 void channel_set_rounds(struct channel *c, unsigned int rounds);
 
-/* An empty datagram buffer to fill, its cap being the largest payload that fits the MTU of the active link; NULL when
- * all buffers wait for a full socket. The same buffer is given until channel_send(). */
+/* An empty datagram buffer to fill, its cap being the largest payload that fits the MTU of the
+ * active link; NULL when all buffers wait for a full socket. The same buffer is given until
+ * channel_send(). */
 struct writer *channel_datagram(struct channel *c);
-/* Do full datagrams leave with less work when they all have the length of their cap? Then the kernel cuts them from one
- * piece (udp(7), UDP_SEGMENT). */
+/* Do full datagrams leave with less work when they all have the length of their cap? Then the
+ * kernel cuts them from one piece (udp(7), UDP_SEGMENT). */
 bool channel_even(const struct channel *c);
-/* The current buffer is finished. Leaves with the next channel_flush(), or at once when the batch is full. */
+/* The current buffer is finished. Leaves with the next channel_flush(), or at once when the batch
+ * is full. */
 void channel_send(struct channel *c);
-/* Everything finished leaves now (sendmmsg); what the socket does not take stays queued in order. */
+/* Everything finished leaves now (sendmmsg); what the socket does not take stays queued in
+ * order. */
 void channel_flush(struct channel *c);
 
-/* A message that is larger than the MTU must still go out, on its own: a buffer of at least n bytes. */
+/* A message that is larger than the MTU must still go out, on its own: a buffer of at least n
+ * bytes. */
 #define CHANNEL_MIN_PAYLOAD 512	/* caps below this are raised to it: such a datagram is fragmented by IP */
 
 struct channel_link_stats {
 	const char *kind;	/* "multicast", "UDP", "TCP" */
 	const char *ifname;
-	bool up, running;	/* state of the interface that carries it: where the route to the peer leads, or ifname */
+	bool up, running;	/* state of the interface that carries it: where the route to the
+				 * peer leads, or ifname */
 	bool active;		/* this one sends */
 	bool connections;	/* TCP, and so: */
-	bool server_connected, client_connected;	/* the peer to us (receives), we to the peer (sends) */
+	bool server_connected, client_connected;	/* the peer to us (receives), we to the peer
+							 * (sends) */
 	uint64_t sent_bytes, sent_pkts, sent_errors;
 	uint64_t recv_bytes, recv_pkts, recv_errors;
 	uint64_t refused_interface;	/* came in on another interface */
 	uint64_t refused_source;	/* neither the peer nor anybody else who may speak */
-	uint64_t held_back;		/* of a node that has just appeared: the peer by another address, or one more? */
+	uint64_t held_back;		/* of a node that has just appeared: the peer by another
+					 * address, or one more? */
 	uint64_t own;			/* our own datagram came back */
 	bool deaf;			/* it sends, and nothing was ever heard on it for seconds */
 };
-/* Of all links: datagrams that wait for a TCP connection, and those that were given up because there were more than
- * ErrorQueueLength. */
+/* Of all links: datagrams that wait for a TCP connection, and those that were given up because
+ * there were more than ErrorQueueLength. */
 void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up);
 size_t channel_links(const struct channel *c);
 void channel_link_stats(const struct channel *c, size_t i, struct channel_link_stats *out);

@@ -43,12 +43,14 @@ struct channel_link_conf {
 	uint32_t rcv_buffer;		/* likewise */
 	bool checksum;			/* UDP checksum on sent datagrams */
 	bool is_default;		/* the link to start with; at most one link has it */
-	const char *file;		/* the configuration file, for messages; borrowed from its reader. NULL: none */
+	const char *file;		/* the configuration file, for messages; borrowed from its
+					 * reader. NULL: none */
 	uint32_t line;			/* line of the block in it */
 	struct channel_place local_at, dest_at, ifname_at, port_at;	/* of the options */
 };
 
-/* An address or a network of nodes that may speak on UDP and TCP links beside the configured peers. */
+/* An address or a network of nodes that may speak on UDP and TCP links beside the configured
+ * peers. */
 struct channel_accept {
 	int family;
 	uint8_t prefix;			/* bits that count */

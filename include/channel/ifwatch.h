@@ -15,8 +15,10 @@ struct ifwatch {
 	void *ctx;		/* borrowed */
 };
 
-/* Begin to watch; changed() is called from the loop after any change of any interface. Without netlink it never is. */
-void ifwatch_open(struct ifwatch *w, struct evloop *loop, void (*changed)(void *ctx, struct mono now), void *ctx);
+/* Begin to watch; changed() is called from the loop after any change of any interface. Without
+ * netlink it never is. */
+void ifwatch_open(struct ifwatch *w, struct evloop *loop, void (*changed)(void *ctx,
+		  struct mono now), void *ctx);
 void ifwatch_close(struct ifwatch *w);
 
 /* Interface flags (IFF_...); 0 if there is no such interface. */

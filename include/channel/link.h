@@ -19,12 +19,14 @@
 #include "channel/ifwatch.h"
 #include "channel/route.h"
 
-/* One dedicated link inside channel/: two sockets and counters. The transports differ in how they are opened and in who
- * may be heard. Multicast and UDP are two sockets that the channel waits for itself; TCP has connections that come and
- * go, waits for them itself (start, stop), and calls the channel through struct link_up.
+/* One dedicated link inside channel/: two sockets and counters. The transports differ in how they
+ * are opened and in who may be heard. Multicast and UDP are two sockets that the channel waits for
+ * itself; TCP has connections that come and go, waits for them itself (start, stop), and calls the
+ * channel through struct link_up.
  *
- * Multicast links and those of IPv6 link-local addresses are *scoped*: they are what their interface is. All other UDP
- * and TCP links are defined by addresses and routes; their packets leave and arrive wherever the routes lead. */
+ * Multicast links and those of IPv6 link-local addresses are *scoped*: they are what their
+ * interface is. All other UDP and TCP links are defined by addresses and routes; their packets
+ * leave and arrive wherever the routes lead. */
 struct link;
 
 #define LINK_DATAGRAM_MAX	65536u
@@ -35,7 +37,8 @@ struct link_rx {
 	uint8_t *mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes, borrowed */
 	unsigned int n;		/* in item[]: those that may be heard */
 	struct link_rx_item {
-		struct link *link;	/* whose it is: several links may share a receiving socket */
+		struct link *link;	/* whose it is: several links may share a receiving
+					 * socket */
 		struct channel_from from;
 		const uint8_t *bytes;	/* in mem */
 		size_t len;
@@ -58,27 +61,33 @@ struct link_ops {
 	const char *kind;	/* as -s prints it */
 	const char *unit;	/* what may be refused: "datagram", "connection" */
 	size_t overhead_v4, overhead_v6;	/* bytes of headers below the payload */
-	/* Create both sockets. 0, or -errno with one line in *err: -ENODEV, -EADDRNOTAVAIL: interface or address are not
-	 * there, which may change. */
+	/* Create both sockets. 0, or -errno with one line in *err: -ENODEV, -EADDRNOTAVAIL:
+	 * interface or address are not there, which may change. */
 	int (*open)(struct link *l, struct text *err);
-	/* Begin to wait for the sockets, in l->loop. 0 or -errno. NULL: the channel waits for rx and tx. */
+	/* Begin to wait for the sockets, in l->loop. 0 or -errno. NULL: the channel waits for rx
+	 * and tx. */
 	int (*start)(struct link *l);
-	/* End that, and undo whatever open() made beside the sockets; also after an open() that failed. May be NULL. */
+	/* End that, and undo whatever open() made beside the sockets; also after an open() that
+	 * failed. May be NULL. */
 	void (*stop)(struct link *l);
-	/* Send n datagrams. Returns how many left (at least 1), or -errno about the first one, and perhaps those behind it
-	 * that would have left in one piece with it. -EAGAIN: it stays the first one. -ENOTCONN: there is no connection, and
-	 * l->up->writable will be called when there is. */
+	/* Send n datagrams. Returns how many left (at least 1), or -errno about the first one, and
+	 * perhaps those behind it that would have left in one piece with it. -EAGAIN: it stays the
+	 * first one. -ENOTCONN: there is no connection, and l->up->writable will be called when
+	 * there is. */
 	int (*send)(struct link *l, const struct iovec *iov, unsigned int n);
 	/* Is writable() wanted? NULL: the channel waits for tx. */
 	void (*want)(struct link *l, bool writable);
-	/* Read datagrams, and keep those that may be heard. Returns how many were read off the socket; as long as it is
-	 * LINK_RX_SLOTS there may be more. NULL where l->up->heard is called. */
+	/* Read datagrams, and keep those that may be heard. Returns how many were read off the
+	 * socket; as long as it is LINK_RX_SLOTS there may be more. NULL where l->up->heard is
+	 * called. */
 	unsigned int (*recv)(struct link *l, struct link_rx *rx, struct mono now);
-	/* Something was wrong with the link a second ago, and it is open: a chance to repair it. May be NULL. */
+	/* Something was wrong with the link a second ago, and it is open: a chance to repair it.
+	 * May be NULL. */
 	void (*look)(struct link *l, struct mono now);
 	/* Could it send now? NULL: always. */
 	bool (*ready)(const struct link *l, struct mono now);
-	/* Another link sends from now on, beginning with the first datagram that waits. May be NULL. */
+	/* Another link sends from now on, beginning with the first datagram that waits. May be
+	 * NULL. */
 	void (*leave)(struct link *l, struct mono now);
 	/* Fill in what only this transport has. May be NULL. */
 	void (*stats)(const struct link *l, struct channel_link_stats *out);
@@ -123,7 +132,8 @@ struct link_conn {
 	struct mono heard;
 };
 
-/* The connections of a TCP link: one that sends, and one for each node that is heard; see tcp.c, tcp_recv.c. */
+/* The connections of a TCP link: one that sends, and one for each node that is heard; see tcp.c,
+ * tcp_recv.c. */
 struct link_tcp {
 	enum {
 		LINK_TCP_IDLE,
@@ -148,26 +158,36 @@ struct link {
 	const struct channel_conf *all;		/* borrowed; NULL: this link is by itself */
 	uint8_t number;				/* place in the configuration */
 	int tx, rx;				/* -1: closed */
-	/* UDP, TCP: links with one local port receive at one socket, that of the leader: the kernel gives a datagram to one
-	 * socket only, whoever sent it. Whose it is, its source says. */
+	/* UDP, TCP: links with one local port receive at one socket, that of the leader: the kernel
+	 * gives a datagram to one socket only, whoever sent it. Whose it is, its source says. */
 	struct link *leader;			/* borrowed; itself, or the one whose rx it uses */
 	struct link *next;			/* borrowed; from the leader on */
-	bool any_rx;				/* the leader's is bound to any address, because one of them needs that */
-	unsigned int ifindex;			/* scoped: of the interface that carries it; else of Interface, 0: not there */
-	char carrier[IF_NAMESIZE];		/* scoped: its name; not always the configured one */
-	bool waits;				/* it could not be opened yet: interface or address are missing */
+	bool any_rx;				/* the leader's is bound to any address, because one
+						 * of them needs that */
+	unsigned int ifindex;			/* scoped: of the interface that carries it; else of
+						 * Interface, 0: not there */
+	char carrier[IF_NAMESIZE];		/* scoped: its name; not always the configured
+						 * one */
+	bool waits;				/* it could not be opened yet: interface or address
+						 * are missing */
 	bool was_open;				/* at any time */
 	bool reopen_failed;			/* that was said already */
-	struct route_way way;			/* not scoped: where packets for the peer leave; ifindex 0: nowhere */
-	bool neighbour;				/* not scoped: the peer is in a subnet of Interface */
-	bool astray;				/* and now only the default route, elsewhere, leads to it: nothing is sent there */
-	bool dest_own;				/* the configured peer is an address of this machine: a relay, a redirect, a test */
+	struct route_way way;			/* not scoped: where packets for the peer leave;
+						 * ifindex 0: nowhere */
+	bool neighbour;				/* not scoped: the peer is in a subnet of
+						 * Interface */
+	bool astray;				/* and now only the default route, elsewhere, leads
+						 * to it: nothing is sent there */
+	bool dest_own;				/* the configured peer is an address of this
+						 * machine: a relay, a redirect, a test */
 	uint16_t tx_port;			/* UDP: of tx, network order */
 	bool said_deaf;
 	bool said_small;			/* that the MTU is smaller than a message may be */
 	unsigned int mtu;			/* bytes */
-	bool segments;				/* UDP: the kernel cuts datagrams from one piece, as far as we know */
-	struct mono refused;			/* when it last would not; not set: never, or it cannot at all */
+	bool segments;				/* UDP: the kernel cuts datagrams from one piece, as
+						 * far as we know */
+	struct mono refused;			/* when it last would not; not set: never, or it
+						 * cannot at all */
 	struct ev_io tx_io, rx_io;
 	struct gather gather;			/* of datagrams, in rx */
 	struct ev_timer rx_timer;		/* armed while they gather */
@@ -177,7 +197,8 @@ struct link {
 	struct link_peer peer;			/* UDP, TCP */
 	struct link_tcp tcp;
 	bool source_bound;			/* IPv6 multicast: tx has its source address */
-	union channel_addr last_heard;		/* multicast: a source that is known not to be ourselves */
+	union channel_addr last_heard;		/* multicast: a source that is known not to be
+						 * ourselves */
 	enum {
 		LINK_STATE_UNKNOWN,
 		LINK_STATE_GONE,
@@ -193,9 +214,9 @@ struct link {
 
 extern const struct link_ops mcast_ops, udp_ops, tcp_ops;
 
-/* tcp_recv.c: the receiving side of a TCP link. tcp_recv_open() makes the listening socket if the link has one; 0, or -errno
- * with one line in *err. tcp_recv_start() begins to wait for it, 0 or -errno; tcp_recv_stop() ends that and all
- * connections. tcp_recv_any(): is anybody connected? */
+/* tcp_recv.c: the receiving side of a TCP link. tcp_recv_open() makes the listening socket if the
+ * link has one; 0, or -errno with one line in *err. tcp_recv_start() begins to wait for it, 0 or
+ * -errno; tcp_recv_stop() ends that and all connections. tcp_recv_any(): is anybody connected? */
 int tcp_recv_open(struct link *l, struct text *err);
 int tcp_recv_start(struct link *l);
 void tcp_recv_stop(struct link *l);
@@ -207,22 +228,27 @@ bool tcp_recv_any(const struct link *l);
 void link_set_buffer(int fd, int option_force, int option, uint32_t bytes);
 /* Is it a multicast link, or one of IPv6 link-local addresses? */
 bool link_is_scoped(const struct link *l);
-/* The largest packet in bytes that fits the way to the peer (scoped: the interface); 1500 if nothing is known. */
+/* The largest packet in bytes that fits the way to the peer (scoped: the interface); 1500 if
+ * nothing is known. */
 unsigned int link_read_mtu(const struct link *l);
-/* What state is the link in now? Logs a change, keeps way, ifindex and mtu of the link up to date. link_state.c. */
+/* What state is the link in now? Logs a change, keeps way, ifindex and mtu of the link up to date.
+ * link_state.c. */
 void link_look(struct link *l, const struct ifwatch *w, struct mono now);
-/* The index of the configured interface. 0, or -ENODEV with one line in *err that lists the interfaces there are. */
+/* The index of the configured interface. 0, or -ENODEV with one line in *err that lists the
+ * interfaces there are. */
 int link_find_interface(const struct link *l, unsigned int *index, struct text *err);
 /* Interface flags (IFF_...); 0 if they cannot be read. */
 unsigned int link_read_flags(unsigned int ifindex);
 /* Is the address there that the link needs? Costs a dump of the addresses of the machine. */
 bool link_has_address(struct link *l, struct mono now);
-/* "file:7:3" of an option, as the errors of the configuration begin; "line 5" of the link's block where that is not
- * known. Returns buf. */
+/* "file:7:3" of an option, as the errors of the configuration begin; "line 5" of the link's block
+ * where that is not known. Returns buf. */
 #define LINK_PLACE_MAX	(PATH_MAX + 24)
-const char *link_place(const struct link *l, const struct channel_place *at, char buf[LINK_PLACE_MAX]);
+const char *link_place(const struct link *l, const struct channel_place *at,
+		       char buf[LINK_PLACE_MAX]);
 /* An address of the link's family as text. Returns buf. */
-const char *link_addr_text(const struct link *l, const union channel_addr *addr, char buf[INET6_ADDRSTRLEN]);
+const char *link_addr_text(const struct link *l, const union channel_addr *addr,
+			   char buf[INET6_ADDRSTRLEN]);
 void link_close(struct link *l);
 
 #endif

@@ -20,7 +20,8 @@ struct multi_link {
 	struct mono usable_since;
 	struct mono heard;	/* last time; not set: never */
 	unsigned int heard_n;	/* times since the active link was last heard */
-	bool silent;		/* it was left because nothing was heard; until its interface changes or it is heard there again */
+	bool silent;		/* it was left because nothing was heard; until its interface
+				 * changes or it is heard there again */
 };
 
 struct multi {

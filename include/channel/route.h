@@ -14,8 +14,8 @@ struct route_way {
 	unsigned int mtu;	/* of the route or the path, bytes; 0: that of the interface */
 };
 
-/* Ask the kernel. from: the source address, all zero: the kernel's choice. within: the device a socket is bound to, which
- * may be a VRF; 0: none. 0, or -errno, with *out zeroed:
+/* Ask the kernel. from: the source address, all zero: the kernel's choice. within: the device a
+ * socket is bound to, which may be a VRF; 0: none. 0, or -errno, with *out zeroed:
  * -ENETUNREACH and the like where packets could not leave either, others where the kernel could not be asked. Sends no
  * packet and does not block longer than a system call. */
 int route_find(int family, const union channel_addr *from, const union channel_addr *to, unsigned int within,

@@ -5,8 +5,10 @@
 #include "channel/link.h"
 #include "channel/udp_sock.h"
 
-/* May this source be heard on a unicast link, and as whom (*as, rest zero)? Counts and logs when it may not. */
-bool speaker_may(struct link *l, const struct udp_source *from, struct mono now, union channel_addr *as);
+/* May this source be heard on a unicast link, and as whom (*as, rest zero)? Counts and logs when it
+ * may not. */
+bool speaker_may(struct link *l, const struct udp_source *from, struct mono now,
+		 union channel_addr *as);
 /* Has it been heard on this link before? */
 bool speaker_known(const struct link *l, const union channel_addr *addr);
 

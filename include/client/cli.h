@@ -10,8 +10,8 @@
 
 #define CLI_TIMEOUT_MAX 86400	/* seconds */
 
-/* The command line of the whole program, daemon and client (command-line.md sections 1, 2 and 11). Looks at nothing but
- * the words: no file is read here. */
+/* The command line of the whole program, daemon and client (command-line.md sections 1, 2 and 11).
+ * Looks at nothing but the words: no file is read here. */
 enum cli_action {
 	CLI_DAEMON,	/* run, in the background or not */
 	CLI_CLIENT,	/* send cmd to the daemon */
@@ -33,14 +33,15 @@ struct cli {
 	bool json;			/* --json, with -i and -e */
 	unsigned int timeout_s;		/* --timeout, with a client command; 0: not given */
 	char error[256];
-	char warning[128];		/* empty, or a line for standard error whatever the action */
+	char warning[128];		/* empty, or a line for standard error whatever the
+					 * action */
 };
 
 /* Read the words. Always fills *cli; action tells how it went. */
 void cli_parse(int argc, char **argv, struct cli *cli);
 
-/* Print what the words alone call for: help and version to out; warning and error to err. Returns the exit status for
- * CLI_HELP, CLI_VERSION and CLI_ERROR, and 0 when the caller has more to do. */
+/* Print what the words alone call for: help and version to out; warning and error to err. Returns
+ * the exit status for CLI_HELP, CLI_VERSION and CLI_ERROR, and 0 when the caller has more to do. */
 int cli_report(const struct cli *cli, FILE *out, FILE *err);
 
 #endif

@@ -6,8 +6,9 @@
 
 #include "control/command.h"
 
-/* How long to wait by default, in seconds, while no byte comes. Our daemon says something every two seconds however long
- * a command takes; a 1.4.x is silent while it commits, some 13 s for a million flows. */
+/* How long to wait by default, in seconds, while no byte comes. Our daemon says something every two
+ * seconds however long a command takes; a 1.4.x is silent while it commits, some 13 s for a million
+ * flows. */
 #define CLIENT_TIMEOUT_S	30
 
 /* One command sent to a running daemon. */
@@ -16,16 +17,20 @@ struct client_request {
 	const struct ctl_command *cmd;	/* borrowed */
 	bool strict;			/* -c: refused entries make the status 1 */
 	bool json;			/* dumps as JSON, one object per line */
-	unsigned int timeout_s;		/* give up after so many seconds without any byte; 0: CLIENT_TIMEOUT_S */
+	unsigned int timeout_s;		/* give up after so many seconds without any byte; 0:
+					 * CLIENT_TIMEOUT_S */
 	int out_fd;			/* the answer: standard output */
-	int err_fd;			/* notes, errors and, if it is a terminal, progress: standard error */
-	bool *nobody;			/* set if no daemon listens at path, and so none can have heard of it; may be NULL */
+	int err_fd;			/* notes, errors and, if it is a terminal, progress:
+					 * standard error */
+	bool *nobody;			/* set if no daemon listens at path, and so none can have
+					 * heard of it; may be NULL */
 };
 
-/* Send the request, print the answer. Blocks until the daemon has finished with the command, for -k until it has gone,
- * or until it has been silent for timeout_s.
- * Understands 1.4.x daemons and daemons of another version of ours (their plain text is passed through, the status is
- * then 0 as with 1.4.x). Returns the exit status, 0 or 1; every failure has one line on err_fd with path and reason. */
+/* Send the request, print the answer. Blocks until the daemon has finished with the command, for -k
+ * until it has gone, or until it has been silent for timeout_s. Understands 1.4.x daemons and
+ * daemons of another version of ours (their plain text is passed through, the status is then 0 as
+ * with 1.4.x). Returns the exit status, 0 or 1; every failure has one line on err_fd with path and
+ * reason. */
 int client_run(const struct client_request *req);
 
 #endif

@@ -8,14 +8,17 @@
 
 #include "control/record.h"
 
-/* What comes back on the control socket, cut into records: fed with bytes as they arrive, in pieces of any size. No
- * socket, no output of its own. An answer that does not begin with our magic is plain text (a 1.4.x daemon). */
+/* What comes back on the control socket, cut into records: fed with bytes as they arrive, in pieces
+ * of any size. No socket, no output of its own. An answer that does not begin with our magic is
+ * plain text (a 1.4.x daemon). */
 struct client_reply_ops {
 	void (*text)(void *ctx, const void *bytes, size_t n);
 	void (*note)(void *ctx, const char *line, size_t n);	/* not terminated */
-	void (*result)(void *ctx, const char *line, size_t n);	/* not terminated; for a terminal only */
+	void (*result)(void *ctx, const char *line, size_t n);	/* not terminated; for a terminal
+								 * only */
 	bool (*flow)(void *ctx, const void *bytes, size_t n);	/* false: not a flow record */
-	bool (*expect)(void *ctx, const void *bytes, size_t n);	/* false: not an expectation record */
+	bool (*expect)(void *ctx, const void *bytes, size_t n);	/* false: not an expectation
+								 * record */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 };
 
@@ -45,11 +48,14 @@ struct client_reply {
 	int status;
 	bool any;			/* something has arrived */
 	size_t have;			/* bytes in part */
-	uint8_t part[CTL_RECORD_HDR_LEN + CTL_RECORD_MAX];	/* a header or record that has not arrived in full */
+	uint8_t part[CTL_RECORD_HDR_LEN + CTL_RECORD_MAX];	/* a header or record that has not
+								 * arrived in full */
 };
 
-/* Start. ops and ctx are borrowed; the callbacks are called from client_reply_feed() and client_reply_finish(). */
-void client_reply_init(struct client_reply *r, const struct client_reply_ops *ops, void *ctx, uint16_t record_version);
+/* Start. ops and ctx are borrowed; the callbacks are called from client_reply_feed() and
+ * client_reply_finish(). */
+void client_reply_init(struct client_reply *r, const struct client_reply_ops *ops, void *ctx,
+		       uint16_t record_version);
 
 /* n more bytes have arrived. What follows the END record is ignored. */
 void client_reply_feed(struct client_reply *r, const uint8_t *bytes, size_t n);

@@ -114,18 +114,21 @@ void conf_report_to_file(void *file, enum conf_severity severity,
 #define CONF_PREFER_STATS 1u
 
 /*
- * Reads the file, then the files *.conf of the directory of the same name with ".d" behind it, in the order of their
- * names, which may hold only what conntrackd 1.4 does not know; and fills *out. flags: CONF_*. All problems are handed to report (may be NULL: quiet), which
- * gets ctx. Returns 0; -EINVAL if errors were reported; another -errno, also reported, if the
- * file could not be read (-EISDIR: a directory, -EFBIG: more than CONF_FILE_MAX bytes). *out is
- * untouched unless 0 is returned, and borrows path, for messages.
+ * Reads the file, then the files *.conf of the directory of the same name with ".d" behind it, in
+ * the order of their names, which may hold only what conntrackd 1.4 does not know; and fills *out.
+ * flags: CONF_*. All problems are handed to report (may be NULL: quiet), which gets ctx. Returns 0;
+ * -EINVAL if errors were reported; another -errno, also reported, if the file could not be read
+ * (-EISDIR: a directory, -EFBIG: more than CONF_FILE_MAX bytes). *out is untouched unless 0 is
+ * returned, and borrows path, for messages.
  */
-int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report, void *ctx)
+int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report,
+	      void *ctx)
 	__attribute__((warn_unused_result));
 
 #define CONF_FILE_MAX (4u << 20)	/* bytes */
 
-/* As conf_read() for len bytes at text, borrowed during the call. name stands in messages, and is borrowed as path is. */
+/* As conf_read() for len bytes at text, borrowed during the call. name stands in messages, and is
+ * borrowed as path is. */
 int conf_parse(const char *name, const char *text, size_t len, unsigned int flags, struct conf *out,
 	       conf_report_fn report, void *ctx) __attribute__((warn_unused_result));
 
@@ -137,13 +140,15 @@ int conf_parse(const char *name, const char *text, size_t len, unsigned int flag
  * is not understood, so that the path is not known (all problems reported); or -errno if the file
  * could not be read (reported). out holds the default after an error.
  */
-int conf_read_control_path(const char *path, char *out, size_t len, conf_report_fn report, void *ctx)
+int conf_read_control_path(const char *path, char *out, size_t len, conf_report_fn report,
+			   void *ctx)
 	__attribute__((warn_unused_result));
 
 /* Frees what conf holds, not conf itself, and clears it. NULL and an all-zero conf are fine. */
 void conf_free(struct conf *conf);
 
-/* Writes the configuration as understood, defaults included; reading the result gives an equal configuration. */
+/* Writes the configuration as understood, defaults included; reading the result gives an equal
+ * configuration. */
 void conf_print(const struct conf *conf, FILE *to);
 
 #endif

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The one table of all options: what the reader accepts, what conf_print() writes, what the documentation says. */
+/* The one table of all options: what the reader accepts, what conf_print() writes, what the
+ * documentation says. */
 
 /* What may stand inside a pair of braces. */
 enum conf_section {
@@ -52,7 +53,8 @@ enum conf_type {
 	CONF_T_IPV6,
 	CONF_T_NET4,		/* one more entry of the Filter's address list */
 	CONF_T_NET6,
-	CONF_T_PEER,		/* one more entry of the list of nodes that may speak, either family */
+	CONF_T_PEER,		/* one more entry of the list of nodes that may speak, either
+				 * family */
 	CONF_T_IFNAME,		/* char[IF_NAMESIZE] */
 	CONF_T_SCHED,		/* enum conf_sched_type */
 	CONF_T_EXPECT,		/* struct sync_expect_conf: a bool or a block of names */
@@ -76,12 +78,17 @@ struct conf_option {
 	uint32_t sections;		/* where it may stand: CONF_IN() bits */
 	enum conf_type type;
 	enum conf_use use;
-	bool ours;			/* not known to conntrackd 1.4: may stand in conntrackd.conf.d */
-	bool shared;			/* stands in a link's block, but is one setting for all links */
+	bool ours;			/* not known to conntrackd 1.4: may stand in
+					 * conntrackd.conf.d */
+	bool shared;			/* stands in a link's block, but is one setting for all
+					 * links */
 	uint8_t header_words;		/* blocks: most words between the name and the brace */
-	enum conf_section child;	/* blocks: what is inside; Mode: decided by the mode's name */
-	uint32_t min, max;		/* numbers: range; paths: max is the longest length in bytes */
-	uint16_t at;			/* where the value goes, in the struct of its scope (enum conf_scope) */
+	enum conf_section child;	/* blocks: what is inside; Mode: decided by the mode's
+					 * name */
+	uint32_t min, max;		/* numbers: range; paths: max is the longest length in
+					 * bytes */
+	uint16_t at;			/* where the value goes, in the struct of its scope (enum
+					 * conf_scope) */
 	const char *unit;		/* of a number, plural; NULL: none */
 	const char *init;		/* default, as it would be written; NULL: not set */
 	const char *unset;		/* what "not set" means, if init is NULL and the option may be left out */
@@ -111,7 +118,8 @@ bool conf_section_is_list(enum conf_section section);
 const struct conf_option *conf_option_find(enum conf_section section, const char *name);
 
 /* The current option behind an alias or an old name; any other option itself. */
-const struct conf_option *conf_option_canonical(enum conf_section section, const struct conf_option *opt);
+const struct conf_option *conf_option_canonical(enum conf_section section,
+						const struct conf_option *opt);
 
 enum conf_scope conf_option_scope(const struct conf_option *opt);
 

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Request numbers on the control socket: those of 1.4.x (command-line.md section 7, replication.md section 12.2), so
- * that an old client gets its answer and an old daemon understands us. Never renumber; numbers of our own start at
- * CTL_REQ_OWN. */
+/* Request numbers on the control socket: those of 1.4.x (command-line.md section 7, replication.md
+ * section 12.2), so that an old client gets its answer and an old daemon understands us. Never
+ * renumber; numbers of our own start at CTL_REQ_OWN. */
 enum ctl_req {
 	CTL_REQ_FLUSH_KERNEL_CT = 0,		/* -F ct */
 	CTL_REQ_RESYNC_KERNEL_CT = 1,		/* -R ct */
@@ -68,15 +68,18 @@ struct ctl_command {
 /* The command with this number, or NULL. */
 const struct ctl_command *control_command_by_number(int32_t number);
 
-/* The command for option letter, full argument word (NULL: none) and -x, or NULL when there is no such command. */
+/* The command for option letter, full argument word (NULL: none) and -x, or NULL when there is no
+ * such command. */
 const struct ctl_command *control_command_find(char option, const char *arg, bool xml);
 
 /* The argument words of an option: the i-th word, or NULL after the last. Old names included. */
 const char *control_command_word(char option, size_t i);
 
-/* The full word for an abbreviation (at least one letter), or NULL when no word begins like that, or several do and none
- * of them is the whole of it: *ambiguous (may be NULL) then. An old name gives the new word and sets *old_name (may be
- * NULL) to the old one in full ("multicast" for "link"). */
-const char *control_command_expand(char option, const char *abbrev, const char **old_name, bool *ambiguous);
+/* The full word for an abbreviation (at least one letter), or NULL when no word begins like that,
+ * or several do and none of them is the whole of it: *ambiguous (may be NULL) then. An old name
+ * gives the new word and sets *old_name (may be NULL) to the old one in full ("multicast" for
+ * "link"). */
+const char *control_command_expand(char option, const char *abbrev, const char **old_name,
+				   bool *ambiguous);
 
 #endif

@@ -15,8 +15,9 @@ struct control_listen {
 	ino_t ino;
 };
 
-/* Create the socket at conf->path, replacing only a dead socket. 0, or -errno (see control_path_check() of
- * control/server.h) with one line in *err; then nothing was created and nothing that was not a dead socket removed. */
+/* Create the socket at conf->path, replacing only a dead socket. 0, or -errno (see
+ * control_path_check() of control/server.h) with one line in *err; then nothing was created and
+ * nothing that was not a dead socket removed. */
 int control_listen_open(struct control_listen *l, const struct control_conf *conf, struct text *err)
 	__attribute__((warn_unused_result));
 

@@ -8,11 +8,12 @@
 
 #include "base/cursor.h"
 
-/* Framing on the control socket; doc/control.md has the bytes. Everything but the first int of a request is big-endian.
+/* Framing on the control socket; doc/control.md has the bytes. Everything but the first int of a
+ * request is big-endian.
  *
- * Versions must be equal on both sides: the package may be upgraded while the daemon runs, so a client may meet records
- * it does not know. A daemon that is asked in another version does nothing but say which one it speaks; the client then
- * asks again for plain text, which never changes. */
+ * Versions must be equal on both sides: the package may be upgraded while the daemon runs, so a
+ * client may meet records it does not know. A daemon that is asked in another version does nothing
+ * but say which one it speaks; the client then asks again for plain text, which never changes. */
 #define CTL_MAGIC		UINT32_C(0xff637464)	/* 0xff "ctd": no text begins like this */
 #define CTL_VERSION		2			/* of framing and record types, except FLOW contents */
 
@@ -29,7 +30,8 @@
 enum ctl_record_type {
 	CTL_REC_TEXT = 1,	/* bytes for standard output */
 	CTL_REC_NOTE = 2,	/* a line for standard error, without newline */
-	CTL_REC_FLOW = 3,	/* one flow; its contents are flow/'s business, versioned by the record version */
+	CTL_REC_FLOW = 3,	/* one flow; its contents are flow/'s business, versioned by the
+				 * record version */
 	CTL_REC_PROGRESS = 4,	/* be64 done, be64 total (0: unknown) */
 	CTL_REC_EXPECT = 6,	/* one expectation; likewise */
 	CTL_REC_RESULT = 7,	/* as NOTE, shown only where standard error is a terminal */
@@ -48,15 +50,19 @@ struct ctl_wire_request {
 enum ctl_parse {
 	CTL_PARSE_MORE,			/* not complete yet */
 	CTL_PARSE_DONE,			/* *req is set */
-	CTL_PARSE_OTHER_VERSION,	/* our kind of client, another version: reply with the header only */
+	CTL_PARSE_OTHER_VERSION,	/* our kind of client, another version: reply with the
+					 * header only */
 };
 
-/* Read a request from the first n bytes that have arrived. Exactly 4 bytes are an old client; what follows them without
- * being our magic is ignored, as 1.4.x does. *req is untouched unless DONE. */
-enum ctl_parse ctl_request_decode(const uint8_t *in, size_t n, uint16_t record_version, struct ctl_wire_request *req);
+/* Read a request from the first n bytes that have arrived. Exactly 4 bytes are an old client; what
+ * follows them without being our magic is ignored, as 1.4.x does. *req is untouched unless DONE. */
+enum ctl_parse ctl_request_decode(const uint8_t *in, size_t n, uint16_t record_version,
+				  struct ctl_wire_request *req);
 
-/* Write a request into out (CTL_REQUEST_LEN bytes). Returns its length: CTL_REQUEST_OLD_LEN unless req->framed. */
-size_t ctl_request_encode(const struct ctl_wire_request *req, uint16_t record_version, uint8_t *out);
+/* Write a request into out (CTL_REQUEST_LEN bytes). Returns its length: CTL_REQUEST_OLD_LEN unless
+ * req->framed. */
+size_t ctl_request_encode(const struct ctl_wire_request *req, uint16_t record_version,
+			  uint8_t *out);
 
 /* The header of a framed reply. */
 void ctl_header_encode(uint16_t record_version, uint8_t out[CTL_HEADER_LEN]);

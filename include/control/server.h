@@ -11,11 +11,12 @@
 #include "control/control_conf.h"
 #include "control/out.h"
 
-/* The control socket: a UNIX stream socket of mode 0600, at most CTL_CLIENTS_MAX clients, each with CTL_REQUEST_MS for
- * its request and a bounded queue for its reply. Everything runs in the loop: no client can hold up the daemon or
- * another client. doc/control.md describes the protocol.
+/* The control socket: a UNIX stream socket of mode 0600, at most CTL_CLIENTS_MAX clients, each with
+ * CTL_REQUEST_MS for its request and a bounded queue for its reply. Everything runs in the loop: no
+ * client can hold up the daemon or another client. doc/control.md describes the protocol.
  *
- * How a command runs: ops->start() is called once with the request. It either writes the whole reply into out and leaves
+ * How a command runs: ops->start() is called once with the request. It either writes the whole
+ * reply into out and leaves
  * *job NULL (a report, a refusal), or gives a job. A job is then stepped, at most once per turn of the loop and only
  * while little is queued for its client, until it says CTL_DONE. */
 #define CTL_CLIENTS_MAX		64
@@ -41,9 +42,10 @@ struct control_job_ops {
 	const char *name;	/* for the slow-callback report */
 	/* One bounded step. Writes to out while ctl_room() allows. Must not close the server. */
 	enum ctl_step (*step)(struct control_job *job, struct ctl_out *out, struct mono now);
-	/* Called exactly once, last: after CTL_DONE (done) or because the client has gone or the server closes (!done).
-	 * From here on the server does not know the job any more and the owner may free it, or go on with the work without
-	 * a client: a dump ends, a commit goes on. control_job_wake() stays harmless while the memory lives. */
+	/* Called exactly once, last: after CTL_DONE (done) or because the client has gone or the
+	 * server closes (!done). From here on the server does not know the job any more and the
+	 * owner may free it, or go on with the work without a client: a dump ends, a commit goes
+	 * on. control_job_wake() stays harmless while the memory lives. */
 	void (*release)(struct control_job *job, bool done);
 };
 
@@ -54,13 +56,16 @@ struct control_job {
 	struct control_client *client;
 };
 
-/* A waiting job has something to do again. Callable at any time, also inside its own step, also after release(). */
+/* A waiting job has something to do again. Callable at any time, also inside its own step, also
+ * after release(). */
 void control_job_wake(struct control_job *job);
 
 struct control_ops {
-	/* A request with a known number has come. Sets *job (borrowed until release()) or leaves it NULL when the reply is
-	 * complete. Called from the loop; must not block and must not close the server. */
-	void (*start)(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job);
+	/* A request with a known number has come. Sets *job (borrowed until release()) or leaves it
+	 * NULL when the reply is complete. Called from the loop; must not block and must not close
+	 * the server. */
+	void (*start)(void *ctx, const struct ctl_request *req, struct ctl_out *out,
+		      struct control_job **job);
 };
 
 struct control_stats {
@@ -71,27 +76,30 @@ struct control_stats {
 	uint64_t unknown_request;	/* "local unknown request" */
 	uint64_t other_version;		/* asked in another version of the framing */
 	uint64_t vanished;		/* left before the end of the reply */
-	uint64_t dropped;		/* made room at the cap, or sent what it should not, or overran its queue */
+	uint64_t dropped;		/* made room at the cap, or sent what it should not, or
+					 * overran its queue */
 	uint64_t accept_failed;
 };
 
-/* Is the path free for us? 0: nothing there, or a dead socket (which open would replace). -EADDRINUSE: a daemon answers
- * there. -EEXIST: something that is not a socket. Else -errno. On error one line for people in *err. */
+/* Is the path free for us? 0: nothing there, or a dead socket (which open would replace).
+ * -EADDRINUSE: a daemon answers there. -EEXIST: something that is not a socket. Else -errno. On
+ * error one line for people in *err. */
 int control_path_check(const struct control_conf *conf, struct text *err);
 
-/* Create the socket (replacing a dead one, mode 0600) and serve it in loop. record_version is that of FLOW contents
- * (FLOW_RECORD_VERSION). Borrows loop, ops and ctx until control_server_free(). 0 with *out given, or -errno as above
- * with one line for people in *err and nothing left behind. */
+/* Create the socket (replacing a dead one, mode 0600) and serve it in loop. record_version is that
+ * of FLOW contents (FLOW_RECORD_VERSION). Borrows loop, ops and ctx until control_server_free(). 0
+ * with *out given, or -errno as above with one line for people in *err and nothing left behind. */
 int control_server_open(struct evloop *loop, const struct control_conf *conf, const struct control_ops *ops, void *ctx,
 			uint16_t record_version, struct control_server **out, struct text *err)
 	__attribute__((warn_unused_result));
 
-/* Stop serving: remove the socket (only if it is still ours), release the jobs, tell and close the clients. Those held
- * by ctl_hold_until_exit() stay connected. The loop is not used after this. NULL and a second call are harmless. */
+/* Stop serving: remove the socket (only if it is still ours), release the jobs, tell and close the
+ * clients. Those held by ctl_hold_until_exit() stay connected. The loop is not used after this.
+ * NULL and a second call are harmless. */
 void control_server_stop(struct control_server *s);
 
-/* The very end, after the lock file has gone: held clients get their END, everything is freed. Stops first if that has
- * not been done. NULL is harmless. */
+/* The very end, after the lock file has gone: held clients get their END, everything is freed.
+ * Stops first if that has not been done. NULL is harmless. */
 void control_server_free(struct control_server *s);
 
 const struct control_stats *control_server_stats(const struct control_server *s);

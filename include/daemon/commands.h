@@ -6,12 +6,15 @@
 #include "control/control_conf.h"
 #include "daemon/daemon.h"
 
-/* What each request on the control socket does: a few calls each. Long ones are jobs that the control server steps. */
+/* What each request on the control socket does: a few calls each. Long ones are jobs that the
+ * control server steps. */
 struct commands;
 
 /* Open the control socket. Borrows d. 0, or -errno with a line in *err. */
-int commands_open(struct daemon *d, const struct control_conf *conf, struct commands **out, struct text *err);
-/* Stop serving: the socket goes, running jobs are released. `-k` clients stay connected until commands_free(). */
+int commands_open(struct daemon *d, const struct control_conf *conf, struct commands **out,
+		  struct text *err);
+/* Stop serving: the socket goes, running jobs are released. `-k` clients stay connected until
+ * commands_free(). */
 void commands_stop(struct commands *c);
 /* The very end, after the lock file has gone. NULL is harmless. */
 void commands_free(struct commands *c);

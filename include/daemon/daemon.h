@@ -29,8 +29,8 @@ struct jobs;
 struct teller;
 struct waiters;
 
-/* Every long-lived object of the running daemon, in the order in which they are opened. Closed in reverse. All owned,
- * NULL until opened; conf is borrowed. */
+/* Every long-lived object of the running daemon, in the order in which they are opened. Closed in
+ * reverse. All owned, NULL until opened; conf is borrowed. */
 struct daemon {
 	const struct conf *conf;
 	struct lockfile lock;
@@ -67,10 +67,11 @@ struct daemon {
 	int fill_err;
 };
 
-/* Open everything and read the kernel table (serving events and peers meanwhile). in_select: signal mask inside
- * pselect(). 0 when the daemon is ready; -errno with a line for people in *err when it
+/* Open everything and read the kernel table (serving events and peers meanwhile). in_select: signal
+ * mask inside pselect(). 0 when the daemon is ready; -errno with a line for people in *err when it
  * cannot run: everything opened so far is closed again then. */
-int daemon_open(struct daemon *d, const struct conf *conf, const sigset_t *in_select, struct text *err);
+int daemon_open(struct daemon *d, const struct conf *conf, const sigset_t *in_select,
+		struct text *err);
 
 /* Run until TERM, INT or -k. 0, or -errno when the loop failed. */
 int daemon_run(struct daemon *d, const sigset_t *in_select);

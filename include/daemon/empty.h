@@ -16,8 +16,8 @@ struct empty;
 struct empty *empty_new(struct daemon *d);
 void empty_free(struct empty *e);
 
-/* The peers are to be asked now, if that is put off: this node is active no longer, or a peer or a link has come back. Callable
- * from anywhere, the asking is done in the next turn. */
+/* The peers are to be asked now, if that is put off: this node is active no longer, or a peer or a
+ * link has come back. Callable from anywhere, the asking is done in the next turn. */
 void empty_fill(struct empty *e, struct mono now);
 /* Somebody else asks the peers for everything. */
 void empty_asked(struct empty *e);

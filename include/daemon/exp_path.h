@@ -9,7 +9,8 @@
 #include "sync/sync_conf.h"
 #include "wire/attr.h"
 
-/* The data path of expectations, beside that of the flows in pipeline.c: kernel event -> filter -> internal cache -> sync
+/* The data path of expectations, beside that of the flows in pipeline.c: kernel event -> filter ->
+ * internal cache -> sync
  * -> wire, and wire -> sync -> external cache. Knows no socket and no clock. Ids here are those that sync knows, with
  * FLOW_ID_EXPECT set, unless said otherwise. */
 struct exp_path;
@@ -20,13 +21,13 @@ struct exp_path_conf {
 	const struct sync_expect_conf *expect;	/* borrowed; on */
 	uint32_t limit_internal, limit_external;	/* records */
 	struct hash_key key;
-	/* An expectation found no place in the cache (name: for people); or, without internal cache, in
-	 * the queue of those that leave. */
+	/* An expectation found no place in the cache (name: for people); or, without internal
+	 * cache, in the queue of those that leave. */
 	void (*full)(void *ctx, enum exp_cache cache, const char *name, struct mono now);
 	/* Without external cache: what a peer says goes into the kernel. Else NULL. */
 	void (*inject)(void *ctx, bool gone, const struct ct_expect *e);
-	/* Without internal cache: a full send wants the kernel's expectations, with exp_path_put() and then
-	 * exp_path_told_all(). */
+	/* Without internal cache: a full send wants the kernel's expectations, with exp_path_put()
+	 * and then exp_path_told_all(). */
 	void (*tell)(void *ctx);
 	/* One line for the log; level is base/log.h's. */
 	void (*log)(void *ctx, int level, const char *text);
@@ -44,8 +45,8 @@ struct exp_path_stats {
 	uint64_t told_new, told_end;	/* messages made */
 };
 
-/* Gives NULL without memory. masters: the internal cache of flows, borrowed; NULL: there is none, and a record here lives
- * until its message has been made. */
+/* Gives NULL without memory. masters: the internal cache of flows, borrowed; NULL: there is none,
+ * and a record here lives until its message has been made. */
 struct exp_path *exp_path_new(const struct exp_path_conf *conf, struct internal *masters);
 void exp_path_free(struct exp_path *x);
 /* Sync is opened after the caches; borrowed. */
@@ -58,9 +59,10 @@ void exp_path_set_limit(struct exp_path *x, uint32_t limit);
 bool exp_path_named(const struct sync_expect_conf *conf, const struct ct_expect *e);
 /* Is it one of those that are replicated, as far as it tells itself? Counted if not. */
 bool exp_path_wants(struct exp_path *x, const struct ct_expect *e);
-/* It exists. announce: tell the peers if that is new. Without internal cache the caller knows that the master is
- * replicated. */
-enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce, struct mono now);
+/* It exists. announce: tell the peers if that is new. Without internal cache the caller knows that
+ * the master is replicated. */
+enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce,
+			      struct mono now);
 /* It has changed, or its life has, without an event: the peers are told. */
 void exp_path_refreshed(struct exp_path *x, const struct ct_expect *e, struct mono now);
 /* It ended: the peers are told. */
@@ -69,8 +71,8 @@ void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now
 void exp_path_born(struct exp_path *x, const struct ct_expect *e);
 /* Is it in the internal cache, whatever its master? */
 bool exp_path_knows(const struct exp_path *x, const struct ct_expect *e);
-/* Without external cache: has a peer told us of it, and our kernel has not made it since? Is it in the internal cache, and
- * no peer's? */
+/* Without external cache: has a peer told us of it, and our kernel has not made it since? Is it in
+ * the internal cache, and no peer's? */
 bool exp_path_theirs(const struct exp_path *x, const struct ct_expect *e);
 bool exp_path_ours(const struct exp_path *x, const struct ct_expect *e);
 /* The kernel's expectations have been read for a full send. */
@@ -79,7 +81,8 @@ void exp_path_told_all(struct exp_path *x);
 void exp_path_committed(struct exp_path *x, const struct ct_expect *e, struct mono now);
 /* We have taken it out of the kernel, because it was a peer's and has ended there. */
 void exp_path_removed(struct exp_path *x, const struct ct_expect *e);
-/* A flow was deleted by us: its expectations go with it, and no peer is told of either (see pipeline_purged()). */
+/* A flow was deleted by us: its expectations go with it, and no peer is told of either (see
+ * pipeline_purged()). */
 void exp_path_master_purged(struct exp_path *x, const struct ct_flow *f);
 /* Forget a whole cache, without telling the peers. */
 void exp_path_flush_internal(struct exp_path *x);
@@ -97,9 +100,11 @@ size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
 
 /* ---- from the network ---- */
 
-void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now);
+void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct ct_expect *e,
+		       struct mono now);
 
-/* A resync with the peer begins; it is complete, and what it did not refresh goes. Returns how many. */
+/* A resync with the peer begins; it is complete, and what it did not refresh goes. Returns how
+ * many. */
 void exp_path_resync_begin(struct exp_path *x, uint8_t peer);
 uint32_t exp_path_resync_done(struct exp_path *x, uint8_t peer);
 

@@ -7,19 +7,22 @@
 #include "daemon/pipeline.h"
 #include "kernel/ct.h"
 
-/* The expectations of our kernel (ExpectationSync): takes their events, compares the internal cache with the kernel, and
- * asks for the master of each, because what a helper's rewriting does to the sequence numbers of a translated master
- * causes no event of its own. */
+/* The expectations of our kernel (ExpectationSync): takes their events, compares the internal cache
+ * with the kernel, and asks for the master of each, because what a helper's rewriting does to the
+ * sequence numbers of a translated master causes no event of its own. */
 struct expecting;
 
 enum expecting_reason {
-	EXPECTING_START = 1 << 0,	/* fill the empty cache; nothing is announced to the peers */
+	EXPECTING_START = 1 << 0,	/* fill the empty cache; nothing is announced to the
+					 * peers */
 	EXPECTING_COMPARE = 1 << 1,	/* events were lost, or may never come */
 	EXPECTING_COMMAND = 1 << 2,	/* -R */
 	EXPECTING_COMMAND_EXP = 1 << 3,	/* -R expect */
-	EXPECTING_TELL = 1 << 4,	/* without internal cache: a full send; the path is told the end, not the callback */
+	EXPECTING_TELL = 1 << 4,	/* without internal cache: a full send; the path is told the
+					 * end, not the callback */
 	EXPECTING_REFRESH = 1 << 6,	/* -f internal: as EXPECTING_COMPARE */
-	EXPECTING_ADOPT = 1 << 5,	/* as EXPECTING_COMPARE, and as a command: also what a peer has told about */
+	EXPECTING_ADOPT = 1 << 5,	/* as EXPECTING_COMPARE, and as a command: also what a peer
+					 * has told about */
 };
 
 struct expecting_cb {
@@ -33,7 +36,8 @@ int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecti
 void expecting_close(struct expecting *x);
 
 /* One event. */
-void expecting_event(struct expecting *x, enum ct_event what, const struct ct_expect *e, struct mono now);
+void expecting_event(struct expecting *x, enum ct_event what, const struct ct_expect *e,
+		     struct mono now);
 
 /* Compare with the kernel. While one comparison runs another one follows it. */
 void expecting_compare(struct expecting *x, enum expecting_reason why, struct mono now);

@@ -11,8 +11,9 @@
 #include "kernel/ct_flush.h"
 #include "kernel/exp.h"
 
-/* The long work of the daemon: what runs, what waits, and who stops, joins or waits for whom. Commands and timers ask here and
- * nowhere else; a job goes on when the client that asked for it leaves. */
+/* The long work of the daemon: what runs, what waits, and who stops, joins or waits for whom.
+ * Commands and timers ask here and nowhere else; a job goes on when the client that asked for it
+ * leaves. */
 struct jobs;
 
 /* In the order in which those that wait begin. */
@@ -57,14 +58,17 @@ struct job_ops {
 	void *ctx;
 	/* what: bits of the kind's own, of all who wait for it. 0, or -errno: it has not begun. */
 	int (*start)(void *ctx, unsigned int what, struct mono now);
-	/* Stop at once: jobs_ended() is called before this returns. NULL: it cannot be, and no rule stops it. */
+	/* Stop at once: jobs_ended() is called before this returns. NULL: it cannot be, and no rule
+	 * stops it. */
 	void (*stop)(void *ctx, struct mono now);
 	/* How far it is, total 0: not known. NULL: nobody knows. */
 	void (*progress)(void *ctx, uint64_t *done, uint64_t *total);
 };
 
-/* The end of one run, called with its result before another one begins. May ask for further jobs. */
-typedef void jobs_end_cb(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res, struct mono now);
+/* The end of one run, called with its result before another one begins. May ask for further
+ * jobs. */
+typedef void jobs_end_cb(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
+			 struct mono now);
 
 /* NULL without memory. */
 struct jobs *jobs_new(jobs_end_cb *ended, void *ctx);
@@ -72,7 +76,8 @@ void jobs_free(struct jobs *jobs);
 /* Kinds without ops are never asked for. */
 void jobs_set_ops(struct jobs *jobs, enum job_kind kind, const struct job_ops *ops);
 
-/* A bit of `what` for every kind: the one that runs does not do all that is asked for, so follow it instead of joining. */
+/* A bit of `what` for every kind: the one that runs does not do all that is asked for, so follow it
+ * instead of joining. */
 #define JOB_ALONE	0x80000000u
 
 /* Which run of which kind answers the question. */
@@ -81,11 +86,14 @@ struct job_ticket {
 	uint32_t run;
 };
 
-/* Begin, join or wait, by the table. 0 with *ticket (may be NULL), also where nothing is running any more; -EBUSY: refused;
+/* Begin, join or wait, by the table. 0 with *ticket (may be NULL), also where nothing is running
+ * any more; -EBUSY: refused;
  * -errno: it could not begin. */
-int jobs_ask(struct jobs *jobs, enum job_kind kind, unsigned int what, struct job_ticket *ticket, struct mono now);
+int jobs_ask(struct jobs *jobs, enum job_kind kind, unsigned int what, struct job_ticket *ticket,
+	     struct mono now);
 /* The one that runs has ended: its end is told, and what waited for it begins. */
-void jobs_ended(struct jobs *jobs, enum job_kind kind, const struct job_result *res, struct mono now);
+void jobs_ended(struct jobs *jobs, enum job_kind kind, const struct job_result *res,
+		struct mono now);
 
 /* What came out of that run; NULL: it has not ended. Of the newest only. Borrowed. */
 const struct job_result *jobs_result(const struct jobs *jobs, const struct job_ticket *ticket);

@@ -4,7 +4,8 @@
 
 #include "base/text.h"
 
-/* One daemon per lock file: flock(2) on it, the pid inside. A file left behind by a crash does no harm. */
+/* One daemon per lock file: flock(2) on it, the pid inside. A file left behind by a crash does no
+ * harm. */
 struct lockfile {
 	int fd;			/* -1: not held */
 	const char *path;	/* borrowed */

@@ -15,16 +15,18 @@
 #include "sync/sync.h"
 #include "wire/attr.h"
 
-/* The data path: kernel event -> filter -> internal cache -> sync -> wire -> datagram, and datagram -> wire -> sync ->
- * external cache (or, without one, env.inject). In the statistics mode it ends at the internal cache. Knows no socket and
- * reads no clock, so that two whole nodes run inside one test process. */
+/* The data path: kernel event -> filter -> internal cache -> sync -> wire -> datagram, and datagram
+ * -> wire -> sync -> external cache (or, without one, env.inject). In the statistics mode it ends
+ * at the internal cache. Knows no socket and reads no clock, so that two whole nodes run inside one
+ * test process. */
 struct pipeline;
 
 enum pipeline_event {		/* the same order as enum ct_event in kernel/ct.h */
 	PIPELINE_FLOW_NEW,
 	PIPELINE_FLOW_UPDATE,
 	PIPELINE_FLOW_DESTROY,
-	PIPELINE_FLOW_WRITTEN = 4,	/* in addition: caused by a request of another program, not by a packet or timer */
+	PIPELINE_FLOW_WRITTEN = 4,	/* in addition: caused by a request of another program, not
+					 * by a packet or timer */
 };
 
 /* What it asks of the world; pointers are borrowed and outlive it. */
@@ -37,32 +39,39 @@ struct pipeline_env {
 	void (*flush)(void *ctx);
 	/* One line for the log; level is base/log.h's. May be NULL. */
 	void (*log)(void *ctx, int level, const char *text);
-	/* A table is full, said at most once a second: the limit may be raised here. May be NULL. */
+	/* A table is full, said at most once a second: the limit may be raised here. May be
+	 * NULL. */
 	void (*full)(void *ctx);
-	/* The internal cache is incomplete and there is room again: compare it with the kernel, as pipeline_compare_begin()
-	 * and what follows it. May be NULL. */
+	/* The internal cache is incomplete and there is room again: compare it with the kernel, as
+	 * pipeline_compare_begin() and what follows it. May be NULL. */
 	void (*compare)(void *ctx);
-	/* Has the kernel's table room for n flows more, or a good deal of room? NULL: in doubt yes. */
+	/* Has the kernel's table room for n flows more, or a good deal of room? NULL: in doubt
+	 * yes. */
 	bool (*kernel_room)(void *ctx, uint32_t n);
 	/* Is this node active (daemon/activity.h)? May be NULL: no. */
 	bool (*active)(void *ctx);
-	/* Without external cache: what a peer says about a flow goes straight there. Borrows flow. */
-	void (*inject)(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now);
+	/* Without external cache: what a peer says about a flow goes straight there. Borrows
+	 * flow. */
+	void (*inject)(void *ctx, enum sync_change what, const struct ct_flow *flow,
+		       struct mono now);
 	/* The same for an expectation: a peer has it, or has it no longer. Borrows e. */
 	void (*inject_expect)(void *ctx, bool gone, const struct ct_expect *e);
-	/* A peer begins anew, and may have lost its table, with flows of which our kernel has what it told before: give the
-	 * whole kernel table to pipeline_adopted(). */
+	/* A peer begins anew, and may have lost its table, with flows of which our kernel has what
+	 * it told before: give the whole kernel table to pipeline_adopted(). */
 	void (*adopt)(void *ctx);
-	/* How long an entry of f's protocol and state lives in our kernel after a packet, in seconds, 0 if unknown: the life of
-	 * an offloaded flow, of which the kernel does not tell. NULL: always unknown. */
+	/* How long an entry of f's protocol and state lives in our kernel after a packet, in
+	 * seconds, 0 if unknown: the life of an offloaded flow, of which the kernel does not tell.
+	 * NULL: always unknown. */
 	uint32_t (*life)(void *ctx, const struct ct_flow *f);
-	/* A peer begins a life: it is new, has started again, or is back after a silence. May be NULL. */
+	/* A peer begins a life: it is new, has started again, or is back after a silence. May be
+	 * NULL. */
 	void (*peer_begins)(void *ctx);
-	/* A cached flow has ended: f is the event with its last counters, or the record where the kernel told nothing (it was
-	 * found missing). Borrowed. May be NULL. */
+	/* A cached flow has ended: f is the event with its last counters, or the record where the
+	 * kernel told nothing (it was found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);
-	/* Without internal cache: dump the kernel table, from its beginning, into pipeline_told() and the calls after it, and
-	 * again if that did not succeed. Never called while one is under way. */
+	/* Without internal cache: dump the kernel table, from its beginning, into pipeline_told()
+	 * and the calls after it, and again if that did not succeed. Never called while one is
+	 * under way. */
 	void (*dump)(void *ctx);
 	/* The same for the kernel's expectations, into exp_path_put() and exp_path_told_all(). */
 	void (*dump_expects)(void *ctx);
@@ -71,10 +80,13 @@ struct pipeline_env {
 };
 
 struct pipeline_conf {
-	const struct sync_conf *sync;		/* borrowed; NULL: statistics, that is no peers and no external cache */
+	const struct sync_conf *sync;		/* borrowed; NULL: statistics, that is no peers and
+						 * no external cache */
 	const struct flow_filter *filter;	/* borrowed; NULL passes everything */
-	bool no_external;			/* DisableExternalCache: env.inject gets what peers say */
-	bool no_internal;			/* DisableInternalCache: env.dump; in NOTRACK only */
+	bool no_external;			/* DisableExternalCache: env.inject gets what peers
+						 * say */
+	bool no_internal;			/* DisableInternalCache: env.dump; in NOTRACK
+						 * only */
 	struct wire_rules rules;
 	uint32_t buckets;			/* HashSize */
 	uint32_t limit_internal, limit_external;	/* records */
@@ -88,99 +100,121 @@ struct pipeline_stats {
 	uint64_t full_internal, full_external;	/* not stored for lack of room or memory */
 	uint64_t full_expects;		/* the same for both caches of expectations */
 	uint64_t traffic_bytes, traffic_packets;	/* of flows that ended */
-	uint64_t zoned;			/* without internal cache: new flows with a zone of one direction, not sent */
-	uint64_t helpers_left_out;	/* messages without the helper's name, which is too long for 1.4.x */
-	uint64_t bypass[WIRE_CT_DEL + 1];	/* without internal cache: messages by enum wire_type */
+	uint64_t zoned;			/* without internal cache: new flows with a zone of one
+					 * direction, not sent */
+	uint64_t helpers_left_out;	/* messages without the helper's name, which is too long for
+					 * 1.4.x */
+	uint64_t bypass[WIRE_CT_DEL + 1];	/* without internal cache: messages by enum
+						 * wire_type */
 };
 
 /* Gives a pipeline, or NULL without memory. */
-struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env, struct mono now);
+struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env,
+			      struct mono now);
 void pipeline_free(struct pipeline *p);
 
 /* ---- from our kernel ---- */
 
-/* Hints: an event about f comes soon; the one for which this was given is one of the next few; and once more, when the others of
- * these few were hinted at (worth it where each of them is a stranger to the processor's cache, as in a dump). */
+/* Hints: an event about f comes soon; the one for which this was given is one of the next few; and
+ * once more, when the others of these few were hinted at (worth it where each of them is a stranger
+ * to the processor's cache, as in a dump). */
 uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f);
 void pipeline_next(const struct pipeline *p, uint32_t hint);
 void pipeline_chain(const struct pipeline *p, uint32_t hint);
 /* One event. Borrows f. */
-void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);
-/* One entry of a kernel dump (start-up, overrun, polling). announce: send what is new or changed to the peers. What a peer
- * has told and no packet has hit here is the peer's, and left alone. */
+void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f,
+		    struct mono now);
+/* One entry of a kernel dump (start-up, overrun, polling). announce: send what is new or changed to
+ * the peers. What a peer has told and no packet has hit here is the peer's, and left alone. */
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now);
-/* One entry of a dump made to look after flows we know already. Where the flows of the peers are put into the kernel, others
- * may be theirs, and are left alone: the daemon may have started after they were put there. */
+/* One entry of a dump made to look after flows we know already. Where the flows of the peers are
+ * put into the kernel, others may be theirs, and are left alone: the daemon may have started after
+ * they were put there. */
 void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now);
-/* One entry of a dump made to take over all that the kernel has, the flows of the peers as well (-R, env.adopt). False: the
- * filter does not want it. */
+/* One entry of a dump made to take over all that the kernel has, the flows of the peers as well
+ * (-R, env.adopt). False: the filter does not want it. */
 bool pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* A dump of the whole kernel table begins, and has been read without a gap. */
 void pipeline_dump_begin(struct pipeline *p);
 void pipeline_dump_end(struct pipeline *p);
 /* The answer to a question about a flow that the internal cache has (internal_ask()). */
 void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now);
-/* The same about a flow whose life, as the peers know it, is nearly over: if it has been renewed they are told. */
+/* The same about a flow whose life, as the peers know it, is nearly over: if it has been renewed
+ * they are told. */
 void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
 
 /* ---- completeness (cache/whole.h) ---- */
 
-/* Something is missing in the internal cache, or in what we have of the peers' flows, in a way that no refusal of a flow tells:
- * WHOLE_START, WHOLE_OVERRUN, WHOLE_FLUSHED. Until it is repaired no full answer of ours makes a peer sweep. */
+/* Something is missing in the internal cache, or in what we have of the peers' flows, in a way that
+ * no refusal of a flow tells: WHOLE_START, WHOLE_OVERRUN, WHOLE_FLUSHED. Until it is repaired no
+ * full answer of ours makes a peer sweep. */
 void pipeline_lack(struct pipeline *p, enum whole_reason why, struct mono now);
 void pipeline_lack_external(struct pipeline *p, enum whole_reason why, struct mono now);
 /* States injected: our kernel had no room for this flow of a peer. */
 void pipeline_refused(struct pipeline *p, const struct ct_flow *f, struct mono now);
-/* A comparison with the kernel begins, and has ended; all: every entry of the kernel was seen and every record without one
- * asked about. What was missing when it began is not missing any more, unless it was refused again. */
+/* A comparison with the kernel begins, and has ended; all: every entry of the kernel was seen and
+ * every record without one asked about. What was missing when it began is not missing any more,
+ * unless it was refused again. */
 void pipeline_compare_begin(struct pipeline *p);
 void pipeline_compare_end(struct pipeline *p, bool all, struct mono now);
 /* Ask the peers for everything they have (-n): their answers repair what is missing of theirs. */
 void pipeline_ask(struct pipeline *p, struct mono now);
-/* Does a pass that looks after known flows only see all of ours? Not where those of the peers are in our kernel too. */
+/* Does a pass that looks after known flows only see all of ours? Not where those of the peers are
+ * in our kernel too. */
 bool pipeline_compares_all(const struct pipeline *p);
 /* Of the internal cache; always complete without one. */
 const struct whole *pipeline_whole(const struct pipeline *p);
 /* A line for each cache: complete, or since when and why not. */
 void pipeline_print_whole(const struct pipeline *p, struct mono now, struct text *out);
 
-/* Events were lost: where there is no cache to repair, the peers learn that something is missing, and are told everything
- * anew. */
+/* Events were lost: where there is no cache to repair, the peers learn that something is missing,
+ * and are told everything anew. */
 void pipeline_lost(struct pipeline *p);
 
-/* The dump that env.dump() asked for: an entry; a part has been read, and the kernel has made the next one meanwhile; the
- * end. False: it has to be made again after a while, because part of it found no room. */
+/* The dump that env.dump() asked for: an entry; a part has been read, and the kernel has made the
+ * next one meanwhile; the end. False: it has to be made again after a while, because part of it
+ * found no room. */
 void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now);
 void pipeline_told_part(struct pipeline *p);
 bool pipeline_told_all(struct pipeline *p);
 
-/* Without internal cache: the master of an expectation, as the kernel has it at this moment. No event tells when a helper has
- * begun to adjust its sequence numbers, and the peers are to have it before the expectation. It is sent, or with
- * only_adjusted only if there is such an adjustment. False: the filter does not want it. */
-bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adjusted, struct mono now);
+/* Without internal cache: the master of an expectation, as the kernel has it at this moment. No
+ * event tells when a helper has begun to adjust its sequence numbers, and the peers are to have it
+ * before the expectation. It is sent, or with only_adjusted only if there is such an adjustment.
+ * False: the filter does not want it. */
+bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adjusted,
+		     struct mono now);
 
 /* Have we deleted flows ourselves within the last second? */
 bool pipeline_purged_lately(const struct pipeline *p, struct mono now);
 
-/* We deleted it ourselves (-F, -t): it leaves the internal cache and the peers are not told, because a peer that puts
- * what it receives into its kernel would delete a flow that may live there. */
+/* We deleted it ourselves (-F, -t): it leaves the internal cache and the peers are not told,
+ * because a peer that puts what it receives into its kernel would delete a flow that may live
+ * there. */
 void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now);
 
-/* What is remembered of an entry of our kernel beside what the kernel tells of it; *m is all zero before. */
-void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m, struct mono now);
+/* What is remembered of an entry of our kernel beside what the kernel tells of it; *m is all zero
+ * before. */
+void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m,
+		     struct mono now);
 
-/* The outcome of our own commit: f is in the kernel where the kernel had another flow of the same original tuple, or none
- * (internal_committed()); or f is the kernel's own entry, and kept, or written. was: the id that pipeline_commit() has given, which
- * may be another flow's by now, or FLOW_ID_NONE. */
-void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was, bool cleared, struct mono now);
-void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now);
+/* The outcome of our own commit: f is in the kernel where the kernel had another flow of the same
+ * original tuple, or none (internal_committed()); or f is the kernel's own entry, and kept, or
+ * written. was: the id that pipeline_commit() has given, which may be another flow's by now, or
+ * FLOW_ID_NONE. */
+void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was, bool cleared,
+			struct mono now);
+void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written,
+			  struct mono now);
 
-/* Our own commit is about to put f into the kernel: internal_commit(), and a full cache is counted and said. Nothing
- * without internal cache. */
-void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted);
-/* The kernel refused a flow that our commit had put into the internal cache (internal_commit() said inserted). */
+/* Our own commit is about to put f into the kernel: internal_commit(), and a full cache is counted
+ * and said. Nothing without internal cache. */
+void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id,
+		     bool *inserted);
+/* The kernel refused a flow that our commit had put into the internal cache (internal_commit() said
+ * inserted). */
 void pipeline_commit_undo(struct pipeline *p, uint32_t id);
 
 /* ---- from the network ---- */
@@ -189,8 +223,8 @@ void pipeline_commit_undo(struct pipeline *p, uint32_t id);
 void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes, size_t n,
 		       struct mono now);
 
-/* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject); written: into the entry, beyond
- * mark and labels. */
+/* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject);
+ * written: into the entry, beyond mark and labels. */
 void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now);
 /* Has our kernel got it, as far as we know? */
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f);
@@ -199,8 +233,9 @@ uint32_t pipeline_foreign(const struct pipeline *p);
 
 /* ---- time and sending ---- */
 
-/* Do what is due, send what is waiting within a budget, sweep a step. *again: there is more to do at once. Returns when
- * to be called next (not set: only when something happens). Call at the end of every loop turn. */
+/* Do what is due, send what is waiting within a budget, sweep a step. *again: there is more to do
+ * at once. Returns when to be called next (not set: only when something happens). Call at the end
+ * of every loop turn. */
 struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again);
 
 /* ---- commands ---- */
@@ -215,8 +250,8 @@ struct flow_table *pipeline_own(struct pipeline *p);
 /* NULL in a pipeline without peers; the first also without external cache. */
 struct external *pipeline_external(struct pipeline *p);
 /* NULL without ExpectationSync. */
-/* The kernel's expectations are compared with those of the internal cache: it begins, it has ended; all:
- * each was seen. */
+/* The kernel's expectations are compared with those of the internal cache: it begins, it has ended;
+ * all: each was seen. */
 void pipeline_expects_compare_begin(struct pipeline *p);
 void pipeline_expects_compare_end(struct pipeline *p, bool all, struct mono now);
 struct exp_path *pipeline_expects(struct pipeline *p);

@@ -6,8 +6,9 @@
 #include "base/text.h"
 #include "daemon/pipeline.h"
 
-/* Keeps the peers' kernels from forgetting flows of ours that live on without an event: in an external cache a flow stays
- * until its end is told, but in a kernel no longer than we said it has to live. */
+/* Keeps the peers' kernels from forgetting flows of ours that live on without an event: in an
+ * external cache a flow stays until its end is told, but in a kernel no longer than we said it has
+ * to live. */
 struct renew;
 
 /* 0, or -errno with a line in *err. Borrows loop and p. */

@@ -5,7 +5,8 @@
 #include "base/text.h"
 #include "daemon/daemon.h"
 
-/* The statistics texts of `-s`, in the layouts of 1.4.x (command-line.md section 9.4): monitoring scripts parse them. */
+/* The statistics texts of `-s`, in the layouts of 1.4.x (command-line.md section 9.4): monitoring
+ * scripts parse them. */
 void report_general(const struct daemon *d, struct text *out);
 void report_network(const struct daemon *d, struct text *out);
 void report_cache(const struct daemon *d, struct text *out);

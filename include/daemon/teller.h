@@ -6,13 +6,15 @@
 #include "base/text.h"
 #include "daemon/pipeline.h"
 
-/* Without internal cache: reads the kernel table when the pipeline has to tell the peers everything, in steps, again until
- * it has been read whole. It is what reconcile is where there is a cache. */
+/* Without internal cache: reads the kernel table when the pipeline has to tell the peers
+ * everything, in steps, again until it has been read whole. It is what reconcile is where there is
+ * a cache. */
 struct teller;
 
-/* poll_s: there are no events, so everything is told every so many seconds; 0: there are. Borrows loop and p. 0, or -errno
- * with a line in *err. */
-int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct teller **out, struct text *err);
+/* poll_s: there are no events, so everything is told every so many seconds; 0: there are. Borrows
+ * loop and p. 0, or -errno with a line in *err. */
+int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct teller **out,
+		struct text *err);
 void teller_close(struct teller *t);
 
 /* Begin (pipeline_env.dump). */

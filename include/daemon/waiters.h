@@ -16,16 +16,18 @@ struct waiters *waiters_new(struct daemon *d);
 /* After the last job was released, before the loop goes. NULL is harmless. */
 void waiters_free(struct waiters *all);
 
-/* Ask for a job of the daemon (jobs_ask()) and give the client one of the control server's that ends with it and says what came
- * out, also that it could not be begun. The control server owns that from then on. NULL without memory: nothing was begun
- * then. */
-struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigned int what, struct mono now);
-/* The same for JOB_COMMIT. strict: what could not be committed makes exit status 1. in_kernel: there is
- * no external cache, the job only looks at entries of another time (daemon/windows.h). */
+/* Ask for a job of the daemon (jobs_ask()) and give the client one of the control server's that
+ * ends with it and says what came out, also that it could not be begun. The control server owns
+ * that from then on. NULL without memory: nothing was begun then. */
+struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigned int what,
+				struct mono now);
+/* The same for JOB_COMMIT. strict: what could not be committed makes exit status 1. in_kernel:
+ * there is no external cache, the job only looks at entries of another time (daemon/windows.h). */
 struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, bool strict, bool in_kernel,
 				   struct mono now);
 
 /* jobs_end_cb; ctx is the struct waiters. */
-void waiters_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res, struct mono now);
+void waiters_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
+		   struct mono now);
 
 #endif

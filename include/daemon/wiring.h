@@ -10,8 +10,9 @@
 #include "kernel/ct_inject.h"
 #include "kernel/exp_inject.h"
 
-/* The callbacks of each object, for when it is opened; d is their context. They find the other objects in d when they are
- * called, so the order of opening does not matter to them; only wiring_events() wants d->expecting to be open, or NULL. */
+/* The callbacks of each object, for when it is opened; d is their context. They find the other
+ * objects in d when they are called, so the order of opening does not matter to them; only
+ * wiring_events() wants d->expecting to be open, or NULL. */
 struct ct_events_cb wiring_events(struct daemon *d);
 struct reconcile_cb wiring_reconcile(struct daemon *d);
 struct expecting_cb wiring_expecting(struct daemon *d);

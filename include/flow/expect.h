@@ -9,9 +9,10 @@
 #include "base/hash.h"
 #include "flow/flow.h"
 
-/* An expectation: a flow that a helper has read about in another one (its master) and that is to be let through, and
- * perhaps translated, when it comes. There are few of them and they live for seconds, so this is a plain value of fixed
- * size without the tricks of struct ct_flow. No I/O, no clock.
+/* An expectation: a flow that a helper has read about in another one (its master) and that is to be
+ * let through, and perhaps translated, when it comes. There are few of them and they live for
+ * seconds, so this is a plain value of fixed size without the tricks of struct ct_flow. No I/O, no
+ * clock.
  *
  * Byte order: addresses and ports in network order, everything else in host order. */
 
@@ -51,8 +52,8 @@ struct ct_expect {
 	char fn[EXPECT_FN_MAX];
 };
 
-/* What makes an expectation the same one: family, tuple, mask and zone. The master does not belong to it: the kernel keeps
- * no two with the same tuple and mask. */
+/* What makes an expectation the same one: family, tuple, mask and zone. The master does not belong
+ * to it: the kernel keeps no two with the same tuple and mask. */
 bool expect_same_key(const struct ct_expect *a, const struct ct_expect *b);
 uint32_t expect_key_hash(const struct hash_key *secret, const struct ct_expect *e);
 
@@ -77,15 +78,21 @@ struct expect_print_opts {
 	bool timeout;		/* as in a list of the kernel's table */
 };
 
-/* Each writes a line without newline into buf and returns its length; at most cap - 1 bytes, always terminated. cap of
- * FLOW_LINE_MAX (flow_print.h) is always enough. Names that came from a peer are made harmless. */
-size_t expect_print_text(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf, size_t cap);
-size_t expect_print_xml(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf, size_t cap);
+/* Each writes a line without newline into buf and returns its length; at most cap - 1 bytes, always
+ * terminated. cap of FLOW_LINE_MAX (flow_print.h) is always enough. Names that came from a peer are
+ * made harmless. */
+size_t expect_print_text(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf,
+			 size_t cap);
+size_t expect_print_xml(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf,
+			size_t cap);
 
-/* As a record on the control socket (same machine, same version of records). pack returns the number of bytes, at most
- * EXPECT_RECORD_MAX; unpack checks everything: 0, or -EINVAL with the outputs untouched. */
+/* As a record on the control socket (same machine, same version of records). pack returns the
+ * number of bytes, at most EXPECT_RECORD_MAX; unpack checks everything: 0, or -EINVAL with the
+ * outputs untouched. */
 #define EXPECT_RECORD_MAX (sizeof(struct ct_expect) + sizeof(struct expect_print_opts))
-size_t expect_record_pack(const struct ct_expect *e, const struct expect_print_opts *opts, uint8_t *out);
-int expect_record_unpack(const uint8_t *bytes, size_t n, struct ct_expect *e, struct expect_print_opts *opts);
+size_t expect_record_pack(const struct ct_expect *e, const struct expect_print_opts *opts,
+			  uint8_t *out);
+int expect_record_unpack(const uint8_t *bytes, size_t n, struct ct_expect *e,
+			 struct expect_print_opts *opts);
 
 #endif

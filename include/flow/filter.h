@@ -9,14 +9,14 @@
 struct filter_conf;	/* flow/filter_conf.h */
 struct flow_filter;
 
-/* Build the user-space filter from its settings (copied). Gives NULL without memory. A configuration without any set
- * gives a filter that passes everything. */
+/* Build the user-space filter from its settings (copied). Gives NULL without memory. A
+ * configuration without any set gives a filter that passes everything. */
 struct flow_filter *flow_filter_new(const struct filter_conf *conf);
 void flow_filter_free(struct flow_filter *f);
 
-/* Does the flow pass (configuration.md section 7.3, user space)? Protocol, state of TCP flows, and address: original
- * source or reply source (the real endpoints). A destroy event of a cached flow must not be asked about: it is never
- * filtered. A NULL filter passes everything. */
+/* Does the flow pass (configuration.md section 7.3, user space)? Protocol, state of TCP flows, and
+ * address: original source or reply source (the real endpoints). A destroy event of a cached flow
+ * must not be asked about: it is never filtered. A NULL filter passes everything. */
 bool flow_filter_pass(const struct flow_filter *f, const struct ct_flow *flow);
 
 #endif

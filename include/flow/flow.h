@@ -10,16 +10,19 @@
 
 #include "base/hash.h"
 
-/* The domain type: one tracked flow as the kernel, the wire and the caches see it. No I/O, no clock.
+/* The domain type: one tracked flow as the kernel, the wire and the caches see it. No I/O, no
+ * clock.
  *
- * Layout: everything common to both families comes first and the addresses last, so that a record of an IPv4 flow can
- * be stored in a shorter slot (FLOW_SIZE_V4) without paying for IPv6 addresses. Therefore never assign a whole
- * struct ct_flow through a pointer that may be such a slot: use flow_copy(). A local variable is always full size.
+ * Layout: everything common to both families comes first and the addresses last, so that a record
+ * of an IPv4 flow can be stored in a shorter slot (FLOW_SIZE_V4) without paying for IPv6 addresses.
+ * Therefore never assign a whole struct ct_flow through a pointer that may be such a slot: use
+ * flow_copy(). A local variable is always full size.
  *
- * Byte order: addresses, ports and the ICMP id are kept in network byte order, as the kernel and the wire have them;
- * everything else is in host order. */
+ * Byte order: addresses, ports and the ICMP id are kept in network byte order, as the kernel and
+ * the wire have them; everything else is in host order. */
 
-/* Which parts of the struct are known. A part that is not present has undefined contents and must not be read. */
+/* Which parts of the struct are known. A part that is not present has undefined contents and must
+ * not be read. */
 #define FLOW_HAS_PORTS		(1u << 0)	/* orig ports, or ICMP type/code/id */
 #define FLOW_HAS_STATUS		(1u << 1)
 #define FLOW_HAS_TIMEOUT	(1u << 2)
@@ -46,8 +49,9 @@
 #define FLOW_HAS_DCCP_ROLE	(1u << 22)
 #define FLOW_HAS_REPLY_ZONE	(1u << 23)	/* the reply direction has another zone than the original (in rare) */
 
-/* Status bits (IPS_OFFLOAD, IPS_HW_OFFLOAD) of a flow whose packets pass a flow table instead of connection tracking. They
- * speak about one kernel: no peer is told, no other kernel is given them, and no change of them is news. */
+/* Status bits (IPS_OFFLOAD, IPS_HW_OFFLOAD) of a flow whose packets pass a flow table instead of
+ * connection tracking. They speak about one kernel: no peer is told, no other kernel is given them,
+ * and no change of them is news. */
 #define FLOW_STATUS_OFFLOAD	(1u << 14 | 1u << 15)
 
 /* Parts that need a struct flow_rare. FLOW_HAS_SYNPROXY needs one only when a value is not zero. */
@@ -95,7 +99,8 @@ struct flow_rare {
 	uint64_t start_ns, stop_ns;	/* wall clock, 0 = unknown */
 };
 
-/* Ports, or for ICMP: sport is the id, dport holds type (first byte) and code (second byte), as in the kernel. */
+/* Ports, or for ICMP: sport is the id, dport holds type (first byte) and code (second byte), as in
+ * the kernel. */
 struct flow_ports {
 	uint16_t sport;			/* network order */
 	uint16_t dport;			/* network order */
@@ -114,8 +119,8 @@ struct ct_flow {
 	uint8_t proto_state;		/* TCP_CONNTRACK_*, SCTP_CONNTRACK_*, CT_DCCP_* */
 	uint8_t wscale[2];		/* original, reply */
 	uint8_t zone_dir;		/* enum flow_zone_dir */
-	struct flow_rare *rare;		/* NULL when no FLOW_RARE_PARTS and no synproxy: borrowed in a local value,
-					 * owned by the table in a record */
+	struct flow_rare *rare;		/* NULL when no FLOW_RARE_PARTS and no synproxy: borrowed in
+					 * a local value, owned by the table in a record */
 	union {
 		struct {
 			uint32_t src, dst, reply_src, reply_dst;
@@ -149,13 +154,14 @@ static inline uint8_t flow_icmp_code(const struct flow_ports *p)
 	return ((const uint8_t *)&p->dport)[1];
 }
 
-/* What makes a flow the same flow: original tuple + zone (and its direction). Whole 64-bit words, so that hashing and
- * comparing are a few instructions; unused bytes are zero. */
+/* What makes a flow the same flow: original tuple + zone (and its direction). Whole 64-bit words,
+ * so that hashing and comparing are a few instructions; unused bytes are zero. */
 struct flow_key {
-	uint64_t w[5];		/* w[0]: from bit 0 on: source port (16), destination port (16), protocol (8), 1 for IPv6
-				 * (1), zone direction (2), nothing (5), zone (16), ports as they lie in memory;
-				 * IPv4: w[1] is source and destination address; IPv6: w[1..2] source, w[3..4]
-				 * destination, as they lie in memory */
+	uint64_t w[5];		/* w[0]: from bit 0 on: source port (16), destination port (16),
+				 * protocol (8), 1 for IPv6 (1), zone direction (2), nothing (5),
+				 * zone (16), ports as they lie in memory; IPv4: w[1] is source and
+				 * destination address; IPv6: w[1..2] source, w[3..4] destination,
+				 * as they lie in memory */
 	uint32_t n_words;	/* 2 for IPv4, 5 for IPv6 */
 };
 
@@ -171,7 +177,8 @@ static inline uint64_t flow_key_word0(const struct ct_flow *f)
 	return w;
 }
 
-/* Fill *key; only w[0..n_words-1] are written. In line, as is the next one but one: each event asks several times. */
+/* Fill *key; only w[0..n_words-1] are written. In line, as is the next one but one: each event asks
+ * several times. */
 static inline void flow_key(const struct ct_flow *f, struct flow_key *key)
 {
 	key->w[0] = flow_key_word0(f);
@@ -197,28 +204,33 @@ static inline bool flow_same_key(const struct ct_flow *a, const struct ct_flow *
 	return memcmp(&a->addr, &b->addr, 32) == 0;
 }
 
-/* Do ports of this protocol travel between the nodes and belong to the identity of a flow: TCP, UDP, SCTP, DCCP? */
+/* Do ports of this protocol travel between the nodes and belong to the identity of a flow: TCP,
+ * UDP, SCTP, DCCP? */
 static inline bool flow_l4_has_ports(uint8_t l4)
 {
 	return l4 == IPPROTO_TCP || l4 == IPPROTO_UDP || l4 == IPPROTO_SCTP || l4 == IPPROTO_DCCP;
 }
 
-/* Can the flow be identified: family, and ports or ICMP triple where the protocol has them (TCP, UDP, SCTP, DCCP, ICMP,
- * ICMPv6)? The protocol has no presence bit (0 is a valid one): a decoder must itself have seen it. */
+/* Can the flow be identified: family, and ports or ICMP triple where the protocol has them (TCP,
+ * UDP, SCTP, DCCP, ICMP, ICMPv6)? The protocol has no presence bit (0 is a valid one): a decoder
+ * must itself have seen it. */
 bool flow_has_key(const struct ct_flow *f);
 
-/* Copy a flow of either family into dst, which must have room for flow_size(src). The rare pointer is copied as it is
- * (shared, not owned). */
+/* Copy a flow of either family into dst, which must have room for flow_size(src). The rare pointer
+ * is copied as it is (shared, not owned). */
 void flow_copy(struct ct_flow *dst, const struct ct_flow *src);
 
-/* Merge newer knowledge into a record with the same key (that of src is not looked at): present parts overwrite, others
- * stay, an attribute never disappears. Counters are not taken over. dst->rare must already exist if src has rare parts
- * that are to be stored (see flow_needs_rare()); otherwise they are left out. Returns true when anything but timeout, id,
- * times or the zone of the reply direction has changed, that is when the peers must hear of it. Learning that a mark,
- * the window scales, the labels or the synproxy values are zero is no change: that is what a peer assumes anyway. */
+/* Merge newer knowledge into a record with the same key (that of src is not looked at): present
+ * parts overwrite, others stay, an attribute never disappears. Counters are not taken over.
+ * dst->rare must already exist if src has rare parts that are to be stored (see flow_needs_rare());
+ * otherwise they are left out. Returns true when anything but timeout, id, times or the zone of the
+ * reply direction has changed, that is when the peers must hear of it. Learning that a mark, the
+ * window scales, the labels or the synproxy values are zero is no change: that is what a peer
+ * assumes anyway. */
 bool flow_merge(struct ct_flow *dst, const struct ct_flow *src);
 
-/* Does its zone belong to one direction only, or has each another one? No message between the nodes can say that. */
+/* Does its zone belong to one direction only, or has each another one? No message between the nodes
+ * can say that. */
 static inline bool flow_zone_is_partial(const struct ct_flow *f)
 {
 	return (f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH;
@@ -229,35 +241,39 @@ static inline bool flow_is_offloaded(const struct ct_flow *f)
 	return (f->has & FLOW_HAS_STATUS) && (f->status & FLOW_STATUS_OFFLOAD);
 }
 
-/* What a kernel tells of a flow in a flow table is not the flow's own: no state, and no timeout or one that it lifts to a
- * day again and again. But only established connections get there. So the state becomes ESTABLISHED where none was told
- * (TCP), and the timeout unknown. Nothing is done to other flows. */
+/* What a kernel tells of a flow in a flow table is not the flow's own: no state, and no timeout or
+ * one that it lifts to a day again and again. But only established connections get there. So the
+ * state becomes ESTABLISHED where none was told (TCP), and the timeout unknown. Nothing is done to
+ * other flows. */
 void flow_settle_offload(struct ct_flow *f);
 
 /* Has src parts that live in struct flow_rare and are kept in a cache (everything but counters)? */
 bool flow_needs_rare(const struct ct_flow *src);
 
-/* Set the reply tuple to the mirror image of the original one, with the translations of FLOW_FROM_PEER_NAT kept as
- * they are. For ICMP the reply type is the counterpart of the request (echo, timestamp, info, address, ICMPv6 echo and
- * node information), the type itself where there is none. Does not set FLOW_HAS_REPLY. */
+/* Set the reply tuple to the mirror image of the original one, with the translations of
+ * FLOW_FROM_PEER_NAT kept as they are. For ICMP the reply type is the counterpart of the request
+ * (echo, timestamp, info, address, ICMPv6 echo and node information), the type itself where there
+ * is none. Does not set FLOW_HAS_REPLY. */
 void flow_mirror_reply(struct ct_flow *f);
 
-/* Which translations the flow has, as FLOW_HAS_SNAT... bits: from the difference of the tuples and the status bits for
- * a kernel flow (doc/protocol.md "Reply tuple and NAT"; port translation only where flow_l4_has_ports()), from the
- * presence bits for a peer's. The values are in the reply tuple, see FLOW_HAS_SNAT. */
+/* Which translations the flow has, as FLOW_HAS_SNAT... bits: from the difference of the tuples and
+ * the status bits for a kernel flow (doc/protocol.md "Reply tuple and NAT"; port translation only
+ * where flow_l4_has_ports()), from the presence bits for a peer's. The values are in the reply
+ * tuple, see FLOW_HAS_SNAT. */
 uint32_t flow_nat(const struct ct_flow *f);
 
 /* The same translations, to the same values? Of two flows with the same key. */
 bool flow_same_translations(const struct ct_flow *a, const struct ct_flow *b);
 
-/* Equal in everything that is replicated: key, status, protocol state, mark, translations, labels, helper, seqadj,
- * master, synproxy, vtags, DCCP role; not timeout, id, counters, times, window scales. All-zero mark, labels and synproxy
- * count as absent. One may be a kernel's flow and the other a peer's. For tests and for "did a dump show something
- * new". */
+/* Equal in everything that is replicated: key, status, protocol state, mark, translations, labels,
+ * helper, seqadj, master, synproxy, vtags, DCCP role; not timeout, id, counters, times, window
+ * scales. All-zero mark, labels and synproxy count as absent. One may be a kernel's flow and the
+ * other a peer's. For tests and for "did a dump show something new". */
 bool flow_equal_replicated(const struct ct_flow *a, const struct ct_flow *b);
 
-/* Protocol and state names as libnetfilter_conntrack prints them: "unknown" for a protocol it has no name for, "NONE" for
- * a state number nobody knows, NULL for the state of a protocol without states. */
+/* Protocol and state names as libnetfilter_conntrack prints them: "unknown" for a protocol it has
+ * no name for, "NONE" for a state number nobody knows, NULL for the state of a protocol without
+ * states. */
 const char *flow_l4_name(uint8_t l4);
 const char *flow_state_name(uint8_t l4, uint8_t state);
 

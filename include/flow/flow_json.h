@@ -10,8 +10,10 @@
 /* The number of the schema of doc/json.md, in every line. New names do not change it. */
 #define JSON_SCHEMA 1
 
-/* Append one object without newline to out. Names that came from a peer hold any bytes and are escaped (base/json.h). */
+/* Append one object without newline to out. Names that came from a peer hold any bytes and are
+ * escaped (base/json.h). */
 void flow_print_json(const struct ct_flow *f, const struct flow_print_opts *opts, struct text *out);
-void expect_print_json(const struct ct_expect *e, const struct expect_print_opts *opts, struct text *out);
+void expect_print_json(const struct ct_expect *e, const struct expect_print_opts *opts,
+		       struct text *out);
 
 #endif

@@ -8,9 +8,9 @@
 /* A flow is named by its table id wherever it is only passed on. */
 #define FLOW_ID_NONE UINT32_MAX
 
-/* Expectations are replicated beside the flows, through the same queues and under the same numbers, so their ids must
- * never be those of flows: this bit is set, the top bit is not. The flow table gives no id with this bit but
- * FLOW_ID_NONE. */
+/* Expectations are replicated beside the flows, through the same queues and under the same numbers,
+ * so their ids must never be those of flows: this bit is set, the top bit is not. The flow table
+ * gives no id with this bit but FLOW_ID_NONE. */
 #define FLOW_ID_EXPECT UINT32_C(0x40000000)
 
 static inline bool flow_id_is_expect(uint32_t id)
@@ -18,15 +18,18 @@ static inline bool flow_id_is_expect(uint32_t id)
 	return (id & ~(FLOW_ID_EXPECT - 1)) == FLOW_ID_EXPECT;
 }
 
-/* What replication remembers about one flow of ours. It lives in the table record, so that marking a change or looking
- * at a ring entry costs no lookup of its own; the cache stores it, sync/ alone writes it but for the last two members, which
- * are the cache's own (they take what would be padding). */
+/* What replication remembers about one flow of ours. It lives in the table record, so that marking
+ * a change or looking at a ring entry costs no lookup of its own; the cache stores it, sync/ alone
+ * writes it but for the last two members, which are the cache's own (they take what would be
+ * padding). */
 struct flow_mark {
 	uint32_t qpos;		/* place in the transmit queue; valid with MARK_QUEUED */
-	uint32_t seq;		/* number of the last message about this flow; valid with MARK_SENT */
+	uint32_t seq;		/* number of the last message about this flow; valid with
+				 * MARK_SENT */
 	uint32_t bits : 8;	/* MARK_* */
 	uint32_t word : 2;	/* enum internal_word (cache/internal.h) */
-	uint32_t told_s : 22;	/* when a peer last told about the flow, the low bits of mono seconds; 0: never */
+	uint32_t told_s : 22;	/* when a peer last told about the flow, the low bits of mono
+				 * seconds; 0: never */
 };
 
 #define MARK_QUEUED	0x01u	/* waiting in a transmit queue, once */

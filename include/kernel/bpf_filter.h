@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The socket filter of the event socket as a classic BPF program under construction. A program that does not fit says so
- * by `full`, which is sticky, and must not be attached. */
+/* The socket filter of the event socket as a classic BPF program under construction. A program that
+ * does not fit says so by `full`, which is sticky, and must not be attached. */
 #define BPF_FILTER_MAX BPF_MAXINSNS
 
 struct bpf_filter {
@@ -31,8 +31,8 @@ void bpf_filter_init(struct bpf_filter *b);
 /* Drop messages caused by one of the port ids. Port id 0 is the kernel itself and is left out. */
 void bpf_filter_own(struct bpf_filter *b, const uint32_t *portids, size_t n);
 
-/* The Filter block: drops new and changed flows that flow_filter_pass() would refuse, exactly those. Destroy events and
- * messages about anything else than flows go on to the next section. */
+/* The Filter block: drops new and changed flows that flow_filter_pass() would refuse, exactly
+ * those. Destroy events and messages about anything else than flows go on to the next section. */
 void bpf_filter_flow(struct bpf_filter *b, const struct filter_conf *conf);
 
 /* The end: everything that came here passes. */

@@ -12,9 +12,9 @@
 #include "flow/expect.h"
 #include "flow/flow.h"
 
-/* Our side of ctnetlink. This folder is the only one that includes netlink headers. Every socket is non-blocking and
- * lives in the loop; long jobs run in steps and report their end through a callback. Everything is for the network
- * namespace in which it was opened. */
+/* Our side of ctnetlink. This folder is the only one that includes netlink headers. Every socket is
+ * non-blocking and lives in the loop; long jobs run in steps and report their end through a
+ * callback. Everything is for the network namespace in which it was opened. */
 
 struct filter_conf;	/* flow/filter_conf.h */
 struct kernel_conf;	/* kernel/kernel_conf.h */
@@ -24,20 +24,23 @@ enum ct_event {
 	CT_EVENT_UPDATE,
 	CT_EVENT_DESTROY,
 	CT_EVENT_KIND = 3,
-	CT_EVENT_WRITTEN = 4,	/* in addition, in ct_events_cb.event: by a request of some program, not by a packet or timer */
+	CT_EVENT_WRITTEN = 4,	/* in addition, in ct_events_cb.event: by a request of some program,
+				 * not by a packet or timer */
 };
 
 /* ---- ct_convert: ctnetlink attributes <-> struct ct_flow (one table, both directions) ---- */
 
-/* One ctnetlink conntrack message (struct nlmsghdr and what follows, n bytes, total over hostile input). 0 with *what
- * and *f filled (f->rare points to *rare if there are rare parts); -EPROTO when the message is not a conntrack message
- * or an attribute has a wrong size, or its tuples do not fit each other; -ENOENT when it does not identify a flow. f is
- * untouched on error. */
-int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare);
+/* One ctnetlink conntrack message (struct nlmsghdr and what follows, n bytes, total over hostile
+ * input). 0 with *what and *f filled (f->rare points to *rare if there are rare parts); -EPROTO
+ * when the message is not a conntrack message or an attribute has a wrong size, or its tuples do
+ * not fit each other; -ENOENT when it does not identify a flow. f is untouched on error. */
+int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f,
+	     struct flow_rare *rare);
 
-/* The same, with the state and the life of an offloaded flow settled (flow_settle_offload()): for everybody who asks about the
- * flow and not about the message. */
-int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare);
+/* The same, with the state and the life of an offloaded flow settled (flow_settle_offload()): for
+ * everybody who asks about the flow and not about the message. */
+int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f,
+	    struct flow_rare *rare);
 
 /* What a dump tells of an entry beside the flow. */
 struct ct_seen {
@@ -46,25 +49,32 @@ struct ct_seen {
 };
 /* Of a message told whole (ct_parse() took it). */
 void ct_parse_seen(const void *nlmsg, size_t n, struct ct_seen *seen);
-/* TCP: the flags of window tracking (IP_CT_TCP_FLAG_*) of both directions, 0 where there are none. */
+/* TCP: the flags of window tracking (IP_CT_TCP_FLAG_*) of both directions, 0 where there are
+ * none. */
 void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2]);
 
 /* How a flow is put into the kernel (replication.md section 8.1). */
 struct ct_build_opts {
-	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no NAT, helper, master */
-	bool annotate;		/* change nothing but mark and labels of an existing entry, its life if timeout_s is given, and
-				 * with liberal (TCP) let its window tracking no longer judge */
+	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no
+				 * NAT, helper, master */
+	bool annotate;		/* change nothing but mark and labels of an existing entry, its life
+				 * if timeout_s is given, and with liberal (TCP) let its window
+				 * tracking no longer judge */
 	bool liberal;		/* TCP: "be liberal" flags (TCPWindowTracking off) */
 	bool expected;		/* update: the entry was made with a master */
-	bool forget;		/* TCP, existing entry: it has seen no packet so far, as far as its flags tell */
+	bool forget;		/* TCP, existing entry: it has seen no packet so far, as far as its
+				 * flags tell */
 	uint32_t timeout_s;	/* instead of the flow's own; 0: the flow's own */
 };
 #define CT_BUILD_MAX 1024
-/* Append one request with sequence number seq to buf. Returns its length, or 0 when cap is too small. */
-size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq, void *buf, size_t cap);
+/* Append one request with sequence number seq to buf. Returns its length, or 0 when cap is too
+ * small. */
+size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq,
+		       void *buf, size_t cap);
 size_t ct_build_destroy(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);	/* with the id if known */
 size_t ct_build_get(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);
-/* Will a create name a master? (Not when a part of its tuple is missing: the kernel would refuse the flow.) */
+/* Will a create name a master? (Not when a part of its tuple is missing: the kernel would refuse
+ * the flow.) */
 bool ct_build_has_master(const struct ct_flow *f);
 
 /* ---- ct_events: the event socket ---- */
@@ -73,14 +83,14 @@ struct ct_events;
 
 struct ct_events_cb {
 	void *ctx;
-	/* Hints: an event about f (borrowed) comes soon; the one for which this was given is one of the next few. Both or
-	 * none. */
+	/* Hints: an event about f (borrowed) comes soon; the one for which this was given is one of
+	 * the next few. Both or none. */
 	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
 	void (*next)(void *ctx, uint32_t hint);
 	/* Borrows f and its rare parts. */
 	void (*event)(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now);
-	/* The same for expectations, in the order in which the kernel told both (NEW or DESTROY, the kernel has no other).
-	 * NULL: their events are not subscribed to. */
+	/* The same for expectations, in the order in which the kernel told both (NEW or DESTROY,
+	 * the kernel has no other). NULL: their events are not subscribed to. */
 	void (*expect)(void *ctx, enum ct_event what, const struct ct_expect *e, struct mono now);
 	/* A batch has been read: send what it changed. */
 	void (*batch_end)(void *ctx, struct mono now);
@@ -98,21 +108,22 @@ struct ct_events_stats {
 	uint32_t wanted_bytes;	/* size that would have held the last overrun, 0 while none */
 };
 
-/* Open and subscribe. Sets the receive buffer (kernel_conf or large enough for a burst of a million flows), attaches
- * the socket filter that drops events caused by the given port ids (our commit, flush and injection sockets), joins
- * the groups. With flows->kernelspace that filter also drops what flow_filter_pass() would refuse, if the program is not
- * too long for the kernel; nobody may rely on it. Reading starts at once through the loop. 0, or -errno with a line in
+/* Open and subscribe. Sets the receive buffer (kernel_conf or large enough for a burst of a million
+ * flows), attaches the socket filter that drops events caused by the given port ids (our commit,
+ * flush and injection sockets), joins the groups. With flows->kernelspace that filter also drops
+ * what flow_filter_pass() would refuse, if the program is not too long for the kernel; nobody may
+ * rely on it. Reading starts at once through the loop. 0, or -errno with a line in
  * *err. Borrows flows for the call. */
 int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flows, struct evloop *loop,
 		   const struct ct_events_cb *cb, const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err);
 void ct_events_close(struct ct_events *e);
-/* Packets are waiting for what we tell (asymmetric paths): do not gather events until their rate is so high that reading each
- * of them at once would cost most of a processor. */
+/* Packets are waiting for what we tell (asymmetric paths): do not gather events until their rate is
+ * so high that reading each of them at once would cost most of a processor. */
 void ct_events_set_prompt(struct ct_events *e);
 const struct ct_events_stats *ct_events_stats(const struct ct_events *e);
 
-/* nf_conntrack_events of this namespace: if it is 2 ("automatic") set it to 1, so that flows born from now on report
- * their end. Returns the old value, or -errno. */
+/* nf_conntrack_events of this namespace: if it is 2 ("automatic") set it to 1, so that flows born
+ * from now on report their end. Returns the old value, or -errno. */
 int ct_events_ensure_enabled(void);
 /* The value as it is: 0, 1, 2, or -errno. */
 int ct_events_value(void);
@@ -123,40 +134,48 @@ struct ct_dump;
 
 struct ct_dump_cb {
 	void *ctx;
-	/* Hints: a flow (borrowed) is given soon; the one for which this was given is one of the next few. Both or none. */
+	/* Hints: a flow (borrowed) is given soon; the one for which this was given is one of the
+	 * next few. Both or none. */
 	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
 	void (*next)(void *ctx, uint32_t hint);
-	void (*chain)(void *ctx, uint32_t hint);	/* the same once more, when next() was called for all of these few; may be NULL */
+	void (*chain)(void *ctx, uint32_t hint);	/* the same once more, when next() was
+							 * called for all of these few; may be
+							 * NULL */
 	/* One of the two; the other is NULL. */
 	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* Not NULL: the table of expectations is read, and this is called instead. */
 	void (*expect)(void *ctx, const struct ct_expect *e, struct mono now);
-	void (*entry)(void *ctx, const struct ct_flow *f, const struct ct_seen *seen, struct mono now);
-	/* What one read has brought was given; when we read it the kernel made the part that comes next. May be NULL. */
+	void (*entry)(void *ctx, const struct ct_flow *f, const struct ct_seen *seen,
+		      struct mono now);
+	/* What one read has brought was given; when we read it the kernel made the part that comes
+	 * next. May be NULL. */
 	void (*part)(void *ctx, struct mono now);
-	/* The end: 0; -EINTR when the kernel says the table changed under the dump in a way that may have hidden
-	 * entries (NLM_F_DUMP_INTR); other -errno when it failed. */
+	/* The end: 0; -EINTR when the kernel says the table changed under the dump in a way that
+	 * may have hidden entries (NLM_F_DUMP_INTR); other -errno when it failed. */
 	void (*done)(void *ctx, int err, struct mono now);
 };
 
-int ct_dump_open(struct evloop *loop, const struct ct_dump_cb *cb, struct ct_dump **out, struct text *err);
+int ct_dump_open(struct evloop *loop, const struct ct_dump_cb *cb, struct ct_dump **out,
+		 struct text *err);
 void ct_dump_close(struct ct_dump *d);
-/* Start one. pace_ms: pause between reads, 0 = as fast as one read per loop turn. 0, -EBUSY while one runs, -errno. */
+/* Start one. pace_ms: pause between reads, 0 = as fast as one read per loop turn. 0, -EBUSY while
+ * one runs, -errno. */
 int ct_dump_start(struct ct_dump *d, uint32_t pace_ms);
 bool ct_dump_running(const struct ct_dump *d);
 /* Give up the one that runs: no further flow, and no done(). Not from a callback of the dump. */
 void ct_dump_stop(struct ct_dump *d);
-/* Stop reading, and go on. A read that has been started still delivers what it holds. Legal in the flow callback. */
+/* Stop reading, and go on. A read that has been started still delivers what it holds. Legal in the
+ * flow callback. */
 void ct_dump_pause(struct ct_dump *d, bool pause);
 /* The most flows one read can deliver. */
 #define CT_DUMP_READ_MAX 256
 
 /* ---- ct_batch: many small requests, answers mapped back by sequence number ---- */
 
-/* Requests are collected and sent a few hundred at a time; each answer (ACK, error, or the entry a GET asks for) comes
- * back with the caller's cookie. At most CT_BATCH_FLIGHT requests are unanswered; ct_batch_room() says how many may be
- * added now. ENOBUFS on the socket means "outcome unknown": affected requests are answered with -ENOBUFS and the
- * caller settles them by GET. */
+/* Requests are collected and sent a few hundred at a time; each answer (ACK, error, or the entry a
+ * GET asks for) comes back with the caller's cookie. At most CT_BATCH_FLIGHT requests are
+ * unanswered; ct_batch_room() says how many may be added now. ENOBUFS on the socket means "outcome
+ * unknown": affected requests are answered with -ENOBUFS and the caller settles them by GET. */
 struct ct_batch;
 #define CT_BATCH_FLIGHT 512
 
@@ -169,8 +188,8 @@ enum ct_op {
 
 struct ct_batch_cb {
 	void *ctx;
-	/* err 0 or the kernel's -errno; found is the entry for a GET that succeeded, else NULL (borrowed). May add
-	 * requests. */
+	/* err 0 or the kernel's -errno; found is the entry for a GET that succeeded, else NULL
+	 * (borrowed). May add requests. */
 	void (*answer)(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
 		       struct mono now);
 	/* Room for more: go on with the job. */
@@ -185,18 +204,21 @@ uint32_t ct_batch_portid(const struct ct_batch *b);
 void ct_batch_tcp_flags(const struct ct_batch *b, uint8_t flags[2]);
 size_t ct_batch_room(const struct ct_batch *b);
 size_t ct_batch_in_flight(const struct ct_batch *b);
-/* 0, or -EAGAIN when there is no room. opts for CREATE and UPDATE, else NULL. It leaves from the next turn of the loop on, a send's
- * worth per turn: more at once would take the loop for too long. */
+/* 0, or -EAGAIN when there is no room. opts for CREATE and UPDATE, else NULL. It leaves from the
+ * next turn of the loop on, a send's worth per turn: more at once would take the loop for too
+ * long. */
 int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, const struct ct_build_opts *opts,
 		 uint64_t cookie) __attribute__((warn_unused_result));
-/* Add a destroy of old and a create of f so that they leave in the same send, with nothing between them. Needs room for
- * two; both answers carry the cookie. */
+/* Add a destroy of old and a create of f so that they leave in the same send, with nothing between
+ * them. Needs room for two; both answers carry the cookie. */
 int ct_batch_add_replace(struct ct_batch *b, const struct ct_flow *old, const struct ct_flow *f,
-			 const struct ct_build_opts *opts, uint64_t cookie) __attribute__((warn_unused_result));
-/* What was added and has not left never does, and nobody is answered. Everything that has left is answered already, unless
- * this is called from an answer. */
+			 const struct ct_build_opts *opts, uint64_t cookie)
+				__attribute__((warn_unused_result));
+/* What was added and has not left never does, and nobody is answered. Everything that has left is
+ * answered already, unless this is called from an answer. */
 void ct_batch_drop(struct ct_batch *b);
-/* Everything that was added leaves now, and every answer has been given when this returns: for few requests at a time. */
+/* Everything that was added leaves now, and every answer has been given when this returns: for few
+ * requests at a time. */
 void ct_batch_run(struct ct_batch *b, struct mono now);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include "flow/timeouts.h"
 
-/* Read them from /proc/sys. Some forty small files: for each commit and every so often, not for each flow. */
+/* Read them from /proc/sys. Some forty small files: for each commit and every so often, not for
+ * each flow. */
 void ct_timeouts_read(struct ct_timeouts *t);
 
 #endif

@@ -7,14 +7,15 @@
 #include "flow/expect.h"
 #include "kernel/ct.h"
 
-/* Expectations in ctnetlink. Their events come through ct_events, their dump through ct_dump; here is what is different:
- * the messages, single requests, and a commit in steps. There are few of them, so a request is made and answered at once:
- * the kernel executes it inside sendto(). */
+/* Expectations in ctnetlink. Their events come through ct_events, their dump through ct_dump; here
+ * is what is different: the messages, single requests, and a commit in steps. There are few of
+ * them, so a request is made and answered at once: the kernel executes it inside sendto(). */
 
 /* ---- exp_convert ---- */
 
-/* One expectation message (n bytes, total over hostile input): 0 with *what and *e filled; -EPROTO when it is none, or an
- * attribute has a wrong size; -ENOENT when tuple, mask or master is missing. *e is untouched on error. */
+/* One expectation message (n bytes, total over hostile input): 0 with *what and *e filled; -EPROTO
+ * when it is none, or an attribute has a wrong size; -ENOENT when tuple, mask or master is missing.
+ * *e is untouched on error. */
 int exp_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_expect *e);
 
 #define EXP_BUILD_MAX 640
@@ -33,15 +34,20 @@ struct exp_sock;
 int exp_sock_open(struct exp_sock **out, struct text *err);
 void exp_sock_close(struct exp_sock *s);
 uint32_t exp_sock_portid(const struct exp_sock *s);
-/* Each gives 0 or the kernel's -errno; -ENOBUFS when the answer was lost and the outcome is unknown. */
-int exp_sock_create(struct exp_sock *s, const struct ct_expect *e);	/* with its lifetime, if it has one */
+/* Each gives 0 or the kernel's -errno; -ENOBUFS when the answer was lost and the outcome is
+ * unknown. */
+int exp_sock_create(struct exp_sock *s, const struct ct_expect *e);	/* with its lifetime, if it
+									 * has one */
 int exp_sock_prolong(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_destroy(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_get(struct exp_sock *s, const struct ct_expect *e, struct ct_expect *found);
 /* The master of e as the kernel has it; *found borrows *rare. -ENOENT: there is none. */
-int exp_sock_master(struct exp_sock *s, const struct ct_expect *e, struct ct_flow *found, struct flow_rare *rare);
-/* All of the namespace, in one go: the kernel makes each part while it is read. each() must not use s. */
-int exp_sock_list(struct exp_sock *s, void (*each)(void *ctx, const struct ct_expect *e), void *ctx);
+int exp_sock_master(struct exp_sock *s, const struct ct_expect *e, struct ct_flow *found,
+		    struct flow_rare *rare);
+/* All of the namespace, in one go: the kernel makes each part while it is read. each() must not use
+ * s. */
+int exp_sock_list(struct exp_sock *s, void (*each)(void *ctx, const struct ct_expect *e),
+		  void *ctx);
 
 /* ---- exp_commit: expectations into the kernel, some per turn of the loop ---- */
 
@@ -53,7 +59,8 @@ struct exp_commit_result {
 	uint64_t total;		/* given by the source */
 	uint64_t created, kept, failed;
 	struct {
-		int err;		/* errno value, positive; ENOENT: the kernel has no such master */
+		int err;		/* errno value, positive; ENOENT: the kernel has no such
+					 * master */
 		uint64_t count;
 	} reason[EXP_COMMIT_REASONS];	/* failures by errno, the rest in the last */
 	int64_t duration_us;
@@ -68,8 +75,8 @@ struct exp_commit_source {
 	void (*done)(void *ctx, const struct exp_commit_result *res, struct mono now);
 };
 
-/* What the kernel has already is kept if it belongs to the same master; else that one is live here, and this one has failed
- * (EEXIST). Nothing in the kernel is replaced. */
+/* What the kernel has already is kept if it belongs to the same master; else that one is live here,
+ * and this one has failed (EEXIST). Nothing in the kernel is replaced. */
 int exp_commit_open(struct evloop *loop, const struct exp_commit_source *src, struct exp_commit **out,
 		    struct text *err);
 void exp_commit_close(struct exp_commit *c);

@@ -6,21 +6,24 @@
 #include "base/text.h"
 #include "flow/expect.h"
 
-/* The expectations of the peers straight into the kernel, without an external cache (DisableExternalCache): what
- * kernel/ct_inject.h is for flows. There are few, so each is carried out at once, some ten microseconds. Their masters must
- * be there already. */
+/* The expectations of the peers straight into the kernel, without an external cache
+ * (DisableExternalCache): what kernel/ct_inject.h is for flows. There are few, so each is carried
+ * out at once, some ten microseconds. Their masters must be there already. */
 struct exp_inject;
 
 struct exp_inject_stats {
 	uint64_t created, create_failed;
-	uint64_t updated, update_failed;	/* there was one with the same tuple: its life was prolonged, or it was replaced */
+	uint64_t updated, update_failed;	/* there was one with the same tuple: its life was
+						 * prolonged, or it was replaced */
 	uint64_t destroyed, destroy_failed;
-	uint64_t in_use;			/* ends that were not carried out, because it lives on here */
+	uint64_t in_use;			/* ends that were not carried out, because it lives
+						 * on here */
 };
 
 struct exp_inject_cb {
 	void *ctx;	/* borrowed */
-	/* Has our own kernel made this one, for a connection that it forwards? Then it stays as it is. */
+	/* Has our own kernel made this one, for a connection that it forwards? Then it stays as it
+	 * is. */
 	bool (*ours)(void *ctx, const struct ct_expect *e);
 	/* We have removed this one from the kernel: no event will tell. Must not call back. */
 	void (*removed)(void *ctx, const struct ct_expect *e);

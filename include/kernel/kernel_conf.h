@@ -12,7 +12,8 @@ struct kernel_conf {
 	uint32_t netlink_buffer;
 	/* The size it may grow to, never below netlink_buffer. 0: not given, the daemon chooses. */
 	uint32_t netlink_buffer_max;
-	/* Latest start of the comparison with the kernel table after lost events; 0: never compare. */
+	/* Latest start of the comparison with the kernel table after lost events; 0: never
+	 * compare. */
 	uint32_t overrun_resync_s;
 	/* The kernel keeps events until they could be delivered. */
 	bool events_reliable;

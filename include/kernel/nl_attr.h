@@ -11,12 +11,12 @@
 #include "base/cursor.h"
 #include "base/writer.h"
 
-/* Netlink attributes, read and written. For use inside kernel/ only. Headers are in the machine's byte order, values are
- * what the caller makes of them. */
+/* Netlink attributes, read and written. For use inside kernel/ only. Headers are in the machine's
+ * byte order, values are what the caller makes of them. */
 #define NL_ATTR_HDR 4u
 
-/* The next attribute of *c. False at the end; *bad is set when the bytes are not a row of attributes. The last one may
- * lack its padding, as the kernel allows. */
+/* The next attribute of *c. False at the end; *bad is set when the bytes are not a row of
+ * attributes. The last one may lack its padding, as the kernel allows. */
 static inline bool attr_next(struct cursor *c, uint16_t *type, struct cursor *v, bool *bad)
 {
 	uint16_t len;

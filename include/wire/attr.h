@@ -8,8 +8,8 @@
 #include "flow/flow.h"
 #include "wire/hdr.h"
 
-/* A conntrack message of ours never gets longer than this, before wire_fill(): all attributes of an IPv6 flow, 128 labels
- * (doc/protocol.md). */
+/* A conntrack message of ours never gets longer than this, before wire_fill(): all attributes of an
+ * IPv6 flow, 128 labels (doc/protocol.md). */
 #define WIRE_FLOW_MAX 308
 
 /* The longest helper name, without its NUL, that a receiver of 1.4.x accepts. */
@@ -19,48 +19,55 @@
 struct wire_rules {
 	bool no_timeout;	/* CommitTimeout is set: no TIMEOUT attribute, but in EXP_DEL */
 	bool wscale;		/* TCPWindowTracking: window scales */
-	bool full;		/* 1.4.7's own choice, byte for byte: all-zero synproxy, full destroy (tests, caution).
-				 * Only its meaningless port translations of ICMP are never sent. */
+	bool full;		/* 1.4.7's own choice, byte for byte: all-zero synproxy, full
+				 * destroy (tests, caution). Only its meaningless port translations
+				 * of ICMP are never sent. */
 };
 
-/* Has the flow a helper whose name is left out of its messages, because 1.4.x refuses a message with a longer one? */
+/* Has the flow a helper whose name is left out of its messages, because 1.4.x refuses a message
+ * with a longer one? */
 static inline bool wire_helper_too_long(const struct ct_flow *f)
 {
 	return (f->has & FLOW_HAS_HELPER) && f->rare->helper[WIRE_HELPER_MAX] != '\0' &&
 	       strnlen(f->rare->helper, FLOW_HELPER_MAX) > WIRE_HELPER_MAX;
 }
 
-/* Append one whole message (header, attributes) for the flow to w: type CT_NEW, CT_UPD or CT_DEL, flags HELLO bits.
- * The flow must have a key (flow_has_key()). Straight from the record into the datagram under construction. 0, or
+/* Append one whole message (header, attributes) for the flow to w: type CT_NEW, CT_UPD or CT_DEL,
+ * flags HELLO bits. The flow must have a key (flow_has_key()). Straight from the record into the
+ * datagram under construction. 0, or
  * -ENOSPC with the writer as it was. */
 int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq, const struct ct_flow *f,
 		  const struct wire_rules *rules);
 
-/* Attributes -> flow. *out (full size, as every local flow) is untouched unless all is good; rare parts go to *rare,
- * which out->rare then borrows (NULL if there are none); *rare is scratch space in any case, and only the parts that are
- * present are defined. Unknown attributes are skipped and counted in stats, and so are labels we cannot keep. What
- * contradicts itself is refused (two address families), what does not apply to the protocol is ignored (a TCP state for
- * UDP). The reply tuple is rebuilt (flow_mirror_reply). WIRE_OK, WIRE_BAD_PAYLOAD, WIRE_NO_KEY; the caller counts the
- * refusal with wire_stats_count(). */
-enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare, struct wire_stats *stats);
+/* Attributes -> flow. *out (full size, as every local flow) is untouched unless all is good; rare
+ * parts go to *rare, which out->rare then borrows (NULL if there are none); *rare is scratch space
+ * in any case, and only the parts that are present are defined. Unknown attributes are skipped and
+ * counted in stats, and so are labels we cannot keep. What contradicts itself is refused (two
+ * address families), what does not apply to the protocol is ignored (a TCP state for UDP). The
+ * reply tuple is rebuilt (flow_mirror_reply). WIRE_OK, WIRE_BAD_PAYLOAD, WIRE_NO_KEY; the caller
+ * counts the refusal with wire_stats_count(). */
+enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
+			    struct wire_stats *stats);
 
-/* Make a full datagram exactly as long as its cap, so that the kernel can send it in a run of equal ones (channel_even()): the
- * last message repeats an attribute, which receivers overwrite with the same value, and may end in four bytes, which are too
- * few for an attribute (doc/protocol.md section 8). The last message then has at most twice WIRE_FLOW_MAX bytes. w holds
- * messages of ours. Unchanged where the last one is not about a flow, or the gap is longer than a message or not a multiple of
- * four. */
+/* Make a full datagram exactly as long as its cap, so that the kernel can send it in a run of equal
+ * ones (channel_even()): the last message repeats an attribute, which receivers overwrite with the
+ * same value, and may end in four bytes, which are too few for an attribute (doc/protocol.md
+ * section 8). The last message then has at most twice WIRE_FLOW_MAX bytes. w holds messages of
+ * ours. Unchanged where the last one is not about a flow, or the gap is longer than a message or
+ * not a multiple of four. */
 void wire_fill(struct writer *w);
 
 /* An expectation message of ours never gets longer than this: all attributes, IPv6. */
 #define WIRE_EXPECT_MAX 264
 
-/* Append one whole message for the expectation to w: type EXP_NEW or EXP_DEL. As wire_put_flow(). The zone does not
- * travel: the protocol has no attribute for it. */
+/* Append one whole message for the expectation to w: type EXP_NEW or EXP_DEL. As wire_put_flow().
+ * The zone does not travel: the protocol has no attribute for it. */
 int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq, const struct ct_expect *e,
 		    const struct wire_rules *rules);
 
-/* Attributes -> expectation; *out is untouched unless all is good. As wire_get_flow(): unknown attributes are skipped and
- * counted, two address families are refused, and so is what lacks a part of its three tuples (WIRE_NO_KEY). */
+/* Attributes -> expectation; *out is untouched unless all is good. As wire_get_flow(): unknown
+ * attributes are skipped and counted, two address families are refused, and so is what lacks a part
+ * of its three tuples (WIRE_NO_KEY). */
 enum wire_err wire_get_expect(struct cursor body, struct ct_expect *out, struct wire_stats *stats);
 
 #endif

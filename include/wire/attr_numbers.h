@@ -2,7 +2,8 @@
 #ifndef CONNTRACKD_WIRE_ATTR_NUMBERS_H
 #define CONNTRACKD_WIRE_ATTR_NUMBERS_H
 
-/* Attributes of conntrack messages (doc/protocol.md section 3). Expectations have a number space of their own. */
+/* Attributes of conntrack messages (doc/protocol.md section 3). Expectations have a number space of
+ * their own. */
 enum wire_attr {
 	WIRE_ATTR_IPV4 = 0,
 	WIRE_ATTR_IPV6 = 1,

@@ -51,7 +51,8 @@ enum wire_err {
 	WIRE_BAD_HEADER,	/* the mode does not know type and flags */
 	WIRE_BAD_TYPE,
 	WIRE_BAD_PAYLOAD,	/* attributes do not parse */
-	WIRE_NO_KEY,		/* attributes parse but do not identify a flow (counted as bad payload too) */
+	WIRE_NO_KEY,		/* attributes parse but do not identify a flow (counted as bad
+				 * payload too) */
 	WIRE_MORE,		/* stream only: keep the bytes and wait */
 };
 
@@ -83,35 +84,39 @@ static inline bool seq_after(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) > 0;
 }
 
-/* Take the next message off a datagram: header into *hdr, the attribute bytes into *body (borrowed). On WIRE_OK the
- * cursor stands behind the message. WIRE_BAD_VERSION: this message is skipped, go on with the next. Any other error:
- * the rest of the datagram is to be abandoned. An empty cursor must not be given (an empty datagram is ignored). hdr is
- * filled in whenever there were eight bytes; whether type and flags mean anything is for the mode to say, which refuses
- * with WIRE_BAD_HEADER or WIRE_BAD_TYPE. */
+/* Take the next message off a datagram: header into *hdr, the attribute bytes into *body
+ * (borrowed). On WIRE_OK the cursor stands behind the message. WIRE_BAD_VERSION: this message is
+ * skipped, go on with the next. Any other error: the rest of the datagram is to be abandoned. An
+ * empty cursor must not be given (an empty datagram is ignored). hdr is filled in whenever there
+ * were eight bytes; whether type and flags mean anything is for the mode to say, which refuses with
+ * WIRE_BAD_HEADER or WIRE_BAD_TYPE. */
 enum wire_err wire_next(struct cursor *datagram, struct wire_hdr *hdr, struct cursor *body);
 
-/* The same for a byte stream: WIRE_MORE while the message is incomplete, the cursor unmoved. WIRE_BAD_SIZE: the stream
- * cannot be trusted any more, close it. */
+/* The same for a byte stream: WIRE_MORE while the message is incomplete, the cursor unmoved.
+ * WIRE_BAD_SIZE: the stream cannot be trusted any more, close it. */
 enum wire_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, struct cursor *body);
 
 /* Write the eight bytes of a header to `to`. len: whole message, bytes. */
 void wire_put_header(uint8_t *to, enum wire_type type, uint8_t flags, uint16_t len, uint32_t seq);
 
-/* Write a control message: flags is one of ALIVE, ACK, NACK, RESYNC plus HELLO bits. from and to are ignored for
- * ALIVE. 0, or -ENOSPC with nothing written. */
+/* Write a control message: flags is one of ALIVE, ACK, NACK, RESYNC plus HELLO bits. from and to
+ * are ignored for ALIVE. 0, or -ENOSPC with nothing written. */
 int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t from, uint32_t to);
 
-/* An answer that has sent all there is, from a node whose cache is incomplete, is not ended but noted, in an ALIVE of 16 bytes.
- * NOTRACK: "complete" with a number so far before the true one; a receiver that does not know this takes it for one from before
- * its request, and waits. FTFW: the number of the RESYNC, and WIRE_NOT_WHOLE in place of the life. */
+/* An answer that has sent all there is, from a node whose cache is incomplete, is not ended but
+ * noted, in an ALIVE of 16 bytes. NOTRACK: "complete" with a number so far before the true one; a
+ * receiver that does not know this takes it for one from before its request, and waits. FTFW: the
+ * number of the RESYNC, and WIRE_NOT_WHOLE in place of the life. */
 #define WIRE_PARTIAL	UINT32_C(0x40000000)
 #define WIRE_NOT_WHOLE	1u
 
-/* ALIVE with the two numbers behind it that 1.4.x skips: everything the sender has was sent since number `since`, up to
- * this message; life tells its lives apart (protocol.md section 10). Returns as above. */
+/* ALIVE with the two numbers behind it that 1.4.x skips: everything the sender has was sent since
+ * number `since`, up to this message; life tells its lives apart (protocol.md section 10). Returns
+ * as above. */
 int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t life);
 
 /* Is this ALIVE one of those? body as wire_next() gave it. */
-bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t *since, uint32_t *life);
+bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t *since,
+		       uint32_t *life);
 
 #endif
