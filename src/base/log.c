@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The log sink: file, syslog, terminal. One line per call and one write() per line and sink, so that lines of a parent
- * and a child never mix and nothing is lost in a buffer when the process dies.
+/* The log sink: file, syslog, terminal. One line per call and one write() per line and sink, so
+ * that lines of a parent and a child never mix and nothing is lost in a buffer when the process
+ * dies.
  *
- * This is one of the two mutable globals of the program (the other is the signal flags). Nothing here blocks on a
- * terminal that nobody reads, on a FIFO given as log file, or on a log daemon that has fallen asleep: the line is dropped
- * instead. syslog(3) would wait for that one, so its records are written here. Control characters in a line become '?',
- * so that a name from outside cannot forge a line of its own.
+ * This is one of the two mutable globals of the program (the other is the signal flags). Nothing
+ * here blocks on a terminal that nobody reads, on a FIFO given as log file, or on a log daemon that
+ * has fallen asleep: the line is dropped instead. syslog(3) would wait for that one, so its records
+ * are written here. Control characters in a line become '?', so that a name from outside cannot
+ * forge a line of its own.
  *
  * Layout: command-line.md section 10.1, as 1.4.x writes it; scripts match on it. */
 #include "base/log.h"
@@ -51,7 +53,8 @@ static const struct {
 	[LOG_LVL_ERROR] = { "ERROR", LOG_ERR, STDERR_FILENO },
 };
 
-/* A descriptor, or -errno. O_NONBLOCK only matters for a FIFO: opening it without a reader fails, a full one drops. */
+/* A descriptor, or -errno. O_NONBLOCK only matters for a FIFO: opening it without a reader fails, a
+ * full one drops. */
 static int open_file(const char *path, bool *created)
 {
 	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -133,7 +136,8 @@ void log_discard(void)
 	log_close();
 }
 
-/* A full disk must not stop replication, and there is nowhere to complain: the result is deliberately unused. */
+/* A full disk must not stop replication, and there is nowhere to complain: the result is
+ * deliberately unused. */
 static void put_line(int fd, const char *line, size_t len)
 {
 	ssize_t n = write(fd, line, len);
@@ -145,7 +149,8 @@ static void to_terminal(int fd, const char *line, size_t len)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 
-	/* Writable means at least PIPE_BUF free for a pipe: a line fits and write() will not block. */
+	/* Writable means at least PIPE_BUF free for a pipe: a line fits and write() will not
+	 * block. */
 	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
 		put_line(fd, line, len);
 }
@@ -227,7 +232,8 @@ static size_t min_size(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Text of the line behind `at`, with ": reason" if err is not 0. Returns the new end, always below cap. */
+/* Text of the line behind `at`, with ": reason" if err is not 0. Returns the new end, always below
+ * cap. */
 static size_t line_text(char *buf, size_t at, size_t cap, int err, const char *fmt, va_list ap)
 {
 	size_t i, end;
@@ -245,7 +251,8 @@ static size_t line_text(char *buf, size_t at, size_t cap, int err, const char *f
 	return end;
 }
 
-static void vlog(enum log_level level, int err, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
 {
 	int saved = errno;
@@ -333,7 +340,8 @@ void log_errx(const char *fmt, ...)
 	va_end(ap);
 }
 
-bool log_limit_pass(struct log_limit *l, uint32_t burst, uint32_t interval_ms, struct mono now, uint64_t *suppressed)
+bool log_limit_pass(struct log_limit *l, uint32_t burst, uint32_t interval_ms, struct mono now,
+		    uint64_t *suppressed)
 {
 	int64_t refill;
 

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Expectations between kernel, caches, sync and wire; what pipeline.c is for flows.
  *
- * An expectation without its master is useless to a peer, so one is stored and sent only while its master is in the
- * internal cache; that also makes the user's Filter count for expectations. The protocol cannot tell a zone, and in the
- * wrong zone an expectation would let somebody else's flow in, so those of other zones than the default are not sent.
+ * An expectation without its master is useless to a peer, so one is stored and sent only while its
+ * master is in the internal cache; that also makes the user's Filter count for expectations. The
+ * protocol cannot tell a zone, and in the wrong zone an expectation would let somebody else's flow
+ * in, so those of other zones than the default are not sent.
  *
- * 1.4.x stores an update like a new one, and there is no event for a change: only EXP_NEW and EXP_DEL leave.
+ * 1.4.x stores an update like a new one, and there is no event for a change: only EXP_NEW and
+ * EXP_DEL leave.
  *
- * Without external cache (conf.inject) what peers say goes into the kernel, and the cache of theirs is kept all the same, for
- * the daemon's own use: it tells which of the kernel's expectations are not ours. One can be in both: a flow that was taken
- * over (pipeline_adopted()) takes what is expected of it along, and the peer may still tell its end. What a resync does not
- * refresh is no longer theirs, but stays in the kernel: a peer that comes back with an empty table knows nothing of the
- * telephones that have been registered through us since.
+ * Without external cache (conf.inject) what peers say goes into the kernel, and the cache of theirs
+ * is kept all the same, for the daemon's own use: it tells which of the kernel's expectations are
+ * not ours. One can be in both: a flow that was taken over (pipeline_adopted()) takes what is
+ * expected of it along, and the peer may still tell its end. What a resync does not refresh is no
+ * longer theirs, but stays in the kernel: a peer that comes back with an empty table knows nothing
+ * of the telephones that have been registered through us since.
  *
- * Without internal cache (conf.tell) a record lives from the event to its message, as those of cache/bypass.c do. Whether
- * the master is replicated was asked before (expecting.c). A full send reads the kernel's expectations; each goes the way of
- * an event, so it is over when they are read and nothing is queued. */
+ * Without internal cache (conf.tell) a record lives from the event to its message, as those of
+ * cache/bypass.c do. Whether the master is replicated was asked before (expecting.c). A full send
+ * reads the kernel's expectations; each goes the way of an event, so it is over when they are read
+ * and nothing is queued. */
 #include "daemon/exp_path.h"
 
 #include <stdlib.h>
@@ -31,7 +35,8 @@ struct exp_path {
 	struct expects *internal, *external;
 	struct exp_path_stats stats;
 	bool zone_said;
-	bool telling;		/* without internal cache: a full send waits for the kernel's expectations */
+	bool telling;		/* without internal cache: a full send waits for the kernel's
+				 * expectations */
 };
 
 struct exp_path *exp_path_new(const struct exp_path_conf *conf, struct internal *masters)
@@ -136,7 +141,8 @@ static void full(struct exp_path *x, struct mono now)
 		x->conf.full(x->conf.ctx, EXP_CACHE_QUEUE, "outgoing expectation", now);
 }
 
-enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce, struct mono now)
+enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce,
+			      struct mono now)
 {
 	uint32_t id;
 
@@ -342,7 +348,8 @@ size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
 
 /* ---- from the network ---- */
 
-void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now)
+void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct ct_expect *e,
+		       struct mono now)
 {
 	if (x->conf.inject)	/* which asks whose the kernel's is, by what was known until now */
 		x->conf.inject(x->conf.ctx, gone, e);

@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What our kernel says about expectations.
  *
- * Events. The master of a new expectation may not be in the internal cache yet: a helper that looks at the first packet
- * of a flow (TFTP, SIP) makes the expectation before the flow itself is announced. Such an expectation waits for up to a
- * second. Then it is given up: its master is not replicated (Filter), or is gone.
+ * Events. The master of a new expectation may not be in the internal cache yet: a helper that looks
+ * at the first packet of a flow (TFTP, SIP) makes the expectation before the flow itself is
+ * announced. Such an expectation waits for up to a second. Then it is given up: its master is not
+ * replicated (Filter), or is gone.
  *
- * Masters. When NAT rewrites an address inside a packet and the length changes, the kernel adjusts the sequence numbers of
- * the connection from then on. It tells nobody: the adjustment stands in answers and dumps only. A node that takes over
- * without it breaks the control connection. The rewriting follows the expectation within the same packet, so each
- * expectation event asks for the master a moment later, and once more after the packet has surely been sent. The answer
- * counts if no event about the master came in between (cache/internal.c); if one did, it is asked again.
+ * Masters. When NAT rewrites an address inside a packet and the length changes, the kernel adjusts
+ * the sequence numbers of the connection from then on. It tells nobody: the adjustment stands in
+ * answers and dumps only. A node that takes over without it breaks the control connection. The
+ * rewriting follows the expectation within the same packet, so each expectation event asks for the
+ * master a moment later, and once more after the packet has surely been sent. The answer counts if
+ * no event about the master came in between (cache/internal.c); if one did, it is asked again.
  *
- * Comparison, after each pass of reconcile.c: read the kernel's expectations; ask it about those that the dump shows and
- * we do not know alive, because an event may have overtaken the dump, and about those we know and the dump does not show.
- * The kernel reports no expectation of a master that it has no event extension for (it was there before we listened), so
- * this is also how those are found.
+ * Comparison, after each pass of reconcile.c: read the kernel's expectations; ask it about those
+ * that the dump shows and we do not know alive, because an event may have overtaken the dump, and
+ * about those we know and the dump does not show. The kernel reports no expectation of a master
+ * that it has no event extension for (it was there before we listened), so this is also how those
+ * are found.
  *
- * Without internal cache the kernel is asked for the master of each as it comes, because nobody else knows whether it is
- * there yet and passes the user's Filter; the answer goes out first. There is nothing to compare; a full send reads the
- * kernel's expectations, and asks about each as it does after a comparison's dump. What the kernel executes inside sendto()
- * is never older than the events read so far, so no event about a master has to be waited for. */
+ * Without internal cache the kernel is asked for the master of each as it comes, because nobody
+ * else knows whether it is there yet and passes the user's Filter; the answer goes out first. There
+ * is nothing to compare; a full send reads the kernel's expectations, and asks about each as it
+ * does after a comparison's dump. What the kernel executes inside sendto() is never older than the
+ * events read so far, so no event about a master has to be waited for. */
 #include "daemon/expecting.h"
 
 #include <errno.h>
@@ -104,7 +108,8 @@ static void arm(struct expecting *x)
 }
 
 /* When there is no room the next event of the same master asks as well. */
-static void ring_push(struct ask_ring *r, const struct ct_flow *master, uint32_t tries, struct mono due)
+static void ring_push(struct ask_ring *r, const struct ct_flow *master, uint32_t tries,
+		      struct mono due)
 {
 	struct ask *a = &r->ask[r->tail % ASK_MAX];
 
@@ -124,8 +129,10 @@ static void ask_for_master(struct expecting *x, const struct ct_expect *e, struc
 	ring_push(&x->late, &master, 0, mono_add_ms(now, ASK_LATE_MS));
 }
 
-/* Without internal cache: what the kernel has at this moment goes to the peers. EXP_STORED, or why not. */
-static enum exp_verdict ask_now(struct expecting *x, const struct ct_flow *master, bool only_adjusted, struct mono now)
+/* Without internal cache: what the kernel has at this moment goes to the peers. EXP_STORED, or why
+ * not. */
+static enum exp_verdict ask_now(struct expecting *x, const struct ct_flow *master,
+				bool only_adjusted, struct mono now)
 {
 	x->master = EXP_NO_MASTER;
 	if (ct_batch_add(x->batch, CT_OP_GET, master, NULL, only_adjusted) == 0)
@@ -160,7 +167,8 @@ static void ask_due(struct expecting *x, struct ask_ring *r, struct mono now)
 	}
 }
 
-static void on_cached_answer(struct expecting *x, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
+static void on_cached_answer(struct expecting *x, uint64_t cookie, int err,
+			     const struct ct_flow *found, struct mono now)
 {
 	struct internal *c = pipeline_internal(x->p);
 	uint32_t id = (uint32_t)cookie, tries = (uint32_t)(cookie >> 32);
@@ -175,7 +183,8 @@ static void on_cached_answer(struct expecting *x, uint64_t cookie, int err, cons
 		return;
 	}
 	internal_ask_over(c, id);
-	if (tries < ASK_TRIES && table_has_id(internal_table(c), id)) {	/* an event came between, or the answer was lost */
+	if (tries < ASK_TRIES && table_has_id(internal_table(c), id)) {	/* an event came between, or
+									 * the answer was lost */
 		ring_push(&x->late, &table_rec(internal_table(c), id)->flow, tries + 1, mono_add_ms(now, ASK_LATE_MS));
 		arm(x);
 	}
@@ -210,7 +219,8 @@ static void on_room(void *ctx, struct mono now)
 
 /* ---- events ---- */
 
-static void wait_for_master(struct expecting *x, const struct ct_expect *e, uint32_t tries, struct mono now)
+static void wait_for_master(struct expecting *x, const struct ct_expect *e, uint32_t tries,
+			    struct mono now)
 {
 	if (tries >= WAIT_TRIES || x->wait_tail - x->wait_head == WAIT_MAX) {
 		exp_path_stats(x->path)->filtered++;
@@ -222,7 +232,8 @@ static void wait_for_master(struct expecting *x, const struct ct_expect *e, uint
 }
 
 /* Without internal cache the master goes first, if it is there and replicated. */
-static enum exp_verdict put_uncached(struct expecting *x, const struct ct_expect *e, struct mono now)
+static enum exp_verdict put_uncached(struct expecting *x, const struct ct_expect *e,
+				     struct mono now)
 {
 	enum exp_verdict verdict;
 	struct ct_flow master;
@@ -236,8 +247,8 @@ static enum exp_verdict put_uncached(struct expecting *x, const struct ct_expect
 	return verdict == EXP_STORED ? exp_path_put(x->path, e, true, now) : verdict;
 }
 
-/* Without external cache the master may be a peer's, which was put into the kernel and has caused no event since. What our
- * kernel expects of it proves that it goes through us now. */
+/* Without external cache the master may be a peer's, which was put into the kernel and has caused
+ * no event since. What our kernel expects of it proves that it goes through us now. */
 static enum exp_verdict put_cached(struct expecting *x, const struct ct_expect *e, struct mono now)
 {
 	enum exp_verdict verdict = exp_path_put(x->path, e, true, now);
@@ -292,8 +303,9 @@ static void stop_waiting(struct expecting *x, const struct ct_expect *e)
 	}
 }
 
-/* When we delete a flow its expectations go with it, and the kernel says so as if it had been its own idea. A peer is told of
- * neither. With an internal cache they have left it together (exp_path_master_purged()). */
+/* When we delete a flow its expectations go with it, and the kernel says so as if it had been its
+ * own idea. A peer is told of neither. With an internal cache they have left it together
+ * (exp_path_master_purged()). */
 static bool purged_along(struct expecting *x, const struct ct_expect *e, struct mono now)
 {
 	struct ct_flow master;
@@ -312,7 +324,8 @@ static void ended(struct expecting *x, const struct ct_expect *e, struct mono no
 	ask_for_master(x, e, now);
 }
 
-void expecting_event(struct expecting *x, enum ct_event what, const struct ct_expect *e, struct mono now)
+void expecting_event(struct expecting *x, enum ct_event what, const struct ct_expect *e,
+		     struct mono now)
 {
 	exp_path_stats(x->path)->events++;
 	stop_waiting(x, e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One binary, two roles: without a command the daemon, with one its client. This file only chooses. */
+/* One binary, two roles: without a command the daemon, with one its client. This file only
+ * chooses. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,8 +18,9 @@ static const char *config_path(const struct cli *cli)
 	return cli->config ? cli->config : CONF_PATH_DEFAULT;
 }
 
-/* The role of this node changes, and its daemon does not run. What -t has scheduled before -c would hit live flows when the
- * daemon does; and after a -t or -n that failed it would take what it finds in the kernel for flows of today. */
+/* The role of this node changes, and its daemon does not run. What -t has scheduled before -c would
+ * hit live flows when the daemon does; and after a -t or -n that failed it would take what it finds
+ * in the kernel for flows of today. */
 static void missed_role(const char *socket_path, char option)
 {
 	char path[CONTROL_PATH_MAX + sizeof(ACTIVITY_SUFFIX)];
@@ -31,9 +33,10 @@ static void missed_role(const char *socket_path, char option)
 			"cancelled\n");
 }
 
-/* A client needs only the path of the socket: other errors in the file are one warning, so that a take-over works with a
- * file somebody has broken. If just the path is broken, it is an error: the daemon at the default path may be another. No
- * file at all is fine too, unless one was asked for. */
+/* A client needs only the path of the socket: other errors in the file are one warning, so that a
+ * take-over works with a file somebody has broken. If just the path is broken, it is an error: the
+ * daemon at the default path may be another. No file at all is fine too, unless one was asked
+ * for. */
 static int run_client(const struct cli *cli)
 {
 	char path[CONTROL_PATH_MAX + 1] = CONTROL_PATH_DEFAULT;
@@ -69,7 +72,8 @@ static unsigned int mode_flags(const struct cli *cli)
 }
 
 /* conf_report_fn: to standard error, and kept. */
-static void report(void *ctx, enum conf_severity severity, const struct conf_place *place, const char *said)
+static void report(void *ctx, enum conf_severity severity, const struct conf_place *place,
+		   const char *said)
 {
 	struct text *warnings = ctx;
 
@@ -81,7 +85,8 @@ static void report(void *ctx, enum conf_severity severity, const struct conf_pla
 
 /* -S on a machine without any configuration: statistics with everything at its default, where -s finds them. *name is
  * what was read. */
-static int read_config(const struct cli *cli, struct conf *conf, const char **name, struct text *warnings)
+static int read_config(const struct cli *cli, struct conf *conf, const char **name,
+		       struct text *warnings)
 {
 	static const char builtin[] = "Stats {\n}\n";
 
@@ -94,9 +99,10 @@ static int read_config(const struct cli *cli, struct conf *conf, const char **na
 	return conf_read(*name, mode_flags(cli), conf, report, warnings);
 }
 
-/* What a start with these options runs with, and -T judges. warnings: all that was reported, for the
- * log, which is not open yet. False: reported, and there is nothing to free but that. */
-static bool choose_config(const struct cli *cli, struct conf *conf, const char **name, struct text *warnings)
+/* What a start with these options runs with, and -T judges. warnings: all that was reported, for
+ * the log, which is not open yet. False: reported, and there is nothing to free but that. */
+static bool choose_config(const struct cli *cli, struct conf *conf, const char **name,
+			  struct text *warnings)
 {
 	if (read_config(cli, conf, name, warnings) < 0)
 		return false;
@@ -139,8 +145,8 @@ static int run_daemon(const struct cli *cli)
 	return status;
 }
 
-/* A standard descriptor that was closed would be given to the next socket or file, and what is meant for the terminal
- * would go there. 0, or -errno: nothing may be opened then. */
+/* A standard descriptor that was closed would be given to the next socket or file, and what is
+ * meant for the terminal would go there. 0, or -errno: nothing may be opened then. */
 static int ensure_standard_fds(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From a checked configuration to a running daemon, in the foreground or behind a fork.
  *
- * With -d the fork comes first and the parent waits on a pipe: lock, pid, timers and scheduling then belong to the
- * process that runs, errors reach the terminal until the daemon is ready, and the exit status of the command tells
- * whether it is. 1.4.x forks at the end and is silent about failures when only a log file is configured. */
+ * With -d the fork comes first and the parent waits on a pipe: lock, pid, timers and scheduling
+ * then belong to the process that runs, errors reach the terminal until the daemon is ready, and
+ * the exit status of the command tells whether it is. 1.4.x forks at the end and is silent about
+ * failures when only a log file is configured. */
 #include "daemon/start.h"
 
 #include <errno.h>
@@ -40,8 +41,8 @@ static int wait_for_child(int ready_fd, pid_t child, const struct notify *notify
 	return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : 1;
 }
 
-/* Descriptors 0 to 2 stay open on /dev/null: a closed one would be handed to the next socket, and a stray write to
- * standard error would go to a client. */
+/* Descriptors 0 to 2 stay open on /dev/null: a closed one would be handed to the next socket, and a
+ * stray write to standard error would go to a client. */
 static void detach_terminal(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -67,7 +68,8 @@ static void log_warnings(const char *lines)
 }
 
 /* Everything from the logs on; ready_fd is -1 in the foreground. Takes over *notify. */
-static int serve(const struct conf *conf, const char *warnings, int ready_fd, const struct notify *notify)
+static int serve(const struct conf *conf, const char *warnings, int ready_fd,
+		 const struct notify *notify)
 {
 	struct text err = { 0 };
 	struct daemon d;
@@ -95,7 +97,8 @@ static int serve(const struct conf *conf, const char *warnings, int ready_fd, co
 		log_discard();
 		return 1;
 	}
-	if (d.stopping) {	/* told to end while it was reading the kernel table: it was never ready */
+	if (d.stopping) {	/* told to end while it was reading the kernel table: it was never
+				 * ready */
 		daemon_close(&d);
 		log_notice("---- shutdown received ----");
 		log_close();

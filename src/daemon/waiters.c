@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Clients that wait for work which is not theirs: a commit, a flush, a comparison with the kernel. It goes on when they leave,
- * and whoever asks while one runs gets the one that the table of the jobs says (jobs.c). */
+/* Clients that wait for work which is not theirs: a commit, a flush, a comparison with the kernel.
+ * It goes on when they leave, and whoever asks while one runs gets the one that the table of the
+ * jobs says (jobs.c). */
 #include "daemon/waiters.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@
 struct waiters {
 	struct daemon *d;
 	struct list_node list;		/* struct waiter */
-	struct ev_timer progress;	/* wakes those who wait, so that they can tell how far it is */
+	struct ev_timer progress;	/* wakes those who wait, so that they can tell how far it
+					 * is */
 };
 
 struct waiter {
@@ -34,9 +36,10 @@ struct waiter {
 	struct job_result res;
 };
 
-/* A success is for whoever watches; a result that is not whole is said to everybody, even where the status stays 0 so that
- * a take-over goes on. The log has both. */
-typedef void (*say_fn)(struct ctl_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A success is for whoever watches; a result that is not whole is said to everybody, even where the
+ * status stays 0 so that a take-over goes on. The log has both. */
+typedef void (*say_fn)(struct ctl_out *out, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void waiter_say_expects(const struct waiter *w, struct ctl_out *out)
 {
@@ -79,7 +82,8 @@ static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 		waiter_say_expects(w, out);
 }
 
-/* There was nothing to commit, and that is said. Only what may have consequences is worth a word. */
+/* There was nothing to commit, and that is said. Only what may have consequences is worth a
+ * word. */
 static void waiter_say_windows(const struct waiter *w, struct ctl_out *out)
 {
 	const struct windows_result *r = &w->res.windows;
@@ -154,7 +158,8 @@ static const struct control_job_ops waiter_ops = { .name = "wait", .step = waite
 
 /* ---- what the work reports ---- */
 
-void waiters_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res, struct mono now)
+void waiters_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
+		   struct mono now)
 {
 	struct waiters *all = ctx;
 
@@ -186,7 +191,8 @@ static void on_progress(void *ctx, struct mono now)
 
 /* ---- beginning ---- */
 
-struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigned int what, struct mono now)
+struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigned int what,
+				struct mono now)
 {
 	struct waiter *w = calloc(1, sizeof(*w));
 	const struct job_result *res;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Caches that are not complete (cache/whole.h): what is said about them, and their repair when there is room again.
+/* Caches that are not complete (cache/whole.h): what is said about them, and their repair when
+ * there is room again.
  *
  *              what is missing                        repaired by
  *   internal   flows of our kernel                    comparing with the kernel (env.compare)
@@ -7,9 +8,10 @@
  *              with states injected, in our kernel    anyway, within RefreshTime
  *   both       expectations                           the same; ours are compared after the flows
  *
- * A repair costs a walk over a whole table, here or at the peers, so one begins only when there is room for what is missing
- * or for a twentieth of the table, at most every ten seconds, and ever less often while it does not help. With less room,
- * where one flow may still fit, once in a minute. When memory was short nobody knows whether there is room: it is tried. */
+ * A repair costs a walk over a whole table, here or at the peers, so one begins only when there is
+ * room for what is missing or for a twentieth of the table, at most every ten seconds, and ever
+ * less often while it does not help. With less room, where one flow may still fit, once in a
+ * minute. When memory was short nobody knows whether there is room: it is tried. */
 #include "daemon/path.h"
 
 #include <stdio.h>
@@ -37,7 +39,8 @@ static uint32_t cache_limit(const struct pipeline *p, const struct path_whole *w
 	return t ? table_limit(t) : 0;
 }
 
-static void say_begin(struct pipeline *p, struct path_whole *w, enum whole_reason why, struct mono now)
+static void say_begin(struct pipeline *p, struct path_whole *w, enum whole_reason why,
+		      struct mono now)
 {
 	char line[240];
 
@@ -84,7 +87,8 @@ static void lack(struct pipeline *p, struct path_whole *w, enum whole_reason why
 }
 
 /* A flow found no place: -ENOSPC at the limit, else for want of memory. */
-static void no_room(struct pipeline *p, struct path_whole *w, bool limit, uint32_t hash, struct mono now)
+static void no_room(struct pipeline *p, struct path_whole *w, bool limit, uint32_t hash,
+		    struct mono now)
 {
 	if (limit && p->env.full && log_limit_pass(&p->full_call, 1, 1000, now, NULL))
 		p->env.full(p->env.ctx);
@@ -101,7 +105,8 @@ void whole_path_internal_full(struct pipeline *p, struct mono now)
 	no_room(p, &p->in, limit, hash, now);
 }
 
-void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f, struct mono now)
+void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f,
+			      struct mono now)
 {
 	p->stats.full_external++;
 	no_room(p, &p->ex, limit, table_prefetch_index(external_table(p->external), f), now);
@@ -284,7 +289,8 @@ void pipeline_ask(struct pipeline *p, struct mono now)
 	sync_ask_resync(p->sync, now);
 }
 
-/* ALARM: everything has been told once more when a RefreshTime is over, ours being the peers' too. */
+/* ALARM: everything has been told once more when a RefreshTime is over, ours being the peers'
+ * too. */
 static struct mono refresh_end(const struct pipeline *p)
 {
 	return mono_add_ms(p->ex.tried, ((int64_t)p->refresh_s + 2) * 1000);
@@ -317,8 +323,10 @@ static struct mono internal_step(struct pipeline *p, struct mono now)
 	return (p->in.whole.why & COMPARED) && !p->in.whole.repairing ? p->in.due : (struct mono){ 0 };
 }
 
-/* A flow was stored, but without its helper, labels or the like: the table counts that, and nobody hears of it. */
-static void check_parts(struct pipeline *p, struct path_whole *w, struct flow_table *t, struct mono now)
+/* A flow was stored, but without its helper, labels or the like: the table counts that, and nobody
+ * hears of it. */
+static void check_parts(struct pipeline *p, struct path_whole *w, struct flow_table *t,
+			struct mono now)
 {
 	uint64_t lost = table_stats(t)->parts_lost_memory;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The loop: order of timers, descriptors and work, and above all removal inside callbacks. What is removed is also
- * freed, so that the address sanitizer sees a loop that still looks at it. */
+/* The loop: order of timers, descriptors and work, and above all removal inside callbacks. What is
+ * removed is also freed, so that the address sanitizer sees a loop that still looks at it. */
 #include "base/evloop.h"
 
 #include <errno.h>
@@ -252,7 +252,8 @@ struct io_obj {
 	struct evloop *loop;
 	char c;
 	struct io_obj **victim;		/* removed, closed, freed */
-	struct io_obj *reuse;		/* then this one takes over the victim's descriptor number */
+	struct io_obj *reuse;		/* then this one takes over the victim's descriptor
+					 * number */
 	int reuse_src;
 	bool drain;
 	struct io_obj *mute;		/* this one's wish to read is withdrawn */
@@ -340,7 +341,8 @@ static void io_priorities(void **state)
 	evloop_free(loop);
 }
 
-/* The first callback removes the second, whose number is reused by a descriptor that is not ready. */
+/* The first callback removes the second, whose number is reused by a descriptor that is not
+ * ready. */
 static void io_removed_and_reused(void **state)
 {
 	for (int reuse = 0; reuse < 2; reuse++) {
@@ -644,7 +646,8 @@ static void hooks_at_end_of_turn(void **state)
 	evloop_free(loop);
 }
 
-/* Idle: the loop sleeps until something happens. An alarm ends the test; a wake-up of its own would count as a turn. */
+/* Idle: the loop sleeps until something happens. An alarm ends the test; a wake-up of its own would
+ * count as a turn. */
 static volatile sig_atomic_t alarmed;
 
 static void on_alarm(int sig)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The log file and syslog: layout, rotation, failures, what ends up on which descriptor; and the rate limit. */
+/* The log file and syslog: layout, rotation, failures, what ends up on which descriptor; and the
+ * rate limit. */
 #include "base/log.h"
 
 #include <errno.h>

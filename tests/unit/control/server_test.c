@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The control server with real UNIX sockets in a directory of its own. Daemon and clients live in this one process: a
- * server that blocks on a client would hang the test. */
+/* The control server with real UNIX sockets in a directory of its own. Daemon and clients live in
+ * this one process: a server that blocks on a client would hang the test. */
 #include "control/server.h"
 
 #include <errno.h>
@@ -126,7 +126,8 @@ static struct control_job *job_new(struct world *w, const struct control_job_ops
 	return &j->job;
 }
 
-static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)
+static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out,
+		  struct control_job **job)
 {
 	struct world *w = ctx;
 
@@ -330,7 +331,8 @@ static void other_version_does_nothing(void **state)
 	assert_int_equal(control_server_stats(w->server)->other_version, 1);
 }
 
-/* The loop was away for longer than a client has for its request: that is not the client's fault. */
+/* The loop was away for longer than a client has for its request: that is not the client's
+ * fault. */
 static void request_of_a_late_loop_is_answered(void **state)
 {
 	struct world *w = *state;
@@ -353,7 +355,8 @@ static void request_of_a_late_loop_is_answered(void **state)
 	assert_int_equal(control_server_clients(w->server), 0);
 }
 
-/* Says nothing, or half a request, or half of our magic: gone after a second, and nobody else was held up. */
+/* Says nothing, or half a request, or half of our magic: gone after a second, and nobody else was
+ * held up. */
 static void silent_clients_time_out(void **state)
 {
 	struct world *w = *state;
@@ -449,7 +452,8 @@ static void dump_is_complete(void **state)
 	assert_int_equal(w->released_done, 2);
 }
 
-/* A reader that does not read stops its own dump, after a bounded number of bytes, and nobody else's. */
+/* A reader that does not read stops its own dump, after a bounded number of bytes, and nobody
+ * else's. */
 static void slow_reader_slows_itself(void **state)
 {
 	struct world *w = *state;
@@ -533,7 +537,8 @@ static void client_vanishes_mid_dump(void **state)
 	assert_true(w->dump_at < 20000);
 }
 
-/* Gone before the daemon looked: the request is there, the reader is not. A signal would end the test. */
+/* Gone before the daemon looked: the request is there, the reader is not. A signal would end the
+ * test. */
 static void client_asks_and_leaves(void **state)
 {
 	struct world *w = *state;
@@ -591,8 +596,8 @@ static void commit_waits_and_is_woken(void **state)
 	assert_int_equal(w->released_done, 1);
 }
 
-/* A client tells a command that takes long from a daemon that hangs: an empty record comes all the time. One that cannot
- * take records, or does not read, gets none. */
+/* A client tells a command that takes long from a daemon that hangs: an empty record comes all the
+ * time. One that cannot take records, or does not read, gets none. */
 static void waiting_client_hears_something(void **state)
 {
 	struct world *w = *state;
@@ -641,7 +646,8 @@ static void half_closed_client(void **state)
 	ASSERT_REPLY(w, fd, "");
 }
 
-/* Garbage: any bytes, any length. Nothing worse than an answer or a closed connection may come of it. */
+/* Garbage: any bytes, any length. Nothing worse than an answer or a closed connection may come of
+ * it. */
 static void garbage_requests(void **state)
 {
 	struct world *w = *state;
@@ -698,7 +704,8 @@ static void client_that_floods(void **state)
 	close(fd);
 }
 
-/* 65 clients: the oldest without a request makes room; clients with a running command are never the ones to go. */
+/* 65 clients: the oldest without a request makes room; clients with a running command are never the
+ * ones to go. */
 static void cap_drops_oldest_without_request(void **state)
 {
 	struct world *w = *state;
@@ -728,8 +735,8 @@ static void cap_drops_oldest_without_request(void **state)
 	assert_int_equal(control_server_clients(w->server), 0);
 }
 
-/* All 64 are busy, and none of them is asleep over what it asked for: number 65 waits until one leaves, and the loop does not
- * spin meanwhile. */
+/* All 64 are busy, and none of them is asleep over what it asked for: number 65 waits until one
+ * leaves, and the loop does not spin meanwhile. */
 static void cap_with_busy_clients(void **state)
 {
 	struct world *w = *state;
@@ -748,7 +755,8 @@ static void cap_with_busy_clients(void **state)
 	assert_int_equal(w->starts, CTL_CLIENTS_MAX);
 	before = evloop_stats(w->loop)->turns;
 	begin = clock_now();
-	while (mono_diff_ms(clock_now(), begin) < 3 * CTL_STALLED_MS)	/* the server looks again once a second */
+	while (mono_diff_ms(clock_now(), begin) < 3 * CTL_STALLED_MS)	/* the server looks again
+									 * once a second */
 		assert_int_equal(evloop_turn(w->loop, NULL, 100), 0);
 	assert_true(evloop_stats(w->loop)->turns - before < 50);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
@@ -763,7 +771,8 @@ static void cap_with_busy_clients(void **state)
 	assert_int_equal(w->released_gone, CTL_CLIENTS_MAX);
 }
 
-/* All 64 are readers that have fallen asleep: after CTL_STALLED_MS, and no sooner, the one that has slept longest makes room. */
+/* All 64 are readers that have fallen asleep: after CTL_STALLED_MS, and no sooner, the one that has
+ * slept longest makes room. */
 static void cap_drops_who_has_slept_longest(void **state)
 {
 	struct world *w = *state;
@@ -781,7 +790,8 @@ static void cap_drops_who_has_slept_longest(void **state)
 	}
 	turns(w, 20);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
-	for (int i = 0; i < 20; i++) {		/* the first wakes up for a moment: now the second has slept longest */
+	for (int i = 0; i < 20; i++) {		/* the first wakes up for a moment: now the second
+						 * has slept longest */
 		assert_true(take(fd[0], buf, sizeof(buf), &end) > 0);
 		turns(w, 2);
 	}
@@ -793,7 +803,8 @@ static void cap_drops_who_has_slept_longest(void **state)
 	assert_int_equal(control_server_stats(w->server)->dropped, 1);
 	assert_int_equal(w->released_gone, 1);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX - 1);
-	while (take(fd[1], buf, sizeof(buf), &end) == sizeof(buf))	/* what was on its way, and then */
+	while (take(fd[1], buf, sizeof(buf), &end) == sizeof(buf))	/* what was on its way, and
+									 * then */
 		;
 	assert_true(end);
 	for (int i = 0; i < CTL_CLIENTS_MAX; i++)
@@ -928,7 +939,8 @@ static int bind_socket(struct world *w, int type)
 	return fd;
 }
 
-/* Left behind by a daemon that was killed: replaced. A socket of another kind is somebody else's. */
+/* Left behind by a daemon that was killed: replaced. A socket of another kind is somebody
+ * else's. */
 static void stale_sockets(void **state)
 {
 	struct world *w = *state;
@@ -948,7 +960,8 @@ static void stale_sockets(void **state)
 	close(fd);
 }
 
-/* The second daemon is refused and the first one goes on, also when its queue of connections is full. */
+/* The second daemon is refused and the first one goes on, also when its queue of connections is
+ * full. */
 static void second_daemon(void **state)
 {
 	struct world *w = *state;

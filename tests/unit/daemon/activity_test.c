@@ -110,7 +110,8 @@ static void test_purges(void **state)
 	assert_true(activity_commit(a, now));
 	assert_false(mono_is_set(activity_purge_due(a)));
 	assert_false(activity_commit(a, now));
-	/* One that is being carried out is no reason not to schedule the next, and its end does not end that one. */
+	/* One that is being carried out is no reason not to schedule the next, and its end does not
+	 * end that one. */
 	activity_purge(a, due, now);
 	assert_true(activity_purge(a, later(due, 61), later(due, 1)));
 	activity_purge_done(a, due, later(due, 2));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A commit against that of 1.4.7: what its daemon asked the kernel for after a datagram (tests/vectors/commit, made by
- * capture.py there) is what ours asks for after the same datagram, attribute for attribute.
+/* A commit against that of 1.4.7: what its daemon asked the kernel for after a datagram
+ * (tests/vectors/commit, made by capture.py there) is what ours asks for after the same datagram,
+ * attribute for attribute.
  *
  * `unit_daemon_commit_request_test payloads N` prints N random datagrams for capture.py.
  */
@@ -92,7 +93,8 @@ static void decode(struct datagram *d, const uint8_t *bytes, size_t n)
 	}
 }
 
-/* The time that passed between datagram and commit is theirs: up to 3 s less than what we would ask for. */
+/* The time that passed between datagram and commit is theirs: up to 3 s less than what we would ask
+ * for. */
 static void settle_timeout(struct datagram *d, struct ct_flat *ours, struct ct_flat *theirs)
 {
 	static const char path[] = "CTA_TIMEOUT: ";
@@ -130,7 +132,8 @@ static bool same_tuple(const struct ct_flat *a, const struct ct_flat *b)
 }
 
 /* Find the flow this request of 1.4.7 is for, and compare. */
-static void compare(struct datagram *d, const struct ct_build_opts *o, const struct nlmsghdr *request)
+static void compare(struct datagram *d, const struct ct_build_opts *o,
+		    const struct nlmsghdr *request)
 {
 	_Alignas(struct nlmsghdr) uint8_t buf[CT_BUILD_MAX];
 	static struct ct_flat ours, theirs;

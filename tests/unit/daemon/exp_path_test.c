@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The data path of expectations, through the pipeline it belongs to: what is stored, what leaves, in which order, and
- * what arrives. */
+/* The data path of expectations, through the pipeline it belongs to: what is stored, what leaves,
+ * in which order, and what arrives. */
 #include "daemon/pipeline.h"
 
 #include <arpa/inet.h>
@@ -204,7 +204,8 @@ static void check_silence(struct world *w)
 	}
 }
 
-/* Expectation of port `port` whose master is make_flow(i); i must name an IPv4 flow without zone. */
+/* Expectation of port `port` whose master is make_flow(i); i must name an IPv4 flow without
+ * zone. */
 static struct ct_expect expected(uint32_t i, uint16_t port)
 {
 	struct ct_flow f = make_flow(i);
@@ -315,7 +316,8 @@ static void test_released(void **state)
 	world_free(w);
 }
 
-/* One that ran out of time says so: the end carries what the kernel told then, not the life it had when it was learned. */
+/* One that ran out of time says so: the end carries what the kernel told then, not the life it had
+ * when it was learned. */
 static void test_end_tells_the_time_left(void **state)
 {
 	struct world *w = world_new(true, NULL, 100);
@@ -412,7 +414,8 @@ static void test_silent_changes(void **state)
 	assert_int_equal(n_internal(w), 2);
 	pipeline_purged(w->p, &master, w->now);
 	assert_int_equal(n_internal(w), 1);
-	exp_path_end(pipeline_expects(w->p), &e, w->now);		/* what the kernel says about it */
+	exp_path_end(pipeline_expects(w->p), &e, w->now);		/* what the kernel says
+									 * about it */
 	check_silence(w);
 	exp_path_flush_internal(pipeline_expects(w->p));
 	assert_int_equal(n_internal(w), 0);
@@ -476,8 +479,8 @@ static bool printed(const struct world *w, const char *words)
 	return found;
 }
 
-/* What found no place is looked for when there is one again: ours in the kernel, theirs at the peers. Until
- * then no answer of ours is the whole, by which a peer could sweep. */
+/* What found no place is looked for when there is one again: ours in the kernel, theirs at the
+ * peers. Until then no answer of ours is the whole, by which a peer could sweep. */
 static void test_room_again(void **state)
 {
 	struct ct_expect e[] = { expected(0, 7000), expected(0, 7001), expected(0, 7002), expected(0, 7003) };
@@ -627,7 +630,8 @@ static void test_injected_and_unsaid(void **state)
 	world_free(w);
 }
 
-/* Of a flow that was taken over: in both caches, so its end counts, and when the peer begins anew it is ours. */
+/* Of a flow that was taken over: in both caches, so its end counts, and when the peer begins anew
+ * it is ours. */
 static void test_injected_and_taken_over(void **state)
 {
 	struct world *w = world_injecting();

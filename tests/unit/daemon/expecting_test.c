@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What becomes of an expectation of our kernel whose master the caches do not know, and what is watched because it changes
- * without an event; on a real kernel (in a network namespace of its own; skipped where that is not allowed). */
+/* What becomes of an expectation of our kernel whose master the caches do not know, and what is
+ * watched because it changes without an event; on a real kernel (in a network namespace of its own;
+ * skipped where that is not allowed). */
 #include "daemon/expecting.h"
 
 #include <arpa/inet.h>

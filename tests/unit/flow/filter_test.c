@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The user-space filter: each set alone and all together, the traps of addresses and states, and long lists of networks
- * against a plain search.
+/* The user-space filter: each set alone and all together, the traps of addresses and states, and
+ * long lists of networks against a plain search.
  */
 #include "flow/filter.h"
 

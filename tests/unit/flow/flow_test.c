@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Key, merging, translations, comparison. Records of IPv4 flows lie on heap blocks of FLOW_SIZE_V4 bytes, so that the
- * sanitizers notice a touch behind the short slot.
+/* Key, merging, translations, comparison. Records of IPv4 flows lie on heap blocks of FLOW_SIZE_V4
+ * bytes, so that the sanitizers notice a touch behind the short slot.
  */
 #include "flow/flow.h"
 
@@ -25,7 +25,8 @@ static const struct hash_key secret = { 1, 2 };
 
 static struct ct_flow *slot_of(const struct ct_flow *f)
 {
-	volatile size_t n = flow_size(f);	/* or the compiler sees, rightly, that not all of the struct is there */
+	volatile size_t n = flow_size(f);	/* or the compiler sees, rightly, that not all of
+						 * the struct is there */
 	struct ct_flow *slot = malloc(n);
 
 	assert_non_null(slot);
@@ -45,7 +46,8 @@ static struct ct_flow tcp4(void)
 
 static void a_record_of_ipv4_is_short(void **state)
 {
-	size_t spare = 8 - sizeof(void *);	/* a pointer is part of it, on 32-bit machines with its padding */
+	size_t spare = 8 - sizeof(void *);	/* a pointer is part of it, on 32-bit machines with
+						 * its padding */
 
 	(void)state;
 	assert_int_equal(FLOW_SIZE_V4, 64 - 2 * spare);
@@ -61,7 +63,8 @@ static bool same_by_key(const struct ct_flow *a, const struct ct_flow *b)
 	return ka.n_words == kb.n_words && memcmp(ka.w, kb.w, 8 * ka.n_words) == 0;
 }
 
-/* Each change of one part of the identity makes another flow, each change of anything else does not. */
+/* Each change of one part of the identity makes another flow, each change of anything else does
+ * not. */
 static void every_part_of_the_identity_counts(void **state)
 {
 	static const struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The lines the daemon shows: its additions to the library's text (which print_oracle_test.c compares), short buffers,
- * names that came from a hostile peer.
+/* The lines the daemon shows: its additions to the library's text (which print_oracle_test.c
+ * compares), short buffers, names that came from a hostile peer.
  */
 #include "flow/flow_print.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The rules of a commit, each on a real kernel. In a network namespace of its own; skipped where that is not allowed. */
+/* The rules of a commit, each on a real kernel. In a network namespace of its own; skipped where
+ * that is not allowed. */
 #include "kernel/ct_commit.h"
 
 #include <arpa/inet.h>
@@ -26,7 +27,8 @@ struct bench {
 	uint32_t timeout_s;
 	size_t sending, settled, refused, with_entry, written, removed;
 	struct ct_memory memory;	/* of every entry of the kernel */
-	const struct ct_flow *completes;	/* the entry becomes this one just after the first look */
+	const struct ct_flow *completes;	/* the entry becomes this one just after the first
+						 * look */
 	bool vanishes;			/* the entry ends just after the first look */
 	bool ended;			/* so are all flows */
 	bool tracking;			/* TCPWindowTracking */
@@ -174,7 +176,8 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 }
 
 /* Every flow has been created, kept, replaced or refused: none updated. */
-static void expect(const struct bench *b, uint64_t created, uint64_t kept, uint64_t replaced, uint64_t failed)
+static void expect(const struct bench *b, uint64_t created, uint64_t kept, uint64_t replaced,
+		   uint64_t failed)
 {
 	if (b->res.created != created || b->res.kept != kept || b->res.replaced != replaced || b->res.failed != failed)
 		fail_msg("created %llu kept %llu updated %llu replaced %llu failed %llu (last error %d)",
@@ -227,7 +230,8 @@ static void fresh(void **state)
 		got = entry(&flows[i]);
 		assert_true(got.status & IPS_ASSURED);
 		assert_int_equal(got.proto_state, TCP_CONNTRACK_ESTABLISHED);
-		assert_in_range(got.timeout_s, 290, 300);	/* what the source said, not the flow's own */
+		assert_in_range(got.timeout_s, 290, 300);	/* what the source said, not the
+								 * flow's own */
 	}
 	free(flows);
 }
@@ -239,7 +243,8 @@ struct flags {
 	uint8_t of[16][2];	/* by source port */
 };
 
-static void see_flags(void *ctx, const struct ct_flow *f, const struct ct_seen *seen, struct mono now)
+static void see_flags(void *ctx, const struct ct_flow *f, const struct ct_seen *seen,
+		      struct mono now)
 {
 	struct flags *flags = ctx;
 
@@ -273,7 +278,8 @@ static struct flags read_flags(void)
 	return flags;
 }
 
-/* Windows judge where the scales are known, or will be: not those of a connection that was offloaded when its owner saw it first. */
+/* Windows judge where the scales are known, or will be: not those of a connection that was
+ * offloaded when its owner saw it first. */
 static void windows_without_scales(void **state)
 {
 	static const struct {
@@ -404,7 +410,8 @@ static void same_is_kept(void **state)
 	after = entry(&f);
 	assert_int_equal(after.id, before.id);
 	assert_int_equal(after.mark, 77);
-	assert_int_equal(after.proto_state, TCP_CONNTRACK_ESTABLISHED);	/* the kernel's own state counts */
+	assert_int_equal(after.proto_state, TCP_CONNTRACK_ESTABLISHED);	/* the kernel's own state
+									 * counts */
 	assert_in_range(after.timeout_s, 990, 1000);
 	/* A peer that says nothing about the mark does not take it away. */
 	f.has &= ~FLOW_HAS_MARK;
@@ -449,7 +456,8 @@ static void one_that_vanishes_takes_nothing_along(void **state)
 	assert_int_equal(got.proto_state, TCP_CONNTRACK_ESTABLISHED);
 }
 
-/* Labels are added to those the entry has; without a rule that makes room for them the flow is kept all the same. */
+/* Labels are added to those the entry has; without a rule that makes room for them the flow is kept
+ * all the same. */
 static void labels_are_added(void **state)
 {
 	struct flow_rare rare = { .labels = { 2, 0, 0, 0 } }, got_rare;
@@ -597,8 +605,8 @@ static void life_is_raised(void **state)
 	assert_in_range(entry(&f).timeout_s, 2990, 3000);
 }
 
-/* The life that this kernel gives with each packet is written less ten seconds, so that packets show; but not a life that
- * somebody wants exactly. */
+/* The life that this kernel gives with each packet is written less ten seconds, so that packets
+ * show; but not a life that somebody wants exactly. */
 static void packets_can_show(void **state)
 {
 	struct ct_flow f = tcp_flow(1);
@@ -632,8 +640,8 @@ static void ended_is_not_committed(void **state)
 	assert_false(exists(&f));
 }
 
-/* Packets have established another connection of the same original tuple here, just now; one that is idle for longer than the
- * peer's change is old has to go, as in other_nat_is_replaced(). */
+/* Packets have established another connection of the same original tuple here, just now; one that
+ * is idle for longer than the peer's change is old has to go, as in other_nat_is_replaced(). */
 static void newer_one_stays(void **state)
 {
 	struct ct_flow f = tcp_flow(1), mine = snat(f, 0xc6336401, 4000);
@@ -652,8 +660,9 @@ static void newer_one_stays(void **state)
 	assert_int_equal(entry(&f).reply.dport, f.orig.sport);
 }
 
-/* A handshake at the first look, and before the request that would replace it the connection is there: of other translations, or
- * another flow that has the port. Its client has had the answer. */
+/* A handshake at the first look, and before the request that would replace it the connection is
+ * there: of other translations, or another flow that has the port. Its client has had the
+ * answer. */
 static void handshake_completes(void **state)
 {
 	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), begun[3], up;
@@ -757,7 +766,8 @@ static void picked_up_from_the_other_end(void **state)
 	assert_int_equal(got.addr.v4.reply_dst, natted.addr.v4.reply_dst);
 	empty_table(NULL);
 
-	/* With destination NAT only: the kernel must not make room by translating the source as well. */
+	/* With destination NAT only: the kernel must not make room by translating the source as
+	 * well. */
 	natted = plain;
 	natted.has |= FLOW_HAS_DNAT | FLOW_HAS_DPAT;
 	natted.addr.v4.reply_src = htonl(0xc6336402);
@@ -881,7 +891,8 @@ static void refused_replacement_is_undone(void **state)
 	assert_in_range(got.timeout_s, 990, 1000);
 }
 
-/* The port is somebody else's, which shows only when the entry in the way has gone: that one comes back, not the other. */
+/* The port is somebody else's, which shows only when the entry in the way has gone: that one comes
+ * back, not the other. */
 static void replacement_in_the_way_of_another(void **state)
 {
 	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), there = snat(tcp_flow(1), 0xc6336401, 5000);
@@ -970,14 +981,15 @@ static void refusals(void **state)
 	flows[1].proto_state = 200;	/* no such state */
 	commit(&b, flows, 3, 100);
 	expect(&b, 2, 0, 0, 1);
-	assert_true(b.last_err == -EINVAL || b.last_err == -ERANGE);	/* older and newer kernels */
+	assert_true(b.last_err == -EINVAL || b.last_err == -ERANGE);	/* older and newer
+									 * kernels */
 	assert_int_equal(b.res.reason[0].err, -b.last_err);
 	assert_int_equal(b.res.reason[0].count, 1);
 	assert_true(exists(&flows[0]) && exists(&flows[2]));
 }
 
-/* Everything at once in random order, twice: in the end the table has each flow as the commit wanted it, and the second
- * commit changes nothing. */
+/* Everything at once in random order, twice: in the end the table has each flow as the commit
+ * wanted it, and the second commit changes nothing. */
 static void mixed(void **state)
 {
 	const size_t n = 3000;

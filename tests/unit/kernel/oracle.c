@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One message through ct_parse() and our printers, and through nfct_nlmsg_parse() and nfct_snprintf(). */
+/* One message through ct_parse() and our printers, and through nfct_nlmsg_parse() and
+ * nfct_snprintf(). */
 #include "unit/kernel/oracle.h"
 
 #include <arpa/inet.h>
@@ -163,8 +164,8 @@ const char *oracle_refusal(const void *msg, size_t n)
 static jmp_buf library_gave_up;
 static bool in_library;
 
-/* The library ends the program over an attribute of another size than it expects. For its calls this function stands
- * before that of the C library, and takes it as a refusal. */
+/* The library ends the program over an attribute of another size than it expects. For its calls
+ * this function stands before that of the C library, and takes it as a refusal. */
 void exit(int status)
 {
 	if (in_library) {
@@ -196,7 +197,8 @@ static int library_parse(const void *msg, struct nf_conntrack *ct)
 
 /* ---- layouts ---- */
 
-/* What conntrackd shows is not all the library could show. This is the one place that says what, and why. */
+/* What conntrackd shows is not all the library could show. This is the one place that says what,
+ * and why. */
 static const struct {
 	enum nf_conntrack_attr attr;
 	bool kernel_view;	/* taken away there too */
@@ -213,8 +215,9 @@ static const struct {
 	{ ATTR_SECCTX, true, true, "not kept: means something to the policy of this machine only" },
 };
 
-/* Counters are kept for both directions or not at all, as the kernel has them. Without a reply tuple, which no kernel
- * sends, the library shows those of the reply in odd places: that is not compared. */
+/* Counters are kept for both directions or not at all, as the kernel has them. Without a reply
+ * tuple, which no kernel sends, the library shows those of the reply in odd places: that is not
+ * compared. */
 static void settle_counters(struct nf_conntrack *ct, struct ct_flow *f)
 {
 	bool all = f->has & FLOW_HAS_REPLY;
@@ -266,9 +269,9 @@ static void settle_helper(struct nf_conntrack *ct, const struct ct_flow *f)
 	nfct_set_attr(ct, ATTR_HELPER_NAME, name);
 }
 
-/* Zone 0 is where everything is that has no zone, and no kernel tells it; the library shows it if told. Nor does a kernel
- * tell a zone for both directions besides that of one: the library shows each where it was told, we what each direction
- * has then. */
+/* Zone 0 is where everything is that has no zone, and no kernel tells it; the library shows it if
+ * told. Nor does a kernel tell a zone for both directions besides that of one: the library shows
+ * each where it was told, we what each direction has then. */
 static void settle_zones(struct nf_conntrack *ct, const struct ct_flow *f)
 {
 	static const enum nf_conntrack_attr zones[] = { ATTR_ZONE, ATTR_ORIG_ZONE, ATTR_REPL_ZONE };
@@ -314,7 +317,8 @@ struct both {
 	struct ct_flow flow;
 };
 
-static _Noreturn void show_and_fail(const struct both *b, enum layout layout, const char *ours, const char *theirs)
+static _Noreturn void show_and_fail(const struct both *b, enum layout layout, const char *ours,
+				    const char *theirs)
 {
 	uint32_t len;
 
@@ -346,7 +350,8 @@ static void compare_layout(const struct both *b, enum layout layout, bool xml)
 	if (nfct_attr_is_set(ct, ATTR_USE) > 0)
 		opts.use = nfct_get_attr_u32(ct, ATTR_USE);
 	if (opts.use == 0)
-		nfct_attr_unset(ct, ATTR_USE);		/* no kernel shows an entry that nobody uses */
+		nfct_attr_unset(ct, ATTR_USE);		/* no kernel shows an entry that nobody
+							 * uses */
 	do {	/* the library reads the clock for the age of a flow */
 		opts.now_s = time(NULL);
 		nfct_snprintf(theirs, sizeof(theirs), ct, NFCT_T_UNKNOWN, xml ? NFCT_O_XML : NFCT_O_PLAIN, 0);

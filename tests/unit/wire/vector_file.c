@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads tests/vectors/X.txt. The files are ours, so anything unexpected in them is an error of the test. */
+/* Reads tests/vectors/X.txt. The files are ours, so anything unexpected in them is an error of the
+ * test. */
 #include "vector_file.h"
 
 #include <dirent.h>
