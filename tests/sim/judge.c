@@ -1,29 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What must hold.
+/* What must hold at the end (during: watch.c).
  *
- * During: a flow that a node has had in its external cache, and that has lived on at its owner ever since, is still
- * there. No resync, sweep, gap, flush, full table or restart of the owner is an excuse; only a flush of the holder's external
- * cache, or a forged message, is.
- * At the end a cache that is too small for all holds as much as it can, and says that it is not complete; one that is not
- * holds everything, however small it was before.
- * At the end: the external cache holds exactly what the kernels of the others hold, in every attribute that is
- * replicated. Exceptions, because 1.4.7 has no way to know better: it keeps stale entries when an end was lost for good
- * (it never sweeps), and it merges into them. With three nodes of ours stale entries may stay as well: nothing is swept
- * while an acknowledgement may have been meant for another node. */
+ * The external cache holds exactly what the kernels of the others hold, in every attribute that is replicated, and
+ * expectations likewise. A cache that is too small for all holds as much as it can, and says that it is not complete; one
+ * that is not holds everything, however small it was before.
+ *
+ * Stale entries may stay where nobody can know better: a 1.4.7 never sweeps, and merges into them; with three nodes nothing
+ * is swept while an acknowledgement may have been meant for another node; without external cache what lies in the kernel
+ * goes by its timeout. */
 #include "sim.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 
 /* Which flow, and what its owner thinks of it. */
-static const char *flow_text(const struct sim *sim, const struct ct_flow *f, char *out, size_t n)
+const char *flow_text(const struct sim *sim, const struct ct_flow *f, char *out, size_t n)
 {
 	unsigned int node;
 	int i = kernel_index(f, &node);
 	int len = snprintf(out, n, "flow %d of node %u", i, node);
 
 	if (sim->node[node].pipeline) {
-		const struct flow_table *t = internal_table(pipeline_internal(sim->node[node].pipeline));
+		const struct flow_table *t = pipeline_own(sim->node[node].pipeline);
 		uint32_t id = table_find(t, f);
 
 		if (id != FLOW_ID_NONE)
@@ -32,45 +30,6 @@ static const char *flow_text(const struct sim *sim, const struct ct_flow *f, cha
 	}
 	return out;
 }
-
-/* ---- during ---- */
-
-static void watch_pair(struct sim *sim, struct node *owner, const struct node *holder)
-{
-	char text[128];
-
-	for (unsigned int i = 0; i < owner->kernel.n_tuples; i++) {
-		struct sim_flow *sf = &owner->kernel.flow[i];
-		uint32_t *seen = &sf->seen_life[holder->index];
-		const struct ct_flow *entry;
-
-		if (holder->forgot)
-			*seen = 0;
-		if (!sf->alive || !holder->up)
-			continue;
-		entry = node_external(holder, &sf->flow);
-		if (entry && kernel_same_life(sf, entry))
-			*seen = sf->life * 1000 + holder->lives;
-		else if (!entry && *seen == sf->life * 1000 + holder->lives)
-			sim_fail(sim, "node %u has lost %s, which lives", holder->index,
-				 flow_text(sim, &sf->flow, text, sizeof(text)));
-	}
-}
-
-void judge_watch(struct sim *sim)
-{
-	if (sim->plan.kind == KIND_FORGED)	/* a forged acknowledgement may end a resync early */
-		return;
-	/* What its owner finds no place for is not repeated, and so expires. */
-	if (sim->plan.kind == KIND_LIMIT && sim->mode == SYNC_MODE_ALARM)
-		return;
-	for (unsigned int a = 0; a < sim->plan.n_nodes; a++)
-		for (unsigned int b = 0; b < sim->plan.n_nodes; b++)
-			if (a != b)
-				watch_pair(sim, &sim->node[a], &sim->node[b]);
-}
-
-/* ---- at the end ---- */
 
 /* Does the entry say everything the kernel says? It may say more. */
 static bool flow_covers(const struct ct_flow *entry, const struct ct_flow *f)
@@ -86,22 +45,49 @@ static bool flow_covers(const struct ct_flow *entry, const struct ct_flow *f)
 }
 
 /* May the holder have entries, or parts of them, that are no longer true? */
+static bool may_be_merged(const struct sim *sim, const struct node *owner, const struct node *holder)
+{
+	if (sim->plan.n_nodes > 2 || (owner->old && sim->mode == SYNC_MODE_NOTRACK))
+		return true;
+	return holder->old && (sim->plan.restarted || sim->plan.outage || sim->mode != SYNC_MODE_FTFW);
+}
+
 static bool may_be_stale(const struct sim *sim, const struct node *holder)
 {
-	if (sim->plan.kind == KIND_THREE && sim->mode == SYNC_MODE_FTFW)
+	if (sim->plan.n_nodes > 2 && sim->mode == SYNC_MODE_FTFW)
 		return true;
-	return holder->old && (sim->plan.restarted || sim->plan.outage);
+	if (holder->no_external)	/* an end that could not be repaired is not told again */
+		return sim->plan.restarted || sim->plan.outage || sim->plan.disturb == KIND_SMALL || sim->mode != SYNC_MODE_FTFW;
+	if (holder->old && sim->mode == SYNC_MODE_NOTRACK)	/* nobody tells it again */
+		return true;
+	return holder->old && sim->mode == SYNC_MODE_FTFW && (sim->plan.restarted || sim->plan.outage);
 }
 
 /* Does the owner know it itself? Where not all fits, some it does not, and cannot tell about. */
 static bool owner_knows(const struct node *owner, const struct sim_flow *sf)
 {
-	return node_fits_own(owner) || table_find(internal_table(pipeline_internal(owner->pipeline)), &sf->flow) != FLOW_ID_NONE;
+	return node_fits_own(owner) || table_find(pipeline_own(owner->pipeline), &sf->flow) != FLOW_ID_NONE;
+}
+
+static const char *outdated_text(const struct sim_flow *sf, const struct ct_flow *entry)
+{
+	if (!kernel_same_life(sf, entry))
+		return "has an earlier life of";
+	if (kernel_stamp_of(entry) != kernel_stamp(sf))
+		return "has an earlier state of";
+	return flow_same_translations(entry, &sf->flow) ? "has other attributes of" : "has another translation of";
+}
+
+/* Between an update and a life that it is not of, nobody can tell for a 1.4.7: what is left of a translation stays. */
+static bool tells_all(const struct sim *sim, const struct node *owner, const struct node *holder)
+{
+	return sim->mode == SYNC_MODE_FTFW || !(owner->old || holder->old);
 }
 
 static bool pair_equal(struct sim *sim, const struct node *owner, const struct node *holder, bool explain)
 {
-	bool loose = may_be_stale(sim, holder), equal = true, fits = node_fits(holder, owner);
+	bool stale = may_be_stale(sim, holder), merged = may_be_merged(sim, owner, holder), equal = true;
+	bool fits = node_fits(holder, owner);
 	char text[128];
 
 	for (unsigned int i = 0; i < owner->kernel.n_tuples; i++) {
@@ -110,14 +96,14 @@ static bool pair_equal(struct sim *sim, const struct node *owner, const struct n
 		bool alive = sf->alive;
 		const char *what = NULL;
 
-		if (alive && ((!entry && !fits) || !owner_knows(owner, sf)))
+		if (alive && ((!entry && !fits) || !owner_knows(owner, sf) || !node_wants(owner, &sf->flow)))
 			continue;
 		if (alive && !entry)
 			what = "misses";
-		else if (alive && (!kernel_same_life(sf, entry) || !flow_equal_replicated(entry, &sf->flow)) &&
-			 !(loose && flow_covers(entry, &sf->flow)))
-			what = "has outdated";
-		else if (!alive && entry && !loose && node_fits_own(owner))
+		else if (alive && (!kernel_same_life(sf, entry) || (tells_all(sim, owner, holder) &&
+			 !flow_equal_replicated(entry, &sf->flow))) && !(merged && flow_covers(entry, &sf->flow)))
+			what = outdated_text(sf, entry);
+		else if (!alive && entry && !stale && node_fits_own(owner))
 			what = "still has";
 		if (!what)
 			continue;
@@ -126,6 +112,33 @@ static bool pair_equal(struct sim *sim, const struct node *owner, const struct n
 			sim_fail(sim, "node %u %s %s", holder->index, what, flow_text(sim, &sf->flow, text, sizeof(text)));
 	}
 	return equal;
+}
+
+static bool expects_equal(struct sim *sim, const struct node *owner, const struct node *holder, bool explain)
+{
+	struct exp_path *x = holder->old ? NULL : pipeline_expects(holder->pipeline);
+	uint32_t alive = 0;
+
+	if (!x || owner->kernel.n_expects == 0)
+		return true;
+	for (unsigned int i = 0; i < owner->kernel.n_expects; i++) {
+		const struct sim_expect *e = &owner->kernel.expect[i];
+		uint32_t id = e->alive ? expects_find(exp_path_external(x), &e->e) : FLOW_ID_NONE;
+
+		alive += e->alive;
+		if (!e->alive || (id != FLOW_ID_NONE && expect_equal_replicated(&expects_rec(exp_path_external(x), id)->expect, &e->e)))
+			continue;
+		if (explain)
+			sim_fail(sim, "node %u %s expectation %u of node %u", holder->index,
+				 id == FLOW_ID_NONE ? "misses" : "has outdated", i, owner->index);
+		return false;
+	}
+	if (expects_count(exp_path_external(x)) == alive || may_be_stale(sim, holder))
+		return true;
+	if (explain)
+		sim_fail(sim, "node %u has %u expectations of node %u, which has %u", holder->index,
+			 expects_count(exp_path_external(x)), owner->index, alive);
+	return false;
 }
 
 /* Nothing but flows of the others. */
@@ -145,7 +158,7 @@ static void count_foreign(void *ctx, const struct ct_flow *f)
 
 static bool internal_equal(struct sim *sim, const struct node *n, bool explain)
 {
-	const struct flow_table *t = n->old ? NULL : internal_table(pipeline_internal(n->pipeline));
+	const struct flow_table *t = n->old || n->no_internal ? NULL : pipeline_own(n->pipeline);
 	bool fits = node_fits_own(n);
 	uint32_t alive = 0, stored = t ? table_count(t) - table_count_dead(t) : 0;
 	char text[128];
@@ -154,6 +167,10 @@ static bool internal_equal(struct sim *sim, const struct node *n, bool explain)
 		const struct sim_flow *sf = &n->kernel.flow[i];
 		uint32_t id = sf->alive ? table_find(t, &sf->flow) : FLOW_ID_NONE;
 
+		if (sf->alive && !node_wants(n, &sf->flow)) {	/* it may be known from before */
+			stored -= id != FLOW_ID_NONE;
+			continue;
+		}
 		alive += sf->alive;
 		if (sf->alive && id == FLOW_ID_NONE && !fits)
 			continue;
@@ -173,6 +190,8 @@ static bool internal_equal(struct sim *sim, const struct node *n, bool explain)
 	/* A flow whose tuple was used again before its end was settled keeps its place, beyond the limit if need be. */
 	if (!fits && stored >= n->limit_internal && stored <= alive)
 		return true;
+	if (sim->plan.injects)	/* it may have taken over those of the other one */
+		return true;
 	if (t && stored != alive && explain)
 		sim_fail(sim, "node %u has %u flows of its own, not %u", n->index, stored, fits ? alive : n->limit_internal);
 	return !t || stored == alive;
@@ -186,7 +205,7 @@ bool judge_equal(struct sim *sim, bool explain)
 		struct foreign foreign = { .holder = &sim->node[a] };
 
 		node_external_walk(&sim->node[a], count_foreign, &foreign);
-		if (foreign.n > 0) {
+		if (foreign.n > 0 && !sim->plan.injects) {
 			equal = false;
 			if (explain)
 				sim_fail(sim, "node %u has %u entries that are nobody's", a, foreign.n);
@@ -194,7 +213,8 @@ bool judge_equal(struct sim *sim, bool explain)
 		equal = internal_equal(sim, &sim->node[a], explain) && equal;
 		for (unsigned int b = 0; b < sim->plan.n_nodes; b++)
 			if (a != b)
-				equal = pair_equal(sim, &sim->node[a], &sim->node[b], explain) && equal;
+				equal = pair_equal(sim, &sim->node[a], &sim->node[b], explain) &&
+					expects_equal(sim, &sim->node[a], &sim->node[b], explain) && equal;
 	}
 	return equal;
 }
@@ -218,6 +238,32 @@ static void judge_light(struct sim *sim, unsigned int i, const struct sync_stats
 		sim_fail(sim, "node %u: the first resync did not end", i);
 }
 
+/* Late is not lost. */
+static void judge_lossless(struct sim *sim, unsigned int i, const struct sync_stats *s)
+{
+	if (s->lost + s->resent + s->nack_sent + s->resync_failed + s->unrepairable > 0 || s->resync_asked > 1)
+		sim_fail(sim, "node %u takes %u messages for lost, sends %u again and asks %u times for everything, and nothing was "
+			 "lost", i, (unsigned int)s->lost, (unsigned int)s->resent, (unsigned int)s->resync_asked);
+}
+
+/* What is left unacknowledged is the last keepalive. A peer of 1.4.7 leaves more: it may not have heard the beginning. */
+bool judge_acknowledged(struct sim *sim, bool explain)
+{
+	for (unsigned int i = 0; i < sim->plan.n_nodes && sim->plan.n_nodes == 2; i++) {
+		struct sync_queues q;
+
+		if (sim->node[i].old)
+			continue;
+		sync_queues(pipeline_sync(sim->node[i].pipeline), &q);
+		if (q.ring_len <= 8)
+			continue;
+		if (explain)
+			sim_fail(sim, "node %u: %u messages were never acknowledged", i, q.ring_len);
+		return false;
+	}
+	return true;
+}
+
 void judge_end(struct sim *sim)
 {
 	for (unsigned int i = 0; i < sim->plan.n_nodes; i++) {
@@ -228,14 +274,12 @@ void judge_end(struct sim *sim)
 		if (n->old)
 			continue;
 		sync_queues(pipeline_sync(n->pipeline), &q);
-		/* What is left unacknowledged is the last keepalive. A peer of 1.4.7 leaves more: it may not have
-		 * heard the beginning. */
-		if (sim->plan.n_nodes == 2 && q.ring_len > 8)
-			sim_fail(sim, "node %u: %u messages were never acknowledged", i, q.ring_len);
 		if (q.tx_len > 0)
 			sim_fail(sim, "node %u: %u messages were never sent", i, q.tx_len);
-		if (sim->plan.n_nodes == 2 && table_count_dead(internal_table(pipeline_internal(n->pipeline))) > 0)
+		if (sim->plan.n_nodes == 2 && table_count_dead(pipeline_own(n->pipeline)) > 0)
 			sim_fail(sim, "node %u: dead flows were never released", i);
+		if (sim->plan.lossless)
+			judge_lossless(sim, i, &s);
 		if (sim->plan.kind == KIND_LIGHT)
 			judge_light(sim, i, &s);
 	}

@@ -6,6 +6,7 @@
 #include "sim.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -49,12 +50,31 @@ int kernel_index(const struct ct_flow *f, unsigned int *node)
 	unsigned int i = ntohs(f->orig.sport) - 1000u;
 
 	*node = (src - 0x0a010001u) >> 16;
-	return *node < SIM_NODES && i < SIM_TUPLES ? (int)i : -1;
+	return *node < SIM_NODES && i < SIM_LARGE ? (int)i : -1;
+}
+
+#define STAMPED 0x80000000u	/* in a mark: what follows is a stamp */
+
+uint32_t kernel_stamp_of(const struct ct_flow *entry)
+{
+	if ((entry->has & FLOW_HAS_MARK) && (entry->mark & STAMPED))
+		return entry->mark & ~STAMPED;
+	return entry->has & FLOW_HAS_TIMEOUT ? entry->timeout_s : 0;
 }
 
 bool kernel_same_life(const struct sim_flow *sf, const struct ct_flow *entry)
 {
-	return (entry->has & FLOW_HAS_TIMEOUT) && entry->timeout_s / 1000 == sf->life;
+	return kernel_stamp_of(entry) / 1000 == sf->life;
+}
+
+/* The stamp travels as the timeout; where that shrinks while a flow waits (DisableExternalCache), as the mark. */
+static void kernel_set_stamp(struct kernel *k, struct sim_flow *sf)
+{
+	sf->flow.timeout_s = kernel_stamp(sf);
+	if (k->stamp_marks) {
+		sf->flow.has |= FLOW_HAS_MARK;
+		sf->flow.mark = STAMPED | kernel_stamp(sf);
+	}
 }
 
 static void flow_set_rare(struct sim_flow *sf, uint32_t part)
@@ -77,26 +97,87 @@ static void kernel_tell(struct kernel *k, enum pipeline_event what, const struct
 {
 	struct node *n = &k->sim->node[k->node];
 
-	if (n->up)
-		node_event(n, what, &sf->flow);
+	if (!n->up)
+		return;
+	watch_event(k->sim, k->node);
+	node_event(n, what, &sf->flow);
 }
+
+/* ---- expectations: the first flows are masters, each of one ---- */
+
+static void kernel_expect_end(struct kernel *k, unsigned int i)
+{
+	struct node *n = &k->sim->node[k->node];
+
+	if (i >= k->n_expects || !k->expect[i].alive)
+		return;
+	k->expect[i].alive = false;
+	if (n->up)
+		node_expect_event(n, true, &k->expect[i].e);
+}
+
+static void kernel_expect_birth(struct kernel *k, unsigned int i)
+{
+	const struct ct_flow *f = &k->flow[i].flow;
+	struct node *n = &k->sim->node[k->node];
+	struct ct_expect *e = &k->expect[i].e;
+	bool v4 = f->l3 == AF_INET;
+
+	if (i >= k->n_expects || !k->flow[i].alive || f->zone != 0 || (f->l4 != IPPROTO_TCP && f->l4 != IPPROTO_UDP))
+		return;
+	*e = (struct ct_expect){
+		.has = EXPECT_HAS_TIMEOUT | EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_ID | EXPECT_HAS_HELPER,
+		.l3 = f->l3, .timeout_s = 30, .class = rng_below(&k->sim->rng, 4), .id = k->next_id++, .helper = "ftp",
+	};
+	if (v4) {
+		e->master.src.v4 = f->addr.v4.src;
+		e->master.dst.v4 = f->addr.v4.dst;
+		e->mask.src.v4 = e->mask.dst.v4 = UINT32_MAX;
+	} else {
+		memcpy(e->master.src.v6, f->addr.v6.src, sizeof(e->master.src.v6));
+		memcpy(e->master.dst.v6, f->addr.v6.dst, sizeof(e->master.dst.v6));
+		memset(e->mask.src.v6, 0xff, sizeof(e->mask.src.v6));
+		memset(e->mask.dst.v6, 0xff, sizeof(e->mask.dst.v6));
+	}
+	e->master.sport = f->orig.sport;
+	e->master.dport = f->orig.dport;
+	e->master.l4 = f->l4;
+	e->tuple = e->master;
+	e->tuple.dport = htons((uint16_t)(30000 + i));
+	e->tuple.sport = 0;
+	e->tuple.l4 = e->mask.l4 = IPPROTO_TCP;
+	e->mask.dport = UINT16_MAX;
+	k->expect[i].alive = true;
+	if (n->up)
+		node_expect_event(n, false, e);
+}
+
+static void kernel_expect_churn(struct kernel *k)
+{
+	unsigned int i = rng_below(&k->sim->rng, k->n_expects);
+
+	if (k->expect[i].alive)
+		kernel_expect_end(k, i);
+	else
+		kernel_expect_birth(k, i);
+}
+
+/* ---- flows ---- */
 
 static void kernel_birth(struct kernel *k, unsigned int i)
 {
 	struct rng *rng = &k->sim->rng;
 	struct sim_flow *sf = &k->flow[i];
 
-	k->n.reused += sf->life > 0;
 	sf->alive = true;
 	sf->life++;
-	sf->changed_ns = k->sim->now_ns;
+	sf->version = 0;
+	sf->born_ns = k->sim->now_ns;
 	sf->flow = (struct ct_flow){ 0 };
 	sf->rare = (struct flow_rare){ 0 };
 	flow_tuple(&sf->flow, k->node, i);
 	sf->flow.id = k->next_id++;
 	sf->flow.status = IPS_CONFIRMED;
-	/* The timeout travels with the flow and tells the judge which life a copy is of. */
-	sf->flow.timeout_s = 1000 * sf->life + rng_below(rng, 300);
 	if (sf->flow.l4 == IPPROTO_TCP) {
 		sf->flow.has |= FLOW_HAS_PROTO_STATE;
 		sf->flow.proto_state = 1;
@@ -111,7 +192,7 @@ static void kernel_birth(struct kernel *k, unsigned int i)
 		sf->flow.has |= FLOW_HAS_MARK;
 		sf->flow.mark = sf->life * KERNEL_MARKS;
 	}
-	k->n.born++;
+	kernel_set_stamp(k, sf);
 	kernel_tell(k, PIPELINE_FLOW_NEW, sf);
 }
 
@@ -120,7 +201,8 @@ static void kernel_change(struct kernel *k, unsigned int i)
 	struct rng *rng = &k->sim->rng;
 	struct sim_flow *sf = &k->flow[i];
 
-	sf->changed_ns = k->sim->now_ns;
+	if (sf->version < 999)
+		sf->version++;
 	sf->flow.status |= IPS_SEEN_REPLY;
 	if (rng_chance(rng, 500))
 		sf->flow.status |= IPS_ASSURED;
@@ -134,7 +216,7 @@ static void kernel_change(struct kernel *k, unsigned int i)
 		flow_set_rare(sf, FLOW_HAS_LABELS);
 		sf->rare.labels[rng_below(rng, 4)] |= 1u << rng_below(rng, 32);
 	}
-	k->n.changed++;
+	kernel_set_stamp(k, sf);
 	kernel_tell(k, PIPELINE_FLOW_UPDATE, sf);
 }
 
@@ -142,9 +224,8 @@ static void kernel_end(struct kernel *k, unsigned int i)
 {
 	struct sim_flow *sf = &k->flow[i];
 
+	kernel_expect_end(k, i);
 	sf->alive = false;
-	sf->changed_ns = k->sim->now_ns;
-	k->n.ended++;
 	kernel_tell(k, PIPELINE_FLOW_DESTROY, sf);
 }
 
@@ -153,6 +234,10 @@ void kernel_churn(struct kernel *k)
 	struct rng *rng = &k->sim->rng;
 	unsigned int i = rng_below(rng, k->n_tuples);
 
+	if (k->n_expects > 0 && rng_chance(rng, 300)) {
+		kernel_expect_churn(k);
+		return;
+	}
 	if (!k->flow[i].alive) {
 		kernel_birth(k, i);
 		if (rng_chance(rng, 300))
@@ -202,9 +287,20 @@ void kernel_reboot(struct kernel *k)
 {
 	for (unsigned int i = 0; i < k->n_tuples; i++)
 		k->flow[i].alive = false;
+	for (unsigned int i = 0; i < k->n_expects; i++)
+		k->expect[i].alive = false;
 }
 
 void kernel_init(struct kernel *k, struct sim *sim, unsigned int node, uint32_t n_tuples)
 {
 	*k = (struct kernel){ .sim = sim, .node = node, .next_id = 1, .n_tuples = n_tuples };
+	k->flow = calloc(n_tuples, sizeof(*k->flow));
+	if (!k->flow)
+		abort();
+}
+
+void kernel_free(struct kernel *k)
+{
+	free(k->flow);
+	k->flow = NULL;
 }

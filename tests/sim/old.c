@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A model of a 1.4.7 in FTFW mode, after what was observed of it (doc/protocol.md): one state for all peers, a gap is
- * answered by a NACK at once and skipped, old numbers are dropped, a HELLO takes any number and empties the list of what
- * was sent, that list drops its oldest silently when it is full, a RESYNC queues the whole table at once, an
- * acknowledgement leaves after ACKWindowSize messages or one second after the last transmission.
+/* A model of a 1.4.7, after what was observed of it (doc/protocol.md).
+ *
+ *   FTFW      one state for all peers, a gap is answered by a NACK at once and skipped, old numbers are dropped, a HELLO takes
+ *             any number and empties the list of what was sent, that list drops its oldest silently when it is full, a
+ *             RESYNC queues the whole table at once, an acknowledgement leaves after ACKWindowSize messages or one second
+ *             after the last transmission
+ *   NOTRACK   the same without HELLO, list and acknowledgements; what comes is taken whatever its number
+ *   ALARM     each object is sent again after a random time, entries expire without news; a message with a flag is ignored
  *
  * The model is written for reading, not for speed: queues are arrays, searched from the front. */
 #include "sim.h"
@@ -12,7 +16,7 @@
 
 #include "wire/attr.h"
 
-#define OLD_QUEUE 8192
+#define OLD_QUEUE 16384
 
 enum old_status { OLD_NONE, OLD_NEW, OLD_ALIVE, OLD_DEAD };
 
@@ -20,7 +24,12 @@ struct old_object {
 	enum old_status status;
 	struct ct_flow flow;
 	struct flow_rare rare;
+	uint8_t queued;		/* in which of the queues it is: OLD_TX, OLD_RESEND */
+	int64_t refresh_ns;	/* ALARM: when it is sent again */
 };
+
+#define OLD_TX		1u
+#define OLD_RESEND	2u
 
 struct old_elem {
 	bool control;
@@ -30,30 +39,26 @@ struct old_elem {
 };
 
 struct old_queue {
-	struct old_elem e[OLD_QUEUE];
+	uint8_t bit;
 	uint32_t n;
+	struct old_elem e[OLD_QUEUE];
 };
 
 struct old {
 	struct external *external;
-	struct old_object object[SIM_TUPLES];
+	struct old_object *object;
+	struct rng rng;
 	struct old_queue tx, resend;
 	enum { HELLO_INIT, HELLO_SAY, HELLO_DONE } hello;
 	bool say_back;
 	bool valid, pending;
 	uint32_t last_recv, ack_from, window, next;
-	int64_t keepalive_ns;
-	bool overflowed;
+	int64_t keepalive_ns, expire_ns;
 };
 
 struct external *old_external(const struct node *n)
 {
 	return n->o->external;
-}
-
-bool old_overflowed(const struct node *n)
-{
-	return n->o && n->o->overflowed;
 }
 
 /* ---- queues ---- */
@@ -64,31 +69,36 @@ static void queue_push(struct node *n, struct old_queue *q, struct old_elem e)
 		sim_fail(n->sim, "model: queue too short");
 	else
 		q->e[q->n++] = e;
+	if (!e.control)
+		n->o->object[e.object].queued |= q->bit;
 }
 
-static struct old_elem queue_take(struct old_queue *q, uint32_t i)
+static struct old_elem queue_take(struct old *o, struct old_queue *q, uint32_t i)
 {
 	struct old_elem e = q->e[i];
+
+	if (!e.control)
+		o->object[e.object].queued &= (uint8_t)~q->bit;
 
 	q->n--;
 	memmove(&q->e[i], &q->e[i + 1], (q->n - i) * sizeof(q->e[0]));
 	return e;
 }
 
-static int queue_find(const struct old_queue *q, int object)
+static int queue_find(const struct old *o, const struct old_queue *q, int object)
 {
-	for (uint32_t i = 0; i < q->n; i++)
+	for (uint32_t i = 0; (o->object[object].queued & q->bit) && i < q->n; i++)
 		if (!q->e[i].control && q->e[i].object == object)
 			return (int)i;
 	return -1;
 }
 
-static void queue_drop(struct old_queue *q, int object)
+static void queue_drop(struct old *o, struct old_queue *q, int object)
 {
-	int i = queue_find(q, object);
+	int i = queue_find(o, q, object);
 
 	if (i >= 0)
-		queue_take(q, (uint32_t)i);
+		queue_take(o, q, (uint32_t)i);
 }
 
 /* An element leaves the list of unacknowledged ones for good. */
@@ -102,9 +112,9 @@ static void old_queue_object(struct node *n, int object)
 {
 	struct old *o = n->o;
 
-	if (queue_find(&o->tx, object) >= 0)
+	if (o->object[object].queued & OLD_TX)
 		return;
-	queue_drop(&o->resend, object);
+	queue_drop(o, &o->resend, object);
 	queue_push(n, &o->tx, (struct old_elem){ .object = object });
 }
 
@@ -114,6 +124,13 @@ static void old_queue_control(struct node *n, uint8_t flags, uint32_t from, uint
 }
 
 /* ---- life ---- */
+
+static void object_arm(struct node *n, struct old_object *obj)
+{
+	struct rng *r = &n->o->rng;
+
+	obj->refresh_ns = n->sim->now_ns + (1 + rng_below(r, n->conf.refresh_s)) * SIM_S + (1 + rng_below(r, 5)) * 200 * SIM_MS;
+}
 
 static void object_set(struct old_object *obj, const struct ct_flow *f, enum old_status status)
 {
@@ -133,21 +150,30 @@ void old_start(struct node *n)
 	if (!o)
 		abort();
 	o->external = external_new(256, 100000, &key);
-	if (!o->external)
+	o->object = calloc(n->kernel.n_tuples, sizeof(*o->object));
+	if (!o->external || !o->object)
 		abort();
+	o->tx.bit = OLD_TX;
+	o->resend.bit = OLD_RESEND;
+	o->rng.state = n->sim->seed * 41 + n->lives;
+	if (n->sim->mode != SYNC_MODE_FTFW)
+		o->hello = HELLO_DONE;
 	o->window = n->conf.ack_window;
 	o->next = sim_wall_s(n->sim);
 	o->keepalive_ns = n->sim->now_ns + SIM_S;
 	for (unsigned int i = 0; i < n->kernel.n_tuples; i++)	/* known, but nothing is sent for them */
-		if (n->kernel.flow[i].alive)
+		if (n->kernel.flow[i].alive) {
 			object_set(&o->object[i], &n->kernel.flow[i].flow, OLD_NEW);
-	if (n->conf.startup_resync)
+			object_arm(n, &o->object[i]);
+		}
+	if (n->conf.startup_resync && n->sim->mode != SYNC_MODE_ALARM)
 		old_queue_control(n, WIRE_F_RESYNC, 0, 0);
 }
 
 void old_stop(struct node *n)
 {
 	external_free(n->o->external);
+	free(n->o->object);
 	free(n->o);
 	n->o = NULL;
 }
@@ -165,13 +191,20 @@ void old_event(struct node *n, enum pipeline_event what, const struct ct_flow *f
 			return;
 		obj->status = OLD_DEAD;
 	} else if (fresh) {	/* the old object goes, with its place in the queues */
-		queue_drop(&n->o->tx, i);
-		queue_drop(&n->o->resend, i);
+		queue_drop(n->o, &n->o->tx, i);
+		queue_drop(n->o, &n->o->resend, i);
 		object_set(obj, f, OLD_NEW);
 	} else {
 		object_set(obj, f, OLD_ALIVE);
 	}
+	object_arm(n, obj);
 	old_queue_object(n, i);
+}
+
+void old_ask(struct node *n)
+{
+	if (n->sim->mode != SYNC_MODE_ALARM)
+		old_queue_control(n, WIRE_F_RESYNC, 0, 0);
 }
 
 /* ---- receiving ---- */
@@ -189,7 +222,7 @@ static void walk_range(struct node *n, uint32_t from, uint32_t to, bool again)
 		}
 		if (seq_after(q->e[i].seq, to))
 			break;
-		e = queue_take(q, i);
+		e = queue_take(n->o, q, i);
 		if (again)
 			queue_push(n, &n->o->tx, e);
 		else
@@ -223,7 +256,7 @@ static bool old_digest(struct node *n, const struct wire_hdr *hdr, struct cursor
 			return false;
 		walk_range(n, hdr->from, hdr->to, hdr->flags & WIRE_F_NACK);
 	} else if (hdr->flags & WIRE_F_RESYNC) {
-		for (int i = 0; i < SIM_TUPLES; i++)
+		for (int i = 0; i < (int)n->kernel.n_tuples; i++)
 			if (n->o->object[i].status != OLD_NONE)
 				old_queue_object(n, i);
 	}
@@ -240,7 +273,7 @@ static void old_hello(struct node *n, uint32_t seq)
 		o->ack_from = seq;
 	}
 	while (o->resend.n > 0) {
-		struct old_elem e = queue_take(&o->resend, 0);
+		struct old_elem e = queue_take(o, &o->resend, 0);
 
 		old_done(o, &e);
 	}
@@ -279,6 +312,13 @@ static void old_message(struct node *n, const struct wire_hdr *hdr, struct curso
 	bool hello = hdr->flags & WIRE_F_HELLO;
 	bool gap;
 
+	if (n->sim->mode == SYNC_MODE_ALARM && hdr->flags != 0)
+		return;
+	if (n->sim->mode != SYNC_MODE_FTFW) {
+		if (!(hdr->flags & (WIRE_F_ACK | WIRE_F_NACK)))
+			old_digest(n, hdr, body);
+		return;
+	}
 	if (hello)
 		o->say_back = true;
 	if ((hdr->flags & WIRE_F_HELLO_BACK) && o->hello == HELLO_SAY)
@@ -315,10 +355,9 @@ static void old_remember(struct node *n, struct old_elem e)
 	struct old *o = n->o;
 
 	if (o->resend.n >= n->conf.resend_queue_size) {
-		struct old_elem oldest = queue_take(&o->resend, 0);
+		struct old_elem oldest = queue_take(o, &o->resend, 0);
 
 		old_done(o, &oldest);
-		o->overflowed = true;
 	}
 	queue_push(n, &o->resend, e);
 }
@@ -342,7 +381,7 @@ static void old_round(struct node *n)
 	struct writer w = wr_init(n->buf, sizeof(n->buf));
 
 	while (o->tx.n > 0) {
-		struct old_elem e = queue_take(&o->tx, 0);
+		struct old_elem e = queue_take(o, &o->tx, 0);
 		uint8_t hello = 0;
 
 		e.seq = o->next++;
@@ -359,18 +398,52 @@ static void old_round(struct node *n)
 			if (old_encode(n, &e, hello, &w) < 0)
 				sim_fail(n->sim, "model: message longer than a datagram");
 		}
-		if (!e.control || !(e.flags & WIRE_F_ALIVE))
+		if (n->sim->mode != SYNC_MODE_FTFW)
+			old_done(o, &e);
+		else if (!e.control || !(e.flags & WIRE_F_ALIVE))
 			old_remember(n, e);
 	}
 	net_send(&n->sim->net, n->index, n->buf, w.len);
 	o->keepalive_ns = n->sim->now_ns + SIM_S;
 }
 
+/* ALARM: what is due is queued again, and what nobody has spoken of goes. Returns when to come back. */
+static int64_t old_refresh(struct node *n)
+{
+	struct old *o = n->o;
+	int64_t due = INT64_MAX;
+
+	for (unsigned int i = 0; i < n->kernel.n_tuples; i++) {
+		struct old_object *obj = &o->object[i];
+
+		if (obj->status != OLD_NEW && obj->status != OLD_ALIVE)
+			continue;
+		if (obj->refresh_ns <= n->sim->now_ns) {
+			object_arm(n, obj);
+			old_queue_object(n, (int)i);
+		}
+		if (obj->refresh_ns < due)
+			due = obj->refresh_ns;
+	}
+	if (o->expire_ns <= n->sim->now_ns) {
+		uint64_t pos = 0;
+		uint32_t oldest = UINT32_MAX, removed = 0;
+
+		while (external_expire_step(o->external, &pos, 4096, n->conf.cache_timeout_s, sim_now(n->sim), &oldest, &removed))
+			;
+		o->expire_ns = n->sim->now_ns + SIM_S;
+	}
+	return due < o->expire_ns ? due : o->expire_ns;
+}
+
 void old_run(struct node *n)
 {
 	struct old *o = n->o;
+	int64_t due = INT64_MAX;
 
-	if (n->sim->now_ns >= o->keepalive_ns) {
+	if (n->sim->mode == SYNC_MODE_ALARM) {
+		due = old_refresh(n);
+	} else if (n->sim->now_ns >= o->keepalive_ns) {
 		if (o->pending && o->valid) {
 			old_queue_control(n, WIRE_F_ACK, o->ack_from, o->last_recv);
 			o->pending = false;
@@ -380,5 +453,5 @@ void old_run(struct node *n)
 	}
 	if (o->tx.n > 0)
 		old_round(n);
-	n->due_ns = o->keepalive_ns;
+	n->due_ns = n->sim->mode == SYNC_MODE_ALARM ? due : o->keepalive_ns;
 }

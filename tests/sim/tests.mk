@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-# two whole nodes over a bad network: SIM_SEEDS=n how many seeds, SIM_SEED=n one of them again
+# Whole nodes over a bad network: SIM_SEEDS=n how many seeds of each kind, SIM_SEED=n one of them again (sim.c). watch.c
+# stands between the external cache and whoever changes it.
 check_PROGRAMS += sim/sim
 TESTS += sim/sim sim/mutants/run.sh
-sim_sim_SOURCES = sim/judge.c sim/kernel.c sim/net.c sim/node.c sim/old.c sim/scenario.c sim/sim.c sim/sim.h
+SIM_WRAP = -Wl,--wrap=table_remove -Wl,--wrap=external_new_flow -Wl,--wrap=external_replace -Wl,--wrap=external_update
+sim_sim_SOURCES = sim/forge.c sim/judge.c sim/kernel.c sim/net.c sim/node.c sim/old.c sim/scenario.c sim/sim.c sim/sim.h \
+	sim/watch.c
 sim_sim_LDADD = $(S)/libdaemon.a $(S)/libsync.a $(S)/libcache.a $(WIRE_LIBS)
+sim_sim_LDFLAGS = $(AM_LDFLAGS) $(SIM_WRAP)
 EXTRA_DIST += sim/mutants/run.sh
