@@ -14,6 +14,8 @@ static const enum conf_section sections[] = {
 	[CHANNEL_MCAST] = CONF_MULTICAST, [CHANNEL_UDP] = CONF_UDP, [CHANNEL_TCP] = CONF_TCP,
 };
 
+#define PORT_USUAL 3780u
+
 struct link_check {
 	struct conf_ctx *ctx;
 	uint32_t nr;
@@ -31,6 +33,21 @@ static void need(const struct link_check *c, const char *name)
 {
 	if (!link_seen(c, name)->given && !c->state->puzzled)
 		conf_error(c->ctx, &c->state->at, "%s is missing in this %s block", name, kinds[c->link->type]);
+}
+
+/* 1.4.x takes any port that is free, of which no peer knows. */
+static void need_port(const struct link_check *c, const char *name)
+{
+	const struct conf_seen *port = link_seen(c, name);
+
+	if (c->link->port || port->bad || (!port->given && c->state->puzzled))
+		return;
+	c->link->port = PORT_USUAL;
+	if (port->given)
+		conf_warn(c->ctx, &port->at, "%s 0: %u is taken, which the other node has to use as well", name, PORT_USUAL);
+	else
+		conf_warn(c->ctx, &c->state->at, "%s is missing in this %s block: %u is taken, which the other node has to use "
+			  "as well", name, kinds[c->link->type], PORT_USUAL);
 }
 
 static bool addr_zero(const union channel_addr *a, int family)
@@ -78,7 +95,7 @@ static void check_mcast(const struct link_check *c)
 	const char *name = link->family == AF_INET ? "IPv4_address" : "IPv6_address";
 	const struct conf_seen *group = link_seen(c, name), *local = link_seen(c, "IPv4_interface");
 
-	need(c, "Group");
+	need_port(c, "Group");
 	need(c, "Interface");
 	need(c, name);
 	if (group->given && !group->bad && !addr_multicast(&link->dest, link->family))
@@ -91,6 +108,21 @@ static void check_mcast(const struct link_check *c)
 		conf_error(c->ctx, &local->at, "IPv4_interface must be the address of this node on the link");
 }
 
+/* No destination: 1.4.x runs and sends to itself, so no peer hears it, though it may hear one that sends here. */
+static void to_itself(const struct link_check *c, const char *dest_name, const struct conf_seen *dest)
+{
+	struct channel_link_conf *link = c->link;
+
+	if (!addr_zero(&link->local, link->family))
+		link->dest = link->local;
+	else if (link->family == AF_INET)
+		link->dest.v4.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		link->dest.v6 = in6addr_loopback;
+	conf_warn(c->ctx, dest->given ? &dest->at : &c->state->at, "%s is %s: this %s link sends to this node itself, and the "
+		  "other node hears nothing", dest_name, dest->given ? "all zero" : "missing", kinds[link->type]);
+}
+
 static void check_unicast(const struct link_check *c)
 {
 	const struct channel_link_conf *link = c->link;
@@ -98,9 +130,8 @@ static void check_unicast(const struct link_check *c)
 	const char *dest_name = link->family == AF_INET ? "IPv4_Destination_Address" : "IPv6_Destination_Address";
 	const struct conf_seen *local = link_seen(c, local_name), *dest = link_seen(c, dest_name);
 
-	need(c, "Port");
+	need_port(c, "Port");
 	need(c, "Interface");
-	need(c, dest_name);
 	if (!local->given && !c->state->puzzled)
 		conf_warn(c->ctx, &c->state->at, "%s is missing in this %s block: it receives on all addresses",
 			  local_name, kinds[link->type]);
@@ -109,9 +140,11 @@ static void check_unicast(const struct link_check *c)
 			  kinds[link->type]);
 	if (local->given && !local->bad && addr_multicast(&link->local, link->family))
 		conf_error(c->ctx, &local->at, "%s is a multicast address", local_name);
-	if (!dest->given || dest->bad)
+	if (dest->bad || (!dest->given && c->state->puzzled))
 		return;
-	if (addr_zero(&link->dest, link->family) || addr_multicast(&link->dest, link->family))
+	if (addr_zero(&link->dest, link->family))
+		to_itself(c, dest_name, dest);
+	else if (addr_multicast(&link->dest, link->family))
 		conf_error(c->ctx, &dest->at, "%s must be the address of one peer", dest_name);
 	else if (local->given && !local->bad && addr_equal(&link->local, &link->dest, link->family))
 		conf_warn(c->ctx, &dest->at, "%s is this node's own address: the peer's is expected", dest_name);
@@ -164,6 +197,11 @@ static struct channel_place place_of(const struct link_check *c, const char *nam
 	return (struct channel_place){ .line = seen->given ? seen->at.line : 0, .column = seen->at.column };
 }
 
+static struct channel_place block_of(const struct link_check *c)
+{
+	return (struct channel_place){ .line = c->state->at.line, .column = c->state->at.column };
+}
+
 static void note_places(const struct link_check *c)
 {
 	struct channel_link_conf *l = c->link;
@@ -172,7 +210,11 @@ static void note_places(const struct link_check *c)
 
 	l->ifname_at = place_of(c, "Interface");
 	l->port_at = place_of(c, mcast ? "Group" : "Port");
+	if (!l->port_at.line)
+		l->port_at = block_of(c);
 	l->dest_at = place_of(c, mcast ? address : v4 ? "IPv4_Destination_Address" : "IPv6_Destination_Address");
+	if (!l->dest_at.line)
+		l->dest_at = block_of(c);
 	if (!mcast || v4)
 		l->local_at = place_of(c, mcast ? "IPv4_interface" : address);
 }

@@ -318,20 +318,26 @@ LINKS = (
 	     'error: IPv4_Destination_Address: "peer.example.org" is not an IPv4 address: a numeric address is expected, '
 	     "no names"),
 	*[case(row, f"no {line.split()[0]}", lambda t, line=line: link(LINK.replace("\tM", f"\t{MARK}M").replace(
-		f"\t\t{line}\n", ""))(t), f"error: {line.split()[0]} is missing in this Multicast block")
-	  for row, line in ((75, "IPv4_interface 10.30.0.11"), (78, "Interface sync0"), (82, "Group 3780"))],
-	case(82, "Group 0", mcast("3780", f"{MARK}0"), 'error: Group: "0" is out of range: 1 to 65535'),
+		f"\t\t{line}\n", ""))(t), f"{line.split()[0]} is missing in this Multicast block".join(around))
+	  for row, line, around in ((75, "IPv4_interface 10.30.0.11", ("error: ", "")), (78, "Interface sync0", ("error: ", "")),
+				    (82, "Group 3780", ("warning: ", ": 3780 is taken, which the other node has to use as well")))],
+	case(82, "Group 0", mcast("Group 3780", f"{MARK}Group 0"),
+	     "warning: Group 0: 3780 is taken, which the other node has to use as well"),
 	*[case(row, f"no {line.split()[0]} in UDP", lambda t, line=line: link(UDP.replace("\tU", f"\t{MARK}U").replace(
-		f"\t\t{line}\n", ""))(t), f"{line.split()[0]} is missing in this UDP block".join(around))
-	  for row, line, around in (
-		(82, "Port 3780", ("error: ", "")), (84, "IPv4_Destination_Address 10.30.0.12", ("error: ", "")),
-		(85, "IPv4_address 10.30.0.11", ("warning: ", ": it receives on all addresses")))],
+		f"\t\t{line}\n", ""))(t), f"warning: {line.split()[0]} is missing{said}")
+	  for row, line, said in (
+		(82, "Port 3780", " in this UDP block: 3780 is taken, which the other node has to use as well"),
+		(84, "IPv4_Destination_Address 10.30.0.12",
+		 ": this UDP link sends to this node itself, and the other node hears nothing"),
+		(85, "IPv4_address 10.30.0.11", " in this UDP block: it receives on all addresses"))],
+	case(84, "destination of zeros", udp("IPv4_Destination_Address 10.30.0.12", f"{MARK}IPv4_Destination_Address 0.0.0.0"),
+	     "warning: IPv4_Destination_Address is all zero: this UDP link sends to this node itself, and the other node hears nothing"),
 	case(80, "long interface", mcast("sync0", MARK + "a" * 16),
 	     'error: Interface: "a{16}" has 16 bytes, at most 15 are possible'),
 	case(81, "label", mcast("sync0", f"{MARK}eth0:1"),
 	     'error: Interface: "eth0:1" is the label of an address: write eth0'),
 	case(81, "slash", mcast("sync0", f"{MARK}a/b"), 'error: Interface: "a/b" is not an interface name'),
-	*[case(83, f"{what} 70000", edit("3780", f"{MARK}70000"), f'warning: {what}: "70000" is out of range: 1 to 65535; 4464 is taken, as 1.4.x does')
+	*[case(83, f"{what} 70000", edit("3780", f"{MARK}70000"), f'warning: {what}: "70000" is out of range: 0 to 65535; 4464 is taken, as 1.4.x does')
 	  for what, edit in (("Group", mcast), ("Port", udp))],
 	case(72, "multicast as local address", udp("IPv4_address 10.30.0.11", f"{MARK}IPv4_address 225.0.0.50"),
 	     "error: IPv4_address is a multicast address"),

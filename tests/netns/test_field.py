@@ -416,7 +416,7 @@ NO_EVENTS = ("warning: PollSecs turns the kernel's events off .*have no effect: 
 
 MISTAKES = ("warning: Mode FTFW beside the Mode in line 4: there can be only one, FTFW is taken", '"4294967295" is more than is possible',
 	    'IPv4_address: "192.168.100../24": no prefix length here, only an address. The link receives on all addresses',
-	    r"warning: Port: \"\d+\" is out of range: 1 to 65535; \d+ is taken", '"4294967296" is more than is possible',
+	    r"warning: Port: \"\d+\" is out of range: 0 to 65535; \d+ is taken", '"4294967296" is more than is possible',
 	    'Syslog: "kern" is not a usable facility, daemon is taken', '"99999999999" is more than is possible',
 	    "Protocol: Accept and Ignore for the same set .*: Accept counts", 'unknown protocol "ICMPFOUR" has no effect',
 	    '"10.0.0.0/33": .* This one has no effect', '"fd00::1" is an IPv6 address.* This one', '"300.1.1.1" is not .* This one')
