@@ -140,7 +140,7 @@ class World:
 		self.due: list[Due] = []
 		self.stopped: set[str] = set()
 		self.cable_cut = False
-		self.asked_load = 0.0
+		self.asked_load, self.busy = 0.0, False
 		self.first_other = 0
 		self.node = {fw: Node(self.lab, fw, OURS) for fw in FW}
 		for fw in FW if watch else ():
@@ -201,7 +201,8 @@ class World:
 	def turn(self) -> None:
 		if time.monotonic() > self.asked_load + 1:
 			self.asked_load = time.monotonic()
-			if os.getloadavg()[0] > BUSY * (os.cpu_count() or 1):
+			self.busy = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
+			if self.busy:
 				self.fault("all", "busy", 25)
 		self.read_logs()
 		self.due.sort()
@@ -251,9 +252,9 @@ class World:
 			process = subprocess.Popen(node.argv(*command.split()), stdin=subprocess.DEVNULL, stdout=o, stderr=e)
 		while process.poll() is None:
 			self.turn()
-			if time.monotonic() - began > PATIENCE:
+			if time.monotonic() - began > self.patience():
 				process.kill()
-				self.wrong.append(f"hang: {fw}: {command} not answered after {PATIENCE} s")
+				self.wrong.append(f"hang: {fw}: {command} not answered after {self.patience()} s")
 				return None
 			time.sleep(0.005)
 		took = time.monotonic() - began
@@ -262,6 +263,9 @@ class World:
 		words = (done.stderr.strip() or (done.stdout.strip() if lines < 3 else f"{lines} lines")).replace("\n", " | ")
 		self.tell(f"  {fw} {command}: {done.returncode} after {took:.2f} s {words[:200]}")
 		return done
+
+	def patience(self) -> int:
+		return PATIENCE * (4 if self.busy else 1)
 
 	def kill_client(self, fw: str, command: str) -> None:
 		"""The client is killed while it waits."""
@@ -299,7 +303,7 @@ class World:
 		return table(text)
 
 	def cache(self, fw: str, option: str) -> Table:
-		done = self.node[fw].ctl(option, timeout=PATIENCE)
+		done = self.node[fw].ctl(option, timeout=self.patience())
 		if done.returncode != 0:
 			self.wrong.append(f"{fw}: {option} gave status {done.returncode}: {done.stderr[:300]}")
 		return table(done.stdout)
