@@ -217,7 +217,7 @@ def fails_over(stage: Stage, pairs: list[Pair]) -> None:
 def replicates(stage: Stage) -> None:
 	pairs = stage.pairs(*PAIRS)
 	for change in stage.row.also:
-		pairs += stage.pairs(*PAIRS, change=change)
+		pairs += stage.pairs(*ALIKE, change=change)
 	both_ways(stage, pairs)
 	fails_over(stage, pairs)
 
