@@ -171,7 +171,7 @@ const struct conf_option conf_options[] = {
 
 	/* General */
 	{ NUMBER("HashSize", IN(CONF_GENERAL), 0, 1u << 27, "buckets"), .at = AT(cache.hash_size), .init = "65536",
-	  .help = "Buckets each table starts with. It grows by itself." },
+	  .help = "Buckets of each table when it has more than 16384 flows; a smaller one needs fewer. It grows by itself." },
 	{ NUMBER("HashLimit", IN(CONF_GENERAL), 0, UINT32_MAX, "entries"), .at = AT(cache.hash_limit),
 	  .unset = "the larger of 262144 and nf_conntrack_max",
 	  .help = "Most entries per table. Flows that find no place are said in the log and shown by \"conntrackd -s cache\"; they "
