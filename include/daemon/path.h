@@ -61,7 +61,7 @@ struct pipeline {
 	uint32_t refresh_s;		/* ALARM: everything is told again within so many seconds; else 0 */
 	struct log_limit full_log, full_call, version_log, clash_log;
 	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
-	struct path_doubt doubt[SYNC_MAX_PEERS];	/* by peer */
+	struct path_doubt doubt[PEERS_MAX];	/* by peer */
 	uint32_t count_peers;	/* bit per peer whose stale entries are to be counted first */
 	uint64_t count_pos;	/* resume point of the lowest of them */
 	uint32_t count_all, count_stale;

@@ -5,31 +5,100 @@
 #include <stdarg.h>
 
 #include "base/log.h"
+#include "sync/peer.h"
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
 
-/* What the object of every protocol begins with. For the files of this folder only. */
+/* What the object of every mode begins with: who speaks, with which numbers, and whether we have all it told (peer.c,
+ * track.c, resync.c). A mode adds what it does beyond that, through sync_ops. For the files of this folder only. */
 struct sync {
 	const struct sync_ops *ops;
 	const struct sync_env *env;	/* borrowed */
 	const struct sync_conf *conf;	/* borrowed */
 	struct sync_stats stats;
+	uint32_t life;		/* drawn at the start, never 0: what our RESYNCs carry and those of a 1.4.x do not */
+	uint32_t first_seq, next;	/* our numbers; the next one */
+	bool ask;		/* a RESYNC is to be sent */
+
+	struct peer peer[PEERS_MAX];
+	unsigned int n_peers;
+	uint32_t late_max;	/* a number up to so far before the last is late; beyond, the peer has started anew */
+	uint32_t jump_max;	/* one up to so far ahead is believed at once */
+	uint32_t continue_max;	/* one up to so far ahead, from an address nobody knows, may continue a known peer's */
+	bool said_many;
+	struct log_limit peer_log, stray_log, mode_log, size_log, room_log;
+};
+
+/* One mode. A member that may be NULL says so. */
+struct sync_ops {
+	const char *name;	/* as written in the config */
+	uint32_t can;		/* enum sync_can */
+	int64_t resync_pause_ms;	/* longest pause between two requests */
+
+	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
+			     struct mono now);
+	void (*close)(struct sync *s);
+	void (*local_change)(struct sync *s, uint32_t id, bool born, struct mono now);
+	void (*forget)(struct sync *s, uint32_t id);
+	enum sync_verdict (*recv)(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+				  struct cursor body, struct mono now);
+	struct mono (*tick)(struct sync *s, struct mono now);
+	bool (*transmit)(struct sync *s, struct mono now);
+	void (*lost)(struct sync *s, struct mono now);		/* NULL where there always is a cache */
+	bool (*make_room)(struct sync *s, struct mono now);
+	void (*bulk)(struct sync *s, struct mono now);
+	bool (*bulk_running)(const struct sync *s);
+	void (*queues)(const struct sync *s, struct sync_queues *q);
+	bool (*print_ring)(const struct sync *s, uint32_t *pos, size_t n, struct text *out);	/* NULL without one */
+	void (*report)(const struct sync *s, const struct peer *p, struct text *out);	/* the rest of its lines; may be NULL */
+
+	/* What peer.c and track.c tell the mode. */
+	/* A message whose turn it is; its number is p->track.last. */
+	enum sync_verdict (*accept)(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				    struct mono now);
+	/* from..to are lost. */
+	void (*missing)(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now);
+	/* The peer is new (fresh: forget what was known of its place), began anew, or is back after silence. */
+	void (*contact)(struct sync *s, struct peer *p, bool fresh, struct mono now);
+	/* p->bulk_at is over. */
+	void (*bulk_due)(struct sync *s, struct peer *p, struct mono now);
+
+	/* What resync.c asks the mode. All NULL where nothing can be asked for. */
+	/* How many requests are on their way: a new one is made. May be NULL. */
+	void (*ask)(struct sync *s, struct mono now);
+	/* The RESYNC to p has left as number s->next. May be NULL. */
+	void (*asked)(struct sync *s, struct peer *p, struct mono now);
+	/* The earliest time at which p may be asked. May be NULL. */
+	struct mono (*ask_at)(const struct sync *s, const struct peer *p);
+	/* p is RS_ASKED: has everything come, or is it overdue? Returns when to look again. */
+	struct mono (*check)(struct sync *s, struct peer *p, struct mono now);
 };
 
 extern const struct sync_ops ftfw_ops, notrack_ops, alarm_ops;
 
-/* A state message: decode it and hand it on. whole: this protocol always sends whole flows, so that an update replaces
- * too; merging would keep what a tuple had in its life before, if the messages in between are missing or were folded
- * into one. Gives SYNC_ACCEPTED, or SYNC_REFUSED (counted). */
-enum sync_verdict sync_digest_flow(struct sync *s, uint8_t peer, const struct wire_hdr *hdr, struct cursor body,
-				   bool whole, struct mono now);
+static inline bool sync_does(const struct sync *s, enum sync_can what)
+{
+	return s->ops->can & what;
+}
+
+void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
+	       uint32_t first_seq, struct mono now);
+
+/* A message about a flow: decode it and hand it on. Gives SYNC_ACCEPTED, or SYNC_REFUSED (counted). whole: this mode
+ * always sends whole flows, so that an update replaces too; merging would keep what a tuple had in its life before, if the
+ * messages in between are missing or were folded into one. */
+enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, bool whole,
+			      struct mono now);
 
 /* A line for the log; limit (may be NULL) lets five pass and one more per 10 s. */
-void sync_say(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt,
-	      va_list ap) __attribute__((format(printf, 5, 0)));
+void sync_log(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
-/* env.peer_begins, if it is wanted. */
-void sync_peer_begins(const struct sync *s, uint8_t peer);
+/* Is our own cache complete? */
+static inline bool sync_whole(const struct sync *s)
+{
+	return !s->env->whole || s->env->whole(s->env->ctx);
+}
 
 static inline bool sync_within(struct mono since, int64_t ms, struct mono now)
 {
@@ -40,10 +109,5 @@ static inline bool sync_due(struct mono t, struct mono now)
 {
 	return mono_is_set(t) && !mono_before(now, t);
 }
-
-/* A message about an expectation, types EXP_NEW to EXP_DEL: decode it and hand it on. SYNC_ACCEPTED, or SYNC_REFUSED
- * (counted). */
-enum sync_verdict sync_digest_expect(struct sync *s, uint8_t peer, const struct wire_hdr *hdr, struct cursor body,
-				     struct mono now);
 
 #endif

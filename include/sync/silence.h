@@ -2,7 +2,7 @@
 #ifndef CONNTRACKD_SYNC_SILENCE_H
 #define CONNTRACKD_SYNC_SILENCE_H
 
-#include "sync/mode.h"
+#include "base/log.h"
 #include "sync/source.h"
 
 /* Of one peer. For the files of this folder only. */
@@ -14,7 +14,7 @@ struct silence {
 /* Says it when the peer `who`, last heard then, has been silent for long enough. To be called at every tick. */
 void silence_check(struct sync *s, struct silence *q, const struct sync_source *who, struct mono heard, struct mono now);
 
-/* A message of that peer has come; heard: the one before. */
+/* A message of that peer has come, of whom silence was said; heard: the one before. */
 void silence_over(struct sync *s, struct silence *q, const struct sync_source *who, struct mono heard, struct mono now);
 
 #endif

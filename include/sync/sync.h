@@ -13,13 +13,20 @@
 #include "flow/expect.h"
 #include "flow/flow.h"
 #include "flow/mark.h"
+#include "flow/peers.h"
 #include "wire/hdr.h"
 
 /* Replication as a state machine: (change | message | tick, now) -> (send | apply). Owns no socket, reads no clock. */
 struct sync;
 struct sync_conf;	/* sync/sync_conf.h */
 
-#define SYNC_MAX_PEERS 8
+/* What a mode does beside sending changes. Whatever depends on it asks for this, never for the mode. */
+enum sync_can {
+	SYNC_ACKS	= 1,	/* messages are kept until they are acknowledged: there is a resend queue */
+	SYNC_ASKS	= 2,	/* a node asks for everything a peer has, and gives it */
+	SYNC_SPEAKS	= 4,	/* a node says something every second: silence means something */
+	SYNC_EXPIRES	= 8,	/* everything is told again within RefreshTime; what is not told for CacheTimeout is gone */
+};
 
 /* Where a message came from: the address of the node, not its port (the sender's port is ephemeral). */
 struct sync_source {
@@ -96,7 +103,7 @@ struct sync_stats {
 	uint64_t nack_sent, nack_recv;
 	uint64_t resync_asked, resync_done, resync_failed;	/* by us */
 	uint64_t bulk_started, bulk_done, bulk_flows;		/* for others */
-	uint64_t peers_refused;		/* more than SYNC_MAX_PEERS sources */
+	uint64_t peers_refused;		/* more than PEERS_MAX sources */
 	uint64_t foreign_mode;		/* messages of a peer that speaks another mode */
 	uint64_t foreign_acks;		/* ACK and NACK of numbers we never sent: forged, or meant for another node */
 	uint64_t unrepairable;		/* NACKs for messages we could not send again */
@@ -124,29 +131,8 @@ struct sync_peer_view {
 	bool asked;		/* ... and nothing else is: what it has told since env.resync_begin() is whole */
 };
 
-/* One protocol. */
-struct sync_ops {
-	const char *name;	/* as written in the config */
-	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
-			     struct mono now);
-	void (*local_change)(struct sync *s, uint32_t id, bool born, struct mono now);
-	void (*forget)(struct sync *s, uint32_t id);
-	enum sync_verdict (*recv)(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
-				  struct cursor body, struct mono now);
-	struct mono (*tick)(struct sync *s, struct mono now);
-	bool (*transmit)(struct sync *s, struct mono now);
-	void (*bulk)(struct sync *s, struct mono now);
-	void (*lost)(struct sync *s, struct mono now);		/* NULL where there always is a cache */
-	bool (*make_room)(struct sync *s, struct mono now);
-	void (*ask_resync)(struct sync *s, struct mono now);
-	bool (*bulk_running)(const struct sync *s);
-	bool (*resync_running)(const struct sync *s);
-	bool (*view)(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out);
-	void (*queues)(const struct sync *s, struct sync_queues *q);
-	bool (*print_ring)(const struct sync *s, uint32_t *pos, size_t n, struct text *out);
-	void (*report)(const struct sync *s, struct mono now, struct text *out);
-	void (*close)(struct sync *s);
-};
+/* Does the mode of conf do this? */
+bool sync_can(const struct sync_conf *conf, enum sync_can what);
 
 /* The protocol of conf->mode; gives NULL without memory, or when the mode is not built. Borrows env and conf.
  * first_seq: wall-clock seconds (protocol.md 2.5). */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "cache/slab.h"
+#include "flow/peers.h"
 
 #define BUCKETS		16384u	/* a power of two; 64 KiB, untouched until used */
 #define MAX_RECORDS	FLOW_ID_EXPECT	/* the bit is set in the ids that replication knows */
@@ -21,7 +22,7 @@ struct expects {
 	uint32_t *bucket;	/* owned; BUCKETS heads of chains, ids + 1, 0: empty */
 	uint32_t limit, count, dead;
 	uint16_t pass;		/* internal */
-	uint16_t peer_pass[256];	/* external: number of the current resync */
+	uint16_t peer_pass[PEERS_MAX];	/* external: number of the current resync */
 	struct table_stats stats;
 };
 

@@ -12,6 +12,8 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
 
+#include "flow/peers.h"
+
 #define STEP_IDS 256
 #define PASS_FIRST 1u		/* the number before the first resync */
 #define PASS_OLD 0u		/* older than every resync; also what a renumbered entry gets */
@@ -23,7 +25,7 @@ struct peer_pass {
 
 struct external {
 	struct flow_table *table;
-	struct peer_pass peer[256];
+	struct peer_pass peer[PEERS_MAX];
 	uint64_t foreign_ends;
 };
 

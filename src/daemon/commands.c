@@ -235,7 +235,7 @@ static struct control_job *cmd_dump(struct commands *c, const struct ctl_request
 static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
 	(void)req;
-	if (c->d->conf->sync.mode != SYNC_MODE_FTFW) {
+	if (!sync_can(&c->d->conf->sync, SYNC_ACKS)) {
 		ctl_result(out, "there is no resend queue in this mode");
 		return NULL;
 	}
@@ -264,7 +264,7 @@ static struct control_job *cmd_kill(struct commands *c, const struct ctl_request
 /* ALARM sends everything again anyway and has no word for asking. */
 static bool no_request(const struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	if (c->d->conf->sync.mode != SYNC_MODE_ALARM)
+	if (sync_can(&c->d->conf->sync, SYNC_ASKS))
 		return false;
 	idle_note(req, out, "mode ALARM sends every state again within RefreshTime");
 	return true;

@@ -38,7 +38,7 @@ struct commit {
 	struct ct_commit_result flows_done;
 	bool related;			/* the first pass has seen a flow with a master */
 	struct life life;
-	struct owner owner[SYNC_MAX_PEERS];
+	struct owner owner[PEERS_MAX];
 	uint64_t uncertain;		/* flows of the running commit */
 };
 
@@ -49,7 +49,7 @@ struct commit {
 
 static void owners_look(struct commit *c, struct mono now)
 {
-	for (uint8_t i = 0; i < SYNC_MAX_PEERS; i++) {
+	for (uint8_t i = 0; i < PEERS_MAX; i++) {
 		struct sync_peer_view v;
 
 		c->owner[i] = (struct owner){ 0 };
@@ -391,7 +391,7 @@ int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct 
 	c->loop = loop;
 	c->conf = conf;
 	c->life.commit_timeout_s = conf->commit_timeout_s;
-	c->life.refresh_s = conf->mode == SYNC_MODE_ALARM ? conf->refresh_s : 0;
+	c->life.refresh_s = sync_can(conf, SYNC_EXPIRES) ? conf->refresh_s : 0;
 	c->filter = filter;
 	c->activity = activity;
 	c->cb = *cb;

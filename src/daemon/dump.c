@@ -28,7 +28,7 @@ static int64_t dump_expires_s(const struct flow_dump *f, uint32_t updated_s, str
 	const struct sync_conf *conf = &f->d->conf->sync;
 	uint32_t age = mono_s(now) - updated_s;
 
-	if (!f->external || conf->mode != SYNC_MODE_ALARM)
+	if (!f->external || !sync_can(conf, SYNC_EXPIRES))
 		return -1;
 	return age < conf->cache_timeout_s ? conf->cache_timeout_s - age : 0;
 }

@@ -61,7 +61,7 @@ static void fill_again(struct empty *e, struct mono now)
 
 	pipeline_lack_external(e->d->pipeline, WHOLE_FLUSHED, now);
 	e->emptied = now;
-	if (!activity_active(e->d->activity) || conf->mode == SYNC_MODE_ALARM) {
+	if (!activity_active(e->d->activity) || !sync_can(conf, SYNC_ASKS)) {
 		pipeline_ask(e->d->pipeline, now);
 		return;
 	}

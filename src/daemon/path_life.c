@@ -205,9 +205,9 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 		exp_path_set_sync(p->expects, p->sync);
 	if (p->sync && p->internal)
 		internal_set_room(p->internal, path_room, p);
-	if (conf->sync && conf->sync->mode != SYNC_MODE_ALARM)	/* where a peer without flows is silent */
+	if (conf->sync && sync_can(conf->sync, SYNC_SPEAKS))	/* else a peer without flows is silent */
 		p->silence_due = mono_add_ms(now, PATH_SILENCE_MS);
-	if (conf->sync && conf->sync->mode == SYNC_MODE_ALARM) {
+	if (conf->sync && sync_can(conf->sync, SYNC_EXPIRES)) {
 		p->life_s = conf->sync->cache_timeout_s;
 		p->refresh_s = conf->sync->refresh_s;
 		p->expire_due = mono_add_ms(now, 1000);

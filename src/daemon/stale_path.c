@@ -113,7 +113,7 @@ struct mono stale_path_ask(struct pipeline *p, struct mono now)
 	struct mono next = { 0 };
 	bool ask = false;
 
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct path_doubt *d = &p->doubt[i];
 
 		if (mono_is_set(d->ask_at) && !mono_before(now, d->ask_at)) {

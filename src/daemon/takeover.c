@@ -119,7 +119,7 @@ static void tell_due(void *ctx, struct mono now)
 
 static void tell_later(struct takeover *t, struct mono now)
 {
-	if (!pipeline_sync(t->p) || t->conf->mode == SYNC_MODE_ALARM)	/* which tells everything again and again */
+	if (!pipeline_sync(t->p) || !sync_can(t->conf, SYNC_ASKS))	/* everything is told again and again */
 		return;
 	t->tells = sync_stats(pipeline_sync(t->p))->bulk_started;
 	ev_timer_set(t->loop, &t->tell, mono_add_ms(now, TELL_MS));

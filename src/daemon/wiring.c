@@ -545,7 +545,7 @@ struct channel_cb wiring_channel(struct daemon *d)
 {
 	return (struct channel_cb){
 		.ctx = d, .datagram = on_datagram, .frame = on_frame, .writable = on_writable,
-		.peers_speak = d->conf->sync.mode != SYNC_MODE_ALARM,	/* there one without flows says nothing */
+		.peers_speak = sync_can(&d->conf->sync, SYNC_SPEAKS),	/* else one without flows says nothing */
 	};
 }
 

@@ -8,143 +8,123 @@
  *   NACK we could serve         when all that it asked for is on its way again, at once then
  *   NACK we could not serve     never: the hole tells a peer of our kind to ask for a RESYNC
  *   RESYNC                      when everything we have is on its way, and that is all there is (our cache is complete)
+ *   what cannot be held         never: the peer asks again
  *
  * so an acknowledgement of a request always comes after the answer, with a higher number. 1.4.x walks its list of
- * unacknowledged messages by range and is content with any cut.
- *
- * Acknowledgements in this version carry no addressee. While one peer is there, what it acknowledges is settled for
- * good. With several peers the first ACK settles a state message; another peer that misses it sends a NACK, which finds
- * the entry settled, is not served and not acknowledged, and that peer then asks for everything. A control message is
- * for one peer, and only that one settles it. */
-#include "sync/ftfw.h"
+ * unacknowledged messages by range and is content with any cut. */
+#include "sync/ack.h"
+
+#include "sync/bulk.h"
+#include "sync/control.h"
+#include "sync/ftfw_proof.h"
+#include "sync/ftfw_queue.h"
 
 /* ---- ours ---- */
 
-static void hold_drop(struct peer *p, unsigned int i)
+/* Acknowledge what is pending up to number `to`, around the holds. */
+static void ack_flush_to(struct ftfw *f, const struct peer *p, uint32_t to)
 {
-	p->n_holds--;
-	for (; i < p->n_holds; i++)
-		p->hold[i] = p->hold[i + 1];
-}
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+	uint32_t from = fp->ack_from;
 
-void ack_hold(struct peer *p, uint32_t seq, enum hold_until until, uint32_t place)
-{
-	struct ftfw_hold *last = p->n_holds > 0 ? &p->hold[p->n_holds - 1] : NULL;
+	fp->ack_soon = false;
+	if (!fp->ack_pending)
+		return;
+	for (unsigned int i = 0; i < fp->holds.n; i++) {
+		struct hold *h = &fp->holds.at[i];
 
-	if (last && !last->passed && last->until == until && last->to + 1 == seq) {
-		last->to = seq;
-		last->place = place;
-	} else if (p->n_holds < FTFW_HOLDS) {
-		p->hold[p->n_holds++] = (struct ftfw_hold){
-			.from = seq, .to = seq, .until = (uint8_t)until, .place = place,
-		};
-	} else {
-		/* Too many at once: a longer hold only delays acknowledgements. */
-		last->to = seq;
-		last->place = place;
-		if (until > last->until)
-			last->until = (uint8_t)until;
+		if (h->passed)
+			continue;
+		if (seq_after(h->from, from))
+			control_queue(f, WIRE_F_ACK, p->id, from, h->from - 1);
+		from = h->to + 1;
+		h->passed = true;
 	}
+	if (!seq_after(from, to))
+		control_queue(f, WIRE_F_ACK, p->id, from, to);
+	fp->ack_pending = false;
+	fp->ack_due = (struct mono){ 0 };
 }
 
 void ack_flush(struct ftfw *f, struct peer *p)
 {
-	uint32_t from = p->ack_from;
+	ack_flush_to(f, p, p->track.last);
+}
 
-	p->ack_soon = false;
-	if (!p->ack_pending)
-		return;
-	for (unsigned int i = 0; i < p->n_holds;) {
-		struct ftfw_hold *h = &p->hold[i];
-
-		if (!h->passed) {
-			if (seq_after(h->from, from))
-				tx_control(f, WIRE_F_ACK, p->id, from, h->from - 1);
-			from = h->to + 1;
-			h->passed = true;
-		}
-		if (h->until == HOLD_EVER)
-			hold_drop(p, i);
-		else
-			i++;
-	}
-	if (!seq_after(from, p->last))
-		tx_control(f, WIRE_F_ACK, p->id, from, p->last);
-	p->ack_pending = false;
-	p->ack_due = (struct mono){ 0 };
+void ack_never(struct ftfw *f, struct peer *p)
+{
+	ack_flush_to(f, p, p->track.last - 1);
+	ftfw_peer(f, p)->ack_never = true;
 }
 
 void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, bool state, struct mono now)
 {
+	struct ftfw_peer *fp = ftfw_peer(f, p);
 	/* Whoever sends us a whole table waits for acknowledgements to go on; its window may be smaller than our
 	 * ACKWindowSize. */
 	bool busy = state && p->rs.state == RS_ASKED;
 	struct mono due = mono_add_ms(now, busy ? FTFW_BUSY_ACK_MS : FTFW_KEEPALIVE_MS);
 
-	if (!p->ack_pending) {
-		p->ack_pending = true;
-		p->ack_from = seq;
+	if (fp->ack_never) {
+		fp->ack_never = false;
+		return;
 	}
-	p->ack_due = mono_min(p->ack_due, due);
+	if (!fp->ack_pending) {
+		fp->ack_pending = true;
+		fp->ack_from = seq;
+	}
+	fp->ack_due = mono_min(fp->ack_due, due);
 	/* Only state messages use up the window: 1.4.x counts all, and with a window of one acknowledges
 	 * acknowledgements as fast as the link can carry them. */
-	if (state && --p->window == 0) {
+	if (state && --fp->window == 0) {
 		ack_flush(f, p);
-		p->window = f->ack_window;
+		fp->window = f->ack_window;
 	}
 }
 
 void ack_nack(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct mono now)
 {
-	ack_flush(f, p);
-	p->window = f->ack_window;
-	if (tx_control(f, WIRE_F_NACK, p->id, from, to)) {
+	ack_flush_to(f, p, from - 1);
+	ftfw_peer(f, p)->window = f->ack_window;
+	if (control_queue(f, WIRE_F_NACK, p->id, from, to)) {
 		p->nacks_out++;
 		f->base.stats.nack_sent++;
 	} else {
-		resync_want(f, p, now);
+		resync_need(&f->base, p, now);
 	}
 }
 
-void ack_release(struct ftfw *f, struct peer *p, enum hold_until until)
+void ack_release(struct ftfw *f, struct peer *p)
 {
-	for (unsigned int i = 0; i < p->n_holds;) {
-		struct ftfw_hold *h = &p->hold[i];
+	struct ftfw_peer *fp = ftfw_peer(f, p);
 
-		if (h->until != until || (until == HOLD_QUEUE && !txq_passed(&f->repair, h->place))) {
+	for (unsigned int i = 0; i < fp->holds.n;) {
+		struct hold *h = &fp->holds.at[i];
+
+		if (h->until != HOLD_QUEUE || !txq_passed(&f->repair, h->place)) {
 			i++;
 			continue;
 		}
 		if (h->passed)
-			tx_control(f, WIRE_F_ACK, p->id, h->from, h->to);
+			control_queue(f, WIRE_F_ACK, p->id, h->from, h->to);
 		else
-			p->ack_soon = true;
-		hold_drop(p, i);
+			fp->ack_soon = true;
+		hold_drop(&fp->holds, i);
 	}
-	if (p->ack_soon)
+	if (fp->ack_soon)
 		ack_flush(f, p);
 }
 
 void ack_forget_peer(struct ftfw *f, struct peer *p)
 {
-	for (uint64_t i = f->ring.live; p->used && i < f->ring.end; i++) {
-		struct resend_entry *e = resend_at(&f->ring, i);
+	struct ftfw_peer *fp = ftfw_peer(f, p);
 
-		if (e->state == RESEND_LIVE && (e->flags & WIRE_F_CTL_MASK) && e->peer == p->id)
-			resend_settle(&f->ring, e, RESEND_MOOT);
-	}
-	for (uint32_t i = f->ctl_head; i != f->ctl_tail; i++) {
-		struct ftfw_ctl *c = &f->ctl[i % FTFW_CTL_MAX];
-
-		if (c->peer == p->id)
-			c->flags = 0;
-	}
-	p->nacks_out = 0;
-	p->nack_place = f->ring.end;
-	p->hole_since = (struct mono){ 0 };
-	p->ack_pending = p->ack_soon = false;
-	p->ack_due = (struct mono){ 0 };
-	p->n_holds = 0;
+	settle_forget_peer(f, p);
+	fp->nack_place = f->ring.end;
+	fp->hole_since = (struct mono){ 0 };
+	fp->ack_pending = fp->ack_soon = false;
+	fp->ack_due = (struct mono){ 0 };
+	fp->holds.n = 0;
 }
 
 /* ---- theirs ---- */
@@ -152,107 +132,88 @@ void ack_forget_peer(struct ftfw *f, struct peer *p)
 /* Clip a range to what we sent; false when nothing is left: forged, or meant for another node. */
 static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint32_t *to, struct mono now)
 {
-	uint32_t last = f->next - 1;
+	uint32_t last = f->base.next - 1;
 	char name[SOURCE_NAME];
 
-	if (f->next != f->first_seq && !seq_after(*to, last))
+	if (f->base.next != f->base.first_seq && !seq_after(*to, last))
 		return true;
 	f->base.stats.foreign_acks++;
-	if (f->n_peers == 1)
-		ftfw_log(f, &f->foreign_log, now, LOG_LVL_WARNING,
+	if (f->base.n_peers == 1)
+		sync_log(&f->base, &f->foreign_log, now, LOG_LVL_WARNING,
 			 "peer %s acknowledges or misses numbers we never sent: %u..%u, last is %u",
 			 peer_name(p, name), *from, *to, last);
 	*to = last;
-	return f->next != f->first_seq && !seq_after(*from, last);
+	return f->base.next != f->base.first_seq && !seq_after(*from, last);
 }
 
 /* The first acknowledgement of this life: what came before its range the peer never heard of. */
 static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mono now)
 {
-	if (p->confirmed)
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+
+	if (fp->confirmed)
 		return;
-	p->confirmed = true;
-	p->ack_high = from - 1;
-	if (!peer_others(f, p, FTFW_ANSWER_MS, now)) {
+	fp->confirmed = true;
+	fp->ack_high = from - 1;
+	if (!peer_others(&f->base, p, FTFW_ANSWER_MS, now)) {
 		struct resend_entry *e;
 
 		while ((e = resend_oldest(&f->ring)) && seq_before(e->seq, from))
-			tx_settle(f, e, RESEND_LOST, now);
+			settle(f, e, RESEND_LOST, now);
 	}
-	bulk_confirmed(f, p, from, now);
+	bulk_confirmed(f, p, from);
 }
 
 /* Has p passed over one of our NACKs? It acknowledges in order, so it will not serve that one, unless the ACK itself is
  * on its way again. */
-static void ack_find_hole(struct ftfw *f, struct peer *p, struct mono now)
+static void ack_find_hole(struct ftfw *f, const struct peer *p, struct mono now)
 {
+	struct ftfw_peer *fp = ftfw_peer(f, p);
 	struct resend_entry *e = NULL;
 
 	if (p->nacks_out == 0) {
-		p->hole_since = (struct mono){ 0 };
+		fp->hole_since = (struct mono){ 0 };
 		return;
 	}
-	if (p->nack_place < f->ring.live)
-		p->nack_place = f->ring.live;
-	for (; p->nack_place < f->ring.end; p->nack_place++) {
-		e = resend_at(&f->ring, p->nack_place);
+	if (fp->nack_place < f->ring.live)
+		fp->nack_place = f->ring.live;
+	for (; fp->nack_place < f->ring.end; fp->nack_place++) {
+		e = resend_at(&f->ring, fp->nack_place);
 		if (e->state == RESEND_LIVE && (e->flags & WIRE_F_NACK) && e->peer == p->id)
 			break;
 		e = NULL;
 	}
-	if (!e || !seq_before(e->seq, p->ack_high)) {
-		p->hole_since = (struct mono){ 0 };
-	} else if (!mono_is_set(p->hole_since) || p->hole_seq != e->seq) {
-		p->hole_since = now;
-		p->hole_seq = e->seq;
+	if (!e || !seq_before(e->seq, fp->ack_high)) {
+		fp->hole_since = (struct mono){ 0 };
+	} else if (!mono_is_set(fp->hole_since) || fp->hole_seq != e->seq) {
+		fp->hole_since = now;
+		fp->hole_seq = e->seq;
 	}
-}
-
-/* One of our messages is acknowledged by p, in its message number seq. */
-static void ack_settle(struct ftfw *f, struct peer *p, struct resend_entry *e, uint32_t seq, struct mono now)
-{
-	bool stale_nack = (e->flags & WIRE_F_NACK) && seq - e->from > ftfw_peer_ring(f);
-
-	tx_settle(f, e, RESEND_ACKED, now);
-	/* So many messages went by between the missing one and the answer that the peer may not have had it any more:
-	 * 1.4.x drops the oldest and says nothing. */
-	if (stale_nack)
-		resync_want(f, p, now);
 }
 
 void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
 {
+	struct ftfw_peer *fp = ftfw_peer(f, p);
 	uint32_t from = hdr->from, to = hdr->to;
 	uint32_t n_live, n_paced;
-	uint64_t i;
 
 	if (!clip_sent(f, p, &from, &to, now))
 		return;
-	p->ack_heard = now;
+	fp->ack_heard = now;
 	ack_confirm(f, p, from, now);
 	n_live = f->ring.n_live;
 	n_paced = f->ring.n_paced;
-	i = resend_find_from(&f->ring, from);
-	for (i = i > f->ring.live ? i : f->ring.live; i < f->ring.end; i++) {
-		struct resend_entry *e = resend_at(&f->ring, i);
-
-		if (seq_after(e->seq, to))
-			break;
-		if (e->state != RESEND_LIVE)
-			continue;
-		if (!(e->flags & WIRE_F_CTL_MASK) || e->peer == p->id || e->peer == RESEND_TO_ALL)
-			ack_settle(f, p, e, hdr->seq, now);
-	}
+	settle_acked(f, p, from, to, hdr->seq, now);
 	if (f->ring.n_live < n_live)
 		f->progress = now;
 	bulk_acked(f, n_paced - f->ring.n_paced);
-	if (seq_after(to, p->ack_high))
-		p->ack_high = to;
+	if (seq_after(to, fp->ack_high))
+		fp->ack_high = to;
 	if (!f->ack_seen || seq_after(to, f->ack_high)) {
 		f->ack_high = to;
 		f->ack_seen = true;
 	}
-	resync_acked(f, p, from, to, now);
+	proof_acked(f, p, from, to, now);
 	ack_find_hole(f, p, now);
 }
 
@@ -262,15 +223,15 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 	struct resend_entry old = *e;
 
 	f->base.stats.resent++;
-	tx_settle(f, e, RESEND_MOOT, now);
+	settle(f, e, RESEND_MOOT, now);
 	if (!(old.flags & WIRE_F_CTL_MASK)) {
-		tx_repair(f, old.id, now);
+		queue_repair(f, old.id, now);
 		return;
 	}
 	if (old.flags & WIRE_F_RESYNC)
-		resync_again(f, old.seq);
-	if (!tx_control(f, old.flags & WIRE_F_CTL_MASK, old.peer, old.from, old.id) && (old.flags & WIRE_F_NACK))
-		tx_nack_lost(f, old.peer, old.seq, now);
+		proof_again(f, old.seq);
+	else if (!control_queue(f, old.flags & WIRE_F_CTL_MASK, old.peer, old.from, old.id) && (old.flags & WIRE_F_NACK))
+		settle_nack_lost(f, &f->base.peer[old.peer], old.seq, now);
 }
 
 /* Serve the part of a NACK that the ring knows. False when something asked for cannot be sent again. */
@@ -302,33 +263,36 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 	f->base.stats.nack_recv++;
 	if (!clip_sent(f, p, &from, &to, now))
 		return;
-	p->ack_heard = now;
+	ftfw_peer(f, p)->ack_heard = now;
 	ack_confirm(f, p, from, now);
 	served = !seq_before(from, f->ring.base);
 	if (!ack_serve(f, p, from, to, now))
 		served = false;
 	bulk_nacked(f);
 	if (served) {
-		ack_hold(p, hdr->seq, HOLD_QUEUE, f->repair.tail);
+		if (!hold_add(&ftfw_peer(f, p)->holds, hdr->seq, HOLD_QUEUE, f->repair.tail))
+			ack_never(f, p);
 		return;
 	}
 	f->base.stats.unrepairable++;
-	ack_hold(p, hdr->seq, HOLD_EVER, 0);
+	ack_never(f, p);
 	bulk_request(f, p, now);
 }
 
 void ack_check_hole(struct ftfw *f, struct peer *p, struct mono now)
 {
-	if (!mono_is_set(p->hole_since) || sync_within(p->hole_since, FTFW_HOLE_MS, now))
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+
+	if (!mono_is_set(fp->hole_since) || sync_within(fp->hole_since, FTFW_HOLE_MS, now))
 		return;
-	p->hole_since = (struct mono){ 0 };
-	for (uint64_t i = p->nack_place; i < f->ring.end; i++) {
+	fp->hole_since = (struct mono){ 0 };
+	for (uint64_t i = fp->nack_place; i < f->ring.end; i++) {
 		struct resend_entry *e = resend_at(&f->ring, i);
 
-		if (!seq_before(e->seq, p->ack_high))
+		if (!seq_before(e->seq, fp->ack_high))
 			break;
 		if (e->state == RESEND_LIVE && (e->flags & WIRE_F_NACK) && e->peer == p->id)
-			tx_settle(f, e, RESEND_LOST, now);
+			settle(f, e, RESEND_LOST, now);
 	}
 }
 

@@ -8,14 +8,13 @@
  * large one, where something is always due, is walked once a second, in steps. Committed flows enter the table without
  * a word to us: the walk meets them, gives them a time, and for that comes by at least every few seconds.
  *
- * Mark of a flow, beside those of plain_send.c:
+ * Mark of a flow, beside those of plain.c:
  *
  *   DUE       seq is the tick of its next repetition
  *   KNOWN     this life of the tuple was sent at least twice. Until then it goes out as CT_NEW, which replaces what a
  *             peer may still have of the life before, if its end was lost
  *   REPEAT    stands with KNOWN: a repetition goes out as CT_UPD, also if the flow never changed. 1.4.x sends CT_NEW
  *             for ever, which makes the receiver drop its entry and make a new one each time */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "sync/plain.h"
@@ -188,7 +187,6 @@ static bool alarm_transmit(struct sync *s, struct mono now)
 static struct mono alarm_tick(struct sync *s, struct mono now)
 {
 	struct alarm *a = (struct alarm *)s;
-	struct mono next = plain_tick_peers(&a->plain, now);
 
 	if (!a->lap && !mono_before(now, a->lap_at))
 		lap_begin(a, now);
@@ -196,26 +194,24 @@ static struct mono alarm_tick(struct sync *s, struct mono now)
 		a->step = true;
 		a->step_at = mono_add_ms(now, STEP_MS);
 	}
-	return mono_min(next, a->lap ? a->step_at : a->lap_at);
+	return a->lap ? a->step_at : a->lap_at;
 }
 
 /* ---- receiving ---- */
 
-static enum sync_verdict alarm_accept(struct plain *s, struct plain_peer *p, const struct wire_hdr *hdr,
-				      struct cursor body, struct mono now)
+static enum sync_verdict alarm_accept(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				      struct mono now)
 {
-	if (hdr->type > WIRE_CT_DEL)
-		return sync_digest_expect(&s->base, p->id, hdr, body, now);
-	return sync_digest_flow(&s->base, p->id, hdr, body, true, now);
+	return sync_digest(s, p, hdr, body, true, now);
 }
 
 /* A loss is counted, and comes again by itself. */
-static void alarm_missing(struct plain *s, struct plain_peer *p, struct mono now)
+static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now)
 {
-	(void)s, (void)p, (void)now;
+	(void)s, (void)p, (void)from, (void)to, (void)now;
 }
 
-static void alarm_contact(struct plain *s, struct plain_peer *p, bool fresh, struct mono now)
+static void alarm_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 {
 	(void)s, (void)p, (void)fresh, (void)now;
 }
@@ -230,97 +226,48 @@ static void alarm_not_queued(struct plain *s, struct mono now)
 static enum sync_verdict alarm_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 				    struct cursor body, struct mono now)
 {
-	struct alarm *a = (struct alarm *)s;
+	struct plain *plain = (struct plain *)s;
 
 	if (hdr->flags != 0) {
-		plain_foreign(&a->plain, from, hdr, "ALARM", now);
+		plain_foreign(plain, from, hdr, now);
 		return SYNC_DROPPED;
 	}
 	if (hdr->type > WIRE_EXP_DEL) {
 		wire_stats_count(&s->stats.wire, WIRE_BAD_TYPE);
 		return SYNC_REFUSED;
 	}
-	return plain_track(&a->plain, from, hdr, body, now);
+	return plain_recv(plain, from, hdr, body, now);
 }
 
 /* ---- lifetime ---- */
 
-static void alarm_command(struct sync *s, struct mono now)
-{
-	(void)s, (void)now;	/* nothing to ask, and everything is sent anyway */
-}
-
-static bool alarm_running(const struct sync *s)
-{
-	(void)s;
-	return false;
-}
-
-static void alarm_report(const struct sync *s, struct mono now, struct text *out)
-{
-	const struct alarm *a = (const struct alarm *)s;
-	char name[SOURCE_NAME];
-
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		const struct plain_peer *p = &a->plain.peer[i];
-
-		if (p->used)
-			text_printf(out, "peer %s: last heard %" PRId64 " ms ago, number %" PRIu32 "\n",
-				    source_name(&p->source[0], name), mono_diff_ms(now, p->heard), p->last);
-	}
-}
-
-static void alarm_close(struct sync *s)
-{
-	plain_fini((struct plain *)s);
-	free(s);
-}
-
 static struct sync *alarm_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 			       struct mono now)
 {
-	static const struct plain_ops ops = {
-		.accept = alarm_accept,
-		.missing = alarm_missing,
-		.contact = alarm_contact,
-		.sent = alarm_sent,
-		.not_queued = alarm_not_queued,
-	};
+	static const struct plain_ops ops = { .sent = alarm_sent, .not_queued = alarm_not_queued };
 	struct alarm *a = calloc(1, sizeof(*a));
 
 	if (!a)
 		return NULL;
-	plain_init(&a->plain, &ops, env, conf, first_seq);
+	plain_init(&a->plain, &alarm_ops, &ops, env, conf, first_seq, now);
 	a->start = a->lap_at = now;
 	a->rng = (uint64_t)now.ns ^ first_seq;
 	return &a->plain.base;
 }
 
-/* A loss is repaired by the next repetition, and nobody is asked for anything. */
-static bool alarm_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out)
-{
-	const struct plain_peer *p = &((const struct alarm *)s)->plain.peer[peer];
-
-	*out = (struct sync_peer_view){ .silent_ms = mono_diff_ms(now, p->heard) };
-	return p->used;
-}
-
 const struct sync_ops alarm_ops = {
 	.name = "ALARM",
+	.can = SYNC_EXPIRES,
 	.open = alarm_open,
+	.close = plain_close,
 	.local_change = plain_local_change,
 	.forget = plain_forget,
 	.recv = alarm_recv,
 	.tick = alarm_tick,
 	.transmit = alarm_transmit,
-	.bulk = alarm_command,
 	.make_room = plain_make_room,
-	.ask_resync = alarm_command,
-	.bulk_running = alarm_running,
-	.resync_running = alarm_running,
-	.view = alarm_view,
 	.queues = plain_queues,
-	.print_ring = plain_print_ring,
-	.report = alarm_report,
-	.close = alarm_close,
+	.accept = alarm_accept,
+	.missing = alarm_missing,
+	.contact = alarm_contact,
 };

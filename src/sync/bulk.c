@@ -18,7 +18,9 @@
  *
  * Pace: at most `window` paced messages (bulk and repair) unacknowledged. It doubles each time a whole window has been
  * acknowledged without a NACK, and is halved by a NACK. */
-#include "sync/ftfw.h"
+#include "sync/bulk.h"
+
+#include "sync/control.h"
 
 #define WINDOW_MIN	300
 #define WINDOW_START	600
@@ -80,18 +82,14 @@ static bool req_done(const struct ftfw *f, const struct bulk_req *req)
 	return laps > 1 || (laps == 1 && f->walk.pos >= req->pos);
 }
 
-static bool peer_near(const struct peer *p, struct mono now)
-{
-	return p->used && sync_within(p->heard, FTFW_BULK_PEER_MS, now);
-}
-
 /* Does anybody wait who can be reached? Whoever cannot gets the rest when he is back. */
 static bool bulk_wanted(const struct ftfw *f, struct mono now)
 {
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		const struct peer *p = &f->peer[i];
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		const struct peer *p = &f->base.peer[i];
+		bool waits = f->peer[i].req.active || f->peer[i].req_next.active || f->req_all.active;
 
-		if (peer_near(p, now) && (p->req.active || p->req_next.active || f->req_all.active))
+		if (waits && p->used && sync_within(p->heard, FTFW_BULK_PEER_MS, now))
 			return true;
 	}
 	return false;
@@ -102,8 +100,8 @@ bool ftfw_bulk_running(const struct sync *s)
 	const struct ftfw *f = (const struct ftfw *)s;
 	bool running = f->req_all.active;
 
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		running = running || (f->peer[i].used && (f->peer[i].req.active || f->peer[i].req_next.active));
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		running = running || f->peer[i].req.active || f->peer[i].req_next.active;
 	return running;
 }
 
@@ -114,13 +112,13 @@ static void req_start(struct ftfw *f, struct bulk_req *req)
 		walk_rewind(&f->walk, f->base.env);
 		f->base.stats.bulk_started++;
 	}
-	*req = (struct bulk_req){ .active = true, .lap = f->lap, .pos = f->walk.pos, .seq = f->next };
+	*req = (struct bulk_req){ .active = true, .lap = f->lap, .pos = f->walk.pos, .seq = f->base.next };
 }
 
 /* May a lap for this peer start now? If not, it does later, by the timer. */
-static bool bulk_allowed(struct peer *p, struct mono now)
+static bool bulk_allowed(struct ftfw *f, struct peer *p, struct mono now)
 {
-	if (log_limit_pass(&p->bulk_limit, 6, 5000, now, NULL)) {
+	if (log_limit_pass(&ftfw_peer(f, p)->bulk_limit, 6, 5000, now, NULL)) {
 		p->bulk_at = (struct mono){ 0 };
 		return true;
 	}
@@ -131,89 +129,93 @@ static bool bulk_allowed(struct peer *p, struct mono now)
 
 void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
 {
-	if (!bulk_allowed(p, now))
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+
+	if (!bulk_allowed(f, p, now))
 		return;
-	if (!p->confirmed && !p->bulk_owed) {
-		p->bulk_owed = true;
-		p->owed_seq = f->next;
+	if (!fp->confirmed && !fp->bulk_owed) {
+		fp->bulk_owed = true;
+		fp->owed_seq = f->base.next;
 	}
 	/* What is asked for without a RESYNC has no acknowledgement that could wait too long: start over. */
-	req_start(f, p->req_next.active ? &p->req_next : &p->req);
-}
-
-static bool bulk_whole(const struct ftfw *f)
-{
-	const struct sync_env *env = f->base.env;
-
-	return !env->whole || env->whole(env->ctx);
+	req_start(f, fp->req_next.active ? &fp->req_next : &fp->req);
 }
 
 /* Everything has been sent for this one: what is still in the queue, and then its acknowledgement. But a peer of our kind
  * sweeps what it was not shown, and while our cache is incomplete that may live. */
-static void hold_served(struct ftfw *f, struct ftfw_hold *h)
+static void hold_served(struct ftfw *f, struct hold *h)
 {
 	h->place = f->repair.tail;
-	h->until = bulk_whole(f) ? HOLD_QUEUE : HOLD_WHOLE;
+	h->until = sync_whole(&f->base) ? HOLD_QUEUE : HOLD_WHOLE;
 	if (h->until == HOLD_WHOLE)
 		f->note_at = f->keepalive;	/* due as soon as anything is */
 }
 
 /* A new RESYNC of the peer: nobody waits for the end of the answer to the one before. */
-static void hold_forgo(struct ftfw *f, struct peer *p)
+static void hold_forgo(struct ftfw *f, struct ftfw_peer *fp)
 {
-	for (unsigned int k = 0; k < p->n_holds; k++) {
-		if (p->hold[k].until != HOLD_WHOLE)
+	for (unsigned int k = 0; k < fp->holds.n; k++) {
+		struct hold *h = &fp->holds.at[k];
+
+		if (h->until != HOLD_WHOLE)
 			continue;
-		p->hold[k].until = HOLD_QUEUE;
-		p->hold[k].place = f->repair.tail;
+		h->until = HOLD_QUEUE;
+		h->place = f->repair.tail;
 	}
+}
+
+/* Those of p whose answer is not ended are told so, if it is of our kind. True: there are some. */
+static bool holds_note(struct ftfw *f, const struct peer *p)
+{
+	const struct holds *holds = &ftfw_peer(f, p)->holds;
+	bool waits = false;
+
+	for (unsigned int k = 0; k < holds->n; k++) {
+		if (holds->at[k].until != HOLD_WHOLE)
+			continue;
+		waits = true;
+		if (p->life != 0)
+			control_queue(f, WIRE_F_ALIVE, p->id, holds->at[k].to, WIRE_NOT_WHOLE);
+	}
+	return waits;
 }
 
 void bulk_check_whole(struct ftfw *f, struct mono now)
 {
 	bool whole, waits = false;
 
-	if (!mono_is_set(f->note_at) || (!(whole = bulk_whole(f)) && mono_before(now, f->note_at)))
+	if (!mono_is_set(f->note_at) || (!(whole = sync_whole(&f->base)) && mono_before(now, f->note_at)))
 		return;
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct peer *p = &f->peer[i];
-
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		if (whole)
-			hold_forgo(f, p);
-		for (unsigned int k = 0; k < p->n_holds; k++) {
-			if (p->hold[k].until != HOLD_WHOLE)
-				continue;
-			waits = true;
-			if (p->ours)
-				tx_control(f, WIRE_F_ALIVE, p->id, p->hold[k].to, WIRE_NOT_WHOLE);
-		}
+			hold_forgo(f, &f->peer[i]);
+		waits = holds_note(f, &f->base.peer[i]) || waits;
 	}
 	f->note_at = waits ? mono_add_ms(now, FTFW_NOTE_MS) : (struct mono){ 0 };
 }
 
-void bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
+bool bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 {
-	bool second = p->req.active;
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+	bool second = fp->req.active, held;
 
-	hold_forgo(f, p);
-	ack_hold(p, seq, second ? HOLD_BULK_NEXT : HOLD_BULK, 0);
-	if (second) {
-		if (p->req_next.active || bulk_allowed(p, now))
-			req_start(f, &p->req_next);
-		return;
-	}
-	bulk_request(f, p, now);
+	hold_forgo(f, fp);
+	held = hold_add(&fp->holds, seq, second ? HOLD_BULK_NEXT : HOLD_BULK, 0);
+	if (!second)
+		bulk_request(f, p, now);
+	else if (fp->req_next.active || bulk_allowed(f, p, now))
+		req_start(f, &fp->req_next);
+	return held;
 }
 
-void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from, struct mono now)
+void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from)
 {
-	bool owed = p->bulk_owed && seq_after(from, p->owed_seq);
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+	bool owed = fp->bulk_owed && seq_after(from, fp->owed_seq);
 
-	p->bulk_owed = false;
-	if (!owed)
-		return;
-	(void)now;	/* not limited: happens once in a life of the peer */
-	req_start(f, &p->req);
+	fp->bulk_owed = false;
+	if (owed)
+		req_start(f, &fp->req);	/* not limited: happens once in a life of the peer */
 }
 
 void ftfw_bulk(struct sync *s, struct mono now)
@@ -224,6 +226,24 @@ void ftfw_bulk(struct sync *s, struct mono now)
 	req_start(f, &f->req_all);
 }
 
+/* The request of p is served: so are the RESYNCs that made it, and those that made the next one come after. */
+static void holds_served(struct ftfw *f, struct peer *p, struct mono now)
+{
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+
+	for (unsigned int k = 0; k < fp->holds.n; k++) {
+		struct hold *h = &fp->holds.at[k];
+
+		if (h->until == HOLD_BULK) {
+			hold_served(f, h);
+		} else if (h->until == HOLD_BULK_NEXT) {
+			h->until = HOLD_BULK;
+			if (!fp->req.active && !mono_is_set(p->bulk_at))
+				p->bulk_at = now;	/* it was not allowed to start when it came */
+		}
+	}
+}
+
 /* The walk stands between two flows: whose request is served? Their acknowledgement still waits for what is queued. */
 static void bulk_check(struct ftfw *f, struct mono now)
 {
@@ -231,24 +251,14 @@ static void bulk_check(struct ftfw *f, struct mono now)
 
 	if (f->req_all.active && req_done(f, &f->req_all))
 		f->req_all.active = false;
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct peer *p = &f->peer[i];
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct ftfw_peer *fp = &f->peer[i];
 
-		if (!p->used || !p->req.active || !req_done(f, &p->req))
+		if (!fp->req.active || !req_done(f, &fp->req))
 			continue;
-		p->req = p->req_next;
-		p->req_next.active = false;
-		for (unsigned int k = 0; k < p->n_holds; k++) {
-			struct ftfw_hold *h = &p->hold[k];
-
-			if (h->until == HOLD_BULK) {
-				hold_served(f, h);
-			} else if (h->until == HOLD_BULK_NEXT) {
-				h->until = HOLD_BULK;
-				if (!p->req.active && !mono_is_set(p->bulk_at))
-					p->bulk_at = now;	/* it was not allowed to start when it came */
-			}
-		}
+		fp->req = fp->req_next;
+		fp->req_next.active = false;
+		holds_served(f, &f->base.peer[i], now);
 	}
 	if (running && !ftfw_bulk_running(&f->base))
 		f->base.stats.bulk_done++;
@@ -259,11 +269,11 @@ static void bulk_check(struct ftfw *f, struct mono now)
 /* The number from which on a message serves everybody who waits. */
 static uint32_t bulk_newest_seq(const struct ftfw *f)
 {
-	uint32_t newest = f->next - f->ring_max;
+	uint32_t newest = f->base.next - f->ring_max;
 	const struct bulk_req *req;
 
-	for (unsigned int i = 0; i < 2 * SYNC_MAX_PEERS + 1; i++) {
-		if (i == 2 * SYNC_MAX_PEERS)
+	for (unsigned int i = 0; i < 2 * PEERS_MAX + 1; i++) {
+		if (i == 2 * PEERS_MAX)
 			req = &f->req_all;
 		else
 			req = i % 2 ? &f->peer[i / 2].req_next : &f->peer[i / 2].req;
@@ -316,9 +326,4 @@ uint32_t bulk_next(struct ftfw *f, struct mono now)
 void bulk_sent(struct ftfw *f)
 {
 	walk_done(&f->walk, f->base.env);
-}
-
-void bulk_scrub(struct ftfw *f, uint32_t id)
-{
-	walk_scrub(&f->walk, f->base.env, id);
 }

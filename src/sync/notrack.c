@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* NOTRACK: each change is sent once, and nothing is acknowledged (doc/protocol.md section 10). What gets lost
- * is noticed by the numbers and repaired by a full send, see notrack_resync.c.
+ * is noticed by the numbers and repaired by a full send, see notrack_proof.c.
  *
  * A round sends: RESYNC, live changes, then the full send as its pace allows, and behind it "complete"; ALIVE when
  * nothing else left for a second. A full send is one walk over the table, from its beginning to its end. Whoever asks
@@ -24,9 +24,6 @@
 #define LAP_BURST	6	/* full sends in a row */
 #define LAP_EVERY_MS	5000	/* after that */
 
-static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
-				 struct mono now);
-
 /* ---- full send ---- */
 
 static void lap_start(struct notrack *n)
@@ -34,7 +31,7 @@ static void lap_start(struct notrack *n)
 	walk_rewind(&n->plain.walk, n->plain.base.env);
 	n->lap = true;
 	n->again = n->partial = false;
-	n->since = n->plain.next;
+	n->since = n->plain.base.next;
 	n->lap_wait = (struct mono){ 0 };
 	n->pace = n->pace_next;
 	n->pace_next = 0;
@@ -42,7 +39,8 @@ static void lap_start(struct notrack *n)
 	n->plain.base.stats.bulk_started++;
 }
 
-void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struct mono now)
+/* Send everything we have, slow steps slower than usual; at_once: also if that happens too often (-B). */
+static void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struct mono now)
 {
 	if (slow > n->pace_next)
 		n->pace_next = slow;
@@ -50,7 +48,7 @@ void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struct mono 
 		n->pace = n->pace_next;
 		pace_set(&n->plain.pace, n->pace);
 	}
-	if (n->lap && n->since == n->plain.next)
+	if (n->lap && n->since == n->plain.base.next)
 		return;	/* nothing of it has left yet */
 	if (n->lap || n->complete)
 		n->again = true;
@@ -72,16 +70,9 @@ static bool notrack_bulk_running(const struct sync *s)
 	return n->lap || n->complete || n->again || mono_is_set(n->lap_wait);
 }
 
-static bool nt_whole(const struct notrack *n)
-{
-	const struct sync_env *env = n->plain.base.env;
-
-	return !env->whole || env->whole(env->ctx);
-}
-
 static void lap_end(struct notrack *n, struct mono now)
 {
-	n->complete = nt_whole(n);
+	n->complete = sync_whole(&n->plain.base);
 	n->partial = !n->complete;
 	n->note = true;
 	n->note_at = mono_add_ms(now, NT_NOTE_MS);
@@ -96,16 +87,16 @@ static bool lap_put_partial(struct notrack *n, struct round *r)
 {
 	if (!n->partial)
 		return true;
-	if (nt_whole(n)) {
+	if (sync_whole(&n->plain.base)) {
 		n->partial = false;
 		n->complete = true;
 		return true;
 	}
 	if (!n->note)
 		return true;
-	if (round_put_complete(r, n->plain.next, n->since - WIRE_PARTIAL, n->life) < 0)
+	if (round_put_complete(r, n->plain.base.next, n->since - WIRE_PARTIAL, n->plain.base.life) < 0)
 		return false;
-	n->plain.next++;
+	n->plain.base.next++;
 	n->plain.base.stats.sent_msgs++;
 	n->note = false;
 	return true;
@@ -140,13 +131,13 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 		if (env->is_dead(env->ctx, id))		/* no cache: what is sent is forgotten */
 			plain_release(&n->plain, id);
 	}
-	if (n->complete && !nt_whole(n)) {
+	if (n->complete && !sync_whole(&n->plain.base)) {
 		n->complete = false;
 		n->partial = n->note = true;
 	}
-	if (!n->complete || round_put_complete(r, n->plain.next, n->since, n->life) < 0)
+	if (!n->complete || round_put_complete(r, n->plain.base.next, n->since, n->plain.base.life) < 0)
 		return;
-	n->plain.next++;
+	n->plain.base.next++;
 	n->plain.base.stats.sent_msgs++;
 	n->complete = false;
 	if (n->again) {
@@ -172,19 +163,19 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 {
 	struct notrack *n = (struct notrack *)s;
 	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
-	uint32_t before = n->plain.next;
+	uint32_t before = n->plain.base.next;
 
-	if (n->ask && plain_put_control(&n->plain, &r, WIRE_F_RESYNC, n->life, nt_request(n->serial, n->slow))) {
-		n->ask = false;
-		nt_asked(n, now);
+	if (s->ask && plain_put_control(&n->plain, &r, WIRE_F_RESYNC, s->life, nt_request(n->serial, n->slow))) {
+		s->ask = false;
+		resync_left(s, now);
 	}
-	if (!n->ask && plain_put_live(&n->plain, &r, now)) {
+	if (!s->ask && plain_put_live(&n->plain, &r, now)) {
 		uint32_t aside = pace_begin(&n->plain.pace, &r, now);
 
 		if (lap_put_partial(n, &r))
 			lap_put(n, &r, now);
 		pace_end(&n->plain.pace, &r, aside);
-		if (n->alive && !n->lap && !n->partial && n->plain.next == before)
+		if (n->alive && !n->lap && !n->partial && n->plain.base.next == before)
 			plain_put_control(&n->plain, &r, WIRE_F_ALIVE, 0, 0);
 		n->alive = false;
 	}
@@ -205,89 +196,77 @@ static bool nt_knows(const struct wire_hdr *hdr)
 	       (hdr->flags & (WIRE_F_RESYNC | WIRE_F_ALIVE));
 }
 
-static void nt_got_resync(struct notrack *n, struct plain_peer *p, const struct wire_hdr *hdr, struct mono now)
+static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_hdr *hdr, struct mono now)
 {
 	struct nt_peer *np = &n->peer[p->id];
 	uint32_t slow;
-	bool repeated = np->serial != 0 && hdr->from != 0 && hdr->from == np->life && hdr->to == np->serial;
+	bool repeated = np->serial != 0 && hdr->from != 0 && hdr->from == p->life && hdr->to == np->serial;
 
-	np->bulk_at = (struct mono){ 0 };
+	p->bulk_at = (struct mono){ 0 };
 	np->serial = hdr->to;
 	if (hdr->from != 0)
-		np->life = hdr->from;
+		p->life = hdr->from;
 	else
-		nt_hint(n, p, now);
+		nt_hint(&n->plain.base, p, now);
 	if (repeated)
 		return;
-	plain_log(&n->plain, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
+	sync_log(&n->plain.base, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
 	slow = hdr->from != 0 ? hdr->to & 0xff : 0;
 	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 
-static enum sync_verdict nt_accept(struct plain *s, struct plain_peer *p, const struct wire_hdr *hdr,
-				   struct cursor body, struct mono now)
+static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				   struct mono now)
 {
-	struct notrack *n = (struct notrack *)s;
-	struct nt_peer *np = &n->peer[p->id];
 	uint32_t since, life;
 
-	if (hdr->type <= WIRE_EXP_DEL) {
-		enum sync_verdict verdict = hdr->type <= WIRE_CT_DEL ?
-					    sync_digest_flow(&s->base, p->id, hdr, body, false, now) :
-					    sync_digest_expect(&s->base, p->id, hdr, body, now);
-
-		np->unread = np->unread || verdict == SYNC_REFUSED;
-		return verdict;
-	}
-	np->controls = true;
+	if (hdr->type <= WIRE_EXP_DEL)
+		return sync_digest(s, p, hdr, body, false, now);
+	nt_peer(s, p)->controls = true;
 	if (hdr->flags & WIRE_F_RESYNC)
-		nt_got_resync(n, p, hdr, now);
+		nt_got_resync((struct notrack *)s, p, hdr, now);
 	else if (wire_get_complete(hdr, body, &since, &life))
-		nt_got_complete(n, p, since, life, now);
+		nt_got_complete(s, p, since, life, now);
 	else
-		nt_got_alive(n, p, now);
+		nt_got_alive(s, p, now);
 	return SYNC_ACCEPTED;
 }
 
 static enum sync_verdict notrack_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 				      struct cursor body, struct mono now)
 {
-	struct notrack *n = (struct notrack *)s;
-	struct plain_peer *p;
+	struct plain *plain = (struct plain *)s;
+	struct peer *p;
 
 	if (!nt_knows(hdr)) {
 		wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
-		plain_foreign(&n->plain, from, hdr, "NOTRACK", now);
+		plain_foreign(plain, from, hdr, now);
 		return SYNC_REFUSED;
 	}
 	/* A life of its own name: the numbers it has now are true, whatever they are. */
-	p = plain_peer_known(&n->plain, from);
-	if (p && hdr->type == WIRE_CTL && (hdr->flags & WIRE_F_RESYNC) && hdr->from != 0 && n->peer[p->id].life != 0 &&
-	    hdr->from != n->peer[p->id].life) {
-		n->peer[p->id].life = hdr->from;
-		plain_restart(&n->plain, p, hdr->seq, now);
+	p = peer_known(s, from);
+	if (p && hdr->type == WIRE_CTL && (hdr->flags & WIRE_F_RESYNC) && hdr->from != 0 && p->life != 0 &&
+	    hdr->from != p->life) {
+		p->life = hdr->from;
+		peer_restart(s, p, hdr->seq, false, now);
 	}
-	return plain_track(&n->plain, from, hdr, body, now);
+	return plain_recv(plain, from, hdr, body, now);
 }
 
 /* ---- lifetime ---- */
 
+static void nt_bulk_due(struct sync *s, struct peer *p, struct mono now)
+{
+	(void)p;
+	nt_lap_request((struct notrack *)s, 0, false, now);
+}
+
 static struct mono notrack_tick(struct sync *s, struct mono now)
 {
 	struct notrack *n = (struct notrack *)s;
-	struct mono next = plain_tick_peers(&n->plain, now);
+	struct mono next;
 
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct nt_peer *np = &n->peer[i];
-
-		if (sync_due(np->bulk_at, now)) {
-			np->bulk_at = (struct mono){ 0 };
-			nt_lap_request(n, 0, false, now);
-		}
-		next = mono_min(next, np->bulk_at);
-	}
-	next = mono_min(next, nt_resync_tick(n, now));
 	if (sync_due(n->lap_wait, now)) {
 		n->lap_wait = (struct mono){ 0 };
 		nt_lap_request(n, 0, false, now);
@@ -296,7 +275,7 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 		n->alive = true;
 		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
 	}
-	next = mono_min(next, mono_min(n->keepalive, n->lap_wait));
+	next = mono_min(n->keepalive, n->lap_wait);
 	if (n->partial && sync_due(n->note_at, now)) {
 		n->note = true;
 		n->note_at = mono_add_ms(now, NT_NOTE_MS);
@@ -306,83 +285,49 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 	return n->lap || n->complete ? mono_min(next, mono_add_ms(now, n->plain.pace.every_ms)) : next;
 }
 
-static void notrack_report(const struct sync *s, struct mono now, struct text *out)
+static void notrack_report(const struct sync *s, const struct peer *p, struct text *out)
 {
-	static const char *const state[] = { [NT_IDLE] = "no", [NT_WANT] = "wanted", [NT_ASKED] = "asked" };
-	const struct notrack *n = (const struct notrack *)s;
-	char name[SOURCE_NAME];
+	static const char *const state[] = { [RS_IDLE] = "no", [RS_WANT] = "wanted", [RS_ASKED] = "asked" };
 
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		const struct plain_peer *p = &n->plain.peer[i];
-
-		if (!p->used)
-			continue;
-		text_printf(out, "peer %s: last heard %" PRId64 " ms ago, number %" PRIu32 ", resync from it: %s\n",
-			    source_name(&p->source[0], name), mono_diff_ms(now, p->heard), p->last,
-			    state[n->peer[i].state]);
-	}
+	(void)s;
+	text_printf(out, ", resync from it: %s\n", state[p->rs.state]);
 }
 
-static void notrack_close(struct sync *s)
+static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
+				 struct mono now)
 {
-	plain_fini((struct plain *)s);
-	free(s);
-}
+	static const struct plain_ops ops = { .sent = nt_sent, .not_queued = nt_not_queued };
+	struct notrack *n = calloc(1, sizeof(*n));
 
-static bool notrack_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out)
-{
-	const struct notrack *n = (const struct notrack *)s;
-	const struct plain_peer *p = &n->plain.peer[peer];
-	const struct nt_peer *np = &n->peer[peer];
-	bool gap = p->reorder.n > 0;
-
-	*out = (struct sync_peer_view){
-		.silent_ms = mono_diff_ms(now, p->heard),
-		.missing = gap || np->state != NT_IDLE,
-		.asked = !gap && np->state == NT_ASKED && !np->spoiled,
-	};
-	return p->used;
+	if (!n)
+		return NULL;
+	plain_init(&n->plain, &notrack_ops, &ops, env, conf, first_seq, now);
+	n->keepalive = now;	/* who is there? */
+	return &n->plain.base;
 }
 
 const struct sync_ops notrack_ops = {
 	.name = "NOTRACK",
+	.can = SYNC_ASKS | SYNC_SPEAKS,
+	.resync_pause_ms = 20000,
 	.open = notrack_open,
+	.close = plain_close,
 	.local_change = plain_local_change,
 	.forget = plain_forget,
 	.recv = notrack_recv,
 	.tick = notrack_tick,
 	.transmit = notrack_transmit,
-	.bulk = notrack_bulk,
 	.lost = plain_lost,
 	.make_room = plain_make_room,
-	.ask_resync = notrack_ask_resync,
+	.bulk = notrack_bulk,
 	.bulk_running = notrack_bulk_running,
-	.resync_running = notrack_resync_running,
-	.view = notrack_view,
 	.queues = plain_queues,
-	.print_ring = plain_print_ring,
 	.report = notrack_report,
-	.close = notrack_close,
+	.accept = nt_accept,
+	.missing = nt_missing,
+	.contact = nt_contact,
+	.bulk_due = nt_bulk_due,
+	.ask = nt_ask,
+	.asked = nt_asked,
+	.check = nt_check,
 };
-
-static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
-				 struct mono now)
-{
-	static const struct plain_ops ops = {
-		.accept = nt_accept,
-		.missing = nt_missing,
-		.contact = nt_contact,
-		.sent = nt_sent,
-		.not_queued = nt_not_queued,
-	};
-	struct notrack *n = calloc(1, sizeof(*n));
-
-	if (!n)
-		return NULL;
-	plain_init(&n->plain, &ops, env, conf, first_seq);
-	/* Two lives within one second have the same first number, but not the same time. */
-	n->life = (first_seq * 2654435761u ^ (uint32_t)(now.ns >> 8)) | 1;
-	n->keepalive = now;	/* who is there? */
-	n->ask = conf->startup_resync;
-	return &n->plain.base;
-}

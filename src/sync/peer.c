@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who is speaking: peers by source address, their lives, and picking up numbers that went astray.
+/* Who is speaking: peers by source address, and their lives, in all modes.
  *
  * A node has one number sequence over all its links, so a new address on another link whose numbers continue those of a
- * known peer is that peer. A peer's *life* begins with its first message or with a HELLO that is not part of the
- * handshake already going on. The number alone does not tell: 1.4.x starts from the wall clock, and an idle node uses
- * one number per second, so a restarted idle node very nearly continues its old numbers.
- *
- *   known peer, HELLO, number     handshake going on           handshake over
- *   continues (or a small gap)    the same life                a new life
- *   slightly before               late: dropped as old         of the old handshake and recent: dropped; else new life
- *   far away                      a new life                   a new life
- *
- * Numbers that do not fit are dropped: old ones, and jumps that no loss explains. A forged number can therefore put us
- * on a wrong track, where all genuine messages are dropped; when they keep coming and continue each other, that is
- * where the peer really is (doc/protocol.md, "robustness"). */
-#include <string.h>
+ * known peer is that peer. A peer's *life* begins with its first message, or with what its mode takes for a restart
+ * (ftfw_recv.c: HELLO; notrack.c: another name of its life), or where its numbers do not fit any more (track.c). */
+#include "sync/peer.h"
 
-#include "sync/ftfw.h"
+#include "sync/mode.h"
 
-#define HELLO_SLACK	4096	/* numbers one handshake may span */
-#define HELLO_LATE	64	/* numbers before the first HELLO we saw that may belong to the same handshake */
-#define HELLO_LATE_MS	5000
+#define PEER_BACK_MS	2500	/* without acknowledgements: not heard for so long, it was away */
 #define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
 
 const char *peer_name(const struct peer *p, char *out)
 {
 	return source_name(&p->source[0], out);
 }
+
+bool peer_any_alive(const struct sync *s, struct mono now)
+{
+	return peer_others(s, NULL, PEER_ALIVE_MS, now);
+}
+
+bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now)
+{
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		if (s->peer[i].used && &s->peer[i] != p && sync_within(s->peer[i].heard, ms, now))
+			return true;
+	return false;
+}
+
+/* ---- a new address ---- */
 
 static bool peer_on_link(const struct peer *p, uint8_t link)
 {
@@ -39,39 +42,38 @@ static bool peer_on_link(const struct peer *p, uint8_t link)
 /* Could this message, from an address nobody knows, be from p on another link? Its numbers tell, if it is the same life.
  * When p is all we know and has fallen silent, the pair has moved to its other link: also after a restart, or with so
  * much lost that the numbers tell nothing. Taking it for a third node would keep what p had told us for ever. */
-static bool peer_could_be(const struct ftfw *f, const struct peer *p, const struct sync_source *from,
+static bool peer_could_be(const struct sync *s, const struct peer *p, const struct sync_source *from,
 			  const struct wire_hdr *hdr, struct mono now)
 {
 	if (!p->used || p->n_sources == SYNC_SOURCES || peer_on_link(p, from->link))
 		return false;
-	if ((p->in_hello || !(hdr->flags & WIRE_F_HELLO)) && hdr->seq - p->last - 1 <= ftfw_peer_ring(f) / 2)
+	if ((p->in_hello || !(hdr->flags & WIRE_F_HELLO)) && hdr->seq - p->track.last - 1 <= s->continue_max)
 		return true;
-	return f->n_peers == 1 && !peer_alive(p, now);
+	return s->n_peers == 1 && !peer_alive(p, now);
 }
 
 /* The one peer that could have moved to this link. Two candidates are no answer. */
-static struct peer *peer_moved(struct ftfw *f, const struct sync_source *from, const struct wire_hdr *hdr,
-			       struct mono now)
+static struct peer *peer_moved(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
 {
 	struct peer *found = NULL;
 
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		if (!peer_could_be(f, &f->peer[i], from, hdr, now))
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		if (!peer_could_be(s, &s->peer[i], from, hdr, now))
 			continue;
 		if (found)
 			return NULL;
-		found = &f->peer[i];
+		found = &s->peer[i];
 	}
 	return found;
 }
 
 /* A free place, or that of the peer that has been silent longest, if long enough. */
-static struct peer *peer_place(struct ftfw *f, struct mono now)
+static struct peer *peer_place(struct sync *s, struct mono now)
 {
 	struct peer *oldest = NULL;
 
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct peer *p = &f->peer[i];
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &s->peer[i];
 
 		if (!p->used)
 			return p;
@@ -81,102 +83,110 @@ static struct peer *peer_place(struct ftfw *f, struct mono now)
 	return sync_within(oldest->heard, PEER_GONE_MS, now) ? NULL : oldest;
 }
 
-static struct peer *peer_add(struct ftfw *f, const struct sync_source *from, const struct wire_hdr *hdr,
-			     struct mono now)
+/* ---- lives ---- */
+
+/* It is new, began anew, or is back. What it was does not count for bulk_at: it may be a 1.4.x now, whose first messages,
+ * its RESYNC among them, were taken for late ones of the life before. */
+void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now)
 {
-	struct peer *p = peer_place(f, now);
+	p->contact = now;
+	if (sync_does(s, SYNC_ASKS))
+		p->bulk_at = mono_add_ms(now, PEER_BULK_MS);
+	s->ops->contact(s, p, fresh, now);
+	if (s->env->peer_begins)
+		s->env->peer_begins(s->env->ctx, p->id);
+}
+
+void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, struct mono now)
+{
+	s->stats.restarts++;
+	track_restart(&p->track, seq);
+	p->in_hello = hello;
+	peer_begins(s, p, false, now);
+}
+
+static struct peer *peer_add(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
+{
+	struct peer *p = peer_place(s, now);
 	char name[SOURCE_NAME];
 
 	if (!p) {
-		f->base.stats.peers_refused++;
+		s->stats.peers_refused++;
 		return NULL;
 	}
-	if (p->used) {
-		ack_forget_peer(f, p);
-		reorder_free(&p->reorder);
-	} else {
-		f->n_peers++;
-	}
-	*p = (struct peer){ .used = true, .id = (uint8_t)(p - f->peer), .n_sources = 1 };
+	s->n_peers += !p->used;
+	reorder_free(&p->track.reorder);
+	*p = (struct peer){ .used = true, .id = (uint8_t)(p - s->peer), .n_sources = 1, .heard = now };
 	p->source[0] = *from;
-	p->heard = now;
-	peer_restart(f, p, hdr->seq, hdr->flags & WIRE_F_HELLO, now);
-	ftfw_log(f, &f->peer_log, now, LOG_LVL_NOTICE, "new peer %s", peer_name(p, name));
-	if (f->n_peers > 1 && !f->said_many) {
-		f->said_many = true;
-		ftfw_log(f, NULL, now, LOG_LVL_WARNING,
+	p->in_hello = hdr->flags & WIRE_F_HELLO;
+	track_restart(&p->track, hdr->seq);
+	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "new peer %s", peer_name(p, name));
+	peer_begins(s, p, true, now);
+	if (s->n_peers > 1 && !s->said_many && sync_does(s, SYNC_ACKS)) {
+		s->said_many = true;
+		sync_log(s, NULL, now, LOG_LVL_WARNING,
 			 "more than one peer: acknowledgements of this protocol name no addressee, so only a resync "
 			 "repairs what one of them missed, and stale entries are kept");
 	}
 	return p;
 }
 
-struct peer *peer_find(struct ftfw *f, const struct sync_source *from, const struct wire_hdr *hdr, bool add,
-		       struct mono now)
+struct peer *peer_known(struct sync *s, const struct sync_source *from)
 {
-	struct peer *p;
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		for (unsigned int k = 0; s->peer[i].used && k < s->peer[i].n_sources; k++)
+			if (source_same(&s->peer[i].source[k], from))
+				return &s->peer[i];
+	return NULL;
+}
 
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		p = &f->peer[i];
+struct peer *peer_find(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool add, struct mono now)
+{
+	struct peer *p = peer_known(s, from);
+
+	if (p || !add)
+		return p;
+	p = peer_moved(s, from, hdr, now);
+	if (!p)
+		return peer_add(s, from, hdr, now);
+	p->source[p->n_sources++] = *from;
+	return p;
+}
+
+void peer_heard(struct sync *s, struct peer *p, struct mono now)
+{
+	bool back = !sync_does(s, SYNC_ACKS) && !sync_within(p->heard, PEER_BACK_MS, now);
+
+	s->stats.recv_msgs++;
+	if (p->silence.said)
+		silence_over(s, &p->silence, &p->source[0], p->heard, now);
+	p->heard = now;
+	if (back)
+		peer_begins(s, p, false, now);
+}
+
+struct mono peer_tick(struct sync *s, struct mono now)
+{
+	struct mono next = { 0 };
+
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &s->peer[i];
+
 		if (!p->used)
 			continue;
-		for (unsigned int k = 0; k < p->n_sources; k++)
-			if (source_same(&p->source[k], from))
-				return p;
+		track_tick(s, p, now);
+		if (sync_due(p->bulk_at, now)) {
+			p->bulk_at = (struct mono){ 0 };
+			s->ops->bulk_due(s, p, now);
+		}
+		silence_check(s, &p->silence, &p->source[0], p->heard, now);
+		next = mono_min(next, mono_min(p->track.gap_due, p->bulk_at));
 	}
-	if (!add)
-		return NULL;
-	p = peer_moved(f, from, hdr, now);
-	if (p) {
-		p->source[p->n_sources++] = *from;
-		return p;
-	}
-	return peer_add(f, from, hdr, now);
+	return next;
 }
 
-bool peer_hello_is_restart(const struct peer *p, uint32_t seq, struct mono now)
+void peer_free_all(struct sync *s)
 {
-	if (p->in_hello)
-		return seq - p->last - 1 + HELLO_SLACK > 2 * HELLO_SLACK;
-	if (!seq_before(seq, p->hello_first - HELLO_LATE) && seq_before(seq, p->hello_end))
-		return !sync_within(p->contact, HELLO_LATE_MS, now);
-	return true;
-}
-
-void peer_restart(struct ftfw *f, struct peer *p, uint32_t seq, bool hello, struct mono now)
-{
-	ack_forget_peer(f, p);
-	reorder_clear(&p->reorder);
-	p->contact = p->ack_heard = now;
-	p->last = seq - 1;
-	p->gap_due = (struct mono){ 0 };
-	p->in_hello = hello;
-	p->hello_first = p->hello_end = seq;
-	p->stray.n = 0;
-	memset(p->seen, 0, sizeof(p->seen));
-	p->window = f->ack_window;
-	p->confirmed = p->bulk_owed = p->ours = false;
-	p->req.active = p->req_next.active = false;
-	p->bulk_at = mono_add_ms(now, FTFW_KEEPALIVE_MS);
-	/* Answer at once: the other side learns from it that we hear each other, and so does not wait a second for
-	 * each step of the handshake. 1.4.x takes it as what it is, an acknowledgement. */
-	p->ack_soon = true;
-	resync_contact(f, p, now);
-	sync_peer_begins(&f->base, p->id);
-}
-
-bool peer_any_alive(const struct ftfw *f, struct mono now)
-{
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		if (peer_alive(&f->peer[i], now))
-			return true;
-	return false;
-}
-
-bool peer_others(const struct ftfw *f, const struct peer *p, int64_t ms, struct mono now)
-{
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		if (f->peer[i].used && &f->peer[i] != p && sync_within(f->peer[i].heard, ms, now))
-			return true;
-	return false;
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		reorder_free(&s->peer[i].track.reorder);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The reorder allowance: one slot per number, addressed by number modulo REORDER_MAX.
  *
- * All kept numbers lie in next .. next + REORDER_MAX - 1, so no two share a slot. The caller (sync/recv.c) decides how
+ * All kept numbers lie in next .. next + REORDER_MAX - 1, so no two share a slot. The caller (sync/track.c) decides how
  * long to wait and what to do when there is no room. */
 #include "sync/reorder.h"
 

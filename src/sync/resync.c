@@ -1,264 +1,162 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Asking a peer for everything it has, and knowing when we have it (doc/protocol.md "resync").
+/* Asking a peer for everything it has, and knowing when we have it (doc/protocol.md sections 7 and 10), in all modes that
+ * can ask.
  *
  *   state    event                                                          next
- *   IDLE     new peer, new life, gap beyond repair, -n                      WANT
- *   WANT     the peer can hear us (HELLO settled and something of ours      ASKED  entries of the peer are marked
- *            acknowledged, or 3 s passed), and the pause is over
- *   ASKED    RESYNC acknowledged, no NACK of ours open, nothing in the      IDLE   what was not refreshed is swept
- *            reorder allowance
- *   ASKED    gap beyond repair, or no answer                                WANT   after 1, 2, 4 ... 60 s
+ *   IDLE     new peer, new life, something is missing for good, -n          WANT
+ *   WANT     the peer can hear us (sync_ops.ask_at), and the pause is over  ASKED  a RESYNC leaves, entries are marked
+ *   ASKED    the proof has come (sync_ops.check) that everything has        IDLE   what was not refreshed is swept
+ *   ASKED    something is missing for good, or no answer                    WANT   after 1, 2, 4 ... s
  *   ASKED    the peer says that it has sent all it has, and that its        ASKED  for as long as it says so
  *            cache is incomplete
  *
- * Why ASKED -> IDLE is safe: the acknowledgement of a RESYNC leaves the peer after all its objects (ours on purpose,
- * 1.4.7's by the order of its queue; verified), so each object came before it or left a gap before it. A gap is closed
- * when the NACK for it is acknowledged, which the peer does after it has sent those again; if these are lost too there
- * is another gap before that acknowledgement, and another NACK.
+ * Entries are marked when the RESYNC leaves, and each time it does: what was heard between a copy that got lost and the
+ * next one says nothing about what is still there when that one is answered.
  *
- * Why not before HELLO is settled: 1.4.7 empties its resend queue at each HELLO it gets, and takes any number with it.
- * So what got lost until then cannot be repaired, and an ACK may cover what never arrived. The RESYNC of StartupResync
- * carries HELLO all the same, because 1.4.x expects it first; but it is sent before we have heard the peer, so the
- * beginning of the answer may be missing unnoticed: it only makes the peer's table come sooner, and every new peer is
- * asked again.
- *
- * When several peers speak, an ACK may be meant for another one and by chance cover our number. Sweeping on it could
- * remove what lives, so then nothing is swept. */
-#include "sync/ftfw.h"
+ * What proves an answer, and what to do about a loss meanwhile, differs: ftfw_proof.c, notrack_proof.c. */
+#include "sync/resync.h"
 
-#define BACKOFF_MIN_MS	1000
-#define BACKOFF_MAX_MS	60000
-#define BACKOFF_MAX_TRIES 6	/* 64 times the first pause */
+#include "sync/mode.h"
 
-void resync_want(struct ftfw *f, struct peer *p, struct mono now)
+#define PAUSE_MS	1000	/* after the first failure; doubles */
+#define PAUSE_OLD_MS	300000	/* 1.4.x sends a large table so fast that without repair some is always lost */
+
+void resync_mark(struct sync *s, struct peer *p, struct mono now)
 {
 	struct resync *rs = &p->rs;
-	int64_t pause_ms = 0;
 
-	rs->late = false;
-	if (rs->state == RS_WANT)
-		return;
-	if (rs->state == RS_ASKED) {
-		f->base.stats.resync_failed++;
-		pause_ms = rs->tries < BACKOFF_MAX_TRIES ? BACKOFF_MIN_MS << rs->tries : BACKOFF_MAX_MS;
-		rs->tries++;
-	}
+	rs->marked = now;
+	rs->base = p->track.last;
+	rs->stale = rs->unread = false;
+	rs->partial = (struct mono){ 0 };
+	s->env->resync_begin(s->env->ctx, p->id);
+}
+
+void resync_want(struct peer *p, int64_t pause_ms, struct mono now)
+{
+	struct resync *rs = &p->rs;
+
 	rs->state = RS_WANT;
 	rs->not_before = mono_add_ms(now, pause_ms);
-}
-
-static void resync_begin(struct ftfw *f, struct peer *p, struct mono now)
-{
-	struct resync *rs = &p->rs;
-
-	*rs = (struct resync){ .state = RS_ASKED, .tries = rs->tries, .asked = now, .data = now };
-	f->base.env->resync_begin(f->base.env->ctx, p->id);
-}
-
-void resync_contact(struct ftfw *f, struct peer *p, struct mono now)
-{
-	(void)f;
-	p->rs = (struct resync){ .state = RS_WANT, .not_before = now };
-}
-
-void resync_sent(struct ftfw *f, uint32_t seq, bool hello)
-{
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct resync *rs = &f->peer[i].rs;
-
-		if (!f->peer[i].used || rs->state != RS_ASKED || rs->sent)
-			continue;
-		rs->sent = true;
-		rs->passed_over = false;
-		rs->seq = seq;
-		rs->weak = hello;
-		rs->unsure = !f->peer[i].confirmed;
-	}
-}
-
-void resync_again(struct ftfw *f, uint32_t seq)
-{
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct resync *rs = &f->peer[i].rs;
-
-		if (f->peer[i].used && rs->state == RS_ASKED && rs->sent && !rs->acked && rs->seq == seq)
-			rs->sent = false;
-	}
-}
-
-/* The end will come by itself. Until then the RESYNC must not stand in the way of what is sent after it. */
-void resync_partial(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
-{
-	struct resync *rs = &p->rs;
-	struct resend_entry *e = resend_find(&f->ring, seq);
-
-	if (rs->state == RS_WANT && rs->late && rs->seq == seq)
-		rs->state = RS_ASKED;	/* here it is, and the entries have not been marked since */
-	if (rs->state != RS_ASKED || !rs->sent || rs->acked || rs->seq != seq)
-		return;
+	rs->asked = rs->partial = (struct mono){ 0 };
 	rs->late = false;
-	rs->partial = now;
-	rs->tries = 0;
-	if (e && e->state == RESEND_LIVE)
-		tx_settle(f, e, RESEND_ACKED, now);
 }
 
-void resync_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct mono now)
+void resync_failed(struct sync *s, struct peer *p, struct mono now)
 {
 	struct resync *rs = &p->rs;
-	bool lost = false;
+	uint32_t tries = rs->tries < RESYNC_MAX_TRIES ? rs->tries : RESYNC_MAX_TRIES;
+	int64_t pause = (int64_t)PAUSE_MS << tries, most = s->ops->resync_pause_ms;
 
-	(void)f;
-	if (rs->state != RS_ASKED || !rs->sent || rs->acked)
-		return;
-	if (seq_before(to, rs->seq))
-		return;
-	if (!seq_after(from, rs->seq)) {
-		rs->acked = true;
-	} else {
-		/* The first it heard of us came after it. The number right behind it proves nothing: a peer of our kind
-		 * leaves a RESYNC out until it is answered. */
-		lost = rs->unsure && seq_after(from, rs->seq + 1);
-		rs->passed_over = true;
-	}
-	rs->unsure = false;
-	if (lost) {
-		rs->state = RS_WANT;
-		rs->not_before = now;
-	}
+	if (p->life == 0 && !sync_does(s, SYNC_ACKS))
+		most = PAUSE_OLD_MS;
+	s->stats.resync_failed++;
+	resync_want(p, pause < most ? pause : most, now);
+	rs->tries++;
 }
 
-static bool resync_ready(const struct ftfw *f, const struct peer *p, struct mono now)
+void resync_need(struct sync *s, struct peer *p, struct mono now)
 {
-	if (p->rs.state != RS_WANT || !peer_alive(p, now) || mono_before(now, p->rs.not_before))
-		return false;
-	return (f->hello == HELLO_DONE && p->confirmed) || !sync_within(p->contact, FTFW_SETTLE_MS, now);
-}
-
-/* When p's answer is overdue; not set: it is not, or cannot be. */
-static struct mono resync_overdue(const struct peer *p)
-{
-	const struct resync *rs = &p->rs;
-	struct mono heard = mono_before(rs->asked, rs->data) ? rs->data : rs->asked;
-	uint32_t tries = rs->tries < BACKOFF_MAX_TRIES ? rs->tries : BACKOFF_MAX_TRIES;
-	struct mono due;
-
-	if (rs->state != RS_ASKED || !rs->sent || rs->acked)
-		return (struct mono){ 0 };
-	if (mono_is_set(rs->partial))
-		return mono_add_ms(rs->partial, FTFW_ANSWER_MS);
-	due = mono_add_ms(heard, rs->passed_over ? FTFW_HOLE_MS : FTFW_ANSWER_MS);
-	/* Data that keeps coming may be live changes only. But a long table takes long, so patience grows. */
-	if (rs->passed_over)
-		due = mono_min(due, mono_add_ms(rs->asked, (int64_t)FTFW_PATIENCE_MS << tries));
-	return due;
-}
-
-static void resync_finish(struct ftfw *f, struct peer *p, struct mono now)
-{
-	struct resync *rs = &p->rs;
-	int64_t ms = mono_diff_ms(now, rs->asked) + FTFW_ANSWER_MS;
-
-	if (rs->state != RS_ASKED || !rs->acked || p->nacks_out > 0 || p->reorder.n > 0)
+	if (!sync_does(s, SYNC_ASKS))
 		return;
-	if (rs->weak) {
-		resync_want(f, p, now);
-		return;
-	}
-	rs->state = RS_IDLE;
-	rs->tries = 0;
-	f->base.stats.resync_done++;
-	if (!peer_others(f, p, ms, now))
-		f->base.env->resync_done(f->base.env->ctx, p->id, p->ours);
-}
-
-static struct mono resync_next(const struct ftfw *f, const struct peer *p, struct mono now)
-{
-	struct mono due = p->rs.not_before;
-
-	if (!peer_alive(p, now) || p->rs.state == RS_IDLE)
-		return (struct mono){ 0 };
+	p->rs.stale = true;
+	p->rs.late = false;
 	if (p->rs.state == RS_ASKED)
-		return resync_overdue(p);
-	if (f->hello != HELLO_DONE || !p->confirmed) {
-		struct mono settled = mono_add_ms(p->contact, FTFW_SETTLE_MS);
-
-		if (mono_before(due, settled))
-			due = settled;
-	}
-	return due;
+		resync_failed(s, p, now);
+	else if (p->rs.state == RS_IDLE)
+		resync_want(p, 0, now);
 }
 
-/* Everybody who is due is asked by one RESYNC: it has no addressee. */
-static void resync_ask(struct ftfw *f, struct mono now)
+void resync_done(struct sync *s, struct peer *p, bool sweep)
 {
-	bool asked = false;
-
-	if (f->ctl_tail - f->ctl_head == FTFW_CTL_MAX)
-		return;
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		if (!resync_ready(f, &f->peer[i], now))
-			continue;
-		resync_begin(f, &f->peer[i], now);
-		f->base.stats.resync_asked++;
-		asked = true;
-	}
-	if (asked)
-		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, f->life, 0);
+	p->rs.state = RS_IDLE;
+	p->rs.tries = 0;
+	s->stats.resync_done++;
+	if (sweep && !p->rs.unread)
+		s->env->resync_done(s->env->ctx, p->id, p->life != 0);
 }
 
-struct mono resync_run(struct ftfw *f, struct mono now)
+void resync_left(struct sync *s, struct mono now)
+{
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &s->peer[i];
+
+		if (!p->used || p->rs.state != RS_ASKED || mono_is_set(p->rs.asked))
+			continue;
+		p->rs.asked = now;
+		if (p->rs.stale)
+			resync_mark(s, p, now);
+		if (s->ops->asked)
+			s->ops->asked(s, p, now);
+	}
+}
+
+/* When p, who is to be asked, may be. */
+static struct mono resync_ask_at(const struct sync *s, const struct peer *p)
+{
+	struct mono at = s->ops->ask_at ? s->ops->ask_at(s, p) : p->rs.not_before;
+
+	return mono_before(at, p->rs.not_before) ? p->rs.not_before : at;
+}
+
+struct mono resync_run(struct sync *s, struct mono now)
 {
 	struct mono next = { 0 };
+	bool ask = false;
 
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct peer *p = &f->peer[i];
-		struct mono overdue;
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &s->peer[i];
+		struct mono check = { 0 };
 
-		if (!p->used || p->rs.state != RS_ASKED)
+		if (!peer_alive(p, now))
 			continue;
-		resync_finish(f, p, now);
-		overdue = resync_overdue(p);
-		if (mono_is_set(overdue) && !mono_before(now, overdue) && peer_alive(p, now)) {
-			resync_want(f, p, now);
-			p->rs.late = true;
+		if (p->rs.state == RS_ASKED)
+			check = s->ops->check(s, p, now);
+		if (p->rs.state == RS_WANT && !mono_before(now, resync_ask_at(s, p))) {
+			p->rs.state = RS_ASKED;
+			p->rs.gapped = false;
+			p->rs.asked = p->rs.partial = (struct mono){ 0 };
+			s->stats.resync_asked++;
+			ask = true;
 		}
+		next = mono_min(next, p->rs.state == RS_WANT ? resync_ask_at(s, p) : check);
 	}
-	resync_ask(f, now);
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		next = mono_min(next, resync_next(f, &f->peer[i], now));
+	if (!ask)
+		return next;
+	s->ask = true;	/* everybody who is due is asked by one RESYNC: it has no addressee */
+	if (s->ops->ask)
+		s->ops->ask(s, now);
 	return next;
 }
 
-void ftfw_ask_resync(struct sync *s, struct mono now)
+void resync_ask_all(struct sync *s, struct mono now)
 {
-	struct ftfw *f = (struct ftfw *)s;
-	bool known = false;
+	bool known = false, again;
 
-	/* Whoever is not known yet is asked when it appears; this reaches one that hears us and has not spoken. */
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++) {
-		struct peer *p = &f->peer[i];
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &s->peer[i];
 
 		if (!p->used)
 			continue;
-		known = true;
-		if (p->rs.state == RS_ASKED && !p->rs.sent)
+		known = known || peer_alive(p, now);
+		if (p->rs.state == RS_ASKED && !mono_is_set(p->rs.asked))
 			continue;
 		/* What it is sending now may have come before what made somebody ask: a flush of the kernel table, for one. */
-		p->rs.not_before = p->rs.state == RS_ASKED && sync_within(p->rs.asked, BACKOFF_MIN_MS, now) ?
-				   mono_add_ms(p->rs.asked, BACKOFF_MIN_MS) : now;
-		p->rs.state = RS_WANT;
+		again = p->rs.state == RS_ASKED && sync_within(p->rs.asked, PAUSE_MS, now);
+		p->rs.stale = true;
+		resync_want(p, again ? PAUSE_MS : 0, now);
 	}
-	if (!known)
-		tx_control(f, WIRE_F_RESYNC, RESEND_TO_ALL, f->life, 0);
+	if (known)
+		return;
+	s->ask = true;	/* whoever appears is asked then; this reaches one that hears us and has not spoken */
+	if (s->ops->ask)
+		s->ops->ask(s, now);
 }
 
-bool ftfw_resync_running(const struct sync *s)
+bool resync_running(const struct sync *s)
 {
-	const struct ftfw *f = (const struct ftfw *)s;
-
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		if (f->peer[i].used && f->peer[i].rs.state != RS_IDLE)
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		if (s->peer[i].used && s->peer[i].rs.state != RS_IDLE)
 			return true;
 	return false;
 }

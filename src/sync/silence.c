@@ -12,46 +12,32 @@
 
 #include <inttypes.h>
 
+#include "sync/mode.h"
+
 #define KEEPALIVES_MISSED_MS	10000
 
-static int64_t silence_ms(const struct sync_conf *conf)
+static int64_t silence_ms(const struct sync *s)
 {
-	if (conf->mode != SYNC_MODE_ALARM)
-		return KEEPALIVES_MISSED_MS;
-	return 2000 * (int64_t)conf->refresh_s + KEEPALIVES_MISSED_MS;
-}
-
-static void say(struct sync *s, struct silence *q, struct mono now, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void say(struct sync *s, struct silence *q, struct mono now, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	sync_say(s, &q->limit, now, LOG_LVL_NOTICE, fmt, ap);
-	va_end(ap);
+	return KEEPALIVES_MISSED_MS + (sync_does(s, SYNC_SPEAKS) ? 0 : 2000 * (int64_t)s->conf->refresh_s);
 }
 
 void silence_check(struct sync *s, struct silence *q, const struct sync_source *who, struct mono heard, struct mono now)
 {
 	char name[SOURCE_NAME];
 
-	if (q->said || sync_within(heard, silence_ms(s->conf), now))
+	if (q->said || sync_within(heard, silence_ms(s), now))
 		return;
 	q->said = true;
-	say(s, q, now, "peer %s has fallen silent: nothing heard for %" PRId64 " s%s", source_name(who, name),
-	    mono_diff_ms(now, heard) / 1000,
-	    s->conf->mode == SYNC_MODE_ALARM ? "; it is away, or has no flow to repeat" : "");
+	sync_log(s, &q->limit, now, LOG_LVL_NOTICE, "peer %s has fallen silent: nothing heard for %" PRId64 " s%s",
+		 source_name(who, name), mono_diff_ms(now, heard) / 1000,
+		 sync_does(s, SYNC_SPEAKS) ? "" : "; it is away, or has no flow to repeat");
 }
 
 void silence_over(struct sync *s, struct silence *q, const struct sync_source *who, struct mono heard, struct mono now)
 {
 	char name[SOURCE_NAME];
 
-	if (!q->said)
-		return;
 	q->said = false;
-	say(s, q, now, "peer %s is heard again, after %" PRId64 " s", source_name(who, name),
-	    mono_diff_ms(now, heard) / 1000);
+	sync_log(s, &q->limit, now, LOG_LVL_NOTICE, "peer %s is heard again, after %" PRId64 " s", source_name(who, name),
+		 mono_diff_ms(now, heard) / 1000);
 }

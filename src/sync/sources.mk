@@ -3,13 +3,17 @@ libsync_a_SOURCES = \
 	sync/ack.c \
 	sync/alarm.c \
 	sync/bulk.c \
+	sync/control.c \
 	sync/ftfw.c \
+	sync/ftfw_proof.c \
+	sync/ftfw_queue.c \
+	sync/ftfw_recv.c \
+	sync/hold.c \
+	sync/mode.c \
 	sync/notrack.c \
-	sync/notrack_resync.c \
+	sync/notrack_proof.c \
 	sync/peer.c \
-	sync/plain_recv.c \
-	sync/plain_send.c \
-	sync/recv.c \
+	sync/plain.c \
 	sync/reorder.c \
 	sync/resend.c \
 	sync/resync.c \
@@ -17,6 +21,7 @@ libsync_a_SOURCES = \
 	sync/silence.c \
 	sync/source.c \
 	sync/sync.c \
+	sync/track.c \
 	sync/transmit.c \
 	sync/txq.c \
 	sync/walk.c

@@ -18,53 +18,53 @@ trap 'exit 1' INT TERM
 # name, file of src/sync, sed script; FTFW unless a line "mode=..." stands before
 table() {
 	cat <<-'END'
-	no-nack|ack.c|s/if (tx_control(f, WIRE_F_NACK, p->id, from, to)) {/if (from != to + 1) {/
+	no-nack|ack.c|s/if (control_queue(f, WIRE_F_NACK, p->id, from, to)) {/if (from != to + 1) {/
 	nack-ignored|ack.c|s/if (!ack_serve(f, p, from, to, now))/if (!f)/
-	no-ack|ack.c|/^void ack_flush/,/^}/s/tx_control(f, WIRE_F_ACK[^;]*;/;/
-	no-sweep|resync.c|s/f->base.env->resync_done(.*);/;/
-	nack-begins-late|recv.c|s/ack_nack(f, p, p->last + 1, seq - 1, now)/ack_nack(f, p, p->last + (missing > 1 ? 2 : 1), seq - 1, now)/
-	nack-ends-early|recv.c|s/ack_nack(f, p, p->last + 1, seq - 1, now)/ack_nack(f, p, p->last + 1, seq - (missing > 1 ? 2 : 1), now)/
-	unrepairable-acknowledged|ack.c|s/ack_hold(p, hdr->seq, HOLD_EVER, 0);/;/
-	resync-acknowledged-at-once|bulk.c|/^void bulk_asked/,/^}/s/ack_hold(.*);/;/
-	released-while-queued|transmit.c|/^static void tx_settle_flow/,/^}/s/m->bits & MARK_QUEUED/!m/
-	late-message-digested|recv.c|s/^\tif ((int32_t)ahead < 0)$/\tif ((int32_t)ahead < 0 \&\& !(hdr->flags \& WIRE_F_HELLO_MASK)) return digest(f, p, hdr, body, now); else &/
-	# restart-not-seen|recv.c|s/peer_hello_is_restart(p, hdr->seq, now)/!p/
-	given-up-unnoticed|transmit.c|s/tx_settle(f, resend_oldest(&f->ring), RESEND_LOST, now);/tx_settle(f, resend_oldest(\&f->ring), RESEND_MOOT, now);/
-	resync-done-too-soon|resync.c|s/ || p->nacks_out > 0 || p->reorder.n > 0)/)/
+	no-ack|ack.c|/^static void ack_flush_to/,/^}/s/control_queue(f, WIRE_F_ACK[^;]*;/;/
+	no-sweep|resync.c|s/s->env->resync_done(.*);/;/
+	nack-begins-late|track.c|s/missing(s, p, from, seq - 1, now)/missing(s, p, from + (missing > 1), seq - 1, now)/
+	nack-ends-early|track.c|s/missing(s, p, from, seq - 1, now)/missing(s, p, from, seq - (missing > 1 ? 2 : 1), now)/
+	unrepairable-acknowledged|ack.c|/unrepairable++/{n;s/ack_never(f, p);/;/}
+	resync-acknowledged-at-once|bulk.c|/^bool bulk_asked/,/^}/s/held = hold_add(.*);/held = true;/
+	released-while-queued|control.c|/^static void settle_flow/,/^}/s/m->bits & MARK_QUEUED/!m/
+	late-message-digested|track.c|s/^\tif ((int32_t)ahead < 0)$/\tif ((int32_t)ahead < 0 \&\& !(hdr->flags \& WIRE_F_HELLO_MASK) \&\& hdr->type < 3) return sync_digest(s, p, hdr, body, true, now); else &/
+	# restart-not-seen|ftfw_recv.c|s/hello_is_restart(p, ftfw_peer((struct ftfw \*)s, p), hdr->seq, now)/!p/
+	given-up-unnoticed|control.c|s/settle(f, resend_oldest(&f->ring), RESEND_LOST, now);/settle(f, resend_oldest(\&f->ring), RESEND_MOOT, now);/
+	resync-done-too-soon|ftfw_proof.c|s/ \&\& p->nacks_out == 0 \&\& p->track.reorder.n == 0)/)/
 	bulk-half-a-lap|bulk.c|/^static bool req_done/,/^}/s/laps == 1 \&\& f->walk.pos >= req->pos/laps == 1/
 	bulk-skips-what-was-sent|bulk.c|/^static bool bulk_needless/,/^}/s/!seq_before(m->seq, newest)/m/
 	known-before-acknowledged|transmit.c|s/m->bits |= MARK_SENT;/m->bits |= MARK_SENT | MARK_KNOWN;/
 	first-part-not-repeated|bulk.c|/^void bulk_confirmed/,/^}/s/if (!owed)/if (f)/
 	passed-over-never-repeated|ack.c|/^void ack_check_stuck/,/^}/s/^\t\t\tack_repeat(f, e, now);/\t\t\t;/
-	ack-across-the-hold|ack.c|/^void ack_flush/,/^}/s/if (!h->passed) {/if (!f) {/
-	# sweep-with-others-around|resync.c|s/if (!peer_others(f, p, ms, now))/if (f \&\& ms)/
-	lost-nack-forgotten|transmit.c|/^void tx_nack_lost/,/^}/s/resync_want(f, p, now);/;/
-	other-link-not-known|peer.c|s/p = peer_moved(f, from, hdr, now);/p = NULL;/
-	# other-link-after-silence|peer.c|s/return f->n_peers == 1 .*;/return false;/
-	incomplete-acknowledged|bulk.c|s/h->until = bulk_whole(f) ? HOLD_QUEUE : HOLD_WHOLE;/h->until = HOLD_QUEUE;/
-	incomplete-for-ever|bulk.c|/^void bulk_check_whole/,/^}/s/hold_forgo(f, p);/;/
+	ack-across-the-hold|ack.c|/^static void ack_flush_to/,/^}/s/if (h->passed)/if (f)/
+	# sweep-with-others-around|ftfw_proof.c|s/!peer_others(s, p, .*, now))/true)/
+	lost-nack-forgotten|control.c|/^void settle_nack_lost/,/^}/s/resync_need(.*);/;/
+	other-link-not-known|peer.c|s/p = peer_moved(s, from, hdr, now);/p = NULL;/
+	# other-link-after-silence|peer.c|s/return s->n_peers == 1 .*;/return false;/
+	incomplete-acknowledged|bulk.c|s/h->until = sync_whole(&f->base) ? HOLD_QUEUE : HOLD_WHOLE;/h->until = HOLD_QUEUE;/
+	incomplete-for-ever|bulk.c|/^void bulk_check_whole/,/^}/s/hold_forgo(.*);/;/
 	mode=NOTRACK
-	nt-loss-not-asked-for|notrack_resync.c|/^void nt_missing/,/^}/s/resync_want(n, p, GAP_MS, now);/;/
-	nt-no-sweep|notrack_resync.c|/^static void resync_done/,/^}/s/n->plain.base.env->resync_done(.*);/;/
-	nt-alive-proves|notrack_resync.c|/^void nt_got_alive/,/^}/s/if (np->life != 0) {/resync_done(n, p, true); if (!p) {/
-	nt-complete-since-whenever|notrack_resync.c|s/!np->spoiled \&\& seq_after(since, np->base)/np/
-	nt-loss-in-answer-ignored|notrack_resync.c|/^void nt_missing/,/^}/s/np->spoiled = np->gapped = true;/;/
-	nt-not-marked|notrack_resync.c|/^static void resync_mark/,/^}/s/n->plain.base.env->resync_begin(.*);/;/
+	nt-loss-not-asked-for|notrack_proof.c|/^void nt_missing/,/^}/s/resync_want(p, GAP_MS, now);/;/
+	nt-no-sweep|resync.c|s/s->env->resync_done(.*);/;/
+	nt-alive-proves|notrack_proof.c|/^void nt_got_alive/,/^}/s/if (p->life != 0) {/nt_done(s, p, true); if (!p) {/
+	nt-complete-since-whenever|notrack_proof.c|s/!p->rs.stale \&\& seq_after(since, p->rs.base)/p/
+	nt-loss-in-answer-ignored|notrack_proof.c|/^void nt_missing/,/^}/s/p->rs.stale = p->rs.gapped = true;/;/
+	nt-not-marked|resync.c|/^void resync_mark/,/^}/s/s->env->resync_begin(.*);/;/
 	nt-request-not-answered|notrack.c|/^static void nt_got_resync/,/^}/s/\tnt_lap_request(n, slow .*;/;/
 	nt-full-send-ends-early|notrack.c|s/if (walk_load(&n->plain.walk, env))/if (n->plain.walk.pos == 0 \&\& walk_load(\&n->plain.walk, env))/
-	nt-incomplete-ended|notrack.c|/^static bool nt_whole/,/^}/s/return .*/return true;/
-	nt-incomplete-for-ever|notrack.c|/^static bool lap_put_partial/,/^}/s/if (nt_whole(n))/if (!n)/
-	nt-asked-once|notrack_resync.c|/^static void resync_failed/,/^}/s/resync_want(.*);/np->state = NT_IDLE;/
-	nt-always-fast|plain_send.c|s/PACE_PER_MS >> slow/PACE_PER_MS/
-	plain-late-message-digested|plain_recv.c|s/if (!stray_add(&p->stray, hdr->seq, now))/if (p) return s->ops->accept(s, p, hdr, body, now); else if (!p)/
-	plain-end-not-sent|plain_send.c|/^bool plain_put_live/,/^}/s/if (!plain_put_flow(s, r, id, now))/if (!env->is_dead(env->ctx, id) \&\& !plain_put_flow(s, r, id, now))/
-	plain-full-channel-forgets|plain_send.c|/^bool plain_put_live/,/^}/s/^\t\t\treturn false;/\t\t\t;/
+	nt-incomplete-ended|notrack.c|s/sync_whole(&n->plain.base)/n/
+	nt-incomplete-for-ever|notrack.c|/^static bool lap_put_partial/,/^}/s/if (sync_whole(.*))/if (!n)/
+	nt-asked-once|resync.c|/^void resync_failed/,/^}/s/resync_want(.*);/rs->state = RS_IDLE;/
+	nt-always-fast|plain.c|s/PACE_PER_MS >> slow/PACE_PER_MS/
+	plain-late-message-digested|track.c|s/if (!stray_add(&t->stray, hdr->seq, now))/if (p) return s->ops->accept(s, p, hdr, body, now); else if (!p)/
+	plain-end-not-sent|plain.c|/^bool plain_put_live/,/^}/s/if (!plain_put_flow(s, r, id, now))/if (!env->is_dead(env->ctx, id) \&\& !plain_put_flow(s, r, id, now))/
+	plain-full-channel-forgets|plain.c|/^bool plain_put_live/,/^}/s/^\t\t\treturn false;/\t\t\t;/
 	mode=ALARM
 	al-never-again|alarm.c|/^static bool refresh_one/,/^}/s/if (!plain_put_flow(&a->plain, r, id, now))/if (!a)/
 	al-only-once|alarm.c|/^static bool refresh_one/,/^}/s/alarm_arm(a, m, false, now);/m->seq += 1u << 30;/
 	al-not-found|alarm.c|/^static bool refresh_one/,/^}/s/alarm_arm(a, m, true, now);/;/
 	al-merges|alarm.c|s/hdr, body, true, now)/hdr, body, false, now)/
-	al-restart-not-seen|plain_recv.c|/^static enum sync_verdict track(/,/^}/s/plain_restart(s, p, hdr->seq, now);/return SYNC_DROPPED;/
+	al-restart-not-seen|track.c|/^static enum sync_verdict track_before/,/^}/s/peer_restart(s, p, first, false, now);/return SYNC_DROPPED;/
 	END
 }
 

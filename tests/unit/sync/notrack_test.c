@@ -429,8 +429,8 @@ static void late_messages_change_nothing(void **state)
 	(void)state;
 	peer_tells(w, WIRE_CT_UPD, 1);
 	peer_tells(w, WIRE_CT_UPD, 1);
-	assert_int_equal(peer_tells_at(w, w->seq - 2, WIRE_CT_DEL, 0, 1), SYNC_DROPPED);
-	assert_int_equal(peer_tells_at(w, w->seq - 1, WIRE_CT_DEL, 0, 1), SYNC_DROPPED);
+	assert_int_equal(peer_tells_at(w, w->seq - 2, WIRE_CT_UPD, 0, 1), SYNC_DROPPED);
+	assert_int_equal(peer_tells_at(w, w->seq - 1, WIRE_CT_UPD, 0, 1), SYNC_DROPPED);
 	assert_int_equal(w->applied[1], 2);
 	assert_int_equal(sync_stats(w->s)->before, 2);
 	/* In time for the allowance it is taken, in its turn. */
@@ -441,6 +441,21 @@ static void late_messages_change_nothing(void **state)
 	assert_int_equal(sync_stats(w->s)->lost, 0);
 	pass_ms(w, 500);
 	assert_int_equal(w->begun, 0);
+	sync_close(w->s);
+}
+
+/* Two messages of one number that are not the same: one was not the peer's, and it took the place of what the peer said. */
+static void a_number_twice_is_asked_about(void **state)
+{
+	struct world *w = settled();
+
+	(void)state;
+	peer_tells(w, WIRE_CT_UPD, 1);
+	assert_int_equal(peer_tells_at(w, w->seq - 1, WIRE_CT_DEL, 0, 1), SYNC_DROPPED);
+	assert_int_equal(w->last_change[1], SYNC_UPDATE);
+	pass_ms(w, 500);
+	assert_int_equal(w->begun, 1);
+	assert_true(find_flag(w, 0, WIRE_F_RESYNC) >= 0);
 	sync_close(w->s);
 }
 
@@ -646,6 +661,7 @@ int main(void)
 		cmocka_unit_test(an_answer_with_a_gap_is_no_answer),
 		cmocka_unit_test(a_lost_request_is_repeated_and_an_alive_proves_nothing),
 		cmocka_unit_test(late_messages_change_nothing),
+		cmocka_unit_test(a_number_twice_is_asked_about),
 		cmocka_unit_test(lower_numbers_that_go_on_are_a_new_life),
 		cmocka_unit_test(a_new_life_says_so),
 		cmocka_unit_test(a_new_life_is_answered_whatever_it_counts),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sending without acknowledgements: live changes in the order in which they happened, each flow queued once, the
+/* NOTRACK and ALARM, sending without acknowledgements: live changes in the order in which they happened, each flow queued once, the
  * content read when it is encoded. A message that has left is forgotten, and a dead flow with it.
  *
  * Mark of a flow: QUEUED while it waits at qpos; BATCH while the walk has it at hand; the rest belongs to the protocol.
@@ -7,27 +7,23 @@
 #include "sync/plain.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #define PACE_PER_MS	12	/* about 250 flows: a million in four seconds */
 #define PACE_SAVED	4	/* what was not used for longer is lost, or the next burst would overflow a socket */
 
-void plain_init(struct plain *s, const struct plain_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
-		uint32_t first_seq)
+#define LATE_MAX	16384	/* numbers: a burst that is duplicated, or held back, is no longer */
+
+void plain_init(struct plain *s, const struct sync_ops *sync_ops, const struct plain_ops *ops, const struct sync_env *env,
+		const struct sync_conf *conf, uint32_t first_seq, struct mono now)
 {
-	s->base.env = env;
-	s->base.conf = conf;
+	sync_init(&s->base, sync_ops, env, conf, first_seq, now);
+	/* 1.4.x begins with the wall clock, so a node that sent more than one message per second begins again a little before
+	 * or far before where it was, and nothing else says that it has. */
+	s->base.late_max = s->base.continue_max = LATE_MAX;
+	s->base.jump_max = INT32_MAX;
 	s->ops = ops;
-	s->next = first_seq;
 	pace_set(&s->pace, 0);
-}
-
-void plain_log(struct plain *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	sync_say(&s->base, limit, now, level, fmt, ap);
-	va_end(ap);
 }
 
 void plain_release(struct plain *s, uint32_t id)
@@ -39,9 +35,10 @@ void plain_release(struct plain *s, uint32_t id)
 	env->release(env->ctx, id);
 }
 
-void plain_fini(struct plain *s)
+void plain_close(struct sync *sync)
 {
-	const struct sync_env *env = s->base.env;
+	struct plain *s = (struct plain *)sync;
+	const struct sync_env *env = sync->env;
 	uint32_t id;
 
 	while ((id = txq_first(&s->live)) != FLOW_ID_NONE) {
@@ -52,8 +49,8 @@ void plain_fini(struct plain *s)
 	}
 	walk_rewind(&s->walk, env);
 	txq_free(&s->live);
-	for (unsigned int i = 0; i < SYNC_MAX_PEERS; i++)
-		reorder_free(&s->peer[i].reorder);
+	peer_free_all(sync);
+	free(s);
 }
 
 /* ---- queueing ---- */
@@ -62,7 +59,7 @@ void plain_lost(struct sync *sync, struct mono now)
 {
 	struct plain *s = (struct plain *)sync;
 
-	s->next++;	/* the peers notice that something is missing */
+	s->base.next++;	/* the peers notice that something is missing */
 	s->ops->not_queued(s, now);
 }
 
@@ -110,7 +107,7 @@ bool plain_make_room(struct sync *sync, struct mono now)
 		if (id == FLOW_ID_NONE || flow_id_is_expect(id) || !env->is_dead(env->ctx, id))
 			continue;
 		sync->stats.given_up_dead++;
-		plain_log(s, &s->room_log, now, LOG_LVL_WARNING, "the internal cache is full of flows that have ended and wait "
+		sync_log(sync, &sync->room_log, now, LOG_LVL_WARNING, "the internal cache is full of flows that have ended and wait "
 			  "for the sync link: the message about the oldest is given up");
 		plain_forget(sync, id);
 		plain_lost(sync, now);
@@ -124,24 +121,24 @@ bool plain_make_room(struct sync *sync, struct mono now)
 
 bool plain_put_flow(struct plain *s, struct round *r, uint32_t id, struct mono now)
 {
-	int err = round_put_flow(r, id, s->next, 0);
+	int err = round_put_flow(r, id, s->base.next, 0);
 
 	if (err == -EAGAIN)
 		return false;
 	if (err < 0) {
-		plain_log(s, &s->size_log, now, LOG_LVL_ERROR, "a flow does not fit into a datagram of this MTU");
+		sync_log(&s->base, &s->base.size_log, now, LOG_LVL_ERROR, "a flow does not fit into a datagram of this MTU");
 		return true;
 	}
-	s->next++;
+	s->base.next++;
 	s->base.stats.sent_msgs++;
 	return true;
 }
 
 bool plain_put_control(struct plain *s, struct round *r, uint8_t flags, uint32_t from, uint32_t to)
 {
-	if (round_put_control(r, flags, s->next, from, to) < 0)
+	if (round_put_control(r, flags, s->base.next, from, to) < 0)
 		return false;
-	s->next++;
+	s->base.next++;
 	s->base.stats.sent_msgs++;
 	return true;
 }
@@ -211,15 +208,37 @@ void pace_end(struct pace *p, struct round *r, uint32_t aside)
 		r->out_of_budget = false;
 }
 
-/* ---- reports ---- */
+/* ---- receiving ---- */
+
+enum sync_verdict plain_recv(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr,
+			     struct cursor body, struct mono now)
+{
+	struct peer *p = peer_find(&s->base, from, hdr, true, now);
+
+	if (!p)
+		return SYNC_DROPPED;
+	peer_heard(&s->base, p, now);
+	return track_message(&s->base, p, hdr, body, now);
+}
+
+void plain_foreign(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
+{
+	struct peer *p = peer_known(&s->base, from);
+	char name[SOURCE_NAME];
+
+	s->base.stats.foreign_mode++;
+	if (p && hdr->seq == p->track.last + 1)
+		p->track.last = hdr->seq;
+	for (unsigned int i = 0; i < s->n_foreign; i++)
+		if (source_same(&s->foreign[i], from))
+			return;
+	if (s->n_foreign < PEERS_MAX)
+		s->foreign[s->n_foreign++] = *from;
+	sync_log(&s->base, &s->base.mode_log, now, LOG_LVL_WARNING, "peer %s speaks another mode: it sends what %s does not know",
+		 source_name(from, name), s->base.ops->name);
+}
 
 void plain_queues(const struct sync *sync, struct sync_queues *q)
 {
 	*q = (struct sync_queues){ .tx_len = ((const struct plain *)sync)->live.n };
-}
-
-bool plain_print_ring(const struct sync *sync, uint32_t *pos, size_t n, struct text *out)
-{
-	(void)sync, (void)pos, (void)n, (void)out;
-	return false;
 }

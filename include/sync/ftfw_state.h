@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_SYNC_FTFW_STATE_H
+#define CONNTRACKD_SYNC_FTFW_STATE_H
+
+#include "sync/hold.h"
+#include "sync/mode.h"
+#include "sync/resend.h"
+#include "sync/txq.h"
+#include "sync/walk.h"
+
+/* What FTFW has beside struct sync: acknowledgements. One state for what we send, one per peer for what they mean. For its
+ * files only, each of which calls none but those below it:
+ *
+ *   ftfw.c         open, close, timers, reports
+ *   transmit.c     what leaves, in which order
+ *   ftfw_recv.c    what a message says; HELLO
+ *   ack.c          ACK and NACK, both directions
+ *   ftfw_queue.c   what waits to be sent
+ *   bulk.c         everything we have, paced
+ *   ftfw_proof.c   is the answer to our RESYNC whole?
+ *   control.c      control messages, and what it means that a message is settled
+ *   hold.c, resend.c, txq.c, walk.c: containers
+ */
+
+#define FTFW_KEEPALIVE_MS	1000	/* fixed by 1.4.x */
+#define FTFW_BUSY_ACK_MS	20	/* while a table is coming in */
+#define FTFW_BULK_PEER_MS	5000	/* a bulk send waits while its peer is silent for this long */
+#define FTFW_HOLD_MS		2000	/* full ring: data waits this long for an acknowledgement */
+#define FTFW_HOLE_MS		3000	/* a NACK passed over by later ACKs for this long will not be answered */
+#define FTFW_ANSWER_MS		10000	/* a RESYNC without answer or data for this long is asked again */
+#define FTFW_STUCK_MS		5000	/* a message passed over by later ACKs for this long is sent again */
+#define FTFW_CTL_MAX		1024	/* control messages waiting; a power of two */
+#define FTFW_PEER_RING_MIN	1024	/* see ftfw_peer_ring() */
+#define FTFW_NOTE_MS		1000	/* an answer that is not ended is said to be so this often */
+#define FTFW_SPARE		256	/* places of the ring that only control messages may use */
+
+/* One lap round the table that somebody waits for: from where the walk was to the same place in the next lap. */
+struct bulk_req {
+	bool active;
+	uint32_t lap;
+	uint64_t pos;
+	uint32_t seq;		/* our next number when it was made */
+};
+
+/* Beside peer->rs: what is known about our RESYNC. */
+struct ftfw_proof {
+	uint32_t seq;		/* its number; valid when rs.asked is set */
+	bool acked;
+	bool weak;		/* it carried HELLO: its acknowledgement proves nothing */
+	bool unsure;		/* the peer had not heard of us before it, so it would not miss it */
+	bool passed_over;	/* a later message was acknowledged, it was not */
+	struct mono data;	/* last state message */
+};
+
+struct ftfw_peer {
+	/* our acknowledgements to it */
+	bool ack_pending;
+	bool ack_never;		/* the message at hand must not be acknowledged */
+	uint32_t ack_from;
+	struct mono ack_due;	/* set while pending */
+	bool ack_soon;		/* with the next transmission, not after a second */
+	uint32_t window;	/* state messages until the next ACK */
+	struct holds holds;
+
+	/* its acknowledgements to us */
+	bool confirmed;		/* it has acknowledged something in this life, so from there on it NACKs what it misses */
+	struct mono ack_heard;	/* its last ACK or NACK; contact when there was none */
+	bool said_deaf;		/* that it does not was logged */
+	struct mono await_since;	/* since when we wait for one, while it is alive */
+	uint64_t nack_place;	/* no NACK to it is live before this place of the ring */
+	struct mono hole_since;	/* NACK hole_seq was passed over by a later ACK */
+	uint32_t hole_seq, ack_high;	/* ack_high: highest number it acknowledged, valid when confirmed */
+
+	uint32_t hello_first, hello_end;	/* numbers of its handshake: [first, end) */
+	struct ftfw_proof proof;
+	struct bulk_req req, req_next;	/* our full table to it */
+	bool bulk_owed;		/* one began (at number owed_seq) before it was confirmed: part of it may have come */
+	uint32_t owed_seq;	/* too early for it, and it will not miss that part */
+	struct log_limit bulk_limit, hello_limit;
+};
+
+struct ftfw_ctl {
+	uint8_t flags;
+	uint8_t peer;
+	uint32_t from, to;
+};
+
+struct ftfw {
+	struct sync base;	/* first */
+
+	/* sending */
+	enum { HELLO_INIT, HELLO_SAY, HELLO_DONE } hello;
+	bool say_back;
+	struct mono keepalive;	/* when it is due */
+	struct ftfw_ctl ctl[FTFW_CTL_MAX];
+	uint32_t ctl_head, ctl_tail;
+	uint32_t alive_burst;	/* ALIVEs to send, see ftfw_solicit() */
+	struct mono solicited;
+	uint32_t solicit_ms;	/* pause before the next */
+	struct txq live, repair;
+	struct resend ring;
+	uint32_t ack_window;	/* accepted messages per ACK */
+	uint32_t ring_max;	/* ResendQueueSize; the ring has FTFW_SPARE places more */
+	struct mono progress;	/* last acknowledgement that settled something */
+	bool holding;		/* data waits for room in the ring */
+	struct mono stuck_at;	/* when to look for passed-over messages; set while there may be some */
+	uint32_t stuck_high, ack_high;	/* highest number acknowledged: at the last look, now */
+	bool ack_seen;		/* ack_high is valid */
+	uint64_t dead_place;	/* no flow that has ended waits in the ring before this place */
+	struct mono note_at;	/* when to say again that an answer is not ended; set while there is one */
+
+	/* bulk: one walk for all who wait */
+	uint32_t lap;
+	struct walk walk;
+	uint32_t walk_left;	/* batches that this round may still take from the walk */
+	struct bulk_req req_all;	/* -B */
+	uint32_t window, window_acked;	/* of unacknowledged paced messages */
+	bool window_nacked;
+
+	struct ftfw_peer peer[PEERS_MAX];
+	struct log_limit overflow_log, foreign_log;
+};
+
+static inline struct ftfw_peer *ftfw_peer(struct ftfw *f, const struct peer *p)
+{
+	return &f->peer[p->id];
+}
+
+/* How many of its last messages a peer can probably send again: as many as we, since both ends usually have the same
+ * configuration. Only a 1.4.x needs this guess, a peer of our kind says when it cannot; so with very small rings, where
+ * the guess would be wrong all the time, it is not made. */
+static inline uint32_t ftfw_peer_ring(const struct ftfw *f)
+{
+	return f->ring_max > FTFW_PEER_RING_MIN ? f->ring_max : FTFW_PEER_RING_MIN;
+}
+
+#endif

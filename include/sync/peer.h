@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_SYNC_PEER_H
+#define CONNTRACKD_SYNC_PEER_H
+
+#include "base/log.h"
+#include "sync/resync.h"
+#include "sync/silence.h"
+#include "sync/source.h"
+#include "sync/track.h"
+
+/* The other nodes. For the files of this folder only. */
+
+#define PEER_ALIVE_MS	3000	/* a peer heard within this time is alive */
+#define PEER_BULK_MS	1000	/* one that does not ask (1.4.x never does by itself) gets everything after so long */
+
+struct peer {
+	bool used;
+	uint8_t id;
+	uint8_t n_sources;
+	struct sync_source source[SYNC_SOURCES];
+	struct mono heard;	/* last message */
+	struct mono contact;	/* first message of this life, or since it is back */
+	struct silence silence;
+	bool in_hello;		/* all messages of this life carried HELLO */
+	uint32_t life;		/* what it calls its life; 0: has not said, 1.4.x never does */
+	struct track track;
+	uint32_t nacks_out;	/* gaps: our NACKs to it that are not acknowledged */
+	struct resync rs;	/* its full table */
+	struct mono bulk_at;	/* ours is sent to it then, unless its RESYNC comes first */
+};
+
+/* The peer a message comes from, its time noted; a new one is added if `add`. NULL: not known and not to be added, or no
+ * room (counted). */
+struct peer *peer_find(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool add,
+		       struct mono now);
+/* The one with this address, NULL when there is none. */
+struct peer *peer_known(struct sync *s, const struct sync_source *from);
+/* A message of p has come. */
+void peer_heard(struct sync *s, struct peer *p, struct mono now);
+/* p begins a life, its numbers go on. fresh: it is new in this place. */
+void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now);
+/* p begins a life whose first number is seq. hello: it says so itself. */
+void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, struct mono now);
+static inline bool peer_alive(const struct peer *p, struct mono now)
+{
+	return p->used && mono_is_set(p->heard) && mono_diff_ns(now, p->heard) < PEER_ALIVE_MS * MONO_NS_PER_MS;
+}
+bool peer_any_alive(const struct sync *s, struct mono now);
+/* Has any other peer been heard within the last ms? */
+bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now);
+/* "10.0.0.1" into out (at least SOURCE_NAME bytes); gives out. */
+const char *peer_name(const struct peer *p, char *out);
+/* Timers; returns the next. */
+struct mono peer_tick(struct sync *s, struct mono now);
+void peer_free_all(struct sync *s);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Control messages that wait to be sent, and settlement: what it means that a message of ours is acknowledged, out of date
+ * (moot), or given up (lost).
+ *
+ *   what it was   acknowledged                              lost
+ *   flow          KNOWN; one that has ended is released     released if it has ended; whoever misses it learns it by NACK
+ *   NACK          the gap is closed                         what was asked for will not come: RESYNC
+ *   RESYNC        ftfw_proof.c                              asked again when it is overdue
+ *
+ * Acknowledgements in this version carry no addressee. While one peer is there, what it acknowledges is settled for
+ * good. With several peers the first ACK settles a state message; another peer that misses it sends a NACK, which finds
+ * the entry settled, is not served and not acknowledged, and that peer then asks for everything. A control message is
+ * for one peer, and only that one settles it. */
+#include "sync/control.h"
+
+#include <inttypes.h>
+
+bool control_queue(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, uint32_t to)
+{
+	if (f->ctl_tail - f->ctl_head == FTFW_CTL_MAX)
+		return false;
+	f->ctl[f->ctl_tail++ % FTFW_CTL_MAX] = (struct ftfw_ctl){
+		.flags = flags, .peer = peer, .from = from, .to = to,
+	};
+	return true;
+}
+
+/* ---- settlement ---- */
+
+void settle_release(struct ftfw *f, uint32_t id)
+{
+	const struct sync_env *env = f->base.env;
+
+	walk_scrub(&f->walk, env, id);
+	env->release(env->ctx, id);
+}
+
+static void settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, uint8_t flags, enum resend_state state)
+{
+	const struct sync_env *env = f->base.env;
+	struct flow_mark *m = env->mark(env->ctx, id);
+
+	if (!(m->bits & MARK_SENT) || m->seq != seq)
+		return;
+	m->bits &= (uint8_t)~MARK_SENT;
+	if (m->bits & MARK_QUEUED)
+		return;	/* what was sent is not what it is now */
+	/* 1.4.x acknowledges across what it missed of the messages with HELLO. */
+	if (state == RESEND_ACKED && !(flags & WIRE_F_HELLO))
+		m->bits |= MARK_KNOWN;
+	if (state != RESEND_MOOT && env->is_dead(env->ctx, id))
+		settle_release(f, id);
+}
+
+void settle_nack_lost(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
+{
+	if (p->nacks_out > 0)
+		p->nacks_out--;
+	/* What was missing before a RESYNC comes with its answer. */
+	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) || seq_after(seq, ftfw_peer(f, p)->proof.seq))
+		resync_need(&f->base, p, now);
+}
+
+static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resend_state state, struct mono now)
+{
+	struct peer *p = &f->base.peer[e->peer];
+
+	if (state == RESEND_LOST)
+		settle_nack_lost(f, p, e->seq, now);
+	else if (state == RESEND_ACKED && p->nacks_out > 0)
+		p->nacks_out--;
+}
+
+void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now)
+{
+	struct resend_entry old = *e;
+
+	resend_settle(&f->ring, e, state);
+	if (!(old.flags & WIRE_F_CTL_MASK))
+		settle_flow(f, old.id, old.seq, old.flags, state);
+	else if (old.flags & WIRE_F_NACK)
+		settle_nack(f, &old, state, now);
+}
+
+void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, uint32_t in, struct mono now)
+{
+	struct resend *ring = &f->ring;
+	uint64_t i = resend_find_from(ring, from);
+
+	for (i = i > ring->live ? i : ring->live; i < ring->end; i++) {
+		struct resend_entry *e = resend_at(ring, i);
+
+		if (seq_after(e->seq, to))
+			break;
+		if (e->state != RESEND_LIVE)
+			continue;
+		if (!(e->flags & WIRE_F_CTL_MASK)) {
+			uint32_t id = e->id, seq = e->seq;
+			uint8_t flags = e->flags;
+
+			resend_settle(ring, e, RESEND_ACKED);
+			settle_flow(f, id, seq, flags, RESEND_ACKED);
+		} else if (e->peer == p->id || e->peer == RESEND_TO_ALL) {
+			/* So many messages went by between the missing one and the answer that the peer may not have had it
+			 * any more: 1.4.x drops the oldest and says nothing. */
+			bool stale = (e->flags & WIRE_F_NACK) && in - e->from > ftfw_peer_ring(f);
+
+			settle(f, e, RESEND_ACKED, now);
+			if (stale)
+				resync_need(&f->base, p, now);
+		}
+	}
+}
+
+void settle_forget_peer(struct ftfw *f, struct peer *p)
+{
+	for (uint64_t i = f->ring.live; i < f->ring.end; i++) {
+		struct resend_entry *e = resend_at(&f->ring, i);
+
+		if (e->state == RESEND_LIVE && (e->flags & WIRE_F_CTL_MASK) && e->peer == p->id)
+			resend_settle(&f->ring, e, RESEND_MOOT);
+	}
+	for (uint32_t i = f->ctl_head; i != f->ctl_tail; i++)
+		if (f->ctl[i % FTFW_CTL_MAX].peer == p->id)
+			f->ctl[i % FTFW_CTL_MAX].flags = 0;
+	p->nacks_out = 0;
+}
+
+/* ---- room in the ring ---- */
+
+void settle_give_up(struct ftfw *f, struct mono now)
+{
+	f->base.stats.ring_overflow++;
+	sync_log(&f->base, &f->overflow_log, now, LOG_LVL_WARNING,
+		 "resend queue full, %" PRIu64 " unacknowledged messages given up so far", f->base.stats.ring_overflow);
+	settle(f, resend_oldest(&f->ring), RESEND_LOST, now);
+}
+
+void settle_remember(struct ftfw *f, const struct resend_entry *e, struct mono now)
+{
+	while (resend_full(&f->ring))
+		settle_give_up(f, now);
+	resend_push(&f->ring, e);
+}

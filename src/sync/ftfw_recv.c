@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* FTFW: what a message of a peer says, and HELLO (doc/protocol.md sections 5 and 6).
+ *
+ * A node sets HELLO from its start until it has heard a HELLO_BACK. The number alone does not tell a restart: 1.4.x starts
+ * from the wall clock, and an idle node uses one number per second, so a restarted idle node very nearly continues its old
+ * numbers.
+ *
+ *   known peer, HELLO, number     handshake going on           handshake over
+ *   continues (or a small gap)    the same life                a new life
+ *   slightly before               late: dropped as old         of the old handshake and recent: dropped; else new life
+ *   far away                      a new life                   a new life */
+#include "sync/ftfw_recv.h"
+
+#include "sync/ack.h"
+#include "sync/bulk.h"
+#include "sync/ftfw_proof.h"
+
+#define HELLO_SLACK	4096	/* numbers one handshake may span */
+#define HELLO_LATE	64	/* numbers before the first HELLO we saw that may belong to the same handshake */
+#define HELLO_LATE_MS	5000
+
+/* Mode check (protocol.md 5.2): the one meaning of a control message, 0 for a state message, -1: refused. Should several
+ * meanings be set, the first counts. */
+static int recv_control(const struct wire_hdr *hdr)
+{
+	if (hdr->type != WIRE_CTL)
+		return -1;
+	if (hdr->flags & (WIRE_F_ACK | WIRE_F_NACK)) {
+		if (seq_before(hdr->to, hdr->from))
+			return -1;
+		return hdr->flags & WIRE_F_ACK ? WIRE_F_ACK : WIRE_F_NACK;
+	}
+	if (hdr->flags & WIRE_F_RESYNC)
+		return WIRE_F_RESYNC;
+	return hdr->flags & WIRE_F_ALIVE ? (int)WIRE_F_ALIVE : -1;
+}
+
+static inline int recv_meaning(const struct wire_hdr *hdr)
+{
+	if (hdr->type > WIRE_EXP_DEL)
+		return recv_control(hdr);
+	return hdr->flags & ~WIRE_F_HELLO_MASK ? -1 : 0;
+}
+
+/* ---- HELLO ---- */
+
+/* Our HELLO has arrived. A 1.4.x never misses what is lost of the messages that carry it, so whoever got a bulk send
+ * while they did gets another one. */
+static void recv_hello_back(struct ftfw *f, struct mono now)
+{
+	f->hello = HELLO_DONE;
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *p = &f->base.peer[i];
+
+		if (p->used && !mono_is_set(p->bulk_at))
+			p->bulk_at = mono_add_ms(now, PEER_BULK_MS);
+	}
+}
+
+static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+{
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+
+	if (hdr->flags & WIRE_F_HELLO) {
+		fp->hello_end = hdr->seq + 1;
+		f->say_back = true;
+		if (log_limit_pass(&fp->hello_limit, 2, 100, now, NULL))
+			fp->ack_soon = true;
+	} else if (p->in_hello) {
+		p->in_hello = false;
+		fp->hello_end = hdr->seq;
+	}
+	if ((hdr->flags & WIRE_F_HELLO_BACK) && f->hello == HELLO_SAY)
+		recv_hello_back(f, now);
+}
+
+/* Does this HELLO begin a new life of a known peer? */
+static bool hello_is_restart(const struct peer *p, const struct ftfw_peer *fp, uint32_t seq, struct mono now)
+{
+	if (p->in_hello)
+		return seq - p->track.last - 1 + HELLO_SLACK > 2 * HELLO_SLACK;
+	if (!seq_before(seq, fp->hello_first - HELLO_LATE) && seq_before(seq, fp->hello_end))
+		return !sync_within(p->contact, HELLO_LATE_MS, now);
+	return true;
+}
+
+/* ---- what track.c and peer.c tell ---- */
+
+enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, struct mono now)
+{
+	struct ftfw *f = (struct ftfw *)s;
+	enum sync_verdict verdict = SYNC_ACCEPTED;
+	int meaning = recv_meaning(hdr);
+	uint32_t seq, what;
+
+	recv_hello(f, p, hdr, now);
+	if (meaning == 0) {
+		verdict = sync_digest(s, p, hdr, body, true, now);
+		if (verdict == SYNC_ACCEPTED)
+			ftfw_peer(f, p)->proof.data = now;
+	} else if (meaning == WIRE_F_ACK) {
+		ack_got_ack(f, p, hdr, now);
+	} else if (meaning == WIRE_F_NACK) {
+		ack_got_nack(f, p, hdr, now);
+	} else if (meaning == WIRE_F_RESYNC) {
+		p->life = hdr->from;
+		if (!bulk_asked(f, p, hdr->seq, now))
+			ack_never(f, p);
+	} else if (meaning < 0) {	/* counted when it came */
+		verdict = SYNC_REFUSED;
+	} else if (wire_get_complete(hdr, body, &seq, &what) && what == WIRE_NOT_WHOLE) {
+		proof_partial(f, p, seq, now);	/* a keepalive, which of a node of our kind may say more */
+	}
+	ack_accepted(f, p, hdr->seq, hdr->type <= WIRE_EXP_DEL, now);
+	return verdict;
+}
+
+void ftfw_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now)
+{
+	struct ftfw *f = (struct ftfw *)s;
+
+	ack_nack(f, p, from, to, now);
+	/* The peer keeps about as many messages as we do: of so many, some are surely gone when our NACK arrives. */
+	if (to - from + 1 > ftfw_peer_ring(f) / 2)
+		resync_need(s, p, now);
+}
+
+void ftfw_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
+{
+	struct ftfw *f = (struct ftfw *)s;
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+
+	ack_forget_peer(f, p);
+	if (fresh) {
+		hold_free(&fp->holds);
+		*fp = (struct ftfw_peer){ 0 };
+	}
+	fp->ack_heard = now;
+	fp->hello_first = fp->hello_end = p->track.last + 1;
+	fp->window = f->ack_window;
+	fp->confirmed = fp->bulk_owed = false;
+	fp->req.active = fp->req_next.active = false;
+	/* Answer at once: the other side learns from it that we hear each other, and so does not wait a second for
+	 * each step of the handshake. 1.4.x takes it as what it is, an acknowledgement. */
+	fp->ack_soon = true;
+	p->life = 0;
+	p->rs = (struct resync){ .stale = true };
+	resync_want(p, 0, now);
+}
+
+/* Type and flags that FTFW does not know: another mode, a newer version, or garbage. */
+static void recv_refuse(struct sync *s, struct mono now)
+{
+	wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
+	s->stats.foreign_mode++;
+	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING,
+		 "a message that FTFW does not know was refused: does a peer speak another mode?");
+}
+
+enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+			    struct cursor body, struct mono now)
+{
+	bool refused = recv_meaning(hdr) < 0;
+	struct peer *p;
+
+	if (refused)
+		recv_refuse(s, now);
+	p = peer_find(s, from, hdr, !refused, now);
+	if (!p)
+		return refused ? SYNC_REFUSED : SYNC_DROPPED;
+	/* Its number may be garbage too: believed only where a number is expected. */
+	if (refused && hdr->seq - p->track.last - 1 >= REORDER_MAX)
+		return SYNC_REFUSED;
+	peer_heard(s, p, now);
+	if ((hdr->flags & WIRE_F_HELLO) && !refused && hello_is_restart(p, ftfw_peer((struct ftfw *)s, p), hdr->seq, now))
+		peer_restart(s, p, hdr->seq, true, now);
+	return track_message(s, p, hdr, body, now);
+}

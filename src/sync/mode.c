@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What all modes have in common and needs to know none of them: reading a message about a flow, and the log. */
+#include "sync/mode.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "wire/attr.h"
+
+void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
+	       uint32_t first_seq, struct mono now)
+{
+	s->ops = ops;
+	s->env = env;
+	s->conf = conf;
+	s->first_seq = s->next = first_seq;
+	/* Two lives within one second have the same first number, but not the same time. */
+	s->life = (first_seq * 2654435761u ^ (uint32_t)(now.ns >> 8)) | 1;
+	s->ask = conf->startup_resync && sync_does(s, SYNC_ASKS);
+}
+
+void sync_log(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
+{
+	uint64_t suppressed = 0;
+	char line[320];
+	va_list ap;
+	int n;
+
+	if (limit && !log_limit_pass(limit, 5, 10000, now, &suppressed))
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (suppressed > 0 && n > 0 && (size_t)n < sizeof(line))
+		snprintf(line + n, sizeof(line) - (size_t)n, " (%" PRIu64 " more like this)", suppressed);
+	s->env->log(s->env->ctx, level, line);
+}
+
+/* ---- reading ---- */
+
+static enum sync_verdict digest_refused(struct sync *s, struct peer *p, enum wire_err err)
+{
+	wire_stats_count(&s->stats.wire, err);
+	p->rs.unread = true;
+	return SYNC_REFUSED;
+}
+
+static enum sync_verdict digest_expect(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+				       struct mono now)
+{
+	struct ct_expect e;
+	enum wire_err err;
+
+	if (!s->env->expect)
+		return SYNC_ACCEPTED;
+	err = wire_get_expect(body, &e, &s->stats.wire);
+	if (err != WIRE_OK)
+		return digest_refused(s, p, err);
+	s->env->expect(s->env->ctx, p->id, hdr->type == WIRE_EXP_DEL, &e, now);
+	return SYNC_ACCEPTED;
+}
+
+enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, bool whole,
+			      struct mono now)
+{
+	static const uint8_t change[] = {
+		[WIRE_CT_NEW] = SYNC_NEW,
+		[WIRE_CT_UPD] = SYNC_UPDATE,
+		[WIRE_CT_DEL] = SYNC_DESTROY,
+	};
+	enum sync_change what;
+	struct ct_flow flow;
+	struct flow_rare rare;
+	enum wire_err err;
+
+	if (hdr->type > WIRE_CT_DEL)
+		return digest_expect(s, p, hdr, body, now);
+	err = wire_get_flow(body, &flow, &rare, &s->stats.wire);
+	if (err != WIRE_OK)
+		return digest_refused(s, p, err);
+	if (flow_is_offloaded(&flow)) {		/* a 1.4.x passes on what its kernel says */
+		flow_settle_offload(&flow);
+		flow.status &= ~FLOW_STATUS_OFFLOAD;
+	}
+	what = change[hdr->type];
+	if (whole && what == SYNC_UPDATE)
+		what = SYNC_REPLACE;
+	s->env->apply(s->env->ctx, p->id, what, &flow, now);
+	return SYNC_ACCEPTED;
+}

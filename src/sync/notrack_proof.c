@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* NOTRACK: when the answer to our RESYNC is whole.
+ *
+ *   event                                                                what follows
+ *   a message is lost                                                    entries are marked anew; IDLE: ask
+ *   "complete since s", s after the mark, nothing lost since             what was not refreshed is swept
+ *   "partial": that was all, and the peer's cache is incomplete          wait, for as long as it says so
+ *   "complete" after a loss, ALIVE instead of it, no answer              ask again, after a pause
+ *
+ * The RESYNC itself may be lost, so an ALIVE proves nothing: what was refreshed may have been live changes only, and a
+ * sweep would remove what lives. A peer of our kind therefore says with "complete" what it has sent. 1.4.x cannot; its
+ * answer counts when an ALIVE came half a second after the RESYNC or later (it sends one only after a second without
+ * any other message, so not before its answer), with nothing lost since; and because the RESYNC may have been lost all
+ * the same, only the third such answer in a row ends the resync, while an entry refreshed by any of them stays. On a
+ * link that is never silent it sends no ALIVE: then nothing is swept. */
+#include "sync/notrack.h"
+
+#define GAP_MS		200	/* losses come in bursts */
+#define PATIENCE_MS	15000	/* the longest wait for an answer; doubles with each try, a large table takes long */
+#define PATIENCE_TRIES	4
+#define MARK_EVERY_MS	50	/* the cache counts marks with 16 bits */
+#define ALIVE_MS	500
+#define OLD_ANSWERS	3	/* see above */
+#define OLD_CONTACT_MS	5000	/* a peer of our kind has said that it is one within this time */
+#define OLD_TRIES	5	/* so many answers without "complete": it is a 1.4.x now */
+#define REPEATS		2	/* a peer of our kind knows that it is the same RESYNC */
+#define REPEAT_MS	300
+#define AGAIN_MS	1000	/* a peer that begins again and again is asked no more often */
+
+static void nt_failed(struct sync *s, struct peer *p, struct mono now)
+{
+	struct nt_peer *np = nt_peer(s, p);
+
+	np->answers = 0;
+	if (p->rs.gapped && np->slow < PACE_SLOWEST)
+		np->slow++;
+	resync_failed(s, p, now);
+}
+
+static void nt_done(struct sync *s, struct peer *p, bool proven)
+{
+	struct nt_peer *np = nt_peer(s, p);
+
+	np->answers = 0;
+	if (np->slow > 0 && !p->rs.gapped)
+		np->slow--;
+	resync_done(s, p, proven);
+}
+
+/* ---- what happens ---- */
+
+void nt_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
+{
+	struct nt_peer *np = nt_peer(s, p);
+	struct mono last_asked = p->rs.asked;
+
+	if (fresh)
+		*np = (struct nt_peer){ 0 };
+	p->rs.stale = true;
+	p->rs.tries = np->answers = 0;
+	np->serial = 0;		/* a new life counts its requests from the beginning */
+	resync_want(p, !fresh && sync_within(last_asked, AGAIN_MS, now) ? AGAIN_MS : 0, now);
+}
+
+void nt_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now)
+{
+	(void)from, (void)to;
+	p->rs.stale = p->rs.gapped = true;
+	nt_peer(s, p)->answers = 0;
+	if (p->rs.state == RS_IDLE)
+		resync_want(p, GAP_MS, now);
+	else if (p->rs.state == RS_ASKED && !sync_within(p->rs.marked, MARK_EVERY_MS, now))
+		resync_mark(s, p, now);
+}
+
+void nt_hint(struct sync *s, struct peer *p, struct mono now)
+{
+	struct notrack *n = (struct notrack *)s;
+
+	if (p->rs.state != RS_IDLE || !log_limit_pass(&n->hint_limit, 1, 10000, now, NULL))
+		return;
+	p->rs.stale = true;
+	resync_want(p, 0, now);
+}
+
+void nt_got_complete(struct sync *s, struct peer *p, uint32_t since, uint32_t life, struct mono now)
+{
+	bool other = p->life != 0 && p->life != life;
+
+	p->life = life;
+	if (other) {	/* a life that began unnoticed: with the number we waited for */
+		s->stats.restarts++;
+		peer_begins(s, p, false, now);
+		return;
+	}
+	p->bulk_at = (struct mono){ 0 };
+	if (p->rs.state == RS_IDLE)
+		return;
+	if (p->track.last - since >= WIRE_PARTIAL && p->rs.state == RS_ASKED && !p->rs.stale &&
+	    seq_after(since + WIRE_PARTIAL, p->rs.base))
+		p->rs.partial = now;
+	else if (!p->rs.stale && seq_after(since, p->rs.base))
+		nt_done(s, p, true);
+	else if (p->rs.state == RS_ASKED && p->rs.gapped)
+		nt_failed(s, p, now);
+	/* Otherwise it was for somebody who asked before us: ours follows. */
+}
+
+void nt_got_alive(struct sync *s, struct peer *p, struct mono now)
+{
+	struct nt_peer *np = nt_peer(s, p);
+
+	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) || sync_within(p->rs.asked, ALIVE_MS, now))
+		return;
+	if (p->life != 0) {	/* it has nothing to send and has not said "complete": it did not hear us */
+		if (p->rs.tries >= OLD_TRIES && !p->rs.gapped)
+			p->life = 0;
+		nt_failed(s, p, now);
+	} else if (p->rs.gapped || p->rs.stale) {
+		nt_failed(s, p, now);
+	} else if (!sync_within(p->contact, OLD_CONTACT_MS, now) && ++np->answers == OLD_ANSWERS) {
+		nt_done(s, p, true);
+	} else {
+		resync_want(p, 0, now);	/* the mark stays */
+	}
+}
+
+/* ---- asking ---- */
+
+void nt_ask(struct sync *s, struct mono now)
+{
+	struct notrack *n = (struct notrack *)s;
+
+	(void)now;
+	n->serial++;
+	n->slow = 0;
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		if (s->peer[i].rs.state == RS_ASKED && !mono_is_set(s->peer[i].rs.asked) && n->peer[i].slow > n->slow)
+			n->slow = n->peer[i].slow;
+}
+
+void nt_asked(struct sync *s, struct peer *p, struct mono now)
+{
+	struct nt_peer *np = nt_peer(s, p);
+
+	np->repeats = p->life != 0 ? REPEATS : 0;
+	np->repeat_at = mono_add_ms(now, REPEAT_MS);
+}
+
+/* No answer, and no ALIVE either. */
+static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
+{
+	struct nt_peer *np = nt_peer(s, p);
+	char name[SOURCE_NAME];
+
+	if (p->life != 0 || p->rs.gapped || p->rs.stale) {
+		nt_failed(s, p, now);
+		return;
+	}
+	nt_done(s, p, false);
+	if (np->controls || np->said_silent)
+		return;
+	np->said_silent = true;
+	s->stats.foreign_mode++;
+	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s sends states but no keepalive, and does not answer a resync "
+		 "request: does it speak another mode (ALARM)?", peer_name(p, name));
+}
+
+struct mono nt_check(struct sync *s, struct peer *p, struct mono now)
+{
+	struct nt_peer *np = nt_peer(s, p);
+	uint32_t tries = p->rs.tries < PATIENCE_TRIES ? p->rs.tries : PATIENCE_TRIES;
+	struct mono due = mono_add_ms(p->rs.asked, (int64_t)PATIENCE_MS << tries);
+
+	if (!mono_is_set(p->rs.asked))
+		return (struct mono){ 0 };
+	if (mono_is_set(p->rs.partial))
+		due = mono_add_ms(p->rs.partial, PATIENCE_MS);
+	if (sync_due(due, now)) {
+		nt_overdue(s, p, now);
+		return (struct mono){ 0 };
+	}
+	if (np->repeats > 0 && sync_due(np->repeat_at, now)) {
+		np->repeats--;
+		np->repeat_at = mono_add_ms(now, 2 * REPEAT_MS);
+		s->ask = true;
+	}
+	return np->repeats > 0 ? np->repeat_at : due;
+}
