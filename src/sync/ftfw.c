@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FTFW: acknowledged replication that repairs itself. This file opens and closes it, runs its timers and reports; what
- * protocol does stands at the top of its other files, see sync/ftfw_state.h for which.
+ * the protocol does stands at the top of its other files, see sync/ftfw_state.h for which.
  *
  * An idle pair wakes up once a second, for the keepalive that 1.4.x expects. Every other timer exists only while
  * something is open, and ftfw_tick() returns exactly the next one that is. */

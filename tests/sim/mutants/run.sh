@@ -34,7 +34,7 @@ table() {
 	bulk-half-a-lap|bulk.c|/^static bool req_done/,/^}/s/laps == 1 \&\& f->walk.pos >= req->pos/laps == 1/
 	bulk-skips-what-was-sent|bulk.c|/^static bool bulk_needless/,/^}/s/!seq_before(m->seq, newest)/m/
 	known-before-acknowledged|transmit.c|s/m->bits |= MARK_SENT;/m->bits |= MARK_SENT | MARK_KNOWN;/
-	first-part-not-repeated|bulk.c|/^void bulk_confirmed/,/^}/s/if (!owed)/if (f)/
+	first-part-not-repeated|bulk.c|/^void bulk_confirmed/,/^}/s/if (owed)/if (!f)/
 	passed-over-never-repeated|ack.c|/^void ack_check_stuck/,/^}/s/^\t\t\tack_repeat(f, e, now);/\t\t\t;/
 	ack-across-the-hold|ack.c|/^static void ack_flush_to/,/^}/s/if (h->passed)/if (f)/
 	# sweep-with-others-around|ftfw_proof.c|s/!peer_others(s, p, .*, now))/true)/
