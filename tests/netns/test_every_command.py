@@ -52,7 +52,7 @@ SETTINGS = [
 	Setting("NOTRACK-bypass", "NOTRACK", {**BYPASS, **COMMIT}),
 	Setting("NOTRACK-inject", "NOTRACK", INJECT),
 	Setting("NOTRACK-bypass-inject", "NOTRACK", {**BYPASS, **INJECT}),
-	Setting("ALARM", "ALARM", {**COMMIT, "RefreshTime": 600, "CacheTimeout": 600}),
+	Setting("ALARM", "ALARM", {**COMMIT, "RefreshTime": 600, "CacheTimeout": 700}),
 	Setting("statistics", None),
 ]
 
