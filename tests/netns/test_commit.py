@@ -189,7 +189,7 @@ def test_midstream_pickup(lab: Lab, pair: Callable, target: Target) -> None:
 	one, two = pair()
 	scenario.serve(lab)
 	talk = scenario.lines(lab, 30, target, interval=0.2)
-	loads = [scenario.download(lab, 8 * MB, 2 * MB, target) for _ in range(3)]
+	loads = [scenario.download(lab, 30 * MB, MB, target) for _ in range(3)]		# for longer than all of it takes
 	pace.sleep(1)
 	wait_replicated(one, two)
 	want = tuples(one.kernel())
@@ -306,7 +306,7 @@ def test_commit_against_full_traffic(lab: Lab, pair: Callable, target: Target) -
 	one, two = pair()
 	scenario.serve(lab)
 	talk = scenario.lines(lab, 100, target, interval=0.01)
-	loads = [scenario.download(lab, 30 * MB, 10 * MB, target) for _ in range(2)]
+	loads = [scenario.download(lab, 60 * MB, 5 * MB, target) for _ in range(2)]		# for longer than all of it takes
 	streams = scenario.udp_stream(lab, target, 50)
 	scenario.inject(lab, "fw1", 30000)		# so that it takes a while
 	pace.sleep(1)
@@ -340,7 +340,7 @@ def test_forwarded_flow_is_left_alone(lab: Lab, pair: Callable, target: Target, 
 	nft(lab, "fw1", f"insert rule inet fw forward tcp dport {ECHO_PORT} ct mark set 7")
 	scenario.serve(lab)
 	talk = scenario.lines(lab, 40, target, interval=0.02)
-	load = scenario.download(lab, 32 * MB, 2 * MB, target)
+	load = scenario.download(lab, 32 * MB, MB // 2, target)	# for longer than all of it takes
 	streams = scenario.udp_stream(lab, target, 10)
 	pace.sleep(3)
 	wait_replicated(one, two)

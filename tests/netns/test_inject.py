@@ -50,7 +50,7 @@ def test_takeover_without_commit(lab: Lab, pair: Callable, mode: str, active: st
 	nodes = pair(active, replica, mode=mode, mode_options=INJECT)
 	scenario.serve(lab)
 	programs = [scenario.lines(lab, 20, target) for target in TARGETS]
-	load = scenario.download(lab, 40 << 20, 4 << 20)
+	load = scenario.download(lab, 40 << 20, 1 << 20)	# for longer than both changes take
 	stream = scenario.udp_stream(lab)
 	wait_until(lambda: not same_kernels(*nodes), 20, "the same kernel tables", 0.3)
 	for old, new in (nodes, nodes[::-1]):

@@ -6,7 +6,7 @@
 Says {"event": "ready"} at the first byte. Commands on stdin:
 
     mark         forget the stalls seen so far
-    finish N     wait for the end; given up when no byte came for N seconds
+    finish N     the rest without a limit; given up when no byte came for N seconds
     quit
 """
 
@@ -27,11 +27,12 @@ class Download:
 		self.done = False
 		self.good = False
 		self.error = ""
+		self.writer: asyncio.StreamWriter | None = None
 
 	async def run(self, address: str, port: int, size: int, rate: int) -> None:
 		try:
-			reader, writer = await asyncio.open_connection(address, port)
-			writer.write(f"{size} {rate}\n".encode())
+			reader, self.writer = await asyncio.open_connection(address, port)
+			self.writer.write(f"{size} {rate}\n".encode())
 			want = (await reader.readline()).decode().strip()
 			have = hashlib.sha256()
 			self.at = now_ms()
@@ -44,6 +45,10 @@ class Download:
 		except OSError as e:
 			self.error = str(e)
 		self.done = True
+
+	def hurry(self) -> None:
+		if self.writer:
+			self.writer.write(b"\n")
 
 	def silent_ms(self) -> float:
 		return 0 if self.done else now_ms() - self.at
@@ -64,6 +69,7 @@ async def main() -> None:
 		return {"bytes": load.bytes, "done": load.done}
 
 	async def finish(seconds: float) -> dict:
+		load.hurry()
 		while not load.done and load.silent_ms() < scaled(seconds) * 1000:
 			await asyncio.sleep(0.1)
 		return {"finished": load.done, "hash_good": load.good, "bytes": load.bytes, "size": opt.size,

@@ -4,7 +4,8 @@
     server.py ECHO_PORT DOWNLOAD_PORT UDP_PORT
 
 Both address families. The download's size and rate come from its client, in one
-line; the answer is a line with the SHA-256 and the bytes. The UDP side knows a
+line; the answer is a line with the SHA-256 and the bytes. With one more line from
+the client the rest goes as fast as it can. The UDP side knows a
 stream by the address it began from (datagram number 0) and answers nobody else,
 as a server does that has sessions: a stream that comes from another address or
 port all of a sudden gets no answer.
@@ -33,18 +34,24 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def download(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+	hurry = None
 	try:
 		size, rate = (int(word) for word in (await reader.readline()).split())
+		hurry = asyncio.ensure_future(reader.readline())
 		data = random.Random(size).randbytes(size)
 		writer.write(f"{hashlib.sha256(data).hexdigest()}\n".encode())
 		step = max(1, int(rate * CHUNK_S))
 		for at in range(0, size, step):
 			writer.write(data[at:at + step])
 			await writer.drain()
-			await asyncio.sleep(CHUNK_S)
+			await asyncio.sleep(0 if hurry.done() else CHUNK_S)
 	except (OSError, ValueError):
 		pass
 	finally:
+		if hurry and hurry.done():
+			hurry.exception()	# a connection that was reset: looked at, nothing to tell
+		elif hurry:
+			hurry.cancel()
 		writer.close()
 
 
