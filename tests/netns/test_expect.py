@@ -209,14 +209,14 @@ def test_notrack(lab: Lab, pair: Callable, old: str, new: str) -> None:
 def test_alarm(lab: Lab, pair: Callable, old: str, new: str) -> None:
 	"""The third protocol repeats them, and they expire at the receiver when nobody does."""
 	prepare(lab, CASES[1])
-	active, survivor = pair(old, new, mode="ALARM", options=SYNC, mode_options={"RefreshTime": 1, "CacheTimeout": 12})
+	active, survivor = pair(old, new, mode="ALARM", options=SYNC, mode_options={"RefreshTime": 1, "CacheTimeout": 8})
 
 	def age(text: str) -> str:
 		return re.sub(r" \[(active since|expires in) \d+s\]", "", text)
 
 	client = ftp(lab, PLAIN4)
 	good(client, "port")
-	pace.sleep(14)			# longer than they live without being repeated
+	pace.sleep(10)			# longer than they live without being repeated
 	shown = ""
 
 	def repeated() -> bool:
@@ -226,7 +226,7 @@ def test_alarm(lab: Lab, pair: Callable, old: str, new: str) -> None:
 
 	wait_until(repeated, 60)
 	left = re.search(r"\[expires in (\d+)s\] \[active since \d+s\]$", shown.strip())
-	assert left and int(left[1]) <= 12, shown
+	assert left and int(left[1]) <= 8, shown
 	lab.links("fw1", up=False)
 	wait_until(lambda: survivor.ok("-e", "expect") == "", 60)
 	lab.links("fw1", up=True)
