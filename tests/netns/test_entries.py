@@ -7,7 +7,6 @@ mode as well, and where the kernel counts packets.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Iterator
 
@@ -16,10 +15,11 @@ import pytest
 import entries
 import pace
 from entries import Bench
+from repeats import LONG
 
 WAYS = ("standby", "tracking", "again", "active", "refreshed", "restarted", "news", "end")
 SETTINGS = {"": ("FTFW", False)}
-if os.environ.get("CHECK_LONG"):
+if LONG:
 	SETTINGS |= {"NOTRACK ": ("NOTRACK", False), "ALARM ": ("ALARM", False), "counters ": ("FTFW", True)}
 ALL = {setting + case.id: (setting, way, case.n) for setting in SETTINGS for way in WAYS
        if setting != "ALARM " or way not in ("news", "end") for case in entries.cases(way)}

@@ -17,6 +17,7 @@ import tables
 from conftest import PAIRS
 from netlab import PLAIN6, SNAT4, SYNC_PORT, Lab, inside, run, wait_until
 from node import DEBIAN, MODES, OURS, Link, Links, Node, wait_connected, wait_met, wait_replicated
+from repeats import only_long
 
 KINDS = {"udp4": Link("UDP", 4), "udp6": Link("UDP", 6), "multicast6": Link("Multicast", 6),
 	 "tcp4": Link("TCP", 4), "tcp6": Link("TCP", 6)}
@@ -327,9 +328,11 @@ def test_tcp_stranger_cannot_take_the_place(lab: Lab, pair: Callable) -> None:
 MULTI = ["Multicast", "UDP", "TCP"]
 each_multi = pytest.mark.parametrize("mode,kind", [("FTFW", kind) for kind in MULTI] + [
 	("NOTRACK", "UDP"), ("NOTRACK", "TCP"), ("ALARM", "Multicast"), ("ALARM", "TCP")])
-# As in FTFW, but the pairs with 1.4.7 share the kinds among them.
-FOUR = [("FTFW", kind, *each) for kind in MULTI for each in PAIRS] + [
+# The pairs with 1.4.7 share the kinds among them.
+FOUR = [("FTFW", kind, OURS, OURS) for kind in MULTI] + [
+	("FTFW", "Multicast", OURS, DEBIAN), ("FTFW", "UDP", DEBIAN, OURS), ("FTFW", "TCP", DEBIAN, OURS)] + [
 	(mode, kind, *each) for mode in ("NOTRACK", "ALARM") for kind, each in zip(("UDP", "Multicast", "TCP"), PAIRS)]
+FOUR += only_long(row for kind in MULTI for each in PAIRS if (row := ("FTFW", kind, *each)) not in FOUR)
 
 
 def cables(kind: str, n: int, family: int = 4, apart: bool = False) -> Links:
