@@ -239,9 +239,9 @@ def test_nothing_is_no_line(make: Callable) -> None:
 
 def test_every_row_of_the_page_was_seen() -> None:
 	"""A name that no line has is a mistake of the page, or of the tests above."""
-	if len(SEEN) < 60:
+	if not {("flow", "expires_s"), ("flow", "master"), ("flow", "use"), ("expectation", "timeout")} <= SEEN:
 		pytest.skip("not all tests above have run")
-	# This kernel may have no GRE keys behind a flow of it, and tables share their rows for what stands in the place of ports.
 	rows = {(table, name) for table, names in SCHEMA.items() for name in names}
+	# Helpers of the kernel expect TCP and UDP; a zone or a lapsing entry of an expectation needs what is not made here.
 	rare = {(table, name) for table in ("tuple", "master") for name in ("type", "code", "id", "srckey", "dstkey")}
-	assert rows - SEEN - rare == {("expectation", "zone"), ("expectation", "expires_s")} & (rows - SEEN)
+	assert rows - SEEN - rare <= {("expectation", "zone"), ("expectation", "expires_s")}
