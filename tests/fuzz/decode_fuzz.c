@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "flow/flow_json.h"
 #include "flow/flow_print.h"
 #include "wire/attr.h"
 
@@ -21,10 +22,13 @@ static void print(const struct ct_flow *f)
 {
 	const struct flow_print_opts opts = { .active_s = 1, .expires_s = 2, .kernel_view = true };
 	char line[FLOW_LINE_MAX];
+	struct text json = { 0 };
 
 	require(flow_print_text(f, &opts, line, sizeof(line)) < FLOW_LINE_MAX - 1);
 	require(flow_print_xml(f, &opts, line, sizeof(line)) < FLOW_LINE_MAX - 1);
-	require(flow_print_json(f, &opts, line, sizeof(line)) < FLOW_LINE_MAX - 1);
+	flow_print_json(f, &opts, &json);
+	require(!json.truncated);
+	text_free(&json);
 }
 
 static void send_on(const struct ct_flow *f, enum wire_type type, bool full)

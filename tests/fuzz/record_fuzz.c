@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "flow/flow_json.h"
 #include "flow/flow_print.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -11,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct flow_print_opts opts;
 	char line[FLOW_LINE_MAX];
+	struct text json = { 0 };
 	uint8_t again[FLOW_RECORD_MAX];
 	struct flow_rare rare;
 	struct ct_flow f;
@@ -19,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	flow_print_text(&f, &opts, line, sizeof(line));
 	flow_print_xml(&f, &opts, line, sizeof(line));
-	flow_print_json(&f, &opts, line, sizeof(line));
+	flow_print_json(&f, &opts, &json);
+	text_free(&json);
 	if (flow_record_pack(&f, &opts, again) != size)
 		abort();
 	return 0;

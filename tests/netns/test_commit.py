@@ -11,8 +11,8 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator
@@ -464,12 +464,13 @@ def test_a_purge_asked_for_after_a_queued_commit(lab: Lab, pair: Callable) -> No
 	scenario.lines(lab, 10)
 	wait_until(lambda: len(replica.external()) == 10, 20)
 	os.kill(replica.pid, signal.SIGSTOP)
-	clients = []
-	for option in ("-c", "-c", "-t"):
-		clients.append(subprocess.Popen(replica.argv(option), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
-		pace.sleep(0.3)
-	os.kill(replica.pid, signal.SIGCONT)
-	said = [client.communicate(timeout=pace.seconds(60))[1] for client in clients]
+	with ThreadPoolExecutor(3) as people:
+		said = []
+		for option in ("-c", "-c", "-t"):
+			said.append(people.submit(replica.says, option))
+			pace.sleep(0.3)
+		os.kill(replica.pid, signal.SIGCONT)
+		said = [client.result() for client in said]
 	assert "another one follows" in said[1], said
 	assert "10 created" in said[0] and "10 kept" in said[1], said
 	wait_until(lambda: not replica.kernel(), 30, "-t purges the table")
