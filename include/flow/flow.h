@@ -211,6 +211,13 @@ static inline bool flow_l4_has_ports(uint8_t l4)
 	return l4 == IPPROTO_TCP || l4 == IPPROTO_UDP || l4 == IPPROTO_SCTP || l4 == IPPROTO_DCCP;
 }
 
+/* Does the kernel's tuple of this protocol have a port pair? GRE and UDP-Lite too, which peers do
+ * not tell. */
+static inline bool flow_l4_has_port_attrs(uint8_t l4)
+{
+	return flow_l4_has_ports(l4) || l4 == IPPROTO_UDPLITE || l4 == IPPROTO_GRE;
+}
+
 /* Can the flow be identified: family, and ports or ICMP triple where the protocol has them (TCP,
  * UDP, SCTP, DCCP, ICMP, ICMPv6)? The protocol has no presence bit (0 is a valid one): a decoder
  * must itself have seen it. */

@@ -2,6 +2,7 @@
 #ifndef CONNTRACKD_KERNEL_NL_ATTR_H
 #define CONNTRACKD_KERNEL_NL_ATTR_H
 
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,28 @@
 /* Netlink attributes, read and written. For use inside kernel/ only. Headers are in the machine's
  * byte order, values are what the caller makes of them. */
 #define NL_ATTR_HDR 4u
+
+/* How every message of ctnetlink begins. */
+struct nl_request {
+	struct nlmsghdr h;
+	struct nfgenmsg g;
+};
+
+/* A request without attributes: type is NFNL_SUBSYS_* << 8 | IPCTNL_MSG_*, flags are NLM_F_* beside
+ * NLM_F_REQUEST, family AF_*. */
+static inline struct nl_request nl_request(unsigned int type, unsigned int flags, uint8_t family,
+					   uint32_t seq)
+{
+	return (struct nl_request){
+		.h = {
+			.nlmsg_len = sizeof(struct nl_request),
+			.nlmsg_type = (uint16_t)type,
+			.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
+			.nlmsg_seq = seq,
+		},
+		.g = { .nfgen_family = family, .version = NFNETLINK_V0 },
+	};
+}
 
 /* The next attribute of *c. False at the end; *bad is set when the bytes are not a row of
  * attributes. The last one may lack its padding, as the kernel allows. */
@@ -78,6 +101,17 @@ static inline void put_u32(struct writer *w, uint16_t type, uint32_t v)
 
 	put_be32(be, v);
 	put_attr(w, type, be, sizeof(be));
+}
+
+/* The length of what was written, which goes into the header, too; 0: it did not fit. */
+static inline size_t nl_end(struct writer *w)
+{
+	uint32_t len = (uint32_t)w->len;
+
+	if (w->full)
+		return 0;
+	memcpy(w->buf, &len, sizeof(len));	/* nlmsg_len comes first */
+	return w->len;
 }
 
 /* Open a nested attribute; hand the result to nest_end(). */

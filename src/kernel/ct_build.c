@@ -40,12 +40,6 @@ static const uint8_t *addr_at(const struct ct_flow *f, unsigned int i)
 
 /* ---- tuples ---- */
 
-/* Does the kernel's tuple of this protocol have a port pair? GRE and UDP-Lite too, which peers do not tell. */
-static bool l4_has_port_attrs(uint8_t l4)
-{
-	return flow_l4_has_ports(l4) || l4 == IPPROTO_UDPLITE || l4 == IPPROTO_GRE;
-}
-
 static void put_tuple_proto(struct writer *w, uint8_t l4, const struct flow_ports *ports)
 {
 	size_t at = nest_begin(w, CTA_TUPLE_PROTO);
@@ -57,7 +51,7 @@ static void put_tuple_proto(struct writer *w, uint8_t l4, const struct flow_port
 		put_attr(w, v4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, &ports->sport, 2);
 		put_u8(w, v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE, flow_icmp_type(ports));
 		put_u8(w, v4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE, flow_icmp_code(ports));
-	} else if (l4_has_port_attrs(l4)) {
+	} else if (flow_l4_has_port_attrs(l4)) {
 		put_attr(w, CTA_PROTO_SRC_PORT, &ports->sport, 2);
 		put_attr(w, CTA_PROTO_DST_PORT, &ports->dport, 2);
 	}
@@ -124,7 +118,7 @@ bool ct_build_has_master(const struct ct_flow *f)
 {
 	if (!(f->has & FLOW_HAS_MASTER))
 		return false;
-	return (f->has & FLOW_HAS_MASTER_PORTS) || !l4_has_port_attrs(f->rare->master_l4);
+	return (f->has & FLOW_HAS_MASTER_PORTS) || !flow_l4_has_port_attrs(f->rare->master_l4);
 }
 
 static void put_zone(struct writer *w, const struct ct_flow *f)
@@ -323,27 +317,11 @@ static void put_mark_labels(struct writer *w, const struct ct_flow *f)
 static struct writer msg_begin(void *buf, size_t cap, const struct ct_flow *f, unsigned int type, unsigned int flags,
 			       uint32_t seq)
 {
-	const struct nlmsghdr h = {
-		.nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type),
-		.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
-		.nlmsg_seq = seq,
-	};
-	const struct nfgenmsg g = { .nfgen_family = f->l3, .version = NFNETLINK_V0 };
+	const struct nl_request r = nl_request(NFNL_SUBSYS_CTNETLINK << 8 | type, flags, f->l3, seq);
 	struct writer w = wr_init(buf, cap);
 
-	wr_bytes(&w, &h, sizeof(h));
-	wr_bytes(&w, &g, sizeof(g));
+	wr_bytes(&w, &r, sizeof(r));
 	return w;
-}
-
-static size_t msg_end(struct writer *w)
-{
-	uint32_t len = (uint32_t)w->len;
-
-	if (w->full)
-		return 0;
-	memcpy(w->buf, &len, sizeof(len));	/* nlmsg_len comes first */
-	return w->len;
 }
 
 size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq, void *buf, size_t cap)
@@ -359,7 +337,7 @@ size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, u
 			put_u32(&w, CTA_TIMEOUT, o->timeout_s);
 		if ((o->liberal || o->forget) && f->l4 == IPPROTO_TCP)
 			put_protoinfo(&w, f, o);
-		return msg_end(&w);
+		return nl_end(&w);
 	}
 	if (!o->update) {
 		put_mirror(&w, f);
@@ -372,7 +350,7 @@ size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, u
 	put_protoinfo(&w, f, o);
 	put_seqadj(&w, f);
 	put_synproxy(&w, f);
-	return msg_end(&w);
+	return nl_end(&w);
 }
 
 size_t ct_build_destroy(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap)
@@ -383,7 +361,7 @@ size_t ct_build_destroy(const struct ct_flow *f, uint32_t seq, void *buf, size_t
 	put_zone(&w, f);
 	if (f->has & FLOW_HAS_ID)
 		put_u32(&w, CTA_ID, f->id);
-	return msg_end(&w);
+	return nl_end(&w);
 }
 
 size_t ct_build_get(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap)
@@ -393,5 +371,5 @@ size_t ct_build_get(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap
 
 	put_orig(&w, f);
 	put_zone(&w, f);
-	return msg_end(&w);
+	return nl_end(&w);
 }

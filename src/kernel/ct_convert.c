@@ -21,7 +21,7 @@
 #include "kernel/nl_attr.h"
 
 #define ATTR_MAX_LEN	UINT16_MAX
-#define MSG_HDR		(sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
+#define MSG_HDR sizeof(struct nl_request)
 
 _Static_assert(MSG_HDR == 20, "netlink and nfnetlink header");
 _Static_assert(offsetof(struct ct_flow, addr.v6.reply_dst) - offsetof(struct ct_flow, addr) == 48 &&
@@ -312,65 +312,70 @@ static void forget_info(struct parse *p)
 	p->f.has &= ~(FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_VTAGS | FLOW_HAS_DCCP_ROLE);
 }
 
-static void load_tcp(struct parse *p, struct cursor v)
+/* The numbers of a nest whose types are first, first + 1, and so on to val[n - 1], of `size` bytes each. A bit
+ * for each that was there; val keeps what it had for the others. */
+static unsigned int load_numbers(struct parse *p, struct cursor v, uint16_t first, unsigned int n, size_t size,
+				 uint64_t *val)
 {
-	unsigned int scales = 0;
+	unsigned int seen = 0;
 	struct cursor a;
 	uint16_t type;
 
 	while (attr_next(&v, &type, &a, &p->bad)) {
-		if (type < CTA_PROTOINFO_TCP_STATE || type > CTA_PROTOINFO_TCP_WSCALE_REPLY)
+		if (type < first || type >= first + n)
 			continue;
-		p->bad |= a.left != 1;
-		if (type == CTA_PROTOINFO_TCP_STATE) {
-			p->f.proto_state = cur_u8(&a);
-			p->f.has |= FLOW_HAS_PROTO_STATE;
-		} else {
-			p->f.wscale[type - CTA_PROTOINFO_TCP_WSCALE_ORIGINAL] = cur_u8(&a);
-			scales |= 1u << (type - CTA_PROTOINFO_TCP_WSCALE_ORIGINAL);
-		}
+		p->bad |= a.left != size;
+		val[type - first] = 0;
+		for (size_t i = 0; i < size; i++)
+			val[type - first] = val[type - first] << 8 | cur_u8(&a);
+		seen |= 1u << (type - first);
 	}
-	if (scales == 3)
-		p->f.has |= FLOW_HAS_WSCALE;
+	return seen;
+}
+
+static void load_state(struct parse *p, struct cursor v, uint16_t type)
+{
+	uint64_t state;
+
+	if (!load_numbers(p, v, type, 1, 1, &state))
+		return;
+	p->f.proto_state = (uint8_t)state;
+	p->f.has |= FLOW_HAS_PROTO_STATE;
+}
+
+static void load_tcp(struct parse *p, struct cursor v)
+{
+	uint64_t scale[2];
+
+	load_state(p, v, CTA_PROTOINFO_TCP_STATE);
+	if (load_numbers(p, v, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, 2, 1, scale) != 3)
+		return;
+	p->f.wscale[0] = (uint8_t)scale[0];
+	p->f.wscale[1] = (uint8_t)scale[1];
+	p->f.has |= FLOW_HAS_WSCALE;
 }
 
 static void load_sctp(struct parse *p, struct cursor v)
 {
-	unsigned int tags = 0;
-	struct cursor a;
-	uint16_t type;
+	uint64_t tag[2];
 
-	while (attr_next(&v, &type, &a, &p->bad)) {
-		if (type == CTA_PROTOINFO_SCTP_STATE) {
-			p->bad |= a.left != 1;
-			p->f.proto_state = cur_u8(&a);
-			p->f.has |= FLOW_HAS_PROTO_STATE;
-		} else if (type == CTA_PROTOINFO_SCTP_VTAG_ORIGINAL || type == CTA_PROTOINFO_SCTP_VTAG_REPLY) {
-			p->bad |= a.left != 4;
-			p->rare->vtag[type - CTA_PROTOINFO_SCTP_VTAG_ORIGINAL] = cur_be32(&a);
-			tags |= 1u << (type - CTA_PROTOINFO_SCTP_VTAG_ORIGINAL);
-		}
-	}
-	if (tags == 3)
-		p->f.has |= FLOW_HAS_VTAGS;
+	load_state(p, v, CTA_PROTOINFO_SCTP_STATE);
+	if (load_numbers(p, v, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, 2, 4, tag) != 3)
+		return;
+	p->rare->vtag[0] = (uint32_t)tag[0];
+	p->rare->vtag[1] = (uint32_t)tag[1];
+	p->f.has |= FLOW_HAS_VTAGS;
 }
 
 static void load_dccp(struct parse *p, struct cursor v)
 {
-	struct cursor a;
-	uint16_t type;
+	uint64_t role;
 
-	while (attr_next(&v, &type, &a, &p->bad)) {
-		if (type == CTA_PROTOINFO_DCCP_STATE) {
-			p->bad |= a.left != 1;
-			p->f.proto_state = cur_u8(&a);
-			p->f.has |= FLOW_HAS_PROTO_STATE;
-		} else if (type == CTA_PROTOINFO_DCCP_ROLE) {
-			p->bad |= a.left != 1;
-			p->rare->dccp_role = cur_u8(&a);
-			p->f.has |= FLOW_HAS_DCCP_ROLE;
-		}
-	}
+	load_state(p, v, CTA_PROTOINFO_DCCP_STATE);
+	if (!load_numbers(p, v, CTA_PROTOINFO_DCCP_ROLE, 1, 1, &role))
+		return;
+	p->rare->dccp_role = (uint8_t)role;
+	p->f.has |= FLOW_HAS_DCCP_ROLE;
 }
 
 static inline bool is_plain_tcp(struct cursor v)
@@ -468,75 +473,41 @@ static void load_labels(struct parse *p, struct cursor v, unsigned int dir)
 
 static void load_synproxy(struct parse *p, struct cursor v, unsigned int dir)
 {
-	/* The record's order is that of the wire: its, isn, tsoff. */
-	static const uint8_t index[CTA_SYNPROXY_MAX + 1] = {
-		[CTA_SYNPROXY_ITS] = 0, [CTA_SYNPROXY_ISN] = 1, [CTA_SYNPROXY_TSOFF] = 2,
-	};
-	uint32_t val[3] = { 0 };
-	struct cursor a;
-	uint16_t type;
+	uint64_t val[3] = { 0 };	/* isn, its, tsoff */
 
 	(void)dir;
-	while (attr_next(&v, &type, &a, &p->bad)) {
-		if (type == CTA_SYNPROXY_UNSPEC || type > CTA_SYNPROXY_MAX)
-			continue;
-		p->bad |= a.left != 4;
-		val[index[type]] = cur_be32(&a);
-	}
+	load_numbers(p, v, CTA_SYNPROXY_ISN, 3, 4, val);
 	p->f.has |= FLOW_HAS_SYNPROXY;
 	p->rare->synproxy_set = val[0] || val[1] || val[2];
-	memcpy(p->rare->synproxy, val, sizeof(val));
+	p->rare->synproxy[0] = (uint32_t)val[1];	/* the order of the wire: its, isn, tsoff */
+	p->rare->synproxy[1] = (uint32_t)val[0];
+	p->rare->synproxy[2] = (uint32_t)val[2];
 }
 
 static void load_seqadj(struct parse *p, struct cursor v, unsigned int dir)
 {
-	uint32_t val[3] = { 0 };
-	unsigned int seen = 0;
-	struct cursor a;
-	uint16_t type;
+	uint64_t val[3];
 
 	p->adj_seen &= (uint8_t)~(1u << dir);
 	p->f.has &= ~FLOW_HAS_SEQADJ;
-	while (attr_next(&v, &type, &a, &p->bad)) {
-		if (type < CTA_SEQADJ_CORRECTION_POS || type > CTA_SEQADJ_OFFSET_AFTER)
-			continue;
-		p->bad |= a.left != 4;
-		val[type - CTA_SEQADJ_CORRECTION_POS] = cur_be32(&a);
-		seen |= 1u << (type - CTA_SEQADJ_CORRECTION_POS);
-	}
-	if (seen != 7)
+	if (load_numbers(p, v, CTA_SEQADJ_CORRECTION_POS, 3, 4, val) != 7)
 		return;
 	p->rare->adj[dir] = (struct flow_seqadj){
-		.pos = val[0], .before = (int32_t)val[1], .after = (int32_t)val[2],
+		.pos = (uint32_t)val[0], .before = (int32_t)val[1], .after = (int32_t)val[2],
 	};
 	p->adj_seen |= 1u << dir;
 	if (p->adj_seen == 3)
 		p->f.has |= FLOW_HAS_SEQADJ;
 }
 
-static uint64_t be64(struct cursor *a)
-{
-	uint64_t high = cur_be32(a);
-
-	return high << 32 | cur_be32(a);
-}
-
 static void load_counters(struct parse *p, struct cursor v, unsigned int dir)
 {
-	struct cursor a;
-	uint16_t type;
+	uint64_t val[2] = { p->rare->packets[dir], p->rare->bytes[dir] };
 
 	p->counters_seen &= (uint8_t)~(3u << 2 * dir);
-	while (attr_next(&v, &type, &a, &p->bad)) {
-		if (type != CTA_COUNTERS_PACKETS && type != CTA_COUNTERS_BYTES)
-			continue;
-		p->bad |= a.left != 8;
-		if (type == CTA_COUNTERS_PACKETS)
-			p->rare->packets[dir] = be64(&a);
-		else
-			p->rare->bytes[dir] = be64(&a);
-		p->counters_seen |= (type == CTA_COUNTERS_PACKETS ? 1u : 2u) << 2 * dir;
-	}
+	p->counters_seen |= (uint8_t)(load_numbers(p, v, CTA_COUNTERS_PACKETS, 2, 8, val) << 2 * dir);
+	p->rare->packets[dir] = val[0];
+	p->rare->bytes[dir] = val[1];
 	p->f.has &= ~FLOW_HAS_COUNTERS;
 	if (p->counters_seen == 0xf)
 		p->f.has |= FLOW_HAS_COUNTERS;	/* the kernel keeps all four or none */
@@ -544,20 +515,12 @@ static void load_counters(struct parse *p, struct cursor v, unsigned int dir)
 
 static void load_times(struct parse *p, struct cursor v, unsigned int dir)
 {
-	struct cursor a;
-	uint16_t type;
+	uint64_t val[2] = { 0 };
 
 	(void)dir;
-	p->rare->start_ns = p->rare->stop_ns = 0;
-	while (attr_next(&v, &type, &a, &p->bad)) {
-		if (type != CTA_TIMESTAMP_START && type != CTA_TIMESTAMP_STOP)
-			continue;
-		p->bad |= a.left != 8;
-		if (type == CTA_TIMESTAMP_START)
-			p->rare->start_ns = be64(&a);
-		else
-			p->rare->stop_ns = be64(&a);
-	}
+	load_numbers(p, v, CTA_TIMESTAMP_START, 2, 8, val);
+	p->rare->start_ns = val[0];
+	p->rare->stop_ns = val[1];
 	p->f.has |= FLOW_HAS_TIMES;
 }
 

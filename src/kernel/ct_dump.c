@@ -23,6 +23,7 @@
 
 #include "kernel/ct_sock.h"
 #include "kernel/exp.h"
+#include "kernel/nl_attr.h"
 
 /* The kernel fills what the reader offers up to 32 KiB; twice that leaves no doubt. */
 #define READ_MAX (64u * 1024)
@@ -57,19 +58,9 @@ struct ct_dump {
 
 static int send_request(struct ct_dump *d)
 {
-	const struct {
-		struct nlmsghdr h;
-		struct nfgenmsg g;
-	} req = {
-		.h = {
-			.nlmsg_len = sizeof(req),
-			.nlmsg_type = d->cb.expect ? NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_GET :
-						     NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-			.nlmsg_seq = d->seq,
-		},
-		.g = { .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0 },
-	};
+	const unsigned int type = d->cb.expect ? NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_GET :
+						 NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	const struct nl_request req = nl_request(type, NLM_F_DUMP, AF_UNSPEC, d->seq);
 
 	return ct_sock_send(d->fd, &req, sizeof(req));
 }

@@ -4,12 +4,12 @@
 #include "kernel/ct_sock.h"
 
 #include <errno.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <linux/netlink.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "kernel/nl_attr.h"
 
 #define PROBE_WAIT_MS 2000
 
@@ -97,17 +97,7 @@ static int probe_answer(int fd)
 
 int ct_sock_probe(int fd, struct text *err)
 {
-	const struct {
-		struct nlmsghdr h;
-		struct nfgenmsg g;
-	} req = {
-		.h = {
-			.nlmsg_len = sizeof(req),
-			.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS,
-			.nlmsg_flags = NLM_F_REQUEST,
-		},
-		.g = { .version = NFNETLINK_V0 },
-	};
+	const struct nl_request req = nl_request(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS, 0, AF_UNSPEC, 0);
 	int e = ct_sock_send(fd, &req, sizeof(req));
 
 	if (!e)

@@ -15,7 +15,7 @@
 
 #include "kernel/nl_attr.h"
 
-#define MSG_HDR (sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
+#define MSG_HDR sizeof(struct nl_request)
 
 /* ---- reading ---- */
 
@@ -46,6 +46,12 @@ static bool exact(struct parse *p, const struct cursor *v, size_t n)
 static uint32_t load_u32(struct parse *p, struct cursor v)
 {
 	return exact(p, &v, 4) ? cur_be32(&v) : 0;
+}
+
+static void load_number(struct parse *p, struct cursor v, uint32_t *to, uint32_t has)
+{
+	*to = load_u32(p, v);
+	p->e.has |= has;
 }
 
 static unsigned int load_ip(struct parse *p, struct cursor v, struct expect_tuple *t)
@@ -152,20 +158,16 @@ static void load_attr(struct parse *p, uint16_t type, struct cursor v)
 		p->seen |= load_tuple(p, v, &e->mask) ? SEEN_MASK : 0;
 		return;
 	case CTA_EXPECT_TIMEOUT:
-		e->timeout_s = load_u32(p, v);
-		e->has |= EXPECT_HAS_TIMEOUT;
+		load_number(p, v, &e->timeout_s, EXPECT_HAS_TIMEOUT);
 		return;
 	case CTA_EXPECT_ID:
-		e->id = load_u32(p, v);
-		e->has |= EXPECT_HAS_ID;
+		load_number(p, v, &e->id, EXPECT_HAS_ID);
 		return;
 	case CTA_EXPECT_FLAGS:
-		e->flags = load_u32(p, v);
-		e->has |= EXPECT_HAS_FLAGS;
+		load_number(p, v, &e->flags, EXPECT_HAS_FLAGS);
 		return;
 	case CTA_EXPECT_CLASS:
-		e->class = load_u32(p, v);
-		e->has |= EXPECT_HAS_CLASS;
+		load_number(p, v, &e->class, EXPECT_HAS_CLASS);
 		return;
 	case CTA_EXPECT_ZONE:
 		e->zone = exact(p, &v, 2) ? cur_be16(&v) : 0;
@@ -212,11 +214,6 @@ int exp_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_expect
 
 /* ---- writing ---- */
 
-static bool tuple_has_ports(const struct expect_tuple *t)
-{
-	return flow_l4_has_ports(t->l4) || t->l4 == IPPROTO_UDPLITE || t->l4 == IPPROTO_GRE;
-}
-
 static void put_tuple(struct writer *w, uint16_t type, uint8_t l3, const struct expect_tuple *t)
 {
 	const bool v4 = l3 == AF_INET;
@@ -228,7 +225,7 @@ static void put_tuple(struct writer *w, uint16_t type, uint8_t l3, const struct 
 	nest_end(w, at);
 	at = nest_begin(w, CTA_TUPLE_PROTO);
 	put_u8(w, CTA_PROTO_NUM, t->l4);
-	if (tuple_has_ports(t)) {
+	if (flow_l4_has_port_attrs(t->l4)) {
 		put_attr(w, CTA_PROTO_SRC_PORT, &t->sport, 2);
 		put_attr(w, CTA_PROTO_DST_PORT, &t->dport, 2);
 	}
@@ -236,27 +233,13 @@ static void put_tuple(struct writer *w, uint16_t type, uint8_t l3, const struct 
 	nest_end(w, tuple);
 }
 
-static void begin(struct writer *w, uint16_t msg, uint16_t flags, uint8_t l3, uint32_t seq)
+static struct writer begin(void *buf, size_t cap, unsigned int msg, unsigned int flags, uint8_t l3, uint32_t seq)
 {
-	const struct nlmsghdr h = {
-		.nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK_EXP << 8 | msg),
-		.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
-		.nlmsg_seq = seq,
-	};
-	const struct nfgenmsg g = { .nfgen_family = l3, .version = NFNETLINK_V0 };
+	const struct nl_request r = nl_request(NFNL_SUBSYS_CTNETLINK_EXP << 8 | msg, flags, l3, seq);
+	struct writer w = wr_init(buf, cap);
 
-	wr_bytes(w, &h, sizeof(h));
-	wr_bytes(w, &g, sizeof(g));
-}
-
-static size_t end(struct writer *w)
-{
-	const uint32_t len = (uint32_t)w->len;
-
-	if (w->full)
-		return 0;
-	memcpy(w->buf, &len, sizeof(len));	/* nlmsg_len comes first */
-	return w->len;
+	wr_bytes(&w, &r, sizeof(r));
+	return w;
 }
 
 static void put_zone(struct writer *w, const struct ct_expect *e)
@@ -275,21 +258,19 @@ static void put_identity(struct writer *w, const struct ct_expect *e)
 
 size_t exp_build_prolong(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap)
 {
-	struct writer w = wr_init(buf, cap);
+	struct writer w = begin(buf, cap, IPCTNL_MSG_EXP_NEW, NLM_F_ACK, e->l3, seq);
 
-	begin(&w, IPCTNL_MSG_EXP_NEW, NLM_F_ACK, e->l3, seq);
 	put_identity(&w, e);
 	put_u32(&w, CTA_EXPECT_TIMEOUT, e->timeout_s);
 	put_zone(&w, e);
-	return end(&w);
+	return nl_end(&w);
 }
 
 size_t exp_build_create(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap)
 {
-	struct writer w = wr_init(buf, cap);
+	struct writer w = begin(buf, cap, IPCTNL_MSG_EXP_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, e->l3, seq);
 	size_t at;
 
-	begin(&w, IPCTNL_MSG_EXP_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, e->l3, seq);
 	put_identity(&w, e);
 	if (e->has & EXPECT_HAS_TIMEOUT)
 		put_u32(&w, CTA_EXPECT_TIMEOUT, e->timeout_s);
@@ -308,35 +289,32 @@ size_t exp_build_create(const struct ct_expect *e, uint32_t seq, void *buf, size
 		nest_end(&w, at);
 	}
 	put_zone(&w, e);
-	return end(&w);
+	return nl_end(&w);
 }
 
 size_t exp_build_destroy(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap)
 {
-	struct writer w = wr_init(buf, cap);
+	struct writer w = begin(buf, cap, IPCTNL_MSG_EXP_DELETE, NLM_F_ACK, e->l3, seq);
 
-	begin(&w, IPCTNL_MSG_EXP_DELETE, NLM_F_ACK, e->l3, seq);
 	put_tuple(&w, CTA_EXPECT_TUPLE, e->l3, &e->tuple);
 	if (e->has & EXPECT_HAS_ID)
 		put_u32(&w, CTA_EXPECT_ID, e->id);
 	put_zone(&w, e);
-	return end(&w);
+	return nl_end(&w);
 }
 
 size_t exp_build_get(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap)
 {
-	struct writer w = wr_init(buf, cap);
+	struct writer w = begin(buf, cap, IPCTNL_MSG_EXP_GET, 0, e->l3, seq);
 
-	begin(&w, IPCTNL_MSG_EXP_GET, 0, e->l3, seq);
 	put_tuple(&w, CTA_EXPECT_TUPLE, e->l3, &e->tuple);
 	put_zone(&w, e);
-	return end(&w);
+	return nl_end(&w);
 }
 
 size_t exp_build_list(uint32_t seq, void *buf, size_t cap)
 {
-	struct writer w = wr_init(buf, cap);
+	struct writer w = begin(buf, cap, IPCTNL_MSG_EXP_GET, NLM_F_DUMP, AF_UNSPEC, seq);
 
-	begin(&w, IPCTNL_MSG_EXP_GET, NLM_F_DUMP, AF_UNSPEC, seq);
-	return end(&w);
+	return nl_end(&w);
 }
