@@ -60,6 +60,8 @@ struct sync_ops {
 	void (*missing)(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now);
 	/* The peer is new (fresh: forget what was known of its place), began anew, or is back after silence. */
 	void (*contact)(struct sync *s, struct peer *p, bool fresh, struct mono now);
+	/* The place of the peer is given up. May be NULL. */
+	void (*gone)(struct sync *s, struct peer *p);
 	/* p->bulk_at is over. */
 	void (*bulk_due)(struct sync *s, struct peer *p, struct mono now);
 

@@ -21,6 +21,9 @@ struct peer {
 	struct mono heard;	/* last message */
 	struct mono contact;	/* first message of this life, or since it is back */
 	struct silence silence;
+	uint32_t with;		/* bit per peer that was heard beside this one: they are two nodes */
+	struct peer *heir;	/* the same node at another address, as far as can be told: this one has fallen silent */
+	uint32_t inherited;	/* so many complete answers of the heir */
 	bool in_hello;		/* all messages of this life carried HELLO */
 	uint32_t life;		/* what it calls its life; 0: has not said, 1.4.x never does */
 	struct track track;
@@ -50,6 +53,8 @@ bool peer_any_alive(const struct sync *s, struct mono now);
 bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now);
 /* "10.0.0.1" into out (at least SOURCE_NAME bytes); gives out. */
 const char *peer_name(const struct peer *p, char *out);
+/* p says what it calls its life: whoever has the same name is p at another address. */
+void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now);
 /* Timers; returns the next. */
 struct mono peer_tick(struct sync *s, struct mono now);
 void peer_free_all(struct sync *s);

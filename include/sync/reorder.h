@@ -5,23 +5,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "wire/hdr.h"
 
 /* Messages of one peer that came before their turn, kept for a moment: a reordered datagram then costs a few
  * milliseconds instead of a NACK and a retransmission. Holds copies. */
-#define REORDER_MAX	128	/* messages ahead of the one we wait for */
+#define REORDER_MIN	128	/* room at first; powers of two */
+#define REORDER_MAX	8192	/* messages ahead of the one we wait for: the fastest full send of some 20 ms */
 #define REORDER_BODY	640	/* longer ones are not kept: twice WIRE_FLOW_MAX, for a message that fills its datagram */
 
 struct reorder_slot {
 	bool used;
 	uint16_t len;
+	struct mono at;		/* when it came */
 	struct wire_hdr hdr;
 	uint8_t body[REORDER_BODY];
 };
 
 struct reorder {
-	struct reorder_slot *slot;	/* owned; made at the first use */
+	struct reorder_slot *slot;	/* owned; made at the first use, doubles */
+	uint32_t cap;
 	uint32_t n;
 };
 
@@ -34,14 +38,15 @@ enum reorder_verdict {
 void reorder_free(struct reorder *r);
 void reorder_clear(struct reorder *r);
 
-/* Keep a copy of a message; next is the number we wait for, hdr->seq comes after it. */
-enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct wire_hdr *hdr, struct cursor body);
+/* Keep a copy of a message that came now; next is the number we wait for, hdr->seq comes after it. */
+enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct wire_hdr *hdr, struct cursor body,
+				 struct mono now);
 
 /* The kept message with number seq, and its contents, borrowed until the next reorder_put(); it is no longer kept.
  * False when it is not there. */
 bool reorder_take(struct reorder *r, uint32_t seq, struct wire_hdr *hdr, struct cursor *body);
 
-/* The lowest number kept, at or after next. There must be one (r->n > 0). */
-uint32_t reorder_lowest(const struct reorder *r, uint32_t next);
+/* The lowest number kept, at or after next, and when it came. There must be one (r->n > 0). */
+uint32_t reorder_lowest(const struct reorder *r, uint32_t next, struct mono *at);
 
 #endif

@@ -9,12 +9,25 @@
 struct peer;
 
 #define TRACK_SEEN	64	/* accepted messages remembered */
+#define TRACK_GAPS	32	/* gaps that were taken for losses, remembered */
+
+/* Numbers that were given up, in case they were only late. */
+struct track_gap {
+	uint32_t from, n;
+	uint32_t late;		/* of these, came after all */
+	struct mono since;	/* when what is behind the gap came */
+};
 
 struct track {
 	uint32_t last;		/* last number accepted or given up */
 	struct reorder reorder;
-	uint32_t ahead_high;	/* highest number in it */
+	uint32_t high;		/* highest number in it */
 	struct mono gap_due;	/* when the gap in front of it counts as loss */
+	uint32_t wait_ms;	/* how long a gap may take to fill itself */
+	struct mono kept;	/* when a message last had to be */
+	struct mono jitter;	/* when something last came out of order */
+	struct track_gap gap[TRACK_GAPS];
+	uint32_t n_gaps;	/* counted on; the oldest is forgotten */
 	struct stray stray;	/* messages whose numbers do not fit */
 	uint32_t seen[TRACK_SEEN];	/* what the last messages were, by number; 0: not accepted */
 };
@@ -23,10 +36,7 @@ struct track {
 enum sync_verdict track_message(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				struct mono now);
 
-/* Gaps that have had their time are losses. */
-void track_tick(struct sync *s, struct peer *p, struct mono now);
-
-/* The numbers begin anew with seq. */
-void track_restart(struct track *t, uint32_t seq);
+/* Gaps that have had their time are losses. Returns when the next one has. */
+struct mono track_tick(struct sync *s, struct mono now);
 
 #endif

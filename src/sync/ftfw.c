@@ -246,6 +246,7 @@ const struct sync_ops ftfw_ops = {
 	.accept = ftfw_accept,
 	.missing = ftfw_missing,
 	.contact = ftfw_contact,
+	.gone = ftfw_gone,
 	.bulk_due = ftfw_bulk_due,
 	.asked = proof_asked,
 	.ask_at = proof_ask_at,

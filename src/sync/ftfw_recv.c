@@ -103,7 +103,7 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 	} else if (meaning == WIRE_F_NACK) {
 		ack_got_nack(f, p, hdr, now);
 	} else if (meaning == WIRE_F_RESYNC) {
-		p->life = hdr->from;
+		peer_lives(s, p, hdr->from, now);
 		if (!bulk_asked(f, p, hdr->seq, now))
 			ack_never(f, p);
 	} else if (meaning < 0) {	/* counted when it came */
@@ -130,11 +130,8 @@ void ftfw_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 	struct ftfw *f = (struct ftfw *)s;
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 
+	(void)fresh;
 	ack_forget_peer(f, p);
-	if (fresh) {
-		hold_free(&fp->holds);
-		*fp = (struct ftfw_peer){ 0 };
-	}
 	fp->ack_heard = now;
 	fp->hello_first = fp->hello_end = p->track.last + 1;
 	fp->window = f->ack_window;
@@ -146,6 +143,15 @@ void ftfw_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 	p->life = 0;
 	p->rs = (struct resync){ .stale = true };
 	resync_want(p, 0, now);
+}
+
+void ftfw_gone(struct sync *s, struct peer *p)
+{
+	struct ftfw_peer *fp = ftfw_peer((struct ftfw *)s, p);
+
+	ack_forget_peer((struct ftfw *)s, p);
+	hold_free(&fp->holds);
+	*fp = (struct ftfw_peer){ 0 };
 }
 
 /* Type and flags that FTFW does not know: another mode, a newer version, or garbage. */
@@ -169,7 +175,7 @@ enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, cons
 	if (!p)
 		return refused ? SYNC_REFUSED : SYNC_DROPPED;
 	/* Its number may be garbage too: believed only where a number is expected. */
-	if (refused && hdr->seq - p->track.last - 1 >= REORDER_MAX)
+	if (refused && hdr->seq - p->track.last - 1 >= REORDER_MIN)
 		return SYNC_REFUSED;
 	peer_heard(s, p, now);
 	if ((hdr->flags & WIRE_F_HELLO) && !refused && hello_is_restart(p, ftfw_peer((struct ftfw *)s, p), hdr->seq, now))

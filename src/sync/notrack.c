@@ -205,7 +205,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 	p->bulk_at = (struct mono){ 0 };
 	np->serial = hdr->to;
 	if (hdr->from != 0)
-		p->life = hdr->from;
+		peer_lives(&n->plain.base, p, hdr->from, now);
 	else
 		nt_hint(&n->plain.base, p, now);
 	if (repeated)

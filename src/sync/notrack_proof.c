@@ -87,7 +87,7 @@ void nt_got_complete(struct sync *s, struct peer *p, uint32_t since, uint32_t li
 {
 	bool other = p->life != 0 && p->life != life;
 
-	p->life = life;
+	peer_lives(s, p, life, now);
 	if (other) {	/* a life that began unnoticed: with the number we waited for */
 		s->stats.restarts++;
 		peer_begins(s, p, false, now);

@@ -3,12 +3,20 @@
  *
  * A node has one number sequence over all its links, so a new address on another link whose numbers continue those of a
  * known peer is that peer. A peer's *life* begins with its first message, or with what its mode takes for a restart
- * (ftfw_recv.c: HELLO; notrack.c: another name of its life), or where its numbers do not fit any more (track.c). */
+ * (ftfw_recv.c: HELLO; notrack.c: another name of its life), or where its numbers do not fit any more (track.c).
+ *
+ * A node that comes back with another address, or over its other link before it was missed, cannot be told from a third
+ * one at once. It is told later: two addresses that give their life the same name are one node; so are one that has fallen
+ * silent and the only one whose life has begun since its last word, if they were never heard beside each other. The newer one is the *heir*:
+ * its full answer counts for what the older one told, and then the place of that is free. */
 #include "sync/peer.h"
 
 #include "sync/mode.h"
 
 #define PEER_BACK_MS	2500	/* without acknowledgements: not heard for so long, it was away */
+#define PEER_HEIR_MS	10000	/* one that is silent for this long may have an heir */
+#define PEER_BESIDE_MS	2000	/* an old datagram may be so late; two that speak both say something in this time */
+#define PEER_OLD_MS	120000	/* a 1.4.x may be asked three times before what it does not tell goes (daemon/stale_path.c) */
 #define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
 
 const char *peer_name(const struct peer *p, char *out)
@@ -24,7 +32,7 @@ bool peer_any_alive(const struct sync *s, struct mono now)
 bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now)
 {
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		if (s->peer[i].used && &s->peer[i] != p && sync_within(s->peer[i].heard, ms, now))
+		if (s->peer[i].used && &s->peer[i] != p && !s->peer[i].heir && sync_within(s->peer[i].heard, ms, now))
 			return true;
 	return false;
 }
@@ -97,12 +105,40 @@ void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now)
 		s->env->peer_begins(s->env->ctx, p->id);
 }
 
+/* The numbers begin anew with seq. What is known of the network stays. */
+static void numbers_begin(struct track *t, uint32_t seq)
+{
+	struct track fresh = {
+		.last = seq - 1, .reorder = t->reorder, .wait_ms = t->wait_ms, .jitter = t->jitter,
+	};
+
+	reorder_clear(&fresh.reorder);
+	*t = fresh;
+}
+
 void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, struct mono now)
 {
 	s->stats.restarts++;
-	track_restart(&p->track, seq);
+	numbers_begin(&p->track, seq);
 	p->in_hello = hello;
 	peer_begins(s, p, false, now);
+}
+
+/* The place of p is free, for another one. */
+static void peer_clear(struct sync *s, struct peer *p)
+{
+	struct peer fresh = { .id = (uint8_t)(p - s->peer) };
+
+	if (s->ops->gone)
+		s->ops->gone(s, p);
+	reorder_free(&p->track.reorder);
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		if (s->peer[i].heir == p)
+			s->peer[i].heir = NULL;
+		s->peer[i].with &= ~(1u << fresh.id);
+	}
+	s->n_peers -= p->used;
+	*p = fresh;
 }
 
 static struct peer *peer_add(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
@@ -114,12 +150,13 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 		s->stats.peers_refused++;
 		return NULL;
 	}
-	s->n_peers += !p->used;
-	reorder_free(&p->track.reorder);
-	*p = (struct peer){ .used = true, .id = (uint8_t)(p - s->peer), .n_sources = 1, .heard = now };
-	p->source[0] = *from;
+	peer_clear(s, p);
+	s->n_peers++;
+	p->used = true;
+	p->heard = now;
+	p->source[p->n_sources++] = *from;
 	p->in_hello = hdr->flags & WIRE_F_HELLO;
-	track_restart(&p->track, hdr->seq);
+	numbers_begin(&p->track, hdr->seq);
 	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "new peer %s", peer_name(p, name));
 	peer_begins(s, p, true, now);
 	if (s->n_peers > 1 && !s->said_many && sync_does(s, SYNC_ACKS)) {
@@ -155,14 +192,99 @@ struct peer *peer_find(struct sync *s, const struct sync_source *from, const str
 
 void peer_heard(struct sync *s, struct peer *p, struct mono now)
 {
-	bool back = !sync_does(s, SYNC_ACKS) && !sync_within(p->heard, PEER_BACK_MS, now);
+	bool back = p->heir || (!sync_does(s, SYNC_ACKS) && !sync_within(p->heard, PEER_BACK_MS, now));
 
 	s->stats.recv_msgs++;
 	if (p->silence.said)
 		silence_over(s, &p->silence, &p->source[0], p->heard, now);
 	p->heard = now;
+	p->heir = NULL;		/* so they are two */
 	if (back)
 		peer_begins(s, p, false, now);
+}
+
+/* ---- heirs ---- */
+
+/* Who is heard beside p, in this life of both? */
+static void peer_beside(struct sync *s, struct peer *p)
+{
+	for (unsigned int i = 0; s->n_peers > 1 && i < PEERS_MAX; i++) {
+		struct peer *q = &s->peer[i];
+		struct mono began = mono_before(p->contact, q->contact) ? q->contact : p->contact;
+		struct mono ended = mono_before(p->heard, q->heard) ? p->heard : q->heard;
+
+		if (q == p || !q->used || mono_diff_ms(ended, began) < PEER_BESIDE_MS)
+			continue;
+		p->with |= 1u << q->id;
+		q->with |= 1u << p->id;
+	}
+}
+
+/* Could `later` be `earlier` at another address? */
+static bool peer_before(const struct peer *earlier, const struct peer *later)
+{
+	return earlier != later && earlier->used && later->used && !(earlier->with & (1u << later->id)) &&
+	       mono_diff_ms(earlier->heard, later->contact) < PEER_BESIDE_MS;
+}
+
+static void peer_inherit(struct sync *s, struct peer *p, struct peer *heir, struct mono now)
+{
+	char old[SOURCE_NAME], name[SOURCE_NAME];
+
+	p->heir = heir;
+	p->inherited = 0;
+	p->rs.state = RS_IDLE;
+	p->bulk_at = (struct mono){ 0 };
+	if (s->ops->gone)
+		s->ops->gone(s, p);
+	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "peer %s is taken for %s at its new address", peer_name(heir, name),
+		 peer_name(p, old));
+	resync_need(s, heir, now);
+}
+
+void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now)
+{
+	p->life = life;
+	for (unsigned int i = 0; life != 0 && i < PEERS_MAX; i++)
+		if (&s->peer[i] != p && s->peer[i].life == life && s->peer[i].heir != p)
+			peer_inherit(s, &s->peer[i], p, now);
+}
+
+/* The only one that p may have become, if p is the only one that it may have been. */
+static struct peer *peer_heir(struct sync *s, const struct peer *p, struct mono now)
+{
+	struct peer *heir = NULL;
+
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *q = &s->peer[i];
+
+		if (!peer_before(p, q) || !peer_alive(q, now))
+			continue;
+		if (heir)
+			return NULL;
+		heir = q;
+	}
+	for (unsigned int i = 0; heir && i < PEERS_MAX; i++) {
+		const struct peer *r = &s->peer[i];
+
+		if (r != p && !peer_alive(r, now) && peer_before(r, heir) && (r->with & (1u << p->id)))
+			return NULL;
+	}
+	return heir;
+}
+
+static void peer_check_heir(struct sync *s, struct peer *p, struct mono now)
+{
+	struct peer *heir;
+
+	peer_beside(s, p);
+	if (p->heir && p->inherited > 0 && (p->heir->life != 0 || !sync_within(p->heard, PEER_OLD_MS, now)))
+		peer_clear(s, p);
+	if (!p->used || sync_within(p->heard, PEER_HEIR_MS, now) || (p->heir && peer_alive(p->heir, now)))
+		return;
+	heir = peer_heir(s, p, now);
+	if (heir && heir != p->heir)
+		peer_inherit(s, p, heir, now);
 }
 
 struct mono peer_tick(struct sync *s, struct mono now)
@@ -174,13 +296,15 @@ struct mono peer_tick(struct sync *s, struct mono now)
 
 		if (!p->used)
 			continue;
-		track_tick(s, p, now);
+		if (s->n_peers > 1 && sync_does(s, SYNC_ASKS))
+			peer_check_heir(s, p, now);
 		if (sync_due(p->bulk_at, now)) {
 			p->bulk_at = (struct mono){ 0 };
 			s->ops->bulk_due(s, p, now);
 		}
-		silence_check(s, &p->silence, &p->source[0], p->heard, now);
-		next = mono_min(next, mono_min(p->track.gap_due, p->bulk_at));
+		if (p->used)
+			silence_check(s, &p->silence, &p->source[0], p->heard, now);
+		next = mono_min(next, p->bulk_at);
 	}
 	return next;
 }

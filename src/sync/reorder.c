@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The reorder allowance: one slot per number, addressed by number modulo REORDER_MAX.
+/* The reorder allowance: one slot per number, addressed by number modulo the room there is.
  *
- * All kept numbers lie in next .. next + REORDER_MAX - 1, so no two share a slot. The caller (sync/track.c) decides how
- * long to wait and what to do when there is no room. */
+ * All kept numbers lie in next .. next + cap - 1, so no two share a slot. The caller (sync/track.c) decides how long to wait
+ * and what to do when there is no room. */
 #include "sync/reorder.h"
 
 #include <assert.h>
@@ -21,27 +21,47 @@ void reorder_free(struct reorder *r)
 
 void reorder_clear(struct reorder *r)
 {
-	if (r->n == 0)
-		return;
-	for (unsigned int i = 0; i < REORDER_MAX; i++)
+	for (uint32_t i = 0; r->n > 0 && i < r->cap; i++) {
+		r->n -= r->slot[i].used;
 		r->slot[i].used = false;
-	r->n = 0;
+	}
 }
 
-enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct wire_hdr *hdr, struct cursor body)
+/* Room for the number `ahead` places behind the next one. */
+static bool reorder_grow(struct reorder *r, uint32_t ahead)
 {
+	uint32_t cap = r->cap ? r->cap : REORDER_MIN;
 	struct reorder_slot *slot;
 
-	if (hdr->seq - next >= REORDER_MAX || body.left > REORDER_BODY)
+	while (cap <= ahead)
+		cap *= 2;
+	slot = calloc(cap, sizeof(*slot));
+	if (!slot)
+		return false;
+	for (uint32_t i = 0; i < r->cap; i++)
+		if (r->slot[i].used)
+			slot[r->slot[i].hdr.seq % cap] = r->slot[i];
+	free(r->slot);
+	r->slot = slot;
+	r->cap = cap;
+	return true;
+}
+
+enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct wire_hdr *hdr, struct cursor body,
+				 struct mono now)
+{
+	uint32_t ahead = hdr->seq - next;
+	struct reorder_slot *slot;
+
+	if (ahead >= REORDER_MAX || body.left > REORDER_BODY)
 		return REORDER_NO_ROOM;
-	if (!r->slot)
-		r->slot = calloc(REORDER_MAX, sizeof(*r->slot));
-	if (!r->slot)
+	if (ahead >= r->cap && !reorder_grow(r, ahead))
 		return REORDER_NO_ROOM;
-	slot = &r->slot[hdr->seq % REORDER_MAX];
+	slot = &r->slot[hdr->seq % r->cap];
 	if (slot->used)
 		return REORDER_TWICE;
 	slot->used = true;
+	slot->at = now;
 	slot->hdr = *hdr;
 	slot->len = (uint16_t)body.left;
 	if (body.left > 0)
@@ -56,7 +76,7 @@ bool reorder_take(struct reorder *r, uint32_t seq, struct wire_hdr *hdr, struct 
 
 	if (r->n == 0)
 		return false;
-	slot = &r->slot[seq % REORDER_MAX];
+	slot = &r->slot[seq % r->cap];
 	if (!slot->used || slot->hdr.seq != seq)
 		return false;
 	slot->used = false;
@@ -66,12 +86,13 @@ bool reorder_take(struct reorder *r, uint32_t seq, struct wire_hdr *hdr, struct 
 	return true;
 }
 
-uint32_t reorder_lowest(const struct reorder *r, uint32_t next)
+uint32_t reorder_lowest(const struct reorder *r, uint32_t next, struct mono *at)
 {
 	uint32_t seq = next;
 
 	assert(r->n > 0);
-	while (!r->slot[seq % REORDER_MAX].used)
+	while (!r->slot[seq % r->cap].used)
 		seq++;
+	*at = r->slot[seq % r->cap].at;
 	return seq;
 }

@@ -29,7 +29,9 @@ void resync_mark(struct sync *s, struct peer *p, struct mono now)
 	rs->base = p->track.last;
 	rs->stale = rs->unread = false;
 	rs->partial = (struct mono){ 0 };
-	s->env->resync_begin(s->env->ctx, p->id);
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		if (&s->peer[i] == p || s->peer[i].heir == p)
+			s->env->resync_begin(s->env->ctx, s->peer[i].id);
 }
 
 void resync_want(struct peer *p, int64_t pause_ms, struct mono now)
@@ -72,8 +74,16 @@ void resync_done(struct sync *s, struct peer *p, bool sweep)
 	p->rs.state = RS_IDLE;
 	p->rs.tries = 0;
 	s->stats.resync_done++;
-	if (sweep && !p->rs.unread)
-		s->env->resync_done(s->env->ctx, p->id, p->life != 0);
+	if (!sweep || p->rs.unread)
+		return;
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *q = &s->peer[i];
+
+		if (q != p && q->heir != p)
+			continue;
+		s->env->resync_done(s->env->ctx, q->id, p->life != 0);
+		q->inherited += q != p;
+	}
 }
 
 void resync_left(struct sync *s, struct mono now)

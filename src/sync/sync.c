@@ -52,8 +52,9 @@ enum sync_verdict sync_recv(struct sync *s, const struct sync_source *from, cons
 
 struct mono sync_tick(struct sync *s, struct mono now)
 {
-	struct mono next = peer_tick(s, now);
+	struct mono next = track_tick(s, now);
 
+	next = mono_min(next, peer_tick(s, now));
 	next = mono_min(next, s->ops->tick(s, now));
 	return mono_min(next, resync_run(s, now));
 }

@@ -4,7 +4,7 @@
  *
  *   number               action
  *   last + 1             accept, then whatever waited behind it
- *   up to 128 ahead      keep for at most 10 ms; then what is missing is lost (sync_ops.missing), and it goes on behind
+ *   up to 8192 ahead     keep for some time; then what is missing is lost (sync_ops.missing), and it goes on behind
  *   farther              what is missing is lost, go on
  *   beyond jump_max      suspicious: dropped, until three such messages continue each other
  *   before               late, or twice: dropped, counted. When they keep coming and continue each other, for longer than
@@ -13,7 +13,11 @@
  *   beyond late_max      the peer began anew: no network holds a message back for so long
  *
  * A number is used up by being passed, also when the mode refuses the message: asking again for what cannot be read would
- * go on for ever. Late messages are never accepted, because what they say may be older than what is known. */
+ * go on for ever. Late messages are never accepted, because what they say may be older than what is known.
+ *
+ * How long a gap may take to fill itself is learned. At first it is 10 ms; a message that comes later than that was not lost
+ * but overtaken, so the next ones are waited for as long as this one took and a half more, 100 ms at most. A minute in which
+ * nothing was out of order takes it back. What was counted as lost and came after all is counted as reordered instead. */
 #include "sync/track.h"
 
 #include <string.h>
@@ -22,16 +26,10 @@
 
 #define JUMP_PROOF	3	/* messages that prove a gap larger than jump_max */
 #define LOSS_MAX	(1u << 20)	/* a larger gap is not loss but a number from nowhere */
-#define GAP_MS		10	/* a gap may fill itself within this time */
-
-void track_restart(struct track *t, uint32_t seq)
-{
-	reorder_clear(&t->reorder);
-	t->gap_due = (struct mono){ 0 };
-	t->stray.n = 0;
-	t->last = seq - 1;
-	memset(t->seen, 0, sizeof(t->seen));
-}
+#define WAIT_MIN_MS	10
+#define WAIT_MAX_MS	100
+#define LATE_MS		1000	/* what comes later than that was not overtaken but held back, or is not the peer's */
+#define CALM_MS		60000
 
 /* What a message was, in one word that is never 0: enough to tell a duplicate from another message of that number. */
 static uint32_t track_print(const struct wire_hdr *hdr)
@@ -49,22 +47,36 @@ static enum sync_verdict track_accept(struct sync *s, struct peer *p, const stru
 	return s->ops->accept(s, p, hdr, body, now);
 }
 
+/* The gap in front of what is kept has as much time as its evidence leaves it. */
+static void track_wait(struct track *t)
+{
+	struct mono at;
+
+	t->gap_due = (struct mono){ 0 };
+	if (t->reorder.n == 0)
+		return;
+	reorder_lowest(&t->reorder, t->last + 1, &at);
+	t->gap_due = mono_add_ms(at, t->wait_ms > WAIT_MIN_MS ? t->wait_ms : WAIT_MIN_MS);
+}
+
 /* Accept what was kept and is in sequence now. */
 static void track_drain(struct sync *s, struct peer *p, struct mono now)
 {
 	struct track *t = &p->track;
 	struct wire_hdr hdr;
 	struct cursor body;
+	bool took = false;
 
-	while (reorder_take(&t->reorder, t->last + 1, &hdr, &body))
+	while (reorder_take(&t->reorder, t->last + 1, &hdr, &body)) {
 		track_accept(s, p, &hdr, body, now);
-	t->gap_due = (struct mono){ 0 };
-	if (t->reorder.n > 0)
-		t->gap_due = mono_add_ms(now, GAP_MS);
+		took = true;
+	}
+	if (took)
+		track_wait(t);
 }
 
-/* What is between the last number and seq is lost: go on with seq. */
-static void track_skip(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
+/* What is between the last number and seq is lost: go on with seq, which came at `at`. */
+static void track_skip(struct sync *s, struct peer *p, uint32_t seq, struct mono at, struct mono now)
 {
 	struct track *t = &p->track;
 	uint32_t from = t->last + 1, missing = seq - from;
@@ -75,30 +87,62 @@ static void track_skip(struct sync *s, struct peer *p, uint32_t seq, struct mono
 		s->stats.lost += missing;
 	for (uint32_t i = missing < TRACK_SEEN ? missing : TRACK_SEEN; i > 0; i--)
 		t->seen[(seq - i) % TRACK_SEEN] = 0;
+	t->gap[t->n_gaps++ % TRACK_GAPS] = (struct track_gap){ .from = from, .n = missing, .since = at };
 	t->last = seq - 1;
 	s->ops->missing(s, p, from, seq - 1, now);
 }
 
 static void track_gap_due(struct sync *s, struct peer *p, struct mono now)
 {
-	track_skip(s, p, reorder_lowest(&p->track.reorder, p->track.last + 1), now);
+	struct mono at;
+	uint32_t seq = reorder_lowest(&p->track.reorder, p->track.last + 1, &at);
+
+	track_skip(s, p, seq, at, now);
 	track_drain(s, p, now);
 }
 
-void track_tick(struct sync *s, struct peer *p, struct mono now)
+struct mono track_tick(struct sync *s, struct mono now)
 {
-	if (sync_due(p->track.gap_due, now))
-		track_gap_due(s, p, now);
+	struct mono next = { 0 };
+
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct track *t = &s->peer[i].track;
+
+		while (s->peer[i].used && sync_due(t->gap_due, now))
+			track_gap_due(s, &s->peer[i], now);
+		next = mono_min(next, t->gap_due);
+		if (!sync_within(t->jitter, CALM_MS, now))
+			t->wait_ms = WAIT_MIN_MS;
+		if (!sync_within(t->kept, CALM_MS, now))
+			reorder_free(&t->reorder);
+	}
+	return next;
 }
 
-static void track_kept(struct sync *s, struct track *t, uint32_t seq, struct mono now)
+/* Overtaken: by what came before it, or already taken for lost. Loss alone keeps messages as well, but fills no gap. */
+static void track_reordered(struct sync *s, struct track *t, struct mono now)
 {
-	if (t->reorder.n == 1)
-		t->gap_due = mono_add_ms(now, GAP_MS);
-	else if (seq_before(seq, t->ahead_high))
-		s->stats.reordered++;
-	if (t->reorder.n == 1 || seq_after(seq, t->ahead_high))
-		t->ahead_high = seq;
+	s->stats.reordered++;
+	t->jitter = now;
+}
+
+/* A number of before: of a gap that was given up too early? */
+static void track_late(struct sync *s, struct track *t, uint32_t seq, struct mono now)
+{
+	for (uint32_t i = 0; i < TRACK_GAPS && i < t->n_gaps; i++) {
+		struct track_gap *gap = &t->gap[i];
+		int64_t took_ms = mono_diff_ms(now, gap->since) + 1;
+
+		if (seq - gap->from >= gap->n || gap->late == gap->n || took_ms > LATE_MS)
+			continue;
+		gap->late++;
+		s->stats.lost -= gap->n <= LOSS_MAX;
+		track_reordered(s, t, now);
+		took_ms += took_ms / 2;
+		if (took_ms > t->wait_ms)
+			t->wait_ms = took_ms < WAIT_MAX_MS ? (uint32_t)took_ms : WAIT_MAX_MS;
+		return;
+	}
 }
 
 /* Ahead of its turn. */
@@ -110,10 +154,20 @@ static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struc
 
 	while (hdr->seq != t->last + 1) {
 		uint32_t next = t->last + 1;
+		struct mono at;
 
-		switch (reorder_put(&t->reorder, next, hdr, body)) {
+		switch (reorder_put(&t->reorder, next, hdr, body, now)) {
 		case REORDER_KEPT:
-			track_kept(s, t, hdr->seq, now);
+			t->kept = now;
+			if (t->reorder.n == 1) {
+				track_wait(t);
+			} else if (seq_before(hdr->seq, t->high)) {
+				track_reordered(s, t, now);
+				if (hdr->seq == reorder_lowest(&t->reorder, next, &at))
+					track_wait(t);
+			}
+			if (t->reorder.n == 1 || seq_after(hdr->seq, t->high))
+				t->high = hdr->seq;
 			return SYNC_HELD;
 		case REORDER_TWICE:
 			s->stats.before++;
@@ -122,10 +176,10 @@ static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struc
 			break;
 		}
 		/* No room: the oldest gap is loss after all, be it in front of what is kept or of this one. */
-		if (t->reorder.n > 0 && seq_before(reorder_lowest(&t->reorder, next), hdr->seq))
+		if (t->reorder.n > 0 && seq_before(reorder_lowest(&t->reorder, next, &at), hdr->seq))
 			track_gap_due(s, p, now);
 		else
-			track_skip(s, p, hdr->seq, now);
+			track_skip(s, p, hdr->seq, now, now);
 	}
 	verdict = track_accept(s, p, hdr, body, now);
 	track_drain(s, p, now);
@@ -139,7 +193,7 @@ static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct
 	stray_add(&p->track.stray, hdr->seq, now);
 	if (p->track.stray.n < JUMP_PROOF)
 		return SYNC_DROPPED;
-	track_skip(s, p, hdr->seq, now);
+	track_skip(s, p, hdr->seq, now, now);
 	reorder_clear(&p->track.reorder);
 	p->track.gap_due = (struct mono){ 0 };
 	return track_accept(s, p, hdr, body, now);
@@ -169,6 +223,7 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 
 	if (t->last - hdr->seq < s->late_max) {
 		s->stats.before++;
+		track_late(s, t, hdr->seq, now);
 		track_twice(s, p, hdr, now);
 		if (!stray_add(&t->stray, hdr->seq, now))
 			return SYNC_DROPPED;
@@ -199,7 +254,7 @@ enum sync_verdict track_message(struct sync *s, struct peer *p, const struct wir
 	if (ahead > 0)
 		return track_ahead(s, p, hdr, body, now);
 	if (t->reorder.n > 0)
-		s->stats.reordered++;
+		track_reordered(s, t, now);
 	verdict = track_accept(s, p, hdr, body, now);
 	if (t->reorder.n > 0)
 		track_drain(s, p, now);

@@ -153,7 +153,7 @@ static enum reorder_verdict put(struct reorder *r, uint32_t next, uint32_t seq, 
 	struct wire_hdr hdr = { .seq = seq };
 
 	memset(bytes, (int)(seq & 0xff), sizeof(bytes));
-	return reorder_put(r, next, &hdr, cur_init(bytes, len));
+	return reorder_put(r, next, &hdr, cur_init(bytes, len), (struct mono){ .ns = seq + INT64_C(1) });
 }
 
 static void reorder_limits(void **state)
@@ -174,12 +174,16 @@ static void reorder_limits(void **state)
 	};
 	struct reorder r = { 0 };
 	uint32_t next = UINT32_MAX - 10;
+	struct mono at;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(put(&r, next, next + cases[i].ahead, cases[i].len), cases[i].want);
 	assert_int_equal(r.n, 3);
-	assert_int_equal(reorder_lowest(&r, next), next);
+	assert_int_equal(reorder_lowest(&r, next, &at), next);
+	assert_int_equal(at.ns, next + INT64_C(1));
+	assert_int_equal(reorder_lowest(&r, next + 2, &at), next + REORDER_MAX - 1);	/* also after it has grown */
+	assert_int_equal(at.ns, (uint32_t)(next + REORDER_MAX - 1) + INT64_C(1));
 	reorder_clear(&r);
 	assert_int_equal(r.n, 0);
 	assert_int_equal(put(&r, next, next + 1, 0), REORDER_KEPT);
@@ -189,7 +193,7 @@ static void reorder_limits(void **state)
 static void reorder_gives_back_in_order(void **state)
 {
 	struct rng rng = rng_from_env("reorder");
-	bool kept[4 * REORDER_MAX] = { false };
+	static bool kept[4 * REORDER_MAX];
 	struct reorder r = { 0 };
 	uint32_t base = UINT32_MAX - 100, next = 0, n = 0;
 
