@@ -22,6 +22,7 @@ struct peer {
 	struct mono contact;	/* first message of this life, or since it is back */
 	struct silence silence;
 	uint32_t with;		/* bit per peer that was heard beside this one: they are two nodes */
+	struct mono beside[PEERS_MAX];	/* since when that is so */
 	struct peer *heir;	/* the same node at another address, as far as can be told: this one has fallen silent */
 	uint32_t inherited;	/* so many complete answers of the heir */
 	bool in_hello;		/* all messages of this life carried HELLO */

@@ -18,6 +18,7 @@
 #define HELLO_SLACK	4096	/* numbers one handshake may span */
 #define HELLO_LATE	64	/* numbers before the first HELLO we saw that may belong to the same handshake */
 #define HELLO_LATE_MS	5000
+#define HELLO_BURST_MS	1000	/* so soon after its first message late ones may be much older: we came into a burst */
 
 /* Mode check (protocol.md 5.2): the one meaning of a control message, 0 for a state message, -1: refused. Should several
  * meanings be set, the first counts. */
@@ -77,9 +78,11 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 /* Does this HELLO begin a new life of a known peer? */
 static bool hello_is_restart(const struct peer *p, const struct ftfw_peer *fp, uint32_t seq, struct mono now)
 {
+	uint32_t late = sync_within(p->contact, HELLO_BURST_MS, now) ? HELLO_SLACK : HELLO_LATE;
+
 	if (p->in_hello)
 		return seq - p->track.last - 1 + HELLO_SLACK > 2 * HELLO_SLACK;
-	if (!seq_before(seq, fp->hello_first - HELLO_LATE) && seq_before(seq, fp->hello_end))
+	if (!seq_before(seq, fp->hello_first - late) && seq_before(seq, fp->hello_end))
 		return !sync_within(p->contact, HELLO_LATE_MS, now);
 	return true;
 }

@@ -93,7 +93,6 @@ void nt_got_complete(struct sync *s, struct peer *p, uint32_t since, uint32_t li
 		peer_begins(s, p, false, now);
 		return;
 	}
-	p->bulk_at = (struct mono){ 0 };
 	if (p->rs.state == RS_IDLE)
 		return;
 	if (p->track.last - since >= WIRE_PARTIAL && p->rs.state == RS_ASKED && !p->rs.stale &&

@@ -7,15 +7,16 @@
  *
  * A node that comes back with another address, or over its other link before it was missed, cannot be told from a third
  * one at once. It is told later: two addresses that give their life the same name are one node; so are one that has fallen
- * silent and the only one whose life has begun since its last word, if they were never heard beside each other. The newer one is the *heir*:
- * its full answer counts for what the older one told, and then the place of that is free. */
+ * silent and the only one that was never heard beside it. The one that is alive is the
+ * *heir*: its full answer counts for what the other one told, and then the place of that is free. */
 #include "sync/peer.h"
 
 #include "sync/mode.h"
 
 #define PEER_BACK_MS	2500	/* without acknowledgements: not heard for so long, it was away */
 #define PEER_HEIR_MS	10000	/* one that is silent for this long may have an heir */
-#define PEER_BESIDE_MS	2000	/* an old datagram may be so late; two that speak both say something in this time */
+#define PEER_SPEAKS_MS	1500	/* a node says something every second */
+#define PEER_BESIDE_MS	3000	/* two addresses that both do for this long are two nodes */
 #define PEER_OLD_MS	120000	/* a 1.4.x may be asked three times before what it does not tell goes (daemon/stale_path.c) */
 #define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
 
@@ -136,6 +137,7 @@ static void peer_clear(struct sync *s, struct peer *p)
 		if (s->peer[i].heir == p)
 			s->peer[i].heir = NULL;
 		s->peer[i].with &= ~(1u << fresh.id);
+		s->peer[i].beside[fresh.id] = (struct mono){ 0 };
 	}
 	s->n_peers -= p->used;
 	*p = fresh;
@@ -205,26 +207,32 @@ void peer_heard(struct sync *s, struct peer *p, struct mono now)
 
 /* ---- heirs ---- */
 
-/* Who is heard beside p, in this life of both? */
-static void peer_beside(struct sync *s, struct peer *p)
+static void peer_are_two(struct peer *p, struct peer *q)
 {
-	for (unsigned int i = 0; s->n_peers > 1 && i < PEERS_MAX; i++) {
-		struct peer *q = &s->peer[i];
-		struct mono began = mono_before(p->contact, q->contact) ? q->contact : p->contact;
-		struct mono ended = mono_before(p->heard, q->heard) ? p->heard : q->heard;
+	p->with |= 1u << q->id;
+	q->with |= 1u << p->id;
+}
 
-		if (q == p || !q->used || mono_diff_ms(ended, began) < PEER_BESIDE_MS)
+/* Who is heard beside p? A node that changes its address is heard at both for a moment only. */
+static void peer_beside(struct sync *s, struct peer *p, struct mono now)
+{
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct peer *q = &s->peer[i];
+
+		if (q == p || !q->used)
 			continue;
-		p->with |= 1u << q->id;
-		q->with |= 1u << p->id;
+		if (!sync_within(p->heard, PEER_SPEAKS_MS, now) || !sync_within(q->heard, PEER_SPEAKS_MS, now))
+			p->beside[i] = (struct mono){ 0 };
+		else if (!mono_is_set(p->beside[i]))
+			p->beside[i] = now;
+		else if (!sync_within(p->beside[i], PEER_BESIDE_MS, now))
+			peer_are_two(p, q);
 	}
 }
 
-/* Could `later` be `earlier` at another address? */
-static bool peer_before(const struct peer *earlier, const struct peer *later)
+static bool peer_never_beside(const struct peer *p, const struct peer *q)
 {
-	return earlier != later && earlier->used && later->used && !(earlier->with & (1u << later->id)) &&
-	       mono_diff_ms(earlier->heard, later->contact) < PEER_BESIDE_MS;
+	return p != q && p->used && q->used && !(p->with & (1u << q->id));
 }
 
 static void peer_inherit(struct sync *s, struct peer *p, struct peer *heir, struct mono now)
@@ -258,7 +266,7 @@ static struct peer *peer_heir(struct sync *s, const struct peer *p, struct mono 
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct peer *q = &s->peer[i];
 
-		if (!peer_before(p, q) || !peer_alive(q, now))
+		if (!peer_never_beside(p, q) || !peer_alive(q, now))
 			continue;
 		if (heir)
 			return NULL;
@@ -267,7 +275,7 @@ static struct peer *peer_heir(struct sync *s, const struct peer *p, struct mono 
 	for (unsigned int i = 0; heir && i < PEERS_MAX; i++) {
 		const struct peer *r = &s->peer[i];
 
-		if (r != p && !peer_alive(r, now) && peer_before(r, heir) && (r->with & (1u << p->id)))
+		if (r != p && peer_never_beside(r, heir) && (r->with & (1u << p->id)))
 			return NULL;
 	}
 	return heir;
@@ -277,7 +285,7 @@ static void peer_check_heir(struct sync *s, struct peer *p, struct mono now)
 {
 	struct peer *heir;
 
-	peer_beside(s, p);
+	peer_beside(s, p, now);
 	if (p->heir && p->inherited > 0 && (p->heir->life != 0 || !sync_within(p->heard, PEER_OLD_MS, now)))
 		peer_clear(s, p);
 	if (!p->used || sync_within(p->heard, PEER_HEIR_MS, now) || (p->heir && peer_alive(p->heir, now)))

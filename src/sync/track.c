@@ -4,7 +4,7 @@
  *
  *   number               action
  *   last + 1             accept, then whatever waited behind it
- *   up to 8192 ahead     keep for some time; then what is missing is lost (sync_ops.missing), and it goes on behind
+ *   up to 8192 ahead     keep for a while; then what is missing is lost (sync_ops.missing), and it goes on behind
  *   farther              what is missing is lost, go on
  *   beyond jump_max      suspicious: dropped, until three such messages continue each other
  *   before               late, or twice: dropped, counted. When they keep coming and continue each other, for longer than
@@ -15,7 +15,7 @@
  * A number is used up by being passed, also when the mode refuses the message: asking again for what cannot be read would
  * go on for ever. Late messages are never accepted, because what they say may be older than what is known.
  *
- * How long a gap may take to fill itself is learned. At first it is 10 ms; a message that comes later than that was not lost
+ * How long a gap may take to fill itself is learned. At first it is 15 ms; a message that comes later than that was not lost
  * but overtaken, so the next ones are waited for as long as this one took and a half more, 100 ms at most. A minute in which
  * nothing was out of order takes it back. What was counted as lost and came after all is counted as reordered instead. */
 #include "sync/track.h"
@@ -26,7 +26,7 @@
 
 #define JUMP_PROOF	3	/* messages that prove a gap larger than jump_max */
 #define LOSS_MAX	(1u << 20)	/* a larger gap is not loss but a number from nowhere */
-#define WAIT_MIN_MS	10
+#define WAIT_MIN_MS	15
 #define WAIT_MAX_MS	100
 #define LATE_MS		1000	/* what comes later than that was not overtaken but held back, or is not the peer's */
 #define CALM_MS		60000

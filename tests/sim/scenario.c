@@ -65,8 +65,7 @@ static void plan_restarts(struct sim *sim, int64_t from, int64_t to)
 		plan_add(&sim->plan, at, ACT_STOP, node, 0, 0);
 		if (rng_chance(r, 250))
 			plan_add(&sim->plan, at + 1, ACT_REBOOT, node, 0, 0);
-		/* In kinds other than ADDRESS too, when a peer that has moved while it was down is known again. */
-		if ((sim->seed % 3 == 0 && sim->open) || sim->plan.kind == KIND_ADDRESS) {
+		if (sim->seed % 3 == 0 || sim->plan.kind == KIND_ADDRESS) {
 			sim->plan.moved = true;
 			plan_add(&sim->plan, at + 1, at / SIM_MS % 2 ? ACT_ADDRESS : ACT_LINK, node, 0, 0);
 		}
@@ -402,7 +401,7 @@ static int64_t plan_patience(const struct sim *sim)
 
 	/* Most of what a 1.4.7 has told goes on its third word only, 70 s after the first. */
 	if (p->kind == KIND_OLD)
-		return 100 * SIM_S;
+		return 120 * SIM_S;	/* and 10 s before that until it is known at another address */
 	if (p->kind == KIND_LIMIT)
 		return 120 * SIM_S;	/* the pauses between repairs that did not help have grown */
 	if (sim->mode == SYNC_MODE_ALARM)

@@ -281,7 +281,7 @@ static void check_pace(struct sim *sim, const struct node *n)
 		w->node[n->index].slot_n = 0;
 	}
 	w->node[n->index].slot_n++;
-	if (sim->mode == SYNC_MODE_FTFW && burst > SLOW_START + events && burst > before + events)
+	if (sim->mode == SYNC_MODE_FTFW && burst > SLOW_START + events && burst > 2 * before + events)
 		sim_fail(sim, "node %u sends %u messages about flows, after %u before, and hears nothing", n->index,
 			 (unsigned int)burst, (unsigned int)before);
 	if (sim->mode == SYNC_MODE_NOTRACK && calm && w->node[n->index].slot_n > BURST)

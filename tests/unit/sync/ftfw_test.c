@@ -43,6 +43,7 @@ struct world {
 	uint32_t seq;		/* the peer's next number */
 	int applied[FLOWS];	/* messages about the peer's flow */
 	unsigned int n_applied, begun, done;
+	unsigned int begun_by[PEERS_MAX], done_by[PEERS_MAX];
 	bool sure;			/* of the last one that is done */
 	bool incomplete;		/* our own cache */
 	uint64_t barren;	/* places of the table before flow 0 where nothing lives */
@@ -150,7 +151,7 @@ static size_t env_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
 
 static void env_begin(void *ctx, uint8_t peer)
 {
-	(void)peer;
+	((struct world *)ctx)->begun_by[peer]++;
 	((struct world *)ctx)->begun++;
 }
 
@@ -158,7 +159,7 @@ static void env_done(void *ctx, uint8_t peer, bool sure)
 {
 	struct world *w = ctx;
 
-	(void)peer;
+	w->done_by[peer]++;
 	w->done++;
 	w->sure = sure;
 }
@@ -743,6 +744,179 @@ static void the_oldest_end_makes_room(void **state)
 	sync_close(w->s);
 }
 
+/* Forty requests to repeat, each a hole for the next acknowledgement until it is served, and losses of the peer's own between
+ * them. Whatever happens, no number is acknowledged that has not come, and a RESYNC not before the whole table has left. */
+static void no_hold_is_lost_or_stretched(void **state)
+{
+	struct world *w = settled(1000, 300);
+	bool came[1000] = { false };
+	uint32_t first, base = w->seq, resync = 0;
+	unsigned int before, told_all = 0;
+
+	(void)state;
+	w->live = 50;
+	for (uint32_t id = 0; id < 50; id++)
+		change(w, id);
+	turn(w);
+	first = last_seq(w) - 49;
+	before = w->n_sent;
+	for (uint32_t i = 0; i < 40; i++) {
+		came[w->seq - base] = true;
+		peer_says(w, WIRE_F_NACK, first + i, first + i);
+		came[w->seq - base] = true;
+		peer_tells(w, w->seq++, 60);
+		if (i % 7 == 3)
+			w->seq += 3;		/* lost */
+		if (i == 20) {
+			came[w->seq - base] = true;
+			resync = w->seq;
+			peer_says(w, WIRE_F_RESYNC, 77, 0);
+		}
+		if (i % 3 == 0) {	/* an acknowledgement of ours passes what is held */
+			w->now = mono_add_ms(w->now, 20);
+			sync_tick(w->s, w->now);
+		}
+	}
+	w->incomplete = true;		/* no RESYNC is served yet */
+	for (int i = 0; i < 20; i++) {
+		pass_ms(w, 100);
+		came[w->seq - base] = true;
+		peer_says(w, WIRE_F_ALIVE, 0, 0);
+	}
+	assert_false(acked(w, before, resync));
+	w->incomplete = false;
+	pass_ms(w, 2000);
+	came[w->seq - base] = true;
+	peer_says(w, WIRE_F_ACK, first, last_seq(w));
+	pass_ms(w, 3000);
+	assert_true(acked(w, before, resync));
+	for (int id = 0; id < 50; id++)
+		told_all += count_flow(w, before, id) > 0;
+	assert_int_equal(told_all, 50);
+	for (unsigned int i = before; i < w->n_sent; i++)
+		if (w->sent[i].hdr.type == WIRE_CTL && (w->sent[i].hdr.flags & WIRE_F_ACK))
+			for (uint32_t n = w->sent[i].hdr.from; n - base < 1000 && !seq_after(n, w->sent[i].hdr.to); n++)
+				assert_true(came[n - base]);
+	sync_close(w->s);
+}
+
+/* What was heard of the peer's flows before a RESYNC is repeated says nothing about what lives when that one is answered: their
+ * marks are those of the copy that arrived. */
+static void a_repeated_resync_marks_anew(void **state)
+{
+	struct world *w = settled(1000, 300);
+	uint32_t resync;
+
+	(void)state;
+	sync_ask_resync(w->s, w->now);
+	turn(w);
+	resync = w->sent[find_flag(w, 0, WIRE_F_RESYNC)].hdr.seq;
+	assert_int_equal(w->begun, 1);
+	peer_tells(w, w->seq++, 1);
+	peer_says(w, WIRE_F_NACK, resync, resync);
+	turn(w);
+	assert_true(last_seq(w) > resync);
+	assert_int_equal(w->begun, 2);
+	peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+	turn(w);
+	assert_int_equal(w->done, 1);
+	sync_close(w->s);
+}
+
+/* ---- reordering ---- */
+
+/* A thousand messages of which the first comes last, 5 ms later: as many as a full send has on the way. */
+static void many_messages_may_be_overtaken(void **state)
+{
+	struct world *w = settled(10000, 10000);
+	uint32_t first = w->seq;
+
+	(void)state;
+	for (uint32_t i = 1; i <= 1000; i++)
+		assert_int_equal(peer_tells(w, first + i, 2), SYNC_HELD);
+	pass_ms(w, 5);
+	peer_tells(w, first, 1);
+	assert_int_equal(w->n_applied, 1001);
+	pass_ms(w, 100);
+	assert_int_equal(find_flag(w, 0, WIRE_F_NACK), -1);
+	assert_int_equal(sync_stats(w->s)->lost, 0);
+	sync_close(w->s);
+}
+
+/* A message that comes 30 ms late was taken for lost, once. From then on that is waited for; after a calm minute no more. */
+static void how_late_is_late_is_learned(void **state)
+{
+	static const struct {
+		int64_t calm_ms;
+		bool nack;
+	} rounds[] = { { 0, true }, { 0, false }, { 1000, false }, { 50000, false }, { 70000, true }, { 0, false } };
+	struct world *w = settled(1000, 300);
+	uint64_t reordered = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rounds) / sizeof(rounds[0]); i++) {
+		for (int64_t t = 0; t < rounds[i].calm_ms; t += 500) {
+			pass_ms(w, 500);
+			if (w->n_sent > 0)
+				peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+			w->n_sent = 0;
+		}
+		w->n_sent = 0;
+		peer_tells(w, w->seq + 1, 2);
+		pass_ms(w, 30);
+		assert_int_equal(find_flag(w, 0, WIRE_F_NACK) >= 0, rounds[i].nack);
+		assert_int_equal(peer_tells(w, w->seq, 1), rounds[i].nack ? SYNC_DROPPED : SYNC_ACCEPTED);
+		w->seq += 2;
+		/* Late is not lost. */
+		assert_int_equal(sync_stats(w->s)->lost, 0);
+		assert_int_equal(sync_stats(w->s)->reordered, ++reordered);
+		pass_ms(w, 1010);
+		peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+	}
+	sync_close(w->s);
+}
+
+/* ---- addresses ---- */
+
+static void peer_moves_to(struct world *w, uint8_t host, uint8_t link, uint8_t flags, uint32_t from)
+{
+	struct sync_source source = { .family = AF_INET, .link = link, .addr = { 10, 0, link, host } };
+	struct wire_hdr hdr = { .version = WIRE_VERSION, .type = WIRE_CTL, .flags = flags, .seq = w->seq++, .from = from };
+
+	if (flags & WIRE_F_ACK)
+		hdr.to = last_seq(w);
+	sync_recv(w->s, &source, &hdr, cur_init(NULL, 0), w->now);
+}
+
+/* Restarted within three seconds, it speaks from another address of the same link: at first it may be a third node. When the old
+ * address has been silent for long, its full answer counts for both. Not if both are heard: then they are two. */
+static void another_address_is_the_same_peer(void **state)
+{
+	(void)state;
+	for (int two = 0; two < 2; two++) {
+		struct world *w = settled(1000, 300);
+		struct sync_peer_view view;
+
+		peer_says(w, WIRE_F_RESYNC, 77, 0);
+		pass_ms(w, 1000);
+		w->begun = w->done = 0;
+		memset(w->begun_by, 0, sizeof(w->begun_by));
+		memset(w->done_by, 0, sizeof(w->done_by));
+		w->seq += 1000;
+		for (int i = 0; i < 40; i++) {
+			peer_moves_to(w, 7, 0, i ? WIRE_F_ALIVE : WIRE_F_RESYNC | WIRE_F_HELLO | WIRE_F_HELLO_BACK, i ? 0 : 78);
+			peer_moves_to(w, 7, 0, WIRE_F_ACK, FIRST);
+			if (two)
+				peer_says_at(w, PEER + 900 + (uint32_t)i, WIRE_F_ALIVE, 0, 0);
+			pass_ms(w, 500);
+		}
+		assert_int_equal(w->done_by[0], !two);
+		assert_int_equal(sync_peer_view(w->s, 0, w->now, &view), two);
+		assert_true(sync_peer_view(w->s, 1, w->now, &view));
+		sync_close(w->s);
+	}
+}
+
 /* The acknowledgement of an end: the record goes once, and never while it lives again. */
 static void dead_flows_are_released_once(void **state)
 {
@@ -942,6 +1116,11 @@ int main(void)
 		cmocka_unit_test(a_partial_answer_may_be_late),
 		cmocka_unit_test(an_answer_is_sure_from_a_peer_of_our_kind),
 		cmocka_unit_test(the_oldest_end_makes_room),
+		cmocka_unit_test(no_hold_is_lost_or_stretched),
+		cmocka_unit_test(a_repeated_resync_marks_anew),
+		cmocka_unit_test(many_messages_may_be_overtaken),
+		cmocka_unit_test(how_late_is_late_is_learned),
+		cmocka_unit_test(another_address_is_the_same_peer),
 		cmocka_unit_test(dead_flows_are_released_once),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
 		cmocka_unit_test(barren_walk_goes_in_steps),
