@@ -19,7 +19,7 @@ bool bulk_window_open(const struct ftfw *f);
 void bulk_acked(struct ftfw *f, uint32_t n_paced);
 void bulk_nacked(struct ftfw *f);
 /* The peer's first acknowledgement of its life begins with number from. */
-void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from);
+void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from, struct mono now);
 void ftfw_bulk(struct sync *s, struct mono now);
 bool ftfw_bulk_running(const struct sync *s);
 

@@ -40,6 +40,8 @@ struct bulk_req {
 	uint32_t lap;
 	uint64_t pos;
 	uint32_t seq;		/* our next number when it was made */
+	struct mono at;		/* when that was */
+	uint64_t flows;		/* sent by such walks until then */
 };
 
 /* Beside peer->rs: what is known about our RESYNC. */
@@ -65,7 +67,7 @@ struct ftfw_peer {
 	/* its acknowledgements to us */
 	bool confirmed;		/* it has acknowledged something in this life, so from there on it NACKs what it misses */
 	struct mono ack_heard;	/* its last ACK or NACK; contact when there was none */
-	bool said_deaf;		/* that it does not was logged */
+	bool speaks;		/* it has said what only FTFW says: HELLO, ACK or NACK */
 	struct mono await_since;	/* since when we wait for one, while it is alive */
 	uint64_t nack_place;	/* no NACK to it is live before this place of the ring */
 	struct mono hole_since;	/* NACK hole_seq was passed over by a later ACK */

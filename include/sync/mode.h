@@ -26,7 +26,7 @@ struct sync {
 	uint32_t jump_max;	/* one up to so far ahead is believed at once */
 	uint32_t continue_max;	/* one up to so far ahead, from an address nobody knows, may continue a known peer's */
 	bool said_many;
-	struct log_limit peer_log, stray_log, mode_log, size_log, room_log;
+	struct log_limit peer_log, stray_log, mode_log, size_log, room_log, table_log;
 };
 
 /* One mode. A member that may be NULL says so. */
@@ -50,6 +50,8 @@ struct sync_ops {
 	bool (*bulk_running)(const struct sync *s);
 	void (*queues)(const struct sync *s, struct sync_queues *q);
 	bool (*print_ring)(const struct sync *s, uint32_t *pos, size_t n, struct text *out);	/* NULL without one */
+	/* What the mode knows of how p stands, beside what peer_facts() does. May be NULL. */
+	void (*facts)(const struct sync *s, const struct peer *p, struct standing_facts *f);
 	void (*report)(const struct sync *s, const struct peer *p, struct text *out);	/* the rest of its lines; may be NULL */
 
 	/* What peer.c and track.c tell the mode. */

@@ -35,6 +35,8 @@ struct notrack {
 	bool note;		/* to be said now that it is so */
 	struct mono note_at;	/* and when next */
 	uint32_t since;		/* our next number when it began */
+	struct mono began;
+	uint64_t sent;		/* flows sent in this way until then */
 	uint32_t pace, pace_next;	/* how slow it is, and the one after it has to be */
 	struct mono lap_wait;	/* when one that was not allowed yet may begin */
 	struct log_limit lap_limit, hint_limit, request_log;

@@ -6,6 +6,7 @@
 #include "sync/resync.h"
 #include "sync/silence.h"
 #include "sync/source.h"
+#include "sync/standing.h"
 #include "sync/track.h"
 
 /* The other nodes. For the files of this folder only. */
@@ -21,6 +22,16 @@ struct peer {
 	struct mono heard;	/* last message */
 	struct mono contact;	/* first message of this life, or since it is back */
 	struct silence silence;
+	struct standing standing;	/* as at the last look */
+	struct mono look_at;		/* when to look again */
+	struct mono met;		/* when it was not there last, or first looked at */
+	struct {
+		enum standing_state state;	/* which was said to have begun; 0: none */
+		struct mono began;
+		uint32_t most;		/* messages not acknowledged since */
+	} said;
+	struct log_limit state_log;
+	uint64_t states;	/* messages about flows and expectations accepted */
 	uint32_t with;		/* bit per peer that was heard beside this one: they are two nodes */
 	struct mono beside[PEERS_MAX];	/* since when that is so */
 	struct peer *heir;	/* the same node at another address, as far as can be told: this one has fallen silent */

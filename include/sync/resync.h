@@ -28,6 +28,8 @@ struct resync {
 	struct mono partial;	/* when the peer last said that it has answered as far as it can, its cache being incomplete */
 	bool late;		/* RS_WANT: only because the answer took too long */
 	uint32_t tries;		/* failures in a row */
+	struct mono began;	/* when it was first wanted, since RS_IDLE */
+	uint64_t states;	/* of the peer's, when it was asked */
 };
 
 /* Ask p, after a pause; whatever was asked before is forgotten, and the marks stay. */
@@ -37,7 +39,7 @@ void resync_need(struct sync *s, struct peer *p, struct mono now);
 /* The answer did not come, or not whole: ask again after a pause that grows. */
 void resync_failed(struct sync *s, struct peer *p, struct mono now);
 /* Everything has come; sweep: and what was not refreshed is stale. */
-void resync_done(struct sync *s, struct peer *p, bool sweep);
+void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now);
 /* What p has told so far no longer counts: its entries are marked. */
 void resync_mark(struct sync *s, struct peer *p, struct mono now);
 /* A RESYNC of ours has left: everybody who is to be asked is. */

@@ -182,6 +182,17 @@ const struct sync_stats *sync_stats(const struct sync *s);
 /* A message was refused before it reached sync_recv() (framing): count it with its kind. */
 void sync_count_refused(struct sync *s, enum wire_err err);
 
+/* Is this node in sync? Two facts that are never mixed, of all peers together (sync/standing.h has those of one). */
+struct sync_standing {
+	unsigned int peers;	/* known */
+	bool whole;		/* our own cache is complete */
+	bool received;		/* there is a peer, what all of them told is here, and our own cache is complete: this node is fit
+				 * to take over */
+	bool acks;		/* the mode knows acknowledgements; without them nobody knows whether we are heard */
+	bool heard;		/* there is a peer, and all of them have acknowledged what we told, but for the last moments */
+};
+void sync_standing(const struct sync *s, struct mono now, struct sync_standing *out);
+
 /* False: no such peer is known. */
 bool sync_peer_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out);
 

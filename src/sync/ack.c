@@ -161,7 +161,7 @@ static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mo
 		while ((e = resend_oldest(&f->ring)) && seq_before(e->seq, from))
 			settle(f, e, RESEND_LOST, now);
 	}
-	bulk_confirmed(f, p, from);
+	bulk_confirmed(f, p, from, now);
 }
 
 /* Has p passed over one of our NACKs? It acknowledges in order, so it will not serve that one, unless the ACK itself is
@@ -200,6 +200,7 @@ void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, str
 	if (!clip_sent(f, p, &from, &to, now))
 		return;
 	fp->ack_heard = now;
+	fp->speaks = true;
 	ack_confirm(f, p, from, now);
 	n_live = f->ring.n_live;
 	n_paced = f->ring.n_paced;

@@ -21,6 +21,7 @@
 #include "sync/bulk.h"
 
 #include "sync/control.h"
+#include "sync/peer_state.h"
 
 #define WINDOW_MIN	300
 #define WINDOW_START	600
@@ -105,14 +106,16 @@ bool ftfw_bulk_running(const struct sync *s)
 	return running;
 }
 
-static void req_start(struct ftfw *f, struct bulk_req *req)
+static void req_start(struct ftfw *f, struct bulk_req *req, struct mono now)
 {
 	if (!ftfw_bulk_running(&f->base)) {
 		f->lap++;
 		walk_rewind(&f->walk, f->base.env);
 		f->base.stats.bulk_started++;
 	}
-	*req = (struct bulk_req){ .active = true, .lap = f->lap, .pos = f->walk.pos, .seq = f->base.next };
+	*req = (struct bulk_req){
+		.active = true, .lap = f->lap, .pos = f->walk.pos, .seq = f->base.next, .at = now, .flows = f->base.stats.bulk_flows,
+	};
 }
 
 /* May a lap for this peer start now? If not, it does later, by the timer. */
@@ -138,7 +141,7 @@ void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
 		fp->owed_seq = f->base.next;
 	}
 	/* What is asked for without a RESYNC has no acknowledgement that could wait too long: start over. */
-	req_start(f, fp->req_next.active ? &fp->req_next : &fp->req);
+	req_start(f, fp->req_next.active ? &fp->req_next : &fp->req, now);
 }
 
 /* Everything has been sent for this one: what is still in the queue, and then its acknowledgement. But a peer of our kind
@@ -204,26 +207,25 @@ bool bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 	if (!second)
 		bulk_request(f, p, now);
 	else if (fp->req_next.active || bulk_allowed(f, p, now))
-		req_start(f, &fp->req_next);
+		req_start(f, &fp->req_next, now);
 	return held;
 }
 
-void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from)
+void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 	bool owed = fp->bulk_owed && seq_after(from, fp->owed_seq);
 
 	fp->bulk_owed = false;
 	if (owed)
-		req_start(f, &fp->req);	/* not limited: happens once in a life of the peer */
+		req_start(f, &fp->req, now);	/* not limited: happens once in a life of the peer */
 }
 
 void ftfw_bulk(struct sync *s, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
 
-	(void)now;
-	req_start(f, &f->req_all);
+	req_start(f, &f->req_all, now);
 }
 
 /* The request of p is served: so are the RESYNCs that made it, and those that made the next one come after. */
@@ -249,13 +251,16 @@ static void bulk_check(struct ftfw *f, struct mono now)
 {
 	bool running = ftfw_bulk_running(&f->base);
 
-	if (f->req_all.active && req_done(f, &f->req_all))
+	if (f->req_all.active && req_done(f, &f->req_all)) {
 		f->req_all.active = false;
+		peer_say_served(&f->base, NULL, f->base.stats.bulk_flows - f->req_all.flows, f->req_all.at, now);
+	}
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct ftfw_peer *fp = &f->peer[i];
 
 		if (!fp->req.active || !req_done(f, &fp->req))
 			continue;
+		peer_say_served(&f->base, &f->base.peer[i], f->base.stats.bulk_flows - fp->req.flows, fp->req.at, now);
 		fp->req = fp->req_next;
 		fp->req_next.active = false;
 		holds_served(f, &f->base.peer[i], now);

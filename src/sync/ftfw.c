@@ -20,7 +20,7 @@
 #define SOLICIT_MAX_MS		48000
 #define SOLICIT_MOST		1024
 #define JUMP_MIN		65536	/* a gap up to this size is always believed */
-#define DEAF_MS			30000	/* even a busy 1.4.x acknowledges within this time, being solicited */
+#define LATE_MS			5000	/* a 1.4.x that has not acknowledged for so long is made to */
 
 static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 			      struct mono now)
@@ -83,9 +83,9 @@ static void ftfw_close(struct sync *s)
 }
 
 /* Something that only p's acknowledgement can finish. */
-static bool awaits_ack(const struct peer *p, const struct ftfw_peer *fp)
+static bool awaits_ack(const struct peer *p, const struct ftfw_peer *fp, struct mono now)
 {
-	return !fp->confirmed || p->nacks_out > 0 ||
+	return !fp->confirmed || p->nacks_out > 0 || (p->life == 0 && standing_lag_ms(&p->standing, now) > LATE_MS) ||
 	       (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked) && !fp->proof.acked && !mono_is_set(p->rs.partial));
 }
 
@@ -97,7 +97,7 @@ static void ftfw_solicit(struct ftfw *f, struct mono now)
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct ftfw_peer *p = &f->peer[i];
 
-		if (!peer_alive(&f->base.peer[i], now) || !awaits_ack(&f->base.peer[i], p)) {
+		if (!peer_alive(&f->base.peer[i], now) || !awaits_ack(&f->base.peer[i], p, now)) {
 			p->await_since = (struct mono){ 0 };
 			continue;
 		}
@@ -117,22 +117,6 @@ static void ftfw_solicit(struct ftfw *f, struct mono now)
 	}
 }
 
-/* ALARM and NOTRACK send states that we can use and never acknowledge ours. For the solicited (await_since) only: it has
- * been alive for all that time. */
-static void ftfw_check_deaf(struct ftfw *f, const struct peer *p, struct mono now)
-{
-	struct ftfw_peer *fp = ftfw_peer(f, p);
-	char name[SOURCE_NAME];
-
-	if (fp->confirmed || fp->said_deaf || !mono_is_set(fp->await_since) ||
-	    sync_within(fp->await_since, DEAF_MS, now) || sync_within(p->contact, DEAF_MS, now))
-		return;
-	fp->said_deaf = true;
-	f->base.stats.foreign_mode++;
-	sync_log(&f->base, &f->base.mode_log, now, LOG_LVL_WARNING, "peer %s is heard but has acknowledged nothing for %d s: "
-		 "either it speaks another mode (NOTRACK, ALARM), or it does not hear us", peer_name(p, name), DEAF_MS / 1000);
-}
-
 static void ftfw_keepalive(struct ftfw *f, struct mono now)
 {
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
@@ -149,7 +133,6 @@ static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono no
 	if (sync_due(fp->ack_due, now))
 		ack_flush(f, p);
 	ack_check_hole(f, p, now);
-	ftfw_check_deaf(f, p, now);
 	if (!mono_is_set(fp->hole_since))
 		return fp->ack_due;
 	return mono_min(fp->ack_due, mono_add_ms(fp->hole_since, FTFW_HOLE_MS));
@@ -216,14 +199,26 @@ static bool ftfw_print_ring(const struct sync *s, uint32_t *pos, size_t n, struc
 	return i < f->ring.end;
 }
 
+static void ftfw_facts(const struct sync *s, const struct peer *p, struct standing_facts *facts)
+{
+	const struct ftfw *f = (const struct ftfw *)s;
+	const struct ftfw_peer *fp = &f->peer[p->id];
+
+	facts->confirmed = fp->confirmed;
+	facts->same_mode = fp->speaks;
+	facts->acked = fp->ack_high;
+	facts->ack_heard = fp->ack_heard;
+	facts->waiting = f->live.n;
+	facts->sending = fp->req.active || f->req_all.active;
+}
+
 static void ftfw_report(const struct sync *s, const struct peer *p, struct text *out)
 {
 	static const char *const resync[] = { [RS_IDLE] = "no", [RS_WANT] = "wanted", [RS_ASKED] = "asked" };
 	const struct ftfw_peer *fp = &((const struct ftfw *)s)->peer[p->id];
 
-	text_printf(out, ", %s\n	resync from it: %s, bulk send to it: %s, open requests to repeat: %" PRIu32 "\n",
-		    fp->confirmed ? "acknowledges" : "has not acknowledged anything yet", resync[p->rs.state],
-		    fp->req.active ? "going on" : "no", p->nacks_out);
+	text_printf(out, "\tresync from it: %s, bulk send to it: %s, open requests to repeat: %" PRIu32 "\n",
+		    resync[p->rs.state], fp->req.active ? "going on" : "no", p->nacks_out);
 }
 
 const struct sync_ops ftfw_ops = {
@@ -242,6 +237,7 @@ const struct sync_ops ftfw_ops = {
 	.bulk_running = ftfw_bulk_running,
 	.queues = ftfw_queues,
 	.print_ring = ftfw_print_ring,
+	.facts = ftfw_facts,
 	.report = ftfw_report,
 	.accept = ftfw_accept,
 	.missing = ftfw_missing,

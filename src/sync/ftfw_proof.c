@@ -121,7 +121,7 @@ struct mono proof_check(struct sync *s, struct peer *p, struct mono now)
 		if (proof->weak)
 			resync_need(s, p, now);
 		else
-			resync_done(s, p, !peer_others(s, p, mono_diff_ms(now, p->rs.asked) + FTFW_ANSWER_MS, now));
+			resync_done(s, p, !peer_others(s, p, mono_diff_ms(now, p->rs.asked) + FTFW_ANSWER_MS, now), now);
 	} else if (sync_due(overdue, now)) {
 		resync_need(s, p, now);
 		p->rs.late = true;

@@ -63,6 +63,7 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 
 	if (hdr->flags & WIRE_F_HELLO) {
+		fp->speaks = true;
 		fp->hello_end = hdr->seq + 1;
 		f->say_back = true;
 		if (log_limit_pass(&fp->hello_limit, 2, 100, now, NULL))
@@ -138,7 +139,7 @@ void ftfw_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 	fp->ack_heard = now;
 	fp->hello_first = fp->hello_end = p->track.last + 1;
 	fp->window = f->ack_window;
-	fp->confirmed = fp->bulk_owed = false;
+	fp->confirmed = fp->bulk_owed = fp->speaks = false;
 	fp->req.active = fp->req_next.active = false;
 	/* Answer at once: the other side learns from it that we hear each other, and so does not wait a second for
 	 * each step of the handshake. 1.4.x takes it as what it is, an acknowledgement. */

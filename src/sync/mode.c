@@ -73,6 +73,7 @@ enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct wire_
 	struct flow_rare rare;
 	enum wire_err err;
 
+	p->states++;
 	if (hdr->type > WIRE_CT_DEL)
 		return digest_expect(s, p, hdr, body, now);
 	err = wire_get_flow(body, &flow, &rare, &s->stats.wire);

@@ -21,18 +21,22 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "sync/peer_state.h"
+
 #define LAP_BURST	6	/* full sends in a row */
 #define LAP_EVERY_MS	5000	/* after that */
 
 /* ---- full send ---- */
 
-static void lap_start(struct notrack *n)
+static void lap_start(struct notrack *n, struct mono now)
 {
 	walk_rewind(&n->plain.walk, n->plain.base.env);
 	n->lap = true;
 	n->again = n->partial = false;
 	n->since = n->plain.base.next;
 	n->lap_wait = (struct mono){ 0 };
+	n->began = now;
+	n->sent = n->plain.base.stats.bulk_flows;
 	n->pace = n->pace_next;
 	n->pace_next = 0;
 	pace_set(&n->plain.pace, n->pace);
@@ -53,7 +57,7 @@ static void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struc
 	if (n->lap || n->complete)
 		n->again = true;
 	else if (at_once || log_limit_pass(&n->lap_limit, LAP_BURST, LAP_EVERY_MS, now, NULL))
-		lap_start(n);
+		lap_start(n, now);
 	else if (!mono_is_set(n->lap_wait))
 		n->lap_wait = mono_add_ms(now, LAP_EVERY_MS);
 }
@@ -72,6 +76,7 @@ static bool notrack_bulk_running(const struct sync *s)
 
 static void lap_end(struct notrack *n, struct mono now)
 {
+	peer_say_served(&n->plain.base, NULL, n->plain.base.stats.bulk_flows - n->sent, n->began, now);
 	n->complete = sync_whole(&n->plain.base);
 	n->partial = !n->complete;
 	n->note = true;
@@ -285,12 +290,19 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 	return n->lap || n->complete ? mono_min(next, mono_add_ms(now, n->plain.pace.every_ms)) : next;
 }
 
+static void notrack_facts(const struct sync *s, const struct peer *p, struct standing_facts *f)
+{
+	(void)p;
+	f->waiting = ((const struct notrack *)s)->plain.live.n;
+	f->sending = ((const struct notrack *)s)->lap;
+}
+
 static void notrack_report(const struct sync *s, const struct peer *p, struct text *out)
 {
 	static const char *const state[] = { [RS_IDLE] = "no", [RS_WANT] = "wanted", [RS_ASKED] = "asked" };
 
 	(void)s;
-	text_printf(out, ", resync from it: %s\n", state[p->rs.state]);
+	text_printf(out, "\tresync from it: %s\n", state[p->rs.state]);
 }
 
 static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
@@ -322,6 +334,7 @@ const struct sync_ops notrack_ops = {
 	.bulk = notrack_bulk,
 	.bulk_running = notrack_bulk_running,
 	.queues = plain_queues,
+	.facts = notrack_facts,
 	.report = notrack_report,
 	.accept = nt_accept,
 	.missing = nt_missing,

@@ -37,14 +37,14 @@ static void nt_failed(struct sync *s, struct peer *p, struct mono now)
 	resync_failed(s, p, now);
 }
 
-static void nt_done(struct sync *s, struct peer *p, bool proven)
+static void nt_done(struct sync *s, struct peer *p, bool proven, struct mono now)
 {
 	struct nt_peer *np = nt_peer(s, p);
 
 	np->answers = 0;
 	if (np->slow > 0 && !p->rs.gapped)
 		np->slow--;
-	resync_done(s, p, proven);
+	resync_done(s, p, proven, now);
 }
 
 /* ---- what happens ---- */
@@ -99,7 +99,7 @@ void nt_got_complete(struct sync *s, struct peer *p, uint32_t since, uint32_t li
 	    seq_after(since + WIRE_PARTIAL, p->rs.base))
 		p->rs.partial = now;
 	else if (!p->rs.stale && seq_after(since, p->rs.base))
-		nt_done(s, p, true);
+		nt_done(s, p, true, now);
 	else if (p->rs.state == RS_ASKED && p->rs.gapped)
 		nt_failed(s, p, now);
 	/* Otherwise it was for somebody who asked before us: ours follows. */
@@ -118,7 +118,7 @@ void nt_got_alive(struct sync *s, struct peer *p, struct mono now)
 	} else if (p->rs.gapped || p->rs.stale) {
 		nt_failed(s, p, now);
 	} else if (!sync_within(p->contact, OLD_CONTACT_MS, now) && ++np->answers == OLD_ANSWERS) {
-		nt_done(s, p, true);
+		nt_done(s, p, true, now);
 	} else {
 		resync_want(p, 0, now);	/* the mark stays */
 	}
@@ -156,7 +156,7 @@ static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
 		nt_failed(s, p, now);
 		return;
 	}
-	nt_done(s, p, false);
+	nt_done(s, p, false, now);
 	if (np->controls || np->said_silent)
 		return;
 	np->said_silent = true;

@@ -12,6 +12,7 @@
 #include "sync/peer.h"
 
 #include "sync/mode.h"
+#include "sync/peer_state.h"
 
 #define PEER_BACK_MS	2500	/* without acknowledgements: not heard for so long, it was away */
 #define PEER_HEIR_MS	10000	/* one that is silent for this long may have an heir */
@@ -310,8 +311,10 @@ struct mono peer_tick(struct sync *s, struct mono now)
 			p->bulk_at = (struct mono){ 0 };
 			s->ops->bulk_due(s, p, now);
 		}
-		if (p->used)
+		if (p->used) {
 			silence_check(s, &p->silence, &p->source[0], p->heard, now);
+			peer_look(s, p, now);
+		}
 		next = mono_min(next, p->bulk_at);
 	}
 	return next;

@@ -17,6 +17,7 @@
 #include "sync/resync.h"
 
 #include "sync/mode.h"
+#include "sync/peer_state.h"
 
 #define PAUSE_MS	1000	/* after the first failure; doubles */
 #define PAUSE_OLD_MS	300000	/* 1.4.x sends a large table so fast that without repair some is always lost */
@@ -38,6 +39,8 @@ void resync_want(struct peer *p, int64_t pause_ms, struct mono now)
 {
 	struct resync *rs = &p->rs;
 
+	if (rs->state == RS_IDLE)
+		rs->began = now;
 	rs->state = RS_WANT;
 	rs->not_before = mono_add_ms(now, pause_ms);
 	rs->asked = rs->partial = (struct mono){ 0 };
@@ -69,11 +72,12 @@ void resync_need(struct sync *s, struct peer *p, struct mono now)
 		resync_want(p, 0, now);
 }
 
-void resync_done(struct sync *s, struct peer *p, bool sweep)
+void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 {
 	p->rs.state = RS_IDLE;
 	p->rs.tries = 0;
 	s->stats.resync_done++;
+	peer_say_received(s, p, now);
 	if (!sweep || p->rs.unread)
 		return;
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
@@ -94,6 +98,7 @@ void resync_left(struct sync *s, struct mono now)
 		if (!p->used || p->rs.state != RS_ASKED || mono_is_set(p->rs.asked))
 			continue;
 		p->rs.asked = now;
+		p->rs.states = p->states;
 		if (p->rs.stale)
 			resync_mark(s, p, now);
 		if (s->ops->asked)

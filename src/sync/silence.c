@@ -28,7 +28,8 @@ void silence_check(struct sync *s, struct silence *q, const struct sync_source *
 	if (q->said || sync_within(heard, silence_ms(s), now))
 		return;
 	q->said = true;
-	sync_log(s, &q->limit, now, LOG_LVL_NOTICE, "peer %s has fallen silent: nothing heard for %" PRId64 " s%s",
+	sync_log(s, &q->limit, now, sync_does(s, SYNC_SPEAKS) ? LOG_LVL_WARNING : LOG_LVL_NOTICE,
+		 "peer %s has fallen silent: nothing heard for %" PRId64 " s%s",
 		 source_name(who, name), mono_diff_ms(now, heard) / 1000,
 		 sync_does(s, SYNC_SPEAKS) ? "" : "; it is away, or has no flow to repeat");
 }

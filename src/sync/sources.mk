@@ -13,6 +13,7 @@ libsync_a_SOURCES = \
 	sync/notrack.c \
 	sync/notrack_proof.c \
 	sync/peer.c \
+	sync/peer_state.c \
 	sync/plain.c \
 	sync/reorder.c \
 	sync/resend.c \
@@ -20,6 +21,7 @@ libsync_a_SOURCES = \
 	sync/round.c \
 	sync/silence.c \
 	sync/source.c \
+	sync/standing.c \
 	sync/sync.c \
 	sync/track.c \
 	sync/transmit.c \

@@ -3,8 +3,6 @@
  * have in common. */
 #include "sync/sync.h"
 
-#include <inttypes.h>
-
 #include "sync/mode.h"
 
 static const struct sync_ops *const sync_modes[] = {
@@ -96,22 +94,6 @@ bool sync_resync_running(const struct sync *s)
 	return resync_running(s);
 }
 
-bool sync_peer_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out)
-{
-	const struct peer *p = &s->peer[peer];
-	bool gap;
-
-	if (peer >= PEERS_MAX || !p->used)
-		return false;
-	gap = p->nacks_out > 0 || p->track.reorder.n > 0;
-	*out = (struct sync_peer_view){ .silent_ms = mono_diff_ms(now, p->heard) };
-	if (!sync_does(s, SYNC_ASKS))	/* a loss is repaired by the next repetition, and nobody is asked for anything */
-		return true;
-	out->missing = gap || p->rs.state != RS_IDLE;
-	out->asked = !gap && p->rs.state == RS_ASKED && !p->rs.stale;
-	return true;
-}
-
 const struct sync_stats *sync_stats(const struct sync *s)
 {
 	return &s->stats;
@@ -130,22 +112,4 @@ void sync_queues(const struct sync *s, struct sync_queues *q)
 bool sync_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text *out)
 {
 	return s->ops->print_ring && s->ops->print_ring(s, pos, n, out);
-}
-
-void sync_report(const struct sync *s, struct mono now, struct text *out)
-{
-	char name[SOURCE_NAME];
-
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		const struct peer *p = &s->peer[i];
-
-		if (!p->used)
-			continue;
-		text_printf(out, "peer %s: last heard %" PRId64 " ms ago, number %" PRIu32, peer_name(p, name),
-			    mono_diff_ms(now, p->heard), p->track.last);
-		if (s->ops->report)
-			s->ops->report(s, p, out);
-		else
-			text_printf(out, "\n");
-	}
 }

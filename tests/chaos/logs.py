@@ -20,6 +20,8 @@ class Row(NamedTuple):
 EXPECTED = [
 	Row(r"the kernel dropped events", "stop others start restart typed busy"),
 	Row(r"peer \S+ has fallen silent", "cable lossy stop death kill restart start busy"),
+	Row(r"peer \S+ is (heard but has acknowledged nothing|behind)|something that peer \S+ has sent is missing",
+	    "cable lossy stop death kill restart start busy"),
 	Row(r"nothing was ever heard on it|no message of a peer within", "busy"),
 	Row(r"TCP link: no connection to", "cable lossy stop death kill restart start"),
 	Row(r"(sync0|link: .*) is down|no dedicated links available|Network is (down|unreachable)", "cable death"),

@@ -143,8 +143,9 @@ ON_PURPOSE = [
 	Row(BYPASSED, "before: -i .*", "log", "", r"\[notice\] child process \(pid=\d+\) received signal \(6\)",
 	    "no child processes; this one crashed"),
 	Row(BYPASSED, "send: -B", "log", r"\[notice\] sending bulk update", "", "as with an internal cache"),
-	Row("FTFW.*|NOTRACK.*|ALARM", ".*", "log", r"\[\w+\] peer \S+ (has fallen silent|is heard again).*", "",
-	    "nothing tells otherwise whether the other node is there"),
+	Row("FTFW.*|NOTRACK.*|ALARM", ".*", "log", r"\[\w+\] peer \S+ (has fallen silent|is heard again|is heard but has acknowledged nothing).*"
+	    r"|\[notice\] (the table of peer \S+ has come|everything was sent to (the peers|peer \S+)): .*", "",
+	    "nothing tells otherwise whether the other node is there, hears us, and has everything"),
 	# --- dumps ---
 	Row(CACHED + "(?<!expect)", ".*: -[e] e.* -x", "stdout", "", "<flow>.*",
 	    "without ExpectationSync there is no cache of expectations; 1.4.7 fills one and shows it as XML only"),

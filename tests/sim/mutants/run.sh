@@ -46,7 +46,7 @@ table() {
 	mode=NOTRACK
 	nt-loss-not-asked-for|notrack_proof.c|/^void nt_missing/,/^}/s/resync_want(p, GAP_MS, now);/;/
 	nt-no-sweep|resync.c|s/s->env->resync_done(.*);/;/
-	nt-alive-proves|notrack_proof.c|/^void nt_got_alive/,/^}/s/if (p->life != 0) {/nt_done(s, p, true); if (!p) {/
+	nt-alive-proves|notrack_proof.c|/^void nt_got_alive/,/^}/s/if (p->life != 0) {/nt_done(s, p, true, now); if (!p) {/
 	nt-complete-since-whenever|notrack_proof.c|s/!p->rs.stale \&\& seq_after(since, p->rs.base)/p/
 	nt-loss-in-answer-ignored|notrack_proof.c|/^void nt_missing/,/^}/s/p->rs.stale = p->rs.gapped = true;/;/
 	nt-not-marked|resync.c|/^void resync_mark/,/^}/s/s->env->resync_begin(.*);/;/

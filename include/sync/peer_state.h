@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_SYNC_PEER_STATE_H
+#define CONNTRACKD_SYNC_PEER_STATE_H
+
+#include "sync/mode.h"
+
+/* How each peer stands (sync/standing.h): the evidence is gathered, a change of the state is logged, and all of it shown.
+ * For the files of this folder only. */
+
+#define PEER_LOOK_MS	1000	/* between two looks; no timer of its own, every mode wakes up often enough */
+
+/* The evidence about p. */
+void peer_facts(const struct sync *s, const struct peer *p, struct standing_facts *f, struct mono now);
+/* Look at p, if it is time, and log what has changed. To be called at every tick. */
+void peer_look(struct sync *s, struct peer *p, struct mono now);
+
+/* Ends that are logged: p's whole table is here; p was sent all we have, so many flows since then. */
+void peer_say_received(struct sync *s, struct peer *p, struct mono now);
+void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_SYNC_STANDING_H
+#define CONNTRACKD_SYNC_STANDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+/* How it stands between us and one peer. Two facts that are never mixed:
+ *
+ *   received   what the peer told is here: its whole table has come since the last reason for doubt, and no gap is open
+ *   heard      what we told has arrived: the peer has acknowledged it, but for the last moments
+ *
+ * and one state in words, the worst that the evidence shows. Pure: evidence and time go in, the state comes out. */
+enum standing_state {
+	STANDING_UNKNOWN,	/* nothing was looked at yet */
+	STANDING_IN_SYNC,
+	STANDING_SENDING,	/* our full table is on its way to the peer */
+	STANDING_RECEIVING,	/* the peer's is on its way to us, or is to be asked for */
+	STANDING_GAP,		/* something that it sent is missing, for longer than a repair takes */
+	STANDING_BEHIND,	/* it acknowledges, but not what we told some time ago */
+	STANDING_DEAF,		/* it is heard and does not acknowledge */
+	STANDING_SILENT,
+	STANDING_OTHER_MODE,
+	STANDING_OTHER_PROTOCOL,
+};
+
+enum standing_heard {
+	STANDING_HEARD,
+	STANDING_NOT_HEARD,
+	STANDING_CANNOT_TELL,	/* the mode knows no acknowledgements */
+};
+
+/* The evidence. Numbers are those of the messages (protocol.md 2.5). */
+struct standing_facts {
+	bool silent;			/* for longer than its mode allows */
+	bool alive;			/* heard within the last moments */
+	bool other_mode, other_protocol;	/* lately */
+	struct mono heard;		/* its last message */
+	struct mono contact;		/* since when it is there, in this life */
+
+	/* what it told */
+	bool asked;			/* its full table is wanted, or asked for and not here whole */
+	bool open;			/* a gap in its numbers: what is missing has been asked for, or may still come by itself */
+
+	/* what we told */
+	bool acks;			/* the mode acknowledges; the rest only then */
+	bool confirmed;			/* it has acknowledged something in this life */
+	uint32_t told, acked;		/* our last number; the highest it has acknowledged */
+	uint32_t waiting;		/* changes that have no number yet */
+	bool same_mode;			/* what it says is of this mode, beyond doubt */
+	struct mono ack_heard;		/* its last acknowledgement */
+	int64_t patience_ms;		/* an acknowledgement may take so long */
+	bool sending;			/* our full table */
+};
+
+/* Of one peer; all zeros: nothing known. */
+struct standing {
+	enum standing_state state;
+	struct mono since;		/* of the state */
+	bool received;
+	enum standing_heard heard;
+	uint32_t behind;		/* messages told and not acknowledged, and changes that wait */
+	struct mono gap_since;		/* set while a gap is open */
+	struct mono alive_since;	/* set while the peer is alive */
+	uint32_t mark;			/* a number that was told at mark_at and is not acknowledged; valid while that is set */
+	struct mono mark_at;
+};
+
+/* Look at the evidence of now. True when the state is another one than before. */
+bool standing_look(struct standing *st, const struct standing_facts *f, struct mono now);
+
+/* For how long what we told has not been acknowledged, in ms; at least as long as this is the true time less the pause
+ * between two looks. 0: it has. */
+int64_t standing_lag_ms(const struct standing *st, struct mono now);
+
+/* "in sync", "does not acknowledge": as a reader of -s peers sees it. */
+const char *standing_name(enum standing_state state);
+
+#endif

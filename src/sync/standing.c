@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How it stands between us and one peer; see the header for what the words mean.
+ *
+ * How far a peer is behind is measured with one mark: a number that was told at a known time. When it is acknowledged the
+ * next mark is set, at the last number told then. So a busy pair, which always has something unacknowledged, is in sync as
+ * long as its marks are reached within the patience, and one that is heard no more shows within the same time, however
+ * little is told. */
+#include "sync/standing.h"
+
+#include "wire/hdr.h"
+
+#define GAP_MS	5000	/* a gap that is repaired within this time is nothing to talk about */
+
+static void standing_follow_mark(struct standing *st, const struct standing_facts *f, struct mono now)
+{
+	if (!f->acks || !f->confirmed) {
+		st->mark_at = (struct mono){ 0 };
+		return;
+	}
+	if (mono_is_set(st->mark_at) && seq_before(f->acked, st->mark))
+		return;
+	st->mark = f->told;
+	st->mark_at = seq_before(f->acked, f->told) ? now : (struct mono){ 0 };
+}
+
+int64_t standing_lag_ms(const struct standing *st, struct mono now)
+{
+	return mono_is_set(st->mark_at) ? mono_diff_ms(now, st->mark_at) : 0;
+}
+
+static bool over(struct mono since, int64_t ms, struct mono now)
+{
+	return mono_is_set(since) && mono_diff_ms(now, since) >= ms;
+}
+
+/* Nothing is acknowledged, or not what was told some time ago, though the peer has been there for as long. */
+static bool standing_late(const struct standing *st, const struct standing_facts *f, struct mono now)
+{
+	if (!f->acks || !over(st->alive_since, f->patience_ms, now))
+		return false;
+	return f->confirmed ? over(st->mark_at, f->patience_ms, now) : over(f->contact, f->patience_ms, now);
+}
+
+static void standing_judge_heard(struct standing *st, const struct standing_facts *f, struct mono now)
+{
+	if (!f->acks)
+		st->heard = STANDING_CANNOT_TELL;
+	else if (!f->confirmed || f->silent || over(st->mark_at, f->patience_ms, now))
+		st->heard = STANDING_NOT_HEARD;
+	else
+		st->heard = STANDING_HEARD;
+	st->behind = f->acks && f->confirmed && seq_before(f->acked, f->told) ? f->told - f->acked : 0;
+	st->behind += f->waiting;
+}
+
+static enum standing_state standing_state_of(const struct standing *st, const struct standing_facts *f, struct mono now)
+{
+	if (f->other_protocol)
+		return STANDING_OTHER_PROTOCOL;
+	if (f->silent)
+		return STANDING_SILENT;
+	if (f->other_mode)
+		return STANDING_OTHER_MODE;
+	if (standing_late(st, f, now))
+		return f->confirmed && !over(f->ack_heard, f->patience_ms, now) ? STANDING_BEHIND : STANDING_DEAF;
+	if (!f->alive && st->state == STANDING_DEAF)	/* about to be silent */
+		return STANDING_DEAF;
+	if (over(st->gap_since, GAP_MS, now))
+		return STANDING_GAP;
+	if (f->asked)
+		return STANDING_RECEIVING;
+	return f->sending ? STANDING_SENDING : STANDING_IN_SYNC;
+}
+
+bool standing_look(struct standing *st, const struct standing_facts *f, struct mono now)
+{
+	enum standing_state state;
+
+	if (!f->open)
+		st->gap_since = (struct mono){ 0 };
+	else if (!mono_is_set(st->gap_since))
+		st->gap_since = now;
+	if (!f->alive)
+		st->alive_since = (struct mono){ 0 };
+	else if (!mono_is_set(st->alive_since))
+		st->alive_since = now;
+	st->received = !f->asked && !f->open;
+	standing_follow_mark(st, f, now);
+	standing_judge_heard(st, f, now);
+	state = standing_state_of(st, f, now);
+	if (state == st->state)
+		return false;
+	st->state = state;
+	st->since = state == STANDING_SILENT ? f->heard : now;
+	return true;
+}
+
+const char *standing_name(enum standing_state state)
+{
+	static const char *const name[] = {
+		[STANDING_UNKNOWN] = "not known yet",
+		[STANDING_IN_SYNC] = "in sync",
+		[STANDING_SENDING] = "gets our full table",
+		[STANDING_RECEIVING] = "its full table is coming",
+		[STANDING_GAP] = "something it sent is missing",
+		[STANDING_BEHIND] = "behind",
+		[STANDING_DEAF] = "does not acknowledge",
+		[STANDING_SILENT] = "silent",
+		[STANDING_OTHER_MODE] = "speaks another mode",
+		[STANDING_OTHER_PROTOCOL] = "speaks another protocol",
+	};
+
+	return name[state];
+}

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a pair says of itself: in the log of both nodes when it gets worse and when it gets better, and in -s peers at any time."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable
+
+import pytest
+
+import pace
+import scenario
+from netlab import Lab, run, wait_until
+from node import Node, wait_replicated
+
+
+def state(node: Node) -> str:
+	"""That of the only peer, in words."""
+	found = re.search(r"^peer \S+: (.*) for \d+ s$", node.ok("-s", "peers"), re.M)
+	return found[1] if found else ""
+
+
+def node_says(node: Node) -> tuple[str, str]:
+	"""Received and heard, of all peers together."""
+	text = node.ok("-s", "peers")
+	return re.search(r"^received: (\w+)", text, re.M)[1], re.search(r"^heard: (.*)", text, re.M)[1]
+
+
+def wait_in_sync(*nodes: Node) -> None:
+	for node in nodes:
+		wait_until(lambda node=node: state(node) == "in sync", 60, f"{node.fw} is in sync")
+
+
+def lines(node: Node, level: str, pattern: str = "") -> list[str]:
+	return [line for line in node.log.read_text().splitlines() if f"[{level}]" in line and re.search(pattern, line)]
+
+
+def wait_line(node: Node, level: str, pattern: str, timeout: float = 60) -> re.Match[str]:
+	wait_until(lambda: lines(node, level, pattern), timeout, f"{node.fw}: [{level}] {pattern}")
+	return re.search(pattern, lines(node, level, pattern)[-1])
+
+
+def test_way_is_broken_in_one_direction(lab: Lab, pair: Callable) -> None:
+	"""After a good start what the active node sends arrives nowhere, and it hears the other one as before."""
+	active, replica = pair()
+	scenario.inject(lab, "fw1", 200)
+	wait_replicated(active, replica)
+	wait_in_sync(active, replica)
+	assert node_says(active) == node_says(replica) == ("yes", "yes")
+	assert not lines(active, "warning", "peer") and not lines(replica, "warning", "peer")
+
+	lab.lossy("fw2", 100)
+	scenario.inject(lab, "fw1", 2000, first=200)
+	said = wait_line(active, "warning", r"peer 10\.30\.0\.12 is heard but has acknowledged nothing for (\d+) s, (\d+) messages")
+	assert int(said[1]) >= 10 and int(said[2]) >= 2000
+	assert state(active) == "does not acknowledge"
+	assert node_says(active) == ("yes", "no")
+	assert re.search(r"\theard: no, 2\d\d\d messages are not acknowledged, the oldest for \d\d s\n", active.ok("-s", "peers"))
+	wait_line(replica, "warning", r"peer 10\.30\.0\.11 has fallen silent")
+	assert state(replica) == "silent"
+	assert node_says(replica)[1] == "no"
+
+	lab.lossy("fw2", 0)
+	wait_in_sync(active, replica)
+	wait_replicated(active, replica)
+	said = wait_line(active, "notice", r"peer 10\.30\.0\.12 acknowledges what it is told again, after (\d+) s; up to (\d+) messages")
+	assert int(said[1]) >= 10 and int(said[2]) >= 2000
+	wait_line(replica, "notice", r"peer 10\.30\.0\.11 is heard again, after \d+ s")
+	assert node_says(active) == node_says(replica) == ("yes", "yes")
+	for node in (active, replica):
+		assert len(lines(node, "warning")) == 1, lines(node, "warning")
+
+
+def test_restart_ends_with_a_line(lab: Lab, pair: Callable) -> None:
+	"""A restarted node says when it has everything, and how much that was; no node says anything worse."""
+	active, replica = pair()
+	scenario.inject(lab, "fw1", 3000)
+	wait_replicated(active, replica)
+	wait_in_sync(active, replica)
+	replica.stop()
+	replica.log.unlink()
+	load = scenario.inject
+	load(lab, "fw1", 2000, first=3000)
+	replica.start()
+	load(lab, "fw1", 2000, first=5000)
+	wait_replicated(active, replica)
+	said = wait_line(replica, "notice", r"the table of peer 10\.30\.0\.11 has come: (\d+) states, in \d+ ms")
+	assert int(said[1]) >= 3000
+	said = wait_line(active, "notice", r"everything was sent to peer 10\.30\.0\.12: (\d+) flows, in \d+ ms")
+	wait_in_sync(active, replica)
+	assert not lines(active, "warning") and not lines(replica, "warning")
+
+
+@pytest.mark.parametrize("mode", ("NOTRACK", "ALARM"))
+def test_other_modes(lab: Lab, pair: Callable, mode: str) -> None:
+	active, replica = pair(mode=mode, mode_options={"RefreshTime": 1, "CacheTimeout": 15} if mode == "ALARM" else {})
+	scenario.inject(lab, "fw1", 50)
+	wait_replicated(active, replica)
+	wait_until(lambda: state(replica) == "in sync", 30, "the replica is in sync")
+	assert node_says(replica) == ("yes", "not known in this mode")
+	pace.sleep(1)
