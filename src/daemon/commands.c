@@ -97,7 +97,7 @@ static struct control_job *cmd_flush_expects(struct commands *c, const struct ct
 	int err;
 
 	(void)req;
-	log_notice("flushing kernel expect table");
+	done_note(out, "flushing kernel expect table");
 	err = takeover_flush_expects(c->d->takeover);
 	if (err < 0) {
 		ctl_note(out, "failed: %s", strerror(-err));
@@ -135,7 +135,7 @@ static struct control_job *cmd_resync_kernel(struct commands *c, const struct ct
 {
 	if (no_internal(c, req, out))
 		return NULL;
-	log_notice("resync with master conntrack table");
+	done_note(out, "resync with master conntrack table");
 	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting) {
 		log_notice("resync with master expect table");	/* the pass over the flows ends with it */
 		c->expect_resyncs++;
@@ -149,7 +149,7 @@ static struct control_job *cmd_resync_expects(struct commands *c, const struct c
 {
 	if (no_internal(c, req, out))
 		return NULL;
-	log_notice("resync with master expect table");
+	done_note(out, "resync with master expect table");
 	c->expect_resyncs++;
 	return job_or_note(waiters_ask(c->d->waiters, JOB_COMPARE_EXPECTS, 0, evloop_now(c->d->loop)), out);
 }
@@ -179,8 +179,8 @@ static struct control_job *flush_caches(struct commands *c, struct ctl_out *out,
 		return NULL;
 	}
 	if (cached || external)
-		log_notice(cached && external ? "flushing caches" :
-			   cached ? "flushing internal cache" : "flushing external cache");
+		done_note(out, "%s", cached && external ? "flushing caches" :
+			  cached ? "flushing internal cache" : "flushing external cache");
 	if (internal)
 		flush_internal(c, external, out);
 	if (!external)
@@ -247,7 +247,9 @@ static struct control_job *cmd_purge(struct commands *c, const struct ctl_reques
 	struct mono now = evloop_now(c->d->loop);
 
 	(void)req;
-	if (!takeover_schedule(c->d->takeover, now))
+	if (takeover_schedule(c->d->takeover, now))	/* which is in the log */
+		ctl_result(out, "flushing conntrack table in %u secs", c->d->conf->sync.purge_timeout_s);
+	else
 		done_note(out, "a flush is scheduled already");
 	empty_fill(c->d->empty, now);
 	return NULL;
@@ -279,6 +281,8 @@ static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request
 	jobs_ask(c->d->jobs, JOB_TELL, 0, NULL, now);
 	if (jobs_waiting(c->d->jobs, JOB_TELL))
 		done_note(out, "the bulk update follows what is still running");
+	else		/* as the log says when it begins */
+		ctl_result(out, "sending bulk update");
 	return NULL;
 }
 
@@ -288,7 +292,7 @@ static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_r
 
 	activity_request(c->d->activity, now);
 	if (!no_request(c, req, out)) {
-		log_notice("resync requested");
+		done_note(out, "resync requested");
 		empty_asked(c->d->empty);
 		pipeline_ask(c->d->pipeline, now);
 	}

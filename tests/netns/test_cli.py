@@ -435,6 +435,24 @@ def test_dumps(lab: Lab, pair: Callable, pair_of: tuple[str, str]) -> None:
 		assert metas["independent"].find("assured") is not None
 
 
+def test_a_person_is_told_what_was_done(lab: Lab, node: Node) -> None:
+	"""A line for each command that succeeds, where standard error is a terminal. A program reads nothing there."""
+	node.configure(mode_options={"PurgeTimeout": 77})
+	node.start()
+	scenario.inject(lab, "fw1", 3)
+	wait_until(lambda: len(node.internal()) == 3, 10)
+	for options, said in (
+		("-c", r"committed 0 flows in [\d.]+ s: .*"), ("-f", "flushing caches"), ("-f internal", "flushing internal cache"),
+		("-f external", "flushing external cache"), ("-R", "resync with master conntrack table"), ("-B", "sending bulk update"),
+		("-n", "resync requested"), ("-t", "flushing conntrack table in 77 secs"), ("-t", "a flush is scheduled already"),
+		("-F", "deleted 3 flows from the kernel table, 0 could not be deleted"),
+	):
+		assert re.fullmatch(said + r"\n", node.says(*options.split())), options
+	for options in ("-c", "-f", "-R", "-B", "-n", "-t", "-F"):
+		done = node.ctl(options)
+		assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done
+
+
 @pytest.mark.parametrize("pair_of", [(OURS, OURS), (DEBIAN, DEBIAN)], ids=lambda p: p[0])
 def test_flushes(lab: Lab, pair: Callable, pair_of: tuple[str, str]) -> None:
 	"""-f with and without a word, -R, -B, -n, -F: which table is empty afterwards, and which is not."""
