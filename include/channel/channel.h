@@ -91,6 +91,7 @@ struct channel_link_stats {
 					 * address, or one more? */
 	uint64_t own;			/* our own datagram came back */
 	bool deaf;			/* it sends, and nothing was ever heard on it for seconds */
+	int unsent_err;			/* datagrams do not leave, for this errno; 0: they do */
 };
 /* Of all links: datagrams that wait for a TCP connection, and those that were given up because
  * there were more than ErrorQueueLength. */

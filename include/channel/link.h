@@ -210,6 +210,14 @@ struct link {
 	} state;				/* as last seen */
 	struct log_limit state_lines, mtu_lines;
 	struct log_limit refusals;		/* lines about them */
+	struct {
+		int err;			/* errno of the last datagram that could not leave */
+		uint64_t n;			/* so many could not */
+		struct mono since, last;	/* the first and last of these; since not set: all leave */
+		int said;			/* with which errno it was said that they do not; 0: it was not */
+		uint64_t before;		/* n before the first of these */
+		struct log_limit lines;
+	} unsent;
 };
 
 extern const struct link_ops mcast_ops, udp_ops, tcp_ops;

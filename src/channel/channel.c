@@ -43,6 +43,9 @@
 #define WATCH_ONE_MS	1000
 #define DEAF_MS		10000	/* a peer speaks once a second */
 #define LOOK_AGAIN_MS	100	/* looking at all links costs something, and every datagram may ask for it */
+#define SENT_AGAIN_MS	3000	/* a node says something every second; after so long without an error it has left */
+#define UNSENT_LINES	5	/* at once; then one per minute */
+#define UNSENT_LINE_MS	60000
 #define RETRY_MS	2	/* the device queue was full: the socket stays writable, so a timer has to wake us */
 
 struct channel {
@@ -170,6 +173,18 @@ static bool another_way(struct channel *c)
 	return reconsider(c, now);
 }
 
+/* What is said about them can wait for the next watch, which knows the state of the link. */
+static void note_unsent(struct link *l, int err, struct mono now)
+{
+	if (!mono_is_set(l->unsent.since)) {
+		l->unsent.since = now;
+		l->unsent.before = l->unsent.n;
+	}
+	l->unsent.n++;
+	l->unsent.err = err;
+	l->unsent.last = now;
+}
+
 /* Hand to the socket what is waiting, until it takes no more. */
 static void send_waiting(struct channel *c)
 {
@@ -196,6 +211,7 @@ static void send_waiting(struct channel *c)
 			continue;
 		if (sent < 0) {
 			l->stats.sent_errors++;
+			note_unsent(l, -sent, evloop_now(c->loop));
 			suspect_interfaces(c);
 			sent = 1;
 		} else {
@@ -494,6 +510,49 @@ static void tell_deaf(struct channel *c, struct mono now)
 		  s->own);
 }
 
+static const char *unsent_cause(int err)
+{
+	switch (err) {
+	case EPERM:
+		return ": a rule of this machine for what goes out (nft, iptables), or a security module, refuses them";
+	case EACCES:
+		return ": a route of type prohibit, or a security module, refuses them";
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+		return ": there is no route, or nobody answers at the next hop";
+	case EADDRNOTAVAIL:
+	case EINVAL:
+		return ": has the address of the link, or a route with a source, gone?";
+	case EMSGSIZE:
+		return ": they are larger than the way takes";
+	default:
+		return "";
+	}
+}
+
+/* Datagrams that could not leave though the link seems fit: said at the beginning, when the reason changes, and at the end.
+ * An interface that is down, and the like, is said by link_state.c. */
+static void tell_unsent(struct link *l, struct mono now)
+{
+	if (!mono_is_set(l->unsent.since))
+		return;
+	if (mono_diff_ms(now, l->unsent.last) >= SENT_AGAIN_MS) {
+		if (l->unsent.said != 0)
+			log_notice("line %u: %s link: datagrams leave again, after %" PRId64 " s; %" PRIu64 " could not", l->conf->line,
+				   l->ops->kind, mono_diff_ms(l->unsent.last, l->unsent.since) / 1000,
+				   l->unsent.n - l->unsent.before);
+		l->unsent.said = 0;
+		l->unsent.since = (struct mono){ 0 };
+		return;
+	}
+	if (l->state != LINK_STATE_UP || l->unsent.said == l->unsent.err ||
+	    !log_limit_pass(&l->unsent.lines, UNSENT_LINES, UNSENT_LINE_MS, now, NULL))
+		return;
+	l->unsent.said = l->unsent.err;
+	log_warnx("line %u: %s link: datagrams cannot be sent: %s%s", l->conf->line, l->ops->kind, strerror(l->unsent.err),
+		  unsent_cause(l->unsent.err));
+}
+
 static void on_watch(void *ctx, struct mono now)
 {
 	struct channel *c = ctx;
@@ -501,6 +560,8 @@ static void on_watch(void *ctx, struct mono now)
 	ev_timer_set(c->loop, &c->watch, mono_add_ms(now, c->n_links > 1 ? WATCH_MS : WATCH_ONE_MS));
 	on_interfaces(c, now);
 	tell_deaf(c, now);
+	for (size_t i = 0; i < c->n_links; i++)
+		tell_unsent(&c->link[i], now);
 }
 
 static const struct link_ops *ops_of(const struct channel_link_conf *conf)
@@ -646,6 +707,7 @@ void channel_link_stats(const struct channel *c, size_t i, struct channel_link_s
 	*out = l->stats;
 	out->recv_errors += l->stats.refused_interface + l->stats.refused_source + l->stats.held_back;
 	out->deaf = is_deaf(c, i, evloop_now(c->loop));
+	out->unsent_err = mono_is_set(l->unsent.since) ? l->unsent.err : 0;
 	out->kind = l->ops->kind;
 	out->ifname = l->conf->ifname;
 	out->active = i == c->multi.active;

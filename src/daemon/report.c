@@ -6,6 +6,7 @@
 #include "daemon/report.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "channel/channel.h"
 #include "daemon/blind.h"
@@ -173,7 +174,9 @@ static void report_link_trouble(struct text *out, const struct channel_link_stat
 			text_printf(out, "\trefused: %" PRIu64 " %s\n", refused[i].n, refused[i].what);
 		any = any || refused[i].n > 0;
 	}
-	if (any || l->deaf)
+	if (l->unsent_err != 0)
+		text_printf(out, "\tdatagrams cannot be sent: %s\n", strerror(l->unsent_err));
+	if (any || l->deaf || l->unsent_err != 0)
 		text_str(out, "\n");
 }
 

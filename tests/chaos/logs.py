@@ -23,6 +23,7 @@ EXPECTED = [
 	Row(r"peer \S+ is (heard but has acknowledged nothing|behind)|something that peer \S+ has sent is missing",
 	    "cable lossy stop death kill restart start busy"),
 	Row(r"nothing was ever heard on it|no message of a peer within", "busy"),
+	Row(r"link: datagrams cannot be sent: (Network|No route|No such device|Invalid|Cannot assign)", "cable death restart start"),
 	Row(r"TCP link: no connection to", "cable lossy stop death kill restart start"),
 	Row(r"(sync0|link: .*) is down|no dedicated links available|Network is (down|unreachable)", "cable death"),
 	Row(r"no way to", "cable death restart start"),

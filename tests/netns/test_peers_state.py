@@ -8,7 +8,6 @@ from typing import Callable
 
 import pytest
 
-import pace
 import scenario
 from netlab import Lab, run, wait_until
 from node import Node, wait_replicated
@@ -38,6 +37,20 @@ def lines(node: Node, level: str, pattern: str = "") -> list[str]:
 def wait_line(node: Node, level: str, pattern: str, timeout: float = 60) -> re.Match[str]:
 	wait_until(lambda: lines(node, level, pattern), timeout, f"{node.fw}: [{level}] {pattern}")
 	return re.search(pattern, lines(node, level, pattern)[-1])
+
+
+def nft(lab: Lab, fw: str, rules: str) -> None:
+	run("ip", "netns", "exec", lab.ns(fw), "nft", "-f", "-", stdin=rules)
+
+
+REFUSE = """
+table inet refuse {
+	chain out {
+		type filter hook output priority filter;
+		oifname "sync0" udp dport 3780 reject
+	}
+}
+"""
 
 
 def test_way_is_broken_in_one_direction(lab: Lab, pair: Callable) -> None:
@@ -79,16 +92,35 @@ def test_restart_ends_with_a_line(lab: Lab, pair: Callable) -> None:
 	wait_in_sync(active, replica)
 	replica.stop()
 	replica.log.unlink()
-	load = scenario.inject
-	load(lab, "fw1", 2000, first=3000)
+	scenario.inject(lab, "fw1", 2000, first=3000)
 	replica.start()
-	load(lab, "fw1", 2000, first=5000)
+	scenario.inject(lab, "fw1", 2000, first=5000)
 	wait_replicated(active, replica)
 	said = wait_line(replica, "notice", r"the table of peer 10\.30\.0\.11 has come: (\d+) states, in \d+ ms")
 	assert int(said[1]) >= 3000
 	said = wait_line(active, "notice", r"everything was sent to peer 10\.30\.0\.12: (\d+) flows, in \d+ ms")
 	wait_in_sync(active, replica)
 	assert not lines(active, "warning") and not lines(replica, "warning")
+
+
+def test_own_rule_refuses_what_goes_out(lab: Lab, pair: Callable) -> None:
+	"""The error is named with its likely cause, once, and so is its end."""
+	active, replica = pair()
+	scenario.inject(lab, "fw1", 100)
+	wait_replicated(active, replica)
+	wait_in_sync(active, replica)
+	nft(lab, "fw1", REFUSE)
+	scenario.inject(lab, "fw1", 1000, first=100)
+	wait_line(active, "warning", r"multicast link: datagrams cannot be sent: Operation not permitted: a rule of this machine")
+	assert "\tdatagrams cannot be sent: Operation not permitted\n" in active.ok("-s", "link")
+	wait_line(active, "warning", r"peer 10\.30\.0\.12 is heard but has acknowledged nothing")
+	nft(lab, "fw1", "delete table inet refuse")
+	wait_in_sync(active, replica)
+	wait_replicated(active, replica)
+	said = wait_line(active, "notice", r"multicast link: datagrams leave again, after (\d+) s; (\d+) could not")
+	assert int(said[1]) >= 5 and int(said[2]) >= 5
+	assert "cannot be sent" not in active.ok("-s", "link")
+	assert len(lines(active, "warning")) == 2, lines(active, "warning")
 
 
 @pytest.mark.parametrize("mode", ("NOTRACK", "ALARM"))
@@ -98,4 +130,3 @@ def test_other_modes(lab: Lab, pair: Callable, mode: str) -> None:
 	wait_replicated(active, replica)
 	wait_until(lambda: state(replica) == "in sync", 30, "the replica is in sync")
 	assert node_says(replica) == ("yes", "not known in this mode")
-	pace.sleep(1)
