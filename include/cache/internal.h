@@ -169,6 +169,10 @@ void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, boo
 /* When a peer last told about the record; 0: never. */
 uint32_t internal_told_s(const struct flow_rec *rec, struct mono now);
 
+/* Is a TCP flow in it that has not ended? In doubt, which is where it has more than some thousand
+ * flows, yes. */
+bool internal_may_have_tcp(const struct internal *c);
+
 /* sync/ no longer needs the record: free it if it is dead. */
 void internal_release(struct internal *c, uint32_t id);
 

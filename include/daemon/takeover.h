@@ -27,8 +27,9 @@ void takeover_close(struct takeover *t);
 /* The port ids of its sockets, for the event filter. Writes at most TAKEOVER_SOCKETS; returns how many. */
 #define TAKEOVER_SOCKETS (2 + COMMIT_SOCKETS)
 size_t takeover_portids(const struct takeover *t, uint32_t *ids);
-/* The pipeline is opened after the sockets above; borrowed. */
-void takeover_set_pipeline(struct takeover *t, struct pipeline *p);
+/* The pipeline is opened after the sockets above; borrowed. follows: its internal cache, if it has one, has each entry of the
+ * kernel that passes the filter of addresses and protocols, and has it at once: no PollSecs, no filter of states. */
+void takeover_set_pipeline(struct takeover *t, struct pipeline *p, bool follows);
 
 /* The expectations of the kernel that are replicated, at once (-F expect). 0 or -errno. */
 int takeover_flush_expects(struct takeover *t);

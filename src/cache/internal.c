@@ -31,6 +31,7 @@
 #include <stdlib.h>
 
 #define STEP_IDS 256
+#define LOOK_AT_MOST 4096u	/* flows, in one go */
 #define TOLD_MASK ((1u << 22) - 1)	/* of flow_mark.told_s: 48 days */
 #define SLACK_S 2	/* the kernel counts whole seconds, and so do we */
 #define LOOK_MAX 4096	/* records that one call looks at in search of unseen ones */
@@ -700,6 +701,25 @@ void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, boo
 	if (written)
 		rec->mark.word = INTERNAL_WORD_TOLD;
 	table_merge(c->table, id, &news, &changed);
+}
+
+bool internal_may_have_tcp(const struct internal *c)
+{
+	uint32_t ids[STEP_IDS];
+	uint64_t pos = 0;
+	size_t n;
+
+	if (table_count(c->table) > LOOK_AT_MOST)
+		return true;
+	while ((n = table_walk(c->table, &pos, ids, STEP_IDS)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			const struct flow_rec *rec = table_rec(c->table, ids[i]);
+
+			if (rec->state != REC_DEAD && rec->flow.l4 == IPPROTO_TCP)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* ---- the end ---- */

@@ -153,7 +153,8 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		text_str(err, "not enough memory for the flow tables (HashSize) or the resend queue (ResendQueueSize)");
 		return -ENOMEM;
 	}
-	takeover_set_pipeline(d->takeover, d->pipeline);
+	takeover_set_pipeline(d->takeover, d->pipeline,
+			      conf->kernel.poll_s == 0 && conf->filter.state_policy == FILTER_NONE);
 	return 0;
 }
 

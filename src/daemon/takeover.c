@@ -34,6 +34,8 @@ struct takeover {
 	struct pipeline *p;
 	struct commit *commit;
 	struct windows *windows;	/* of our own entries, after the commit; DisableExternalCache: in its place */
+	bool follows;			/* see takeover_set_pipeline() */
+	bool rest;			/* the kernel had entries for the windows when the commit began */
 	bool came_back;			/* this node was told to be the backup, is active now, and no commit has ended since */
 	enum commit_what what;		/* of the commit that runs, ... */
 	struct job_result result;	/* ... while it waits for the windows */
@@ -67,14 +69,25 @@ static int windows_begin(struct takeover *t, enum windows_when when, struct mono
 	return err;
 }
 
+/* May the kernel have entries for that walk? To read what a commit has put there takes half as long as the commit did, so it is
+ * not done where the cache knows that there was nothing before: as on a node that was the backup for longer than PurgeTimeout. */
+static bool may_have_windows(const struct takeover *t)
+{
+	const struct internal *c = pipeline_internal(t->p);
+
+	return !t->follows || !c || !whole_is(pipeline_whole(t->p)) || internal_may_have_tcp(c);
+}
+
 static int commit_begin(void *ctx, unsigned int what, struct mono now)
 {
 	const struct job_result nothing = { 0 };
 	struct takeover *t = ctx;
 
 	t->what = (enum commit_what)what;
-	if (!t->conf->disable_external)
+	if (!t->conf->disable_external) {
+		t->rest = may_have_windows(t);
 		return commit_start(t->commit, t->what, now);
+	}
 	if (what & COMMIT_FLOWS)
 		return windows_begin(t, WINDOWS_ALONE, (struct mono){ 0 }, now);
 	jobs_ended(t->jobs, JOB_COMMIT, &nothing, now);
@@ -137,7 +150,7 @@ static bool look_at_the_rest(struct takeover *t, struct mono now)
 	if (!t->came_back || !(t->what & COMMIT_FLOWS))
 		return false;
 	t->came_back = false;
-	return windows_begin(t, WINDOWS_AFTER_COMMIT, activity_left(t->activity), now) == 0;
+	return t->rest && windows_begin(t, WINDOWS_AFTER_COMMIT, activity_left(t->activity), now) == 0;
 }
 
 static void on_committed(void *ctx, int err, const struct ct_commit_result *res, const struct exp_commit_result *exp,
@@ -388,9 +401,10 @@ size_t takeover_portids(const struct takeover *t, uint32_t *ids)
 	return n;
 }
 
-void takeover_set_pipeline(struct takeover *t, struct pipeline *p)
+void takeover_set_pipeline(struct takeover *t, struct pipeline *p, bool follows)
 {
 	t->p = p;
+	t->follows = follows;
 	commit_set_pipeline(t->commit, p);
 }
 

@@ -874,6 +874,36 @@ static void test_single_question(void **state)
 	internal_free(c);
 }
 
+/* Alive ones count, and what is too many to look at. */
+static void test_may_have_tcp(void **state)
+{
+	struct internal *c = internal_new(4, 10000, &test_key);
+	struct mono now = { 1000000000 };
+	struct ct_flow f;
+	uint32_t id;
+
+	(void)state;
+	assert_false(internal_may_have_tcp(c));
+	for (uint16_t port = 1; port <= 1000; port++) {
+		f = make_flow(3u * port);
+		f.l4 = IPPROTO_UDP;
+		assert_int_equal(internal_new_flow(c, &f, now, &id), INTERNAL_NEW);
+	}
+	assert_false(internal_may_have_tcp(c));
+	f = make_flow(2);
+	assert_int_equal(internal_new_flow(c, &f, now, &id), INTERNAL_NEW);
+	assert_true(internal_may_have_tcp(c));
+	assert_int_equal(internal_destroy(c, &f, now, &id), INTERNAL_DESTROY);
+	assert_false(internal_may_have_tcp(c));
+	for (uint16_t port = 1001; port <= 5000; port++) {
+		f = make_flow(3u * port);
+		f.l4 = IPPROTO_UDP;
+		assert_int_equal(internal_new_flow(c, &f, now, &id), INTERNAL_NEW);
+	}
+	assert_true(internal_may_have_tcp(c));
+	internal_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -887,6 +917,7 @@ int main(void)
 		cmocka_unit_test(test_kernel_model_lossless),
 		cmocka_unit_test(test_single_question),
 		cmocka_unit_test(test_told_life),
+		cmocka_unit_test(test_may_have_tcp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
