@@ -116,6 +116,7 @@ struct mono whole_path_step(struct pipeline *p, struct mono now);
 
 /* ---- sync_path.c ---- */
 struct flow_mark *sync_path_mark(void *ctx, uint32_t id);
+bool sync_path_has(void *ctx, uint32_t id);
 bool sync_path_is_dead(void *ctx, uint32_t id);
 void sync_path_release(void *ctx, uint32_t id);
 size_t sync_path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);

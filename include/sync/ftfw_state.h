@@ -108,6 +108,8 @@ struct ftfw {
 	struct mono stuck_at;	/* when to look for passed-over messages; set while there may be some */
 	uint32_t stuck_high, ack_high;	/* highest number acknowledged: at the last look, now */
 	bool ack_seen;		/* ack_high is valid */
+	uint32_t serve_left;	/* messages that may be looked at for NACKs; counted up to serve_at */
+	struct mono serve_at;
 	uint64_t dead_place;	/* no flow that has ended waits in the ring before this place */
 	struct mono note_at;	/* when to say again that an answer is not ended; set while there is one */
 
@@ -120,7 +122,8 @@ struct ftfw {
 	bool window_nacked;
 
 	struct ftfw_peer peer[PEERS_MAX];
-	struct log_limit overflow_log, foreign_log;
+	struct log_limit overflow_log, foreign_log, many_log;
+	struct log_limit many_limit;	/* of laps, in place of the peers' own, when there are several */
 };
 
 static inline struct ftfw_peer *ftfw_peer(struct ftfw *f, const struct peer *p)

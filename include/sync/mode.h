@@ -8,6 +8,7 @@
 #include "sync/peer.h"
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
+#include "sync/txq.h"
 
 /* What the object of every mode begins with: who speaks, with which numbers, and whether we have all it told (peer.c,
  * track.c, resync.c). A mode adds what it does beyond that, through sync_ops. For the files of this folder only. */
@@ -58,9 +59,9 @@ struct sync_ops {
 	/* A message whose turn it is; its number is p->track.last. */
 	enum sync_verdict (*accept)(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				    struct mono now);
-	/* from..to are lost. */
+	/* from..to are lost. NULL where everything comes again by itself. */
 	void (*missing)(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now);
-	/* The peer is new (fresh: forget what was known of its place), began anew, or is back after silence. */
+	/* The peer is new (fresh: forget what was known of its place), began anew, or is back after silence. May be NULL. */
 	void (*contact)(struct sync *s, struct peer *p, bool fresh, struct mono now);
 	/* The place of the peer is given up. May be NULL. */
 	void (*gone)(struct sync *s, struct peer *p);
@@ -93,6 +94,9 @@ void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env
  * messages in between are missing or were folded into one. */
 enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, bool whole,
 			      struct mono now);
+
+/* Of the first flows in the queue one that has ended, FLOW_ID_NONE if there is none. */
+uint32_t sync_dead_waiting(const struct sync *s, const struct txq *q);
 
 /* A line for the log; limit (may be NULL) lets five pass and one more per 10 s. */
 void sync_log(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)

@@ -14,6 +14,7 @@
 struct nt_peer {
 	bool controls;		/* it has sent a control message */
 	bool said_silent;
+	bool anew;		/* it began anew, or was away, since its last "complete": it may be a 1.4.x now */
 	uint32_t slow;		/* steps by which its full sends have to be slower, or part of them is lost */
 	uint32_t answers;	/* of a 1.4.x, which cannot prove them: so many in a row */
 	unsigned int repeats;	/* the same RESYNC again, so many times more */

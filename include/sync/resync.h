@@ -49,6 +49,5 @@ void resync_left(struct sync *s, struct mono now);
 struct mono resync_run(struct sync *s, struct mono now);
 /* -n: everybody is asked. */
 void resync_ask_all(struct sync *s, struct mono now);
-bool resync_running(const struct sync *s);
 
 #endif

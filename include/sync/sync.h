@@ -49,6 +49,8 @@ struct sync_env {
 	/* Where the replication mark of flow id lives (an id may name an expectation as well, see flow/mark.h: sync does
 	 * not care). Never NULL for an id sync was given. */
 	struct flow_mark *(*mark)(void *ctx, uint32_t id);
+	/* Is there still a flow with this id, and one that is told? Any id that was ever given may be asked. NULL: not known. */
+	bool (*has)(void *ctx, uint32_t id);
 	/* Does the flow end with its next message: does it need release() then? Where there is no cache each one does,
 	 * otherwise those that are dead. */
 	bool (*is_dead)(void *ctx, uint32_t id);

@@ -130,6 +130,7 @@ static void path_peer_begins(void *ctx, uint8_t peer)
 
 static const struct sync_env path_sync_env = {
 	.mark = sync_path_mark,
+	.has = sync_path_has,
 	.is_dead = sync_path_is_dead,
 	.encode = path_encode,
 	.datagram = path_datagram,

@@ -12,6 +12,13 @@ struct flow_mark *sync_path_mark(void *ctx, uint32_t id)
 	return flow_id_is_expect(id) ? exp_path_mark(p->expects, id) : &table_rec(p->own, id)->mark;
 }
 
+bool sync_path_has(void *ctx, uint32_t id)
+{
+	const struct pipeline *p = ctx;
+
+	return !flow_id_is_expect(id) && table_has_id(p->own, id) && !(p->internal && internal_is_hidden(p->internal, id));
+}
+
 bool sync_path_is_dead(void *ctx, uint32_t id)
 {
 	struct pipeline *p = ctx;

@@ -19,6 +19,9 @@
 #include "sync/ftfw_proof.h"
 #include "sync/ftfw_queue.h"
 
+#define SERVE_BURST	131072	/* messages looked at for NACKs at once */
+#define SERVE_PER_MS	64
+
 /* ---- ours ---- */
 
 /* Acknowledge what is pending up to number `to`, around the holds. */
@@ -235,22 +238,56 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 		settle_nack_lost(f, &f->base.peer[old.peer], old.seq, now);
 }
 
+/* A message about a flow that was acknowledged, by another peer or too early, is missed all the same: tell what the flow is
+ * now. False: that is not known. */
+static bool ack_tell(struct ftfw *f, struct resend_entry *e, struct mono now)
+{
+	const struct sync_env *env = f->base.env;
+
+	if (e->state != RESEND_ACKED || flow_id_is_expect(e->id) || !env->has)
+		return false;
+	e->state = RESEND_MOOT;
+	if (!env->has(env->ctx, e->id))
+		return true;	/* its end has a message of its own */
+	f->base.stats.resent++;
+	queue_repair(f, e->id, now);
+	return true;
+}
+
+/* A NACK costs a look at each message that it names: forged ones may cost so much, and no more. */
+static bool serve_allowed(struct ftfw *f, uint64_t n, struct mono now)
+{
+	int64_t ms = mono_is_set(f->serve_at) ? mono_diff_ms(now, f->serve_at) : SERVE_BURST;
+
+	if (ms > 0) {
+		f->serve_left += ms < SERVE_BURST ? (uint32_t)ms * SERVE_PER_MS : SERVE_BURST;
+		f->serve_at = now;
+	}
+	if (f->serve_left > SERVE_BURST)
+		f->serve_left = SERVE_BURST;
+	if (n > f->serve_left)
+		return false;
+	f->serve_left -= (uint32_t)n;
+	return true;
+}
+
 /* Serve the part of a NACK that the ring knows. False when something asked for cannot be sent again. */
 static bool ack_serve(struct ftfw *f, const struct peer *p, uint32_t from, uint32_t to, struct mono now)
 {
+	uint64_t i = resend_find_from(&f->ring, from), end = resend_find_from(&f->ring, to + 1);
 	bool served = true;
 
-	for (uint64_t i = resend_find_from(&f->ring, from), end = f->ring.end; i < end; i++) {
+	if (end > i && !serve_allowed(f, end - i, now))
+		return false;
+	for (; i < end; i++) {
 		struct resend_entry *e = resend_at(&f->ring, i);
 		bool control = e->flags & WIRE_F_CTL_MASK;
 
-		if (seq_after(e->seq, to))
-			break;
 		if (control && e->peer != p->id && e->peer != RESEND_TO_ALL)
 			continue;
 		if (e->state == RESEND_LIVE)
 			ack_repeat(f, e, now);
-		else if (e->state != RESEND_MOOT && !control)
+		else if (e->state != RESEND_MOOT && !control && !ack_tell(f, e, now))
 			served = false;
 	}
 	return served;

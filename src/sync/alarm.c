@@ -205,17 +205,6 @@ static enum sync_verdict alarm_accept(struct sync *s, struct peer *p, const stru
 	return sync_digest(s, p, hdr, body, true, now);
 }
 
-/* A loss is counted, and comes again by itself. */
-static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now)
-{
-	(void)s, (void)p, (void)from, (void)to, (void)now;
-}
-
-static void alarm_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
-{
-	(void)s, (void)p, (void)fresh, (void)now;
-}
-
 static void alarm_not_queued(struct plain *s, struct mono now)
 {
 	(void)s, (void)now;	/* the walk finds it */
@@ -268,6 +257,4 @@ const struct sync_ops alarm_ops = {
 	.make_room = plain_make_room,
 	.queues = plain_queues,
 	.accept = alarm_accept,
-	.missing = alarm_missing,
-	.contact = alarm_contact,
 };

@@ -121,10 +121,16 @@ static void req_start(struct ftfw *f, struct bulk_req *req, struct mono now)
 /* May a lap for this peer start now? If not, it does later, by the timer. */
 static bool bulk_allowed(struct ftfw *f, struct peer *p, struct mono now)
 {
-	if (log_limit_pass(&ftfw_peer(f, p)->bulk_limit, 6, 5000, now, NULL)) {
+	bool many = f->base.n_peers > 1;
+
+	if (many ? log_limit_pass(&f->many_limit, 12, 2500, now, NULL) :
+		   log_limit_pass(&ftfw_peer(f, p)->bulk_limit, 6, 5000, now, NULL)) {
 		p->bulk_at = (struct mono){ 0 };
 		return true;
 	}
+	if (many)
+		sync_log(&f->base, &f->many_log, now, LOG_LVL_WARNING, "several peers ask for everything again and again: not "
+			 "all of them are answered at once; this protocol is made for two nodes");
 	if (!mono_is_set(p->bulk_at))
 		p->bulk_at = mono_add_ms(now, 5000);
 	return false;

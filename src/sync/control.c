@@ -7,10 +7,9 @@
  *   NACK          the gap is closed                         what was asked for will not come: RESYNC
  *   RESYNC        ftfw_proof.c                              asked again when it is overdue
  *
- * Acknowledgements in this version carry no addressee. While one peer is there, what it acknowledges is settled for
- * good. With several peers the first ACK settles a state message; another peer that misses it sends a NACK, which finds
- * the entry settled, is not served and not acknowledged, and that peer then asks for everything. A control message is
- * for one peer, and only that one settles it. */
+ * Acknowledgements in this version carry no addressee. With several peers the first ACK settles a state message. Another peer
+ * that misses it sends a NACK, and is told what the flow is now; of one that has ended nothing is left to tell, so that NACK
+ * is not acknowledged, and that peer asks for everything. A control message is for one peer, and only that one settles it. */
 #include "sync/control.h"
 
 #include <inttypes.h>
@@ -35,21 +34,24 @@ void settle_release(struct ftfw *f, uint32_t id)
 	env->release(env->ctx, id);
 }
 
-static void settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, uint8_t flags, enum resend_state state)
+/* True: the flow has ended and is gone, nobody can be told again. */
+static bool settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, uint8_t flags, enum resend_state state)
 {
 	const struct sync_env *env = f->base.env;
 	struct flow_mark *m = env->mark(env->ctx, id);
 
 	if (!(m->bits & MARK_SENT) || m->seq != seq)
-		return;
+		return false;
 	m->bits &= (uint8_t)~MARK_SENT;
 	if (m->bits & MARK_QUEUED)
-		return;	/* what was sent is not what it is now */
+		return false;	/* what was sent is not what it is now */
 	/* 1.4.x acknowledges across what it missed of the messages with HELLO. */
 	if (state == RESEND_ACKED && !(flags & WIRE_F_HELLO))
 		m->bits |= MARK_KNOWN;
-	if (state != RESEND_MOOT && env->is_dead(env->ctx, id))
-		settle_release(f, id);
+	if (state == RESEND_MOOT || !env->is_dead(env->ctx, id))
+		return false;
+	settle_release(f, id);
+	return true;
 }
 
 void settle_nack_lost(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
@@ -99,7 +101,8 @@ void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, ui
 			uint8_t flags = e->flags;
 
 			resend_settle(ring, e, RESEND_ACKED);
-			settle_flow(f, id, seq, flags, RESEND_ACKED);
+			if (settle_flow(f, id, seq, flags, RESEND_ACKED))
+				e->state = RESEND_LOST;	/* for whoever misses it all the same */
 		} else if (e->peer == p->id || e->peer == RESEND_TO_ALL) {
 			/* So many messages went by between the missing one and the answer that the peer may not have had it
 			 * any more: 1.4.x drops the oldest and says nothing. */

@@ -72,8 +72,6 @@ void queue_repair(struct ftfw *f, uint32_t id, struct mono now)
 
 /* ---- room in the table ---- */
 
-#define ROOM_LOOK 1024	/* flows in the queue looked at for one that has ended */
-
 static void say_room(struct ftfw *f, struct mono now)
 {
 	f->base.stats.given_up_dead++;
@@ -105,20 +103,14 @@ static bool give_up_sent(struct ftfw *f, struct mono now)
 /* One that waits to be sent: a number is used for nothing, so that the peers miss it. */
 static bool give_up_queued(struct ftfw *f, struct mono now)
 {
-	const struct sync_env *env = f->base.env;
-	struct txq *q = &f->live;
+	uint32_t id = sync_dead_waiting(&f->base, &f->live);
 
-	for (uint32_t i = q->head; i != q->tail && i - q->head < ROOM_LOOK; i++) {
-		uint32_t id = q->id[i & (q->cap - 1)];
-
-		if (id == FLOW_ID_NONE || flow_id_is_expect(id) || !env->is_dead(env->ctx, id))
-			continue;
-		ftfw_forget(&f->base, id);
-		say_room(f, now);
-		queue_no_memory(f, id, now);
-		return true;
-	}
-	return false;
+	if (id == FLOW_ID_NONE)
+		return false;
+	ftfw_forget(&f->base, id);
+	say_room(f, now);
+	queue_no_memory(f, id, now);
+	return true;
 }
 
 bool ftfw_make_room(struct sync *s, struct mono now)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What our acknowledgements leave out: an array that doubles, in the order of the numbers. */
+/* An array that doubles, in the order of the numbers. */
 #include "sync/hold.h"
 
 #include <stdlib.h>

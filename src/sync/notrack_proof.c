@@ -12,7 +12,10 @@
  * answer counts when an ALIVE came half a second after the RESYNC or later (it sends one only after a second without
  * any other message, so not before its answer), with nothing lost since; and because the RESYNC may have been lost all
  * the same, only the third such answer in a row ends the resync, while an entry refreshed by any of them stays. On a
- * link that is never silent it sends no ALIVE: then nothing is swept. */
+ * link that is never silent it sends no ALIVE: then nothing is swept.
+ *
+ * A peer that was of our kind may have become a 1.4.x, but not without a restart: one whose numbers just go on and who does not
+ * answer does not hear us. */
 #include "sync/notrack.h"
 
 #define GAP_MS		200	/* losses come in bursts */
@@ -56,7 +59,7 @@ void nt_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 
 	if (fresh)
 		*np = (struct nt_peer){ 0 };
-	p->rs.stale = true;
+	p->rs.stale = np->anew = true;
 	p->rs.tries = np->answers = 0;
 	np->serial = 0;		/* a new life counts its requests from the beginning */
 	resync_want(p, !fresh && sync_within(last_asked, AGAIN_MS, now) ? AGAIN_MS : 0, now);
@@ -93,6 +96,7 @@ void nt_got_complete(struct sync *s, struct peer *p, uint32_t since, uint32_t li
 		peer_begins(s, p, false, now);
 		return;
 	}
+	nt_peer(s, p)->anew = false;
 	if (p->rs.state == RS_IDLE)
 		return;
 	if (p->track.last - since >= WIRE_PARTIAL && p->rs.state == RS_ASKED && !p->rs.stale &&
@@ -112,7 +116,7 @@ void nt_got_alive(struct sync *s, struct peer *p, struct mono now)
 	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) || sync_within(p->rs.asked, ALIVE_MS, now))
 		return;
 	if (p->life != 0) {	/* it has nothing to send and has not said "complete": it did not hear us */
-		if (p->rs.tries >= OLD_TRIES && !p->rs.gapped)
+		if (p->rs.tries >= OLD_TRIES && !p->rs.gapped && np->anew)
 			p->life = 0;
 		nt_failed(s, p, now);
 	} else if (p->rs.gapped || p->rs.stale) {

@@ -102,7 +102,8 @@ void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now)
 	p->contact = now;
 	if (sync_does(s, SYNC_ASKS))
 		p->bulk_at = mono_add_ms(now, PEER_BULK_MS);
-	s->ops->contact(s, p, fresh, now);
+	if (s->ops->contact)
+		s->ops->contact(s, p, fresh, now);
 	if (s->env->peer_begins)
 		s->env->peer_begins(s->env->ctx, p->id);
 }
@@ -165,8 +166,8 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 	if (s->n_peers > 1 && !s->said_many && sync_does(s, SYNC_ACKS)) {
 		s->said_many = true;
 		sync_log(s, NULL, now, LOG_LVL_WARNING,
-			 "more than one peer: acknowledgements of this protocol name no addressee, so only a resync "
-			 "repairs what one of them missed, and stale entries are kept");
+			 "more than one peer: acknowledgements of this protocol name no addressee, so what one of them missed "
+			 "may take a full resync, and stale entries are kept");
 	}
 	return p;
 }

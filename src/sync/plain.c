@@ -93,28 +93,19 @@ void plain_forget(struct sync *sync, uint32_t id)
 	m->bits = 0;
 }
 
-#define ROOM_LOOK 1024	/* flows in the queue looked at for one that has ended */
-
 bool plain_make_room(struct sync *sync, struct mono now)
 {
-	struct plain *s = (struct plain *)sync;
-	const struct sync_env *env = sync->env;
-	const struct txq *q = &s->live;
+	uint32_t id = sync_dead_waiting(sync, &((struct plain *)sync)->live);
 
-	for (uint32_t i = q->head; i != q->tail && i - q->head < ROOM_LOOK; i++) {
-		uint32_t id = q->id[i & (q->cap - 1)];
-
-		if (id == FLOW_ID_NONE || flow_id_is_expect(id) || !env->is_dead(env->ctx, id))
-			continue;
-		sync->stats.given_up_dead++;
-		sync_log(sync, &sync->room_log, now, LOG_LVL_WARNING, "the internal cache is full of flows that have ended and wait "
-			  "for the sync link: the message about the oldest is given up");
-		plain_forget(sync, id);
-		plain_lost(sync, now);
-		env->release(env->ctx, id);
-		return true;
-	}
-	return false;
+	if (id == FLOW_ID_NONE)
+		return false;
+	sync->stats.given_up_dead++;
+	sync_log(sync, &sync->room_log, now, LOG_LVL_WARNING, "the internal cache is full of flows that have ended and wait "
+		 "for the sync link: the message about the oldest is given up");
+	plain_forget(sync, id);
+	plain_lost(sync, now);
+	sync->env->release(sync->env->ctx, id);
+	return true;
 }
 
 /* ---- a round ---- */

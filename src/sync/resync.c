@@ -168,7 +168,7 @@ void resync_ask_all(struct sync *s, struct mono now)
 		s->ops->ask(s, now);
 }
 
-bool resync_running(const struct sync *s)
+bool sync_resync_running(const struct sync *s)
 {
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
 		if (s->peer[i].used && s->peer[i].rs.state != RS_IDLE)

@@ -89,11 +89,6 @@ bool sync_bulk_running(const struct sync *s)
 	return sync_does(s, SYNC_ASKS) && s->ops->bulk_running(s);
 }
 
-bool sync_resync_running(const struct sync *s)
-{
-	return resync_running(s);
-}
-
 const struct sync_stats *sync_stats(const struct sync *s)
 {
 	return &s->stats;

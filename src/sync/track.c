@@ -89,7 +89,8 @@ static void track_skip(struct sync *s, struct peer *p, uint32_t seq, struct mono
 		t->seen[(seq - i) % TRACK_SEEN] = 0;
 	t->gap[t->n_gaps++ % TRACK_GAPS] = (struct track_gap){ .from = from, .n = missing, .since = at };
 	t->last = seq - 1;
-	s->ops->missing(s, p, from, seq - 1, now);
+	if (s->ops->missing)
+		s->ops->missing(s, p, from, seq - 1, now);
 }
 
 static void track_gap_due(struct sync *s, struct peer *p, struct mono now)
@@ -235,7 +236,8 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 	/* What was dropped meanwhile was genuine, and may be what nobody repeats. */
 	if (first != hdr->seq) {
 		t->last = hdr->seq - 1;
-		s->ops->missing(s, p, first, hdr->seq - 1, now);
+		if (s->ops->missing)
+			s->ops->missing(s, p, first, hdr->seq - 1, now);
 	}
 	return track_accept(s, p, hdr, body, now);
 }

@@ -349,9 +349,7 @@ static const struct {
 	int mode;
 	const char *why;
 } opens[] = {
-	{ KIND_CROWD, -1, "three nodes with large tables send everything again and again" },
-	{ KIND_LONG, SYNC_MODE_NOTRACK, "keepalives end an answer that was never asked for: live flows are swept" },
-	{ KIND_THREE, SYNC_MODE_FTFW, "an acknowledgement for another node ends the repair of a loss" },
+	{ KIND_MAX, -1, "nothing is known to fail" },
 };
 
 static const char *is_open(enum sim_kind kind, enum sync_mode mode)

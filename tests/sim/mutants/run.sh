@@ -26,7 +26,7 @@ table() {
 	nack-ends-early|track.c|s/missing(s, p, from, seq - 1, now)/missing(s, p, from, seq - (missing > 1 ? 2 : 1), now)/
 	unrepairable-acknowledged|ack.c|/unrepairable++/{n;s/ack_never(f, p);/;/}
 	resync-acknowledged-at-once|bulk.c|/^bool bulk_asked/,/^}/s/held = hold_add(.*);/held = true;/
-	released-while-queued|control.c|/^static void settle_flow/,/^}/s/m->bits & MARK_QUEUED/!m/
+	released-while-queued|control.c|/^static bool settle_flow/,/^}/s/m->bits & MARK_QUEUED/!m/
 	late-message-digested|track.c|s/^\tif ((int32_t)ahead < 0)$/\tif ((int32_t)ahead < 0 \&\& !(hdr->flags \& WIRE_F_HELLO_MASK) \&\& hdr->type < 3) return sync_digest(s, p, hdr, body, true, now); else &/
 	# restart-not-seen|ftfw_recv.c|s/hello_is_restart(p, ftfw_peer((struct ftfw \*)s, p), hdr->seq, now)/!p/
 	given-up-unnoticed|control.c|s/settle(f, resend_oldest(&f->ring), RESEND_LOST, now);/settle(f, resend_oldest(\&f->ring), RESEND_MOOT, now);/
