@@ -26,6 +26,11 @@ struct sync {
 	uint32_t late_max;	/* a number up to so far before the last is late; beyond, the peer has started anew */
 	uint32_t jump_max;	/* one up to so far ahead is believed at once */
 	uint32_t continue_max;	/* one up to so far ahead, from an address nobody knows, may continue a known peer's */
+	struct stranger {		/* addresses that say what this mode, or this protocol, does not know */
+		struct sync_source source;
+		enum standing_state what;	/* STANDING_OTHER_MODE, STANDING_OTHER_PROTOCOL */
+		struct mono first, last;	/* of a time in which it did so again and again; last not set: a free place */
+	} stranger[PEERS_MAX];
 	bool said_many;
 	struct log_limit peer_log, stray_log, mode_log, size_log, room_log, table_log;
 };

@@ -14,6 +14,9 @@ void peer_facts(const struct sync *s, const struct peer *p, struct standing_fact
 /* Look at p, if it is time, and log what has changed. To be called at every tick. */
 void peer_look(struct sync *s, struct peer *p, struct mono now);
 
+/* Whoever speaks from this address has said what only another mode says: counted, and logged at the first time. */
+void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono now);
+
 /* Ends that are logged: p's whole table is here; p was sent all we have, so many flows since then. */
 void peer_say_received(struct sync *s, struct peer *p, struct mono now);
 void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now);

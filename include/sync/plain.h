@@ -32,8 +32,6 @@ struct plain {
 	struct txq live;
 	struct walk walk;
 	struct pace pace;
-	struct sync_source foreign[PEERS_MAX];	/* of whom it was said that they speak another mode */
-	unsigned int n_foreign;
 };
 
 void plain_init(struct plain *s, const struct sync_ops *sync_ops, const struct plain_ops *ops, const struct sync_env *env,

@@ -183,6 +183,8 @@ const struct sync_stats *sync_stats(const struct sync *s);
 
 /* A message was refused before it reached sync_recv() (framing): count it with its kind. */
 void sync_count_refused(struct sync *s, enum wire_err err);
+/* It was of another version of the protocol, and came from there. */
+void sync_other_protocol(struct sync *s, const struct sync_source *from, struct mono now);
 
 /* Is this node in sync? Two facts that are never mixed, of all peers together (sync/standing.h has those of one). */
 struct sync_standing {

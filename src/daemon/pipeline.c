@@ -268,6 +268,7 @@ static void path_other_version(struct pipeline *p, const struct sync_source *fro
 {
 	char line[160], addr[INET6_ADDRSTRLEN];
 
+	sync_other_protocol(p->sync, from, now);
 	if (!log_limit_pass(&p->version_log, 1, VERSION_LOG_MS, now, NULL))
 		return;
 	if (!inet_ntop(from->family, from->addr, addr, sizeof(addr)))

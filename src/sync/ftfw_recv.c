@@ -14,6 +14,7 @@
 #include "sync/ack.h"
 #include "sync/bulk.h"
 #include "sync/ftfw_proof.h"
+#include "sync/peer_state.h"
 
 #define HELLO_SLACK	4096	/* numbers one handshake may span */
 #define HELLO_LATE	64	/* numbers before the first HELLO we saw that may belong to the same handshake */
@@ -108,12 +109,17 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 		ack_got_nack(f, p, hdr, now);
 	} else if (meaning == WIRE_F_RESYNC) {
 		peer_lives(s, p, hdr->from, now);
+		if (hdr->to != 0)	/* that of NOTRACK has its number there */
+			peer_other_mode(s, &p->source[0], now);
 		if (!bulk_asked(f, p, hdr->seq, now))
 			ack_never(f, p);
 	} else if (meaning < 0) {	/* counted when it came */
 		verdict = SYNC_REFUSED;
-	} else if (wire_get_complete(hdr, body, &seq, &what) && what == WIRE_NOT_WHOLE) {
-		proof_partial(f, p, seq, now);	/* a keepalive, which of a node of our kind may say more */
+	} else if (wire_get_complete(hdr, body, &seq, &what)) {		/* a keepalive, which of a node of our kind may say more */
+		if (what == WIRE_NOT_WHOLE)
+			proof_partial(f, p, seq, now);
+		else	/* NOTRACK's "complete" */
+			peer_other_mode(s, &p->source[0], now);
 	}
 	ack_accepted(f, p, hdr->seq, hdr->type <= WIRE_EXP_DEL, now);
 	return verdict;

@@ -292,7 +292,9 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 
 static void notrack_facts(const struct sync *s, const struct peer *p, struct standing_facts *f)
 {
-	(void)p;
+	const struct nt_peer *np = &((const struct notrack *)s)->peer[p->id];
+
+	f->other_mode = f->other_mode || (np->said_silent && !np->controls);
 	f->waiting = ((const struct notrack *)s)->plain.live.n;
 	f->sending = ((const struct notrack *)s)->lap;
 }

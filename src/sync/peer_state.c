@@ -9,8 +9,74 @@
 
 #include <inttypes.h>
 
+#define STRANGE_MS	300000	/* a NOTRACK node that is not answered asks again within this time */
 #define PATIENCE_MS	10000	/* a peer of our kind acknowledges within a second or two */
 #define PATIENCE_OLD_MS	30000	/* even a busy 1.4.x does within this time, being solicited (ftfw.c) */
+
+/* ---- who says what we do not know ---- */
+
+static bool stranger_lately(const struct stranger *g, struct mono now)
+{
+	return sync_within(g->last, STRANGE_MS, now);
+}
+
+/* True when that is news. */
+static bool stranger_heard(struct sync *s, const struct sync_source *from, enum standing_state what, struct mono now)
+{
+	struct stranger *g = NULL;
+	bool known;
+
+	for (unsigned int i = 0; i < PEERS_MAX && !(g && stranger_lately(g, now) && source_same(&g->source, from)); i++)
+		if (!stranger_lately(&s->stranger[i], now) || source_same(&s->stranger[i].source, from))
+			g = &s->stranger[i];
+	if (!g)		/* so many are shown, and all are said */
+		return true;
+	known = stranger_lately(g, now) && source_same(&g->source, from) && g->what == what;
+	*g = (struct stranger){ .source = *from, .what = what, .first = known ? g->first : now, .last = now };
+	return !known;
+}
+
+void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono now)
+{
+	struct peer *p = peer_known(s, from);
+	char name[SOURCE_NAME];
+
+	s->stats.foreign_mode++;
+	if (!stranger_heard(s, from, STANDING_OTHER_MODE, now))
+		return;
+	if (p)
+		p->look_at = (struct mono){ 0 };	/* at once: the end of it may come soon */
+	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s speaks another mode: it sends what %s does not know",
+		 source_name(from, name), s->ops->name);
+}
+
+void sync_other_protocol(struct sync *s, const struct sync_source *from, struct mono now)
+{
+	stranger_heard(s, from, STANDING_OTHER_PROTOCOL, now);
+}
+
+static bool peer_has_source(const struct peer *p, const struct sync_source *from)
+{
+	for (unsigned int k = 0; k < p->n_sources; k++)
+		if (source_same(&p->source[k], from))
+			return true;
+	return false;
+}
+
+/* In this life p has said such a thing. */
+static bool peer_is_strange(const struct sync *s, const struct peer *p, enum standing_state what, struct mono now)
+{
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		const struct stranger *g = &s->stranger[i];
+
+		if (g->what == what && stranger_lately(g, now) && !mono_before(g->last, p->contact) &&
+		    peer_has_source(p, &g->source))
+			return true;
+	}
+	return false;
+}
+
+/* ---- the evidence ---- */
 
 /* Where nobody asks, everything is told again within RefreshTime, ours being the peer's too. */
 static bool waits_for_lap(const struct sync *s, const struct peer *p, struct mono now)
@@ -24,6 +90,8 @@ void peer_facts(const struct sync *s, const struct peer *p, struct standing_fact
 	*f = (struct standing_facts){
 		.silent = p->silence.said,
 		.alive = peer_alive(p, now),
+		.other_mode = peer_is_strange(s, p, STANDING_OTHER_MODE, now),
+		.other_protocol = peer_is_strange(s, p, STANDING_OTHER_PROTOCOL, now),
 		.heard = p->heard,
 		.contact = p->contact,
 		.asked = p->rs.state != RS_IDLE || waits_for_lap(s, p, now),
@@ -70,6 +138,8 @@ static bool say_worse(struct sync *s, struct peer *p, const struct standing_fact
 	uint64_t suppressed;
 	char name[SOURCE_NAME];
 
+	if (st->state == STANDING_OTHER_MODE || st->state == STANDING_OTHER_PROTOCOL)	/* said with the message */
+		return true;
 	if (st->state != STANDING_GAP && st->state != STANDING_BEHIND && st->state != STANDING_DEAF)
 		return false;
 	if (!log_limit_pass(&p->state_log, 5, 10000, now, &suppressed))
@@ -93,7 +163,10 @@ static void say_better(struct sync *s, struct peer *p, struct mono now)
 
 	if (st->state == STANDING_SILENT)	/* that is worse, and said */
 		return;
-	if (p->said.state == STANDING_GAP)
+	if (p->said.state == STANDING_OTHER_MODE || p->said.state == STANDING_OTHER_PROTOCOL)
+		sync_log(s, NULL, now, LOG_LVL_NOTICE, "peer %s sends nothing any more that %s does not know, after %lld s",
+			 peer_name(p, name), s->ops->name, seconds(p->said.began, now));
+	else if (p->said.state == STANDING_GAP)
 		sync_log(s, NULL, now, LOG_LVL_NOTICE, "what peer %s had sent and was missing has come, after %lld s",
 			 peer_name(p, name), seconds(p->said.began, now));
 	else
@@ -110,6 +183,8 @@ static struct mono began(const struct peer *p, const struct standing_facts *f)
 {
 	if (p->standing.state == STANDING_GAP)
 		return p->standing.gap_since;
+	if (!is_late(p->standing.state))
+		return p->standing.since;
 	return f->confirmed ? p->standing.mark_at : p->contact;
 }
 
@@ -253,6 +328,23 @@ static void report_heard(const struct standing *st, struct mono now, struct text
 	}
 }
 
+/* Those of whom nothing was understood. */
+static void report_strangers(const struct sync *s, struct mono now, struct text *out)
+{
+	char name[SOURCE_NAME];
+
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		const struct stranger *g = &s->stranger[i];
+		bool shown = !stranger_lately(g, now);
+
+		for (unsigned int k = 0; k < PEERS_MAX; k++)
+			shown = shown || (s->peer[k].used && peer_has_source(&s->peer[k], &g->source));
+		if (!shown)
+			text_printf(out, "peer %s: %s for %lld s\n", source_name(&g->source, name), standing_name(g->what),
+				    seconds(g->first, now));
+	}
+}
+
 void sync_report(const struct sync *s, struct mono now, struct text *out)
 {
 	char name[SOURCE_NAME];
@@ -273,4 +365,5 @@ void sync_report(const struct sync *s, struct mono now, struct text *out)
 		if (s->ops->report)
 			s->ops->report(s, p, out);
 	}
+	report_strangers(s, now, out);
 }

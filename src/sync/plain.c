@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sync/peer_state.h"
+
 #define PACE_PER_MS	12	/* about 250 flows: a million in four seconds */
 #define PACE_SAVED	4	/* what was not used for longer is lost, or the next burst would overflow a socket */
 
@@ -215,18 +217,10 @@ enum sync_verdict plain_recv(struct plain *s, const struct sync_source *from, co
 void plain_foreign(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
 {
 	struct peer *p = peer_known(&s->base, from);
-	char name[SOURCE_NAME];
 
-	s->base.stats.foreign_mode++;
 	if (p && hdr->seq == p->track.last + 1)
 		p->track.last = hdr->seq;
-	for (unsigned int i = 0; i < s->n_foreign; i++)
-		if (source_same(&s->foreign[i], from))
-			return;
-	if (s->n_foreign < PEERS_MAX)
-		s->foreign[s->n_foreign++] = *from;
-	sync_log(&s->base, &s->base.mode_log, now, LOG_LVL_WARNING, "peer %s speaks another mode: it sends what %s does not know",
-		 source_name(from, name), s->base.ops->name);
+	peer_other_mode(&s->base, from, now);
 }
 
 void plain_queues(const struct sync *sync, struct sync_queues *q)

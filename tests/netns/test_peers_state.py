@@ -123,6 +123,24 @@ def test_own_rule_refuses_what_goes_out(lab: Lab, pair: Callable) -> None:
 	assert len(lines(active, "warning")) == 2, lines(active, "warning")
 
 
+def test_modes_that_differ(lab: Lab, make: Callable) -> None:
+	"""Both say it, and that it is over when one of them has been put right."""
+	one, two = make("fw1"), make("fw2")
+	two.configure(mode="NOTRACK")
+	for node in (one, two):
+		node.start()
+	wait_line(one, "warning", r"peer 10\.30\.0\.12 speaks another mode: it sends what FTFW does not know")
+	wait_line(two, "warning", r"peer 10\.30\.0\.11 speaks another mode: it sends what NOTRACK does not know")
+	for node in (one, two):
+		wait_until(lambda node=node: state(node) == "speaks another mode", 10, f"{node.fw} shows it")
+		assert len(lines(node, "warning")) == 1, lines(node, "warning")
+	two.stop()
+	two.configure()
+	two.start()
+	wait_in_sync(one, two)
+	wait_line(one, "notice", r"peer 10\.30\.0\.12 sends nothing any more that FTFW does not know, after \d+ s")
+
+
 @pytest.mark.parametrize("mode", ("NOTRACK", "ALARM"))
 def test_other_modes(lab: Lab, pair: Callable, mode: str) -> None:
 	active, replica = pair(mode=mode, mode_options={"RefreshTime": 1, "CacheTimeout": 15} if mode == "ALARM" else {})

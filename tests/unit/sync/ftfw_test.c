@@ -1216,6 +1216,29 @@ static void other_mode_is_noticed(void **state)
 	}
 }
 
+/* A NOTRACK node of our kind gives itself away by its first request. */
+static void notrack_is_noticed_at_once(void **state)
+{
+	static struct world w;
+	struct text out = { 0 };
+
+	(void)state;
+	world_open(&w, 1000, 300);
+	peer_says(&w, WIRE_F_RESYNC, 77, 0);
+	pass_ms(&w, 2);
+	assert_int_equal(w.n_mode_lines, 0);
+	for (int i = 0; i < 3; i++) {
+		peer_says(&w, WIRE_F_RESYNC, 77, 0x100);
+		pass_ms(&w, 1000);
+	}
+	assert_int_equal(w.n_mode_lines, 1);
+	assert_int_equal(sync_stats(w.s)->foreign_mode, 3);
+	sync_report(w.s, w.now, &out);
+	assert_non_null(strstr(out.buf, "peer 10.0.0.2: speaks another mode for 2 s\n"));
+	text_free(&out);
+	sync_close(w.s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1247,6 +1270,7 @@ int main(void)
 		cmocka_unit_test(full_ring_holds_then_gives_up),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(other_mode_is_noticed),
+		cmocka_unit_test(notrack_is_noticed_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
