@@ -216,6 +216,7 @@ struct link {
 		struct mono since, last;	/* the first and last of these; since not set: all leave */
 		int said;			/* with which errno it was said that they do not; 0: it was not */
 		uint64_t before;		/* n before the first of these */
+		uint64_t sent;			/* datagrams that had left when the last one could not */
 		struct log_limit lines;
 	} unsent;
 };

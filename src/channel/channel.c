@@ -43,7 +43,7 @@
 #define WATCH_ONE_MS	1000
 #define DEAF_MS		10000	/* a peer speaks once a second */
 #define LOOK_AGAIN_MS	100	/* looking at all links costs something, and every datagram may ask for it */
-#define SENT_AGAIN_MS	3000	/* a node says something every second; after so long without an error it has left */
+#define SENT_AGAIN_MS	3000	/* so long without an error, and datagrams have left meanwhile: it is over */
 #define UNSENT_LINES	5	/* at once; then one per minute */
 #define UNSENT_LINE_MS	60000
 #define RETRY_MS	2	/* the device queue was full: the socket stays writable, so a timer has to wake us */
@@ -183,6 +183,7 @@ static void note_unsent(struct link *l, int err, struct mono now)
 	l->unsent.n++;
 	l->unsent.err = err;
 	l->unsent.last = now;
+	l->unsent.sent = l->stats.sent_pkts;
 }
 
 /* Hand to the socket what is waiting, until it takes no more. */
@@ -530,13 +531,14 @@ static const char *unsent_cause(int err)
 	}
 }
 
-/* Datagrams that could not leave though the link seems fit: said at the beginning, when the reason changes, and at the end.
+/* Datagrams that could not leave though the link seems fit: said at the beginning, when the reason changes, and at the end,
+ * which only one that leaves can show: another link may carry them now, and in ALARM a node without news has nothing to say.
  * An interface that is down, and the like, is said by link_state.c. */
 static void tell_unsent(struct link *l, struct mono now)
 {
 	if (!mono_is_set(l->unsent.since))
 		return;
-	if (mono_diff_ms(now, l->unsent.last) >= SENT_AGAIN_MS) {
+	if (l->stats.sent_pkts > l->unsent.sent && mono_diff_ms(now, l->unsent.last) >= SENT_AGAIN_MS) {
 		if (l->unsent.said != 0)
 			log_notice("line %u: %s link: datagrams leave again, after %" PRId64 " s; %" PRIu64 " could not", l->conf->line,
 				   l->ops->kind, mono_diff_ms(l->unsent.last, l->unsent.since) / 1000,

@@ -8,6 +8,7 @@ from typing import Callable
 
 import pytest
 
+import pace
 import scenario
 from netlab import Lab, run, wait_until
 from node import Node, wait_replicated
@@ -139,6 +140,21 @@ def test_modes_that_differ(lab: Lab, make: Callable) -> None:
 	two.start()
 	wait_in_sync(one, two)
 	wait_line(one, "notice", r"peer 10\.30\.0\.12 sends nothing any more that FTFW does not know, after \d+ s")
+
+
+def test_what_is_not_sent_has_not_left(lab: Lab, pair: Callable) -> None:
+	"""In ALARM a node says nothing between its news: that no datagram was refused for a while is no end."""
+	active, _ = pair(mode="ALARM", mode_options={"RefreshTime": 600, "CacheTimeout": 700})
+	nft(lab, "fw1", REFUSE)
+	scenario.inject(lab, "fw1", 1)
+	wait_line(active, "warning", r"multicast link: datagrams cannot be sent: Operation not permitted")
+	pace.sleep(6)
+	assert not lines(active, "notice", "leave again")
+	assert "\tdatagrams cannot be sent: Operation not permitted\n" in active.ok("-s", "link")
+	nft(lab, "fw1", "delete table inet refuse")
+	scenario.inject(lab, "fw1", 1, first=1)
+	wait_line(active, "notice", r"multicast link: datagrams leave again")
+	assert "cannot be sent" not in active.ok("-s", "link")
 
 
 @pytest.mark.parametrize("mode", ("NOTRACK", "ALARM"))
