@@ -18,7 +18,7 @@ import pytest
 import pace
 import scenario
 import tables
-from netlab import Lab, wait_until
+from netlab import Lab, run, wait_until
 from node import DEBIAN, OURS, Node, wait_replicated
 
 both = pytest.mark.parametrize("which", [OURS, DEBIAN])
@@ -433,6 +433,26 @@ def test_dumps(lab: Lab, pair: Callable, pair_of: tuple[str, str]) -> None:
 		assert metas["original"].findtext("layer4/dport") == "7001"
 		assert metas["independent"].findtext("state") == "ESTABLISHED"
 		assert metas["independent"].find("assured") is not None
+
+
+@both
+def test_options_of_our_own_beside_the_file(lab: Lab, make: Callable, which: str) -> None:
+	"""conf.d: ours reads them, and the file itself stays one that 1.4.7 runs with."""
+	node = make("fw1", which)
+	node.configure()
+	beside = Path(f"{node.conf}.d")
+	beside.mkdir()
+	(beside / "10-ours.conf").write_text("General {\n\tNetlinkEventsSysctl off\n}\n")
+	(beside / "notes").write_text("not read {")
+	lab.sysctl("fw1", {"net/netfilter/nf_conntrack_events": 2})
+	node.start()
+	events = run("ip", "netns", "exec", lab.ns("fw1"), "cat", "/proc/sys/net/netfilter/nf_conntrack_events").stdout
+	assert events == "2\n" and "nf_conntrack_events set" not in node.log.read_text()
+	if which == OURS:
+		(beside / "20-wrong.conf").write_text("Sync {\n\tOptions {\n\t\tStrictPeers perhaps\n\t}\n}\n")
+		done = node.ctl("-T")
+		assert done.returncode == 1 and f"{beside}/20-wrong.conf:3:15: error: StrictPeers" in done.stderr
+		assert node.ctl("-s").returncode == 0
 
 
 def test_a_person_is_told_what_was_done(lab: Lab, node: Node) -> None:
