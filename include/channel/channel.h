@@ -93,6 +93,9 @@ struct channel_link_stats {
 	bool deaf;			/* it sends, and nothing was ever heard on it for seconds */
 	int unsent_err;			/* datagrams do not leave, for this errno; 0: they do */
 };
+/* Whoever is heard as *from: put the address there from which it speaks now. On a UDP or TCP link the
+ * peer is heard as its configured address, whichever it speaks from. */
+void channel_speaks_from(const struct channel *c, struct channel_from *from);
 /* Of all links: datagrams that wait for a TCP connection, and those that were given up because
  * there were more than ErrorQueueLength. */
 void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up);

@@ -66,6 +66,9 @@ struct pipeline_env {
 	/* A peer begins a life: it is new, has started again, or is back after a silence. May be
 	 * NULL. */
 	void (*peer_begins)(void *ctx);
+	/* Whoever is heard as this source: put the address there from which it speaks now. May be
+	 * NULL: the same. */
+	void (*speaks_from)(void *ctx, struct sync_source *source);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the
 	 * kernel told nothing (it was found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);

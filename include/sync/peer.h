@@ -19,6 +19,7 @@ struct peer {
 	uint8_t id;
 	uint8_t n_sources;
 	struct sync_source source[SYNC_SOURCES];
+	struct sync_source shown;	/* the first of them as people are to read it, see sync_env.speaks_from */
 	struct mono heard;	/* last message */
 	struct mono contact;	/* first message of this life, or since it is back */
 	struct silence silence;

@@ -17,6 +17,9 @@ void peer_look(struct sync *s, struct peer *p, struct mono now);
 /* Whoever speaks from this address has said what only another mode says: counted, and logged at the first time. */
 void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono now);
 
+/* The source as people are to read it. */
+struct sync_source sync_speaks_from(const struct sync *s, const struct sync_source *from);
+
 /* Ends that are logged: p's whole table is here; p was sent all we have, so many flows since then. */
 void peer_say_received(struct sync *s, struct peer *p, struct mono now);
 void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now);

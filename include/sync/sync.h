@@ -89,6 +89,9 @@ struct sync_env {
 	/* Is our own cache complete? While it is not, no answer of ours is ended in a way that makes a peer sweep; sync looks
 	 * again with each tick. NULL: always. */
 	bool (*whole)(void *ctx);
+	/* Whoever is heard as this source: put the address there from which it speaks now, which is its name for people.
+	 * NULL: the same. */
+	void (*speaks_from)(void *ctx, struct sync_source *source);
 	/* One line for the log; already limited in number. Level: base/log.h enum log_level. */
 	void (*log)(void *ctx, int level, const char *text);
 };

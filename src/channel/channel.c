@@ -28,6 +28,7 @@
 #include "channel/ifwatch.h"
 #include "channel/link.h"
 #include "channel/multi.h"
+#include "channel/speaker.h"
 #include "channel/unicast.h"
 
 #define SEND_BATCH	32u
@@ -686,6 +687,16 @@ void channel_set_rounds(struct channel *c, unsigned int rounds)
 }
 
 /* ---- statistics ---- */
+
+void channel_speaks_from(const struct channel *c, struct channel_from *from)
+{
+	const struct link *l = from->link < c->n_links ? &c->link[from->link] : NULL;
+	size_t len = from->family == AF_INET ? sizeof(l->conf->dest.v4) : sizeof(l->conf->dest.v6);
+
+	if (l && l->conf->type != CHANNEL_MCAST && l->conf->family == from->family &&
+	    memcmp(from->addr, &l->conf->dest, len) == 0)
+		memcpy(from->addr, speaker_of_dest(l), len);
+}
 
 size_t channel_links(const struct channel *c)
 {

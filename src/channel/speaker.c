@@ -50,6 +50,17 @@ bool speaker_known(const struct link *l, const union channel_addr *addr)
 	return false;
 }
 
+const union channel_addr *speaker_of_dest(const struct link *l)
+{
+	for (unsigned int i = 0; i < LINK_SPEAKERS; i++) {
+		const struct link_speaker *s = &l->peer.speaker[i];
+
+		if (mono_is_set(s->heard) && s->as == SPEAKER_STANDS_IN)
+			return &s->addr;
+	}
+	return &l->conf->dest;
+}
+
 /* A free place, or that of the one who has been silent longest, if long enough. */
 static struct link_speaker *place(struct link *l, struct mono now)
 {

@@ -128,6 +128,14 @@ static void path_peer_begins(void *ctx, uint8_t peer)
 		p->env.peer_begins(p->env.ctx);
 }
 
+static void path_speaks_from(void *ctx, struct sync_source *source)
+{
+	const struct pipeline *p = ctx;
+
+	if (p->env.speaks_from)
+		p->env.speaks_from(p->env.ctx, source);
+}
+
 static const struct sync_env path_sync_env = {
 	.mark = sync_path_mark,
 	.has = sync_path_has,
@@ -142,6 +150,7 @@ static const struct sync_env path_sync_env = {
 	.release = sync_path_release,
 	.walk = sync_path_walk,
 	.peer_begins = path_peer_begins,
+	.speaks_from = path_speaks_from,
 	.resync_begin = stale_path_resync_begin,
 	.resync_done = stale_path_resync_done,
 	.whole = whole_path_is,

@@ -266,12 +266,15 @@ int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writ
 
 static void path_other_version(struct pipeline *p, const struct sync_source *from, uint8_t version, struct mono now)
 {
+	struct sync_source spoke = *from;
 	char line[160], addr[INET6_ADDRSTRLEN];
 
 	sync_other_protocol(p->sync, from, now);
 	if (!log_limit_pass(&p->version_log, 1, VERSION_LOG_MS, now, NULL))
 		return;
-	if (!inet_ntop(from->family, from->addr, addr, sizeof(addr)))
+	if (p->env.speaks_from)
+		p->env.speaks_from(p->env.ctx, &spoke);
+	if (!inet_ntop(spoke.family, spoke.addr, addr, sizeof(addr)))
 		snprintf(addr, sizeof(addr), "?");
 	snprintf(line, sizeof(line), "%s sends messages of protocol version %u: they are ignored, only version %u is known",
 		 addr, version, WIRE_VERSION);

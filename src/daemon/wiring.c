@@ -263,6 +263,16 @@ static bool is_active(void *ctx)
 	return activity_active(d->activity);
 }
 
+static void on_speaks_from(void *ctx, struct sync_source *source)
+{
+	const struct daemon *d = ctx;
+	struct channel_from from = { .family = source->family, .link = source->link };
+
+	memcpy(from.addr, source->addr, sizeof(from.addr));
+	channel_speaks_from(d->channel, &from);
+	memcpy(source->addr, from.addr, sizeof(source->addr));
+}
+
 static void on_peer_begins(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -580,6 +590,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.inject = on_inject,
 		.adopt = on_adopt,
 		.peer_begins = on_peer_begins,
+		.speaks_from = on_speaks_from,
 		.inject_expect = on_inject_expect,
 		.dump = on_dump,
 		.dump_pause = on_dump_pause,

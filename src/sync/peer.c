@@ -23,7 +23,7 @@
 
 const char *peer_name(const struct peer *p, char *out)
 {
-	return source_name(&p->source[0], out);
+	return source_name(&p->shown, out);
 }
 
 bool peer_any_alive(const struct sync *s, struct mono now)
@@ -159,6 +159,7 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 	p->used = true;
 	p->heard = now;
 	p->source[p->n_sources++] = *from;
+	p->shown = sync_speaks_from(s, from);
 	p->in_hello = hdr->flags & WIRE_F_HELLO;
 	numbers_begin(&p->track, hdr->seq);
 	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "new peer %s", peer_name(p, name));
@@ -200,7 +201,7 @@ void peer_heard(struct sync *s, struct peer *p, struct mono now)
 
 	s->stats.recv_msgs++;
 	if (p->silence.said)
-		silence_over(s, &p->silence, &p->source[0], p->heard, now);
+		silence_over(s, &p->silence, &p->shown, p->heard, now);
 	p->heard = now;
 	p->heir = NULL;		/* so they are two */
 	if (back)
@@ -313,7 +314,7 @@ struct mono peer_tick(struct sync *s, struct mono now)
 			s->ops->bulk_due(s, p, now);
 		}
 		if (p->used) {
-			silence_check(s, &p->silence, &p->source[0], p->heard, now);
+			silence_check(s, &p->silence, &p->shown, p->heard, now);
 			peer_look(s, p, now);
 		}
 		next = mono_min(next, p->bulk_at);

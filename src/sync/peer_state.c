@@ -13,6 +13,15 @@
 #define PATIENCE_MS	10000	/* a peer of our kind acknowledges within a second or two */
 #define PATIENCE_OLD_MS	30000	/* even a busy 1.4.x does within this time, being solicited (ftfw.c) */
 
+struct sync_source sync_speaks_from(const struct sync *s, const struct sync_source *from)
+{
+	struct sync_source source = *from;
+
+	if (s->env->speaks_from)
+		s->env->speaks_from(s->env->ctx, &source);
+	return source;
+}
+
 /* ---- who says what we do not know ---- */
 
 static bool stranger_lately(const struct stranger *g, struct mono now)
@@ -38,6 +47,7 @@ static bool stranger_heard(struct sync *s, const struct sync_source *from, enum 
 
 void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono now)
 {
+	struct sync_source shown = sync_speaks_from(s, from);
 	struct peer *p = peer_known(s, from);
 	char name[SOURCE_NAME];
 
@@ -47,7 +57,7 @@ void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono
 	if (p)
 		p->look_at = (struct mono){ 0 };	/* at once: the end of it may come soon */
 	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s speaks another mode: it sends what %s does not know",
-		 source_name(from, name), s->ops->name);
+		 source_name(&shown, name), s->ops->name);
 }
 
 void sync_other_protocol(struct sync *s, const struct sync_source *from, struct mono now)
@@ -213,6 +223,8 @@ void peer_look(struct sync *s, struct peer *p, struct mono now)
 	if (p->standing.state == STANDING_UNKNOWN || p->silence.said)
 		p->met = now;
 	peer_facts(s, p, &f, now);
+	if (!f.silent)
+		p->shown = sync_speaks_from(s, &p->source[0]);
 	if (standing_look(&p->standing, &f, now))
 		changed(s, p, &f, now);
 	if (p->standing.behind > p->said.most)
@@ -335,12 +347,13 @@ static void report_strangers(const struct sync *s, struct mono now, struct text 
 
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		const struct stranger *g = &s->stranger[i];
+		struct sync_source source = sync_speaks_from(s, &g->source);
 		bool shown = !stranger_lately(g, now);
 
 		for (unsigned int k = 0; k < PEERS_MAX; k++)
 			shown = shown || (s->peer[k].used && peer_has_source(&s->peer[k], &g->source));
 		if (!shown)
-			text_printf(out, "peer %s: %s for %lld s\n", source_name(&g->source, name), standing_name(g->what),
+			text_printf(out, "peer %s: %s for %lld s\n", source_name(&source, name), standing_name(g->what),
 				    seconds(g->first, now));
 	}
 }

@@ -11,7 +11,7 @@ import pytest
 import pace
 import scenario
 from netlab import Lab, run, wait_until
-from node import Node, wait_replicated
+from node import Link, Node, wait_replicated
 
 
 def state(node: Node) -> str:
@@ -155,6 +155,19 @@ def test_what_is_not_sent_has_not_left(lab: Lab, pair: Callable) -> None:
 	scenario.inject(lab, "fw1", 1, first=1)
 	wait_line(active, "notice", r"multicast link: datagrams leave again")
 	assert "cannot be sent" not in active.ok("-s", "link")
+
+
+def test_named_by_the_address_that_speaks(lab: Lab, make: Callable) -> None:
+	"""fw1 was told another address than that from which its peer speaks, and that nobody has."""
+	one, two = make("fw1"), make("fw2")
+	for node in (one, two):
+		node.configure(link=Link("UDP"))
+	one.conf.write_text(one.conf.read_text().replace("Destination_Address 10.30.0.12", "Destination_Address 10.30.0.99"))
+	for node in (one, two):
+		node.start()
+	wait_line(one, "notice", r"new peer 10\.30\.0\.12$")
+	assert "peer 10.30.0.12: " in one.ok("-s", "peers")
+	assert not re.search(r"peer 10\.30\.0\.99", one.log.read_text() + one.ok("-s", "peers"))
 
 
 @pytest.mark.parametrize("mode", ("NOTRACK", "ALARM"))
