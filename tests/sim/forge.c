@@ -5,6 +5,8 @@
 
 #include "wire/attr.h"
 
+#define FAR (1u << 28)	/* no loss explains such a gap */
+
 /* A number near those that the forged sender uses now, or just a number. */
 static uint32_t forged_seq(struct sim *sim, unsigned int from)
 {
@@ -27,8 +29,13 @@ static void forge_control(struct sim *sim, struct writer *w)
 	uint32_t base = sim_wall_s(sim), span = rng_chance(r, 500) ? 4000 : UINT32_MAX;
 	uint32_t seq = base + rng_below(r, span) - span / 2;
 	uint32_t first = base + rng_below(r, span) - span / 2;
+	uint8_t flag = flags[rng_below(r, sizeof(flags))];
 
-	wire_put_control(w, flags[rng_below(r, sizeof(flags))], seq, first, first + rng_below(r, 5000));
+	if (sim->plan.lossless) {
+		seq = base + FAR + rng_below(r, FAR);
+		flag &= (uint8_t)~WIRE_F_HELLO_MASK;
+	}
+	wire_put_control(w, flag, seq, first, first + rng_below(r, 5000));
 	sim_trace(sim, "forged: number %u, range from %u", seq, first);
 }
 

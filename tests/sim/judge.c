@@ -238,6 +238,23 @@ static void judge_light(struct sim *sim, unsigned int i, const struct sync_stats
 		sim_fail(sim, "node %u: the first resync did not end", i);
 }
 
+/* So many messages about flows may be sent for each change of the kernel and each flow there is: with acknowledgements
+ * nothing is sent twice but what was lost, and for peers that have lost everything. About twice what has been seen. */
+static void judge_cost(struct sim *sim, unsigned int i)
+{
+	static const uint8_t most[KIND_MAX] = {
+		[KIND_LIGHT] = 2, [KIND_JITTER] = 3, [KIND_SMALL] = 4, [KIND_STREAM] = 8, [KIND_OUTAGE] = 6, [KIND_LONG] = 5,
+		[KIND_ROUGH] = 6, [KIND_RESTART] = 12, [KIND_FORGED] = 14, [KIND_DATA] = 14, [KIND_LARGE] = 12,
+	};
+	const struct watch *w = &sim->watch;
+	uint64_t base = w->node[i].all_events + sim->node[i].kernel.n_tuples + 100;
+	uint32_t m = most[sim->plan.disturb];
+
+	if (sim->mode == SYNC_MODE_FTFW && m > 0 && w->node[i].all_flows > m * base)
+		sim_fail(sim, "node %u sends %u messages about flows, after %u changes of %u flows", i,
+			 (unsigned int)w->node[i].all_flows, (unsigned int)w->node[i].all_events, sim->node[i].kernel.n_tuples);
+}
+
 /* Late is not lost. */
 static void judge_lossless(struct sim *sim, unsigned int i, const struct sync_stats *s)
 {
@@ -278,6 +295,7 @@ void judge_end(struct sim *sim)
 			sim_fail(sim, "node %u: %u messages were never sent", i, q.tx_len);
 		if (sim->plan.n_nodes == 2 && table_count_dead(pipeline_own(n->pipeline)) > 0)
 			sim_fail(sim, "node %u: dead flows were never released", i);
+		judge_cost(sim, i);
 		if (sim->plan.lossless)
 			judge_lossless(sim, i, &s);
 		if (sim->plan.kind == KIND_LIGHT)

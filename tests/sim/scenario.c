@@ -45,7 +45,7 @@ static void plan_churn(struct sim *sim, int64_t from, int64_t to, uint32_t n)
 
 		plan_add(&sim->plan, at, ACT_CHURN, rng_below(r, sim->plan.n_nodes), 0, 1 + rng_below(r, 8));
 	}
-	for (uint32_t i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < 3 && n > 100; i++) {
 		int64_t at = from + (int64_t)(rng_next(r) % (uint64_t)(to - from));
 
 		plan_add(&sim->plan, at, ACT_BURST, rng_below(r, sim->plan.n_nodes), 0, 50 + rng_below(r, 200));
@@ -250,13 +250,14 @@ static void plan_sizes(struct sim *sim)
 	struct rng *r = &sim->rng;
 	struct plan *p = &sim->plan;
 	bool small = p->disturb == KIND_SMALL || (p->disturb == KIND_OUTAGE && rng_chance(r, 500)) ||
-		     (p->disturb == KIND_RESTART && rng_chance(r, 200));
+		     (p->disturb == KIND_RESTART && rng_chance(r, 200)) || (p->kind == KIND_OLD && sim->seed % 4 == 3 && sim->open);	/* live flows are swept */
 	uint32_t window = rng_chance(r, 500) ? 300 : 1 + rng_below(r, 60);
 	uint32_t ring = small ? 40 + rng_below(r, 200) : 4096;
 	bool large = p->kind == KIND_LARGE || p->kind == KIND_CROWD;
 
 	/* Without repair all of it is sent for each loss. */
-	uint32_t n_large = sim->mode == SYNC_MODE_FTFW && p->kind == KIND_LARGE ? SIM_LARGE : SIM_LARGE / 4;
+	bool full = p->kind == KIND_LARGE && (sim->mode == SYNC_MODE_FTFW || sim->seed % 8 == 1);
+	uint32_t n_large = full ? SIM_LARGE : SIM_LARGE / 4;
 
 	if (large)
 		ring = 131072;
@@ -304,6 +305,13 @@ static void plan_jitter(struct sim *sim, int64_t calm)
 	plan_add(&sim->plan, sim->plan.lossless || rng_chance(r, 500) ? 0 : calm, ACT_FAULT, 0, 0, 0);
 }
 
+/* For some seconds after its start a node of ours hears, and is not heard: it goes on to say HELLO, and asks all the same. */
+static void plan_unheard(struct sim *sim, unsigned int node)
+{
+	plan_add(&sim->plan, 0, ACT_CUT, node, !node, 0);
+	plan_add(&sim->plan, 5 * SIM_S + ms(&sim->rng, 0, 4000), ACT_HEAL, node, !node, 0);
+}
+
 static void plan_disturb(struct sim *sim, int64_t calm, int64_t end)
 {
 	struct rng *r = &sim->rng;
@@ -330,11 +338,17 @@ static void plan_disturb(struct sim *sim, int64_t calm, int64_t end)
 	case KIND_FORGED:
 	case KIND_DATA:
 		plan_forgeries(sim, calm, end);
+		/* Numbers from nowhere, in bundles of up to three that do not go on from each other, move nothing. */
+		p->lossless = p->kind == KIND_FORGED && sim->mode == SYNC_MODE_FTFW && sim->seed % 4 == 1;
+		if (p->lossless)
+			break;
 		/* A forged acknowledgement of what is lost is the worst: it cannot be sent again. */
 		plan_faulty(sim, 100, 20, calm, 1000);
 		break;
 	case KIND_OLD:
-		plan_faulty(sim, 100, 50, calm, 700);
+		plan_faulty(sim, 100, 50, sim->seed % 6 == 4 ? 0 : calm, 700);
+		if (sim->seed % 6 == 4)
+			plan_unheard(sim, !sim->node[1].old);
 		if (rng_chance(r, 500))
 			plan_restarts(sim, calm, end);
 		else if (rng_chance(r, 500))
@@ -420,10 +434,18 @@ void plan_make(struct sim *sim, enum sim_kind kind)
 	struct rng *r = &sim->rng;
 	struct plan *p = &sim->plan;
 	int64_t calm = 5 * SIM_S + ms(r, 0, 2000), end = calm + ms(r, 5000, 20000);
+	/* Of a silent 1.4.7 NOTRACK takes three keepalives for an answer, also when it cannot be asked: live flows are swept. */
+	bool swept = kind == KIND_OLD && sim->mode == SYNC_MODE_NOTRACK && !sim->open;
+	bool idle = (kind == KIND_RESTART || kind == KIND_OLD) && sim->seed % 5 == 2 && !swept;
 
 	p->kind = p->disturb = kind;
 	if (kind >= KIND_STREAM)
 		p->disturb = rng_below(r, KIND_SMALL + 1);
+	/* One that has used far more begins it far before. */
+	if (kind == KIND_RESTART && sim->seed % 8 == 5) {
+		calm += ms(r, 100000, 500000);
+		end = calm + ms(r, 5000, 20000);
+	}
 	if (kind == KIND_LONG)
 		end = calm + ms(r, 60000, 600000);
 	p->n_nodes = kind == KIND_THREE || kind == KIND_CROWD ? 3 : 2;
@@ -435,7 +457,8 @@ void plan_make(struct sim *sim, enum sim_kind kind)
 	sim->net.stream = kind == KIND_STREAM;
 	for (unsigned int i = 0; i < p->n_nodes; i++)
 		plan_add(p, SIM_S + (i ? ms(r, 0, 3000) : 0), ACT_START, i, 0, 0);
-	plan_churn(sim, SIM_S / 2, end, 150 + rng_below(r, 150));
+	/* A node that has used about one number per second begins its next life where it has ended. */
+	plan_churn(sim, SIM_S / 2, end, idle ? 10 + rng_below(r, 15) : 150 + rng_below(r, 150));
 	plan_disturb(sim, calm, end);
 	p->patience_ns = plan_patience(sim);
 	if (kind != KIND_LIGHT && !p->lossless && rng_chance(r, 300)) {

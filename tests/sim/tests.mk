@@ -9,4 +9,4 @@ sim_sim_SOURCES = sim/forge.c sim/judge.c sim/kernel.c sim/net.c sim/node.c sim/
 	sim/watch.c
 sim_sim_LDADD = $(S)/libdaemon.a $(S)/libsync.a $(S)/libcache.a $(WIRE_LIBS)
 sim_sim_LDFLAGS = $(AM_LDFLAGS) $(SIM_WRAP)
-EXTRA_DIST += sim/mutants/run.sh
+EXTRA_DIST += sim/check sim/mutants/run.sh sim/mutants/list
