@@ -600,6 +600,93 @@ static void resync_ends_with_its_acknowledgement(void **state)
 	}
 }
 
+/* While our HELLO has not arrived a 1.4.x takes any number of ours, and forgets at each HELLO what it could send again: its
+ * acknowledgement of a RESYNC may cover what never came. Nothing is swept on it, and the peer is asked once more. */
+static void an_answer_under_hello_proves_nothing(void **state)
+{
+	static struct world w;
+	int resync;
+
+	(void)state;
+	world_open(&w, 1000, 300);
+	turn(&w);
+	peer_says(&w, WIRE_F_ACK | WIRE_F_HELLO, FIRST, last_seq(&w));
+	for (int i = 0; i < 8; i++) {
+		pass_ms(&w, 500);
+		peer_says(&w, WIRE_F_ALIVE, 0, 0);
+	}
+	resync = find_flag(&w, 0, WIRE_F_RESYNC);
+	assert_true(resync >= 0);
+	assert_true(w.sent[resync].hdr.flags & WIRE_F_HELLO);
+	peer_says(&w, WIRE_F_ACK, FIRST, last_seq(&w));
+	turn(&w);
+	assert_int_equal(w.done, 0);
+	assert_true(sync_resync_running(w.s));
+
+	w.n_sent = 0;
+	for (int i = 0; i < 6; i++) {
+		peer_says(&w, WIRE_F_ALIVE | WIRE_F_HELLO_BACK, 0, 0);
+		pass_ms(&w, 500);
+	}
+	resync = find_flag(&w, 0, WIRE_F_RESYNC);
+	assert_true(resync >= 0);
+	assert_false(w.sent[resync].hdr.flags & WIRE_F_HELLO);
+	peer_says(&w, WIRE_F_ACK, FIRST, last_seq(&w));
+	turn(&w);
+	assert_int_equal(w.done, 1);
+	sync_close(w.s);
+}
+
+/* A NACK is acknowledged when so much has been sent since the gap that a 1.4.x has dropped what was missing, and says nothing. */
+static void a_late_answer_to_a_nack_proves_nothing(void **state)
+{
+	static const struct {
+		unsigned int between;
+		bool asks;
+	} cases[] = { { 500, false }, { 1500, true } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = settled(1000, 300);
+
+		peer_tells(w, w->seq++, 1);
+		w->seq++;
+		peer_tells(w, w->seq++, 2);
+		pass_ms(w, 20);
+		assert_true(find_flag(w, 0, WIRE_F_NACK) >= 0);
+		for (unsigned int k = 0; k < cases[i].between; k++)
+			peer_says(w, WIRE_F_ALIVE, 0, 0);
+		peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		pass_ms(w, 20);
+		assert_int_equal(find_flag(w, 0, WIRE_F_RESYNC) >= 0, cases[i].asks);
+		sync_close(w->s);
+	}
+}
+
+/* Numbers that were never sent are nobody's to acknowledge: what gets them later is not taken for passed over. */
+static void an_ack_from_nowhere_moves_nothing(void **state)
+{
+	struct world *w = settled(1000, 300);
+
+	(void)state;
+	change(w, 0);
+	turn(w);
+	peer_says(w, WIRE_F_ACK, last_seq(w) + 100, last_seq(w) + 200);
+	peer_says(w, WIRE_F_NACK, last_seq(w), last_seq(w) + 5000);
+	assert_int_equal(sync_stats(w->s)->foreign_acks, 2);
+	turn(w);
+	peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+	w->n_sent = 0;
+	change(w, 1);
+	for (int i = 0; i < 20; i++) {
+		turn(w);
+		peer_says(w, WIRE_F_ALIVE, 0, 0);
+		pass_ms(w, 500);
+	}
+	assert_int_equal(count_flow(w, 0, 1), 1);
+	sync_close(w->s);
+}
+
 /* ---- an incomplete cache ---- */
 
 static unsigned int count_notes(const struct world *w, uint32_t about)
@@ -1252,6 +1339,9 @@ int main(void)
 		cmocka_unit_test(the_largest_queue_is_no_smallest),
 		cmocka_unit_test(resync_is_acknowledged_behind_the_table),
 		cmocka_unit_test(resync_ends_with_its_acknowledgement),
+		cmocka_unit_test(an_answer_under_hello_proves_nothing),
+		cmocka_unit_test(a_late_answer_to_a_nack_proves_nothing),
+		cmocka_unit_test(an_ack_from_nowhere_moves_nothing),
 		cmocka_unit_test(an_incomplete_cache_ends_no_answer),
 		cmocka_unit_test(a_second_request_is_not_ended_with_the_first),
 		cmocka_unit_test(a_partial_answer_is_waited_for),
