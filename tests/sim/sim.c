@@ -366,7 +366,9 @@ static const struct {
 	{ SYNC_MODE_FTFW, KIND_LARGE, 109, false, "more than 16 held ranges: what had not arrived was acknowledged" },
 	{ SYNC_MODE_FTFW, KIND_LARGE, 115, false, "the same" },
 	{ SYNC_MODE_FTFW, KIND_FORGED, 5425, true, "a forged message with the next number swallows the true one" },
+	{ SYNC_MODE_FTFW, KIND_FORGED, 507, true, "the same" },
 	{ SYNC_MODE_FTFW, KIND_DATA, 281, true, "the same" },
+	{ SYNC_MODE_FTFW, KIND_RESTART, 756, true, "a RESYNC is acknowledged before its answer" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 5465, true, "a 1.4.7 restarted twice: its ACK covers what was lost, live flows are swept" },
 };
 
