@@ -65,7 +65,10 @@ bool peer_any_alive(const struct sync *s, struct mono now);
 /* Has any other peer been heard within the last ms? */
 bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now);
 /* "10.0.0.1" into out (at least SOURCE_NAME bytes); gives out. */
-const char *peer_name(const struct peer *p, char *out);
+static inline const char *peer_name(const struct peer *p, char *out)
+{
+	return source_name(&p->shown, out);
+}
 /* p says what it calls its life: whoever has the same name is p at another address. */
 void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now);
 /* Timers; returns the next. */

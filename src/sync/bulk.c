@@ -140,7 +140,7 @@ void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 
-	if (!bulk_allowed(f, p, now))
+	if (p->heir || !bulk_allowed(f, p, now))
 		return;
 	if (!fp->confirmed && !fp->bulk_owed) {
 		fp->bulk_owed = true;

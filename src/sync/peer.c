@@ -21,11 +21,6 @@
 #define PEER_OLD_MS	120000	/* a 1.4.x may be asked three times before what it does not tell goes (daemon/stale_path.c) */
 #define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
 
-const char *peer_name(const struct peer *p, char *out)
-{
-	return source_name(&p->shown, out);
-}
-
 bool peer_any_alive(const struct sync *s, struct mono now)
 {
 	return peer_others(s, NULL, PEER_ALIVE_MS, now);

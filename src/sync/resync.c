@@ -151,7 +151,7 @@ void resync_ask_all(struct sync *s, struct mono now)
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct peer *p = &s->peer[i];
 
-		if (!p->used)
+		if (!p->used || p->heir)
 			continue;
 		known = known || peer_alive(p, now);
 		if (p->rs.state == RS_ASKED && !mono_is_set(p->rs.asked))
