@@ -32,6 +32,10 @@ struct peer {
 		uint32_t most;		/* messages not acknowledged since */
 	} said;
 	struct log_limit state_log;
+	uint64_t lost, repaired;	/* of its messages, in all its lives: told apart by their numbers; told again since */
+	uint64_t missing;	/* lost and not told again yet */
+	uint64_t lost_said;	/* in the log, of lost */
+	struct mono lost_line;	/* when that was */
 	uint64_t states;	/* messages about flows and expectations accepted */
 	uint32_t with;		/* bit per peer that was heard beside this one: they are two nodes */
 	struct mono beside[PEERS_MAX];	/* since when that is so */

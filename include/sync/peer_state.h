@@ -20,6 +20,9 @@ void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono
 /* The source as people are to read it. */
 struct sync_source sync_speaks_from(const struct sync *s, const struct sync_source *from);
 
+/* n messages that p had sent and that were lost have been told again, or all of them have (UINT64_MAX). */
+void peer_repaired(struct sync *s, struct peer *p, uint64_t n);
+
 /* Ends that are logged: p's whole table is here; p was sent all we have, so many flows since then. */
 void peer_say_received(struct sync *s, struct peer *p, struct mono now);
 void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now);

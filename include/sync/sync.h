@@ -99,6 +99,7 @@ struct sync_env {
 struct sync_stats {
 	struct wire_stats wire;		/* refused messages by reason */
 	uint64_t lost;			/* messages found missing by their numbers */
+	uint64_t repaired;		/* of these, told again: by a repetition, or in a full table */
 	uint64_t before;		/* messages with an old number, dropped */
 	uint64_t reordered;		/* messages that were late but in time for the reorder allowance */
 	uint64_t sent_msgs, recv_msgs;

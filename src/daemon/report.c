@@ -291,6 +291,16 @@ static void report_not_said(const struct daemon *d, struct text *out)
 	text_printf(out, "\t\tZones of one direction so far:\t%12" PRIu64 "\n\n", zoned);
 }
 
+/* The same. */
+static void report_repaired(const struct sync_stats *s, struct text *out)
+{
+	if (s->lost == 0 && s->reordered == 0)
+		return;
+	text_str(out, "sequence repair statistics:\n\trecv:\n");
+	text_printf(out, "\t\tPackets repaired:\t%20" PRIu64 "\n", s->repaired);
+	text_printf(out, "\t\tPackets reordered:\t%20" PRIu64 "\n\n", s->reordered);
+}
+
 void report_network(const struct daemon *d, struct text *out)
 {
 	const struct sync_stats *s = sync_stats(pipeline_sync(d->pipeline));
@@ -309,6 +319,7 @@ void report_network(const struct daemon *d, struct text *out)
 	text_printf(out, "\t\tPackets lost:\t\t%20" PRIu64 "\n", s->lost);
 	text_printf(out, "\t\tPackets before:\t\t%20" PRIu64 "\n\n", s->before);
 	report_active_link(d, out);
+	report_repaired(s, out);
 	report_not_said(d, out);
 }
 

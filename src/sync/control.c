@@ -14,6 +14,8 @@
 
 #include <inttypes.h>
 
+#include "sync/peer_state.h"
+
 bool control_queue(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, uint32_t to)
 {
 	if (f->ctl_tail - f->ctl_head == FTFW_CTL_MAX)
@@ -63,6 +65,12 @@ void settle_nack_lost(struct ftfw *f, struct peer *p, uint32_t seq, struct mono 
 		resync_need(&f->base, p, now);
 }
 
+static void nack_served(struct ftfw *f, struct peer *p, uint32_t n)
+{
+	p->nacks_out--;
+	peer_repaired(&f->base, p, n);
+}
+
 static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resend_state state, struct mono now)
 {
 	struct peer *p = &f->base.peer[e->peer];
@@ -70,7 +78,7 @@ static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resen
 	if (state == RESEND_LOST)
 		settle_nack_lost(f, p, e->seq, now);
 	else if (state == RESEND_ACKED && p->nacks_out > 0)
-		p->nacks_out--;
+		nack_served(f, p, e->id - e->from + 1);
 }
 
 void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now)

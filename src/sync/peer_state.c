@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 
+#define LOSS_LINE_MS	60000	/* between two lines about losses */
 #define STRANGE_MS	300000	/* a NOTRACK node that is not answered asks again within this time */
 #define PATIENCE_MS	10000	/* a peer of our kind acknowledges within a second or two */
 #define PATIENCE_OLD_MS	30000	/* even a busy 1.4.x does within this time, being solicited (ftfw.c) */
@@ -213,6 +214,19 @@ static void changed(struct sync *s, struct peer *p, const struct standing_facts 
 	p->said.most = 0;
 }
 
+/* Losses that are repaired are nothing bad, but somebody may want to know of the link. */
+static void say_losses(struct sync *s, struct peer *p, struct mono now)
+{
+	char name[SOURCE_NAME];
+
+	if (p->lost <= p->lost_said || p->missing > 0 || sync_within(p->lost_line, LOSS_LINE_MS, now))
+		return;
+	sync_log(s, NULL, now, LOG_LVL_NOTICE, "%" PRIu64 " messages of peer %s were lost on the way, and have been repaired",
+		 p->lost - p->lost_said, peer_name(p, name));
+	p->lost_said = p->lost;
+	p->lost_line = now;
+}
+
 void peer_look(struct sync *s, struct peer *p, struct mono now)
 {
 	struct standing_facts f;
@@ -227,6 +241,7 @@ void peer_look(struct sync *s, struct peer *p, struct mono now)
 		p->shown = sync_speaks_from(s, &p->source[0]);
 	if (standing_look(&p->standing, &f, now))
 		changed(s, p, &f, now);
+	say_losses(s, p, now);
 	if (p->standing.behind > p->said.most)
 		p->said.most = p->standing.behind;
 }
@@ -248,6 +263,15 @@ void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struc
 }
 
 /* ---- for others ---- */
+
+void peer_repaired(struct sync *s, struct peer *p, uint64_t n)
+{
+	if (n > p->missing)
+		n = p->missing;
+	p->missing -= n;
+	p->repaired += n;
+	s->stats.repaired += n;
+}
 
 static void now_standing(const struct sync *s, const struct peer *p, struct standing *st, struct standing_facts *f,
 			 struct mono now)
@@ -375,6 +399,8 @@ void sync_report(const struct sync *s, struct mono now, struct text *out)
 			    standing_name(st.state), seconds(st.since, now), mono_diff_ms(now, p->heard), p->track.last);
 		report_received(p, &st, &f, now, out);
 		report_heard(&st, now, out);
+		if (p->lost > 0)
+			text_printf(out, "\tlost: %" PRIu64 " of its messages, repaired: %" PRIu64 "\n", p->lost, p->repaired);
 		if (s->ops->report)
 			s->ops->report(s, p, out);
 	}

@@ -77,6 +77,7 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 	p->rs.state = RS_IDLE;
 	p->rs.tries = 0;
 	s->stats.resync_done++;
+	peer_repaired(s, p, UINT64_MAX);
 	peer_say_received(s, p, now);
 	if (!sweep || p->rs.unread)
 		return;

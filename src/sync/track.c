@@ -83,8 +83,11 @@ static void track_skip(struct sync *s, struct peer *p, uint32_t seq, struct mono
 
 	if (missing == 0)
 		return;
-	if (missing <= LOSS_MAX)
+	if (missing <= LOSS_MAX) {
 		s->stats.lost += missing;
+		p->lost += missing;
+		p->missing += missing;
+	}
 	for (uint32_t i = missing < TRACK_SEEN ? missing : TRACK_SEEN; i > 0; i--)
 		t->seen[(seq - i) % TRACK_SEEN] = 0;
 	t->gap[t->n_gaps++ % TRACK_GAPS] = (struct track_gap){ .from = from, .n = missing, .since = at };
@@ -128,8 +131,10 @@ static void track_reordered(struct sync *s, struct track *t, struct mono now)
 }
 
 /* A number of before: of a gap that was given up too early? */
-static void track_late(struct sync *s, struct track *t, uint32_t seq, struct mono now)
+static void track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
 {
+	struct track *t = &p->track;
+
 	for (uint32_t i = 0; i < TRACK_GAPS && i < t->n_gaps; i++) {
 		struct track_gap *gap = &t->gap[i];
 		int64_t took_ms = mono_diff_ms(now, gap->since) + 1;
@@ -137,7 +142,11 @@ static void track_late(struct sync *s, struct track *t, uint32_t seq, struct mon
 		if (seq - gap->from >= gap->n || gap->late == gap->n || took_ms > LATE_MS)
 			continue;
 		gap->late++;
-		s->stats.lost -= gap->n <= LOSS_MAX;
+		if (gap->n <= LOSS_MAX) {
+			s->stats.lost--;
+			p->lost--;
+			p->missing -= p->missing > 0;
+		}
 		track_reordered(s, t, now);
 		took_ms += took_ms / 2;
 		if (took_ms > t->wait_ms)
@@ -224,7 +233,7 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 
 	if (t->last - hdr->seq < s->late_max) {
 		s->stats.before++;
-		track_late(s, t, hdr->seq, now);
+		track_late(s, p, hdr->seq, now);
 		track_twice(s, p, hdr, now);
 		if (!stray_add(&t->stray, hdr->seq, now))
 			return SYNC_DROPPED;

@@ -144,7 +144,7 @@ ON_PURPOSE = [
 	    "no child processes; this one crashed"),
 	Row(BYPASSED, "send: -B", "log", r"\[notice\] sending bulk update", "", "as with an internal cache"),
 	Row("FTFW.*|NOTRACK.*|ALARM", ".*", "log", r"\[\w+\] peer \S+ (has fallen silent|is heard again|is heard but has acknowledged nothing).*"
-	    r"|\[notice\] (the table of peer \S+ has come|everything was sent to (the peers|peer \S+)): .*", "",
+	    r"|\[notice\] ((the table of peer \S+ has come|everything was sent to (the peers|peer \S+)): |\d+ messages of peer \S+ were lost).*", "",
 	    "nothing tells otherwise whether the other node is there, hears us, and has everything"),
 	# --- dumps ---
 	Row(CACHED + "(?<!expect)", ".*: -[e] e.* -x", "stdout", "", "<flow>.*",

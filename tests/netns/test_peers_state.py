@@ -104,6 +104,24 @@ def test_restart_ends_with_a_line(lab: Lab, pair: Callable) -> None:
 	assert not lines(active, "warning") and not lines(replica, "warning")
 
 
+@pytest.mark.parametrize("mode", ("FTFW", "NOTRACK"))
+def test_losses_are_repaired_and_counted(lab: Lab, pair: Callable, mode: str) -> None:
+	active, replica = pair(mode=mode)
+	wait_in_sync(active, replica)
+	lab.lossy("fw2", 20)
+	for i in range(10):
+		scenario.inject(lab, "fw1", 100, first=100 * i)
+	lab.lossy("fw2", 0)
+	wait_replicated(active, replica)
+	wait_in_sync(replica)
+	said = wait_line(replica, "notice", r"(\d+) messages of peer 10\.30\.0\.11 were lost on the way, and have been repaired")
+	assert int(said[1]) > 0
+	lost, repaired = re.search(r"\tlost: (\d+) of its messages, repaired: (\d+)\n", replica.ok("-s", "peers")).groups()
+	assert lost == repaired != "0"
+	assert re.search(rf"Packets lost:\t+ +{lost}\n", replica.ok("-s", "network"))
+	assert re.search(rf"Packets repaired:\t+ +{repaired}\n", replica.ok("-s", "network"))
+
+
 def test_own_rule_refuses_what_goes_out(lab: Lab, pair: Callable) -> None:
 	"""The error is named with its likely cause, once, and so is its end."""
 	active, replica = pair()
