@@ -7,7 +7,7 @@
  *
  *   known peer, HELLO, number     handshake going on           handshake over
  *   continues (or a small gap)    the same life                a new life
- *   slightly before               late: dropped as old         of the old handshake and recent: dropped; else new life
+ *   slightly before               late, if the peer is heard   of the old handshake and recent: dropped; else new life
  *   far away                      a new life                   a new life */
 #include "sync/ftfw_recv.h"
 
@@ -77,13 +77,17 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 		recv_hello_back(f, now);
 }
 
-/* Does this HELLO begin a new life of a known peer? */
-static bool hello_is_restart(const struct peer *p, const struct ftfw_peer *fp, uint32_t seq, struct mono now)
+/* Does this HELLO begin a new life of a known peer? quiet: nothing else has come for so long that it is not merely late. */
+static bool hello_is_restart(const struct peer *p, const struct ftfw_peer *fp, uint32_t seq, bool quiet, struct mono now)
 {
-	uint32_t late = sync_within(p->contact, HELLO_BURST_MS, now) ? HELLO_SLACK : HELLO_LATE;
+	bool burst = sync_within(p->contact, HELLO_BURST_MS, now);
+	uint32_t late = burst ? HELLO_SLACK : HELLO_LATE;
 
-	if (p->in_hello)
+	if (p->in_hello) {	/* a 1.4.x may restart before it has heard HELLO_BACK, from a lower number */
+		if (!seq_after(seq, p->track.last) && (quiet || (!burst && seq_before(seq, fp->hello_first))))
+			return true;
 		return seq - p->track.last - 1 + HELLO_SLACK > 2 * HELLO_SLACK;
+	}
 	if (!seq_before(seq, fp->hello_first - late) && seq_before(seq, fp->hello_end))
 		return !sync_within(p->contact, HELLO_LATE_MS, now);
 	return true;
@@ -176,7 +180,7 @@ static void recv_refuse(struct sync *s, struct mono now)
 enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 			    struct cursor body, struct mono now)
 {
-	bool refused = recv_meaning(hdr) < 0;
+	bool refused = recv_meaning(hdr) < 0, quiet;
 	struct peer *p;
 
 	if (refused)
@@ -187,8 +191,10 @@ enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, cons
 	/* Its number may be garbage too: believed only where a number is expected. */
 	if (refused && hdr->seq - p->track.last - 1 >= REORDER_MIN)
 		return SYNC_REFUSED;
+	quiet = !sync_within(p->heard, HELLO_BURST_MS, now);
 	peer_heard(s, p, now);
-	if ((hdr->flags & WIRE_F_HELLO) && !refused && hello_is_restart(p, ftfw_peer((struct ftfw *)s, p), hdr->seq, now))
+	if ((hdr->flags & WIRE_F_HELLO) && !refused &&
+	    hello_is_restart(p, ftfw_peer((struct ftfw *)s, p), hdr->seq, quiet, now))
 		peer_restart(s, p, hdr->seq, true, now);
 	return track_message(s, p, hdr, body, now);
 }

@@ -1176,6 +1176,30 @@ static void restart_of_the_peer_begins_anew(void **state)
 	}
 }
 
+/* A 1.4.x that restarts before its handshake is over begins with a lower number: it counts seconds. What is merely late is not. */
+static void a_restart_within_the_handshake_is_seen(void **state)
+{
+	static const struct {
+		int64_t silent_ms;
+		uint32_t back;
+		uint64_t restarts;
+	} cases[] = { { 1500, 20, 1 }, { 1500, 2, 1 }, { 100, 2, 0 }, { 100, 20, 0 }, { 1500, 0, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		static struct world w;
+
+		world_open(&w, 1000, 300);
+		turn(&w);
+		for (int k = 0; k < 10; k++)
+			peer_says(&w, WIRE_F_ALIVE | WIRE_F_HELLO, 0, 0);
+		pass_ms(&w, cases[i].silent_ms);
+		peer_says_at(&w, w.seq - cases[i].back, WIRE_F_ALIVE | WIRE_F_HELLO, 0, 0);
+		assert_int_equal(sync_stats(w.s)->restarts, cases[i].restarts);
+		sync_close(w.s);
+	}
+}
+
 /* A full ring holds data back while the peer may still acknowledge, and gives it up for lost when it does not. */
 /* A bulk send over very many records of which none is sent: no round of it takes long, and it comes to its end. */
 static void barren_walk_goes_in_steps(void **state)
@@ -1356,6 +1380,7 @@ int main(void)
 		cmocka_unit_test(several_peers_share_the_laps),
 		cmocka_unit_test(dead_flows_are_released_once),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
+		cmocka_unit_test(a_restart_within_the_handshake_is_seen),
 		cmocka_unit_test(barren_walk_goes_in_steps),
 		cmocka_unit_test(full_ring_holds_then_gives_up),
 		cmocka_unit_test(nonsense_is_refused),
