@@ -65,7 +65,7 @@ void net_source(const struct node *n, struct sync_source *out)
 static struct packet packet_new(struct net *net, unsigned int from, unsigned int to, const uint8_t *bytes, size_t len)
 {
 	const struct node *n = &net->sim->node[from];
-	struct packet p = { .from = from, .to = to, .from_life = n->lives, .sent_ns = net->sim->now_ns, .len = len, .order = net->order++ };
+	struct packet p = { .from = from, .to = to, .from_life = n->lives, .len = len, .order = net->order++ };
 
 	net_source(n, &p.source);
 	p.bytes = malloc(len);

@@ -177,7 +177,7 @@ struct net_fault {
 };
 
 struct packet {
-	int64_t due_ns, sent_ns;
+	int64_t due_ns;
 	uint64_t order;
 	unsigned int from, to;
 	uint32_t from_life;
@@ -294,7 +294,6 @@ void forge(struct sim *sim, unsigned int from, unsigned int to, bool data);
 
 /* ---- watch.c: at every step ---- */
 struct watch {
-	bool older;	/* what is being read was sent before its reader has started */
 	/* Numbers that have arrived, by receiver and sender: slot n holds the last number that is n modulo the size. */
 #define WATCH_SLOTS	131072u
 	uint32_t *arrived[SIM_NODES][SIM_NODES];

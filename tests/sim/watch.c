@@ -114,9 +114,6 @@ void watch_stored(struct node *holder, const struct ct_flow *entry)
 	sf->told_ns[holder->index] = sim->now_ns;
 	if (!trusts(sim) || takes_late(holder))
 		return;
-	/* With HELLO, and more than 64 numbers old, it is taken for a new life of the peer, until the next full answer. */
-	if (sim->watch.older && !sim->open)
-		return;
 	if (stamp < sf->told[holder->index] || stamp > kernel_stamp(sf))
 		sim_fail(sim, "node %u takes back what it knew of %s: life and change %u, but %u was told", holder->index,
 			 flow_text(sim, &sf->flow, text, sizeof(text)), stamp, sf->told[holder->index]);
@@ -217,7 +214,6 @@ void watch_arrived(struct sim *sim, const struct packet *p)
 	struct watch *w = &sim->watch;
 	struct wire_hdr h;
 
-	w->older = p->sent_ns < sim->node[p->to].started_ns;
 	w->node[p->to].before = w->node[p->to].flows;
 	w->node[p->to].events_before = w->node[p->to].events;
 	while (c.left > 0 && wire_next(&c, &h, &body) == WIRE_OK) {
