@@ -83,6 +83,7 @@ struct channel_link_stats {
 	bool connections;	/* TCP, and so: */
 	bool server_connected, client_connected;	/* the peer to us (receives), we to the peer
 							 * (sends) */
+	unsigned int mtu;		/* bytes, of the way to the peer */
 	uint64_t sent_bytes, sent_pkts, sent_errors;
 	uint64_t recv_bytes, recv_pkts, recv_errors;
 	uint64_t refused_interface;	/* came in on another interface */

@@ -69,6 +69,8 @@ struct pipeline_env {
 	/* Whoever is heard as this source: put the address there from which it speaks now. May be
 	 * NULL: the same. */
 	void (*speaks_from)(void *ctx, struct sync_source *source);
+	/* The MTU of a link, of the one that sends for -1. May be NULL: unknown. */
+	struct sync_mtu (*mtu)(void *ctx, int link);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the
 	 * kernel told nothing (it was found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);

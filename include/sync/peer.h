@@ -32,6 +32,7 @@ struct peer {
 		uint32_t most;		/* messages not acknowledged since */
 	} said;
 	struct log_limit state_log;
+	uint32_t mtu_there, mtu_here;	/* of the link it sends on; 0: it has not said, or they are the same */
 	uint64_t lost, repaired;	/* of its messages, in all its lives: told apart by their numbers; told again since */
 	uint64_t missing;	/* lost and not told again yet */
 	uint64_t lost_said;	/* in the log, of lost */

@@ -20,6 +20,17 @@ void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono
 /* The source as people are to read it. */
 struct sync_source sync_speaks_from(const struct sync *s, const struct sync_source *from);
 
+/* What the RESYNC of FTFW carries beside the life: the link on which we send and its MTU. Never 0, and told apart from that
+ * of NOTRACK, where the number of the request stands. */
+#define SYNC_MTU_NOTE	UINT32_C(0x4d000000)
+static inline bool sync_is_mtu_note(uint32_t to)
+{
+	return (to & UINT32_C(0xff000000)) == SYNC_MTU_NOTE;
+}
+uint32_t sync_mtu_note(const struct sync *s);
+/* p has sent one: compared with our own, and said when they differ. */
+void peer_mtu(struct sync *s, struct peer *p, uint32_t note, struct mono now);
+
 /* n messages that p had sent and that were lost have been told again, or all of them have (UINT64_MAX). */
 void peer_repaired(struct sync *s, struct peer *p, uint64_t n);
 

@@ -35,6 +35,12 @@ struct sync_source {
 	uint8_t addr[16];	/* network order; IPv4 in the first four bytes, rest zero */
 };
 
+/* The largest packet in bytes that a link takes; 0: unknown. */
+struct sync_mtu {
+	uint8_t link;
+	uint32_t bytes;
+};
+
 enum sync_change {
 	SYNC_NEW,	/* the whole flow: replaces what is known of it */
 	SYNC_REPLACE,	/* the same, of a flow that the peer has told about before: counts as an update */
@@ -92,6 +98,8 @@ struct sync_env {
 	/* Whoever is heard as this source: put the address there from which it speaks now, which is its name for people.
 	 * NULL: the same. */
 	void (*speaks_from)(void *ctx, struct sync_source *source);
+	/* The MTU of a link, of the one that sends for -1. NULL: unknown. */
+	struct sync_mtu (*mtu)(void *ctx, int link);
 	/* One line for the log; already limited in number. Level: base/log.h enum log_level. */
 	void (*log)(void *ctx, int level, const char *text);
 };

@@ -721,6 +721,7 @@ void channel_link_stats(const struct channel *c, size_t i, struct channel_link_s
 	out->recv_errors += l->stats.refused_interface + l->stats.refused_source + l->stats.held_back;
 	out->deaf = is_deaf(c, i, evloop_now(c->loop));
 	out->unsent_err = mono_is_set(l->unsent.since) ? l->unsent.err : 0;
+	out->mtu = l->mtu;
 	out->kind = l->ops->kind;
 	out->ifname = l->conf->ifname;
 	out->active = i == c->multi.active;

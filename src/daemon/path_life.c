@@ -136,6 +136,13 @@ static void path_speaks_from(void *ctx, struct sync_source *source)
 		p->env.speaks_from(p->env.ctx, source);
 }
 
+static struct sync_mtu path_mtu(void *ctx, int link)
+{
+	const struct pipeline *p = ctx;
+
+	return p->env.mtu ? p->env.mtu(p->env.ctx, link) : (struct sync_mtu){ 0 };
+}
+
 static const struct sync_env path_sync_env = {
 	.mark = sync_path_mark,
 	.has = sync_path_has,
@@ -151,6 +158,7 @@ static const struct sync_env path_sync_env = {
 	.walk = sync_path_walk,
 	.peer_begins = path_peer_begins,
 	.speaks_from = path_speaks_from,
+	.mtu = path_mtu,
 	.resync_begin = stale_path_resync_begin,
 	.resync_done = stale_path_resync_done,
 	.whole = whole_path_is,

@@ -263,6 +263,20 @@ static bool is_active(void *ctx)
 	return activity_active(d->activity);
 }
 
+static struct sync_mtu on_mtu(void *ctx, int link)
+{
+	const struct daemon *d = ctx;
+
+	for (size_t i = 0; i < channel_links(d->channel); i++) {
+		struct channel_link_stats l;
+
+		channel_link_stats(d->channel, i, &l);
+		if (link < 0 ? l.active : i == (size_t)link)
+			return (struct sync_mtu){ .link = (uint8_t)i, .bytes = l.mtu };
+	}
+	return (struct sync_mtu){ 0 };
+}
+
 static void on_speaks_from(void *ctx, struct sync_source *source)
 {
 	const struct daemon *d = ctx;
@@ -591,6 +605,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.adopt = on_adopt,
 		.peer_begins = on_peer_begins,
 		.speaks_from = on_speaks_from,
+		.mtu = on_mtu,
 		.inject_expect = on_inject_expect,
 		.dump = on_dump,
 		.dump_pause = on_dump_pause,

@@ -113,7 +113,9 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 		ack_got_nack(f, p, hdr, now);
 	} else if (meaning == WIRE_F_RESYNC) {
 		peer_lives(s, p, hdr->from, now);
-		if (hdr->to != 0)	/* that of NOTRACK has its number there */
+		if (sync_is_mtu_note(hdr->to))
+			peer_mtu(s, p, hdr->to, now);
+		else if (hdr->to != 0)	/* that of NOTRACK has its number there */
 			peer_other_mode(s, &p->source[0], now);
 		if (!bulk_asked(f, p, hdr->seq, now))
 			ack_never(f, p);

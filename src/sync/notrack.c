@@ -205,10 +205,11 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 {
 	struct nt_peer *np = &n->peer[p->id];
 	uint32_t slow;
+	bool ftfw = sync_is_mtu_note(hdr->to);		/* its acknowledgements will say so */
 	bool repeated = np->serial != 0 && hdr->from != 0 && hdr->from == p->life && hdr->to == np->serial;
 
 	p->bulk_at = (struct mono){ 0 };
-	np->serial = hdr->to;
+	np->serial = ftfw ? 0 : hdr->to;
 	if (hdr->from != 0)
 		peer_lives(&n->plain.base, p, hdr->from, now);
 	else
@@ -217,7 +218,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 		return;
 	sync_log(&n->plain.base, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
-	slow = hdr->from != 0 ? hdr->to & 0xff : 0;
+	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xff : 0;
 	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 

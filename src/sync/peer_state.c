@@ -87,6 +87,35 @@ static bool peer_is_strange(const struct sync *s, const struct peer *p, enum sta
 	return false;
 }
 
+/* ---- MTU ---- */
+
+#define NOTE_BYTES	UINT32_C(0xfffff)	/* the link stands above them, in four bits */
+
+uint32_t sync_mtu_note(const struct sync *s)
+{
+	struct sync_mtu m = s->env->mtu ? s->env->mtu(s->env->ctx, -1) : (struct sync_mtu){ 0 };
+
+	return SYNC_MTU_NOTE | (uint32_t)(m.link & 0xf) << 20 | (m.bytes & NOTE_BYTES);
+}
+
+void peer_mtu(struct sync *s, struct peer *p, uint32_t note, struct mono now)
+{
+	uint32_t there = note & NOTE_BYTES, here = s->env->mtu ? s->env->mtu(s->env->ctx, note >> 20 & 0xf).bytes : 0;
+	bool differ = there != 0 && here != 0 && there != here, known = p->mtu_there == there && p->mtu_here == here;
+	bool ended = !differ && p->mtu_there != 0;
+	char name[SOURCE_NAME];
+
+	p->mtu_there = differ ? there : 0;
+	p->mtu_here = differ ? here : 0;
+	if (differ && !known)
+		sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s has an MTU of %" PRIu32 " on the link to us, and we have %" PRIu32
+			 ": what is larger than the smaller one may never arrive, and comes by repetition only. Make them the same",
+			 peer_name(p, name), there, here);
+	else if (ended)
+		sync_log(s, &s->mode_log, now, LOG_LVL_NOTICE, "peer %s has the same MTU on the link to us now: %" PRIu32,
+			 peer_name(p, name), here);
+}
+
 /* ---- the evidence ---- */
 
 /* Where nobody asks, everything is told again within RefreshTime, ours being the peer's too. */
@@ -399,6 +428,8 @@ void sync_report(const struct sync *s, struct mono now, struct text *out)
 			    standing_name(st.state), seconds(st.since, now), mono_diff_ms(now, p->heard), p->track.last);
 		report_received(p, &st, &f, now, out);
 		report_heard(&st, now, out);
+		if (p->mtu_there != 0)
+			text_printf(out, "\tMTU: %" PRIu32 " there, %" PRIu32 " here\n", p->mtu_there, p->mtu_here);
 		if (p->lost > 0)
 			text_printf(out, "\tlost: %" PRIu64 " of its messages, repaired: %" PRIu64 "\n", p->lost, p->repaired);
 		if (s->ops->report)

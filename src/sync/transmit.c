@@ -19,6 +19,7 @@
 #include "sync/ack.h"
 #include "sync/bulk.h"
 #include "sync/control.h"
+#include "sync/peer_state.h"
 #include "sync/round.h"
 
 static uint8_t tx_hello_bits(const struct ftfw *f)
@@ -75,7 +76,7 @@ static bool tx_resync(struct ftfw *f, struct round *r, struct mono now)
 		.from = f->base.life, .peer = RESEND_TO_ALL, .flags = WIRE_F_RESYNC | tx_hello_bits(f), .state = RESEND_LIVE,
 	};
 
-	if (round_put_control(r, e.flags, f->base.next, e.from, 0) < 0)
+	if (round_put_control(r, e.flags, f->base.next, e.from, sync_mtu_note(&f->base)) < 0)
 		return false;
 	f->base.ask = false;
 	e.seq = tx_numbered(f);

@@ -175,6 +175,23 @@ def test_what_is_not_sent_has_not_left(lab: Lab, pair: Callable) -> None:
 	assert "cannot be sent" not in active.ok("-s", "link")
 
 
+def test_mtu_that_differs(lab: Lab, pair: Callable) -> None:
+	"""Both say it once, show it, and say when it is over."""
+	lab.ip("fw2", "link set sync0 mtu 1400")
+	nodes = pair()
+	wait_in_sync(*nodes)
+	for node, peer, there, here in zip(nodes, (12, 11), (1400, 1500), (1500, 1400)):
+		wait_line(node, "warning", rf"peer 10\.30\.0\.{peer} has an MTU of {there} on the link to us, and we have {here}:")
+		assert f"\tMTU: {there} there, {here} here\n" in node.ok("-s", "peers")
+	lab.ip("fw2", "link set sync0 mtu 1500")
+	for node in nodes:
+		wait_until(lambda node=node: node.ok("-n") is not None and "MTU" not in nodes[1 - nodes.index(node)].ok("-s", "peers"), 30,
+			   "the other one hears of the change", 1.5)
+	for node in nodes:
+		wait_line(node, "notice", r"has the same MTU on the link to us now: 1500")
+		assert len(lines(node, "warning", "MTU")) == 1
+
+
 def test_named_by_the_address_that_speaks(lab: Lab, make: Callable) -> None:
 	"""fw1 was told another address than that from which its peer speaks, and that nobody has."""
 	one, two = make("fw1"), make("fw2")
