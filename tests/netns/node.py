@@ -219,11 +219,16 @@ class Node:
 		"""The same for a person: standard error is a terminal, and `stderr` all that was written to it."""
 		return on_a_terminal(self.argv(*options), timeout)
 
-	def says(self, *options: str, timeout: float = 60) -> str:
-		"""What a command that succeeds says to a person, without its progress. A program is told nothing of it."""
+	def told(self, *options: str, timeout: float = 60) -> tuple[int, str]:
+		"""Status, and what a person is told, without the progress."""
 		done = self.watched(*options, timeout=timeout)
-		assert done.returncode == 0, done
-		return re.sub(r"\r(-\w[^\r]*)?\x1b\[K", "", done.stderr).replace("\r\n", "\n")
+		return done.returncode, re.sub(r"\r(-\w[^\r]*)?\x1b\[K", "", done.stderr).replace("\r\n", "\n")
+
+	def says(self, *options: str, timeout: float = 60) -> str:
+		"""What a command that succeeds says to a person. A program is told nothing of it."""
+		status, said = self.told(*options, timeout=timeout)
+		assert status == 0, said
+		return said
 
 	def ok(self, *options: str, timeout: float = 60) -> str:
 		"""A client command that has to succeed; what it printed."""
