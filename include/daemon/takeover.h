@@ -11,9 +11,12 @@
 
 struct sync_conf;
 
-/* What a take-over does to the kernel, as jobs (daemon/jobs.h): commit of the external cache (JOB_COMMIT, what: enum
- * commit_what) and of the windows of our own entries (daemon/windows.h; without external cache of them alone), flush of the kernel table
- * (JOB_FLUSH), and the flush that a node no longer active schedules (JOB_PURGE). */
+/* What a take-over does to the kernel, as jobs (daemon/jobs.h):
+ *
+ *	JOB_COMMIT	the external cache goes into it (what: enum commit_what), then the windows of our own
+ *			entries are looked at (daemon/windows.h); without external cache these alone
+ *	JOB_FLUSH	its table is emptied
+ *	JOB_PURGE	the same, which a node that is active no longer has scheduled */
 struct takeover;
 
 struct takeover_stats {
