@@ -384,7 +384,10 @@ static void report_heard(const struct standing *st, struct mono now, struct text
 		text_str(out, "\theard: not known in this mode\n");
 		return;
 	case STANDING_HEARD:
-		text_printf(out, "\theard: yes, but for the last %" PRIu32 " messages\n", st->behind);
+		text_str(out, "\theard: yes");
+		if (st->behind > 0)
+			text_printf(out, ", but for the last %" PRIu32 " messages", st->behind);
+		text_str(out, "\n");
 		return;
 	case STANDING_NOT_HEARD:
 		text_printf(out, "\theard: no, %" PRIu32 " messages are not acknowledged, the oldest for %lld s\n", st->behind,

@@ -132,14 +132,12 @@ def test_own_rule_refuses_what_goes_out(lab: Lab, pair: Callable) -> None:
 	scenario.inject(lab, "fw1", 1000, first=100)
 	wait_line(active, "warning", r"multicast link: datagrams cannot be sent: Operation not permitted: a rule of this machine")
 	assert "\tdatagrams cannot be sent: Operation not permitted\n" in active.ok("-s", "link")
-	wait_line(active, "warning", r"peer 10\.30\.0\.12 is heard but has acknowledged nothing")
 	nft(lab, "fw1", "delete table inet refuse")
-	wait_in_sync(active, replica)
 	wait_replicated(active, replica)
-	said = wait_line(active, "notice", r"multicast link: datagrams leave again, after (\d+) s; (\d+) could not")
-	assert int(said[1]) >= 5 and int(said[2]) >= 5
+	said = wait_line(active, "notice", r"multicast link: datagrams leave again, after \d+ s; (\d+) could not")
+	assert int(said[1]) >= 5
 	assert "cannot be sent" not in active.ok("-s", "link")
-	assert len(lines(active, "warning")) == 2, lines(active, "warning")
+	assert len(lines(active, "warning")) == 1, lines(active, "warning")
 
 
 def test_modes_that_differ(lab: Lab, make: Callable) -> None:
