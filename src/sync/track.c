@@ -238,8 +238,9 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 		if (!stray_add(&t->stray, hdr->seq, now))
 			return SYNC_DROPPED;
 		first = t->stray.first;
-		sync_log(s, &s->stray_log, now, LOG_LVL_WARNING, "numbers of peer %s do not fit any more, picked up at %u",
-			 peer_name(p, name), hdr->seq);
+		/* Where nothing else tells of a restart (ALARM), an ordinary one looks like this. */
+		sync_log(s, &s->stray_log, now, sync_does(s, SYNC_ASKS) ? LOG_LVL_WARNING : LOG_LVL_NOTICE,
+			 "numbers of peer %s do not fit any more, picked up at %u", peer_name(p, name), hdr->seq);
 	}
 	peer_restart(s, p, first, false, now);
 	/* What was dropped meanwhile was genuine, and may be what nobody repeats. */
