@@ -125,6 +125,9 @@ def answers() -> Iterator[Answers]:
 				for node in nodes:
 					if s.mode != "ALARM":		# repeats what it has
 						settled(node)
+					if s.mode == "FTFW" and not s.stats:	# what has ended stays until it is acknowledged
+						wait_until(lambda node=node: re.search(r"len=\d\)", node.ok("-s", "rsqueue")), 30,
+							   f"{s.name}, {node.which}: acknowledged")
 				ask(found, s, nodes)
 				for node in nodes:
 					assert node.stop() == 0
