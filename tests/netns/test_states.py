@@ -201,7 +201,7 @@ def test_commit_while_a_flush_runs(lab: Lab, pair: Callable) -> None:
 	scenario.inject(lab, "fw1", 20000)
 	wait_replicated(one, two, 15)
 	two.ok("-c")
-	flush = threading.Thread(target=two.ok, args=("-F",))
+	flush = threading.Thread(target=two.ctl, args=("-F",))	# status 1 if the commit stops it
 	flush.start()
 	pace.sleep(0.02)
 	first = threading.Thread(target=two.ok, args=("-c",))
