@@ -14,11 +14,11 @@ import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from logs import unexpected
 from netlab import HOST
-from world import OTHER, OTHERS, PORT, Key, Table, World
+from world import OTHER, OTHERS, PORT, Change, Key, Table, World
 
 # Seconds beyond a cut after which silence is one: the client's kernel sends again once a second.
 AFTER_CUT = 2.0
@@ -84,6 +84,17 @@ def read_talk(path: Path) -> tuple[dict[int, Connection], list[tuple[float, floa
 	return found, late, busy
 
 
+class Syn(NamedTuple):
+	"""That the server saw: when, and from which address and port."""
+	time: float
+	address: str
+	port: str
+
+
+def read_syns(path: Path) -> list[Syn]:
+	return [Syn(float(at) / 1000, address, port) for at, address, port in map(str.split, path.read_text().splitlines())]
+
+
 def steady(first: Table, last: Table) -> Table:
 	"""What has not changed between two looks."""
 	return {key: value for key, value in first.items() if last.get(key) == value}
@@ -93,6 +104,7 @@ class Judge:
 	def __init__(self, world: World):
 		self.world = world
 		self.wrong: list[str] = world.wrong
+		self.syns: list[Syn] = []
 		self.reasons: dict[str, int] = {}	# why connections could be lost, and how many were
 
 	# --- connections ------------------------------------------------------------
@@ -111,7 +123,17 @@ class Judge:
 			if c.begin < change.moved and end > change.moved - 0.2:
 				if (c.up is None or c.up > change.looked - 1.5 or self.key(c) not in change.known):
 					return f"{change.new} did not know it"
+				if self.port_was_taken(c, change):
+					return "its port was free on the new node before the -c, and another connection took it"
 		return ""
+
+	def port_was_taken(self, c: Connection, change: Change) -> bool:
+		"""The new node's kernel knows of no translated port before the -c, and may choose the same one for a connection that begins
+		there. Its SYN comes to the server out of the middle of the older connection, is answered by a challenge ACK (RFC 5961), and
+		the reset with which the client answers that ends the older one at the server. The server's log has this SYN."""
+		_, address, _, port = change.known[self.key(c)]
+		return (address, port) != (self.key(c)[1], self.key(c)[3]) and any(
+			change.looked <= syn.time <= change.committed and (syn.address, syn.port) == (address, port) for syn in self.syns)
 
 	def forgive(self, c: Connection, end: float) -> bool:
 		why = self.excused(c, end)
@@ -149,6 +171,7 @@ class Judge:
 	def connections(self) -> dict[str, object]:
 		world = self.world
 		found, self.late, busy = read_talk(world.talk_log)
+		self.syns = read_syns(world.syn_log)
 		count: dict[str, object] = {"connections": len(found), "excused": self.reasons, "reset": 0, "silent": 0, "busy": busy}
 		said: list[tuple[float, str]] = []
 		last: dict[Key, Connection] = {}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The traffic of the chaos test: one program is the server, one the client, in the namespaces of two hosts.
  *
- *   talk serve PORT
+ *   talk serve PORT LOG
  *   talk client PORT LOG SEED LONG STREAMS PORTS TARGET...
  *
  * The client keeps LONG connections and STREAMS UDP streams to its targets in turn. Each sends a numbered line, waits for the
@@ -14,7 +14,10 @@
  *
  * Commands on standard input, one per line: "short N" (N short connections per second from now on), "quit".
  *
- * LOG, one line per event, times in ms of the monotonic clock:
+ * LOG of the server: each SYN that arrives over IPv4, whether a connection comes of it or not, as TIME ADDRESS PORT. It may come
+ * from the address and port of a connection that the server has: two firewalls have translated two connections to one port.
+ *
+ * LOG of the client, one line per event, times in ms of the monotonic clock:
  *
  *   TIME begin ID KIND TARGET PORT        KIND is long, short or udp; TARGET the index on the command line
  *   TIME up ID                            the first echo has come
@@ -28,10 +31,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +65,7 @@
 #define FIRST_PORT 2000
 #define SESSIONS 4096
 #define LINE_MAX_LEN 64
+#define PACKET_HEAD 64		/* of a SYN: the headers and nothing else is needed */
 
 enum kind { LONG, SHORT, UDP };
 static const char *const kind_name[] = { "long", "short", "udp" };
@@ -102,12 +111,17 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt,
 	exit(1);
 }
 
+static double ms_of(const struct timespec *t)
+{
+	return (double)t->tv_sec * 1e3 + (double)t->tv_nsec / 1e6;
+}
+
 static double now_ms(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	return ms_of(&t);
 }
 
 static uint32_t below(uint32_t n)
@@ -264,15 +278,85 @@ static void forget_idle(struct guest **guests, size_t max)
 	}
 }
 
-static void serve(uint16_t port)
+/* Reads SYNs without ACK to this port, beginning with the IPv4 header. */
+static int listen_for_syns(uint16_t port)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, offsetof(struct iphdr, protocol)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 7),
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),		/* the length of the IPv4 header */
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 4),
+		BPF_STMT(BPF_LD | BPF_B | BPF_IND, 13),		/* the flags */
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, PACKET_HEAD),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog filter = { .len = sizeof(code) / sizeof(*code), .filter = code };
+	struct sockaddr_ll all = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP) };
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);	/* hears nothing before bind() */
+
+	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == -1 ||
+	    bind(fd, (struct sockaddr *)&all, sizeof(all)) == -1)
+		die("packet socket: %s", strerror(errno));
+	set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	return fd;
+}
+
+/* When the packet came, by the monotonic clock: this program may have been kept waiting since. */
+static double arrival_ms(struct msghdr *msg)
+{
+	struct timespec wall, stamp;
+	double now = now_ms();
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
+		clock_gettime(CLOCK_REALTIME, &wall);
+		return now - (ms_of(&wall) - ms_of(&stamp));
+	}
+	return now;
+}
+
+static void log_syns(int fd, FILE *log)
+{
+	uint8_t packet[PACKET_HEAD], control[CMSG_SPACE(sizeof(struct timespec))];
+	struct iovec part = { .iov_base = packet, .iov_len = sizeof(packet) };
+	char address[INET_ADDRSTRLEN];
+	struct iphdr ip;
+	uint16_t port;
+
+	for (;;) {
+		struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+		ssize_t n = recvmsg(fd, &msg, 0);
+
+		if (n < (ssize_t)sizeof(ip))
+			break;
+		memcpy(&ip, packet, sizeof(ip));
+		if ((size_t)n < ip.ihl * 4u + sizeof(port))
+			continue;
+		memcpy(&port, packet + ip.ihl * 4u, sizeof(port));
+		fprintf(log, "%.1f %s %u\n", arrival_ms(&msg), inet_ntop(AF_INET, &ip.saddr, address, sizeof(address)), ntohs(port));
+	}
+	fflush(log);
+}
+
+static void serve(uint16_t port, const char *log_path)
 {
 	static struct session sessions[SESSIONS];
 	static struct guest *guests[16384];
 	const size_t max = sizeof(guests) / sizeof(*guests);
-	int epoll = epoll_create1(EPOLL_CLOEXEC), tcp = listen_at(SOCK_STREAM, port), udp = listen_at(SOCK_DGRAM, port);
+	int epoll = epoll_create1(EPOLL_CLOEXEC), tcp = listen_at(SOCK_STREAM, port), udp = listen_at(SOCK_DGRAM, port),
+	    syns = listen_for_syns(port);
+	FILE *log = fopen(log_path, "w");
 
+	if (!log)
+		die("%s: %s", log_path, strerror(errno));
 	watch(epoll, tcp, EPOLLIN, (uint64_t)tcp);
 	watch(epoll, udp, EPOLLIN, (uint64_t)udp);
+	watch(epoll, syns, EPOLLIN, (uint64_t)syns);
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
@@ -286,6 +370,8 @@ static void serve(uint16_t port)
 				accept_all(epoll, tcp, guests, max);
 			} else if (fd == udp) {
 				answer_datagrams(udp, sessions);
+			} else if (fd == syns) {
+				log_syns(syns, log);
 			} else if (guests[fd] && !guest_read(fd, guests[fd])) {
 				free(guests[fd]);
 				guests[fd] = NULL;
@@ -673,14 +759,14 @@ static void set_up(char **argv, int argc)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && strcmp(argv[1], "serve") == 0) {
-		serve((uint16_t)atoi(argv[2]));
+	if (argc == 4 && strcmp(argv[1], "serve") == 0) {
+		serve((uint16_t)atoi(argv[2]), argv[3]);
 	} else if (argc >= 9 && strcmp(argv[1], "client") == 0) {
 		set_up(argv + 2, argc - 2);
 		run_client();
 		fclose(client.log);
 	} else {
-		die("usage: talk serve PORT | talk client PORT LOG SEED LONG STREAMS PORTS TARGET...");
+		die("usage: talk serve PORT LOG | talk client PORT LOG SEED LONG STREAMS PORTS TARGET...");
 	}
 	return 0;
 }

@@ -72,7 +72,7 @@ class Change:
 	moved: float			# when the addresses were there
 	asked: float			# when its -c was begun
 	committed: float		# when its -c had ended; infinite: it failed
-	known: set[Key]			# live and known to it, as the old node's kernel had them
+	known: dict[Key, tuple[str, ...]]	# live and known to it, as the old node's kernel had them, with their reply tuples
 	script: str
 	dead: bool = False
 
@@ -175,7 +175,8 @@ class World:
 			node.start(60)
 		self.script("fw1", "-c -f -R -B", 0)
 		self.script("fw2", "-t -n", 0)
-		self.server = self.lab.spawn("server", talk, "serve", PORT, log=self.lab.scratch / "server")
+		self.syn_log = self.lab.scratch / "syns"
+		self.server = self.lab.spawn("server", talk, "serve", PORT, self.syn_log, log=self.lab.scratch / "server")
 		self.sleep(0.5)
 		self.talk_log = self.lab.scratch / "talk"
 		self.client = self.lab.spawn("client", talk, "client", PORT, self.talk_log, seed % 2**32, s["long"], s["streams"], s["ports"],
@@ -370,13 +371,13 @@ class World:
 		getattr(self, "do_" + name)(**args)
 		self.check_alive()
 
-	def look(self, new: str, old: str) -> tuple[float, set[Key]]:
+	def look(self, new: str, old: str) -> tuple[float, dict[Key, tuple[str, ...]]]:
 		"""What the new node knows of what lives on the old one, and when it was asked."""
 		looked = time.monotonic()
 		there, here, told = self.clients_in_kernel(old), self.clients_in_kernel(new), self.backup_knows(new)
 		live = ("ESTABLISHED", "")
 		# A left-over entry with another translation gets the packets before the commit: that is beyond the daemon.
-		return looked, {key for key, (state, reply) in there.items() if state in live and key in told and told[key][0] in live
+		return looked, {key: reply for key, (state, reply) in there.items() if state in live and key in told and told[key][0] in live
 				and here.get(key, ("", reply))[1] == reply}
 
 	def take_over(self, new: str, old: str, args: dict[str, Any], dead: bool = False) -> None:
@@ -385,7 +386,7 @@ class World:
 		self.go_on(old)
 		self.fault("all", "move", 60)
 		# With a big table a look takes as long as the flush that is waited for.
-		looked, known = self.look(new, old) if args["before"] != "flush" else (time.monotonic(), set())
+		looked, known = self.look(new, old) if args["before"] != "flush" else (time.monotonic(), {})
 		cut = [time.monotonic(), float("inf"), float("inf")]
 		self.cuts.append(cut)
 		if dead:
@@ -414,9 +415,6 @@ class World:
 		first, _, rest = args["script"].partition(" ")
 		change.committed = cut[2] = self.script(new, first, 0)
 		self.heard(new, asked)
-		if self.settings["nat"] == "few":
-			# A connection that begins here takes the port of one that is not committed yet, and the server ends that one.
-			self.orders.append((looked, change.committed, "its port was free here before the -c"))
 		if self.settings["nat"] == "masquerade":
 			self.orders.append((looked, change.committed, "translated to an address of the old node itself"))
 		if rest:
