@@ -3,17 +3,19 @@
  *
  *   ctload [options] insert|update|delete|churn|brief
  *
- *   insert   N established flows            update   N flows (again) to established
- *   delete   N flows                        churn    N flows, each begun, established 20 ms later (as over a network, so that
- *                                                    nobody finds both in one read), and removed when KEEP younger ones
- *                                                    are there: three events a flow, and KEEP flows at the end
- *   brief    as churn, but never established: two events a flow
- *   -n N       flows                        -r RATE  requests per second; without it flat out
- *   -b BATCH   requests per system call, at most 256 (default 128, at a rate what falls into 250 us)
- *   -f FIRST   number of the first flow     -k KEEP  see churn (default 1000)
- *   -o OF      a scattered choice out of OF flows, none twice, -n of them
- *   -m MARK    a mark; an update that changes nothing need not be told to a peer
- *   -u  UDP    -6  IPv6    -N  source NAT
+ *   insert    N established flows
+ *   update    N flows (again) to established
+ *   delete    N flows
+ *   churn     N flows, each begun, established 20 ms later (as over a network, so that nobody finds
+ *             both in one read), and removed when KEEP younger ones are there: three events a flow,
+ *             and KEEP flows at the end
+ *   brief     as churn, but never established: two events a flow
+ *   -n N      flows                        -r RATE  requests per second; without it flat out
+ *   -b BATCH  requests per system call, at most 256 (default 128, at a rate what falls into 250 us)
+ *   -f FIRST  number of the first flow     -k KEEP  see churn (default 1000)
+ *   -o OF     a scattered choice out of OF flows, none twice, -n of them
+ *   -m MARK   a mark; an update that changes nothing need not be told to a peer
+ *   -u        UDP    -6  IPv6    -N  source NAT
  *
  * Prints one line of JSON: how many requests the kernel took, how many it refused, seconds, CPU of this process in
  * nanoseconds. Status 1 if it refused any. */

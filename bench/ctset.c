@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Two tables of flows as sets: what is missing in the second, what is too many there.
  *
- *   ctset [-v] [-f BELOW] A B     each is "kernel" (the table of this network namespace) or a file with what conntrackd -i
- *                                 or -e, or conntrack -L, prints; -f: only IPv4 flows of ctload with a number below that
+ *   ctset [-v] [-f BELOW] A B
+ *
+ * Each is "kernel" (the table of this network namespace) or a file with what conntrackd -i or -e, or conntrack -L, prints;
+ * -f: only IPv4 flows of ctload with a number below that.
  *
  * Compared are protocol, original addresses and ports, TCP state, ASSURED, UNREPLIED and the mark; nothing of the reply
  * tuples, because the external cache of 1.4.x does not show them. Prints one line of JSON. Status 1 if the sets differ. -v: the text of up to ten flows of each kind. */

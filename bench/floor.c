@@ -4,7 +4,8 @@
  *   floor listen single       one receive per event, until SIGTERM
  *   floor listen batched      64 per call
  *   floor dump                the whole table once
- *   floor send BYTES N ADDR   N datagrams of BYTES to ADDR, one per call; floor send -g ...: segmented by the kernel
+ *   floor send BYTES N ADDR   N datagrams of BYTES to ADDR, one per call
+ *   floor send -g ...         likewise, segmented by the kernel
  *
  * The bare injector is `ctload insert`, with `floor listen batched` beside it or not. Prints one line of JSON; cpu_ns is
  * this process's own. */

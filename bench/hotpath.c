@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The hot path with deterministic input and nothing around it: kernel message -> record -> datagram, and datagram ->
- * record. For counting instructions under callgrind, and bytes per flow (bench/instructions.sh).
+/* The hot path with deterministic input and nothing around it: from a kernel message through the record to the datagram, and
+ * from a datagram to the record. For counting instructions under callgrind, and bytes per flow (bench/instructions.sh).
  *
- *   hotpath send N      N flows, each NEW, UPDATE to ESTABLISHED, DESTROY, in batches of 64 events a turn, and their
- *                       datagrams into the external cache of another node
- *   hotpath memory N    N flows into the internal, then the external cache; prints the growth of the resident set
+ *   hotpath send N    N flows, each NEW, UPDATE to ESTABLISHED, DESTROY, in batches of 64 events a
+ *                     turn, and their datagrams into the external cache of another node
+ *   hotpath memory N  N flows into the internal, then the external cache; prints the growth of the
+ *                     resident set
  *
  * Only hot_send() and hot_receive() are to be collected. */
 #include <arpa/inet.h>

@@ -106,7 +106,7 @@ enum ct_fact {
 };
 struct ct_rule {
 	uint8_t row;		/* of the table in doc/architecture.md; 0: ends */
-	uint8_t tuples, must, not;
+	uint8_t tuples, must, must_not;
 	uint8_t verdict[CT_WAYS];
 };
 extern const struct ct_rule ct_rules[];

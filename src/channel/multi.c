@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Several links, one of which sends.
  *
- *   the active one is not usable              the first usable one in the order of the file, at once
- *   nothing was heard on the active one for   that other one: the path is dead for one of the two, or the peer has moved
- *   a while, but several times on another
- *   the preferred one has been usable again   the preferred one, unless it was left because nothing was heard
- *   for a while                               and has not been heard there several times since
- *   else                                      stay
+ *   the active one is not usable            the first usable one in the order of the file, at once
+ *   nothing was heard on the active one     that other one: the path is dead for one of the two, or
+ *   for a while, but several times on       the peer has moved
+ *   another
+ *   the preferred one has been usable       the preferred one, unless it was left because nothing
+ *   again for a while                       was heard and has not been heard there several times
+ *                                           since
+ *   else                                    stay
  *
  * What is received on another link changes nothing by itself: a stray datagram must not move the pair, and 1.4.x, which
  * does move, follows us. */

@@ -45,8 +45,7 @@ static struct question question_about(int family, const union channel_addr *from
 {
 	struct question q = {
 		.nlh = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.rtm)), .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST },
-		.rtm = { .rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)(8 * addr_len(family)),
-		},
+		.rtm = { .rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)(8 * addr_len(family)) },
 	};
 	uint32_t oif = within;
 

@@ -2,9 +2,9 @@
 /* Who may speak on a UDP or TCP link. Version 1 of the protocol has no authentication, so the least is done that can be:
  * the source address decides. Heard are
  *
- *   the configured peer
- *   what AcceptPeer names
- *   without StrictPeers: neighbours, those in a subnet of Interface, of the interface to which the route to the peer
+ * - the configured peer;
+ * - what AcceptPeer names;
+ * - without StrictPeers: neighbours, those in a subnet of Interface, of the interface to which the route to the peer
  *   leads, or of the local address. The sending socket of 1.4.x is not bound, so a peer that has several addresses may
  *   speak from any of them; and there may be several nodes behind one destination (a relay, a virtual address). Each is
  *   logged with the configuration that would name it.

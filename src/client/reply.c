@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A reply on the control socket, cut into records.
  *
- *   state     on                                 to
- *   BEGIN     bytes that do not fit our magic    TEXT (a 1.4.x daemon: everything is passed through)
- *             our magic and versions             RECORDS
- *             our magic, another version         VERSION (nothing was done; ask for plain text)
- *   RECORDS   END                                ENDED
- *             a record of a wrong size           GARBLED
+ *   state    on                               to
+ *   BEGIN    bytes that do not fit our magic  TEXT (a 1.4.x daemon: everything is passed through)
+ *            our magic and versions           RECORDS
+ *            our magic, another version       VERSION (nothing was done; ask for plain text)
+ *   RECORDS  END                              ENDED
+ *            a record of a wrong size         GARBLED
  *
  * Whole records are handed on straight from the receive buffer; only what was cut by its end is copied. */
 #include "client/reply.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The control server: one small state machine per client, all in the loop.
  *
- *   state     waits for                        leaves to
- *   REQUEST   the request, at most 1 s         RUN; or closed: end of file, garbage, time, room needed
- *   RUN       steps of its job                 FLUSH when the job is done; HELD for -k
- *   FLUSH     the client reading the rest      closed
- *   HELD      control_server_free()            closed
+ *   state    waits for                    leaves to
+ *   REQUEST  the request, at most 1 s     RUN; or closed: end of file, garbage, time, room needed
+ *   RUN      steps of its job             FLUSH when the job is done; HELD for -k
+ *   FLUSH    the client reading the rest  closed
+ *   HELD     control_server_free()        closed
  *
  * A client that goes away in any state is closed at once and its job released. A client is not trusted for time or size:
  * the request has a limit of bytes and of time, the reply a queue that stops its job while it is full, so a slow reader

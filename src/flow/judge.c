@@ -154,7 +154,8 @@ static bool is_since(uint32_t idle, const struct ct_question *q)
 	case CT_WAY_COMMIT:
 		return last_s + 1 >= q->changed_s || (q->active_s && last_s + 1 >= q->active_s);
 	case CT_WAY_NEWS:
-	case CT_WAY_OWN:	/* a node that has missed a change of roles believes that it was active all the time */
+	case CT_WAY_OWN:
+		/* A node that has missed a change of roles believes that it was active all the time. */
 		return idle <= NEWS_S;
 	case CT_WAY_END:
 		return !q->memory.told_s || last_s + 1 >= q->memory.told_s;
@@ -198,33 +199,36 @@ struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_ques
 
 /* ---- the table ---- */
 
+/* clang-format off: columns */
+#define SAME (CT_SAME | CT_REVERSED)
 const struct ct_rule ct_rules[] = {
-	/*	tuples			must			not		commit		news */
-	{ 3,	CT_SAME | CT_REVERSED,	S_ENDED | SINCE,	K_ENDED,	{ CT_LEAVE,	CT_LEAVE } },
-	{ 3,	CT_SAME | CT_REVERSED,	S_ENDED,		0,		{ CT_LEAVE,	CT_UPDATE } },
-	{ 4,	CT_SAME | CT_REVERSED,	K_ENDED | SINCE,	0,		{ CT_LEAVE,	CT_UPDATE } },
-	{ 10,	CT_REVERSED,		0,			K_ASSURED | K_ENDED, { CT_REPLACE, CT_REPLACE } },
-	{ 5,	CT_SAME,		K_FURTHER,		K_ASSURED | K_ENDED, { CT_KEEP,	CT_KEEP } },
-	{ 6,	CT_SAME | CT_REVERSED,	K_ASSURED | SINCE,	K_ENDED,	{ CT_KEEP,	CT_KEEP } },
-	{ 5,	CT_SAME | CT_REVERSED,	S_MORE,			K_ASSURED,	{ CT_REPLACE,	CT_REPLACE } },
-	{ 7,	CT_SAME | CT_REVERSED,	S_MORE,			0,		{ CT_REPLACE,	CT_NONE } },
-	{ 4,	CT_SAME | CT_REVERSED,	K_ENDED,		0,		{ CT_UPDATE,	CT_UPDATE } },
-	{ 5,	CT_SAME,		0,			K_ASSURED,	{ CT_UPDATE,	CT_UPDATE } },
-	{ 7,	CT_SAME | CT_REVERSED,	K_FURTHER | K_HIT,	0,		{ CT_RAISE,	CT_KEEP } },
-	{ 7,	CT_SAME | CT_REVERSED,	0,			0,		{ CT_RAISE,	CT_UPDATE } },
-	{ 8,	CT_TRANSLATED,		K_ESTABLISHED | SINCE,	0,		{ CT_NEWER,	CT_NEWER } },
-	{ 9,	CT_TRANSLATED,		S_ENDED,		0,		{ CT_LEAVE,	CT_LEAVE } },
-	{ 9,	CT_TRANSLATED,		0,			0,		{ CT_REPLACE,	CT_REPLACE } },
-	{ 11,	CT_ANOTHER,		S_ENDED,		0,		{ CT_FOREIGN,	CT_FOREIGN } },
-	{ 11,	CT_ANOTHER,		K_ESTABLISHED,		0,		{ CT_FOREIGN,	CT_FOREIGN } },
-	{ 12,	CT_ANOTHER,		0,			0,		{ CT_REPLACE,	CT_REPLACE } },
+	/*    tuples         must               must not             commit, news */
+	{ 3,  SAME,          S_ENDED | SINCE,   K_ENDED,             { CT_LEAVE, CT_LEAVE } },
+	{ 3,  SAME,          S_ENDED,           0,                   { CT_LEAVE, CT_UPDATE } },
+	{ 4,  SAME,          K_ENDED | SINCE,   0,                   { CT_LEAVE, CT_UPDATE } },
+	{ 10, CT_REVERSED,   0,                 K_ASSURED | K_ENDED, { CT_REPLACE, CT_REPLACE } },
+	{ 5,  CT_SAME,       K_FURTHER,         K_ASSURED | K_ENDED, { CT_KEEP, CT_KEEP } },
+	{ 6,  SAME,          K_ASSURED | SINCE, K_ENDED,             { CT_KEEP, CT_KEEP } },
+	{ 5,  SAME,          S_MORE,            K_ASSURED,           { CT_REPLACE, CT_REPLACE } },
+	{ 7,  SAME,          S_MORE,            0,                   { CT_REPLACE, CT_NONE } },
+	{ 4,  SAME,          K_ENDED,           0,                   { CT_UPDATE, CT_UPDATE } },
+	{ 5,  CT_SAME,       0,                 K_ASSURED,           { CT_UPDATE, CT_UPDATE } },
+	{ 7,  SAME,          K_FURTHER | K_HIT, 0,                   { CT_RAISE, CT_KEEP } },
+	{ 7,  SAME,          0,                 0,                   { CT_RAISE, CT_UPDATE } },
+	{ 8,  CT_TRANSLATED, K_ESTABLISHED | SINCE, 0,               { CT_NEWER, CT_NEWER } },
+	{ 9,  CT_TRANSLATED, S_ENDED,           0,                   { CT_LEAVE, CT_LEAVE } },
+	{ 9,  CT_TRANSLATED, 0,                 0,                   { CT_REPLACE, CT_REPLACE } },
+	{ 11, CT_ANOTHER,    S_ENDED,           0,                   { CT_FOREIGN, CT_FOREIGN } },
+	{ 11, CT_ANOTHER,    K_ESTABLISHED,     0,                   { CT_FOREIGN, CT_FOREIGN } },
+	{ 12, CT_ANOTHER,    0,                 0,                   { CT_REPLACE, CT_REPLACE } },
 	/* The peer tells an end. */
-	{ 0,	CT_ANY,			K_HIT | SINCE,		K_ENDED,	{ [CT_WAY_END] = CT_USED } },
-	{ 0,	CT_ANY,			0,			0,		{ [CT_WAY_END] = CT_REMOVE } },
-	/* Nobody tells anything: what has ended or become another flow since it was seen is left alone. */
-	{ 6,	CT_SAME,		K_ASSURED | SINCE,	K_ENDED,	{ [CT_WAY_OWN] = CT_KEEP } },
-	{ 7,	CT_SAME,		K_ASSURED,		K_ENDED,	{ [CT_WAY_OWN] = CT_RAISE } },
+	{ 0,  CT_ANY,        K_HIT | SINCE,     K_ENDED,             { [CT_WAY_END] = CT_USED } },
+	{ 0,  CT_ANY,        0,                 0,                   { [CT_WAY_END] = CT_REMOVE } },
+	/* Nobody tells anything: what has ended or become another flow since is left alone. */
+	{ 6,  CT_SAME,       K_ASSURED | SINCE, K_ENDED,             { [CT_WAY_OWN] = CT_KEEP } },
+	{ 7,  CT_SAME,       K_ASSURED,         K_ENDED,             { [CT_WAY_OWN] = CT_RAISE } },
 };
+/* clang-format on */
 const size_t ct_n_rules = sizeof(ct_rules) / sizeof(ct_rules[0]);
 
 enum ct_verdict ct_judge_facts(enum ct_way way, enum ct_tuples tuples, unsigned int facts)
@@ -232,7 +236,7 @@ enum ct_verdict ct_judge_facts(enum ct_way way, enum ct_tuples tuples, unsigned 
 	for (size_t i = 0; i < ct_n_rules; i++) {
 		const struct ct_rule *r = &ct_rules[i];
 
-		if (r->verdict[way] != CT_NONE && (r->tuples & tuples) && (facts & r->must) == r->must && !(facts & r->not))
+		if (r->verdict[way] != CT_NONE && (r->tuples & tuples) && (facts & r->must) == r->must && !(facts & r->must_not))
 			return (enum ct_verdict)r->verdict[way];
 	}
 	return CT_LEAVE;

@@ -4,15 +4,16 @@
  * They are the yardstick for two questions: how long does a flow live here that a peer tells about, and when did an entry of
  * our kernel see its last packet (its timeout counts down from this value). The rules by which the kernel chooses:
  *
- *	UDP, UDP-Lite	udp_timeout_stream for an assured flow (and for one that cannot become assured after a clash of
- *			translations), udp_timeout before; also for an answered one that is younger than two seconds
- *	GRE		gre_timeout_stream once answered, gre_timeout before
- *	TCP		that of the state; ESTABLISHED without an answer (picked up in mid-stream) at most
- *			tcp_timeout_unacknowledged. Shorter for a while: data that nobody has acknowledged
- *			(unacknowledged), retransmissions and a closed window (max_retrans)
- *	SCTP, DCCP	that of the state
- *	ICMP, ICMPv6	icmp_timeout, icmpv6_timeout
- *	others		generic_timeout
+ *   UDP, UDP-Lite  udp_timeout_stream for an assured flow (and for one that cannot become assured
+ *                  after a clash of translations), udp_timeout before; also for an answered one that
+ *                  is younger than two seconds
+ *   GRE            gre_timeout_stream once answered, gre_timeout before
+ *   TCP            that of the state; ESTABLISHED without an answer (picked up in mid-stream) at most
+ *                  tcp_timeout_unacknowledged. Shorter for a while: data that nobody has acknowledged
+ *                  (unacknowledged), retransmissions and a closed window (max_retrans)
+ *   SCTP, DCCP     that of the state
+ *   ICMP, ICMPv6   icmp_timeout, icmpv6_timeout
+ *   others         generic_timeout
  *
  * A timeout policy of the ruleset (nft "ct timeout") overrides all that for single flows; no message of the kernel tells.
  * The SYN_SENT of a simultaneous open has no sysctl.

@@ -13,8 +13,10 @@
 /* Links on real sockets, in a network namespace of its own with two cables: dedi0 to dedi1 is the dedicated link,
  * other0 to other1 is not. What one end sends to the other goes through the cable.
  *
- *   dedi0   10.9.0.1/24 fd09::1/64 fe80::a      dedi1   10.9.0.2/24 10.9.0.7/24 (label dedi1:1) fd09::2/64 fe80::b
- *   other0  10.9.1.1/24 fd0a::1/64 fe80::c      other1  10.9.1.2/24 fd0a::2/64 fe80::d
+ *   dedi0   10.9.0.1/24 fd09::1/64 fe80::a
+ *   dedi1   10.9.0.2/24 fd09::2/64 fe80::b 10.9.0.7/24 (label dedi1:1)
+ *   other0  10.9.1.1/24 fd0a::1/64 fe80::c
+ *   other1  10.9.1.2/24 fd0a::2/64 fe80::d
  */
 #define LAB_PORT 3780
 #define LAB_KEEP 8	/* ErrorQueueLength */

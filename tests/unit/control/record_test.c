@@ -84,7 +84,8 @@ static void request_byte_changed(void **state)
 			ret = decode(buf, sizeof(buf), &got);
 			if (at < 4)
 				assert_true(ret == CTL_PARSE_DONE && got.framed && got.number != 16);
-			else if (at < 8)	/* not our magic: an old client with something behind the int */
+			else if (at < 8)
+				/* not our magic: an old client with something behind the int */
 				assert_true(ret == CTL_PARSE_DONE && !got.framed && got.number == 16);
 			else if (at < 12)
 				assert_int_equal(ret, CTL_PARSE_OTHER_VERSION);

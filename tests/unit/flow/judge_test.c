@@ -100,7 +100,7 @@ static const struct ct_rule *rule_of(enum ct_way way, unsigned int tuples, unsig
 	for (size_t i = 0; i < ct_n_rules; i++) {
 		const struct ct_rule *r = &ct_rules[i];
 
-		if (r->verdict[way] && (r->tuples & tuples) && (facts & r->must) == r->must && !(facts & r->not))
+		if (r->verdict[way] && (r->tuples & tuples) && (facts & r->must) == r->must && !(facts & r->must_not))
 			return r;
 	}
 	return NULL;
@@ -120,7 +120,7 @@ static void neighbours(void **state)
 						continue;
 					used++;
 					for (unsigned int fact = 1; fact < CT_FACTS; fact *= 2) {
-						if ((ct_rules[i].must | ct_rules[i].not) & fact &&
+						if ((ct_rules[i].must | ct_rules[i].must_not) & fact &&
 						    rule_of(way, tuples, facts ^ fact) != &ct_rules[i])
 							needed |= fact;
 					}
@@ -129,7 +129,7 @@ static void neighbours(void **state)
 		}
 		if (used == 0)
 			fail_msg("rule %zu (row %u) never applies", i, ct_rules[i].row);
-		if (needed != (unsigned int)(ct_rules[i].must | ct_rules[i].not))
+		if (needed != (unsigned int)(ct_rules[i].must | ct_rules[i].must_not))
 			fail_msg("rule %zu (row %u) asks for more than it needs", i, ct_rules[i].row);
 	}
 }
