@@ -12,8 +12,8 @@ struct mono {
 	int64_t ns;
 };
 
-#define MONO_NS_PER_MS	INT64_C(1000000)
-#define MONO_NS_PER_S	INT64_C(1000000000)
+#define MONO_NS_PER_MS INT64_C(1000000)
+#define MONO_NS_PER_S  INT64_C(1000000000)
 
 /* The monotonic clock now (CLOCK_MONOTONIC). */
 struct mono clock_now(void);

@@ -10,9 +10,9 @@
 /* Bounds-checked reading of bytes from outside. A refused read sets `bad`, which is sticky: later
  * reads give 0, so a caller reads a whole record and tests once. Borrows the bytes. */
 struct cursor {
-	const uint8_t *at;	/* next unread byte */
-	size_t left;		/* bytes we may still read */
-	bool bad;		/* a read was refused */
+	const uint8_t *at; /* next unread byte */
+	size_t left;	   /* bytes we may still read */
+	bool bad;	   /* a read was refused */
 };
 
 static inline struct cursor cur_init(const void *p, size_t n)

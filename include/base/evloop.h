@@ -23,28 +23,28 @@
  * literal): the ring of recent callbacks keeps it. */
 struct evloop;
 
-#define EV_READ		1u
-#define EV_WRITE	2u
+#define EV_READ	 1u
+#define EV_WRITE 2u
 
 struct ev_io {
 	int fd;
-	unsigned int want;	/* EV_READ | EV_WRITE; change only through ev_io_want() */
-	unsigned int prio;	/* 0 is served first within a turn; equal ones by descriptor
+	unsigned int want; /* EV_READ | EV_WRITE; change only through ev_io_want() */
+	unsigned int prio; /* 0 is served first within a turn; equal ones by descriptor
 				 * number */
 	void (*cb)(void *ctx, unsigned int ready, struct mono now);
-	void *ctx;		/* borrowed */
-	const char *name;	/* for the slow-callback report */
+	void *ctx;	  /* borrowed */
+	const char *name; /* for the slow-callback report */
 	/* private: */
 	bool added;
 };
 
 struct ev_timer {
 	void (*cb)(void *ctx, struct mono now);
-	void *ctx;		/* borrowed */
+	void *ctx; /* borrowed */
 	const char *name;
 	/* private: */
 	struct mono due;
-	uint32_t heap_pos;	/* index + 1; 0 = not armed */
+	uint32_t heap_pos; /* index + 1; 0 = not armed */
 };
 
 /* Long work in steps: step() does a bounded amount and returns true while there is more to do,
@@ -115,10 +115,10 @@ struct mono evloop_now(const struct evloop *loop);
 struct ev_stats {
 	uint64_t turns;
 	uint64_t select_failed;
-	uint64_t slow_callbacks;	/* longer than EV_SLOW_MS */
-	uint64_t runaway_timers;	/* times a timer fired without pause and was slowed down */
-	uint32_t worst_us;		/* longest callback so far */
-	const char *worst_name;		/* borrowed; NULL while none */
+	uint64_t slow_callbacks; /* longer than EV_SLOW_MS */
+	uint64_t runaway_timers; /* times a timer fired without pause and was slowed down */
+	uint32_t worst_us;	 /* longest callback so far */
+	const char *worst_name;	 /* borrowed; NULL while none */
 };
 #define EV_SLOW_MS 50
 const struct ev_stats *evloop_stats(const struct evloop *loop);

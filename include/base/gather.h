@@ -9,9 +9,9 @@
  * things come faster than one per wait, the descriptor is left alone and a timer collects what has
  * gathered; below that rate each is read at once. */
 struct gather {
-	struct mono window;	/* counted from here on; zero to begin with */
-	uint32_t n;		/* since then */
-	bool on;		/* wait before the next read */
+	struct mono window; /* counted from here on; zero to begin with */
+	uint32_t n;	    /* since then */
+	bool on;	    /* wait before the next read */
 };
 
 /* n more things were read. on becomes true as soon as there were as many as come in one window at

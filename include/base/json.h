@@ -13,8 +13,8 @@
  * the document itself, name is NULL. The caller closes what it has opened. A text that ran out of
  * memory says so itself (truncated). */
 struct json {
-	struct text *out;	/* borrowed */
-	bool comma;		/* the next value has one before it */
+	struct text *out; /* borrowed */
+	bool comma;	  /* the next value has one before it */
 };
 
 static inline struct json json_begin(struct text *out)

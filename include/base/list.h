@@ -35,6 +35,6 @@ static inline void list_del(struct list_node *n)
 	n->next = n->prev = n;
 }
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 
-struct log_conf;	/* base/log_conf.h */
+struct log_conf; /* base/log_conf.h */
 
 /* The log sink: one of the two allowed mutable globals (the other is the signal flags). Lines go to
  * the file, to syslog, and, until log_detach(), to the terminal (info, notice: stdout; warning,
@@ -64,7 +64,7 @@ int log_syslog(int priority, const char *text);
 struct log_limit {
 	uint32_t tokens_used;
 	struct mono last;
-	uint64_t suppressed;	/* lines dropped since the last one that passed */
+	uint64_t suppressed; /* lines dropped since the last one that passed */
 };
 
 /* May one more line be written at `now`? When yes and lines were dropped meanwhile, *suppressed (if

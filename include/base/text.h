@@ -10,8 +10,8 @@
  * once written to. Start from a zeroed struct; `limit` 0 means no limit of its own. When memory or
  * the limit is exhausted `truncated` is set and the rest is dropped. */
 struct text {
-	char *buf;		/* owned; NULL while empty */
-	size_t len;		/* bytes without the NUL */
+	char *buf;  /* owned; NULL while empty */
+	size_t len; /* bytes without the NUL */
 	size_t cap;
 	size_t limit;
 	bool truncated;

@@ -11,8 +11,8 @@
  * writer is an error the caller sees, never a truncated message. Borrows the buffer. */
 struct writer {
 	uint8_t *buf;
-	size_t len;		/* bytes written */
-	size_t cap;		/* bytes that fit */
+	size_t len; /* bytes written */
+	size_t cap; /* bytes that fit */
 	bool full;
 };
 

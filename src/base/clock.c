@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The two clocks. Everything that waits or ages uses the monotonic one, so that a step of the wall clock (NTP at boot,
- * an administrator) can neither fire all timers at once nor stop them. */
+/* The two clocks. Everything that waits or ages uses the monotonic one, so that a step of the wall
+ * clock (NTP at boot, an administrator) can neither fire all timers at once nor stop them. */
 #include "base/clock.h"
 
 #include <time.h>
@@ -14,7 +14,7 @@ struct mono clock_now(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	now.ns = ts.tv_sec * MONO_NS_PER_S + ts.tv_nsec;
 	if (now.ns == 0)
-		now.ns = 1;	/* 0 means "not set"; possible in a time namespace */
+		now.ns = 1; /* 0 means "not set"; possible in a time namespace */
 	return now;
 }
 

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The event loop: pselect(), a timer heap, work in steps, hooks at the end of each turn.
  *
- * Why pselect: a signal flag can be set just before select() goes to sleep; unmasking signals only inside the call
- * closes that gap. Why not epoll: some seventy descriptors at most, and one call per turn either way.
+ * Why pselect: a signal flag can be set just before select() goes to sleep; unmasking signals only
+ * inside the call closes that gap. Why not epoll: some seventy descriptors at most, and one call
+ * per turn either way.
  *
  * Invariants
- * - A callback may add and remove anything, itself included, and free the memory it was embedded in. So nothing here
- *   touches an ev_* object after its callback returned, unless the loop itself still lists it.
- * - Readiness belongs to a table by fd number and is cleared when the fd is removed: a closed and reused number is not
- *   called on old readiness, because the slot is looked up again right before each call.
- * - A timer that is set again inside the timer pass, however far in the past, fires in a later turn: descriptors and
- *   work are served in between. A timer that nevertheless does nothing but fire is slowed down and reported.
+ * - A callback may add and remove anything, itself included, and free the memory it was embedded
+ *   in. So nothing here touches an ev_* object after its callback returned, unless the loop itself
+ *   still lists it.
+ * - Readiness belongs to a table by fd number and is cleared when the fd is removed: a closed and
+ *   reused number is not called on old readiness, because the slot is looked up again right before
+ *   each call.
+ * - A timer that is set again inside the timer pass, however far in the past, fires in a later
+ *   turn: descriptors and work are served in between. A timer that nevertheless does nothing but
+ *   fire is slowed down and reported.
  * - A loop with nothing to do sleeps without a timeout.
  *
- * Not done here: threads, nesting, priorities among timers (equal times fire in the order they were set). */
+ * Not done here: threads, nesting, priorities among timers (equal times fire in the order they were
+ * set). */
 #include "base/evloop.h"
 
 #include <assert.h>
@@ -23,20 +28,22 @@
 
 #include "base/log.h"
 
-#define RECENT_MAX	32
+#define RECENT_MAX 32
 
-/* A sane daemon fires some hundred timers per second. More than this many in one second, plus so many per armed timer,
- * is a bug that would burn a CPU: for the rest of that second timers are then held back. */
-#define RUNAWAY_BASE		10000
-#define RUNAWAY_PER_TIMER	2000
-#define RUNAWAY_HOLD_MS		10
+/* A sane daemon fires some hundred timers per second. More than this many in one second, plus so
+ * many per armed timer, is a bug that would burn a CPU: for the rest of that second timers are then
+ * held back. */
+#define RUNAWAY_BASE	  10000
+#define RUNAWAY_PER_TIMER 2000
+#define RUNAWAY_HOLD_MS	  10
 
 struct recent {
 	const char *name;
 	uint32_t us;
 };
 
-/* The heap carries the key itself, so that sifting does not touch the timers' memory; seq keeps equal times in order. */
+/* The heap carries the key itself, so that sifting does not touch the timers' memory; seq keeps
+ * equal times in order. */
 struct heap_ent {
 	int64_t due_ns;
 	uint64_t seq;
@@ -45,27 +52,27 @@ struct heap_ent {
 
 struct evloop {
 	struct ev_io *slot[FD_SETSIZE];
-	uint8_t ready[FD_SETSIZE];	/* EV_* still to be served in this turn */
-	fd_set rd, wr;			/* what is wanted */
-	int n_fds;			/* highest fd in use + 1 */
+	uint8_t ready[FD_SETSIZE]; /* EV_* still to be served in this turn */
+	fd_set rd, wr;		   /* what is wanted */
+	int n_fds;		   /* highest fd in use + 1 */
 
 	struct heap_ent *heap;
 	uint32_t n_heap, heap_cap;
 	uint64_t timer_seq;
 	bool in_timers;
-	struct mono pass_now;		/* the time against which this pass fires */
+	struct mono pass_now; /* the time against which this pass fires */
 
-	struct ev_work work;		/* ring: waiting for its step in the next turn */
-	struct ev_work pass;		/* ring: still to be stepped in this turn */
-	struct ev_work *running;	/* the one whose step() runs; NULL once it was deleted in there */
-	bool rearmed;			/* it was armed again in there */
+	struct ev_work work;	 /* ring: waiting for its step in the next turn */
+	struct ev_work pass;	 /* ring: still to be stepped in this turn */
+	struct ev_work *running; /* the one whose step() runs; NULL once it was deleted in there */
+	bool rearmed;		 /* it was armed again in there */
 
 	struct ev_hook *hooks, *hook_next;
 
 	struct mono now;
 	bool stop;
 
-	struct mono window;		/* start of the second in which firings are counted */
+	struct mono window; /* start of the second in which firings are counted */
 	uint64_t fired;
 	bool holding;
 	struct log_limit runaway_log;
@@ -107,7 +114,8 @@ static void call_done(struct evloop *loop, const char *name, struct mono start)
 	us = mono_diff_ns(loop->now, start) / 1000;
 	if (us > UINT32_MAX)
 		us = UINT32_MAX;
-	loop->recent[loop->n_recent++ % RECENT_MAX] = (struct recent){ .name = name, .us = (uint32_t)us };
+	loop->recent[loop->n_recent++ % RECENT_MAX] =
+		(struct recent){ .name = name, .us = (uint32_t)us };
 	if (us > EV_SLOW_MS * 1000)
 		loop->stats.slow_callbacks++;
 	if (us > loop->stats.worst_us || !loop->stats.worst_name) {
@@ -171,7 +179,8 @@ void ev_io_want(struct evloop *loop, struct ev_io *io, unsigned int want)
 	}
 }
 
-/* Collect what is ready in the order of priority; equal priorities by fd. Insertion sort: mostly one or two. */
+/* Collect what is ready in the order of priority; equal priorities by fd. Insertion sort: mostly
+ * one or two. */
 static unsigned int io_collect(struct evloop *loop, const fd_set *rd, const fd_set *wr, int *order)
 {
 	unsigned int n = 0, i;
@@ -182,7 +191,8 @@ static unsigned int io_collect(struct evloop *loop, const fd_set *rd, const fd_s
 
 		if (!io)
 			continue;
-		loop->ready[fd] = (uint8_t)((FD_ISSET(fd, rd) ? EV_READ : 0) | (FD_ISSET(fd, wr) ? EV_WRITE : 0));
+		loop->ready[fd] = (uint8_t)((FD_ISSET(fd, rd) ? EV_READ : 0) |
+					    (FD_ISSET(fd, wr) ? EV_WRITE : 0));
 		if (!loop->ready[fd])
 			continue;
 		for (i = n++; i > 0 && loop->slot[order[i - 1]]->prio > io->prio; i--)
@@ -204,7 +214,7 @@ static void io_serve(struct evloop *loop, const fd_set *rd, const fd_set *wr)
 		const char *name;
 
 		if (!io || !ready)
-			continue;	/* removed by an earlier callback of this turn */
+			continue; /* removed by an earlier callback of this turn */
 		loop->ready[order[i]] = 0;
 		name = io->name;
 		io->cb(io->ctx, ready, start);
@@ -235,7 +245,8 @@ static void heap_sift(struct evloop *loop, uint32_t i, struct heap_ent ent)
 		i = (i - 1) / 2;
 	}
 	while ((child = 2 * i + 1) < loop->n_heap) {
-		if (child + 1 < loop->n_heap && ent_before(&loop->heap[child + 1], &loop->heap[child]))
+		if (child + 1 < loop->n_heap &&
+		    ent_before(&loop->heap[child + 1], &loop->heap[child]))
 			child++;
 		if (!ent_before(&loop->heap[child], &ent))
 			break;
@@ -267,10 +278,11 @@ int ev_timer_set(struct evloop *loop, struct ev_timer *t, struct mono due)
 
 	assert(t->cb && mono_is_set(due));
 	if (loop->in_timers && !mono_before(loop->pass_now, due))
-		due.ns = loop->pass_now.ns + 1;		/* not again in this pass */
+		due.ns = loop->pass_now.ns + 1; /* not again in this pass */
 	if (loop->holding)
 		due = mono_before(due, mono_add_ms(loop->now, RUNAWAY_HOLD_MS)) ?
-			mono_add_ms(loop->now, RUNAWAY_HOLD_MS) : due;
+			      mono_add_ms(loop->now, RUNAWAY_HOLD_MS) :
+			      due;
 	if (t->heap_pos) {
 		i = t->heap_pos - 1;
 		assert(i < loop->n_heap && loop->heap[i].t == t);
@@ -310,12 +322,14 @@ static void runaway_check(struct evloop *loop, const char *name)
 		loop->holding = false;
 	}
 	loop->fired++;
-	if (loop->holding || loop->fired <= RUNAWAY_BASE + (uint64_t)RUNAWAY_PER_TIMER * loop->n_heap)
+	if (loop->holding ||
+	    loop->fired <= RUNAWAY_BASE + (uint64_t)RUNAWAY_PER_TIMER * loop->n_heap)
 		return;
 	loop->holding = true;
 	loop->stats.runaway_timers++;
 	if (log_limit_pass(&loop->runaway_log, 1, 60000, loop->now, &skipped))
-		log_errx("timer \"%s\" fires without pause; timers are slowed down", name ? name : "?");
+		log_errx("timer \"%s\" fires without pause; timers are slowed down",
+			 name ? name : "?");
 }
 
 static void timers_fire(struct evloop *loop)
@@ -358,7 +372,7 @@ void ev_work_arm(struct evloop *loop, struct ev_work *w)
 {
 	assert(w->step);
 	if (w == loop->running)
-		loop->rearmed = true;	/* a wake-up during the step outweighs its "nothing left" */
+		loop->rearmed = true; /* a wake-up during the step outweighs its "nothing left" */
 	if (!w->armed)
 		work_link(&loop->work, w);
 }
@@ -371,7 +385,8 @@ void ev_work_del(struct evloop *loop, struct ev_work *w)
 		work_unlink(w);
 }
 
-/* One step for everything that was armed when the pass began; what is armed meanwhile waits for the next turn. */
+/* One step for everything that was armed when the pass began; what is armed meanwhile waits for the
+ * next turn. */
 static void works_step(struct evloop *loop)
 {
 	struct ev_work *w;
@@ -445,7 +460,8 @@ static void hooks_run(struct evloop *loop)
 /* Turns */
 
 /* How long pselect may sleep. NULL: until something happens. */
-static const struct timespec *turn_timeout(const struct evloop *loop, int64_t max_wait_ms, struct timespec *ts)
+static const struct timespec *turn_timeout(const struct evloop *loop, int64_t max_wait_ms,
+					   struct timespec *ts)
 {
 	int64_t ns = max_wait_ms < 0 ? INT64_MAX : max_wait_ms * MONO_NS_PER_MS;
 
@@ -464,8 +480,8 @@ static const struct timespec *turn_timeout(const struct evloop *loop, int64_t ma
 }
 
 /* One turn: sleep, then after_select, timers, descriptors, work, hooks. */
-static int turn(struct evloop *loop, const sigset_t *sigmask, int64_t max_wait_ms, void (*after_select)(void *ctx),
-		void *ctx)
+static int turn(struct evloop *loop, const sigset_t *sigmask, int64_t max_wait_ms,
+		void (*after_select)(void *ctx), void *ctx)
 {
 	fd_set rd = loop->rd, wr = loop->wr;
 	struct timespec ts;
@@ -495,12 +511,13 @@ int evloop_turn(struct evloop *loop, const sigset_t *sigmask, int64_t max_wait_m
 	return turn(loop, sigmask, max_wait_ms, NULL, NULL);
 }
 
-int evloop_run(struct evloop *loop, const sigset_t *sigmask, void (*after_select)(void *ctx), void *ctx)
+int evloop_run(struct evloop *loop, const sigset_t *sigmask, void (*after_select)(void *ctx),
+	       void *ctx)
 {
 	int err = 0;
 
 	loop->now = clock_now();
-	hooks_run(loop);	/* what was queued while starting up must not wait for the first event */
+	hooks_run(loop); /* what was queued while starting up must not wait for the first event */
 	while (!loop->stop && !err)
 		err = turn(loop, sigmask, -1, after_select, ctx);
 	loop->stop = false;
@@ -522,7 +539,8 @@ const struct ev_stats *evloop_stats(const struct evloop *loop)
 	return &loop->stats;
 }
 
-bool evloop_recent(const struct evloop *loop, unsigned int i, const char **name, uint32_t *duration_us)
+bool evloop_recent(const struct evloop *loop, unsigned int i, const char **name,
+		   uint32_t *duration_us)
 {
 	const struct recent *r;
 

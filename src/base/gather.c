@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See the header. The window is long enough to tell a rate of a few per wait from the same number in a heap, and short
- * enough that the end of a burst is noticed before anybody waits for it. */
+/* See the header. The window is long enough to tell a rate of a few per wait from the same number
+ * in a heap, and short enough that the end of a burst is noticed before anybody waits for it. */
 #include "base/gather.h"
 
 #define WINDOW_NS (16 * MONO_NS_PER_MS)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SipHash-1-3 (Aumasson, Bernstein: one compression round per word, three at the end), for input that is always a
- * whole number of 64-bit words. Keyed, because whoever chooses ports and addresses would otherwise choose buckets. */
+/* SipHash-1-3 (Aumasson, Bernstein: one compression round per word, three at the end), for input
+ * that is always a whole number of 64-bit words. Keyed, because whoever chooses ports and addresses
+ * would otherwise choose buckets. */
 #include "base/hash.h"
 
 #include <errno.h>
@@ -65,7 +66,8 @@ uint32_t hash_words(const struct hash_key *key, const uint64_t *words, size_t n)
 
 	for (i = 0; i < n; i++)
 		sip_word(&s, words[i]);
-	/* The last block of the definition: the length in bytes modulo 256 on top, no bytes left over. */
+	/* The last block of the definition: the length in bytes modulo 256 on top, no bytes left
+	 * over. */
 	sip_word(&s, (uint64_t)(n * 8 & 0xff) << 56);
 	s.v2 ^= 0xff;
 	sip_round(&s);

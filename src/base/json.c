@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A writer of JSON. It knows commas and escapes, and nothing about what it writes: names and their meaning are the affair of
- * the caller, and of doc/json.md. */
+/* A writer of JSON. It knows commas and escapes, and nothing about what it writes: names and their
+ * meaning are the affair of the caller, and of doc/json.md. */
 #include "base/json.h"
 
 #include <string.h>
@@ -82,7 +82,8 @@ void json_bool(struct json *j, const char *name, bool v)
 	text_str(j->out, v ? "true" : "false");
 }
 
-/* Bytes of the well-formed UTF-8 character (RFC 3629) of more than one byte at s, of which n are there; 0: none. */
+/* Bytes of the well-formed UTF-8 character (RFC 3629) of more than one byte at s, of which n are
+ * there; 0: none. */
 static size_t utf8_length(const unsigned char *s, size_t n)
 {
 	static const struct {
@@ -90,13 +91,13 @@ static size_t utf8_length(const unsigned char *s, size_t n)
 		size_t len;
 	} forms[] = {
 		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },	/* nothing that fits in two bytes */
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, /* nothing that fits in two bytes */
 		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },	/* no surrogates */
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, /* no surrogates */
 		{ 0xee, 0xef, 0x80, 0xbf, 3 },
 		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
 		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },	/* up to U+10FFFF */
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 }, /* up to U+10FFFF */
 	};
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {

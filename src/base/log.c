@@ -27,17 +27,17 @@
 
 #include "base/log_conf.h"
 
-#define LINE_MAX_BYTES	2048
-#define SYSLOG_NAME	"conntrack-tools"
-#define SYSLOG_SOCKET	"/dev/log"
+#define LINE_MAX_BYTES 2048
+#define SYSLOG_NAME    "conntrack-tools"
+#define SYSLOG_SOCKET  "/dev/log"
 
 struct log_sink {
-	const struct log_conf *conf;	/* NULL while closed */
-	int fd;				/* -1: no file */
-	bool created;			/* the file was not there before log_open() */
-	int syslog_fd;			/* of the log daemon, -1: not connected */
-	bool quiet;			/* nothing for standard output */
-	bool detached;			/* no terminal any more */
+	const struct log_conf *conf; /* NULL while closed */
+	int fd;			     /* -1: no file */
+	bool created;		     /* the file was not there before log_open() */
+	int syslog_fd;		     /* of the log daemon, -1: not connected */
+	bool quiet;		     /* nothing for standard output */
+	bool detached;		     /* no terminal any more */
 };
 
 static struct log_sink sink = { .fd = -1, .syslog_fd = -1 };
@@ -83,7 +83,7 @@ int log_open(const struct log_conf *conf, const char **err_path)
 	sink.fd = fd;
 	sink.created = created;
 	sink.conf = conf;
-	openlog(SYSLOG_NAME, LOG_PID, LOG_DAEMON);	/* for log_syslog() in its last resort */
+	openlog(SYSLOG_NAME, LOG_PID, LOG_DAEMON); /* for log_syslog() in its last resort */
 	return 0;
 }
 
@@ -193,7 +193,8 @@ int log_syslog(int priority, const char *text)
 
 	if (localtime_r(&t, &tm))
 		strftime(stamp, sizeof(stamp), "%b %e %T", &tm);
-	n = snprintf(record, sizeof(record), "<%d>%s %s[%d]: %s", priority, stamp, SYSLOG_NAME, (int)getpid(), text);
+	n = snprintf(record, sizeof(record), "<%d>%s %s[%d]: %s", priority, stamp, SYSLOG_NAME,
+		     (int)getpid(), text);
 	if (n < 0)
 		return -EINVAL;
 	if ((size_t)n >= sizeof(record))
@@ -201,12 +202,12 @@ int log_syslog(int priority, const char *text)
 	ret = syslog_send(record, (size_t)n);
 	if (ret == 0 || ret == -EAGAIN)
 		return ret;
-	if (sink.syslog_fd != -1) {	/* the log daemon has begun anew */
+	if (sink.syslog_fd != -1) { /* the log daemon has begun anew */
 		close(sink.syslog_fd);
 		sink.syslog_fd = -1;
 		ret = syslog_send(record, (size_t)n);
 	}
-	if (ret == -EPROTOTYPE) {	/* one that listens on a stream, which may wait */
+	if (ret == -EPROTOTYPE) { /* one that listens on a stream, which may wait */
 		syslog(priority, "%s", text);
 		return 0;
 	}
@@ -222,9 +223,11 @@ static size_t line_head(char *buf, size_t cap, enum log_level level)
 	char stamp[64];
 	struct tm tm;
 
-	if (!localtime_r(&t, &tm) || strftime(stamp, sizeof(stamp), "%a %b %e %H:%M:%S %Y", &tm) == 0)
+	if (!localtime_r(&t, &tm) ||
+	    strftime(stamp, sizeof(stamp), "%a %b %e %H:%M:%S %Y", &tm) == 0)
 		strcpy(stamp, "?");
-	return (size_t)snprintf(buf, cap, "[%s] (pid=%d) [%s] ", stamp, (int)getpid(), levels[level].word);
+	return (size_t)snprintf(buf, cap, "[%s] (pid=%d) [%s] ", stamp, (int)getpid(),
+				levels[level].word);
 }
 
 static size_t min_size(size_t a, size_t b)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A growing text buffer. Running out of memory or of the text's own limit is remembered in the text itself, so that a
- * report is written in straight lines and tested once at the end. */
+/* A growing text buffer. Running out of memory or of the text's own limit is remembered in the text
+ * itself, so that a report is written in straight lines and tested once at the end. */
 #include "base/text.h"
 
 #include <stdarg.h>
@@ -8,14 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Make room for n more bytes and the NUL; as many as the limit and memory allow. Returns how many of the n fit. */
+/* Make room for n more bytes and the NUL; as many as the limit and memory allow. Returns how many
+ * of the n fit. */
 static size_t text_room(struct text *t, size_t n)
 {
 	size_t want, cap;
 	char *p;
 
 	if (t->truncated)
-		return 0;	/* a later, shorter piece must not follow a gap */
+		return 0; /* a later, shorter piece must not follow a gap */
 	if (t->limit > 0 && n > t->limit - t->len) {
 		n = t->limit - t->len;
 		t->truncated = true;

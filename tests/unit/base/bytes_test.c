@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Cursor, writer, list, and the arithmetic of struct mono: the header-only helpers. Buffers are exact-size heap copies,
- * so that the address sanitizer sees a read past the end. */
+/* Cursor, writer, list, and the arithmetic of struct mono: the header-only helpers. Buffers are
+ * exact-size heap copies, so that the address sanitizer sees a read past the end. */
 #include "base/cursor.h"
 #include "base/list.h"
 #include "base/writer.h"
@@ -39,7 +39,8 @@ static void cursor_reads_in_order(void **state)
 	free(p);
 }
 
-/* A refused read gives zero, moves nothing, and every later read is refused too, even one that would fit. */
+/* A refused read gives zero, moves nothing, and every later read is refused too, even one that
+ * would fit. */
 static void cursor_refusal_is_sticky(void **state)
 {
 	uint8_t *p = malloc(3);
@@ -88,10 +89,10 @@ static void writer_full_writes_nothing(void **state)
 	memset(p, 0xee, 7);
 	w = wr_init(p, 7);
 	wr_be32(&w, 0);
-	wr_be32(&w, 0);			/* does not fit: no byte of it */
+	wr_be32(&w, 0); /* does not fit: no byte of it */
 	assert_true(w.full);
 	assert_int_equal(p[4], 0xee);
-	wr_u8(&w, 1);			/* would fit, but there is a gap now */
+	wr_u8(&w, 1); /* would fit, but there is a gap now */
 	assert_int_equal(w.len, 4);
 	free(p);
 }
@@ -110,7 +111,7 @@ static void list_keeps_order(void **state)
 	list_del(&n[1]);
 	assert_ptr_equal(n[0].next, &n[2]);
 	assert_ptr_equal(n[2].prev, &n[0]);
-	list_del(&n[1]);		/* twice is harmless: it points at itself */
+	list_del(&n[1]); /* twice is harmless: it points at itself */
 	list_del(&n[0]);
 	list_del(&n[2]);
 	assert_true(list_empty(&head));

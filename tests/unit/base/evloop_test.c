@@ -37,8 +37,8 @@ struct tm_obj {
 	struct trace *trace;
 	struct evloop *loop;
 	char c;
-	struct tm_obj *victim;		/* deleted and freed when this one fires */
-	int rearm_ms;			/* >= 0: re-arm so far ahead; -1: not */
+	struct tm_obj *victim; /* deleted and freed when this one fires */
+	int rearm_ms;	       /* >= 0: re-arm so far ahead; -1: not */
 	int rearm_left;
 };
 
@@ -85,8 +85,8 @@ static void timers_fire_in_order(void **state)
 		assert_int_equal(ev_timer_set(loop, &o[i]->t, mono_add_ms(base, offs[i])), 0);
 	}
 	ev_timer_del(loop, &o[4]->t);
-	ev_timer_del(loop, &o[4]->t);		/* twice is harmless */
-	assert_int_equal(ev_timer_set(loop, &o[1]->t, mono_add_ms(base, 9)), 0);	/* moved back */
+	ev_timer_del(loop, &o[4]->t); /* twice is harmless */
+	assert_int_equal(ev_timer_set(loop, &o[1]->t, mono_add_ms(base, 9)), 0); /* moved back */
 	assert_int_equal(evloop_turn(loop, NULL, 0), 0);
 	assert_string_equal(tr.s, "gcdfab");
 	for (int i = 0; i < 7; i++)
@@ -132,7 +132,8 @@ static void timers_random(void **state)
 	struct evloop *loop = evloop_new();
 	struct mono base = mono_add_ms(clock_now(), -10000);
 	const char *env = getenv("TEST_SEED");
-	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 10) : (unsigned int)clock_now().ns;
+	unsigned int seed =
+		env ? (unsigned int)strtoul(env, NULL, 10) : (unsigned int)clock_now().ns;
 	int armed = 0;
 
 	(void)state;
@@ -150,7 +151,8 @@ static void timers_random(void **state)
 			continue;
 		}
 		all.due[i] = base.ns + rand() % 1000;
-		assert_int_equal(ev_timer_set(loop, &all.t[i], (struct mono){ .ns = all.due[i] }), 0);
+		assert_int_equal(ev_timer_set(loop, &all.t[i], (struct mono){ .ns = all.due[i] }),
+				 0);
 	}
 	for (int i = 0; i < 500; i++)
 		armed += ev_timer_armed(&all.t[i]);
@@ -165,11 +167,12 @@ static void timer_deletes_others_and_rearms(void **state)
 	struct evloop *loop = evloop_new();
 	struct trace tr = { 0 };
 	struct mono past = mono_add_ms(clock_now(), -10);
-	struct tm_obj *a = tm_new(loop, &tr, 'a'), *b = tm_new(loop, &tr, 'b'), *c = tm_new(loop, &tr, 'c');
+	struct tm_obj *a = tm_new(loop, &tr, 'a'), *b = tm_new(loop, &tr, 'b'),
+		      *c = tm_new(loop, &tr, 'c');
 
 	(void)state;
-	a->victim = b;			/* due in the same pass */
-	a->rearm_ms = -50;		/* into the past: once per turn, no endless pass */
+	a->victim = b;	   /* due in the same pass */
+	a->rearm_ms = -50; /* into the past: once per turn, no endless pass */
 	a->rearm_left = 2;
 	assert_int_equal(ev_timer_set(loop, &a->t, past), 0);
 	assert_int_equal(ev_timer_set(loop, &b->t, past), 0);
@@ -235,7 +238,7 @@ static void runaway_timer_is_slowed(void **state)
 	assert_int_equal(ev_timer_set(s.loop, &s.t, clock_now()), 0);
 	assert_int_equal(ev_timer_set(s.loop, &s.end, mono_add_ms(clock_now(), 700)), 0);
 	assert_int_equal(evloop_run(s.loop, NULL, NULL, NULL), 0);
-	if (s.fired < 10000) {	/* an emulated processor does not come that far */
+	if (s.fired < 10000) { /* an emulated processor does not come that far */
 		evloop_free(s.loop);
 		skip();
 	}
@@ -251,12 +254,12 @@ struct io_obj {
 	struct trace *trace;
 	struct evloop *loop;
 	char c;
-	struct io_obj **victim;		/* removed, closed, freed */
-	struct io_obj *reuse;		/* then this one takes over the victim's descriptor
+	struct io_obj **victim; /* removed, closed, freed */
+	struct io_obj *reuse;	/* then this one takes over the victim's descriptor
 					 * number */
 	int reuse_src;
 	bool drain;
-	struct io_obj *mute;		/* this one's wish to read is withdrawn */
+	struct io_obj *mute; /* this one's wish to read is withdrawn */
 };
 
 static void io_obj_free(struct io_obj *o)
@@ -286,7 +289,7 @@ static void io_cb(void *ctx, unsigned int ready, struct mono now)
 		struct evloop *loop = o->loop;
 
 		*o->victim = NULL;
-		io_obj_free(v);		/* may be o itself */
+		io_obj_free(v); /* may be o itself */
 		if (reuse) {
 			assert_int_equal(dup2(src, fd), fd);
 			reuse->io.fd = fd;
@@ -295,13 +298,15 @@ static void io_cb(void *ctx, unsigned int ready, struct mono now)
 	}
 }
 
-static struct io_obj *io_new(struct evloop *loop, struct trace *trace, char c, int fd, unsigned int want,
-			     unsigned int prio)
+static struct io_obj *io_new(struct evloop *loop, struct trace *trace, char c, int fd,
+			     unsigned int want, unsigned int prio)
 {
 	struct io_obj *o = calloc(1, sizeof(*o));
 
 	assert_non_null(o);
-	o->io = (struct ev_io){ .fd = fd, .want = want, .prio = prio, .cb = io_cb, .ctx = o, .name = "io" };
+	o->io = (struct ev_io){
+		.fd = fd, .want = want, .prio = prio, .cb = io_cb, .ctx = o, .name = "io"
+	};
 	o->trace = trace;
 	o->loop = loop;
 	o->c = c;
@@ -428,7 +433,7 @@ static void io_want_changes(void **state)
 	assert_int_equal(write(sa[1], "x", 1), 1);
 	assert_int_equal(evloop_turn(loop, NULL, 0), 0);
 	assert_string_equal(tr.s, "A");
-	ev_io_del(loop, &twin.io);	/* never added: harmless */
+	ev_io_del(loop, &twin.io); /* never added: harmless */
 	io_obj_free(a);
 	close(sa[1]);
 	evloop_free(loop);
@@ -494,7 +499,7 @@ static bool wk_step(void *ctx, struct mono now)
 	if (o->suicide) {
 		ev_work_del(o->loop, &o->w);
 		free(o);
-		return false;	/* a deleted one's answer must not be acted on */
+		return false; /* a deleted one's answer must not be acted on */
 	}
 	return more;
 }
@@ -524,10 +529,11 @@ static void works_take_turns(void **state)
 {
 	struct evloop *loop = evloop_new();
 	struct trace tr = { 0 };
-	struct wk_obj *a = wk_new(loop, &tr, 'a', 3), *b = wk_new(loop, &tr, 'b', 1), *c = wk_new(loop, &tr, 'c', 2);
+	struct wk_obj *a = wk_new(loop, &tr, 'a', 3), *b = wk_new(loop, &tr, 'b', 1),
+		      *c = wk_new(loop, &tr, 'c', 2);
 
 	(void)state;
-	ev_work_arm(loop, &a->w);	/* twice is once */
+	ev_work_arm(loop, &a->w); /* twice is once */
 	turns(loop, 1);
 	assert_string_equal(tr.s, "abc");
 	turns(loop, 4);
@@ -543,15 +549,16 @@ static void works_remove_and_arm(void **state)
 {
 	struct evloop *loop = evloop_new();
 	struct trace tr = { 0 };
-	struct wk_obj *a = wk_new(loop, &tr, 'a', 2), *b = wk_new(loop, &tr, 'b', 9), *c = wk_new(loop, &tr, 'c', 9);
+	struct wk_obj *a = wk_new(loop, &tr, 'a', 2), *b = wk_new(loop, &tr, 'b', 9),
+		      *c = wk_new(loop, &tr, 'c', 9);
 	struct wk_obj *d = wk_new(loop, &tr, 'd', 1), *e = wk_new(loop, &tr, 'e', 1);
 
 	(void)state;
-	a->victim = b;			/* later in this pass */
+	a->victim = b; /* later in this pass */
 	c->suicide = true;
-	d->rearm = true;		/* its last step, but woken inside it */
+	d->rearm = true; /* its last step, but woken inside it */
 	ev_work_del(loop, &e->w);
-	a->arm = e;			/* armed in the pass: next turn */
+	a->arm = e; /* armed in the pass: next turn */
 	turns(loop, 1);
 	assert_string_equal(tr.s, "acd");
 	a->arm = NULL;
@@ -627,17 +634,19 @@ static void hooks_at_end_of_turn(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		h[i] = (struct hk_obj){ .h = { .cb = hk_cb, .ctx = &h[i], .name = "hook" }, .trace = &tr, .loop = loop,
+		h[i] = (struct hk_obj){ .h = { .cb = hk_cb, .ctx = &h[i], .name = "hook" },
+					.trace = &tr,
+					.loop = loop,
 					.c = (char)('a' + i) };
 		ev_hook_add(loop, &h[i].h);
 	}
-	h[0].victim = &h[1];		/* the next in line */
+	h[0].victim = &h[1]; /* the next in line */
 	turns(loop, 1);
 	assert_string_equal(tr.s, "wac");
-	h[2].victim = &h[2];		/* itself */
+	h[2].victim = &h[2]; /* itself */
 	turns(loop, 2);
 	assert_string_equal(tr.s, "wacaca");
-	ev_hook_del(loop, &h[1].h);	/* not there: harmless */
+	ev_hook_del(loop, &h[1].h); /* not there: harmless */
 	/* run() calls them once before it first sleeps. */
 	h[0].stop = true;
 	assert_int_equal(evloop_run(loop, NULL, NULL, NULL), 0);

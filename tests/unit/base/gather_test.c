@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When to gather: at a steady rate above the limit, at once in a burst; not below it, and not for long after. */
+/* When to gather: at a steady rate above the limit, at once in a burst; not below it, and not for
+ * long after. */
 #include "base/gather.h"
 
 #include <setjmp.h>
@@ -12,7 +13,8 @@
 
 static const struct mono start = { .ns = 77 * MONO_NS_PER_S };
 
-/* One thing every step_us for ms milliseconds. Returns after how many it was on for the first time, 0: never. */
+/* One thing every step_us for ms milliseconds. Returns after how many it was on for the first time,
+ * 0: never. */
 static uint32_t run(struct gather *g, struct mono *now, int64_t step_us, int64_t ms)
 {
 	uint32_t first = 0, n = 0;
@@ -51,9 +53,11 @@ static void fast_things_gather(void **state)
 		struct mono now = start;
 		uint32_t first = run(&g, &now, step_us[i], 100);
 
-		/* 24 make a window of 16 ms; the first one after a silence ends the window before. */
+		/* 24 make a window of 16 ms; the first one after a silence ends the window
+		 * before. */
 		if (first == 0 || first > 2 * 24 + 2 || !g.on)
-			fail_msg("one per %lld us: on after %u, then %s", (long long)step_us[i], first, g.on ? "on" : "off");
+			fail_msg("one per %lld us: on after %u, then %s", (long long)step_us[i],
+				 first, g.on ? "on" : "off");
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SipHash-1-3 against values computed by another implementation (CPython's hash() of bytes, which is SipHash-1-3 with a
- * known key under PYTHONHASHSEED), folded to 32 bits. */
+/* SipHash-1-3 against values computed by another implementation (CPython's hash() of bytes, which
+ * is SipHash-1-3 with a known key under PYTHONHASHSEED), folded to 32 bits. */
 #include "base/hash.h"
 
 #include <setjmp.h>
@@ -13,16 +13,17 @@
 static void hash_known_values(void **state)
 {
 	static const struct hash_key zero = { 0, 0 };
-	static const struct hash_key some = { UINT64_C(0xdc504fd368cd90af), UINT64_C(0xb920bb9ffe99e9c1) };
+	static const struct hash_key some = { UINT64_C(0xdc504fd368cd90af),
+					      UINT64_C(0xb920bb9ffe99e9c1) };
 	static const struct {
 		const struct hash_key *key;
 		size_t n;
 		uint32_t want;
 	} cases[] = {
 		{ &zero, 1, 0xd44449d6 }, { &zero, 2, 0x5fc5c93f }, { &zero, 3, 0x1ab7c37e },
-		{ &zero, 5, 0x21aea2e6 }, { &zero, 6, 0xdf5bee8f },
-		{ &some, 1, 0xb80f81ab }, { &some, 2, 0x6c722158 }, { &some, 3, 0x78aea2eb },
-		{ &some, 5, 0x9a0eb026 }, { &some, 6, 0x5dc089bf },
+		{ &zero, 5, 0x21aea2e6 }, { &zero, 6, 0xdf5bee8f }, { &some, 1, 0xb80f81ab },
+		{ &some, 2, 0x6c722158 }, { &some, 3, 0x78aea2eb }, { &some, 5, 0x9a0eb026 },
+		{ &some, 6, 0x5dc089bf },
 	};
 	uint64_t words[6];
 	size_t i;

@@ -37,7 +37,8 @@ static void commas_and_numbers(void **state)
 	json_bool(&j, "no", false);
 	json_str(&j, "s", "x", SIZE_MAX);
 	json_object_end(&j);
-	assert_string_equal(t.buf, "{\"a\":0,\"empty\":{},\"list\":[],\"more\":[18446744073709551615,-9223372036854775808,"
+	assert_string_equal(t.buf, "{\"a\":0,\"empty\":{},\"list\":[],\"more\":["
+				   "18446744073709551615,-9223372036854775808,"
 				   "{\"n\":-1},{}],\"yes\":true,\"no\":false,\"s\":\"x\"}");
 	text_free(&t);
 }
@@ -47,25 +48,32 @@ static void strings_of_any_bytes(void **state)
 	static const struct {
 		const char *bytes, *json;
 	} rows[] = {
-		{ "", "" }, { "plain words", "plain words" },
+		{ "", "" },
+		{ "plain words", "plain words" },
 		{ "\"\\/", "\\\"\\\\/" },
 		{ "\x01\t\n\r\x1b[2J\x7f", "\\u0001\\u0009\\u000a\\u000d\\u001b[2J\\u007f" },
 		{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x94\xa5", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x94\xa5" },
-		{ "\xc2\x80\xc2\x9f\xc2\xa0", "\\u0080\\u009f\xc2\xa0" },	/* C1 is for terminals */
+		{ "\xc2\x80\xc2\x9f\xc2\xa0", "\\u0080\\u009f\xc2\xa0" }, /* C1 is for terminals */
 		{ "\xef\xbf\xbf\xf4\x8f\xbf\xbf", "\xef\xbf\xbf\xf4\x8f\xbf\xbf" },
-		{ "a\xff" "b\x80", "a\\ufffdb\\ufffd" },
-		{ "\xc0\xaf", "\\ufffd\\ufffd" },				/* more bytes than needed */
+		{ "a\xff"
+		  "b\x80",
+		  "a\\ufffdb\\ufffd" },
+		{ "\xc0\xaf", "\\ufffd\\ufffd" }, /* more bytes than needed */
 		{ "\xe0\x9f\xbf", "\\ufffd\\ufffd\\ufffd" },
-		{ "\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd" },			/* a surrogate */
-		{ "\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd" },	/* beyond the last character */
-		{ "\xc3", "\\ufffd" }, { "\xe2\x82", "\\ufffd\\ufffd" }, { "\xe2\x82x", "\\ufffd\\ufffdx" },
+		{ "\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd" }, /* a surrogate */
+		/* beyond the last character */
+		{ "\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd" },
+		{ "\xc3", "\\ufffd" },
+		{ "\xe2\x82", "\\ufffd\\ufffd" },
+		{ "\xe2\x82x", "\\ufffd\\ufffdx" },
 		{ "\xf0\x9f\x94", "\\ufffd\\ufffd\\ufffd" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		size_t n = strlen(rows[i].bytes);
-		char *copy = malloc(n ? n : 1);		/* without its NUL, so that ASan sees who reads behind it */
+		/* without its NUL, so that ASan sees who reads behind it */
+		char *copy = malloc(n ? n : 1);
 		struct text t = { 0 }, want = { 0 };
 		struct json j = json_begin(&t);
 
@@ -79,7 +87,8 @@ static void strings_of_any_bytes(void **state)
 	}
 }
 
-/* Every pair of bytes: the result has no control character, and each quote and backslash inside is escaped. */
+/* Every pair of bytes: the result has no control character, and each quote and backslash inside is
+ * escaped. */
 static void no_byte_gets_out(void **state)
 {
 	(void)state;
@@ -91,7 +100,8 @@ static void no_byte_gets_out(void **state)
 		json_str(&j, NULL, in, sizeof(in));
 		assert_true(t.len >= 2 && t.buf[0] == '"' && t.buf[t.len - 1] == '"');
 		for (size_t i = 1; i < t.len - 1; i++) {
-			assert_true((unsigned char)t.buf[i] >= ' ' && t.buf[i] != 0x7f && t.buf[i] != '"');
+			assert_true((unsigned char)t.buf[i] >= ' ' && t.buf[i] != 0x7f &&
+				    t.buf[i] != '"');
 			if (t.buf[i] == '\\') {
 				i++;
 				assert_non_null(strchr("\"\\u", t.buf[i]));

@@ -25,7 +25,7 @@
 #include <cmocka.h>
 
 static char dir[64];
-static struct log_conf conf;	/* borrowed by the sink while open */
+static struct log_conf conf; /* borrowed by the sink while open */
 
 static int setup(void **state)
 {
@@ -71,7 +71,9 @@ static void assert_matches(const char *text, const char *pattern)
 	regfree(&re);
 }
 
-#define STAMP "\\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}\\] \\(pid=[0-9]+\\) "
+#define STAMP \
+	"\\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}\\] " \
+	"\\(pid=[0-9]+\\) "
 
 static void lines_in_file(void **state)
 {
@@ -85,17 +87,16 @@ static void lines_in_file(void **state)
 	log_warnx("three");
 	errno = ENOENT;
 	log_warn("four");
-	assert_int_equal(errno, ENOENT);	/* preserved */
+	assert_int_equal(errno, ENOENT); /* preserved */
 	errno = EPERM;
 	log_err("five");
 	log_errx("six\nforged \033[1m");
 	read_file(conf.path, buf, sizeof(buf));
-	assert_matches(buf, "^" STAMP "\\[info\\] one 1\n"
-		       STAMP "\\[notice\\] two\n"
-		       STAMP "\\[warning\\] three\n"
-		       STAMP "\\[warning\\] four: No such file or directory\n"
-		       STAMP "\\[ERROR\\] five: Operation not permitted\n"
-		       STAMP "\\[ERROR\\] six\\?forged \\?\\[1m\n$");
+	assert_matches(buf, "^" STAMP "\\[info\\] one 1\n" STAMP "\\[notice\\] two\n" STAMP
+			    "\\[warning\\] three\n" STAMP
+			    "\\[warning\\] four: No such file or directory\n" STAMP
+			    "\\[ERROR\\] five: Operation not permitted\n" STAMP
+			    "\\[ERROR\\] six\\?forged \\?\\[1m\n$");
 	assert_int_equal(stat(conf.path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
@@ -224,7 +225,7 @@ static void terminal_sides(void **state)
 
 /* ---- syslog ---- */
 
-static char log_daemon[80];	/* its socket, in place of /dev/log */
+static char log_daemon[80]; /* its socket, in place of /dev/log */
 
 int __real_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len);
@@ -263,7 +264,9 @@ static void syslog_is_not_waited_for(void **state)
 	assert_int_equal(log_open(&conf, NULL), 0);
 	log_warnx("the first %s", "line");
 	assert_true(read(fd, buf, sizeof(buf) - 1) > 0);
-	snprintf(pattern, sizeof(pattern), "^<156>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} conntrack-tools\\[%d\\]: the first line$",
+	snprintf(pattern, sizeof(pattern),
+		 "^<156>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} conntrack-tools\\[%d\\]: the first "
+		 "line$",
 		 (int)getpid());
 	assert_matches(buf, pattern);
 
@@ -304,7 +307,7 @@ static void limit_passes_and_counts(void **state)
 	assert_true(log_limit_pass(&l, 3, 1000, t, &dropped));
 	assert_int_equal(dropped, 6);
 	assert_false(log_limit_pass(&l, 3, 1000, t, NULL));
-	t = mono_add_ms(t, 3600 * 1000);	/* a long pause refills no more than the burst */
+	t = mono_add_ms(t, 3600 * 1000); /* a long pause refills no more than the burst */
 	for (i = 0; i < 3; i++)
 		assert_true(log_limit_pass(&l, 3, 1000, t, NULL));
 	assert_false(log_limit_pass(&l, 3, 1000, t, NULL));
@@ -319,7 +322,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(discard_own_file_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_failures, setup, teardown),
 		cmocka_unit_test(limit_passes_and_counts),
-		cmocka_unit_test(terminal_sides),	/* detaches */
+		cmocka_unit_test(terminal_sides), /* detaches */
 		cmocka_unit_test_setup_teardown(syslog_is_not_waited_for, setup, teardown),
 	};
 
