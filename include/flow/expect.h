@@ -16,38 +16,38 @@
  *
  * Byte order: addresses and ports in network order, everything else in host order. */
 
-#define EXPECT_HAS_TIMEOUT	(1u << 0)
-#define EXPECT_HAS_FLAGS	(1u << 1)
-#define EXPECT_HAS_CLASS	(1u << 2)
-#define EXPECT_HAS_NAT		(1u << 3)	/* saved NAT tuple and direction */
-#define EXPECT_HAS_HELPER	(1u << 4)
-#define EXPECT_HAS_FN		(1u << 5)	/* function the kernel runs on the expected flow */
-#define EXPECT_HAS_ID		(1u << 6)
-#define EXPECT_HAS_ALL		((1u << 7) - 1)
+#define EXPECT_HAS_TIMEOUT (1u << 0)
+#define EXPECT_HAS_FLAGS   (1u << 1)
+#define EXPECT_HAS_CLASS   (1u << 2)
+#define EXPECT_HAS_NAT	   (1u << 3) /* saved NAT tuple and direction */
+#define EXPECT_HAS_HELPER  (1u << 4)
+#define EXPECT_HAS_FN	   (1u << 5) /* function the kernel runs on the expected flow */
+#define EXPECT_HAS_ID	   (1u << 6)
+#define EXPECT_HAS_ALL	   ((1u << 7) - 1)
 
-#define EXPECT_FN_MAX		32	/* with the NUL */
+#define EXPECT_FN_MAX 32 /* with the NUL */
 
 /* flags, as in linux/netfilter/nf_conntrack_common.h: NF_CT_EXPECT_* */
-#define EXPECT_F_PERMANENT	0x1u
-#define EXPECT_F_INACTIVE	0x2u
-#define EXPECT_F_USERSPACE	0x4u
+#define EXPECT_F_PERMANENT 0x1u
+#define EXPECT_F_INACTIVE  0x2u
+#define EXPECT_F_USERSPACE 0x4u
 
 struct expect_tuple {
 	union flow_addr src, dst;
-	uint16_t sport, dport;	/* GRE: the keys; 0 for protocols without ports */
-	uint8_t l4;		/* IPPROTO_*; in a mask the kernel repeats the number */
+	uint16_t sport, dport; /* GRE: the keys; 0 for protocols without ports */
+	uint8_t l4;	       /* IPPROTO_*; in a mask the kernel repeats the number */
 };
 
 struct ct_expect {
-	uint32_t has;		/* EXPECT_HAS_* */
-	uint8_t l3;		/* AF_INET or AF_INET6, of all tuples */
-	uint16_t zone;		/* that of the master; 0: default */
+	uint32_t has;  /* EXPECT_HAS_* */
+	uint8_t l3;    /* AF_INET or AF_INET6, of all tuples */
+	uint16_t zone; /* that of the master; 0: default */
 	struct expect_tuple master, tuple, mask, nat;
-	uint32_t timeout_s;	/* remaining lifetime when learned */
-	uint32_t flags;		/* EXPECT_F_* */
+	uint32_t timeout_s; /* remaining lifetime when learned */
+	uint32_t flags;	    /* EXPECT_F_* */
 	uint32_t class;
-	uint32_t nat_dir;	/* 0 original, 1 reply */
-	uint32_t id;		/* the kernel's */
+	uint32_t nat_dir; /* 0 original, 1 reply */
+	uint32_t id;	  /* the kernel's */
 	char helper[FLOW_HELPER_MAX];
 	char fn[EXPECT_FN_MAX];
 };
@@ -73,9 +73,9 @@ bool expect_helper_matches(const struct ct_expect *e, const char *prefix);
 /* ---- printing (command-line.md section 9.3; the layouts of nfexp_snprintf) ---- */
 
 struct expect_print_opts {
-	int64_t active_s;	/* "[active since Ns]" behind the text; < 0: leave out */
-	int64_t expires_s;	/* "[expires in Ns]" before that; <= 0: leave out */
-	bool timeout;		/* as in a list of the kernel's table */
+	int64_t active_s;  /* "[active since Ns]" behind the text; < 0: leave out */
+	int64_t expires_s; /* "[expires in Ns]" before that; <= 0: leave out */
+	bool timeout;	   /* as in a list of the kernel's table */
 };
 
 /* Each writes a line without newline into buf and returns its length; at most cap - 1 bytes, always

@@ -6,7 +6,7 @@
 
 #include "flow/flow.h"
 
-struct filter_conf;	/* flow/filter_conf.h */
+struct filter_conf; /* flow/filter_conf.h */
 struct flow_filter;
 
 /* Build the user-space filter from its settings (copied). Gives NULL without memory. A

@@ -9,28 +9,28 @@
 
 /* What a set of the Filter block does with what it lists. */
 enum filter_policy {
-	FILTER_NONE,		/* the set does not occur: everything passes it */
-	FILTER_ACCEPT,		/* only what is listed passes */
-	FILTER_IGNORE,		/* what is listed does not pass */
+	FILTER_NONE,   /* the set does not occur: everything passes it */
+	FILTER_ACCEPT, /* only what is listed passes */
+	FILTER_IGNORE, /* what is listed does not pass */
 };
 
 /* One network; host bits of addr are zero. A single address has prefix 32 or 128. */
 struct filter_net {
-	uint8_t family;		/* AF_INET or AF_INET6 */
-	uint8_t prefix;		/* bits */
+	uint8_t family; /* AF_INET or AF_INET6 */
+	uint8_t prefix; /* bits */
 	union {
-		struct in_addr v4;	/* network byte order */
+		struct in_addr v4; /* network byte order */
 		struct in6_addr v6;
 	} addr;
 };
 
 /* The Filter block. A flow passes if it passes all three sets. An ACCEPT set is never empty. */
 struct filter_conf {
-	bool kernelspace;		/* From Kernelspace */
+	bool kernelspace; /* From Kernelspace */
 	enum filter_policy proto_policy;
-	uint32_t proto[8];		/* layer 4 number n: bit n % 32 of word n / 32 */
+	uint32_t proto[8]; /* layer 4 number n: bit n % 32 of word n / 32 */
 	enum filter_policy addr_policy;
-	struct filter_net *nets;	/* n_nets entries without repetition, owned by whoever owns
+	struct filter_net *nets; /* n_nets entries without repetition, owned by whoever owns
 					 * this struct */
 	size_t n_nets;
 	enum filter_policy state_policy;
@@ -43,7 +43,8 @@ struct filter_conf {
 /* Is there any set at all? */
 static inline bool filter_conf_any(const struct filter_conf *conf)
 {
-	return conf->proto_policy != FILTER_NONE || conf->addr_policy != FILTER_NONE || conf->state_policy != FILTER_NONE;
+	return conf->proto_policy != FILTER_NONE || conf->addr_policy != FILTER_NONE ||
+	       conf->state_policy != FILTER_NONE;
 }
 
 /* Is layer 4 protocol number proto in the list? */

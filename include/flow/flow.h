@@ -23,42 +23,52 @@
 
 /* Which parts of the struct are known. A part that is not present has undefined contents and must
  * not be read. */
-#define FLOW_HAS_PORTS		(1u << 0)	/* orig ports, or ICMP type/code/id */
-#define FLOW_HAS_STATUS		(1u << 1)
-#define FLOW_HAS_TIMEOUT	(1u << 2)
-#define FLOW_HAS_MARK		(1u << 3)
-#define FLOW_HAS_REPLY		(1u << 4)	/* reply tuple as the kernel told it (never for flows from a peer) */
-#define FLOW_HAS_SNAT		(1u << 5)	/* from a peer: translated source address, in the reply destination */
-#define FLOW_HAS_DNAT		(1u << 6)	/* from a peer: translated destination, in the reply source */
-#define FLOW_HAS_SPAT		(1u << 7)	/* from a peer: translated source port, in the reply dport */
-#define FLOW_HAS_DPAT		(1u << 8)	/* from a peer: translated destination port, in the reply sport */
-#define FLOW_HAS_PROTO_STATE	(1u << 9)	/* tcp, sctp, dccp state */
-#define FLOW_HAS_WSCALE		(1u << 10)	/* tcp window scales, both directions */
-#define FLOW_HAS_ZONE		(1u << 11)	/* zone != 0 in both directions, or in the one zone_dir names */
-#define FLOW_HAS_ID		(1u << 12)	/* the kernel's conntrack id */
+#define FLOW_HAS_PORTS	 (1u << 0) /* orig ports, or ICMP type/code/id */
+#define FLOW_HAS_STATUS	 (1u << 1)
+#define FLOW_HAS_TIMEOUT (1u << 2)
+#define FLOW_HAS_MARK	 (1u << 3)
+/* reply tuple as the kernel told it (never for flows from a peer) */
+#define FLOW_HAS_REPLY (1u << 4)
+/* from a peer: translated source address, in the reply destination */
+#define FLOW_HAS_SNAT (1u << 5)
+/* from a peer: translated destination, in the reply source */
+#define FLOW_HAS_DNAT (1u << 6)
+/* from a peer: translated source port, in the reply dport */
+#define FLOW_HAS_SPAT (1u << 7)
+/* from a peer: translated destination port, in the reply sport */
+#define FLOW_HAS_DPAT	     (1u << 8)
+#define FLOW_HAS_PROTO_STATE (1u << 9)	/* tcp, sctp, dccp state */
+#define FLOW_HAS_WSCALE	     (1u << 10) /* tcp window scales, both directions */
+/* zone != 0 in both directions, or in the one zone_dir names */
+#define FLOW_HAS_ZONE (1u << 11)
+#define FLOW_HAS_ID   (1u << 12) /* the kernel's conntrack id */
 /* The parts below live in struct flow_rare. */
-#define FLOW_HAS_SEQADJ		(1u << 13)
-#define FLOW_HAS_HELPER		(1u << 14)
-#define FLOW_HAS_LABELS		(1u << 15)
-#define FLOW_HAS_SYNPROXY	(1u << 16)	/* present with rare->synproxy_set false: three zeros */
-#define FLOW_HAS_VTAGS		(1u << 17)	/* sctp verification tags */
-#define FLOW_HAS_MASTER		(1u << 18)	/* master addresses and protocol */
-#define FLOW_HAS_MASTER_PORTS	(1u << 19)
-#define FLOW_HAS_COUNTERS	(1u << 20)	/* bytes and packets (destroy events, dumps with accounting) */
-#define FLOW_HAS_TIMES		(1u << 21)	/* kernel time stamps */
-#define FLOW_HAS_DCCP_ROLE	(1u << 22)
-#define FLOW_HAS_REPLY_ZONE	(1u << 23)	/* the reply direction has another zone than the original (in rare) */
+#define FLOW_HAS_SEQADJ (1u << 13)
+#define FLOW_HAS_HELPER (1u << 14)
+#define FLOW_HAS_LABELS (1u << 15)
+/* present with rare->synproxy_set false: three zeros */
+#define FLOW_HAS_SYNPROXY     (1u << 16)
+#define FLOW_HAS_VTAGS	      (1u << 17) /* sctp verification tags */
+#define FLOW_HAS_MASTER	      (1u << 18) /* master addresses and protocol */
+#define FLOW_HAS_MASTER_PORTS (1u << 19)
+/* bytes and packets (destroy events, dumps with accounting) */
+#define FLOW_HAS_COUNTERS  (1u << 20)
+#define FLOW_HAS_TIMES	   (1u << 21) /* kernel time stamps */
+#define FLOW_HAS_DCCP_ROLE (1u << 22)
+/* the reply direction has another zone than the original (in rare) */
+#define FLOW_HAS_REPLY_ZONE (1u << 23)
 
 /* Status bits (IPS_OFFLOAD, IPS_HW_OFFLOAD) of a flow whose packets pass a flow table instead of
  * connection tracking. They speak about one kernel: no peer is told, no other kernel is given them,
  * and no change of them is news. */
-#define FLOW_STATUS_OFFLOAD	(1u << 14 | 1u << 15)
+#define FLOW_STATUS_OFFLOAD (1u << 14 | 1u << 15)
 
 /* Parts that need a struct flow_rare. FLOW_HAS_SYNPROXY needs one only when a value is not zero. */
-#define FLOW_RARE_PARTS (FLOW_HAS_SEQADJ | FLOW_HAS_HELPER | FLOW_HAS_LABELS | FLOW_HAS_VTAGS | FLOW_HAS_MASTER | \
-			 FLOW_HAS_MASTER_PORTS | FLOW_HAS_COUNTERS | FLOW_HAS_TIMES | FLOW_HAS_DCCP_ROLE | \
-			 FLOW_HAS_REPLY_ZONE)
-#define FLOW_HAS_ALL	((1u << 24) - 1)
+#define FLOW_RARE_PARTS \
+	(FLOW_HAS_SEQADJ | FLOW_HAS_HELPER | FLOW_HAS_LABELS | FLOW_HAS_VTAGS | FLOW_HAS_MASTER | \
+	 FLOW_HAS_MASTER_PORTS | FLOW_HAS_COUNTERS | FLOW_HAS_TIMES | FLOW_HAS_DCCP_ROLE | \
+	 FLOW_HAS_REPLY_ZONE)
+#define FLOW_HAS_ALL	   ((1u << 24) - 1)
 #define FLOW_FROM_PEER_NAT (FLOW_HAS_SNAT | FLOW_HAS_DNAT | FLOW_HAS_SPAT | FLOW_HAS_DPAT)
 
 /* zone_dir: to which direction the zone belongs (a flow may have a zone in one direction only). */
@@ -68,8 +78,9 @@ enum flow_zone_dir {
 	FLOW_ZONE_REPLY = 2,
 };
 
-#define FLOW_HELPER_MAX		16	/* kernel NF_CT_HELPER_NAME_LEN, with the NUL */
-#define FLOW_LABEL_BYTES	16	/* the kernel's 128 labels; more from a peer are dropped and counted by wire/ */
+#define FLOW_HELPER_MAX 16 /* kernel NF_CT_HELPER_NAME_LEN, with the NUL */
+/* the kernel's 128 labels; more from a peer are dropped and counted by wire/ */
+#define FLOW_LABEL_BYTES 16
 
 struct flow_seqadj {
 	uint32_t pos;
@@ -78,48 +89,48 @@ struct flow_seqadj {
 };
 
 union flow_addr {
-	uint32_t v4;			/* network order */
-	uint32_t v6[4];			/* network order */
+	uint32_t v4;	/* network order */
+	uint32_t v6[4]; /* network order */
 };
 
 /* Rare parts, outside the common record. All host order but addresses and ports. */
 struct flow_rare {
-	struct flow_seqadj adj[2];	/* original, reply direction */
-	uint32_t labels[FLOW_LABEL_BYTES / 4];	/* label n is bit n % 32 of word n / 32 */
-	uint32_t synproxy[3];		/* its, isn, tsoff */
+	struct flow_seqadj adj[2];	       /* original, reply direction */
+	uint32_t labels[FLOW_LABEL_BYTES / 4]; /* label n is bit n % 32 of word n / 32 */
+	uint32_t synproxy[3];		       /* its, isn, tsoff */
 	bool synproxy_set;
 	uint8_t dccp_role;
 	uint8_t master_l4;
-	uint16_t reply_zone;		/* with FLOW_HAS_REPLY_ZONE */
-	uint32_t vtag[2];		/* original, reply; host order */
-	union flow_addr master_src, master_dst;	/* family of the flow */
+	uint16_t reply_zone;			/* with FLOW_HAS_REPLY_ZONE */
+	uint32_t vtag[2];			/* original, reply; host order */
+	union flow_addr master_src, master_dst; /* family of the flow */
 	uint16_t master_sport, master_dport;	/* network order */
 	char helper[FLOW_HELPER_MAX];
 	uint64_t bytes[2], packets[2];
-	uint64_t start_ns, stop_ns;	/* wall clock, 0 = unknown */
+	uint64_t start_ns, stop_ns; /* wall clock, 0 = unknown */
 };
 
 /* Ports, or for ICMP: sport is the id, dport holds type (first byte) and code (second byte), as in
  * the kernel. */
 struct flow_ports {
-	uint16_t sport;			/* network order */
-	uint16_t dport;			/* network order */
+	uint16_t sport; /* network order */
+	uint16_t dport; /* network order */
 };
 
 struct ct_flow {
-	uint32_t has;			/* FLOW_HAS_* */
-	uint8_t l3;			/* AF_INET or AF_INET6 */
-	uint8_t l4;			/* IPPROTO_* */
+	uint32_t has; /* FLOW_HAS_* */
+	uint8_t l3;   /* AF_INET or AF_INET6 */
+	uint8_t l4;   /* IPPROTO_* */
 	uint16_t zone;
-	uint32_t status;		/* IPS_* bits, linux/netfilter/nf_conntrack_common.h */
-	uint32_t timeout_s;		/* remaining lifetime when learned */
+	uint32_t status;    /* IPS_* bits, linux/netfilter/nf_conntrack_common.h */
+	uint32_t timeout_s; /* remaining lifetime when learned */
 	uint32_t mark;
-	uint32_t id;			/* the kernel's, as in `conntrack -o id` */
+	uint32_t id; /* the kernel's, as in `conntrack -o id` */
 	struct flow_ports orig, reply;
-	uint8_t proto_state;		/* TCP_CONNTRACK_*, SCTP_CONNTRACK_*, CT_DCCP_* */
-	uint8_t wscale[2];		/* original, reply */
-	uint8_t zone_dir;		/* enum flow_zone_dir */
-	struct flow_rare *rare;		/* NULL when no FLOW_RARE_PARTS and no synproxy: borrowed in
+	uint8_t proto_state;	/* TCP_CONNTRACK_*, SCTP_CONNTRACK_*, CT_DCCP_* */
+	uint8_t wscale[2];	/* original, reply */
+	uint8_t zone_dir;	/* enum flow_zone_dir */
+	struct flow_rare *rare; /* NULL when no FLOW_RARE_PARTS and no synproxy: borrowed in
 					 * a local value, owned by the table in a record */
 	union {
 		struct {
@@ -128,11 +139,11 @@ struct ct_flow {
 		struct {
 			uint32_t src[4], dst[4], reply_src[4], reply_dst[4];
 		} v6;
-	} addr;				/* network order */
+	} addr; /* network order */
 };
 
-#define FLOW_SIZE_V4	(offsetof(struct ct_flow, addr) + 4 * sizeof(uint32_t))
-#define FLOW_SIZE_V6	sizeof(struct ct_flow)
+#define FLOW_SIZE_V4 (offsetof(struct ct_flow, addr) + 4 * sizeof(uint32_t))
+#define FLOW_SIZE_V6 sizeof(struct ct_flow)
 
 static inline size_t flow_size(const struct ct_flow *f)
 {
@@ -157,12 +168,12 @@ static inline uint8_t flow_icmp_code(const struct flow_ports *p)
 /* What makes a flow the same flow: original tuple + zone (and its direction). Whole 64-bit words,
  * so that hashing and comparing are a few instructions; unused bytes are zero. */
 struct flow_key {
-	uint64_t w[5];		/* w[0]: from bit 0 on: source port (16), destination port (16),
+	uint64_t w[5];	  /* w[0]: from bit 0 on: source port (16), destination port (16),
 				 * protocol (8), 1 for IPv6 (1), zone direction (2), nothing (5),
 				 * zone (16), ports as they lie in memory; IPv4: w[1] is source and
 				 * destination address; IPv6: w[1..2] source, w[3..4] destination,
 				 * as they lie in memory */
-	uint32_t n_words;	/* 2 for IPv4, 5 for IPv6 */
+	uint32_t n_words; /* 2 for IPv4, 5 for IPv6 */
 };
 
 /* Word 0 of its key. */
@@ -198,7 +209,7 @@ uint32_t flow_key_hash(const struct hash_key *secret, const struct flow_key *key
 static inline bool flow_same_key(const struct ct_flow *a, const struct ct_flow *b)
 {
 	if (flow_key_word0(a) != flow_key_word0(b))
-		return false;	/* the family is part of that word */
+		return false; /* the family is part of that word */
 	if (a->l3 == AF_INET)
 		return memcmp(&a->addr, &b->addr, 8) == 0;
 	return memcmp(&a->addr, &b->addr, 32) == 0;

@@ -11,12 +11,13 @@
 /* Text and XML of one flow, in the layouts of command-line.md section 9.1 and 9.2 (those of
  * nfct_snprintf). */
 struct flow_print_opts {
-	int64_t active_s;		/* "[active since Ns]"; < 0: leave out */
-	int64_t expires_s;		/* "[expires in Ns]"; < 0: leave out */
-	int64_t now_s;			/* wall clock, for "delta-time=N" of a flow whose start is known and whose end
-					 * is not; <= 0: leave out */
-	uint32_t use;			/* "use=N" in a kernel view; 0: leave out */
-	bool kernel_view;		/* timeout and use count too (a kernel dump,
+	int64_t active_s;  /* "[active since Ns]"; < 0: leave out */
+	int64_t expires_s; /* "[expires in Ns]"; < 0: leave out */
+	/* wall clock, for "delta-time=N" of a flow whose start is known and whose end is not; <=
+	 * 0: leave out */
+	int64_t now_s;
+	uint32_t use;	  /* "use=N" in a kernel view; 0: leave out */
+	bool kernel_view; /* timeout and use count too (a kernel dump,
 					 * DisableInternalCache) */
 };
 
@@ -44,8 +45,8 @@ bool flow_lived_s(const struct ct_flow *f, const struct flow_print_opts *opts, b
  * unpack checks everything: 0, or -EINVAL when the bytes are not one whole record, with the outputs
  * in an undefined state. *rare is the storage for rare parts, which f->rare then borrows (NULL if
  * there are none). */
-#define FLOW_RECORD_VERSION 2	/* of this and of expect_record_pack() */
-#define FLOW_RECORD_MAX 512
+#define FLOW_RECORD_VERSION 2 /* of this and of expect_record_pack() */
+#define FLOW_RECORD_MAX	    512
 size_t flow_record_pack(const struct ct_flow *f, const struct flow_print_opts *opts, uint8_t *out);
 int flow_record_unpack(const uint8_t *bytes, size_t n, struct ct_flow *f, struct flow_rare *rare,
 		       struct flow_print_opts *opts);

@@ -23,22 +23,24 @@ static inline bool flow_id_is_expect(uint32_t id)
  * writes it but for the last two members, which are the cache's own (they take what would be
  * padding). */
 struct flow_mark {
-	uint32_t qpos;		/* place in the transmit queue; valid with MARK_QUEUED */
-	uint32_t seq;		/* number of the last message about this flow; valid with
+	uint32_t qpos;	      /* place in the transmit queue; valid with MARK_QUEUED */
+	uint32_t seq;	      /* number of the last message about this flow; valid with
 				 * MARK_SENT */
-	uint32_t bits : 8;	/* MARK_* */
-	uint32_t word : 2;	/* enum internal_word (cache/internal.h) */
-	uint32_t told_s : 22;	/* when a peer last told about the flow, the low bits of mono
+	uint32_t bits : 8;    /* MARK_* */
+	uint32_t word : 2;    /* enum internal_word (cache/internal.h) */
+	uint32_t told_s : 22; /* when a peer last told about the flow, the low bits of mono
 				 * seconds; 0: never */
 };
 
-#define MARK_QUEUED	0x01u	/* waiting in a transmit queue, once */
-#define MARK_SENT	0x02u	/* `seq` is waiting in the resend ring for an acknowledgement */
-#define MARK_BULK	0x04u	/* queued only because of a bulk send: a live change goes first */
-#define MARK_KNOWN	0x08u	/* something of this life of the tuple was acknowledged; before that it goes out as CT_NEW,
-				 * which replaces what a peer may still have of the life before */
-#define MARK_BATCH	0x10u	/* the walk over all flows has it at hand */
-#define MARK_DUE	0x20u	/* ALARM: `seq` is the tick at which it is sent again */
-#define MARK_REPEAT	0x40u	/* ALARM: goes out as CT_UPD even if it never changed, because the peer has it */
+#define MARK_QUEUED 0x01u /* waiting in a transmit queue, once */
+#define MARK_SENT   0x02u /* `seq` is waiting in the resend ring for an acknowledgement */
+#define MARK_BULK   0x04u /* queued only because of a bulk send: a live change goes first */
+/* something of this life of the tuple was acknowledged; before that it goes out as CT_NEW, which
+ * replaces what a peer may still have of the life before */
+#define MARK_KNOWN 0x08u
+#define MARK_BATCH 0x10u /* the walk over all flows has it at hand */
+#define MARK_DUE   0x20u /* ALARM: `seq` is the tick at which it is sent again */
+/* ALARM: goes out as CT_UPD even if it never changed, because the peer has it */
+#define MARK_REPEAT 0x40u
 
 #endif

@@ -14,13 +14,13 @@ struct ct_timeouts {
 	uint32_t icmp_s, icmpv6_s;
 	uint32_t gre_s, gre_stream_s;
 	uint32_t generic_s;
-	uint32_t tcp_s[CT_TIMEOUTS_STATES];	/* by TCP_CONNTRACK_* */
-	uint32_t tcp_unacknowledged_s;		/* of a segment with data until its acknowledgement,
+	uint32_t tcp_s[CT_TIMEOUTS_STATES];  /* by TCP_CONNTRACK_* */
+	uint32_t tcp_unacknowledged_s;	     /* of a segment with data until its acknowledgement,
 						 * if shorter */
-	uint32_t tcp_max_retrans_s;		/* of retransmissions and closed windows, if
+	uint32_t tcp_max_retrans_s;	     /* of retransmissions and closed windows, if
 						 * shorter */
-	uint32_t sctp_s[CT_TIMEOUTS_STATES];	/* by SCTP_CONNTRACK_* */
-	uint32_t dccp_s[CT_TIMEOUTS_STATES];	/* by CT_DCCP_* */
+	uint32_t sctp_s[CT_TIMEOUTS_STATES]; /* by SCTP_CONNTRACK_* */
+	uint32_t dccp_s[CT_TIMEOUTS_STATES]; /* by CT_DCCP_* */
 };
 
 /* How long an entry of f's protocol, in f's state, lives after a packet, in seconds; 0: unknown. An
@@ -47,7 +47,7 @@ uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *
 			     uint32_t show_s);
 /* A commit can afford more than news, whose sender has to tell a flow anew before it lapses here
  * (daemon/renew.c). */
-#define CT_SHOW_COMMIT_S	10u
-#define CT_SHOW_NEWS_S		4u
+#define CT_SHOW_COMMIT_S 10u
+#define CT_SHOW_NEWS_S	 4u
 
 #endif

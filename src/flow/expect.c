@@ -13,8 +13,8 @@ static bool same_addr(uint8_t l3, const union flow_addr *a, const union flow_add
 
 static bool same_tuple(uint8_t l3, const struct expect_tuple *a, const struct expect_tuple *b)
 {
-	return a->l4 == b->l4 && a->sport == b->sport && a->dport == b->dport && same_addr(l3, &a->src, &b->src) &&
-	       same_addr(l3, &a->dst, &b->dst);
+	return a->l4 == b->l4 && a->sport == b->sport && a->dport == b->dport &&
+	       same_addr(l3, &a->src, &b->src) && same_addr(l3, &a->dst, &b->dst);
 }
 
 bool expect_same_key(const struct ct_expect *a, const struct ct_expect *b)
@@ -60,8 +60,10 @@ bool expect_equal_replicated(const struct ct_expect *a, const struct ct_expect *
 
 	if (!expect_same_key(a, b) || !expect_same_master(a, b) || ((a->has ^ b->has) & parts))
 		return false;
-	if ((a->has & EXPECT_HAS_FLAGS ? a->flags : 0) != (b->has & EXPECT_HAS_FLAGS ? b->flags : 0) ||
-	    (a->has & EXPECT_HAS_CLASS ? a->class : 0) != (b->has & EXPECT_HAS_CLASS ? b->class : 0))
+	if ((a->has & EXPECT_HAS_FLAGS ? a->flags : 0) !=
+		    (b->has & EXPECT_HAS_FLAGS ? b->flags : 0) ||
+	    (a->has & EXPECT_HAS_CLASS ? a->class : 0) !=
+		    (b->has & EXPECT_HAS_CLASS ? b->class : 0))
 		return false;
 	if ((a->has & EXPECT_HAS_NAT) && !same_nat(a, b))
 		return false;
@@ -72,7 +74,9 @@ bool expect_equal_replicated(const struct ct_expect *a, const struct ct_expect *
 
 void expect_master_flow(const struct ct_expect *e, struct ct_flow *f)
 {
-	*f = (struct ct_flow){ .has = FLOW_HAS_PORTS, .l3 = e->l3, .l4 = e->master.l4, .zone = e->zone };
+	*f = (struct ct_flow){
+		.has = FLOW_HAS_PORTS, .l3 = e->l3, .l4 = e->master.l4, .zone = e->zone
+	};
 	if (e->zone != 0)
 		f->has |= FLOW_HAS_ZONE;
 	f->orig = (struct flow_ports){ .sport = e->master.sport, .dport = e->master.dport };
@@ -102,14 +106,16 @@ bool expect_helper_matches(const struct ct_expect *e, const char *prefix)
 
 /* ---- control socket ---- */
 
-size_t expect_record_pack(const struct ct_expect *e, const struct expect_print_opts *opts, uint8_t *out)
+size_t expect_record_pack(const struct ct_expect *e, const struct expect_print_opts *opts,
+			  uint8_t *out)
 {
 	memcpy(out, opts, sizeof(*opts));
 	memcpy(out + sizeof(*opts), e, sizeof(*e));
 	return EXPECT_RECORD_MAX;
 }
 
-int expect_record_unpack(const uint8_t *bytes, size_t n, struct ct_expect *e, struct expect_print_opts *opts)
+int expect_record_unpack(const uint8_t *bytes, size_t n, struct ct_expect *e,
+			 struct expect_print_opts *opts)
 {
 	struct ct_expect got;
 

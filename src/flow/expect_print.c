@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An expectation as text and XML.
  *
- * Text and XML are byte for byte what libnetfilter_conntrack's nfexp_snprintf() writes (tests/unit/flow compares them),
- * with the age behind the text line. There are few expectations, so this is
- * written for the reader and not for speed. The line never overflows: what does not fit is cut. */
+ * Text and XML are byte for byte what libnetfilter_conntrack's nfexp_snprintf() writes
+ * (tests/unit/flow compares them), with the age behind the text line. There are few expectations,
+ * so this is written for the reader and not for speed. The line never overflows: what does not fit
+ * is cut. */
 #include "flow/expect.h"
 
 #include <arpa/inet.h>
@@ -62,8 +63,14 @@ static bool has_ports(const struct expect_tuple *t)
 static const char *text_flags(uint32_t flags)
 {
 	static const char *const words[] = {
-		"", "PERMANENT", "INACTIVE", "PERMANENT,INACTIVE", "USERSPACE", "PERMANENT,USERSPACE",
-		"INACTIVE,USERSPACE", "PERMANENT,INACTIVE,USERSPACE",
+		"",
+		"PERMANENT",
+		"INACTIVE",
+		"PERMANENT,INACTIVE",
+		"USERSPACE",
+		"PERMANENT,USERSPACE",
+		"INACTIVE,USERSPACE",
+		"PERMANENT,INACTIVE,USERSPACE",
 	};
 
 	return words[flags & 7];
@@ -75,17 +82,19 @@ static void text_tuple(struct out *o, const char *prefix, uint8_t l3, const stru
 {
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
 
-	put(o, "%ssrc=%s %sdst=%s ", prefix, addr(l3, &t->src, src), prefix, addr(l3, &t->dst, dst));
+	put(o, "%ssrc=%s %sdst=%s ", prefix, addr(l3, &t->src, src), prefix,
+	    addr(l3, &t->dst, dst));
 	if (has_ports(t))
 		put(o, "sport=%u dport=%u ", ntohs(t->sport), ntohs(t->dport));
 	else if (t->l4 == IPPROTO_GRE)
 		put(o, "srckey=0x%x dstkey=0x%x ", ntohs(t->sport), ntohs(t->dport));
 	else if (is_icmp(t))
-		put(o, "type=%u code=%u id=%u ", ((const uint8_t *)&t->dport)[0], ((const uint8_t *)&t->dport)[1],
-		    ntohs(t->sport));
+		put(o, "type=%u code=%u id=%u ", ((const uint8_t *)&t->dport)[0],
+		    ((const uint8_t *)&t->dport)[1], ntohs(t->sport));
 }
 
-size_t expect_print_text(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf, size_t cap)
+size_t expect_print_text(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf,
+			 size_t cap)
 {
 	struct out o = { .buf = buf, .cap = cap };
 
@@ -121,7 +130,8 @@ static void xml_addrs(struct out *o, const char *name, uint8_t l3, const struct 
 {
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
 
-	put(o, "<%s><src>%s</src><dst>%s</dst></%s>", name, addr(l3, &t->src, src), addr(l3, &t->dst, dst), name);
+	put(o, "<%s><src>%s</src><dst>%s</dst></%s>", name, addr(l3, &t->src, src),
+	    addr(l3, &t->dst, dst), name);
 }
 
 static void xml_ports(struct out *o, const char *name, const struct expect_tuple *t)
@@ -130,7 +140,8 @@ static void xml_ports(struct out *o, const char *name, const struct expect_tuple
 	if (has_ports(t))
 		put(o, "<sport>%u</sport><dport>%u</dport>", ntohs(t->sport), ntohs(t->dport));
 	else if (t->l4 == IPPROTO_GRE)
-		put(o, "<srckey>0x%x</srckey><dstkey>0x%x</dstkey>", ntohs(t->sport), ntohs(t->dport));
+		put(o, "<srckey>0x%x</srckey><dstkey>0x%x</dstkey>", ntohs(t->sport),
+		    ntohs(t->dport));
 	put(o, "</%s>", name);
 }
 
@@ -155,15 +166,18 @@ static void xml_meta(struct out *o, const struct ct_expect *e, bool timeout)
 	put(o, "</meta>");
 }
 
-size_t expect_print_xml(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf, size_t cap)
+size_t expect_print_xml(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf,
+			size_t cap)
 {
 	struct out o = { .buf = buf, .cap = cap };
 
-	put(&o, "<flow><layer3 protonum=\"%u\" protoname=\"%s\">", e->l3, e->l3 == AF_INET ? "ipv4" : "ipv6");
+	put(&o, "<flow><layer3 protonum=\"%u\" protoname=\"%s\">", e->l3,
+	    e->l3 == AF_INET ? "ipv4" : "ipv6");
 	xml_addrs(&o, "expected", e->l3, &e->tuple);
 	xml_addrs(&o, "mask", e->l3, &e->mask);
 	xml_addrs(&o, "master", e->l3, &e->master);
-	put(&o, "</layer3><layer4 protonum=\"%u\" protoname=\"%s\">", e->tuple.l4, flow_l4_name(e->tuple.l4));
+	put(&o, "</layer3><layer4 protonum=\"%u\" protoname=\"%s\">", e->tuple.l4,
+	    flow_l4_name(e->tuple.l4));
 	xml_ports(&o, "expected", &e->tuple);
 	xml_ports(&o, "mask", &e->mask);
 	xml_ports(&o, "master", &e->master);

@@ -27,7 +27,7 @@ struct range {
 };
 
 struct range_set {
-	struct range *ranges;	/* sorted, disjoint; owned */
+	struct range *ranges; /* sorted, disjoint; owned */
 	size_t n;
 };
 
@@ -121,7 +121,7 @@ static bool range_set_build(struct range_set *set, const struct filter_conf *con
 
 static bool range_set_has(const struct range_set *set, struct number addr)
 {
-	size_t low = 0, high = set->n;	/* the last range that does not start above is below high */
+	size_t low = 0, high = set->n; /* the last range that does not start above is below high */
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
@@ -200,6 +200,5 @@ bool flow_filter_pass(const struct flow_filter *f, const struct ct_flow *flow)
 		if (!policy_passes(f->state_policy, listed))
 			return false;
 	}
-	return f->addr_policy == FILTER_NONE ||
-	       policy_passes(f->addr_policy, addr_listed(f, flow));
+	return f->addr_policy == FILTER_NONE || policy_passes(f->addr_policy, addr_listed(f, flow));
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The domain type: identity, comparison, merging of knowledge, and the relation between the two tuples of a flow.
+/* The domain type: identity, comparison, merging of knowledge, and the relation between the two
+ * tuples of a flow.
  *
- * A record of an IPv4 flow may live in a slot of FLOW_SIZE_V4 bytes, so nothing here touches more than flow_size() bytes
- * of a flow, and addresses are only reached through the member of the union that the family names.
+ * A record of an IPv4 flow may live in a slot of FLOW_SIZE_V4 bytes, so nothing here touches more
+ * than flow_size() bytes of a flow, and addresses are only reached through the member of the union
+ * that the family names.
  *
- * Sources: linux/netfilter/nf_conntrack_common.h for the status bits, doc/protocol.md "Reply tuple and NAT" for what a
- * peer is told about translations.
+ * Sources: linux/netfilter/nf_conntrack_common.h for the status bits, doc/protocol.md "Reply tuple
+ * and NAT" for what a peer is told about translations.
  */
 #include "flow/flow.h"
 
@@ -19,7 +21,7 @@ _Static_assert(sizeof(((struct ct_flow *)0)->addr.v6) == 64, "two address pairs 
 _Static_assert(FLOW_STATUS_OFFLOAD == (IPS_OFFLOAD | IPS_HW_OFFLOAD), "bits of the kernel");
 
 /* What a cache keeps of the rare parts. */
-#define RARE_KEPT	(FLOW_RARE_PARTS & ~FLOW_HAS_COUNTERS)
+#define RARE_KEPT (FLOW_RARE_PARTS & ~FLOW_HAS_COUNTERS)
 
 uint32_t flow_key_hash(const struct hash_key *secret, const struct flow_key *key)
 {
@@ -47,7 +49,8 @@ void flow_settle_offload(struct ct_flow *f)
 void flow_copy(struct ct_flow *dst, const struct ct_flow *src)
 {
 	if (src->l3 == AF_INET)
-		memcpy(dst, src, FLOW_SIZE_V4);		/* a size the compiler knows: a few moves instead of a call */
+		/* a size the compiler knows: a few moves instead of a call */
+		memcpy(dst, src, FLOW_SIZE_V4);
 	else
 		memcpy(dst, src, FLOW_SIZE_V6);
 }
@@ -56,7 +59,8 @@ bool flow_needs_rare(const struct ct_flow *src)
 {
 	if (src->rare == NULL)
 		return false;
-	return (src->has & RARE_KEPT) || ((src->has & FLOW_HAS_SYNPROXY) && src->rare->synproxy_set);
+	return (src->has & RARE_KEPT) ||
+	       ((src->has & FLOW_HAS_SYNPROXY) && src->rare->synproxy_set);
 }
 
 /* The four addresses lie side by side in both members of the union, in this order. */
@@ -77,7 +81,8 @@ static inline uint8_t *addr_of(struct ct_flow *f, enum addr_index i)
 	return (uint8_t *)&f->addr + i * addr_len(f);
 }
 
-static inline bool same_addr(const struct ct_flow *a, enum addr_index i, const struct ct_flow *b, enum addr_index j)
+static inline bool same_addr(const struct ct_flow *a, enum addr_index i, const struct ct_flow *b,
+			     enum addr_index j)
 {
 	return memcmp(addr_at(a, i), addr_at(b, j), addr_len(a)) == 0;
 }
@@ -110,12 +115,12 @@ uint32_t flow_nat(const struct ct_flow *f)
 static uint8_t icmp_counterpart(uint8_t l4, uint8_t type)
 {
 	static const uint8_t pairs[][3] = {
-		{ IPPROTO_ICMP, 8, 0 },		/* echo */
-		{ IPPROTO_ICMP, 13, 14 },	/* timestamp */
-		{ IPPROTO_ICMP, 15, 16 },	/* information */
-		{ IPPROTO_ICMP, 17, 18 },	/* address mask */
-		{ IPPROTO_ICMPV6, 128, 129 },	/* echo */
-		{ IPPROTO_ICMPV6, 139, 140 },	/* node information */
+		{ IPPROTO_ICMP, 8, 0 },	      /* echo */
+		{ IPPROTO_ICMP, 13, 14 },     /* timestamp */
+		{ IPPROTO_ICMP, 15, 16 },     /* information */
+		{ IPPROTO_ICMP, 17, 18 },     /* address mask */
+		{ IPPROTO_ICMPV6, 128, 129 }, /* echo */
+		{ IPPROTO_ICMPV6, 139, 140 }, /* node information */
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
@@ -132,7 +137,8 @@ static uint8_t icmp_counterpart(uint8_t l4, uint8_t type)
 static void mirror_ports(struct ct_flow *f)
 {
 	if (flow_is_icmp(f)) {
-		uint8_t type_code[2] = { icmp_counterpart(f->l4, flow_icmp_type(&f->orig)), flow_icmp_code(&f->orig) };
+		uint8_t type_code[2] = { icmp_counterpart(f->l4, flow_icmp_type(&f->orig)),
+					 flow_icmp_code(&f->orig) };
 
 		f->reply.sport = f->orig.sport;
 		memcpy(&f->reply.dport, type_code, sizeof(type_code));
@@ -181,7 +187,8 @@ static bool store_u32(uint32_t *to, uint32_t v, bool known)
 
 static bool merge_status(struct ct_flow *dst, const struct ct_flow *src)
 {
-	uint32_t news = dst->has & FLOW_HAS_STATUS ? dst->status ^ src->status : ~FLOW_STATUS_OFFLOAD;
+	uint32_t news =
+		dst->has & FLOW_HAS_STATUS ? dst->status ^ src->status : ~FLOW_STATUS_OFFLOAD;
 
 	dst->status = src->status;
 	return news & ~FLOW_STATUS_OFFLOAD;
@@ -198,16 +205,19 @@ static bool merge_reply(struct ct_flow *dst, const struct ct_flow *src)
 	return changed;
 }
 
-/* What a peer says about translations. The rest of the reply tuple mirrors the key and cannot differ. */
+/* What a peer says about translations. The rest of the reply tuple mirrors the key and cannot
+ * differ. */
 static bool merge_peer_nat(struct ct_flow *dst, const struct ct_flow *src)
 {
 	size_t n = addr_len(dst);
 	bool changed = false;
 
 	if (src->has & FLOW_HAS_SNAT)
-		changed |= store(addr_of(dst, REPLY_DST), addr_at(src, REPLY_DST), n, dst->has & FLOW_HAS_SNAT);
+		changed |= store(addr_of(dst, REPLY_DST), addr_at(src, REPLY_DST), n,
+				 dst->has & FLOW_HAS_SNAT);
 	if (src->has & FLOW_HAS_DNAT)
-		changed |= store(addr_of(dst, REPLY_SRC), addr_at(src, REPLY_SRC), n, dst->has & FLOW_HAS_DNAT);
+		changed |= store(addr_of(dst, REPLY_SRC), addr_at(src, REPLY_SRC), n,
+				 dst->has & FLOW_HAS_DNAT);
 	if (src->has & FLOW_HAS_SPAT)
 		changed |= store(&dst->reply.dport, &src->reply.dport, 2, dst->has & FLOW_HAS_SPAT);
 	if (src->has & FLOW_HAS_DPAT)
@@ -241,15 +251,17 @@ static bool merge_synproxy(struct ct_flow *dst, const struct ct_flow *src)
 {
 	static const uint32_t zero[3];
 	bool is_set = src->rare != NULL && src->rare->synproxy_set;
-	bool was_set = (dst->has & FLOW_HAS_SYNPROXY) && dst->rare != NULL && dst->rare->synproxy_set;
+	bool was_set =
+		(dst->has & FLOW_HAS_SYNPROXY) && dst->rare != NULL && dst->rare->synproxy_set;
 
 	if (is_set && dst->rare == NULL)
 		return false;
 	dst->has |= FLOW_HAS_SYNPROXY;
 	if (dst->rare == NULL)
-		return false;	/* three zeros on both sides */
+		return false; /* three zeros on both sides */
 	dst->rare->synproxy_set = is_set;
-	return store(dst->rare->synproxy, is_set ? src->rare->synproxy : zero, sizeof(zero), was_set) &&
+	return store(dst->rare->synproxy, is_set ? src->rare->synproxy : zero, sizeof(zero),
+		     was_set) &&
 	       (is_set || was_set);
 }
 
@@ -264,7 +276,8 @@ static bool merge_rare(struct ct_flow *dst, const struct ct_flow *src)
 	if (has & FLOW_HAS_SEQADJ)
 		changed |= store(to->adj, from->adj, sizeof(to->adj), known & FLOW_HAS_SEQADJ);
 	if (has & FLOW_HAS_HELPER)
-		changed |= store(to->helper, from->helper, sizeof(to->helper), known & FLOW_HAS_HELPER);
+		changed |= store(to->helper, from->helper, sizeof(to->helper),
+				 known & FLOW_HAS_HELPER);
 	if (has & FLOW_HAS_LABELS)
 		changed |= merge_labels(to, from, known & FLOW_HAS_LABELS);
 	if (has & FLOW_HAS_VTAGS)
@@ -272,8 +285,10 @@ static bool merge_rare(struct ct_flow *dst, const struct ct_flow *src)
 	if (has & FLOW_HAS_MASTER)
 		changed |= merge_master(dst, src);
 	if (has & FLOW_HAS_MASTER_PORTS) {
-		changed |= store(&to->master_sport, &from->master_sport, 2, known & FLOW_HAS_MASTER_PORTS);
-		changed |= store(&to->master_dport, &from->master_dport, 2, known & FLOW_HAS_MASTER_PORTS);
+		changed |= store(&to->master_sport, &from->master_sport, 2,
+				 known & FLOW_HAS_MASTER_PORTS);
+		changed |= store(&to->master_dport, &from->master_dport, 2,
+				 known & FLOW_HAS_MASTER_PORTS);
 	}
 	if (has & FLOW_HAS_DCCP_ROLE)
 		changed |= store(&to->dccp_role, &from->dccp_role, 1, known & FLOW_HAS_DCCP_ROLE);
@@ -289,8 +304,9 @@ static bool merge_rare(struct ct_flow *dst, const struct ct_flow *src)
 
 bool flow_merge(struct ct_flow *dst, const struct ct_flow *src)
 {
-	const uint32_t simple = FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK | FLOW_HAS_REPLY | FLOW_FROM_PEER_NAT |
-				FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_ID;
+	const uint32_t simple = FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK |
+				FLOW_HAS_REPLY | FLOW_FROM_PEER_NAT | FLOW_HAS_PROTO_STATE |
+				FLOW_HAS_WSCALE | FLOW_HAS_ID;
 	uint32_t has = src->has, known = dst->has;
 	bool changed = false;
 
@@ -306,7 +322,8 @@ bool flow_merge(struct ct_flow *dst, const struct ct_flow *src)
 	if (has & FLOW_HAS_ID)
 		dst->id = src->id;
 	if (has & FLOW_HAS_PROTO_STATE)
-		changed |= store(&dst->proto_state, &src->proto_state, 1, known & FLOW_HAS_PROTO_STATE);
+		changed |= store(&dst->proto_state, &src->proto_state, 1,
+				 known & FLOW_HAS_PROTO_STATE);
 	if (has & FLOW_HAS_WSCALE) {
 		if (!(known & FLOW_HAS_WSCALE))
 			memset(dst->wscale, 0, sizeof(dst->wscale));
@@ -348,10 +365,11 @@ struct rare_view {
 	union flow_addr master_src, master_dst;
 	uint16_t master_sport, master_dport;
 	uint8_t master_l4, dccp_role;
-	char helper[FLOW_HELPER_MAX + 2];	/* up to a whole word */
+	char helper[FLOW_HELPER_MAX + 2]; /* up to a whole word */
 };
 
-_Static_assert(sizeof(struct rare_view) == 24 + 16 + 12 + 8 + 32 + 4 + 2 + FLOW_HELPER_MAX + 2, "no padding to compare");
+_Static_assert(sizeof(struct rare_view) == 24 + 16 + 12 + 8 + 32 + 4 + 2 + FLOW_HELPER_MAX + 2,
+	       "no padding to compare");
 
 static void view_rare(const struct ct_flow *f, struct rare_view *v)
 {
@@ -387,10 +405,12 @@ static void view_rare(const struct ct_flow *f, struct rare_view *v)
 /* Most flows that are compared differ in nothing at all: then nothing has to be worked out. */
 static bool same_values(const struct ct_flow *a, const struct ct_flow *b)
 {
-	return !a->rare && !b->rare && !((a->has ^ b->has) & ~(FLOW_HAS_TIMEOUT | FLOW_HAS_ID)) && a->l3 == b->l3 &&
-	       a->l4 == b->l4 && a->zone == b->zone && a->zone_dir == b->zone_dir && a->status == b->status &&
-	       a->mark == b->mark && a->proto_state == b->proto_state &&
-	       memcmp(&a->orig, &b->orig, sizeof(a->orig)) == 0 && memcmp(&a->reply, &b->reply, sizeof(a->reply)) == 0 &&
+	return !a->rare && !b->rare && !((a->has ^ b->has) & ~(FLOW_HAS_TIMEOUT | FLOW_HAS_ID)) &&
+	       a->l3 == b->l3 && a->l4 == b->l4 && a->zone == b->zone &&
+	       a->zone_dir == b->zone_dir && a->status == b->status && a->mark == b->mark &&
+	       a->proto_state == b->proto_state &&
+	       memcmp(&a->orig, &b->orig, sizeof(a->orig)) == 0 &&
+	       memcmp(&a->reply, &b->reply, sizeof(a->reply)) == 0 &&
 	       (a->l3 == AF_INET ? memcmp(&a->addr, &b->addr, sizeof(a->addr.v4)) == 0 :
 				   memcmp(&a->addr, &b->addr, sizeof(a->addr.v6)) == 0);
 }
@@ -398,8 +418,9 @@ static bool same_values(const struct ct_flow *a, const struct ct_flow *b)
 bool flow_equal_replicated(const struct ct_flow *a, const struct ct_flow *b)
 {
 	/* Presence counts for these; for the others an absent value equals zero. */
-	const uint32_t presence = FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_SEQADJ | FLOW_HAS_HELPER |
-				  FLOW_HAS_VTAGS | FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS | FLOW_HAS_DCCP_ROLE;
+	const uint32_t presence = FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_SEQADJ |
+				  FLOW_HAS_HELPER | FLOW_HAS_VTAGS | FLOW_HAS_MASTER |
+				  FLOW_HAS_MASTER_PORTS | FLOW_HAS_DCCP_ROLE;
 	struct rare_view va, vb;
 
 	if (same_values(a, b))
@@ -446,17 +467,23 @@ const char *flow_l4_name(uint8_t l4)
 
 const char *flow_state_name(uint8_t l4, uint8_t state)
 {
-	static const char *const tcp[] = { "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT",
-					   "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2" };
-	static const char *const sctp[] = { "NONE", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED",
-					    "SHUTDOWN_SENT", "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT",
+	static const char *const tcp[] = { "NONE",     "SYN_SENT",   "SYN_RECV", "ESTABLISHED",
+					   "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT",
+					   "CLOSE",    "SYN_SENT2" };
+	static const char *const sctp[] = { "NONE",	      "CLOSED",
+					    "COOKIE_WAIT",    "COOKIE_ECHOED",
+					    "ESTABLISHED",    "SHUTDOWN_SENT",
+					    "SHUTDOWN_RECD",  "SHUTDOWN_ACK_SENT",
 					    "HEARTBEAT_SENT", "HEARTBEAT_ACKED" };
-	static const char *const dccp[] = { "NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN",
-					    "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID" };
+	static const char *const dccp[] = {
+		"NONE",	    "REQUEST", "RESPOND",  "PARTOPEN", "OPEN",
+		"CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE",   "INVALID"
+	};
 	static const uint8_t n_states = 10;
 
 	_Static_assert(sizeof(tcp) / sizeof(tcp[0]) == 10 && sizeof(sctp) / sizeof(sctp[0]) == 10 &&
-		       sizeof(dccp) / sizeof(dccp[0]) == 10, "one count for all three");
+			       sizeof(dccp) / sizeof(dccp[0]) == 10,
+		       "one count for all three");
 	if (state >= n_states)
 		state = 0;
 	switch (l4) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Flows and expectations as JSON, one object per line: what they are, without the habits of text and XML (where DCCP and
- * SCTP states are named as if they were TCP's). doc/json.md is the schema, and tests hold every line against it: whoever adds
- * a name here adds its row there, and whoever changes the meaning of one raises JSON_SCHEMA. */
+/* Flows and expectations as JSON, one object per line: what they are, without the habits of text
+ * and XML (where DCCP and SCTP states are named as if they were TCP's). doc/json.md is the schema,
+ * and tests hold every line against it: whoever adds a name here adds its row there, and whoever
+ * changes the meaning of one raises JSON_SCHEMA. */
 #include "flow/flow_json.h"
 
 #include <netinet/in.h>
@@ -14,18 +15,23 @@ struct bit_names {
 	size_t n;
 };
 
-#define BIT_NAMES(names) { names, sizeof(names) / sizeof(names[0]) }
+#define BIT_NAMES(names) \
+	{ \
+		names, sizeof(names) / sizeof(names[0]) \
+	}
 
 /* enum ip_conntrack_status */
 static const char *const status_names[] = {
-	"EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED", "SRC_NAT", "DST_NAT", "SEQ_ADJUST", "SRC_NAT_DONE", "DST_NAT_DONE",
-	"DYING", "FIXED_TIMEOUT", "TEMPLATE", "NAT_CLASH", "HELPER", "OFFLOAD", "HW_OFFLOAD",
+	"EXPECTED",   "SEEN_REPLY",   "ASSURED",      "CONFIRMED",  "SRC_NAT",	     "DST_NAT",
+	"SEQ_ADJUST", "SRC_NAT_DONE", "DST_NAT_DONE", "DYING",	    "FIXED_TIMEOUT", "TEMPLATE",
+	"NAT_CLASH",  "HELPER",	      "OFFLOAD",      "HW_OFFLOAD",
 };
 
 /* NF_CT_EXPECT_* */
 static const char *const flag_names[] = { "PERMANENT", "INACTIVE", "USERSPACE" };
 
-static const struct bit_names status_bits = BIT_NAMES(status_names), flag_bits = BIT_NAMES(flag_names);
+static const struct bit_names status_bits = BIT_NAMES(status_names),
+			      flag_bits = BIT_NAMES(flag_names);
 
 static void bits(struct json *j, const char *name, uint32_t value, const struct bit_names *of)
 {
@@ -110,7 +116,8 @@ static bool direction_zone(const struct ct_flow *f, unsigned int dir, uint16_t *
 
 static void direction(struct json *j, const struct ct_flow *f, unsigned int dir)
 {
-	struct direction d = { .name = dir == 0 ? "original" : "reply", .ports = dir == 0 ? &f->orig : &f->reply };
+	struct direction d = { .name = dir == 0 ? "original" : "reply",
+			       .ports = dir == 0 ? &f->orig : &f->reply };
 	uint16_t zone;
 
 	direction_addresses(f, dir, &d);
@@ -167,7 +174,8 @@ static void rare_parts(struct json *j, const struct ct_flow *f, const struct flo
 
 void flow_print_json(const struct ct_flow *f, const struct flow_print_opts *opts, struct text *out)
 {
-	const char *state = f->has & FLOW_HAS_PROTO_STATE ? flow_state_name(f->l4, f->proto_state) : NULL;
+	const char *state =
+		f->has & FLOW_HAS_PROTO_STATE ? flow_state_name(f->l4, f->proto_state) : NULL;
 	struct json j = line_begin(out, "flow", f->l3, f->l4);
 
 	if (state)
@@ -210,7 +218,8 @@ static void expect_tuple(struct json *j, const char *name, uint8_t l3, const str
 	json_object_end(j);
 }
 
-void expect_print_json(const struct ct_expect *e, const struct expect_print_opts *opts, struct text *out)
+void expect_print_json(const struct ct_expect *e, const struct expect_print_opts *opts,
+		       struct text *out)
 {
 	struct json j = line_begin(out, "expectation", e->l3, e->tuple.l4);
 

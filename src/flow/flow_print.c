@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow as text and XML, those scripts have been reading for years: byte for byte what libnetfilter_conntrack's
- * nfct_snprintf() writes (tests/unit/flow compares them), with the additions of the daemon at the end of the text line.
- * JSON, which tells everything as it is, is in flow_json.c.
+/* A flow as text and XML, those scripts have been reading for years: byte for byte what
+ * libnetfilter_conntrack's nfct_snprintf() writes (tests/unit/flow compares them), with the
+ * additions of the daemon at the end of the text line. JSON, which tells everything as it is, is in
+ * flow_json.c.
  *
- * A million lines are printed per dump, so numbers and IPv4 addresses are written by hand. The line never overflows: what
- * does not fit is cut.
+ * A million lines are printed per dump, so numbers and IPv4 addresses are written by hand. The line
+ * never overflows: what does not fit is cut.
  */
 #include "flow/flow_print.h"
 
@@ -13,12 +14,12 @@
 #include <string.h>
 
 /* <linux/netfilter/nf_conntrack_common.h> of older systems lacks the second one. */
-#define STATUS_OFFLOAD		(1u << 14)
-#define STATUS_HW_OFFLOAD	(1u << 15)
+#define STATUS_OFFLOAD	  (1u << 14)
+#define STATUS_HW_OFFLOAD (1u << 15)
 
 struct line {
 	char *at;
-	char *end;	/* room for the NUL is behind it */
+	char *end; /* room for the NUL is behind it */
 };
 
 static inline void add(struct line *l, const char *s, size_t n)
@@ -152,7 +153,7 @@ struct direction {
 	const struct flow_ports *ports;
 	bool has_zone;
 	uint16_t zone;
-	size_t index;		/* 0 original, 1 reply */
+	size_t index; /* 0 original, 1 reply */
 };
 
 static struct direction original(const struct ct_flow *f)
@@ -210,7 +211,8 @@ static inline bool has_zone(const struct ct_flow *f)
 	return (f->has & FLOW_HAS_ZONE) && f->zone_dir == FLOW_ZONE_BOTH;
 }
 
-bool flow_lived_s(const struct ct_flow *f, const struct flow_print_opts *opts, bool xml, uint64_t *seconds)
+bool flow_lived_s(const struct ct_flow *f, const struct flow_print_opts *opts, bool xml,
+		  uint64_t *seconds)
 {
 	const uint64_t second = 1000000000u;
 	uint64_t start, stop;
@@ -224,7 +226,8 @@ bool flow_lived_s(const struct ct_flow *f, const struct flow_print_opts *opts, b
 	if (stop <= start)
 		*seconds = 0;
 	else
-		*seconds = xml && f->rare->stop_ns ? (stop - start) / second : stop / second - start / second;
+		*seconds = xml && f->rare->stop_ns ? (stop - start) / second :
+						     stop / second - start / second;
 	return true;
 }
 
@@ -238,7 +241,6 @@ static struct flow_ports ports_of(const struct ct_flow *f, const struct directio
 {
 	return f->has & FLOW_HAS_PORTS ? *d->ports : (struct flow_ports){ 0 };
 }
-
 
 static void text_ports(struct line *l, const struct ct_flow *f, const struct direction *d)
 {
@@ -320,7 +322,8 @@ static void text_status(struct line *l, uint32_t status)
 }
 
 /* What follows the tuples, each part with a space behind it. */
-static void text_attributes(struct line *l, const struct ct_flow *f, const struct flow_print_opts *opts)
+static void text_attributes(struct line *l, const struct ct_flow *f,
+			    const struct flow_print_opts *opts)
 {
 	uint64_t delta;
 
@@ -357,7 +360,8 @@ static void text_attributes(struct line *l, const struct ct_flow *f, const struc
 	}
 }
 
-size_t flow_print_text(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap)
+size_t flow_print_text(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf,
+		       size_t cap)
 {
 	struct line l = line_begin(buf, cap);
 	struct direction orig = original(f), back = reply(f);
@@ -421,12 +425,14 @@ static void xml_direction(struct line *l, const struct ct_flow *f, const struct 
 }
 
 /* Elements that belong to neither direction. */
-static void xml_independent(struct line *l, const struct ct_flow *f, const struct flow_print_opts *opts)
+static void xml_independent(struct line *l, const struct ct_flow *f,
+			    const struct flow_print_opts *opts)
 {
 	uint64_t delta;
 
-	/* The library names every protocol's state as if it were TCP's here (an established SCTP flow reads FIN_WAIT).
-	 * Whoever reads this XML has learned to live with that number; text and JSON have the right name. */
+	/* The library names every protocol's state as if it were TCP's here (an established SCTP
+	 * flow reads FIN_WAIT). Whoever reads this XML has learned to live with that number; text
+	 * and JSON have the right name. */
 	if (f->has & FLOW_HAS_PROTO_STATE) {
 		str(l, "<state>");
 		str(l, flow_state_name(IPPROTO_TCP, f->proto_state));
@@ -450,7 +456,8 @@ static void xml_independent(struct line *l, const struct ct_flow *f, const struc
 		element(l, "<deltatime>", delta, "</deltatime>");
 }
 
-size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap)
+size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf,
+		      size_t cap)
 {
 	static const char independent[] = "<meta direction=\"independent\">";
 	struct line l = line_begin(buf, cap);
@@ -463,8 +470,9 @@ size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opt
 	if (f->has & FLOW_HAS_REPLY)
 		xml_direction(&l, f, &back);
 	else
-		str(&l, "<layer3 protonum=\"0\" protoname=\"unknown\"><src></src><dst></dst></layer3>"
-			"<layer4 protonum=\"0\" protoname=\"unknown\"></layer4></meta>");
+		str(&l,
+		    "<layer3 protonum=\"0\" protoname=\"unknown\"><src></src><dst></dst></layer3>"
+		    "<layer4 protonum=\"0\" protoname=\"unknown\"></layer4></meta>");
 	start = l.at;
 	str(&l, independent);
 	inside = l.at;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow as a compact record on the control socket: the daemon writes what it has, the client turns it into text.
+/* A flow as a compact record on the control socket: the daemon writes what it has, the client turns
+ * it into text.
  *
- * Both run on the same machine, so numbers are in host order and addresses, ports and the like as they are in memory; the
- * socket protocol and the first byte say which layout it is. Layout: the fixed part in the order of pack_fixed(), the
- * addresses of the family, then the rare parts that are present, in the order of pack_rare(). Reading is as suspicious as
- * for a peer: a client must not crash because some other process listens on the socket.
+ * Both run on the same machine, so numbers are in host order and addresses, ports and the like as
+ * they are in memory; the socket protocol and the first byte say which layout it is. Layout: the
+ * fixed part in the order of pack_fixed(), the addresses of the family, then the rare parts that
+ * are present, in the order of pack_rare(). Reading is as suspicious as for a peer: a client must
+ * not crash because some other process listens on the socket.
  */
 #include "flow/flow_print.h"
 
@@ -14,8 +16,9 @@
 #include "base/cursor.h"
 #include "base/writer.h"
 
-#define RECORD_FIXED	(4 + 4 * 4 + 2 + 2 + 4 + 4 + 4 + 3 * 8 + 4)
-#define RECORD_RARE	(24 + FLOW_HELPER_MAX + FLOW_LABEL_BYTES + 1 + 12 + 8 + 1 + 32 + 4 + 32 + 16 + 1 + 2)
+#define RECORD_FIXED (4 + 4 * 4 + 2 + 2 + 4 + 4 + 4 + 3 * 8 + 4)
+#define RECORD_RARE \
+	(24 + FLOW_HELPER_MAX + FLOW_LABEL_BYTES + 1 + 12 + 8 + 1 + 32 + 4 + 32 + 16 + 1 + 2)
 _Static_assert(RECORD_FIXED + 64 + RECORD_RARE <= FLOW_RECORD_MAX, "a record with everything fits");
 
 /* fixed.flags */
@@ -60,7 +63,8 @@ static uint64_t get64(struct cursor *c)
 	return v;
 }
 
-static void pack_fixed(struct writer *w, const struct ct_flow *f, uint32_t has, const struct flow_print_opts *opts)
+static void pack_fixed(struct writer *w, const struct ct_flow *f, uint32_t has,
+		       const struct flow_print_opts *opts)
 {
 	static const struct flow_ports none;
 
@@ -160,8 +164,9 @@ static bool unpack_fixed(struct cursor *c, struct ct_flow *f, struct flow_print_
 	opts->now_s = (int64_t)get64(c);
 	opts->use = get32(c);
 	opts->kernel_view = flags & RECORD_KERNEL_VIEW;
-	return version == FLOW_RECORD_VERSION && !(flags & ~RECORD_KERNEL_VIEW) && !(f->has & ~FLOW_HAS_ALL) &&
-	       (f->l3 == AF_INET || f->l3 == AF_INET6) && f->zone_dir <= FLOW_ZONE_REPLY;
+	return version == FLOW_RECORD_VERSION && !(flags & ~RECORD_KERNEL_VIEW) &&
+	       !(f->has & ~FLOW_HAS_ALL) && (f->l3 == AF_INET || f->l3 == AF_INET6) &&
+	       f->zone_dir <= FLOW_ZONE_REPLY;
 }
 
 static bool unpack_rare(struct cursor *c, struct flow_rare *r, uint32_t has)

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow of a peer is to be put into the kernel, or has ended at the peer, and the kernel has an entry with one of its tuples.
+/* A flow of a peer is to be put into the kernel, or has ended at the peer, and the kernel has an
+ * entry with one of its tuples.
  *
- * That entry may be the same connection, being forwarded right now; or what a packet in mid-stream began, because packets were
- * here before the commit; or what is left of the last time this node was active; or the next connection of the same two ends;
- * or another flow. Status bits do not tell which, whoever writes an entry sets them; packets do. So evidence of packets is
- * gathered first, and the table of rules judges by that.
+ * That entry may be the same connection, being forwarded right now; or what a packet in mid-stream
+ * began, because packets were here before the commit; or what is left of the last time this node
+ * was active; or the next connection of the same two ends; or another flow. Status bits do not tell
+ * which, whoever writes an entry sets them; packets do. So evidence of packets is gathered first,
+ * and the table of rules judges by that.
  *
- * Equal tuples need no destruction: an entry updated in place serves the old connection and the new one. Against other
- * translations, and against an end, the entry stays only for a connection that packets have established here, in both
- * directions, later than what the peer says. A handshake never does: to replace one costs a second, to keep one may cost a
- * connection.
+ * Equal tuples need no destruction: an entry updated in place serves the old connection and the new
+ * one. Against other translations, and against an end, the entry stays only for a connection that
+ * packets have established here, in both directions, later than what the peer says. A handshake
+ * never does: to replace one costs a second, to keep one may cost a connection.
  *
- * Not evidence: ASSURED and SEEN_REPLY of an entry that was written, time stamps (written ones have them too), and CTA_ID,
- * which the next entry of the same tuples gets again nearly always. */
+ * Not evidence: ASSURED and SEEN_REPLY of an entry that was written, time stamps (written ones have
+ * them too), and CTA_ID, which the next entry of the same tuples gets again nearly always. */
 #include "flow/judge.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <string.h>
 
-#define NEVER		UINT32_MAX
-#define NEWS_S		2u	/* a packet of so few seconds ago is newer than news */
-#define SLACK_S		2u	/* the kernel counts whole seconds, and so do we */
+#define NEVER	UINT32_MAX
+#define NEWS_S	2u /* a packet of so few seconds ago is newer than news */
+#define SLACK_S 2u /* the kernel counts whole seconds, and so do we */
 
 /* One direction of a flow in comparable form. */
 struct tuple {
@@ -44,7 +46,8 @@ static void tuple_orig(struct tuple *t, const struct ct_flow *f)
 		t->ports = f->orig;
 }
 
-/* The reply tuple: the kernel's own, or what the kernel will make of the translations a peer told. */
+/* The reply tuple: the kernel's own, or what the kernel will make of the translations a peer
+ * told. */
 static void tuple_reply(struct tuple *t, const struct ct_flow *f)
 {
 	const uint8_t *addr;
@@ -81,7 +84,7 @@ static unsigned int tcp_age(uint8_t state)
 	case TCP_CONNTRACK_ESTABLISHED:
 		return 3;
 	default:
-		return 4;	/* on its way out; CLOSE after a reset may come from any state */
+		return 4; /* on its way out; CLOSE after a reset may come from any state */
 	}
 }
 
@@ -98,8 +101,9 @@ bool ct_has_ended(const struct ct_flow *f)
 	       (f->proto_state == TCP_CONNTRACK_TIME_WAIT || f->proto_state == TCP_CONNTRACK_CLOSE);
 }
 
-/* Every packet sets the life of an entry to this kernel's timeout, whatever it was before: so many seconds ago one would have
- * been. 0 where nothing can be said, NEVER for a life that no packet has set. */
+/* Every packet sets the life of an entry to this kernel's timeout, whatever it was before: so many
+ * seconds ago one would have been. 0 where nothing can be said, NEVER for a life that no packet has
+ * set. */
 static uint32_t idle_s(const struct ct_timeouts *t, const struct ct_flow *entry, bool shortest)
 {
 	uint32_t timeout_s = ct_timeouts_of(t, entry), idle = ct_timeouts_idle_s(t, entry);
@@ -112,8 +116,9 @@ static uint32_t idle_s(const struct ct_timeouts *t, const struct ct_flow *entry,
 	return shortest ? idle : timeout_s - entry->timeout_s;
 }
 
-/* Has the life changed since it was written? Where it is not remembered how long it was, that was less than what a packet
- * gives (kernel/ct_put.c sees to that), so that the last packet seems to be older than the request. */
+/* Has the life changed since it was written? Where it is not remembered how long it was, that was
+ * less than what a packet gives (kernel/ct_put.c sees to that), so that the last packet seems to be
+ * older than the request. */
 static bool renewed(const struct ct_flow *entry, const struct ct_question *q)
 {
 	uint32_t end_s = q->now_s + entry->timeout_s, idle = idle_s(q->timeouts, entry, false);
@@ -140,7 +145,7 @@ static bool any_packet(const struct ct_flow *entry, bool handshake, const struct
 	}
 	if (entry->l4 != IPPROTO_TCP || handshake)
 		return true;
-	idle = idle_s(q->timeouts, entry, false);	/* since we would remember who wrote it */
+	idle = idle_s(q->timeouts, entry, false); /* since we would remember who wrote it */
 	return idle != NEVER && idle > 0 && idle + SLACK_S < q->now_s - q->began_s;
 }
 
@@ -155,7 +160,8 @@ static bool is_since(uint32_t idle, const struct ct_question *q)
 		return last_s + 1 >= q->changed_s || (q->active_s && last_s + 1 >= q->active_s);
 	case CT_WAY_NEWS:
 	case CT_WAY_OWN:
-		/* A node that has missed a change of roles believes that it was active all the time. */
+		/* A node that has missed a change of roles believes that it was active all the
+		 * time. */
 		return idle <= NEWS_S;
 	case CT_WAY_END:
 		return !q->memory.told_s || last_s + 1 >= q->memory.told_s;
@@ -165,8 +171,9 @@ static bool is_since(uint32_t idle, const struct ct_question *q)
 	return true;
 }
 
-/* A node may believe that it was active all the time, and have missed that the other one was in between: then the peer has
- * changed the flow later than the last packet passed here, if it has changed it at all. */
+/* A node may believe that it was active all the time, and have missed that the other one was in
+ * between: then the peer has changed the flow later than the last packet passed here, if it has
+ * changed it at all. */
 static bool windows_of_today(uint32_t idle, const struct ct_question *q)
 {
 	if (q->memory.last == CT_PACKETS && q->memory.born_s && q->memory.born_s > q->changed_s)
@@ -180,12 +187,14 @@ struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_ques
 {
 	struct ct_evidence ev = { .ended = ct_has_ended(entry) };
 	bool tcp = entry->l4 == IPPROTO_TCP;
-	bool handshake = tcp && (entry->has & FLOW_HAS_PROTO_STATE) && tcp_age(entry->proto_state) < 3;
+	bool handshake =
+		tcp && (entry->has & FLOW_HAS_PROTO_STATE) && tcp_age(entry->proto_state) < 3;
 	uint32_t idle = idle_s(q->timeouts, entry, true);
 
 	for (int dir = 0; dir < 2; dir++)
 		ev.packets[dir] = tcp && q->tcp_flags[dir] & IP_CT_TCP_FLAG_MAXACK_SET;
-	/* A liberal TCP entry whose windows are of another time passes packets without setting the flag. */
+	/* A liberal TCP entry whose windows are of another time passes packets without setting the
+	 * flag. */
 	if (!ev.packets[0] && !ev.packets[1] && any_packet(entry, handshake, q)) {
 		ev.packets[0] = !(entry->has & FLOW_HAS_COUNTERS) || entry->rare->packets[0] > 0;
 		ev.packets[1] = (status_of(entry) & IPS_SEEN_REPLY) &&
@@ -203,30 +212,30 @@ struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_ques
 #define SAME (CT_SAME | CT_REVERSED)
 const struct ct_rule ct_rules[] = {
 	/*    tuples         must               must not             commit, news */
-	{ 3,  SAME,          S_ENDED | SINCE,   K_ENDED,             { CT_LEAVE, CT_LEAVE } },
-	{ 3,  SAME,          S_ENDED,           0,                   { CT_LEAVE, CT_UPDATE } },
-	{ 4,  SAME,          K_ENDED | SINCE,   0,                   { CT_LEAVE, CT_UPDATE } },
-	{ 10, CT_REVERSED,   0,                 K_ASSURED | K_ENDED, { CT_REPLACE, CT_REPLACE } },
-	{ 5,  CT_SAME,       K_FURTHER,         K_ASSURED | K_ENDED, { CT_KEEP, CT_KEEP } },
-	{ 6,  SAME,          K_ASSURED | SINCE, K_ENDED,             { CT_KEEP, CT_KEEP } },
-	{ 5,  SAME,          S_MORE,            K_ASSURED,           { CT_REPLACE, CT_REPLACE } },
-	{ 7,  SAME,          S_MORE,            0,                   { CT_REPLACE, CT_NONE } },
-	{ 4,  SAME,          K_ENDED,           0,                   { CT_UPDATE, CT_UPDATE } },
-	{ 5,  CT_SAME,       0,                 K_ASSURED,           { CT_UPDATE, CT_UPDATE } },
-	{ 7,  SAME,          K_FURTHER | K_HIT, 0,                   { CT_RAISE, CT_KEEP } },
-	{ 7,  SAME,          0,                 0,                   { CT_RAISE, CT_UPDATE } },
-	{ 8,  CT_TRANSLATED, K_ESTABLISHED | SINCE, 0,               { CT_NEWER, CT_NEWER } },
-	{ 9,  CT_TRANSLATED, S_ENDED,           0,                   { CT_LEAVE, CT_LEAVE } },
-	{ 9,  CT_TRANSLATED, 0,                 0,                   { CT_REPLACE, CT_REPLACE } },
-	{ 11, CT_ANOTHER,    S_ENDED,           0,                   { CT_FOREIGN, CT_FOREIGN } },
-	{ 11, CT_ANOTHER,    K_ESTABLISHED,     0,                   { CT_FOREIGN, CT_FOREIGN } },
-	{ 12, CT_ANOTHER,    0,                 0,                   { CT_REPLACE, CT_REPLACE } },
+	{ 3, SAME, S_ENDED | SINCE, K_ENDED, { CT_LEAVE, CT_LEAVE } },
+	{ 3, SAME, S_ENDED, 0, { CT_LEAVE, CT_UPDATE } },
+	{ 4, SAME, K_ENDED | SINCE, 0, { CT_LEAVE, CT_UPDATE } },
+	{ 10, CT_REVERSED, 0, K_ASSURED | K_ENDED, { CT_REPLACE, CT_REPLACE } },
+	{ 5, CT_SAME, K_FURTHER, K_ASSURED | K_ENDED, { CT_KEEP, CT_KEEP } },
+	{ 6, SAME, K_ASSURED | SINCE, K_ENDED, { CT_KEEP, CT_KEEP } },
+	{ 5, SAME, S_MORE, K_ASSURED, { CT_REPLACE, CT_REPLACE } },
+	{ 7, SAME, S_MORE, 0, { CT_REPLACE, CT_NONE } },
+	{ 4, SAME, K_ENDED, 0, { CT_UPDATE, CT_UPDATE } },
+	{ 5, CT_SAME, 0, K_ASSURED, { CT_UPDATE, CT_UPDATE } },
+	{ 7, SAME, K_FURTHER | K_HIT, 0, { CT_RAISE, CT_KEEP } },
+	{ 7, SAME, 0, 0, { CT_RAISE, CT_UPDATE } },
+	{ 8, CT_TRANSLATED, K_ESTABLISHED | SINCE, 0, { CT_NEWER, CT_NEWER } },
+	{ 9, CT_TRANSLATED, S_ENDED, 0, { CT_LEAVE, CT_LEAVE } },
+	{ 9, CT_TRANSLATED, 0, 0, { CT_REPLACE, CT_REPLACE } },
+	{ 11, CT_ANOTHER, S_ENDED, 0, { CT_FOREIGN, CT_FOREIGN } },
+	{ 11, CT_ANOTHER, K_ESTABLISHED, 0, { CT_FOREIGN, CT_FOREIGN } },
+	{ 12, CT_ANOTHER, 0, 0, { CT_REPLACE, CT_REPLACE } },
 	/* The peer tells an end. */
-	{ 0,  CT_ANY,        K_HIT | SINCE,     K_ENDED,             { [CT_WAY_END] = CT_USED } },
-	{ 0,  CT_ANY,        0,                 0,                   { [CT_WAY_END] = CT_REMOVE } },
+	{ 0, CT_ANY, K_HIT | SINCE, K_ENDED, { [CT_WAY_END] = CT_USED } },
+	{ 0, CT_ANY, 0, 0, { [CT_WAY_END] = CT_REMOVE } },
 	/* Nobody tells anything: what has ended or become another flow since is left alone. */
-	{ 6,  CT_SAME,       K_ASSURED | SINCE, K_ENDED,             { [CT_WAY_OWN] = CT_KEEP } },
-	{ 7,  CT_SAME,       K_ASSURED,         K_ENDED,             { [CT_WAY_OWN] = CT_RAISE } },
+	{ 6, CT_SAME, K_ASSURED | SINCE, K_ENDED, { [CT_WAY_OWN] = CT_KEEP } },
+	{ 7, CT_SAME, K_ASSURED, K_ENDED, { [CT_WAY_OWN] = CT_RAISE } },
 };
 /* clang-format on */
 const size_t ct_n_rules = sizeof(ct_rules) / sizeof(ct_rules[0]);
@@ -236,7 +245,8 @@ enum ct_verdict ct_judge_facts(enum ct_way way, enum ct_tuples tuples, unsigned 
 	for (size_t i = 0; i < ct_n_rules; i++) {
 		const struct ct_rule *r = &ct_rules[i];
 
-		if (r->verdict[way] != CT_NONE && (r->tuples & tuples) && (facts & r->must) == r->must && !(facts & r->must_not))
+		if (r->verdict[way] != CT_NONE && (r->tuples & tuples) &&
+		    (facts & r->must) == r->must && !(facts & r->must_not))
 			return (enum ct_verdict)r->verdict[way];
 	}
 	return CT_LEAVE;
@@ -252,7 +262,8 @@ static enum ct_tuples compare(const struct ct_flow *entry, const struct ct_flow 
 	tuple_reply(&k_reply, entry);
 	if (tuple_equal(&k_orig, &orig))
 		return tuple_equal(&k_reply, &reply) ? CT_SAME : CT_TRANSLATED;
-	return tuple_equal(&k_orig, &reply) && tuple_equal(&k_reply, &orig) ? CT_REVERSED : CT_ANOTHER;
+	return tuple_equal(&k_orig, &reply) && tuple_equal(&k_reply, &orig) ? CT_REVERSED :
+									      CT_ANOTHER;
 }
 
 static bool lacks(const struct ct_flow *entry, const struct ct_flow *f, uint32_t part)
@@ -260,20 +271,24 @@ static bool lacks(const struct ct_flow *entry, const struct ct_flow *f, uint32_t
 	return (f->has & part) && !(entry->has & part);
 }
 
-enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f, const struct ct_question *q,
-			 const struct ct_evidence *ev)
+enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f,
+			 const struct ct_question *q, const struct ct_evidence *ev)
 {
 	bool further = f->l4 == IPPROTO_TCP && (f->has & entry->has & FLOW_HAS_PROTO_STATE) &&
 		       tcp_age(entry->proto_state) > tcp_age(f->proto_state);
-	unsigned int facts = (ev->ended ? K_ENDED : 0u) | (status_of(entry) & IPS_ASSURED ? K_ASSURED : 0u) |
-			     (ev->packets[0] || ev->packets[1] ? K_HIT : 0u) | (ev->established ? K_ESTABLISHED : 0u) |
-			     (further ? K_FURTHER : 0u) | (ev->since ? SINCE : 0u) | (ct_has_ended(f) ? S_ENDED : 0u) |
-			     (lacks(entry, f, FLOW_HAS_HELPER) || lacks(entry, f, FLOW_HAS_MASTER_PORTS) ? S_MORE : 0u);
+	unsigned int facts =
+		(ev->ended ? K_ENDED : 0u) | (status_of(entry) & IPS_ASSURED ? K_ASSURED : 0u) |
+		(ev->packets[0] || ev->packets[1] ? K_HIT : 0u) |
+		(ev->established ? K_ESTABLISHED : 0u) | (further ? K_FURTHER : 0u) |
+		(ev->since ? SINCE : 0u) | (ct_has_ended(f) ? S_ENDED : 0u) |
+		(lacks(entry, f, FLOW_HAS_HELPER) || lacks(entry, f, FLOW_HAS_MASTER_PORTS) ?
+			 S_MORE :
+			 0u);
 	enum ct_tuples tuples = compare(entry, f);
 
 	/* Two flows of the peer, of which only one can have the tuple: that is the newer one. */
-	if (tuples == CT_ANOTHER && !ev->ended && q->memory.last == CT_WRITTEN && q->memory.peers_s &&
-	    q->memory.peers_s >= q->changed_s)
+	if (tuples == CT_ANOTHER && !ev->ended && q->memory.last == CT_WRITTEN &&
+	    q->memory.peers_s && q->memory.peers_s >= q->changed_s)
 		facts |= K_ESTABLISHED;
 	return ct_judge_facts(q->way, tuples, facts);
 }
@@ -295,7 +310,7 @@ void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)
 	memcpy(&r->addr, t.src, len);
 	memcpy((uint8_t *)&r->addr + len, t.dst, len);
 	if (f->zone_dir == FLOW_ZONE_ORIG)
-		r->has &= ~FLOW_HAS_ZONE;	/* the reply direction has none */
+		r->has &= ~FLOW_HAS_ZONE; /* the reply direction has none */
 	else if (f->zone_dir == FLOW_ZONE_REPLY)
-		r->zone_dir = FLOW_ZONE_ORIG;	/* the direction that is asked about */
+		r->zone_dir = FLOW_ZONE_ORIG; /* the direction that is asked about */
 }

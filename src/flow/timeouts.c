@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which of the timeouts of connection tracking belongs to a flow.
  *
- * They are the yardstick for two questions: how long does a flow live here that a peer tells about, and when did an entry of
- * our kernel see its last packet (its timeout counts down from this value). The rules by which the kernel chooses:
+ * They are the yardstick for two questions: how long does a flow live here that a peer tells about,
+ * and when did an entry of our kernel see its last packet (its timeout counts down from this
+ * value). The rules by which the kernel chooses:
  *
- *   UDP, UDP-Lite  udp_timeout_stream for an assured flow (and for one that cannot become assured
- *                  after a clash of translations), udp_timeout before; also for an answered one that
- *                  is younger than two seconds
- *   GRE            gre_timeout_stream once answered, gre_timeout before
- *   TCP            that of the state; ESTABLISHED without an answer (picked up in mid-stream) at most
- *                  tcp_timeout_unacknowledged. Shorter for a while: data that nobody has acknowledged
- *                  (unacknowledged), retransmissions and a closed window (max_retrans)
- *   SCTP, DCCP     that of the state
- *   ICMP, ICMPv6   icmp_timeout, icmpv6_timeout
- *   others         generic_timeout
+ *   UDP, UDP-Lite udp_timeout_stream for an assured flow (and for one that cannot become assured
+ *                 after a clash of translations), udp_timeout before; also for an answered one that
+ *                 is younger than two seconds
+ *   GRE           gre_timeout_stream once answered, gre_timeout before
+ *   TCP           that of the state; ESTABLISHED without an answer (picked up in mid-stream): at
+ *                 most tcp_timeout_unacknowledged. Shorter for a while: data that nobody has
+ *                 acknowledged (unacknowledged), retransmissions and a closed window (max_retrans)
+ *   SCTP, DCCP    that of the state
+ *   ICMP, ICMPv6  icmp_timeout, icmpv6_timeout
+ *   others        generic_timeout
  *
- * A timeout policy of the ruleset (nft "ct timeout") overrides all that for single flows; no message of the kernel tells.
- * The SYN_SENT of a simultaneous open has no sysctl.
+ * A timeout policy of the ruleset (nft "ct timeout") overrides all that for single flows; no
+ * message of the kernel tells. The SYN_SENT of a simultaneous open has no sysctl.
  *
- * Sources: the kernel's Documentation/networking/nf_conntrack-sysctl.rst, the numbers of the states from its headers, and
- * measuring with packets. */
+ * Sources: the kernel's Documentation/networking/nf_conntrack-sysctl.rst, the numbers of the states
+ * from its headers, and measuring with packets. */
 #include "flow/timeouts.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -27,7 +28,8 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 
 #define OFFLOADED (IPS_OFFLOAD | IPS_HW_OFFLOAD)
-#define NAT_CLASH (1u << 12)	/* the bit that headers for programs still call IPS_UNTRACKED */
+/* the bit that headers for programs still call IPS_UNTRACKED */
+#define NAT_CLASH (1u << 12)
 
 static uint32_t status_of(const struct ct_flow *f)
 {
@@ -50,7 +52,9 @@ static uint32_t tcp_of(const struct ct_timeouts *t, const struct ct_flow *f)
 
 static uint32_t by_state(const uint32_t *timeouts, const struct ct_flow *f)
 {
-	return f->has & FLOW_HAS_PROTO_STATE && f->proto_state < CT_TIMEOUTS_STATES ? timeouts[f->proto_state] : 0;
+	return f->has & FLOW_HAS_PROTO_STATE && f->proto_state < CT_TIMEOUTS_STATES ?
+		       timeouts[f->proto_state] :
+		       0;
 }
 
 /* A flow is offloaded no earlier than when both directions have been seen. */
@@ -58,7 +62,8 @@ static bool udp_is_stream(const struct ct_flow *f)
 {
 	uint32_t status = status_of(f);
 
-	return (status & OFFLOADED) || ((status & IPS_SEEN_REPLY) && (status & (IPS_ASSURED | NAT_CLASH)));
+	return (status & OFFLOADED) ||
+	       ((status & IPS_SEEN_REPLY) && (status & (IPS_ASSURED | NAT_CLASH)));
 }
 
 bool flow_packets_renew(const struct ct_flow *f)
@@ -67,8 +72,10 @@ bool flow_packets_renew(const struct ct_flow *f)
 		return true;
 	if (!(f->has & FLOW_HAS_PROTO_STATE))
 		return status_of(f) & IPS_ASSURED;
-	return f->proto_state == TCP_CONNTRACK_ESTABLISHED || f->proto_state == TCP_CONNTRACK_FIN_WAIT ||
-	       f->proto_state == TCP_CONNTRACK_CLOSE_WAIT || f->proto_state == TCP_CONNTRACK_LAST_ACK;
+	return f->proto_state == TCP_CONNTRACK_ESTABLISHED ||
+	       f->proto_state == TCP_CONNTRACK_FIN_WAIT ||
+	       f->proto_state == TCP_CONNTRACK_CLOSE_WAIT ||
+	       f->proto_state == TCP_CONNTRACK_LAST_ACK;
 }
 
 uint32_t ct_timeouts_of(const struct ct_timeouts *t, const struct ct_flow *f)
@@ -112,9 +119,11 @@ uint32_t ct_timeouts_idle_s(const struct ct_timeouts *t, const struct ct_flow *f
 	return timeout_s > left_s ? timeout_s - left_s : 0;
 }
 
-uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f, uint32_t life_s, uint32_t show_s)
+uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f, uint32_t life_s,
+			     uint32_t show_s)
 {
 	uint32_t own_s = ct_timeouts_of(t, f);
 
-	return own_s > 2 * show_s && life_s <= own_s && life_s > own_s - show_s ? own_s - show_s : life_s;
+	return own_s > 2 * show_s && life_s <= own_s && life_s > own_s - show_s ? own_s - show_s :
+										  life_s;
 }

@@ -33,7 +33,8 @@ static void random_name(struct rng *r, char *to, size_t max)
 
 void random_expect(struct rng *r, struct ct_expect *e)
 {
-	static const uint8_t expected[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_DCCP, IPPROTO_GRE };
+	static const uint8_t expected[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_DCCP,
+					    IPPROTO_GRE };
 	uint8_t l3 = rng_one_in(r, 2) ? AF_INET : AF_INET6;
 	uint8_t l4 = expected[rng_below(r, sizeof(expected))];
 	uint8_t master = rng_one_in(r, 2) ? IPPROTO_TCP : IPPROTO_UDP;

@@ -23,7 +23,8 @@
 
 static struct filter_net net_of(const char *addr, uint8_t prefix)
 {
-	struct filter_net net = { .prefix = prefix, .family = strchr(addr, ':') ? AF_INET6 : AF_INET };
+	struct filter_net net = { .prefix = prefix,
+				  .family = strchr(addr, ':') ? AF_INET6 : AF_INET };
 
 	assert_int_equal(inet_pton(net.family, addr, &net.addr), 1);
 	return net;
@@ -32,7 +33,9 @@ static struct filter_net net_of(const char *addr, uint8_t prefix)
 /* src and reply source; the rest does not matter to a filter. */
 static struct ct_flow flow_of(uint8_t l4, const char *src, const char *reply_src)
 {
-	struct ct_flow f = { .has = FLOW_HAS_REPLY, .l4 = l4, .l3 = strchr(src, ':') ? AF_INET6 : AF_INET };
+	struct ct_flow f = { .has = FLOW_HAS_REPLY,
+			     .l4 = l4,
+			     .l3 = strchr(src, ':') ? AF_INET6 : AF_INET };
 
 	if (f.l3 == AF_INET) {
 		f.addr.v4.src = inet_addr(src);
@@ -71,7 +74,8 @@ static void no_filter_passes_everything(void **state)
 static void protocols(void **state)
 {
 	static const uint8_t listed[] = { 6, 17, 132, 255 }, others[] = { 0, 1, 47, 38, 254 };
-	struct filter_conf accept = { .proto_policy = FILTER_ACCEPT }, ignore = { .proto_policy = FILTER_IGNORE };
+	struct filter_conf accept = { .proto_policy = FILTER_ACCEPT },
+			   ignore = { .proto_policy = FILTER_IGNORE };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(listed); i++) {
@@ -103,19 +107,23 @@ static void addresses(void **state)
 		{ "10.1.0.0", 16, "10.1.255.255", "192.0.2.1", true },
 		{ "10.1.0.0", 16, "10.2.0.0", "192.0.2.1", false },
 		{ "10.1.0.0", 16, "10.0.255.255", "192.0.2.1", false },
-		{ "10.1.0.0", 16, "192.0.2.1", "10.1.0.0", true },		/* the real server behind a translation */
-		{ "203.0.113.1", 32, "192.0.2.1", "10.1.0.1", false },		/* the address before it does not count */
-		{ "203.0.113.2", 32, "192.0.2.1", "10.1.0.1", false },		/* nor that of a source translation */
+		/* the real server behind a translation */
+		{ "10.1.0.0", 16, "192.0.2.1", "10.1.0.0", true },
+		/* the address before it does not count */
+		{ "203.0.113.1", 32, "192.0.2.1", "10.1.0.1", false },
+		/* nor that of a source translation */
+		{ "203.0.113.2", 32, "192.0.2.1", "10.1.0.1", false },
 		{ "127.0.0.1", 32, "127.0.0.1", "192.0.2.1", true },
 		{ "127.0.0.1", 32, "127.0.0.2", "192.0.2.1", false },
 		{ "0.0.0.0", 0, "1.2.3.4", "5.6.7.8", true },
-		{ "0.0.0.0", 0, "fd00::1", "fd00::2", false },			/* the other family is not listed */
+		{ "0.0.0.0", 0, "fd00::1", "fd00::2", false }, /* the other family is not listed */
 		{ "::", 0, "10.0.0.1", "10.0.0.2", false },
 		{ "::", 0, "fd00::1", "fd00::2", true },
 		{ "fd00::", 64, "fd00::ffff:ffff:ffff:ffff", "2001:db8::1", true },
 		{ "fd00::", 64, "fd00:0:0:1::", "2001:db8::1", false },
 		{ "fd00::", 64, "2001:db8::1", "fd00::7", true },
-		{ "fd00:0:0:2::", 63, "fd00:0:0:3:ffff::", "2001:db8::1", true },	/* host bits on both sides of the middle */
+		/* host bits on both sides of the middle */
+		{ "fd00:0:0:2::", 63, "fd00:0:0:3:ffff::", "2001:db8::1", true },
 		{ "fd00:0:0:2::", 63, "fd00:0:0:4::", "2001:db8::1", false },
 		{ "fd00:0:0:2::", 63, "fd00:0:0:1:ffff:ffff:ffff:ffff", "2001:db8::1", false },
 		{ "fd00:0:0:2:8000::", 65, "fd00:0:0:2:ffff:ffff:ffff:ffff", "2001:db8::1", true },
@@ -130,7 +138,9 @@ static void addresses(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct filter_net net = net_of(rows[i].net, rows[i].prefix);
-		struct filter_conf conf = { .addr_policy = FILTER_ACCEPT, .nets = &net, .n_nets = 1 };
+		struct filter_conf conf = { .addr_policy = FILTER_ACCEPT,
+					    .nets = &net,
+					    .n_nets = 1 };
 		struct ct_flow f = flow_of(IPPROTO_UDP, rows[i].src, rows[i].reply_src);
 
 		if (passes(&conf, &f) != rows[i].listed)
@@ -156,15 +166,17 @@ static void a_reply_that_is_not_known_does_not_count(void **state)
 
 static void states_of_tcp(void **state)
 {
-	struct filter_conf accept = { .state_policy = FILTER_ACCEPT, .tcp_states = 1u << 3 | 1u << 8 };
-	struct filter_conf ignore = { .state_policy = FILTER_IGNORE, .tcp_states = 1u << 3 | 1u << 8 };
+	struct filter_conf accept = { .state_policy = FILTER_ACCEPT,
+				      .tcp_states = 1u << 3 | 1u << 8 };
+	struct filter_conf ignore = { .state_policy = FILTER_IGNORE,
+				      .tcp_states = 1u << 3 | 1u << 8 };
 
 	(void)state;
 	for (unsigned int s = 0; s < 256; s++) {
 		struct ct_flow f = flow_of(IPPROTO_TCP, "10.0.0.1", "10.0.0.2");
 
 		f.proto_state = (uint8_t)s;
-		assert_true(passes(&accept, &f));	/* no state known: passes */
+		assert_true(passes(&accept, &f)); /* no state known: passes */
 		f.has |= FLOW_HAS_PROTO_STATE;
 		assert_int_equal(passes(&accept, &f), s == 3 || s == 8);
 		assert_int_equal(passes(&ignore, &f), !(s == 3 || s == 8));
@@ -177,8 +189,12 @@ static void states_of_tcp(void **state)
 static void a_flow_has_to_pass_all_sets(void **state)
 {
 	struct filter_net net = net_of("127.0.0.1", 32);
-	struct filter_conf conf = { .proto_policy = FILTER_ACCEPT, .addr_policy = FILTER_IGNORE, .nets = &net, .n_nets = 1,
-				    .state_policy = FILTER_ACCEPT, .tcp_states = 1u << 3 };
+	struct filter_conf conf = { .proto_policy = FILTER_ACCEPT,
+				    .addr_policy = FILTER_IGNORE,
+				    .nets = &net,
+				    .n_nets = 1,
+				    .state_policy = FILTER_ACCEPT,
+				    .tcp_states = 1u << 3 };
 	struct ct_flow f = flow_of(IPPROTO_TCP, "10.0.0.1", "10.0.0.2");
 
 	(void)state;
@@ -216,13 +232,15 @@ static struct filter_net random_net(struct rng *r)
 	unsigned int bits = net.family == AF_INET ? 32 : 128;
 
 	/* Long ones, and of IPv6 those around the middle. */
-	net.prefix = (uint8_t)(rng_one_in(r, 50) ? 0 :
-			       bits == 128 && rng_one_in(r, 2) ? 70 - rng_below(r, 12) : bits - rng_below(r, 12));
-	for (unsigned int i = 0; i < bits / 8; i++)	/* few addresses, so that networks meet */
+	net.prefix = (uint8_t)(rng_one_in(r, 50)	       ? 0 :
+			       bits == 128 && rng_one_in(r, 2) ? 70 - rng_below(r, 12) :
+								 bits - rng_below(r, 12));
+	for (unsigned int i = 0; i < bits / 8; i++) /* few addresses, so that networks meet */
 		a[i] = i == bits / 8 - 2 || i == 7 || i == 8 ? (uint8_t)rng_below(r, 8) :
-		       i == bits / 8 - 1 ? (uint8_t)rng_u32(r) : 10;
+		       i == bits / 8 - 1		     ? (uint8_t)rng_u32(r) :
+							       10;
 	for (unsigned int i = net.prefix; i < bits; i++)
-		a[i / 8] &= (uint8_t)~(0x80 >> i % 8);
+		a[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
 	return net;
 }
 
@@ -234,7 +252,9 @@ static void long_lists_give_what_a_plain_search_gives(void **state)
 	(void)state;
 	for (int round = 0; round < 100; round++) {
 		struct filter_net nets[60];
-		struct filter_conf conf = { .addr_policy = FILTER_ACCEPT, .nets = nets, .n_nets = 1 + rng_below(&r, 60) };
+		struct filter_conf conf = { .addr_policy = FILTER_ACCEPT,
+					    .nets = nets,
+					    .n_nets = 1 + rng_below(&r, 60) };
 		struct flow_filter *filter;
 
 		for (size_t i = 0; i < conf.n_nets; i++)
@@ -254,7 +274,7 @@ static void long_lists_give_what_a_plain_search_gives(void **state)
 		}
 		flow_filter_free(filter);
 	}
-	assert_true(n_listed > n / 10 && n_listed < n - n / 10);	/* the test sees both */
+	assert_true(n_listed > n / 10 && n_listed < n - n / 10); /* the test sees both */
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Random flows. Values are drawn from few choices where equality matters (addresses, ports), so that "translated" and
- * "not translated", "same" and "other" both come up often.
+/* Random flows. Values are drawn from few choices where equality matters (addresses, ports), so
+ * that "translated" and "not translated", "same" and "other" both come up often.
  */
 #include "flow_random.h"
 
@@ -40,7 +40,8 @@ bool rng_one_in(struct rng *r, uint32_t n)
 struct rng rng_from_env(const char *test)
 {
 	const char *env = getenv("TEST_SEED");
-	struct rng r = { .state = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid() };
+	struct rng r = { .state = env ? strtoull(env, NULL, 0) :
+					(uint64_t)time(NULL) << 20 ^ (uint64_t)getpid() };
 
 	printf("%s: TEST_SEED=%llu\n", test, (unsigned long long)r.state);
 	return r;
@@ -64,7 +65,7 @@ static void random_v6(struct rng *r, uint32_t a[4])
 	if (rng_one_in(r, 4)) {
 		random_bytes(r, a, 16);
 		if (rng_one_in(r, 2))
-			a[1] = a[2] = 0;	/* a run of zeros, as most addresses have */
+			a[1] = a[2] = 0; /* a run of zeros, as most addresses have */
 		return;
 	}
 	a[0] = htonl(0xfd000000u);
@@ -74,7 +75,8 @@ static void random_v6(struct rng *r, uint32_t a[4])
 
 static uint16_t random_port(struct rng *r)
 {
-	return rng_one_in(r, 4) ? (uint16_t)rng_u32(r) : htons((uint16_t)(0x1234 + rng_below(r, 3)));
+	return rng_one_in(r, 4) ? (uint16_t)rng_u32(r) :
+				  htons((uint16_t)(0x1234 + rng_below(r, 3)));
 }
 
 static void random_addresses(struct rng *r, struct ct_flow *f)
@@ -99,7 +101,8 @@ static void set_icmp(struct rng *r, struct ct_flow *f)
 	static const uint8_t v4_types[] = { 8, 0, 13, 14, 15, 16, 17, 18 };
 	static const uint8_t v6_types[] = { 128, 129, 139, 140 };
 	uint8_t type_code[2] = {
-		f->l4 == IPPROTO_ICMP ? v4_types[rng_below(r, sizeof(v4_types))] : v6_types[rng_below(r, sizeof(v6_types))],
+		f->l4 == IPPROTO_ICMP ? v4_types[rng_below(r, sizeof(v4_types))] :
+					v6_types[rng_below(r, sizeof(v6_types))],
 		(uint8_t)rng_below(r, 3),
 	};
 
@@ -108,8 +111,19 @@ static void set_icmp(struct rng *r, struct ct_flow *f)
 
 static void random_proto(struct rng *r, struct ct_flow *f)
 {
-	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_DCCP, IPPROTO_ICMP,
-					  IPPROTO_ICMPV6, IPPROTO_GRE, IPPROTO_UDPLITE, 50, 2, 0, 255 };
+	static const uint8_t protos[] = { IPPROTO_TCP,
+					  IPPROTO_TCP,
+					  IPPROTO_UDP,
+					  IPPROTO_SCTP,
+					  IPPROTO_DCCP,
+					  IPPROTO_ICMP,
+					  IPPROTO_ICMPV6,
+					  IPPROTO_GRE,
+					  IPPROTO_UDPLITE,
+					  50,
+					  2,
+					  0,
+					  255 };
 
 	f->l4 = protos[rng_below(r, sizeof(protos))];
 	f->orig = (struct flow_ports){ random_port(r), random_port(r) };
@@ -129,10 +143,12 @@ static void random_proto(struct rng *r, struct ct_flow *f)
 
 static void random_common(struct rng *r, struct ct_flow *f)
 {
-	static const uint32_t statuses[] = { 0x8, 0xa, 0xe, 0x188, 0x18a, 0x18e, 0x19e, 0x1ae, 0x1be, 0x20e, 0x1be | 0x40 };
+	static const uint32_t statuses[] = { 0x8,   0xa,   0xe,	  0x188, 0x18a,	      0x18e,
+					     0x19e, 0x1ae, 0x1be, 0x20e, 0x1be | 0x40 };
 
 	if (!rng_one_in(r, 16)) {
-		f->status = rng_one_in(r, 4) ? rng_u32(r) : statuses[rng_below(r, sizeof(statuses) / 4)];
+		f->status = rng_one_in(r, 4) ? rng_u32(r) :
+					       statuses[rng_below(r, sizeof(statuses) / 4)];
 		f->has |= FLOW_HAS_STATUS;
 	}
 	f->timeout_s = rng_one_in(r, 4) ? rng_u32(r) : rng_below(r, 432000);
@@ -203,7 +219,8 @@ static void random_rare(struct rng *r, struct ct_flow *f, struct flow_rare *rare
 
 static void settle_rare(struct ct_flow *f, struct flow_rare *rare)
 {
-	bool needed = (f->has & FLOW_RARE_PARTS) || ((f->has & FLOW_HAS_SYNPROXY) && rare->synproxy_set);
+	bool needed =
+		(f->has & FLOW_RARE_PARTS) || ((f->has & FLOW_HAS_SYNPROXY) && rare->synproxy_set);
 
 	f->rare = needed ? rare : NULL;
 }
@@ -256,7 +273,8 @@ void random_kernel_flow(struct rng *r, struct ct_flow *f, struct flow_rare *rare
 	if (rng_one_in(r, 4))
 		f->has |= FLOW_HAS_COUNTERS;
 	if (rng_one_in(r, 4)) {
-		rare->start_ns = (uint64_t)(1700000000u + rng_below(r, 1000)) * 1000000000u + rng_below(r, 999999999);
+		rare->start_ns = (uint64_t)(1700000000u + rng_below(r, 1000)) * 1000000000u +
+				 rng_below(r, 999999999);
 		rare->stop_ns = rng_one_in(r, 2) ? 0 : rare->start_ns + rng_u64(r) % 100000000000u;
 		f->has |= FLOW_HAS_TIMES;
 	}

@@ -19,9 +19,10 @@ uint32_t rng_below(struct rng *r, uint32_t n);
 /* True once in n times. */
 bool rng_one_in(struct rng *r, uint32_t n);
 
-/* A flow that is consistent with itself: as the kernel tells it (reply tuple, id, now and then counters and times), or
- * as a peer does (original tuple and translations). Every optional part is there or not; bytes of absent parts are
- * random. rare is used when there are rare parts, f->rare is NULL otherwise. */
+/* A flow that is consistent with itself: as the kernel tells it (reply tuple, id, now and then
+ * counters and times), or as a peer does (original tuple and translations). Every optional part is
+ * there or not; bytes of absent parts are random. rare is used when there are rare parts, f->rare
+ * is NULL otherwise. */
 void random_kernel_flow(struct rng *r, struct ct_flow *f, struct flow_rare *rare);
 void random_peer_flow(struct rng *r, struct ct_flow *f, struct flow_rare *rare);
 

@@ -25,7 +25,7 @@ static const struct hash_key secret = { 1, 2 };
 
 static struct ct_flow *slot_of(const struct ct_flow *f)
 {
-	volatile size_t n = flow_size(f);	/* or the compiler sees, rightly, that not all of
+	volatile size_t n = flow_size(f); /* or the compiler sees, rightly, that not all of
 						 * the struct is there */
 	struct ct_flow *slot = malloc(n);
 
@@ -38,15 +38,20 @@ static struct ct_flow tcp4(void)
 {
 	return (struct ct_flow){
 		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_REPLY | FLOW_HAS_PROTO_STATE,
-		.l3 = AF_INET, .l4 = IPPROTO_TCP, .status = 0x18e, .proto_state = 3,
-		.orig = { htons(1000), htons(80) }, .reply = { htons(80), htons(1000) },
-		.addr.v4 = { htonl(0x0a010002), htonl(0x0a020002), htonl(0x0a020002), htonl(0x0a010002) },
+		.l3 = AF_INET,
+		.l4 = IPPROTO_TCP,
+		.status = 0x18e,
+		.proto_state = 3,
+		.orig = { htons(1000), htons(80) },
+		.reply = { htons(80), htons(1000) },
+		.addr.v4 = { htonl(0x0a010002), htonl(0x0a020002), htonl(0x0a020002),
+			     htonl(0x0a010002) },
 	};
 }
 
 static void a_record_of_ipv4_is_short(void **state)
 {
-	size_t spare = 8 - sizeof(void *);	/* a pointer is part of it, on 32-bit machines with
+	size_t spare = 8 - sizeof(void *); /* a pointer is part of it, on 32-bit machines with
 						 * its padding */
 
 	(void)state;
@@ -69,7 +74,7 @@ static void every_part_of_the_identity_counts(void **state)
 {
 	static const struct {
 		const char *what;
-		struct ct_flow other;	/* xor onto the flow */
+		struct ct_flow other; /* xor onto the flow */
 		bool same;
 	} rows[] = {
 		{ "nothing", { 0 }, true },
@@ -149,12 +154,19 @@ static void keys_need_ports_where_there_are_some(void **state)
 		uint32_t has;
 		bool key;
 	} rows[] = {
-		{ AF_INET, IPPROTO_TCP, FLOW_HAS_PORTS, true }, { AF_INET, IPPROTO_TCP, 0, false },
-		{ AF_INET6, IPPROTO_UDP, 0, false }, { AF_INET, IPPROTO_SCTP, 0, false },
-		{ AF_INET, IPPROTO_DCCP, 0, false }, { AF_INET, IPPROTO_ICMP, 0, false },
-		{ AF_INET6, IPPROTO_ICMPV6, 0, false }, { AF_INET6, IPPROTO_ICMPV6, FLOW_HAS_PORTS, true },
-		{ AF_INET, IPPROTO_GRE, 0, true }, { AF_INET, IPPROTO_UDPLITE, 0, true }, { AF_INET, 50, 0, true },
-		{ 0, IPPROTO_TCP, FLOW_HAS_PORTS, false }, { 1, 50, 0, false },
+		{ AF_INET, IPPROTO_TCP, FLOW_HAS_PORTS, true },
+		{ AF_INET, IPPROTO_TCP, 0, false },
+		{ AF_INET6, IPPROTO_UDP, 0, false },
+		{ AF_INET, IPPROTO_SCTP, 0, false },
+		{ AF_INET, IPPROTO_DCCP, 0, false },
+		{ AF_INET, IPPROTO_ICMP, 0, false },
+		{ AF_INET6, IPPROTO_ICMPV6, 0, false },
+		{ AF_INET6, IPPROTO_ICMPV6, FLOW_HAS_PORTS, true },
+		{ AF_INET, IPPROTO_GRE, 0, true },
+		{ AF_INET, IPPROTO_UDPLITE, 0, true },
+		{ AF_INET, 50, 0, true },
+		{ 0, IPPROTO_TCP, FLOW_HAS_PORTS, false },
+		{ 1, 50, 0, false },
 	};
 
 	(void)state;
@@ -172,7 +184,7 @@ static void translations_are_seen_in_the_tuples(void **state)
 	static const struct {
 		const char *what;
 		uint32_t status;
-		uint32_t d_src, d_dst;		/* added to the mirror image of the reply tuple */
+		uint32_t d_src, d_dst; /* added to the mirror image of the reply tuple */
 		uint16_t d_sport, d_dport;
 		uint32_t nat;
 	} rows[] = {
@@ -198,9 +210,9 @@ static void translations_are_seen_in_the_tuples(void **state)
 		f.reply.dport = (uint16_t)(f.reply.dport + rows[i].d_dport);
 		if (flow_nat(&f) != rows[i].nat)
 			fail_msg("%s: %#x", rows[i].what, flow_nat(&f));
-		f.l4 = IPPROTO_ICMP;	/* its type and id are no ports */
+		f.l4 = IPPROTO_ICMP; /* its type and id are no ports */
 		assert_int_equal(flow_nat(&f), rows[i].nat & (FLOW_HAS_SNAT | FLOW_HAS_DNAT));
-		f.has = (f.has & ~FLOW_HAS_REPLY) | FLOW_HAS_DPAT;	/* a peer's: what it said */
+		f.has = (f.has & ~FLOW_HAS_REPLY) | FLOW_HAS_DPAT; /* a peer's: what it said */
 		assert_int_equal(flow_nat(&f), FLOW_HAS_DPAT);
 	}
 }
@@ -241,15 +253,20 @@ static void the_reply_mirrors_the_original(void **state)
 static void icmp_types_have_counterparts(void **state)
 {
 	static const uint8_t rows[][3] = {
-		{ IPPROTO_ICMP, 8, 0 }, { IPPROTO_ICMP, 0, 8 }, { IPPROTO_ICMP, 13, 14 }, { IPPROTO_ICMP, 14, 13 },
-		{ IPPROTO_ICMP, 15, 16 }, { IPPROTO_ICMP, 17, 18 }, { IPPROTO_ICMP, 3, 3 }, { IPPROTO_ICMP, 128, 128 },
-		{ IPPROTO_ICMPV6, 128, 129 }, { IPPROTO_ICMPV6, 129, 128 }, { IPPROTO_ICMPV6, 139, 140 },
-		{ IPPROTO_ICMPV6, 8, 8 },
+		{ IPPROTO_ICMP, 8, 0 },	      { IPPROTO_ICMP, 0, 8 },
+		{ IPPROTO_ICMP, 13, 14 },     { IPPROTO_ICMP, 14, 13 },
+		{ IPPROTO_ICMP, 15, 16 },     { IPPROTO_ICMP, 17, 18 },
+		{ IPPROTO_ICMP, 3, 3 },	      { IPPROTO_ICMP, 128, 128 },
+		{ IPPROTO_ICMPV6, 128, 129 }, { IPPROTO_ICMPV6, 129, 128 },
+		{ IPPROTO_ICMPV6, 139, 140 }, { IPPROTO_ICMPV6, 8, 8 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct ct_flow f = { .has = FLOW_HAS_PORTS, .l3 = AF_INET, .l4 = rows[i][0], .orig.sport = htons(77) };
+		struct ct_flow f = { .has = FLOW_HAS_PORTS,
+				     .l3 = AF_INET,
+				     .l4 = rows[i][0],
+				     .orig.sport = htons(77) };
 		uint8_t type_code[2] = { rows[i][1], 5 };
 
 		memcpy(&f.orig.dport, type_code, 2);
@@ -274,7 +291,9 @@ static void merging_says_what_the_peers_must_hear(void **state)
 		{ "id", { .has = FLOW_HAS_ID, .id = 5 }, false },
 		{ "same status", { .has = FLOW_HAS_STATUS, .status = 0x18e }, false },
 		{ "status", { .has = FLOW_HAS_STATUS, .status = 0x38e }, true },
-		{ "into a flow table", { .has = FLOW_HAS_STATUS, .status = 0x18e | FLOW_STATUS_OFFLOAD }, false },
+		{ "into a flow table",
+		  { .has = FLOW_HAS_STATUS, .status = 0x18e | FLOW_STATUS_OFFLOAD },
+		  false },
 		{ "same state", { .has = FLOW_HAS_PROTO_STATE, .proto_state = 3 }, false },
 		{ "state", { .has = FLOW_HAS_PROTO_STATE, .proto_state = 4 }, true },
 		{ "mark of zero", { .has = FLOW_HAS_MARK }, false },
@@ -289,7 +308,7 @@ static void merging_says_what_the_peers_must_hear(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct ct_flow f = tcp4(), *slot, news = rows[i].news;
 
-		f.mark = 77;	/* not known, so of no meaning */
+		f.mark = 77; /* not known, so of no meaning */
 		f.wscale[0] = f.wscale[1] = 7;
 		slot = slot_of(&f);
 		news.l3 = AF_INET;
@@ -313,7 +332,7 @@ static void merging_keeps_what_is_not_mentioned(void **state)
 		struct ct_flow a, b, before, *slot;
 
 		random_kernel_flow(&r, &a, &ra);
-		a.rare = &ra;		/* room for what the other brings */
+		a.rare = &ra; /* room for what the other brings */
 		ra.synproxy_set = ra.synproxy_set && (a.has & FLOW_HAS_SYNPROXY);
 		do {
 			random_kernel_flow(&r, &b, &rb);
@@ -339,7 +358,8 @@ static void merging_keeps_what_is_not_mentioned(void **state)
 		else if (before.has & FLOW_HAS_HELPER)
 			assert_string_equal(slot->rare->helper, before_rare.helper);
 		if (b.has & FLOW_HAS_COUNTERS)
-			assert_int_equal(slot->has & FLOW_HAS_COUNTERS, before.has & FLOW_HAS_COUNTERS);
+			assert_int_equal(slot->has & FLOW_HAS_COUNTERS,
+					 before.has & FLOW_HAS_COUNTERS);
 		free(slot);
 	}
 }
@@ -361,7 +381,7 @@ static void a_reported_change_is_a_difference(void **state)
 		b = a;
 		rb = ra;
 		b.rare = &rb;
-		if (rng_one_in(&r, 2)) {	/* one thing other than before */
+		if (rng_one_in(&r, 2)) { /* one thing other than before */
 			b.status ^= rng_one_in(&r, 4) ? 0x200 : 0;
 			b.proto_state ^= rng_one_in(&r, 4);
 			b.mark ^= rng_one_in(&r, 4) ? 0x10 : 0;
@@ -384,7 +404,8 @@ static void a_reported_change_is_a_difference(void **state)
 
 static void rare_parts_need_their_room(void **state)
 {
-	struct flow_rare rare = { .helper = "ftp", .synproxy = { 1, 2, 3 }, .synproxy_set = true }, mine = { 0 };
+	struct flow_rare rare = { .helper = "ftp", .synproxy = { 1, 2, 3 }, .synproxy_set = true },
+			 mine = { 0 };
 	struct ct_flow f = tcp4(), news = tcp4();
 
 	(void)state;
@@ -408,7 +429,7 @@ static void rare_parts_need_their_room(void **state)
 			 FLOW_HAS_HELPER | FLOW_HAS_SYNPROXY);
 	assert_string_equal(mine.helper, "ftp");
 	assert_int_equal(mine.synproxy[2], 3);
-	rare.synproxy_set = false;	/* all three zero again */
+	rare.synproxy_set = false; /* all three zero again */
 	assert_true(flow_merge(&f, &news));
 	assert_false(mine.synproxy_set);
 }
@@ -421,7 +442,8 @@ static void equality_is_about_what_is_replicated(void **state)
 	struct ct_flow a = tcp4(), b = tcp4();
 
 	(void)state;
-	b.has |= FLOW_HAS_TIMEOUT | FLOW_HAS_ID | FLOW_HAS_WSCALE | FLOW_HAS_MARK | FLOW_HAS_SYNPROXY;
+	b.has |= FLOW_HAS_TIMEOUT | FLOW_HAS_ID | FLOW_HAS_WSCALE | FLOW_HAS_MARK |
+		 FLOW_HAS_SYNPROXY;
 	assert_true(flow_equal_replicated(&a, &b));
 	b.has |= FLOW_HAS_LABELS;
 	b.rare = &none;

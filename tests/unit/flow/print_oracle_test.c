@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text and XML against the library whose layouts they are: for thousands of random flows our line equals what
- * nfct_snprintf() writes for the same attributes.
+/* Text and XML against the library whose layouts they are: for thousands of random flows our line
+ * equals what nfct_snprintf() writes for the same attributes.
  *
- * Counters, time stamps and the use count cannot be set in the library's object by hand; they come in through a message
- * as the kernel would send it.
+ * Counters, time stamps and the use count cannot be set in the library's object by hand; they come
+ * in through a message as the kernel would send it.
  */
 #include "flow/flow_print.h"
 
@@ -39,7 +39,8 @@ static void parse_counters(struct nlmsghdr *nlh, uint16_t type, uint64_t packets
 }
 
 /* What only the kernel can set. */
-static void parse_readonly(struct nf_conntrack *ct, const struct ct_flow *f, const struct flow_print_opts *opts)
+static void parse_readonly(struct nf_conntrack *ct, const struct ct_flow *f,
+			   const struct flow_print_opts *opts)
 {
 	char buf[1024];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
@@ -107,8 +108,11 @@ static void set_proto(struct nf_conntrack *ct, const struct ct_flow *f)
 		}
 	}
 	if (f->has & FLOW_HAS_PROTO_STATE) {
-		nfct_set_attr_u8(ct, f->l4 == IPPROTO_TCP ? ATTR_TCP_STATE :
-				     f->l4 == IPPROTO_SCTP ? ATTR_SCTP_STATE : ATTR_DCCP_STATE, f->proto_state);
+		nfct_set_attr_u8(ct,
+				 f->l4 == IPPROTO_TCP  ? ATTR_TCP_STATE :
+				 f->l4 == IPPROTO_SCTP ? ATTR_SCTP_STATE :
+							 ATTR_DCCP_STATE,
+				 f->proto_state);
 	}
 	if (f->has & FLOW_HAS_WSCALE) {
 		nfct_set_attr_u8(ct, ATTR_TCP_WSCALE_ORIG, f->wscale[0]);
@@ -138,11 +142,12 @@ static void set_rare(struct nf_conntrack *ct, const struct ct_flow *f)
 		struct nfct_bitmask *labels = nfct_bitmask_new(127);
 
 		nfct_bitmask_set_bit(labels, 5);
-		nfct_set_attr(ct, ATTR_CONNLABELS, labels);	/* takes it */
+		nfct_set_attr(ct, ATTR_CONNLABELS, labels); /* takes it */
 	}
 }
 
-static struct nf_conntrack *library_flow(const struct ct_flow *f, const struct flow_print_opts *opts)
+static struct nf_conntrack *library_flow(const struct ct_flow *f,
+					 const struct flow_print_opts *opts)
 {
 	struct nf_conntrack *ct = nfct_new();
 
@@ -160,8 +165,11 @@ static struct nf_conntrack *library_flow(const struct ct_flow *f, const struct f
 	if (f->has & FLOW_HAS_ID)
 		nfct_set_attr_u32(ct, ATTR_ID, f->id);
 	if (f->has & FLOW_HAS_ZONE) {
-		nfct_set_attr_u16(ct, f->zone_dir == FLOW_ZONE_BOTH ? ATTR_ZONE :
-				      f->zone_dir == FLOW_ZONE_ORIG ? ATTR_ORIG_ZONE : ATTR_REPL_ZONE, f->zone);
+		nfct_set_attr_u16(ct,
+				  f->zone_dir == FLOW_ZONE_BOTH ? ATTR_ZONE :
+				  f->zone_dir == FLOW_ZONE_ORIG ? ATTR_ORIG_ZONE :
+								  ATTR_REPL_ZONE,
+				  f->zone);
 	}
 	if (f->has & FLOW_HAS_REPLY_ZONE)
 		nfct_set_attr_u16(ct, ATTR_REPL_ZONE, f->rare->reply_zone);
@@ -170,9 +178,10 @@ static struct nf_conntrack *library_flow(const struct ct_flow *f, const struct f
 
 typedef size_t print_fn(const struct ct_flow *, const struct flow_print_opts *, char *, size_t);
 
-/* Compare one flow in one format. The library reads the clock for the age of a flow: a second that ends in between is
- * no difference. */
-static void compare(const struct ct_flow *f, struct flow_print_opts *opts, unsigned int format, print_fn *print)
+/* Compare one flow in one format. The library reads the clock for the age of a flow: a second that
+ * ends in between is no difference. */
+static void compare(const struct ct_flow *f, struct flow_print_opts *opts, unsigned int format,
+		    print_fn *print)
 {
 	char theirs[FLOW_LINE_MAX], ours[FLOW_LINE_MAX];
 
@@ -192,10 +201,13 @@ static void compare(const struct ct_flow *f, struct flow_print_opts *opts, unsig
 	fail();
 }
 
-static void random_flows(struct rng *r, void (*make)(struct rng *, struct ct_flow *, struct flow_rare *))
+static void random_flows(struct rng *r,
+			 void (*make)(struct rng *, struct ct_flow *, struct flow_rare *))
 {
 	for (int i = 0; i < N_FLOWS; i++) {
-		struct flow_print_opts opts = { .active_s = -1, .expires_s = -1, .use = rng_below(r, 4) };
+		struct flow_print_opts opts = { .active_s = -1,
+						.expires_s = -1,
+						.use = rng_below(r, 4) };
 		struct flow_rare rare;
 		struct ct_flow f;
 
@@ -230,8 +242,11 @@ static void every_state_number_has_the_librarys_name(void **state)
 	for (size_t p = 0; p < sizeof(l4); p++) {
 		for (unsigned int s = 0; s < 256; s++) {
 			struct flow_print_opts opts = { .active_s = -1, .expires_s = -1 };
-			struct ct_flow f = { .has = FLOW_HAS_PORTS | FLOW_HAS_PROTO_STATE | FLOW_HAS_REPLY, .l3 = AF_INET,
-					     .l4 = l4[p], .proto_state = (uint8_t)s };
+			struct ct_flow f = { .has = FLOW_HAS_PORTS | FLOW_HAS_PROTO_STATE |
+						    FLOW_HAS_REPLY,
+					     .l3 = AF_INET,
+					     .l4 = l4[p],
+					     .proto_state = (uint8_t)s };
 
 			compare(&f, &opts, NFCT_O_PLAIN, flow_print_text);
 		}

@@ -37,47 +37,68 @@ static void lines_of_the_daemon(void **state)
 	struct flow_print_opts opts = { .active_s = 5, .expires_s = -1 };
 	char line[FLOW_LINE_MAX];
 	struct ct_flow f = {
-		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_REPLY | FLOW_HAS_PROTO_STATE | FLOW_HAS_MARK |
-		       FLOW_HAS_TIMEOUT | FLOW_HAS_ID,
-		.l4 = IPPROTO_TCP, .status = 0xe, .proto_state = 3, .mark = 42, .timeout_s = 431781, .id = 2925028676,
-		.orig = { htons(40002), htons(8080) }, .rare = &rare,
+		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_REPLY | FLOW_HAS_PROTO_STATE |
+		       FLOW_HAS_MARK | FLOW_HAS_TIMEOUT | FLOW_HAS_ID,
+		.l4 = IPPROTO_TCP,
+		.status = 0xe,
+		.proto_state = 3,
+		.mark = 42,
+		.timeout_s = 431781,
+		.id = 2925028676,
+		.orig = { htons(40002), htons(8080) },
+		.rare = &rare,
 	};
 
 	(void)state;
 	set_v4(&f, "192.168.10.2", "10.0.1.2");
 	flow_print_text(&f, &opts, line, sizeof(line));
-	assert_string_equal(line, "tcp      6 ESTABLISHED src=192.168.10.2 dst=10.0.1.2 sport=40002 dport=8080 src=10.0.1.2 "
-				  "dst=192.168.10.2 sport=8080 dport=40002 [ASSURED] mark=42 [active since 5s]");
+	assert_string_equal(
+		line,
+		"tcp      6 ESTABLISHED src=192.168.10.2 dst=10.0.1.2 sport=40002 dport=8080 "
+		"src=10.0.1.2 dst=192.168.10.2 sport=8080 dport=40002 [ASSURED] mark=42 [active "
+		"since 5s]");
 	flow_print_xml(&f, &opts, line, sizeof(line));
-	assert_string_equal(line, "<flow><meta direction=\"original\"><layer3 protonum=\"2\" protoname=\"ipv4\">"
-		"<src>192.168.10.2</src><dst>10.0.1.2</dst></layer3><layer4 protonum=\"6\" protoname=\"tcp\">"
-		"<sport>40002</sport><dport>8080</dport></layer4></meta><meta direction=\"reply\">"
-		"<layer3 protonum=\"2\" protoname=\"ipv4\"><src>10.0.1.2</src><dst>192.168.10.2</dst></layer3>"
-		"<layer4 protonum=\"6\" protoname=\"tcp\"><sport>8080</sport><dport>40002</dport></layer4></meta>"
-		"<meta direction=\"independent\"><state>ESTABLISHED</state><mark>42</mark><id>2925028676</id><assured/></meta>"
-		"</flow>");
+	assert_string_equal(
+		line,
+		"<flow><meta direction=\"original\"><layer3 protonum=\"2\" "
+		"protoname=\"ipv4\"><src>192.168.10.2</src><dst>10.0.1.2</dst></layer3><layer4 "
+		"protonum=\"6\" "
+		"protoname=\"tcp\"><sport>40002</sport><dport>8080</dport></layer4></meta><meta "
+		"direction=\"reply\"><layer3 protonum=\"2\" "
+		"protoname=\"ipv4\"><src>10.0.1.2</src><dst>192.168.10.2</dst></layer3><layer4 "
+		"protonum=\"6\" "
+		"protoname=\"tcp\"><sport>8080</sport><dport>40002</dport></layer4></meta><meta "
+		"direction=\"independent\"><state>ESTABLISHED</state><mark>42</"
+		"mark><id>2925028676</id><assured/></meta></flow>");
 
 	f.has |= FLOW_HAS_COUNTERS;
-	opts = (struct flow_print_opts){ .active_s = -1, .expires_s = -1, .use = 1, .kernel_view = true };
+	opts = (struct flow_print_opts){
+		.active_s = -1, .expires_s = -1, .use = 1, .kernel_view = true
+	};
 	flow_print_text(&f, &opts, line, sizeof(line));
-	assert_string_equal(line, "tcp      6 431781 ESTABLISHED src=192.168.10.2 dst=10.0.1.2 sport=40002 dport=8080 packets=4 "
-		"bytes=221 src=10.0.1.2 dst=192.168.10.2 sport=8080 dport=40002 packets=3 bytes=169 [ASSURED] mark=42 use=1");
+	assert_string_equal(line, "tcp      6 431781 ESTABLISHED src=192.168.10.2 dst=10.0.1.2 "
+				  "sport=40002 dport=8080 packets=4 bytes=221 src=10.0.1.2 "
+				  "dst=192.168.10.2 sport=8080 dport=40002 packets=3 bytes=169 "
+				  "[ASSURED] mark=42 use=1");
 
 	/* From a peer: the original tuple only. */
-	f.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_MARK | FLOW_HAS_TIMEOUT | FLOW_HAS_HELPER;
+	f.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_MARK |
+		FLOW_HAS_TIMEOUT | FLOW_HAS_HELPER;
 	f.mark = 0;
 	f.orig = (struct flow_ports){ htons(40005), htons(21) };
 	opts = (struct flow_print_opts){ .active_s = 2, .expires_s = 177 };
 	flow_print_text(&f, &opts, line, sizeof(line));
-	assert_string_equal(line, "tcp      6 ESTABLISHED src=192.168.10.2 dst=10.0.1.2 sport=40005 dport=21 [ASSURED] mark=0 "
-				  "helper=ftp [expires in 177s] [active since 2s]");
+	assert_string_equal(line, "tcp      6 ESTABLISHED src=192.168.10.2 dst=10.0.1.2 "
+				  "sport=40005 dport=21 [ASSURED] mark=0 helper=ftp [expires in "
+				  "177s] [active since 2s]");
 	f.l4 = IPPROTO_UDP;
 	f.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS;
 	f.status = 8;
 	f.orig = (struct flow_ports){ htons(40009), htons(54) };
 	opts = (struct flow_print_opts){ .active_s = 6, .expires_s = -1 };
 	flow_print_text(&f, &opts, line, sizeof(line));
-	assert_string_equal(line, "udp      17 src=192.168.10.2 dst=10.0.1.2 sport=40009 dport=54 [UNREPLIED] [active since 6s]");
+	assert_string_equal(line, "udp      17 src=192.168.10.2 dst=10.0.1.2 sport=40009 dport=54 "
+				  "[UNREPLIED] [active since 6s]");
 }
 
 /* Whatever the room: terminated, cut and not changed. */
@@ -115,15 +136,31 @@ static void short_buffers_cut_the_line(void **state)
 static void the_longest_line_fits(void **state)
 {
 	struct flow_rare rare = {
-		.packets = { UINT64_MAX, UINT64_MAX }, .bytes = { UINT64_MAX, UINT64_MAX }, .reply_zone = 65535,
-		.start_ns = 1, .helper = "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"",
+		.packets = { UINT64_MAX, UINT64_MAX },
+		.bytes = { UINT64_MAX, UINT64_MAX },
+		.reply_zone = 65535,
+		.start_ns = 1,
+		.helper = "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"",
 	};
-	struct flow_print_opts opts = { .active_s = INT64_MAX, .expires_s = INT64_MAX, .now_s = INT64_MAX / 1000000000,
-					.use = UINT32_MAX, .kernel_view = true };
+	struct flow_print_opts opts = { .active_s = INT64_MAX,
+					.expires_s = INT64_MAX,
+					.now_s = INT64_MAX / 1000000000,
+					.use = UINT32_MAX,
+					.kernel_view = true };
 	struct ct_flow f = {
-		.has = FLOW_HAS_ALL, .l3 = AF_INET6, .l4 = IPPROTO_SCTP, .zone = 65535, .zone_dir = FLOW_ZONE_ORIG,
-		.status = 1u << 15, .timeout_s = UINT32_MAX, .mark = UINT32_MAX, .id = UINT32_MAX, .proto_state = 7,
-		.orig = { 65535, 65535 }, .reply = { 65535, 65535 }, .rare = &rare,
+		.has = FLOW_HAS_ALL,
+		.l3 = AF_INET6,
+		.l4 = IPPROTO_SCTP,
+		.zone = 65535,
+		.zone_dir = FLOW_ZONE_ORIG,
+		.status = 1u << 15,
+		.timeout_s = UINT32_MAX,
+		.mark = UINT32_MAX,
+		.id = UINT32_MAX,
+		.proto_state = 7,
+		.orig = { 65535, 65535 },
+		.reply = { 65535, 65535 },
+		.rare = &rare,
 	};
 	char line[2 * FLOW_LINE_MAX];
 
@@ -146,7 +183,7 @@ static void names_from_a_peer_are_made_harmless(void **state)
 	assert_string_equal(line, "unknown  50 src=1.2.3.4 dst=5.6.7.8 helper=a<b>&\"\\??[1m?");
 	flow_print_xml(&f, &plain, line, sizeof(line));
 	assert_non_null(strstr(line, "<helper>a&lt;b&gt;&amp;\"\\??[1m?</helper>"));
-	memset(rare.helper, 'x', sizeof(rare.helper));	/* no NUL: not read beyond its end */
+	memset(rare.helper, 'x', sizeof(rare.helper)); /* no NUL: not read beyond its end */
 	flow_print_text(&f, &plain, line, sizeof(line));
 	assert_string_equal(line, "unknown  50 src=1.2.3.4 dst=5.6.7.8 helper=xxxxxxxxxxxxxxxx");
 }

@@ -25,7 +25,9 @@ static struct flow_print_opts random_opts(struct rng *r)
 	return (struct flow_print_opts){
 		.active_s = rng_one_in(r, 2) ? -1 : (int64_t)rng_u32(r),
 		.expires_s = rng_one_in(r, 2) ? -1 : (int64_t)rng_u32(r),
-		.now_s = 1800000000, .use = rng_below(r, 3), .kernel_view = rng_one_in(r, 2),
+		.now_s = 1800000000,
+		.use = rng_below(r, 3),
+		.kernel_view = rng_one_in(r, 2),
 	};
 }
 
@@ -43,7 +45,8 @@ static size_t pack(const struct ct_flow *f, const struct flow_print_opts *opts, 
 	return n;
 }
 
-static int unpack(const uint8_t *bytes, size_t n, struct ct_flow *f, struct flow_rare *rare, struct flow_print_opts *opts)
+static int unpack(const uint8_t *bytes, size_t n, struct ct_flow *f, struct flow_rare *rare,
+		  struct flow_print_opts *opts)
 {
 	uint8_t *exact = malloc(n);
 	int err;
@@ -64,8 +67,8 @@ static void random_flow(struct rng *r, struct ct_flow *f, struct flow_rare *rare
 		random_peer_flow(r, f, rare);
 }
 
-static void assert_same_json(const struct ct_flow *a, const struct flow_print_opts *a_opts, const struct ct_flow *b,
-			     const struct flow_print_opts *b_opts)
+static void assert_same_json(const struct ct_flow *a, const struct flow_print_opts *a_opts,
+			     const struct ct_flow *b, const struct flow_print_opts *b_opts)
 {
 	struct text one = { 0 }, two = { 0 };
 
@@ -89,7 +92,8 @@ static void records_print_the_same_lines(void **state)
 		struct ct_flow f, back;
 
 		random_flow(&r, &f, &rare);
-		assert_int_equal(unpack(buf, pack(&f, &opts, buf), &back, &rare_back, &opts_back), 0);
+		assert_int_equal(unpack(buf, pack(&f, &opts, buf), &back, &rare_back, &opts_back),
+				 0);
 		assert_int_equal(back.has, f.has);
 		assert_int_equal(back.rare != NULL, f.rare != NULL);
 		assert_true(flow_equal_replicated(&f, &back));
@@ -136,7 +140,8 @@ static void damaged_records_can_be_printed_or_are_refused(void **state)
 		random_flow(&r, &f, &rare);
 		n = pack(&f, &opts, buf);
 		for (size_t at = 0; at < n; at++) {
-			uint8_t pattern = rng_one_in(&r, 2) ? 0xff : (uint8_t)(1u << rng_below(&r, 8));
+			uint8_t pattern =
+				rng_one_in(&r, 2) ? 0xff : (uint8_t)(1u << rng_below(&r, 8));
 
 			buf[at] ^= pattern;
 			if (unpack(buf, n, &back, &rare_back, &opts_back) == 0) {
