@@ -17,9 +17,9 @@
 
 /* What a sender leaves out or adds; each rule is a row in attr_encode.c and proven on 1.4.7. */
 struct wire_rules {
-	bool no_timeout;	/* CommitTimeout is set: no TIMEOUT attribute, but in EXP_DEL */
-	bool wscale;		/* TCPWindowTracking: window scales */
-	bool full;		/* 1.4.7's own choice, byte for byte: all-zero synproxy, full
+	bool no_timeout; /* CommitTimeout is set: no TIMEOUT attribute, but in EXP_DEL */
+	bool wscale;	 /* TCPWindowTracking: window scales */
+	bool full;	 /* 1.4.7's own choice, byte for byte: all-zero synproxy, full
 				 * destroy (tests, caution). Only its meaningless port translations
 				 * of ICMP are never sent. */
 };
@@ -36,8 +36,8 @@ static inline bool wire_helper_too_long(const struct ct_flow *f)
  * flags HELLO bits. The flow must have a key (flow_has_key()). Straight from the record into the
  * datagram under construction. 0, or
  * -ENOSPC with the writer as it was. */
-int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq, const struct ct_flow *f,
-		  const struct wire_rules *rules);
+int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
+		  const struct ct_flow *f, const struct wire_rules *rules);
 
 /* Attributes -> flow. *out (full size, as every local flow) is untouched unless all is good; rare
  * parts go to *rare, which out->rare then borrows (NULL if there are none); *rare is scratch space
@@ -62,8 +62,8 @@ void wire_fill(struct writer *w);
 
 /* Append one whole message for the expectation to w: type EXP_NEW or EXP_DEL. As wire_put_flow().
  * The zone does not travel: the protocol has no attribute for it. */
-int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq, const struct ct_expect *e,
-		    const struct wire_rules *rules);
+int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
+		    const struct ct_expect *e, const struct wire_rules *rules);
 
 /* Attributes -> expectation; *out is untouched unless all is good. As wire_get_flow(): unknown
  * attributes are skipped and counted, two address families are refused, and so is what lacks a part

@@ -67,7 +67,8 @@ enum wire_exp_attr {
 	WIRE_EXP_COUNT
 };
 
-#define WIRE_ATTR_HDR_LEN		4
-#define WIRE_ATTR_LABELS_MAX		1024	/* bytes a receiver accepts; it keeps FLOW_LABEL_BYTES */
+#define WIRE_ATTR_HDR_LEN 4
+/* bytes a receiver accepts; it keeps FLOW_LABEL_BYTES */
+#define WIRE_ATTR_LABELS_MAX 1024
 
 #endif

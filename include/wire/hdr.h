@@ -9,9 +9,9 @@
 #include "base/writer.h"
 
 /* Message header and control messages of wire protocol 1 (doc/protocol.md section 2). */
-#define WIRE_VERSION	1
-#define WIRE_HDR_LEN	8
-#define WIRE_CTL_LEN	16	/* ACK, NACK, RESYNC */
+#define WIRE_VERSION 1
+#define WIRE_HDR_LEN 8
+#define WIRE_CTL_LEN 16 /* ACK, NACK, RESYNC */
 
 enum wire_type {
 	WIRE_CT_NEW = 0,
@@ -23,51 +23,52 @@ enum wire_type {
 	WIRE_CTL = 10,
 };
 
-#define WIRE_F_RESYNC		0x02u
-#define WIRE_F_NACK		0x04u
-#define WIRE_F_ACK		0x08u
-#define WIRE_F_ALIVE		0x10u
-#define WIRE_F_HELLO		0x20u
-#define WIRE_F_HELLO_BACK	0x40u
-#define WIRE_F_CTL_MASK		(WIRE_F_RESYNC | WIRE_F_NACK | WIRE_F_ACK | WIRE_F_ALIVE)
-#define WIRE_F_RANGE_MASK	(WIRE_F_RESYNC | WIRE_F_NACK | WIRE_F_ACK)	/* a control message with from and to */
-#define WIRE_F_HELLO_MASK	(WIRE_F_HELLO | WIRE_F_HELLO_BACK)
+#define WIRE_F_RESYNC	  0x02u
+#define WIRE_F_NACK	  0x04u
+#define WIRE_F_ACK	  0x08u
+#define WIRE_F_ALIVE	  0x10u
+#define WIRE_F_HELLO	  0x20u
+#define WIRE_F_HELLO_BACK 0x40u
+#define WIRE_F_CTL_MASK	  (WIRE_F_RESYNC | WIRE_F_NACK | WIRE_F_ACK | WIRE_F_ALIVE)
+/* a control message with from and to */
+#define WIRE_F_RANGE_MASK (WIRE_F_RESYNC | WIRE_F_NACK | WIRE_F_ACK)
+#define WIRE_F_HELLO_MASK (WIRE_F_HELLO | WIRE_F_HELLO_BACK)
 
 struct wire_hdr {
 	uint8_t version;
 	uint8_t type;
 	uint8_t flags;
-	uint16_t len;		/* whole message, bytes */
+	uint16_t len; /* whole message, bytes */
 	uint32_t seq;
-	uint32_t from, to;	/* ACK, NACK, RESYNC only; else 0 */
+	uint32_t from, to; /* ACK, NACK, RESYNC only; else 0 */
 };
 
 /* Why a message was refused; each reason has a counter. */
 enum wire_err {
 	WIRE_OK = 0,
-	WIRE_TRUNCATED,		/* fewer bytes than a header */
-	WIRE_BAD_SIZE,		/* length field 0, below the minimum, or beyond the datagram */
+	WIRE_TRUNCATED, /* fewer bytes than a header */
+	WIRE_BAD_SIZE,	/* length field 0, below the minimum, or beyond the datagram */
 	WIRE_BAD_VERSION,
-	WIRE_BAD_HEADER,	/* the mode does not know type and flags */
+	WIRE_BAD_HEADER, /* the mode does not know type and flags */
 	WIRE_BAD_TYPE,
-	WIRE_BAD_PAYLOAD,	/* attributes do not parse */
-	WIRE_NO_KEY,		/* attributes parse but do not identify a flow (counted as bad
+	WIRE_BAD_PAYLOAD, /* attributes do not parse */
+	WIRE_NO_KEY,	  /* attributes parse but do not identify a flow (counted as bad
 				 * payload too) */
-	WIRE_MORE,		/* stream only: keep the bytes and wait */
+	WIRE_MORE,	  /* stream only: keep the bytes and wait */
 };
 
 /* Counters of the receive side, one per reason (replication.md section 13.1). */
 struct wire_stats {
-	uint64_t malformed;	/* sum of the refusals below */
+	uint64_t malformed; /* sum of the refusals below */
 	uint64_t truncated;
 	uint64_t bad_size;
 	uint64_t bad_version;
 	uint64_t bad_header;
 	uint64_t bad_type;
 	uint64_t bad_payload;
-	uint64_t no_key;	/* part of bad_payload */
-	uint64_t unknown_attr;	/* skipped, message kept */
-	uint64_t odd_labels;	/* LABELS of a size we cannot keep: ignored, message kept */
+	uint64_t no_key;       /* part of bad_payload */
+	uint64_t unknown_attr; /* skipped, message kept */
+	uint64_t odd_labels;   /* LABELS of a size we cannot keep: ignored, message kept */
 };
 
 /* Count one refusal. */
@@ -107,8 +108,8 @@ int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t fro
  * noted, in an ALIVE of 16 bytes. NOTRACK: "complete" with a number so far before the true one; a
  * receiver that does not know this takes it for one from before its request, and waits. FTFW: the
  * number of the RESYNC, and WIRE_NOT_WHOLE in place of the life. */
-#define WIRE_PARTIAL	UINT32_C(0x40000000)
-#define WIRE_NOT_WHOLE	1u
+#define WIRE_PARTIAL   UINT32_C(0x40000000)
+#define WIRE_NOT_WHOLE 1u
 
 /* ALIVE with the two numbers behind it that 1.4.x skips: everything the sender has was sent since
  * number `since`, up to this message; life tells its lives apart (protocol.md section 10). Returns

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The attributes of a conntrack message into a flow (doc/protocol.md sections 3 and 4).
  *
- * Everything here is from outside, so: bytes are read through a cursor only, a size is checked against one table before
- * the value is looked at, attributes may come in any order and twice (the last one counts), and the caller's flow is
- * written once, when all of it was good.
+ * Everything here is from outside, so: bytes are read through a cursor only, a size is checked
+ * against one table before the value is looked at, attributes may come in any order and twice (the
+ * last one counts), and the caller's flow is written once, when all of it was good.
  *
- * While the attributes are read nothing is known about family and protocol, so values that depend on them wait in
- * struct draft. What applies is decided at the end by `seen`, one bit per attribute number.
+ * While the attributes are read nothing is known about family and protocol, so values that depend
+ * on them wait in struct draft. What applies is decided at the end by `seen`, one bit per attribute
+ * number.
  */
 #include "wire/attr.h"
 
@@ -16,13 +17,17 @@
 #include "wire/attr_numbers.h"
 
 #define SEEN(attr) (UINT64_C(1) << (attr))
-#define SEEN_V4 (SEEN(WIRE_ATTR_IPV4) | SEEN(WIRE_ATTR_MASTER_IPV4) | SEEN(WIRE_ATTR_SNAT_IPV4) | SEEN(WIRE_ATTR_DNAT_IPV4))
-#define SEEN_V6 (SEEN(WIRE_ATTR_IPV6) | SEEN(WIRE_ATTR_MASTER_IPV6) | SEEN(WIRE_ATTR_SNAT_IPV6) | SEEN(WIRE_ATTR_DNAT_IPV6))
+#define SEEN_V4 \
+	(SEEN(WIRE_ATTR_IPV4) | SEEN(WIRE_ATTR_MASTER_IPV4) | SEEN(WIRE_ATTR_SNAT_IPV4) | \
+	 SEEN(WIRE_ATTR_DNAT_IPV4))
+#define SEEN_V6 \
+	(SEEN(WIRE_ATTR_IPV6) | SEEN(WIRE_ATTR_MASTER_IPV6) | SEEN(WIRE_ATTR_SNAT_IPV6) | \
+	 SEEN(WIRE_ATTR_DNAT_IPV6))
 
 _Static_assert(WIRE_ATTR_COUNT <= 64, "one bit per attribute");
 
-/* Size of the value in bytes, padding not included. What a size inside the limits may still be wrong about (labels that
- * are no whole words, a name without its NUL) is for the loader. */
+/* Size of the value in bytes, padding not included. What a size inside the limits may still be
+ * wrong about (labels that are no whole words, a name without its NUL) is for the loader. */
 static const struct {
 	uint16_t min, max;
 } value_size[WIRE_ATTR_COUNT] = {
@@ -64,15 +69,16 @@ static const struct {
 /* What a message says, before family and protocol decide what of it applies. */
 struct draft {
 	struct ct_flow flow;
-	uint64_t seen;				/* SEEN() bits */
+	uint64_t seen; /* SEEN() bits */
 	uint8_t tcp_state, sctp_state, dccp_state;
 	uint8_t icmp_type_code[2];
-	uint16_t icmp_id;			/* network order */
-	uint8_t snat[16], dnat[16];		/* network order; IPv4 in the first four bytes */
+	uint16_t icmp_id;	    /* network order */
+	uint8_t snat[16], dnat[16]; /* network order; IPv4 in the first four bytes */
 	bool odd_labels;
 };
 
-/* Undo the second conversion of 1.4.x, see put_swapped16() in attr_encode.c. Gives network order. */
+/* Undo the second conversion of 1.4.x, see put_swapped16() in attr_encode.c. Gives network
+ * order. */
 static inline uint16_t get_swapped16(struct cursor *val)
 {
 	uint16_t v;
@@ -122,7 +128,8 @@ static bool get_helper(struct cursor *val, struct draft *d, struct flow_rare *ra
 	return true;
 }
 
-/* Labels that are no whole words are ignored as 1.4.x does; of more than the kernel's 128 the first 128 are kept. */
+/* Labels that are no whole words are ignored as 1.4.x does; of more than the kernel's 128 the first
+ * 128 are kept. */
 static void get_labels(struct cursor *val, struct draft *d, struct flow_rare *rare)
 {
 	size_t n = val->left / 4;
@@ -141,7 +148,8 @@ static void get_labels(struct cursor *val, struct draft *d, struct flow_rare *ra
 }
 
 /* The attributes few messages have. The size is checked; false: refuse the message. */
-static bool load_rare(struct draft *d, struct flow_rare *rare, enum wire_attr attr, struct cursor *val)
+static bool load_rare(struct draft *d, struct flow_rare *rare, enum wire_attr attr,
+		      struct cursor *val)
 {
 	switch (attr) {
 	case WIRE_ATTR_IPV6:
@@ -197,13 +205,14 @@ static bool load_rare(struct draft *d, struct flow_rare *rare, enum wire_attr at
 		d->flow.has |= FLOW_HAS_SYNPROXY;
 		break;
 	default:
-		return false;	/* a row in value_size and no case: ours to notice in the tests */
+		return false; /* a row in value_size and no case: ours to notice in the tests */
 	}
 	return true;
 }
 
 /* The attributes of an ordinary message, in line; the others are one call away. */
-static inline bool load_attr(struct draft *d, struct flow_rare *rare, enum wire_attr attr, struct cursor *val)
+static inline bool load_attr(struct draft *d, struct flow_rare *rare, enum wire_attr attr,
+			     struct cursor *val)
 {
 	struct ct_flow *f = &d->flow;
 
@@ -278,7 +287,8 @@ static void take_state(struct ct_flow *f, uint8_t state)
 	f->has |= FLOW_HAS_PROTO_STATE;
 }
 
-/* What belongs to the protocol; the rest is ignored, as are translated ports where there are no ports. */
+/* What belongs to the protocol; the rest is ignored, as are translated ports where there are no
+ * ports. */
 static inline void settle_proto(struct draft *d)
 {
 	struct ct_flow *f = &d->flow;
@@ -288,7 +298,7 @@ static inline void settle_proto(struct draft *d)
 		f->has |= saw_all(d, SEEN(WIRE_ATTR_SPAT_PORT)) ? FLOW_HAS_SPAT : 0;
 		f->has |= saw_all(d, SEEN(WIRE_ATTR_DPAT_PORT)) ? FLOW_HAS_DPAT : 0;
 	}
-	switch (f->l4) {	/* scales, tags and role come with a state or not at all */
+	switch (f->l4) { /* scales, tags and role come with a state or not at all */
 	case IPPROTO_TCP:
 		if (!saw_all(d, SEEN(WIRE_ATTR_TCP_STATE)))
 			break;
@@ -312,7 +322,8 @@ static inline void settle_proto(struct draft *d)
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		if (!saw_all(d, SEEN(WIRE_ATTR_ICMP_TYPE) | SEEN(WIRE_ATTR_ICMP_CODE) | SEEN(WIRE_ATTR_ICMP_ID)))
+		if (!saw_all(d, SEEN(WIRE_ATTR_ICMP_TYPE) | SEEN(WIRE_ATTR_ICMP_CODE) |
+					SEEN(WIRE_ATTR_ICMP_ID)))
 			break;
 		f->orig.sport = d->icmp_id;
 		memcpy(&f->orig.dport, d->icmp_type_code, 2);
@@ -321,7 +332,8 @@ static inline void settle_proto(struct draft *d)
 	}
 }
 
-/* Translated addresses wait until the family is known: they lie at different places of the union. */
+/* Translated addresses wait until the family is known: they lie at different places of the
+ * union. */
 static inline void settle_nat(struct draft *d)
 {
 	struct ct_flow *f = &d->flow;
@@ -345,7 +357,8 @@ static inline enum wire_err settle(struct draft *d)
 	/* One flow has one family, and so have its translations and its master. */
 	if ((d->seen & SEEN_V4) && (d->seen & SEEN_V6))
 		return WIRE_BAD_PAYLOAD;
-	if (!(d->seen & (SEEN(WIRE_ATTR_IPV4) | SEEN(WIRE_ATTR_IPV6))) || !saw_all(d, SEEN(WIRE_ATTR_L4PROTO)))
+	if (!(d->seen & (SEEN(WIRE_ATTR_IPV4) | SEEN(WIRE_ATTR_IPV6))) ||
+	    !saw_all(d, SEEN(WIRE_ATTR_L4PROTO)))
 		return WIRE_NO_KEY;
 	f->l3 = d->seen & SEEN(WIRE_ATTR_IPV4) ? AF_INET : AF_INET6;
 	settle_proto(d);
@@ -358,17 +371,18 @@ static inline enum wire_err settle(struct draft *d)
 		f->has |= saw_all(d, SEEN(WIRE_ATTR_MASTER_PORT)) ? FLOW_HAS_MASTER_PORTS : 0;
 	}
 	if (saw_all(d, SEEN(WIRE_ATTR_ZONE)) && f->zone != 0)
-		f->has |= FLOW_HAS_ZONE;	/* in both directions: the wire has no other */
+		f->has |= FLOW_HAS_ZONE; /* in both directions: the wire has no other */
 	flow_mirror_reply(f);
 	return WIRE_OK;
 }
 
-/* Take one attribute off the body: its number, its value as a cursor of its own. The padding goes with it. Header, value
- * and padding are one piece, checked and taken at once: this runs seven times per message. */
+/* Take one attribute off the body: its number, its value as a cursor of its own. The padding goes
+ * with it. Header, value and padding are one piece, checked and taken at once: this runs seven
+ * times per message. */
 static inline enum wire_err next_attr(struct cursor *body, uint16_t *number, struct cursor *val)
 {
 	struct cursor header = *body;
-	size_t len = cur_be16(&header);		/* header included, padding not */
+	size_t len = cur_be16(&header); /* header included, padding not */
 	const uint8_t *at;
 
 	*number = cur_be16(&header);
@@ -381,12 +395,14 @@ static inline enum wire_err next_attr(struct cursor *body, uint16_t *number, str
 	return WIRE_OK;
 }
 
-enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare, struct wire_stats *stats)
+enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
+			    struct wire_stats *stats)
 {
 	struct draft d = { 0 };
 	enum wire_err err;
 
-	while (body.left > WIRE_ATTR_HDR_LEN) {	/* one to four trailing bytes are ignored, as 1.4.x does */
+	/* one to four trailing bytes are ignored, as 1.4.x does */
+	while (body.left > WIRE_ATTR_HDR_LEN) {
 		struct cursor val;
 		uint16_t number;
 
@@ -394,7 +410,7 @@ enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow
 		if (err != WIRE_OK)
 			return err;
 		if (number >= WIRE_ATTR_COUNT) {
-			stats->unknown_attr++;	/* a newer peer: skip, stay in step */
+			stats->unknown_attr++; /* a newer peer: skip, stay in step */
 			continue;
 		}
 		if (val.left < value_size[number].min || val.left > value_size[number].max)

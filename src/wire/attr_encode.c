@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A flow into one conntrack message (doc/protocol.md section 3).
  *
- * What is sent is decided once, as a mask of FLOW_HAS_* bits, from what the flow has and the table of sender rules. The
- * attributes then follow in the fixed order of 1.4.x, straight into the datagram: this runs once per event, so there is
- * no allocation and no check per attribute. The room is checked once instead: every attribute is written at most once,
- * and the sum of all of them is WIRE_FLOW_MAX.
+ * What is sent is decided once, as a mask of FLOW_HAS_* bits, from what the flow has and the table
+ * of sender rules. The attributes then follow in the fixed order of 1.4.x, straight into the
+ * datagram: this runs once per event, so there is no allocation and no check per attribute. The
+ * room is checked once instead: every attribute is written at most once, and the sum of all of them
+ * is WIRE_FLOW_MAX.
  *
- * Numbers are in network byte order, with one exception: SPAT_PORT, DPAT_PORT and ICMP_ID are swapped once more by hosts
- * that are little-endian (put_swapped16()).
+ * Numbers are in network byte order, with one exception: SPAT_PORT, DPAT_PORT and ICMP_ID are
+ * swapped once more by hosts that are little-endian (put_swapped16()).
  */
 #include "wire/attr.h"
 
@@ -20,43 +21,53 @@
 
 #define TLV(n) (WIRE_ATTR_HDR_LEN + (((n) + 3u) & ~3u))
 
-/* The longest message: IPv6 TCP (state and two scales; SCTP's state and two tags are as long) with all rare parts. */
-_Static_assert(WIRE_FLOW_MAX == WIRE_HDR_LEN + TLV(32) + TLV(4) + TLV(1) + TLV(4) + 3 * TLV(1) + TLV(4) + TLV(4) +
-	       TLV(32) + TLV(1) + TLV(4) + 2 * TLV(16) + 2 * TLV(2) + TLV(24) + TLV(FLOW_HELPER_MAX) +
-	       TLV(FLOW_LABEL_BYTES) + TLV(12) + TLV(2), "every attribute once");
+/* The longest message: IPv6 TCP (state and two scales; SCTP's state and two tags are as long) with
+ * all rare parts. */
+_Static_assert(WIRE_FLOW_MAX == WIRE_HDR_LEN + TLV(32) + TLV(4) + TLV(1) + TLV(4) + 3 * TLV(1) +
+					TLV(4) + TLV(4) + TLV(32) + TLV(1) + TLV(4) + 2 * TLV(16) +
+					2 * TLV(2) + TLV(24) + TLV(FLOW_HELPER_MAX) +
+					TLV(FLOW_LABEL_BYTES) + TLV(12) + TLV(2),
+	       "every attribute once");
 _Static_assert(TLV(1) + 2 * TLV(4) <= 3 * TLV(1) && TLV(1) + TLV(1) + TLV(2) <= TLV(4) + 3 * TLV(1),
 	       "SCTP and ICMP parts are not longer than those of TCP");
 
 /* Circumstances a rule depends on. */
-#define WHEN_COMMIT_TIMEOUT	(1u << 0)
-#define WHEN_NO_WSCALE		(1u << 1)
-#define WHEN_DESTROY		(1u << 2)
-#define WHEN_SYNPROXY_ZERO	(1u << 3)
-#define WHEN_LABELS_ZERO	(1u << 4)
-#define WHEN_NO_STATE		(1u << 5)
-#define WHEN_NO_PORTS		(1u << 6)
-#define WHEN_LONG_HELPER	(1u << 7)
+#define WHEN_COMMIT_TIMEOUT (1u << 0)
+#define WHEN_NO_WSCALE	    (1u << 1)
+#define WHEN_DESTROY	    (1u << 2)
+#define WHEN_SYNPROXY_ZERO  (1u << 3)
+#define WHEN_LABELS_ZERO    (1u << 4)
+#define WHEN_NO_STATE	    (1u << 5)
+#define WHEN_NO_PORTS	    (1u << 6)
+#define WHEN_LONG_HELPER    (1u << 7)
 
-/* Every rule by which a sender leaves something out that the flow has. `ours`: 1.4.7 sends it, but needs it not. */
+/* Every rule by which a sender leaves something out that the flow has. `ours`: 1.4.7 sends it, but
+ * needs it not. */
 static const struct sender_rule {
 	uint32_t when;
 	uint32_t leave_out;
 	bool ours;
 } sender_rules[] = {
-	/* A receiver with CommitTimeout uses its own; one without commits 60 s when there is none. */
+	/* A receiver with CommitTimeout uses its own; one without commits 60 s when there is
+	 * none. */
 	{ WHEN_COMMIT_TIMEOUT, FLOW_HAS_TIMEOUT, false },
 	{ WHEN_NO_WSCALE, FLOW_HAS_WSCALE, false },
 	/* Scales, tags and role follow the state. */
 	{ WHEN_NO_STATE, FLOW_HAS_WSCALE | FLOW_HAS_VTAGS | FLOW_HAS_DCCP_ROLE, false },
 	{ WHEN_LABELS_ZERO, FLOW_HAS_LABELS, false },
-	/* For ICMP 1.4.7 compares unrelated fields and sends two zero ports; no receiver can use them. */
+	/* For ICMP 1.4.7 compares unrelated fields and sends two zero ports; no receiver can use
+	 * them. */
 	{ WHEN_NO_PORTS, FLOW_HAS_SPAT | FLOW_HAS_DPAT, false },
 	/* Entries made through ctnetlink report three zeros: 16 bytes that say nothing. */
 	{ WHEN_SYNPROXY_ZERO, FLOW_HAS_SYNPROXY, true },
-	/* 1.4.x refuses the whole message, so that the flow would be missing there; who listens is not known. */
+	/* 1.4.x refuses the whole message, so that the flow would be missing there; who listens is
+	 * not known. */
 	{ WHEN_LONG_HELPER, FLOW_HAS_HELPER, true },
-	/* A receiver finds the entry by its tuple and zone; the last state is for those who read along. */
-	{ WHEN_DESTROY, (uint32_t)~(FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_ZONE), true },
+	/* A receiver finds the entry by its tuple and zone; the last state is for those who read
+	 * along. */
+	{ WHEN_DESTROY,
+	  (uint32_t) ~(FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_ZONE),
+	  true },
 };
 
 static inline bool labels_zero(const struct flow_rare *r)
@@ -65,7 +76,8 @@ static inline bool labels_zero(const struct flow_rare *r)
 }
 
 /* What goes out, as FLOW_HAS_* bits. */
-static inline uint32_t parts_to_send(enum wire_type type, const struct ct_flow *f, const struct wire_rules *rules)
+static inline uint32_t parts_to_send(enum wire_type type, const struct ct_flow *f,
+				     const struct wire_rules *rules)
 {
 	uint32_t has = (f->has & ~FLOW_FROM_PEER_NAT) | flow_nat(f), when = 0;
 
@@ -105,7 +117,7 @@ static inline uint8_t *put_attr(uint8_t *p, enum wire_attr attr, uint32_t value_
 static inline uint8_t *put_u8(uint8_t *p, enum wire_attr attr, uint8_t v)
 {
 	p = put_attr(p, attr, 1);
-	put_be32(p, (uint32_t)v << 24);		/* and three bytes of padding */
+	put_be32(p, (uint32_t)v << 24); /* and three bytes of padding */
 	return p + 4;
 }
 
@@ -131,8 +143,8 @@ static inline uint8_t *put_raw(uint8_t *p, enum wire_attr attr, const void *v, u
 	return p + n;
 }
 
-/* 1.4.x converts a port or id it already has in network order once more, so the value lies in the order of the *host*:
- * swapped on little-endian ones. Receivers of the same kind undo it. */
+/* 1.4.x converts a port or id it already has in network order once more, so the value lies in the
+ * order of the *host*: swapped on little-endian ones. Receivers of the same kind undo it. */
 static inline uint8_t *put_swapped16(uint8_t *p, enum wire_attr attr, uint16_t network_order)
 {
 	uint16_t v = htons(network_order);
@@ -170,7 +182,8 @@ static uint8_t *put_dccp(uint8_t *p, const struct ct_flow *f, uint32_t send)
 	return p;
 }
 
-/* The part that depends on the protocol. GRE, UDP-Lite and the rest have none: 1.4.x would not use their ports. */
+/* The part that depends on the protocol. GRE, UDP-Lite and the rest have none: 1.4.x would not use
+ * their ports. */
 static inline uint8_t *put_proto(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
 	if ((send & FLOW_HAS_PORTS) && flow_l4_has_ports(f->l4))
@@ -249,7 +262,7 @@ static uint8_t *put_seqadj(uint8_t *p, const struct flow_seqadj adj[2])
 static uint8_t *put_helper(uint8_t *p, const char helper[FLOW_HELPER_MAX])
 {
 	size_t len = strnlen(helper, FLOW_HELPER_MAX - 1);
-	uint32_t padded = (uint32_t)(len + 4) & ~3u;	/* with the NUL, up to a whole word */
+	uint32_t padded = (uint32_t)(len + 4) & ~3u; /* with the NUL, up to a whole word */
 
 	if (len == 0)
 		return p;
@@ -301,16 +314,17 @@ static uint8_t *put_attributes(uint8_t *p, const struct ct_flow *f, uint32_t sen
 		p = put_words(p, WIRE_ATTR_LABELS, f->rare->labels, FLOW_LABEL_BYTES / 4);
 	if (send & FLOW_HAS_SYNPROXY)
 		p = put_synproxy(p, f->rare);
-	/* A zone of one direction cannot be expressed; 1.4.7 sends none then, and our flows that have one are not sent. */
+	/* A zone of one direction cannot be expressed; 1.4.7 sends none then, and our flows that
+	 * have one are not sent. */
 	if ((send & FLOW_HAS_ZONE) && f->zone_dir == FLOW_ZONE_BOTH)
 		p = put_u16(p, WIRE_ATTR_ZONE, f->zone);
 	return p;
 }
 
-int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq, const struct ct_flow *f,
-		  const struct wire_rules *rules)
+int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
+		  const struct ct_flow *f, const struct wire_rules *rules)
 {
-	uint8_t spare[WIRE_FLOW_MAX];	/* the end of the datagram: the message may fit or not */
+	uint8_t spare[WIRE_FLOW_MAX]; /* the end of the datagram: the message may fit or not */
 	size_t room = wr_room(w), len;
 	uint8_t *at = room < WIRE_FLOW_MAX ? spare : w->buf + w->len;
 

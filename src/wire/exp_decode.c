@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The attributes of an expectation message (doc/protocol.md section "Expectations"): one table, in which each row says how long a
- * value may be and where it goes. Same rules as attr_decode.c: any order, the last of two counts, unknown numbers are
- * skipped and counted, the caller's expectation is written once, when all of it was good. */
+/* The attributes of an expectation message (doc/protocol.md section "Expectations"): one table, in
+ * which each row says how long a value may be and where it goes. Same rules as attr_decode.c: any
+ * order, the last of two counts, unknown numbers are skipped and counted, the caller's expectation
+ * is written once, when all of it was good. */
 #include "wire/attr.h"
 
 #include <string.h>
@@ -10,29 +11,29 @@
 
 #define SEEN(attr) (1u << (attr))
 
-#define SEEN_V4 \
-	(SEEN(WIRE_EXP_MASTER_IPV4) | SEEN(WIRE_EXP_TUPLE_IPV4) | SEEN(WIRE_EXP_MASK_IPV4))
-#define SEEN_V6 \
-	(SEEN(WIRE_EXP_MASTER_IPV6) | SEEN(WIRE_EXP_TUPLE_IPV6) | SEEN(WIRE_EXP_MASK_IPV6))
+#define SEEN_V4 (SEEN(WIRE_EXP_MASTER_IPV4) | SEEN(WIRE_EXP_TUPLE_IPV4) | SEEN(WIRE_EXP_MASK_IPV4))
+#define SEEN_V6 (SEEN(WIRE_EXP_MASTER_IPV6) | SEEN(WIRE_EXP_TUPLE_IPV6) | SEEN(WIRE_EXP_MASK_IPV6))
 
-#define SEEN_L4 (SEEN(WIRE_EXP_MASTER_L4PROTO) | SEEN(WIRE_EXP_TUPLE_L4PROTO) | SEEN(WIRE_EXP_MASK_L4PROTO))
-#define SEEN_PORTS (SEEN(WIRE_EXP_MASTER_PORT) | SEEN(WIRE_EXP_TUPLE_PORT) | SEEN(WIRE_EXP_MASK_PORT))
+#define SEEN_L4 \
+	(SEEN(WIRE_EXP_MASTER_L4PROTO) | SEEN(WIRE_EXP_TUPLE_L4PROTO) | SEEN(WIRE_EXP_MASK_L4PROTO))
+#define SEEN_PORTS \
+	(SEEN(WIRE_EXP_MASTER_PORT) | SEEN(WIRE_EXP_TUPLE_PORT) | SEEN(WIRE_EXP_MASK_PORT))
 
 _Static_assert(WIRE_EXP_COUNT <= 32, "one bit per attribute");
 
 enum kind {
-	ADDRS,		/* struct expect_tuple: two addresses */
-	L4,		/* struct expect_tuple: protocol */
-	PORTS,		/* struct expect_tuple: two ports */
+	ADDRS, /* struct expect_tuple: two addresses */
+	L4,    /* struct expect_tuple: protocol */
+	PORTS, /* struct expect_tuple: two ports */
 	U32,
-	NAME,		/* text with a NUL within the value */
+	NAME, /* text with a NUL within the value */
 };
 
 static const struct row {
-	uint8_t min, max;	/* bytes of the value */
+	uint8_t min, max; /* bytes of the value */
 	uint8_t kind;
-	uint32_t has;		/* part that is present then */
-	size_t to;		/* in struct ct_expect */
+	uint32_t has; /* part that is present then */
+	size_t to;    /* in struct ct_expect */
 } rows[WIRE_EXP_COUNT] = {
 #define AT(field) .to = offsetof(struct ct_expect, field)
 	[WIRE_EXP_MASTER_IPV4] = { 8, 8, ADDRS, AT(master) },
@@ -114,12 +115,14 @@ static enum wire_err settle(struct ct_expect *e, uint32_t seen)
 {
 	if ((seen & SEEN_V4) && (seen & SEEN_V6))
 		return WIRE_BAD_PAYLOAD;
-	if (((seen & SEEN_V4) != SEEN_V4 && (seen & SEEN_V6) != SEEN_V6) || (seen & SEEN_L4) != SEEN_L4)
+	if (((seen & SEEN_V4) != SEEN_V4 && (seen & SEEN_V6) != SEEN_V6) ||
+	    (seen & SEEN_L4) != SEEN_L4)
 		return WIRE_NO_KEY;
 	if (flow_l4_has_ports(e->master.l4) && (seen & SEEN_PORTS) != SEEN_PORTS)
 		return WIRE_NO_KEY;
 	e->l3 = seen & SEEN_V4 ? AF_INET : AF_INET6;
-	/* What is saved without its protocol says nothing, and of an IPv6 one no address can be told. */
+	/* What is saved without its protocol says nothing, and of an IPv6 one no address can be
+	 * told. */
 	if (!(seen & SEEN(WIRE_EXP_NAT_L4PROTO)))
 		e->has &= ~EXPECT_HAS_NAT;
 	if (!(e->has & EXPECT_HAS_NAT)) {
@@ -134,7 +137,7 @@ static enum wire_err settle(struct ct_expect *e, uint32_t seen)
 
 static enum wire_err next_attr(struct cursor *body, uint16_t *number, struct cursor *val)
 {
-	uint16_t len = cur_be16(body);		/* header included, padding not */
+	uint16_t len = cur_be16(body); /* header included, padding not */
 
 	*number = cur_be16(body);
 	if (body->bad || len < WIRE_ATTR_HDR_LEN)
@@ -150,7 +153,8 @@ enum wire_err wire_get_expect(struct cursor body, struct ct_expect *out, struct 
 	enum wire_err err;
 	uint32_t seen = 0;
 
-	while (body.left > WIRE_ATTR_HDR_LEN) {	/* one to four trailing bytes are ignored, as 1.4.x does */
+	/* one to four trailing bytes are ignored, as 1.4.x does */
+	while (body.left > WIRE_ATTR_HDR_LEN) {
 		struct cursor val;
 		uint16_t number;
 

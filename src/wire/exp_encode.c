@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An expectation into one message (doc/protocol.md section "Expectations"), in the order of 1.4.x. Expectations are rare, so unlike a
- * flow this is written through the bounded writer, attribute by attribute.
+/* An expectation into one message (doc/protocol.md section "Expectations"), in the order of 1.4.x.
+ * Expectations are rare, so unlike a flow this is written through the bounded writer, attribute by
+ * attribute.
  *
- * Whether ports are sent depends on the protocol of the *master*, as in 1.4.x; the keys of expected GRE flows travel
- * there. */
+ * Whether ports are sent depends on the protocol of the *master*, as in 1.4.x; the keys of expected
+ * GRE flows travel there. */
 #include "wire/attr.h"
 
 #include <assert.h>
@@ -41,7 +42,8 @@ static void put_u32(struct writer *w, enum wire_exp_attr attr, uint32_t v)
 		put_be32(p, v);
 }
 
-static void put_addrs(struct writer *w, enum wire_exp_attr attr, const struct expect_tuple *t, size_t n)
+static void put_addrs(struct writer *w, enum wire_exp_attr attr, const struct expect_tuple *t,
+		      size_t n)
 {
 	uint8_t *p = put_attr(w, attr, 2 * n);
 
@@ -83,8 +85,9 @@ static void put_tuple(struct writer *w, enum wire_exp_attr first, const struct c
 		put_ports(w, first + 3, t);
 }
 
-/* The saved address is one of IPv4 or none: an IPv6 one has no attribute. Helpers that follow the master (FTP) save only
- * port and direction, so those go out, and whoever saved an IPv6 address cannot be helped. */
+/* The saved address is one of IPv4 or none: an IPv6 one has no attribute. Helpers that follow the
+ * master (FTP) save only port and direction, so those go out, and whoever saved an IPv6 address
+ * cannot be helped. */
 static void put_nat(struct writer *w, const struct ct_expect *e)
 {
 	static const uint32_t zero[4];
@@ -99,8 +102,8 @@ static void put_nat(struct writer *w, const struct ct_expect *e)
 	put_u32(w, WIRE_EXP_NAT_DIR, e->nat_dir);
 }
 
-int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq, const struct ct_expect *e,
-		    const struct wire_rules *rules)
+int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
+		    const struct ct_expect *e, const struct wire_rules *rules)
 {
 	uint8_t buf[WIRE_EXPECT_MAX];
 	struct writer m = wr_init(buf, sizeof(buf));
@@ -117,8 +120,10 @@ int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32
 		put_u32(&m, WIRE_EXP_CLASS, e->class);
 	if (e->has & EXPECT_HAS_NAT)
 		put_nat(&m, e);
-	/* 1.4.x refuses a message with a longer name; the kernel takes the helper of the master then. */
-	if ((e->has & EXPECT_HAS_HELPER) && strnlen(e->helper, sizeof(e->helper)) <= WIRE_HELPER_MAX)
+	/* 1.4.x refuses a message with a longer name; the kernel takes the helper of the master
+	 * then. */
+	if ((e->has & EXPECT_HAS_HELPER) &&
+	    strnlen(e->helper, sizeof(e->helper)) <= WIRE_HELPER_MAX)
 		put_name(&m, WIRE_EXP_HELPER_NAME, e->helper, sizeof(e->helper));
 	if (e->has & EXPECT_HAS_FN)
 		put_name(&m, WIRE_EXP_FN, e->fn, sizeof(e->fn));

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See wire_fill(). The protocol has no padding, but a repeated attribute and four bytes at the end of a message change nothing for
- * 1.4.x, nor for us. */
+/* See wire_fill(). The protocol has no padding, but a repeated attribute and four bytes at the end
+ * of a message change nothing for 1.4.x, nor for us. */
 #include "wire/attr.h"
 #include "wire/attr_numbers.h"
 
-#define L4PROTO_SPACE (WIRE_ATTR_HDR_LEN + 4)	/* the value is one byte, and three of padding */
+/* the value is one byte, and three of padding */
+#define L4PROTO_SPACE (WIRE_ATTR_HDR_LEN + 4)
 
 static uint16_t get_be16(const uint8_t *p)
 {

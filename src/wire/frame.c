@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Datagrams and streams into whole messages.
  *
- * A datagram is a plain concatenation of messages, so one wrong length makes the rest of it unreadable and it is
- * abandoned. The checks and their order are those of 1.4.x (doc/protocol.md section 4), because the counters show which
- * one refused. Nothing is copied: header values go out by value, contents as a cursor into the caller's bytes. There is
- * no state here: a stream keeps its incomplete tail where its bytes are, one buffer per connection.
+ * A datagram is a plain concatenation of messages, so one wrong length makes the rest of it
+ * unreadable and it is abandoned. The checks and their order are those of 1.4.x (doc/protocol.md
+ * section 4), because the counters show which one refused. Nothing is copied: header values go out
+ * by value, contents as a cursor into the caller's bytes. There is no state here: a stream keeps
+ * its incomplete tail where its bytes are, one buffer per connection.
  */
 #include "wire/hdr.h"
 
@@ -21,7 +22,8 @@ static struct wire_hdr peek_header(const struct cursor *at)
 	return hdr;
 }
 
-/* Acknowledgements and requests carry a range. 1.4.x decides that before it looks at the version. */
+/* Acknowledgements and requests carry a range. 1.4.x decides that before it looks at the
+ * version. */
 static bool has_range(const struct wire_hdr *hdr)
 {
 	return hdr->type == WIRE_CTL && (hdr->flags & WIRE_F_RANGE_MASK);
@@ -60,7 +62,8 @@ enum wire_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, stru
 	if (stream->bad || stream->left < WIRE_HDR_LEN)
 		return WIRE_MORE;
 	*hdr = peek_header(stream);
-	/* A length that no message can have is known at once; 1.4.x would first wait for bytes that mean nothing. */
+	/* A length that no message can have is known at once; 1.4.x would first wait for bytes that
+	 * mean nothing. */
 	if (hdr->len < (has_range(hdr) ? WIRE_CTL_LEN : WIRE_HDR_LEN))
 		return WIRE_BAD_SIZE;
 	if (hdr->len > stream->left)

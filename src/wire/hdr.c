@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Control messages and the counters of refused ones. The header is read in frame.c; here is what writes it, so that the
- * bytes of doc/protocol.md section 2 stand in one place per direction.
+/* Control messages and the counters of refused ones. The header is read in frame.c; here is what
+ * writes it, so that the bytes of doc/protocol.md section 2 stand in one place per direction.
  */
 #include "wire/hdr.h"
 
@@ -45,9 +45,11 @@ int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t l
 	return 0;
 }
 
-bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t *since, uint32_t *life)
+bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t *since,
+		       uint32_t *life)
 {
-	if (hdr->type != WIRE_CTL || hdr->flags != WIRE_F_ALIVE || body.left != WIRE_CTL_LEN - WIRE_HDR_LEN)
+	if (hdr->type != WIRE_CTL || hdr->flags != WIRE_F_ALIVE ||
+	    body.left != WIRE_CTL_LEN - WIRE_HDR_LEN)
 		return false;
 	*since = cur_be32(&body);
 	*life = cur_be32(&body);

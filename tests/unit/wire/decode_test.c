@@ -26,7 +26,8 @@ static struct cursor body_of(const uint8_t *msg, size_t len)
 	return cur_init(msg + WIRE_HDR_LEN, len - WIRE_HDR_LEN);
 }
 
-static size_t encode(uint8_t *buf, enum wire_type type, const struct ct_flow *f, const struct wire_rules *rules)
+static size_t encode(uint8_t *buf, enum wire_type type, const struct ct_flow *f,
+		     const struct wire_rules *rules)
 {
 	struct writer w = wr_init(buf, WIRE_FLOW_MAX);
 
@@ -85,8 +86,8 @@ static void decode(const struct writer *w, struct decoded *d)
 /* Sizes as the protocol says, not as the decoder does. */
 static bool size_allowed(unsigned int number, unsigned int n)
 {
-	static const uint16_t fixed[33] = { 8, 32, 1, 4, 1, 4, 4, 4, 8, 32, 1, 4, 4, 4, 2, 2, 24, 1, 4, 4, 1, 1, 1, 1, 2, 1, 1,
-					    0, 0, 16, 16, 12, 2 };
+	static const uint16_t fixed[33] = { 8, 32, 1, 4, 1, 4, 4, 4, 8, 32, 1, 4, 4,  4,  2,  2, 24,
+					    1, 4,  4, 1, 1, 1, 1, 2, 1, 1,  0, 0, 16, 16, 12, 2 };
 
 	if (number == WIRE_ATTR_HELPER_NAME)
 		return n >= 1 && n <= 16;
@@ -95,8 +96,8 @@ static bool size_allowed(unsigned int number, unsigned int n)
 
 static bool other_family(unsigned int number)
 {
-	return number == WIRE_ATTR_IPV6 || number == WIRE_ATTR_MASTER_IPV6 || number == WIRE_ATTR_SNAT_IPV6 ||
-	       number == WIRE_ATTR_DNAT_IPV6;
+	return number == WIRE_ATTR_IPV6 || number == WIRE_ATTR_MASTER_IPV6 ||
+	       number == WIRE_ATTR_SNAT_IPV6 || number == WIRE_ATTR_DNAT_IPV6;
 }
 
 static void every_attribute_in_every_size(void **state)
@@ -148,7 +149,8 @@ static void order_does_not_matter(void **state)
 
 		random_peer_flow(&r, &f, &rare);
 		len = encode(msg, WIRE_CT_UPD, &f, &full_rules);
-		for (size_t p = WIRE_HDR_LEN; p < len; p += ((size_t)(msg[p] << 8 | msg[p + 1]) + 3) & ~(size_t)3) {
+		for (size_t p = WIRE_HDR_LEN; p < len;
+		     p += ((size_t)(msg[p] << 8 | msg[p + 1]) + 3) & ~(size_t)3) {
 			order[n] = n;
 			at[n++] = (unsigned int)p;
 		}
@@ -231,10 +233,10 @@ static void what_does_not_apply_is_ignored(void **state)
 	put_tlv(&w, WIRE_ATTR_ICMP_TYPE, bytes, 1);
 	put_tlv(&w, WIRE_ATTR_ICMP_CODE, bytes, 1);
 	put_tlv(&w, WIRE_ATTR_ICMP_ID, bytes, 2);
-	put_tlv(&w, WIRE_ATTR_MASTER_IPV4, bytes, 8);		/* without its protocol */
+	put_tlv(&w, WIRE_ATTR_MASTER_IPV4, bytes, 8); /* without its protocol */
 	put_tlv(&w, WIRE_ATTR_MASTER_PORT, bytes, 4);
-	put_tlv(&w, WIRE_ATTR_ZONE, "\0\0", 2);			/* the default zone */
-	put_tlv(&w, WIRE_ATTR_HELPER_NAME, "", 1);		/* no name */
+	put_tlv(&w, WIRE_ATTR_ZONE, "\0\0", 2);	   /* the default zone */
+	put_tlv(&w, WIRE_ATTR_HELPER_NAME, "", 1); /* no name */
 	put_tlv(&w, WIRE_ATTR_SYNPROXY, "\0\0\0\0\0\0\0\0\0\0\0", 12);
 	decode(&w, &d);
 	assert_int_equal(d.err, WIRE_OK);
@@ -243,16 +245,25 @@ static void what_does_not_apply_is_ignored(void **state)
 	assert_int_equal(ntohs(d.f.orig.sport), 0x1234);
 }
 
-/* Protocols without ports come without, and their ports would mean nothing: two such flows are one at the peer. */
+/* Protocols without ports come without, and their ports would mean nothing: two such flows are one
+ * at the peer. */
 static void portless_protocols_need_no_ports(void **state)
 {
 	static const struct {
 		uint8_t l4;
 		enum wire_err without;
 	} rows[] = {
-		{ IPPROTO_TCP, WIRE_NO_KEY }, { IPPROTO_UDP, WIRE_NO_KEY }, { IPPROTO_SCTP, WIRE_NO_KEY },
-		{ IPPROTO_DCCP, WIRE_NO_KEY }, { IPPROTO_ICMP, WIRE_NO_KEY }, { IPPROTO_ICMPV6, WIRE_NO_KEY },
-		{ IPPROTO_GRE, WIRE_OK }, { IPPROTO_UDPLITE, WIRE_OK }, { 50, WIRE_OK }, { 0, WIRE_OK }, { 255, WIRE_OK },
+		{ IPPROTO_TCP, WIRE_NO_KEY },
+		{ IPPROTO_UDP, WIRE_NO_KEY },
+		{ IPPROTO_SCTP, WIRE_NO_KEY },
+		{ IPPROTO_DCCP, WIRE_NO_KEY },
+		{ IPPROTO_ICMP, WIRE_NO_KEY },
+		{ IPPROTO_ICMPV6, WIRE_NO_KEY },
+		{ IPPROTO_GRE, WIRE_OK },
+		{ IPPROTO_UDPLITE, WIRE_OK },
+		{ 50, WIRE_OK },
+		{ 0, WIRE_OK },
+		{ 255, WIRE_OK },
 	};
 
 	(void)state;
@@ -270,10 +281,14 @@ static void portless_protocols_need_no_ports(void **state)
 		put_tlv(&w, WIRE_ATTR_PORT, ports, 4);
 		put_tlv(&w, WIRE_ATTR_SPAT_PORT, ports, 2);
 		decode(&w, &d);
-		assert_int_equal(d.err, rows[i].l4 == IPPROTO_ICMP || rows[i].l4 == IPPROTO_ICMPV6 ? WIRE_NO_KEY : WIRE_OK);
+		assert_int_equal(d.err, rows[i].l4 == IPPROTO_ICMP || rows[i].l4 == IPPROTO_ICMPV6 ?
+						WIRE_NO_KEY :
+						WIRE_OK);
 		if (d.err == WIRE_OK) {
-			assert_int_equal(!!(d.f.has & FLOW_HAS_PORTS), flow_l4_has_ports(rows[i].l4));
-			assert_int_equal(!!(d.f.has & FLOW_HAS_SPAT), flow_l4_has_ports(rows[i].l4));
+			assert_int_equal(!!(d.f.has & FLOW_HAS_PORTS),
+					 flow_l4_has_ports(rows[i].l4));
+			assert_int_equal(!!(d.f.has & FLOW_HAS_SPAT),
+					 flow_l4_has_ports(rows[i].l4));
 		}
 	}
 }
@@ -283,11 +298,11 @@ static void helper_names(void **state)
 	static const struct {
 		const char *value;
 		uint16_t n;
-		const char *name;	/* NULL: refused; "": no helper */
+		const char *name; /* NULL: refused; "": no helper */
 	} rows[] = {
 		{ "ftp", 4, "ftp" },
-		{ "ftp", 3, NULL },				/* no NUL */
-		{ "abcdefghijklmno", 16, "abcdefghijklmno" },	/* the kernel's longest */
+		{ "ftp", 3, NULL },			      /* no NUL */
+		{ "abcdefghijklmno", 16, "abcdefghijklmno" }, /* the kernel's longest */
 		{ "abcdefghijklmnop", 16, NULL },
 		{ "ftp\0junk", 8, "ftp" },
 		{ "", 1, "" },
@@ -320,21 +335,28 @@ static void labels(void **state)
 		uint64_t odd;
 		enum wire_err err;
 	} rows[] = {
-		{ 0, false, 1, WIRE_OK }, { 3, false, 1, WIRE_OK }, { 4, true, 0, WIRE_OK }, { 6, false, 1, WIRE_OK },
-		{ 16, true, 0, WIRE_OK }, { 20, true, 1, WIRE_OK }, { 1024, true, 1, WIRE_OK },
-		{ 1025, false, 0, WIRE_BAD_PAYLOAD }, { 1028, false, 0, WIRE_BAD_PAYLOAD },
+		{ 0, false, 1, WIRE_OK },
+		{ 3, false, 1, WIRE_OK },
+		{ 4, true, 0, WIRE_OK },
+		{ 6, false, 1, WIRE_OK },
+		{ 16, true, 0, WIRE_OK },
+		{ 20, true, 1, WIRE_OK },
+		{ 1024, true, 1, WIRE_OK },
+		{ 1025, false, 0, WIRE_BAD_PAYLOAD },
+		{ 1028, false, 0, WIRE_BAD_PAYLOAD },
 	};
 	uint8_t value[1028];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(value); i++)
-		value[i] = (uint8_t)(i % 4 == 3 ? i / 4 + 1 : 0);	/* word k is k + 1 */
+		value[i] = (uint8_t)(i % 4 == 3 ? i / 4 + 1 : 0); /* word k is k + 1 */
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint8_t buf[1100];
 		struct writer w = wr_init(buf, sizeof(buf));
 		struct decoded d;
 
-		put_tlv(&w, WIRE_ATTR_LABELS, value, rows[i].n);	/* first: the last four bytes may be anything */
+		/* first: the last four bytes may be anything */
+		put_tlv(&w, WIRE_ATTR_LABELS, value, rows[i].n);
 		put_key(&w, false);
 		decode(&w, &d);
 		assert_int_equal(d.err, rows[i].err);
@@ -349,14 +371,17 @@ static void labels(void **state)
 
 /* ---- there and back ---- */
 
-/* Is all of it expressible? A zone in one direction, the keys of GRE and UDP-Lite, and long names of helpers are not. */
+/* Is all of it expressible? A zone in one direction, the keys of GRE and UDP-Lite, and long names
+ * of helpers are not. */
 static bool expressible(const struct ct_flow *f)
 {
-	return !((f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH) && !wire_helper_too_long(f) &&
+	return !((f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH) &&
+	       !wire_helper_too_long(f) &&
 	       !((f->l4 == IPPROTO_GRE || f->l4 == IPPROTO_UDPLITE) && (f->has & FLOW_HAS_PORTS));
 }
 
-static void check_round_trip(const struct ct_flow *f, enum wire_type type, const struct wire_rules *rules)
+static void check_round_trip(const struct ct_flow *f, enum wire_type type,
+			     const struct wire_rules *rules)
 {
 	struct wire_stats stats = { 0 };
 	uint8_t buf[WIRE_FLOW_MAX];
@@ -376,16 +401,19 @@ static void check_round_trip(const struct ct_flow *f, enum wire_type type, const
 	assert_int_equal(wire_get_flow(body_of(buf, n), &back, &rare, &stats), WIRE_OK);
 	if (type == WIRE_CT_DEL && !rules->full) {
 		assert_true(flow_same_key(f, &back));
-		assert_int_equal(back.has & ~(FLOW_HAS_PORTS | FLOW_HAS_ZONE | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE), 0);
+		assert_int_equal(back.has & ~(FLOW_HAS_PORTS | FLOW_HAS_ZONE | FLOW_HAS_STATUS |
+					      FLOW_HAS_PROTO_STATE),
+				 0);
 		return;
 	}
 	assert_true(flow_equal_replicated(f, &back));
-	if (!(f->has & FLOW_HAS_REPLY)) {	/* a peer's flow: the reply tuple is rebuilt */
+	if (!(f->has & FLOW_HAS_REPLY)) { /* a peer's flow: the reply tuple is rebuilt */
 		assert_memory_equal(&back.addr, &f->addr, f->l3 == AF_INET ? 16 : 64);
 		if (f->has & FLOW_HAS_PORTS)
 			assert_memory_equal(&back.reply, &f->reply, sizeof(f->reply));
 	}
-	assert_int_equal(back.has & FLOW_HAS_TIMEOUT, rules->no_timeout ? 0 : f->has & FLOW_HAS_TIMEOUT);
+	assert_int_equal(back.has & FLOW_HAS_TIMEOUT,
+			 rules->no_timeout ? 0 : f->has & FLOW_HAS_TIMEOUT);
 	if (back.has & FLOW_HAS_TIMEOUT)
 		assert_int_equal(back.timeout_s, f->timeout_s);
 	if ((f->has & FLOW_HAS_WSCALE) && (f->has & FLOW_HAS_PROTO_STATE)) {
@@ -397,7 +425,9 @@ static void check_round_trip(const struct ct_flow *f, enum wire_type type, const
 
 static void random_flows_come_back_the_same(void **state)
 {
-	static const struct wire_rules rules[] = { { .full = true, .wscale = true }, { .wscale = true }, { .no_timeout = true } };
+	static const struct wire_rules rules[] = { { .full = true, .wscale = true },
+						   { .wscale = true },
+						   { .no_timeout = true } };
 	struct rng r = rng_from_env("round trip");
 
 	(void)state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Header, control messages and sender rules one by one. That the bytes are those of 1.4.x is for vectors_test.c to say.
+/* Header, control messages and sender rules one by one. That the bytes are those of 1.4.x is for
+ * vectors_test.c to say.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,7 +23,8 @@
 static const struct wire_rules full_rules = { .full = true, .wscale = true };
 static const struct wire_rules our_rules = { .wscale = true };
 
-static size_t encode(uint8_t *buf, enum wire_type type, const struct ct_flow *f, const struct wire_rules *rules)
+static size_t encode(uint8_t *buf, enum wire_type type, const struct ct_flow *f,
+		     const struct wire_rules *rules)
 {
 	struct writer w = wr_init(buf, WIRE_FLOW_MAX);
 
@@ -33,7 +35,8 @@ static size_t encode(uint8_t *buf, enum wire_type type, const struct ct_flow *f,
 /* Where the attribute is in the message, NULL if nowhere. */
 static const uint8_t *find_attr(const uint8_t *msg, size_t len, enum wire_attr number)
 {
-	for (size_t at = WIRE_HDR_LEN; at < len; at += ((size_t)(msg[at] << 8 | msg[at + 1]) + 3) & ~(size_t)3) {
+	for (size_t at = WIRE_HDR_LEN; at < len;
+	     at += ((size_t)(msg[at] << 8 | msg[at + 1]) + 3) & ~(size_t)3) {
 		if ((msg[at + 2] << 8 | msg[at + 3]) == (int)number)
 			return msg + at;
 	}
@@ -48,12 +51,9 @@ static void control_messages_have_their_length(void **state)
 		uint8_t flags;
 		size_t len;
 	} rows[] = {
-		{ WIRE_F_ALIVE, 8 },
-		{ WIRE_F_ALIVE | WIRE_F_HELLO, 8 },
-		{ WIRE_F_ACK, 16 },
-		{ WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK, 16 },
-		{ WIRE_F_NACK, 16 },
-		{ WIRE_F_RESYNC, 16 },
+		{ WIRE_F_ALIVE, 8 }, { WIRE_F_ALIVE | WIRE_F_HELLO, 8 },
+		{ WIRE_F_ACK, 16 },  { WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK, 16 },
+		{ WIRE_F_NACK, 16 }, { WIRE_F_RESYNC, 16 },
 	};
 
 	(void)state;
@@ -93,8 +93,14 @@ static void sequence_numbers_wrap(void **state)
 static void every_reason_has_its_counter(void **state)
 {
 	struct wire_stats s = { 0 };
-	const struct wire_stats expected = { .malformed = 7, .truncated = 1, .bad_size = 1, .bad_version = 1,
-					     .bad_header = 1, .bad_type = 1, .bad_payload = 2, .no_key = 1 };
+	const struct wire_stats expected = { .malformed = 7,
+					     .truncated = 1,
+					     .bad_size = 1,
+					     .bad_version = 1,
+					     .bad_header = 1,
+					     .bad_type = 1,
+					     .bad_payload = 2,
+					     .no_key = 1 };
 
 	(void)state;
 	for (int err = WIRE_OK; err <= WIRE_MORE; err++)
@@ -174,15 +180,22 @@ static struct ct_flow full_flow(struct flow_rare *rare)
 		.synproxy = { 7, 8, 9 },
 		.synproxy_set = true,
 		.master_l4 = IPPROTO_TCP,
-		.master_sport = htons(1), .master_dport = htons(2),
+		.master_sport = htons(1),
+		.master_dport = htons(2),
 		.helper = "abcdefghijklmno",
 	};
 	return (struct ct_flow){
-		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK | FLOW_HAS_REPLY |
-		       FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_ZONE | FLOW_HAS_ID | FLOW_HAS_SEQADJ |
-		       FLOW_HAS_HELPER | FLOW_HAS_LABELS | FLOW_HAS_SYNPROXY | FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS,
-		.l3 = AF_INET6, .l4 = IPPROTO_TCP, .zone = 9, .status = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE,
-		.orig = { 1, 2 }, .reply = { 3, 4 }, .rare = rare,
+		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK |
+		       FLOW_HAS_REPLY | FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_ZONE |
+		       FLOW_HAS_ID | FLOW_HAS_SEQADJ | FLOW_HAS_HELPER | FLOW_HAS_LABELS |
+		       FLOW_HAS_SYNPROXY | FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS,
+		.l3 = AF_INET6,
+		.l4 = IPPROTO_TCP,
+		.zone = 9,
+		.status = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE,
+		.orig = { 1, 2 },
+		.reply = { 3, 4 },
+		.rare = rare,
 		.addr.v6 = { { 1 }, { 2 }, { 3 }, { 4 } },
 	};
 }
@@ -195,30 +208,64 @@ static void the_longest_message_is_as_long_as_promised(void **state)
 
 	(void)state;
 	assert_int_equal(encode(buf, WIRE_CT_NEW, &f, &full_rules), WIRE_FLOW_MAX);
-	assert_int_equal(encode(buf, WIRE_CT_NEW, &f, &our_rules), WIRE_FLOW_MAX - 20);	/* no long helper name */
+	/* no long helper name */
+	assert_int_equal(encode(buf, WIRE_CT_NEW, &f, &our_rules), WIRE_FLOW_MAX - 20);
 	f.l4 = IPPROTO_SCTP;
 	f.has |= FLOW_HAS_VTAGS;
 	f.has &= ~FLOW_HAS_WSCALE;
 	assert_int_equal(encode(buf, WIRE_CT_NEW, &f, &full_rules), WIRE_FLOW_MAX);
 }
 
-/* Each row: the circumstance, the attribute, and whether it is there with our rules and with those of 1.4.7. */
+/* Each row: the circumstance, the attribute, and whether it is there with our rules and with those
+ * of 1.4.7. */
 static void each_sender_rule_leaves_out_what_it_says(void **state)
 {
 	static const struct {
 		const char *what;
 		enum wire_type type;
 		struct wire_rules rules;
-		uint32_t drop;		/* FLOW_HAS_* taken from the flow */
+		uint32_t drop; /* FLOW_HAS_* taken from the flow */
 		bool zero_synproxy, zero_labels;
 		enum wire_attr attr;
 		bool ours, theirs;
 	} rows[] = {
 		{ "timeout", WIRE_CT_NEW, { .wscale = true }, 0, 0, 0, WIRE_ATTR_TIMEOUT, 1, 1 },
-		{ "CommitTimeout", WIRE_CT_NEW, { .no_timeout = true }, 0, 0, 0, WIRE_ATTR_TIMEOUT, 0, 0 },
-		{ "window tracking", WIRE_CT_UPD, { .wscale = true }, 0, 0, 0, WIRE_ATTR_TCP_WSCALE_REPL, 1, 1 },
-		{ "no window tracking", WIRE_CT_UPD, { 0 }, 0, 0, 0, WIRE_ATTR_TCP_WSCALE_ORIG, 0, 0 },
-		{ "no state", WIRE_CT_UPD, { .wscale = true }, FLOW_HAS_PROTO_STATE, 0, 0, WIRE_ATTR_TCP_WSCALE_ORIG, 0, 0 },
+		{ "CommitTimeout",
+		  WIRE_CT_NEW,
+		  { .no_timeout = true },
+		  0,
+		  0,
+		  0,
+		  WIRE_ATTR_TIMEOUT,
+		  0,
+		  0 },
+		{ "window tracking",
+		  WIRE_CT_UPD,
+		  { .wscale = true },
+		  0,
+		  0,
+		  0,
+		  WIRE_ATTR_TCP_WSCALE_REPL,
+		  1,
+		  1 },
+		{ "no window tracking",
+		  WIRE_CT_UPD,
+		  { 0 },
+		  0,
+		  0,
+		  0,
+		  WIRE_ATTR_TCP_WSCALE_ORIG,
+		  0,
+		  0 },
+		{ "no state",
+		  WIRE_CT_UPD,
+		  { .wscale = true },
+		  FLOW_HAS_PROTO_STATE,
+		  0,
+		  0,
+		  WIRE_ATTR_TCP_WSCALE_ORIG,
+		  0,
+		  0 },
 		{ "synproxy", WIRE_CT_NEW, { 0 }, 0, 0, 0, WIRE_ATTR_SYNPROXY, 1, 1 },
 		{ "zero synproxy", WIRE_CT_NEW, { 0 }, 0, 1, 0, WIRE_ATTR_SYNPROXY, 0, 1 },
 		{ "labels", WIRE_CT_NEW, { 0 }, 0, 0, 0, WIRE_ATTR_LABELS, 1, 1 },
@@ -233,7 +280,15 @@ static void each_sender_rule_leaves_out_what_it_says(void **state)
 		{ "destroy: labels", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_LABELS, 0, 1 },
 		{ "destroy: synproxy", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_SYNPROXY, 0, 1 },
 		{ "destroy: seqadj", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_NAT_SEQ_ADJ, 0, 1 },
-		{ "destroy: scales", WIRE_CT_DEL, { .wscale = true }, 0, 0, 0, WIRE_ATTR_TCP_WSCALE_ORIG, 0, 1 },
+		{ "destroy: scales",
+		  WIRE_CT_DEL,
+		  { .wscale = true },
+		  0,
+		  0,
+		  0,
+		  WIRE_ATTR_TCP_WSCALE_ORIG,
+		  0,
+		  1 },
 		{ "destroy: address", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_IPV6, 1, 1 },
 		{ "destroy: protocol", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_L4PROTO, 1, 1 },
 		{ "destroy: ports", WIRE_CT_DEL, { 0 }, 0, 0, 0, WIRE_ATTR_PORT, 1, 1 },
@@ -277,7 +332,8 @@ static void a_long_helper_name_is_left_out(void **state)
 		const uint8_t *a;
 		size_t n;
 
-		memset(rare.helper, 'X', sizeof(rare.helper));	/* what lies behind the name does not count */
+		/* what lies behind the name does not count */
+		memset(rare.helper, 'X', sizeof(rare.helper));
 		memcpy(rare.helper, name, len);
 		rare.helper[len] = '\0';
 		n = encode(buf, WIRE_CT_NEW, &f, &our_rules);
@@ -290,13 +346,19 @@ static void a_long_helper_name_is_left_out(void **state)
 	}
 }
 
-/* ICMP with both NAT flags: 1.4.7 would send two zero ports. A zone in one direction has no place in the message. */
+/* ICMP with both NAT flags: 1.4.7 would send two zero ports. A zone in one direction has no place
+ * in the message. */
 static void what_cannot_be_said_is_not_sent(void **state)
 {
 	struct ct_flow f = {
 		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_REPLY | FLOW_HAS_ZONE,
-		.l3 = AF_INET, .l4 = IPPROTO_ICMP, .status = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE,
-		.orig = { 1, 8 }, .reply = { 1, 0 }, .zone = 5, .zone_dir = FLOW_ZONE_ORIG,
+		.l3 = AF_INET,
+		.l4 = IPPROTO_ICMP,
+		.status = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE,
+		.orig = { 1, 8 },
+		.reply = { 1, 0 },
+		.zone = 5,
+		.zone_dir = FLOW_ZONE_ORIG,
 		.addr.v4 = { 1, 2, 2, 3 },
 	};
 	uint8_t buf[WIRE_FLOW_MAX];
@@ -308,7 +370,7 @@ static void what_cannot_be_said_is_not_sent(void **state)
 	assert_null(find_attr(buf, n, WIRE_ATTR_ZONE));
 	assert_non_null(find_attr(buf, n, WIRE_ATTR_SNAT_IPV4));
 	assert_null(find_attr(buf, n, WIRE_ATTR_DNAT_IPV4));
-	f.has = FLOW_HAS_PORTS | FLOW_HAS_SPAT | FLOW_HAS_DPAT;		/* not even if a peer had said so */
+	f.has = FLOW_HAS_PORTS | FLOW_HAS_SPAT | FLOW_HAS_DPAT; /* not even if a peer had said so */
 	n = encode(buf, WIRE_CT_NEW, &f, &full_rules);
 	assert_null(find_attr(buf, n, WIRE_ATTR_SPAT_PORT));
 	assert_null(find_attr(buf, n, WIRE_ATTR_DPAT_PORT));
@@ -357,7 +419,8 @@ static void padding_is_zero(void **state)
 		n = encode(a, WIRE_CT_NEW, &f, &full_rules);
 		assert_int_equal(encode(b, WIRE_CT_NEW, &f, &full_rules), n);
 		assert_memory_equal(a, b, n);
-		for (size_t at = WIRE_HDR_LEN; at < n; at += 4 * ((size_t)(a[at] * 256 + a[at + 1] + 3) / 4)) {
+		for (size_t at = WIRE_HDR_LEN; at < n;
+		     at += 4 * ((size_t)(a[at] * 256 + a[at + 1] + 3) / 4)) {
 			for (size_t len = (size_t)(a[at] * 256 + a[at + 1]); len % 4 != 0; len++)
 				assert_int_equal(a[at + len], 0);
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expectation messages: what 1.4.7 sent, field by field and byte for byte; random round trips; and everything cut and
- * damaged. Bytes lie on heap blocks of exactly their size, so that the sanitizers notice a read past the end. */
+/* Expectation messages: what 1.4.7 sent, field by field and byte for byte; random round trips; and
+ * everything cut and damaged. Bytes lie on heap blocks of exactly their size, so that the
+ * sanitizers notice a read past the end. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +25,8 @@ static struct vector_set vectors;
 
 /* ---- golden vectors ---- */
 
-static void text_tuple(unsigned int part, uint8_t l3, const struct expect_tuple *t, char *out, size_t cap)
+static void text_tuple(unsigned int part, uint8_t l3, const struct expect_tuple *t, char *out,
+		       size_t cap)
 {
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
 
@@ -79,7 +81,8 @@ static void text_of(unsigned int number, const struct ct_expect *e, char *out, s
 	}
 }
 
-static void check_vector_message(const struct vector *v, const struct vector_msg *m, struct cursor body)
+static void check_vector_message(const struct vector *v, const struct vector_msg *m,
+				 struct cursor body)
 {
 	uint8_t again[WIRE_EXPECT_MAX];
 	struct writer w = wr_init(again, sizeof(again)), small;
@@ -94,7 +97,8 @@ static void check_vector_message(const struct vector *v, const struct vector_msg
 
 		text_of(a->number, &e, text, sizeof(text));
 		if (strncmp(text, a->value, strlen(text)) != 0)
-			fail_msg("%s @%zu %s: got \"%s\", file says \"%s\"", v->name, m->offset, a->name, text, a->value);
+			fail_msg("%s @%zu %s: got \"%s\", file says \"%s\"", v->name, m->offset,
+				 a->name, text, a->value);
 	}
 	assert_int_equal(wire_put_expect(&w, m->type, (uint8_t)m->flags, m->seq, &e, &rules), 0);
 	assert_int_equal(w.len, m->len);
@@ -135,11 +139,11 @@ static void as_received(struct ct_expect *e)
 {
 	e->has = (e->has | EXPECT_HAS_FLAGS) & ~EXPECT_HAS_ID;
 	if (strlen(e->helper) > WIRE_HELPER_MAX)
-		e->has &= ~EXPECT_HAS_HELPER;	/* 1.4.x would refuse it */
+		e->has &= ~EXPECT_HAS_HELPER; /* 1.4.x would refuse it */
 	if (e->l3 != AF_INET6 || !(e->has & EXPECT_HAS_NAT))
 		return;
 	if (e->nat.src.v6[0] | e->nat.src.v6[1] | e->nat.src.v6[2] | e->nat.src.v6[3]) {
-		e->has &= ~EXPECT_HAS_NAT;	/* cannot be told */
+		e->has &= ~EXPECT_HAS_NAT; /* cannot be told */
 		memset(&e->nat, 0, sizeof(e->nat));
 		e->nat_dir = 0;
 	}
@@ -179,7 +183,9 @@ static void round_trip(void **state)
 
 static void longest_message_fits(void **state)
 {
-	struct ct_expect e = { .has = EXPECT_HAS_ALL, .l3 = AF_INET6, .helper = "12345678901",
+	struct ct_expect e = { .has = EXPECT_HAS_ALL,
+			       .l3 = AF_INET6,
+			       .helper = "12345678901",
 			       .fn = "1234567890123456789012345678901" };
 	uint8_t buf[WIRE_EXPECT_MAX];
 
@@ -201,12 +207,16 @@ static void no_timeout_with_commit_timeout(void **state)
 	random_expect(&r, &e);
 	e.has |= EXPECT_HAS_TIMEOUT;
 	assert_int_equal(wire_put_expect(&w, WIRE_EXP_NEW, 0, 1, &e, &fixed), 0);
-	assert_int_equal(wire_get_expect(cur_init(buf + WIRE_HDR_LEN, w.len - WIRE_HDR_LEN), &back, &stats), WIRE_OK);
+	assert_int_equal(
+		wire_get_expect(cur_init(buf + WIRE_HDR_LEN, w.len - WIRE_HDR_LEN), &back, &stats),
+		WIRE_OK);
 	assert_false(back.has & EXPECT_HAS_TIMEOUT);
 
-	w = wr_init(buf, sizeof(buf));	/* an end says how it came about */
+	w = wr_init(buf, sizeof(buf)); /* an end says how it came about */
 	assert_int_equal(wire_put_expect(&w, WIRE_EXP_DEL, 0, 2, &e, &fixed), 0);
-	assert_int_equal(wire_get_expect(cur_init(buf + WIRE_HDR_LEN, w.len - WIRE_HDR_LEN), &back, &stats), WIRE_OK);
+	assert_int_equal(
+		wire_get_expect(cur_init(buf + WIRE_HDR_LEN, w.len - WIRE_HDR_LEN), &back, &stats),
+		WIRE_OK);
 	assert_true(back.has & EXPECT_HAS_TIMEOUT);
 	assert_int_equal(back.timeout_s, e.timeout_s);
 }
@@ -215,8 +225,11 @@ static void no_timeout_with_commit_timeout(void **state)
 
 static struct ct_expect whole(void)
 {
-	struct ct_expect e = { .has = EXPECT_HAS_ALL & ~EXPECT_HAS_ID, .l3 = AF_INET, .helper = "ftp",
-			       .fn = "nat-follow-master", .timeout_s = 300 };
+	struct ct_expect e = { .has = EXPECT_HAS_ALL & ~EXPECT_HAS_ID,
+			       .l3 = AF_INET,
+			       .helper = "ftp",
+			       .fn = "nat-follow-master",
+			       .timeout_s = 300 };
 
 	e.master.l4 = e.tuple.l4 = e.mask.l4 = e.nat.l4 = IPPROTO_TCP;
 	return e;
@@ -234,9 +247,10 @@ static enum wire_err decode(const uint8_t *body, size_t n, struct wire_stats *st
 	free(bytes);
 	if (err != WIRE_OK)
 		assert_memory_equal(&e, &untouched, sizeof(e));
-	else	/* names end */
-		assert_true((!(e.has & EXPECT_HAS_HELPER) || memchr(e.helper, 0, sizeof(e.helper))) &&
-			    (!(e.has & EXPECT_HAS_FN) || memchr(e.fn, 0, sizeof(e.fn))));
+	else /* names end */
+		assert_true(
+			(!(e.has & EXPECT_HAS_HELPER) || memchr(e.helper, 0, sizeof(e.helper))) &&
+			(!(e.has & EXPECT_HAS_FN) || memchr(e.fn, 0, sizeof(e.fn))));
 	return err;
 }
 
@@ -267,8 +281,8 @@ static void single_faults(void **state)
 {
 	static const struct {
 		const char *name;
-		int drop;		/* attribute number, -1: none */
-		uint8_t add[12];	/* behind the rest */
+		int drop;	 /* attribute number, -1: none */
+		uint8_t add[12]; /* behind the rest */
 		size_t n_add;
 		enum wire_err want;
 	} cases[] = {
@@ -286,10 +300,22 @@ static void single_faults(void **state)
 		{ "length 3", -1, { 0, 3, 0, 13, 0, 0, 0, 0 }, 8, WIRE_BAD_PAYLOAD },
 		{ "length past the end", -1, { 0, 12, 0, 13, 0, 0, 0, 0 }, 8, WIRE_BAD_PAYLOAD },
 		{ "short class", -1, { 0, 6, 0, 14, 0, 0, 0, 0 }, 8, WIRE_BAD_PAYLOAD },
-		{ "long direction", -1, { 0, 12, 0, 18, 0, 0, 0, 0, 0, 0, 0, 0 }, 12, WIRE_BAD_PAYLOAD },
-		{ "helper without NUL", -1, { 0, 8, 0, 19, 'f', 't', 'p', 'x' }, 8, WIRE_BAD_PAYLOAD },
+		{ "long direction",
+		  -1,
+		  { 0, 12, 0, 18, 0, 0, 0, 0, 0, 0, 0, 0 },
+		  12,
+		  WIRE_BAD_PAYLOAD },
+		{ "helper without NUL",
+		  -1,
+		  { 0, 8, 0, 19, 'f', 't', 'p', 'x' },
+		  8,
+		  WIRE_BAD_PAYLOAD },
 		{ "empty helper", -1, { 0, 5, 0, 19, 0, 0, 0, 0 }, 8, WIRE_OK },
-		{ "function without NUL", -1, { 0, 6, 0, 20, 'f', 'n', 0, 0 }, 8, WIRE_BAD_PAYLOAD },
+		{ "function without NUL",
+		  -1,
+		  { 0, 6, 0, 20, 'f', 'n', 0, 0 },
+		  8,
+		  WIRE_BAD_PAYLOAD },
 		{ "four trailing bytes", -1, { 9, 9, 9, 9 }, 4, WIRE_OK },
 	};
 	struct ct_expect e = whole();
@@ -315,8 +341,10 @@ static void single_faults(void **state)
 		memcpy(body + n, cases[i].add, cases[i].n_add);
 		err = decode(body, n + cases[i].n_add, &stats);
 		if (err != cases[i].want)
-			fail_msg("%s: %d instead of %d", cases[i].name, (int)err, (int)cases[i].want);
-		assert_int_equal(stats.unknown_attr, strcmp(cases[i].name, "unknown attribute") == 0);
+			fail_msg("%s: %d instead of %d", cases[i].name, (int)err,
+				 (int)cases[i].want);
+		assert_int_equal(stats.unknown_attr,
+				 strcmp(cases[i].name, "unknown attribute") == 0);
 	}
 }
 
@@ -331,7 +359,8 @@ static void two_families(void **state)
 	six.l3 = AF_INET6;
 	m = encode(&six, other);
 	memcpy(buf + n, other + WIRE_HDR_LEN, m - WIRE_HDR_LEN);
-	assert_int_equal(decode(buf + WIRE_HDR_LEN, n + m - 2 * WIRE_HDR_LEN, &stats), WIRE_BAD_PAYLOAD);
+	assert_int_equal(decode(buf + WIRE_HDR_LEN, n + m - 2 * WIRE_HDR_LEN, &stats),
+			 WIRE_BAD_PAYLOAD);
 }
 
 static int load(void **state)

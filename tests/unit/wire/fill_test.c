@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Filled datagrams have the length of their cap, and say what they said before. That 1.4.7 reads them so is for the tests with
- * two daemons to say, where most datagrams of a burst are filled. */
+/* Filled datagrams have the length of their cap, and say what they said before. That 1.4.7 reads
+ * them so is for the tests with two daemons to say, where most datagrams of a burst are filled. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "wire/attr.h"
 
 #define MESSAGES 64
-#define GUARD 0xa5
+#define GUARD	 0xa5
 
 static const struct wire_rules rules = { .wscale = true };
 
@@ -40,7 +40,9 @@ static void read_all(const struct writer *w, struct read *out)
 
 		assert_true(out->n < MESSAGES);
 		assert_int_equal(wire_next(&c, &out->hdr[out->n], &body), WIRE_OK);
-		assert_int_equal(wire_get_flow(body, &out->flow[out->n], &out->rare[out->n], &stats), WIRE_OK);
+		assert_int_equal(
+			wire_get_flow(body, &out->flow[out->n], &out->rare[out->n], &stats),
+			WIRE_OK);
 	}
 	assert_int_equal(stats.unknown_attr, 0);
 }
@@ -91,8 +93,8 @@ static void a_full_datagram_is_filled_to_its_cap(void **state)
 	}
 }
 
-/* There is nothing to repeat in a control message and in an empty datagram, an expectation has other attributes, and what is mostly
- * empty is not full. */
+/* There is nothing to repeat in a control message and in an empty datagram, an expectation has
+ * other attributes, and what is mostly empty is not full. */
 static void the_rest_stays_as_it_is(void **state)
 {
 	uint8_t buf[1000];

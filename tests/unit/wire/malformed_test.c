@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Malformed input: the vectors 1.4.7 was sent by hand, handled as their files say, and the good ones cut and damaged.
- * Every byte the code sees lies on a heap block of exactly its size, so that the sanitizers notice a read past the end.
+/* Malformed input: the vectors 1.4.7 was sent by hand, handled as their files say, and the good
+ * ones cut and damaged. Every byte the code sees lies on a heap block of exactly its size, so that
+ * the sanitizers notice a read past the end.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -29,8 +30,8 @@ static bool is_flow_type(unsigned int type)
 
 struct outcome {
 	struct wire_stats stats;
-	size_t n_flows;		/* decoded */
-	size_t n_other;		/* framed and left to the mode: control, expectations, unknown types */
+	size_t n_flows; /* decoded */
+	size_t n_other; /* framed and left to the mode: control, expectations, unknown types */
 	struct wire_hdr last;
 };
 
@@ -63,7 +64,7 @@ static struct outcome receive(const uint8_t *bytes, size_t n)
 
 enum verdict_of {
 	WIRE_DECIDES,
-	MODE_DECIDES,	/* framed and decoded here; sync/ refuses or takes it by type and flags */
+	MODE_DECIDES, /* framed and decoded here; sync/ refuses or takes it by type and flags */
 };
 
 static const struct bad_case {
@@ -170,11 +171,12 @@ static void bad_vectors_are_handled_as_their_files_say(void **state)
 		o = receive(bytes, v->len);
 		free(bytes);
 		expected = row->stats;
-		expected.malformed = expected.truncated + expected.bad_size + expected.bad_version + expected.bad_payload;
-		if (memcmp(&o.stats, &expected, sizeof(expected)) != 0 || o.n_flows != row->n_flows ||
-		    o.n_other != row->n_other)
-			fail_msg("%s: %zu flows, %zu others, malformed %llu", v->name, o.n_flows, o.n_other,
-				 (unsigned long long)o.stats.malformed);
+		expected.malformed = expected.truncated + expected.bad_size + expected.bad_version +
+				     expected.bad_payload;
+		if (memcmp(&o.stats, &expected, sizeof(expected)) != 0 ||
+		    o.n_flows != row->n_flows || o.n_other != row->n_other)
+			fail_msg("%s: %zu flows, %zu others, malformed %llu", v->name, o.n_flows,
+				 o.n_other, (unsigned long long)o.stats.malformed);
 		if (row->who == MODE_DECIDES) {
 			assert_int_equal(o.last.type, v->msgs[0].type);
 			assert_int_equal(o.last.flags, v->msgs[0].flags);
@@ -218,9 +220,10 @@ static void odd_but_accepted_vectors_keep_their_contents(void **state)
 	assert_string_equal(f.rare->helper, "abcdefghijkl");
 	f = decode_first("bad-labels-3-bytes", &rare);
 	assert_false(f.has & FLOW_HAS_LABELS);
-	f = decode_first("bad-labels-1024-bytes", &rare);	/* label 8160 only */
+	f = decode_first("bad-labels-1024-bytes", &rare); /* label 8160 only */
 	assert_true(f.has & FLOW_HAS_LABELS);
-	assert_int_equal(f.rare->labels[0] | f.rare->labels[1] | f.rare->labels[2] | f.rare->labels[3], 0);
+	assert_int_equal(
+		f.rare->labels[0] | f.rare->labels[1] | f.rare->labels[2] | f.rare->labels[3], 0);
 	f = decode_first("bad-unknown-attr-33", &rare);
 	assert_int_equal(f.timeout_s, 100);
 	f = decode_first("bad-attr-order-reversed", &rare);
@@ -253,12 +256,15 @@ static void every_truncation_is_refused(void **state)
 			size_t whole = 0, left = cut;
 
 			free(bytes);
-			while (whole < v->n_msgs && v->msgs[whole].offset + v->msgs[whole].len <= cut)
+			while (whole < v->n_msgs &&
+			       v->msgs[whole].offset + v->msgs[whole].len <= cut)
 				left = cut - (v->msgs[whole].offset + v->msgs[whole].len), whole++;
 			assert_int_equal(o.n_flows + o.n_other, whole);
 			assert_int_equal(o.stats.malformed, left > 0 ? 1 : 0);
-			assert_int_equal(o.stats.truncated, left > 0 && left < WIRE_HDR_LEN ? 1 :
-					 left >= WIRE_HDR_LEN ? o.stats.truncated : 0);
+			assert_int_equal(o.stats.truncated,
+					 left > 0 && left < WIRE_HDR_LEN ? 1 :
+					 left >= WIRE_HDR_LEN		 ? o.stats.truncated :
+									   0);
 			assert_int_equal(o.stats.truncated + o.stats.bad_size, o.stats.malformed);
 		}
 	}
@@ -316,16 +322,19 @@ static void every_cut_of_the_attributes_has_the_right_verdict(void **state)
 		for (size_t k = 0; k < v->n_msgs && !vector_is_bad(v); k++) {
 			const struct vector_msg *m = &v->msgs[k];
 
-			for (size_t n = 0; is_flow_type(m->type) && n < m->len - WIRE_HDR_LEN; n++) {
+			for (size_t n = 0; is_flow_type(m->type) && n < m->len - WIRE_HDR_LEN;
+			     n++) {
 				uint8_t *body = heap_copy(v->payload + m->offset + WIRE_HDR_LEN, n);
 				struct ct_flow f = { .mark = 0x5a5a5a5a }, before = f;
 				struct wire_stats stats = { 0 };
 				struct flow_rare rare;
-				enum wire_err err = wire_get_flow(cur_init(body, n), &f, &rare, &stats);
+				enum wire_err err =
+					wire_get_flow(cur_init(body, n), &f, &rare, &stats);
 
 				free(body);
 				if (err != expected_of_cut(m, n))
-					fail_msg("%s @%zu cut at %zu: %d", v->name, m->offset, n, (int)err);
+					fail_msg("%s @%zu cut at %zu: %d", v->name, m->offset, n,
+						 (int)err);
 				if (err != WIRE_OK)
 					assert_memory_equal(&f, &before, sizeof(f));
 			}
@@ -335,7 +344,8 @@ static void every_cut_of_the_attributes_has_the_right_verdict(void **state)
 
 /* ---- damaged ---- */
 
-/* Whatever is accepted must identify a flow, fit into a message, and mean the same after another trip. */
+/* Whatever is accepted must identify a flow, fit into a message, and mean the same after another
+ * trip. */
 static void check_accepted(const struct ct_flow *f)
 {
 	struct wire_stats stats = { 0 };
@@ -353,7 +363,8 @@ static void check_accepted(const struct ct_flow *f)
 	assert_int_equal(c.left, 0);
 	assert_int_equal(wire_get_flow(body, &again, &rare, &stats), WIRE_OK);
 	assert_true(flow_equal_replicated(f, &again));
-	assert_int_equal(f->has & FLOW_HAS_TIMEOUT ? f->timeout_s : 0, again.has & FLOW_HAS_TIMEOUT ? again.timeout_s : 0);
+	assert_int_equal(f->has & FLOW_HAS_TIMEOUT ? f->timeout_s : 0,
+			 again.has & FLOW_HAS_TIMEOUT ? again.timeout_s : 0);
 }
 
 static void receive_damaged(const uint8_t *bytes, size_t n)

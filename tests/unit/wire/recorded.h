@@ -34,8 +34,9 @@ static inline void recorded_settle(uint8_t *p, size_t n)
 			whole = (n_attr + 3) / 4 * 4;
 			if (n_attr < 4 || at + whole > len)
 				break;
-			if (n_attr != 6 || (number != WIRE_ATTR_SPAT_PORT && number != WIRE_ATTR_DPAT_PORT &&
-					    number != WIRE_ATTR_ICMP_ID))
+			if (n_attr != 6 ||
+			    (number != WIRE_ATTR_SPAT_PORT && number != WIRE_ATTR_DPAT_PORT &&
+			     number != WIRE_ATTR_ICMP_ID))
 				continue;
 			p[at + 4] = p[at + 5];
 			p[at + 5] = first;

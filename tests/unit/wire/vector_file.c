@@ -47,8 +47,9 @@ static void parse_attr(struct vector_msg *m, const char *line)
 	struct vector_attr *a = &m->attrs[m->n_attrs++];
 
 	assert_true(m->n_attrs <= VECTOR_ATTRS_MAX);
-	assert_int_equal(sscanf(line, "# +%u nta_len=%u nta_attr=%u %23s = %255[^\n]", &a->offset, &a->nta_len, &a->number,
-				a->name, a->value), 5);
+	assert_int_equal(sscanf(line, "# +%u nta_len=%u nta_attr=%u %23s = %255[^\n]", &a->offset,
+				&a->nta_len, &a->number, a->name, a->value),
+			 5);
 }
 
 /* A line of a decode block; header lines and prose are left alone. */
@@ -63,8 +64,11 @@ static void parse_comment(struct vector *v, const char *line)
 	if (*at == '@') {
 		assert_true(v->n_msgs < VECTOR_MSGS_MAX);
 		m = &v->msgs[v->n_msgs++];
-		assert_int_equal(sscanf(at, "@%zu byte0=%*x version=%u type=%u %*s flags=%x %*s len=%u seq=%u", &m->offset,
-					&m->version, &m->type, &m->flags, &m->len, &m->seq), 6);
+		assert_int_equal(
+			sscanf(at,
+			       "@%zu byte0=%*x version=%u type=%u %*s flags=%x %*s len=%u seq=%u",
+			       &m->offset, &m->version, &m->type, &m->flags, &m->len, &m->seq),
+			6);
 	} else if (sscanf(at, "+8 from=%u +12 to=%u", &from, &to) == 2) {
 		assert_non_null(m);
 		m->from = from;
@@ -83,7 +87,7 @@ static void parse_vector(struct vector *v)
 {
 	v->payload = malloc(strlen(v->text));
 	assert_non_null(v->payload);
-	for (const char *line = v->text; *line; ) {
+	for (const char *line = v->text; *line;) {
 		size_t n = strcspn(line, "\n");
 		char copy[512];
 
@@ -121,7 +125,8 @@ struct vector_set vectors_load(void)
 		char path[512];
 
 		snprintf(path, sizeof(path), "%s/%s", VECTOR_DIR, names[i]->d_name);
-		snprintf(v->name, sizeof(v->name), "%.*s", (int)strlen(names[i]->d_name) - 4, names[i]->d_name);
+		snprintf(v->name, sizeof(v->name), "%.*s", (int)strlen(names[i]->d_name) - 4,
+			 names[i]->d_name);
 		v->text = read_file(path);
 		parse_vector(v);
 		free(names[i]);
@@ -150,7 +155,8 @@ const char *vector_header(const struct vector *v, const char *key)
 	at = strstr(v->text, prefix);
 	value[0] = '\0';
 	if (at)
-		snprintf(value, sizeof(value), "%.*s", (int)strcspn(at, "\n") - (int)strlen(prefix), at + strlen(prefix));
+		snprintf(value, sizeof(value), "%.*s", (int)strcspn(at, "\n") - (int)strlen(prefix),
+			 at + strlen(prefix));
 	return value;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The golden vectors: what 1.4.7 sent, decoded field by field against the comments in the files and encoded again byte
- * for byte. Every byte the code sees lies on a heap block of exactly its size, so that the sanitizers notice a read past
- * the end.
+/* The golden vectors: what 1.4.7 sent, decoded field by field against the comments in the files and
+ * encoded again byte for byte. Every byte the code sees lies on a heap block of exactly its size,
+ * so that the sanitizers notice a read past the end.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,18 +25,15 @@ static const struct wire_rules our_rules = { .wscale = true };
 
 static struct vector_set vectors;
 
-/* Messages of these files that are skipped: the attributes of expectations are a number space of their own, see
- * expect_test.c. */
+/* Messages of these files that are skipped: the attributes of expectations are a number space of
+ * their own, see expect_test.c. */
 static const struct {
 	const char *name;
 	size_t n_skipped;
 } expectations[] = {
-	{ "ftp-expectation-new", 1 },
-	{ "ftp-expectation-del-and-related", 1 },
-	{ "ftp6-expectation-new", 1 },
-	{ "ftp6-expectation-del-and-related", 1 },
-	{ "ftpnat-expectation-new", 1 },
-	{ "ftpnat-related-dnat", 1 },
+	{ "ftp-expectation-new", 1 },	 { "ftp-expectation-del-and-related", 1 },
+	{ "ftp6-expectation-new", 1 },	 { "ftp6-expectation-del-and-related", 1 },
+	{ "ftpnat-expectation-new", 1 }, { "ftpnat-related-dnat", 1 },
 };
 
 static size_t expectations_in(const struct vector *v)
@@ -77,7 +74,9 @@ static void text_labels(char *out, size_t cap, const struct flow_rare *r)
 
 static void text_seqadj(char *out, size_t cap, const struct flow_seqadj *a)
 {
-	snprintf(out, cap, "orig: correction_pos=%u before=%d after=%d  repl: correction_pos=%u before=%d after=%d",
+	snprintf(out, cap,
+		 "orig: correction_pos=%u before=%d after=%d  repl: correction_pos=%u before=%d "
+		 "after=%d",
 		 a[0].pos, a[0].before, a[0].after, a[1].pos, a[1].before, a[1].after);
 }
 
@@ -96,8 +95,8 @@ static const void *reply_addr(const struct ct_flow *f, bool src)
 	return src ? f->addr.v6.reply_src : f->addr.v6.reply_dst;
 }
 
-/* The value of one attribute as the flow has it; gives the FLOW_HAS_* bit it stands for. Switch over all numbers, so
- * that the length of this function is that of the attribute table. */
+/* The value of one attribute as the flow has it; gives the FLOW_HAS_* bit it stands for. Switch
+ * over all numbers, so that the length of this function is that of the attribute table. */
 static uint32_t text_of(enum wire_attr number, const struct ct_flow *f, char *out, size_t cap)
 {
 	const struct flow_rare *r = f->rare;
@@ -137,7 +136,8 @@ static uint32_t text_of(enum wire_attr number, const struct ct_flow *f, char *ou
 		snprintf(out, cap, "%u", r->master_l4);
 		return FLOW_HAS_MASTER;
 	case WIRE_ATTR_MASTER_PORT:
-		snprintf(out, cap, "sport=%u dport=%u", ntohs(r->master_sport), ntohs(r->master_dport));
+		snprintf(out, cap, "sport=%u dport=%u", ntohs(r->master_sport),
+			 ntohs(r->master_dport));
 		return FLOW_HAS_MASTER_PORTS;
 	case WIRE_ATTR_SNAT_IPV4:
 	case WIRE_ATTR_SNAT_IPV6:
@@ -181,7 +181,8 @@ static uint32_t text_of(enum wire_attr number, const struct ct_flow *f, char *ou
 		snprintf(out, cap, "%u", f->wscale[1]);
 		return FLOW_HAS_WSCALE;
 	case WIRE_ATTR_HELPER_NAME:
-		snprintf(out, cap, "\"%s\" (%zu bytes incl. NUL)", r->helper, strlen(r->helper) + 1);
+		snprintf(out, cap, "\"%s\" (%zu bytes incl. NUL)", r->helper,
+			 strlen(r->helper) + 1);
 		return FLOW_HAS_HELPER;
 	case WIRE_ATTR_LABELS:
 		text_labels(out, cap, r);
@@ -205,7 +206,8 @@ static bool is_icmp_port(const struct ct_flow *f, unsigned int number)
 	return flow_is_icmp(f) && (number == WIRE_ATTR_SPAT_PORT || number == WIRE_ATTR_DPAT_PORT);
 }
 
-static void check_fields(const struct vector *v, const struct vector_msg *m, const struct ct_flow *f)
+static void check_fields(const struct vector *v, const struct vector_msg *m,
+			 const struct ct_flow *f)
 {
 	uint32_t expected_has = 0;
 
@@ -220,22 +222,24 @@ static void check_fields(const struct vector *v, const struct vector_msg *m, con
 		n = strlen(text);
 		/* The files add a name or a unit behind the value. */
 		if (strncmp(text, a->value, n) != 0 || (a->value[n] != '\0' && a->value[n] != ' '))
-			fail_msg("%s @%zu %s: got \"%s\", file says \"%s\"", v->name, m->offset, a->name, text, a->value);
+			fail_msg("%s @%zu %s: got \"%s\", file says \"%s\"", v->name, m->offset,
+				 a->name, text, a->value);
 		if (strcmp(a->name, "IPV4") == 0)
 			assert_int_equal(f->l3, AF_INET);
 		if (strcmp(a->name, "IPV6") == 0)
 			assert_int_equal(f->l3, AF_INET6);
 	}
 	if (f->has != expected_has)
-		fail_msg("%s @%zu: has %#x, expected %#x", v->name, m->offset, f->has, expected_has);
+		fail_msg("%s @%zu: has %#x, expected %#x", v->name, m->offset, f->has,
+			 expected_has);
 }
 
 /* ---- encoding again ---- */
 
-/* Is this attribute of a captured message to be expected in ours? The rules of doc/protocol.md, written down once more
- * on the side of the bytes. */
-static bool expected_in_ours(const struct ct_flow *f, unsigned int type, unsigned int number, const uint8_t *value,
-			     const struct wire_rules *rules)
+/* Is this attribute of a captured message to be expected in ours? The rules of doc/protocol.md,
+ * written down once more on the side of the bytes. */
+static bool expected_in_ours(const struct ct_flow *f, unsigned int type, unsigned int number,
+			     const uint8_t *value, const struct wire_rules *rules)
 {
 	static const uint8_t zero[12];
 
@@ -265,8 +269,8 @@ static bool expected_in_ours(const struct ct_flow *f, unsigned int type, unsigne
 	return false;
 }
 
-static size_t expected_bytes(const struct vector *v, const struct vector_msg *m, const struct ct_flow *f,
-			     const struct wire_rules *rules, uint8_t *out)
+static size_t expected_bytes(const struct vector *v, const struct vector_msg *m,
+			     const struct ct_flow *f, const struct wire_rules *rules, uint8_t *out)
 {
 	const uint8_t *msg = v->payload + m->offset;
 	size_t len = WIRE_HDR_LEN;
@@ -286,14 +290,15 @@ static size_t expected_bytes(const struct vector *v, const struct vector_msg *m,
 	return len;
 }
 
-static void check_reencoding(const struct vector *v, const struct vector_msg *m, const struct ct_flow *f,
-			     const struct wire_rules *rules)
+static void check_reencoding(const struct vector *v, const struct vector_msg *m,
+			     const struct ct_flow *f, const struct wire_rules *rules)
 {
 	uint8_t expected[2048];
 	size_t n = expected_bytes(v, m, f, rules, expected);
 
 	/* With just enough room, with one byte too little, and with plenty. */
-	for (size_t cap = n - 1; cap <= WIRE_FLOW_MAX + 8; cap += cap == n ? WIRE_FLOW_MAX + 8 - n : 1) {
+	for (size_t cap = n - 1; cap <= WIRE_FLOW_MAX + 8;
+	     cap += cap == n ? WIRE_FLOW_MAX + 8 - n : 1) {
 		uint8_t *buf = malloc(cap);
 		struct writer w = wr_init(buf, cap);
 		int err;
@@ -308,13 +313,15 @@ static void check_reencoding(const struct vector *v, const struct vector_msg *m,
 		} else {
 			assert_int_equal(err, 0);
 			if (w.len != n || memcmp(buf, expected, n) != 0)
-				fail_msg("%s @%zu: other bytes (%zu instead of %zu)", v->name, m->offset, w.len, n);
+				fail_msg("%s @%zu: other bytes (%zu instead of %zu)", v->name,
+					 m->offset, w.len, n);
 		}
 		free(buf);
 	}
 }
 
-static void check_control(const struct vector_msg *m, const struct wire_hdr *hdr, const struct vector *v)
+static void check_control(const struct vector_msg *m, const struct wire_hdr *hdr,
+			  const struct vector *v)
 {
 	uint8_t buf[WIRE_CTL_LEN];
 	struct writer w = wr_init(buf, sizeof(buf));
@@ -337,8 +344,8 @@ static bool is_expectation_type(unsigned int type)
 }
 
 /* Gives 1 for a message that is skipped. */
-static size_t check_message(const struct vector *v, const struct vector_msg *m, const struct wire_hdr *hdr,
-			    struct cursor body)
+static size_t check_message(const struct vector *v, const struct vector_msg *m,
+			    const struct wire_hdr *hdr, struct cursor body)
 {
 	struct wire_stats stats = { 0 }, none = { 0 };
 	struct flow_rare rare;
