@@ -11,18 +11,18 @@
 
 /* Datagrams between "being filled" and "taken by the socket": a ring of buffers, in order, so that
  * several leave with one system call and a full socket keeps them all. */
-#define BATCH_SLOTS	64u	/* at least */
-#define BATCH_SLOTS_MAX	65536u
+#define BATCH_SLOTS	64u /* at least */
+#define BATCH_SLOTS_MAX 65536u
 
 struct batch {
-	uint8_t *mem;			/* slots buffers of `stride` bytes, owned; touched as far as
+	uint8_t *mem;	     /* slots buffers of `stride` bytes, owned; touched as far as
 					 * used */
-	size_t *len;			/* of each, bytes; owned */
-	uint32_t slots;			/* a power of two */
-	size_t stride;			/* bytes */
-	size_t cap;			/* payload limit of a datagram, bytes; at most stride */
-	uint32_t head, tail;		/* finished datagrams: head .. tail - 1, modulo the ring */
-	struct writer cur;		/* the one being filled; its buffer is slot `tail` */
+	size_t *len;	     /* of each, bytes; owned */
+	uint32_t slots;	     /* a power of two */
+	size_t stride;	     /* bytes */
+	size_t cap;	     /* payload limit of a datagram, bytes; at most stride */
+	uint32_t head, tail; /* finished datagrams: head .. tail - 1, modulo the ring */
+	struct writer cur;   /* the one being filled; its buffer is slot `tail` */
 	bool filling;
 };
 

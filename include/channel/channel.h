@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "base/writer.h"
 
-struct channel_conf;	/* channel/channel_conf.h */
+struct channel_conf; /* channel/channel_conf.h */
 struct channel;
 
 /* Moves datagrams between nodes; knows nothing about their meaning. One object for all dedicated
@@ -22,13 +22,13 @@ struct channel;
  * speaks from at the moment; further nodes behind the same destination have their own
  * (channel/speaker.h). */
 struct channel_from {
-	uint8_t family;		/* AF_INET, AF_INET6 */
-	uint8_t link;		/* index of the link in the configuration */
-	uint8_t addr[16];	/* network order; IPv4 in the first four bytes, rest zero */
+	uint8_t family;	  /* AF_INET, AF_INET6 */
+	uint8_t link;	  /* index of the link in the configuration */
+	uint8_t addr[16]; /* network order; IPv4 in the first four bytes, rest zero */
 };
 
 struct channel_cb {
-	void *ctx;		/* borrowed */
+	void *ctx; /* borrowed */
 	/* A peer says something every second or so whatever happens, so a link on which nothing is
 	 * heard is worth a line. */
 	bool peers_speak;
@@ -72,30 +72,31 @@ void channel_flush(struct channel *c);
 
 /* A message that is larger than the MTU must still go out, on its own: a buffer of at least n
  * bytes. */
-#define CHANNEL_MIN_PAYLOAD 512	/* caps below this are raised to it: such a datagram is fragmented by IP */
+/* caps below this are raised to it: such a datagram is fragmented by IP */
+#define CHANNEL_MIN_PAYLOAD 512
 
 struct channel_link_stats {
-	const char *kind;	/* "multicast", "UDP", "TCP" */
+	const char *kind; /* "multicast", "UDP", "TCP" */
 	const char *ifname;
-	bool up, running;	/* state of the interface that carries it: where the route to the
+	bool up, running; /* state of the interface that carries it: where the route to the
 				 * peer leads, or ifname */
-	bool active;		/* this one sends */
-	bool connections;	/* TCP, and so: */
-	bool server_connected, client_connected;	/* the peer to us (receives), we to the peer
+	bool active;	  /* this one sends */
+	bool connections; /* TCP, and so: */
+	bool server_connected, client_connected; /* the peer to us (receives), we to the peer
 							 * (sends) */
-	unsigned int mtu;		/* bytes, of the way to the peer */
+	unsigned int mtu;			 /* bytes, of the way to the peer */
 	uint64_t sent_bytes, sent_pkts, sent_errors;
 	uint64_t recv_bytes, recv_pkts, recv_errors;
-	uint64_t refused_interface;	/* came in on another interface */
-	uint64_t refused_source;	/* neither the peer nor anybody else who may speak */
-	uint64_t held_back;		/* of a node that has just appeared: the peer by another
+	uint64_t refused_interface; /* came in on another interface */
+	uint64_t refused_source;    /* neither the peer nor anybody else who may speak */
+	uint64_t held_back;	    /* of a node that has just appeared: the peer by another
 					 * address, or one more? */
-	uint64_t own;			/* our own datagram came back */
-	bool deaf;			/* it sends, and nothing was ever heard on it for seconds */
-	int unsent_err;			/* datagrams do not leave, for this errno; 0: they do */
+	uint64_t own;		    /* our own datagram came back */
+	bool deaf;		    /* it sends, and nothing was ever heard on it for seconds */
+	int unsent_err;		    /* datagrams do not leave, for this errno; 0: they do */
 };
-/* Whoever is heard as *from: put the address there from which it speaks now. On a UDP or TCP link the
- * peer is heard as its configured address, whichever it speaks from. */
+/* Whoever is heard as *from: put the address there from which it speaks now. On a UDP or TCP link
+ * the peer is heard as its configured address, whichever it speaks from. */
 void channel_speaks_from(const struct channel *c, struct channel_from *from);
 /* Of all links: datagrams that wait for a TCP connection, and those that were given up because
  * there were more than ErrorQueueLength. */

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CHANNEL_LINKS_MAX 4
+#define CHANNEL_LINKS_MAX  4
 #define CHANNEL_ACCEPT_MAX 16
 
 enum channel_type {
@@ -30,41 +30,41 @@ struct channel_place {
 /* One dedicated link (a Multicast, UDP or TCP block). Plain data, no pointers. */
 struct channel_link_conf {
 	enum channel_type type;
-	int family;			/* AF_INET or AF_INET6, for all addresses of the link */
+	int family; /* AF_INET or AF_INET6, for all addresses of the link */
 	/* UDP, TCP: the address to receive on; all zero: any.
 	 * Multicast IPv4: the address of the local interface (IPv4_interface).
 	 * Multicast IPv6: all zero, ifname decides. */
 	union channel_addr local;
 	/* Multicast: the group. UDP, TCP: the peer. */
 	union channel_addr dest;
-	char ifname[IF_NAMESIZE];	/* never empty; whether it exists is not known here */
-	uint16_t port;			/* UDP or TCP port in host byte order; never 0 */
-	uint32_t snd_buffer;		/* bytes asked of the kernel; 0: system default */
-	uint32_t rcv_buffer;		/* likewise */
-	bool checksum;			/* UDP checksum on sent datagrams */
-	bool is_default;		/* the link to start with; at most one link has it */
-	const char *file;		/* the configuration file, for messages; borrowed from its
+	char ifname[IF_NAMESIZE]; /* never empty; whether it exists is not known here */
+	uint16_t port;		  /* UDP or TCP port in host byte order; never 0 */
+	uint32_t snd_buffer;	  /* bytes asked of the kernel; 0: system default */
+	uint32_t rcv_buffer;	  /* likewise */
+	bool checksum;		  /* UDP checksum on sent datagrams */
+	bool is_default;	  /* the link to start with; at most one link has it */
+	const char *file;	  /* the configuration file, for messages; borrowed from its
 					 * reader. NULL: none */
-	uint32_t line;			/* line of the block in it */
-	struct channel_place local_at, dest_at, ifname_at, port_at;	/* of the options */
+	uint32_t line;		  /* line of the block in it */
+	struct channel_place local_at, dest_at, ifname_at, port_at; /* of the options */
 };
 
 /* An address or a network of nodes that may speak on UDP and TCP links beside the configured
  * peers. */
 struct channel_accept {
 	int family;
-	uint8_t prefix;			/* bits that count */
-	union channel_addr addr;	/* what is behind them is zero */
+	uint8_t prefix;		 /* bits that count */
+	union channel_addr addr; /* what is behind them is zero */
 };
 
 /* All links, in file order; all have the same type. */
 struct channel_conf {
 	uint32_t n_links;
 	struct channel_link_conf link[CHANNEL_LINKS_MAX];
-	bool strict;			/* no neighbour is heard that is not named here */
+	bool strict; /* no neighbour is heard that is not named here */
 	uint32_t n_accept;
 	struct channel_accept accept[CHANNEL_ACCEPT_MAX];
-	uint32_t error_queue_len;	/* TCP: unsent packets kept for another try; never 0 */
+	uint32_t error_queue_len; /* TCP: unsent packets kept for another try; never 0 */
 };
 
 #endif

@@ -12,9 +12,9 @@
 /* The addresses of this machine, as they were when they were last read. Start from a zeroed
  * struct. */
 struct ifaddr_list {
-	struct ifaddr_entry *at;	/* owned */
+	struct ifaddr_entry *at; /* owned */
 	size_t n;
-	struct mono read_at;	/* not set: never */
+	struct mono read_at; /* not set: never */
 };
 
 /* Read them anew unless that was done less than max_age_ms ago: reading costs a dump of all

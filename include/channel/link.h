@@ -29,18 +29,18 @@
  * leave and arrive wherever the routes lead. */
 struct link;
 
-#define LINK_DATAGRAM_MAX	65536u
-#define LINK_RX_SLOTS		32u
+#define LINK_DATAGRAM_MAX 65536u
+#define LINK_RX_SLOTS	  32u
 
 /* What was read off a socket at once. */
 struct link_rx {
-	uint8_t *mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes, borrowed */
-	unsigned int n;		/* in item[]: those that may be heard */
+	uint8_t *mem;	/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes, borrowed */
+	unsigned int n; /* in item[]: those that may be heard */
 	struct link_rx_item {
-		struct link *link;	/* whose it is: several links may share a receiving
+		struct link *link; /* whose it is: several links may share a receiving
 					 * socket */
 		struct channel_from from;
-		const uint8_t *bytes;	/* in mem */
+		const uint8_t *bytes; /* in mem */
 		size_t len;
 	} item[LINK_RX_SLOTS];
 };
@@ -58,9 +58,9 @@ struct link_up {
 };
 
 struct link_ops {
-	const char *kind;	/* as -s prints it */
-	const char *unit;	/* what may be refused: "datagram", "connection" */
-	size_t overhead_v4, overhead_v6;	/* bytes of headers below the payload */
+	const char *kind;		 /* as -s prints it */
+	const char *unit;		 /* what may be refused: "datagram", "connection" */
+	size_t overhead_v4, overhead_v6; /* bytes of headers below the payload */
 	/* Create both sockets. 0, or -errno with one line in *err: -ENODEV, -EADDRNOTAVAIL:
 	 * interface or address are not there, which may change. */
 	int (*open)(struct link *l, struct text *err);
@@ -95,40 +95,40 @@ struct link_ops {
 
 /* Who sent a datagram or connected, and the way it came. */
 struct udp_source {
-	union channel_addr addr;	/* of the link's family; rest zero */
-	uint16_t port;			/* network order */
-	unsigned int ifindex;		/* 0: the kernel did not say */
+	union channel_addr addr; /* of the link's family; rest zero */
+	uint16_t port;		 /* network order */
+	unsigned int ifindex;	 /* 0: the kernel did not say */
 };
 
 #define LINK_SPEAKERS 8
 
 /* Who is heard on a UDP or TCP link beside the configured address; see speaker.c. */
 struct link_peer {
-	struct mono configured_heard;	/* the configured address, last time */
-	struct mono heard;		/* likewise, or who stands in for it */
+	struct mono configured_heard; /* the configured address, last time */
+	struct mono heard;	      /* likewise, or who stands in for it */
 	struct link_speaker {
 		union channel_addr addr;
-		struct mono first, heard;	/* heard not set: a free place */
+		struct mono first, heard; /* heard not set: a free place */
 		enum {
-			SPEAKER_WAITS,		/* nobody knows yet which of the two it is */
-			SPEAKER_STANDS_IN,	/* it is the peer, by another address */
-			SPEAKER_BESIDE,		/* it is one more node */
+			SPEAKER_WAITS,	   /* nobody knows yet which of the two it is */
+			SPEAKER_STANDS_IN, /* it is the peer, by another address */
+			SPEAKER_BESIDE,	   /* it is one more node */
 		} as;
 	} speaker[LINK_SPEAKERS];
-	struct log_limit lines;		/* about new ones */
+	struct log_limit lines; /* about new ones */
 };
 
 #define LINK_CONNS 8
 
 /* One connection that receives. */
 struct link_conn {
-	struct link *link;		/* borrowed */
-	int fd;				/* -1: none */
+	struct link *link; /* borrowed */
+	int fd;		   /* -1: none */
 	struct ev_io io;
-	struct udp_source from;		/* who connected */
-	union channel_addr as;		/* whom it is heard as */
-	uint8_t *buf;			/* owned; kept for the next one in this place */
-	size_t have;			/* bytes in it: an incomplete message */
+	struct udp_source from; /* who connected */
+	union channel_addr as;	/* whom it is heard as */
+	uint8_t *buf;		/* owned; kept for the next one in this place */
+	size_t have;		/* bytes in it: an incomplete message */
 	struct mono heard;
 };
 
@@ -139,65 +139,65 @@ struct link_tcp {
 		LINK_TCP_IDLE,
 		LINK_TCP_CONNECTING,
 		LINK_TCP_CONNECTED,
-	} state;			/* of the one that sends; its socket is l->tx */
-	size_t part;			/* bytes of the first waiting datagram it has taken */
-	struct ev_timer timer;		/* idle: the next try; connecting: the end of this one */
-	struct mono tried, lost_at;	/* last time; not set: never */
-	bool said_failed;		/* since the last success */
-	bool open;			/* conn[] is set up. l->rx listens */
+	} state;		    /* of the one that sends; its socket is l->tx */
+	size_t part;		    /* bytes of the first waiting datagram it has taken */
+	struct ev_timer timer;	    /* idle: the next try; connecting: the end of this one */
+	struct mono tried, lost_at; /* last time; not set: never */
+	bool said_failed;	    /* since the last success */
+	bool open;		    /* conn[] is set up. l->rx listens */
 	struct link_conn conn[LINK_CONNS];
-	struct ev_timer listen_timer;	/* when to listen again after a lack of descriptors */
-	struct log_limit lines;		/* about connections */
+	struct ev_timer listen_timer; /* when to listen again after a lack of descriptors */
+	struct log_limit lines;	      /* about connections */
 };
 
 struct link {
 	const struct link_ops *ops;
 	const struct link_up *up;
-	struct evloop *loop;			/* borrowed */
-	const struct channel_link_conf *conf;	/* borrowed */
-	const struct channel_conf *all;		/* borrowed; NULL: this link is by itself */
-	uint8_t number;				/* place in the configuration */
-	int tx, rx;				/* -1: closed */
+	struct evloop *loop;		      /* borrowed */
+	const struct channel_link_conf *conf; /* borrowed */
+	const struct channel_conf *all;	      /* borrowed; NULL: this link is by itself */
+	uint8_t number;			      /* place in the configuration */
+	int tx, rx;			      /* -1: closed */
 	/* UDP, TCP: links with one local port receive at one socket, that of the leader: the kernel
 	 * gives a datagram to one socket only, whoever sent it. Whose it is, its source says. */
-	struct link *leader;			/* borrowed; itself, or the one whose rx it uses */
-	struct link *next;			/* borrowed; from the leader on */
-	bool any_rx;				/* the leader's is bound to any address, because one
+	struct link *leader;	   /* borrowed; itself, or the one whose rx it uses */
+	struct link *next;	   /* borrowed; from the leader on */
+	bool any_rx;		   /* the leader's is bound to any address, because one
 						 * of them needs that */
-	unsigned int ifindex;			/* scoped: of the interface that carries it; else of
+	unsigned int ifindex;	   /* scoped: of the interface that carries it; else of
 						 * Interface, 0: not there */
-	char carrier[IF_NAMESIZE];		/* scoped: its name; not always the configured
+	char carrier[IF_NAMESIZE]; /* scoped: its name; not always the configured
 						 * one */
-	bool waits;				/* it could not be opened yet: interface or address
+	bool waits;		   /* it could not be opened yet: interface or address
 						 * are missing */
-	bool was_open;				/* at any time */
-	bool reopen_failed;			/* that was said already */
-	struct route_way way;			/* not scoped: where packets for the peer leave;
+	bool was_open;		   /* at any time */
+	bool reopen_failed;	   /* that was said already */
+	struct route_way way;	   /* not scoped: where packets for the peer leave;
 						 * ifindex 0: nowhere */
-	bool neighbour;				/* not scoped: the peer is in a subnet of
+	bool neighbour;		   /* not scoped: the peer is in a subnet of
 						 * Interface */
-	bool astray;				/* and now only the default route, elsewhere, leads
+	bool astray;		   /* and now only the default route, elsewhere, leads
 						 * to it: nothing is sent there */
-	bool dest_own;				/* the configured peer is an address of this
+	bool dest_own;		   /* the configured peer is an address of this
 						 * machine: a relay, a redirect, a test */
-	uint16_t tx_port;			/* UDP: of tx, network order */
+	uint16_t tx_port;	   /* UDP: of tx, network order */
 	bool said_deaf;
-	bool said_small;			/* that the MTU is smaller than a message may be */
-	unsigned int mtu;			/* bytes */
-	bool segments;				/* UDP: the kernel cuts datagrams from one piece, as
+	bool said_small;     /* that the MTU is smaller than a message may be */
+	unsigned int mtu;    /* bytes */
+	bool segments;	     /* UDP: the kernel cuts datagrams from one piece, as
 						 * far as we know */
-	struct mono refused;			/* when it last would not; not set: never, or it
+	struct mono refused; /* when it last would not; not set: never, or it
 						 * cannot at all */
 	struct ev_io tx_io, rx_io;
-	struct gather gather;			/* of datagrams, in rx */
-	struct ev_timer rx_timer;		/* armed while they gather */
-	struct channel *owner;			/* borrowed */
+	struct gather gather;	  /* of datagrams, in rx */
+	struct ev_timer rx_timer; /* armed while they gather */
+	struct channel *owner;	  /* borrowed */
 	struct channel_link_stats stats;
 	struct ifaddr_list addrs;
-	struct link_peer peer;			/* UDP, TCP */
+	struct link_peer peer; /* UDP, TCP */
 	struct link_tcp tcp;
-	bool source_bound;			/* IPv6 multicast: tx has its source address */
-	union channel_addr last_heard;		/* multicast: a source that is known not to be
+	bool source_bound;	       /* IPv6 multicast: tx has its source address */
+	union channel_addr last_heard; /* multicast: a source that is known not to be
 						 * ourselves */
 	enum {
 		LINK_STATE_UNKNOWN,
@@ -207,16 +207,16 @@ struct link {
 		LINK_STATE_NO_ADDRESS,
 		LINK_STATE_NO_ROUTE,
 		LINK_STATE_UP,
-	} state;				/* as last seen */
+	} state; /* as last seen */
 	struct log_limit state_lines, mtu_lines;
-	struct log_limit refusals;		/* lines about them */
+	struct log_limit refusals; /* lines about them */
 	struct {
-		int err;			/* errno of the last datagram that could not leave */
-		uint64_t n;			/* so many could not */
-		struct mono since, last;	/* the first and last of these; since not set: all leave */
-		int said;			/* with which errno it was said that they do not; 0: it was not */
-		uint64_t before;		/* n before the first of these */
-		uint64_t sent;			/* datagrams that had left when the last one could not */
+		int err;		 /* errno of the last datagram that could not leave */
+		uint64_t n;		 /* so many could not */
+		struct mono since, last; /* the first and last of these; since not set: all leave */
+		int said;	 /* with which errno it was said that they do not; 0: it was not */
+		uint64_t before; /* n before the first of these */
+		uint64_t sent;	 /* datagrams that had left when the last one could not */
 		struct log_limit lines;
 	} unsent;
 };
@@ -252,7 +252,7 @@ unsigned int link_read_flags(unsigned int ifindex);
 bool link_has_address(struct link *l, struct mono now);
 /* "file:7:3" of an option, as the errors of the configuration begin; "line 5" of the link's block
  * where that is not known. Returns buf. */
-#define LINK_PLACE_MAX	(PATH_MAX + 24)
+#define LINK_PLACE_MAX (PATH_MAX + 24)
 const char *link_place(const struct link *l, const struct channel_place *at,
 		       char buf[LINK_PLACE_MAX]);
 /* An address of the link's family as text. Returns buf. */

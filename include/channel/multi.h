@@ -10,26 +10,26 @@
 
 /* Which of several links sends: a decision from what is known about them. No sockets, no clock. */
 
-#define MULTI_SILENT_MS	3500	/* a peer says something once a second */
-#define MULTI_RECENT_MS	1500
-#define MULTI_HEARD	3	/* datagrams: one may be a stray */
-#define MULTI_RETURN_MS	3000	/* the preferred link has to be usable for so long */
+#define MULTI_SILENT_MS 3500 /* a peer says something once a second */
+#define MULTI_RECENT_MS 1500
+#define MULTI_HEARD	3    /* datagrams: one may be a stray */
+#define MULTI_RETURN_MS 3000 /* the preferred link has to be usable for so long */
 
 struct multi_link {
-	bool usable;		/* its interface is up, running and has its address */
+	bool usable; /* its interface is up, running and has its address */
 	struct mono usable_since;
-	struct mono heard;	/* last time; not set: never */
-	unsigned int heard_n;	/* times since the active link was last heard */
-	bool silent;		/* it was left because nothing was heard; until its interface
+	struct mono heard;    /* last time; not set: never */
+	unsigned int heard_n; /* times since the active link was last heard */
+	bool silent;	      /* it was left because nothing was heard; until its interface
 				 * changes or it is heard there again */
 };
 
 struct multi {
 	struct multi_link link[CHANNEL_LINKS_MAX];
 	size_t n;
-	size_t preferred;	/* Default, or the first */
+	size_t preferred; /* Default, or the first */
 	size_t active;
-	struct mono since;	/* it has been active */
+	struct mono since; /* it has been active */
 };
 
 void multi_set_usable(struct multi *m, size_t i, bool usable, struct mono now);

@@ -9,7 +9,8 @@
  * may not. */
 bool speaker_may(struct link *l, const struct udp_source *from, struct mono now,
 		 union channel_addr *as);
-/* The address from which whoever is heard as the configured peer speaks: that one, or of who stands in for it. */
+/* The address from which whoever is heard as the configured peer speaks: that one, or of who stands
+ * in for it. */
 const union channel_addr *speaker_of_dest(const struct link *l);
 /* Has it been heard on this link before? */
 bool speaker_known(const struct link *l, const union channel_addr *addr);

@@ -12,8 +12,8 @@
 /* What multicast and UDP links have in common: two UDP sockets of either family. Functions return 0
  * or -errno and leave the message to the transport, which knows the keywords. */
 
-#define UDP_OVERHEAD_V4	28	/* IP and UDP headers, bytes */
-#define UDP_OVERHEAD_V6	48
+#define UDP_OVERHEAD_V4 28 /* IP and UDP headers, bytes */
+#define UDP_OVERHEAD_V6 48
 
 union udp_addr {
 	struct sockaddr sa;

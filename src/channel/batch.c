@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The ring of finished datagrams. Nothing is ever dropped for lack of room: when all slots wait, there is no new one to
- * fill, and whoever sends keeps its queue. */
+/* The ring of finished datagrams. Nothing is ever dropped for lack of room: when all slots wait,
+ * there is no new one to fill, and whoever sends keeps its queue. */
 #include "channel/batch.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-_Static_assert((BATCH_SLOTS & (BATCH_SLOTS - 1)) == 0 && (BATCH_SLOTS_MAX & (BATCH_SLOTS_MAX - 1)) == 0,
+_Static_assert((BATCH_SLOTS & (BATCH_SLOTS - 1)) == 0 &&
+		       (BATCH_SLOTS_MAX & (BATCH_SLOTS_MAX - 1)) == 0,
 	       "slots are addressed by a wrapping counter");
 
 static uint8_t *slot(const struct batch *b, uint32_t i)

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The dedicated links as one object: receives on all, sends on the active one.
  *
- * Sending: finished datagrams wait in a ring (batch.c) and leave with one system call. What the socket does not take
- * stays there in order; when the ring is full too, channel_datagram() gives NULL and the owner keeps its queue until
- * writable() is called. So a full socket is back-pressure and never a loss.
+ * Sending: finished datagrams wait in a ring (batch.c) and leave with one system call. What the
+ * socket does not take stays there in order; when the ring is full too, channel_datagram() gives
+ * NULL and the owner keeps its queue until writable() is called. So a full socket is back-pressure
+ * and never a loss.
  *
- * A datagram that can never leave (the interface is down, there is no route) is given up and counted: it would hold up
- * everything behind it, and the protocol above repairs what is missing when the link is back. A TCP link without a
- * connection holds up everything as well; there ErrorQueueLength says how many datagrams wait, the oldest is given up.
+ * A datagram that can never leave (the interface is down, there is no route) is given up and
+ * counted: it would hold up everything behind it, and the protocol above repairs what is missing
+ * when the link is back. A TCP link without a connection holds up everything as well; there
+ * ErrorQueueLength says how many datagrams wait, the oldest is given up.
  *
- * An interface that is removed and made again (a VLAN, a bond, a restart of the network scripts) is another one for the
- * kernel: multicast groups and bound sockets stay with the old one. What goes wrong then, datagrams that cannot be sent
- * or that come in on "another" interface, makes us look, and open the sockets of the link anew. An interface or address
- * that is not there at the start is waited for in the same way. */
+ * An interface that is removed and made again (a VLAN, a bond, a restart of the network scripts) is
+ * another one for the kernel: multicast groups and bound sockets stay with the old one. What goes
+ * wrong then, datagrams that cannot be sent or that come in on "another" interface, makes us look,
+ * and open the sockets of the link anew. An interface or address that is not there at the start is
+ * waited for in the same way. */
 #include "channel/channel.h"
 
 #include <errno.h>
@@ -31,23 +34,26 @@
 #include "channel/speaker.h"
 #include "channel/unicast.h"
 
-#define SEND_BATCH	32u
-#define RECV_ROUNDS	8u	/* per wake-up: 256 datagrams, then others get their turn */
-/* Datagrams gather from this rate on, longer than events: no packet and no connection waits for them. But not when a pass
- * found many: then a whole table is coming in, as fast as we take it. */
-#define GATHER_PER_S	750u
-#define GATHER_RX_MS	2
-#define GATHER_MOST	LINK_RX_SLOTS
-#define LOOK_MS		1000
-#define SETTLE_MS	200	/* an interface that has just been made gets its address now */
-#define WATCH_MS	500	/* with several links */
-#define WATCH_ONE_MS	1000
-#define DEAF_MS		10000	/* a peer speaks once a second */
-#define LOOK_AGAIN_MS	100	/* looking at all links costs something, and every datagram may ask for it */
-#define SENT_AGAIN_MS	3000	/* so long without an error, and datagrams have left meanwhile: it is over */
-#define UNSENT_LINES	5	/* at once; then one per minute */
-#define UNSENT_LINE_MS	60000
-#define RETRY_MS	2	/* the device queue was full: the socket stays writable, so a timer has to wake us */
+#define SEND_BATCH  32u
+#define RECV_ROUNDS 8u /* per wake-up: 256 datagrams, then others get their turn */
+/* Datagrams gather from this rate on, longer than events: no packet and no connection waits for
+ * them. But not when a pass found many: then a whole table is coming in, as fast as we take it. */
+#define GATHER_PER_S 750u
+#define GATHER_RX_MS 2
+#define GATHER_MOST  LINK_RX_SLOTS
+#define LOOK_MS	     1000
+#define SETTLE_MS    200 /* an interface that has just been made gets its address now */
+#define WATCH_MS     500 /* with several links */
+#define WATCH_ONE_MS 1000
+#define DEAF_MS	     10000 /* a peer speaks once a second */
+/* looking at all links costs something, and every datagram may ask for it */
+#define LOOK_AGAIN_MS 100
+/* so long without an error, and datagrams have left meanwhile: it is over */
+#define SENT_AGAIN_MS  3000
+#define UNSENT_LINES   5 /* at once; then one per minute */
+#define UNSENT_LINE_MS 60000
+/* the device queue was full: the socket stays writable, so a timer has to wake us */
+#define RETRY_MS 2
 
 struct channel {
 	struct evloop *loop;
@@ -56,17 +62,18 @@ struct channel {
 	size_t n_links;
 	struct multi multi;
 	struct ifwatch ifwatch;
-	struct ev_timer watch;		/* looks at addresses, routes and silence */
-	struct mono looked;		/* at the state of the links, last time */
-	bool none;			/* no link is usable: that was said */
+	struct ev_timer watch; /* looks at addresses, routes and silence */
+	struct mono looked;    /* at the state of the links, last time */
+	bool none;	       /* no link is usable: that was said */
 	struct batch batch;
-	unsigned int rounds;	/* of reception per wake-up */
-	uint8_t *rx_mem;		/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
+	unsigned int rounds; /* of reception per wake-up */
+	/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes: touched as far as used */
+	uint8_t *rx_mem;
 	struct ev_timer retry;
-	struct ev_timer look;		/* at the interfaces: something was wrong with a link */
-	uint32_t keep;			/* datagrams that wait for a TCP connection */
-	uint64_t given_up;		/* because there were more */
-	bool refused;			/* channel_datagram() gave NULL since the last writable() */
+	struct ev_timer look; /* at the interfaces: something was wrong with a link */
+	uint32_t keep;	      /* datagrams that wait for a TCP connection */
+	uint64_t given_up;    /* because there were more */
+	bool refused;	      /* channel_datagram() gave NULL since the last writable() */
 };
 
 static void suspect_interfaces(struct channel *c)
@@ -100,9 +107,9 @@ static void keep_newest(struct channel *c, struct link *l)
 
 /* ---- which link sends ---- */
 
-/* Largest payload: 1.4.x appends a message only while the sum stays below MTU minus headers, and messages are multiples
- * of four. The true headers of IPv6 are counted, which 1.4.x does not do. An MTU too small for a message is answered by
- * fragments, not by never sending it. */
+/* Largest payload: 1.4.x appends a message only while the sum stays below MTU minus headers, and
+ * messages are multiples of four. The true headers of IPv6 are counted, which 1.4.x does not do. An
+ * MTU too small for a message is answered by fragments, not by never sending it. */
 static size_t payload_cap(const struct link *l)
 {
 	size_t overhead = l->conf->family == AF_INET ? l->ops->overhead_v4 : l->ops->overhead_v6;
@@ -119,12 +126,16 @@ static void look_at_links(struct channel *c, struct mono now)
 		struct link *l = &c->link[i];
 
 		link_look(l, &c->ifwatch, now);
-		multi_set_usable(&c->multi, i, l->state == LINK_STATE_UP && (!l->ops->ready || l->ops->ready(l, now)), now);
+		multi_set_usable(&c->multi, i,
+				 l->state == LINK_STATE_UP &&
+					 (!l->ops->ready || l->ops->ready(l, now)),
+				 now);
 	}
 	batch_set_cap(&c->batch, payload_cap(&c->link[c->multi.active]));
 }
 
-/* Packets for a peer that was a neighbour do not go through a default route elsewhere: they carry all connections. */
+/* Packets for a peer that was a neighbour do not go through a default route elsewhere: they carry
+ * all connections. */
 static int send_some(struct link *l, const struct iovec *iov, unsigned int n)
 {
 	if (l->tx == -1 && !l->ops->start)
@@ -168,7 +179,8 @@ static bool another_way(struct channel *c)
 {
 	struct mono now = evloop_now(c->loop);
 
-	if (c->n_links < 2 || (mono_is_set(c->looked) && mono_diff_ms(now, c->looked) < LOOK_AGAIN_MS))
+	if (c->n_links < 2 ||
+	    (mono_is_set(c->looked) && mono_diff_ms(now, c->looked) < LOOK_AGAIN_MS))
 		return false;
 	look_at_links(c, now);
 	return reconsider(c, now);
@@ -202,7 +214,8 @@ static void send_waiting(struct channel *c)
 			return;
 		}
 		if (sent == -ENOBUFS || sent == -ENOMEM) {
-			ev_timer_set(c->loop, &c->retry, mono_add_ms(evloop_now(c->loop), RETRY_MS));
+			ev_timer_set(c->loop, &c->retry,
+				     mono_add_ms(evloop_now(c->loop), RETRY_MS));
 			return;
 		}
 		if (sent == -ENOTCONN) {
@@ -229,8 +242,8 @@ static void send_waiting(struct channel *c)
 void channel_flush(struct channel *c)
 {
 	send_waiting(c);
-	/* The socket will not be waited for any more, so nothing else would tell the owner that there is room again.
-	 * From the loop, because the owner is in the middle of something. */
+	/* The socket will not be waited for any more, so nothing else would tell the owner that
+	 * there is room again. From the loop, because the owner is in the middle of something. */
 	if (c->refused && batch_waiting(&c->batch) == 0)
 		ev_timer_set(c->loop, &c->retry, evloop_now(c->loop));
 }
@@ -349,7 +362,10 @@ static void on_suspect(struct link *l)
 }
 
 static const struct link_up link_up = {
-	.heard = on_heard, .frame = on_frame, .writable = on_writable, .suspect = on_suspect,
+	.heard = on_heard,
+	.frame = on_frame,
+	.writable = on_writable,
+	.suspect = on_suspect,
 };
 
 static int start_link(struct channel *c, struct link *l)
@@ -359,9 +375,13 @@ static int start_link(struct channel *c, struct link *l)
 	if (l->ops->start)
 		return l->ops->start(l);
 	l->rx_timer = (struct ev_timer){ .cb = on_rx_timer, .ctx = l, .name = "link (gathered)" };
-	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link" };
-	l->tx_io = (struct ev_io){ .fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
-	ret = l->rx != -1 ? ev_io_add(c->loop, &l->rx_io) : 0;		/* -1: another link's is used */
+	l->rx_io = (struct ev_io){
+		.fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_rx, .ctx = l, .name = "link"
+	};
+	l->tx_io = (struct ev_io){
+		.fd = l->tx, .want = 0, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send"
+	};
+	ret = l->rx != -1 ? ev_io_add(c->loop, &l->rx_io) : 0; /* -1: another link's is used */
 	return ret == 0 ? ev_io_add(c->loop, &l->tx_io) : ret;
 }
 
@@ -376,7 +396,8 @@ static int open_link(struct channel *c, struct link *l, struct text *err)
 		memcpy(l->carrier, l->conf->ifname, sizeof(l->carrier));
 	l->mtu = link_read_mtu(l);
 	if (l->ifindex != 0 && !(link_read_flags(l->ifindex) & IFF_UP))
-		log_warnx("line %u: %s link: %s is down", l->conf->line, l->ops->kind, l->conf->ifname);
+		log_warnx("line %u: %s link: %s is down", l->conf->line, l->ops->kind,
+			  l->conf->ifname);
 	ret = start_link(c, l);
 	if (ret < 0)
 		text_printf(err, "too many open files for the dedicated link: %s", strerror(-ret));
@@ -426,10 +447,11 @@ static void reopen_link(struct channel *c, struct link *l)
 	close_link(c, l);
 	ret = open_link(c, l, &err);
 	if (ret == 0 && !l->was_open) {
-		log_notice("line %u: %s link: %s has what it needs now", l->conf->line, l->ops->kind, l->carrier);
+		log_notice("line %u: %s link: %s has what it needs now", l->conf->line,
+			   l->ops->kind, l->carrier);
 	} else if (ret == 0) {
-		log_notice("line %u: %s link: %s was made anew, and so are the sockets", l->conf->line, l->ops->kind,
-			   l->carrier);
+		log_notice("line %u: %s link: %s was made anew, and so are the sockets",
+			   l->conf->line, l->ops->kind, l->carrier);
 	} else {
 		close_link(c, l);
 		l->ifindex = 0;
@@ -448,7 +470,8 @@ static void go_on(struct channel *c, struct mono now)
 	tell_writable(c, now);
 }
 
-/* Has the interface of a scoped link come, or become another one? Sockets of other links do not mind. */
+/* Has the interface of a scoped link come, or become another one? Sockets of other links do not
+ * mind. */
 static bool is_anew(const struct link *l)
 {
 	unsigned int index = if_nametoindex(l->carrier);
@@ -490,7 +513,8 @@ static void on_interfaces(void *ctx, struct mono now)
 static bool is_deaf(const struct channel *c, size_t i, struct mono now)
 {
 	return c->cb.peers_speak && i == c->multi.active && c->link[i].state == LINK_STATE_UP &&
-	       !mono_is_set(c->multi.link[i].heard) && mono_diff_ms(now, c->multi.since) >= DEAF_MS &&
+	       !mono_is_set(c->multi.link[i].heard) &&
+	       mono_diff_ms(now, c->multi.since) >= DEAF_MS &&
 	       mono_diff_ms(now, c->multi.link[i].usable_since) >= DEAF_MS;
 }
 
@@ -504,19 +528,22 @@ static void tell_deaf(struct channel *c, struct mono now)
 	if (l->said_deaf || !is_deaf(c, c->multi.active, now))
 		return;
 	l->said_deaf = true;
-	log_warnx("line %u: %s link: nothing was ever heard on it for %d s, with %s %s, port %u; refused: %" PRIu64
-		  " of others, %" PRIu64 " on other interfaces, %" PRIu64 " of this node itself. Does the peer run, is it told this "
-		  "node's address and the same port, and do the rules of both let it pass?", l->conf->line, l->ops->kind,
-		  DEAF_MS / 1000, l->conf->type == CHANNEL_MCAST ? "the group" : "the peer",
-		  link_addr_text(l, &l->conf->dest, dest), l->conf->port, s->refused_source + s->held_back, s->refused_interface,
-		  s->own);
+	log_warnx("line %u: %s link: nothing was ever heard on it for %d s, with %s %s, port %u; "
+		  "refused: %" PRIu64 " of others, %" PRIu64 " on other interfaces, %" PRIu64
+		  " of this node itself. Does the peer run, is it told this node's address and the "
+		  "same port, and do the rules of both let it pass?",
+		  l->conf->line, l->ops->kind, DEAF_MS / 1000,
+		  l->conf->type == CHANNEL_MCAST ? "the group" : "the peer",
+		  link_addr_text(l, &l->conf->dest, dest), l->conf->port,
+		  s->refused_source + s->held_back, s->refused_interface, s->own);
 }
 
 static const char *unsent_cause(int err)
 {
 	switch (err) {
 	case EPERM:
-		return ": a rule of this machine for what goes out (nft, iptables), or a security module, refuses them";
+		return ": a rule of this machine for what goes out (nft, iptables), or a security "
+		       "module, refuses them";
 	case EACCES:
 		return ": a route of type prohibit, or a security module, refuses them";
 	case ENETUNREACH:
@@ -532,17 +559,21 @@ static const char *unsent_cause(int err)
 	}
 }
 
-/* Datagrams that could not leave though the link seems fit: said at the beginning, when the reason changes, and at the end,
- * which only one that leaves can show: another link may carry them now, and in ALARM a node without news has nothing to say.
- * An interface that is down, and the like, is said by link_state.c. */
+/* Datagrams that could not leave though the link seems fit: said at the beginning, when the reason
+ * changes, and at the end, which only one that leaves can show: another link may carry them now,
+ * and in ALARM a node without news has nothing to say. An interface that is down, and the like, is
+ * said by link_state.c. */
 static void tell_unsent(struct link *l, struct mono now)
 {
 	if (!mono_is_set(l->unsent.since))
 		return;
-	if (l->stats.sent_pkts > l->unsent.sent && mono_diff_ms(now, l->unsent.last) >= SENT_AGAIN_MS) {
+	if (l->stats.sent_pkts > l->unsent.sent &&
+	    mono_diff_ms(now, l->unsent.last) >= SENT_AGAIN_MS) {
 		if (l->unsent.said != 0)
-			log_notice("line %u: %s link: datagrams leave again, after %" PRId64 " s; %" PRIu64 " could not", l->conf->line,
-				   l->ops->kind, mono_diff_ms(l->unsent.last, l->unsent.since) / 1000,
+			log_notice("line %u: %s link: datagrams leave again, after %" PRId64
+				   " s; %" PRIu64 " could not",
+				   l->conf->line, l->ops->kind,
+				   mono_diff_ms(l->unsent.last, l->unsent.since) / 1000,
 				   l->unsent.n - l->unsent.before);
 		l->unsent.said = 0;
 		l->unsent.since = (struct mono){ 0 };
@@ -552,15 +583,16 @@ static void tell_unsent(struct link *l, struct mono now)
 	    !log_limit_pass(&l->unsent.lines, UNSENT_LINES, UNSENT_LINE_MS, now, NULL))
 		return;
 	l->unsent.said = l->unsent.err;
-	log_warnx("line %u: %s link: datagrams cannot be sent: %s%s", l->conf->line, l->ops->kind, strerror(l->unsent.err),
-		  unsent_cause(l->unsent.err));
+	log_warnx("line %u: %s link: datagrams cannot be sent: %s%s", l->conf->line, l->ops->kind,
+		  strerror(l->unsent.err), unsent_cause(l->unsent.err));
 }
 
 static void on_watch(void *ctx, struct mono now)
 {
 	struct channel *c = ctx;
 
-	ev_timer_set(c->loop, &c->watch, mono_add_ms(now, c->n_links > 1 ? WATCH_MS : WATCH_ONE_MS));
+	ev_timer_set(c->loop, &c->watch,
+		     mono_add_ms(now, c->n_links > 1 ? WATCH_MS : WATCH_ONE_MS));
 	on_interfaces(c, now);
 	tell_deaf(c, now);
 	for (size_t i = 0; i < c->n_links; i++)
@@ -577,15 +609,22 @@ static const struct link_ops *ops_of(const struct channel_link_conf *conf)
 	case CHANNEL_TCP:
 		return &tcp_ops;
 	}
-	return NULL;	/* conf knows no other */
+	return NULL; /* conf knows no other */
 }
 
 static void init_links(struct channel *c, const struct channel_conf *conf)
 {
 	for (uint32_t i = 0; i < conf->n_links; i++) {
 		c->link[i] = (struct link){
-			.ops = ops_of(&conf->link[i]), .conf = &conf->link[i], .all = conf, .number = (uint8_t)i,
-			.tx = -1, .rx = -1, .owner = c, .loop = c->loop, .up = &link_up,
+			.ops = ops_of(&conf->link[i]),
+			.conf = &conf->link[i],
+			.all = conf,
+			.number = (uint8_t)i,
+			.tx = -1,
+			.rx = -1,
+			.owner = c,
+			.loop = c->loop,
+			.up = &link_up,
 		};
 	}
 	c->n_links = conf->n_links;
@@ -646,7 +685,8 @@ int channel_open(const struct channel_conf *conf, struct evloop *loop, const str
 	c->rounds = RECV_ROUNDS;
 	/* Only a TCP link makes datagrams wait. */
 	if (conf->link[0].type == CHANNEL_TCP)
-		c->keep = conf->error_queue_len < BATCH_SLOTS_MAX ? conf->error_queue_len : BATCH_SLOTS_MAX - 1;
+		c->keep = conf->error_queue_len < BATCH_SLOTS_MAX ? conf->error_queue_len :
+								    BATCH_SLOTS_MAX - 1;
 	c->retry = (struct ev_timer){ .cb = on_retry, .ctx = c, .name = "link retry" };
 	c->look = (struct ev_timer){ .cb = on_look, .ctx = c, .name = "link interfaces" };
 	c->watch = (struct ev_timer){ .cb = on_watch, .ctx = c, .name = "link watch" };
@@ -707,18 +747,22 @@ void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up)
 {
 	const struct link *l = &c->link[c->multi.active];
 
-	*n = l->conf->type == CHANNEL_TCP && l->tcp.state != LINK_TCP_CONNECTED ? batch_waiting(&c->batch) : 0;
+	*n = l->conf->type == CHANNEL_TCP && l->tcp.state != LINK_TCP_CONNECTED ?
+		     batch_waiting(&c->batch) :
+		     0;
 	*given_up = c->given_up;
 }
 
 void channel_link_stats(const struct channel *c, size_t i, struct channel_link_stats *out)
 {
 	const struct link *l = &c->link[i];
-	unsigned int way = l->way.ifindex != 0 && !l->astray ? l->way.ifindex : if_nametoindex(l->conf->ifname);
+	unsigned int way = l->way.ifindex != 0 && !l->astray ? l->way.ifindex :
+							       if_nametoindex(l->conf->ifname);
 	unsigned int flags = link_read_flags(way);
 
 	*out = l->stats;
-	out->recv_errors += l->stats.refused_interface + l->stats.refused_source + l->stats.held_back;
+	out->recv_errors +=
+		l->stats.refused_interface + l->stats.refused_source + l->stats.held_back;
 	out->deaf = is_deaf(c, i, evloop_now(c->loop));
 	out->unsent_err = mono_is_set(l->unsent.since) ? l->unsent.err : 0;
 	out->mtu = l->mtu;

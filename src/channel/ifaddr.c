@@ -13,8 +13,9 @@
 struct ifaddr_entry {
 	int family;
 	union channel_addr addr, mask;
-	union channel_addr net;		/* of the neighbours: the other end's with point-to-point addresses */
-	bool loopback;			/* nobody is a neighbour there */
+	/* of the neighbours: the other end's with point-to-point addresses */
+	union channel_addr net;
+	bool loopback; /* nobody is a neighbour there */
 	char ifname[IF_NAMESIZE];
 };
 
@@ -34,9 +35,11 @@ static bool addr_of(const struct sockaddr *sa, int family, union channel_addr *o
 	if (!sa || sa->sa_family != family)
 		return false;
 	if (family == AF_INET)
-		memcpy(&out->v4, (const uint8_t *)sa + offsetof(struct sockaddr_in, sin_addr), sizeof(out->v4));
+		memcpy(&out->v4, (const uint8_t *)sa + offsetof(struct sockaddr_in, sin_addr),
+		       sizeof(out->v4));
 	else
-		memcpy(&out->v6, (const uint8_t *)sa + offsetof(struct sockaddr_in6, sin6_addr), sizeof(out->v6));
+		memcpy(&out->v6, (const uint8_t *)sa + offsetof(struct sockaddr_in6, sin6_addr),
+		       sizeof(out->v6));
 	return true;
 }
 
@@ -62,10 +65,12 @@ static bool entry_of(const struct ifaddrs *at, struct ifaddr_entry *out)
 	out->family = family;
 	out->loopback = at->ifa_flags & IFF_LOOPBACK;
 	/* Without the label of an IPv4 address, as in eth0:1. */
-	snprintf(out->ifname, sizeof(out->ifname), "%.*s", (int)strcspn(at->ifa_name, ":"), at->ifa_name);
+	snprintf(out->ifname, sizeof(out->ifname), "%.*s", (int)strcspn(at->ifa_name, ":"),
+		 at->ifa_name);
 	addr_of(at->ifa_netmask, family, &out->mask);
 	out->net = out->addr;
-	/* Elsewhere the same member is the broadcast address, unless the subnet has room for one host only. */
+	/* Elsewhere the same member is the broadcast address, unless the subnet has room for one
+	 * host only. */
 	if (((at->ifa_flags & IFF_POINTOPOINT) || all_ones(family, &out->mask)) &&
 	    addr_of(at->ifa_dstaddr, family, &peer))
 		out->net = peer;
@@ -115,7 +120,8 @@ void ifaddr_free(struct ifaddr_list *l)
 	*l = (struct ifaddr_list){ 0 };
 }
 
-/* The name of the interface; false if there is none with that index. Index 0 is any: the name is empty. */
+/* The name of the interface; false if there is none with that index. Index 0 is any: the name is
+ * empty. */
 static bool name_of(unsigned int ifindex, char name[IF_NAMESIZE])
 {
 	name[0] = '\0';
@@ -127,7 +133,8 @@ static bool is_of(const struct ifaddr_entry *e, int family, const char *name)
 	return e->family == family && (!name[0] || strcmp(e->ifname, name) == 0);
 }
 
-bool ifaddr_is_own(const struct ifaddr_list *l, unsigned int ifindex, int family, const union channel_addr *addr)
+bool ifaddr_is_own(const struct ifaddr_list *l, unsigned int ifindex, int family,
+		   const union channel_addr *addr)
 {
 	char name[IF_NAMESIZE];
 	bool found = false;
@@ -135,16 +142,18 @@ bool ifaddr_is_own(const struct ifaddr_list *l, unsigned int ifindex, int family
 	if (!name_of(ifindex, name))
 		return false;
 	for (size_t i = 0; i < l->n && !found; i++)
-		found = is_of(&l->at[i], family, name) && ifaddr_equal(family, &l->at[i].addr, addr);
+		found = is_of(&l->at[i], family, name) &&
+			ifaddr_equal(family, &l->at[i].addr, addr);
 	return found;
 }
 
 static bool in_net(const struct ifaddr_entry *e, const union channel_addr *addr)
 {
-	const uint8_t *net = (const uint8_t *)&e->net, *mask = (const uint8_t *)&e->mask, *a = (const uint8_t *)addr;
+	const uint8_t *net = (const uint8_t *)&e->net, *mask = (const uint8_t *)&e->mask,
+		      *a = (const uint8_t *)addr;
 
 	if (mask[0] == 0 || e->loopback)
-		return false;	/* the whole world is nobody's neighbour */
+		return false; /* the whole world is nobody's neighbour */
 	for (size_t i = 0; i < addr_len(e->family); i++) {
 		if ((net[i] ^ a[i]) & mask[i])
 			return false;
@@ -152,12 +161,14 @@ static bool in_net(const struct ifaddr_entry *e, const union channel_addr *addr)
 	return true;
 }
 
-bool ifaddr_is_on_link(const struct ifaddr_list *l, unsigned int ifindex, int family, const union channel_addr *addr)
+bool ifaddr_is_on_link(const struct ifaddr_list *l, unsigned int ifindex, int family,
+		       const union channel_addr *addr)
 {
 	char name[IF_NAMESIZE];
 	bool found = false;
 
-	if (ifindex == 0 || !name_of(ifindex, name) || (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->v6)))
+	if (ifindex == 0 || !name_of(ifindex, name) ||
+	    (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->v6)))
 		return false;
 	for (size_t i = 0; i < l->n && !found; i++)
 		found = is_of(&l->at[i], family, name) && in_net(&l->at[i], addr);
@@ -172,7 +183,8 @@ bool ifaddr_is_beside(const struct ifaddr_list *l, int family, const union chann
 	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->v6))
 		return false;
 	for (size_t i = 0; i < l->n && !found; i++)
-		found = l->at[i].family == family && ifaddr_equal(family, &l->at[i].addr, ours) && in_net(&l->at[i], addr);
+		found = l->at[i].family == family && ifaddr_equal(family, &l->at[i].addr, ours) &&
+			in_net(&l->at[i], addr);
 	return found;
 }
 
@@ -198,11 +210,13 @@ unsigned int ifaddr_owner(int family, const union channel_addr *addr, unsigned i
 
 	if (getifaddrs(&list) == -1)
 		return 0;
-	for (const struct ifaddrs *at = list; at && (index == 0 || index != wanted); at = at->ifa_next) {
+	for (const struct ifaddrs *at = list; at && (index == 0 || index != wanted);
+	     at = at->ifa_next) {
 		struct ifaddr_entry entry;
 
 		/* Labels are understood by if_nametoindex() too. */
-		if (entry_of(at, &entry) && entry.family == family && ifaddr_equal(family, &entry.addr, addr))
+		if (entry_of(at, &entry) && entry.family == family &&
+		    ifaddr_equal(family, &entry.addr, addr))
 			index = if_nametoindex(at->ifa_name);
 	}
 	freeifaddrs(list);

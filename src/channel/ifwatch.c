@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interfaces that go up and down, through the table of libnfnetlink. The table can lose a message when many interfaces
- * change at once; then it is made anew. */
+/* Interfaces that go up and down, through the table of libnfnetlink. The table can lose a message
+ * when many interfaces change at once; then it is made anew. */
 #include "channel/ifwatch.h"
 
 #include <libnfnetlink/libnfnetlink.h>
@@ -14,7 +14,11 @@ static bool make_table(struct ifwatch *w)
 	w->table = nlif_open();
 	if (!w->table)
 		return false;
-	w->io = (struct ev_io){ .fd = nlif_fd(w->table), .want = EV_READ, .prio = 1, .cb = on_readable, .ctx = w,
+	w->io = (struct ev_io){ .fd = nlif_fd(w->table),
+				.want = EV_READ,
+				.prio = 1,
+				.cb = on_readable,
+				.ctx = w,
 				.name = "interfaces" };
 	if (nlif_query(w->table) != -1 && ev_io_add(w->loop, &w->io) == 0)
 		return true;
@@ -44,7 +48,8 @@ static void on_readable(void *ctx, unsigned int ready, struct mono now)
 	w->changed(w->ctx, now);
 }
 
-void ifwatch_open(struct ifwatch *w, struct evloop *loop, void (*changed)(void *ctx, struct mono now), void *ctx)
+void ifwatch_open(struct ifwatch *w, struct evloop *loop,
+		  void (*changed)(void *ctx, struct mono now), void *ctx)
 {
 	*w = (struct ifwatch){ .loop = loop, .changed = changed, .ctx = ctx };
 	make_table(w);

@@ -16,7 +16,8 @@ void link_set_buffer(int fd, int option_force, int option, uint32_t bytes)
 	int v = bytes > INT32_MAX ? INT32_MAX : (int)bytes;
 
 	if (setsockopt(fd, SOL_SOCKET, option_force, &v, sizeof(v)) == -1)
-		setsockopt(fd, SOL_SOCKET, option, &v, sizeof(v));	/* best effort: a smaller buffer still works */
+		/* best effort: a smaller buffer still works */
+		setsockopt(fd, SOL_SOCKET, option, &v, sizeof(v));
 }
 
 /* Ask the kernel about an interface. False if there is none, or no socket to ask with. */
@@ -37,8 +38,9 @@ bool link_is_scoped(const struct link *l)
 {
 	const struct channel_link_conf *c = l->conf;
 
-	return c->type == CHANNEL_MCAST || (c->family == AF_INET6 && (IN6_IS_ADDR_LINKLOCAL(&c->dest.v6) ||
-								      IN6_IS_ADDR_LINKLOCAL(&c->local.v6)));
+	return c->type == CHANNEL_MCAST ||
+	       (c->family == AF_INET6 &&
+		(IN6_IS_ADDR_LINKLOCAL(&c->dest.v6) || IN6_IS_ADDR_LINKLOCAL(&c->local.v6)));
 }
 
 static unsigned int mtu_of(unsigned int ifindex)
@@ -48,7 +50,8 @@ static unsigned int mtu_of(unsigned int ifindex)
 	return ask(ifindex, SIOCGIFMTU, &req) && req.ifr_mtu > 0 ? (unsigned int)req.ifr_mtu : 0;
 }
 
-/* Where the route leads elsewhere, Interface still says what fits: behind a relay on loopback, packets leave there. */
+/* Where the route leads elsewhere, Interface still says what fits: behind a relay on loopback,
+ * packets leave there. */
 unsigned int link_read_mtu(const struct link *l)
 {
 	unsigned int mtu[] = { mtu_of(l->ifindex), mtu_of(l->way.ifindex), l->way.mtu }, least = 0;
@@ -85,8 +88,8 @@ int link_find_interface(const struct link *l, unsigned int *index, struct text *
 	*index = if_nametoindex(l->conf->ifname);
 	if (*index != 0)
 		return 0;
-	text_printf(err, "%s: Interface %s does not exist; this machine has:", link_place(l, &l->conf->ifname_at, at),
-		    l->conf->ifname);
+	text_printf(err, "%s: Interface %s does not exist; this machine has:",
+		    link_place(l, &l->conf->ifname_at, at), l->conf->ifname);
 	list_interfaces(err);
 	return -ENODEV;
 }
@@ -100,11 +103,12 @@ bool link_has_address(struct link *l, struct mono now)
 		return ifaddr_owner(l->conf->family, &l->conf->local, l->ifindex) != 0;
 	if (l->conf->type != CHANNEL_MCAST)
 		return true;
-	ifaddr_refresh(&l->addrs, 0, now);	/* IPv6: it speaks from this one */
+	ifaddr_refresh(&l->addrs, 0, now); /* IPv6: it speaks from this one */
 	return ifaddr_link_local(&l->addrs, l->ifindex, &addr);
 }
 
-const char *link_place(const struct link *l, const struct channel_place *at, char buf[LINK_PLACE_MAX])
+const char *link_place(const struct link *l, const struct channel_place *at,
+		       char buf[LINK_PLACE_MAX])
 {
 	if (l->conf->file && at->line)
 		snprintf(buf, LINK_PLACE_MAX, "%s:%u:%u", l->conf->file, at->line, at->column);
@@ -113,7 +117,8 @@ const char *link_place(const struct link *l, const struct channel_place *at, cha
 	return buf;
 }
 
-const char *link_addr_text(const struct link *l, const union channel_addr *addr, char buf[INET6_ADDRSTRLEN])
+const char *link_addr_text(const struct link *l, const union channel_addr *addr,
+			   char buf[INET6_ADDRSTRLEN])
 {
 	if (!inet_ntop(l->conf->family, addr, buf, INET6_ADDRSTRLEN))
 		strcpy(buf, "?");

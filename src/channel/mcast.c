@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Multicast, IPv4 and IPv6. Options and their order: doc/protocol.md section 8.
  *
- * The receiver is bound to the group address, so a unicast datagram to the same port never gets here (1.4.7 binds the
- * wildcard and takes it); MULTICAST_ALL off keeps groups joined by others out; and the interface a datagram came in on
- * is compared with ours, because a group can be joined on several interfaces of a machine. Who is in the group may be
- * heard: there can be more than one peer, and no address of theirs is configured. */
+ * The receiver is bound to the group address, so a unicast datagram to the same port never gets
+ * here (1.4.7 binds the wildcard and takes it); MULTICAST_ALL off keeps groups joined by others
+ * out; and the interface a datagram came in on is compared with ours, because a group can be joined
+ * on several interfaces of a machine. Who is in the group may be heard: there can be more than one
+ * peer, and no address of theirs is configured. */
 #include "channel/link.h"
 
 #include <arpa/inet.h>
@@ -30,7 +31,8 @@ static const char *group_keyword(const struct link *l)
 	return is_v4(l) ? "IPv4_address" : "IPv6_address";
 }
 
-/* IPv4: the interface that has the address given as IPv4_interface, as in 1.4.x. IPv6: the one named by Interface. */
+/* IPv4: the interface that has the address given as IPv4_interface, as in 1.4.x. IPv6: the one
+ * named by Interface. */
 static int find_interface(struct link *l, struct text *err)
 {
 	const struct channel_link_conf *c = l->conf;
@@ -46,13 +48,15 @@ static int find_interface(struct link *l, struct text *err)
 	link_addr_text(l, &c->local, local);
 	l->ifindex = ifaddr_owner(AF_INET, &c->local, wanted);
 	if (l->ifindex == 0) {
-		text_printf(err, "%s: no interface of this machine has the address %s (IPv4_interface)",
+		text_printf(err,
+			    "%s: no interface of this machine has the address %s (IPv4_interface)",
 			    link_place(l, &c->local_at, at), local);
 		return -EADDRNOTAVAIL;
 	}
 	if (l->ifindex != wanted) {
 		if_indextoname(l->ifindex, owner);
-		log_warnx("%s: IPv4_interface %s belongs to %s, not to Interface %s: the traffic goes through %s",
+		log_warnx("%s: IPv4_interface %s belongs to %s, not to Interface %s: the traffic "
+			  "goes through %s",
 			  link_place(l, &c->local_at, at), local, owner, c->ifname, owner);
 	}
 	return 0;
@@ -65,9 +69,9 @@ static int check_group(const struct link *l, struct text *err)
 
 	if (is_v4(l) ? IN_MULTICAST(ntohl(group->v4.s_addr)) : IN6_IS_ADDR_MULTICAST(&group->v6))
 		return 0;
-	text_printf(err, "%s: %s (%s) is not a multicast address (%s)", link_place(l, &l->conf->dest_at, at),
-		    link_addr_text(l, group, text), group_keyword(l),
-		    is_v4(l) ? "224.0.0.0 to 239.255.255.255" : "ff00::/8");
+	text_printf(err, "%s: %s (%s) is not a multicast address (%s)",
+		    link_place(l, &l->conf->dest_at, at), link_addr_text(l, group, text),
+		    group_keyword(l), is_v4(l) ? "224.0.0.0 to 239.255.255.255" : "ff00::/8");
 	return -EINVAL;
 }
 
@@ -92,8 +96,9 @@ static int set_tx_v6(struct link *l)
 	return 0;
 }
 
-/* IPv6: speak from the link-local address, even while it is tentative. Else the kernel would choose one that is usable
- * at the moment, and change its mind a second later; but a peer in the group is known by its address. */
+/* IPv6: speak from the link-local address, even while it is tentative. Else the kernel would choose
+ * one that is usable at the moment, and change its mind a second later; but a peer in the group is
+ * known by its address. */
 static void bind_source(struct link *l, struct mono now)
 {
 	union channel_addr source;
@@ -121,14 +126,17 @@ static int open_tx(struct link *l, struct text *err)
 	if (ret == 0)
 		bind_source(l, clock_now());
 	if (ret < 0)
-		text_printf(err, "line %u: multicast sending socket: %s", l->conf->line, strerror(-ret));
+		text_printf(err, "line %u: multicast sending socket: %s", l->conf->line,
+			    strerror(-ret));
 	return ret;
 }
 
 static int join_v4(struct link *l)
 {
 	struct ip_mreqn group = {
-		.imr_multiaddr = l->conf->dest.v4, .imr_address = l->conf->local.v4, .imr_ifindex = (int)l->ifindex,
+		.imr_multiaddr = l->conf->dest.v4,
+		.imr_address = l->conf->local.v4,
+		.imr_ifindex = (int)l->ifindex,
 	};
 	int off = 0;
 
@@ -140,13 +148,15 @@ static int join_v4(struct link *l)
 
 static int join_v6(struct link *l)
 {
-	struct ipv6_mreq group = { .ipv6mr_multiaddr = l->conf->dest.v6, .ipv6mr_interface = l->ifindex };
+	struct ipv6_mreq group = { .ipv6mr_multiaddr = l->conf->dest.v6,
+				   .ipv6mr_interface = l->ifindex };
 	int off = 0;
 
 	if (setsockopt(l->rx, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group)) == -1)
 		return -errno;
 	/* Kernels before 4.20 do not have it; the arrival interface is compared anyway. */
-	if (setsockopt(l->rx, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &off, sizeof(off)) == -1 && errno != ENOPROTOOPT)
+	if (setsockopt(l->rx, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &off, sizeof(off)) == -1 &&
+	    errno != ENOPROTOOPT)
 		return -errno;
 	return 0;
 }
@@ -168,7 +178,8 @@ static int open_rx(struct link *l, struct text *err)
 	if (ret < 0)
 		text_printf(err, "%s: multicast group %s (%s), port %u (Group), on %s: %s",
 			    link_place(l, ret == -EADDRINUSE ? &c->port_at : &c->dest_at, at),
-			    link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname, strerror(-ret));
+			    link_addr_text(l, &c->dest, text), group_keyword(l), c->port, c->ifname,
+			    strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("udp", c->port, err);
 	return ret;
@@ -187,8 +198,10 @@ static int mcast_open(struct link *l, struct text *err)
 	return ret;
 }
 
-/* Anybody but ourselves. Our own datagrams come back when the switch sends them back, for example. */
-static struct link *hear(struct link *l, const struct udp_source *from, struct mono now, union channel_addr *as)
+/* Anybody but ourselves. Our own datagrams come back when the switch sends them back, for
+ * example. */
+static struct link *hear(struct link *l, const struct udp_source *from, struct mono now,
+			 union channel_addr *as)
 {
 	int family = l->conf->family;
 

@@ -10,8 +10,8 @@
  *                                           since
  *   else                                    stay
  *
- * What is received on another link changes nothing by itself: a stray datagram must not move the pair, and 1.4.x, which
- * does move, follows us. */
+ * What is received on another link changes nothing by itself: a stray datagram must not move the
+ * pair, and 1.4.x, which does move, follows us. */
 #include "channel/multi.h"
 
 void multi_set_usable(struct multi *m, size_t i, bool usable, struct mono now)
@@ -30,8 +30,9 @@ void multi_heard(struct multi *m, size_t i, struct mono now)
 	m->link[i].heard = now;
 	m->link[i].heard_n++;
 	if (i != m->active) {
-		/* The peer is back on it. Waiting until the active one has been silent, as for a link nobody prefers, would let the
-		 * two sides leave each other at the same moment and chase each other. */
+		/* The peer is back on it. Waiting until the active one has been silent, as for a
+		 * link nobody prefers, would let the two sides leave each other at the same moment
+		 * and chase each other. */
 		if (m->link[i].heard_n >= MULTI_HEARD)
 			m->link[i].silent = false;
 		return;
@@ -48,12 +49,14 @@ static bool within(struct mono then, int64_t ms, struct mono now)
 /* The peer is heard, but not where we send. The number of the active link if it is. */
 static size_t where_heard(const struct multi *m, struct mono now)
 {
-	if (within(m->since, MULTI_SILENT_MS, now) || within(m->link[m->active].heard, MULTI_SILENT_MS, now))
+	if (within(m->since, MULTI_SILENT_MS, now) ||
+	    within(m->link[m->active].heard, MULTI_SILENT_MS, now))
 		return m->active;
 	for (size_t i = 0; i < m->n; i++) {
 		const struct multi_link *l = &m->link[i];
 
-		if (l->usable && l->heard_n >= MULTI_HEARD && within(l->heard, MULTI_RECENT_MS, now))
+		if (l->usable && l->heard_n >= MULTI_HEARD &&
+		    within(l->heard, MULTI_RECENT_MS, now))
 			return i;
 	}
 	return m->active;
@@ -73,7 +76,8 @@ size_t multi_choose(const struct multi *m, struct mono now)
 	heard = where_heard(m, now);
 	if (heard != m->active)
 		return heard;
-	if (preferred->usable && !preferred->silent && !within(preferred->usable_since, MULTI_RETURN_MS, now))
+	if (preferred->usable && !preferred->silent &&
+	    !within(preferred->usable_since, MULTI_RETURN_MS, now))
 		return m->preferred;
 	return m->active;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who has a port, for the message of a bind() that failed. By what /proc shows (proc(5)): the table of sockets gives
- * the inode, the descriptors of the processes say whose it is. Only at the start, and only after a failure. */
+/* Who has a port, for the message of a bind() that failed. By what /proc shows (proc(5)): the table
+ * of sockets gives the inode, the descriptors of the processes say whose it is. Only at the start,
+ * and only after a failure. */
 #include "channel/port_owner.h"
 
 #include <dirent.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define INODES 16	/* more sockets than this do not share one port */
+#define INODES 16 /* more sockets than this do not share one port */
 
 /* Inodes of the sockets bound to the port, with any address. */
 static size_t find_inodes(const char *table, uint16_t port, unsigned long *inode, size_t n)
@@ -25,7 +26,8 @@ static size_t find_inodes(const char *table, uint16_t port, unsigned long *inode
 		unsigned int number;
 
 		/* sl: local_address rem_address st queues timer retrnsmt uid timeout inode */
-		if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%4x %*s %*s %*s %*s %*s %*s %*s %lu", &number, &inode[found]) == 2 &&
+		if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%4x %*s %*s %*s %*s %*s %*s %*s %lu", &number,
+			   &inode[found]) == 2 &&
 		    number == port)
 			found++;
 	}
@@ -80,7 +82,8 @@ void port_owner_text(const char *protocol, uint16_t port, struct text *out)
 	struct dirent *e;
 	DIR *dir;
 
-	for (const char *const *family = (const char *const []){ "", "6", NULL }; *family; family++) {
+	for (const char *const *family = (const char *const[]){ "", "6", NULL }; *family;
+	     family++) {
 		char table[32];
 
 		snprintf(table, sizeof(table), "/proc/net/%.4s%s", protocol, *family);
@@ -88,7 +91,8 @@ void port_owner_text(const char *protocol, uint16_t port, struct text *out)
 	}
 	dir = n > 0 ? opendir("/proc") : NULL;
 	while (dir && (e = readdir(dir))) {
-		if (strspn(e->d_name, "0123456789") != strlen(e->d_name) || !has_inode(e->d_name, inode, n))
+		if (strspn(e->d_name, "0123456789") != strlen(e->d_name) ||
+		    !has_inode(e->d_name, inode, n))
 			continue;
 		add_process(out, e->d_name);
 		break;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which way would a packet take? RTM_GETROUTE of rtnetlink(7), the question of "ip route get". A unicast link is where
- * the routes lead, so its state, the size of its packets and its neighbours are those of that interface.
+/* Which way would a packet take? RTM_GETROUTE of rtnetlink(7), the question of "ip route get". A
+ * unicast link is where the routes lead, so its state, the size of its packets and its neighbours
+ * are those of that interface.
  *
- * The answer names the interface. Whether it was a default route is asked a second time, for the entry that matched:
- * such an answer of a route over several paths does not say which of them this packet takes. */
+ * The answer names the interface. Whether it was a default route is asked a second time, for the
+ * entry that matched: such an answer of a route over several paths does not say which of them this
+ * packet takes. */
 #include "channel/route.h"
 
 #include <errno.h>
@@ -20,7 +22,7 @@ struct question {
 };
 
 union answer {
-	struct nlmsghdr nlh;	/* for alignment */
+	struct nlmsghdr nlh; /* for alignment */
 	uint8_t bytes[8192];
 };
 
@@ -40,12 +42,15 @@ static void add_attr(struct question *q, unsigned short type, const void *value,
 	q->nlh.nlmsg_len = NLMSG_ALIGN(q->nlh.nlmsg_len) + RTA_SPACE(len);
 }
 
-static struct question question_about(int family, const union channel_addr *from, const union channel_addr *to,
-				      unsigned int within)
+static struct question question_about(int family, const union channel_addr *from,
+				      const union channel_addr *to, unsigned int within)
 {
 	struct question q = {
-		.nlh = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.rtm)), .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST },
-		.rtm = { .rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)(8 * addr_len(family)) },
+		.nlh = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.rtm)),
+			 .nlmsg_type = RTM_GETROUTE,
+			 .nlmsg_flags = NLM_F_REQUEST },
+		.rtm = { .rtm_family = (unsigned char)family,
+			 .rtm_dst_len = (unsigned char)(8 * addr_len(family)) },
 	};
 	uint32_t oif = within;
 
@@ -104,12 +109,14 @@ static int read_answer(const union answer *a, size_t n, struct route_way *way, b
 
 	if (!NLMSG_OK(nlh, n))
 		return -EBADMSG;
-	if (nlh->nlmsg_type == NLMSG_ERROR && nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr)))
+	if (nlh->nlmsg_type == NLMSG_ERROR &&
+	    nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr)))
 		return ((const struct nlmsgerr *)NLMSG_DATA(nlh))->error;
 	if (nlh->nlmsg_type != RTM_NEWROUTE || nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*rtm)))
 		return -EBADMSG;
-	if (rtm->rtm_type != RTN_UNICAST && rtm->rtm_type != RTN_LOCAL && rtm->rtm_type != RTN_ANYCAST)
-		return -ENETUNREACH;	/* a route that says so: unreachable, blackhole, prohibit */
+	if (rtm->rtm_type != RTN_UNICAST && rtm->rtm_type != RTN_LOCAL &&
+	    rtm->rtm_type != RTN_ANYCAST)
+		return -ENETUNREACH; /* a route that says so: unreachable, blackhole, prohibit */
 	way->local = rtm->rtm_type == RTN_LOCAL;
 	*by_default = rtm->rtm_dst_len == 0;
 	left = (int)RTM_PAYLOAD(nlh);
@@ -136,13 +143,14 @@ static int find(int fd, struct question *q, struct route_way *way)
 		return -ENETUNREACH;
 	q->rtm.rtm_flags |= RTM_F_FIB_MATCH;
 	n = ask(fd, q, &a);
-	if (n >= 0 && read_answer(&a, (size_t)n, &ignored, &by_default) == 0)	/* kernels before 4.13 say nothing of it */
+	/* kernels before 4.13 say nothing of it */
+	if (n >= 0 && read_answer(&a, (size_t)n, &ignored, &by_default) == 0)
 		way->by_default = by_default;
 	return 0;
 }
 
-int route_find(int family, const union channel_addr *from, const union channel_addr *to, unsigned int within,
-	       struct route_way *out)
+int route_find(int family, const union channel_addr *from, const union channel_addr *to,
+	       unsigned int within, struct route_way *out)
 {
 	struct question q = question_about(family, from, to, within);
 	struct route_way way = { 0 };

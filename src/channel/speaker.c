@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who may speak on a UDP or TCP link. Version 1 of the protocol has no authentication, so the least is done that can be:
- * the source address decides. Heard are
+/* Who may speak on a UDP or TCP link. Version 1 of the protocol has no authentication, so the least
+ * is done that can be: the source address decides. Heard are
  *
  * - the configured peer;
  * - what AcceptPeer names;
- * - without StrictPeers: neighbours, those in a subnet of Interface, of the interface to which the route to the peer
- *   leads, or of the local address. The sending socket of 1.4.x is not bound, so a peer that has several addresses may
- *   speak from any of them; and there may be several nodes behind one destination (a relay, a virtual address). Each is
- *   logged with the configuration that would name it.
+ * - without StrictPeers: neighbours, those in a subnet of Interface, of the interface to which the
+ *   route to the peer leads, or of the local address. The sending socket of 1.4.x is not bound, so
+ *   a peer that has several addresses may speak from any of them; and there may be several nodes
+ *   behind one destination (a relay, a virtual address). Each is logged with the configuration that
+ *   would name it.
  *
- * As whom? The peer has one identity above, the configured address, whichever it speaks from. So the one who speaks in
- * its place stands in for it; a node that speaks beside it keeps its own address. Which of the two a new source is shows
- * within seconds, because every node speaks once a second: if the peer is heard after the new one began, they are two,
- * and if it has fallen silent, it is the same one by another address. Until then nothing is taken from the new source:
- * numbers of two nodes under one identity, or of one under two, would take long to sort out, and what was not taken now is
- * asked for again. */
+ * As whom? The peer has one identity above, the configured address, whichever it speaks from. So
+ * the one who speaks in its place stands in for it; a node that speaks beside it keeps its own
+ * address. Which of the two a new source is shows within seconds, because every node speaks once a
+ * second: if the peer is heard after the new one began, they are two, and if it has fallen silent,
+ * it is the same one by another address. Until then nothing is taken from the new source: numbers
+ * of two nodes under one identity, or of one under two, would take long to sort out, and what was
+ * not taken now is asked for again. */
 #include "channel/speaker.h"
 
 #include <stdio.h>
@@ -23,10 +25,10 @@
 #include "channel/unicast.h"
 
 #define ADDRS_MAX_AGE_MS 1000
-#define SILENT_MS	3000
-#define GONE_MS		60000	/* a place is free for others after such a silence */
-#define NEW_LINES	3	/* at once; then one in ten minutes */
-#define NEW_LINE_MS	600000
+#define SILENT_MS	 3000
+#define GONE_MS		 60000 /* a place is free for others after such a silence */
+#define NEW_LINES	 3     /* at once; then one in ten minutes */
+#define NEW_LINE_MS	 600000
 
 static struct link_speaker *find(struct link *l, const union channel_addr *addr)
 {
@@ -97,8 +99,10 @@ static bool is_neighbour(const struct link *l, const struct udp_source *from)
 {
 	int family = l->conf->family;
 
-	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&from->addr.v6))	/* where it came in says whose neighbour it is */
-		return from->ifindex != 0 && (from->ifindex == l->ifindex || from->ifindex == l->way.ifindex);
+	/* where it came in says whose neighbour it is */
+	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&from->addr.v6))
+		return from->ifindex != 0 &&
+		       (from->ifindex == l->ifindex || from->ifindex == l->way.ifindex);
 	return ifaddr_is_on_link(&l->addrs, l->ifindex, family, &from->addr) ||
 	       ifaddr_is_on_link(&l->addrs, l->way.ifindex, family, &from->addr) ||
 	       ifaddr_is_beside(&l->addrs, family, &l->conf->local, &from->addr);
@@ -109,14 +113,16 @@ static void refuse(struct link *l, const struct udp_source *from, const char *wh
 	char addr[INET6_ADDRSTRLEN], dest[INET6_ADDRSTRLEN], text[320];
 
 	l->stats.refused_source++;
-	snprintf(text, sizeof(text), "%s. The peer is %s (%s); if this is a node of yours, write \"AcceptPeer %s\" in Options of "
-		 "section Sync", why, link_addr_text(l, &l->conf->dest, dest), unicast_dest_keyword(l),
+	snprintf(text, sizeof(text),
+		 "%s. The peer is %s (%s); if this is a node of yours, write \"AcceptPeer %s\" in "
+		 "Options of section Sync",
+		 why, link_addr_text(l, &l->conf->dest, dest), unicast_dest_keyword(l),
 		 link_addr_text(l, &from->addr, addr));
 	udp_sock_log_refusal(l, from, text, now);
 }
 
-/* Is it one of our own sockets? The address alone does not tell, where a relay on this machine speaks for the peer; nor
- * does the port, which another node may have as well. */
+/* Is it one of our own sockets? The address alone does not tell, where a relay on this machine
+ * speaks for the peer; nor does the port, which another node may have as well. */
 static bool is_own_socket(struct link *l, const struct udp_source *from, struct mono now)
 {
 	const struct link *each = l->leader;
@@ -143,7 +149,8 @@ static bool may_enter(struct link *l, const struct udp_source *from, struct mono
 		return true;
 	if (l->all && l->all->strict)
 		refuse(l, from, "StrictPeers is on", now);
-	else if (is_neighbour(l, from) || (l->dest_own && ifaddr_is_own(&l->addrs, 0, family, &from->addr)))
+	else if (is_neighbour(l, from) ||
+		 (l->dest_own && ifaddr_is_own(&l->addrs, 0, family, &from->addr)))
 		return true;
 	else
 		refuse(l, from, "it is neither the peer nor a neighbour", now);
@@ -156,13 +163,16 @@ static void log_new(struct link *l, const struct udp_source *from, struct mono n
 {
 	char addr[INET6_ADDRSTRLEN], dest[INET6_ADDRSTRLEN];
 
-	if (is_listed(l, &from->addr) || !log_limit_pass(&l->peer.lines, NEW_LINES, NEW_LINE_MS, now, NULL))
+	if (is_listed(l, &from->addr) ||
+	    !log_limit_pass(&l->peer.lines, NEW_LINES, NEW_LINE_MS, now, NULL))
 		return;
 	link_addr_text(l, &from->addr, addr);
-	log_warnx("line %u: %s link: %s speaks, which is not %s (%s), and is heard as a neighbour. If it is the peer, write "
-		  "\"%s %s\" here and \"%s %s\" there; if it is one more node, \"AcceptPeer %s\" in Options of section Sync",
-		  l->conf->line, l->ops->kind, addr, link_addr_text(l, &l->conf->dest, dest), unicast_dest_keyword(l),
-		  unicast_dest_keyword(l), addr, unicast_local_keyword(l), addr, addr);
+	log_warnx("line %u: %s link: %s speaks, which is not %s (%s), and is heard as a neighbour. "
+		  "If it is the peer, write \"%s %s\" here and \"%s %s\" there; if it is one more "
+		  "node, \"AcceptPeer %s\" in Options of section Sync",
+		  l->conf->line, l->ops->kind, addr, link_addr_text(l, &l->conf->dest, dest),
+		  unicast_dest_keyword(l), unicast_dest_keyword(l), addr, unicast_local_keyword(l),
+		  addr, addr);
 }
 
 static struct link_speaker *enter(struct link *l, const struct udp_source *from, struct mono now)
@@ -205,12 +215,14 @@ static void hear_configured(struct link *l, struct mono now)
 {
 	struct link_peer *p = &l->peer;
 
-	if (!mono_is_set(p->configured_heard) || mono_diff_ms(now, p->configured_heard) >= SILENT_MS)
+	if (!mono_is_set(p->configured_heard) ||
+	    mono_diff_ms(now, p->configured_heard) >= SILENT_MS)
 		end_stand_in(p);
 	p->configured_heard = p->heard = now;
 }
 
-bool speaker_may(struct link *l, const struct udp_source *from, struct mono now, union channel_addr *as)
+bool speaker_may(struct link *l, const struct udp_source *from, struct mono now,
+		 union channel_addr *as)
 {
 	struct link_speaker *s;
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TCP, IPv4 and IPv6, as 1.4.x does it: each node listens and connects, so a pair has two connections, each
- * used in one direction. Options: doc/protocol.md section 8.
+/* TCP, IPv4 and IPv6, as 1.4.x does it: each node listens and connects, so a pair has two
+ * connections, each used in one direction. Options: doc/protocol.md section 8.
  *
  *   sending side     IDLE --(now, or a second after the last try)--> CONNECTING --> CONNECTED
  *                      ^------------- refused, timed out, broken ---------'-------------'
  *
- * Nothing here blocks and nothing here fails for good: the link may be down or without a route when the daemon starts.
+ * Nothing here blocks and nothing here fails for good: the link may be down or without a route when
+ * the daemon starts.
  *
- * Order and boundaries. What waits belongs to the channel; `part` is how much of the first waiting datagram this
- * connection has taken. A connection that breaks takes its part along, and the next one gets that datagram from its
- * beginning: a message is never continued on another connection. What a broken connection had taken and not delivered
- * is lost, which the protocol above notices by the numbers.
+ * Order and boundaries. What waits belongs to the channel; `part` is how much of the first waiting
+ * datagram this connection has taken. A connection that breaks takes its part along, and the next
+ * one gets that datagram from its beginning: a message is never continued on another connection.
+ * What a broken connection had taken and not delivered is lost, which the protocol above notices by
+ * the numbers.
  *
  * The receiving side is tcp_recv.c. */
 #include "channel/link.h"
@@ -26,16 +28,19 @@
 #include "channel/udp_sock.h"
 #include "channel/unicast.h"
 
-#define OVERHEAD_V4	40	/* IP and TCP headers, bytes */
-#define OVERHEAD_V6	60
-#define RETRY_MS	1000
-#define CONNECT_MS	3000	/* for one try: the kernel would go on for minutes, at longer and longer intervals */
-#define GRACE_MS	2000	/* a connection that returns within this time is no reason to use another link */
-#define USER_TIMEOUT_MS	10000	/* nothing acknowledged for so long: the connection is dead */
-#define KEEP_IDLE_S	5	/* likewise where only the peer sends */
-#define KEEP_INTERVAL_S	2
+#define OVERHEAD_V4 40 /* IP and TCP headers, bytes */
+#define OVERHEAD_V6 60
+#define RETRY_MS    1000
+/* for one try: the kernel would go on for minutes, at longer and longer intervals */
+#define CONNECT_MS 3000
+/* a connection that returns within this time is no reason to use another link */
+#define GRACE_MS 2000
+/* nothing acknowledged for so long: the connection is dead */
+#define USER_TIMEOUT_MS 10000
+#define KEEP_IDLE_S	5 /* likewise where only the peer sends */
+#define KEEP_INTERVAL_S 2
 #define SEND_IOV	32u
-#define LINES		6	/* about connections, at once; then one per minute */
+#define LINES		6 /* about connections, at once; then one per minute */
 #define LINE_MS		60000
 
 static int set_int(int fd, int level, int name, int value)
@@ -84,8 +89,10 @@ static void try_failed(struct link *l, int err, struct mono now)
 
 	l->stats.sent_errors++;
 	if (!l->tcp.said_failed)
-		log_notice("line %u: TCP link: no connection to %s (%s), port %u yet: %s; trying once a second",
-			   l->conf->line, dest_text(l, dest), unicast_dest_keyword(l), l->conf->port, strerror(err));
+		log_notice("line %u: TCP link: no connection to %s (%s), port %u yet: %s; trying "
+			   "once a second",
+			   l->conf->line, dest_text(l, dest), unicast_dest_keyword(l),
+			   l->conf->port, strerror(err));
 	l->tcp.said_failed = true;
 	l->up->suspect(l);
 	try_later(l, now);
@@ -96,8 +103,8 @@ static void lose_tx(struct link *l, const char *why, struct mono now)
 	char dest[INET6_ADDRSTRLEN];
 
 	if (may_log(l, now))
-		log_notice("line %u: TCP link: the connection to %s (%s) has ended: %s", l->conf->line,
-			   dest_text(l, dest), unicast_dest_keyword(l), why);
+		log_notice("line %u: TCP link: the connection to %s (%s) has ended: %s",
+			   l->conf->line, dest_text(l, dest), unicast_dest_keyword(l), why);
 	l->tcp.lost_at = now;
 	l->up->suspect(l);
 	try_later(l, now);
@@ -108,8 +115,8 @@ static void connected(struct link *l, struct mono now)
 	char dest[INET6_ADDRSTRLEN];
 
 	if (may_log(l, now) || l->tcp.said_failed)
-		log_notice("line %u: TCP link: connected to %s (%s), port %u", l->conf->line, dest_text(l, dest),
-			   unicast_dest_keyword(l), l->conf->port);
+		log_notice("line %u: TCP link: connected to %s (%s), port %u", l->conf->line,
+			   dest_text(l, dest), unicast_dest_keyword(l), l->conf->port);
 	l->tcp.said_failed = false;
 	l->tcp.state = LINK_TCP_CONNECTED;
 	ev_timer_del(l->loop, &l->tcp.timer);
@@ -165,7 +172,7 @@ static int begin_connect(struct link *l)
 		return -errno;
 	if (c->snd_buffer)
 		link_set_buffer(l->tx, SO_SNDBUFFORCE, SO_SNDBUF, c->snd_buffer);
-	set_int(l->tx, IPPROTO_TCP, TCP_NODELAY, 1);	/* we fill packets ourselves */
+	set_int(l->tx, IPPROTO_TCP, TCP_NODELAY, 1); /* we fill packets ourselves */
 	set_int(l->tx, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
 	set_int(l->tx, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_int(l->tx, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
@@ -175,7 +182,9 @@ static int begin_connect(struct link *l)
 		return ret;
 	if (connect(l->tx, &dest.sa, len) == -1 && errno != EINPROGRESS)
 		return -errno;
-	l->tx_io = (struct ev_io){ .fd = l->tx, .want = EV_WRITE, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send" };
+	l->tx_io = (struct ev_io){
+		.fd = l->tx, .want = EV_WRITE, .prio = 1, .cb = on_tx, .ctx = l, .name = "link send"
+	};
 	return ev_io_add(l->loop, &l->tx_io);
 }
 
@@ -288,7 +297,8 @@ static bool tcp_ready(const struct link *l, struct mono now)
 	       (mono_is_set(t->lost_at) && mono_diff_ms(now, t->lost_at) < GRACE_MS);
 }
 
-/* A datagram was cut in two, and its other half goes another way: nothing can follow on this connection. */
+/* A datagram was cut in two, and its other half goes another way: nothing can follow on this
+ * connection. */
 static void tcp_leave(struct link *l, struct mono now)
 {
 	if (l->tcp.part > 0)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The receiving side of a TCP link: the connections that others have made. Options: doc/protocol.md section 8.
+/* The receiving side of a TCP link: the connections that others have made. Options: doc/protocol.md
+ * section 8.
  *
- * Each node that is heard (speaker.c) has one. A node connects again when it believes its old connection dead, so a new
- * one from the same address takes the place of the old, of which first everything is read that has arrived. Whoever else
- * connects is refused. Each connection has a buffer of its own: an incomplete message ends with its connection. Links
- * that share a listening socket (unicast_share()) get the connections of their peers. */
+ * Each node that is heard (speaker.c) has one. A node connects again when it believes its old
+ * connection dead, so a new one from the same address takes the place of the old, of which first
+ * everything is read that has arrived. Whoever else connects is refused. Each connection has a
+ * buffer of its own: an incomplete message ends with its connection. Links that share a listening
+ * socket (unicast_share()) get the connections of their peers. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,15 +23,15 @@
 #include "channel/unicast.h"
 
 #define KEEP_IDLE_S	5
-#define KEEP_INTERVAL_S	2
+#define KEEP_INTERVAL_S 2
 #define KEEP_COUNT	5
-#define RX_BYTES	(2u * 65536u)	/* more than the longest message */
-#define RX_ROUNDS	8u	/* reads per wake-up, then others get their turn */
-#define DRAIN_ROUNDS	256u	/* reads from a connection that another one replaces */
+#define RX_BYTES	(2u * 65536u) /* more than the longest message */
+#define RX_ROUNDS	8u	      /* reads per wake-up, then others get their turn */
+#define DRAIN_ROUNDS	256u	      /* reads from a connection that another one replaces */
 #define ACCEPT_ROUNDS	8u
-#define BACKLOG		8	/* several nodes may come at once */
-#define LISTEN_AGAIN_MS	1000
-#define LINES		6	/* about connections, at once; then one per minute */
+#define BACKLOG		8 /* several nodes may come at once */
+#define LISTEN_AGAIN_MS 1000
+#define LINES		6 /* about connections, at once; then one per minute */
 #define LINE_MS		60000
 
 static int set_int(int fd, int level, int name, int value)
@@ -63,13 +65,17 @@ static void lose_conn(struct link_conn *c, const char *why, struct mono now)
 	drop_conn(c);
 }
 
-/* Hand over the whole messages; what is left is the beginning of one. False if the bytes cannot be trusted. */
+/* Hand over the whole messages; what is left is the beginning of one. False if the bytes cannot be
+ * trusted. */
 static bool deliver(struct link_conn *c, struct mono now)
 {
 	struct link *l = c->link;
-	struct link_rx_item item = { .link = l, .bytes = c->buf, .from = {
-		.family = (uint8_t)l->conf->family, .link = l->number,
-	} };
+	struct link_rx_item item = { .link = l,
+				     .bytes = c->buf,
+				     .from = {
+					     .family = (uint8_t)l->conf->family,
+					     .link = l->number,
+				     } };
 	ssize_t len;
 
 	while ((len = l->up->frame(l, c->buf + item.len, c->have - item.len)) > 0)
@@ -100,7 +106,7 @@ static bool read_conn(struct link_conn *c, struct mono now)
 		lose_conn(c, "closed by the peer", now);
 		return false;
 	}
-	if (!speaker_may(l, &c->from, now, &c->as)) {	/* its place was given to others meanwhile */
+	if (!speaker_may(l, &c->from, now, &c->as)) { /* its place was given to others meanwhile */
 		drop_conn(c);
 		return false;
 	}
@@ -133,7 +139,8 @@ static bool same_node(const struct link_conn *c, const struct udp_source *from)
 	return c->fd != -1 && ifaddr_equal(c->link->conf->family, &c->from.addr, &from->addr);
 }
 
-/* The place of this node's old connection, a free one, or that of the connection heard least lately. */
+/* The place of this node's old connection, a free one, or that of the connection heard least
+ * lately. */
 static struct link_conn *place_for(struct link *l, const struct udp_source *from)
 {
 	struct link_conn *place = NULL;
@@ -154,18 +161,21 @@ static struct link_conn *place_for(struct link *l, const struct udp_source *from
 }
 
 /* Take the connection; whatever the node's old one has brought is read first. */
-static void adopt_conn(struct link *l, int fd, const struct udp_source *from, const union channel_addr *as,
-		       struct mono now)
+static void adopt_conn(struct link *l, int fd, const struct udp_source *from,
+		       const union channel_addr *as, struct mono now)
 {
 	struct link_conn *c = place_for(l, from);
 	char addr[INET6_ADDRSTRLEN];
 
-	for (unsigned int round = 0; round < DRAIN_ROUNDS && c->fd != -1 && read_conn(c, now); round++)
+	for (unsigned int round = 0; round < DRAIN_ROUNDS && c->fd != -1 && read_conn(c, now);
+	     round++)
 		;
 	drop_conn(c);
 	if (!c->buf)
 		c->buf = malloc(RX_BYTES);
-	c->io = (struct ev_io){ .fd = fd, .want = EV_READ, .prio = 1, .cb = on_conn, .ctx = c, .name = "link" };
+	c->io = (struct ev_io){
+		.fd = fd, .want = EV_READ, .prio = 1, .cb = on_conn, .ctx = c, .name = "link"
+	};
 	if (!c->buf || ev_io_add(l->loop, &c->io) < 0) {
 		l->stats.recv_errors++;
 		close(fd);
@@ -180,7 +190,8 @@ static void adopt_conn(struct link *l, int fd, const struct udp_source *from, co
 	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
 	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
 	if (may_log(l, now))
-		log_notice("line %u: TCP link: connected from %s", l->conf->line, link_addr_text(l, &from->addr, addr));
+		log_notice("line %u: TCP link: connected from %s", l->conf->line,
+			   link_addr_text(l, &from->addr, addr));
 }
 
 /* No descriptor left: the listening socket would stay readable and keep us busy. */
@@ -202,7 +213,8 @@ static void on_listen_timer(void *ctx, struct mono now)
 /* Only a link-local address says where it came in. */
 static void source_of(const struct link *l, const union udp_addr *peer, struct udp_source *from)
 {
-	*from = (struct udp_source){ .addr = { .v6 = IN6ADDR_ANY_INIT }, .port = peer->v4.sin_port };
+	*from = (struct udp_source){ .addr = { .v6 = IN6ADDR_ANY_INIT },
+				     .port = peer->v4.sin_port };
 	if (l->conf->family == AF_INET) {
 		from->addr.v4 = peer->v4.sin_addr;
 		return;
@@ -224,7 +236,8 @@ static void on_listen(void *ctx, unsigned int ready, struct mono now)
 		struct link *l;
 		int fd = accept4(leader->rx, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+		if (fd == -1 &&
+		    (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
 			pause_listening(leader, now);
 		if (fd == -1)
 			return;
@@ -249,7 +262,8 @@ static int bind_listener(struct link *l)
 	l->rx = socket(c->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->rx == -1)
 		return -errno;
-	/* For the connections of a daemon that has just ended. Two that listen still cannot share the port. */
+	/* For the connections of a daemon that has just ended. Two that listen still cannot share
+	 * the port. */
 	ret = set_int(l->rx, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (ret == 0 && c->family == AF_INET6)
 		ret = set_int(l->rx, IPPROTO_IPV6, IPV6_V6ONLY, 1);
@@ -271,9 +285,11 @@ static int open_listener(struct link *l, struct text *err)
 
 	if (ret < 0)
 		text_printf(err, "%s: TCP address %s (%s), port %u (Port): %s",
-			    link_place(l, ret == -EADDRINUSE ? &l->conf->port_at : &l->conf->local_at, at),
-			    link_addr_text(l, unicast_rx_addr(l), text), unicast_local_keyword(l), l->conf->port,
-			    strerror(-ret));
+			    link_place(l,
+				       ret == -EADDRINUSE ? &l->conf->port_at : &l->conf->local_at,
+				       at),
+			    link_addr_text(l, unicast_rx_addr(l), text), unicast_local_keyword(l),
+			    l->conf->port, strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("tcp", l->conf->port, err);
 	return ret;
@@ -297,8 +313,13 @@ int tcp_recv_open(struct link *l, struct text *err)
 
 int tcp_recv_start(struct link *l)
 {
-	l->tcp.listen_timer = (struct ev_timer){ .cb = on_listen_timer, .ctx = l, .name = "link listen" };
-	l->rx_io = (struct ev_io){ .fd = l->rx, .want = EV_READ, .prio = 1, .cb = on_listen, .ctx = l,
+	l->tcp.listen_timer =
+		(struct ev_timer){ .cb = on_listen_timer, .ctx = l, .name = "link listen" };
+	l->rx_io = (struct ev_io){ .fd = l->rx,
+				   .want = EV_READ,
+				   .prio = 1,
+				   .cb = on_listen,
+				   .ctx = l,
 				   .name = "link listen" };
 	return l->rx != -1 ? ev_io_add(l->loop, &l->rx_io) : 0;
 }

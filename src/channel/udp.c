@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Unicast UDP, IPv4 and IPv6. Options and their order: doc/protocol.md section 8. Who may speak, and as whom: speaker.c. */
+/* Unicast UDP, IPv4 and IPv6. Options and their order: doc/protocol.md section 8. Who may speak,
+ * and as whom: speaker.c. */
 #include "channel/link.h"
 
 #include <errno.h>
@@ -22,7 +23,8 @@ static int open_tx(struct link *l, struct text *err)
 	return ret;
 }
 
-/* Without SO_REUSEADDR: two daemons on one unicast port would both be content, and one would hear nothing. */
+/* Without SO_REUSEADDR: two daemons on one unicast port would both be content, and one would hear
+ * nothing. */
 static int open_rx(struct link *l, struct text *err)
 {
 	const struct channel_link_conf *c = l->conf;
@@ -38,8 +40,8 @@ static int open_rx(struct link *l, struct text *err)
 	if (ret < 0)
 		text_printf(err, "%s: UDP address %s (%s), port %u (Port): %s",
 			    link_place(l, ret == -EADDRINUSE ? &c->port_at : &c->local_at, at),
-			    link_addr_text(l, unicast_rx_addr(l), text), unicast_local_keyword(l), c->port,
-			    strerror(-ret));
+			    link_addr_text(l, unicast_rx_addr(l), text), unicast_local_keyword(l),
+			    c->port, strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("udp", c->port, err);
 	return ret;

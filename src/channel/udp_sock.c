@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The two UDP sockets below multicast and UDP links. Options and their order: doc/protocol.md section 8.
+/* The two UDP sockets below multicast and UDP links. Options and their order: doc/protocol.md
+ * section 8.
  *
- * The receiver learns from the kernel on which interface each datagram came in. Multicast links and those of link-local
- * addresses compare that; for others the source address decides alone, because their packets may take any way. */
+ * The receiver learns from the kernel on which interface each datagram came in. Multicast links and
+ * those of link-local addresses compare that; for others the source address decides alone, because
+ * their packets may take any way. */
 #include "channel/udp_sock.h"
 
 #include <arpa/inet.h>
@@ -15,23 +17,30 @@
 
 #include "base/log.h"
 
-#define BATCH LINK_RX_SLOTS
-#define RUN_BYTES 65000u	/* of one piece: below the largest IP datagram */
-#define CUT_AGAIN_MS 60000	/* after a refusal: an MTU, a route, a tunnel may have been the reason */
-#define SND_BUFFER_DEFAULT (1u << 20)	/* bytes: a few hundred full datagrams */
+#define BATCH	  LINK_RX_SLOTS
+#define RUN_BYTES 65000u /* of one piece: below the largest IP datagram */
+/* after a refusal: an MTU, a route, a tunnel may have been the reason */
+#define CUT_AGAIN_MS	   60000
+#define SND_BUFFER_DEFAULT (1u << 20) /* bytes: a few hundred full datagrams */
 #define RCV_BUFFER_DEFAULT (4u << 20)
-#define REFUSAL_LINES 3			/* at once; then one per minute and link */
-#define REFUSAL_LINE_MS 60000
+#define REFUSAL_LINES	   3 /* at once; then one per minute and link */
+#define REFUSAL_LINE_MS	   60000
 
-socklen_t udp_sock_addr(const struct link *l, const union channel_addr *addr, uint16_t port, union udp_addr *out)
+socklen_t udp_sock_addr(const struct link *l, const union channel_addr *addr, uint16_t port,
+			union udp_addr *out)
 {
 	*out = (union udp_addr){ 0 };
 	if (l->conf->family == AF_INET) {
-		out->v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = addr->v4, .sin_port = htons(port) };
+		out->v4 = (struct sockaddr_in){ .sin_family = AF_INET,
+						.sin_addr = addr->v4,
+						.sin_port = htons(port) };
 		return sizeof(out->v4);
 	}
 	out->v6 = (struct sockaddr_in6){
-		.sin6_family = AF_INET6, .sin6_addr = addr->v6, .sin6_port = htons(port), .sin6_scope_id = l->ifindex,
+		.sin6_family = AF_INET6,
+		.sin6_addr = addr->v6,
+		.sin6_port = htons(port),
+		.sin6_scope_id = l->ifindex,
 	};
 	return sizeof(out->v6);
 }
@@ -57,13 +66,16 @@ int udp_sock_open_tx(struct link *l)
 	l->tx = socket(c->family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->tx == -1)
 		return -errno;
-	/* What has no checksum is not cut; a kernel that cannot cut at all (before 4.18) would send the whole piece. */
+	/* What has no checksum is not cut; a kernel that cannot cut at all (before 4.18) would send
+	 * the whole piece. */
 	l->segments = (c->checksum || !v4) && can_cut(l->tx);
 	l->refused = (struct mono){ 0 };
-	/* IPv6 has no such thing as a datagram without checksum, so there the option has no effect, as in 1.4.x. */
+	/* IPv6 has no such thing as a datagram without checksum, so there the option has no effect,
+	 * as in 1.4.x. */
 	if (v4 && set_int(l->tx, SOL_SOCKET, SO_NO_CHECK, !c->checksum) == -1)
 		return -errno;
-	link_set_buffer(l->tx, SO_SNDBUFFORCE, SO_SNDBUF, c->snd_buffer ? c->snd_buffer : SND_BUFFER_DEFAULT);
+	link_set_buffer(l->tx, SO_SNDBUFFORCE, SO_SNDBUF,
+			c->snd_buffer ? c->snd_buffer : SND_BUFFER_DEFAULT);
 	/* A message that is larger than the MTU leaves in fragments. */
 	if (v4 ? set_int(l->tx, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) == -1 :
 		 set_int(l->tx, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT) == -1)
@@ -78,7 +90,8 @@ int udp_sock_open_rx(struct link *l)
 	l->rx = socket(c->family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->rx == -1)
 		return -errno;
-	link_set_buffer(l->rx, SO_RCVBUFFORCE, SO_RCVBUF, c->rcv_buffer ? c->rcv_buffer : RCV_BUFFER_DEFAULT);
+	link_set_buffer(l->rx, SO_RCVBUFFORCE, SO_RCVBUF,
+			c->rcv_buffer ? c->rcv_buffer : RCV_BUFFER_DEFAULT);
 	if (c->family == AF_INET)
 		return set_int(l->rx, IPPROTO_IP, IP_PKTINFO, 1) == -1 ? -errno : 0;
 	/* Without V6ONLY a link on all addresses would take the IPv4 port as well. */
@@ -90,8 +103,8 @@ int udp_sock_open_rx(struct link *l)
 
 /* ---- sending ---- */
 
-/* How many of the first datagrams can be one piece: all of one length, only the last may be shorter. Those made for another
- * link, with a larger MTU, leave in fragments. */
+/* How many of the first datagrams can be one piece: all of one length, only the last may be
+ * shorter. Those made for another link, with a larger MTU, leave in fragments. */
 static unsigned int run_of(const struct link *l, const struct iovec *iov, unsigned int n)
 {
 	size_t each = iov[0].iov_len, bytes = each;
@@ -116,12 +129,14 @@ static void ask_to_cut(struct msghdr *m, void *control, size_t size, size_t leng
 	m->msg_control = control;
 	m->msg_controllen = size;
 	c = CMSG_FIRSTHDR(m);
-	*c = (struct cmsghdr){ .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(each)) };
+	*c = (struct cmsghdr){ .cmsg_level = SOL_UDP,
+			       .cmsg_type = UDP_SEGMENT,
+			       .cmsg_len = CMSG_LEN(sizeof(each)) };
 	memcpy(CMSG_DATA(c), &each, sizeof(each));
 }
 
-/* Passing through the stack costs more than anything we do for a datagram. So a run of equal ones goes through it as one piece,
- * and is cut as late as can be: by the card, or before the driver. */
+/* Passing through the stack costs more than anything we do for a datagram. So a run of equal ones
+ * goes through it as one piece, and is cut as late as can be: by the card, or before the driver. */
 static int send_runs(struct link *l, const struct iovec *iov, unsigned int n, bool *cut)
 {
 	_Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(uint16_t))];
@@ -135,11 +150,14 @@ static int send_runs(struct link *l, const struct iovec *iov, unsigned int n, bo
 		unsigned int run = run_of(l, iov + i, n - i);
 
 		msgs[m] = (struct mmsghdr){ .msg_hdr = {
-			.msg_name = &to, .msg_namelen = to_len,
-			.msg_iov = (struct iovec *)&iov[i], .msg_iovlen = run,
-		} };
+						    .msg_name = &to,
+						    .msg_namelen = to_len,
+						    .msg_iov = (struct iovec *)&iov[i],
+						    .msg_iovlen = run,
+					    } };
 		if (run > 1)
-			ask_to_cut(&msgs[m].msg_hdr, control[m], sizeof(control[m]), iov[i].iov_len);
+			ask_to_cut(&msgs[m].msg_hdr, control[m], sizeof(control[m]),
+				   iov[i].iov_len);
 		i += run;
 	}
 	*cut = msgs[0].msg_hdr.msg_iovlen > 1;
@@ -151,8 +169,10 @@ static int send_runs(struct link *l, const struct iovec *iov, unsigned int n, bo
 	return (int)sent;
 }
 
-/* Where it refuses because of this MTU, card, route or tunnel, and not because nothing can leave. */
-static int send_uncut(struct link *l, const struct iovec *iov, unsigned int n, int why, struct mono now)
+/* Where it refuses because of this MTU, card, route or tunnel, and not because nothing can
+ * leave. */
+static int send_uncut(struct link *l, const struct iovec *iov, unsigned int n, int why,
+		      struct mono now)
 {
 	bool cut, first = !mono_is_set(l->refused);
 	int ret;
@@ -164,7 +184,8 @@ static int send_uncut(struct link *l, const struct iovec *iov, unsigned int n, i
 		return ret;
 	l->refused = now;
 	if (first)
-		log_notice("line %u: %s link: datagrams leave one by one, because the kernel does not segment them here: %s",
+		log_notice("line %u: %s link: datagrams leave one by one, because the kernel does "
+			   "not segment them here: %s",
 			   l->conf->line, l->ops->kind, strerror(-why));
 	return ret;
 }
@@ -194,7 +215,8 @@ static unsigned int arrival_interface(struct msghdr *msg)
 		struct in_pktinfo v4;
 		struct in6_pktinfo v6;
 
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && c->cmsg_len >= CMSG_LEN(sizeof(v4))) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO &&
+		    c->cmsg_len >= CMSG_LEN(sizeof(v4))) {
 			memcpy(&v4, CMSG_DATA(c), sizeof(v4));
 			return (unsigned int)v4.ipi_ifindex;
 		}
@@ -208,10 +230,12 @@ static unsigned int arrival_interface(struct msghdr *msg)
 }
 
 /* False if it is not of the link's family. */
-static bool source_of(const struct link *l, struct msghdr *msg, const union udp_addr *from, struct udp_source *out)
+static bool source_of(const struct link *l, struct msghdr *msg, const union udp_addr *from,
+		      struct udp_source *out)
 {
-	*out = (struct udp_source){ .addr = { .v6 = IN6ADDR_ANY_INIT }, .ifindex = arrival_interface(msg),
-				    .port = from->v4.sin_port };	/* both families have it there */
+	*out = (struct udp_source){ .addr = { .v6 = IN6ADDR_ANY_INIT },
+				    .ifindex = arrival_interface(msg),
+				    .port = from->v4.sin_port }; /* both families have it there */
 	if (msg->msg_namelen < sizeof(from->sa.sa_family) || from->sa.sa_family != l->conf->family)
 		return false;
 	if (l->conf->family == AF_INET)
@@ -234,13 +258,15 @@ static bool may_log(struct link *l, struct mono now, char *more, size_t size)
 	return true;
 }
 
-void udp_sock_log_refusal(struct link *l, const struct udp_source *from, const char *why, struct mono now)
+void udp_sock_log_refusal(struct link *l, const struct udp_source *from, const char *why,
+			  struct mono now)
 {
 	char addr[INET6_ADDRSTRLEN], more[64];
 
 	if (may_log(l, now, more, sizeof(more)))
-		log_warnx("line %u: %s link: a %s from %s is refused: %s%s", l->conf->line, l->ops->kind, l->ops->unit,
-			  link_addr_text(l, &from->addr, addr), why, more);
+		log_warnx("line %u: %s link: a %s from %s is refused: %s%s", l->conf->line,
+			  l->ops->kind, l->ops->unit, link_addr_text(l, &from->addr, addr), why,
+			  more);
 }
 
 void udp_sock_refuse_interface(struct link *l, const struct udp_source *from, struct mono now)
@@ -252,8 +278,9 @@ void udp_sock_refuse_interface(struct link *l, const struct udp_source *from, st
 		return;
 	if_indextoname(l->ifindex, ours);
 	if_indextoname(from->ifindex, theirs);
-	log_warnx("line %u: %s link: a datagram from %s is refused: it came in on %s, not on %s%s", l->conf->line,
-		  l->ops->kind, link_addr_text(l, &from->addr, addr), theirs, ours, more);
+	log_warnx("line %u: %s link: a datagram from %s is refused: it came in on %s, not on %s%s",
+		  l->conf->line, l->ops->kind, link_addr_text(l, &from->addr, addr), theirs, ours,
+		  more);
 }
 
 unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now, udp_hear *hear)
@@ -269,10 +296,13 @@ unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now, 
 		iov[i] = (struct iovec){ .iov_base = rx->mem + (size_t)i * LINK_DATAGRAM_MAX,
 					 .iov_len = LINK_DATAGRAM_MAX };
 		msgs[i] = (struct mmsghdr){ .msg_hdr = {
-			.msg_name = &source[i], .msg_namelen = sizeof(source[i]),
-			.msg_iov = &iov[i], .msg_iovlen = 1,
-			.msg_control = control[i], .msg_controllen = sizeof(control[i]),
-		} };
+						    .msg_name = &source[i],
+						    .msg_namelen = sizeof(source[i]),
+						    .msg_iov = &iov[i],
+						    .msg_iovlen = 1,
+						    .msg_control = control[i],
+						    .msg_controllen = sizeof(control[i]),
+					    } };
 	}
 	ret = recvmmsg(l->rx, msgs, BATCH, MSG_DONTWAIT, NULL);
 	if (ret == -1) {
@@ -288,15 +318,20 @@ unsigned int udp_sock_recv(struct link *l, struct link_rx *rx, struct mono now, 
 
 		if (!source_of(l, &msgs[i].msg_hdr, &source[i], &from)) {
 			l->stats.refused_source++;
-			udp_sock_log_refusal(l, &from, "its source is no address of the link's family", now);
+			udp_sock_log_refusal(l, &from,
+					     "its source is no address of the link's family", now);
 			continue;
 		}
 		whose = hear(l, &from, now, &as);
 		if (!whose)
 			continue;
-		*item = (struct link_rx_item){ .bytes = iov[i].iov_base, .len = msgs[i].msg_len, .link = whose, .from = {
-			.family = (uint8_t)whose->conf->family, .link = whose->number,
-		} };
+		*item = (struct link_rx_item){ .bytes = iov[i].iov_base,
+					       .len = msgs[i].msg_len,
+					       .link = whose,
+					       .from = {
+						       .family = (uint8_t)whose->conf->family,
+						       .link = whose->number,
+					       } };
 		memcpy(item->from.addr, &as, sizeof(item->from.addr));
 		rx->n++;
 	}

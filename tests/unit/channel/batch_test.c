@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sending over a socket that takes what it likes: order is kept, nothing is dropped, and the owner is woken up. The
- * transport is replaced: this file defines mcast_ops itself. */
+/* Sending over a socket that takes what it likes: order is kept, nothing is dropped, and the owner
+ * is woken up. The transport is replaced: this file defines mcast_ops itself. */
 #include "channel/channel.h"
 
 #include <errno.h>
@@ -19,16 +19,16 @@
 #include "channel/channel_conf.h"
 #include "channel/link.h"
 
-#define MSG_LEN 8		/* bytes in each datagram here: its number */
+#define MSG_LEN 8 /* bytes in each datagram here: its number */
 
 /* The socket. `verdict` > 0: takes that many, 0: all, < 0: -errno. */
 static struct fake {
 	int verdict;
-	int verdicts_left;	/* how often; then it takes all */
-	uint32_t next;		/* number expected next */
+	int verdicts_left; /* how often; then it takes all */
+	uint32_t next;	   /* number expected next */
 	uint32_t given_up;
 	unsigned int calls;
-	int peer;		/* other end of tx */
+	int peer; /* other end of tx */
 	bool is_random;
 	uint64_t rng;
 } fake;
@@ -36,9 +36,9 @@ static struct fake {
 static struct {
 	struct evloop *loop;
 	struct channel *c;
-	uint32_t next;		/* number of the next datagram to make */
-	unsigned int told;	/* writable() calls */
-	uint32_t refill;	/* make datagrams up to this number when told */
+	uint32_t next;	   /* number of the next datagram to make */
+	unsigned int told; /* writable() calls */
+	uint32_t refill;   /* make datagrams up to this number when told */
 } node;
 
 static uint32_t rnd(uint32_t n)
@@ -99,8 +99,12 @@ static unsigned int fake_recv(struct link *l, struct link_rx *rx, struct mono no
 }
 
 const struct link_ops mcast_ops = {
-	.kind = "multicast", .overhead_v4 = 28, .overhead_v6 = 48,
-	.open = fake_open, .send = fake_send, .recv = fake_recv,
+	.kind = "multicast",
+	.overhead_v4 = 28,
+	.overhead_v6 = 48,
+	.open = fake_open,
+	.send = fake_send,
+	.recv = fake_recv,
 };
 
 /* One datagram with the next number; false when there is no room. */
@@ -113,13 +117,14 @@ static bool make_datagram(void)
 	assert_int_equal(w->len, 0);
 	wr_bytes(w, &node.next, sizeof(node.next));
 	wr_be32(w, 0);
-	assert_ptr_equal(channel_datagram(node.c), w);	/* the same one until it is sent */
+	assert_ptr_equal(channel_datagram(node.c), w); /* the same one until it is sent */
 	channel_send(node.c);
 	node.next++;
 	return true;
 }
 
-static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now)
+static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n,
+			struct mono now)
 {
 	(void)ctx, (void)from, (void)bytes, (void)n, (void)now;
 }
@@ -179,15 +184,15 @@ static void test_one_call(void **state)
 {
 	(void)state;
 	make_n(20);
-	assert_int_equal(fake.calls, 0);	/* collected ... */
+	assert_int_equal(fake.calls, 0); /* collected ... */
 	channel_flush(node.c);
-	assert_int_equal(fake.calls, 1);	/* ... and sent together */
+	assert_int_equal(fake.calls, 1); /* ... and sent together */
 	assert_int_equal(fake.next, 20);
 	assert_int_equal(stats().sent_pkts, 20);
 	assert_int_equal(stats().sent_bytes, 20 * MSG_LEN);
 	channel_flush(node.c);
 	assert_int_equal(fake.calls, 1);
-	(void)channel_datagram(node.c);		/* an empty one never leaves */
+	(void)channel_datagram(node.c); /* an empty one never leaves */
 	channel_send(node.c);
 	channel_flush(node.c);
 	assert_int_equal(fake.calls, 1);
@@ -200,7 +205,8 @@ static void test_full_batch_leaves(void **state)
 	assert_int_equal(fake.next, BATCH_SLOTS);
 }
 
-/* The socket takes nothing: everything stays, there is no new datagram, and once it takes again the owner is told, once. */
+/* The socket takes nothing: everything stays, there is no new datagram, and once it takes again the
+ * owner is told, once. */
 static void back_pressure(int verdict, bool timer)
 {
 	fake.verdict = verdict;
@@ -234,7 +240,8 @@ static void test_interrupted(void **state)
 	back_pressure(-EINTR, false);
 }
 
-/* The queue of the device is full: the socket counts as writable all the time, so a timer tries again. */
+/* The queue of the device is full: the socket counts as writable all the time, so a timer tries
+ * again. */
 static void test_device_full(void **state)
 {
 	(void)state;
@@ -268,13 +275,14 @@ static void test_no_wake_ups_when_idle(void **state)
 	channel_flush(node.c);
 	evloop_turn(node.loop, NULL, 100);
 	assert_int_equal(fake.next, 3);
-	assert_int_equal(node.told, 0);		/* it was never refused anything */
+	assert_int_equal(node.told, 0); /* it was never refused anything */
 	start = clock_now();
 	evloop_turn(node.loop, NULL, 20);
 	assert_true(mono_diff_ms(clock_now(), start) >= 15);
 }
 
-/* The owner itself flushes after it was refused, and the socket takes all: it still has to be told. */
+/* The owner itself flushes after it was refused, and the socket takes all: it still has to be
+ * told. */
 static void test_told_after_own_flush(void **state)
 {
 	static const int verdicts[] = { -EAGAIN, -ENOBUFS };
@@ -338,7 +346,8 @@ static void test_random(void **state)
 		if (turns > 100000)
 			fail_msg("stuck at %u of %u", fake.next, node.next);
 		if (turns % 7 == 0)
-			for (uint32_t n = rnd(100); n > 0 && node.next < node.refill && make_datagram(); n--)
+			for (uint32_t n = rnd(100);
+			     n > 0 && node.next < node.refill && make_datagram(); n--)
 				;
 		if (rnd(2))
 			channel_flush(node.c);

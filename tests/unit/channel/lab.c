@@ -21,7 +21,7 @@
 
 char lab_missing[256];
 struct evloop *lab_loop;
-static struct lab_node *nodes[8];	/* those that are open */
+static struct lab_node *nodes[8]; /* those that are open */
 static struct log_conf log_conf;
 
 /* ---- the network ---- */
@@ -51,47 +51,54 @@ bool lab_sh(const char *fmt, ...)
 static const struct {
 	const char *dev, *v4, *v6, *local;
 } devices[] = {
-	{ "dedi0", "10.9.0.1", "fd09::1", "fe80::a" }, { "dedi1", "10.9.0.2", "fd09::2", "fe80::b" },
-	{ "other0", "10.9.1.1", "fd0a::1", "fe80::c" }, { "other1", "10.9.1.2", "fd0a::2", "fe80::d" },
+	{ "dedi0", "10.9.0.1", "fd09::1", "fe80::a" },
+	{ "dedi1", "10.9.0.2", "fd09::2", "fe80::b" },
+	{ "other0", "10.9.1.1", "fd0a::1", "fe80::c" },
+	{ "other1", "10.9.1.2", "fd0a::2", "fe80::d" },
 };
 
 static bool make_cable(size_t first)
 {
-	if (!lab_sh("ip link add %s type veth peer name %s", devices[first].dev, devices[first + 1].dev))
+	if (!lab_sh("ip link add %s type veth peer name %s", devices[first].dev,
+		    devices[first + 1].dev))
 		return false;
 	for (size_t i = first; i < first + 2; i++) {
 		const char *dev = devices[i].dev;
 
-		if (!lab_sh("ip link set %s addrgenmode none && ip addr add %s/24 dev %s && ip link set %s up && "
-			    "ip addr add %s/64 dev %s nodad && ip addr add %s/64 dev %s nodad", dev, devices[i].v4, dev,
-			    dev, devices[i].v6, dev, devices[i].local, dev))
+		if (!lab_sh("ip link set %s addrgenmode none && ip addr add %s/24 dev %s && ip "
+			    "link set %s up && ip addr add %s/64 dev %s nodad && ip addr add %s/64 "
+			    "dev %s nodad",
+			    dev, devices[i].v4, dev, dev, devices[i].v6, dev, devices[i].local,
+			    dev))
 			return false;
 	}
 	return true;
 }
 
-/* What is for the other end of a cable goes through the cable, though both ends are of this machine: rules before the one
- * for local addresses, for what this machine sends. A table per device; without the device nothing is reached. */
+/* What is for the other end of a cable goes through the cable, though both ends are of this
+ * machine: rules before the one for local addresses, for what this machine sends. A table per
+ * device; without the device nothing is reached. */
 static const struct {
 	const char *to;
-	size_t out;		/* of devices[] */
+	size_t out; /* of devices[] */
 } rules[] = {
-	{ "10.9.0.2", 0 }, { "10.9.0.7", 0 }, { "10.9.0.77", 0 }, { "fd09::2", 0 }, { "fd09::77", 0 },
-	{ "10.9.0.1", 1 }, { "fd09::1", 1 }, { "10.9.0.66", 1 }, { "10.9.0.67", 1 },
-	{ "10.9.1.2", 2 }, { "fd0a::2", 2 },
-	{ "10.9.1.1", 3 }, { "fd0a::1", 3 },
+	{ "10.9.0.2", 0 },  { "10.9.0.7", 0 }, { "10.9.0.77", 0 }, { "fd09::2", 0 },
+	{ "fd09::77", 0 },  { "10.9.0.1", 1 }, { "fd09::1", 1 },   { "10.9.0.66", 1 },
+	{ "10.9.0.67", 1 }, { "10.9.1.2", 2 }, { "fd0a::2", 2 },   { "10.9.1.1", 3 },
+	{ "fd0a::1", 3 },
 };
 #define TABLE 1000u
 
 static bool make_rules(void)
 {
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		if (!lab_sh("ip %s rule add pref 10 iif lo to %s lookup %zu", strchr(rules[i].to, ':') ? "-6" : "-4",
-			    rules[i].to, TABLE + rules[i].out))
+		if (!lab_sh("ip %s rule add pref 10 iif lo to %s lookup %zu",
+			    strchr(rules[i].to, ':') ? "-6" : "-4", rules[i].to,
+			    TABLE + rules[i].out))
 			return false;
 	}
-	return lab_sh("ip -4 rule add pref 100 lookup local && ip -4 rule del pref 0 && "
-		      "ip -6 rule add pref 100 lookup local && ip -6 rule del pref 0");
+	return lab_sh("ip -4 rule add pref 100 lookup local && ip -4 rule del pref 0 && ip -6 rule "
+		      "add pref 100 lookup local && ip -6 rule del pref 0");
 }
 
 void lab_routes(void)
@@ -99,10 +106,11 @@ void lab_routes(void)
 	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
 		const char *dev = devices[i].dev;
 
-		lab_sh("ip route replace 10.9.0.0/16 dev %s table %zu; ip -6 route replace fd00::/8 dev %s table %zu; "
-		       "ip route replace unreachable default metric 9999 table %zu; "
-		       "ip -6 route replace unreachable default metric 9999 table %zu", dev, TABLE + i, dev, TABLE + i,
-		       TABLE + i, TABLE + i);
+		lab_sh("ip route replace 10.9.0.0/16 dev %s table %zu; ip -6 route replace "
+		       "fd00::/8 dev %s table %zu; ip route replace unreachable default metric "
+		       "9999 table %zu; ip -6 route replace unreachable default metric 9999 table "
+		       "%zu",
+		       dev, TABLE + i, dev, TABLE + i, TABLE + i, TABLE + i);
 	}
 }
 
@@ -111,16 +119,19 @@ void lab_up(const char *dev)
 	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
 		if (strcmp(devices[i].dev, dev) == 0)
 			assert_true(lab_sh("ip link set %s up && ip addr replace %s/24 dev %s && "
-					   "ip addr replace %s/64 dev %s nodad && ip addr replace %s/64 dev %s nodad", dev,
-					   devices[i].v4, dev, devices[i].v6, dev, devices[i].local, dev));
+					   "ip addr replace %s/64 dev %s nodad && ip addr replace "
+					   "%s/64 dev %s nodad",
+					   dev, devices[i].v4, dev, devices[i].v6, dev,
+					   devices[i].local, dev));
 	}
 	lab_routes();
 }
 
 void lab_carrier(const char *dev, bool there)
 {
-	assert_true(lab_sh("for i in $(seq 400); do ip link show %s | grep -q NO-CARRIER %s exit 0; sleep 0.05; done; exit 1", dev,
-			   there ? "||" : "&&"));
+	assert_true(lab_sh("for i in $(seq 400); do ip link show %s | grep -q NO-CARRIER %s exit "
+			   "0; sleep 0.05; done; exit 1",
+			   dev, there ? "||" : "&&"));
 }
 
 static bool make_network(void)
@@ -150,14 +161,16 @@ void lab_remake(void)
 	lab_make();
 }
 
-/* A packet from one address of this machine to another through a wire is taken for a lie unless accept_local is on. */
+/* A packet from one address of this machine to another through a wire is taken for a lie unless
+ * accept_local is on. */
 void lab_enter(void)
 {
 	static const char *const sysctl[] = { "all", "default" };
 	char path[128];
 
 	if (unshare(CLONE_NEWNET) == -1 && unshare(CLONE_NEWUSER | CLONE_NEWNET) == -1)
-		snprintf(lab_missing, sizeof(lab_missing), "no network namespace: %s", strerror(errno));
+		snprintf(lab_missing, sizeof(lab_missing), "no network namespace: %s",
+			 strerror(errno));
 	for (int i = 0; i < 2 && !lab_missing[0]; i++) {
 		snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/accept_local", sysctl[i]);
 		if (!write_file(path, "1"))
@@ -173,10 +186,14 @@ void lab_enter(void)
 
 /* ---- nodes ---- */
 
-struct channel_link_conf lab_link(enum channel_type type, const char *ifname, const char *local, const char *dest)
+struct channel_link_conf lab_link(enum channel_type type, const char *ifname, const char *local,
+				  const char *dest)
 {
 	struct channel_link_conf l = {
-		.type = type, .family = strchr(dest, ':') ? AF_INET6 : AF_INET, .port = LAB_PORT, .checksum = true,
+		.type = type,
+		.family = strchr(dest, ':') ? AF_INET6 : AF_INET,
+		.port = LAB_PORT,
+		.checksum = true,
 		.line = LAB_LINE,
 	};
 
@@ -213,7 +230,8 @@ static void check_numbers(struct lab_node *x, const uint8_t *bytes, size_t n)
 	}
 }
 
-static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now)
+static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n,
+			struct mono now)
 {
 	struct lab_node *x = ctx;
 
@@ -257,10 +275,15 @@ static void remember(struct lab_node *x, bool open)
 	assert_false(open);
 }
 
-static int try_links(struct lab_node *x, const struct channel_link_conf *link, uint32_t n, struct text *err)
+static int try_links(struct lab_node *x, const struct channel_link_conf *link, uint32_t n,
+		     struct text *err)
 {
 	struct channel_cb cb = {
-		.ctx = x, .peers_speak = true, .datagram = on_datagram, .frame = on_frame, .writable = on_writable,
+		.ctx = x,
+		.peers_speak = true,
+		.datagram = on_datagram,
+		.frame = on_frame,
+		.writable = on_writable,
 	};
 	int ret;
 
@@ -358,10 +381,13 @@ struct channel_link_stats lab_stats(const struct lab_node *x)
 
 /* ---- strangers ---- */
 
-static socklen_t address(const char *text, uint16_t port, unsigned int scope, struct sockaddr_storage *out)
+static socklen_t address(const char *text, uint16_t port, unsigned int scope,
+			 struct sockaddr_storage *out)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_scope_id = scope };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port),
+				   .sin6_scope_id = scope };
 
 	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
 		memcpy(out, &v4, sizeof(v4));
@@ -384,7 +410,9 @@ void lab_stranger(const char *source, const char *dev, const char *dest)
 	else
 		assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)), 0);
 	if (strcmp(dev, "lo") != 0)
-		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, (socklen_t)strlen(dev)), 0);
+		assert_int_equal(
+			setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, (socklen_t)strlen(dev)),
+			0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&from, from_len), 0);
 	assert_int_equal(sendto(fd, "hello", 5, 0, (struct sockaddr *)&to, to_len), 5);
 	close(fd);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* IPv4 multicast on real sockets (lab.h). Without the right to make a namespace the test is skipped. */
+/* IPv4 multicast on real sockets (lab.h). Without the right to make a namespace the test is
+ * skipped. */
 #include "channel/channel.h"
 
 #include <arpa/inet.h>
@@ -18,7 +19,7 @@
 
 #define GROUP "225.0.0.50"
 
-static struct lab_node a, b;		/* on dedi0 (10.9.0.1) and dedi1 (10.9.0.2) */
+static struct lab_node a, b; /* on dedi0 (10.9.0.1) and dedi1 (10.9.0.2) */
 
 static struct channel_link_conf link_conf(const char *ifname, const char *local)
 {
@@ -59,7 +60,7 @@ static void test_there_and_back(void **state)
 	assert_int_equal(b.from.link, 0);
 	assert_memory_equal(b.from.addr, addr_a, sizeof(addr_a));
 	assert_int_equal(a.n, 0);		/* it does not hear itself, */
-	assert_int_equal(lab_stats(&a).own, 0);	/* and the kernel does not even give it back */
+	assert_int_equal(lab_stats(&a).own, 0); /* and the kernel does not even give it back */
 	assert_int_equal(lab_stats(&a).sent_pkts, 3);
 	assert_int_equal(lab_stats(&a).sent_bytes, 300);
 	assert_int_equal(lab_stats(&b).recv_pkts, 3);
@@ -90,23 +91,24 @@ static void test_who_may_speak(void **state)
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	/* Somebody else on this machine is in the group on the other interface, so the kernel takes it there too. */
+	/* Somebody else on this machine is in the group on the other interface, so the kernel takes
+	 * it there too. */
 	inet_pton(AF_INET, GROUP, &join.imr_multiaddr);
 	join.imr_ifindex = (int)if_nametoindex("other1");
 	other = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(setsockopt(other, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof(join)), 0);
-	lab_stranger("10.9.0.1", "dedi0", "10.9.0.2");	/* unicast to the port: bound to the group */
-	lab_stranger("10.9.1.1", "other0", GROUP);		/* the group on another interface */
+	lab_stranger("10.9.0.1", "dedi0", "10.9.0.2"); /* unicast to the port: bound to the group */
+	lab_stranger("10.9.1.1", "other0", GROUP);     /* the group on another interface */
 	lab_turns(50);
 	close(other);
 	assert_int_equal(b.n, 0);
-	assert_int_equal(lab_stats(&b).refused_interface, 0);	/* not even given to us */
-	lab_stranger("10.9.0.2", "dedi0", GROUP);		/* our own address */
+	assert_int_equal(lab_stats(&b).refused_interface, 0); /* not even given to us */
+	lab_stranger("10.9.0.2", "dedi0", GROUP);	      /* our own address */
 	lab_turns(50);
 	assert_int_equal(b.n, 0);
 	assert_int_equal(lab_stats(&b).own, 1);
 	assert_int_equal(lab_stats(&b).recv_pkts, 0);
-	lab_stranger("10.9.0.1", "dedi0", GROUP);		/* any source port will do */
+	lab_stranger("10.9.0.1", "dedi0", GROUP); /* any source port will do */
 	lab_turns(50);
 	assert_int_equal(b.n, 1);
 	assert_int_equal(b.last_len, 5);
@@ -133,7 +135,8 @@ static void test_payload(void **state)
 	static const struct {
 		unsigned int mtu;
 		size_t cap;
-	} cases[] = { { 1500, 1468 }, { 1280, 1248 }, { 1400, 1368 }, { 9000, 8968 }, { 576, 544 }, { 544, 512 }, { 100, 512 } };
+	} cases[] = { { 1500, 1468 }, { 1280, 1248 }, { 1400, 1368 }, { 9000, 8968 },
+		      { 576, 544 },   { 544, 512 },   { 100, 512 } };
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
@@ -170,7 +173,7 @@ static void test_interface_down(void **state)
 	assert_int_equal(b.n, 2);
 	lab_send(&b, 1, 100);
 	lab_turns(50);
-	assert_int_equal(a.n, 1);	/* the group is still joined */
+	assert_int_equal(a.n, 1); /* the group is still joined */
 }
 
 static int option(int fd, int name)
@@ -200,7 +203,7 @@ static void test_options(void **state)
 	conf.rcv_buffer = 131072;
 	assert_int_equal(mcast_ops.open(&l, &err), 0);
 	assert_int_equal(option(l.tx, SO_NO_CHECK), 1);
-	assert_int_equal(option(l.tx, SO_SNDBUF), 2 * 65536);	/* the kernel doubles what is asked */
+	assert_int_equal(option(l.tx, SO_SNDBUF), 2 * 65536); /* the kernel doubles what is asked */
 	assert_int_equal(option(l.rx, SO_RCVBUF), 2 * 131072);
 	assert_true(fcntl(l.tx, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(l.rx, F_GETFL) & O_NONBLOCK);
@@ -215,19 +218,24 @@ static void test_open_errors(void **state)
 		int want;
 		const char *says[3];
 	} cases[] = {
-		{ "no such interface", "eth77", "10.9.0.1", GROUP, 0, { 0 } },	/* waited for */
+		{ "no such interface", "eth77", "10.9.0.1", GROUP, 0, { 0 } }, /* waited for */
 		{ "no such address", "dedi0", "192.168.77.77", GROUP, 0, { 0 } },
-		{ "not a group", "dedi0", "10.9.0.1", "10.9.0.99", -EINVAL,
+		{ "not a group",
+		  "dedi0",
+		  "10.9.0.1",
+		  "10.9.0.99",
+		  -EINVAL,
 		  { "10.9.0.99", "IPv4_address", "not a multicast address" } },
-		{ "the other interface's address", "other0", "10.9.0.1", GROUP, 0, { 0 } },	/* a warning */
+		/* a warning */
+		{ "the other interface's address", "other0", "10.9.0.1", GROUP, 0, { 0 } },
 		{ "an address with a label", "dedi1", "10.9.0.7", GROUP, 0, { 0 } },
 	};
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct channel_link_conf link = lab_link(CHANNEL_MCAST, cases[i].ifname, cases[i].local,
-							 cases[i].group);
+		struct channel_link_conf link =
+			lab_link(CHANNEL_MCAST, cases[i].ifname, cases[i].local, cases[i].group);
 		struct text err = { 0 };
 		static struct lab_node x;
 
@@ -251,14 +259,16 @@ static void test_address_on_two(void **state)
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	assert_true(lab_sh("ip addr add 10.9.5.5/32 dev dedi0 && ip addr add 10.9.5.5/32 dev other0 && "
+	assert_true(
+		lab_sh("ip addr add 10.9.5.5/32 dev dedi0 && ip addr add 10.9.5.5/32 dev other0 && "
 		       "ip addr add 10.9.5.5/32 dev other1"));
 	assert_int_equal(mcast_ops.open(&l, &err), 0);
 	assert_int_equal(l.ifindex, if_nametoindex("other0"));
 	link_close(&l);
 }
 
-/* A second daemon with the same link on the same machine is not refused (upstream's option), a busy port is named. */
+/* A second daemon with the same link on the same machine is not refused (upstream's option), a busy
+ * port is named. */
 static void test_port_taken(void **state)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(LAB_PORT) };

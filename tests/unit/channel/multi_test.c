@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which link sends: the decision with a clock of our own, and a pair with two links on real sockets. */
+/* Which link sends: the decision with a clock of our own, and a pair with two links on real
+ * sockets. */
 #include "channel/multi.h"
 
 #include <setjmp.h>
@@ -43,18 +44,19 @@ static void test_failover_and_return(void **state)
 	assert_int_equal(choose(10), 0);
 	for (size_t i = 0; i < 3; i++) {
 		multi_set_usable(&m, i, false, at(100 * (int64_t)i));
-		assert_int_equal(choose(100 * (int64_t)i), i + 1);	/* at once, in the order of the file */
+		/* at once, in the order of the file */
+		assert_int_equal(choose(100 * (int64_t)i), i + 1);
 	}
 	multi_set_usable(&m, 3, false, at(400));
 	assert_true(multi_none(&m));
-	assert_int_equal(choose(400), 3);			/* nowhere to go */
+	assert_int_equal(choose(400), 3); /* nowhere to go */
 	multi_set_usable(&m, 2, true, at(500));
 	assert_int_equal(choose(500), 2);
 	multi_set_usable(&m, 1, true, at(600));
-	assert_int_equal(choose(9000), 2);			/* no better than what we have */
+	assert_int_equal(choose(9000), 2); /* no better than what we have */
 	multi_set_usable(&m, 0, true, at(10000));
 	assert_int_equal(choose(10000 + MULTI_RETURN_MS - 1), 2);
-	multi_set_usable(&m, 0, false, at(12000));		/* flaps */
+	multi_set_usable(&m, 0, false, at(12000)); /* flaps */
 	multi_set_usable(&m, 0, true, at(12500));
 	assert_int_equal(choose(12500 + MULTI_RETURN_MS - 1), 2);
 	assert_int_equal(choose(12500 + MULTI_RETURN_MS), 0);
@@ -70,38 +72,39 @@ static void test_default(void **state)
 	assert_int_equal(choose(200 + MULTI_RETURN_MS), 2);
 }
 
-/* Stray datagrams, a silent peer, a peer on the active link: no reason to move. A peer that is heard elsewhere only: one. */
+/* Stray datagrams, a silent peer, a peer on the active link: no reason to move. A peer that is
+ * heard elsewhere only: one. */
 static void test_silence(void **state)
 {
 	(void)state;
 	begin(2, 0);
-	assert_int_equal(choose(60000), 0);			/* nobody at all */
+	assert_int_equal(choose(60000), 0); /* nobody at all */
 	multi_heard(&m, 1, at(60000));
 	multi_heard(&m, 1, at(60100));
-	assert_int_equal(choose(60200), 0);			/* too few */
+	assert_int_equal(choose(60200), 0); /* too few */
 	multi_heard(&m, 0, at(61000));
 	for (int64_t t = 61100; t < 61000 + MULTI_SILENT_MS; t += 100) {
 		multi_heard(&m, 1, at(t));
-		assert_int_equal(choose(t), 0);			/* not for long enough */
+		assert_int_equal(choose(t), 0); /* not for long enough */
 	}
 	multi_heard(&m, 0, at(61000 + MULTI_SILENT_MS));
-	assert_int_equal(choose(61000 + MULTI_SILENT_MS), 0);	/* both are heard */
+	assert_int_equal(choose(61000 + MULTI_SILENT_MS), 0); /* both are heard */
 	for (int64_t t = 65000; t <= 75000; t += 1000)
 		multi_heard(&m, 1, at(t));
-	assert_int_equal(choose(75000 + MULTI_RECENT_MS), 0);	/* not any more */
+	assert_int_equal(choose(75000 + MULTI_RECENT_MS), 0); /* not any more */
 	multi_heard(&m, 1, at(77000));
 	assert_int_equal(choose(77000), 1);
-	for (int64_t t = 78000; t <= 98000; t += 1000) {	/* not back while only here */
+	for (int64_t t = 78000; t <= 98000; t += 1000) { /* not back while only here */
 		multi_heard(&m, 1, at(t));
 		assert_int_equal(choose(t), 1);
 	}
-	for (int64_t t = 99000; t <= 103000; t += 1000)		/* the peer has gone back */
+	for (int64_t t = 99000; t <= 103000; t += 1000) /* the peer has gone back */
 		multi_heard(&m, 0, at(t));
 	assert_int_equal(choose(103000), 0);
 }
 
-/* The peer is heard again on the preferred link that was left: back before the active one has been silent for long, or the two
- * sides would leave each other at the same moment. */
+/* The peer is heard again on the preferred link that was left: back before the active one has been
+ * silent for long, or the two sides would leave each other at the same moment. */
 static void test_peer_returns(void **state)
 {
 	(void)state;
@@ -113,7 +116,8 @@ static void test_peer_returns(void **state)
 	assert_int_equal(choose(70000), 1);
 	for (int n = 1; n <= MULTI_HEARD; n++) {
 		multi_heard(&m, 0, at(70000 + 100 * n));
-		assert_int_equal(choose(70000 + 100 * n), n < MULTI_HEARD ? 1 : 0);	/* one may be a stray */
+		/* one may be a stray */
+		assert_int_equal(choose(70000 + 100 * n), n < MULTI_HEARD ? 1 : 0);
 	}
 }
 
@@ -137,7 +141,8 @@ static struct lab_node a, b;
 
 static void open_two(struct lab_node *x, enum channel_type type, unsigned int end)
 {
-	static const char *const addr[2][2] = { { "10.9.0.1", "10.9.0.2" }, { "10.9.1.1", "10.9.1.2" } };
+	static const char *const addr[2][2] = { { "10.9.0.1", "10.9.0.2" },
+						{ "10.9.1.1", "10.9.1.2" } };
 	static const char *const dev[2][2] = { { "dedi0", "dedi1" }, { "other0", "other1" } };
 	struct channel_link_conf link[2];
 
@@ -193,7 +198,7 @@ static void test_pair(void **state)
 	assert_int_equal(lab_log_count("device `other0' becomes dedicated link"), 1);
 	lab_up("dedi0");
 	lab_turns(1500);
-	assert_true(stats_of(&a, 1).active);		/* not yet */
+	assert_true(stats_of(&a, 1).active); /* not yet */
 	wait_active(&a, 0);
 	send_one(&a, &number);
 	lab_wait(&b, 5);
@@ -201,7 +206,8 @@ static void test_pair(void **state)
 	lab_log_end();
 }
 
-/* Carrier, deletion: without anything to send. The payload follows the MTU of the link that sends. */
+/* Carrier, deletion: without anything to send. The payload follows the MTU of the link that
+ * sends. */
 static void test_interface(void **state)
 {
 	size_t cap;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which way the kernel's routes lead (route.c), and what that makes of the state of a link (link_state.c), by routes of the
- * laboratory. */
+/* Which way the kernel's routes lead (route.c), and what that makes of the state of a link
+ * (link_state.c), by routes of the laboratory. */
 #include "channel/route.h"
 
 #include <arpa/inet.h>
@@ -28,7 +28,8 @@ static int find(const char *from, const char *to, unsigned int within, struct ro
 	return route_find(family, &a, &b, within, way);
 }
 
-static void check(const char *from, const char *to, const char *dev, bool local, bool by_default, unsigned int mtu)
+static void check(const char *from, const char *to, const char *dev, bool local, bool by_default,
+		  unsigned int mtu)
 {
 	struct route_way way;
 
@@ -54,19 +55,23 @@ static void test_ways(void **state)
 	assert_int_equal(find(NULL, "203.0.113.1", 0, &way), -ENETUNREACH);
 	assert_true(way.ifindex == 0 && !way.local && !way.by_default && way.mtu == 0);
 	assert_int_equal(find(NULL, "2001:db8::1", 0, &way), -ENETUNREACH);
-	assert_true(lab_sh("ip route add default dev other0 && ip -6 route add default dev other0"));
+	assert_true(
+		lab_sh("ip route add default dev other0 && ip -6 route add default dev other0"));
 	check(NULL, "203.0.113.1", "other0", false, true, 0);
 	check("10.9.0.1", "203.0.113.1", "other0", false, true, 0);
 	check("fd09::1", "2001:db8::1", "other0", false, true, 0);
-	assert_true(lab_sh("ip route add 203.0.113.0/24 dev dedi0 mtu 1300 && ip -6 route add 2001:db8::/32 dev dedi0 mtu 1290"));
+	assert_true(lab_sh("ip route add 203.0.113.0/24 dev dedi0 mtu 1300 && ip -6 route add "
+			   "2001:db8::/32 dev dedi0 mtu 1290"));
 	check(NULL, "203.0.113.1", "dedi0", false, false, 1300);
 	check(NULL, "2001:db8::1", "dedi0", false, false, 1290);
-	assert_true(lab_sh("ip route add unreachable 203.0.113.1 && ip -6 route add unreachable 2001:db8::1"));
+	assert_true(lab_sh(
+		"ip route add unreachable 203.0.113.1 && ip -6 route add unreachable 2001:db8::1"));
 	assert_true(find(NULL, "203.0.113.1", 0, &way) < 0);
 	assert_true(find(NULL, "2001:db8::1", 0, &way) < 0);
-	assert_true(lab_sh("ip route flush table main 203.0.113.0/24; ip route del unreachable 203.0.113.1; "
-			   "ip -6 route del unreachable 2001:db8::1; ip -6 route del 2001:db8::/32; "
-			   "ip route del default; ip -6 route del default"));
+	assert_true(lab_sh(
+		"ip route flush table main 203.0.113.0/24; ip route del unreachable 203.0.113.1; "
+		"ip -6 route del unreachable 2001:db8::1; ip -6 route del 2001:db8::/32; ip route "
+		"del default; ip -6 route del default"));
 }
 
 /* A socket that was bound to a device goes by the routes of that. */
@@ -79,7 +84,8 @@ static void test_within(void **state)
 	assert_int_equal(find("10.9.0.1", "10.9.0.2", if_nametoindex("dedi0"), &way), 0);
 	assert_int_equal(way.ifindex, if_nametoindex("dedi0"));
 	assert_int_equal(find("10.9.0.1", "10.9.0.2", if_nametoindex("other1"), &way), 0);
-	assert_int_equal(way.ifindex, if_nametoindex("other1"));	/* without a route the peer is taken for a neighbour there */
+	/* without a route the peer is taken for a neighbour there */
+	assert_int_equal(way.ifindex, if_nametoindex("other1"));
 }
 
 /* ---- the state of a link ---- */
@@ -109,7 +115,7 @@ static void test_states(void **state)
 	lab_carrier("dedi0", false);
 	look(&l, LINK_STATE_NO_CARRIER);
 	assert_true(lab_sh("ip route add 10.9.0.2 dev other0 table 1000"));
-	look(&l, LINK_STATE_UP);		/* the routes lead elsewhere now */
+	look(&l, LINK_STATE_UP); /* the routes lead elsewhere now */
 	assert_int_equal(lab_log_count("UDP link: other0 is up"), 1);
 	assert_true(lab_sh("ip route del 10.9.0.2 dev other0 table 1000"));
 	look(&l, LINK_STATE_NO_CARRIER);
@@ -117,7 +123,7 @@ static void test_states(void **state)
 	look(&l, LINK_STATE_DOWN);
 	assert_false(l.astray);
 	assert_true(lab_sh("ip route replace default dev other0 table 1000"));
-	look(&l, LINK_STATE_DOWN);		/* a default route is no way to a neighbour */
+	look(&l, LINK_STATE_DOWN); /* a default route is no way to a neighbour */
 	assert_true(l.astray);
 	assert_true(lab_sh("ip route del default dev other0 table 1000"));
 	assert_true(lab_sh("ip link set dedi1 up"));
@@ -138,7 +144,7 @@ static void test_states(void **state)
 	lab_up("dedi0");
 	look(&l, LINK_STATE_UP);
 	assert_int_equal(setsockopt(l.rx, SOL_SOCKET, SO_BINDTODEVICE, "other1", 6), 0);
-	look(&l, LINK_STATE_UP);		/* as a program that was started in a VRF */
+	look(&l, LINK_STATE_UP); /* as a program that was started in a VRF */
 	assert_int_equal(l.way.ifindex, if_nametoindex("other1"));
 	link_close(&l);
 	lab_log_end();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs of datagrams of one length, which the kernel cuts from one piece: what is heard is what was sent, and there are fewer
- * passes through the device where it may be done. */
+/* Runs of datagrams of one length, which the kernel cuts from one piece: what is heard is what was
+ * sent, and there are fewer passes through the device where it may be done. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "channel/udp_sock.h"
 #include "lab.h"
 
-#define CAP4 1468u	/* of MTU 1500, IPv4 */
+#define CAP4 1468u /* of MTU 1500, IPv4 */
 
 static struct lab_node a, b;
 static uint32_t number;
@@ -33,8 +33,10 @@ static const struct kind {
 
 static void open_pair(const struct kind *k, bool checksum)
 {
-	struct channel_link_conf one = lab_link(k->type, "dedi0", k->addr[0], k->group ? k->group : k->addr[1]);
-	struct channel_link_conf two = lab_link(k->type, "dedi1", k->addr[1], k->group ? k->group : k->addr[0]);
+	struct channel_link_conf one =
+		lab_link(k->type, "dedi0", k->addr[0], k->group ? k->group : k->addr[1]);
+	struct channel_link_conf two =
+		lab_link(k->type, "dedi1", k->addr[1], k->group ? k->group : k->addr[0]);
 
 	print_message("%s, checksum %s\n", k->name, checksum ? "on" : "off");
 	one.checksum = two.checksum = checksum;
@@ -57,7 +59,8 @@ static void put(size_t len)
 static void put_mixed(void)
 {
 	static const size_t len[] = {
-		100, 1000, 1000, 1000, 1000, 400, 8, 8, 8, 600, 600, 700, 700, 700, 20, CAP4 - 20, CAP4 - 20, CAP4 - 20, 12, 12,
+		100, 1000, 1000, 1000, 1000, 400,	8,	   8,	      8,  600,
+		600, 700,  700,	 700,  20,   CAP4 - 20, CAP4 - 20, CAP4 - 20, 12, 12,
 	};
 
 	for (size_t i = 0; i < sizeof(len) / sizeof(len[0]); i++)
@@ -75,7 +78,9 @@ static unsigned long passes(void)
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
 		if (strstr(line, " dedi0:"))
-			assert_int_equal(sscanf(strchr(line, ':'), ": %*u %*u %*u %*u %*u %*u %*u %*u %*u %lu", &v), 1);
+			assert_int_equal(sscanf(strchr(line, ':'),
+						": %*u %*u %*u %*u %*u %*u %*u %*u %*u %lu", &v),
+					 1);
 	}
 	fclose(f);
 	return v;
@@ -91,7 +96,7 @@ static void test_what_was_sent_is_heard(void **state)
 		open_pair(&kinds[i / 2], i % 2 == 0);
 		put(100);
 		channel_flush(a.c);
-		lab_wait(&b, 1);		/* the neighbour is known */
+		lab_wait(&b, 1); /* the neighbour is known */
 		for (int n = 0; n < 10; n++)
 			put_mixed();
 		lab_wait(&b, number);
@@ -107,14 +112,16 @@ static void test_what_was_sent_is_heard(void **state)
 	}
 }
 
-/* 60 datagrams of one length: 32 are handed over at a time. Where there is no checksum the kernel does not cut. */
+/* 60 datagrams of one length: 32 are handed over at a time. Where there is no checksum the kernel
+ * does not cut. */
 static void test_they_pass_as_one(void **state)
 {
 	(void)state;
 	SKIP_WITHOUT_LAB();
 	for (size_t i = 0; i < 2 * KINDS; i++) {
-		bool v4 = !strchr(kinds[i / 2].group ? kinds[i / 2].group : kinds[i / 2].addr[0], ':');
-		bool cut = i % 2 == 0 || !v4;	/* the option means nothing in IPv6 */
+		bool v4 = !strchr(kinds[i / 2].group ? kinds[i / 2].group : kinds[i / 2].addr[0],
+				  ':');
+		bool cut = i % 2 == 0 || !v4; /* the option means nothing in IPv6 */
 		unsigned long before;
 
 		open_pair(&kinds[i / 2], i % 2 == 0);
@@ -143,13 +150,14 @@ static void wait_cap(size_t below)
 
 	for (int i = 0; i < 200 && cap >= below; i++) {
 		cap = channel_datagram(a.c)->cap;
-		channel_send(a.c);		/* an empty one is none */
+		channel_send(a.c); /* an empty one is none */
 		lab_turns(50);
 	}
 	assert_true(cap < below);
 }
 
-/* The datagrams are longer than the MTU has become: the kernel refuses to cut, and sends each in fragments. */
+/* The datagrams are longer than the MTU has become: the kernel refuses to cut, and sends each in
+ * fragments. */
 static void test_refused(void **state)
 {
 	(void)state;
@@ -167,7 +175,7 @@ static void test_refused(void **state)
 	assert_int_equal(lab_stats(&a).sent_pkts, 21);
 	assert_int_equal(lab_stats(&a).sent_errors, 0);
 	assert_int_equal(lab_log_count("leave one by one"), 1);
-	wait_cap(600);			/* it is known now, so it is tried again */
+	wait_cap(600); /* it is known now, so it is tried again */
 	assert_true(channel_even(a.c));
 	for (int n = 0; n < 20; n++)
 		put(500);
@@ -179,12 +187,15 @@ static void test_refused(void **state)
 	assert_true(lab_sh("ip link set dedi0 mtu 300"));
 	wait_cap(600);
 	lab_turns(100);
-	assert_int_equal(lab_log_count("the MTU of dedi0, 300, is smaller than our packets, which have up to 540 bytes"), 1);
+	assert_int_equal(lab_log_count("the MTU of dedi0, 300, is smaller than our packets, which "
+				       "have up to 540 bytes"),
+			 1);
 	assert_true(lab_sh("ip link set dedi0 mtu 1500"));
 	lab_log_end();
 }
 
-/* A minute after a refusal it is tried again, without other sockets: here the link's own state is given, and its clock. */
+/* A minute after a refusal it is tried again, without other sockets: here the link's own state is
+ * given, and its clock. */
 static void test_tried_again(void **state)
 {
 	static uint8_t bytes[20][1400];
@@ -198,7 +209,8 @@ static void test_tried_again(void **state)
 		iov[i] = (struct iovec){ .iov_base = bytes[i], .iov_len = sizeof(bytes[i]) };
 	conf.checksum = true;
 	assert_int_equal(udp_sock_open_tx(&l), 0);
-	assert_int_equal(setsockopt(l.tx, SOL_SOCKET, SO_BINDTODEVICE, "dedi0", 6), 0);	/* both ends are here */
+	/* both ends are here */
+	assert_int_equal(setsockopt(l.tx, SOL_SOCKET, SO_BINDTODEVICE, "dedi0", 6), 0);
 	assert_true(l.segments);
 	assert_true(lab_sh("ip link set dedi0 mtu 600"));
 	assert_int_equal(udp_sock_send(&l, iov, 20), 20);
@@ -214,7 +226,8 @@ static void test_tried_again(void **state)
 	close(l.tx);
 }
 
-/* What was made for a link with a larger MTU is no reason: it is sent in fragments, and the rest is cut. */
+/* What was made for a link with a larger MTU is no reason: it is sent in fragments, and the rest is
+ * cut. */
 static void test_longer_than_the_link(void **state)
 {
 	(void)state;

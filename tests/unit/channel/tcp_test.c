@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TCP links on real sockets (lab.h): two of ours, and one of ours with a peer played by the test, which cuts messages
- * and connections wherever it likes. */
+/* TCP links on real sockets (lab.h): two of ours, and one of ours with a peer played by the test,
+ * which cuts messages and connections wherever it likes. */
 #include "channel/channel.h"
 
 #include <arpa/inet.h>
@@ -19,7 +19,7 @@
 
 #include "lab.h"
 
-static struct lab_node a, b;		/* on dedi0 and dedi1 */
+static struct lab_node a, b; /* on dedi0 and dedi1 */
 
 static const struct kind {
 	const char *name, *addr[2];
@@ -94,10 +94,12 @@ static void close_pair(void)
 
 /* ---- the test as the peer ---- */
 
-static socklen_t address(const char *text, uint16_t port, const char *dev, struct sockaddr_storage *out)
+static socklen_t address(const char *text, uint16_t port, const char *dev,
+			 struct sockaddr_storage *out)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port),
 				   .sin6_scope_id = if_nametoindex(dev) };
 
 	*out = (struct sockaddr_storage){ 0 };
@@ -118,7 +120,8 @@ static int peer_socket(const char *source, uint16_t port, const char *dev)
 
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, (socklen_t)strlen(dev)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, (socklen_t)strlen(dev)),
+			 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&from, len), 0);
 	return fd;
 }
@@ -211,7 +214,7 @@ static void test_there_and_back(void **state)
 
 		print_message("%s\n", kinds[i].name);
 		open_node(&a, &kinds[i], 0);
-		lab_turns(50);				/* refused: nobody listens yet */
+		lab_turns(50); /* refused: nobody listens yet */
 		assert_false(lab_stats(&a).client_connected || lab_stats(&a).server_connected);
 		assert_true(lab_stats(&a).sent_errors > 0);
 		open_node(&b, &kinds[i], 1);
@@ -241,7 +244,8 @@ static void test_payload(void **state)
 	}
 }
 
-/* One end is closed and opened again, in turn: the other comes back within a second or two, by itself. */
+/* One end is closed and opened again, in turn: the other comes back within a second or two, by
+ * itself. */
 static void test_restart(void **state)
 {
 	uint32_t there = 0, back = 0;
@@ -292,7 +296,7 @@ static void test_framing(void **state)
 		lab_message(bytes + all, 65535, number++);
 		all += 65535;
 	}
-	for (size_t off = 0; off < all; off += 3855)	/* 102 pieces */
+	for (size_t off = 0; off < all; off += 3855) /* 102 pieces */
 		peer_write(fd, bytes + off, all - off < 3855 ? all - off : 3855), lab_turns(1);
 	TURN_UNTIL(b.next == number);
 	assert_int_equal(b.bytes, 47 * 48 + all);
@@ -327,7 +331,8 @@ static void test_no_message(void **state)
 	lab_log_end();
 }
 
-/* The peer connects again: what the old connection brought is heard first, its incomplete message never continued. */
+/* The peer connects again: what the old connection brought is heard first, its incomplete message
+ * never continued. */
 static void test_replaced(void **state)
 {
 	uint8_t bytes[64];
@@ -340,7 +345,8 @@ static void test_replaced(void **state)
 	lab_message(bytes, 20, 0);
 	peer_write(old, bytes, 20);
 	TURN_UNTIL(b.next == 1);
-	fresh = peer_connect("10.9.0.1", "10.9.0.2");	/* both readable in the same turn, the listener may come first */
+	/* both readable in the same turn, the listener may come first */
+	fresh = peer_connect("10.9.0.1", "10.9.0.2");
 	lab_message(bytes, 20, 1);
 	lab_message(bytes + 20, 20, 77);
 	peer_write(old, bytes, 30);
@@ -369,7 +375,7 @@ static void test_strangers(void **state)
 	stranger = peer_connect("10.9.0.66", "10.9.0.2");
 	lab_message(bytes, 8, 0);
 	peer_write(stranger, bytes, 8);
-	TURN_UNTIL(b.next == 1);			/* adopted: the peer may speak from another address */
+	TURN_UNTIL(b.next == 1); /* adopted: the peer may speak from another address */
 	assert_int_equal(lab_log_count("10.9.0.66 speaks, which is not 10.9.0.1"), 1);
 	peer = peer_connect("10.9.0.1", "10.9.0.2");
 	lab_message(bytes, 8, 1);
@@ -378,17 +384,18 @@ static void test_strangers(void **state)
 	assert_memory_equal(b.from.addr, &b.conf.link[0].dest, 4);
 	lab_message(bytes, 8, 2);
 	peer_write(stranger, bytes, 8);
-	TURN_UNTIL(b.next == 3);			/* it is one more node */
-	assert_memory_equal(b.from.addr, ((uint8_t []){ 10, 9, 0, 66 }), 4);
+	TURN_UNTIL(b.next == 3); /* it is one more node */
+	assert_memory_equal(b.from.addr, ((uint8_t[]){ 10, 9, 0, 66 }), 4);
 	b.conf.strict = true;
 	refused = peer_connect("10.9.0.67", "10.9.0.2");
 	TURN_UNTIL(is_closed(refused));
 	close(refused);
-	assert_int_equal(lab_log_count("a connection from 10.9.0.67 is refused: StrictPeers is on"), 1);
+	assert_int_equal(lab_log_count("a connection from 10.9.0.67 is refused: StrictPeers is on"),
+			 1);
 	assert_int_equal(lab_stats(&b).refused_source, 1);
 	lab_message(bytes, 8, 3);
 	peer_write(peer, bytes, 8);
-	TURN_UNTIL(b.next == 4);			/* the others are still there */
+	TURN_UNTIL(b.next == 4); /* the others are still there */
 	assert_true(!is_closed(stranger) && !is_closed(peer));
 	close(peer);
 	close(stranger);
@@ -398,8 +405,8 @@ static void test_strangers(void **state)
 
 /* ---- what is sent ---- */
 
-/* A peer that does not read: back-pressure. Its connection dies in the middle of a message: the next one begins with a
- * whole message, and from there on nothing is missing, nothing twice. */
+/* A peer that does not read: back-pressure. Its connection dies in the middle of a message: the
+ * next one begins with a whole message, and from there on nothing is missing, nothing twice. */
 static void test_cut_in_a_message(void **state)
 {
 	int listener, fd;
@@ -425,10 +432,11 @@ static void test_cut_in_a_message(void **state)
 		while (heard < 20)
 			assert_int_equal(peer_read_message(fd), heard++);
 		peer_read(fd, part, sizeof(part));
-		close(fd);				/* bytes are unread: a reset */
+		close(fd); /* bytes are unread: a reset */
 		fd = peer_accept(listener);
 		first = peer_read_message(fd);
-		assert_true(first > heard && first < number && first % 2 == 0);	/* a datagram's first */
+		/* a datagram's first */
+		assert_true(first > heard && first < number && first % 2 == 0);
 		for (uint32_t next = first + 1; next < number; next++)
 			assert_int_equal(peer_read_message(fd), next);
 		TURN_UNTIL(a.writable > 0);
@@ -468,7 +476,8 @@ static void test_error_queue(void **state)
 
 /* ---- opening ---- */
 
-/* Neither an interface that is down nor an address or route that is missing keeps it from starting. */
+/* Neither an interface that is down nor an address or route that is missing keeps it from
+ * starting. */
 static void test_starts_without_a_link(void **state)
 {
 	uint32_t number = 0;
@@ -480,7 +489,10 @@ static void test_starts_without_a_link(void **state)
 	open_node(&a, &kinds[0], 0);
 	lab_turns(1200);
 	assert_int_equal(lab_log_count("dedi0 is down"), 1);
-	assert_int_equal(lab_log_count("no connection to 10.9.0.2 (IPv4_Destination_Address), port 3780 yet: "), 1);
+	assert_int_equal(
+		lab_log_count(
+			"no connection to 10.9.0.2 (IPv4_Destination_Address), port 3780 yet: "),
+		1);
 	lab_up("dedi0");
 	open_node(&b, &kinds[0], 1);
 	TURN_UNTIL(connected(&a) && connected(&b));
@@ -503,7 +515,8 @@ static void test_starts_without_an_interface(void **state)
 		lab_remove();
 		open_node(&a, &kinds[i], 0);
 		open_node(&b, &kinds[i], 1);
-		assert_int_equal(lab_log_count("Interface dedi0 does not exist; this machine has: lo"), 1);
+		assert_int_equal(
+			lab_log_count("Interface dedi0 does not exist; this machine has: lo"), 1);
 		lab_turns(100);
 		lab_make();
 		TURN_UNTIL(connected(&a) && connected(&b));
@@ -518,7 +531,8 @@ static void test_starts_without_an_interface(void **state)
 static void test_one_port(void **state)
 {
 	struct channel_link_conf link[] = {
-		lab_link(CHANNEL_TCP, "dedi1", NULL, "10.9.0.1"), lab_link(CHANNEL_TCP, "other1", NULL, "10.9.1.1"),
+		lab_link(CHANNEL_TCP, "dedi1", NULL, "10.9.0.1"),
+		lab_link(CHANNEL_TCP, "other1", NULL, "10.9.1.1"),
 	};
 	uint8_t bytes[8];
 	int fd[2];
@@ -557,7 +571,8 @@ static void test_port_in_use(void **state)
 	fd = peer_listen(&kinds[0]);
 	assert_int_equal(lab_try(&b, &conf, &err), -EADDRINUSE);
 	snprintf(owner, sizeof(owner), "by PID %d (", getpid());
-	assert_non_null(strstr(err.buf, "line 12: TCP address 10.9.0.2 (IPv4_address), port 3780 (Port): "
+	assert_non_null(strstr(err.buf,
+			       "line 12: TCP address 10.9.0.2 (IPv4_address), port 3780 (Port): "
 			       "Address already in use"));
 	assert_non_null(strstr(err.buf, owner));
 	text_free(&err);
@@ -577,7 +592,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cut_in_a_message, lab_begin, lab_end),
 		cmocka_unit_test_setup_teardown(test_error_queue, lab_begin, lab_end),
 		cmocka_unit_test_setup_teardown(test_starts_without_a_link, lab_begin, lab_end),
-		cmocka_unit_test_setup_teardown(test_starts_without_an_interface, lab_begin, lab_end),
+		cmocka_unit_test_setup_teardown(test_starts_without_an_interface, lab_begin,
+						lab_end),
 		cmocka_unit_test_setup_teardown(test_one_port, lab_begin, lab_end),
 		cmocka_unit_test_setup_teardown(test_port_in_use, lab_begin, lab_end),
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* UDP links of both families on real sockets (lab.h), and what they share with multicast; IPv6 multicast. Who may be
- * heard is tried with real datagrams and a clock of our own. */
+/* UDP links of both families on real sockets (lab.h), and what they share with multicast; IPv6
+ * multicast. Who may be heard is tried with real datagrams and a clock of our own. */
 #include "channel/channel.h"
 
 #include <arpa/inet.h>
@@ -21,7 +21,7 @@
 
 #define GROUP6 "ff02::50:1"
 
-static struct lab_node a, b;		/* on dedi0 and dedi1 */
+static struct lab_node a, b; /* on dedi0 and dedi1 */
 
 /* Links of every kind: the addresses of dedi0 and dedi1, or the group. */
 static const struct kind {
@@ -33,16 +33,22 @@ static const struct kind {
 	{ "UDP over IPv4", "UDP", CHANNEL_UDP, { "10.9.0.1", "10.9.0.2" }, NULL, 28 },
 	{ "UDP over IPv6", "UDP", CHANNEL_UDP, { "fd09::1", "fd09::2" }, NULL, 48 },
 	{ "UDP over IPv6, link-local", "UDP", CHANNEL_UDP, { "fe80::a", "fe80::b" }, NULL, 48 },
-	{ "IPv4 multicast", "multicast", CHANNEL_MCAST, { "10.9.0.1", "10.9.0.2" }, "225.0.0.50", 28 },
+	{ "IPv4 multicast",
+	  "multicast",
+	  CHANNEL_MCAST,
+	  { "10.9.0.1", "10.9.0.2" },
+	  "225.0.0.50",
+	  28 },
 	{ "IPv6 multicast", "multicast", CHANNEL_MCAST, { NULL, NULL }, GROUP6, 48 },
 };
-#define UDP_KINDS 3	/* the first: both ends have an address */
-#define SCOPED 2	/* from this one on the interface decides */
+#define UDP_KINDS 3 /* the first: both ends have an address */
+#define SCOPED	  2 /* from this one on the interface decides */
 #define ALL_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static struct channel_link_conf link_of(const struct kind *k, unsigned int end)
 {
-	return lab_link(k->type, end ? "dedi1" : "dedi0", k->addr[end], k->group ? k->group : k->addr[!end]);
+	return lab_link(k->type, end ? "dedi1" : "dedi0", k->addr[end],
+			k->group ? k->group : k->addr[!end]);
 }
 
 static void open_pair(const struct kind *k)
@@ -93,7 +99,7 @@ static void test_there_and_back(void **state)
 		lab_send(&b, 1, 4);
 		lab_wait(&a, 1);
 		lab_turns(20);
-		assert_int_equal(a.n, 1);		/* it does not hear itself */
+		assert_int_equal(a.n, 1); /* it does not hear itself */
 		assert_int_equal(b.n, 3);
 		assert_int_equal(lab_stats(&a).own + lab_stats(&b).own, 0);
 		close_pair();
@@ -128,7 +134,7 @@ static void test_many(void **state)
 	for (size_t i = 0; i < ALL_KINDS; i++) {
 		open_pair(&kinds[i]);
 		lab_send(&a, 1, 100);
-		lab_wait(&b, 1);		/* the neighbour is known */
+		lab_wait(&b, 1); /* the neighbour is known */
 		lab_send(&a, 1500, 1000);
 		lab_wait(&b, 1501);
 		assert_int_equal(b.last[0], 0);
@@ -153,7 +159,8 @@ static unsigned int turns_with_news(unsigned int n)
 	return turns;
 }
 
-/* Many in quick succession are read together, and all of them; but each at once where packets wait for them. */
+/* Many in quick succession are read together, and all of them; but each at once where packets wait
+ * for them. */
 static void test_gather(void **state)
 {
 	unsigned int together, at_once;
@@ -166,7 +173,8 @@ static void test_gather(void **state)
 		channel_set_rounds(b.c, 1);
 		lab_turns(20);
 		at_once = turns_with_news(1000);
-		print_message("%s: 1000 datagrams in %u turns, in a hurry %u\n", kinds[i].shown, together, at_once);
+		print_message("%s: 1000 datagrams in %u turns, in a hurry %u\n", kinds[i].shown,
+			      together, at_once);
 		assert_true(together < 500 && at_once > 900);
 		close_pair();
 	}
@@ -196,14 +204,16 @@ static void test_payload(void **state)
 	(void)state;
 	SKIP_WITHOUT_LAB();
 	for (size_t m = 0; m < sizeof(mtu) / sizeof(mtu[0]); m++) {
-		assert_true(lab_sh("ip link set dedi0 mtu %u && ip link set dedi1 mtu %u", mtu[m], mtu[m]));
+		assert_true(lab_sh("ip link set dedi0 mtu %u && ip link set dedi1 mtu %u", mtu[m],
+				   mtu[m]));
 		for (size_t i = 0; i < ALL_KINDS; i++) {
 			size_t cap;
 
 			open_pair(&kinds[i]);
 			cap = channel_datagram(a.c)->cap;
 			assert_int_equal(cap % 4, 0);
-			assert_true(cap + kinds[i].headers <= mtu[m] && cap + kinds[i].headers + 4 >= mtu[m]);
+			assert_true(cap + kinds[i].headers <= mtu[m] &&
+				    cap + kinds[i].headers + 4 >= mtu[m]);
 			if (cap <= sizeof(b.last)) {
 				lab_send(&a, 1, cap);
 				lab_wait(&b, 1);
@@ -216,8 +226,8 @@ static void test_payload(void **state)
 	assert_true(lab_sh("ip link set dedi0 mtu 1500 && ip link set dedi1 mtu 1500"));
 }
 
-/* The neighbour does not answer for a while, so what was sent stays in the send buffer: nothing of it is lost, and the
- * owner is told when there is room again. */
+/* The neighbour does not answer for a while, so what was sent stays in the send buffer: nothing of
+ * it is lost, and the owner is told when there is room again. */
 static void test_full_socket(void **state)
 {
 	static const char *const nobody[] = { "10.9.0.77", "fd09::77" };
@@ -225,8 +235,10 @@ static void test_full_socket(void **state)
 	(void)state;
 	SKIP_WITHOUT_LAB();
 	for (int i = 0; i < 2; i++) {
-		struct channel_link_conf link = lab_link(CHANNEL_UDP, "dedi0", kinds[i].addr[0], nobody[i]);
-		struct channel_link_conf down = lab_link(CHANNEL_UDP, "dedi1", nobody[i], kinds[i].addr[0]);
+		struct channel_link_conf link =
+			lab_link(CHANNEL_UDP, "dedi0", kinds[i].addr[0], nobody[i]);
+		struct channel_link_conf down =
+			lab_link(CHANNEL_UDP, "dedi1", nobody[i], kinds[i].addr[0]);
 		unsigned int sent = 0;
 		struct writer *w;
 
@@ -305,7 +317,8 @@ static const struct sources {
 	{ "fe80::b", "fe80::a", "fe80::66", "fd09::67", "fe80::68", "fd99::1" },
 };
 
-/* Several nodes behind one destination, and a peer with several addresses: each node has one identity. */
+/* Several nodes behind one destination, and a peer with several addresses: each node has one
+ * identity. */
 static void test_speakers(void **state)
 {
 	(void)state;
@@ -321,7 +334,7 @@ static void test_speakers(void **state)
 		lab_log_begin();
 		raw_open(&l, &conf);
 		lab_stranger(s->off_link, "dedi0", to);
-		assert_int_equal(heard_at(&l, 1000), 0);	/* a router sent it */
+		assert_int_equal(heard_at(&l, 1000), 0); /* a router sent it */
 		assert_int_equal(l.stats.refused_source, 1);
 		assert_int_equal(lab_log_count("it is neither the peer nor a neighbour"), 1);
 		assert_int_equal(lab_log_count("write \"AcceptPeer "), 1);
@@ -331,22 +344,24 @@ static void test_speakers(void **state)
 		lab_stranger(s->first, "dedi0", to);
 		lab_stranger(s->second, "dedi0", to);
 		lab_stranger(s->first, "dedi0", to);
-		assert_int_equal(heard_at(&l, 2000), 2);	/* the first one is the peer; what is the other? */
+		/* the first one is the peer; what is the other? */
+		assert_int_equal(heard_at(&l, 2000), 2);
 		assert_as(1, s->peer);
 		assert_int_equal(l.stats.held_back, 1);
 		lab_stranger(s->first, "dedi0", to);
 		lab_stranger(s->second, "dedi0", to);
-		assert_int_equal(heard_at(&l, 3000), 2);	/* both live: they are two */
+		assert_int_equal(heard_at(&l, 3000), 2); /* both live: they are two */
 		assert_as(0, s->peer);
 		assert_as(1, s->second);
 		lab_stranger(s->third, "dedi0", to);
 		assert_int_equal(heard_at(&l, 3500), 0);
 		lab_stranger(s->third, "dedi0", to);
 		lab_stranger(s->second, "dedi0", to);
-		assert_int_equal(heard_at(&l, 6500), 2);	/* the first has fallen silent: this is its other address */
+		/* the first has fallen silent: this is its other address */
+		assert_int_equal(heard_at(&l, 6500), 2);
 		assert_as(0, s->peer);
 		assert_as(1, s->second);
-		lab_stranger(s->first, "dedi0", to);		/* it was not */
+		lab_stranger(s->first, "dedi0", to); /* it was not */
 		assert_int_equal(heard_at(&l, 6600), 1);
 		assert_as(0, s->first);
 		lab_stranger(s->peer, "dedi0", to);
@@ -362,7 +377,8 @@ static void test_speakers(void **state)
 	}
 }
 
-/* The peer of 1.4.x got one more address and speaks from that now: no line is asked for before it is heard. */
+/* The peer of 1.4.x got one more address and speaks from that now: no line is asked for before it
+ * is heard. */
 static void test_peer_changes_address(void **state)
 {
 	struct channel_link_conf conf = link_of(&kinds[0], 1);
@@ -390,18 +406,25 @@ static void test_peer_changes_address(void **state)
 /* Nobody but the peer and whom the file names. */
 static void test_strict(void **state)
 {
-	static const struct channel_accept accept_v6 = { .family = AF_INET6, .prefix = 64,
-							  .addr.v6 = { { { 0xfd, 0x99 } } } };
+	static const struct channel_accept accept_v6 = { .family = AF_INET6,
+							 .prefix = 64,
+							 .addr.v6 = { { { 0xfd, 0x99 } } } };
 	struct channel_conf all = { .strict = true, .n_accept = 3 };
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
 	all.accept[0] = accept_v6;
-	all.accept[1] = (struct channel_accept){ .family = AF_INET, .prefix = 20, .addr.v4.s_addr = htonl(0x0a630000) };
-	all.accept[2] = (struct channel_accept){ .family = AF_INET, .prefix = 32, .addr.v4.s_addr = htonl(0x0a090042) };
+	all.accept[1] = (struct channel_accept){ .family = AF_INET,
+						 .prefix = 20,
+						 .addr.v4.s_addr = htonl(0x0a630000) };
+	all.accept[2] = (struct channel_accept){ .family = AF_INET,
+						 .prefix = 32,
+						 .addr.v4.s_addr = htonl(0x0a090042) };
 	for (size_t i = 0; i < 2; i++) {
-		static const char *const listed[2][2] = { { "10.99.15.1", "10.9.0.66" }, { "fd99::1", "fd99::ffff:1" } };
-		static const char *const others[2][2] = { { "10.99.16.1", "10.9.0.67" }, { "fd99:0:0:1::1", "fd09::67" } };
+		static const char *const listed[2][2] = { { "10.99.15.1", "10.9.0.66" },
+							  { "fd99::1", "fd99::ffff:1" } };
+		static const char *const others[2][2] = { { "10.99.16.1", "10.9.0.67" },
+							  { "fd99:0:0:1::1", "fd09::67" } };
 		struct channel_link_conf conf = link_of(&kinds[i], 1);
 		struct link l;
 
@@ -424,12 +447,13 @@ static void test_strict(void **state)
 	}
 }
 
-/* The right source on another interface: packets may take any way. Refusals are counted, not logged one by one. */
+/* The right source on another interface: packets may take any way. Refusals are counted, not logged
+ * one by one. */
 static void test_other_interface(void **state)
 {
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	for (size_t i = 0; i < 2; i++) {	/* link-local ones never get here */
+	for (size_t i = 0; i < 2; i++) { /* link-local ones never get here */
 		static const char *const lan[] = { "10.9.1.66", "fd0a::66" };
 		struct channel_link_conf conf = link_of(&kinds[i], 1);
 		struct link l;
@@ -437,12 +461,13 @@ static void test_other_interface(void **state)
 		print_message("%s\n", kinds[i].name);
 		lab_log_begin();
 		raw_open(&l, &conf);
-		assert_true(lab_sh("mac=$(ip -br link show other1 | awk '{ print $3 }') && "
-				   "ip neigh replace %s lladdr $mac dev other0", kinds[i].addr[1]));
+		assert_true(lab_sh("mac=$(ip -br link show other1 | awk '{ print $3 }') && ip "
+				   "neigh replace %s lladdr $mac dev other0",
+				   kinds[i].addr[1]));
 		assert_true(lab_sh("ip route add %s dev other0 table 1000", kinds[i].addr[1]));
 		lab_stranger(kinds[i].addr[0], "other0", kinds[i].addr[1]);
 		assert_int_equal(heard_at(&l, 1000), 1);
-		for (int n = 0; n < 200; n++)		/* a neighbour there is none of the link */
+		for (int n = 0; n < 200; n++) /* a neighbour there is none of the link */
 			lab_stranger(lan[i], "other0", kinds[i].addr[1]);
 		assert_int_equal(heard_at(&l, 1000), 0);
 		assert_int_equal(l.stats.refused_source, 200);
@@ -457,10 +482,13 @@ static void test_other_interface(void **state)
 	}
 }
 
-/* Without a local address every one of this machine will do. A link-local peer is that of its interface only. */
+/* Without a local address every one of this machine will do. A link-local peer is that of its
+ * interface only. */
 static void test_any_address(void **state)
 {
-	static const char *const dest[] = { "10.9.0.1", "fd09::1", "fe80::a" }, *const mine[] = { "10.9.0.7", "fe80::b", "fd09::2" };
+	static const char *const dest[] = { "10.9.0.1", "fd09::1", "fe80::a" }, *const mine[] = {
+		"10.9.0.7", "fe80::b", "fd09::2"
+	};
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
@@ -470,12 +498,18 @@ static void test_any_address(void **state)
 
 		raw_open(&l, &conf);
 		if (i > 0)
-			assert_int_equal(option(l.rx, IPPROTO_IPV6, IPV6_V6ONLY), 1);	/* not IPv4 too */
+			/* not IPv4 too */
+			assert_int_equal(option(l.rx, IPPROTO_IPV6, IPV6_V6ONLY), 1);
 		lab_stranger(dest[i], "dedi0", kinds[i].addr[1]);
 		lab_stranger(dest[i], "dedi0", mine[i]);
 		assert_int_equal(heard_at(&l, 1000), 2);
-		lab_stranger(i == 0 ? "10.9.1.66" : i == 1 ? "fd0a::66" : "fe80::a", "other0",
-			     i == 0 ? "10.9.1.2" : i == 1 ? "fd0a::2" : "fe80::d");
+		lab_stranger(i == 0 ? "10.9.1.66" :
+			     i == 1 ? "fd0a::66" :
+				      "fe80::a",
+			     "other0",
+			     i == 0 ? "10.9.1.2" :
+			     i == 1 ? "fd0a::2" :
+				      "fe80::d");
 		assert_int_equal(heard_at(&l, 1000), 0);
 		assert_int_equal(l.stats.refused_source, i < 2);
 		assert_int_equal(l.stats.refused_interface, i == 2);
@@ -483,19 +517,41 @@ static void test_any_address(void **state)
 	}
 }
 
-/* Links with one local port, whichever addresses they have: what comes in is that of the link whose peer speaks. */
+/* Links with one local port, whichever addresses they have: what comes in is that of the link whose
+ * peer speaks. */
 static void test_one_port(void **state)
 {
 	static const struct {
 		const char *local[2], *dest[2], *device[2], *to[2];
 	} cases[] = {
-		{ { NULL, NULL }, { "10.9.0.1", "10.9.1.1" }, { "dedi", "other" }, { "10.9.0.2", "10.9.1.2" } },
-		{ { "10.9.0.2", NULL }, { "10.9.0.1", "10.9.1.1" }, { "dedi", "other" }, { "10.9.0.2", "10.9.1.2" } },
-		{ { NULL, "10.9.1.2" }, { "10.9.0.1", "10.9.1.1" }, { "dedi", "other" }, { "10.9.0.2", "10.9.1.2" } },
-		{ { "10.9.0.2", "10.9.0.2" }, { "10.9.0.1", "10.9.0.99" }, { "dedi", "dedi" }, { "10.9.0.2", "10.9.0.2" } },
-		{ { NULL, NULL }, { "fd09::1", "fd0a::1" }, { "dedi", "other" }, { "fd09::2", "fd0a::2" } },
-		{ { NULL, NULL }, { "fe80::a", "fe80::c" }, { "dedi", "other" }, { "fe80::b", "fe80::d" } },
-		{ { "fe80::b", "fe80::d" }, { "fe80::a", "fe80::c" }, { "dedi", "other" }, { "fe80::b", "fe80::d" } },
+		{ { NULL, NULL },
+		  { "10.9.0.1", "10.9.1.1" },
+		  { "dedi", "other" },
+		  { "10.9.0.2", "10.9.1.2" } },
+		{ { "10.9.0.2", NULL },
+		  { "10.9.0.1", "10.9.1.1" },
+		  { "dedi", "other" },
+		  { "10.9.0.2", "10.9.1.2" } },
+		{ { NULL, "10.9.1.2" },
+		  { "10.9.0.1", "10.9.1.1" },
+		  { "dedi", "other" },
+		  { "10.9.0.2", "10.9.1.2" } },
+		{ { "10.9.0.2", "10.9.0.2" },
+		  { "10.9.0.1", "10.9.0.99" },
+		  { "dedi", "dedi" },
+		  { "10.9.0.2", "10.9.0.2" } },
+		{ { NULL, NULL },
+		  { "fd09::1", "fd0a::1" },
+		  { "dedi", "other" },
+		  { "fd09::2", "fd0a::2" } },
+		{ { NULL, NULL },
+		  { "fe80::a", "fe80::c" },
+		  { "dedi", "other" },
+		  { "fe80::b", "fe80::d" } },
+		{ { "fe80::b", "fe80::d" },
+		  { "fe80::a", "fe80::c" },
+		  { "dedi", "other" },
+		  { "fe80::b", "fe80::d" } },
 	};
 
 	(void)state;
@@ -506,7 +562,8 @@ static void test_one_port(void **state)
 
 		for (int n = 0; n < 2; n++) {
 			snprintf(name[n], sizeof(name[n]), "%s1", cases[i].device[n]);
-			link[n] = lab_link(CHANNEL_UDP, name[n], cases[i].local[n], cases[i].dest[n]);
+			link[n] =
+				lab_link(CHANNEL_UDP, name[n], cases[i].local[n], cases[i].dest[n]);
 		}
 		print_message("%s and %s\n", cases[i].dest[0], cases[i].dest[1]);
 		lab_open_links(&b, link, 2);
@@ -517,24 +574,31 @@ static void test_one_port(void **state)
 			lab_stranger(cases[i].dest[n % 2], from, cases[i].to[n % 2]);
 			lab_wait(&b, n + 1);
 			assert_int_equal(b.from.link, n % 2);
-			assert_memory_equal(b.from.addr, &link[n % 2].dest, link[n % 2].family == AF_INET ? 4 : 16);
+			assert_memory_equal(b.from.addr, &link[n % 2].dest,
+					    link[n % 2].family == AF_INET ? 4 : 16);
 		}
 		lab_close(&b);
 	}
 }
 
-/* A destination on this machine: a relay speaks for the peers, from any of our addresses. But we do not hear ourselves. */
+/* A destination on this machine: a relay speaks for the peers, from any of our addresses. But we do
+ * not hear ourselves. */
 static void test_own_destination(void **state)
 {
 	static const struct {
 		const char *local, *dest;
-	} cases[] = { { "10.9.0.55", "127.0.0.1" }, { "127.0.0.1", "127.0.0.1" }, { "fd09::55", "::1" }, { "::1", "::1" } };
+	} cases[] = { { "10.9.0.55", "127.0.0.1" },
+		      { "127.0.0.1", "127.0.0.1" },
+		      { "fd09::55", "::1" },
+		      { "::1", "::1" } };
 
 	(void)state;
 	SKIP_WITHOUT_LAB();
-	assert_true(lab_sh("ip addr add 10.9.0.55/24 dev dedi1 && ip addr add fd09::55/64 dev dedi1 nodad"));
+	assert_true(lab_sh(
+		"ip addr add 10.9.0.55/24 dev dedi1 && ip addr add fd09::55/64 dev dedi1 nodad"));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct channel_link_conf conf = lab_link(CHANNEL_UDP, "dedi1", cases[i].local, cases[i].dest);
+		struct channel_link_conf conf =
+			lab_link(CHANNEL_UDP, "dedi1", cases[i].local, cases[i].dest);
 		const char *gateway = conf.family == AF_INET ? "10.9.0.66" : "fd09::66";
 
 		print_message("%s to %s\n", cases[i].local, cases[i].dest);
@@ -559,7 +623,8 @@ static void test_own_destination(void **state)
 		lab_close(&b);
 		lab_log_end();
 	}
-	assert_true(lab_sh("ip addr del 10.9.0.55/24 dev dedi1 && ip addr del fd09::55/64 dev dedi1"));
+	assert_true(
+		lab_sh("ip addr del 10.9.0.55/24 dev dedi1 && ip addr del fd09::55/64 dev dedi1"));
 }
 
 /* A port that is another's: the group of a multicast link, or another address of this machine. */
@@ -594,11 +659,11 @@ static void test_multicast6(void **state)
 	assert_int_equal(setsockopt(other, IPPROTO_IPV6, IPV6_JOIN_GROUP, &join, sizeof(join)), 0);
 	lab_stranger("fd09::1", "dedi0", "fd09::2");	/* unicast to the port */
 	lab_stranger("fe80::c", "other0", GROUP6);	/* the group on another interface */
-	lab_stranger("fe80::a", "dedi0", "ff02::50:2");	/* another group */
+	lab_stranger("fe80::a", "dedi0", "ff02::50:2"); /* another group */
 	lab_turns(50);
 	close(other);
 	assert_int_equal(b.n, 0);
-	assert_int_equal(lab_stats(&b).refused_interface, 0);	/* not even given to us */
+	assert_int_equal(lab_stats(&b).refused_interface, 0); /* not even given to us */
 	lab_stranger("fe80::b", "dedi0", GROUP6);
 	lab_turns(50);
 	assert_int_equal(b.n, 0);
@@ -606,13 +671,14 @@ static void test_multicast6(void **state)
 	lab_stranger("fe80::a", "dedi0", GROUP6);
 	lab_stranger("fd09::99", "dedi0", GROUP6);
 	lab_wait(&b, 2);
-	lab_stranger("fd09::2", "dedi0", GROUP6);	/* our other address, after somebody was heard */
+	lab_stranger("fd09::2", "dedi0", GROUP6); /* our other address, after somebody was heard */
 	lab_turns(50);
 	assert_int_equal(b.n, 2);
 	assert_int_equal(lab_stats(&b).own, 2);
 }
 
-/* A node in the group is known by its address, so it must not be another one as soon as duplicates were looked for. */
+/* A node in the group is known by its address, so it must not be another one as soon as duplicates
+ * were looked for. */
 static void test_multicast6_source(void **state)
 {
 	struct channel_link_conf one = lab_link(CHANNEL_MCAST, "dedi0", NULL, GROUP6);
@@ -650,8 +716,10 @@ static void test_options(void **state)
 		conf.snd_buffer = 65536;
 		conf.rcv_buffer = 131072;
 		raw_open(&l, &conf);
-		assert_int_equal(option(l.tx, SOL_SOCKET, SO_NO_CHECK), i == 0);	/* IPv6 has no such thing */
-		assert_int_equal(option(l.tx, SOL_SOCKET, SO_SNDBUF), 2 * 65536);	/* the kernel doubles it */
+		/* IPv6 has no such thing */
+		assert_int_equal(option(l.tx, SOL_SOCKET, SO_NO_CHECK), i == 0);
+		/* the kernel doubles it */
+		assert_int_equal(option(l.tx, SOL_SOCKET, SO_SNDBUF), 2 * 65536);
 		assert_int_equal(option(l.rx, SOL_SOCKET, SO_RCVBUF), 2 * 131072);
 		if (i > 0)
 			assert_int_equal(option(l.rx, IPPROTO_IPV6, IPV6_V6ONLY), 1);
@@ -676,14 +744,49 @@ static void test_open_errors(void **state)
 		{ "no such interface, IPv6 group", CHANNEL_MCAST, "eth77", NULL, GROUP6, 0, { 0 } },
 		{ "no such address", CHANNEL_UDP, "dedi0", "192.168.77.77", "10.9.0.2", 0, { 0 } },
 		{ "no such IPv6 address", CHANNEL_UDP, "dedi0", "fd09::77", "fd09::2", 0, { 0 } },
-		{ "link-local, but not here", CHANNEL_UDP, "dedi0", "fe80::b", "fe80::c", 0, { 0 } },
-		{ "not a group", CHANNEL_MCAST, "dedi0", NULL, "fd09::1", -EINVAL,
+		{ "link-local, but not here",
+		  CHANNEL_UDP,
+		  "dedi0",
+		  "fe80::b",
+		  "fe80::c",
+		  0,
+		  { 0 } },
+		{ "not a group",
+		  CHANNEL_MCAST,
+		  "dedi0",
+		  NULL,
+		  "fd09::1",
+		  -EINVAL,
 		  { "line 12: fd09::1 (IPv6_address) is not a multicast address (ff00::/8)" } },
 		{ "no way to the peer", CHANNEL_UDP, "dedi0", "10.9.0.1", "203.0.113.1", 0, { 0 } },
-		{ "no way to the IPv6 peer", CHANNEL_UDP, "dedi0", "fd09::1", "2001:db8::1", 0, { 0 } },
-		{ "another interface's address", CHANNEL_UDP, "other0", "10.9.0.1", "10.9.0.2", 0, { 0 } },
-		{ "an address that only lives here", CHANNEL_UDP, "dedi0", "10.9.8.8", "10.9.0.2", 0, { 0 } },
-		{ "an address of our own as the peer", CHANNEL_UDP, "dedi0", "10.9.0.1", "10.9.8.8", 0, { 0 } },
+		{ "no way to the IPv6 peer",
+		  CHANNEL_UDP,
+		  "dedi0",
+		  "fd09::1",
+		  "2001:db8::1",
+		  0,
+		  { 0 } },
+		{ "another interface's address",
+		  CHANNEL_UDP,
+		  "other0",
+		  "10.9.0.1",
+		  "10.9.0.2",
+		  0,
+		  { 0 } },
+		{ "an address that only lives here",
+		  CHANNEL_UDP,
+		  "dedi0",
+		  "10.9.8.8",
+		  "10.9.0.2",
+		  0,
+		  { 0 } },
+		{ "an address of our own as the peer",
+		  CHANNEL_UDP,
+		  "dedi0",
+		  "10.9.0.1",
+		  "10.9.8.8",
+		  0,
+		  { 0 } },
 	};
 
 	(void)state;
@@ -691,7 +794,8 @@ static void test_open_errors(void **state)
 	lab_log_begin();
 	assert_true(lab_sh("ip addr add 10.9.8.8/32 dev lo"));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct channel_link_conf conf = lab_link(cases[i].type, cases[i].ifname, cases[i].local, cases[i].dest);
+		struct channel_link_conf conf =
+			lab_link(cases[i].type, cases[i].ifname, cases[i].local, cases[i].dest);
 		struct text err = { 0 };
 
 		print_message("%s\n", cases[i].name);
@@ -703,21 +807,37 @@ static void test_open_errors(void **state)
 		lab_close(&a);
 		text_free(&err);
 	}
-	assert_int_equal(lab_log_count("no way to 203.0.113.1 (IPv4_Destination_Address) at the moment: Network"), 1);
-	assert_int_equal(lab_log_count("no way to 2001:db8::1 (IPv6_Destination_Address) at the moment: Network"), 1);
-	assert_int_equal(lab_log_count("IPv4_Destination_Address 10.9.8.8 is an address of this machine"), 1);
+	assert_int_equal(
+		lab_log_count(
+			"no way to 203.0.113.1 (IPv4_Destination_Address) at the moment: Network"),
+		1);
+	assert_int_equal(
+		lab_log_count(
+			"no way to 2001:db8::1 (IPv6_Destination_Address) at the moment: Network"),
+		1);
+	assert_int_equal(
+		lab_log_count("IPv4_Destination_Address 10.9.8.8 is an address of this machine"),
+		1);
 	assert_int_equal(lab_log_count("no way to"), 2);
 	/* What is not there is waited for. */
-	assert_int_equal(lab_log_count("line 12: Interface eth77 does not exist; this machine has: lo"), 2);
-	assert_int_equal(lab_log_count("has the address 192.168.77.77 (IPv4_address) yet: waiting for it"), 1);
-	assert_int_equal(lab_log_count("has the address fd09::77 (IPv6_address) yet: waiting for it"), 1);
-	assert_int_equal(lab_log_count("another interface than Interface has the address fe80::b (IPv6_address)"), 1);
+	assert_int_equal(
+		lab_log_count("line 12: Interface eth77 does not exist; this machine has: lo"), 2);
+	assert_int_equal(
+		lab_log_count("has the address 192.168.77.77 (IPv4_address) yet: waiting for it"),
+		1);
+	assert_int_equal(
+		lab_log_count("has the address fd09::77 (IPv6_address) yet: waiting for it"), 1);
+	assert_int_equal(
+		lab_log_count(
+			"another interface than Interface has the address fe80::b (IPv6_address)"),
+		1);
 	assert_int_equal(lab_log_count("aiting for it"), 4);
 	assert_true(lab_sh("ip addr del 10.9.8.8/32 dev lo"));
 	lab_log_end();
 }
 
-/* Even by somebody who would share it: two daemons would both be content, and one would hear nothing. */
+/* Even by somebody who would share it: two daemons would both be content, and one would hear
+ * nothing. */
 static void test_port_taken(void **state)
 {
 	static const char *const says[] = {
@@ -736,7 +856,8 @@ static void test_port_taken(void **state)
 
 		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
 		assert_int_equal(i ? bind(fd, (struct sockaddr *)&v6, sizeof(v6)) :
-				     bind(fd, (struct sockaddr *)&v4, sizeof(v4)), 0);
+				     bind(fd, (struct sockaddr *)&v4, sizeof(v4)),
+				 0);
 		assert_int_equal(lab_try(&a, &conf, &err), -EADDRINUSE);
 		assert_non_null(strstr(err.buf, says[i]));
 		text_reset(&err);
@@ -810,8 +931,9 @@ static void test_start_before_interface(void **state)
 		const char *addr = kinds[i].addr[0];
 
 		lab_log_begin();
-		assert_true(lab_sh("ip link set dedi0 down && { ip addr del %s/%d dev dedi0 || true; }", addr,
-				   i ? 64 : 24));
+		assert_true(
+			lab_sh("ip link set dedi0 down && { ip addr del %s/%d dev dedi0 || true; }",
+			       addr, i ? 64 : 24));
 		open_pair(&kinds[i]);
 		assert_int_equal(lab_log_count("line 12: UDP link: dedi0 is down"), 1);
 		lab_send(&a, 1, 100);
@@ -838,7 +960,8 @@ static void test_start_without_interface(void **state)
 		lab_log_begin();
 		lab_remove();
 		open_pair(&kinds[i]);
-		assert_int_equal(lab_log_count("Interface dedi0 does not exist; this machine has: lo"), 1);
+		assert_int_equal(
+			lab_log_count("Interface dedi0 does not exist; this machine has: lo"), 1);
 		lab_send(&a, 1, 100);
 		lab_turns(100);
 		lab_make();
