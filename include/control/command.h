@@ -10,59 +10,59 @@
  * section 12.2), so that an old client gets its answer and an old daemon understands us. Never
  * renumber; numbers of our own start at CTL_REQ_OWN. */
 enum ctl_req {
-	CTL_REQ_FLUSH_KERNEL_CT = 0,		/* -F ct */
-	CTL_REQ_RESYNC_KERNEL_CT = 1,		/* -R ct */
-	CTL_REQ_DUMP_INT_CT = 16,		/* -i */
-	CTL_REQ_DUMP_EXT_CT = 17,		/* -e */
-	CTL_REQ_COMMIT_CT = 18,			/* -c ct */
-	CTL_REQ_FLUSH_CACHES_OLD = 19,		/* -f of very old clients: both flow caches */
-	CTL_REQ_KILL = 20,			/* -k */
-	CTL_REQ_STATS = 21,			/* -s, -s ct */
-	CTL_REQ_BULK = 22,			/* -B */
-	CTL_REQ_REQUEST_RESYNC = 23,		/* -n */
-	CTL_REQ_DUMP_INT_CT_XML = 24,		/* -i -x */
-	CTL_REQ_DUMP_EXT_CT_XML = 25,		/* -e -x */
-	CTL_REQ_PURGE = 26,			/* -t */
-	CTL_REQ_STATS_NETWORK = 28,		/* -s network */
-	CTL_REQ_STATS_CACHE = 29,		/* -s cache */
-	CTL_REQ_STATS_RUNTIME = 30,		/* -s runtime */
-	CTL_REQ_STATS_LINK = 31,		/* -s link */
-	CTL_REQ_STATS_RSQUEUE = 32,		/* -s rsqueue */
-	CTL_REQ_FLUSH_INT_CT = 33,		/* -f internal */
-	CTL_REQ_FLUSH_EXT_CT = 34,		/* -f external */
-	CTL_REQ_STATS_PROCESS = 35,		/* -s process */
-	CTL_REQ_STATS_QUEUE = 36,		/* -s queue */
-	CTL_REQ_STATS_EXPECT = 37,		/* -s expect */
-	CTL_REQ_FLUSH_KERNEL_EXP = 38,		/* -F expect */
-	CTL_REQ_RESYNC_KERNEL_EXP = 39,		/* -R expect */
-	CTL_REQ_DUMP_INT_EXP = 40,		/* -i expect */
-	CTL_REQ_DUMP_EXT_EXP = 41,		/* -e expect */
-	CTL_REQ_COMMIT_EXP = 42,		/* -c expect */
-	CTL_REQ_FLUSH_KERNEL = 43,		/* -F: flows and expectations */
-	CTL_REQ_RESYNC_KERNEL = 44,		/* -R: flows and expectations */
-	CTL_REQ_FLUSH_CACHES = 45,		/* -f: all caches */
-	CTL_REQ_COMMIT = 46,			/* -c: flows, then expectations */
-	CTL_REQ_DUMP_INT_EXP_XML = 47,		/* -i expect -x */
-	CTL_REQ_DUMP_EXT_EXP_XML = 48,		/* -e expect -x */
+	CTL_REQ_FLUSH_KERNEL_CT = 0,	/* -F ct */
+	CTL_REQ_RESYNC_KERNEL_CT = 1,	/* -R ct */
+	CTL_REQ_DUMP_INT_CT = 16,	/* -i */
+	CTL_REQ_DUMP_EXT_CT = 17,	/* -e */
+	CTL_REQ_COMMIT_CT = 18,		/* -c ct */
+	CTL_REQ_FLUSH_CACHES_OLD = 19,	/* -f of very old clients: both flow caches */
+	CTL_REQ_KILL = 20,		/* -k */
+	CTL_REQ_STATS = 21,		/* -s, -s ct */
+	CTL_REQ_BULK = 22,		/* -B */
+	CTL_REQ_REQUEST_RESYNC = 23,	/* -n */
+	CTL_REQ_DUMP_INT_CT_XML = 24,	/* -i -x */
+	CTL_REQ_DUMP_EXT_CT_XML = 25,	/* -e -x */
+	CTL_REQ_PURGE = 26,		/* -t */
+	CTL_REQ_STATS_NETWORK = 28,	/* -s network */
+	CTL_REQ_STATS_CACHE = 29,	/* -s cache */
+	CTL_REQ_STATS_RUNTIME = 30,	/* -s runtime */
+	CTL_REQ_STATS_LINK = 31,	/* -s link */
+	CTL_REQ_STATS_RSQUEUE = 32,	/* -s rsqueue */
+	CTL_REQ_FLUSH_INT_CT = 33,	/* -f internal */
+	CTL_REQ_FLUSH_EXT_CT = 34,	/* -f external */
+	CTL_REQ_STATS_PROCESS = 35,	/* -s process */
+	CTL_REQ_STATS_QUEUE = 36,	/* -s queue */
+	CTL_REQ_STATS_EXPECT = 37,	/* -s expect */
+	CTL_REQ_FLUSH_KERNEL_EXP = 38,	/* -F expect */
+	CTL_REQ_RESYNC_KERNEL_EXP = 39, /* -R expect */
+	CTL_REQ_DUMP_INT_EXP = 40,	/* -i expect */
+	CTL_REQ_DUMP_EXT_EXP = 41,	/* -e expect */
+	CTL_REQ_COMMIT_EXP = 42,	/* -c expect */
+	CTL_REQ_FLUSH_KERNEL = 43,	/* -F: flows and expectations */
+	CTL_REQ_RESYNC_KERNEL = 44,	/* -R: flows and expectations */
+	CTL_REQ_FLUSH_CACHES = 45,	/* -f: all caches */
+	CTL_REQ_COMMIT = 46,		/* -c: flows, then expectations */
+	CTL_REQ_DUMP_INT_EXP_XML = 47,	/* -i expect -x */
+	CTL_REQ_DUMP_EXT_EXP_XML = 48,	/* -e expect -x */
 	CTL_REQ_OWN = 1000,
-	CTL_REQ_STATS_PEERS = CTL_REQ_OWN,	/* -s peers */
+	CTL_REQ_STATS_PEERS = CTL_REQ_OWN, /* -s peers */
 };
 
 /* What a request is about, where that is a choice. */
 enum ctl_object {
 	CTL_OBJ_NONE,
-	CTL_OBJ_CT,		/* flows */
-	CTL_OBJ_EXPECT,		/* expectations */
-	CTL_OBJ_BOTH,		/* flows and, if expectations are synchronised, those too */
+	CTL_OBJ_CT,	/* flows */
+	CTL_OBJ_EXPECT, /* expectations */
+	CTL_OBJ_BOTH,	/* flows and, if expectations are synchronised, those too */
 };
 
 struct ctl_command {
 	enum ctl_req number;
-	char option;		/* letter on the command line, 0: no client of ours sends it */
-	const char *arg;	/* its argument in full; NULL: the option without argument */
-	bool xml;		/* the variant for -x */
+	char option;	 /* letter on the command line, 0: no client of ours sends it */
+	const char *arg; /* its argument in full; NULL: the option without argument */
+	bool xml;	 /* the variant for -x */
 	enum ctl_object object;
-	const char *text;	/* as one types it, for messages: "-i expect -x" */
+	const char *text; /* as one types it, for messages: "-i expect -x" */
 };
 
 /* The command with this number, or NULL. */

@@ -12,7 +12,7 @@
 
 /* The control socket (General: UNIX). Plain data, no pointers. */
 struct control_conf {
-	char path[CONTROL_PATH_MAX + 1];	/* absolute, never empty */
+	char path[CONTROL_PATH_MAX + 1]; /* absolute, never empty */
 };
 
 #endif

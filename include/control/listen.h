@@ -10,8 +10,8 @@
 
 /* The listening socket and the file it leaves in the file system: private to control/. */
 struct control_listen {
-	int fd;			/* -1: closed */
-	dev_t dev;		/* the file we made, to recognise it again */
+	int fd;	   /* -1: closed */
+	dev_t dev; /* the file we made, to recognise it again */
 	ino_t ino;
 };
 

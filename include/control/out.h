@@ -20,9 +20,10 @@
  * ctl_room() is smaller than its next piece; beyond that the queue still grows, up to
  * CTL_QUEUE_MAX, where the client is dropped. So a short report is simply written in one go, and a
  * dump writes while there is room. */
-#define CTL_QUEUE_SOFT	(128 * 1024)		/* bytes: where ctl_room() becomes 0 */
-#define CTL_QUEUE_LOW	(CTL_QUEUE_SOFT / 2)	/* a job is stepped only while less than this is queued */
-#define CTL_QUEUE_MAX	(64 * 1024 * 1024)
+#define CTL_QUEUE_SOFT (128 * 1024) /* bytes: where ctl_room() becomes 0 */
+/* a job is stepped only while less than this is queued */
+#define CTL_QUEUE_LOW (CTL_QUEUE_SOFT / 2)
+#define CTL_QUEUE_MAX (64 * 1024 * 1024)
 
 struct ctl_out;
 

@@ -14,43 +14,43 @@
  * Versions must be equal on both sides: the package may be upgraded while the daemon runs, so a
  * client may meet records it does not know. A daemon that is asked in another version does nothing
  * but say which one it speaks; the client then asks again for plain text, which never changes. */
-#define CTL_MAGIC		UINT32_C(0xff637464)	/* 0xff "ctd": no text begins like this */
-#define CTL_VERSION		2			/* of framing and record types, except FLOW contents */
+#define CTL_MAGIC   UINT32_C(0xff637464) /* 0xff "ctd": no text begins like this */
+#define CTL_VERSION 2			 /* of framing and record types, except FLOW contents */
 
-#define CTL_REQUEST_LEN		16	/* int, magic, version, record version, flags */
-#define CTL_REQUEST_OLD_LEN	4	/* what a 1.4.x client sends */
-#define CTL_HEADER_LEN		8	/* magic, version, record version: begins every framed reply */
-#define CTL_RECORD_HDR_LEN	4	/* length of the contents, type */
-#define CTL_RECORD_MAX		65535	/* contents */
+#define CTL_REQUEST_LEN	    16	  /* int, magic, version, record version, flags */
+#define CTL_REQUEST_OLD_LEN 4	  /* what a 1.4.x client sends */
+#define CTL_HEADER_LEN	    8	  /* magic, version, record version: begins every framed reply */
+#define CTL_RECORD_HDR_LEN  4	  /* length of the contents, type */
+#define CTL_RECORD_MAX	    65535 /* contents */
 
 /* Request flags. */
-#define CTL_F_PROGRESS		(1u << 0)	/* the client shows progress: send PROGRESS records */
-#define CTL_F_STRICT		(1u << 1)	/* -c: refused entries make the exit status 1 */
+#define CTL_F_PROGRESS (1u << 0) /* the client shows progress: send PROGRESS records */
+#define CTL_F_STRICT   (1u << 1) /* -c: refused entries make the exit status 1 */
 
 enum ctl_record_type {
-	CTL_REC_TEXT = 1,	/* bytes for standard output */
-	CTL_REC_NOTE = 2,	/* a line for standard error, without newline */
-	CTL_REC_FLOW = 3,	/* one flow; its contents are flow/'s business, versioned by the
+	CTL_REC_TEXT = 1,     /* bytes for standard output */
+	CTL_REC_NOTE = 2,     /* a line for standard error, without newline */
+	CTL_REC_FLOW = 3,     /* one flow; its contents are flow/'s business, versioned by the
 				 * record version */
-	CTL_REC_PROGRESS = 4,	/* be64 done, be64 total (0: unknown) */
-	CTL_REC_EXPECT = 6,	/* one expectation; likewise */
-	CTL_REC_RESULT = 7,	/* as NOTE, shown only where standard error is a terminal */
-	CTL_REC_END = 5,	/* be32 exit status; the last record */
+	CTL_REC_PROGRESS = 4, /* be64 done, be64 total (0: unknown) */
+	CTL_REC_EXPECT = 6,   /* one expectation; likewise */
+	CTL_REC_RESULT = 7,   /* as NOTE, shown only where standard error is a terminal */
+	CTL_REC_END = 5,      /* be32 exit status; the last record */
 };
-#define CTL_PROGRESS_LEN	16
-#define CTL_END_LEN		4
+#define CTL_PROGRESS_LEN 16
+#define CTL_END_LEN	 4
 
 /* A request as it stands on the wire. */
 struct ctl_wire_request {
 	int32_t number;
-	bool framed;		/* our client: wants records; else plain text */
-	uint32_t flags;		/* CTL_F_*; 0 unless framed */
+	bool framed;	/* our client: wants records; else plain text */
+	uint32_t flags; /* CTL_F_*; 0 unless framed */
 };
 
 enum ctl_parse {
-	CTL_PARSE_MORE,			/* not complete yet */
-	CTL_PARSE_DONE,			/* *req is set */
-	CTL_PARSE_OTHER_VERSION,	/* our kind of client, another version: reply with the
+	CTL_PARSE_MORE,		 /* not complete yet */
+	CTL_PARSE_DONE,		 /* *req is set */
+	CTL_PARSE_OTHER_VERSION, /* our kind of client, another version: reply with the
 					 * header only */
 };
 

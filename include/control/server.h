@@ -16,30 +16,31 @@
  * client can hold up the daemon or another client. doc/control.md describes the protocol.
  *
  * How a command runs: ops->start() is called once with the request. It either writes the whole
- * reply into out and leaves
- * *job NULL (a report, a refusal), or gives a job. A job is then stepped, at most once per turn of the loop and only
- * while little is queued for its client, until it says CTL_DONE. */
-#define CTL_CLIENTS_MAX		64
-#define CTL_REQUEST_MS		1000	/* from accept to the complete request */
-#define CTL_STALLED_MS		500	/* at the cap, a reader that took nothing for so long may be dropped */
-#define CTL_ALIVE_MS		2000	/* a client that waits hears something at least this often */
+ * reply into out and leaves *job NULL (a report, a refusal), or gives a job. A job is then stepped,
+ * at most once per turn of the loop and only while little is queued for its client, until it says
+ * CTL_DONE. */
+#define CTL_CLIENTS_MAX 64
+#define CTL_REQUEST_MS	1000 /* from accept to the complete request */
+/* at the cap, a reader that took nothing for so long may be dropped */
+#define CTL_STALLED_MS 500
+#define CTL_ALIVE_MS   2000 /* a client that waits hears something at least this often */
 
 struct control_server;
 struct control_job;
 
 struct ctl_request {
-	const struct ctl_command *cmd;	/* never NULL */
-	bool strict;			/* -c --strict */
+	const struct ctl_command *cmd; /* never NULL */
+	bool strict;		       /* -c --strict */
 };
 
 enum ctl_step {
-	CTL_MORE,	/* step again, when there is room in the queue */
-	CTL_WAIT,	/* nothing to do until control_job_wake() */
-	CTL_DONE,	/* the reply is complete: release() follows */
+	CTL_MORE, /* step again, when there is room in the queue */
+	CTL_WAIT, /* nothing to do until control_job_wake() */
+	CTL_DONE, /* the reply is complete: release() follows */
 };
 
 struct control_job_ops {
-	const char *name;	/* for the slow-callback report */
+	const char *name; /* for the slow-callback report */
 	/* One bounded step. Writes to out while ctl_room() allows. Must not close the server. */
 	enum ctl_step (*step)(struct control_job *job, struct ctl_out *out, struct mono now);
 	/* Called exactly once, last: after CTL_DONE (done) or because the client has gone or the
@@ -71,12 +72,13 @@ struct control_ops {
 struct control_stats {
 	uint64_t accepted;
 	uint64_t requests;
-	uint64_t no_request;		/* "local read failed": closed, timed out or made room without a request */
-	uint64_t timed_out;		/* of these: said nothing within CTL_REQUEST_MS */
-	uint64_t unknown_request;	/* "local unknown request" */
-	uint64_t other_version;		/* asked in another version of the framing */
-	uint64_t vanished;		/* left before the end of the reply */
-	uint64_t dropped;		/* made room at the cap, or sent what it should not, or
+	/* "local read failed": closed, timed out or made room without a request */
+	uint64_t no_request;
+	uint64_t timed_out;	  /* of these: said nothing within CTL_REQUEST_MS */
+	uint64_t unknown_request; /* "local unknown request" */
+	uint64_t other_version;	  /* asked in another version of the framing */
+	uint64_t vanished;	  /* left before the end of the reply */
+	uint64_t dropped;	  /* made room at the cap, or sent what it should not, or
 					 * overran its queue */
 	uint64_t accept_failed;
 };
@@ -89,8 +91,9 @@ int control_path_check(const struct control_conf *conf, struct text *err);
 /* Create the socket (replacing a dead one, mode 0600) and serve it in loop. record_version is that
  * of FLOW contents (FLOW_RECORD_VERSION). Borrows loop, ops and ctx until control_server_free(). 0
  * with *out given, or -errno as above with one line for people in *err and nothing left behind. */
-int control_server_open(struct evloop *loop, const struct control_conf *conf, const struct control_ops *ops, void *ctx,
-			uint16_t record_version, struct control_server **out, struct text *err)
+int control_server_open(struct evloop *loop, const struct control_conf *conf,
+			const struct control_ops *ops, void *ctx, uint16_t record_version,
+			struct control_server **out, struct text *err)
 	__attribute__((warn_unused_result));
 
 /* Stop serving: remove the socket (only if it is still ours), release the jobs, tell and close the

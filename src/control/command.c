@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of control requests: number, option, argument. The client finds the number for what was typed, the daemon
- * the row for a number; both read this one table. Source: command-line.md sections 1, 2 and 7, replication.md 12.2. */
+/* The table of control requests: number, option, argument. The client finds the number for what was
+ * typed, the daemon the row for a number; both read this one table. Source: command-line.md
+ * sections 1, 2 and 7, replication.md 12.2. */
 #include "control/command.h"
 
 #include <string.h>
@@ -44,21 +45,21 @@ static const struct ctl_command commands[] = {
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-/* Argument words. 1.4.x takes the first one that begins as what was typed, so that `-s p` means process. */
+/* Argument words. 1.4.x takes the first one that begins as what was typed, so that `-s p` means
+ * process. */
 static const struct {
 	char option;
 	const char *word;
-	const char *now;	/* an old name: what it is called today */
+	const char *now; /* an old name: what it is called today */
 } words[] = {
-	{ 's', "network", NULL }, { 's', "cache", NULL }, { 's', "runtime", NULL }, { 's', "multicast", "link" },
-	{ 's', "link", NULL }, { 's', "rsqueue", NULL }, { 's', "process", NULL }, { 's', "queue", NULL },
-	{ 's', "ct", NULL }, { 's', "expect", NULL }, { 's', "peers", NULL },
-	{ 'f', "internal", NULL }, { 'f', "external", NULL },
-	{ 'i', "ct", NULL }, { 'i', "expect", NULL },
-	{ 'e', "ct", NULL }, { 'e', "expect", NULL },
-	{ 'c', "ct", NULL }, { 'c', "expect", NULL },
-	{ 'F', "ct", NULL }, { 'F', "expect", NULL },
-	{ 'R', "ct", NULL }, { 'R', "expect", NULL },
+	{ 's', "network", NULL },     { 's', "cache", NULL },  { 's', "runtime", NULL },
+	{ 's', "multicast", "link" }, { 's', "link", NULL },   { 's', "rsqueue", NULL },
+	{ 's', "process", NULL },     { 's', "queue", NULL },  { 's', "ct", NULL },
+	{ 's', "expect", NULL },      { 's', "peers", NULL },  { 'f', "internal", NULL },
+	{ 'f', "external", NULL },    { 'i', "ct", NULL },     { 'i', "expect", NULL },
+	{ 'e', "ct", NULL },	      { 'e', "expect", NULL }, { 'c', "ct", NULL },
+	{ 'c', "expect", NULL },      { 'F', "ct", NULL },     { 'F', "expect", NULL },
+	{ 'R', "ct", NULL },	      { 'R', "expect", NULL },
 };
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 
@@ -109,7 +110,8 @@ const char *control_command_word(char option, size_t i)
 	return NULL;
 }
 
-const char *control_command_expand(char option, const char *abbrev, const char **old_name, bool *ambiguous)
+const char *control_command_expand(char option, const char *abbrev, const char **old_name,
+				   bool *ambiguous)
 {
 	const char *found = NULL, *old = NULL;
 	size_t n = strlen(abbrev), i, fits = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The file of the control socket: who may be deleted, who not (errors.md 59-61, 132, 133).
  *
- * Only a socket is ever removed, and only when nobody answers on it; at the end only the very file that we made, because
- * by then another daemon may own the path. A symbolic link is not followed: what it points to is not ours to replace. */
+ * Only a socket is ever removed, and only when nobody answers on it; at the end only the very file
+ * that we made, because by then another daemon may own the path. A symbolic link is not followed:
+ * what it points to is not ours to replace. */
 #include "control/listen.h"
 
 #include <errno.h>
@@ -14,12 +15,12 @@
 
 #include "control/server.h"
 
-#define LISTEN_BACKLOG	32
+#define LISTEN_BACKLOG 32
 
 static void set_address(struct sockaddr_un *sa, const struct control_conf *conf)
 {
 	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(sa->sun_path, conf->path, sizeof(conf->path) - 1);	/* conf/ checked the length */
+	memcpy(sa->sun_path, conf->path, sizeof(conf->path) - 1); /* conf/ checked the length */
 }
 
 static int complain(struct text *err, const struct control_conf *conf, int error, const char *what)
@@ -28,7 +29,8 @@ static int complain(struct text *err, const struct control_conf *conf, int error
 	return error;
 }
 
-/* Does a daemon answer on the socket? Never blocks: a full queue of connections is an answer too. */
+/* Does a daemon answer on the socket? Never blocks: a full queue of connections is an answer
+ * too. */
 static int probe(const struct control_conf *conf, struct text *err)
 {
 	struct sockaddr_un sa;
@@ -44,8 +46,8 @@ static int probe(const struct control_conf *conf, struct text *err)
 	case 0:
 	case -EAGAIN:
 		return complain(err, conf, -EADDRINUSE, "another daemon answers there");
-	case -ECONNREFUSED:	/* left behind by one that died */
-	case -ENOENT:		/* went away meanwhile */
+	case -ECONNREFUSED: /* left behind by one that died */
+	case -ENOENT:	    /* went away meanwhile */
 		return 0;
 	case -EPROTOTYPE:
 		return complain(err, conf, -EEXIST, "exists and is a socket of another kind");
@@ -63,7 +65,8 @@ static int path_look(const struct control_conf *conf, bool *dead, struct text *e
 	*dead = false;
 	if (lstat(conf->path, &st) == -1) {
 		if (errno == ENOENT)
-			return 0;	/* a missing directory is reported by bind(), with its own words */
+			/* a missing directory is reported by bind(), with its own words */
+			return 0;
 		return complain(err, conf, -errno, strerror(errno));
 	}
 	if (!S_ISSOCK(st.st_mode))
@@ -80,19 +83,21 @@ int control_path_check(const struct control_conf *conf, struct text *err)
 	return path_look(conf, &dead, err);
 }
 
-static int bind_and_listen(struct control_listen *l, const struct control_conf *conf, struct text *err)
+static int bind_and_listen(struct control_listen *l, const struct control_conf *conf,
+			   struct text *err)
 {
 	struct sockaddr_un sa;
 	struct stat st;
 	int ret;
 
 	set_address(&sa, conf);
-	/* Linux gives the file the mode of the socket: 0600 from the first moment on, whatever the umask. */
+	/* Linux gives the file the mode of the socket: 0600 from the first moment on, whatever the
+	 * umask. */
 	if (fchmod(l->fd, 0600) == -1 || bind(l->fd, (struct sockaddr *)&sa, sizeof(sa)) == -1)
 		return complain(err, conf, -errno, strerror(errno));
 	if (listen(l->fd, LISTEN_BACKLOG) == -1 || lstat(conf->path, &st) == -1) {
 		ret = -errno;
-		unlink(conf->path);	/* bind() made it, so it is ours */
+		unlink(conf->path); /* bind() made it, so it is ours */
 		return complain(err, conf, ret, strerror(-ret));
 	}
 	l->dev = st.st_dev;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The reply queue of one control client: one growing buffer with a read position. What has been sent is cut off when
- * the queue runs empty, or moved out of the way when the tail reaches the end, so a long dump lives in one allocation.
+/* The reply queue of one control client: one growing buffer with a read position. What has been
+ * sent is cut off when the queue runs empty, or moved out of the way when the tail reaches the end,
+ * so a long dump lives in one allocation.
  *
- * Failure (no memory, queue far too long) is sticky: nothing more is queued and the server drops the client, because a
- * reply with a hole would look complete. */
+ * Failure (no memory, queue far too long) is sticky: nothing more is queued and the server drops
+ * the client, because a reply with a hole would look complete. */
 #include "control/out.h"
 
 #include <assert.h>
@@ -15,14 +16,14 @@
 
 struct ctl_out {
 	uint8_t *buf;
-	size_t head;			/* sent up to here */
-	size_t len;			/* filled up to here */
+	size_t head; /* sent up to here */
+	size_t len;  /* filled up to here */
 	size_t cap;
-	size_t reserved;		/* contents allowed for the record being written in place; 0: none */
+	size_t reserved; /* contents allowed for the record being written in place; 0: none */
 	enum ctl_record_type reserved_type;
 	int status;
 	bool framed;
-	bool progress;			/* the client shows it */
+	bool progress; /* the client shows it */
 	bool held;
 	bool finished;
 	bool broken;
@@ -202,7 +203,8 @@ void ctl_progress(struct ctl_out *out, uint64_t done, uint64_t total)
 {
 	uint8_t b[CTL_PROGRESS_LEN];
 
-	/* Only when all before has left: a client that does not keep up gets fewer, not later ones. */
+	/* Only when all before has left: a client that does not keep up gets fewer, not later
+	 * ones. */
 	if (!out->progress || out->len > out->head)
 		return;
 	put_be32(b, (uint32_t)(done >> 32));

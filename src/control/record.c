@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Framing on the control socket: request, header of a reply, head of a record. doc/control.md has the layout. Pure
- * functions on bytes; the request decoder is total over anything a client may send. */
+/* Framing on the control socket: request, header of a reply, head of a record. doc/control.md has
+ * the layout. Pure functions on bytes; the request decoder is total over anything a client may
+ * send. */
 #include "control/record.h"
 
 #include <string.h>
@@ -10,8 +11,8 @@
 _Static_assert(sizeof(int) == 4, "1.4.x clients send a C int");
 _Static_assert(CTL_REQUEST_LEN == CTL_REQUEST_OLD_LEN + 4 + 2 + 2 + 4, "layout of a request");
 
-#define MAGIC_LEN	4
-#define VERSIONS_END	(CTL_REQUEST_OLD_LEN + CTL_HEADER_LEN)
+#define MAGIC_LEN    4
+#define VERSIONS_END (CTL_REQUEST_OLD_LEN + CTL_HEADER_LEN)
 
 /* Do the first n bytes behind the int fit our magic, as far as they go? */
 static bool magic_fits(const uint8_t *p, size_t n)
@@ -22,7 +23,8 @@ static bool magic_fits(const uint8_t *p, size_t n)
 	return memcmp(p, magic, n < MAGIC_LEN ? n : MAGIC_LEN) == 0;
 }
 
-enum ctl_parse ctl_request_decode(const uint8_t *in, size_t n, uint16_t record_version, struct ctl_wire_request *req)
+enum ctl_parse ctl_request_decode(const uint8_t *in, size_t n, uint16_t record_version,
+				  struct ctl_wire_request *req)
 {
 	struct cursor c = cur_init(in, n);
 	struct ctl_wire_request r = { 0 };

@@ -7,12 +7,14 @@
  *   FLUSH    the client reading the rest  closed
  *   HELD     control_server_free()        closed
  *
- * A client that goes away in any state is closed at once and its job released. A client is not trusted for time or size:
- * the request has a limit of bytes and of time, the reply a queue that stops its job while it is full, so a slow reader
- * slows only itself. At the cap the oldest client without a request makes room, then the one whose reader has taken
- * nothing for longest; if there is none, new clients wait in the kernel's queue.
+ * A client that goes away in any state is closed at once and its job released. A client is not
+ * trusted for time or size: the request has a limit of bytes and of time, the reply a queue that
+ * stops its job while it is full, so a slow reader slows only itself. At the cap the oldest client
+ * without a request makes room, then the one whose reader has taken nothing for longest; if there
+ * is none, new clients wait in the kernel's queue.
  *
- * A client may shut down its sending side and go on reading, so end of file alone does not mean that it has gone.
+ * A client may shut down its sending side and go on reading, so end of file alone does not mean
+ * that it has gone.
  *
  * Rules: command-line.md section 7 and 12, doc/control.md. */
 #include "control/server.h"
@@ -28,11 +30,11 @@
 #include "base/log.h"
 #include "control/listen.h"
 
-#define ACCEPT_BUDGET	16	/* per wake-up */
-#define EXTRA_MAX	4096	/* bytes a client may send behind its request */
-#define IN_MAX		64	/* more than any request */
-#define PRIO_CONTROL	3	/* after the kernel and the peers */
-#define RETRY_MS	1000	/* accepting again after a failure or at the cap */
+#define ACCEPT_BUDGET 16   /* per wake-up */
+#define EXTRA_MAX     4096 /* bytes a client may send behind its request */
+#define IN_MAX	      64   /* more than any request */
+#define PRIO_CONTROL  3	   /* after the kernel and the peers */
+#define RETRY_MS      1000 /* accepting again after a failure or at the cap */
 
 enum client_state {
 	CLIENT_REQUEST,
@@ -42,21 +44,21 @@ enum client_state {
 };
 
 struct control_client {
-	struct list_node node;		/* in server->clients, oldest first */
+	struct list_node node; /* in server->clients, oldest first */
 	struct control_server *server;
 	enum client_state state;
 	struct ev_io io;
-	struct ev_work work;		/* armed while the job has a step to do and there is room */
-	struct control_job *job;	/* borrowed until release(); NULL in other states than RUN */
+	struct ev_work work;	 /* armed while the job has a step to do and there is room */
+	struct control_job *job; /* borrowed until release(); NULL in other states than RUN */
 	struct ctl_out *out;
-	struct mono since;		/* accepted */
-	struct mono moved;		/* the reader last took something, or the queue began to fill */
-	struct mono told;		/* bytes were last put into an empty queue, or sent */
+	struct mono since; /* accepted */
+	struct mono moved; /* the reader last took something, or the queue began to fill */
+	struct mono told;  /* bytes were last put into an empty queue, or sent */
 	size_t in_len;
-	size_t extra;			/* bytes behind the request, thrown away */
+	size_t extra; /* bytes behind the request, thrown away */
 	uint8_t in[IN_MAX];
-	bool waiting;			/* the job said CTL_WAIT */
-	bool woken;			/* control_job_wake() during the step */
+	bool waiting; /* the job said CTL_WAIT */
+	bool woken;   /* control_job_wake() during the step */
 };
 
 struct control_server {
@@ -67,10 +69,10 @@ struct control_server {
 	uint16_t record_version;
 	struct control_listen listen;
 	struct ev_io io;
-	struct ev_timer timer;		/* requests overdue; accepting again */
+	struct ev_timer timer; /* requests overdue; accepting again */
 	struct list_node clients;
 	unsigned int n_clients;
-	bool paused;			/* not accepting until the timer or until someone leaves */
+	bool paused; /* not accepting until the timer or until someone leaves */
 	bool stopped;
 	struct control_stats stats;
 	struct log_limit accept_log;
@@ -134,7 +136,7 @@ static void client_close(struct control_client *c)
 	struct control_server *s = c->server;
 
 	job_release(c, false);
-	if (!s->stopped) {	/* the loop may be gone already */
+	if (!s->stopped) { /* the loop may be gone already */
 		ev_io_del(s->loop, &c->io);
 		ev_work_del(s->loop, &c->work);
 	}
@@ -148,13 +150,15 @@ static void client_close(struct control_client *c)
 	timer_update(s);
 }
 
-/* Send what is queued as far as the reader takes it. 0, -EAGAIN when something is left, or -errno: it has gone. */
+/* Send what is queued as far as the reader takes it. 0, -EAGAIN when something is left, or -errno:
+ * it has gone. */
 static int client_flush(struct control_client *c)
 {
 	size_t left;
 
 	while ((left = ctl_out_queued(c->out)) > 0) {
-		ssize_t n = send(c->io.fd, ctl_out_bytes(c->out), left, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+			send(c->io.fd, ctl_out_bytes(c->out), left, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -168,7 +172,8 @@ static int client_flush(struct control_client *c)
 /* Has the job something to do, and its client room for it? */
 static bool client_ready(const struct control_client *c)
 {
-	return c->state == CLIENT_RUN && c->job && !c->waiting && ctl_out_queued(c->out) < CTL_QUEUE_LOW;
+	return c->state == CLIENT_RUN && c->job && !c->waiting &&
+	       ctl_out_queued(c->out) < CTL_QUEUE_LOW;
 }
 
 /* Send, then decide what to wait for. False when the client is gone. */
@@ -211,7 +216,7 @@ static bool client_step(void *ctx, struct mono now)
 	enum ctl_step step;
 
 	if (!client_ready(c))
-		return false;	/* armed again when the reader has made room, or by a wake-up */
+		return false; /* armed again when the reader has made room, or by a wake-up */
 	c->woken = false;
 	if (ctl_out_queued(c->out) == 0)
 		c->moved = now;
@@ -309,7 +314,7 @@ static bool client_ended(struct control_client *c)
 	struct control_server *s = c->server;
 
 	if (c->state != CLIENT_REQUEST && !peer_gone(c->io.fd)) {
-		ev_io_want(s->loop, &c->io, c->io.want & ~EV_READ);	/* it still reads */
+		ev_io_want(s->loop, &c->io, c->io.want & ~EV_READ); /* it still reads */
 		return true;
 	}
 	if (c->state == CLIENT_REQUEST)
@@ -360,7 +365,8 @@ static void client_io(void *ctx, unsigned int ready, struct mono now)
 		ev_work_arm(c->server->loop, &c->work);
 }
 
-/* Whom to drop at the cap: the oldest without a request, else the reader that has been asleep longest. */
+/* Whom to drop at the cap: the oldest without a request, else the reader that has been asleep
+ * longest. */
 static struct control_client *find_victim(struct control_server *s, struct mono now)
 {
 	struct control_client *stalled = NULL;
@@ -406,7 +412,11 @@ static void client_new(struct control_server *s, int fd, struct mono now)
 		goto refuse;
 	c->server = s;
 	c->since = now;
-	c->io = (struct ev_io){ .fd = fd, .want = EV_READ, .prio = PRIO_CONTROL, .cb = client_io, .ctx = c,
+	c->io = (struct ev_io){ .fd = fd,
+				.want = EV_READ,
+				.prio = PRIO_CONTROL,
+				.cb = client_io,
+				.ctx = c,
 				.name = "control client" };
 	c->work = (struct ev_work){ .step = client_step, .ctx = c, .name = "control job" };
 	if (ev_io_add(s->loop, &c->io) < 0)
@@ -430,7 +440,7 @@ static void accept_failed(struct control_server *s, int error, struct mono now)
 	errno = error;
 	if (log_limit_pass(&s->accept_log, 1, 60000, now, NULL))
 		log_warn("control socket: cannot accept a client");
-	accept_pause(s, true);	/* it would be reported ready at once again */
+	accept_pause(s, true); /* it would be reported ready at once again */
 	timer_update(s);
 }
 
@@ -442,7 +452,7 @@ static void server_accept(void *ctx, unsigned int ready, struct mono now)
 	(void)ready;
 	for (i = 0; i < ACCEPT_BUDGET; i++) {
 		if (i > 0 && s->n_clients >= CTL_CLIENTS_MAX)
-			return;		/* nobody goes before it is known that someone comes: next turn */
+			return; /* nobody goes before it is known that someone comes: next turn */
 		if (!make_room(s, now)) {
 			accept_pause(s, true);
 			timer_update(s);
@@ -466,7 +476,8 @@ static void client_overdue(struct control_client *c)
 {
 	struct control_server *s = c->server;
 
-	/* It may be us who are late (the kernel can hold up the whole loop), and the request be there. */
+	/* It may be us who are late (the kernel can hold up the whole loop), and the request be
+	 * there. */
 	if (!client_read(c) || c->state != CLIENT_REQUEST)
 		return;
 	s->stats.no_request++;
@@ -474,12 +485,13 @@ static void client_overdue(struct control_client *c)
 	client_close(c);
 }
 
-/* A command that takes long and has nothing to say is told from a daemon that hangs by an empty record. */
+/* A command that takes long and has nothing to say is told from a daemon that hangs by an empty
+ * record. */
 static void client_alive(struct control_client *c, struct mono now)
 {
 	c->told = now;
 	if (ctl_out_queued(c->out) > 0)
-		return;		/* the reader is late, not we */
+		return; /* the reader is late, not we */
 	ctl_record(c->out, CTL_REC_TEXT, NULL, 0);
 	client_settle(c);
 }
@@ -506,8 +518,9 @@ static void server_timer(void *ctx, struct mono now)
 	timer_update(s);
 }
 
-int control_server_open(struct evloop *loop, const struct control_conf *conf, const struct control_ops *ops, void *ctx,
-			uint16_t record_version, struct control_server **out, struct text *err)
+int control_server_open(struct evloop *loop, const struct control_conf *conf,
+			const struct control_ops *ops, void *ctx, uint16_t record_version,
+			struct control_server **out, struct text *err)
 {
 	struct control_server *s = calloc(1, sizeof(*s));
 	int ret;
@@ -516,15 +529,22 @@ int control_server_open(struct evloop *loop, const struct control_conf *conf, co
 		text_str(err, "out of memory");
 		return -ENOMEM;
 	}
-	*s = (struct control_server){ .conf = *conf, .loop = loop, .ops = ops, .ctx = ctx,
+	*s = (struct control_server){ .conf = *conf,
+				      .loop = loop,
+				      .ops = ops,
+				      .ctx = ctx,
 				      .record_version = record_version };
 	list_init(&s->clients);
 	s->timer = (struct ev_timer){ .cb = server_timer, .ctx = s, .name = "control timer" };
 	ret = control_listen_open(&s->listen, conf, err);
 	if (ret < 0)
 		goto free_server;
-	s->io = (struct ev_io){ .fd = s->listen.fd, .want = EV_READ, .prio = PRIO_CONTROL, .cb = server_accept,
-				.ctx = s, .name = "control accept" };
+	s->io = (struct ev_io){ .fd = s->listen.fd,
+				.want = EV_READ,
+				.prio = PRIO_CONTROL,
+				.cb = server_accept,
+				.ctx = s,
+				.name = "control accept" };
 	ret = ev_io_add(loop, &s->io);
 	if (ret < 0) {
 		text_printf(err, "control socket %s: too many open files", conf->path);
@@ -563,7 +583,7 @@ void control_server_stop(struct control_server *s)
 			ctl_end(c->out, 1);
 			client_finish(c);
 		}
-		client_flush(c);	/* what fits; nobody waits here */
+		client_flush(c); /* what fits; nobody waits here */
 		client_close(c);
 	}
 }
@@ -574,7 +594,8 @@ void control_server_free(struct control_server *s)
 		return;
 	control_server_stop(s);
 	while (!list_empty(&s->clients)) {
-		struct control_client *c = container_of(s->clients.next, struct control_client, node);
+		struct control_client *c =
+			container_of(s->clients.next, struct control_client, node);
 
 		ctl_out_finish(c->out);
 		client_flush(c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The request table against the table of command-line.md section 7, written out once more here: a number that moves
- * breaks every old client. */
+/* The request table against the table of command-line.md section 7, written out once more here: a
+ * number that moves breaks every old client. */
 #include "control/command.h"
 
 #include <string.h>
@@ -18,18 +18,25 @@ static const struct {
 	const char *arg;
 	bool xml;
 } want[] = {
-	{ 0, 'F', "ct", false }, { 1, 'R', "ct", false }, { 16, 'i', NULL, false }, { 16, 'i', "ct", false },
-	{ 17, 'e', NULL, false }, { 17, 'e', "ct", false }, { 18, 'c', "ct", false }, { 20, 'k', NULL, false },
-	{ 21, 's', NULL, false }, { 21, 's', "ct", false }, { 22, 'B', NULL, false }, { 23, 'n', NULL, false },
-	{ 24, 'i', NULL, true }, { 24, 'i', "ct", true }, { 25, 'e', NULL, true }, { 26, 't', NULL, false },
-	{ 28, 's', "network", false }, { 29, 's', "cache", false }, { 30, 's', "runtime", false },
-	{ 31, 's', "link", false }, { 32, 's', "rsqueue", false }, { 33, 'f', "internal", false },
-	{ 34, 'f', "external", false }, { 35, 's', "process", false }, { 36, 's', "queue", false },
-	{ 37, 's', "expect", false }, { 38, 'F', "expect", false }, { 39, 'R', "expect", false },
-	{ 40, 'i', "expect", false }, { 41, 'e', "expect", false }, { 42, 'c', "expect", false },
-	{ 43, 'F', NULL, false }, { 44, 'R', NULL, false }, { 45, 'f', NULL, false }, { 46, 'c', NULL, false },
-	{ 47, 'i', "expect", true }, { 48, 'e', "expect", true },
-	{ 1000, 's', "peers", false },
+	{ 0, 'F', "ct", false },	{ 1, 'R', "ct", false },
+	{ 16, 'i', NULL, false },	{ 16, 'i', "ct", false },
+	{ 17, 'e', NULL, false },	{ 17, 'e', "ct", false },
+	{ 18, 'c', "ct", false },	{ 20, 'k', NULL, false },
+	{ 21, 's', NULL, false },	{ 21, 's', "ct", false },
+	{ 22, 'B', NULL, false },	{ 23, 'n', NULL, false },
+	{ 24, 'i', NULL, true },	{ 24, 'i', "ct", true },
+	{ 25, 'e', NULL, true },	{ 26, 't', NULL, false },
+	{ 28, 's', "network", false },	{ 29, 's', "cache", false },
+	{ 30, 's', "runtime", false },	{ 31, 's', "link", false },
+	{ 32, 's', "rsqueue", false },	{ 33, 'f', "internal", false },
+	{ 34, 'f', "external", false }, { 35, 's', "process", false },
+	{ 36, 's', "queue", false },	{ 37, 's', "expect", false },
+	{ 38, 'F', "expect", false },	{ 39, 'R', "expect", false },
+	{ 40, 'i', "expect", false },	{ 41, 'e', "expect", false },
+	{ 42, 'c', "expect", false },	{ 43, 'F', NULL, false },
+	{ 44, 'R', NULL, false },	{ 45, 'f', NULL, false },
+	{ 46, 'c', NULL, false },	{ 47, 'i', "expect", true },
+	{ 48, 'e', "expect", true },	{ 1000, 's', "peers", false },
 };
 
 static void numbers_as_ever(void **state)
@@ -38,7 +45,8 @@ static void numbers_as_ever(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
-		const struct ctl_command *c = control_command_find(want[i].option, want[i].arg, want[i].xml);
+		const struct ctl_command *c =
+			control_command_find(want[i].option, want[i].arg, want[i].xml);
 
 		if (!c || (int)c->number != want[i].number)
 			fail_msg("-%c %s", want[i].option, want[i].arg ? want[i].arg : "");
@@ -74,18 +82,40 @@ static void abbreviations(void **state)
 		char option;
 		const char *abbrev, *full, *old;
 	} cases[] = {
-		{ 's', "ca", "cache", NULL }, { 's', "ct", "ct", NULL }, { 's', "ru", "runtime", NULL },
-		{ 's', "rs", "rsqueue", NULL }, { 's', "n", "network", NULL }, { 's', "network", "network", NULL },
-		{ 's', "m", "link", "multicast" }, { 's', "multicast", "link", "multicast" }, { 's', "l", "link", NULL },
-		{ 's', "pr", "process", NULL }, { 's', "pe", "peers", NULL }, { 's', "q", "queue", NULL }, { 's', "e", "expect", NULL },
-		{ 'i', "c", "ct", NULL }, { 'i', "e", "expect", NULL }, { 'i', "exp", "expect", NULL },
-		{ 'e', "expect", "expect", NULL }, { 'c', "e", "expect", NULL }, { 'F', "ct", "ct", NULL },
-		{ 'R', "e", "expect", NULL }, { 'f', "i", "internal", NULL }, { 'f', "ext", "external", NULL },
-		{ 's', "", NULL, NULL }, { 's', "foo", NULL, NULL }, { 's', "networks", NULL, NULL },
-		{ 'i', "ctx", NULL, NULL }, { 'i', "internal", NULL, NULL }, { 'f', "ct", NULL, NULL },
-		{ 'i', "E", NULL, NULL }, { 'B', "c", NULL, NULL },
+		{ 's', "ca", "cache", NULL },
+		{ 's', "ct", "ct", NULL },
+		{ 's', "ru", "runtime", NULL },
+		{ 's', "rs", "rsqueue", NULL },
+		{ 's', "n", "network", NULL },
+		{ 's', "network", "network", NULL },
+		{ 's', "m", "link", "multicast" },
+		{ 's', "multicast", "link", "multicast" },
+		{ 's', "l", "link", NULL },
+		{ 's', "pr", "process", NULL },
+		{ 's', "pe", "peers", NULL },
+		{ 's', "q", "queue", NULL },
+		{ 's', "e", "expect", NULL },
+		{ 'i', "c", "ct", NULL },
+		{ 'i', "e", "expect", NULL },
+		{ 'i', "exp", "expect", NULL },
+		{ 'e', "expect", "expect", NULL },
+		{ 'c', "e", "expect", NULL },
+		{ 'F', "ct", "ct", NULL },
+		{ 'R', "e", "expect", NULL },
+		{ 'f', "i", "internal", NULL },
+		{ 'f', "ext", "external", NULL },
+		{ 's', "", NULL, NULL },
+		{ 's', "foo", NULL, NULL },
+		{ 's', "networks", NULL, NULL },
+		{ 'i', "ctx", NULL, NULL },
+		{ 'i', "internal", NULL, NULL },
+		{ 'f', "ct", NULL, NULL },
+		{ 'i', "E", NULL, NULL },
+		{ 'B', "c", NULL, NULL },
 		/* several words begin like that; 1.4.x takes the first */
-		{ 's', "c", NULL, NULL }, { 's', "r", NULL, NULL }, { 's', "p", NULL, NULL },
+		{ 's', "c", NULL, NULL },
+		{ 's', "r", NULL, NULL },
+		{ 's', "p", NULL, NULL },
 	};
 	bool ambiguous;
 	const char *old;
@@ -93,10 +123,12 @@ static void abbreviations(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *full = control_command_expand(cases[i].option, cases[i].abbrev, &old, &ambiguous);
+		const char *full =
+			control_command_expand(cases[i].option, cases[i].abbrev, &old, &ambiguous);
 
 		if (!full != !cases[i].full || (full && strcmp(full, cases[i].full) != 0))
-			fail_msg("-%c %s: %s", cases[i].option, cases[i].abbrev, full ? full : "(none)");
+			fail_msg("-%c %s: %s", cases[i].option, cases[i].abbrev,
+				 full ? full : "(none)");
 		if (!old != !cases[i].old || (old && strcmp(old, cases[i].old) != 0))
 			fail_msg("-%c %s: old name", cases[i].option, cases[i].abbrev);
 		if (ambiguous != (i >= sizeof(cases) / sizeof(cases[0]) - 3))

@@ -28,7 +28,7 @@ static void write_everything(struct ctl_out *out)
 	ctl_printf(out, "%s%c", "two", '\n');
 	ctl_end(out, 1);
 	ctl_out_finish(out);
-	ctl_out_finish(out);	/* once */
+	ctl_out_finish(out); /* once */
 }
 
 static void old_client_gets_text_only(void **state)
@@ -48,8 +48,15 @@ static void old_client_gets_text_only(void **state)
 
 static void our_client_gets_records(void **state)
 {
-	static const char want[] = "\xff" "ctd\0\2\0\7" "\0\4\0\1one\n" "\0\6\0\2note 1" "\0\10\0\7result 2" "\0\3\0\3abc" "\0\2\0\3de"
-		"\0\4\0\1two\n" "\0\4\0\5\0\0\0\1";
+	static const char want[] = "\xff"
+				   "ctd\0\2\0\7"
+				   "\0\4\0\1one\n"
+				   "\0\6\0\2note 1"
+				   "\0\10\0\7result 2"
+				   "\0\3\0\3abc"
+				   "\0\2\0\3de"
+				   "\0\4\0\1two\n"
+				   "\0\4\0\5\0\0\0\1";
 	struct ctl_out *out = ctl_out_new();
 
 	(void)state;
@@ -106,13 +113,14 @@ static void long_text_is_split(void **state)
 	assert_memory_equal(p, "\xff\xff\0\1x", 5);
 	p += CTL_RECORD_HDR_LEN + CTL_RECORD_MAX;
 	assert_memory_equal(p, "\0\12\0\1x", 5);
-	ctl_printf(out, "%03000d", 0);	/* beyond its local buffer */
+	ctl_printf(out, "%03000d", 0); /* beyond its local buffer */
 	assert_int_equal(ctl_out_queued(out), CTL_HEADER_LEN + 4 * CTL_RECORD_HDR_LEN + n + 3000);
 	free(text);
 	ctl_out_free(out);
 }
 
-/* Write and consume in odd pieces for long; what comes out is what went in, and memory stays small. */
+/* Write and consume in odd pieces for long; what comes out is what went in, and memory stays
+ * small. */
 static void order_survives_moving(void **state)
 {
 	struct ctl_out *out = ctl_out_new();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests: round trip, old clients, cut at every length, every byte changed, other versions. On exact-size copies. */
+/* Requests: round trip, old clients, cut at every length, every byte changed, other versions. On
+ * exact-size copies. */
 #include "control/record.h"
 
 #include <stdlib.h>
@@ -28,14 +29,18 @@ static enum ctl_parse decode(const uint8_t *bytes, size_t n, struct ctl_wire_req
 
 static void request_round_trip(void **state)
 {
-	struct ctl_wire_request in = { .number = 46, .framed = true, .flags = CTL_F_STRICT }, got = { 0 };
+	struct ctl_wire_request in = { .number = 46, .framed = true, .flags = CTL_F_STRICT },
+				got = { 0 };
 	uint8_t buf[CTL_REQUEST_LEN];
 	int number = 46;
 
 	(void)state;
 	assert_int_equal(ctl_request_encode(&in, REC_VERSION, buf), CTL_REQUEST_LEN);
 	assert_memory_equal(buf, &number, 4);
-	assert_memory_equal(buf + 4, "\xff" "ctd\0\2\0\7\0\0\0\2", 12);
+	assert_memory_equal(buf + 4,
+			    "\xff"
+			    "ctd\0\2\0\7\0\0\0\2",
+			    12);
 	assert_int_equal(decode(buf, sizeof(buf), &got), CTL_PARSE_DONE);
 	assert_int_equal(got.number, 46);
 	assert_true(got.framed);
@@ -49,7 +54,8 @@ static void request_round_trip(void **state)
 	assert_int_equal(got.flags, 0);
 }
 
-/* Cut short, a framed request is never taken for a complete one, except at 4 bytes, where it is an old client's. */
+/* Cut short, a framed request is never taken for a complete one, except at 4 bytes, where it is an
+ * old client's. */
 static void request_cut(void **state)
 {
 	struct ctl_wire_request in = { .number = 16, .framed = true }, got;
@@ -83,10 +89,12 @@ static void request_byte_changed(void **state)
 			buf[at] ^= (uint8_t)flip;
 			ret = decode(buf, sizeof(buf), &got);
 			if (at < 4)
-				assert_true(ret == CTL_PARSE_DONE && got.framed && got.number != 16);
+				assert_true(ret == CTL_PARSE_DONE && got.framed &&
+					    got.number != 16);
 			else if (at < 8)
 				/* not our magic: an old client with something behind the int */
-				assert_true(ret == CTL_PARSE_DONE && !got.framed && got.number == 16);
+				assert_true(ret == CTL_PARSE_DONE && !got.framed &&
+					    got.number == 16);
 			else if (at < 12)
 				assert_int_equal(ret, CTL_PARSE_OTHER_VERSION);
 			else
@@ -95,7 +103,8 @@ static void request_byte_changed(void **state)
 	}
 }
 
-/* Another version may have a longer or a shorter request: it is told apart as soon as its version is there. */
+/* Another version may have a longer or a shorter request: it is told apart as soon as its version
+ * is there. */
 static void request_of_another_version(void **state)
 {
 	uint8_t buf[64] = { 16, 0, 0, 0, 0xff, 'c', 't', 'd', 0, CTL_VERSION - 1, 0, REC_VERSION };
@@ -115,7 +124,10 @@ static void heads(void **state)
 
 	(void)state;
 	ctl_header_encode(0x0102, h);
-	assert_memory_equal(h, "\xff" "ctd\0\2\1\2", 8);
+	assert_memory_equal(h,
+			    "\xff"
+			    "ctd\0\2\1\2",
+			    8);
 	ctl_record_head(CTL_REC_FLOW, 0xabcd, r);
 	assert_memory_equal(r, "\xab\xcd\0\3", 4);
 }

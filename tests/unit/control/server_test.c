@@ -27,7 +27,7 @@
 struct test_job {
 	struct control_job job;
 	struct world *w;
-	uint32_t at, total;		/* a dump: lines written, to write */
+	uint32_t at, total; /* a dump: lines written, to write */
 	int steps;
 };
 
@@ -39,11 +39,11 @@ struct world {
 	int starts;
 	int32_t last_number;
 	bool last_strict;
-	struct test_job *waiting;	/* the commit */
+	struct test_job *waiting; /* the commit */
 	bool commit_ready;
 	int released_done, released_gone;
 	uint32_t dump_total;
-	uint32_t dump_at;		/* of the dump stepped last */
+	uint32_t dump_at; /* of the dump stepped last */
 	int dump_steps;
 };
 
@@ -56,7 +56,7 @@ static void job_gone(struct control_job *job, bool done)
 	else
 		j->w->released_gone++;
 	if (j->w->waiting == j)
-		return;		/* a commit goes on without its client: the test frees it */
+		return; /* a commit goes on without its client: the test frees it */
 	free(j);
 }
 
@@ -111,9 +111,15 @@ static enum ctl_step selfwake_step(struct control_job *job, struct ctl_out *out,
 	return CTL_WAIT;
 }
 
-static const struct control_job_ops dump_ops = { .name = "dump", .step = dump_step, .release = job_gone };
-static const struct control_job_ops commit_ops = { .name = "commit", .step = commit_step, .release = job_gone };
-static const struct control_job_ops selfwake_ops = { .name = "self", .step = selfwake_step, .release = job_gone };
+static const struct control_job_ops dump_ops = { .name = "dump",
+						 .step = dump_step,
+						 .release = job_gone };
+static const struct control_job_ops commit_ops = { .name = "commit",
+						   .step = commit_step,
+						   .release = job_gone };
+static const struct control_job_ops selfwake_ops = { .name = "self",
+						     .step = selfwake_step,
+						     .release = job_gone };
 
 static struct control_job *job_new(struct world *w, const struct control_job_ops *ops)
 {
@@ -192,7 +198,7 @@ static int teardown(void **state)
 	control_server_free(w->server);
 	evloop_free(w->loop);
 	unlink(w->conf.path);
-	ret = rmdir(w->dir);	/* fails if anything was left behind */
+	ret = rmdir(w->dir); /* fails if anything was left behind */
 	free(w->waiting);
 	free(w);
 	return ret;
@@ -287,7 +293,9 @@ static void assert_reply(struct world *w, int fd, const void *want, size_t n)
 	free(buf);
 }
 
-#define FRAMED "\xff" "ctd\0\2\0\7"
+#define FRAMED \
+	"\xff" \
+	"ctd\0\2\0\7"
 #define ASSERT_REPLY(w, fd, text) assert_reply(w, fd, text, sizeof(text) - 1)
 
 static void old_client(void **state)
@@ -295,10 +303,10 @@ static void old_client(void **state)
 	struct world *w = *state;
 
 	ASSERT_REPLY(w, ask(w, 21, false, 0), "statistics\n\n");
-	ASSERT_REPLY(w, ask(w, 22, false, 0), "");	/* refused: the note is not for it */
+	ASSERT_REPLY(w, ask(w, 22, false, 0), ""); /* refused: the note is not for it */
 	ASSERT_REPLY(w, ask(w, 23, false, 0), "woke\n");
 	assert_int_equal(w->starts, 3);
-	ASSERT_REPLY(w, ask(w, 27, false, 0), "");	/* unknown */
+	ASSERT_REPLY(w, ask(w, 27, false, 0), ""); /* unknown */
 	ASSERT_REPLY(w, ask(w, -1, false, 0), "");
 	assert_int_equal(w->starts, 3);
 	assert_int_equal(control_server_stats(w->server)->unknown_request, 2);
@@ -311,10 +319,15 @@ static void our_client(void **state)
 {
 	struct world *w = *state;
 
-	ASSERT_REPLY(w, ask(w, 21, true, 0), FRAMED "\0\14\0\1statistics\n\n" "\0\4\0\5\0\0\0\0");
-	ASSERT_REPLY(w, ask(w, 22, true, 0), FRAMED "\0\20\0\2not in this mode" "\0\4\0\5\0\0\0\1");
-	ASSERT_REPLY(w, ask(w, 23, true, 0), FRAMED "\0\5\0\1woke\n" "\0\4\0\5\0\0\0\0");
-	ASSERT_REPLY(w, ask(w, 27, true, 0), FRAMED "\0\43\0\2the daemon does not know request 27" "\0\4\0\5\0\0\0\1");
+	ASSERT_REPLY(w, ask(w, 21, true, 0),
+		     FRAMED "\0\14\0\1statistics\n\n"
+			    "\0\4\0\5\0\0\0\0");
+	ASSERT_REPLY(w, ask(w, 22, true, 0), FRAMED "\0\20\0\2not in this mode\0\4\0\5\0\0\0\1");
+	ASSERT_REPLY(w, ask(w, 23, true, 0),
+		     FRAMED "\0\5\0\1woke\n"
+			    "\0\4\0\5\0\0\0\0");
+	ASSERT_REPLY(w, ask(w, 27, true, 0),
+		     FRAMED "\0\43\0\2the daemon does not know request 27\0\4\0\5\0\0\0\1");
 }
 
 static void other_version_does_nothing(void **state)
@@ -366,7 +379,11 @@ static void silent_clients_time_out(void **state)
 	bool end;
 
 	assert_int_equal(write(half, "\25\0", 2), 2);
-	assert_int_equal(write(magic, "\25\0\0\0\xff" "c", 6), 6);
+	assert_int_equal(write(magic,
+			       "\25\0\0\0\xff"
+			       "c",
+			       6),
+			 6);
 	turns(w, 3);
 	ASSERT_REPLY(w, ask(w, 21, false, 0), "statistics\n\n");
 	assert_true(mono_diff_ms(clock_now(), begin) < 500);
@@ -404,7 +421,7 @@ static void request_in_pieces(void **state)
 	turns(w, 2);
 	assert_int_equal(w->starts, 0);
 	assert_int_equal(write(fd, buf + 9, 7), 7);
-	ASSERT_REPLY(w, fd, FRAMED "\0\11\0\2committed" "\0\4\0\5\0\0\0\1");
+	ASSERT_REPLY(w, fd, FRAMED "\0\11\0\2committed\0\4\0\5\0\0\0\1");
 	assert_true(w->last_strict);
 }
 
@@ -429,7 +446,8 @@ static void check_dump(const char *buf, size_t len, size_t skip, uint32_t total,
 		if (framed)
 			p += CTL_RECORD_HDR_LEN;
 		assert_true(p + 95 <= end);
-		assert_memory_equal(p, "flow ", 5);	/* not sscanf(), which measures all that follows */
+		/* not sscanf(), which measures all that follows */
+		assert_memory_equal(p, "flow ", 5);
 		no = (uint32_t)strtoul(p + 5, NULL, 10);
 		assert_int_equal(no, i);
 		p += 95;
@@ -462,15 +480,15 @@ static void slow_reader_slows_itself(void **state)
 	char *buf;
 	int slow, steps;
 
-	w->dump_total = 40000;	/* some 4 MB */
+	w->dump_total = 40000; /* some 4 MB */
 	slow = ask(w, 16, true, 0);
 	turns(w, 50);
 	at = w->dump_at;
 	steps = w->dump_steps;
-	assert_in_range(at, 1000, 10000);	/* kernel buffer plus queue, below 1 MB */
+	assert_in_range(at, 1000, 10000); /* kernel buffer plus queue, below 1 MB */
 	turns(w, 200);
 	assert_int_equal(w->dump_at, at);
-	assert_int_equal(w->dump_steps, steps);		/* not even asked */
+	assert_int_equal(w->dump_steps, steps); /* not even asked */
 	/* Nothing to do: the loop sleeps although the reply is not complete. */
 	{
 		struct mono begin = clock_now();
@@ -564,11 +582,11 @@ static void client_vanishes_during_commit(void **state)
 	turns(w, 3);
 	begin = clock_now();
 	assert_int_equal(evloop_turn(w->loop, NULL, 50), 0);
-	assert_true(mono_diff_ms(clock_now(), begin) >= 50);	/* waiting costs nothing */
+	assert_true(mono_diff_ms(clock_now(), begin) >= 50); /* waiting costs nothing */
 	assert_non_null(w->waiting);
 	assert_int_equal(w->waiting->steps, 1);
 	turns(w, 10);
-	assert_int_equal(w->waiting->steps, 1);		/* waits: not stepped */
+	assert_int_equal(w->waiting->steps, 1); /* waits: not stepped */
 	close(fd);
 	turns(w, 2);
 	assert_int_equal(w->released_gone, 1);
@@ -585,14 +603,15 @@ static void commit_waits_and_is_woken(void **state)
 	bool end;
 
 	turns(w, 3);
-	assert_int_equal(take(fd, buf, sizeof(buf), &end), CTL_HEADER_LEN + CTL_RECORD_HDR_LEN + CTL_PROGRESS_LEN);
+	assert_int_equal(take(fd, buf, sizeof(buf), &end),
+			 CTL_HEADER_LEN + CTL_RECORD_HDR_LEN + CTL_PROGRESS_LEN);
 	control_job_wake(&w->waiting->job);
 	turns(w, 2);
 	assert_int_equal(take(fd, buf, sizeof(buf), &end), CTL_RECORD_HDR_LEN + CTL_PROGRESS_LEN);
 	assert_int_equal(buf[3], CTL_REC_PROGRESS);
 	w->commit_ready = true;
 	control_job_wake(&w->waiting->job);
-	ASSERT_REPLY(w, fd, "\0\11\0\2committed" "\0\4\0\5\0\0\0\0");
+	ASSERT_REPLY(w, fd, "\0\11\0\2committed\0\4\0\5\0\0\0\0");
 	assert_int_equal(w->released_done, 1);
 }
 
@@ -639,7 +658,7 @@ static void half_closed_client(void **state)
 	assert_int_equal(w->released_gone, 0);
 	w->commit_ready = true;
 	control_job_wake(&w->waiting->job);
-	ASSERT_REPLY(w, fd, FRAMED "\0\11\0\2committed" "\0\4\0\5\0\0\0\0");
+	ASSERT_REPLY(w, fd, FRAMED "\0\11\0\2committed\0\4\0\5\0\0\0\0");
 	/* and without any request: an end of file like any other */
 	fd = connect_client(w);
 	assert_int_equal(shutdown(fd, SHUT_WR), 0);
@@ -652,7 +671,8 @@ static void garbage_requests(void **state)
 {
 	struct world *w = *state;
 	const char *env = getenv("TEST_SEED");
-	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 10) : (unsigned int)clock_now().ns;
+	unsigned int seed =
+		env ? (unsigned int)strtoul(env, NULL, 10) : (unsigned int)clock_now().ns;
 	struct mono begin;
 
 	print_message("seed %u (TEST_SEED)\n", seed);
@@ -669,7 +689,10 @@ static void garbage_requests(void **state)
 		if (rand() % 2 && n >= 4)
 			buf[0] = (uint8_t)(rand() % 50), buf[1] = buf[2] = buf[3] = 0;
 		if (rand() % 2 && n >= 8)
-			memcpy(buf + 4, "\xff" "ctd", 4);
+			memcpy(buf + 4,
+			       "\xff"
+			       "ctd",
+			       4);
 		assert_int_equal(write(fd, buf, n), n);
 		turns(w, 3);
 		close(fd);
@@ -755,7 +778,7 @@ static void cap_with_busy_clients(void **state)
 	assert_int_equal(w->starts, CTL_CLIENTS_MAX);
 	before = evloop_stats(w->loop)->turns;
 	begin = clock_now();
-	while (mono_diff_ms(clock_now(), begin) < 3 * CTL_STALLED_MS)	/* the server looks again
+	while (mono_diff_ms(clock_now(), begin) < 3 * CTL_STALLED_MS) /* the server looks again
 									 * once a second */
 		assert_int_equal(evloop_turn(w->loop, NULL, 100), 0);
 	assert_true(evloop_stats(w->loop)->turns - before < 50);
@@ -790,7 +813,7 @@ static void cap_drops_who_has_slept_longest(void **state)
 	}
 	turns(w, 20);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
-	for (int i = 0; i < 20; i++) {		/* the first wakes up for a moment: now the second
+	for (int i = 0; i < 20; i++) { /* the first wakes up for a moment: now the second
 						 * has slept longest */
 		assert_true(take(fd[0], buf, sizeof(buf), &end) > 0);
 		turns(w, 2);
@@ -803,7 +826,7 @@ static void cap_drops_who_has_slept_longest(void **state)
 	assert_int_equal(control_server_stats(w->server)->dropped, 1);
 	assert_int_equal(w->released_gone, 1);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX - 1);
-	while (take(fd[1], buf, sizeof(buf), &end) == sizeof(buf))	/* what was on its way, and
+	while (take(fd[1], buf, sizeof(buf), &end) == sizeof(buf)) /* what was on its way, and
 									 * then */
 		;
 	assert_true(end);
@@ -840,7 +863,7 @@ static void kill_is_held(void **state)
 	assert_int_equal(w->released_gone, 1);
 	take(silent, buf, sizeof(buf), &end);
 	assert_true(end);
-	evloop_free(w->loop);	/* the loop may be gone by then */
+	evloop_free(w->loop); /* the loop may be gone by then */
 	w->loop = NULL;
 	control_server_free(w->server);
 	w->server = NULL;
@@ -878,7 +901,8 @@ static void assert_refused(struct world *w, int want, const char *reason)
 	struct text err = { 0 };
 	struct control_server *s = NULL;
 
-	assert_int_equal(control_server_open(w->loop, &w->conf, &ops, w, REC_VERSION, &s, &err), want);
+	assert_int_equal(control_server_open(w->loop, &w->conf, &ops, w, REC_VERSION, &s, &err),
+			 want);
 	assert_null(s);
 	assert_non_null(err.buf);
 	if (!strstr(err.buf, w->conf.path) || !strstr(err.buf, reason))
@@ -950,7 +974,7 @@ static void stale_sockets(void **state)
 	assert_int_equal(listen(fd, 1), 0);
 	close(fd);
 	assert_int_equal(control_path_check(&w->conf, &err), 0);
-	assert_int_equal(access(w->conf.path, F_OK), 0);	/* looking changes nothing */
+	assert_int_equal(access(w->conf.path, F_OK), 0); /* looking changes nothing */
 	open_server(w);
 	ASSERT_REPLY(w, ask(w, 21, false, 0), "statistics\n\n");
 	control_server_free(w->server);
@@ -1051,7 +1075,7 @@ static void descriptor_too_high(void **state)
 }
 
 #define WITH_SERVER(f) cmocka_unit_test_setup_teardown(f, setup_open, teardown)
-#define WITHOUT(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define WITHOUT(f)     cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
