@@ -8,32 +8,33 @@
 
 #include "control/command.h"
 
-#define CLI_TIMEOUT_MAX 86400	/* seconds */
+#define CLI_TIMEOUT_MAX 86400 /* seconds */
 
 /* The command line of the whole program, daemon and client (command-line.md sections 1, 2 and 11).
  * Looks at nothing but the words: no file is read here. */
 enum cli_action {
-	CLI_DAEMON,	/* run, in the background or not */
-	CLI_CLIENT,	/* send cmd to the daemon */
-	CLI_CHECK,	/* -T: read the configuration file, report, exit */
+	CLI_DAEMON, /* run, in the background or not */
+	CLI_CLIENT, /* send cmd to the daemon */
+	CLI_CHECK,  /* -T: read the configuration file, report, exit */
 	CLI_HELP,
 	CLI_VERSION,
-	CLI_ERROR,	/* error says what is wrong; exit status 1 */
+	CLI_ERROR, /* error says what is wrong; exit status 1 */
 };
 
 struct cli {
 	enum cli_action action;
-	const char *argv0;		/* borrowed from argv, like all pointers here */
-	const char *config;		/* -C; NULL: the default file */
-	bool background;		/* -d */
-	bool stats;			/* -S: the statistics mode; Stats counts where the file has Sync too,
-					 * and defaults where there is no file. The caller sees to it */
-	const struct ctl_command *cmd;	/* CLI_CLIENT */
-	bool strict;			/* --strict, with -c */
-	bool json;			/* --json, with -i and -e */
-	unsigned int timeout_s;		/* --timeout, with a client command; 0: not given */
+	const char *argv0;  /* borrowed from argv, like all pointers here */
+	const char *config; /* -C; NULL: the default file */
+	bool background;    /* -d */
+	/* -S: the statistics mode; Stats counts where the file has Sync too, and defaults where
+	 * there is no file. The caller sees to it */
+	bool stats;
+	const struct ctl_command *cmd; /* CLI_CLIENT */
+	bool strict;		       /* --strict, with -c */
+	bool json;		       /* --json, with -i and -e */
+	unsigned int timeout_s;	       /* --timeout, with a client command; 0: not given */
 	char error[256];
-	char warning[128];		/* empty, or a line for standard error whatever the
+	char warning[128]; /* empty, or a line for standard error whatever the
 					 * action */
 };
 

@@ -9,20 +9,20 @@
 /* How long to wait by default, in seconds, while no byte comes. Our daemon says something every two
  * seconds however long a command takes; a 1.4.x is silent while it commits, some 13 s for a million
  * flows. */
-#define CLIENT_TIMEOUT_S	30
+#define CLIENT_TIMEOUT_S 30
 
 /* One command sent to a running daemon. */
 struct client_request {
-	const char *path;		/* of the control socket; borrowed */
-	const struct ctl_command *cmd;	/* borrowed */
-	bool strict;			/* -c: refused entries make the status 1 */
-	bool json;			/* dumps as JSON, one object per line */
-	unsigned int timeout_s;		/* give up after so many seconds without any byte; 0:
+	const char *path;	       /* of the control socket; borrowed */
+	const struct ctl_command *cmd; /* borrowed */
+	bool strict;		       /* -c: refused entries make the status 1 */
+	bool json;		       /* dumps as JSON, one object per line */
+	unsigned int timeout_s;	       /* give up after so many seconds without any byte; 0:
 					 * CLIENT_TIMEOUT_S */
-	int out_fd;			/* the answer: standard output */
-	int err_fd;			/* notes, errors and, if it is a terminal, progress:
+	int out_fd;		       /* the answer: standard output */
+	int err_fd;		       /* notes, errors and, if it is a terminal, progress:
 					 * standard error */
-	bool *nobody;			/* set if no daemon listens at path, and so none can have
+	bool *nobody;		       /* set if no daemon listens at path, and so none can have
 					 * heard of it; may be NULL */
 };
 

@@ -17,21 +17,21 @@ struct client_reply_ops {
 	void (*result)(void *ctx, const char *line, size_t n);	/* not terminated; for a terminal
 								 * only */
 	bool (*flow)(void *ctx, const void *bytes, size_t n);	/* false: not a flow record */
-	bool (*expect)(void *ctx, const void *bytes, size_t n);	/* false: not an expectation
+	bool (*expect)(void *ctx, const void *bytes, size_t n); /* false: not an expectation
 								 * record */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 };
 
 enum client_verdict {
-	CLIENT_PLAIN,		/* text without a status, or nothing at all */
-	CLIENT_END,		/* complete; the status is known */
-	CLIENT_CUT,		/* ended in the middle */
-	CLIENT_OTHER_VERSION,	/* our kind of daemon, another version: nothing was done */
-	CLIENT_GARBLED,		/* not what our daemon sends */
+	CLIENT_PLAIN,	      /* text without a status, or nothing at all */
+	CLIENT_END,	      /* complete; the status is known */
+	CLIENT_CUT,	      /* ended in the middle */
+	CLIENT_OTHER_VERSION, /* our kind of daemon, another version: nothing was done */
+	CLIENT_GARBLED,	      /* not what our daemon sends */
 };
 
 enum client_reply_state {
-	REPLY_BEGIN,		/* the first bytes, still undecided */
+	REPLY_BEGIN, /* the first bytes, still undecided */
 	REPLY_TEXT,
 	REPLY_RECORDS,
 	REPLY_ENDED,
@@ -46,9 +46,9 @@ struct client_reply {
 	/* private: */
 	enum client_reply_state state;
 	int status;
-	bool any;			/* something has arrived */
-	size_t have;			/* bytes in part */
-	uint8_t part[CTL_RECORD_HDR_LEN + CTL_RECORD_MAX];	/* a header or record that has not
+	bool any;					   /* something has arrived */
+	size_t have;					   /* bytes in part */
+	uint8_t part[CTL_RECORD_HDR_LEN + CTL_RECORD_MAX]; /* a header or record that has not
 								 * arrived in full */
 };
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command line. A small parser of our own, because getopt cannot do the one thing that is needed: an optional
- * argument in a word of its own (`-s network`).
+/* The command line. A small parser of our own, because getopt cannot do the one thing that is
+ * needed: an optional argument in a word of its own (`-s network`).
  *
- * 1.4.x looks at the second character of each word and nothing else, so `conntrackd start` schedules a flush of the
- * kernel table and `-i -k` kills. Here exactly the documented forms are accepted: arguments attached or in the next
- * word, words abbreviated to a prefix that only one of them has, options without argument joined (`-dC file`), and for each option a long name
- * (`--config file`, `--config=file`), which is not abbreviated, so that a later option can never change what a script
- * means; anything else is an error before anything happens. Source: command-line.md sections 1, 2, 11; errors.md 146-152.
+ * 1.4.x looks at the second character of each word and nothing else, so `conntrackd start`
+ * schedules a flush of the kernel table and `-i -k` kills. Here exactly the documented forms are
+ * accepted: arguments attached or in the next word, words abbreviated to a prefix that only one of
+ * them has, options without argument joined (`-dC file`), and for each option a long name
+ * (`--config file`, `--config=file`), which is not abbreviated, so that a later option can never
+ * change what a script means; anything else is an error before anything happens. Source:
+ * command-line.md sections 1, 2, 11; errors.md 146-152.
  *
  * A new option is one row of `options`, a new word or command one row in control/command.c. */
 #include "client/cli.h"
@@ -19,14 +21,14 @@
 
 enum arg_kind {
 	ARG_NONE,
-	ARG_FILE,	/* required */
-	ARG_SECONDS,	/* required, 1 to CLI_TIMEOUT_MAX */
-	ARG_WORD,	/* optional, one of the words of control_command_word() */
+	ARG_FILE,    /* required */
+	ARG_SECONDS, /* required, 1 to CLI_TIMEOUT_MAX */
+	ARG_WORD,    /* optional, one of the words of control_command_word() */
 };
 
 enum option_kind {
 	OPT_GENERAL,
-	OPT_COMMAND,	/* a request to the daemon */
+	OPT_COMMAND, /* a request to the daemon */
 };
 
 /* Options without a letter get a number above all letters. */
@@ -37,8 +39,8 @@ enum {
 };
 
 struct option_row {
-	int id;			/* letter, or LONG_* */
-	const char *name;	/* long name, without dashes */
+	int id;		  /* letter, or LONG_* */
+	const char *name; /* long name, without dashes */
 	enum arg_kind arg;
 	enum option_kind kind;
 };
@@ -73,12 +75,12 @@ struct parse {
 	struct cli *cli;
 	char **argv;
 	int argc;
-	int at;			/* index of the word being read */
-	char command;		/* letter of the client command, 0: none yet */
-	char second;		/* of another one; an error, but -h and -v that follow still count */
-	const char *word;	/* its argument in full, NULL: none */
+	int at;		  /* index of the word being read */
+	char command;	  /* letter of the client command, 0: none yet */
+	char second;	  /* of another one; an error, but -h and -v that follow still count */
+	const char *word; /* its argument in full, NULL: none */
 	bool xml, check;
-	bool stop;		/* -h, -v or an error: nothing that follows matters */
+	bool stop; /* -h, -v or an error: nothing that follows matters */
 };
 
 static const struct option_row *find_letter(char c)
@@ -157,28 +159,30 @@ static void set_command(struct parse *p, char letter, const char *value)
 	if (!p->word) {
 		list_words(letter, ambiguous ? value : "", words, sizeof(words));
 		if (ambiguous)
-			fail(p, "parameter \"%.40s\" for option -%c, --%s is ambiguous: %s", value, letter,
-			     name_of(letter), words);
+			fail(p, "parameter \"%.40s\" for option -%c, --%s is ambiguous: %s", value,
+			     letter, name_of(letter), words);
 		else if (letter == 's' || letter == 'f')
-			fail(p, "unknown parameter \"%.40s\" for option -%c, --%s (known: %s)", value, letter,
-			     name_of(letter), words);
+			fail(p, "unknown parameter \"%.40s\" for option -%c, --%s (known: %s)",
+			     value, letter, name_of(letter), words);
 		else
-			fail(p, "unexpected argument \"%.40s\" (known for -%c, --%s: %s)", value, letter,
-			     name_of(letter), words);
+			fail(p, "unexpected argument \"%.40s\" (known for -%c, --%s: %s)", value,
+			     letter, name_of(letter), words);
 		return;
 	}
 	if (old)
-		snprintf(p->cli->warning, sizeof(p->cli->warning), "\"-%c %s\" is an old name, use \"-%c %s\"", letter,
-			 old, letter, p->word);
+		snprintf(p->cli->warning, sizeof(p->cli->warning),
+			 "\"-%c %s\" is an old name, use \"-%c %s\"", letter, old, letter, p->word);
 }
 
 static void set_timeout(struct parse *p, const char *value)
 {
 	size_t digits = strspn(value, "0123456789");
-	unsigned long n = digits > 0 && digits <= 6 && !value[digits] ? strtoul(value, NULL, 10) : 0;
+	unsigned long n =
+		digits > 0 && digits <= 6 && !value[digits] ? strtoul(value, NULL, 10) : 0;
 
 	if (n == 0 || n > CLI_TIMEOUT_MAX)
-		fail(p, "--timeout: \"%.40s\" is no number of seconds from 1 to %d", value, CLI_TIMEOUT_MAX);
+		fail(p, "--timeout: \"%.40s\" is no number of seconds from 1 to %d", value,
+		     CLI_TIMEOUT_MAX);
 	else
 		p->cli->timeout_s = (unsigned int)n;
 }
@@ -194,7 +198,7 @@ static void apply(struct parse *p, const struct option_row *o, const char *value
 		p->cli->background = true;
 		break;
 	case 'C':
-		p->cli->config = value;		/* the last one counts */
+		p->cli->config = value; /* the last one counts */
 		break;
 	case 'v':
 		finish(p, CLI_VERSION);
@@ -231,9 +235,10 @@ static const char *take_word(struct parse *p)
 	return p->argv[++p->at];
 }
 
-/* The argument of o: attached, or (attached NULL) in the next word. False when a required one is missing, or when there
- * is one too many. */
-static bool take_value(struct parse *p, const struct option_row *o, const char *attached, const char **value)
+/* The argument of o: attached, or (attached NULL) in the next word. False when a required one is
+ * missing, or when there is one too many. */
+static bool take_value(struct parse *p, const struct option_row *o, const char *attached,
+		       const char **value)
 {
 	*value = NULL;
 	if (o->arg == ARG_NONE) {
@@ -269,7 +274,7 @@ static void read_letters(struct parse *p, const char *word)
 			return;
 		apply(p, o, value);
 		if (o->arg != ARG_NONE)
-			return;		/* the rest of the word, if any, was its argument */
+			return; /* the rest of the word, if any, was its argument */
 	}
 }
 
@@ -277,7 +282,8 @@ static void read_letters(struct parse *p, const char *word)
 static void read_name(struct parse *p, const char *word)
 {
 	const char *name = word + 2, *equals = strchr(name, '='), *value;
-	const struct option_row *o = find_name(name, equals ? (size_t)(equals - name) : strlen(name));
+	const struct option_row *o =
+		find_name(name, equals ? (size_t)(equals - name) : strlen(name));
 
 	if (!o)
 		fail(p, "Unknown option: %.60s", word);
@@ -304,10 +310,11 @@ static void check_client(struct parse *p)
 	bool dump = p->command == 'i' || p->command == 'e';
 
 	if (p->second)
-		fail(p, "Invalid parameters: only one command at a time, not both -%c and -%c", p->command,
-		     p->second);
+		fail(p, "Invalid parameters: only one command at a time, not both -%c and -%c",
+		     p->command, p->second);
 	else if (cli->background || p->check)
-		fail(p, "Invalid parameters: -%c does not go with -%c", cli->background ? 'd' : 'T', p->command);
+		fail(p, "Invalid parameters: -%c does not go with -%c", cli->background ? 'd' : 'T',
+		     p->command);
 	else if ((p->xml || cli->json) && !dump)
 		fail(p, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
 	else if (p->xml && cli->json)
@@ -363,28 +370,34 @@ static void print_help(const char *argv0, FILE *out)
 	fputs("General commands:\n"
 	      "  -d, --daemon, run in the background\n"
 	      "  -C, --config [configfile], use this configuration file\n"
-	      "  -S, --stats-mode, statistics mode, where the file has both sections, Sync and Stats\n"
+	      "  -S, --stats-mode, statistics mode, where the file has both sections, Sync and "
+	      "Stats\n"
 	      "  -T, --check, only check the configuration file, then exit\n"
-	      "      --timeout SECONDS, with a client command: give up when the daemon is silent for so long (30)\n"
+	      "      --timeout SECONDS, with a client command: give up when the daemon is silent "
+	      "for so long (30)\n"
 	      "  -v, --version, show the version\n"
 	      "  -h, --help, show this help\n"
 	      "\n"
 	      "Client mode commands:\n"
 	      "  -c, --commit [ct|expect], put the states of the peer into the kernel\n"
 	      "      --strict, with -c: fail if the kernel refuses one of them\n"
-	      "  -f, --flush [internal|external], compare the internal cache with the kernel, empty the external one\n"
+	      "  -f, --flush [internal|external], compare the internal cache with the kernel, "
+	      "empty the external one\n"
 	      "  -F, --flush-kernel [ct|expect], empty the kernel table\n"
 	      "  -i, --internal [ct|expect], show the internal cache: the states of this node\n"
 	      "  -e, --external [ct|expect], show the external cache: the states of the peer\n"
 	      "  -x, --xml, with -i or -e: as XML\n"
 	      "      --json, with -i or -e: as JSON, one object per line\n"
 	      "  -k, --kill, end the daemon\n"
-	      "  -s, --statistics [network|cache|runtime|link|rsqueue|process|queue|ct|expect|peers], show statistics\n"
+	      "  -s, --statistics "
+	      "[network|cache|runtime|link|rsqueue|process|queue|ct|expect|peers], show "
+	      "statistics\n"
 	      "  -R, --resync-kernel [ct|expect], read the kernel table again\n"
 	      "  -n, --request-resync, ask the peer to send all its states (FTFW and NOTRACK)\n"
 	      "  -B, --send-bulk, send all our states to the peer (FTFW and NOTRACK)\n"
 	      "  -t, --schedule-flush, empty the kernel table after PurgeTimeout\n"
-	      "\n", out);
+	      "\n",
+	      out);
 }
 
 int cli_report(const struct cli *cli, FILE *out, FILE *err)
@@ -396,12 +409,14 @@ int cli_report(const struct cli *cli, FILE *out, FILE *err)
 		print_help(cli->argv0, out);
 		return 0;
 	case CLI_VERSION:
-		fprintf(out, "Connection tracking userspace daemon v%s. Licensed under GPLv2 or later.\n"
-			"(C) 2026 the authors of this conntrackd\n", PACKAGE_VERSION);
+		fprintf(out,
+			"Connection tracking userspace daemon v%s. Licensed under GPLv2 or later.\n"
+			"(C) 2026 the authors of this conntrackd\n",
+			PACKAGE_VERSION);
 		return 0;
 	case CLI_ERROR:
-		fprintf(err, "%s: %s\nUsage: %s [commands] [options]; %s --help tells which\n", cli->argv0, cli->error,
-			cli->argv0, cli->argv0);
+		fprintf(err, "%s: %s\nUsage: %s [commands] [options]; %s --help tells which\n",
+			cli->argv0, cli->error, cli->argv0, cli->argv0);
 		return 1;
 	case CLI_DAEMON:
 	case CLI_CLIENT:

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The client: connect, send one request, print what comes back.
  *
- * Standard output gets the layouts of command-line.md section 9 and nothing else; notes and errors go to standard error,
- * and where that is a terminal progress and results as well: a program that reads there finds nothing after a success, as
- * with 1.4.x. Dumps arrive as records and are turned into text, XML or JSON here, so that the daemon spends almost
- * nothing on them and a slow reader slows only this process.
+ * Standard output gets the layouts of command-line.md section 9 and nothing else; notes and errors
+ * go to standard error, and where that is a terminal progress and results as well: a program that
+ * reads there finds nothing after a success, as with 1.4.x. Dumps arrive as records and are turned
+ * into text, XML or JSON here, so that the daemon spends almost nothing on them and a slow reader
+ * slows only this process.
  *
- * Three kinds of daemon may answer: our own version (records and a status), another version of ours (it only says so,
- * and is asked again for plain text), and 1.4.x. The last one reads four bytes of the request and closes with the rest
- * unread, which this side sees as a connection reset behind the answer: an ordinary end. */
+ * Three kinds of daemon may answer: our own version (records and a status), another version of ours
+ * (it only says so, and is asked again for plain text), and 1.4.x. The last one reads four bytes of
+ * the request and closes with the rest unread, which this side sees as a connection reset behind
+ * the answer: an ordinary end. */
 #include "client/client.h"
 
 #include <errno.h>
@@ -29,17 +31,17 @@
 #include "flow/flow_json.h"
 #include "flow/flow_print.h"
 
-#define RECV_BYTES	(256 * 1024)
-#define PRINT_BYTES	(256 * 1024)
+#define RECV_BYTES  (256 * 1024)
+#define PRINT_BYTES (256 * 1024)
 
 struct client {
 	const struct client_request *req;
-	bool watched;			/* standard error is a terminal */
-	bool progress_shown;		/* a progress line stands there */
-	int write_err;			/* errno of the first failure to write the answer; 0 */
+	bool watched;	     /* standard error is a terminal */
+	bool progress_shown; /* a progress line stands there */
+	int write_err;	     /* errno of the first failure to write the answer; 0 */
 	struct client_reply reply;
-	struct text line;		/* one in JSON */
-	size_t len;			/* bytes in print */
+	struct text line; /* one in JSON */
+	size_t len;	  /* bytes in print */
 	char print[PRINT_BYTES];
 	uint8_t recv[RECV_BYTES];
 };
@@ -49,7 +51,8 @@ static unsigned int timeout_of(const struct client *c)
 	return c->req->timeout_s ? c->req->timeout_s : CLIENT_TIMEOUT_S;
 }
 
-static void complain(const struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void complain(const struct client *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 static void complain(const struct client *c, const char *fmt, ...)
 {
 	va_list ap;
@@ -103,7 +106,8 @@ static void print(struct client *c, const char *p, size_t n)
 	}
 }
 
-/* What stands in c->line. Without memory for all of it nothing is printed, and the answer ends in an error. */
+/* What stands in c->line. Without memory for all of it nothing is printed, and the answer ends in
+ * an error. */
 static void print_line(struct client *c)
 {
 	text_add(&c->line, "\n", 1);
@@ -119,7 +123,7 @@ static void on_text(void *ctx, const void *bytes, size_t n)
 	struct client *c = ctx;
 
 	if (n == 0)
-		return;		/* a sign of life */
+		return; /* a sign of life */
 	progress_clear(c);
 	print(c, bytes, n);
 }
@@ -128,7 +132,7 @@ static void on_note(void *ctx, const char *line, size_t n)
 {
 	struct client *c = ctx;
 
-	print_flush(c);		/* in the order in which the daemon said it */
+	print_flush(c); /* in the order in which the daemon said it */
 	progress_clear(c);
 	dprintf(c->req->err_fd, "%.*s\n", (int)n, line);
 }
@@ -222,15 +226,24 @@ static void complain_connect(const struct client *c, int err)
 	if (err == ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		complain(c, "can't connect to %s: it is not a socket", path);
 	else if (err == ECONNREFUSED)
-		complain(c, "can't connect to %s: the socket is there, but no conntrackd answers (it has died?)", path);
+		complain(c,
+			 "can't connect to %s: the socket is there, but no conntrackd answers (it "
+			 "has died?)",
+			 path);
 	else if (err == ENOENT)
-		complain(c, "can't connect to %s: no such socket; is conntrackd running, with the same UNIX Path?", path);
+		complain(c,
+			 "can't connect to %s: no such socket; is conntrackd running, with the "
+			 "same UNIX Path?",
+			 path);
 	else if (err == EACCES || err == EPERM)
-		complain(c, "can't connect to %s: permission denied; the commands are for the user conntrackd runs as",
+		complain(c,
+			 "can't connect to %s: permission denied; the commands are for the user "
+			 "conntrackd runs as",
 			 path);
 	else if (err == EAGAIN || err == EINPROGRESS)
-		complain(c, "can't connect to %s: conntrackd does not answer within %u s (--timeout)", path,
-			 timeout_of(c));
+		complain(c,
+			 "can't connect to %s: conntrackd does not answer within %u s (--timeout)",
+			 path, timeout_of(c));
 	else
 		complain(c, "can't connect to %s: %s", path, strerror(err));
 }
@@ -243,12 +256,15 @@ static void complain_old(const struct client *c, const char *what)
 /* Gives the exit status. */
 static int complain_silent(const struct client *c)
 {
-	complain(c, "%s: conntrackd has said nothing for %u s: it hangs, or is stopped (--timeout); if it goes on, it may "
-		 "still carry the command out", c->req->path, timeout_of(c));
+	complain(c,
+		 "%s: conntrackd has said nothing for %u s: it hangs, or is stopped (--timeout); "
+		 "if it goes on, it may still carry the command out",
+		 c->req->path, timeout_of(c));
 	return 1;
 }
 
-/* A connected socket, or -errno. It waits for timeout_s seconds at most, in connect() as in recv(). */
+/* A connected socket, or -errno. It waits for timeout_s seconds at most, in connect() as in
+ * recv(). */
 static int connect_path(const char *path, unsigned int timeout_s)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -314,14 +330,15 @@ static int read_reply(struct client *c, int fd)
 	}
 }
 
-/* The connection ended before anything came. A 1.4.x daemon answers many requests with nothing, and so those that it does
- * not know; a daemon that has died with our request unread looks the same, but is not there any more. */
+/* The connection ended before anything came. A 1.4.x daemon answers many requests with nothing, and
+ * so those that it does not know; a daemon that has died with our request unread looks the same,
+ * but is not there any more. */
 static int silent_end(const struct client *c)
 {
 	int fd;
 
 	if (c->req->cmd->number == CTL_REQ_KILL)
-		return 0;	/* that it is gone was the request */
+		return 0; /* that it is gone was the request */
 	fd = connect_path(c->req->path, timeout_of(c));
 	if (fd < 0) {
 		complain(c, "%s: the daemon ended without an answer", c->req->path);
@@ -345,8 +362,10 @@ static int judge(struct client *c, int err)
 		if (!client_reply_any(&c->reply) && err == ECONNRESET)
 			return silent_end(c);
 		if (!client_reply_any(&c->reply)) {
-			/* Our daemon reads the whole request and then always sends something, unless it makes room. */
-			complain(c, "%s: the daemon closed the connection without an answer", c->req->path);
+			/* Our daemon reads the whole request and then always sends something,
+			 * unless it makes room. */
+			complain(c, "%s: the daemon closed the connection without an answer",
+				 c->req->path);
 			return 1;
 		}
 		if (err && err != ECONNRESET) {
@@ -359,7 +378,8 @@ static int judge(struct client *c, int err)
 	case CLIENT_CUT:
 		if (c->req->cmd->number == CTL_REQ_KILL)
 			return 0;
-		complain(c, "%s: the daemon ended the connection before the command was complete", c->req->path);
+		complain(c, "%s: the daemon ended the connection before the command was complete",
+			 c->req->path);
 		return 1;
 	case CLIENT_GARBLED:
 		complain(c, "%s: the answer is not understood", c->req->path);
@@ -388,7 +408,7 @@ static int converse(struct client *c, bool framed)
 	if (err == EAGAIN)
 		return complain_silent(c);
 	if (!framed && !client_reply_any(&c->reply) && !err)
-		return 0;	/* asked for plain text, and there is none */
+		return 0; /* asked for plain text, and there is none */
 	status = judge(c, err);
 	if (c->write_err) {
 		complain(c, "can't write the answer: %s", strerror(c->write_err));
@@ -418,12 +438,17 @@ static void drop_progress(void *ctx, uint64_t done, uint64_t total)
 	(void)ctx, (void)done, (void)total;
 }
 
-/* --strict and --json need a daemon that answers in records of our version. It is found out before the command is sent,
- * with a request that changes nothing: a 1.4.x would commit and could not tell how it went. 0, or 1: reported. */
+/* --strict and --json need a daemon that answers in records of our version. It is found out before
+ * the command is sent, with a request that changes nothing: a 1.4.x would commit and could not tell
+ * how it went. 0, or 1: reported. */
 static int needs_records(struct client *c, const char *option)
 {
 	static const struct client_reply_ops drop = {
-		.text = drop_text, .note = drop_note, .result = drop_note, .flow = drop_flow, .expect = drop_flow,
+		.text = drop_text,
+		.note = drop_note,
+		.result = drop_note,
+		.flow = drop_flow,
+		.expect = drop_flow,
 		.progress = drop_progress,
 	};
 	int fd = ask(c, control_command_by_number(CTL_REQ_STATS_PROCESS), true), status, err;
@@ -444,7 +469,9 @@ static int needs_records(struct client *c, const char *option)
 	else if (verdict == CLIENT_PLAIN)
 		complain_old(c, option);
 	else if (verdict == CLIENT_OTHER_VERSION)
-		complain(c, "the running daemon is of another version: no %s until it is restarted, nothing was done",
+		complain(c,
+			 "the running daemon is of another version: no %s until it is restarted, "
+			 "nothing was done",
 			 option);
 	else
 		complain(c, "%s: the answer is not understood, nothing was done", c->req->path);

@@ -8,7 +8,8 @@
  *   RECORDS  END                              ENDED
  *            a record of a wrong size         GARBLED
  *
- * Whole records are handed on straight from the receive buffer; only what was cut by its end is copied. */
+ * Whole records are handed on straight from the receive buffer; only what was cut by its end is
+ * copied. */
 #include "client/reply.h"
 
 #include <string.h>
@@ -16,7 +17,8 @@
 #include "base/cursor.h"
 #include "base/writer.h"
 
-void client_reply_init(struct client_reply *r, const struct client_reply_ops *ops, void *ctx, uint16_t record_version)
+void client_reply_init(struct client_reply *r, const struct client_reply_ops *ops, void *ctx,
+		       uint16_t record_version)
 {
 	r->ops = ops;
 	r->ctx = ctx;
@@ -75,10 +77,11 @@ static void take_record(struct client_reply *r, unsigned int type, const uint8_t
 		r->state = n == CTL_END_LEN ? REPLY_ENDED : REPLY_GARBLED;
 		return;
 	}
-	r->state = REPLY_GARBLED;	/* the versions are equal, so there are no others */
+	r->state = REPLY_GARBLED; /* the versions are equal, so there are no others */
 }
 
-/* Length of the record that begins at p, its head included; 0 while fewer than its head's bytes are there. */
+/* Length of the record that begins at p, its head included; 0 while fewer than its head's bytes are
+ * there. */
 static size_t record_len(const uint8_t *p, size_t n)
 {
 	struct cursor c = cur_init(p, n);
@@ -157,7 +160,8 @@ static size_t feed_begin(struct client_reply *r, const uint8_t *bytes, size_t n)
 	cur_be32(&c);
 	version = cur_be16(&c);
 	records = cur_be16(&c);
-	r->state = version == CTL_VERSION && records == r->record_version ? REPLY_RECORDS : REPLY_VERSION;
+	r->state = version == CTL_VERSION && records == r->record_version ? REPLY_RECORDS :
+									    REPLY_VERSION;
 	return used;
 }
 

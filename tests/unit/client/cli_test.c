@@ -16,8 +16,8 @@
 struct parse_case {
 	const char *words;
 	enum cli_action action;
-	int number;			/* CLI_CLIENT: the request */
-	const char *error;		/* CLI_ERROR: a part of the text */
+	int number;	   /* CLI_CLIENT: the request */
+	const char *error; /* CLI_ERROR: a part of the text */
 };
 
 static const struct parse_case cases[] = {
@@ -166,7 +166,8 @@ static const struct parse_case cases[] = {
 	{ "--config --internal", CLI_ERROR, 0, "Missing config filename" },
 	{ "--statistics=", CLI_ERROR, 0, "unknown parameter \"\" for option -s, --statistics" },
 	{ "--statistics foo", CLI_ERROR, 0, "unknown parameter \"foo\"" },
-	{ "--internal=foo", CLI_ERROR, 0, "unexpected argument \"foo\" (known for -i, --internal: ct, expect)" },
+	{ "--internal=foo", CLI_ERROR, 0,
+	  "unexpected argument \"foo\" (known for -i, --internal: ct, expect)" },
 	{ "--internal --kill", CLI_ERROR, 0, "only one command" },
 	{ "--daemon --kill", CLI_ERROR, 0, "Invalid parameters" },
 
@@ -202,7 +203,8 @@ static const struct parse_case cases[] = {
 	{ "-F foo", CLI_ERROR, 0, "unexpected argument \"foo\"" },
 	{ "-s foo", CLI_ERROR, 0, "unknown parameter \"foo\"" },
 	{ "-s ''", CLI_ERROR, 0, "unknown parameter \"\"" },
-	{ "-s p", CLI_ERROR, 0, "parameter \"p\" for option -s, --statistics is ambiguous: process, peers" },
+	{ "-s p", CLI_ERROR, 0,
+	  "parameter \"p\" for option -s, --statistics is ambiguous: process, peers" },
 	{ "-s c", CLI_ERROR, 0, "is ambiguous: cache, ct" },
 	{ "-s r", CLI_ERROR, 0, "is ambiguous: runtime, rsqueue" },
 	{ "-f ct", CLI_ERROR, 0, "unknown parameter \"ct\"" },
@@ -245,7 +247,7 @@ static void parse(const char *words, struct cli *cli)
 
 	assert_true(strlen(words) < sizeof(line));
 	strcpy(line, words);
-	argv_buf[0] = (char *)(uintptr_t)"conntrackd";
+	argv_buf[0] = (char *)(uintptr_t) "conntrackd";
 	for (w = strtok_r(line, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
 		assert_true(argc < WORDS_MAX);
 		if (strcmp(w, "''") == 0)
@@ -269,7 +271,8 @@ static void all_rows(void **state)
 		if (cli.action != c->action)
 			fail_msg("\"%s\": action %d (%s)", c->words, cli.action, cli.error);
 		if (c->action == CLI_CLIENT && (!cli.cmd || (int)cli.cmd->number != c->number))
-			fail_msg("\"%s\": request %d", c->words, cli.cmd ? (int)cli.cmd->number : -1);
+			fail_msg("\"%s\": request %d", c->words,
+				 cli.cmd ? (int)cli.cmd->number : -1);
 		if (c->action != CLI_CLIENT && cli.cmd)
 			fail_msg("\"%s\": has a request", c->words);
 		if (c->error && !strstr(cli.error, c->error))
@@ -327,7 +330,7 @@ static void details(void **state)
 static void long_words(void **state)
 {
 	char *word = malloc(100000);
-	char *argv[] = { (char *)(uintptr_t)"conntrackd", word, NULL };
+	char *argv[] = { (char *)(uintptr_t) "conntrackd", word, NULL };
 	static const char *const begin[] = { "", "-z", "--", "-i", "-s", "-C" };
 	struct cli cli;
 	size_t i;
@@ -369,8 +372,9 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 28);		/* the layout of 1.4.x, five options more */
-	assert_non_null(strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
+	assert_int_equal(lines, 28); /* the layout of 1.4.x, five options more */
+	assert_non_null(
+		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));
 	assert_non_null(strstr(out, "process"));
 	assert_string_equal(p - 2, "\n\n");
@@ -387,7 +391,8 @@ static void reports(void **state)
 		/* every long name that is accepted above */
 		if (strncmp(cases[i].words, "--", 2) != 0 || cases[i].action == CLI_ERROR)
 			continue;
-		snprintf(want, sizeof(want), "%.*s", (int)strcspn(cases[i].words, " ="), cases[i].words);
+		snprintf(want, sizeof(want), "%.*s", (int)strcspn(cases[i].words, " ="),
+			 cases[i].words);
 		if (!strstr(out, want))
 			fail_msg("no line for %s", want);
 	}
@@ -398,11 +403,13 @@ static void reports(void **state)
 	assert_true(p && strchr(p + 1, '\n') == out + strlen(out) - 1);
 	assert_int_equal(report("-z", out, err, sizeof(out)), 1);
 	assert_string_equal(out, "");
-	assert_string_equal(err, "conntrackd: Unknown option: -z\n"
-			    "Usage: conntrackd [commands] [options]; conntrackd --help tells which\n");
+	assert_string_equal(
+		err, "conntrackd: Unknown option: -z\n"
+		     "Usage: conntrackd [commands] [options]; conntrackd --help tells which\n");
 	assert_int_equal(report("-s foo", out, err, sizeof(out)), 1);
 	assert_string_equal(out, "");
-	assert_non_null(strstr(err, "network, cache, runtime, link, rsqueue, process, queue, ct, expect, peers"));
+	assert_non_null(strstr(
+		err, "network, cache, runtime, link, rsqueue, process, queue, ct, expect, peers"));
 	assert_int_equal(report("-s multicast", out, err, sizeof(out)), 0);
 	assert_non_null(strstr(err, "old name"));
 	assert_int_equal(report("-i", out, err, sizeof(out)), 0);

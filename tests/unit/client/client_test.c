@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The client against three kinds of daemon in a child process: ours (the real control server), one of another version,
- * and one that behaves as 1.4.x does (reads four bytes, answers, closes with the rest unread); and against none. */
+/* The client against three kinds of daemon in a child process: ours (the real control server), one
+ * of another version, and one that behaves as 1.4.x does (reads four bytes, answers, closes with
+ * the rest unread); and against none. */
 #include "client/client.h"
 
 #include <arpa/inet.h>
@@ -31,7 +32,7 @@
 struct place {
 	char dir[64];
 	char path[96];
-	pid_t daemon;		/* 0: none */
+	pid_t daemon; /* 0: none */
 	char out[1 << 16], err[4096];
 };
 
@@ -124,9 +125,12 @@ static void sample_flow(struct ct_flow *f, uint32_t i)
 {
 	*f = (struct ct_flow){
 		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_REPLY,
-		.l3 = AF_INET, .l4 = IPPROTO_TCP, .proto_state = 3,
-		.status = 0x0e,		/* seen reply, assured, confirmed */
-		.orig = { htons(40000), htons(80) }, .reply = { htons(80), htons(40000) },
+		.l3 = AF_INET,
+		.l4 = IPPROTO_TCP,
+		.proto_state = 3,
+		.status = 0x0e, /* seen reply, assured, confirmed */
+		.orig = { htons(40000), htons(80) },
+		.reply = { htons(80), htons(40000) },
 	};
 	f->addr.v4.src = f->addr.v4.reply_dst = htonl(0x0a000000 + i);
 	f->addr.v4.dst = f->addr.v4.reply_src = htonl(0xc0a80001);
@@ -161,9 +165,12 @@ static void dump_release(struct control_job *job, bool done)
 	free(job);
 }
 
-static const struct control_job_ops dump_ops = { .name = "dump", .step = dump_step, .release = dump_release };
+static const struct control_job_ops dump_ops = { .name = "dump",
+						 .step = dump_step,
+						 .release = dump_release };
 
-static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)
+static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out,
+		  struct control_job **job)
 {
 	struct evloop *loop = ctx;
 	struct dump *d;
@@ -188,7 +195,7 @@ static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out,
 		evloop_stop(loop);
 		break;
 	case CTL_REQ_PURGE:
-		_exit(3);	/* dies in the middle of a command */
+		_exit(3); /* dies in the middle of a command */
 	default:
 		ctl_note(out, "not here");
 		ctl_end(out, 1);
@@ -212,7 +219,7 @@ static void serve(const char *path, uint16_t record_version, int ready)
 	close(ready);
 	evloop_run(loop, NULL, NULL, NULL);
 	control_server_stop(s);
-	usleep(200000);		/* still busy ending: a client that sends -k must wait for this */
+	usleep(200000); /* still busy ending: a client that sends -k must wait for this */
 	control_server_free(s);
 	evloop_free(loop);
 	_exit(0);
@@ -230,18 +237,21 @@ static void start_ours(struct place *p, uint16_t record_version)
 		serve(p->path, record_version, ready[1]);
 	}
 	close(ready[1]);
-	assert_int_equal(read(ready[0], &c, 1), 0);	/* end of file: it listens, or has died */
+	assert_int_equal(read(ready[0], &c, 1), 0); /* end of file: it listens, or has died */
 	close(ready[0]);
 	assert_int_equal(access(p->path, F_OK), 0);
 }
 
-/* What is said on success is for a person at a terminal; a program that reads standard error finds nothing. */
+/* What is said on success is for a person at a terminal; a program that reads standard error finds
+ * nothing. */
 static void results_are_for_a_terminal(void **state)
 {
 	struct place *p = *state;
 	int tty = posix_openpt(O_RDWR | O_NOCTTY);
 	struct client_request req = {
-		.path = p->path, .cmd = control_command_by_number(CTL_REQ_COMMIT), .out_fd = temp_file(),
+		.path = p->path,
+		.cmd = control_command_by_number(CTL_REQ_COMMIT),
+		.out_fd = temp_file(),
 	};
 	char said[256];
 	ssize_t n;
@@ -253,7 +263,8 @@ static void results_are_for_a_terminal(void **state)
 	req.err_fd = open(ptsname(tty), O_RDWR | O_NOCTTY);
 	assert_true(req.err_fd >= 0);
 	assert_int_equal(client_run(&req), 0);
-	for (size_t have = 0; have < strlen("done\r\nlenient\r\n"); have += (size_t)n) {	/* a line at a time */
+	/* a line at a time */
+	for (size_t have = 0; have < strlen("done\r\nlenient\r\n"); have += (size_t)n) {
 		n = read(tty, said + have, sizeof(said) - 1 - have);
 		assert_true(n > 0);
 		said[have + (size_t)n] = '\0';
@@ -281,13 +292,14 @@ static void our_daemon(void **state)
 	assert_string_equal(p->err, "not here\n");
 	assert_int_equal(run(p, CTL_REQ_PURGE), 1);
 	assert_says(p->err, p->path);
-	waitpid(p->daemon, NULL, 0);	/* until then its socket is still there */
+	waitpid(p->daemon, NULL, 0); /* until then its socket is still there */
 	p->daemon = 0;
 	assert_int_equal(run(p, CTL_REQ_STATS), 1);
 	assert_says(p->err, "no conntrackd answers");
 }
 
-static size_t print_json(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf, size_t cap)
+static size_t print_json(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf,
+			 size_t cap)
 {
 	struct text line = { 0 };
 	size_t n;
@@ -307,7 +319,8 @@ static void dump(void **state)
 	static const struct {
 		int number;
 		bool json;
-		size_t (*print)(const struct ct_flow *, const struct flow_print_opts *, char *, size_t);
+		size_t (*print)(const struct ct_flow *, const struct flow_print_opts *, char *,
+				size_t);
 	} kinds[] = {
 		{ CTL_REQ_DUMP_INT_CT, false, flow_print_text },
 		{ CTL_REQ_DUMP_INT_CT_XML, false, flow_print_xml },
@@ -318,8 +331,11 @@ static void dump(void **state)
 	start_ours(p, FLOW_RECORD_VERSION);
 	for (size_t k = 0; k < 3; k++) {
 		struct client_request req = {
-			.path = p->path, .cmd = control_command_by_number(kinds[k].number), .json = kinds[k].json,
-			.out_fd = temp_file(), .err_fd = temp_file(),
+			.path = p->path,
+			.cmd = control_command_by_number(kinds[k].number),
+			.json = kinds[k].json,
+			.out_fd = temp_file(),
+			.err_fd = temp_file(),
 		};
 		char want[FLOW_LINE_MAX + 2], got[FLOW_LINE_MAX + 2];
 		FILE *f;
@@ -367,7 +383,7 @@ static void other_version(void **state)
 	assert_int_equal(run(p, CTL_REQ_STATS), 0);
 	assert_string_equal(p->out, "cache internal:\n\n");
 	assert_says(p->err, "another version");
-	assert_int_equal(run(p, CTL_REQ_BULK), 0);	/* no answer, no status */
+	assert_int_equal(run(p, CTL_REQ_BULK), 0); /* no answer, no status */
 	assert_string_equal(p->out, "");
 	assert_int_equal(run_as(p, p->path, CTL_REQ_DUMP_INT_CT, false, true), 1);
 	assert_string_equal(p->out, "");
@@ -401,11 +417,13 @@ static void start_old(struct place *p, const char *answer, int n)
 		for (int i = 0; i < n; i++) {
 			int c = accept(fd, NULL, NULL), number;
 
-			if (read(c, &number, sizeof(number)) == sizeof(number) && number == CTL_REQ_STATS)
+			if (read(c, &number, sizeof(number)) == sizeof(number) &&
+			    number == CTL_REQ_STATS)
 				if (write(c, answer, strlen(answer)) == -1)
 					_exit(1);
 			if (i == n - 1)
-				close(fd);	/* gone before the client can look whether it still is there */
+				/* gone before the client can look whether it still is there */
+				close(fd);
 			close(c);
 		}
 		_exit(0);
@@ -423,16 +441,19 @@ static void old_daemon(void **state)
 		assert_string_equal(p->out, "cache internal:\nold layout\n");
 		assert_string_equal(p->err, "");
 	}
-	/* It would commit and not tell how it went; it would answer with text: refused before it is asked. */
+	/* It would commit and not tell how it went; it would answer with text: refused before it is
+	 * asked. */
 	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, false, true), 1);
 	assert_says(p->err, "1.4.x, which knows no --json: nothing was done");
 	assert_string_equal(p->out, "");
 	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, true, false), 1);
 	assert_says(p->err, "1.4.x, which knows no --strict: nothing was done");
 	assert_string_equal(p->out, "");
-	/* A request it has no number for gets the same silence as one that is done: not taken for an answer. */
+	/* A request it has no number for gets the same silence as one that is done: not taken for
+	 * an answer. */
 	assert_int_equal(run(p, CTL_REQ_STATS_PEERS), 1);
-	assert_string_equal(p->err, "conntrackd: the running daemon is a 1.4.x, which knows no -s peers: nothing was done\n");
+	assert_string_equal(p->err, "conntrackd: the running daemon is a 1.4.x, which knows no -s "
+				    "peers: nothing was done\n");
 	assert_string_equal(p->out, "");
 	/* An empty answer is what it gives to most commands. */
 	assert_int_equal(run(p, CTL_REQ_BULK), 0);
@@ -451,7 +472,7 @@ static void old_daemon_dies(void **state)
 	waitpid(p->daemon, NULL, 0);
 	unlink(p->path);
 	start_old(p, "", 1);
-	assert_int_equal(run(p, CTL_REQ_KILL), 0);	/* that was the point */
+	assert_int_equal(run(p, CTL_REQ_KILL), 0); /* that was the point */
 	assert_string_equal(p->err, "");
 }
 
@@ -492,20 +513,25 @@ static void real_reasons(void **state)
 		int status;
 
 		if (child == 0) {
-			if (chmod(p->dir, 0755) == -1 || chmod(p->path, 0600) == -1 || setgid(65534) == -1 ||
-			    setuid(65534) == -1)
+			if (chmod(p->dir, 0755) == -1 || chmod(p->path, 0600) == -1 ||
+			    setgid(65534) == -1 || setuid(65534) == -1)
 				_exit(9);
 			/* no asserts in here: their way out is the parent's */
 			struct client_request req = {
-				.path = p->path, .cmd = control_command_by_number(CTL_REQ_STATS),
-				.out_fd = -1, .err_fd = open("/tmp", O_TMPFILE | O_RDWR, 0600),
+				.path = p->path,
+				.cmd = control_command_by_number(CTL_REQ_STATS),
+				.out_fd = -1,
+				.err_fd = open("/tmp", O_TMPFILE | O_RDWR, 0600),
 			};
 			ssize_t n;
 
 			status = client_run(&req);
 			n = pread(req.err_fd, path, sizeof(path) - 1, 0);
 			path[n > 0 ? n : 0] = '\0';
-			_exit(status == 1 && strstr(path, "permission denied") && strstr(path, p->path) ? 0 : 8);
+			_exit(status == 1 && strstr(path, "permission denied") &&
+					      strstr(path, p->path) ?
+				      0 :
+				      8);
 		}
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_true(WIFEXITED(status));
@@ -518,7 +544,8 @@ static void real_reasons(void **state)
 static void output_fails(void **state)
 {
 	struct place *p = *state;
-	struct client_request req = { .path = p->path, .cmd = control_command_by_number(CTL_REQ_DUMP_INT_CT) };
+	struct client_request req = { .path = p->path,
+				      .cmd = control_command_by_number(CTL_REQ_DUMP_INT_CT) };
 
 	start_ours(p, FLOW_RECORD_VERSION);
 	req.out_fd = open("/dev/full", O_WRONLY);

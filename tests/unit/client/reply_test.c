@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The reply reader: whatever the pieces in which bytes arrive, the same comes out; cut and changed bytes are noticed.
- * What it is fed is made by the daemon's own writer, so this is the round trip of the framing too. */
+/* The reply reader: whatever the pieces in which bytes arrive, the same comes out; cut and changed
+ * bytes are noticed. What it is fed is made by the daemon's own writer, so this is the round trip
+ * of the framing too. */
 #include "client/reply.h"
 
 #include <stdio.h>
@@ -19,7 +20,8 @@
 
 #define REC_VERSION 7
 
-/* Everything the callbacks said, in one text; neighbouring TEXT is joined, so that its pieces do not show. */
+/* Everything the callbacks said, in one text; neighbouring TEXT is joined, so that its pieces do
+ * not show. */
 struct heard {
 	struct text t;
 	bool in_text;
@@ -77,12 +79,17 @@ static void heard_progress(void *ctx, uint64_t done, uint64_t total)
 }
 
 static const struct client_reply_ops ops = {
-	.text = heard_text, .note = heard_note, .result = heard_result, .flow = heard_flow, .expect = heard_flow,
+	.text = heard_text,
+	.note = heard_note,
+	.result = heard_result,
+	.flow = heard_flow,
+	.expect = heard_flow,
 	.progress = heard_progress,
 };
 
 /* Feed n bytes in pieces of up to `piece`, each on an exact-size copy. */
-static enum client_verdict hear(const uint8_t *bytes, size_t n, size_t piece, struct heard *h, int *status)
+static enum client_verdict hear(const uint8_t *bytes, size_t n, size_t piece, struct heard *h,
+				int *status)
 {
 	struct client_reply *r = malloc(sizeof(*r));
 	enum client_verdict v;
@@ -165,7 +172,9 @@ static void long_records(void **state)
 	ctl_text(out, big, 200000);
 	ctl_out_finish(out);
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-		assert_int_equal(hear(ctl_out_bytes(out), ctl_out_queued(out), pieces[i], &h, &status), CLIENT_END);
+		assert_int_equal(
+			hear(ctl_out_bytes(out), ctl_out_queued(out), pieces[i], &h, &status),
+			CLIENT_END);
 		assert_int_equal(status, 0);
 		assert_int_equal(h.t.len, 200001);
 		assert_memory_equal(h.t.buf + 1, big, 200000);
@@ -194,8 +203,8 @@ static void cut_everywhere(void **state)
 	ctl_out_free(out);
 }
 
-/* Each byte changed to each value: no crash, and never "complete with status 0" out of a status of 1, unless the byte
- * was the status itself. */
+/* Each byte changed to each value: no crash, and never "complete with status 0" out of a status of
+ * 1, unless the byte was the status itself. */
 static void byte_changed(void **state)
 {
 	struct ctl_out *out = sample();
@@ -229,8 +238,16 @@ static void byte_changed(void **state)
 static void old_daemons(void **state)
 {
 	static const char *const answers[] = {
-		"cache internal:\n", "x", "\xff", "\xff" "ct", "\xff" "ctx and more", "",
-		"\xff" "ctd\0",		/* cut by the end of the string: four bytes */
+		"cache internal:\n",
+		"x",
+		"\xff",
+		"\xff"
+		"ct",
+		"\xff"
+		"ctx and more",
+		"",
+		"\xff"
+		"ctd\0", /* cut by the end of the string: four bytes */
 	};
 	struct heard h;
 
@@ -239,7 +256,8 @@ static void old_daemons(void **state)
 		for (size_t piece = 1; piece < 20; piece++) {
 			int status = -1;
 
-			assert_int_equal(hear((const uint8_t *)answers[i], strlen(answers[i]), piece, &h, &status),
+			assert_int_equal(hear((const uint8_t *)answers[i], strlen(answers[i]),
+					      piece, &h, &status),
 					 CLIENT_PLAIN);
 			assert_int_equal(status, -1);
 			if (answers[i][0]) {
@@ -268,24 +286,32 @@ static void verdict_of(const char *bytes, size_t n, enum client_verdict want)
 }
 
 #define VERDICT(bytes, want) verdict_of(bytes, sizeof(bytes) - 1, want)
-#define HEAD "\xff" "ctd\0\2\0\7"
+#define HEAD \
+	"\xff" \
+	"ctd\0\2\0\7"
 
 static void odd_records(void **state)
 {
 	(void)state;
 	VERDICT(HEAD, CLIENT_CUT);
-	VERDICT("\xff" "ctd\0\1\0\7", CLIENT_OTHER_VERSION);
-	VERDICT("\xff" "ctd\0\2\0\10", CLIENT_OTHER_VERSION);
-	VERDICT("\xff" "ctd\0\1\0\7 and anything", CLIENT_OTHER_VERSION);
-	VERDICT(HEAD "\0\3\0\5\0\0\0", CLIENT_GARBLED);			/* END too short */
+	VERDICT("\xff"
+		"ctd\0\1\0\7",
+		CLIENT_OTHER_VERSION);
+	VERDICT("\xff"
+		"ctd\0\2\0\10",
+		CLIENT_OTHER_VERSION);
+	VERDICT("\xff"
+		"ctd\0\1\0\7 and anything",
+		CLIENT_OTHER_VERSION);
+	VERDICT(HEAD "\0\3\0\5\0\0\0", CLIENT_GARBLED); /* END too short */
 	VERDICT(HEAD "\0\5\0\5\0\0\0\0\0", CLIENT_GARBLED);
 	VERDICT(HEAD "\0\0\0\5", CLIENT_GARBLED);
-	VERDICT(HEAD "\0\1\0\4x", CLIENT_GARBLED);			/* PROGRESS too short */
-	VERDICT(HEAD "\0\1\0\11x" "\0\4\0\5\0\0\0\0", CLIENT_GARBLED);	/* unknown type */
+	VERDICT(HEAD "\0\1\0\4x", CLIENT_GARBLED);		    /* PROGRESS too short */
+	VERDICT(HEAD "\0\1\0\11x\0\4\0\5\0\0\0\0", CLIENT_GARBLED); /* unknown type */
 	VERDICT(HEAD "\0\1\0\0x", CLIENT_GARBLED);
-	VERDICT(HEAD "\0\4\0\3bad!" "\0\4\0\5\0\0\0\0", CLIENT_GARBLED);	/* refused by flow/ */
-	VERDICT(HEAD "\0\0\0\1" "\0\4\0\5\0\0\0\0", CLIENT_END);	/* empty text */
-	VERDICT(HEAD "\0\4\0\5\0\0\0\0" "more", CLIENT_END);		/* what follows is ignored */
+	VERDICT(HEAD "\0\4\0\3bad!\0\4\0\5\0\0\0\0", CLIENT_GARBLED); /* refused by flow/ */
+	VERDICT(HEAD "\0\0\0\1\0\4\0\5\0\0\0\0", CLIENT_END);	      /* empty text */
+	VERDICT(HEAD "\0\4\0\5\0\0\0\0more", CLIENT_END);	      /* what follows is ignored */
 }
 
 int main(void)
