@@ -25,47 +25,47 @@
 #define CONF_PATH_DEFAULT "/etc/conntrackd/conntrackd.conf"
 
 enum conf_mode {
-	CONF_MODE_SYNC,		/* section Sync */
-	CONF_MODE_STATS,	/* section Stats */
-	CONF_MODE_HELPER_ONLY,	/* neither, but section Helper */
+	CONF_MODE_SYNC,	       /* section Sync */
+	CONF_MODE_STATS,       /* section Stats */
+	CONF_MODE_HELPER_ONLY, /* neither, but section Helper */
 };
 
 enum conf_sched_type {
-	CONF_SCHED_UNSET,	/* no Scheduler block: stay with SCHED_OTHER */
+	CONF_SCHED_UNSET, /* no Scheduler block: stay with SCHED_OTHER */
 	CONF_SCHED_RR,
 	CONF_SCHED_FIFO,
 };
 
 struct conf_sched {
 	enum conf_sched_type type;
-	uint32_t priority;	/* 1..99; meaningless if unset */
+	uint32_t priority; /* 1..99; meaningless if unset */
 };
 
 #define CONF_HELPER_POLICIES_MAX 4
-#define CONF_POLICY_NAME_LEN 16
+#define CONF_POLICY_NAME_LEN	 16
 
 struct conf_helper_policy {
 	char name[CONF_POLICY_NAME_LEN + 1];
-	uint32_t expect_max;		/* expectations */
+	uint32_t expect_max; /* expectations */
 	uint32_t expect_timeout_s;
 };
 
 /* One Type block of section Helper. */
 struct conf_helper {
-	const char *name;	/* static text */
-	uint8_t l3proto;	/* AF_INET or AF_INET6 */
-	uint8_t l4proto;	/* IPPROTO_TCP or IPPROTO_UDP */
-	uint32_t queue_num;	/* 0..65535, unique among those given */
-	uint32_t queue_len;	/* packets; 0: the kernel's default */
+	const char *name;   /* static text */
+	uint8_t l3proto;    /* AF_INET or AF_INET6 */
+	uint8_t l4proto;    /* IPPROTO_TCP or IPPROTO_UDP */
+	uint32_t queue_num; /* 0..65535, unique among those given */
+	uint32_t queue_len; /* packets; 0: the kernel's default */
 	uint32_t n_policies;
 	struct conf_helper_policy policy[CONF_HELPER_POLICIES_MAX];
-	uint32_t line, column;	/* of the block, for messages */
+	uint32_t line, column; /* of the block, for messages */
 };
 
 struct conf_helpers {
-	bool present;		/* there is a section Helper */
-	bool setup;		/* the daemon creates the helpers in the kernel */
-	struct conf_helper *list;	/* n entries in file order, owned */
+	bool present;		  /* there is a section Helper */
+	bool setup;		  /* the daemon creates the helpers in the kernel */
+	struct conf_helper *list; /* n entries in file order, owned */
 	size_t n;
 };
 
@@ -73,29 +73,29 @@ struct conf_helpers {
 struct conf {
 	enum conf_mode mode;
 	struct cache_conf cache;
-	struct sync_conf sync;		/* valid in CONF_MODE_SYNC */
-	struct channel_conf channel;	/* valid in CONF_MODE_SYNC: at least one link */
+	struct sync_conf sync;	     /* valid in CONF_MODE_SYNC */
+	struct channel_conf channel; /* valid in CONF_MODE_SYNC: at least one link */
 	struct kernel_conf kernel;
 	struct filter_conf filter;
 	struct control_conf control;
 	struct log_conf log;
-	struct stats_conf stats;	/* valid in CONF_MODE_STATS */
+	struct stats_conf stats; /* valid in CONF_MODE_STATS */
 	struct conf_helpers helper;
 	struct conf_sched sched;
-	char lockfile[LOG_CONF_PATH_MAX + 1];	/* absolute, never empty */
-	bool systemd;			/* tell the service manager about readiness */
+	char lockfile[LOG_CONF_PATH_MAX + 1]; /* absolute, never empty */
+	bool systemd;			      /* tell the service manager about readiness */
 };
 
 /* Where in a file. Lines and columns count from 1, columns in bytes. */
 struct conf_place {
-	const char *file;	/* borrowed from the caller of the reading function */
+	const char *file; /* borrowed from the caller of the reading function */
 	uint32_t line;
 	uint32_t column;
 };
 
 enum conf_severity {
-	CONF_WARNING,		/* read on, the value is what the text says */
-	CONF_ERROR,		/* the file is refused */
+	CONF_WARNING, /* read on, the value is what the text says */
+	CONF_ERROR,   /* the file is refused */
 };
 
 /*
@@ -107,8 +107,8 @@ typedef void (*conf_report_fn)(void *ctx, enum conf_severity severity,
 			       const struct conf_place *place, const char *text);
 
 /* A conf_report_fn: writes "file:line:column: error: text" to the FILE given as ctx. */
-void conf_report_to_file(void *file, enum conf_severity severity,
-			 const struct conf_place *place, const char *text);
+void conf_report_to_file(void *file, enum conf_severity severity, const struct conf_place *place,
+			 const char *text);
 
 /* A file with both Sync and Stats means Stats (-S on the command line); without it Sync. */
 #define CONF_PREFER_STATS 1u
@@ -122,10 +122,9 @@ void conf_report_to_file(void *file, enum conf_severity severity,
  * returned, and borrows path, for messages.
  */
 int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report,
-	      void *ctx)
-	__attribute__((warn_unused_result));
+	      void *ctx) __attribute__((warn_unused_result));
 
-#define CONF_FILE_MAX (4u << 20)	/* bytes */
+#define CONF_FILE_MAX (4u << 20) /* bytes */
 
 /* As conf_read() for len bytes at text, borrowed during the call. name stands in messages, and is
  * borrowed as path is. */
@@ -141,8 +140,7 @@ int conf_parse(const char *name, const char *text, size_t len, unsigned int flag
  * could not be read (reported). out holds the default after an error.
  */
 int conf_read_control_path(const char *path, char *out, size_t len, conf_report_fn report,
-			   void *ctx)
-	__attribute__((warn_unused_result));
+			   void *ctx) __attribute__((warn_unused_result));
 
 /* Frees what conf holds, not conf itself, and clears it. NULL and an all-zero conf are fine. */
 void conf_free(struct conf *conf);

@@ -11,119 +11,119 @@
 
 /* Inside of the configuration reader; nobody outside conf/ includes this. */
 
-#define CONF_BESIDE 0x80u	/* beside the flags of conf.h: read conntrackd.conf.d as well */
-#define CONF_DEPTH_MAX 16	/* open braces; the language needs 5 */
-#define CONF_DIAGS_MAX 200	/* problems told about one file */
-#define CONF_OPTIONS_MAX 128	/* rows the table may have */
+#define CONF_BESIDE	 0x80u /* beside the flags of conf.h: read conntrackd.conf.d as well */
+#define CONF_DEPTH_MAX	 16    /* open braces; the language needs 5 */
+#define CONF_DIAGS_MAX	 200   /* problems told about one file */
+#define CONF_OPTIONS_MAX 128   /* rows the table may have */
 
 /* A raw token of the scanner. text is NUL-terminated and borrowed from struct conf_words. */
 enum conf_word_kind {
 	CONF_W_WORD,
-	CONF_W_PATH,		/* starts with a slash */
+	CONF_W_PATH, /* starts with a slash */
 	CONF_W_OPEN,
 	CONF_W_CLOSE,
-	CONF_W_END,		/* one, at the end of the file */
+	CONF_W_END, /* one, at the end of the file */
 };
 
 struct conf_word {
 	enum conf_word_kind kind;
-	bool bad;		/* already reported: no more complaints about it */
+	bool bad; /* already reported: no more complaints about it */
 	const char *text;
 	struct conf_place at;
 };
 
 struct conf_words {
-	struct conf_word *word;	/* n words, owned */
+	struct conf_word *word; /* n words, owned */
 	size_t n;
 	size_t cap;
-	char *text;		/* all texts, owned */
+	char *text; /* all texts, owned */
 	size_t text_len;
-	int unclosed;		/* opening braces minus closing ones */
+	int unclosed; /* opening braces minus closing ones */
 };
 
 /* The words after a keyword. */
 struct conf_args {
-	const struct conf_word *word;	/* n neighbours in struct conf_words */
+	const struct conf_word *word; /* n neighbours in struct conf_words */
 	size_t n;
 };
 
 /* What the file said about an option so far, by row of the table. */
 struct conf_seen {
 	bool given;
-	bool bad;		/* the value was refused (and reported) */
-	const char *text;	/* first word of the value */
-	struct conf_place at;	/* of the keyword */
+	bool bad;	      /* the value was refused (and reported) */
+	const char *text;     /* first word of the value */
+	struct conf_place at; /* of the keyword */
 };
 
 struct conf_frame {
 	enum conf_section section;
-	const char *name;	/* keyword before the brace */
-	const char *arg;	/* first word of the header, or NULL */
+	const char *name; /* keyword before the brace */
+	const char *arg;  /* first word of the header, or NULL */
 	struct conf_place at;
 };
 
 struct conf_diag {
 	enum conf_severity severity;
 	struct conf_place at;
-	size_t file_nr;		/* conf_file_nr() of the place */
-	size_t nr;		/* order of discovery */
-	char *text;		/* owned */
+	size_t file_nr; /* conf_file_nr() of the place */
+	size_t nr;	/* order of discovery */
+	char *text;	/* owned */
 };
 
 struct conf_link_state {
 	struct conf_seen seen[CONF_OPTIONS_MAX];
 	struct conf_place at;
-	bool puzzled;		/* something in it was not understood: do not report what is missing */
+	bool puzzled; /* something in it was not understood: do not report what is missing */
 };
 
 /* A file of conntrackd.conf.d. */
 struct conf_beside {
-	char *path;		/* owned; places point to it */
-	struct conf_words words;	/* owned; values point to them */
+	char *path;		 /* owned; places point to it */
+	struct conf_words words; /* owned; values point to them */
 };
 
 struct conf_ctx {
-	const char *file;	/* the one that is being read; borrowed, for messages */
-	bool beside;		/* it is one of conntrackd.conf.d */
-	struct conf_beside *beside_file;	/* n_beside that were read so far, in order; owned */
+	const char *file;		 /* the one that is being read; borrowed, for messages */
+	bool beside;			 /* it is one of conntrackd.conf.d */
+	struct conf_beside *beside_file; /* n_beside that were read so far, in order; owned */
 	size_t n_beside;
-	struct conf conf;	/* what was understood so far */
+	struct conf conf; /* what was understood so far */
 	struct conf_words words;
 
 	/* conf_token.c: where the reader is */
-	size_t pos;			/* next word */
-	const struct conf_option *row;	/* keyword whose words are being read, or NULL */
-	size_t n_args;			/* words handed out since */
-	bool args_over;			/* "for TCP" was seen */
-	bool skipping;			/* after something unknown */
+	size_t pos;		       /* next word */
+	const struct conf_option *row; /* keyword whose words are being read, or NULL */
+	size_t n_args;		       /* words handed out since */
+	bool args_over;		       /* "for TCP" was seen */
+	bool skipping;		       /* after something unknown */
 	uint32_t skip_line;
-	int unclosed;			/* braces that may be assumed to be missing */
+	int unclosed; /* braces that may be assumed to be missing */
 
-	struct conf_frame frame[CONF_DEPTH_MAX + 1];	/* frame[0] is the file */
+	struct conf_frame frame[CONF_DEPTH_MAX + 1]; /* frame[0] is the file */
 	size_t depth;
-	bool gave_up;			/* too deep or out of memory: nothing else is reported */
+	bool gave_up; /* too deep or out of memory: nothing else is reported */
 
 	struct conf_seen seen[CONF_OPTIONS_MAX];
-	struct conf_link_state link_state[CHANNEL_LINKS_MAX + 1];	/* the last one: links too many */
-	struct channel_link_conf extra_link;	/* what a link too many says goes here */
-	uint32_t cur_link;			/* index into link_state */
-	struct conf_seen scratch_seen[CONF_OPTIONS_MAX];	/* of the current helper and policy */
-	struct conf_helper extra_helper;	/* what an unknown helper says */
-	struct conf_helper *helper;		/* current one */
+	struct conf_link_state link_state[CHANNEL_LINKS_MAX + 1]; /* the last one: links too many */
+	struct channel_link_conf extra_link;		 /* what a link too many says goes here */
+	uint32_t cur_link;				 /* index into link_state */
+	struct conf_seen scratch_seen[CONF_OPTIONS_MAX]; /* of the current helper and policy */
+	struct conf_helper extra_helper;		 /* what an unknown helper says */
+	struct conf_helper *helper;			 /* current one */
 	struct conf_helper_policy extra_policy;
 	struct conf_helper_policy *policy;
 
-	struct conf_place sync_at, stats_at, helper_at;	/* first of each section; line 0: none */
-	bool sync_puzzled;	/* something in Sync or at top level was not understood */
-	bool prefer_stats;		/* -S: Stats counts where both sections are there */
+	struct conf_place sync_at, stats_at, helper_at; /* first of each section; line 0: none */
+	bool sync_puzzled; /* something in Sync or at top level was not understood */
+	bool prefer_stats; /* -S: Stats counts where both sections are there */
 	bool mode_given;
 	struct conf_place mode_at;
 	bool filter_given, old_checksum_given, old_checksum;
 	struct conf_place proto_at, addr_at, state_at, filter_at, expect_at;
-	bool proto_bad, state_bad;	/* some entry was refused */
+	bool proto_bad, state_bad; /* some entry was refused */
 	size_t nets_cap;
-	bool states_open;		/* states since the last "for" */
-	bool states_for;		/* "for" was seen, the protocol is next */
+	bool states_open; /* states since the last "for" */
+	bool states_for;  /* "for" was seen, the protocol is next */
 	struct conf_place states_at;
 
 	struct conf_diag *diag;
@@ -138,88 +138,104 @@ void conf_words_free(struct conf_words *words);
 /* conf_token.c: the words with their role in the grammar. */
 enum conf_token {
 	CONF_TOK_END,
-	CONF_TOK_KEY,		/* option with values */
-	CONF_TOK_BLOCK,		/* option with braces */
-	CONF_TOK_ARG,		/* value of the option before */
-	CONF_TOK_ITEM,		/* entry of a list */
-	CONF_TOK_UNKNOWN,	/* reported already */
+	CONF_TOK_KEY,	  /* option with values */
+	CONF_TOK_BLOCK,	  /* option with braces */
+	CONF_TOK_ARG,	  /* value of the option before */
+	CONF_TOK_ITEM,	  /* entry of a list */
+	CONF_TOK_UNKNOWN, /* reported already */
 	CONF_TOK_OPEN,
 	CONF_TOK_CLOSE,
-	CONF_TOK_NO_OPEN,	/* an opening brace is missing here; what follows looks like the block's inside */
-	CONF_TOK_NO_BODY,	/* likewise, but what follows looks like the outside */
-	CONF_TOK_NO_CLOSE,	/* a closing brace is missing here */
+	/* an opening brace is missing here; what follows looks like the block's inside */
+	CONF_TOK_NO_OPEN,
+	CONF_TOK_NO_BODY,  /* likewise, but what follows looks like the outside */
+	CONF_TOK_NO_CLOSE, /* a closing brace is missing here */
 };
 
-enum conf_token conf_next_token(struct conf_ctx *ctx, const struct conf_option **opt, const struct conf_word **word);
+enum conf_token conf_next_token(struct conf_ctx *ctx, const struct conf_option **opt,
+				const struct conf_word **word);
 const struct conf_word *conf_peek(const struct conf_ctx *ctx);
 enum conf_section conf_section_now(const struct conf_ctx *ctx);
 
-/* conf_unknown.c: reports a word that is no option here. Returns the option that was probably meant, or NULL. */
+/* conf_unknown.c: reports a word that is no option here. Returns the option that was probably
+ * meant, or NULL. */
 const struct conf_option *conf_report_unknown(struct conf_ctx *ctx, const struct conf_word *word);
 
 /* conf_parse.y: runs the grammar over the words. 0 or -ENOMEM. */
 int conf_run_parser(struct conf_ctx *ctx);
 
 /* conf_block.c: called by the grammar around braces. */
-void conf_open_block(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-		     const struct conf_place *at);
+void conf_open_block(struct conf_ctx *ctx, const struct conf_option *opt,
+		     const struct conf_args *args, const struct conf_place *at);
 void conf_open_stray(struct conf_ctx *ctx, const struct conf_place *at);
 void conf_close_block(struct conf_ctx *ctx);
-void conf_report_no_open(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args);
+void conf_report_no_open(struct conf_ctx *ctx, const struct conf_option *opt,
+			 const struct conf_args *args);
 void conf_report_no_close(struct conf_ctx *ctx);
 void conf_report_surplus(struct conf_ctx *ctx, const struct conf_place *at);
 
 /* conf_set.c: one option with its values; the default of every option of a scope. */
-void conf_set_line(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-		   const struct conf_place *at);
+void conf_set_line(struct conf_ctx *ctx, const struct conf_option *opt,
+		   const struct conf_args *args, const struct conf_place *at);
 void conf_set_defaults(struct conf_ctx *ctx, enum conf_scope scope);
 
 /* conf_addr.c: addresses and networks; report and return false if refused. */
-bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to);
-bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word);
+bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt,
+		   const struct conf_word *word, void *to);
+bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt,
+		  const struct conf_word *word);
 /* One more entry of the list of nodes that may speak; `to` is not used. */
-bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to);
+bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt,
+		   const struct conf_word *word, void *to);
 
 /* conf_list.c: lists of words, and policies. */
 void conf_add_item(struct conf_ctx *ctx, const struct conf_word *word);
 void conf_end_states(struct conf_ctx *ctx);
-void conf_open_list(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-		    const struct conf_place *at);
-bool conf_set_old_states(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at);
+void conf_open_list(struct conf_ctx *ctx, const struct conf_option *opt,
+		    const struct conf_args *args, const struct conf_place *at);
+bool conf_set_old_states(struct conf_ctx *ctx, const struct conf_args *args,
+			 const struct conf_place *at);
 
-/* conf_beside.c: the files of conntrackd.conf.d, after the configuration file itself. 0 or -ENOMEM; what is wrong with
- * them is reported. */
+/* conf_beside.c: the files of conntrackd.conf.d, after the configuration file itself. 0 or -ENOMEM;
+ * what is wrong with them is reported. */
 int conf_read_beside(struct conf_ctx *ctx);
 void conf_free_beside(struct conf_ctx *ctx);
-/* Which of the files that were read is this (a pointer out of a place)? 0: the configuration file itself. */
+/* Which of the files that were read is this (a pointer out of a place)? 0: the configuration file
+ * itself. */
 size_t conf_file_nr(const struct conf_ctx *ctx, const char *file);
-/* Reports an option or block that may not stand in a file of conntrackd.conf.d; true if this is one, and is read. */
-bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_place *at);
+/* Reports an option or block that may not stand in a file of conntrackd.conf.d; true if this is
+ * one, and is read. */
+bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt,
+			const struct conf_place *at);
 
-/* conf_read.c: a whole file. *text is the caller's to free in any case. 0 or -errno; -EFBIG beyond CONF_FILE_MAX. */
+/* conf_read.c: a whole file. *text is the caller's to free in any case. 0 or -errno; -EFBIG beyond
+ * CONF_FILE_MAX. */
 int conf_slurp(const char *path, char **text, size_t *len);
 
 /* conf_helper.c: the Helper section. */
-void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at);
-void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at);
+void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args,
+		      const struct conf_place *at);
+void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args,
+		      const struct conf_place *at);
 void conf_check_helpers(struct conf_ctx *ctx);
 
 /* conf_names.c: words that stand for values. Each returns a static text or NULL. */
 const char *conf_proto_name(uint8_t proto);
-int conf_proto_find(const char *name);		/* number, or -1 */
+int conf_proto_find(const char *name); /* number, or -1 */
 const char *conf_proto_near(const char *name);
 const char *conf_facility_name(int facility);
-int conf_facility_find(const char *name);	/* or -1 */
+int conf_facility_find(const char *name); /* or -1 */
 const char *conf_facility_near(const char *name);
-const char *conf_tcp_state_name(unsigned int nr);	/* NULL above the last */
-int conf_tcp_state_find(const char *name);	/* or -1; upper case only */
+const char *conf_tcp_state_name(unsigned int nr); /* NULL above the last */
+int conf_tcp_state_find(const char *name);	  /* or -1; upper case only */
 const char *conf_tcp_state_near(const char *name);
 bool conf_bool_find(const char *name, bool *value);
-/* Block of the mode of that name, in any case; CONF_JUNK if there is none. *old: it is a name of former times. */
+/* Block of the mode of that name, in any case; CONF_JUNK if there is none. *old: it is a name of
+ * former times. */
 enum conf_section conf_mode_section(const char *name, bool *old);
 
 /* conf_near.c: spelling. */
-/* Edits (insert, delete, change, swap neighbours) between the two, without case; at most limit + 1. */
+/* Edits (insert, delete, change, swap neighbours) between the two, without case; at most limit +
+ * 1. */
 unsigned int conf_distance(const char *a, const char *b, unsigned int limit);
 /* Most edits that still count as a slip in a word of that length. */
 unsigned int conf_slip_limit(const char *word);
@@ -229,7 +245,6 @@ const char *conf_nearest(const char *word, const char *const *names, size_t n);
 /* conf_check.c, conf_check_link.c: rules across options, after everything was read. */
 void conf_check(struct conf_ctx *ctx);
 void conf_check_links(struct conf_ctx *ctx);
-
 
 /* conf_diag.c: reporting. The text may have further lines; they start with white space. */
 void conf_error(struct conf_ctx *ctx, const struct conf_place *at, const char *fmt, ...)
@@ -245,9 +260,11 @@ const char *conf_quote(const char *text, char buf[CONF_QUOTED]);
 /* conf_seen.c: what was said about an option. */
 struct conf_seen *conf_seen(struct conf_ctx *ctx, const struct conf_option *opt);
 /* The same for the option of that name in that section; for links of link number nr. */
-const struct conf_seen *conf_seen_in(struct conf_ctx *ctx, enum conf_section section, const char *name, uint32_t nr);
+const struct conf_seen *conf_seen_in(struct conf_ctx *ctx, enum conf_section section,
+				     const char *name, uint32_t nr);
 
-/* Something in the current block was not understood: do not report later that something is missing there. */
+/* Something in the current block was not understood: do not report later that something is missing
+ * there. */
 void conf_set_puzzled(struct conf_ctx *ctx);
 
 /* conf_read.c: reads text into ctx, checks included. The caller ends with conf_ctx_free(). */

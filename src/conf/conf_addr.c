@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Addresses and networks. Only numeric forms without a second reading: 1.4.x took octets with leading zeros as octal
- * numbers. What is none is reported with what to write. That is an error, but for what 1.4.x leaves out and replicates all the
- * same: the form is right and the value is not, in a network of a filter, or in this node's address on a UDP or TCP link, which
- * then receives on all of them.
+ * Addresses and networks. Only numeric forms without a second reading: 1.4.x took octets with
+ * leading zeros as octal numbers. What is none is reported with what to write. That is an error,
+ * but for what 1.4.x leaves out and replicates all the same: the form is right and the value is
+ * not, in a network of a filter, or in this node's address on a UDP or TCP link, which then
+ * receives on all of them.
  */
 #include "conf/conf_ctx.h"
 
@@ -14,13 +15,15 @@
 
 #include "base/text.h"
 
-/* How a fault is reported, conf_error() or conf_warn(), and what happens with the value then (a piece of the text). */
+/* How a fault is reported, conf_error() or conf_warn(), and what happens with the value then (a
+ * piece of the text). */
 struct fault {
 	void (*report)(struct conf_ctx *ctx, const struct conf_place *at, const char *fmt, ...);
 	const char *then;
 };
 
-static const struct fault refused = { conf_error, "" }, left_out = { conf_warn, ". This one has no effect" };
+static const struct fault refused = { conf_error, "" },
+			  left_out = { conf_warn, ". This one has no effect" };
 static const struct fault any_address = { conf_warn, ". The link receives on all addresses" };
 
 static bool is_v4(const struct conf_option *opt)
@@ -65,7 +68,8 @@ static const char *ipv4_fault(const char *text)
 	for (const char *s = text; s; s = strchr(s, '.')) {
 		s += *s == '.';
 		if (s[0] == '0' && isdigit((unsigned char)s[1]))
-			return "has a number with a leading zero, which older versions took as octal: leave it out";
+			return "has a number with a leading zero, which older versions took as "
+			       "octal: leave it out";
 		if (strtoul(s, NULL, 10) > 255)
 			return "is not an IPv4 address: its numbers must be at most 255";
 	}
@@ -77,7 +81,9 @@ static const char *ipv6_fault(const char *text)
 	struct in6_addr addr;
 
 	if (inet_pton(AF_INET6, text, &addr) == 1)
-		return IN6_IS_ADDR_V4MAPPED(&addr) ? "is an IPv4 address in IPv6 form: write it as IPv4 address" : NULL;
+		return IN6_IS_ADDR_V4MAPPED(&addr) ?
+			       "is an IPv4 address in IPv6 form: write it as IPv4 address" :
+			       NULL;
 	if (strchr(text, '%'))
 		return "has a zone: leave it out, the interface is named by Interface";
 	if (text[0] == '[')
@@ -93,8 +99,8 @@ static bool other_family(const struct conf_option *opt, const char *text)
 	return is_v4(opt) ? !ipv6_fault(text) : !ipv4_fault(text);
 }
 
-static void report_addr(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-			const char *addr, const struct fault *fault)
+static void report_addr(struct conf_ctx *ctx, const struct conf_option *opt,
+			const struct conf_word *word, const char *addr, const struct fault *fault)
 {
 	char buf[CONF_QUOTED];
 	const char *q = conf_quote(word->text, buf);
@@ -102,8 +108,9 @@ static void report_addr(struct conf_ctx *ctx, const struct conf_option *opt, con
 	if (!other_family(opt, addr) && !(is_v4(opt) && four_numbers(addr)))
 		fault = &refused;
 	if (other_family(opt, addr))
-		fault->report(ctx, &word->at, "%s: \"%s\" is an IPv%c address: use IPv%c%s%s", opt->name, q,
-			      is_v4(opt) ? '6' : '4', is_v4(opt) ? '6' : '4', opt->name + 4, fault->then);
+		fault->report(ctx, &word->at, "%s: \"%s\" is an IPv%c address: use IPv%c%s%s",
+			      opt->name, q, is_v4(opt) ? '6' : '4', is_v4(opt) ? '6' : '4',
+			      opt->name + 4, fault->then);
 	else
 		fault->report(ctx, &word->at, "%s: \"%s\" %s%s", opt->name, q,
 			      is_v4(opt) ? ipv4_fault(addr) : ipv6_fault(addr), fault->then);
@@ -111,10 +118,12 @@ static void report_addr(struct conf_ctx *ctx, const struct conf_option *opt, con
 
 static bool local_of_unicast(const struct conf_option *opt)
 {
-	return opt->sections & (CONF_IN(CONF_UDP) | CONF_IN(CONF_TCP)) && !strcmp(opt->name + 4, "_address");
+	return opt->sections & (CONF_IN(CONF_UDP) | CONF_IN(CONF_TCP)) &&
+	       !strcmp(opt->name + 4, "_address");
 }
 
-bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt,
+		   const struct conf_word *word, void *to)
 {
 	const struct fault *fault = local_of_unicast(opt) ? &any_address : &refused;
 	union channel_addr addr = { .v6 = IN6ADDR_ANY_INIT };
@@ -123,7 +132,8 @@ bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt, const st
 	if (strchr(word->text, '/') && word->kind == CONF_W_WORD) {
 		if (!only_digits(strchr(word->text, '/') + 1))
 			fault = &refused;
-		fault->report(ctx, &word->at, "%s: \"%s\": no prefix length here, only an address%s", opt->name,
+		fault->report(ctx, &word->at,
+			      "%s: \"%s\": no prefix length here, only an address%s", opt->name,
 			      conf_quote(word->text, buf), fault->then);
 		return false;
 	}
@@ -162,23 +172,26 @@ static int mask_len(const char *text)
 	return __builtin_popcount(bits);
 }
 
-static bool parse_prefix(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-			 const char *prefix, const struct fault *fault, uint8_t *len)
+static bool parse_prefix(struct conf_ctx *ctx, const struct conf_option *opt,
+			 const struct conf_word *word, const char *prefix,
+			 const struct fault *fault, uint8_t *len)
 {
 	unsigned long max = is_v4(opt) ? 32 : 128;
 	char buf[CONF_QUOTED];
 	size_t digits = strspn(prefix, "0123456789");
 
 	if (is_v4(opt) && mask_len(prefix) >= 0) {
-		conf_error(ctx, &word->at, "%s: \"%s\": write the length of the mask, %.*s/%d", opt->name,
-			   conf_quote(word->text, buf), (int)strcspn(word->text, "/"), word->text, mask_len(prefix));
+		conf_error(ctx, &word->at, "%s: \"%s\": write the length of the mask, %.*s/%d",
+			   opt->name, conf_quote(word->text, buf), (int)strcspn(word->text, "/"),
+			   word->text, mask_len(prefix));
 		return false;
 	}
 	if (!digits || prefix[digits] || digits > 3 || strtoul(prefix, NULL, 10) > max) {
 		if (!only_digits(prefix))
 			fault = &refused;
-		fault->report(ctx, &word->at, "%s: \"%s\": the prefix length must be a number from 0 to %lu%s", opt->name,
-			      conf_quote(word->text, buf), max, fault->then);
+		fault->report(ctx, &word->at,
+			      "%s: \"%s\": the prefix length must be a number from 0 to %lu%s",
+			      opt->name, conf_quote(word->text, buf), max, fault->then);
 		return false;
 	}
 	*len = (uint8_t)strtoul(prefix, NULL, 10);
@@ -204,11 +217,14 @@ static bool add_net(struct conf_ctx *ctx, const struct filter_net *net)
 	return true;
 }
 
-/* An address, or a network with the length of its prefix, of the option's family. False: reported. */
-static bool parse_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-		      const struct fault *fault, struct filter_net *out)
+/* An address, or a network with the length of its prefix, of the option's family. False:
+ * reported. */
+static bool parse_net(struct conf_ctx *ctx, const struct conf_option *opt,
+		      const struct conf_word *word, const struct fault *fault,
+		      struct filter_net *out)
 {
-	struct filter_net net = { .family = is_v4(opt) ? AF_INET : AF_INET6, .prefix = is_v4(opt) ? 32 : 128 };
+	struct filter_net net = { .family = is_v4(opt) ? AF_INET : AF_INET6,
+				  .prefix = is_v4(opt) ? 32 : 128 };
 	const char *slash = strchr(word->text, '/');
 	char addr[64];
 	size_t len = slash ? (size_t)(slash - word->text) : strlen(word->text);
@@ -238,7 +254,8 @@ bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt, const str
 	return parse_net(ctx, opt, word, &left_out, &net) && add_net(ctx, &net);
 }
 
-bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt,
+		   const struct conf_word *word, void *to)
 {
 	struct channel_conf *ch = &ctx->conf.channel;
 	struct conf_option of_family = *opt;
@@ -250,12 +267,13 @@ bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt, const st
 	if (!parse_net(ctx, &of_family, word, &refused, &net))
 		return false;
 	if (ch->n_accept == CHANNEL_ACCEPT_MAX) {
-		conf_error(ctx, &word->at, "%s: at most %d are possible; a network counts as one", opt->name,
-			   CHANNEL_ACCEPT_MAX);
+		conf_error(ctx, &word->at, "%s: at most %d are possible; a network counts as one",
+			   opt->name, CHANNEL_ACCEPT_MAX);
 		return false;
 	}
 	peer = &ch->accept[ch->n_accept++];
 	*peer = (struct channel_accept){ .family = net.family, .prefix = net.prefix };
-	memcpy(&peer->addr, &net.addr, net.family == AF_INET ? sizeof(peer->addr.v4) : sizeof(peer->addr.v6));
+	memcpy(&peer->addr, &net.addr,
+	       net.family == AF_INET ? sizeof(peer->addr.v4) : sizeof(peer->addr.v6));
 	return true;
 }

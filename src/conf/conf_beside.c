@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files of conntrackd.conf.d beside the configuration file: sections and options that conntrackd 1.4 does not know.
- * It refuses a file with them, so a file that a platform generates cannot carry them, and a file that carries them is no
- * way back. For the same reason nothing else may stand in these files: what 1.4 would do without them must not change.
+ * The files of conntrackd.conf.d beside the configuration file: sections and options that
+ * conntrackd 1.4 does not know. It refuses a file with them, so a file that a platform generates
+ * cannot carry them, and a file that carries them is no way back. For the same reason nothing else
+ * may stand in these files: what 1.4 would do without them must not change.
  */
 #include "conf/conf_ctx.h"
 
@@ -108,13 +109,17 @@ size_t conf_file_nr(const struct conf_ctx *ctx, const char *file)
 	return 0;
 }
 
-bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_place *at)
+bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt,
+			const struct conf_place *at)
 {
-	bool container = opt->child == CONF_SYNC || opt->child == CONF_GENERAL || opt->child == CONF_OPTIONS;
+	bool container =
+		opt->child == CONF_SYNC || opt->child == CONF_GENERAL || opt->child == CONF_OPTIONS;
 
 	if (!ctx->beside || opt->ours || (opt->type == CONF_T_BLOCK && container))
 		return false;
-	conf_error(ctx, at, "%s stands in the configuration file itself: here is only what conntrackd 1.4 does not know",
+	conf_error(ctx, at,
+		   "%s stands in the configuration file itself: here is only what conntrackd 1.4 "
+		   "does not know",
 		   opt->name);
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Braces: what a block's header means, which section its inside is, and what is said about braces that are missing,
- * superfluous, or around something unknown.
+ * Braces: what a block's header means, which section its inside is, and what is said about braces
+ * that are missing, superfluous, or around something unknown.
  */
 #include "conf/conf_ctx.h"
 
@@ -13,7 +13,8 @@ static const char *frame_title(const struct conf_frame *f, char buf[CONF_QUOTED 
 {
 	char arg[CONF_QUOTED];
 
-	snprintf(buf, CONF_QUOTED * 2, "%s%s%s", f->name, f->arg ? " " : "", f->arg ? conf_quote(f->arg, arg) : "");
+	snprintf(buf, CONF_QUOTED * 2, "%s%s%s", f->name, f->arg ? " " : "",
+		 f->arg ? conf_quote(f->arg, arg) : "");
 	return buf;
 }
 
@@ -23,32 +24,36 @@ static void push(struct conf_ctx *ctx, enum conf_section section, const char *na
 	if (ctx->depth == CONF_DEPTH_MAX) {
 		conf_error(ctx, at, "blocks are nested too deeply");
 		ctx->gave_up = true;
-		ctx->pos = ctx->words.n - 1;	/* the end of the file is next */
+		ctx->pos = ctx->words.n - 1; /* the end of the file is next */
 		return;
 	}
-	ctx->frame[++ctx->depth] = (struct conf_frame){ .section = section, .name = name, .arg = arg, .at = *at };
+	ctx->frame[++ctx->depth] =
+		(struct conf_frame){ .section = section, .name = name, .arg = arg, .at = *at };
 }
 
 /* Words that a header may not have. */
-static void refuse_header(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-			  size_t from, const char *expected)
+static void refuse_header(struct conf_ctx *ctx, const struct conf_option *opt,
+			  const struct conf_args *args, size_t from, const char *expected)
 {
 	char buf[CONF_QUOTED];
 
 	for (size_t i = from; i < args->n; i++) {
 		if (!args->word[i].bad) {
-			conf_error(ctx, &args->word[i].at, "unexpected \"%s\" after %s: %s is expected",
+			conf_error(ctx, &args->word[i].at,
+				   "unexpected \"%s\" after %s: %s is expected",
 				   conf_quote(args->word[i].text, buf), opt->name, expected);
 			return;
 		}
 	}
 }
 
-static void remember_section(struct conf_ctx *ctx, enum conf_section section, const struct conf_place *at)
+static void remember_section(struct conf_ctx *ctx, enum conf_section section,
+			     const struct conf_place *at)
 {
-	struct conf_place *first = section == CONF_SYNC ? &ctx->sync_at :
-				   section == CONF_STATS ? &ctx->stats_at :
-				   section == CONF_HELPER ? &ctx->helper_at : NULL;
+	struct conf_place *first = section == CONF_SYNC	  ? &ctx->sync_at :
+				   section == CONF_STATS  ? &ctx->stats_at :
+				   section == CONF_HELPER ? &ctx->helper_at :
+							    NULL;
 
 	if (first && !first->line && !ctx->beside)
 		*first = *at;
@@ -58,7 +63,8 @@ static void remember_section(struct conf_ctx *ctx, enum conf_section section, co
 
 static const char *const mode_names[] = { "FTFW", "ALARM", "NOTRACK" };
 
-static enum conf_section parse_mode(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at)
+static enum conf_section parse_mode(struct conf_ctx *ctx, const struct conf_args *args,
+				    const struct conf_place *at)
 {
 	enum conf_section section;
 	const char *near;
@@ -73,30 +79,38 @@ static enum conf_section parse_mode(struct conf_ctx *ctx, const struct conf_args
 	if (section == CONF_JUNK) {
 		near = conf_nearest(args->word->text, mode_names, 3);
 		if (!args->word->bad)
-			conf_error(ctx, &args->word->at, "unknown mode \"%s\"%s%s%s (accepted: FTFW, ALARM, NOTRACK)",
-				   conf_quote(args->word->text, buf), near ? ", did you mean \"" : "",
-				   near ? near : "", near ? "\"?" : "");
+			conf_error(ctx, &args->word->at,
+				   "unknown mode \"%s\"%s%s%s (accepted: FTFW, ALARM, NOTRACK)",
+				   conf_quote(args->word->text, buf),
+				   near ? ", did you mean \"" : "", near ? near : "",
+				   near ? "\"?" : "");
 		return near ? conf_mode_section(near, &old) : CONF_JUNK;
 	}
 	if (old)
-		conf_warn(ctx, &args->word->at, "Mode %s is obsolete: write Mode %s", args->word->text,
-			  section == CONF_FTFW ? "FTFW" : "ALARM");
+		conf_warn(ctx, &args->word->at, "Mode %s is obsolete: write Mode %s",
+			  args->word->text, section == CONF_FTFW ? "FTFW" : "ALARM");
 	return section;
 }
 
-static enum conf_section open_mode(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at)
+static enum conf_section open_mode(struct conf_ctx *ctx, const struct conf_args *args,
+				   const struct conf_place *at)
 {
 	static const enum sync_mode modes[CONF_SECTIONS] = {
-		[CONF_FTFW] = SYNC_MODE_FTFW, [CONF_ALARM] = SYNC_MODE_ALARM, [CONF_NOTRACK] = SYNC_MODE_NOTRACK,
+		[CONF_FTFW] = SYNC_MODE_FTFW,
+		[CONF_ALARM] = SYNC_MODE_ALARM,
+		[CONF_NOTRACK] = SYNC_MODE_NOTRACK,
 	};
 	enum conf_section section = parse_mode(ctx, args, at);
 
 	if (ctx->mode_given && section != CONF_JUNK && modes[section] != ctx->conf.sync.mode) {
-		/* as in 1.4.x: FTFW before ALARM before NOTRACK (their order as numbers), wherever they stand */
+		/* as in 1.4.x: FTFW before ALARM before NOTRACK (their order as numbers), wherever
+		 * they stand */
 		if (modes[section] < ctx->conf.sync.mode)
 			ctx->conf.sync.mode = modes[section];
-		conf_warn(ctx, at, "%s beside the Mode in line %u: there can be only one, %s is taken", conf_section_title(section),
-			  ctx->mode_at.line, mode_names[ctx->conf.sync.mode]);
+		conf_warn(ctx, at,
+			  "%s beside the Mode in line %u: there can be only one, %s is taken",
+			  conf_section_title(section), ctx->mode_at.line,
+			  mode_names[ctx->conf.sync.mode]);
 	} else if (section != CONF_JUNK) {
 		ctx->conf.sync.mode = modes[section];
 	}
@@ -106,11 +120,13 @@ static enum conf_section open_mode(struct conf_ctx *ctx, const struct conf_args 
 	return section;
 }
 
-static void open_link(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-		      const struct conf_place *at)
+static void open_link(struct conf_ctx *ctx, const struct conf_option *opt,
+		      const struct conf_args *args, const struct conf_place *at)
 {
 	static const enum channel_type types[CONF_SECTIONS] = {
-		[CONF_MULTICAST] = CHANNEL_MCAST, [CONF_UDP] = CHANNEL_UDP, [CONF_TCP] = CHANNEL_TCP,
+		[CONF_MULTICAST] = CHANNEL_MCAST,
+		[CONF_UDP] = CHANNEL_UDP,
+		[CONF_TCP] = CHANNEL_TCP,
 	};
 	struct channel_conf *ch = &ctx->conf.channel;
 	struct channel_link_conf *link = &ctx->extra_link;
@@ -122,7 +138,10 @@ static void open_link(struct conf_ctx *ctx, const struct conf_option *opt, const
 	else
 		conf_error(ctx, at, "too many links: at most %d are possible", CHANNEL_LINKS_MAX);
 	*link = (struct channel_link_conf){
-		.type = types[opt->child], .is_default = is_default, .file = ctx->file, .line = at->line,
+		.type = types[opt->child],
+		.is_default = is_default,
+		.file = ctx->file,
+		.line = at->line,
 	};
 	memset(&ctx->link_state[ctx->cur_link], 0, sizeof(ctx->link_state[0]));
 	ctx->link_state[ctx->cur_link].at = *at;
@@ -130,13 +149,17 @@ static void open_link(struct conf_ctx *ctx, const struct conf_option *opt, const
 	if (!is_default)
 		refuse_header(ctx, opt, args, 0, "Default or {");
 	if (link->type != ch->link[0].type)
-		conf_error(ctx, at, "a %s link beside the %s link in line %u: all links must be of one kind", opt->name,
+		conf_error(ctx, at,
+			   "a %s link beside the %s link in line %u: all links must be of one kind",
+			   opt->name,
 			   ch->link[0].type == CHANNEL_MCAST ? "Multicast" :
-			   ch->link[0].type == CHANNEL_UDP ? "UDP" : "TCP", ch->link[0].line);
+			   ch->link[0].type == CHANNEL_UDP   ? "UDP" :
+							       "TCP",
+			   ch->link[0].line);
 }
 
-static void open_filter(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-			const struct conf_place *at)
+static void open_filter(struct conf_ctx *ctx, const struct conf_option *opt,
+			const struct conf_args *args, const struct conf_place *at)
 {
 	bool kernel = false;
 	char buf[CONF_QUOTED];
@@ -146,11 +169,14 @@ static void open_filter(struct conf_ctx *ctx, const struct conf_option *opt, con
 	else if (args->n == 2) {
 		kernel = !strcmp(args->word[1].text, "Kernelspace");
 		if (!kernel && strcmp(args->word[1].text, "Userspace") && !args->word[1].bad)
-			conf_error(ctx, &args->word[1].at, "\"From %s\": Userspace or Kernelspace is expected",
+			conf_error(ctx, &args->word[1].at,
+				   "\"From %s\": Userspace or Kernelspace is expected",
 				   conf_quote(args->word[1].text, buf));
 	}
 	if (ctx->filter_given && kernel != ctx->conf.filter.kernelspace)
-		conf_warn(ctx, at, "this Filter block is From %s, the one in line %u is not; this one counts for all",
+		conf_warn(ctx, at,
+			  "this Filter block is From %s, the one in line %u is not; this one "
+			  "counts for all",
 			  kernel ? "Kernelspace" : "Userspace", ctx->filter_at.line);
 	ctx->conf.filter.kernelspace = kernel;
 	ctx->filter_given = true;
@@ -180,10 +206,11 @@ static enum conf_section open_section(struct conf_ctx *ctx, const struct conf_op
 	return opt->child;
 }
 
-void conf_open_block(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-		     const struct conf_place *at)
+void conf_open_block(struct conf_ctx *ctx, const struct conf_option *opt,
+		     const struct conf_args *args, const struct conf_place *at)
 {
-	push(ctx, open_section(ctx, opt, args, at), opt->name, args->n ? args->word->text : NULL, at);
+	push(ctx, open_section(ctx, opt, args, at), opt->name, args->n ? args->word->text : NULL,
+	     at);
 }
 
 void conf_open_stray(struct conf_ctx *ctx, const struct conf_place *at)
@@ -204,17 +231,19 @@ void conf_close_block(struct conf_ctx *ctx)
 	ctx->skipping = false;
 }
 
-void conf_report_no_open(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args)
+void conf_report_no_open(struct conf_ctx *ctx, const struct conf_option *opt,
+			 const struct conf_args *args)
 {
 	const struct conf_frame f = { .name = opt->name, .arg = args->n ? args->word->text : NULL };
 	const struct conf_word *next = conf_peek(ctx);
 	char title[CONF_QUOTED * 2], buf[CONF_QUOTED];
 
 	if (next->kind == CONF_W_END)
-		conf_error(ctx, &next->at, "expected \"{\" after %s, found the end of the file", frame_title(&f, title));
+		conf_error(ctx, &next->at, "expected \"{\" after %s, found the end of the file",
+			   frame_title(&f, title));
 	else
-		conf_error(ctx, &next->at, "expected \"{\" after %s, found \"%s\"", frame_title(&f, title),
-			   conf_quote(next->text, buf));
+		conf_error(ctx, &next->at, "expected \"{\" after %s, found \"%s\"",
+			   frame_title(&f, title), conf_quote(next->text, buf));
 }
 
 void conf_report_no_close(struct conf_ctx *ctx)
@@ -224,10 +253,12 @@ void conf_report_no_close(struct conf_ctx *ctx)
 	char title[CONF_QUOTED * 2], buf[CONF_QUOTED];
 
 	if (next->kind == CONF_W_END)
-		conf_error(ctx, &next->at, "missing \"}\" at the end of the file: %s of line %u is not closed",
+		conf_error(ctx, &next->at,
+			   "missing \"}\" at the end of the file: %s of line %u is not closed",
 			   frame_title(f, title), f->at.line);
 	else
-		conf_error(ctx, &next->at, "missing \"}\" before \"%s\": %s of line %u is not closed",
+		conf_error(ctx, &next->at,
+			   "missing \"}\" before \"%s\": %s of line %u is not closed",
 			   conf_quote(next->text, buf), frame_title(f, title), f->at.line);
 }
 

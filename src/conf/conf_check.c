@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules across options, after everything was read: what has to be there, what contradicts each other, and defaults
- * that depend on other options. Nothing here asks the machine; whether an interface or an address exists is found out
- * by the daemon.
+ * Rules across options, after everything was read: what has to be there, what contradicts each
+ * other, and defaults that depend on other options. Nothing here asks the machine; whether an
+ * interface or an address exists is found out by the daemon.
  */
 #include "conf/conf_ctx.h"
 
@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NETLINK_BUFFER_MIN 2304		/* bytes; the kernel takes no less (seen on 6.1) */
+#define NETLINK_BUFFER_MIN     2304 /* bytes; the kernel takes no less (seen on 6.1) */
 #define SCHED_PRIORITY_DEFAULT 99
 
-static const struct conf_seen *seen(struct conf_ctx *ctx, enum conf_section section, const char *name)
+static const struct conf_seen *seen(struct conf_ctx *ctx, enum conf_section section,
+				    const char *name)
 {
 	return conf_seen_in(ctx, section, name, 0);
 }
@@ -24,15 +25,21 @@ static void check_mode(struct conf_ctx *ctx)
 	bool both = ctx->sync_at.line && ctx->stats_at.line;
 
 	ctx->conf.mode = ctx->sync_at.line && !(both && ctx->prefer_stats) ? CONF_MODE_SYNC :
-			 ctx->stats_at.line ? CONF_MODE_STATS : CONF_MODE_HELPER_ONLY;
+			 ctx->stats_at.line				   ? CONF_MODE_STATS :
+									     CONF_MODE_HELPER_ONLY;
 	if (both && ctx->prefer_stats)
-		conf_warn(ctx, &ctx->sync_at, "section Sync is not used: section Stats in line %u is, because of -S",
+		conf_warn(ctx, &ctx->sync_at,
+			  "section Sync is not used: section Stats in line %u is, because of -S",
 			  ctx->stats_at.line);
 	else if (both)
-		conf_warn(ctx, &ctx->stats_at, "section Stats is not used: section Sync in line %u is; with -S the "
-			  "statistics mode runs instead", ctx->sync_at.line);
+		conf_warn(ctx, &ctx->stats_at,
+			  "section Stats is not used: section Sync in line %u is; with -S the "
+			  "statistics mode runs instead",
+			  ctx->sync_at.line);
 	if (!ctx->sync_at.line && !ctx->stats_at.line && !ctx->helper_at.line && !ctx->sync_puzzled)
-		conf_error(ctx, &top, "there is nothing to do: neither section Sync nor Stats nor Helper is there");
+		conf_error(ctx, &top,
+			   "there is nothing to do: neither section Sync nor Stats nor Helper is "
+			   "there");
 }
 
 static void check_timers(struct conf_ctx *ctx)
@@ -43,13 +50,16 @@ static void check_timers(struct conf_ctx *ctx)
 	const struct conf_seen *life = seen(ctx, CONF_ALARM, "CacheTimeout");
 
 	if (commit->given && !commit->bad && s->commit_timeout_s && s->disable_external) {
-		conf_warn(ctx, &commit->at, "CommitTimeout has no effect with DisableExternalCache on");
-		s->commit_timeout_s = 0;	/* or the peer would be told no timeouts */
+		conf_warn(ctx, &commit->at,
+			  "CommitTimeout has no effect with DisableExternalCache on");
+		s->commit_timeout_s = 0; /* or the peer would be told no timeouts */
 	}
-	if (s->mode == SYNC_MODE_ALARM && s->cache_timeout_s <= s->refresh_s && !refresh->bad && !life->bad &&
-	    (refresh->given || life->given))
-		conf_warn(ctx, life->given ? &life->at : &refresh->at, "CacheTimeout (%u) is not longer than RefreshTime "
-			  "(%u): states may expire before they are sent again", s->cache_timeout_s, s->refresh_s);
+	if (s->mode == SYNC_MODE_ALARM && s->cache_timeout_s <= s->refresh_s && !refresh->bad &&
+	    !life->bad && (refresh->given || life->given))
+		conf_warn(ctx, life->given ? &life->at : &refresh->at,
+			  "CacheTimeout (%u) is not longer than RefreshTime (%u): states may "
+			  "expire before they are sent again",
+			  s->cache_timeout_s, s->refresh_s);
 }
 
 static void check_sync(struct conf_ctx *ctx)
@@ -58,7 +68,8 @@ static void check_sync(struct conf_ctx *ctx)
 		conf_warn(ctx, &ctx->sync_at, "section Sync has no Mode: FTFW is taken");
 	check_timers(ctx);
 	if (ctx->expect_at.line && !ctx->conf.sync.expect.n_names && ctx->conf.sync.expect.on)
-		conf_warn(ctx, &ctx->expect_at, "the list of helpers is empty: expectations of all helpers are "
+		conf_warn(ctx, &ctx->expect_at,
+			  "the list of helpers is empty: expectations of all helpers are "
 			  "replicated; write ExpectationSync on if that is meant");
 	conf_check_links(ctx);
 }
@@ -70,24 +81,29 @@ static void check_netlink_buffer(struct conf_ctx *ctx)
 	const struct conf_seen *growth = seen(ctx, CONF_GENERAL, "NetlinkBufferSizeMaxGrowth");
 
 	if (k->netlink_buffer && k->netlink_buffer < NETLINK_BUFFER_MIN)
-		conf_warn(ctx, &size->at, "NetlinkBufferSize %u: the kernel makes %d bytes of it, which hold hardly one "
-			  "event", k->netlink_buffer, NETLINK_BUFFER_MIN);
+		conf_warn(ctx, &size->at,
+			  "NetlinkBufferSize %u: the kernel makes %d bytes of it, which hold "
+			  "hardly one event",
+			  k->netlink_buffer, NETLINK_BUFFER_MIN);
 	if (k->netlink_buffer_max && k->netlink_buffer_max < k->netlink_buffer)
-		conf_warn(ctx, &growth->at, "NetlinkBufferSizeMaxGrowth is smaller than NetlinkBufferSize: %u is taken",
-			  k->netlink_buffer);
+		conf_warn(
+			ctx, &growth->at,
+			"NetlinkBufferSizeMaxGrowth is smaller than NetlinkBufferSize: %u is taken",
+			k->netlink_buffer);
 	if (k->netlink_buffer_max < k->netlink_buffer)
 		k->netlink_buffer_max = k->netlink_buffer;
 }
 
 /*
- * With PollSecs the socket of the kernel's events is not opened at all. What is written for events beside PollSecs shows that
- * its author did not mean that: changes of state are then seen seconds late, short flows never.
+ * With PollSecs the socket of the kernel's events is not opened at all. What is written for events
+ * beside PollSecs shows that its author did not mean that: changes of state are then seen seconds
+ * late, short flows never.
  */
 static void check_polling(struct conf_ctx *ctx)
 {
 	static const char *const of_events[] = {
-		"NetlinkEventsReliable", "NetlinkOverrunResync", "NetlinkBufferSize", "NetlinkBufferSizeMaxGrowth",
-		"EventIterationLimit",
+		"NetlinkEventsReliable",      "NetlinkOverrunResync", "NetlinkBufferSize",
+		"NetlinkBufferSizeMaxGrowth", "EventIterationLimit",
 	};
 	const struct conf_seen *poll = seen(ctx, CONF_GENERAL, "PollSecs");
 	const struct kernel_conf *k = &ctx->conf.kernel;
@@ -101,11 +117,14 @@ static void check_polling(struct conf_ctx *ctx)
 		bool off = (i == 0 && !k->events_reliable) || (i == 1 && !k->overrun_resync_s);
 
 		if (option->given && !option->bad && !off)
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", of_events[i]);
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+						 used ? ", " : "", of_events[i]);
 	}
 	if (used)
-		conf_warn(ctx, &poll->at, "PollSecs turns the kernel's events off (its table is read every %u s instead), so these "
-			  "options have no effect: %s", k->poll_s, names);
+		conf_warn(ctx, &poll->at,
+			  "PollSecs turns the kernel's events off (its table is read every %u s "
+			  "instead), so these options have no effect: %s",
+			  k->poll_s, names);
 }
 
 static void check_scheduler(struct conf_ctx *ctx)
@@ -114,8 +133,9 @@ static void check_scheduler(struct conf_ctx *ctx)
 	struct conf_sched *s = &ctx->conf.sched;
 
 	if (priority->given && !priority->bad && !s->priority) {
-		conf_warn(ctx, &priority->at, "Priority 0: real-time policies have 1 to 99, so the ordinary "
-			  "policy of the system is used");
+		conf_warn(ctx, &priority->at,
+			  "Priority 0: real-time policies have 1 to 99, so the ordinary policy of "
+			  "the system is used");
 		s->type = CONF_SCHED_UNSET;
 		return;
 	}
@@ -149,9 +169,10 @@ static void drop_double_nets(struct filter_conf *f)
 	f->n_nets = n;
 }
 
-/* An Accept list without a member lets nothing pass, here and with 1.4.x; From Kernelspace 1.4.x takes it for no list. */
-static void check_empty(struct conf_ctx *ctx, const char *set, enum filter_policy *policy, bool empty,
-			const struct conf_place *at)
+/* An Accept list without a member lets nothing pass, here and with 1.4.x; From Kernelspace 1.4.x
+ * takes it for no list. */
+static void check_empty(struct conf_ctx *ctx, const char *set, enum filter_policy *policy,
+			bool empty, const struct conf_place *at)
 {
 	if (*policy != FILTER_ACCEPT || !empty)
 		return;
@@ -159,7 +180,10 @@ static void check_empty(struct conf_ctx *ctx, const char *set, enum filter_polic
 		conf_error(ctx, at, "%s: the Accept list is empty: nothing would pass", set);
 		return;
 	}
-	conf_warn(ctx, at, "%s: the Accept list is empty: taken as if it were not there, as 1.4.x does From Kernelspace", set);
+	conf_warn(ctx, at,
+		  "%s: the Accept list is empty: taken as if it were not there, as 1.4.x does From "
+		  "Kernelspace",
+		  set);
 	*policy = FILTER_NONE;
 }
 
@@ -172,14 +196,18 @@ static void check_filter(struct conf_ctx *ctx)
 		protos = protos || f->proto[i];
 	check_empty(ctx, "Protocol", &f->proto_policy, !protos && !ctx->proto_bad, &ctx->proto_at);
 	check_empty(ctx, "Address", &f->addr_policy, !f->n_nets, &ctx->addr_at);
-	if (f->state_policy == FILTER_ACCEPT && !f->tcp_states && !ctx->state_bad && !f->kernelspace)
-		conf_warn(ctx, &ctx->state_at, "State: the Accept list is empty: no TCP flow passes");
+	if (f->state_policy == FILTER_ACCEPT && !f->tcp_states && !ctx->state_bad &&
+	    !f->kernelspace)
+		conf_warn(ctx, &ctx->state_at,
+			  "State: the Accept list is empty: no TCP flow passes");
 	else
-		check_empty(ctx, "State", &f->state_policy, !f->tcp_states && !ctx->state_bad, &ctx->state_at);
+		check_empty(ctx, "State", &f->state_policy, !f->tcp_states && !ctx->state_bad,
+			    &ctx->state_at);
 	drop_double_nets(f);
 	if (f->kernelspace && f->addr_policy != FILTER_NONE)
-		conf_warn(ctx, &ctx->addr_at, "Address From Kernelspace means the same as From Userspace: original source or "
-			  "reply source; 1.4.x compared original source and destination");
+		conf_warn(ctx, &ctx->addr_at,
+			  "Address From Kernelspace means the same as From Userspace: original "
+			  "source or reply source; 1.4.x compared original source and destination");
 }
 
 void conf_check(struct conf_ctx *ctx)
@@ -188,7 +216,7 @@ void conf_check(struct conf_ctx *ctx)
 	if (ctx->sync_at.line)
 		check_sync(ctx);
 	if (ctx->conf.mode != CONF_MODE_SYNC)
-		ctx->conf.channel.n_links = 0;	/* read and checked, but not used */
+		ctx->conf.channel.n_links = 0; /* read and checked, but not used */
 	check_netlink_buffer(ctx);
 	check_polling(ctx);
 	check_scheduler(ctx);

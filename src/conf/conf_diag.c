@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reporting. Problems are collected while the file is read and handed over in the order of the file, since the rules
- * across options find theirs only at the end. Their number is bounded.
+ * Reporting. Problems are collected while the file is read and handed over in the order of the
+ * file, since the rules across options find theirs only at the end. Their number is bounded.
  */
 #include "conf/conf_ctx.h"
 
@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void diag_add(struct conf_ctx *ctx, enum conf_severity severity, const struct conf_place *at, char *text)
+static void diag_add(struct conf_ctx *ctx, enum conf_severity severity, const struct conf_place *at,
+		     char *text)
 {
 	if (!text) {
 		ctx->gave_up = true;
@@ -28,13 +29,17 @@ static void diag_add(struct conf_ctx *ctx, enum conf_severity severity, const st
 		ctx->diags_cap = cap;
 	}
 	ctx->diag[ctx->n_diags] = (struct conf_diag){
-		.severity = severity, .at = *at, .file_nr = conf_file_nr(ctx, at->file), .nr = ctx->n_diags, .text = text,
+		.severity = severity,
+		.at = *at,
+		.file_nr = conf_file_nr(ctx, at->file),
+		.nr = ctx->n_diags,
+		.text = text,
 	};
 	ctx->n_diags++;
 }
 
-static void diag_format(struct conf_ctx *ctx, enum conf_severity severity, const struct conf_place *at,
-			const char *fmt, va_list args)
+static void diag_format(struct conf_ctx *ctx, enum conf_severity severity,
+			const struct conf_place *at, const char *fmt, va_list args)
 {
 	char *text;
 
@@ -99,7 +104,7 @@ const char *conf_quote(const char *text, char buf[CONF_QUOTED])
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if (n + 8 > CONF_QUOTED) {	/* room for one escape, dots, NUL */
+		if (n + 8 > CONF_QUOTED) { /* room for one escape, dots, NUL */
 			memcpy(buf + n, "...", 3);
 			n += 3;
 			break;
@@ -117,12 +122,14 @@ const char *conf_quote(const char *text, char buf[CONF_QUOTED])
 	return buf;
 }
 
-void conf_report_to_file(void *file, enum conf_severity severity, const struct conf_place *place, const char *text)
+void conf_report_to_file(void *file, enum conf_severity severity, const struct conf_place *place,
+			 const char *text)
 {
 	const char *word = severity == CONF_ERROR ? "error" : "warning";
 
 	if (place)
-		fprintf(file, "%s:%u:%u: %s: %s\n", place->file, place->line, place->column, word, text);
+		fprintf(file, "%s:%u:%u: %s: %s\n", place->file, place->line, place->column, word,
+			text);
 	else
 		fprintf(file, "%s: %s\n", word, text);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The Helper section: which helpers exist, for which layer 4 protocols, and the policies they bring. A Policy block
- * changes only what it names; the rest stays the helper's own.
+ * The Helper section: which helpers exist, for which layer 4 protocols, and the policies they
+ * bring. A Policy block changes only what it names; the rest stays the helper's own.
  */
 #include "conf/conf_ctx.h"
 
@@ -14,18 +14,13 @@
 static const struct helper_type {
 	const char *name;
 	bool tcp, udp;
-	uint32_t expect_max, expect_timeout_s;	/* of its one policy, which has its name */
+	uint32_t expect_max, expect_timeout_s; /* of its one policy, which has its name */
 } helper_types[] = {
-	{ "amanda", false, true, 3, 180 },
-	{ "dhcpv6", false, true, 1, 300 },
-	{ "ftp", true, false, 1, 300 },
-	{ "mdns", false, true, 8, 30 },
-	{ "rpc", true, true, 1, 300 },
-	{ "sane", true, false, 1, 300 },
-	{ "slp", false, true, 8, 16 },
-	{ "ssdp", true, true, 8, 300 },
-	{ "tftp", false, true, 1, 300 },
-	{ "tns", true, false, 1, 300 },
+	{ "amanda", false, true, 3, 180 }, { "dhcpv6", false, true, 1, 300 },
+	{ "ftp", true, false, 1, 300 },	   { "mdns", false, true, 8, 30 },
+	{ "rpc", true, true, 1, 300 },	   { "sane", true, false, 1, 300 },
+	{ "slp", false, true, 8, 16 },	   { "ssdp", true, true, 8, 300 },
+	{ "tftp", false, true, 1, 300 },   { "tns", true, false, 1, 300 },
 };
 
 static const struct helper_type *find_type(struct conf_ctx *ctx, const struct conf_word *word)
@@ -40,15 +35,19 @@ static const struct helper_type *find_type(struct conf_ctx *ctx, const struct co
 	}
 	near = conf_nearest(word->text, names, COUNT(helper_types));
 	if (!word->bad)
-		conf_error(ctx, &word->at, "unknown helper \"%s\"%s%s%s\n\t(known: amanda udp, dhcpv6 udp, ftp tcp, "
-			   "mdns udp, rpc tcp or udp, sane tcp, slp udp, ssdp tcp or udp, tftp udp, tns tcp)",
-			   conf_quote(word->text, buf), near ? ", did you mean \"" : "", near ? near : "",
-			   near ? "\"?" : "");
+		conf_error(
+			ctx, &word->at,
+			"unknown helper \"%s\"%s%s%s\n\t(known: amanda udp, dhcpv6 udp, ftp tcp, "
+			"mdns udp, rpc tcp or udp, sane tcp, slp udp, ssdp tcp or udp, tftp udp, "
+			"tns tcp)",
+			conf_quote(word->text, buf), near ? ", did you mean \"" : "",
+			near ? near : "", near ? "\"?" : "");
 	return NULL;
 }
 
-static bool find_protos(struct conf_ctx *ctx, const struct conf_word *l3, const struct conf_word *l4,
-			const struct helper_type *type, struct conf_helper *helper)
+static bool find_protos(struct conf_ctx *ctx, const struct conf_word *l3,
+			const struct conf_word *l4, const struct helper_type *type,
+			struct conf_helper *helper)
 {
 	char buf[CONF_QUOTED];
 	bool v6 = !strcasecmp(l3->text, "inet6"), tcp = !strcasecmp(l4->text, "tcp");
@@ -61,7 +60,8 @@ static bool find_protos(struct conf_ctx *ctx, const struct conf_word *l3, const 
 		return false;
 	}
 	if (!tcp && strcasecmp(l4->text, "udp")) {
-		conf_error(ctx, &l4->at, "unknown layer 4 protocol \"%s\": use tcp or udp", conf_quote(l4->text, buf));
+		conf_error(ctx, &l4->at, "unknown layer 4 protocol \"%s\": use tcp or udp",
+			   conf_quote(l4->text, buf));
 		return false;
 	}
 	if (tcp ? !type->tcp : !type->udp) {
@@ -88,7 +88,8 @@ static struct conf_helper *add_helper(struct conf_ctx *ctx, const struct conf_he
 	return &list[h->n++];
 }
 
-void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at)
+void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args,
+		      const struct conf_place *at)
 {
 	const struct helper_type *type = NULL;
 	struct conf_helper helper = { .line = at->line, .column = at->column };
@@ -112,7 +113,8 @@ void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args, const 
 		ctx->helper = &ctx->extra_helper;
 }
 
-void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at)
+void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args,
+		      const struct conf_place *at)
 {
 	const struct conf_helper *helper = ctx->helper;
 	const char *name = args->n ? args->word->text : "";
@@ -133,8 +135,8 @@ void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args, const 
 	if (args->word->bad || !helper->name)
 		return;
 	if (strlen(name) > CONF_POLICY_NAME_LEN)
-		conf_error(ctx, &args->word->at, "Policy \"%s\": names have at most %d bytes", conf_quote(name, buf),
-			   CONF_POLICY_NAME_LEN);
+		conf_error(ctx, &args->word->at, "Policy \"%s\": names have at most %d bytes",
+			   conf_quote(name, buf), CONF_POLICY_NAME_LEN);
 	else
 		conf_error(ctx, &args->word->at, "unknown policy \"%s\": helper %s has only \"%s\"",
 			   conf_quote(name, buf), helper->name, helper->policy[0].name);
@@ -143,21 +145,26 @@ void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args, const 
 void conf_check_helpers(struct conf_ctx *ctx)
 {
 	const struct conf_helpers *h = &ctx->conf.helper;
-	uint32_t used[65536 / 32] = { 0 };	/* queue numbers in use, as bits */
+	uint32_t used[65536 / 32] = { 0 }; /* queue numbers in use, as bits */
 
 	for (size_t i = 0; i < h->n; i++) {
 		struct conf_place at = {
-			.file = ctx->file, .line = h->list[i].line, .column = h->list[i].column,
+			.file = ctx->file,
+			.line = h->list[i].line,
+			.column = h->list[i].column,
 		};
 		uint32_t num = h->list[i].queue_num;
 
 		if (used[num / 32] & 1u << (num % 32))
-			conf_error(ctx, &at, "helper %s: queue number %u is already taken by another helper; set QueueNum",
+			conf_error(ctx, &at,
+				   "helper %s: queue number %u is already taken by another helper; "
+				   "set QueueNum",
 				   h->list[i].name, num);
 		used[num / 32] |= 1u << (num % 32);
-		conf_warn(ctx, &at, "helper %s %s %s is not served: this version has no helpers in user space, and its "
-			  "connections get no expectations from it", h->list[i].name,
-			  h->list[i].l3proto == AF_INET ? "inet" : "inet6",
+		conf_warn(ctx, &at,
+			  "helper %s %s %s is not served: this version has no helpers in user "
+			  "space, and its connections get no expectations from it",
+			  h->list[i].name, h->list[i].l3proto == AF_INET ? "inet" : "inet6",
 			  h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp");
 	}
 }

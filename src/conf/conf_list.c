@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lists of words: protocols, TCP states, helpers whose expectations are wanted; and the policies in front of the first
- * two. Blocks of the same set add up; of Accept and Ignore for the same set the last one counts, with a warning.
+ * Lists of words: protocols, TCP states, helpers whose expectations are wanted; and the policies in
+ * front of the first two. Blocks of the same set add up; of Accept and Ignore for the same set the
+ * last one counts, with a warning.
  */
 #include "conf/conf_ctx.h"
 
@@ -10,8 +11,8 @@
 
 static void add_proto(struct conf_ctx *ctx, const struct conf_word *word)
 {
-	static const char expected[] = "\n\t(a name such as tcp, udp, icmp, ipv6-icmp, sctp, gre, esp is expected, or a number "
-				       "from 0 to 255)";
+	static const char expected[] = "\n\t(a name such as tcp, udp, icmp, ipv6-icmp, sctp, gre, "
+				       "esp is expected, or a number from 0 to 255)";
 	const char *near = conf_proto_near(word->text);
 	int proto = conf_proto_find(word->text);
 	char buf[CONF_QUOTED];
@@ -24,11 +25,13 @@ static void add_proto(struct conf_ctx *ctx, const struct conf_word *word)
 			proto = -1;
 	}
 	if (proto == -1 && word->text[0] >= '0' && word->text[0] <= '9') {
-		conf_error(ctx, &word->at, "unknown protocol \"%s\"%s", conf_quote(word->text, buf), expected);
+		conf_error(ctx, &word->at, "unknown protocol \"%s\"%s", conf_quote(word->text, buf),
+			   expected);
 		ctx->proto_bad = true;
-	} else if (proto == -1) {	/* 1.4.x leaves such a name out */
-		conf_warn(ctx, &word->at, "unknown protocol \"%s\" has no effect%s%s%s%s", conf_quote(word->text, buf),
-			  near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "", expected);
+	} else if (proto == -1) { /* 1.4.x leaves such a name out */
+		conf_warn(ctx, &word->at, "unknown protocol \"%s\" has no effect%s%s%s%s",
+			  conf_quote(word->text, buf), near ? ", did you mean \"" : "",
+			  near ? near : "", near ? "\"?" : "", expected);
 	}
 	if (proto == -1)
 		return;
@@ -46,7 +49,9 @@ static void add_expect(struct conf_ctx *ctx, const struct conf_word *word)
 			return;
 	}
 	if (expect->n_names == SYNC_EXPECT_NAMES_MAX) {
-		conf_error(ctx, &word->at, "ExpectationSync: more than %d names; leave out the list to get all helpers",
+		conf_error(ctx, &word->at,
+			   "ExpectationSync: more than %d names; leave out the list to get all "
+			   "helpers",
 			   SYNC_EXPECT_NAMES_MAX);
 		return;
 	}
@@ -58,10 +63,13 @@ static void report_state(struct conf_ctx *ctx, const struct conf_word *word)
 	const char *near = conf_tcp_state_near(word->text);
 	char buf[CONF_QUOTED];
 
-	conf_error(ctx, &word->at, "unknown TCP state \"%s\"%s%s%s\n"
-		   "\t(accepted: SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSED, "
-		   "LISTEN, then \"for TCP\")", conf_quote(word->text, buf), near ? ", did you mean \"" : "",
-		   near ? near : "", near ? "\"?" : "");
+	conf_error(ctx, &word->at,
+		   "unknown TCP state \"%s\"%s%s%s\n"
+		   "\t(accepted: SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, "
+		   "TIME_WAIT, CLOSED, "
+		   "LISTEN, then \"for TCP\")",
+		   conf_quote(word->text, buf), near ? ", did you mean \"" : "", near ? near : "",
+		   near ? "\"?" : "");
 	ctx->state_bad = true;
 }
 
@@ -81,7 +89,8 @@ static void add_state(struct conf_ctx *ctx, const struct conf_word *word)
 		ctx->states_for = false;
 		if (!strcmp(word->text, "TCP"))
 			return;
-		conf_error(ctx, &word->at, "\"for %s\": only TCP has states here, write \"for TCP\"",
+		conf_error(ctx, &word->at,
+			   "\"for %s\": only TCP has states here, write \"for TCP\"",
 			   conf_quote(word->text, buf));
 		ctx->state_bad = true;
 		return;
@@ -138,34 +147,38 @@ static enum filter_policy parse_policy(struct conf_ctx *ctx, const struct conf_o
 	if (!strcmp(args->word->text, "Ignore"))
 		return FILTER_IGNORE;
 	if (!args->word->bad)
-		conf_error(ctx, &args->word->at, "%s: unknown policy \"%s\": Accept or Ignore is expected", opt->name,
+		conf_error(ctx, &args->word->at,
+			   "%s: unknown policy \"%s\": Accept or Ignore is expected", opt->name,
 			   conf_quote(args->word->text, buf));
 	return FILTER_NONE;
 }
 
-static void set_policy(struct conf_ctx *ctx, const struct conf_option *opt, enum filter_policy policy,
-		       enum filter_policy *current, struct conf_place *first, const struct conf_place *at)
+static void set_policy(struct conf_ctx *ctx, const struct conf_option *opt,
+		       enum filter_policy policy, enum filter_policy *current,
+		       struct conf_place *first, const struct conf_place *at)
 {
 	if (policy == FILTER_NONE)
 		return;
 	if (*current == FILTER_NONE) {
 		*first = *at;
 		*current = policy;
-	} else if (*current != policy) {	/* 1.4.x: one list, and the last policy */
-		conf_warn(ctx, at, "%s: Accept and Ignore for the same set contradict each other (see line %u): %s counts, for what "
-			  "both lists hold", opt->name, first->line, policy == FILTER_ACCEPT ? "Accept" : "Ignore");
+	} else if (*current != policy) { /* 1.4.x: one list, and the last policy */
+		conf_warn(ctx, at,
+			  "%s: Accept and Ignore for the same set contradict each other (see line "
+			  "%u): %s counts, for what both lists hold",
+			  opt->name, first->line, policy == FILTER_ACCEPT ? "Accept" : "Ignore");
 		*current = policy;
 	}
 }
 
-void conf_open_list(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-		    const struct conf_place *at)
+void conf_open_list(struct conf_ctx *ctx, const struct conf_option *opt,
+		    const struct conf_args *args, const struct conf_place *at)
 {
 	struct filter_conf *f = &ctx->conf.filter;
 	enum filter_policy policy;
 
 	if (opt->child == CONF_EXPECT) {
-		ctx->conf.sync.expect.on = true;	/* several blocks add up */
+		ctx->conf.sync.expect.on = true; /* several blocks add up */
 		ctx->expect_at = *at;
 		return;
 	}
@@ -178,7 +191,8 @@ void conf_open_list(struct conf_ctx *ctx, const struct conf_option *opt, const s
 		set_policy(ctx, opt, policy, &f->state_policy, &ctx->state_at, at);
 }
 
-bool conf_set_old_states(struct conf_ctx *ctx, const struct conf_args *args, const struct conf_place *at)
+bool conf_set_old_states(struct conf_ctx *ctx, const struct conf_args *args,
+			 const struct conf_place *at)
 {
 	const struct conf_option *opt = conf_option_find(CONF_FILTER, "State");
 

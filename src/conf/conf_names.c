@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Words that stand for values. Protocols come from a table of our own: the name service would read other files and
- * may open sockets while the configuration is still being checked, and a missing database made every name unknown
- * in 1.4.x. Numbers as assigned by IANA; names as in /etc/protocols, plus a few that users expect.
+ * Words that stand for values. Protocols come from a table of our own: the name service would read
+ * other files and may open sockets while the configuration is still being checked, and a missing
+ * database made every name unknown in 1.4.x. Numbers as assigned by IANA; names as in
+ * /etc/protocols, plus a few that users expect.
  */
 #include "conf/conf_ctx.h"
 
@@ -20,32 +21,52 @@ struct named {
 /* The first name of a number is the one that is printed. */
 /* clang-format off: several to a line */
 static const struct named protocols[] = {
-	{ "ip", 0 }, { "hopopt", 0 }, { "icmp", 1 }, { "igmp", 2 }, { "ggp", 3 }, { "ipencap", 4 },
-	{ "ip-encap", 4 }, { "st", 5 }, { "tcp", 6 }, { "egp", 8 }, { "igp", 9 }, { "pup", 12 },
-	{ "udp", 17 }, { "hmp", 20 }, { "xns-idp", 22 }, { "rdp", 27 }, { "iso-tp4", 29 },
-	{ "dccp", 33 }, { "xtp", 36 }, { "ddp", 37 }, { "idpr-cmtp", 38 }, { "ipv6", 41 },
-	{ "ipv6-route", 43 }, { "ipv6-frag", 44 }, { "idrp", 45 }, { "rsvp", 46 }, { "gre", 47 },
-	{ "esp", 50 }, { "ipsec-esp", 50 }, { "ah", 51 }, { "ipsec-ah", 51 }, { "skip", 57 },
-	{ "ipv6-icmp", 58 }, { "icmpv6", 58 }, { "icmp6", 58 }, { "ipv6-nonxt", 59 },
-	{ "ipv6-opts", 60 }, { "rspf", 73 }, { "cphb", 73 }, { "vmtp", 81 }, { "eigrp", 88 },
-	{ "ospf", 89 }, { "ospfigp", 89 }, { "ax.25", 93 }, { "ipip", 94 }, { "etherip", 97 },
-	{ "encap", 98 }, { "pim", 103 }, { "ipcomp", 108 }, { "vrrp", 112 }, { "carp", 112 },
-	{ "l2tp", 115 }, { "isis", 124 }, { "sctp", 132 }, { "fc", 133 },
-	{ "mobility-header", 135 }, { "udplite", 136 }, { "mpls-in-ip", 137 }, { "manet", 138 },
-	{ "hip", 139 }, { "shim6", 140 }, { "wesp", 141 }, { "rohc", 142 }, { "ethernet", 143 },
+	{ "ip", 0 },	      { "hopopt", 0 },
+	{ "icmp", 1 },	      { "igmp", 2 },
+	{ "ggp", 3 },	      { "ipencap", 4 },
+	{ "ip-encap", 4 },    { "st", 5 },
+	{ "tcp", 6 },	      { "egp", 8 },
+	{ "igp", 9 },	      { "pup", 12 },
+	{ "udp", 17 },	      { "hmp", 20 },
+	{ "xns-idp", 22 },    { "rdp", 27 },
+	{ "iso-tp4", 29 },    { "dccp", 33 },
+	{ "xtp", 36 },	      { "ddp", 37 },
+	{ "idpr-cmtp", 38 },  { "ipv6", 41 },
+	{ "ipv6-route", 43 }, { "ipv6-frag", 44 },
+	{ "idrp", 45 },	      { "rsvp", 46 },
+	{ "gre", 47 },	      { "esp", 50 },
+	{ "ipsec-esp", 50 },  { "ah", 51 },
+	{ "ipsec-ah", 51 },   { "skip", 57 },
+	{ "ipv6-icmp", 58 },  { "icmpv6", 58 },
+	{ "icmp6", 58 },      { "ipv6-nonxt", 59 },
+	{ "ipv6-opts", 60 },  { "rspf", 73 },
+	{ "cphb", 73 },	      { "vmtp", 81 },
+	{ "eigrp", 88 },      { "ospf", 89 },
+	{ "ospfigp", 89 },    { "ax.25", 93 },
+	{ "ipip", 94 },	      { "etherip", 97 },
+	{ "encap", 98 },      { "pim", 103 },
+	{ "ipcomp", 108 },    { "vrrp", 112 },
+	{ "carp", 112 },      { "l2tp", 115 },
+	{ "isis", 124 },      { "sctp", 132 },
+	{ "fc", 133 },	      { "mobility-header", 135 },
+	{ "udplite", 136 },   { "mpls-in-ip", 137 },
+	{ "manet", 138 },     { "hip", 139 },
+	{ "shim6", 140 },     { "wesp", 141 },
+	{ "rohc", 142 },      { "ethernet", 143 },
 };
 /* clang-format on */
 
 static const struct named facilities[] = {
-	{ "daemon", LOG_DAEMON }, { "local0", LOG_LOCAL0 }, { "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 },
-	{ "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 }, { "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 },
-	{ "local7", LOG_LOCAL7 },
+	{ "daemon", LOG_DAEMON }, { "local0", LOG_LOCAL0 }, { "local1", LOG_LOCAL1 },
+	{ "local2", LOG_LOCAL2 }, { "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },
+	{ "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 },
 };
 
 /* Numbers: linux/netfilter/nf_conntrack_tcp.h. CLOSED comes first: it is the name of today. */
 static const struct named tcp_states[] = {
-	{ "SYN_SENT", 1 }, { "SYN_RECV", 2 }, { "ESTABLISHED", 3 }, { "FIN_WAIT", 4 }, { "CLOSE_WAIT", 5 },
-	{ "LAST_ACK", 6 }, { "TIME_WAIT", 7 }, { "CLOSED", 8 }, { "CLOSE", 8 }, { "LISTEN", 9 },
+	{ "SYN_SENT", 1 },   { "SYN_RECV", 2 }, { "ESTABLISHED", 3 }, { "FIN_WAIT", 4 },
+	{ "CLOSE_WAIT", 5 }, { "LAST_ACK", 6 }, { "TIME_WAIT", 7 },   { "CLOSED", 8 },
+	{ "CLOSE", 8 },	     { "LISTEN", 9 },
 };
 
 static const char *name_of(const struct named *table, size_t n, int value)
@@ -68,7 +89,7 @@ static int value_of(const struct named *table, size_t n, const char *name, bool 
 
 static const char *near(const struct named *table, size_t n, const char *name)
 {
-	const char *names[COUNT(protocols)];	/* the longest of the tables */
+	const char *names[COUNT(protocols)]; /* the longest of the tables */
 
 	for (size_t i = 0; i < n; i++)
 		names[i] = table[i].name;

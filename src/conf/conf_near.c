@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * "Did you mean": how far two words are from each other. The measure counts single insertions, deletions, changes and
- * swaps of neighbours (optimal string alignment), without case.
+ * "Did you mean": how far two words are from each other. The measure counts single insertions,
+ * deletions, changes and swaps of neighbours (optimal string alignment), without case.
  */
 #include "conf/conf_ctx.h"
 
 #include <ctype.h>
 #include <string.h>
 
-#define WORD_MAX 40	/* longer words are nobody's slip */
+#define WORD_MAX 40 /* longer words are nobody's slip */
 
 static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
 {
@@ -24,7 +24,7 @@ static bool same(char a, char b)
 
 unsigned int conf_distance(const char *a, const char *b, unsigned int limit)
 {
-	unsigned int row[3][WORD_MAX + 1];	/* the last three rows of the table, by i % 3 */
+	unsigned int row[3][WORD_MAX + 1]; /* the last three rows of the table, by i % 3 */
 	size_t la = strlen(a), lb = strlen(b);
 
 	if (la > WORD_MAX || lb > WORD_MAX)
@@ -37,9 +37,10 @@ unsigned int conf_distance(const char *a, const char *b, unsigned int limit)
 
 		now[0] = (unsigned int)i;
 		for (size_t j = 1; j <= lb; j++) {
-			now[j] = min3(before[j] + 1, now[j - 1] + 1, before[j - 1] + !same(a[i - 1], b[j - 1]));
-			if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]) &&
-			    earlier[j - 2] + 1 < now[j])
+			now[j] = min3(before[j] + 1, now[j - 1] + 1,
+				      before[j - 1] + !same(a[i - 1], b[j - 1]));
+			if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) &&
+			    same(a[i - 2], b[j - 1]) && earlier[j - 2] + 1 < now[j])
 				now[j] = earlier[j - 2] + 1;
 		}
 	}

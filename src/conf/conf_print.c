@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration as understood, in the language itself: every option with its value, defaults included, today's
- * names, one line each. Reading the output gives the same configuration again; tests hold us to that. Options that
- * are not set and have no default value are left out.
+ * The configuration as understood, in the language itself: every option with its value, defaults
+ * included, today's names, one line each. Reading the output gives the same configuration again;
+ * tests hold us to that. Options that are not set and have no default value are left out.
  */
 #include "conf/conf_ctx.h"
 
@@ -16,8 +16,7 @@ struct printer {
 	unsigned int indent;
 };
 
-__attribute__((format(printf, 2, 3)))
-static void line(struct printer *p, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void line(struct printer *p, const char *fmt, ...)
 {
 	va_list args;
 
@@ -47,7 +46,8 @@ static void print_addr(struct printer *p, const struct conf_option *opt, const v
 	line(p, "%s %s", opt->name, inet_ntop(family, at, buf, sizeof(buf)));
 }
 
-static void print_expect(struct printer *p, const struct conf_option *opt, const struct sync_expect_conf *expect)
+static void print_expect(struct printer *p, const struct conf_option *opt,
+			 const struct sync_expect_conf *expect)
 {
 	if (!expect->on || !expect->n_names) {
 		line(p, "%s %s", opt->name, expect->on ? "on" : "off");
@@ -72,7 +72,8 @@ static void print_log(struct printer *p, const struct conf_option *opt, const st
 		line(p, "%s %s", opt->name, log->to_file ? log->path : "off");
 	else
 		line(p, "%s %s", opt->name,
-		     log->facility == LOG_CONF_NO_SYSLOG ? "off" : conf_facility_name(log->facility));
+		     log->facility == LOG_CONF_NO_SYSLOG ? "off" :
+							   conf_facility_name(log->facility));
 }
 
 static void print_sched(struct printer *p, const struct conf_option *opt, enum conf_sched_type type)
@@ -88,7 +89,8 @@ static void print_peers(struct printer *p, const struct conf_option *opt, const 
 	for (uint32_t i = 0; i < conf->channel.n_accept; i++) {
 		const struct channel_accept *a = &conf->channel.accept[i];
 
-		line(p, "%s %s/%u", opt->name, inet_ntop(a->family, &a->addr, buf, sizeof(buf)), a->prefix);
+		line(p, "%s %s/%u", opt->name, inet_ntop(a->family, &a->addr, buf, sizeof(buf)),
+		     a->prefix);
 	}
 }
 
@@ -135,10 +137,10 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 	case CONF_T_PEER:
 		print_peers(p, opt, base);
 		break;
-	case CONF_T_BLOCK:		/* the caller's business */
+	case CONF_T_BLOCK: /* the caller's business */
 	case CONF_T_NET4:
 	case CONF_T_NET6:
-	case CONF_T_STATES:		/* old forms */
+	case CONF_T_STATES: /* old forms */
 	case CONF_T_OLD_CHECKSUM:
 	case CONF_T_FLAG:
 	case CONF_T_WORD:
@@ -148,8 +150,8 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 }
 
 /* All options of a section but blocks. Those that are shared by all links stand in the first. */
-static void print_options(struct printer *p, const struct conf *conf, enum conf_section section, const void *base,
-			  const struct channel_link_conf *link)
+static void print_options(struct printer *p, const struct conf *conf, enum conf_section section,
+			  const void *base, const struct channel_link_conf *link)
 {
 	for (size_t i = 0; i < conf_n_options; i++) {
 		const struct conf_option *opt = &conf_options[i];
@@ -177,19 +179,26 @@ static void print_stray_timers(struct printer *p, const struct conf *conf, enum 
 
 		if (opt->sections & CONF_IN(CONF_SYNC) && opt->sections & CONF_IN_MODES &&
 		    opt->use == CONF_CURRENT && !(opt->sections & CONF_IN(mode)) &&
-		    *(const uint32_t *)((const char *)conf + opt->at) != strtoul(opt->init, NULL, 10))
+		    *(const uint32_t *)((const char *)conf + opt->at) !=
+			    strtoul(opt->init, NULL, 10))
 			print_value(p, opt, conf, NULL);
 	}
 }
 
 static void print_sync(struct printer *p, const struct conf *conf)
 {
-	static const struct { enum conf_section section; const char *header; } modes[] = {
+	static const struct {
+		enum conf_section section;
+		const char *header;
+	} modes[] = {
 		[SYNC_MODE_FTFW] = { CONF_FTFW, "Mode FTFW" },
 		[SYNC_MODE_ALARM] = { CONF_ALARM, "Mode ALARM" },
 		[SYNC_MODE_NOTRACK] = { CONF_NOTRACK, "Mode NOTRACK" },
 	};
-	static const struct { enum conf_section section; const char *name; } links[] = {
+	static const struct {
+		enum conf_section section;
+		const char *name;
+	} links[] = {
 		[CHANNEL_MCAST] = { CONF_MULTICAST, "Multicast" },
 		[CHANNEL_UDP] = { CONF_UDP, "UDP" },
 		[CHANNEL_TCP] = { CONF_TCP, "TCP" },

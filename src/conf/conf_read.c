@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a file to struct conf: read, scan, parse, check, report. The result is handed over only if there was no error.
- * Also the short cut of the client, which needs nothing but the path of the control socket and takes it even from a
- * file that is full of errors.
+ * From a file to struct conf: read, scan, parse, check, report. The result is handed over only if
+ * there was no error. Also the short cut of the client, which needs nothing but the path of the
+ * control socket and takes it even from a file that is full of errors.
  */
 #include "conf/conf_ctx.h"
 
@@ -72,8 +72,9 @@ void conf_free(struct conf *conf)
 	*conf = (struct conf){ 0 };
 }
 
-__attribute__((format(printf, 3, 4)))
-static void report_plain(conf_report_fn report, void *report_ctx, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void report_plain(conf_report_fn report,
+							       void *report_ctx, const char *fmt,
+							       ...)
 {
 	va_list args;
 	char *text;
@@ -106,8 +107,8 @@ int conf_parse(const char *name, const char *text, size_t len, unsigned int flag
 	return err;
 }
 
-/* Reads until the end of the file, but not much more than CONF_FILE_MAX bytes. 0 or -errno. *text is the caller's to
- * free in any case. */
+/* Reads until the end of the file, but not much more than CONF_FILE_MAX bytes. 0 or -errno. *text
+ * is the caller's to free in any case. */
 static int read_all(int fd, char **text, size_t *len)
 {
 	size_t cap = 0;
@@ -140,19 +141,21 @@ int conf_slurp(const char *path, char **text, size_t *len)
 
 	if (fd == -1)
 		return -errno;
-	err = read_all(fd, text, len);	/* a directory can be opened, but not read: EISDIR */
+	err = read_all(fd, text, len); /* a directory can be opened, but not read: EISDIR */
 	close(fd);
 	return err;
 }
 
-int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report, void *report_ctx)
+int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report,
+	      void *report_ctx)
 {
 	size_t len = 0;
 	char *text = NULL;
 	int err = conf_slurp(path, &text, &len);
 
 	if (err) {
-		report_plain(report, report_ctx, "can't open config file %s: %s", path, strerror(-err));
+		report_plain(report, report_ctx, "can't open config file %s: %s", path,
+			     strerror(-err));
 		free(text);
 		return err;
 	}
@@ -171,29 +174,32 @@ static bool place_before(const struct conf_place *a, const struct conf_place *b)
 	return a->line < b->line || (a->line == b->line && a->column < b->column);
 }
 
-static bool error_between(const struct conf_ctx *ctx, const struct conf_place *from, const struct conf_place *to)
+static bool error_between(const struct conf_ctx *ctx, const struct conf_place *from,
+			  const struct conf_place *to)
 {
 	for (size_t i = 0; i < ctx->n_diags; i++) {
 		const struct conf_diag *d = &ctx->diag[i];
 
-		if (d->severity == CONF_ERROR && place_before(from, &d->at) && place_before(&d->at, to))
+		if (d->severity == CONF_ERROR && place_before(from, &d->at) &&
+		    place_before(&d->at, to))
 			return true;
 	}
 	return false;
 }
 
 enum control_path {
-	CONTROL_PATH_NONE,	/* the file says nothing about it */
+	CONTROL_PATH_NONE, /* the file says nothing about it */
 	CONTROL_PATH_FOUND,
-	CONTROL_PATH_BROKEN,	/* it says something, but what is not known */
+	CONTROL_PATH_BROKEN, /* it says something, but what is not known */
 };
 
-/* The last UNIX { ... Path p } of a file with errors, wherever its braces may be wrong. To ask at the default path after
- * the file named another one would be to ask the wrong daemon, so whatever looks like a slip in UNIX { Path } counts. */
+/* The last UNIX { ... Path p } of a file with errors, wherever its braces may be wrong. To ask at
+ * the default path after the file named another one would be to ask the wrong daemon, so whatever
+ * looks like a slip in UNIX { Path } counts. */
 static enum control_path find_control_path(const struct conf_ctx *ctx, const char **path)
 {
 	const struct conf_words *w = &ctx->words;
-	const struct conf_place *block = NULL;	/* of the UNIX block we are in */
+	const struct conf_place *block = NULL; /* of the UNIX block we are in */
 	enum control_path found = CONTROL_PATH_NONE;
 
 	for (size_t i = 0; i + 1 < w->n; i++) {
@@ -202,13 +208,15 @@ static enum control_path find_control_path(const struct conf_ctx *ctx, const cha
 		if (is_near(word, "UNIX")) {
 			block = &word->at;
 		} else if (is_near(word, "Path")) {
-			bool good = block && !strcmp(word->text, "Path") && next->kind == CONF_W_PATH &&
+			bool good = block && !strcmp(word->text, "Path") &&
+				    next->kind == CONF_W_PATH &&
 				    strlen(next->text) <= CONTROL_PATH_MAX;
 
 			*path = next->text;
 			found = good ? CONTROL_PATH_FOUND : CONTROL_PATH_BROKEN;
 		} else if (word->kind == CONF_W_CLOSE) {
-			if (block && found == CONTROL_PATH_NONE && error_between(ctx, block, &word->at))
+			if (block && found == CONTROL_PATH_NONE &&
+			    error_between(ctx, block, &word->at))
 				found = CONTROL_PATH_BROKEN;
 			block = NULL;
 		}
@@ -217,14 +225,15 @@ static enum control_path find_control_path(const struct conf_ctx *ctx, const cha
 }
 
 /* One warning about a file that is good enough. */
-static void report_damage(struct conf_ctx *ctx, const char *use, conf_report_fn report, void *report_ctx)
+static void report_damage(struct conf_ctx *ctx, const char *use, conf_report_fn report,
+			  void *report_ctx)
 {
 	char text[160];
 
 	if (!report)
 		return;
-	snprintf(text, sizeof(text), "the configuration has %u error%s, the first one here; %s", ctx->n_errors,
-		 ctx->n_errors == 1 ? "" : "s", use);
+	snprintf(text, sizeof(text), "the configuration has %u error%s, the first one here; %s",
+		 ctx->n_errors, ctx->n_errors == 1 ? "" : "s", use);
 	for (size_t i = 0; i < ctx->n_diags; i++) {
 		if (ctx->diag[i].severity == CONF_ERROR) {
 			report(report_ctx, CONF_WARNING, &ctx->diag[i].at, text);
@@ -233,28 +242,36 @@ static void report_damage(struct conf_ctx *ctx, const char *use, conf_report_fn 
 	}
 }
 
-/* The path from a file with errors: 0, or -EINVAL if it cannot be known (reported, with the errors of the file). */
-static int salvage_control_path(struct conf_ctx *ctx, const char **path, conf_report_fn report, void *report_ctx)
+/* The path from a file with errors: 0, or -EINVAL if it cannot be known (reported, with the errors
+ * of the file). */
+static int salvage_control_path(struct conf_ctx *ctx, const char **path, conf_report_fn report,
+				void *report_ctx)
 {
-	conf_flush_diags(ctx, NULL, NULL);	/* brings them in order */
+	conf_flush_diags(ctx, NULL, NULL); /* brings them in order */
 	switch (find_control_path(ctx, path)) {
 	case CONTROL_PATH_NONE:
-		report_damage(ctx, "it names no control socket, the default path is taken", report, report_ctx);
+		report_damage(ctx, "it names no control socket, the default path is taken", report,
+			      report_ctx);
 		*path = CONTROL_PATH_DEFAULT;
 		return 0;
 	case CONTROL_PATH_FOUND:
-		report_damage(ctx, "only the path of the control socket is taken from it", report, report_ctx);
+		report_damage(ctx, "only the path of the control socket is taken from it", report,
+			      report_ctx);
 		return 0;
 	case CONTROL_PATH_BROKEN:
 		break;
 	}
 	conf_flush_diags(ctx, report, report_ctx);
-	report_plain(report, report_ctx, "%s: the path of the control socket, UNIX { Path }, cannot be read before this "
-		     "is corrected", ctx->file);
+	report_plain(
+		report, report_ctx,
+		"%s: the path of the control socket, UNIX { Path }, cannot be read before this is "
+		"corrected",
+		ctx->file);
 	return -EINVAL;
 }
 
-int conf_read_control_path(const char *path, char *out, size_t out_len, conf_report_fn report, void *report_ctx)
+int conf_read_control_path(const char *path, char *out, size_t out_len, conf_report_fn report,
+			   void *report_ctx)
 {
 	size_t len = 0;
 	char *text = NULL;
@@ -269,7 +286,8 @@ int conf_read_control_path(const char *path, char *out, size_t out_len, conf_rep
 	else if (!err)
 		found = ctx->conf.control.path;
 	else
-		report_plain(report, report_ctx, "can't open config file %s: %s", path, strerror(-err));
+		report_plain(report, report_ctx, "can't open config file %s: %s", path,
+			     strerror(-err));
 	snprintf(out, out_len, "%s", err ? CONTROL_PATH_DEFAULT : found);
 	conf_ctx_free(ctx);
 	free(text);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the file said about each option so far. Options of links, helpers and policies are remembered once per block
- * of that kind, all others once.
+ * What the file said about each option so far. Options of links, helpers and policies are
+ * remembered once per block of that kind, all others once.
  */
 #include "conf/conf_ctx.h"
 
-_Static_assert(sizeof(((struct conf_ctx *)0)->seen) / sizeof(struct conf_seen) == CONF_OPTIONS_MAX, "one per row");
+_Static_assert(sizeof(((struct conf_ctx *)0)->seen) / sizeof(struct conf_seen) == CONF_OPTIONS_MAX,
+	       "one per row");
 
-static struct conf_seen *seen_array(struct conf_ctx *ctx, const struct conf_option *opt, uint32_t link)
+static struct conf_seen *seen_array(struct conf_ctx *ctx, const struct conf_option *opt,
+				    uint32_t link)
 {
 	switch (conf_option_scope(opt)) {
 	case CONF_SCOPE_FILE:
@@ -26,7 +28,8 @@ struct conf_seen *conf_seen(struct conf_ctx *ctx, const struct conf_option *opt)
 	return &seen_array(ctx, opt, ctx->cur_link)[opt - conf_options];
 }
 
-const struct conf_seen *conf_seen_in(struct conf_ctx *ctx, enum conf_section section, const char *name, uint32_t nr)
+const struct conf_seen *conf_seen_in(struct conf_ctx *ctx, enum conf_section section,
+				     const char *name, uint32_t nr)
 {
 	const struct conf_option *opt = conf_option_find(section, name);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One option with its value: type, range, the note that it was set before, and where it goes. A value that is refused
- * is reported and remembered as bad, so that later rules do not call it missing. Repeating an option is no error: the
- * last value counts, as it always did.
+ * One option with its value: type, range, the note that it was set before, and where it goes. A
+ * value that is refused is reported and remembered as bad, so that later rules do not call it
+ * missing. Repeating an option is no error: the last value counts, as it always did.
  */
 #include "conf/conf_ctx.h"
 
@@ -13,8 +13,8 @@
 #include <syslog.h>
 
 #define QUOTE(word, buf) conf_quote((word)->text, buf)
-#define TOO_BIG (UINT32_MAX + 1ull)
-#define AMOUNT_MAX_LEAST (1u << 24)	/* of the options that are sizes, counts or times */
+#define TOO_BIG		 (UINT32_MAX + 1ull)
+#define AMOUNT_MAX_LEAST (1u << 24) /* of the options that are sizes, counts or times */
 
 static void *scope_base(struct conf_ctx *ctx, enum conf_scope scope)
 {
@@ -22,7 +22,8 @@ static void *scope_base(struct conf_ctx *ctx, enum conf_scope scope)
 	case CONF_SCOPE_FILE:
 		return &ctx->conf;
 	case CONF_SCOPE_LINK:
-		return ctx->cur_link < CHANNEL_LINKS_MAX ? &ctx->conf.channel.link[ctx->cur_link] : &ctx->extra_link;
+		return ctx->cur_link < CHANNEL_LINKS_MAX ? &ctx->conf.channel.link[ctx->cur_link] :
+							   &ctx->extra_link;
 	case CONF_SCOPE_HELPER:
 		return ctx->helper;
 	case CONF_SCOPE_POLICY:
@@ -31,18 +32,19 @@ static void *scope_base(struct conf_ctx *ctx, enum conf_scope scope)
 	return &ctx->conf;
 }
 
-static void bad_number(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-		       const char *why)
+static void bad_number(struct conf_ctx *ctx, const struct conf_option *opt,
+		       const struct conf_word *word, const char *why)
 {
 	char buf[CONF_QUOTED];
 
-	conf_error(ctx, &word->at, "%s: \"%s\" %s: %s%u to %u%s%s", opt->name, QUOTE(word, buf), why,
-		   opt->type == CONF_T_SECONDS_OR_BOOL ? "on, off, or " : "", opt->min, opt->max,
-		   opt->unit ? " " : "", opt->unit ? opt->unit : "");
+	conf_error(ctx, &word->at, "%s: \"%s\" %s: %s%u to %u%s%s", opt->name, QUOTE(word, buf),
+		   why, opt->type == CONF_T_SECONDS_OR_BOOL ? "on, off, or " : "", opt->min,
+		   opt->max, opt->unit ? " " : "", opt->unit ? opt->unit : "");
 }
 
 /* Digits only; leading zeros are decimal. What is too big for every option becomes TOO_BIG. */
-static bool read_digits(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, uint64_t *value)
+static bool read_digits(struct conf_ctx *ctx, const struct conf_option *opt,
+			const struct conf_word *word, uint64_t *value)
 {
 	const char *s = word->text;
 	uint64_t n = 0;
@@ -61,11 +63,12 @@ static bool read_digits(struct conf_ctx *ctx, const struct conf_option *opt, con
 }
 
 /*
- * Sizes, counts and times have ranges that end far beyond what anybody needs; whoever writes more means "very many", and 1.4.x
- * starts with it, so the largest possible value is taken. Elsewhere a number out of range has no such meaning.
+ * Sizes, counts and times have ranges that end far beyond what anybody needs; whoever writes more
+ * means "very many", and 1.4.x starts with it, so the largest possible value is taken. Elsewhere a
+ * number out of range has no such meaning.
  */
-static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-			 uint32_t *value)
+static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt,
+			 const struct conf_word *word, uint32_t *value)
 {
 	char buf[CONF_QUOTED];
 	uint64_t n;
@@ -73,8 +76,9 @@ static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt, co
 	if (!read_digits(ctx, opt, word, &n))
 		return false;
 	if (n > opt->max && opt->max >= AMOUNT_MAX_LEAST) {
-		conf_warn(ctx, &word->at, "%s: \"%s\" is more than is possible: taken as %u%s%s", opt->name, QUOTE(word, buf),
-			  opt->max, opt->unit ? " " : "", opt->unit ? opt->unit : "");
+		conf_warn(ctx, &word->at, "%s: \"%s\" is more than is possible: taken as %u%s%s",
+			  opt->name, QUOTE(word, buf), opt->max, opt->unit ? " " : "",
+			  opt->unit ? opt->unit : "");
 		n = opt->max;
 	}
 	if (n < opt->min || n > opt->max) {
@@ -85,20 +89,23 @@ static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt, co
 	return true;
 }
 
-static bool set_number(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_number(struct conf_ctx *ctx, const struct conf_option *opt,
+		       const struct conf_word *word, void *to)
 {
 	uint32_t n;
 
 	if (!parse_number(ctx, opt, word, &n))
 		return false;
-	if (!n && opt->init)	/* 0 stands for the default */
+	if (!n && opt->init) /* 0 stands for the default */
 		n = (uint32_t)strtoul(opt->init, NULL, 10);
 	*(uint32_t *)to = n;
 	return true;
 }
 
-/* Of a number above the range 1.4.x takes the lower 16 bits, on both nodes; such a pair works and is exchanged node by node. */
-static bool set_port(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+/* Of a number above the range 1.4.x takes the lower 16 bits, on both nodes; such a pair works and
+ * is exchanged node by node. */
+static bool set_port(struct conf_ctx *ctx, const struct conf_option *opt,
+		     const struct conf_word *word, void *to)
 {
 	char buf[CONF_QUOTED];
 	uint64_t n;
@@ -106,8 +113,9 @@ static bool set_port(struct conf_ctx *ctx, const struct conf_option *opt, const 
 	if (!read_digits(ctx, opt, word, &n))
 		return false;
 	if (n < TOO_BIG && n > opt->max && (uint16_t)n) {
-		conf_warn(ctx, &word->at, "%s: \"%s\" is out of range: %u to %u; %u is taken, as 1.4.x does", opt->name,
-			  QUOTE(word, buf), opt->min, opt->max, (uint16_t)n);
+		conf_warn(ctx, &word->at,
+			  "%s: \"%s\" is out of range: %u to %u; %u is taken, as 1.4.x does",
+			  opt->name, QUOTE(word, buf), opt->min, opt->max, (uint16_t)n);
 	} else if (n < opt->min || n > opt->max) {
 		bad_number(ctx, opt, word, "is out of range");
 		return false;
@@ -116,22 +124,23 @@ static bool set_port(struct conf_ctx *ctx, const struct conf_option *opt, const 
 	return true;
 }
 
-static bool set_bool(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_bool(struct conf_ctx *ctx, const struct conf_option *opt,
+		     const struct conf_word *word, void *to)
 {
 	char buf[CONF_QUOTED];
 	bool on;
 
 	if (!conf_bool_find(word->text, &on)) {
-		conf_error(ctx, &word->at, "%s: \"%s\" is not a boolean: use on, off, yes or no", opt->name,
-			   QUOTE(word, buf));
+		conf_error(ctx, &word->at, "%s: \"%s\" is not a boolean: use on, off, yes or no",
+			   opt->name, QUOTE(word, buf));
 		return false;
 	}
 	*(bool *)to = on;
 	return true;
 }
 
-static bool set_seconds_or_bool(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-				void *to)
+static bool set_seconds_or_bool(struct conf_ctx *ctx, const struct conf_option *opt,
+				const struct conf_word *word, void *to)
 {
 	bool on;
 
@@ -141,26 +150,30 @@ static bool set_seconds_or_bool(struct conf_ctx *ctx, const struct conf_option *
 	return true;
 }
 
-static bool set_path(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_path(struct conf_ctx *ctx, const struct conf_option *opt,
+		     const struct conf_word *word, void *to)
 {
 	char buf[CONF_QUOTED];
 	size_t len = strlen(word->text);
 
 	if (word->kind != CONF_W_PATH) {
-		conf_error(ctx, &word->at, "%s: \"%s\": an absolute path is expected, without quotes%s", opt->name,
-			   QUOTE(word, buf), opt->type == CONF_T_LOGFILE ? ", or on, off, yes or no" : "");
+		conf_error(ctx, &word->at,
+			   "%s: \"%s\": an absolute path is expected, without quotes%s", opt->name,
+			   QUOTE(word, buf),
+			   opt->type == CONF_T_LOGFILE ? ", or on, off, yes or no" : "");
 		return false;
 	}
 	if (len > opt->max) {
-		conf_error(ctx, &word->at, "%s: the path has %zu bytes, at most %u are possible", opt->name, len,
-			   opt->max);
+		conf_error(ctx, &word->at, "%s: the path has %zu bytes, at most %u are possible",
+			   opt->name, len, opt->max);
 		return false;
 	}
 	memcpy(to, word->text, len + 1);
 	return true;
 }
 
-static bool set_logfile(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_logfile(struct conf_ctx *ctx, const struct conf_option *opt,
+			const struct conf_word *word, void *to)
 {
 	struct log_conf *log = to;
 	bool on;
@@ -178,7 +191,8 @@ static bool set_logfile(struct conf_ctx *ctx, const struct conf_option *opt, con
 	return true;
 }
 
-static bool set_facility(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_facility(struct conf_ctx *ctx, const struct conf_option *opt,
+			 const struct conf_word *word, void *to)
 {
 	struct log_conf *log = to;
 	char buf[CONF_QUOTED];
@@ -189,13 +203,16 @@ static bool set_facility(struct conf_ctx *ctx, const struct conf_option *opt, co
 	if (conf_bool_find(word->text, &on))
 		facility = on ? LOG_DAEMON : LOG_CONF_NO_SYSLOG;
 	else if (facility == -1) {
-		bool name = isalpha((unsigned char)word->text[0]);	/* 1.4.x starts with any name, and stays silent */
+		/* 1.4.x starts with any name, and stays silent */
+		bool name = isalpha((unsigned char)word->text[0]);
 
 		near = conf_facility_near(word->text);
-		(name ? conf_warn : conf_error)(ctx, &word->at, "%s: \"%s\" is not a usable facility%s%s%s%s\n"
-			  "\t(accepted: on, off, yes, no, daemon, local0 to local7, in lower case)", opt->name,
-			  QUOTE(word, buf), name ? ", daemon is taken" : "", near ? "; did you mean \"" : "", near ? near : "",
-			  near ? "\"?" : "");
+		(name ? conf_warn : conf_error)(
+			ctx, &word->at,
+			"%s: \"%s\" is not a usable facility%s%s%s%s\n"
+			"\t(accepted: on, off, yes, no, daemon, local0 to local7, in lower case)",
+			opt->name, QUOTE(word, buf), name ? ", daemon is taken" : "",
+			near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 		if (!name)
 			return false;
 		facility = LOG_DAEMON;
@@ -204,20 +221,22 @@ static bool set_facility(struct conf_ctx *ctx, const struct conf_option *opt, co
 	return true;
 }
 
-static bool set_ifname(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_ifname(struct conf_ctx *ctx, const struct conf_option *opt,
+		       const struct conf_word *word, void *to)
 {
 	const char *name = word->text;
 	size_t len = strlen(name);
 	char buf[CONF_QUOTED];
 
 	if (len >= IF_NAMESIZE)
-		conf_error(ctx, &word->at, "%s: \"%s\" has %zu bytes, at most %d are possible", opt->name,
-			   QUOTE(word, buf), len, IF_NAMESIZE - 1);
+		conf_error(ctx, &word->at, "%s: \"%s\" has %zu bytes, at most %d are possible",
+			   opt->name, QUOTE(word, buf), len, IF_NAMESIZE - 1);
 	else if (strchr(name, ':'))
-		conf_error(ctx, &word->at, "%s: \"%s\" is the label of an address: write %.*s", opt->name,
-			   QUOTE(word, buf), (int)strcspn(name, ":"), name);
+		conf_error(ctx, &word->at, "%s: \"%s\" is the label of an address: write %.*s",
+			   opt->name, QUOTE(word, buf), (int)strcspn(name, ":"), name);
 	else if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
-		conf_error(ctx, &word->at, "%s: \"%s\" is not an interface name", opt->name, QUOTE(word, buf));
+		conf_error(ctx, &word->at, "%s: \"%s\" is not an interface name", opt->name,
+			   QUOTE(word, buf));
 	else {
 		memset(to, 0, IF_NAMESIZE);
 		memcpy(to, name, len);
@@ -226,7 +245,8 @@ static bool set_ifname(struct conf_ctx *ctx, const struct conf_option *opt, cons
 	return false;
 }
 
-static bool set_sched(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_sched(struct conf_ctx *ctx, const struct conf_option *opt,
+		      const struct conf_word *word, void *to)
 {
 	enum conf_sched_type *type = to;
 	char buf[CONF_QUOTED];
@@ -236,21 +256,23 @@ static bool set_sched(struct conf_ctx *ctx, const struct conf_option *opt, const
 	else if (!strcasecmp(word->text, "FIFO"))
 		*type = CONF_SCHED_FIFO;
 	else {
-		conf_error(ctx, &word->at, "%s: \"%s\" is not a scheduler for this: use RR or FIFO", opt->name,
-			   QUOTE(word, buf));
+		conf_error(ctx, &word->at, "%s: \"%s\" is not a scheduler for this: use RR or FIFO",
+			   opt->name, QUOTE(word, buf));
 		return false;
 	}
 	return true;
 }
 
-static bool set_expect(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_expect(struct conf_ctx *ctx, const struct conf_option *opt,
+		       const struct conf_word *word, void *to)
 {
 	struct sync_expect_conf *expect = to;
 	char buf[CONF_QUOTED];
 	bool on;
 
 	if (!conf_bool_find(word->text, &on)) {
-		conf_error(ctx, &word->at, "%s: \"%s\": use on, off, yes, no, or { names of helpers }", opt->name,
+		conf_error(ctx, &word->at,
+			   "%s: \"%s\": use on, off, yes, no, or { names of helpers }", opt->name,
 			   QUOTE(word, buf));
 		return false;
 	}
@@ -258,15 +280,17 @@ static bool set_expect(struct conf_ctx *ctx, const struct conf_option *opt, cons
 	return true;
 }
 
-static bool set_old_checksum(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word,
-			     void *to)
+static bool set_old_checksum(struct conf_ctx *ctx, const struct conf_option *opt,
+			     const struct conf_word *word, void *to)
 {
 	(void)to;
-	ctx->old_checksum_given = set_bool(ctx, opt, word, &ctx->old_checksum) || ctx->old_checksum_given;
+	ctx->old_checksum_given =
+		set_bool(ctx, opt, word, &ctx->old_checksum) || ctx->old_checksum_given;
 	return true;
 }
 
-static bool set_net(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_word *word, void *to)
+static bool set_net(struct conf_ctx *ctx, const struct conf_option *opt,
+		    const struct conf_word *word, void *to)
 {
 	(void)to;
 	return conf_set_net(ctx, opt, word);
@@ -293,13 +317,14 @@ static bool (*const setters[CONF_TYPES])(struct conf_ctx *ctx, const struct conf
 	[CONF_T_OLD_CHECKSUM] = set_old_checksum,
 };
 
-static void report_no_value(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_place *at)
+static void report_no_value(struct conf_ctx *ctx, const struct conf_option *opt,
+			    const struct conf_place *at)
 {
 	switch (opt->type) {
 	case CONF_T_NUMBER:
 	case CONF_T_PORT:
-		conf_error(ctx, at, "%s needs a number from %u to %u%s%s", opt->name, opt->min, opt->max,
-			   opt->unit ? " " : "", opt->unit ? opt->unit : "");
+		conf_error(ctx, at, "%s needs a number from %u to %u%s%s", opt->name, opt->min,
+			   opt->max, opt->unit ? " " : "", opt->unit ? opt->unit : "");
 		break;
 	case CONF_T_BOOL:
 	case CONF_T_OLD_CHECKSUM:
@@ -312,22 +337,23 @@ static void report_no_value(struct conf_ctx *ctx, const struct conf_option *opt,
 }
 
 /* Options that may well occur twice say nothing; the others get a warning if the value changes. */
-static void note_again(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_seen *seen,
-		       const struct conf_word *word, const struct conf_place *at)
+static void note_again(struct conf_ctx *ctx, const struct conf_option *opt,
+		       const struct conf_seen *seen, const struct conf_word *word,
+		       const struct conf_place *at)
 {
 	if (!seen->given || seen->bad || opt->type == CONF_T_NET4 || opt->type == CONF_T_NET6 ||
-	    opt->type == CONF_T_PEER ||
-	    !strcmp(seen->text, word->text))
+	    opt->type == CONF_T_PEER || !strcmp(seen->text, word->text))
 		return;
 	if (seen->at.file == at->file)
-		conf_warn(ctx, at, "%s was already set in line %u; this value counts", opt->name, seen->at.line);
-	else
-		conf_warn(ctx, at, "%s was already set in %s, line %u; this value counts", opt->name, seen->at.file,
+		conf_warn(ctx, at, "%s was already set in line %u; this value counts", opt->name,
 			  seen->at.line);
+	else
+		conf_warn(ctx, at, "%s was already set in %s, line %u; this value counts",
+			  opt->name, seen->at.file, seen->at.line);
 }
 
-static void set_value(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-		      const struct conf_place *at)
+static void set_value(struct conf_ctx *ctx, const struct conf_option *opt,
+		      const struct conf_args *args, const struct conf_place *at)
 {
 	struct conf_seen *seen = conf_seen(ctx, opt);
 	const struct conf_word *word = args->word;
@@ -344,8 +370,8 @@ static void set_value(struct conf_ctx *ctx, const struct conf_option *opt, const
 	*seen = (struct conf_seen){ .given = true, .bad = !ok, .text = word->text, .at = *at };
 }
 
-void conf_set_line(struct conf_ctx *ctx, const struct conf_option *opt, const struct conf_args *args,
-		   const struct conf_place *at)
+void conf_set_line(struct conf_ctx *ctx, const struct conf_option *opt,
+		   const struct conf_args *args, const struct conf_place *at)
 {
 	if (conf_refuse_beside(ctx, opt, at))
 		return;

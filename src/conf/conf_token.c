@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Gives each word of the file its role: keyword, value, entry of a list. The language has no separators, so only the
- * table tells how many words belong to a keyword; and the same word may be a keyword in one place and an interface
- * name in another.
+ * Gives each word of the file its role: keyword, value, entry of a list. The language has no
+ * separators, so only the table tells how many words belong to a keyword; and the same word may be
+ * a keyword in one place and an interface name in another.
  *
  * Slips are repaired where it is clear what was meant, so that one slip gives one message:
  *  - a missing opening brace is assumed where the words after it look like the block's inside;
- *  - a missing closing brace is assumed before a word that only an outer block knows, but only in files that have
- *    fewer closing braces than opening ones; otherwise the word just stands in the wrong place;
+ *  - a missing closing brace is assumed before a word that only an outer block knows, but only in
+ *    files that have fewer closing braces than opening ones; otherwise the word just stands in the
+ *    wrong place;
  *  - what follows an unknown keyword on its line is skipped, and a block after it as well.
  */
 #include "conf/conf_ctx.h"
@@ -15,10 +16,24 @@
 #include <string.h>
 
 static const size_t value_words[CONF_TYPES] = {
-	[CONF_T_NUMBER] = 1, [CONF_T_PORT] = 1, [CONF_T_BOOL] = 1, [CONF_T_PATH] = 1, [CONF_T_LOGFILE] = 1,
-	[CONF_T_FACILITY] = 1, [CONF_T_SECONDS_OR_BOOL] = 1, [CONF_T_IPV4] = 1, [CONF_T_IPV6] = 1, [CONF_T_NET4] = 1,
-	[CONF_T_NET6] = 1, [CONF_T_PEER] = 1, [CONF_T_IFNAME] = 1, [CONF_T_SCHED] = 1, [CONF_T_EXPECT] = 1, [CONF_T_OLD_CHECKSUM] = 1,
-	[CONF_T_WORD] = 1, [CONF_T_STATES] = SIZE_MAX,
+	[CONF_T_NUMBER] = 1,
+	[CONF_T_PORT] = 1,
+	[CONF_T_BOOL] = 1,
+	[CONF_T_PATH] = 1,
+	[CONF_T_LOGFILE] = 1,
+	[CONF_T_FACILITY] = 1,
+	[CONF_T_SECONDS_OR_BOOL] = 1,
+	[CONF_T_IPV4] = 1,
+	[CONF_T_IPV6] = 1,
+	[CONF_T_NET4] = 1,
+	[CONF_T_NET6] = 1,
+	[CONF_T_PEER] = 1,
+	[CONF_T_IFNAME] = 1,
+	[CONF_T_SCHED] = 1,
+	[CONF_T_EXPECT] = 1,
+	[CONF_T_OLD_CHECKSUM] = 1,
+	[CONF_T_WORD] = 1,
+	[CONF_T_STATES] = SIZE_MAX,
 };
 
 enum conf_section conf_section_now(const struct conf_ctx *ctx)
@@ -41,8 +56,8 @@ static bool known_in(enum conf_section section, const struct conf_word *w)
 	return conf_option_find(section, w->text) != NULL;
 }
 
-/* Is w one of the values of the keyword being read? A keyword in the place of a value means that the value is
- * missing; only names, which may be anything, win over keywords. */
+/* Is w one of the values of the keyword being read? A keyword in the place of a value means that
+ * the value is missing; only names, which may be anything, win over keywords. */
 static bool takes_value(const struct conf_ctx *ctx, const struct conf_word *w)
 {
 	const struct conf_option *row = ctx->row;
@@ -51,7 +66,8 @@ static bool takes_value(const struct conf_ctx *ctx, const struct conf_word *w)
 		return false;
 	if (row->type == CONF_T_IFNAME || row->type == CONF_T_WORD)
 		return true;
-	if (ctx->n_args && !strcmp(w[-1].text, "for"))	/* Replicate ... for TCP; TCP is a keyword there, too */
+	/* Replicate ... for TCP; TCP is a keyword there, too */
+	if (ctx->n_args && !strcmp(w[-1].text, "for"))
 		return true;
 	return w->bad || !known_in(conf_section_now(ctx), w);
 }
@@ -72,7 +88,8 @@ static bool takes_header_word(const struct conf_ctx *ctx, const struct conf_word
 		return false;
 	if (w->bad)
 		return true;
-	return !known_in(ctx->row->child, w) && (ctx->row->child == CONF_HELPER_TYPE || !known_in(conf_section_now(ctx), w));
+	return !known_in(ctx->row->child, w) &&
+	       (ctx->row->child == CONF_HELPER_TYPE || !known_in(conf_section_now(ctx), w));
 }
 
 static enum conf_token next_header_token(struct conf_ctx *ctx, const struct conf_word *w)
@@ -90,8 +107,9 @@ static enum conf_token next_header_token(struct conf_ctx *ctx, const struct conf
 		return CONF_TOK_ARG;
 	}
 	ctx->row = NULL;
-	if (is_word(w) && (known_in(child, w) || (conf_section_is_list(child) && !known_in(conf_section_now(ctx), w)))) {
-		ctx->unclosed++;	/* one more to be closed than the braces of the file tell */
+	if (is_word(w) && (known_in(child, w) ||
+			   (conf_section_is_list(child) && !known_in(conf_section_now(ctx), w)))) {
+		ctx->unclosed++; /* one more to be closed than the braces of the file tell */
 		return CONF_TOK_NO_OPEN;
 	}
 	return CONF_TOK_NO_BODY;
@@ -141,8 +159,8 @@ static enum conf_token next_unknown_token(struct conf_ctx *ctx, const struct con
 }
 
 /* A word where a keyword or an entry of a list is expected. False: it was skipped. */
-static bool next_line_token(struct conf_ctx *ctx, const struct conf_word *w, const struct conf_option **opt,
-			    enum conf_token *token)
+static bool next_line_token(struct conf_ctx *ctx, const struct conf_word *w,
+			    const struct conf_option **opt, enum conf_token *token)
 {
 	enum conf_section section = conf_section_now(ctx);
 	const struct conf_option *row = w->bad ? NULL : conf_option_find(section, w->text);
@@ -170,7 +188,8 @@ static bool next_line_token(struct conf_ctx *ctx, const struct conf_word *w, con
 	return true;
 }
 
-enum conf_token conf_next_token(struct conf_ctx *ctx, const struct conf_option **opt, const struct conf_word **word)
+enum conf_token conf_next_token(struct conf_ctx *ctx, const struct conf_option **opt,
+				const struct conf_word **word)
 {
 	enum conf_token token;
 
@@ -187,7 +206,8 @@ enum conf_token conf_next_token(struct conf_ctx *ctx, const struct conf_option *
 			ctx->pos++;
 			return CONF_TOK_ARG;
 		}
-		if (ctx->row && w->kind == CONF_W_OPEN) {	/* the setter will complain about the value */
+		/* the setter will complain about the value */
+		if (ctx->row && w->kind == CONF_W_OPEN) {
 			ctx->skipping = true;
 			ctx->skip_line = w->at.line;
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A word that is no keyword where it stands: say what is wrong with it, and what was probably meant. If that is
- * clear (wrong case, a slip of the fingers) reading goes on as if it had been written right, so that the one error is
- * all the user hears about it.
+ * A word that is no keyword where it stands: say what is wrong with it, and what was probably
+ * meant. If that is clear (wrong case, a slip of the fingers) reading goes on as if it had been
+ * written right, so that the one error is all the user hears about it.
  */
 #include "conf/conf_ctx.h"
 
@@ -18,7 +18,8 @@ static void add_accepted(struct text *t, enum conf_section section)
 	const char *sep = "";
 
 	for (size_t i = 0; i < conf_n_options; i++) {
-		if (!(conf_options[i].sections & CONF_IN(section)) || conf_options[i].use != CONF_CURRENT)
+		if (!(conf_options[i].sections & CONF_IN(section)) ||
+		    conf_options[i].use != CONF_CURRENT)
 			continue;
 		text_printf(t, "%s%s", sep, conf_options[i].name);
 		sep = ", ";
@@ -49,7 +50,8 @@ static bool acceptable(const struct conf_option *opt, enum conf_section section)
 static const struct conf_option *same_but_case(enum conf_section section, const char *text)
 {
 	for (size_t i = 0; i < conf_n_options; i++) {
-		if (conf_options[i].sections & CONF_IN(section) && !strcasecmp(conf_options[i].name, text))
+		if (conf_options[i].sections & CONF_IN(section) &&
+		    !strcasecmp(conf_options[i].name, text))
 			return &conf_options[i];
 	}
 	return NULL;
@@ -62,7 +64,8 @@ static const struct conf_option *nearest_option(enum conf_section section, const
 	const char *found;
 
 	for (size_t i = 0; i < conf_n_options; i++) {
-		if (section == CONF_SECTIONS ? conf_options[i].use == CONF_CURRENT : acceptable(&conf_options[i], section))
+		if (section == CONF_SECTIONS ? conf_options[i].use == CONF_CURRENT :
+					       acceptable(&conf_options[i], section))
 			names[i] = conf_options[i].name;
 	}
 	found = conf_nearest(text, names, conf_n_options);
@@ -74,16 +77,19 @@ static const struct conf_option *nearest_option(enum conf_section section, const
 }
 
 /* Words that are no slip of a keyword, but something else. */
-static bool report_special(struct conf_ctx *ctx, const struct conf_word *word, enum conf_section section)
+static bool report_special(struct conf_ctx *ctx, const struct conf_word *word,
+			   enum conf_section section)
 {
 	char buf[CONF_QUOTED];
 	const char *q = conf_quote(word->text, buf);
 
 	if (!strncmp(word->text, "//", 2) || !strncmp(word->text, "/*", 2)) {
-		conf_error(ctx, &word->at, "comments start with \"#\", not with \"%.2s\"", word->text);
+		conf_error(ctx, &word->at, "comments start with \"#\", not with \"%.2s\"",
+			   word->text);
 		return true;
 	}
-	if (section == CONF_FILTER_ADDR && (isdigit((unsigned char)word->text[0]) || strchr(word->text, ':'))) {
+	if (section == CONF_FILTER_ADDR &&
+	    (isdigit((unsigned char)word->text[0]) || strchr(word->text, ':'))) {
 		conf_error(ctx, &word->at, "\"%s\": write %s %s", q,
 			   strchr(word->text, ':') ? "IPv6_address" : "IPv4_address", q);
 		return true;
@@ -92,8 +98,9 @@ static bool report_special(struct conf_ctx *ctx, const struct conf_word *word, e
 		struct text t = { 0 };
 
 		add_accepted(&t, section);
-		conf_error(ctx, &word->at, "unexpected \"%s\" in %s: a keyword is expected\n\t(accepted here: %s)", q,
-			   conf_section_title(section), t.buf ? t.buf : "");
+		conf_error(ctx, &word->at,
+			   "unexpected \"%s\" in %s: a keyword is expected\n\t(accepted here: %s)",
+			   q, conf_section_title(section), t.buf ? t.buf : "");
 		text_free(&t);
 		return true;
 	}
@@ -101,8 +108,8 @@ static bool report_special(struct conf_ctx *ctx, const struct conf_word *word, e
 }
 
 /* A keyword, but not here. */
-static bool report_misplaced(struct conf_ctx *ctx, const struct conf_word *word, enum conf_section section,
-			     const char *name)
+static bool report_misplaced(struct conf_ctx *ctx, const struct conf_word *word,
+			     enum conf_section section, const char *name)
 {
 	char buf[CONF_QUOTED];
 	struct text t = { 0 };
@@ -114,8 +121,8 @@ static bool report_misplaced(struct conf_ctx *ctx, const struct conf_word *word,
 		conf_error(ctx, &word->at, "\"%s\" is not available in %s (only in: %s)",
 			   conf_quote(word->text, buf), conf_section_title(section), t.buf);
 	else
-		conf_error(ctx, &word->at, "\"%s\" does not belong to %s (only to: %s)", conf_quote(word->text, buf),
-			   conf_section_title(section), t.buf);
+		conf_error(ctx, &word->at, "\"%s\" does not belong to %s (only to: %s)",
+			   conf_quote(word->text, buf), conf_section_title(section), t.buf);
 	text_free(&t);
 	return true;
 }
@@ -140,7 +147,8 @@ const struct conf_option *conf_report_unknown(struct conf_ctx *ctx, const struct
 	struct text t = { 0 };
 
 	if (opt) {
-		conf_error(ctx, &word->at, "unknown keyword \"%s\": keywords are case-sensitive, write %s",
+		conf_error(ctx, &word->at,
+			   "unknown keyword \"%s\": keywords are case-sensitive, write %s",
 			   conf_quote(word->text, buf), opt->name);
 		return opt;
 	}
@@ -150,7 +158,8 @@ const struct conf_option *conf_report_unknown(struct conf_ctx *ctx, const struct
 		return NULL;
 	opt = nearest_option(section, word->text);
 	far = opt ? NULL : nearest_option(CONF_SECTIONS, word->text);
-	text_printf(&t, "unknown keyword \"%s\" in %s\n\t", conf_quote(word->text, buf), conf_section_title(section));
+	text_printf(&t, "unknown keyword \"%s\" in %s\n\t", conf_quote(word->text, buf),
+		    conf_section_title(section));
 	if (opt)
 		text_printf(&t, "did you mean \"%s\"? ", opt->name);
 	if (far) {

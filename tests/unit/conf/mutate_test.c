@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Good files, damaged at random: whatever happens to the text, the reader ends, stays within its memory, says at least
- * one error if it refuses, names places inside the file, and what it accepts can be printed and read again.
- * CONF_SEED and CONF_ROUNDS choose another run; the seed is printed.
+ * Good files, damaged at random: whatever happens to the text, the reader ends, stays within its
+ * memory, says at least one error if it refuses, names places inside the file, and what it accepts
+ * can be printed and read again. CONF_SEED and CONF_ROUNDS choose another run; the seed is printed.
  */
 #include "conf/conf.h"
 
@@ -39,7 +39,8 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)((rng >> 32) % below);
 }
 
-static void check_report(void *ctx, enum conf_severity severity, const struct conf_place *place, const char *text)
+static void check_report(void *ctx, enum conf_severity severity, const struct conf_place *place,
+			 const char *text)
 {
 	struct seen *s = ctx;
 
@@ -48,7 +49,8 @@ static void check_report(void *ctx, enum conf_severity severity, const struct co
 	assert_true(place->column >= 1 && place->column <= FILE_CAP + 1);
 	assert_true(text[0] && text[strlen(text) - 1] != '\n');
 	for (const char *p = text; *p; p++)
-		assert_true(*p == '\n' || *p == '\t' || ((unsigned char)*p >= 0x20 && (unsigned char)*p <= 0x7e));
+		assert_true(*p == '\n' || *p == '\t' ||
+			    ((unsigned char)*p >= 0x20 && (unsigned char)*p <= 0x7e));
 	s->errors += severity == CONF_ERROR;
 }
 
@@ -81,7 +83,7 @@ static void check_again(const struct conf *conf)
 
 static void try_text(const char *text, size_t len)
 {
-	char *copy = malloc(len ? len : 1);	/* exact size: an overrun is seen */
+	char *copy = malloc(len ? len : 1); /* exact size: an overrun is seen */
 	struct seen seen = { .lines = 1 };
 	struct conf conf;
 	int err;
@@ -101,9 +103,42 @@ static void try_text(const char *text, size_t len)
 }
 
 static const char *const salt[] = {
-	"{", "}", " { ", " } ", "\n", "\"", "#", "/", "/x}", "0", "4294967296", "off", "Sync", "General", "Mode", "FTFW",
-	"Multicast", "Filter", "Address", "Accept", "for TCP", "for", "IPv4_address", "\xef\xbb\xbf", "\xff", "{{{{{{{{",
-	"ExpectationSync", "Helper", "Type", "Policy", "Default", "From", "UNIX", "Path", "Replicate", "IgnoreProtocol",
+	"{",
+	"}",
+	" { ",
+	" } ",
+	"\n",
+	"\"",
+	"#",
+	"/",
+	"/x}",
+	"0",
+	"4294967296",
+	"off",
+	"Sync",
+	"General",
+	"Mode",
+	"FTFW",
+	"Multicast",
+	"Filter",
+	"Address",
+	"Accept",
+	"for TCP",
+	"for",
+	"IPv4_address",
+	"\xef\xbb\xbf",
+	"\xff",
+	"{{{{{{{{",
+	"ExpectationSync",
+	"Helper",
+	"Type",
+	"Policy",
+	"Default",
+	"From",
+	"UNIX",
+	"Path",
+	"Replicate",
+	"IgnoreProtocol",
 };
 
 static void mutate(struct sample *s, const struct sample *other)
@@ -112,17 +147,17 @@ static void mutate(struct sample *s, const struct sample *other)
 	const char *word = salt[draw(sizeof(salt) / sizeof(salt[0]))];
 
 	switch (draw(6)) {
-	case 0:	/* another byte */
+	case 0: /* another byte */
 		if (at < s->len)
 			s->text[at] = (char)draw(256);
 		break;
-	case 1:	/* cut out */
+	case 1: /* cut out */
 		n = draw(40);
 		n = at + n > s->len ? (uint32_t)s->len - at : n;
 		memmove(s->text + at, s->text + at + n, s->len - at - n);
 		s->len -= n;
 		break;
-	case 2:	/* a meaningful word */
+	case 2: /* a meaningful word */
 		n = (uint32_t)strlen(word);
 		if (s->len + n > FILE_CAP)
 			break;
@@ -130,7 +165,7 @@ static void mutate(struct sample *s, const struct sample *other)
 		memcpy(s->text + at, word, n);
 		s->len += n;
 		break;
-	case 3:	/* a piece of another file */
+	case 3: /* a piece of another file */
 		n = draw(200);
 		n = n > other->len ? (uint32_t)other->len : n;
 		if (s->len + n > FILE_CAP)
@@ -139,11 +174,11 @@ static void mutate(struct sample *s, const struct sample *other)
 		memcpy(s->text + at, other->text + draw((uint32_t)(other->len - n) + 1), n);
 		s->len += n;
 		break;
-	case 4:	/* the end is missing */
+	case 4: /* the end is missing */
 		if (!draw(4))
 			s->len = at;
 		break;
-	case 5:	/* one brace less */
+	case 5: /* one brace less */
 		for (; at < s->len; at++) {
 			if (s->text[at] == '{' || s->text[at] == '}') {
 				s->text[at] = ' ';
@@ -156,7 +191,8 @@ static void mutate(struct sample *s, const struct sample *other)
 
 static size_t load(struct sample *samples, size_t max)
 {
-	static const char *const patterns[] = { "/conf/*.conf", "/conf/rejected/*.conf", "/conf/errors/*.conf" };
+	static const char *const patterns[] = { "/conf/*.conf", "/conf/rejected/*.conf",
+						"/conf/errors/*.conf" };
 	glob_t g = { 0 };
 	size_t n = 0;
 

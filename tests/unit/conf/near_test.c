@@ -14,21 +14,25 @@
 
 static void distances(void **state)
 {
-	static const struct { const char *a, *b; unsigned int limit, want; } cases[] = {
+	static const struct {
+		const char *a, *b;
+		unsigned int limit, want;
+	} cases[] = {
 		{ "", "", 3, 0 },
 		{ "", "abc", 3, 3 },
 		{ "HashSize", "HashSize", 3, 0 },
 		{ "HashSize", "hashsize", 3, 0 },
-		{ "HashSzie", "HashSize", 3, 1 },	/* swap */
+		{ "HashSzie", "HashSize", 3, 1 }, /* swap */
 		{ "HashSiz", "HashSize", 3, 1 },
 		{ "HasshSize", "HashSize", 3, 1 },
 		{ "HashSixe", "HashSize", 3, 1 },
 		{ "MaxGrown", "MaxGrowth", 3, 2 },
 		{ "kitten", "sitting", 3, 3 },
-		{ "kitten", "sitting", 2, 3 },		/* limit + 1 */
+		{ "kitten", "sitting", 2, 3 }, /* limit + 1 */
 		{ "abcdef", "uvwxyz", 3, 4 },
 		{ "ca", "abc", 3, 3 },
-		{ "0123456789012345678901234567890123456789x", "0", 3, 4 },	/* too long to be looked at */
+		/* too long to be looked at */
+		{ "0123456789012345678901234567890123456789x", "0", 3, 4 },
 	};
 
 	(void)state;
@@ -38,7 +42,8 @@ static void distances(void **state)
 		if (d != cases[i].want)
 			fail_msg("distance of \"%s\" and \"%s\" is %u", cases[i].a, cases[i].b, d);
 		if (conf_distance(cases[i].b, cases[i].a, cases[i].limit) != d)
-			fail_msg("distance of \"%s\" and \"%s\" has a direction", cases[i].a, cases[i].b);
+			fail_msg("distance of \"%s\" and \"%s\" has a direction", cases[i].a,
+				 cases[i].b);
 	}
 }
 
@@ -51,16 +56,21 @@ static void nearest(void **state)
 	assert_string_equal(conf_nearest("hashlimits", names, 5), "HashLimit");
 	assert_string_equal(conf_nearest("UNXI", names, 5), "UNIX");
 	assert_null(conf_nearest("Checksum", names, 5));
-	assert_null(conf_nearest("Li", names, 5));	/* too short to be a slip */
+	assert_null(conf_nearest("Li", names, 5)); /* too short to be a slip */
 	assert_null(conf_nearest("x", names, 0));
 }
 
 static void protocols(void **state)
 {
-	static const struct { const char *name; int number; } cases[] = {
-		{ "TCP", 6 }, { "tcp", 6 }, { "UDP", 17 }, { "ICMP", 1 }, { "IPv6-ICMP", 58 }, { "ipv6-icmp", 58 },
-		{ "ICMPv6", 58 }, { "SCTP", 132 }, { "DCCP", 33 }, { "gre", 47 }, { "UDPLite", 136 }, { "IGMP", 2 },
-		{ "VRRP", 112 }, { "esp", 50 }, { "IPSEC-ESP", 50 }, { "OSPFIGP", 89 }, { "nonsense", -1 }, { "", -1 },
+	static const struct {
+		const char *name;
+		int number;
+	} cases[] = {
+		{ "TCP", 6 },	     { "tcp", 6 },	  { "UDP", 17 },       { "ICMP", 1 },
+		{ "IPv6-ICMP", 58 }, { "ipv6-icmp", 58 }, { "ICMPv6", 58 },    { "SCTP", 132 },
+		{ "DCCP", 33 },	     { "gre", 47 },	  { "UDPLite", 136 },  { "IGMP", 2 },
+		{ "VRRP", 112 },     { "esp", 50 },	  { "IPSEC-ESP", 50 }, { "OSPFIGP", 89 },
+		{ "nonsense", -1 },  { "", -1 },
 	};
 
 	(void)state;
@@ -118,10 +128,8 @@ static void quoting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(distances),
-		cmocka_unit_test(nearest),
-		cmocka_unit_test(protocols),
-		cmocka_unit_test(other_names),
+		cmocka_unit_test(distances), cmocka_unit_test(nearest),
+		cmocka_unit_test(protocols), cmocka_unit_test(other_names),
 		cmocka_unit_test(quoting),
 	};
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every option of the table: ranges and booleans are enforced wherever it may stand; defaults are those of the
- * specification (written down here once more, on purpose); every value arrives in its own member.
+ * Every option of the table: ranges and booleans are enforced wherever it may stand; defaults are
+ * those of the specification (written down here once more, on purpose); every value arrives in its
+ * own member.
  */
 #include "conf/conf_ctx.h"
 
@@ -17,7 +18,9 @@
 #include <cmocka.h>
 
 /* What has to stand around an option of a section. The option gets a line of its own. */
-static const struct { const char *before, *after; } around[CONF_SECTIONS] = {
+static const struct {
+	const char *before, *after;
+} around[CONF_SECTIONS] = {
 	[CONF_TOP] = { "", "" },
 	[CONF_SYNC] = { "Sync {\n", "}" },
 	[CONF_FTFW] = { "Sync { Mode FTFW {\n", "} }" },
@@ -38,7 +41,8 @@ static const struct { const char *before, *after; } around[CONF_SECTIONS] = {
 	[CONF_HELPER_POLICY] = { "Helper { Type ftp inet tcp { Policy ftp {\n", "} } }" },
 };
 
-static void count_line_2(void *ctx, enum conf_severity severity, const struct conf_place *place, const char *text)
+static void count_line_2(void *ctx, enum conf_severity severity, const struct conf_place *place,
+			 const char *text)
 {
 	(void)text;
 	if (severity == CONF_ERROR && place && place->line == 2)
@@ -52,13 +56,15 @@ static bool accepted(enum conf_section section, const char *name, const char *va
 	struct conf conf;
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s%s %s\n%s", around[section].before, name, value, around[section].after);
+	snprintf(text, sizeof(text), "%s%s %s\n%s", around[section].before, name, value,
+		 around[section].after);
 	if (!conf_parse("t", text, strlen(text), 0, &conf, count_line_2, &errors))
 		conf_free(&conf);
 	return !errors;
 }
 
-static void try(enum conf_section section, const struct conf_option *opt, const char *value, bool want)
+static void try(enum conf_section section, const struct conf_option *opt, const char *value,
+		bool want)
 {
 	if (accepted(section, opt->name, value) != want)
 		fail_msg("%s %s in %s is %s", opt->name, value, conf_section_title(section),
@@ -69,7 +75,8 @@ static void try_number(enum conf_section section, const struct conf_option *opt)
 {
 	static const char *const wrong[] = { "-1", "+1", "0x10", "1k", "1.5", "x" };
 	static const char *const huge[] = { "99999999999", "18446744073709551617" };
-	bool amount = opt->max >= 1u << 24;	/* more than that is as much as is possible, with a warning */
+	/* more than that is as much as is possible, with a warning */
+	bool amount = opt->max >= 1u << 24;
 	char value[32];
 
 	snprintf(value, sizeof(value), "%u", opt->min);
@@ -100,7 +107,8 @@ static void try_bool(enum conf_section section, const struct conf_option *opt)
 		try(section, opt, right[i], true);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		/* two types also take a number; a name that is no facility is a warning */
-		bool word = opt->type == CONF_T_FACILITY && wrong[i][0] >= 'a' && wrong[i][0] <= 'z';
+		bool word =
+			opt->type == CONF_T_FACILITY && wrong[i][0] >= 'a' && wrong[i][0] <= 'z';
 
 		if (opt->type != CONF_T_SECONDS_OR_BOOL || wrong[i][0] > '9' || !wrong[i][0])
 			try(section, opt, wrong[i], word);
@@ -134,8 +142,8 @@ static void ranges(void **state)
 				continue;
 			if (opt->type == CONF_T_NUMBER || opt->type == CONF_T_PORT)
 				try_number(section, opt);
-			if (opt->type == CONF_T_BOOL || opt->type == CONF_T_LOGFILE || opt->type == CONF_T_FACILITY ||
-			    opt->type == CONF_T_SECONDS_OR_BOOL)
+			if (opt->type == CONF_T_BOOL || opt->type == CONF_T_LOGFILE ||
+			    opt->type == CONF_T_FACILITY || opt->type == CONF_T_SECONDS_OR_BOOL)
 				try_bool(section, opt);
 			if (opt->type == CONF_T_PATH || opt->type == CONF_T_LOGFILE)
 				try_path(section, opt);
@@ -147,26 +155,35 @@ static void ranges(void **state)
 static void only_at_home(void **state)
 {
 	static const char *const value[CONF_TYPES] = {
-		[CONF_T_BLOCK] = "{ }", [CONF_T_NUMBER] = "5", [CONF_T_PORT] = "5", [CONF_T_BOOL] = "on",
-		[CONF_T_PATH] = "/x", [CONF_T_LOGFILE] = "on", [CONF_T_FACILITY] = "on", [CONF_T_SECONDS_OR_BOOL] = "5",
-		[CONF_T_IPV4] = "1.2.3.4", [CONF_T_IPV6] = "::1", [CONF_T_NET4] = "1.2.3.4", [CONF_T_NET6] = "::1",
-		[CONF_T_IFNAME] = "eth0", [CONF_T_SCHED] = "RR", [CONF_T_EXPECT] = "on", [CONF_T_STATES] = "CLOSED for TCP",
-		[CONF_T_OLD_CHECKSUM] = "on", [CONF_T_FLAG] = "", [CONF_T_WORD] = "x",
+		[CONF_T_BLOCK] = "{ }",	      [CONF_T_NUMBER] = "5",
+		[CONF_T_PORT] = "5",	      [CONF_T_BOOL] = "on",
+		[CONF_T_PATH] = "/x",	      [CONF_T_LOGFILE] = "on",
+		[CONF_T_FACILITY] = "on",     [CONF_T_SECONDS_OR_BOOL] = "5",
+		[CONF_T_IPV4] = "1.2.3.4",    [CONF_T_IPV6] = "::1",
+		[CONF_T_NET4] = "1.2.3.4",    [CONF_T_NET6] = "::1",
+		[CONF_T_IFNAME] = "eth0",     [CONF_T_SCHED] = "RR",
+		[CONF_T_EXPECT] = "on",	      [CONF_T_STATES] = "CLOSED for TCP",
+		[CONF_T_OLD_CHECKSUM] = "on", [CONF_T_FLAG] = "",
+		[CONF_T_WORD] = "x",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < conf_n_options; i++) {
 		for (int s = 0; s < CONF_JUNK; s++) {
-			if (!around[s].before || conf_option_find((enum conf_section)s, conf_options[i].name))
+			if (!around[s].before ||
+			    conf_option_find((enum conf_section)s, conf_options[i].name))
 				continue;
-			if (s == CONF_TOP)	/* the line would be the first */
+			if (s == CONF_TOP) /* the line would be the first */
 				continue;
-			try((enum conf_section)s, &conf_options[i], value[conf_options[i].type], false);
+			try((enum conf_section)s, &conf_options[i], value[conf_options[i].type],
+			    false);
 		}
 	}
 }
 
-#define LINK "Multicast { IPv4_address 225.0.0.50 Group 3780 IPv4_interface 192.168.100.1 Interface eth2 }"
+#define LINK \
+	"Multicast { IPv4_address 225.0.0.50 Group 3780 IPv4_interface 192.168.100.1 Interface " \
+	"eth2 }"
 
 static void read_text(const char *text, struct conf *conf)
 {
@@ -225,15 +242,21 @@ static void every_member_of_sync(void **state)
 
 	(void)state;
 	read_text("Sync { RefreshTime 11 CacheTimeout 12 CommitTimeout 13 PurgeTimeout 14\n"
-		  "Mode NOTRACK { DisableInternalCache on DisableExternalCache on StartupResync on }\n"
-		  "TCP { IPv4_address 10.0.0.1 IPv4_Destination_Address 10.0.0.2 Port 3780 Interface eth2\n"
+		  "Mode NOTRACK { DisableInternalCache on DisableExternalCache on StartupResync on "
+		  "}\n"
+		  "TCP { IPv4_address 10.0.0.1 IPv4_Destination_Address 10.0.0.2 Port 3780 "
+		  "Interface eth2\n"
 		  "SndSocketBuffer 15 RcvSocketBuffer 16 Checksum off ErrorQueueLength 17 }\n"
-		  "TCP Default { IPv6_address fd00::1 IPv6_Destination_Address fd00::2 Port 3781 Interface eth3 }\n"
-		  "Options { TCPWindowTracking on ExpectationSync { ftp SIP q.931 sip a123456789012345678 } } }", &c);
+		  "TCP Default { IPv6_address fd00::1 IPv6_Destination_Address fd00::2 Port 3781 "
+		  "Interface eth3 }\n"
+		  "Options { TCPWindowTracking on ExpectationSync { ftp SIP q.931 sip "
+		  "a123456789012345678 } } }",
+		  &c);
 	assert_int_equal(c.sync.mode, SYNC_MODE_NOTRACK);
 	assert_int_equal(c.sync.refresh_s, 11);
 	assert_int_equal(c.sync.cache_timeout_s, 12);
-	assert_int_equal(c.sync.commit_timeout_s, 0);	/* without effect beside DisableExternalCache */
+	/* without effect beside DisableExternalCache */
+	assert_int_equal(c.sync.commit_timeout_s, 0);
 	assert_int_equal(c.sync.purge_timeout_s, 14);
 	assert_true(c.sync.disable_internal && c.sync.disable_external && c.sync.startup_resync);
 	assert_true(c.sync.tcp_window_tracking && c.sync.expect.on);
@@ -257,7 +280,9 @@ static void every_member_of_sync(void **state)
 	assert_int_equal(c.channel.link[1].dest.v6.s6_addr[15], 2);
 	assert_true(c.channel.link[1].checksum && c.channel.link[1].is_default);
 	conf_free(&c);
-	read_text("Sync { CommitTimeout 13 Mode FTFW { ResendQueueSize 18 ACKWindowSize 19 } " LINK " }", &c);
+	read_text("Sync { CommitTimeout 13 Mode FTFW { ResendQueueSize 18 ACKWindowSize 19 } " LINK
+		  " }",
+		  &c);
 	assert_int_equal(c.sync.commit_timeout_s, 13);
 	assert_int_equal(c.sync.resend_queue_size, 18);
 	assert_int_equal(c.sync.ack_window, 19);
@@ -271,13 +296,18 @@ static void every_member_of_general(void **state)
 	struct conf c;
 
 	(void)state;
-	read_text("Stats { LogFile on Syslog local2 }\n"
-		  "General { HashSize 21 HashLimit 22 LogFile yes Syslog local1 LockFile /l UNIX { Path /p }\n"
-		  "NetlinkBufferSize 4096 NetlinkBufferSizeMaxGrowth 8192 NetlinkOverrunResync off\n"
-		  "NetlinkEventsReliable on NetlinkEventsSysctl off EventIterationLimit 23 PollSecs 24\n"
-		  "Scheduler { Type fifo Priority 25 } Systemd off\n"
-		  "Filter From Kernelspace { Protocol Accept { TCP 200 } Address Ignore { IPv4_address 10.1.2.3/8\n"
-		  "IPv6_address 2001:db8:ffff::/33 } State Accept { ESTABLISHED CLOSE for TCP } } }", &c);
+	read_text(
+		"Stats { LogFile on Syslog local2 }\n"
+		"General { HashSize 21 HashLimit 22 LogFile yes Syslog local1 LockFile /l UNIX { "
+		"Path /p }\n"
+		"NetlinkBufferSize 4096 NetlinkBufferSizeMaxGrowth 8192 NetlinkOverrunResync off\n"
+		"NetlinkEventsReliable on NetlinkEventsSysctl off EventIterationLimit 23 PollSecs "
+		"24\n"
+		"Scheduler { Type fifo Priority 25 } Systemd off\n"
+		"Filter From Kernelspace { Protocol Accept { TCP 200 } Address Ignore { "
+		"IPv4_address 10.1.2.3/8\n"
+		"IPv6_address 2001:db8:ffff::/33 } State Accept { ESTABLISHED CLOSE for TCP } } }",
+		&c);
 	assert_int_equal(c.mode, CONF_MODE_STATS);
 	assert_int_equal(c.cache.hash_size, 21);
 	assert_int_equal(c.cache.hash_limit, 22);
@@ -320,8 +350,10 @@ static void every_member_of_helper(void **state)
 	struct conf c;
 
 	(void)state;
-	read_text("Helper { Setup on Type rpc inet6 UDP { QueueNum 31 QueueLen 32 Policy rpc { ExpectMax 33 } }\n"
-		  "Type ftp inet tcp { QueueNum 34 Policy ftp { ExpectTimeout 35 } } }", &c);
+	read_text("Helper { Setup on Type rpc inet6 UDP { QueueNum 31 QueueLen 32 Policy rpc { "
+		  "ExpectMax 33 } }\n"
+		  "Type ftp inet tcp { QueueNum 34 Policy ftp { ExpectTimeout 35 } } }",
+		  &c);
 	assert_int_equal(c.mode, CONF_MODE_HELPER_ONLY);
 	assert_true(c.helper.present && c.helper.setup);
 	assert_int_equal(c.helper.n, 2);
@@ -346,15 +378,19 @@ static void table_is_complete(void **state)
 	for (size_t i = 0; i < conf_n_options; i++) {
 		const struct conf_option *opt = &conf_options[i];
 
-		if (opt->use == CONF_CURRENT && (!opt->help || opt->help[strlen(opt->help) - 1] != '.'))
+		if (opt->use == CONF_CURRENT &&
+		    (!opt->help || opt->help[strlen(opt->help) - 1] != '.'))
 			fail_msg("%s has no help", opt->name);
 		if (opt->use != CONF_CURRENT && !opt->instead)
 			fail_msg("%s: nothing says what to do instead", opt->name);
-		if (opt->use == CONF_CURRENT && opt->type != CONF_T_BLOCK && !opt->init && !opt->unset)
+		if (opt->use == CONF_CURRENT && opt->type != CONF_T_BLOCK && !opt->init &&
+		    !opt->unset)
 			fail_msg("%s has no default", opt->name);
 		for (int s = 0; s < CONF_SECTIONS; s++) {
-			if (opt->sections & CONF_IN(s) && conf_option_find((enum conf_section)s, opt->name) != opt)
-				fail_msg("%s is twice in %s", opt->name, conf_section_title((enum conf_section)s));
+			if (opt->sections & CONF_IN(s) &&
+			    conf_option_find((enum conf_section)s, opt->name) != opt)
+				fail_msg("%s is twice in %s", opt->name,
+					 conf_section_title((enum conf_section)s));
 		}
 	}
 }
@@ -362,12 +398,9 @@ static void table_is_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(table_is_complete),
-		cmocka_unit_test(defaults),
-		cmocka_unit_test(every_member_of_sync),
-		cmocka_unit_test(every_member_of_general),
-		cmocka_unit_test(every_member_of_helper),
-		cmocka_unit_test(ranges),
+		cmocka_unit_test(table_is_complete),	  cmocka_unit_test(defaults),
+		cmocka_unit_test(every_member_of_sync),	  cmocka_unit_test(every_member_of_general),
+		cmocka_unit_test(every_member_of_helper), cmocka_unit_test(ranges),
 		cmocka_unit_test(only_at_home),
 	};
 

@@ -15,11 +15,12 @@
 
 struct reports {
 	unsigned int errors, warnings, placeless;
-	uint32_t line;		/* of the last one with a place */
-	char text[512];		/* of the last one */
+	uint32_t line;	/* of the last one with a place */
+	char text[512]; /* of the last one */
 };
 
-static void collect(void *ctx, enum conf_severity severity, const struct conf_place *place, const char *text)
+static void collect(void *ctx, enum conf_severity severity, const struct conf_place *place,
+		    const char *text)
 {
 	struct reports *r = ctx;
 
@@ -46,8 +47,9 @@ static void make_file(char path[32], const char *text, size_t len)
 	close(fd);
 }
 
-#define GOOD "Sync { Mode FTFW { } Multicast { IPv4_address 225.0.0.50 Group 3780\n" \
-	     "IPv4_interface 192.168.100.1 Interface eth2 } }\n"
+#define GOOD \
+	"Sync { Mode FTFW { } Multicast { IPv4_address 225.0.0.50 Group 3780\n" \
+	"IPv4_interface 192.168.100.1 Interface eth2 } }\n"
 
 static void unreadable(void **state)
 {
@@ -123,18 +125,26 @@ static const struct {
 	unsigned int warnings, errors;
 } control_cases[] = {
 	{ "good", GOOD "General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 0, 0 },
-	{ "good, not built yet", "Stats { } General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 0, 0 },
-	{ "warnings are not repeated", GOOD "General { Nice 5 UNIX { Backlog 5 Path /run/a.ctl } }", "/run/a.ctl", 0, 0 },
+	{ "good, not built yet", "Stats { } General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 0,
+	  0 },
+	{ "warnings are not repeated", GOOD "General { Nice 5 UNIX { Backlog 5 Path /run/a.ctl } }",
+	  "/run/a.ctl", 0, 0 },
 	{ "no path", GOOD, "/var/run/conntrackd.ctl", 0, 0 },
 	{ "empty", "", "/var/run/conntrackd.ctl", 1, 0 },
-	{ "other errors", "Sync { Foo } General { HashSize x UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1, 0 },
-	{ "other errors, no path", "Sync { Foo } General { HashSize x UNIX { Backlog 5 } }", "/var/run/conntrackd.ctl", 1, 0 },
-	{ "other errors, no block", "Sync { Foo } General { HashSize x }", "/var/run/conntrackd.ctl", 1, 0 },
-	{ "brace missing", "Sync { Mode FTFW { General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1, 0 },
-	{ "brace too many", "Sync { } } } General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1, 0 },
+	{ "other errors", "Sync { Foo } General { HashSize x UNIX { Path /run/a.ctl } }",
+	  "/run/a.ctl", 1, 0 },
+	{ "other errors, no path", "Sync { Foo } General { HashSize x UNIX { Backlog 5 } }",
+	  "/var/run/conntrackd.ctl", 1, 0 },
+	{ "other errors, no block", "Sync { Foo } General { HashSize x }",
+	  "/var/run/conntrackd.ctl", 1, 0 },
+	{ "brace missing", "Sync { Mode FTFW { General { UNIX { Path /run/a.ctl } }", "/run/a.ctl",
+	  1, 0 },
+	{ "brace too many", "Sync { } } } General { UNIX { Path /run/a.ctl } }", "/run/a.ctl", 1,
+	  0 },
 	{ "wrong section", GOOD "UNIX { Path /run/a.ctl }", "/run/a.ctl", 1, 0 },
 	{ "case", GOOD "General { Unix { Path /run/a.ctl } }", "/run/a.ctl", 1, 0 },
-	{ "last one counts", "UNIX { Path /run/a.ctl } UNIX { Path /run/b.ctl } x", "/run/b.ctl", 1, 0 },
+	{ "last one counts", "UNIX { Path /run/a.ctl } UNIX { Path /run/b.ctl } x", "/run/b.ctl", 1,
+	  0 },
 	{ "comment", "x\n# UNIX { Path /run/a.ctl }\n", "/var/run/conntrackd.ctl", 1, 0 },
 	{ "bytes", "\xff\xff UNIX { Path /run/a.ctl }", "/run/a.ctl", 1, 0 },
 	{ "other Path", GOOD "Foo { Path /run/a.ctl }", NULL, 0, 2 },
@@ -160,10 +170,12 @@ static void control_path(void **state)
 		make_file(file, control_cases[i].text, strlen(control_cases[i].text));
 		err = conf_read_control_path(file, out, sizeof(out), collect, &r);
 		unlink(file);
-		if (err != (want ? 0 : -EINVAL) || strcmp(out, want ? want : CONTROL_PATH_DEFAULT) ||
-		    r.warnings != control_cases[i].warnings || r.errors != control_cases[i].errors ||
-		    r.placeless != (want ? 0 : 1))
-			fail_msg("%s: %d, %s, %u warnings, %u errors", control_cases[i].name, err, out, r.warnings, r.errors);
+		if (err != (want ? 0 : -EINVAL) ||
+		    strcmp(out, want ? want : CONTROL_PATH_DEFAULT) ||
+		    r.warnings != control_cases[i].warnings ||
+		    r.errors != control_cases[i].errors || r.placeless != (want ? 0 : 1))
+			fail_msg("%s: %d, %s, %u warnings, %u errors", control_cases[i].name, err,
+				 out, r.warnings, r.errors);
 	}
 }
 
@@ -173,10 +185,12 @@ static void control_path_unreadable(void **state)
 	struct reports r = { 0 };
 
 	(void)state;
-	assert_int_equal(conf_read_control_path("/nonexistent/file", out, sizeof(out), collect, &r), -ENOENT);
+	assert_int_equal(conf_read_control_path("/nonexistent/file", out, sizeof(out), collect, &r),
+			 -ENOENT);
 	assert_int_equal(r.errors, 1);
 	assert_string_equal(out, CONTROL_PATH_DEFAULT);
-	assert_int_equal(conf_read_control_path("/nonexistent/file", out, sizeof(out), NULL, NULL), -ENOENT);
+	assert_int_equal(conf_read_control_path("/nonexistent/file", out, sizeof(out), NULL, NULL),
+			 -ENOENT);
 }
 
 static void too_long_control_path(void **state)
