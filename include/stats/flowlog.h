@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "flow/flow.h"
 
-struct log_conf;	/* base/log_conf.h */
+struct log_conf; /* base/log_conf.h */
 struct flowlog;
 
 /* One line per flow that has ended, to a file, to syslog, to both or to neither (section Stats). */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The flow log of the statistics mode: local time, a tab, the flow as text; to syslog without time and tab.
+/* The flow log of the statistics mode: local time, a tab, the flow as text; to syslog without time
+ * and tab.
  *
- * 1.4.x writes line by line. Here lines gather in a buffer that leaves at the end of the loop turn, so that a burst of ended
- * flows costs one system call and a single flow is in the file at once. The buffer always holds whole lines, so a reader
- * never sees half of one. Where a full disk cuts one, its rest is the first thing that is written when there is room again.
+ * 1.4.x writes line by line. Here lines gather in a buffer that leaves at the end of the loop turn,
+ * so that a burst of ended flows costs one system call and a single flow is in the file at once.
+ * The buffer always holds whole lines, so a reader never sees half of one. Where a full disk cuts
+ * one, its rest is the first thing that is written when there is room again.
  *
- * Neither file nor syslog is waited for: a FIFO nobody reads, a full disk, a log daemon that does not keep up cost lines,
- * which are counted.
- * Layout: command-line.md section 10.2; log analysers parse it. */
+ * Neither file nor syslog is waited for: a FIFO nobody reads, a full disk, a log daemon that does
+ * not keep up cost lines, which are counted. Layout: command-line.md section 10.2; log analysers
+ * parse it. */
 #include "stats/flowlog.h"
 
 #include <errno.h>
@@ -24,19 +26,20 @@
 #include "base/log_conf.h"
 #include "flow/flow_print.h"
 
-#define BUFFER		65536u
-#define STAMP_MAX	32u	/* "Mon Nov 23 06:41:43 2026" and a tab */
+#define BUFFER	  65536u
+#define STAMP_MAX 32u /* "Mon Nov 23 06:41:43 2026" and a tab */
 
 struct flowlog {
-	const struct log_conf *conf;	/* borrowed */
-	int fd;				/* -1: no file */
-	size_t len;			/* bytes waiting in buf: the rest of a cut line if there is one, then whole lines */
-	bool cut;			/* there is: its beginning is in the file */
-	uint64_t lost, lost_said;	/* lines dropped, and how many of them have been told */
-	int err;			/* why the last one was */
-	const char *where;		/* it was to go to */
+	const struct log_conf *conf; /* borrowed */
+	int fd;			     /* -1: no file */
+	/* bytes waiting in buf: the rest of a cut line if there is one, then whole lines */
+	size_t len;
+	bool cut;		  /* there is: its beginning is in the file */
+	uint64_t lost, lost_said; /* lines dropped, and how many of them have been told */
+	int err;		  /* why the last one was */
+	const char *where;	  /* it was to go to */
 	struct log_limit limit;
-	int64_t stamp_s;		/* the second that stamp shows */
+	int64_t stamp_s; /* the second that stamp shows */
 	size_t stamp_len;
 	char stamp[STAMP_MAX];
 	char buf[BUFFER];
@@ -45,7 +48,8 @@ struct flowlog {
 /* A descriptor, or -errno. */
 static int open_file(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 
 	return fd == -1 ? -errno : fd;
 }
@@ -71,8 +75,8 @@ int flowlog_open(const struct log_conf *conf, struct flowlog **out)
 	return 0;
 }
 
-/* The first `at` bytes of the buffer are in the file, and it takes no more. The rest of a line that it holds the beginning
- * of is kept; whole lines are lost. */
+/* The first `at` bytes of the buffer are in the file, and it takes no more. The rest of a line that
+ * it holds the beginning of is kept; whole lines are lost. */
 static void give_up(struct flowlog *l, size_t at)
 {
 	size_t rest = 0;
@@ -115,7 +119,8 @@ void flowlog_flush(struct flowlog *l, struct mono now)
 	if (l->lost == l->lost_said || !log_limit_pass(&l->limit, 1, 60000, now, NULL))
 		return;
 	errno = l->err;
-	log_warn("%" PRIu64 " lines of ended flows not written so far, the last to %s", l->lost, l->where);
+	log_warn("%" PRIu64 " lines of ended flows not written so far, the last to %s", l->lost,
+		 l->where);
 	l->lost_said = l->lost;
 }
 
@@ -131,7 +136,7 @@ int flowlog_reopen(struct flowlog *l)
 		return fd;
 	close(l->fd);
 	l->fd = fd;
-	l->lost += l->cut;	/* the rest is nothing without its beginning, which is in the old file */
+	l->lost += l->cut; /* the rest is nothing without its beginning, which is in the old file */
 	l->len = 0;
 	l->cut = false;
 	return 0;
@@ -162,7 +167,9 @@ static void make_stamp(struct flowlog *l, int64_t wall_s)
 	if (wall_s == l->stamp_s)
 		return;
 	l->stamp_s = wall_s;
-	l->stamp_len = localtime_r(&t, &tm) ? strftime(l->stamp, sizeof(l->stamp), "%a %b %e %H:%M:%S %Y\t", &tm) : 0;
+	l->stamp_len = localtime_r(&t, &tm) ?
+			       strftime(l->stamp, sizeof(l->stamp), "%a %b %e %H:%M:%S %Y\t", &tm) :
+			       0;
 }
 
 static void to_syslog(struct flowlog *l, const char *line)

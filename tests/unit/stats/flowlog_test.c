@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The log of ended flows: the line to the letter, file and syslog each by its own setting, rotation, a file that takes
- * nothing. */
+/* The log of ended flows: the line to the letter, file and syslog each by its own setting,
+ * rotation, a file that takes nothing. */
 #include "stats/flowlog.h"
 
 #include <errno.h>
@@ -24,10 +24,12 @@
 #include "base/log_conf.h"
 #include "unit/cache/flows.h"
 
-#define WALL 1764053123		/* 2025-11-25 06:45:23 UTC */
+#define WALL  1764053123 /* 2025-11-25 06:45:23 UTC */
 #define STAMP "Tue Nov 25 06:45:23 2025\t"
-#define LINE "tcp      6 ESTABLISHED src=10.0.0.0 dst=192.168.0.1 sport=0 dport=80 packets=3 bytes=180 " \
-	     "src=192.168.0.1 dst=10.0.0.0 sport=80 dport=0 packets=2 bytes=120 [ASSURED]"
+#define LINE \
+	"tcp      6 ESTABLISHED src=10.0.0.0 dst=192.168.0.1 sport=0 dport=80 packets=3 " \
+	"bytes=180 " \
+	"src=192.168.0.1 dst=10.0.0.0 sport=80 dport=0 packets=2 bytes=120 [ASSURED]"
 
 static char dir[64];
 static struct log_conf conf;
@@ -35,7 +37,7 @@ static struct flowlog *flowlog;
 static char said[256];
 static int said_priority, n_said;
 
-static int syslog_result;	/* what log_syslog() is to say */
+static int syslog_result; /* what log_syslog() is to say */
 
 int __wrap_log_syslog(int priority, const char *text);
 int __wrap_log_syslog(int priority, const char *text)
@@ -113,11 +115,13 @@ static void line_in_the_file(void **state)
 	(void)state;
 	assert_int_equal(flowlog_open(&conf, &flowlog), 0);
 	flowlog_flow(flowlog, ended_flow(), WALL);
-	assert_int_equal(read_file(conf.path, text, sizeof(text)), 0);	/* waits for the end of the turn */
+	/* waits for the end of the turn */
+	assert_int_equal(read_file(conf.path, text, sizeof(text)), 0);
 	flowlog_flow(flowlog, ended_flow(), WALL + 1);
 	flowlog_flush(flowlog, at(1));
 	read_file(conf.path, text, sizeof(text));
-	assert_string_equal(text, STAMP LINE "\n" "Tue Nov 25 06:45:24 2025\t" LINE "\n");
+	assert_string_equal(text, STAMP LINE "\n"
+					     "Tue Nov 25 06:45:24 2025\t" LINE "\n");
 	assert_int_equal(stat(conf.path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(n_said, 0);
@@ -199,7 +203,7 @@ static void rotation(void **state)
 	flowlog_flow(flowlog, ended_flow(), WALL + 1);
 	flowlog_flush(flowlog, at(1));
 	read_file(old, text, sizeof(text));
-	assert_string_equal(text, STAMP LINE "\n");		/* what waited belongs to the old file */
+	assert_string_equal(text, STAMP LINE "\n"); /* what waited belongs to the old file */
 	read_file(conf.path, text, sizeof(text));
 	assert_string_equal(text, "Tue Nov 25 06:45:24 2025\t" LINE "\n");
 }
@@ -307,10 +311,18 @@ static void cannot_open(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(line_in_the_file), T(syslog_alone_and_beside), T(syslog_sleeps), T(neither), T(rotation), T(many_in_a_turn),
-		T(disk_full), T(cannot_open),
-		T(cut_line_goes_on), T(cannot_open),
-		T(cut_line_and_rotation), T(cannot_open),
+		T(line_in_the_file),
+		T(syslog_alone_and_beside),
+		T(syslog_sleeps),
+		T(neither),
+		T(rotation),
+		T(many_in_a_turn),
+		T(disk_full),
+		T(cannot_open),
+		T(cut_line_goes_on),
+		T(cannot_open),
+		T(cut_line_and_rotation),
+		T(cannot_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
