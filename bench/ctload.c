@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Load for a connection tracking table through ctnetlink, in batches: one event of the kernel for each request.
+/* Load for a connection tracking table through ctnetlink, in batches: one event of the kernel for
+ * each request.
  *
  *   ctload [options] insert|update|delete|churn|brief
  *
@@ -17,8 +18,8 @@
  *   -m MARK   a mark; an update that changes nothing need not be told to a peer
  *   -u        UDP    -6  IPv6    -N  source NAT
  *
- * Prints one line of JSON: how many requests the kernel took, how many it refused, seconds, CPU of this process in
- * nanoseconds. Status 1 if it refused any. */
+ * Prints one line of JSON: how many requests the kernel took, how many it refused, seconds, CPU of
+ * this process in nanoseconds. Status 1 if it refused any. */
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -28,11 +29,11 @@
 
 #include "ctnl.h"
 
-#define BATCH_MAX 256
+#define BATCH_MAX   256
 #define REQUEST_MAX 512
-#define SLOT_NS 250000u
-#define LAG_S 0.02		/* from a flow's birth to the answer */
-#define FLAT_OUT 200000.0	/* requests per second, about */
+#define SLOT_NS	    250000u
+#define LAG_S	    0.02     /* from a flow's birth to the answer */
+#define FLAT_OUT    200000.0 /* requests per second, about */
 
 struct load {
 	struct flow_kind kind;
@@ -102,7 +103,8 @@ static void churn(struct load *l, bool established)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: ctload [-n N] [-r RATE] [-b BATCH] [-f FIRST] [-k KEEP] [-o OF] [-m MARK] [-u6N] insert|update|delete|churn|brief\n");
+	fprintf(stderr, "usage: ctload [-n N] [-r RATE] [-b BATCH] [-f FIRST] [-k KEEP] [-o OF] "
+			"[-m MARK] [-u6N] insert|update|delete|churn|brief\n");
 	return 2;
 }
 
@@ -114,17 +116,38 @@ int main(int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "n:r:b:f:k:o:m:u6N")) != -1) {
 		switch (c) {
-		case 'n': l.n = (uint32_t)strtoul(optarg, NULL, 10); break;
-		case 'r': l.rate = strtod(optarg, NULL); break;
-		case 'b': l.batch = (uint32_t)strtoul(optarg, NULL, 10); break;
-		case 'f': l.kind.base = (uint32_t)strtoul(optarg, NULL, 10); break;
-		case 'k': l.keep = (uint32_t)strtoul(optarg, NULL, 10); break;
-		case 'm': l.kind.mark = (uint32_t)strtoul(optarg, NULL, 10); break;
-		case 'u': l.kind.proto = IPPROTO_UDP; break;
-		case '6': l.kind.ipv6 = true; break;
-		case 'N': l.kind.snat = true; break;
-		case 'o': l.of = (uint32_t)strtoul(optarg, NULL, 10); break;
-		default: return usage();
+		case 'n':
+			l.n = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'r':
+			l.rate = strtod(optarg, NULL);
+			break;
+		case 'b':
+			l.batch = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'f':
+			l.kind.base = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'k':
+			l.keep = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'm':
+			l.kind.mark = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'u':
+			l.kind.proto = IPPROTO_UDP;
+			break;
+		case '6':
+			l.kind.ipv6 = true;
+			break;
+		case 'N':
+			l.kind.snat = true;
+			break;
+		case 'o':
+			l.of = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		default:
+			return usage();
 		}
 	}
 	if (optind != argc - 1 || l.n == 0 || l.batch > BATCH_MAX || (l.of && l.of < l.n))
@@ -147,7 +170,8 @@ int main(int argc, char **argv)
 	else
 		return usage();
 	seconds = (double)(now_ns() - l.began) / 1e9;
-	printf("{\"taken\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"seconds\": %.6f, \"cpu_ns\": %" PRIu64 "}\n",
+	printf("{\"taken\": %" PRIu64 ", \"refused\": %" PRIu64
+	       ", \"seconds\": %.6f, \"cpu_ns\": %" PRIu64 "}\n",
 	       l.sent - l.refused, l.refused, seconds, cpu_ns());
 	return l.refused > 0;
 }

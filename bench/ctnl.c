@@ -54,19 +54,23 @@ uint64_t cpu_ns(void)
 
 void sleep_until(uint64_t ns)
 {
-	struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+	struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u),
+			      .tv_nsec = (long)(ns % 1000000000u) };
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
 		;
 }
 
-/* The number is in the source address too, so that a flow is recognised in a datagram by its addresses alone; flows that
- * follow each other still differ in their ports, as those of one client do. */
+/* The number is in the source address too, so that a flow is recognised in a datagram by its
+ * addresses alone; flows that follow each other still differ in their ports, as those of one client
+ * do. */
 static void tuple_of(const struct flow_kind *kind, uint32_t i, struct tuple *t)
 {
-	uint32_t n = i + kind->base, src = htonl(0x0a000000u | (n & 0x7fffff)), dst = htonl(FLOW_MARKER);
+	uint32_t n = i + kind->base, src = htonl(0x0a000000u | (n & 0x7fffff)),
+		 dst = htonl(FLOW_MARKER);
 
-	*t = (struct tuple){ .sport = (uint16_t)(1024 + n % PORTS), .dport = kind->proto == IPPROTO_TCP ? 80 : 53 };
+	*t = (struct tuple){ .sport = (uint16_t)(1024 + n % PORTS),
+			     .dport = kind->proto == IPPROTO_TCP ? 80 : 53 };
 	if (!kind->ipv6) {
 		memcpy(t->src, &src, 4);
 		memcpy(t->dst, &dst, 4);
@@ -78,7 +82,8 @@ static void tuple_of(const struct flow_kind *kind, uint32_t i, struct tuple *t)
 	memcpy(t->dst + 12, &dst, 4);
 }
 
-static void put_ports(struct nlmsghdr *nlh, const struct flow_kind *kind, uint16_t sport, uint16_t dport)
+static void put_ports(struct nlmsghdr *nlh, const struct flow_kind *kind, uint16_t sport,
+		      uint16_t dport)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
 
@@ -88,9 +93,11 @@ static void put_ports(struct nlmsghdr *nlh, const struct flow_kind *kind, uint16
 	mnl_attr_nest_end(nlh, nest);
 }
 
-static void put_tuple(struct nlmsghdr *nlh, uint16_t type, const struct flow_kind *kind, const struct tuple *t)
+static void put_tuple(struct nlmsghdr *nlh, uint16_t type, const struct flow_kind *kind,
+		      const struct tuple *t)
 {
-	struct nlattr *nest = mnl_attr_nest_start(nlh, type), *ip = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
+	struct nlattr *nest = mnl_attr_nest_start(nlh, type),
+		      *ip = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
 	size_t len = kind->ipv6 ? 16 : 4;
 
 	mnl_attr_put(nlh, kind->ipv6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, len, t->src);
@@ -120,8 +127,10 @@ static void put_snat(struct nlmsghdr *nlh, const struct flow_kind *kind, const s
 		to[3] = 0x30;
 	else
 		to[0] = 11;
-	mnl_attr_put(nlh, kind->ipv6 ? CTA_NAT_V6_MINIP : CTA_NAT_V4_MINIP, kind->ipv6 ? 16 : 4, to);
-	mnl_attr_put(nlh, kind->ipv6 ? CTA_NAT_V6_MAXIP : CTA_NAT_V4_MAXIP, kind->ipv6 ? 16 : 4, to);
+	mnl_attr_put(nlh, kind->ipv6 ? CTA_NAT_V6_MINIP : CTA_NAT_V4_MINIP, kind->ipv6 ? 16 : 4,
+		     to);
+	mnl_attr_put(nlh, kind->ipv6 ? CTA_NAT_V6_MAXIP : CTA_NAT_V4_MAXIP, kind->ipv6 ? 16 : 4,
+		     to);
 	mnl_attr_nest_end(nlh, nest);
 }
 
@@ -130,13 +139,16 @@ static void put_state(struct nlmsghdr *nlh, const struct flow_kind *kind, bool e
 	struct nf_ct_tcp_flags flags = { .flags = 3, .mask = 3 };
 	struct nlattr *info, *tcp;
 
-	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(IPS_CONFIRMED | (established ? IPS_SEEN_REPLY | IPS_ASSURED : 0)));
-	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(7200));	/* none may end by itself while it is measured */
+	mnl_attr_put_u32(nlh, CTA_STATUS,
+			 htonl(IPS_CONFIRMED | (established ? IPS_SEEN_REPLY | IPS_ASSURED : 0)));
+	/* none may end by itself while it is measured */
+	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(7200));
 	if (kind->proto != IPPROTO_TCP)
 		return;
 	info = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
 	tcp = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
-	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, established ? TCP_CONNTRACK_ESTABLISHED : TCP_CONNTRACK_SYN_SENT);
+	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE,
+			established ? TCP_CONNTRACK_ESTABLISHED : TCP_CONNTRACK_SYN_SENT);
 	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, 7);
 	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_REPLY, 7);
 	mnl_attr_put(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(flags), &flags);
@@ -145,14 +157,16 @@ static void put_state(struct nlmsghdr *nlh, const struct flow_kind *kind, bool e
 	mnl_attr_nest_end(nlh, info);
 }
 
-size_t ctnl_build(void *buf, const struct flow_kind *kind, uint32_t i, enum ctnl_op op, uint32_t seq)
+size_t ctnl_build(void *buf, const struct flow_kind *kind, uint32_t i, enum ctnl_op op,
+		  uint32_t seq)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *nfg;
 	struct tuple orig, reply;
 	bool create = op == CTNL_INSERT || op == CTNL_NEW;
 
-	nlh->nlmsg_type = (NFNL_SUBSYS_CTNETLINK << 8) | (op == CTNL_DELETE ? IPCTNL_MSG_CT_DELETE : IPCTNL_MSG_CT_NEW);
+	nlh->nlmsg_type = (NFNL_SUBSYS_CTNETLINK << 8) |
+			  (op == CTNL_DELETE ? IPCTNL_MSG_CT_DELETE : IPCTNL_MSG_CT_NEW);
 	nlh->nlmsg_flags = NLM_F_REQUEST;
 	if (create)
 		nlh->nlmsg_flags |= NLM_F_CREATE | NLM_F_EXCL;
@@ -202,7 +216,7 @@ int ctnl_open(void)
 int ctnl_listen(int buffer_bytes)
 {
 	return netlink(buffer_bytes, NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE |
-		       NF_NETLINK_CONNTRACK_DESTROY);
+					     NF_NETLINK_CONNTRACK_DESTROY);
 }
 
 unsigned int ctnl_send(int fd, const void *buf, size_t len, uint32_t last_seq)

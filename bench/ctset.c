@@ -3,11 +3,12 @@
  *
  *   ctset [-v] [-f BELOW] A B
  *
- * Each is "kernel" (the table of this network namespace) or a file with what conntrackd -i or -e, or conntrack -L, prints;
- * -f: only IPv4 flows of ctload with a number below that.
+ * Each is "kernel" (the table of this network namespace) or a file with what conntrackd -i or -e,
+ * or conntrack -L, prints; -f: only IPv4 flows of ctload with a number below that.
  *
- * Compared are protocol, original addresses and ports, TCP state, ASSURED, UNREPLIED and the mark; nothing of the reply
- * tuples, because the external cache of 1.4.x does not show them. Prints one line of JSON. Status 1 if the sets differ. -v: the text of up to ten flows of each kind. */
+ * Compared are protocol, original addresses and ports, TCP state, ASSURED, UNREPLIED and the mark;
+ * nothing of the reply tuples, because the external cache of 1.4.x does not show them. Prints one
+ * line of JSON. Status 1 if the sets differ. -v: the text of up to ten flows of each kind. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -27,10 +28,10 @@ struct set {
 	size_t n, room;
 };
 
-static const char *show_side;	/* with -v, second pass: print what is not in `show_other` */
+static const char *show_side; /* with -v, second pass: print what is not in `show_other` */
 static const struct set *show_other;
 static int shown;
-static uint32_t below;	/* 0: all */
+static uint32_t below; /* 0: all */
 
 static uint64_t hash(const char *s)
 {
@@ -54,7 +55,8 @@ static bool wanted(const char *src)
 {
 	struct in_addr a;
 
-	return below == 0 || (inet_pton(AF_INET, src, &a) == 1 && (ntohl(a.s_addr) & 0x7fffff) < below);
+	return below == 0 ||
+	       (inet_pton(AF_INET, src, &a) == 1 && (ntohl(a.s_addr) & 0x7fffff) < below);
 }
 
 static void add(struct set *s, const char *text)
@@ -62,7 +64,8 @@ static void add(struct set *s, const char *text)
 	uint64_t h = hash(text);
 
 	if (show_other) {
-		if (shown < 10 && !bsearch(&h, show_other->hash, show_other->n, sizeof(h), by_value) && ++shown)
+		if (shown < 10 &&
+		    !bsearch(&h, show_other->hash, show_other->n, sizeof(h), by_value) && ++shown)
 			fprintf(stderr, "%s %s\n", show_side, text);
 		return;
 	}
@@ -88,8 +91,9 @@ static int keep_attr(const struct nlattr *attr, void *data)
 
 static const char *tcp_state(const struct nlattr *info)
 {
-	static const char *const names[] = { "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT",
-					     "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2" };
+	static const char *const names[] = { "NONE",	 "SYN_SENT",   "SYN_RECV", "ESTABLISHED",
+					     "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT",
+					     "CLOSE",	 "SYN_SENT2" };
 	const struct nlattr *tb[64] = { 0 }, *tcp[64] = { 0 };
 	unsigned int state = 0;
 
@@ -106,7 +110,8 @@ static const char *tcp_state(const struct nlattr *info)
 
 static void kernel_flow(struct set *s, const struct nlmsghdr *nlh)
 {
-	const struct nlattr *tb[64] = { 0 }, *tuple[64] = { 0 }, *ip[64] = { 0 }, *proto[64] = { 0 };
+	const struct nlattr *tb[64] = { 0 }, *tuple[64] = { 0 }, *ip[64] = { 0 },
+			    *proto[64] = { 0 };
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], text[256];
 	unsigned int number, status;
 	bool v6;
@@ -119,14 +124,19 @@ static void kernel_flow(struct set *s, const struct nlmsghdr *nlh)
 	mnl_attr_parse_nested(tuple[CTA_TUPLE_PROTO], keep_attr, proto);
 	number = mnl_attr_get_u8(proto[CTA_PROTO_NUM]);
 	if (!proto[CTA_PROTO_SRC_PORT])
-		return;		/* ICMP and the like are no part of any load */
+		return; /* ICMP and the like are no part of any load */
 	status = ntohl(mnl_attr_get_u32(tb[CTA_STATUS]));
 	v6 = ip[CTA_IP_V6_SRC] != NULL;
-	inet_ntop(v6 ? AF_INET6 : AF_INET, mnl_attr_get_payload(ip[v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC]), src, sizeof(src));
-	inet_ntop(v6 ? AF_INET6 : AF_INET, mnl_attr_get_payload(ip[v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST]), dst, sizeof(dst));
-	snprintf(text, sizeof(text), "%u %s %s %s %u %u %u%s%s", number, tcp_state(tb[CTA_PROTOINFO]), src, dst,
-		 ntohs(mnl_attr_get_u16(proto[CTA_PROTO_SRC_PORT])), ntohs(mnl_attr_get_u16(proto[CTA_PROTO_DST_PORT])),
-		 tb[CTA_MARK] ? ntohl(mnl_attr_get_u32(tb[CTA_MARK])) : 0, status & IPS_ASSURED ? " A" : "", status & IPS_SEEN_REPLY ? "" : " U");
+	inet_ntop(v6 ? AF_INET6 : AF_INET,
+		  mnl_attr_get_payload(ip[v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC]), src, sizeof(src));
+	inet_ntop(v6 ? AF_INET6 : AF_INET,
+		  mnl_attr_get_payload(ip[v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST]), dst, sizeof(dst));
+	snprintf(text, sizeof(text), "%u %s %s %s %u %u %u%s%s", number,
+		 tcp_state(tb[CTA_PROTOINFO]), src, dst,
+		 ntohs(mnl_attr_get_u16(proto[CTA_PROTO_SRC_PORT])),
+		 ntohs(mnl_attr_get_u16(proto[CTA_PROTO_DST_PORT])),
+		 tb[CTA_MARK] ? ntohl(mnl_attr_get_u32(tb[CTA_MARK])) : 0,
+		 status & IPS_ASSURED ? " A" : "", status & IPS_SEEN_REPLY ? "" : " U");
 	if (wanted(src))
 		add(s, text);
 }
@@ -150,7 +160,8 @@ static void read_kernel(struct set *s)
 
 		if (got == -1)
 			die("dump: %s", strerror(errno));
-		for (nlh = (struct nlmsghdr *)buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		for (nlh = (struct nlmsghdr *)buf; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left)) {
 			if (nlh->nlmsg_type == NLMSG_DONE) {
 				close(fd);
 				return;
@@ -188,8 +199,8 @@ static void text_flow(struct set *s, char *line)
 		return;
 	if (field[4][0] == '\0')
 		field[4] = "0";
-	snprintf(text, sizeof(text), "%s %s %s %s %s %s %s%s%s", number, state, field[0], field[1], field[2], field[3],
-		 field[4], assured ? " A" : "", unreplied ? " U" : "");
+	snprintf(text, sizeof(text), "%s %s %s %s %s %s %s%s%s", number, state, field[0], field[1],
+		 field[2], field[3], field[4], assured ? " A" : "", unreplied ? " U" : "");
 	if (wanted(field[0]))
 		add(s, text);
 }
@@ -235,9 +246,14 @@ int main(int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "vf:")) != -1) {
 		switch (c) {
-		case 'v': verbose = true; break;
-		case 'f': below = (uint32_t)strtoul(optarg, NULL, 10); break;
-		default: die("usage: ctset [-v] [-f BELOW] kernel|FILE kernel|FILE");
+		case 'v':
+			verbose = true;
+			break;
+		case 'f':
+			below = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		default:
+			die("usage: ctset [-v] [-f BELOW] kernel|FILE kernel|FILE");
 		}
 	}
 	if (argc - optind != 2)
@@ -257,7 +273,8 @@ int main(int argc, char **argv)
 			j++;
 		}
 	}
-	printf("{\"a\": %zu, \"b\": %zu, \"missing\": %zu, \"extra\": %zu}\n", a.n, b.n, missing, extra);
+	printf("{\"a\": %zu, \"b\": %zu, \"missing\": %zu, \"extra\": %zu}\n", a.n, b.n, missing,
+	       extra);
 	if (verbose) {
 		show("missing:", argv[0], &b);
 		show("too many:", argv[1], &a);

@@ -7,8 +7,8 @@
  *   floor send BYTES N ADDR   N datagrams of BYTES to ADDR, one per call
  *   floor send -g ...         likewise, segmented by the kernel
  *
- * The bare injector is `ctload insert`, with `floor listen batched` beside it or not. Prints one line of JSON; cpu_ns is
- * this process's own. */
+ * The bare injector is `ctload insert`, with `floor listen batched` beside it or not. Prints one
+ * line of JSON; cpu_ns is this process's own. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -27,8 +27,8 @@
 #include "ctnl.h"
 
 #define LISTEN_BUFFER (1 << 30)
-#define EVENT_MAX 2048
-#define BATCH 64
+#define EVENT_MAX     2048
+#define BATCH	      64
 
 static volatile sig_atomic_t ended;
 
@@ -52,7 +52,7 @@ static uint64_t count_messages(const void *buf, size_t len)
 static int floor_listen(bool batched)
 {
 	static _Alignas(8) char buf[BATCH][EVENT_MAX];
-	struct sigaction sa = { .sa_handler = on_term };	/* no SA_RESTART: it ends the receive */
+	struct sigaction sa = { .sa_handler = on_term }; /* no SA_RESTART: it ends the receive */
 	struct mmsghdr msgs[BATCH] = { 0 };
 	struct iovec iov[BATCH];
 	uint64_t events = 0, overruns = 0;
@@ -73,7 +73,8 @@ static int floor_listen(bool batched)
 		for (int i = 0; i < n; i++)
 			events += count_messages(buf[i], msgs[i].msg_len);
 	}
-	printf("{\"events\": %" PRIu64 ", \"overruns\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 "}\n", events, overruns, cpu_ns());
+	printf("{\"events\": %" PRIu64 ", \"overruns\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 "}\n",
+	       events, overruns, cpu_ns());
 	return 0;
 }
 
@@ -99,7 +100,8 @@ static int floor_dump(void)
 
 		if (got == -1)
 			die("dump: %s", strerror(errno));
-		for (nlh = (struct nlmsghdr *)buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		for (nlh = (struct nlmsghdr *)buf; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left)) {
 			done = nlh->nlmsg_type == NLMSG_DONE;
 			flows += !done;
 		}
@@ -143,6 +145,7 @@ int main(int argc, char **argv)
 	if (argc == 5 + segmented && strcmp(argv[1], "send") == 0)
 		return floor_send(segmented, strtoul(argv[2 + segmented], NULL, 10),
 				  strtoull(argv[3 + segmented], NULL, 10), argv[4 + segmented]);
-	fprintf(stderr, "usage: floor listen single|batched, floor dump, floor send [-g] BYTES N ADDRESS\n");
+	fprintf(stderr, "usage: floor listen single|batched, floor dump, floor send [-g] BYTES N "
+			"ADDRESS\n");
 	return 2;
 }

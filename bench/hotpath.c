@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The hot path with deterministic input and nothing around it: from a kernel message through the record to the datagram, and
- * from a datagram to the record. For counting instructions under callgrind, and bytes per flow (bench/instructions.sh).
+/* The hot path with deterministic input and nothing around it: from a kernel message through the
+ * record to the datagram, and from a datagram to the record. For counting instructions under
+ * callgrind, and bytes per flow (bench/instructions.sh).
  *
  *   hotpath send N    N flows, each NEW, UPDATE to ESTABLISHED, DESTROY, in batches of 64 events a
  *                     turn, and their datagrams into the external cache of another node
@@ -24,8 +25,8 @@
 #include "kernel/ct.h"
 #include "sync/sync_conf.h"
 
-#define BATCH 64
-#define AHEAD 16
+#define BATCH	64
+#define AHEAD	16
 #define MSG_MAX 512
 #define PAYLOAD 1468
 
@@ -33,7 +34,7 @@
 
 struct node {
 	struct pipeline *p;
-	uint8_t (*out)[PAYLOAD];	/* datagrams that left, delivered outside of what is measured */
+	uint8_t (*out)[PAYLOAD]; /* datagrams that left, delivered outside of what is measured */
 	size_t out_len[OUT_MAX];
 	unsigned int n_out;
 	struct writer w;
@@ -80,14 +81,24 @@ static bool node_even(void *ctx)
 static void node_open(struct node *n)
 {
 	static const struct sync_conf sync = {
-		.mode = SYNC_MODE_FTFW, .resend_queue_size = 131072, .ack_window = 300,
+		.mode = SYNC_MODE_FTFW,
+		.resend_queue_size = 131072,
+		.ack_window = 300,
 	};
 	struct pipeline_conf conf = {
-		.sync = &sync, .buckets = 65536, .limit_internal = 1u << 26, .limit_external = 1u << 26,
-		.key = { 1, 2 }, .first_seq = 1000,
+		.sync = &sync,
+		.buckets = 65536,
+		.limit_internal = 1u << 26,
+		.limit_external = 1u << 26,
+		.key = { 1, 2 },
+		.first_seq = 1000,
 	};
 	struct pipeline_env env = {
-		.ctx = n, .datagram = node_datagram, .even = node_even, .send = node_send, .flush = node_flush,
+		.ctx = n,
+		.datagram = node_datagram,
+		.even = node_even,
+		.send = node_send,
+		.flush = node_flush,
 	};
 
 	n->p = pipeline_new(&conf, &env, now);
@@ -96,7 +107,8 @@ static void node_open(struct node *n)
 		abort();
 }
 
-static void put_tuple(struct nlmsghdr *nlh, int type, uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport)
+static void put_tuple(struct nlmsghdr *nlh, int type, uint32_t src, uint32_t dst, uint16_t sport,
+		      uint16_t dport)
 {
 	struct nlattr *tuple = mnl_attr_nest_start(nlh, (uint16_t)type);
 	struct nlattr *part = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
@@ -155,7 +167,7 @@ static size_t build_event(void *buf, uint32_t i, enum ct_event what)
 #endif
 
 static MEASURED void hot_send(struct node *n, const uint8_t (*msgs)[MSG_MAX], const size_t *len,
-				   unsigned int count)
+			      unsigned int count)
 {
 	static struct ct_flow f[AHEAD];
 	static struct flow_rare rare[AHEAD];
@@ -163,7 +175,7 @@ static MEASURED void hot_send(struct node *n, const uint8_t (*msgs)[MSG_MAX], co
 	uint32_t hint[AHEAD];
 	bool again;
 
-	for (unsigned int at = 0; at < count; at += AHEAD) {	/* as kernel/ct_events.c does */
+	for (unsigned int at = 0; at < count; at += AHEAD) { /* as kernel/ct_events.c does */
 		unsigned int k = count - at < AHEAD ? count - at : AHEAD;
 
 		for (unsigned int i = 0; i < k; i++) {
@@ -200,8 +212,8 @@ static MEASURED void hot_acknowledged(struct node *n, const uint8_t *bytes, size
 
 /* ---- driving it ---- */
 
-/* Datagrams of both nodes to the other one until both are quiet: the receiver acknowledges on its own, and without that
- * the sender's ring fills and holds. */
+/* Datagrams of both nodes to the other one until both are quiet: the receiver acknowledges on its
+ * own, and without that the sender's ring fills and holds. */
 static void exchange(struct node *a, struct node *b)
 {
 	bool again;
@@ -223,10 +235,12 @@ static void all_there(const struct node *a, const struct node *b, uint32_t n)
 	const struct flow_table *internal = internal_table(pipeline_internal(a->p));
 	const struct flow_table *external = external_table(pipeline_external(b->p));
 
-	if (table_count(internal) - table_count_dead(internal) == n && table_count(external) - table_count_dead(external) == n)
+	if (table_count(internal) - table_count_dead(internal) == n &&
+	    table_count(external) - table_count_dead(external) == n)
 		return;
-	fprintf(stderr, "of %" PRIu32 " flows the active node has %" PRIu32 ", the replica %" PRIu32 "\n", n,
-		table_count(internal), table_count(external));
+	fprintf(stderr,
+		"of %" PRIu32 " flows the active node has %" PRIu32 ", the replica %" PRIu32 "\n",
+		n, table_count(internal), table_count(external));
 	exit(1);
 }
 
@@ -238,10 +252,11 @@ static void drive(struct node *a, struct node *b, uint32_t flows, bool destroy)
 	for (uint32_t first = 0; first < flows; first += BATCH) {
 		uint32_t n = flows - first < BATCH ? flows - first : BATCH;
 
-		for (int what = CT_EVENT_NEW; what <= (destroy ? CT_EVENT_DESTROY : CT_EVENT_UPDATE); what++) {
+		for (int what = CT_EVENT_NEW;
+		     what <= (destroy ? CT_EVENT_DESTROY : CT_EVENT_UPDATE); what++) {
 			for (uint32_t i = 0; i < n; i++)
 				len[i] = build_event(msgs[i], first + i, (enum ct_event)what);
-			hot_send(a, (const uint8_t (*)[MSG_MAX])msgs, len, n);
+			hot_send(a, (const uint8_t(*)[MSG_MAX])msgs, len, n);
 			exchange(a, b);
 			if (destroy && what == CT_EVENT_UPDATE)
 				all_there(a, b, n);
@@ -282,7 +297,8 @@ static void memory(uint32_t flows)
 		internal_update(pipeline_internal(alone.p), &f, now, &id);
 	}
 	printf("internal: %.1f bytes per flow (%" PRIu32 " flows)\n",
-	       (double)(resident_bytes() - before) / flows, table_count(internal_table(pipeline_internal(alone.p))));
+	       (double)(resident_bytes() - before) / flows,
+	       table_count(internal_table(pipeline_internal(alone.p))));
 	before = resident_bytes();
 	e = pipeline_external(alone.p);
 	for (uint32_t i = 0; i < flows; i++) {
@@ -316,8 +332,9 @@ int main(int argc, char **argv)
 	node_open(&a);
 	node_open(&b);
 	drive(&a, &b, flows, true);
-	printf("%" PRIu32 " flows, %" PRIu32 " events, %" PRIu64 " datagrams, %" PRIu64 " bytes, left: %" PRIu32
-	       " internal, %" PRIu32 " external\n", flows, flows * 3, a.datagrams, a.bytes,
+	printf("%" PRIu32 " flows, %" PRIu32 " events, %" PRIu64 " datagrams, %" PRIu64
+	       " bytes, left: %" PRIu32 " internal, %" PRIu32 " external\n",
+	       flows, flows * 3, a.datagrams, a.bytes,
 	       table_count(internal_table(pipeline_internal(a.p))),
 	       table_count(external_table(pipeline_external(b.p))));
 	pipeline_free(a.p);

@@ -3,9 +3,10 @@
  *
  *   latency [-f FIRST] RATE SECONDS DEVICE
  *
- * Inserts flows one at a time at this rate and watches what leaves through DEVICE. The clock of a flow runs from just
- * before its request is handed to the kernel (which sends the event before it returns) to the time stamp of the first
- * datagram that holds its addresses, whatever the datagram is otherwise. Prints one line of JSON, microseconds. */
+ * Inserts flows one at a time at this rate and watches what leaves through DEVICE. The clock of a
+ * flow runs from just before its request is handed to the kernel (which sends the event before it
+ * returns) to the time stamp of the first datagram that holds its addresses, whatever the datagram
+ * is otherwise. Prints one line of JSON, microseconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -21,12 +22,13 @@
 
 #include "ctnl.h"
 
-#define QUIET_NS 2000000000u	/* after the last request: what was not seen by then is lost */
+/* after the last request: what was not seen by then is lost */
+#define QUIET_NS 2000000000u
 
 struct watch {
 	struct flow_kind kind;
 	uint32_t n, seen;
-	int64_t *born, *left;	/* real time, ns; left 0: not seen */
+	int64_t *born, *left; /* real time, ns; left 0: not seen */
 	int netlink, packet;
 };
 
@@ -40,9 +42,11 @@ static int64_t real_ns(void)
 
 static int packet_socket(const char *device)
 {
-	struct sockaddr_ll sa = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+	struct sockaddr_ll sa = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_ALL),
 				  .sll_ifindex = (int)if_nametoindex(device) };
-	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL)), one = 1, buffer = 256 << 20;
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL)), one = 1,
+	    buffer = 256 << 20;
 
 	if (fd == -1 || sa.sll_ifindex == 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == -1 ||
 	    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) == -1 ||
@@ -64,7 +68,8 @@ static int64_t stamp_of(struct msghdr *m)
 	die("a datagram without a time stamp");
 }
 
-/* Every message that tells of a flow's birth has its source and destination address side by side. */
+/* Every message that tells of a flow's birth has its source and destination address side by
+ * side. */
 static void look(struct watch *w, const uint8_t *p, size_t len, int64_t stamp)
 {
 	for (size_t at = 4; at + 4 <= len; at += 4) {
@@ -90,8 +95,12 @@ static void drain(struct watch *w)
 	for (;;) {
 		struct sockaddr_ll from;
 		struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
-		struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1,
-				    .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr m = { .msg_name = &from,
+				    .msg_namelen = sizeof(from),
+				    .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = control,
+				    .msg_controllen = sizeof(control) };
 		ssize_t len = recvmsg(w->packet, &m, MSG_DONTWAIT);
 
 		if (len == -1)
@@ -136,9 +145,10 @@ static void report(struct watch *w)
 			took[n++] = w->left[i] - w->born[i];
 	}
 	qsort(took, n, sizeof(*took), by_value);
-	printf("{\"sent\": %u, \"seen\": %zu, \"median_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f}\n", w->n, n,
-	       n ? (double)took[n / 2] / 1e3 : -1, n ? (double)took[n * 99 / 100] / 1e3 : -1,
-	       n ? (double)took[n - 1] / 1e3 : -1);
+	printf("{\"sent\": %u, \"seen\": %zu, \"median_us\": %.1f, \"p99_us\": %.1f, \"max_us\": "
+	       "%.1f}\n",
+	       w->n, n, n ? (double)took[n / 2] / 1e3 : -1,
+	       n ? (double)took[n * 99 / 100] / 1e3 : -1, n ? (double)took[n - 1] / 1e3 : -1);
 	free(took);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Arbitrary bytes as a configuration file: the reader must end with a configuration or with an error, and what it
- * accepts must survive being printed and read again. For libFuzzer, and replayed by make check (replay.c).
+ * Arbitrary bytes as a configuration file: the reader must end with a configuration or with an
+ * error, and what it accepts must survive being printed and read again. For libFuzzer, and replayed
+ * by make check (replay.c).
  */
 #include <errno.h>
 #include <stdint.h>
@@ -13,7 +14,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void count_error(void *ctx, enum conf_severity severity, const struct conf_place *place, const char *text)
+static void count_error(void *ctx, enum conf_severity severity, const struct conf_place *place,
+			const char *text)
 {
 	if (!place || !place->line || !text[0])
 		abort();

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Both directions of the control socket. The first byte chooses: 'q' what a client may send to the daemon, else what a
- * daemon may send to the client, where the first byte is also the length of the pieces.
+/* Both directions of the control socket. The first byte chooses: 'q' what a client may send to the
+ * daemon, else what a daemon may send to the client, where the first byte is also the length of the
+ * pieces.
  *
- * Beyond not crashing: a request is read alike however it arrives, and a reply gives the same in pieces as in one. */
+ * Beyond not crashing: a request is read alike however it arrives, and a reply gives the same in
+ * pieces as in one. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define REC_VERSION FLOW_RECORD_VERSION
 
-/* What a request decodes to must not change once it is complete, and must be encoded to the same bytes. */
+/* What a request decodes to must not change once it is complete, and must be encoded to the same
+ * bytes. */
 static void fuzz_request(const uint8_t *data, size_t size)
 {
 	struct ctl_wire_request first = { 0 }, req = { 0 };
@@ -98,10 +101,14 @@ static void on_progress(void *ctx, uint64_t done, uint64_t total)
 }
 
 static const struct client_reply_ops ops = {
-	.text = on_text, .note = on_note, .flow = on_flow, .progress = on_progress,
+	.text = on_text,
+	.note = on_note,
+	.flow = on_flow,
+	.progress = on_progress,
 };
 
-static enum client_verdict read_reply(const uint8_t *data, size_t size, size_t piece, struct heard *h, int *status)
+static enum client_verdict read_reply(const uint8_t *data, size_t size, size_t piece,
+				      struct heard *h, int *status)
 {
 	struct client_reply *r = malloc(sizeof(*r));
 	enum client_verdict v;

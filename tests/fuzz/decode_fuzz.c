@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A datagram from anywhere: framed, decoded, and what was accepted sent on. The first byte chooses between a datagram and
- * a stream; the rest is the payload. Beside crashes it looks for broken promises: a flow that was accepted identifies
- * itself, fits into a message, is the same flow after another trip, and can be printed.
+/* A datagram from anywhere: framed, decoded, and what was accepted sent on. The first byte chooses
+ * between a datagram and a stream; the rest is the payload. Beside crashes it looks for broken
+ * promises: a flow that was accepted identifies itself, fits into a message, is the same flow after
+ * another trip, and can be printed.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -71,13 +72,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct wire_hdr hdr;
 		struct cursor body;
 		struct ct_flow f;
-		enum wire_err err = stream ? wire_next_stream(&c, &hdr, &body) : wire_next(&c, &hdr, &body);
+		enum wire_err err =
+			stream ? wire_next_stream(&c, &hdr, &body) : wire_next(&c, &hdr, &body);
 
 		wire_stats_count(&stats, err);
 		if (err != WIRE_OK && err != WIRE_BAD_VERSION)
 			break;
-		require(c.left < before);	/* or a receiver would not come to an end */
-		if (err == WIRE_OK && hdr.type <= WIRE_CT_DEL && wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
+		require(c.left < before); /* or a receiver would not come to an end */
+		if (err == WIRE_OK && hdr.type <= WIRE_CT_DEL &&
+		    wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
 			check_accepted(&f);
 	}
 	return 0;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs a fuzz target over stored inputs, so that a plain `make check` replays what fuzzing once found: every regular
- * file of the directories given. Without libFuzzer; linked with one LLVMFuzzerTestOneInput(). Inputs are exact-size
- * heap copies, so that the address sanitizer sees a read past the end.
+ * Runs a fuzz target over stored inputs, so that a plain `make check` replays what fuzzing once
+ * found: every regular file of the directories given. Without libFuzzer; linked with one
+ * LLVMFuzzerTestOneInput(). Inputs are exact-size heap copies, so that the address sanitizer sees a
+ * read past the end.
  *
- * Arguments: directories. Without any, $FUZZ_CORPUS, or TESTS_SRCDIR/fuzz/corpus/<name of the program up to "_fuzz">.
+ * Arguments: directories. Without any, $FUZZ_CORPUS, or TESTS_SRCDIR/fuzz/corpus/<name of the
+ * program up to "_fuzz">.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -76,7 +78,8 @@ static void default_dir(const char *program, char *dir, size_t len)
 	if (!strncmp(name, "lt-", 3))
 		name += 3;
 	end = strstr(name, "_fuzz");
-	snprintf(dir, len, "%s/fuzz/corpus/%.*s", TESTS_SRCDIR, end ? (int)(end - name) : (int)strlen(name), name);
+	snprintf(dir, len, "%s/fuzz/corpus/%.*s", TESTS_SRCDIR,
+		 end ? (int)(end - name) : (int)strlen(name), name);
 }
 
 int main(int argc, char **argv)
@@ -91,7 +94,7 @@ int main(int argc, char **argv)
 		int n = replay_dir(from);
 
 		printf("%s: %d inputs\n", from, n);
-		if (n <= 0)	/* an empty corpus tests nothing */
+		if (n <= 0) /* an empty corpus tests nothing */
 			bad = 1;
 		if (argc == 1)
 			break;
