@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The shape of a configuration file: keywords with values, blocks, lists. Which keyword may stand where, and how many
- * words belong to it, is known by the table; conf_token.c gives each word its role with its help. What is missing
- * (a brace) arrives as a token of its own, so that one slip is reported once and the rest is still read: every
- * sequence of tokens is a sentence of this grammar.
+ * The shape of a configuration file: keywords with values, blocks, lists. Which keyword may stand
+ * where, and how many words belong to it, is known by the table; conf_token.c gives each word its
+ * role with its help. What is missing (a brace) arrives as a token of its own, so that one slip is
+ * reported once and the rest is still read: every sequence of tokens is a sentence of this grammar.
  *
- * Every action behind a brace runs before the next token is asked for (the parser needs no look-ahead there), so
- * conf_token.c always knows which section it is in.
+ * Every action behind a brace runs before the next token is asked for (the parser needs no
+ * look-ahead there), so conf_token.c always knows which section it is in.
  */
 %define api.pure full
 %define api.prefix {conf_yy}
@@ -60,7 +60,8 @@ line:	KEY args			{ conf_set_line(ctx, $1, &$2, &@1); }
 	| UNKNOWN
 	| BLOCK args OPEN		{ conf_open_block(ctx, $1, &$2, &@1); }
 	  body close			{ conf_close_block(ctx); }
-	| BLOCK args NO_OPEN		{ conf_report_no_open(ctx, $1, &$2); conf_open_block(ctx, $1, &$2, &@1); }
+	| BLOCK args NO_OPEN		{ conf_report_no_open(ctx, $1, &$2);
+					  conf_open_block(ctx, $1, &$2, &@1); }
 	  body close			{ conf_close_block(ctx); }
 	| BLOCK args NO_BODY		{ conf_report_no_open(ctx, $1, &$2);
 					  conf_open_block(ctx, $1, &$2, &@1);
@@ -106,7 +107,8 @@ static int conf_yylex(YYSTYPE *val, struct conf_place *at, struct conf_ctx *ctx)
 	return number[token];
 }
 
-/* Only memory can fail here, see above; if the grammar and conf_token.c ever disagree, that is told too. */
+/* Only memory can fail here, see above; if the grammar and conf_token.c ever disagree, that is told
+ * too. */
 static void conf_yyerror(const struct conf_place *at, struct conf_ctx *ctx, const char *text)
 {
 	conf_error(ctx, at, "%s", text);
