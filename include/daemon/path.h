@@ -148,6 +148,7 @@ uint32_t foreign_path_event(struct pipeline *p, enum pipeline_event what, const 
 /* An entry of a dump: is it a peer's flow, and to be left alone? */
 bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f);
 void foreign_path_peer_begins(void *ctx, uint8_t peer);
+void foreign_path_peer_asks(void *ctx, uint8_t peer);
 
 /* ---- bypass_path.c ---- */
 void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);

@@ -56,8 +56,8 @@ struct pipeline_env {
 		       struct mono now);
 	/* The same for an expectation: a peer has it, or has it no longer. Borrows e. */
 	void (*inject_expect)(void *ctx, bool gone, const struct ct_expect *e);
-	/* A peer begins anew, and may have lost its table, with flows of which our kernel has what
-	 * it told before: give the whole kernel table to pipeline_adopted(). */
+	/* A peer may have lost its table, with flows of which our kernel has what it told before:
+	 * give the whole kernel table to pipeline_adopted(). */
 	void (*adopt)(void *ctx);
 	/* How long an entry of f's protocol and state lives in our kernel after a packet, in
 	 * seconds, 0 if unknown: the life of an offloaded flow, of which the kernel does not tell.

@@ -60,6 +60,8 @@ struct peer *peer_known(struct sync *s, const struct sync_source *from);
 void peer_heard(struct sync *s, struct peer *p, struct mono now);
 /* p begins a life, its numbers go on. fresh: it is new in this place. */
 void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now);
+/* A RESYNC of this peer has come that is no repetition. */
+void peer_asks(const struct sync *s, const struct peer *p);
 /* p begins a life whose first number is seq. hello: it says so itself. */
 void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, struct mono now);
 static inline bool peer_alive(const struct peer *p, struct mono now)

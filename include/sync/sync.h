@@ -87,6 +87,8 @@ struct sync_env {
 	/* A peer begins a life: it is new, or has started again, or is back after a silence in which it may have. NULL: not
 	 * wanted. Must not call back into sync. */
 	void (*peer_begins)(void *ctx, uint8_t peer);
+	/* A peer asks for everything we have. NULL: not wanted. Must not call back into sync. */
+	void (*peer_asks)(void *ctx, uint8_t peer);
 	/* We ask the peer for everything: entries of this peer that are not refreshed until resync_done() are stale. */
 	void (*resync_begin)(void *ctx, uint8_t peer);
 	/* The peer has sent everything and nothing is missing: sweep what was not refreshed. sure: it is one of our kind, which

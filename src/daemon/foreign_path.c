@@ -120,11 +120,28 @@ uint32_t pipeline_foreign(const struct pipeline *p)
 /* A peer's flows are in our kernel only, and it does not tell us when we forward them in the peer's place: TCP that is
  * established is silent. Should the peer come back with an empty table it gets them from us, and our own death kills nothing
  * then. When it has not lost its table it hears of flows that it has: ct_judge() keeps what packets here have taken further. */
+static void adopt(struct pipeline *p)
+{
+	if (p->foreign && foreign_count(p->foreign) > 0 && p->env.adopt)
+		p->env.adopt(p->env.ctx);
+}
+
 void foreign_path_peer_begins(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 
 	stale_path_peer_begins(p, peer);
-	if (p->foreign && foreign_count(p->foreign) > 0 && p->env.adopt)
-		p->env.adopt(p->env.ctx);
+	adopt(p);
+}
+
+/* As the node that was active before does when its scheduled flush has emptied its table. What it told us when it had heard of
+ * our take-over late, after -R had looked for what is to be ours, is nowhere but in our kernel then. A backup keeps the active
+ * node's flows apart: that one asks because it misses something of ours. */
+void foreign_path_peer_asks(void *ctx, uint8_t peer)
+{
+	struct pipeline *p = ctx;
+
+	(void)peer;
+	if (p->env.active && p->env.active(p->env.ctx))
+		adopt(p);
 }

@@ -157,6 +157,7 @@ static const struct sync_env path_sync_env = {
 	.release = sync_path_release,
 	.walk = sync_path_walk,
 	.peer_begins = path_peer_begins,
+	.peer_asks = foreign_path_peer_asks,
 	.speaks_from = path_speaks_from,
 	.mtu = path_mtu,
 	.resync_begin = stale_path_resync_begin,

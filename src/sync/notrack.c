@@ -216,6 +216,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 		nt_hint(&n->plain.base, p, now);
 	if (repeated)
 		return;
+	peer_asks(&n->plain.base, p);
 	sync_log(&n->plain.base, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
 	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xff : 0;

@@ -103,6 +103,12 @@ void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now)
 		s->env->peer_begins(s->env->ctx, p->id);
 }
 
+void peer_asks(const struct sync *s, const struct peer *p)
+{
+	if (s->env->peer_asks)
+		s->env->peer_asks(s->env->ctx, p->id);
+}
+
 /* The numbers begin anew with seq. What is known of the network stays. */
 static void numbers_begin(struct track *t, uint32_t seq)
 {

@@ -84,6 +84,33 @@ def test_there_and_back_before_the_purge(lab: Lab, pair: Callable, tracking: str
 	assert "take-over, their windows judge no longer" in nodes[0].log.read_text()
 
 
+@each_mode
+def test_news_after_the_takeover(lab: Lab, pair: Callable, mode: str) -> None:
+	"""Connections that began while the link was broken are told when the new node has taken over and -R has looked for what is to be
+	its own. Then the old node empties its table: the new one has to keep them, and to tell them."""
+	old, new = pair(mode=mode, mode_options=INJECT)
+	scenario.serve(lab)
+	early = scenario.lines(lab, 5)
+	wait_until(lambda: len(new.kernel()) == 5, 10)
+	lab.lossy("fw2", 100)
+	late = [scenario.lines(lab, 5, target) for target in (SNAT4, PLAIN6)]
+	pace.sleep(0.5)
+	lab.addresses_to("fw2")
+	for option in ("-c", "-f", "-R", "-B"):
+		new.ok(option)
+	assert len(new.kernel()) == 5
+	lab.lossy("fw2", 0)
+	wait_until(lambda: len(new.kernel()) == 15, 20, "the news of the old node")
+	old.ok("-t"), old.ok("-n")
+	wait_until(lambda: "scheduled flush of the kernel table: " in old.log.read_text(), 10)
+	wait_until(lambda: len(new.internal()) == 15 and not same_kernels(old, new), 20, "all are the new node's, and told", 0.3)
+	lab.addresses_to("fw1")
+	old.ok("-c")
+	for program, count in ((early, 5), *((p, 5) for p in late)):
+		said = program.ask("alive", 10)
+		assert said["alive"] == count, said
+
+
 @each_pair
 def test_figures_and_commands(lab: Lab, pair: Callable, active: str, replica: str) -> None:
 	one, two = pair(active, replica, mode_options=INJECT)

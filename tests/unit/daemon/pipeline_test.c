@@ -54,6 +54,7 @@ struct world {
 	unsigned int n_ended;
 	struct ct_flow ended;		/* the last one */
 	unsigned int adoptions;
+	bool active;
 	unsigned int n_injected[SYNC_DESTROY + 1];
 	struct ct_flow injected;	/* the last one */
 	char last_line[256];
@@ -120,6 +121,13 @@ static void count_adoptions(void *ctx)
 	w->adoptions++;
 }
 
+static bool is_active(void *ctx)
+{
+	const struct world *w = ctx;
+
+	return w->active;
+}
+
 static void keep_injected(void *ctx, enum sync_change what, const struct ct_flow *f, struct mono now)
 {
 	struct world *w = ctx;
@@ -140,6 +148,7 @@ static void world_open(struct world *w)
 	const struct pipeline_env env = {
 		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = keep_line,
 		.life = own_life, .full = count_full, .ended = keep_ended, .inject = keep_injected, .adopt = count_adoptions,
+		.active = is_active,
 	};
 
 	w->p = pipeline_new(&w->conf, &env, w->now);
@@ -188,6 +197,17 @@ static int setup_inject(void **state)
 	struct world *w = world_new(1000);
 
 	w->conf.no_external = true;
+	world_open(w);
+	*state = w;
+	return 0;
+}
+
+static int setup_inject_notrack(void **state)
+{
+	struct world *w = world_new(1000);
+
+	w->conf.no_external = true;
+	w->sync.mode = SYNC_MODE_NOTRACK;
 	world_open(w);
 	*state = w;
 	return 0;
@@ -1082,6 +1102,38 @@ static void test_peer_begins(void **state)
 	assert_int_equal(w->adoptions, 1);
 }
 
+static void ask_for_all(struct world *w, uint32_t seq)
+{
+	uint8_t buf[CAP];
+	struct writer out = wr_init(buf, sizeof(buf));
+
+	assert_int_equal(wire_put_control(&out, WIRE_F_RESYNC, seq, 0, 0), 0);
+	receive(w, out.buf, out.len);
+}
+
+/* It may have emptied its table, where we are the active node; where it is, it has not. */
+static void test_peer_asks(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow theirs = make_flow(3);
+
+	w->active = true;
+	ask_for_all(w, 100);
+	assert_int_equal(w->adoptions, 0);	/* there is nothing of it here */
+	pipeline_injected(w->p, &theirs, true, w->now);
+	assert_int_equal(w->adoptions, 0);
+	ask_for_all(w, 101);
+	assert_int_equal(w->adoptions, 1);
+	pipeline_adopted(w->p, &theirs, w->now);
+	ask_for_all(w, 102);
+	assert_int_equal(w->adoptions, 1);	/* all is ours */
+	theirs = make_flow(4);
+	pipeline_injected(w->p, &theirs, true, w->now);
+	w->active = false;
+	ask_for_all(w, 103);
+	assert_int_equal(w->adoptions, 1);
+}
+
 /* ---- flows that are one on the wire ---- */
 
 /* UDP-Lite; without n the one that the wire speaks of. */
@@ -1227,6 +1279,8 @@ int main(void)
 		T(test_offloaded),
 		T(test_peer_offloads),
 		cmocka_unit_test_setup_teardown(test_peer_begins, setup_inject, teardown),
+		cmocka_unit_test_setup_teardown(test_peer_asks, setup_inject, teardown),
+		cmocka_unit_test_setup_teardown(test_peer_asks, setup_inject_notrack, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
 	};
 
