@@ -5,17 +5,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "wire/attr.h"
 
 void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
 	       uint32_t first_seq, struct mono now)
 {
+	struct hash_key random;
+
 	s->ops = ops;
 	s->env = env;
 	s->conf = conf;
 	s->first_seq = s->next = first_seq;
-	/* Two lives within one second have the same first number, but not the same time. */
-	s->life = (first_seq * 2654435761u ^ (uint32_t)(now.ns >> 8)) | 1;
+	/* The time does for two lives of one node, not for two nodes that were started together. */
+	if (hash_key_random(&random) < 0)
+		random.k0 = first_seq * 2654435761u ^ (uint32_t)(now.ns >> 8);
+	s->life = (uint32_t)random.k0 | 1;
 	s->ask = conf->startup_resync && sync_does(s, SYNC_ASKS);
 }
 
