@@ -24,6 +24,8 @@
 
 #include "sync/mode.h"
 
+#define PRINT_PART	24	/* bytes */
+#define PRINT_FACTOR	UINT64_C(0x9e3779b97f4a7c15)
 #define JUMP_PROOF	3	/* messages that prove a gap larger than jump_max */
 #define LOSS_MAX	(1u << 20)	/* a larger gap is not loss but a number from nowhere */
 #define WAIT_MIN_MS	15
@@ -31,10 +33,28 @@
 #define LATE_MS		1000	/* what comes later than that was not overtaken but held back, or is not the peer's */
 #define CALM_MS		60000
 
-/* What a message was, in one word that is never 0: enough to tell a duplicate from another message of that number. */
-static uint32_t track_print(const struct wire_hdr *hdr)
+static inline uint64_t word_at(const uint8_t *at)
 {
-	return (uint32_t)(hdr->len << 16 | hdr->flags << 8 | hdr->type << 1 | 1) ^ (hdr->from << 1) ^ (hdr->to << 5);
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* What a message was, in one word that is never 0: enough to tell a duplicate from another message of that number. Of its body the
+ * beginning (who), the middle and the end: each message that is accepted pays for it. */
+static uint32_t track_print(const struct wire_hdr *hdr, struct cursor body)
+{
+	uint64_t sum = (uint64_t)(hdr->len << 16 | hdr->flags << 8 | hdr->type) + ((uint64_t)hdr->to << 32 | hdr->from);
+	const uint8_t *at = body.at, *mid = at + body.left / 2, *end = at + body.left;
+
+	if (body.left >= PRINT_PART)
+		sum += word_at(at) + 3 * word_at(at + 8) + 5 * word_at(at + 16) + 9 * word_at(mid - 8) + 3 * word_at(mid) +
+		       5 * word_at(end - 16) + 9 * word_at(end - 8);
+	else
+		for (; at < end; at++)
+			sum = sum * PRINT_FACTOR + *at;
+	return (uint32_t)(sum * PRINT_FACTOR >> 32) | 1;
 }
 
 /* It is this message's turn. */
@@ -42,7 +62,7 @@ static enum sync_verdict track_accept(struct sync *s, struct peer *p, const stru
 				      struct mono now)
 {
 	p->track.last = hdr->seq;
-	p->track.seen[hdr->seq % TRACK_SEEN] = track_print(hdr);
+	p->track.seen[hdr->seq % TRACK_SEEN] = track_print(hdr, body);
 	p->track.stray.n = 0;
 	return s->ops->accept(s, p, hdr, body, now);
 }
@@ -211,12 +231,12 @@ static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct
 
 /* A number that was accepted comes again. When it is not the same message, one of the two was not the peer's, and what
  * the other one said is missing, though it is acknowledged. */
-static void track_twice(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+static void track_twice(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, struct mono now)
 {
 	uint32_t print = p->track.seen[hdr->seq % TRACK_SEEN];
 	char name[SOURCE_NAME];
 
-	if (p->track.last - hdr->seq >= TRACK_SEEN || print == 0 || print == track_print(hdr))
+	if (p->track.last - hdr->seq >= TRACK_SEEN || print == 0 || print == track_print(hdr, body))
 		return;
 	s->stats.restarts++;
 	sync_log(s, &s->stray_log, now, LOG_LVL_WARNING, "two different messages of peer %s have number %u",
@@ -234,7 +254,7 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 	if (t->last - hdr->seq < s->late_max) {
 		s->stats.before++;
 		track_late(s, p, hdr->seq, now);
-		track_twice(s, p, hdr, now);
+		track_twice(s, p, hdr, body, now);
 		if (!stray_add(&t->stray, hdr->seq, now))
 			return SYNC_DROPPED;
 		first = t->stray.first;
