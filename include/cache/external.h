@@ -43,10 +43,17 @@ uint64_t external_foreign_ends(const struct external *c);
 void external_resync_begin(struct external *c, uint8_t peer);
 bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t n,
 			 uint32_t *removed);
-/* What a sweep would do: of up to n records looked at, how many are the peer's, and how many of
- * these it would remove. Both count up from *pos 0. True while there is more. */
-bool external_stale_step(const struct external *c, uint8_t peer, uint64_t *pos, size_t n,
-			 uint32_t *all, uint32_t *stale);
+/* The entries of a node, under all its addresses (a bit for each), after its answer. */
+struct external_answer {
+	uint32_t all;
+	uint32_t stale;		/* a sweep would remove them */
+	uint32_t repeated;	/* told since the resync began, and nothing new with it: no change of the flow made it do so */
+};
+
+/* What a sweep would do, of up to n records looked at. The answer counts up from *pos 0. began: the resync with that peer. True
+ * while there is more. */
+bool external_answer_step(const struct external *c, uint32_t peers, struct mono began, uint64_t *pos, size_t n,
+			  struct external_answer *a);
 
 /* Has its owner told it since the last resync with that peer began? */
 bool external_is_fresh(const struct external *c, uint32_t id);

@@ -33,8 +33,11 @@ struct path_whole {
 	struct log_limit limit;
 };
 
-/* Sweeps of most of what a peer has told, on the word of a 1.4.x. */
+/* Sweeps on the word of a 1.4.x. */
 struct path_doubt {
+	bool seems;		/* the answer at hand is one only if it repeats what is known (SYNC_SEEMS) */
+	struct mono marked;	/* when the resync began */
+	uint32_t peers;		/* the node: a bit for each of its addresses */
 	unsigned int put_off;	/* so many in a row */
 	struct mono ask_at;	/* when it is asked again; not set: it is not */
 };
@@ -64,7 +67,7 @@ struct pipeline {
 	struct path_doubt doubt[PEERS_MAX];	/* by peer */
 	uint32_t count_peers;	/* bit per peer whose stale entries are to be counted first */
 	uint64_t count_pos;	/* resume point of the lowest of them */
-	uint32_t count_all, count_stale;
+	struct external_answer count;
 	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
 	uint64_t sweep_pos;	/* resume point of the lowest of them */
 	uint32_t swept;
@@ -133,7 +136,7 @@ void clash_path_step(struct pipeline *p, struct mono now);
 
 /* ---- stale_path.c ---- */
 void stale_path_resync_begin(void *ctx, uint8_t peer);
-void stale_path_resync_done(void *ctx, uint8_t peer, bool sure);
+void stale_path_resync_done(void *ctx, uint32_t peers, enum sync_proof proof);
 /* A peer begins a life. */
 void stale_path_peer_begins(struct pipeline *p, uint8_t peer);
 /* Ask again where a sweep was put off. Returns when to come back. */

@@ -48,6 +48,13 @@ enum sync_change {
 	SYNC_DESTROY,
 };
 
+/* That the answer to a RESYNC is whole. */
+enum sync_proof {
+	SYNC_ACKED,	/* a 1.4.x has acknowledged it, and does not know whether its own cache was complete */
+	SYNC_SURE,	/* one of our kind says so, which ends no answer while its own cache is incomplete */
+	SYNC_SEEMS,	/* a 1.4.x has come to rest: the RESYNC may not have arrived at all */
+};
+
 /* What a protocol may ask of the world. Pointers are borrowed and outlive the sync object. Flows are named by table
  * id; the bytes are made only when the datagram is being filled. */
 struct sync_env {
@@ -91,9 +98,9 @@ struct sync_env {
 	void (*peer_asks)(void *ctx, uint8_t peer);
 	/* We ask the peer for everything: entries of this peer that are not refreshed until resync_done() are stale. */
 	void (*resync_begin)(void *ctx, uint8_t peer);
-	/* The peer has sent everything and nothing is missing: sweep what was not refreshed. sure: it is one of our kind, which
-	 * ends no answer while its own cache is incomplete; a 1.4.x does not know whether its cache is. */
-	void (*resync_done)(void *ctx, uint8_t peer, bool sure);
+	/* A node has sent everything and nothing is missing: sweep what was not refreshed, as far as the proof goes. peers: a bit for
+	 * each address under which it has told something. */
+	void (*resync_done)(void *ctx, uint32_t peers, enum sync_proof proof);
 	/* Is our own cache complete? While it is not, no answer of ours is ended in a way that makes a peer sweep; sync looks
 	 * again with each tick. NULL: always. */
 	bool (*whole)(void *ctx);

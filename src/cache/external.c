@@ -249,7 +249,8 @@ bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t
 	return p->sweep > 0;
 }
 
-bool external_stale_step(const struct external *c, uint8_t peer, uint64_t *pos, size_t n, uint32_t *all, uint32_t *stale)
+bool external_answer_step(const struct external *c, uint32_t peers, struct mono began, uint64_t *pos, size_t n,
+			  struct external_answer *a)
 {
 	uint32_t ids[STEP_IDS];
 
@@ -260,9 +261,13 @@ bool external_stale_step(const struct external *c, uint8_t peer, uint64_t *pos, 
 			return false;
 		for (size_t i = 0; i < got; i++) {
 			const struct flow_rec *rec = table_rec(c->table, ids[i]);
+			bool fresh = rec->pass >= c->peer[rec->owner].now;
 
-			*all += rec->owner == peer;
-			*stale += rec->owner == peer && rec->pass < c->peer[peer].now;
+			if (!(peers >> rec->owner & 1))
+				continue;
+			a->all++;
+			a->stale += !fresh;
+			a->repeated += fresh && rec->peer.changed_s < mono_s(began);
 		}
 		n -= got;
 	}

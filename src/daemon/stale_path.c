@@ -14,6 +14,7 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 	uint32_t bit = 1u << peer;
 
 	whole_path_answers_begin(p, p->now);
+	p->doubt[peer].marked = p->now;
 	if (p->expects)
 		exp_path_resync_begin(p->expects, peer);
 	if (!p->external)
@@ -24,82 +25,110 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 		p->sweep_peers &= ~bit;
 		p->count_peers &= ~bit;
 		p->sweep_pos = p->count_pos = 0;
-		p->count_all = p->count_stale = 0;
+		p->count = (struct external_answer){ 0 };
 	}
 	external_resync_begin(p->external, peer);
 }
 
-static void sweep_begin(struct pipeline *p, uint8_t peer)
+static void sweep_begin(struct pipeline *p, uint32_t peers)
 {
-	p->doubt[peer] = (struct path_doubt){ 0 };
-	if (p->expects)
-		p->swept += exp_path_resync_done(p->expects, peer);
-	p->sweep_peers |= 1u << peer;
+	for (uint8_t i = 0; i < PEERS_MAX; i++) {
+		if (!(peers >> i & 1))
+			continue;
+		p->doubt[i] = (struct path_doubt){ 0 };
+		if (p->expects)
+			p->swept += exp_path_resync_done(p->expects, i);
+	}
+	if (!p->external) {
+		p->swept = 0;
+		return;
+	}
+	p->sweep_peers |= peers;
 	p->sweep_pos = 0;
 }
 
-void stale_path_resync_done(void *ctx, uint8_t peer, bool sure)
+void stale_path_resync_done(void *ctx, uint32_t peers, enum sync_proof proof)
 {
 	struct pipeline *p = ctx;
+	struct path_doubt *d = &p->doubt[__builtin_ctz(peers)];
 
-	if (!p->external) {
-		if (p->expects)
-			exp_path_resync_done(p->expects, peer);
+	if (p->external)
+		path_settle(p);
+	if (!p->external || proof == SYNC_SURE) {
+		sweep_begin(p, peers);
 		return;
 	}
-	path_settle(p);
-	if (sure) {
-		sweep_begin(p, peer);
-		return;
-	}
-	p->count_peers |= 1u << peer;
+	d->seems = proof == SYNC_SEEMS;
+	d->peers = peers;
+	p->count_peers |= peers;
 	p->count_pos = 0;
-	p->count_all = p->count_stale = 0;
+	p->count = (struct external_answer){ 0 };
 }
 
 /* ---- in doubt ---- */
 
 /* A 1.4.x whose own cache is incomplete (it was restarted with a small HashLimit, or has just been told -f) answers like any
  * other. Losing most of what it told because of that would be worse than keeping for a minute what has ended. */
-static void sweep_judge(struct pipeline *p, uint8_t peer, struct mono now)
+static bool lacks_most(const struct external_answer *a)
+{
+	return a->stale > DOUBT_MIN && a->stale > a->all / 2;
+}
+
+/* What comes without acknowledgement may be live changes only, our request being lost: flows that did not change live. An answer
+ * repeats what is known, and what has changed meanwhile is the smaller part of it. */
+static bool is_no_answer(const struct path_doubt *d, const struct external_answer *a)
+{
+	return d->seems && a->stale > 0 && (a->repeated == 0 || a->repeated < (a->all - a->stale) / 2);
+}
+
+static void sweep_judge(struct pipeline *p, struct path_doubt *d, struct mono now)
 {
 	static const int64_t pause_s[] = { 10, 60 };
-	struct path_doubt *d = &p->doubt[peer];
-	bool most = p->count_stale > DOUBT_MIN && p->count_stale > p->count_all / 2;
+	const struct external_answer *a = &p->count;
+	bool none = is_no_answer(d, a), doubt = none || lacks_most(a);
 	char line[240];
 
-	if (most && mono_is_set(d->ask_at))
+	if (doubt && mono_is_set(d->ask_at))
 		return;		/* somebody else has asked meanwhile */
-	if (most && d->put_off < sizeof(pause_s) / sizeof(pause_s[0])) {
-		d->ask_at = mono_add_ms(now, pause_s[d->put_off] * 1000);
-		snprintf(line, sizeof(line), "a full answer of a 1.4.x lacks %u of its %u entries: not removed yet, it is asked "
-			 "again in %d s", p->count_stale, p->count_all, (int)pause_s[d->put_off]);
-		d->put_off++;
-		path_log(p, LOG_LVL_NOTICE, line);
+	if (!doubt || (!none && d->put_off >= 2)) {
+		if (doubt) {
+			snprintf(line, sizeof(line), "three full answers of a 1.4.x lacked most of its entries: %u of %u are removed from "
+				 "the external cache", a->stale, a->all);
+			path_log(p, LOG_LVL_WARNING, line);
+		}
+		sweep_begin(p, d->peers);
 		return;
 	}
-	if (most) {
-		snprintf(line, sizeof(line), "three full answers of a 1.4.x lacked most of its entries: %u of %u are removed from "
-			 "the external cache", p->count_stale, p->count_all);
-		path_log(p, LOG_LVL_WARNING, line);
+	if (d->put_off > 2)
+		return;		/* said */
+	if (d->put_off == 2) {
+		snprintf(line, sizeof(line), "nothing shows that a 1.4.x has answered: %u of its %u entries may have ended, and are kept",
+			 a->stale, a->all);
+	} else {
+		d->ask_at = mono_add_ms(now, pause_s[d->put_off] * 1000);
+		snprintf(line, sizeof(line), "a full answer of a 1.4.x lacks %u of its %u entries: not removed yet, it is asked "
+			 "again in %d s", a->stale, a->all, (int)pause_s[d->put_off]);
 	}
-	sweep_begin(p, peer);
+	d->put_off++;
+	path_log(p, d->put_off > 2 ? LOG_LVL_WARNING : LOG_LVL_NOTICE, line);
 }
 
 /* One step of counting what the word of a 1.4.x would remove. True while there is more. */
 static bool count_step(struct pipeline *p, struct mono now)
 {
-	uint8_t peer;
+	struct path_doubt *d;
+	uint32_t peers;
 
 	if (p->count_peers == 0)
 		return false;
-	peer = (uint8_t)__builtin_ctz(p->count_peers);
-	if (external_stale_step(p->external, peer, &p->count_pos, SWEEP_STEP, &p->count_all, &p->count_stale))
+	d = &p->doubt[__builtin_ctz(p->count_peers)];
+	peers = d->peers | (p->count_peers & -p->count_peers);
+	if (external_answer_step(p->external, peers, d->marked, &p->count_pos, SWEEP_STEP, &p->count))
 		return true;
-	sweep_judge(p, peer, now);
-	p->count_peers &= ~(1u << peer);
+	sweep_judge(p, d, now);
+	p->count_peers &= ~peers;
 	p->count_pos = 0;
-	p->count_all = p->count_stale = 0;
+	p->count = (struct external_answer){ 0 };
 	return p->count_peers != 0;
 }
 

@@ -74,6 +74,8 @@ void resync_need(struct sync *s, struct peer *p, struct mono now)
 
 void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 {
+	uint32_t peers = 0;
+
 	p->rs.state = RS_IDLE;
 	p->rs.tries = 0;
 	s->stats.resync_done++;
@@ -86,9 +88,10 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 
 		if (q != p && q->heir != p)
 			continue;
-		s->env->resync_done(s->env->ctx, q->id, p->life != 0);
+		peers |= 1u << q->id;
 		q->inherited += q != p;
 	}
+	s->env->resync_done(s->env->ctx, peers, p->life != 0 ? SYNC_SURE : sync_does(s, SYNC_ACKS) ? SYNC_ACKED : SYNC_SEEMS);
 }
 
 void resync_left(struct sync *s, struct mono now)

@@ -594,7 +594,7 @@ static void poor_answer(struct world *w, uint32_t left, bool sure)
 	stale_path_resync_begin(w->p, 0);
 	for (uint32_t i = 0; i < left; i++)
 		peer_tells(w, WIRE_CT_NEW, i);
-	stale_path_resync_done(w->p, 0, sure);
+	stale_path_resync_done(w->p, 1u << 0, sure ? SYNC_SURE : SYNC_ACKED);
 	turn(w);
 }
 
@@ -675,6 +675,38 @@ static void test_no_doubt(void **state)
 	}
 }
 
+/* In NOTRACK a 1.4.x acknowledges nothing: what came may be live changes only. */
+static void seeming_answer(struct world *w, uint32_t first, uint32_t n)
+{
+	stale_path_resync_begin(w->p, 0);
+	peer_is_there(w, 1);
+	for (uint32_t i = 0; i < n; i++)
+		peer_tells(w, WIRE_CT_NEW, first + i);
+	stale_path_resync_done(w->p, 1u << 0, SYNC_SEEMS);
+	turn(w);
+}
+
+static void test_what_is_no_answer_removes_nothing(void **state)
+{
+	static const uint32_t pause_s[] = { 11, 61 };
+	struct world *w = told();
+
+	(void)state;
+	peer_is_there(w, 2);
+	for (size_t i = 0; i < 3; i++) {
+		seeming_answer(w, TOLD + 10 * (uint32_t)i, i == 1 ? 0 : 10);	/* new flows, or nothing */
+		assert_int_equal(will_ask(w), i < 2);
+		if (i < 2)
+			peer_is_there(w, pause_s[i]);
+	}
+	assert_int_equal(external_count(w), TOLD + 20);
+	assert_true(said(w, "nothing shows that a 1.4.x has answered"));
+	/* It repeats what is known, and lacks some of it: that is one. */
+	seeming_answer(w, 0, TOLD - 40);
+	assert_int_equal(external_count(w), TOLD - 40);
+	end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -692,6 +724,7 @@ int main(void)
 		cmocka_unit_test(test_a_sweep_in_doubt_is_put_off_twice),
 		cmocka_unit_test(test_a_good_answer_ends_the_doubt),
 		cmocka_unit_test(test_no_doubt),
+		cmocka_unit_test(test_what_is_no_answer_removes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,13 +167,13 @@ static void env_begin(void *ctx, uint8_t peer)
 	((struct world *)ctx)->begun++;
 }
 
-static void env_done(void *ctx, uint8_t peer, bool sure)
+static void env_done(void *ctx, uint32_t peers, enum sync_proof proof)
 {
 	struct world *w = ctx;
 
-	(void)peer;
+	(void)peers;
 	w->done++;
-	w->sure = sure;
+	w->sure = proof == SYNC_SURE;
 }
 
 static bool env_whole(void *ctx)
