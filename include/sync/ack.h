@@ -10,6 +10,8 @@ void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, bool state, stru
 void ack_never(struct ftfw *f, struct peer *p);
 /* Acknowledge what is pending, around the holds. */
 void ack_flush(struct ftfw *f, struct peer *p);
+/* The same as it is due, if p is heard. */
+void ack_due(struct ftfw *f, struct peer *p, struct mono now);
 /* from..to are missing: acknowledge what came before, ask for them. */
 void ack_nack(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct mono now);
 /* The peer's holds end that waited for what the repair queue has passed. */

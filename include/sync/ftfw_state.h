@@ -74,6 +74,7 @@ struct ftfw_peer {
 	uint32_t hole_seq, ack_high;	/* ack_high: highest number it acknowledged, valid when confirmed */
 
 	uint32_t hello_first, hello_end;	/* numbers of its handshake: [first, end) */
+	struct mono hello_at;	/* when the last of them came */
 	struct ftfw_proof proof;
 	struct bulk_req req, req_next;	/* our full table to it */
 	bool bulk_owed;		/* one began (at number owed_seq) before it was confirmed: part of it may have come */
@@ -92,6 +93,7 @@ struct ftfw {
 
 	/* sending */
 	enum { HELLO_INIT, HELLO_SAY, HELLO_DONE } hello;
+	struct mono hello_done;	/* when it was */
 	bool say_back;
 	struct mono keepalive;	/* when it is due */
 	struct ftfw_ctl ctl[FTFW_CTL_MAX];
@@ -132,11 +134,11 @@ static inline struct ftfw_peer *ftfw_peer(struct ftfw *f, const struct peer *p)
 }
 
 /* How many of its last messages a peer can probably send again: as many as we, since both ends usually have the same
- * configuration. Only a 1.4.x needs this guess, a peer of our kind says when it cannot; so with very small rings, where
- * the guess would be wrong all the time, it is not made. */
-static inline uint32_t ftfw_peer_ring(const struct ftfw *f)
+ * configuration. Only a 1.4.x, which drops the oldest and says nothing, needs this guess. A peer of our kind says when it cannot,
+ * so with very small rings, where the guess would be wrong all the time, it is not made. */
+static inline uint32_t ftfw_peer_ring(const struct ftfw *f, const struct peer *p)
 {
-	return f->ring_max > FTFW_PEER_RING_MIN ? f->ring_max : FTFW_PEER_RING_MIN;
+	return p->life != 0 && f->ring_max < FTFW_PEER_RING_MIN ? FTFW_PEER_RING_MIN : f->ring_max;
 }
 
 #endif

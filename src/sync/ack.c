@@ -21,6 +21,7 @@
 
 #define SERVE_BURST	131072	/* messages looked at for NACKs at once */
 #define SERVE_PER_MS	64
+#define ACK_LATER_MS	100
 
 /* ---- ours ---- */
 
@@ -52,6 +53,18 @@ static void ack_flush_to(struct ftfw *f, const struct peer *p, uint32_t to)
 void ack_flush(struct ftfw *f, struct peer *p)
 {
 	ack_flush_to(f, p, p->track.last);
+}
+
+/* When several addresses are known one of them may be where the peer was in its life before: an acknowledgement names nobody, and
+ * these numbers may mean something else in the life now. Whoever is there is heard each second. */
+void ack_due(struct ftfw *f, struct peer *p, struct mono now)
+{
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+
+	if (f->base.n_peers == 1 || sync_within(p->heard, FTFW_KEEPALIVE_MS - ACK_LATER_MS, now))
+		ack_flush(f, p);
+	else
+		fp->ack_due = fp->ack_pending && peer_alive(p, now) ? mono_add_ms(now, ACK_LATER_MS) : (struct mono){ 0 };
 }
 
 void ack_never(struct ftfw *f, struct peer *p)
@@ -93,7 +106,7 @@ void ack_nack(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct
 		p->nacks_out++;
 		f->base.stats.nack_sent++;
 	} else {
-		resync_need(&f->base, p, now);
+		settle_missed(f, p, now);
 	}
 }
 
@@ -232,6 +245,8 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 		queue_repair(f, old.id, now);
 		return;
 	}
+	if ((old.flags & WIRE_F_ACK) && !peer_alive(&f->base.peer[old.peer], now))
+		return;		/* see ack_due() */
 	if (old.flags & WIRE_F_RESYNC)
 		proof_again(f, old.seq);
 	else if (!control_queue(f, old.flags & WIRE_F_CTL_MASK, old.peer, old.from, old.id) && (old.flags & WIRE_F_NACK))

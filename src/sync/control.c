@@ -56,13 +56,20 @@ static bool settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, uint8_t flags
 	return true;
 }
 
+void settle_missed(struct ftfw *f, struct peer *p, struct mono now)
+{
+	if (p->life == 0 && !mono_is_set(p->bulk_at))
+		p->bulk_at = now;
+	resync_need(&f->base, p, now);
+}
+
 void settle_nack_lost(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 {
 	if (p->nacks_out > 0)
 		p->nacks_out--;
 	/* What was missing before a RESYNC comes with its answer. */
 	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) || seq_after(seq, ftfw_peer(f, p)->proof.seq))
-		resync_need(&f->base, p, now);
+		settle_missed(f, p, now);
 }
 
 static void nack_served(struct ftfw *f, struct peer *p, uint32_t n)
@@ -114,11 +121,11 @@ void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, ui
 		} else if (e->peer == p->id || e->peer == RESEND_TO_ALL) {
 			/* So many messages went by between the missing one and the answer that the peer may not have had it
 			 * any more: 1.4.x drops the oldest and says nothing. */
-			bool stale = (e->flags & WIRE_F_NACK) && in - e->from > ftfw_peer_ring(f);
+			bool stale = (e->flags & WIRE_F_NACK) && in - e->from > ftfw_peer_ring(f, p);
 
 			settle(f, e, RESEND_ACKED, now);
 			if (stale)
-				resync_need(&f->base, p, now);
+				settle_missed(f, p, now);
 		}
 	}
 }

@@ -43,7 +43,7 @@ static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf
 	/* No network loses more than a few rings at once; a larger jump has to be proven. */
 	f->base.jump_max = f->ring_max > JUMP_MAX / 4 ? JUMP_MAX : f->ring_max > JUMP_MIN / 4 ? 4 * f->ring_max : JUMP_MIN;
 	f->base.late_max = INT32_MAX;	/* a restart is said by HELLO */
-	f->base.continue_max = ftfw_peer_ring(f) / 2;
+	f->base.continue_max = f->ring_max > FTFW_PEER_RING_MIN ? f->ring_max / 2 : FTFW_PEER_RING_MIN / 2;
 	f->solicit_ms = SOLICIT_MIN_MS;
 	f->keepalive = now;	/* say hello at once */
 	bulk_init(f);
@@ -121,7 +121,7 @@ static void ftfw_solicit(struct ftfw *f, struct mono now)
 static void ftfw_keepalive(struct ftfw *f, struct mono now)
 {
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		ack_flush(f, &f->base.peer[i]);
+		ack_due(f, &f->base.peer[i], now);
 	if (!control_waits(f) && !f->base.ask)
 		control_queue(f, WIRE_F_ALIVE, RESEND_TO_ALL, 0, 0);
 	f->keepalive = mono_add_ms(now, FTFW_KEEPALIVE_MS);
@@ -132,7 +132,7 @@ static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono no
 	const struct ftfw_peer *fp = ftfw_peer(f, p);
 
 	if (sync_due(fp->ack_due, now))
-		ack_flush(f, p);
+		ack_due(f, p, now);
 	ack_check_hole(f, p, now);
 	if (!mono_is_set(fp->hole_since))
 		return fp->ack_due;

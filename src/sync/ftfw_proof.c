@@ -10,7 +10,8 @@
  * So what got lost until then cannot be repaired, and an ACK may cover what never arrived. The RESYNC of StartupResync
  * carries HELLO all the same, because 1.4.x expects it first; but it is sent before we have heard the peer, so the
  * beginning of the answer may be missing unnoticed: it only makes the peer's table come sooner, and every new peer is
- * asked again.
+ * asked again. One that may be a 1.4.x is asked a second after HELLO_BACK, when no HELLO of ours is under way any more; a
+ * HELLO_BACK that comes later all the same makes us ask again.
  *
  * When several peers speak, an ACK may be meant for another one and by chance cover our number. Sweeping on it could
  * remove what lives, so then nothing is swept. */
@@ -19,6 +20,7 @@
 #include "sync/control.h"
 
 #define SETTLE_MS	3000	/* longest wait for HELLO_BACK before a RESYNC is asked for */
+#define CALM_MS		1000	/* after that none of our HELLOs is under way any more */
 #define PATIENCE_MS	60000	/* for an answer whose ACK was passed over while other data keeps coming; doubles */
 #define PATIENCE_TRIES	6
 
@@ -90,9 +92,9 @@ struct mono proof_ask_at(const struct sync *s, const struct peer *p)
 {
 	const struct ftfw *f = (const struct ftfw *)s;
 
-	if (f->hello == HELLO_DONE && f->peer[p->id].confirmed)
-		return p->rs.not_before;
-	return mono_add_ms(p->contact, SETTLE_MS);
+	if (f->hello != HELLO_DONE || !f->peer[p->id].confirmed)
+		return mono_add_ms(p->contact, SETTLE_MS);
+	return p->life != 0 ? p->rs.not_before : mono_add_ms(f->hello_done, CALM_MS);
 }
 
 /* When p's answer is overdue; not set: it is not, or cannot be. */

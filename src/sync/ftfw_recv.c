@@ -13,6 +13,7 @@
 
 #include "sync/ack.h"
 #include "sync/bulk.h"
+#include "sync/control.h"
 #include "sync/ftfw_proof.h"
 #include "sync/peer_state.h"
 
@@ -51,6 +52,7 @@ static inline int recv_meaning(const struct wire_hdr *hdr)
 static void recv_hello_back(struct ftfw *f, struct mono now)
 {
 	f->hello = HELLO_DONE;
+	f->hello_done = now;
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct peer *p = &f->base.peer[i];
 
@@ -66,6 +68,7 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 	if (hdr->flags & WIRE_F_HELLO) {
 		fp->speaks = true;
 		fp->hello_end = hdr->seq + 1;
+		fp->hello_at = now;
 		f->say_back = true;
 		if (log_limit_pass(&fp->hello_limit, 2, 100, now, NULL))
 			fp->ack_soon = true;
@@ -73,8 +76,12 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 		p->in_hello = false;
 		fp->hello_end = hdr->seq;
 	}
-	if ((hdr->flags & WIRE_F_HELLO_BACK) && f->hello == HELLO_SAY)
+	if (!(hdr->flags & WIRE_F_HELLO_BACK))
+		return;
+	if (f->hello == HELLO_SAY)
 		recv_hello_back(f, now);
+	else if (p->life == 0 && (p->nacks_out > 0 || (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked))))
+		settle_missed(f, p, now);	/* a HELLO was late: a 1.4.x cannot send again what we miss */
 }
 
 /* Does this HELLO begin a new life of a known peer? quiet: nothing else has come for so long that it is not merely late. */
@@ -89,7 +96,7 @@ static bool hello_is_restart(const struct peer *p, const struct ftfw_peer *fp, u
 		return seq - p->track.last - 1 + HELLO_SLACK > 2 * HELLO_SLACK;
 	}
 	if (!seq_before(seq, fp->hello_first - late) && seq_before(seq, fp->hello_end))
-		return !sync_within(p->contact, HELLO_LATE_MS, now);
+		return quiet || !sync_within(fp->hello_at, HELLO_LATE_MS, now);
 	return true;
 }
 
@@ -137,8 +144,8 @@ void ftfw_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, st
 
 	ack_nack(f, p, from, to, now);
 	/* The peer keeps about as many messages as we do: of so many, some are surely gone when our NACK arrives. */
-	if (to - from + 1 > ftfw_peer_ring(f) / 2)
-		resync_need(s, p, now);
+	if (to - from + 1 > ftfw_peer_ring(f, p) / 2)
+		settle_missed(f, p, now);
 }
 
 void ftfw_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)

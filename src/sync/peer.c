@@ -133,7 +133,7 @@ static void peer_clear(struct sync *s, struct peer *p)
 {
 	struct peer fresh = { .id = (uint8_t)(p - s->peer) };
 
-	if (s->ops->gone)
+	if (p->used && s->ops->gone)	/* a place that never was has the number of the first */
 		s->ops->gone(s, p);
 	reorder_free(&p->track.reorder);
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {

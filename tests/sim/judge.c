@@ -60,7 +60,8 @@ static bool may_be_stale(const struct sim *sim, const struct node *holder)
 		return sim->plan.restarted || sim->plan.outage || sim->plan.disturb == KIND_SMALL || sim->mode != SYNC_MODE_FTFW;
 	if (holder->old && sim->mode == SYNC_MODE_NOTRACK)	/* nobody tells it again */
 		return true;
-	return holder->old && sim->mode == SYNC_MODE_FTFW && (sim->plan.restarted || sim->plan.outage);
+	return holder->old && sim->mode == SYNC_MODE_FTFW &&
+	       (sim->plan.restarted || sim->plan.outage || holder->conf.resend_queue_size < SIM_RING);
 }
 
 /* Does the owner know it itself? Where not all fits, some it does not, and cannot tell about. */
@@ -84,9 +85,19 @@ static bool tells_all(const struct sim *sim, const struct node *owner, const str
 	return sim->mode == SYNC_MODE_FTFW || !(owner->old || holder->old);
 }
 
+/* In NOTRACK a 1.4.7 without flows answers with nothing, and so does one that hears nothing. */
+static bool says_nothing(const struct sim *sim, const struct node *owner)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < owner->kernel.n_tuples; i++)
+		any = any || owner->kernel.flow[i].alive;
+	return owner->old && sim->mode == SYNC_MODE_NOTRACK && !any;
+}
+
 static bool pair_equal(struct sim *sim, const struct node *owner, const struct node *holder, bool explain)
 {
-	bool stale = may_be_stale(sim, holder), merged = may_be_merged(sim, owner, holder), equal = true;
+	bool stale = may_be_stale(sim, holder) || says_nothing(sim, owner), merged = may_be_merged(sim, owner, holder), equal = true;
 	bool fits = node_fits(holder, owner);
 	char text[128];
 

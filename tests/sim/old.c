@@ -53,12 +53,18 @@ struct old {
 	bool say_back;
 	bool valid, pending;
 	uint32_t last_recv, ack_from, window, next;
+	bool hears_hello;	/* the message at hand carries it */
 	int64_t keepalive_ns, expire_ns;
 };
 
 struct external *old_external(const struct node *n)
 {
 	return n->o->external;
+}
+
+bool old_hears_hello(const struct node *n)
+{
+	return n->o->hears_hello;
 }
 
 /* ---- queues ---- */
@@ -312,6 +318,7 @@ static void old_message(struct node *n, const struct wire_hdr *hdr, struct curso
 	bool hello = hdr->flags & WIRE_F_HELLO;
 	bool gap;
 
+	o->hears_hello = hello;
 	if (n->sim->mode == SYNC_MODE_ALARM && hdr->flags != 0)
 		return;
 	if (n->sim->mode != SYNC_MODE_FTFW) {

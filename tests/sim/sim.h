@@ -30,6 +30,7 @@
 #define SIM_TUPLES	400		/* flows a kernel can have, but for large tables */
 #define SIM_LARGE	4000
 #define SIM_EXPECTS	16		/* expectations a kernel can have */
+#define SIM_RING	4096		/* ResendQueueSize, where it is ample */
 #define SIM_MTU		1468
 #define SIM_REFRESH_S	2	/* ALARM: so many repetitions are never lost in a row as fit into SIM_CACHE_S */
 #define SIM_CACHE_S	40
@@ -166,6 +167,8 @@ void old_event(struct node *n, enum pipeline_event what, const struct ct_flow *f
 void old_datagram(struct node *n, const uint8_t *bytes, size_t len);
 void old_run(struct node *n);
 void old_ask(struct node *n);
+/* Does the message at hand carry HELLO? Then its number is taken, whatever it is. */
+bool old_hears_hello(const struct node *n);
 struct external *old_external(const struct node *n);
 
 /* ---- net.c ---- */

@@ -42,10 +42,10 @@ static bool trusts(const struct sim *sim)
 	return sim->plan.kind != KIND_FORGED && sim->plan.kind != KIND_DATA;
 }
 
-/* A 1.4.7 takes everything in NOTRACK and ALARM, however late. */
+/* A 1.4.7 takes everything in NOTRACK and ALARM, however late, and in FTFW what carries HELLO. */
 static bool takes_late(const struct node *holder)
 {
-	return holder->old && holder->sim->mode != SYNC_MODE_FTFW;
+	return holder->old && (holder->sim->mode != SYNC_MODE_FTFW || old_hears_hello(holder));
 }
 
 void watch_started(struct sim *sim, unsigned int node)

@@ -162,13 +162,15 @@ static void env_begin(void *ctx, uint8_t peer)
 	((struct world *)ctx)->begun++;
 }
 
-static void env_done(void *ctx, uint8_t peer, bool sure)
+static void env_done(void *ctx, uint32_t peers, enum sync_proof proof)
 {
 	struct world *w = ctx;
 
-	w->done_by[peer]++;
-	w->done++;
-	w->sure = sure;
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		w->done_by[i] += peers >> i & 1;
+		w->done += peers >> i & 1;
+	}
+	w->sure = proof == SYNC_SURE;
 }
 
 static bool env_whole(void *ctx)
@@ -641,14 +643,20 @@ static void an_answer_under_hello_proves_nothing(void **state)
 static void a_late_answer_to_a_nack_proves_nothing(void **state)
 {
 	static const struct {
+		uint32_t ring;
 		unsigned int between;
+		uint32_t life;	/* it is of our kind: it says what it cannot send again */
 		bool asks;
-	} cases[] = { { 500, false }, { 1500, true } };
+	} cases[] = { { 1000, 500, 0, false }, { 1000, 1500, 0, true }, { 100, 150, 0, true }, { 100, 150, 7, false } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct world *w = settled(1000, 300);
+		struct world *w = settled(cases[i].ring, 30);
 
+		if (cases[i].life != 0)
+			peer_says(w, WIRE_F_RESYNC, cases[i].life, 0);
+		turn(w);
+		w->n_sent = 0;
 		peer_tells(w, w->seq++, 1);
 		w->seq++;
 		peer_tells(w, w->seq++, 2);
@@ -660,6 +668,48 @@ static void a_late_answer_to_a_nack_proves_nothing(void **state)
 		pass_ms(w, 20);
 		assert_int_equal(find_flag(w, 0, WIRE_F_RESYNC) >= 0, cases[i].asks);
 		sync_close(w->s);
+	}
+}
+
+/* A HELLO of ours was late: a 1.4.x has nothing any more that it could send again, what it missed of ours included. */
+static void a_late_hello_ends_all_repairs(void **state)
+{
+	struct world *w = settled(1000, 300);
+
+	(void)state;
+	w->live = 3;
+	w->seq++;
+	peer_tells(w, w->seq++, 2);
+	pass_ms(w, 20);
+	assert_true(find_flag(w, 0, WIRE_F_NACK) >= 0);
+	assert_int_equal(find_flag(w, 0, WIRE_F_RESYNC), -1);
+	peer_says(w, WIRE_F_ACK | WIRE_F_HELLO_BACK, FIRST, last_seq(w));
+	pass_ms(w, 50);
+	assert_true(find_flag(w, 0, WIRE_F_RESYNC) >= 0);
+	for (int id = 0; id < 3; id++)
+		assert_true(count_flow(w, 0, id) > 0);
+	sync_close(w->s);
+}
+
+/* So one that may be a 1.4.x is asked when no HELLO is under way any more; one of our kind does not mind them. */
+static void an_old_peer_is_asked_a_second_after_the_handshake(void **state)
+{
+	static const uint32_t lives[] = { 0, 7 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		static struct world w;
+
+		world_open(&w, 1000, 300);
+		turn(&w);
+		if (lives[i] != 0)
+			peer_says(&w, WIRE_F_RESYNC | WIRE_F_HELLO, lives[i], 0);
+		peer_says(&w, WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK, FIRST, last_seq(&w));
+		pass_ms(&w, 900);
+		assert_int_equal(find_flag(&w, 0, WIRE_F_RESYNC) >= 0, lives[i] != 0);
+		pass_ms(&w, 200);
+		assert_true(find_flag(&w, 0, WIRE_F_RESYNC) >= 0);
+		sync_close(w.s);
 	}
 }
 
@@ -1094,6 +1144,30 @@ static void another_address_is_the_same_peer(void **state)
 }
 
 /* Three nodes: what the others ask for is answered in laps that are limited together, and it is said. */
+/* It comes back at another address, and its numbers begin with the seconds of the clock: those of the life before mean other messages
+ * now. An acknowledgement names nobody. */
+static void an_address_that_was_left_gets_no_acknowledgement(void **state)
+{
+	static const struct sync_source other = { .family = AF_INET, .addr = { 10, 0, 0, 3 } };
+	struct world *w = settled(1000, 300);
+	struct wire_hdr hdr = { .version = WIRE_VERSION, .type = WIRE_CTL, .flags = WIRE_F_ALIVE | WIRE_F_HELLO };
+	uint32_t last = w->seq;
+
+	(void)state;
+	while (w->n_sent == 0)		/* a keepalive takes along what is not acknowledged yet */
+		pass_ms(w, 10);
+	w->n_sent = 0;
+	peer_tells(w, w->seq++, 1);
+	for (int i = 0; i < 30; i++) {
+		hdr.seq = last - 100 + (uint32_t)i;
+		sync_recv(w->s, &other, &hdr, cur_init(NULL, 0), w->now);
+		pass_ms(w, 100);
+	}
+	assert_true(acked(w, 0, last - 100));
+	assert_false(acked(w, 0, last));
+	sync_close(w->s);
+}
+
 static void several_peers_share_the_laps(void **state)
 {
 	struct world *w = settled(10000, 300);
@@ -1198,6 +1272,24 @@ static void a_restart_within_the_handshake_is_seen(void **state)
 		assert_int_equal(sync_stats(w.s)->restarts, cases[i].restarts);
 		sync_close(w.s);
 	}
+}
+
+/* A handshake may take long, where one direction is down. What was sent in its last moments may come behind what follows. */
+static void late_messages_of_a_long_handshake_are_late(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	world_open(&w, 1000, 300);
+	turn(&w);
+	for (int k = 0; k < 20; k++) {
+		peer_says(&w, WIRE_F_ALIVE | WIRE_F_HELLO, 0, 0);
+		pass_ms(&w, 500);
+	}
+	peer_says(&w, WIRE_F_ALIVE, 0, 0);
+	peer_says_at(&w, w.seq - 3, WIRE_F_ALIVE | WIRE_F_HELLO, 0, 0);
+	assert_int_equal(sync_stats(w.s)->restarts, 0);
+	sync_close(w.s);
 }
 
 /* A full ring holds data back while the peer may still acknowledge, and gives it up for lost when it does not. */
@@ -1365,6 +1457,8 @@ int main(void)
 		cmocka_unit_test(resync_ends_with_its_acknowledgement),
 		cmocka_unit_test(an_answer_under_hello_proves_nothing),
 		cmocka_unit_test(a_late_answer_to_a_nack_proves_nothing),
+		cmocka_unit_test(a_late_hello_ends_all_repairs),
+		cmocka_unit_test(an_old_peer_is_asked_a_second_after_the_handshake),
 		cmocka_unit_test(an_ack_from_nowhere_moves_nothing),
 		cmocka_unit_test(an_incomplete_cache_ends_no_answer),
 		cmocka_unit_test(a_second_request_is_not_ended_with_the_first),
@@ -1377,10 +1471,12 @@ int main(void)
 		cmocka_unit_test(many_messages_may_be_overtaken),
 		cmocka_unit_test(how_late_is_late_is_learned),
 		cmocka_unit_test(another_address_is_the_same_peer),
+		cmocka_unit_test(an_address_that_was_left_gets_no_acknowledgement),
 		cmocka_unit_test(several_peers_share_the_laps),
 		cmocka_unit_test(dead_flows_are_released_once),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
 		cmocka_unit_test(a_restart_within_the_handshake_is_seen),
+		cmocka_unit_test(late_messages_of_a_long_handshake_are_late),
 		cmocka_unit_test(barren_walk_goes_in_steps),
 		cmocka_unit_test(full_ring_holds_then_gives_up),
 		cmocka_unit_test(nonsense_is_refused),
