@@ -49,8 +49,8 @@ static uint32_t track_print(const struct wire_hdr *hdr, struct cursor body)
 	const uint8_t *at = body.at, *mid = at + body.left / 2, *end = at + body.left;
 
 	if (body.left >= PRINT_PART)
-		sum += word_at(at) + 3 * word_at(at + 8) + 5 * word_at(at + 16) + 9 * word_at(mid - 8) + 3 * word_at(mid) +
-		       5 * word_at(end - 16) + 9 * word_at(end - 8);
+		sum += word_at(at) + 3 * word_at(at + 8) + 5 * word_at(at + 16) + 9 * word_at(mid) + 3 * word_at(end - 16) +
+		       5 * word_at(end - 8);
 	else
 		for (; at < end; at++)
 			sum = sum * PRINT_FACTOR + *at;
