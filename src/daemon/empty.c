@@ -9,7 +9,9 @@
  *
  * On an active node, because of what the old primary still has: until its own purge (-t) it would give us the flows that we have
  * just taken over from it. The purge is told to nobody, so nothing would ever end them here, and the next commit would bring
- * them back. */
+ * them back. And it may come later than that: -t was typed late, a big table takes its time, or the cache was filled before
+ * twice PurgeTimeout. So an active node that has been told something asks again, AGAIN times with longer and longer pauses: what
+ * the peer does not tell any more goes. */
 #include "daemon/empty.h"
 
 #include <errno.h>
@@ -21,12 +23,15 @@
 #include "daemon/jobs.h"
 
 #define EMPTY_STEP	4096
+#define AGAIN		3	/* after twice PurgeTimeout more, then four times, then eight times */
 
 struct empty {
 	struct daemon *d;
 	struct ev_work work;
 	uint64_t pos;
 	struct ev_timer fill;		/* armed: the cache is empty until then */
+	struct ev_timer again;		/* armed: what has filled it may have been flushed since */
+	unsigned int n_again;
 	struct mono emptied;		/* since then */
 	unsigned int links;		/* that were usable in the last turn */
 };
@@ -46,6 +51,30 @@ static unsigned int usable_links(const struct daemon *d)
 	return n;
 }
 
+static int64_t twice_purge_ms(const struct empty *e)
+{
+	return 2000 * (int64_t)e->d->conf->sync.purge_timeout_s;
+}
+
+static void ask_again_later(struct empty *e, struct mono now)
+{
+	if (activity_active(e->d->activity) && e->n_again < AGAIN)
+		ev_timer_set(e->d->loop, &e->again, mono_add_ms(now, twice_purge_ms(e) << e->n_again++));
+}
+
+static void again_due(void *ctx, struct mono now)
+{
+	struct empty *e = ctx;
+	uint32_t n = table_count(external_table(pipeline_external(e->d->pipeline)));
+
+	if (!activity_active(e->d->activity) || n == 0)
+		return;
+	log_notice("asking the peers once more: %" PRIu32 " flows have come since the external cache was emptied %" PRId64 " s ago, "
+		   "and their node may have flushed them", n, mono_diff_ms(now, e->emptied) / 1000);
+	pipeline_ask(e->d->pipeline, now);
+	ask_again_later(e, now);
+}
+
 static void fill_due(void *ctx, struct mono now)
 {
 	struct empty *e = ctx;
@@ -53,12 +82,15 @@ static void fill_due(void *ctx, struct mono now)
 	log_notice("asking the peers for everything: the external cache was emptied %" PRId64 " s ago",
 		   mono_diff_ms(now, e->emptied) / 1000);
 	pipeline_ask(e->d->pipeline, now);
+	ask_again_later(e, now);
 }
 
 static void fill_again(struct empty *e, struct mono now)
 {
 	const struct sync_conf *conf = &e->d->conf->sync;
 
+	ev_timer_del(e->d->loop, &e->again);
+	e->n_again = 0;
 	pipeline_lack_external(e->d->pipeline, WHOLE_FLUSHED, now);
 	e->emptied = now;
 	if (!activity_active(e->d->activity) || !sync_can(conf, SYNC_ASKS)) {
@@ -66,7 +98,7 @@ static void fill_again(struct empty *e, struct mono now)
 		return;
 	}
 	e->links = usable_links(e->d);
-	ev_timer_set(e->d->loop, &e->fill, mono_add_ms(now, 2000 * (int64_t)conf->purge_timeout_s));
+	ev_timer_set(e->d->loop, &e->fill, mono_add_ms(now, twice_purge_ms(e)));
 	log_notice("the external cache stays empty for %" PRId64 " secs: this node is active, and a peer may still have what was "
 		   "taken over from it", 2 * (int64_t)conf->purge_timeout_s);
 }
@@ -100,7 +132,7 @@ void empty_report(const struct empty *e, struct mono now, struct text *out)
 
 	if (!ev_timer_armed(&e->fill))
 		return;
-	due = mono_add_ms(e->emptied, 2000 * (int64_t)e->d->conf->sync.purge_timeout_s);
+	due = mono_add_ms(e->emptied, twice_purge_ms(e));
 	text_printf(out, "cache external emptied:\t\t%12" PRId64 " s ago (-f): this node is active, its peers are asked in %"
 		    PRId64 " s\n\n", mono_diff_ms(now, e->emptied) / 1000,
 		    mono_before(now, due) ? (mono_diff_ms(due, now) + 999) / 1000 : 0);
@@ -156,6 +188,7 @@ struct empty *empty_new(struct daemon *d)
 	e->d = d;
 	e->work = (struct ev_work){ .step = empty_step, .ctx = e, .name = "flush of the external cache" };
 	e->fill = (struct ev_timer){ .cb = fill_due, .ctx = e, .name = "fill again" };
+	e->again = (struct ev_timer){ .cb = again_due, .ctx = e, .name = "ask again" };
 	jobs_set_ops(d->jobs, JOB_EMPTY, &(struct job_ops){ .ctx = e, .start = empty_start, .stop = empty_stop });
 	return e;
 }
@@ -165,6 +198,7 @@ void empty_free(struct empty *e)
 	if (!e)
 		return;
 	ev_timer_del(e->d->loop, &e->fill);
+	ev_timer_del(e->d->loop, &e->again);
 	ev_work_del(e->d->loop, &e->work);
 	free(e);
 }

@@ -360,6 +360,22 @@ def test_an_active_node_stays_empty_for_a_while(lab: Lab, pair: Callable, fill: 
 		assert time.monotonic() - began >= 2 * purge - 0.2
 
 
+@pytest.mark.parametrize("mode", ("FTFW", "NOTRACK"))
+def test_what_is_flushed_after_it_was_told_does_not_stay(lab: Lab, pair: Callable, mode: str) -> None:
+	"""The old primary is told to flush later than twice PurgeTimeout after the -f of the new one, which has asked by then."""
+	one, two = pair(mode=mode, mode_options={"PurgeTimeout": 2})
+	scenario.inject(lab, "fw1", 1000)
+	wait_replicated(one, two)
+	for option in ("-c", "-f"):
+		two.ok(option)
+	wait_until(lambda: cached(two, "external") == 1000, 20, "twice PurgeTimeout is over")
+	one.ok("-t")
+	wait_until(lambda: "scheduled flush of the kernel table: 1000 of 1000" in one.log.read_text(), 20)
+	wait_until(lambda: cached(two, "external") == 0, 30, "what is flushed is not kept")
+	assert "asking the peers once more: 1000 flows have come" in two.log.read_text()
+	assert count(lab, "fw2") == 1000, "nothing of it is in the kernel's way"
+
+
 def test_flushes_without_one_of_the_caches(lab: Lab, make: Callable) -> None:
 	"""The kernel table is never touched."""
 	one, two = make("fw1"), make("fw2")
