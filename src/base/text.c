@@ -56,7 +56,7 @@ void text_str(struct text *t, const char *s)
 void text_printf(struct text *t, const char *fmt, ...)
 {
 	char small[256];
-	char *big = small;
+	char *big;
 	va_list ap;
 	int n;
 
@@ -67,19 +67,20 @@ void text_printf(struct text *t, const char *fmt, ...)
 		t->truncated = true;
 		return;
 	}
-	if ((size_t)n >= sizeof(small)) {
-		big = malloc((size_t)n + 1);
-		if (!big) {
-			t->truncated = true;
-			return;
-		}
-		va_start(ap, fmt);
-		vsnprintf(big, (size_t)n + 1, fmt, ap);
-		va_end(ap);
+	if ((size_t)n < sizeof(small)) {
+		text_add(t, small, (size_t)n);
+		return;
 	}
+	big = malloc((size_t)n + 1);
+	if (!big) {
+		t->truncated = true;
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(big, (size_t)n + 1, fmt, ap);
+	va_end(ap);
 	text_add(t, big, (size_t)n);
-	if (big != small)
-		free(big);
+	free(big);
 }
 
 void text_reset(struct text *t)

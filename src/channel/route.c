@@ -159,6 +159,8 @@ int route_find(int family, const union channel_addr *from, const union channel_a
 
 	if (fd != -1)
 		close(fd);
-	*out = ret < 0 ? (struct route_way){ 0 } : way;
+	if (ret < 0)
+		way = (struct route_way){ 0 };
+	*out = way;
 	return ret;
 }

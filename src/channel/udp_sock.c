@@ -8,6 +8,7 @@
 #include "channel/udp_sock.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
@@ -146,6 +147,7 @@ static int send_runs(struct link *l, const struct iovec *iov, unsigned int n, bo
 	socklen_t to_len = udp_sock_addr(l, &l->conf->dest, l->conf->port, &to);
 	int got;
 
+	assert(n > 0);
 	for (unsigned int i = 0; i < n; m++) {
 		unsigned int run = run_of(l, iov + i, n - i);
 

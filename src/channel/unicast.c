@@ -5,6 +5,7 @@
  * socket is bound to a device and nothing is refused for the device it came in on. */
 #include "channel/unicast.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
@@ -71,6 +72,7 @@ static void share_one(struct link *links, size_t n, struct link *l)
 											NULL;
 	for (size_t i = 0; i < n && !leader; i++)
 		leader = same_socket(&links[i], l, any) ? &links[i] : NULL;
+	assert(leader); /* l itself, if no other one is */
 	l->leader = leader;
 	l->any_rx = any;
 	for (last = leader; last != l && last->next; last = last->next)

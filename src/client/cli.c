@@ -13,6 +13,7 @@
  * A new option is one row of `options`, a new word or command one row in control/command.c. */
 #include "client/cli.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,10 @@ static const struct option_row *find_name(const char *name, size_t n)
 /* For messages: the long name of a letter. */
 static const char *name_of(char letter)
 {
-	return find_letter(letter)->name;
+	const struct option_row *o = find_letter(letter);
+
+	assert(o);
+	return o->name;
 }
 
 static void fail(struct parse *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -176,10 +180,13 @@ static void set_command(struct parse *p, char letter, const char *value)
 
 static void set_timeout(struct parse *p, const char *value)
 {
-	size_t digits = strspn(value, "0123456789");
-	unsigned long n =
-		digits > 0 && digits <= 6 && !value[digits] ? strtoul(value, NULL, 10) : 0;
+	unsigned long n = 0;
+	size_t digits;
 
+	assert(value); /* the option has an argument */
+	digits = strspn(value, "0123456789");
+	if (digits > 0 && digits <= 6 && !value[digits])
+		n = strtoul(value, NULL, 10);
 	if (n == 0 || n > CLI_TIMEOUT_MAX)
 		fail(p, "--timeout: \"%.40s\" is no number of seconds from 1 to %d", value,
 		     CLI_TIMEOUT_MAX);

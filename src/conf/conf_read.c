@@ -281,7 +281,7 @@ int conf_read_control_path(const char *path, char *out, size_t out_len, conf_rep
 
 	if (!err)
 		err = ctx ? conf_ctx_read(ctx, text, len, 0) : -ENOMEM;
-	if (err == -EINVAL)
+	if (ctx && err == -EINVAL)
 		err = salvage_control_path(ctx, &found, report, report_ctx);
 	else if (!err)
 		found = ctx->conf.control.path;
