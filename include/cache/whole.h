@@ -73,6 +73,8 @@ bool whole_repair_end(struct whole *w, bool done);
 /* This reason is gone without a repair of the flows. True as that of whole_repair_end(). */
 bool whole_settle(struct whole *w, enum whole_reason why);
 
+/* A word for each reason, in the order of the bits; ends with NULL. */
+extern const char *const whole_words[];
 /* "HashLimit reached, events lost": the reasons in words, for people. Nothing for none. */
 void whole_reasons(uint8_t why, struct text *out);
 

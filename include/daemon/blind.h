@@ -3,7 +3,7 @@
 #define CONNTRACKD_DAEMON_BLIND_H
 
 #include "base/evloop.h"
-#include "base/text.h"
+#include "base/values.h"
 
 /* Does the kernel tell us what happens to its table? If not, that is said, what can be compared is
  * compared, and the end is said as well. Looks every two seconds; costs nothing per event. Not for
@@ -47,8 +47,9 @@ void blind_compared(struct blind *b, bool whole, uint32_t unheard, uint32_t gone
 /* One look, judged: every two seconds. */
 void blind_judge(struct blind *b, const struct blind_look *look, struct mono now);
 
-/* For -s runtime: a line for each way in which the kernel does not tell everything; nothing while
+/* For -s runtime: one group for each way in which the kernel does not tell everything; none while
  * it does. */
-void blind_report(const struct blind *b, struct mono now, struct text *out);
+extern const struct value_group blind_group;
+void blind_values(const struct blind *b, struct mono now, struct values *v);
 
 #endif

@@ -8,6 +8,7 @@
 
 /* -f external: JOB_EMPTY (daemon/jobs.h), and how the external cache fills again afterwards. */
 struct empty;
+struct emptied_values;
 
 /* Bits of what JOB_EMPTY empties beside the flows. */
 #define EMPTY_EXPECTS	0x1u
@@ -24,7 +25,7 @@ void empty_asked(struct empty *e);
 /* Once a turn: has a link come back? */
 void empty_turn(struct empty *e, struct mono now);
 
-/* A line if the cache is empty on purpose, and until when. */
-void empty_report(const struct empty *e, struct mono now, struct text *out);
+/* True: the cache is empty on purpose; since and until when. */
+bool empty_values(const struct empty *e, struct mono now, struct emptied_values *out);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/values.h"
 #include "base/writer.h"
 #include "cache/bypass.h"
 #include "cache/external.h"
@@ -171,8 +172,22 @@ void pipeline_ask(struct pipeline *p, struct mono now);
 bool pipeline_compares_all(const struct pipeline *p);
 /* Of the internal cache; always complete without one. */
 const struct whole *pipeline_whole(const struct pipeline *p);
-/* A line for each cache: complete, or since when and why not. */
-void pipeline_print_whole(const struct pipeline *p, struct mono now, struct text *out);
+/* For -s cache: is a cache complete, or since when and why not? */
+struct completeness_values {
+	const char *cache;
+	bool complete;
+	bool answer_open;	/* complete, but for the rest of a full answer of a peer */
+	uint8_t why;		/* enum whole_reason */
+	bool repairing;
+	int8_t more;		/* than not_stored; -1: not known */
+	int64_t for_s;		/* incomplete; -1: it is not */
+	int64_t not_stored;	/* flows that found no place; -1: that is not what is missing */
+};
+extern const struct value_group completeness_group;
+#define PIPELINE_CACHES 2u
+/* i = 0: the internal cache; 1: what we have of the peers. False: there is none. */
+bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono now,
+			   struct completeness_values *out);
 
 /* Events were lost: where there is no cache to repair, the peers learn that something is missing,
  * and are told everything anew. */

@@ -2,19 +2,20 @@
 #ifndef CONNTRACKD_DAEMON_REPORT_H
 #define CONNTRACKD_DAEMON_REPORT_H
 
-#include "base/text.h"
+#include "base/values.h"
 #include "daemon/daemon.h"
 
-/* The statistics texts of `-s`, in the layouts of 1.4.x (command-line.md section 9.4): monitoring
- * scripts parse them. */
-void report_general(const struct daemon *d, struct text *out);
-void report_network(const struct daemon *d, struct text *out);
-void report_cache(const struct daemon *d, struct text *out);
-void report_runtime(const struct daemon *d, struct text *out);
-void report_expect(const struct daemon *d, struct text *out);	/* needs ExpectationSync */
-/* Ours: each peer, for people; not in 1.4.x. */
-void report_peers(const struct daemon *d, struct text *out);
-void report_link(const struct daemon *d, struct text *out);
-void report_queue(const struct daemon *d, struct text *out);
+/* The values of each subject of `-s`, into a document: as text in the layouts of 1.4.x
+ * (command-line.md section 9.4), which monitoring scripts parse, or as JSON (doc/json.md). */
+void report_general(const struct daemon *d, struct values *v);
+void report_network(const struct daemon *d, struct values *v);
+void report_cache(const struct daemon *d, struct values *v);
+void report_runtime(const struct daemon *d, struct values *v);
+void report_expect(const struct daemon *d, struct values *v); /* needs ExpectationSync */
+void report_process(const struct daemon *d, struct values *v);
+/* Ours: each peer; not in 1.4.x. */
+void report_peers(const struct daemon *d, struct values *v);
+void report_link(const struct daemon *d, struct values *v);
+void report_queue(const struct daemon *d, struct values *v);
 
 #endif

@@ -5,4 +5,5 @@ libbase_a_SOURCES = \
 	base/hash.c \
 	base/json.c \
 	base/log.c \
-	base/text.c
+	base/text.c \
+	base/values.c

@@ -139,18 +139,19 @@ bool whole_settle(struct whole *w, enum whole_reason why)
 	return lacked && w->why == 0;
 }
 
+const char *const whole_words[] = {
+	"the kernel table is being read", "HashLimit reached", "no memory", "the kernel's table is full",
+	"the kernel dropped events", "flushed", "expectations found no place", NULL
+};
+
 void whole_reasons(uint8_t why, struct text *out)
 {
-	static const char *const words[] = {
-		"the kernel table is being read", "HashLimit reached", "no memory", "the kernel's table is full",
-		"the kernel dropped events", "flushed", "expectations found no place",
-	};
 	const char *before = "";
 
-	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+	for (unsigned int i = 0; whole_words[i]; i++) {
 		if (!(why & 1u << i))
 			continue;
-		text_printf(out, "%s%s", before, words[i]);
+		text_printf(out, "%s%s", before, whole_words[i]);
 		before = ", ";
 	}
 }

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/value_rows.h"
 #include "kernel/ct.h"
 
 #define EVERY_MS	2000
@@ -306,14 +307,40 @@ static void on_timer(void *ctx, struct mono now)
 
 /* ---- report, life ---- */
 
-void blind_report(const struct blind *b, struct mono now, struct text *out)
+struct blind_view {
+	const char *reason;
+	int64_t for_s;
+	bool comparing;
+};
+
+#define S struct blind_view
+static const struct value_row blind_rows[] = {
+	WORD(S, reason, "reason", "kernel events: %, ", "why the kernel does not tell everything"),
+	GAUGE_IF_KNOWN(S, for_s, "for_s", "s", "for % s", "since when"),
+	QUIET_YES_NO(S, comparing, "comparing", ": comparing with the kernel table",
+		     "what is missing is found by comparing the tables"),
+	TEXT("\n"),
+	VALUE_END
+};
+#undef S
+
+const struct value_group blind_group = {
+	.name = "events",
+	.help = "A way in which the kernel does not tell everything, while it lasts.",
+	.rows = blind_rows,
+};
+
+void blind_values(const struct blind *b, struct mono now, struct values *v)
 {
 	for (int i = 0; i < N_REASONS; i++) {
-		if (!b->is[i])
-			continue;
-		text_printf(out, "kernel events: %s, for %" PRId64 " s%s\n", reasons[i].name,
-			    mono_diff_ms(now, b->since[i]) / 1000,
-			    reasons[i].compares && b->cb.comparing ? ": comparing with the kernel table" : "");
+		struct blind_view view = {
+			.reason = reasons[i].name,
+			.for_s = mono_diff_ms(now, b->since[i]) / 1000,
+			.comparing = reasons[i].compares && b->cb.comparing,
+		};
+
+		if (b->is[i])
+			values_group(v, NULL, &blind_group, &view);
 	}
 }
 

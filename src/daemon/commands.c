@@ -312,7 +312,7 @@ enum needs {
 static const struct what {
 	enum needs needs;
 	struct control_job *(*run)(struct commands *c, const struct ctl_request *req, struct ctl_out *out);
-	void (*report)(const struct daemon *d, struct text *text);
+	void (*report)(const struct daemon *d, struct values *v);
 } table[] = {
 	[CTL_REQ_DUMP_INT_CT] = { NEEDS_NOTHING, .run = cmd_dump },
 	[CTL_REQ_DUMP_INT_CT_XML] = { NEEDS_NOTHING, .run = cmd_dump },
@@ -347,7 +347,7 @@ static const struct what {
 	[CTL_REQ_STATS_QUEUE] = { NEEDS_PEERS, .report = report_queue },
 	[CTL_REQ_STATS_RSQUEUE] = { NEEDS_PEERS, .run = cmd_rsqueue },
 	[CTL_REQ_STATS_EXPECT] = { NEEDS_EXPECTS, .report = report_expect },
-	[CTL_REQ_STATS_PROCESS] = { .needs = NEEDS_NOTHING },	/* one line per child process; there are none */
+	[CTL_REQ_STATS_PROCESS] = { NEEDS_NOTHING, .report = report_process },
 	[CTL_REQ_STATS_PEERS] = { NEEDS_PEERS, .report = report_peers },
 };
 
@@ -392,11 +392,15 @@ static bool cannot(struct commands *c, enum needs needs, const struct ctl_reques
 	return false;
 }
 
-static void print_report(struct commands *c, struct ctl_out *out, void (*report)(const struct daemon *d, struct text *text))
+static void print_report(struct commands *c, struct ctl_out *out,
+			 void (*report)(const struct daemon *d, struct values *v))
 {
 	struct text text = { 0 };
+	struct values v;
 
-	report(c->d, &text);
+	values_begin(&v, &values_text, NULL, 0, &text);
+	report(c->d, &v);
+	values_end(&v);
 	if (text.truncated) {
 		out_of_memory(out);
 	} else {

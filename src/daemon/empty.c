@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "channel/channel.h"
+#include "daemon/values.h"
 #include "daemon/jobs.h"
 
 #define EMPTY_STEP	4096
@@ -126,16 +127,18 @@ void empty_turn(struct empty *e, struct mono now)
 	e->links = links;
 }
 
-void empty_report(const struct empty *e, struct mono now, struct text *out)
+bool empty_values(const struct empty *e, struct mono now, struct emptied_values *out)
 {
 	struct mono due;
 
 	if (!ev_timer_armed(&e->fill))
-		return;
+		return false;
 	due = mono_add_ms(e->emptied, twice_purge_ms(e));
-	text_printf(out, "cache external emptied:\t\t%12" PRId64 " s ago (-f): this node is active, its peers are asked in %"
-		    PRId64 " s\n\n", mono_diff_ms(now, e->emptied) / 1000,
-		    mono_before(now, due) ? (mono_diff_ms(due, now) + 999) / 1000 : 0);
+	*out = (struct emptied_values){
+		.ago_s = mono_diff_ms(now, e->emptied) / 1000,
+		.asks_s = mono_before(now, due) ? (mono_diff_ms(due, now) + 999) / 1000 : 0,
+	};
+	return true;
 }
 
 /* ---- emptying ---- */

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What `-s` prints. Layouts are a contract with monitoring scripts; numbers come from each module's own counters.
- *
- * Counters of 1.4.x that cannot occur here (child processes: there are none; "entry not found") are printed as 0, so
- * that a script finds its line. */
+/* What `-s` shows: for each subject the groups of values in their order. A function here gathers a
+ * structure from the modules' own counters and hands it over with its group (values.c); how a value
+ * is called and laid out is said there. Gathering is cheap and done when asked, never ahead. */
 #include "daemon/report.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "channel/channel.h"
@@ -13,140 +11,89 @@
 #include "daemon/commands.h"
 #include "daemon/empty.h"
 #include "daemon/jobs.h"
+#include "daemon/values.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
 #include "kernel/exp_inject.h"
 
-#define TAB1_12 "\t%12" PRIu64
-#define TAB2_12 "\t\t%12" PRIu64
-
 /* ---- caches ---- */
 
-static void report_cache_block(struct text *out, const char *name, uint32_t active, const struct table_stats *s)
+static struct cache_values cache_of(const char *name, uint32_t records, uint32_t active,
+				    const struct table_stats *stats)
 {
-	text_printf(out, "cache %s:\n", name);
-	text_printf(out, "current active connections:\t%12" PRIu32 "\n", active);
-	text_printf(out, "connections created:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->created,
-		    s->create_failed_limit + s->create_failed_memory);
-	text_printf(out, "connections updated:" TAB2_12 "\tfailed:" TAB1_12 "\n", s->updated, (uint64_t)0);
-	text_printf(out, "connections destroyed:" TAB2_12 "\tfailed:" TAB1_12 "\n\n", s->destroyed, (uint64_t)0);
+	return (struct cache_values){
+		.name = name,
+		.records = records,
+		.active = active,
+		.stats = *stats,
+		.create_failed = stats->create_failed_limit + stats->create_failed_memory,
+	};
 }
 
-static void report_cache_detail(struct text *out, const char *name, struct flow_table *t)
+static void flow_cache(struct values *v, const struct value_group *g, const char *name,
+		       struct flow_table *t)
 {
-	const struct table_stats *s = table_stats(t);
-	const uint64_t none = 0;
+	struct cache_values c = cache_of(name, table_count(t), table_count(t) - table_count_dead(t),
+					 table_stats(t));
 
-	text_printf(out, "cache:%s\tactive objects:" TAB2_12 "\n", name, (uint64_t)table_count(t));
-	text_printf(out, "\tactive/total entries:\t\t%12" PRIu32 "/%12" PRIu32 "\n",
-		    table_count(t) - table_count_dead(t), table_count(t));
-	text_printf(out, "\tcreation OK/failed:\t\t%12" PRIu64 "/%12" PRIu64 "\n", s->created,
-		    s->create_failed_limit + s->create_failed_memory);
-	text_printf(out, "\t\tno memory available:" TAB1_12 "\n", s->create_failed_memory);
-	text_printf(out, "\t\tno space left in cache:" TAB1_12 "\n", s->create_failed_limit);
-	text_printf(out, "\tupdate OK/failed:\t\t%12" PRIu64 "/%12" PRIu64 "\n", s->updated, none);
-	text_printf(out, "\t\tentry not found:" TAB1_12 "\n", none);
-	text_printf(out, "\tdeletion created/failed:\t%12" PRIu64 "/%12" PRIu64 "\n", s->destroyed, none);
-	text_printf(out, "\t\tentry not found:" TAB1_12 "\n\n", none);
+	values_group(v, NULL, g, &c);
 }
 
-/* In place of the external cache: what the kernel answered. */
-static void report_inject(struct text *out, const uint64_t created[2], const uint64_t updated[2], const uint64_t destroyed[2])
-{
-	text_str(out, "external inject:\n");
-	text_printf(out, "connections created:" TAB2_12 "\tfailed:" TAB1_12 "\n", created[0], created[1]);
-	text_printf(out, "connections updated:" TAB2_12 "\tfailed:" TAB1_12 "\n", updated[0], updated[1]);
-	text_printf(out, "connections destroyed:" TAB2_12 "\tfailed:" TAB1_12 "\n\n", destroyed[0], destroyed[1]);
-}
-
-static void report_inject_flows(struct text *out, const struct ct_inject_stats *s)
-{
-	report_inject(out, (const uint64_t[]){ s->created, s->create_failed },
-		      (const uint64_t[]){ s->updated, s->update_failed },
-		      (const uint64_t[]){ s->destroyed, s->destroy_failed });
-}
-
-static void report_inject_expects(struct text *out, const struct exp_inject_stats *s)
-{
-	report_inject(out, (const uint64_t[]){ s->created, s->create_failed },
-		      (const uint64_t[]){ s->updated, s->update_failed },
-		      (const uint64_t[]){ s->destroyed, s->destroy_failed });
-}
-
-/* In place of the internal cache: messages made. */
-static void report_bypass(struct text *out, uint64_t told_new, uint64_t updated, uint64_t destroyed)
-{
-	text_str(out, "internal bypass:\n");
-	text_printf(out, "connections new:" TAB2_12 "\n", told_new);
-	text_printf(out, "connections updated:" TAB2_12 "\n", updated);
-	text_printf(out, "connections destroyed:" TAB2_12 "\n\n", destroyed);
-}
-
-/* The statistics mode has one cache only, under its own name. */
-static void report_caches(const struct daemon *d, struct text *out,
-			  void (*one)(struct text *out, const char *name, struct flow_table *t))
+static void flow_caches(const struct daemon *d, struct values *v, const struct value_group *g)
 {
 	struct external *external = pipeline_external(d->pipeline);
 	const uint64_t *told = pipeline_stats(d->pipeline)->bypass;
 
-	if (pipeline_internal(d->pipeline))
-		one(out, pipeline_sync(d->pipeline) ? "internal" : "stats", pipeline_own(d->pipeline));
-	else
-		report_bypass(out, told[WIRE_CT_NEW], told[WIRE_CT_UPD], told[WIRE_CT_DEL]);
+	if (!pipeline_internal(d->pipeline))
+		values_group(v, "bypass", &bypass_group,
+			     &(struct bypass_values){ told[WIRE_CT_NEW], told[WIRE_CT_UPD],
+						      told[WIRE_CT_DEL] });
+	values_list(v, "caches");
+	if (pipeline_internal(
+		    d->pipeline)) /* the statistics mode has one only, under its own name */
+		flow_cache(v, g, pipeline_sync(d->pipeline) ? "internal" : "stats",
+			   pipeline_own(d->pipeline));
 	if (external)
-		one(out, "external", external_table(external));
-	else if (d->inject)
-		report_inject_flows(out, ct_inject_stats(d->inject));
+		flow_cache(v, g, "external", external_table(external));
+	values_list_end(v);
+	if (!external && d->inject)
+		values_group(v, "inject", &inject_group, ct_inject_stats(d->inject));
 }
 
-/* Not in 1.4.x, and therefore behind everything else. */
-static void report_injected(const struct daemon *d, struct text *out)
+static void injected(const struct daemon *d, struct values *v)
 {
-	text_str(out, "injected flows:\n");
-	text_printf(out, "\tof the peers only:\t\t%12" PRIu32 "\n", pipeline_foreign(d->pipeline));
-	text_printf(out, "\tended there, in use here:\t%12" PRIu64 "\n\n", ct_inject_stats(d->inject)->in_use);
+	struct injected_values i;
+
+	if (!d->inject)
+		return;
+	i = (struct injected_values){ pipeline_foreign(d->pipeline), *ct_inject_stats(d->inject) };
+	values_group(v, "injected", &injected_group, &i);
 }
 
-void report_cache(const struct daemon *d, struct text *out)
+static void completeness(const struct daemon *d, struct values *v)
 {
-	report_caches(d, out, report_cache_detail);
-	if (d->inject)
-		report_injected(d, out);
-	pipeline_print_whole(d->pipeline, evloop_now(d->loop), out);	/* not in 1.4.x either */
-	empty_report(d->empty, evloop_now(d->loop), out);
+	struct completeness_values c;
+
+	values_list(v, "completeness");
+	for (unsigned int i = 0; i < PIPELINE_CACHES; i++)
+		if (pipeline_completeness(d->pipeline, i, evloop_now(d->loop), &c))
+			values_group(v, NULL, &completeness_group, &c);
+	values_list_end(v);
+}
+
+void report_cache(const struct daemon *d, struct values *v)
+{
+	struct emptied_values emptied;
+
+	flow_caches(d, v, &cache_detail_group);
+	/* Not in 1.4.x, and therefore behind everything else. */
+	injected(d, v);
+	completeness(d, v);
+	if (empty_values(d->empty, evloop_now(d->loop), &emptied))
+		values_group(v, "emptied", &emptied_group, &emptied);
 }
 
 /* ---- links ---- */
-
-static void report_link_counters(struct text *out, const struct channel_link_stats *l)
-{
-	text_printf(out, "%20" PRIu64 " Bytes sent %20" PRIu64 " Bytes recv\n", l->sent_bytes, l->recv_bytes);
-	text_printf(out, "%20" PRIu64 " Pckts sent %20" PRIu64 " Pckts recv\n", l->sent_pkts, l->recv_pkts);
-	text_printf(out, "%20" PRIu64 " Error send %20" PRIu64 " Error recv\n\n", l->sent_errors, l->recv_errors);
-}
-
-static const char *connection(bool there)
-{
-	return there ? "connected" : "disconnected";
-}
-
-static void report_active_link(const struct daemon *d, struct text *out)
-{
-	for (size_t i = 0; i < channel_links(d->channel); i++) {
-		struct channel_link_stats l;
-
-		channel_link_stats(d->channel, i, &l);
-		if (!l.active)
-			continue;
-		text_printf(out, "%s traffic (active device=%s)", l.kind, l.ifname);
-		if (l.connections)
-			text_printf(out, " server=%s client=%s", connection(l.server_connected),
-				    connection(l.client_connected));
-		text_str(out, ":\n");
-		report_link_counters(out, &l);
-		return;
-	}
-}
 
 static const char *link_status(const struct channel_link_stats *l)
 {
@@ -155,57 +102,62 @@ static const char *link_status(const struct channel_link_stats *l)
 	return l->running ? "RUNNING" : "NO-CARRIER";
 }
 
-/* Lines that 1.4.x does not have, and only where something is wrong. */
-static void report_link_trouble(struct text *out, const struct channel_link_stats *l)
+static const char *connection(const struct channel_link_stats *l, bool there)
 {
-	const struct {
-		uint64_t n;
-		const char *what;
-	} refused[] = {
-		{ l->refused_source, "of others than the peer" }, { l->refused_interface, "on other interfaces" },
-		{ l->held_back, "of new nodes, until it was clear who they are" }, { l->own, "of this node itself" },
-	};
-	bool any = false;
-
-	if (l->deaf)
-		text_str(out, "\tnothing was ever heard on this link\n");
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		if (refused[i].n > 0)
-			text_printf(out, "\trefused: %" PRIu64 " %s\n", refused[i].n, refused[i].what);
-		any = any || refused[i].n > 0;
-	}
-	if (l->unsent_err != 0)
-		text_printf(out, "\tdatagrams cannot be sent: %s\n", strerror(l->unsent_err));
-	if (any || l->deaf || l->unsent_err != 0)
-		text_str(out, "\n");
+	if (!l->connections)
+		return NULL;
+	return there ? "connected" : "disconnected";
 }
 
-void report_link(const struct daemon *d, struct text *out)
+static void link_of(const struct daemon *d, size_t i, struct link_values *l)
 {
-	for (size_t i = 0; i < channel_links(d->channel); i++) {
-		struct channel_link_stats l;
+	const struct channel_link_stats *s = &l->stats;
 
-		channel_link_stats(d->channel, i, &l);
-		text_printf(out, "%s traffic device=%s status=%s role=%s:\n", l.kind, l.ifname, link_status(&l),
-			    l.active ? "ACTIVE" : "BACKUP");
-		report_link_counters(out, &l);
-		report_link_trouble(out, &l);
+	channel_link_stats(d->channel, i, &l->stats);
+	l->status = link_status(s);
+	l->role = s->active ? "ACTIVE" : "BACKUP";
+	l->server = connection(s, s->server_connected);
+	l->client = connection(s, s->client_connected);
+	l->unsent = s->unsent_err != 0 ? strerror(s->unsent_err) : NULL;
+	l->trouble = s->deaf || l->unsent || s->refused_source > 0 || s->refused_interface > 0 ||
+		     s->held_back > 0 || s->own > 0;
+}
+
+static void active_link(const struct daemon *d, struct values *v)
+{
+	struct link_values l;
+
+	for (size_t i = 0; i < channel_links(d->channel); i++) {
+		link_of(d, i, &l);
+		if (!l.stats.active)
+			continue;
+		values_group(v, "active_link", &active_link_group, &l);
+		return;
 	}
+}
+
+void report_link(const struct daemon *d, struct values *v)
+{
+	struct link_values l;
+
+	values_list(v, "links");
+	for (size_t i = 0; i < channel_links(d->channel); i++) {
+		link_of(d, i, &l);
+		values_group(v, NULL, &link_group, &l);
+	}
+	values_list_end(v);
 }
 
 /* ---- queues ---- */
 
-static void report_queue_block(struct text *out, const char *name, uint32_t len, uint32_t max, uint64_t refused)
+static void queue(struct values *v, const struct queue_values *q)
 {
-	text_printf(out, "queue %s:\n", name);
-	text_printf(out, "current elements:\t\t%12" PRIu32 "\n", len);
-	text_printf(out, "maximum elements:\t\t%12" PRIu32 "\n", max);
-	text_printf(out, "not enough space errors:" TAB1_12 "\n\n", refused);
+	values_group(v, NULL, &queue_group, q);
 }
 
-/* In the error queue is what waits for a TCP connection. What a full socket does not take stays in the channel's own
- * batch, and is no error. */
-void report_queue(const struct daemon *d, struct text *out)
+/* In the error queue is what waits for a TCP connection. What a full socket does not take stays in
+ * the channel's own batch, and is no error. */
+void report_queue(const struct daemon *d, struct values *v)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
 	struct sync_queues q;
@@ -214,208 +166,222 @@ void report_queue(const struct daemon *d, struct text *out)
 
 	sync_queues(s, &q);
 	channel_waiting(d->channel, &waiting, &given_up);
-	text_printf(out, "allocated queue nodes:" TAB2_12 "\n\n", (uint64_t)q.control);
-	report_queue_block(out, "txqueue", q.tx_len, INT32_MAX, 0);
-	report_queue_block(out, "errorq", waiting, d->conf->channel.error_queue_len, given_up);
-	if (q.ring_max > 0)	/* FTFW */
-		report_queue_block(out, "rsqueue", q.ring_len, q.ring_max, sync_stats(s)->ring_overflow);
+	values_group(v, "nodes", &queue_nodes_group, &q);
+	values_list(v, "queues");
+	queue(v, &(struct queue_values){ "txqueue", q.tx_len, INT32_MAX, 0 });
+	queue(v, &(struct queue_values){ "errorq", waiting, d->conf->channel.error_queue_len,
+					 given_up });
+	if (q.ring_max > 0) /* FTFW */
+		queue(v, &(struct queue_values){ "rsqueue", q.ring_len, q.ring_max,
+						 sync_stats(s)->ring_overflow });
+	values_list_end(v);
 }
 
 /* ---- subjects ---- */
 
-/* Not in 1.4.x. */
-void report_peers(const struct daemon *d, struct text *out)
-{
-	sync_report(pipeline_sync(d->pipeline), evloop_now(d->loop), out);
-}
-
 /* What -s shows below its two cache blocks. */
-static void report_common(const struct daemon *d, struct text *out)
+static void common(const struct daemon *d, struct values *v)
 {
-	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
-	const struct sync_stats *s;
+	const struct sync *s = pipeline_sync(d->pipeline);
 
-	text_printf(out, "traffic processed:\n%20" PRIu64 " Bytes      %20" PRIu64 " Pckts\n\n", p->traffic_bytes,
-		    p->traffic_packets);
-	if (!pipeline_sync(d->pipeline))
+	values_group(v, "traffic", &traffic_group, pipeline_stats(d->pipeline));
+	if (!s)
 		return;
-	s = sync_stats(pipeline_sync(d->pipeline));
-	report_active_link(d, out);
-	text_printf(out, "message tracking:\n%20" PRIu64 " Malformed msgs %20" PRIu64 " Lost msgs\n\n",
-		    s->wire.malformed, s->lost);
+	active_link(d, v);
+	values_group(v, "tracking", &tracking_group, sync_stats(s));
 }
 
-static void report_flows(struct text *out, const char *name, struct flow_table *t)
+void report_general(const struct daemon *d, struct values *v)
 {
-	report_cache_block(out, name, table_count(t) - table_count_dead(t), table_stats(t));
+	flow_caches(d, v, &cache_group);
+	common(d, v);
 }
 
-void report_general(const struct daemon *d, struct text *out)
+static void expect_cache(struct values *v, const char *name, struct expects *cache)
 {
-	report_caches(d, out, report_flows);
-	report_common(d, out);
+	struct cache_values c =
+		cache_of(name, expects_count(cache), expects_count(cache), expects_stats(cache));
+
+	values_group(v, NULL, &cache_group, &c);
 }
 
-void report_expect(const struct daemon *d, struct text *out)
+/* The counters of both are the same. */
+static struct ct_inject_stats injected_expects(const struct exp_inject_stats *s)
+{
+	return (struct ct_inject_stats){
+		s->created,   s->create_failed,	 s->updated, s->update_failed,
+		s->destroyed, s->destroy_failed, s->in_use,
+	};
+}
+
+void report_expect(const struct daemon *d, struct values *v)
 {
 	struct exp_path *x = pipeline_expects(d->pipeline);
-	struct expects *in = exp_path_internal(x), *ex = exp_path_external(x);
+	const struct exp_path_stats *s = exp_path_stats(x);
 
+	if (!pipeline_internal(d->pipeline))
+		values_group(v, "bypass", &bypass_group,
+			     &(struct bypass_values){ s->told_new, 0, s->told_end });
+	values_list(v, "caches");
 	if (pipeline_internal(d->pipeline))
-		report_cache_block(out, "internal", expects_count(in), expects_stats(in));
-	else
-		report_bypass(out, exp_path_stats(x)->told_new, 0, exp_path_stats(x)->told_end);
+		expect_cache(v, "internal", exp_path_internal(x));
 	if (!d->inject_expects)
-		report_cache_block(out, "external", expects_count(ex), expects_stats(ex));
-	else
-		report_inject_expects(out, exp_inject_stats(d->inject_expects));
-	report_common(d, out);
+		expect_cache(v, "external", exp_path_external(x));
+	values_list_end(v);
+	if (d->inject_expects) {
+		struct ct_inject_stats i = injected_expects(exp_inject_stats(d->inject_expects));
+
+		values_group(v, "inject", &inject_group, &i);
+	}
+	common(d, v);
 }
 
-/* Not in 1.4.x, and therefore behind everything else, and only where there is something to say. */
-static void report_not_said(const struct daemon *d, struct text *out)
+static void unsent(const struct daemon *d, struct values *v)
 {
 	struct internal *internal = pipeline_internal(d->pipeline);
 	const struct clash *c = internal ? internal_clash(internal) : NULL;
-	uint64_t total = c ? clash_total(c) : 0, zoned = c ? clash_zoned_total(c) : pipeline_stats(d->pipeline)->zoned;
+	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
+	struct unsent_values u = {
+		.cached = c,
+		.helpers = p->helpers_left_out,
+		.indistinct = c ? (int64_t)clash_hidden(c) : -1,
+		.indistinct_total = c ? clash_total(c) : 0,
+		.zoned = c ? (int64_t)clash_zoned(c) : -1,
+		.zoned_total = c ? clash_zoned_total(c) : p->zoned,
+	};
 
-	if (total == 0 && zoned == 0 && pipeline_stats(d->pipeline)->helpers_left_out == 0)
-		return;
-	text_str(out, "not replicated:\n\tsend:\n");
-	text_printf(out, "\t\tIndistinct flows now:\t%20" PRIu64 "\n", (uint64_t)(c ? clash_hidden(c) : 0));
-	text_printf(out, "\t\tIndistinct flows so far:%20" PRIu64 "\n", total);
-	text_printf(out, "\t\tLong helper names:\t%20" PRIu64 "\n",
-		    pipeline_stats(d->pipeline)->helpers_left_out);
-	if (c)
-		text_printf(out, "\t\tZones of one direction now:\t%12" PRIu32 "\n", clash_zoned(c));
-	text_printf(out, "\t\tZones of one direction so far:\t%12" PRIu64 "\n\n", zoned);
+	values_group(v, "not_replicated", &unsent_group, &u);
 }
 
-/* The same. */
-static void report_repaired(const struct sync_stats *s, struct text *out)
-{
-	if (s->lost == 0 && s->reordered == 0)
-		return;
-	text_str(out, "sequence repair statistics:\n\trecv:\n");
-	text_printf(out, "\t\tPackets repaired:\t%20" PRIu64 "\n", s->repaired);
-	text_printf(out, "\t\tPackets reordered:\t%20" PRIu64 "\n\n", s->reordered);
-}
-
-void report_network(const struct daemon *d, struct text *out)
+void report_network(const struct daemon *d, struct values *v)
 {
 	const struct sync_stats *s = sync_stats(pipeline_sync(d->pipeline));
-	const struct wire_stats *w = &s->wire;
 
-	text_str(out, "network statistics:\n\trecv:\n");
-	text_printf(out, "\t\tMalformed messages:\t%20" PRIu64 "\n", w->malformed);
-	text_printf(out, "\t\tWrong protocol version:\t%20" PRIu64 "\n", w->bad_version);
-	text_printf(out, "\t\tMalformed header:\t%20" PRIu64 "\n", w->bad_header);
-	text_printf(out, "\t\tMalformed payload:\t%20" PRIu64 "\n", w->bad_payload);
-	text_printf(out, "\t\tBad message type:\t%20" PRIu64 "\n", w->bad_type);
-	text_printf(out, "\t\tTruncated message:\t%20" PRIu64 "\n", w->truncated);
-	text_printf(out, "\t\tBad message size:\t%20" PRIu64 "\n", w->bad_size);
-	text_printf(out, "\tsend:\n\t\tMalformed messages:\t%20" PRIu64 "\n\n", (uint64_t)0);
-	text_str(out, "sequence tracking statistics:\n\trecv:\n");
-	text_printf(out, "\t\tPackets lost:\t\t%20" PRIu64 "\n", s->lost);
-	text_printf(out, "\t\tPackets before:\t\t%20" PRIu64 "\n\n", s->before);
-	report_active_link(d, out);
-	report_repaired(s, out);
-	report_not_said(d, out);
+	values_group(v, "received", &received_group, s);
+	values_group(v, "sequence", &sequence_group, s);
+	active_link(d, v);
+	/* Not in 1.4.x, and therefore behind everything else, and for people only where there is
+	 * something to say. */
+	if (!values_for_people(v) || s->lost > 0 || s->reordered > 0)
+		values_group(v, "repair", &repair_group, s);
+	unsent(d, v);
+	values_group(v, "replication", &replication_group, s);
 }
 
-static void report_uptime(struct text *out, int64_t seconds)
+void report_peers(const struct daemon *d, struct values *v)
 {
-	int64_t days = seconds / 86400, hours = seconds / 3600 % 24, minutes = seconds / 60 % 60;
+	struct text prose = { 0 };
 
-	text_str(out, "daemon uptime: ");
-	if (days > 0)
-		text_printf(out, "%" PRId64 " day%s ", days, days == 1 ? "" : "s");
-	if (hours > 0)
-		text_printf(out, "%" PRId64 " h ", hours);
-	text_printf(out, "%" PRId64 " min\n\n", minutes);
+	sync_report(pipeline_sync(d->pipeline), evloop_now(d->loop), &prose);
+	text_str(v->out, prose.buf);
+	text_free(&prose);
 }
 
-static void report_purge(const struct daemon *d, struct text *out)
+/* One line for each child process; there are none. */
+void report_process(const struct daemon *d, struct values *v)
 {
-	struct mono due = activity_purge_due(d->activity), now = evloop_now(d->loop);
+	(void)d;
+	values_list(v, "processes");
+	values_list_end(v);
+}
+
+/* ---- runtime ---- */
+
+static int64_t purge_s(const struct daemon *d, struct mono now)
+{
+	struct mono due = activity_purge_due(d->activity);
 
 	if (!mono_is_set(due))
-		return;
-	if (mono_before(now, due))
-		text_printf(out, "\tflush of the kernel table (-t):\tin %" PRId64 " s\n", (mono_diff_ms(due, now) + 999) / 1000);
-	else
-		text_str(out, "\tflush of the kernel table (-t):\tdue\n");
+		return -1;
+	return mono_before(now, due) ? (mono_diff_ms(due, now) + 999) / 1000 : 0;
 }
 
-static void report_jobs(const struct daemon *d, struct text *out)
+static void jobs(const struct daemon *d, struct values *v)
 {
+	values_list(v, "jobs");
 	for (unsigned int k = 0; k < JOB_KINDS; k++) {
 		enum job_kind kind = (enum job_kind)k;
+		struct job_values j = { .name = jobs_name(kind), .state = "runs", -1, -1 };
 		uint64_t done, total;
 
-		if (jobs_progress(d->jobs, kind, &done, &total) && total > 0)
-			text_printf(out, "\t%s:\t%" PRIu64 " of %" PRIu64 "\n", jobs_name(kind), done, total);
-		else if (jobs_running(d->jobs, kind))
-			text_printf(out, "\t%s:\truns\n", jobs_name(kind));
+		if (jobs_progress(d->jobs, kind, &done, &total) && total > 0) {
+			j.done = (int64_t)done;
+			j.total = (int64_t)total;
+		}
+		if (jobs_running(d->jobs, kind))
+			values_group(v, NULL, &job_group, &j);
 		if (jobs_waiting(d->jobs, kind))
-			text_printf(out, "\t%s:\twaits\n", jobs_name(kind));
+			values_group(v, NULL, &job_group,
+				     &(struct job_values){ jobs_name(kind), "waits", -1, -1 });
 	}
+	values_list_end(v);
 }
 
-/* Not in 1.4.x, and therefore behind everything else, and only where there is something to say. */
-static void report_node(const struct daemon *d, uint64_t purges_ignored, struct text *out)
+static void node(const struct daemon *d, uint64_t purges_ignored, struct values *v)
 {
-	struct text node = { 0 };
+	struct mono now = evloop_now(d->loop);
+	bool active = activity_active(d->activity);
+	struct node_values n = {
+		.active = active,
+		.by = activity_option(d->activity),
+		.purge_s = purge_s(d, now),
+		.active_s = active ? mono_diff_ms(now, activity_since(d->activity)) / 1000 : -1,
+		.purges_ignored = purges_ignored,
+	};
 
-	if (activity_active(d->activity))
-		text_printf(&node, "\tactive:\t\t\t\tfor %" PRId64 " s\n",
-			    mono_diff_ms(evloop_now(d->loop), activity_since(d->activity)) / 1000);
-	else if (activity_option(d->activity))
-		text_printf(&node, "\tactive:\t\t\t\tno, by %s\n", activity_option(d->activity));
-	report_purge(d, &node);
-	report_jobs(d, &node);
-	if (purges_ignored > 0)
-		text_printf(&node, "\tflush of the kernel table (-t):\tnever in the statistics mode, %" PRIu64 " ignored\n",
-			    purges_ignored);
-	if (node.len > 0)
-		text_printf(out, "this node:\n%s\n", node.buf);
-	text_free(&node);
+	values_group(v, "node", &node_group, &n);
+	jobs(d, v);
 }
 
-void report_runtime(const struct daemon *d, struct text *out)
+/* For people behind everything else, and only where there is something to say. */
+static void node_for_people(const struct daemon *d, uint64_t purges_ignored, struct text *out)
 {
-	const struct ct_events_stats none = { 0 };	/* polling */
-	const struct ct_events_stats *e = d->events ? ct_events_stats(d->events) : &none;
-	const struct pipeline_stats *p = pipeline_stats(d->pipeline);
-	const struct reconcile_stats no_passes = { 0 };
-	const struct reconcile_stats *r = d->reconcile ? reconcile_stats(d->reconcile) : &no_passes;
-	const struct ev_stats *loop = evloop_stats(d->loop);
-	uint64_t filtered = p->filtered;
-	struct commands_stats c;
+	struct text lines = { 0 };
+	struct values v;
 
+	values_begin(&v, &values_text, "node", 0, &lines);
+	node(d, purges_ignored, &v);
+	values_end(&v);
+	if (lines.len > 0)
+		text_printf(out, "this node:\n%s\n", lines.buf);
+	text_free(&lines);
+}
+
+static void runtime_of(const struct daemon *d, struct runtime_values *r)
+{
+	*r = (struct runtime_values){
+		.pipeline = *pipeline_stats(d->pipeline),
+		.takeover = *takeover_stats(d->takeover),
+		.loop = *evloop_stats(d->loop),
+	};
+	if (d->events) /* else polling */
+		r->events = *ct_events_stats(d->events);
+	if (d->reconcile)
+		r->reconcile = *reconcile_stats(d->reconcile);
+	commands_stats(d->commands, &r->commands);
+	r->filtered = r->pipeline.filtered;
 	if (pipeline_expects(d->pipeline))
-		filtered += exp_path_stats(pipeline_expects(d->pipeline))->filtered;
-	commands_stats(d->commands, &c);
-	report_uptime(out, mono_diff_ms(evloop_now(d->loop), d->started) / 1000);
-	text_str(out, "netlink stats:\n");
-	text_printf(out, "\tevents received:\t%20" PRIu64 "\n", e->received);
-	text_printf(out, "\tevents filtered:\t%20" PRIu64 "\n", filtered);
-	text_printf(out, "\tevents unknown type:\t\t%12" PRIu64 "\n", e->unknown_type);
-	text_printf(out, "\tcatch event failed:\t\t%12" PRIu64 "\n", e->read_failed);
-	text_printf(out, "\tdump unknown type:\t\t%12" PRIu64 "\n", (uint64_t)0);
-	text_printf(out, "\tnetlink overrun:\t\t%12" PRIu64 "\n", e->overruns);
-	text_printf(out, "\tflush kernel table:\t\t%12" PRIu64 "\n", takeover_stats(d->takeover)->kernel_flushes);
-	text_printf(out, "\tresync with kernel table:\t%12" PRIu64 "\n", r->for_overrun + r->for_command + c.expect_resyncs);
-	text_printf(out, "\tcurrent buffer size (in bytes):\t%12" PRIu32 "\n\n", e->buffer_bytes);
-	text_str(out, "runtime stats:\n");
-	text_printf(out, "\tchild process failed:\t\t%12" PRIu64 "\n", (uint64_t)0);
-	text_printf(out, "\t\tchild process segfault:\t%12" PRIu64 "\n", (uint64_t)0);
-	text_printf(out, "\t\tchild process termsig:\t%12" PRIu64 "\n", (uint64_t)0);
-	text_printf(out, "\tselect failed:\t\t\t%12" PRIu64 "\n", loop->select_failed);
-	text_printf(out, "\twait failed:\t\t\t%12" PRIu64 "\n", (uint64_t)0);
-	text_printf(out, "\tlocal read failed:\t\t%12" PRIu64 "\n", c.read_failed);
-	text_printf(out, "\tlocal unknown request:\t\t%12" PRIu64 "\n\n", c.unknown_request);
+		r->filtered += exp_path_stats(pipeline_expects(d->pipeline))->filtered;
+	r->resyncs =
+		r->reconcile.for_overrun + r->reconcile.for_command + r->commands.expect_resyncs;
+}
+
+void report_runtime(const struct daemon *d, struct values *v)
+{
+	struct mono now = evloop_now(d->loop);
+	struct uptime_values up = { mono_diff_ms(now, d->started) / 1000 };
+	struct runtime_values r;
+
+	runtime_of(d, &r);
+	values_group(v, "process", &uptime_group, &up);
+	values_group(v, "netlink", &netlink_group, &r);
+	values_group(v, "loop", &loop_group, &r);
+	values_list(v, "events");
 	if (d->blind)
-		blind_report(d->blind, evloop_now(d->loop), out);
-	report_node(d, c.purges_ignored, out);
+		blind_values(d->blind, now, v);
+	values_list_end(v);
+	if (values_for_people(v))
+		node_for_people(d, r.commands.purges_ignored, v->out);
+	else
+		node(d, r.commands.purges_ignored, v);
 }

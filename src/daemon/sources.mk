@@ -35,6 +35,7 @@ libdaemon_a_SOURCES = \
 	daemon/takeover.c \
 	daemon/windows.c \
 	daemon/teller.c \
+	daemon/values.c \
 	daemon/waiters.c \
 	daemon/whole_path.c \
 	daemon/wiring.c

@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 
+#include "base/value_rows.h"
 #include "sync/sync_conf.h"
 
 #define LOOK_MS		1000	/* how often to look whether there is room */
@@ -351,27 +352,59 @@ struct mono whole_path_step(struct pipeline *p, struct mono now)
 	return next;
 }
 
-/* ---- for people ---- */
+/* ---- what is shown ---- */
 
-static void print_one(const struct pipeline *p, const struct path_whole *w, bool answer_open, struct mono now,
-		      struct text *out)
+bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono now,
+			   struct completeness_values *out)
 {
-	text_printf(out, "%s: ", cache_name(p, w));
-	if (whole_is(&w->whole)) {
-		text_str(out, answer_open ? "waits for the rest of a full answer of a peer\n" : "complete\n");
+	const struct path_whole *w = i == 0 ? &p->in : &p->ex;
+	bool is = whole_is(&w->whole);
+
+	if (i == 0 ? !p->internal : !p->sync)
+		return false;
+	*out = (struct completeness_values){
+		.cache = cache_name(p, w), .complete = is,
+		.answer_open = is && i > 0 && sync_resync_running(p->sync),
+		.for_s = is ? -1 : mono_diff_ms(now, w->whole.since) / 1000,
+		.why = w->whole.why, .repairing = w->whole.repairing,
+		.not_stored = w->whole.why & WHOLE_NO_ROOM ? (int64_t)w->whole.n_missing : -1,
+		.more = w->whole.why & WHOLE_NO_ROOM ? (int8_t)w->whole.more : -1,
+	};
+	return true;
+}
+
+#define S struct completeness_values
+static const struct value_row completeness_rows[] = {
+	WORD(S, cache, "cache", NULL, "which cache"),
+	YES_NO(S, complete, "complete", NULL, "it holds every flow that it should"),
+	YES_NO(S, answer_open, "waiting", NULL, "for the rest of a full answer of a peer"),
+	GAUGE_IF_KNOWN(S, for_s, "incomplete_s", "s", NULL, "since it is not complete"),
+	BITS(S, why, "why", whole_words, "what is the matter"),
+	GAUGE_IF_KNOWN(S, not_stored, "not_stored", "flows", NULL, "flows that found no place"),
+	YES_NO_IF_KNOWN(S, more, "not_stored_more", NULL, "there may be more of them"),
+	YES_NO(S, repairing, "repairing", NULL, "a repair is under way"),
+	VALUE_END
+};
+#undef S
+
+static void completeness_prose(const void *of, struct text *out)
+{
+	const struct completeness_values *c = of;
+
+	text_printf(out, "%s: ", c->cache);
+	if (c->complete) {
+		text_str(out, c->answer_open ? "waits for the rest of a full answer of a peer\n" : "complete\n");
 		return;
 	}
-	text_printf(out, "incomplete for %lld s: ", (long long)(mono_diff_ms(now, w->whole.since) / 1000));
-	whole_reasons(w->whole.why, out);
-	if (w->whole.why & WHOLE_NO_ROOM)
-		text_printf(out, "; %s%u flows could not be stored", w->whole.more ? "at least " : "", w->whole.n_missing);
-	text_str(out, w->whole.repairing ? "; repair under way\n" : "\n");
+	text_printf(out, "incomplete for %lld s: ", (long long)c->for_s);
+	whole_reasons(c->why, out);
+	if (c->not_stored >= 0)
+		text_printf(out, "; %s%lld flows could not be stored", c->more > 0 ? "at least " : "",
+			    (long long)c->not_stored);
+	text_str(out, c->repairing ? "; repair under way\n" : "\n");
 }
 
-void pipeline_print_whole(const struct pipeline *p, struct mono now, struct text *out)
-{
-	if (p->internal)
-		print_one(p, &p->in, false, now, out);
-	if (p->sync)
-		print_one(p, &p->ex, sync_resync_running(p->sync), now, out);
-}
+const struct value_group completeness_group = {
+	.name = "completeness", .help = "Does a cache hold every flow that it should?",
+	.rows = completeness_rows, .prose = completeness_prose,
+};

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 base_tests = unit/base/bytes_test unit/base/evloop_test unit/base/gather_test unit/base/hash_test \
-	unit/base/json_test unit/base/log_test unit/base/text_test
+	unit/base/json_test unit/base/log_test unit/base/text_test unit/base/values_test
 check_PROGRAMS += $(base_tests)
 TESTS += $(base_tests)
 
@@ -20,3 +20,5 @@ unit_base_log_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
 unit_base_log_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
 unit_base_text_test_SOURCES = unit/base/text_test.c
 unit_base_text_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+unit_base_values_test_SOURCES = unit/base/values_test.c
+unit_base_values_test_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)

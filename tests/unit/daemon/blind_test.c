@@ -76,9 +76,11 @@ static void look(struct world *w, unsigned int times)
 static bool reported(const struct world *w, const char *words)
 {
 	struct text t = { 0 };
+	struct values v;
 	bool found;
 
-	blind_report(w->b, w->now, &t);
+	values_begin(&v, &values_text, NULL, 0, &t);
+	blind_values(w->b, w->now, &v);
 	found = t.buf && strstr(t.buf, words);
 	text_free(&t);
 	return found;

@@ -470,10 +470,13 @@ static void pass_s(struct world *w, unsigned int seconds)
 
 static bool printed(const struct world *w, const char *words)
 {
+	struct completeness_values c;
 	struct text out = { 0 };
 	bool found;
 
-	pipeline_print_whole(w->p, w->now, &out);
+	for (unsigned int i = 0; i < PIPELINE_CACHES; i++)
+		if (pipeline_completeness(w->p, i, w->now, &c))
+			completeness_group.prose(&c, &out);
 	found = strstr(out.buf, words);
 	text_free(&out);
 	return found;

@@ -200,9 +200,12 @@ static void compare(struct world *w)
 static char *printed(const struct world *w)
 {
 	static char copy[512];
+	struct completeness_values c;
 	struct text out = { 0 };
 
-	pipeline_print_whole(w->p, w->now, &out);
+	for (unsigned int i = 0; i < PIPELINE_CACHES; i++)
+		if (pipeline_completeness(w->p, i, w->now, &c))
+			completeness_group.prose(&c, &out);
 	snprintf(copy, sizeof(copy), "%s", out.buf);
 	text_free(&out);
 	return copy;
