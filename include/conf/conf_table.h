@@ -56,6 +56,7 @@ enum conf_type {
 	CONF_T_PEER,	     /* one more entry of the list of nodes that may speak, either
 				 * family */
 	CONF_T_IFNAME,	     /* char[IF_NAMESIZE] */
+	CONF_T_NAME,	     /* char[max + 1]: a name of something outside; empty: none */
 	CONF_T_SCHED,	     /* enum conf_sched_type */
 	CONF_T_EXPECT,	     /* struct sync_expect_conf: a bool or a block of names */
 	CONF_T_STATES,	     /* old: TCP states up to "for TCP", without braces */

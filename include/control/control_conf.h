@@ -10,9 +10,13 @@
 /* Longest path without the closing NUL. */
 #define CONTROL_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
+/* Longest name of a group, as groupadd(8) has it. */
+#define CONTROL_GROUP_MAX 32
+
 /* The control socket (General: UNIX). Plain data, no pointers. */
 struct control_conf {
-	char path[CONTROL_PATH_MAX + 1]; /* absolute, never empty */
+	char path[CONTROL_PATH_MAX + 1];   /* absolute, never empty */
+	char group[CONTROL_GROUP_MAX + 1]; /* whose members may connect and ask; empty: nobody's */
 };
 
 #endif

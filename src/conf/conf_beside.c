@@ -112,8 +112,8 @@ size_t conf_file_nr(const struct conf_ctx *ctx, const char *file)
 bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt,
 			const struct conf_place *at)
 {
-	bool container =
-		opt->child == CONF_SYNC || opt->child == CONF_GENERAL || opt->child == CONF_OPTIONS;
+	bool container = opt->child == CONF_SYNC || opt->child == CONF_GENERAL ||
+			 opt->child == CONF_OPTIONS || opt->child == CONF_UNIX;
 
 	if (!ctx->beside || opt->ours || (opt->type == CONF_T_BLOCK && container))
 		return false;

@@ -114,6 +114,10 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 	case CONF_T_IFNAME:
 		line(p, "%s %s", opt->name, (const char *)at);
 		break;
+	case CONF_T_NAME:
+		if (*(const char *)at)
+			line(p, "%s %s", opt->name, (const char *)at);
+		break;
 	case CONF_T_LOGFILE:
 	case CONF_T_FACILITY:
 		print_log(p, opt, at);

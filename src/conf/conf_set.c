@@ -245,6 +245,21 @@ static bool set_ifname(struct conf_ctx *ctx, const struct conf_option *opt,
 	return false;
 }
 
+static bool set_name(struct conf_ctx *ctx, const struct conf_option *opt,
+		     const struct conf_word *word, void *to)
+{
+	size_t len = strlen(word->text);
+	char buf[CONF_QUOTED];
+
+	if (len == 0 || len > opt->max) {
+		conf_error(ctx, &word->at, "%s: \"%s\" has %zu bytes, 1 to %u are possible",
+			   opt->name, QUOTE(word, buf), len, opt->max);
+		return false;
+	}
+	memcpy(to, word->text, len + 1);
+	return true;
+}
+
 static bool set_sched(struct conf_ctx *ctx, const struct conf_option *opt,
 		      const struct conf_word *word, void *to)
 {
@@ -312,6 +327,7 @@ static bool (*const setters[CONF_TYPES])(struct conf_ctx *ctx, const struct conf
 	[CONF_T_NET6] = set_net,
 	[CONF_T_PEER] = conf_set_peer,
 	[CONF_T_IFNAME] = set_ifname,
+	[CONF_T_NAME] = set_name,
 	[CONF_T_SCHED] = set_sched,
 	[CONF_T_EXPECT] = set_expect,
 	[CONF_T_OLD_CHECKSUM] = set_old_checksum,

@@ -29,6 +29,7 @@ static const size_t value_words[CONF_TYPES] = {
 	[CONF_T_NET6] = 1,
 	[CONF_T_PEER] = 1,
 	[CONF_T_IFNAME] = 1,
+	[CONF_T_NAME] = 1,
 	[CONF_T_SCHED] = 1,
 	[CONF_T_EXPECT] = 1,
 	[CONF_T_OLD_CHECKSUM] = 1,
@@ -64,7 +65,7 @@ static bool takes_value(const struct conf_ctx *ctx, const struct conf_word *w)
 
 	if (!is_word(w) || ctx->args_over || ctx->n_args >= value_words[row->type])
 		return false;
-	if (row->type == CONF_T_IFNAME || row->type == CONF_T_WORD)
+	if (row->type == CONF_T_IFNAME || row->type == CONF_T_NAME || row->type == CONF_T_WORD)
 		return true;
 	/* Replicate ... for TCP; TCP is a keyword there, too */
 	if (ctx->n_args && !strcmp(w[-1].text, "for"))
