@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "control/args.h"
 #include "control/command.h"
 
 #define CLI_TIMEOUT_MAX 86400 /* seconds */
@@ -30,8 +31,7 @@ struct cli {
 	 * there is no file. The caller sees to it */
 	bool stats;
 	const struct ctl_command *cmd; /* CLI_CLIENT */
-	bool strict;		       /* --strict, with -c */
-	bool json;		       /* --json, with -i and -e */
+	struct ctl_args args;	       /* of cmd: --strict, --json */
 	unsigned int timeout_s;	       /* --timeout, with a client command; 0: not given */
 	char error[256];
 	char warning[128]; /* empty, or a line for standard error whatever the

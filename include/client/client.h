@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "control/args.h"
 #include "control/command.h"
 
 /* How long to wait by default, in seconds, while no byte comes. Our daemon says something every two
@@ -15,8 +16,7 @@
 struct client_request {
 	const char *path;	       /* of the control socket; borrowed */
 	const struct ctl_command *cmd; /* borrowed */
-	bool strict;		       /* -c: refused entries make the status 1 */
-	bool json;		       /* dumps as JSON, one object per line */
+	struct ctl_args args;	       /* of cmd */
 	unsigned int timeout_s;	       /* give up after so many seconds without any byte; 0:
 					 * CLIENT_TIMEOUT_S */
 	int out_fd;		       /* the answer: standard output */

@@ -42,7 +42,10 @@ enum client_reply_state {
 struct client_reply {
 	const struct client_reply_ops *ops;
 	void *ctx;
+	uint16_t version; /* of the framing, as it was asked for */
 	uint16_t record_version;
+	uint16_t its_version,
+		its_record_version; /* the daemon's, once its header has come; else 0 */
 	/* private: */
 	enum client_reply_state state;
 	int status;
@@ -55,7 +58,7 @@ struct client_reply {
 /* Start. ops and ctx are borrowed; the callbacks are called from client_reply_feed() and
  * client_reply_finish(). */
 void client_reply_init(struct client_reply *r, const struct client_reply_ops *ops, void *ctx,
-		       uint16_t record_version);
+		       uint16_t version, uint16_t record_version);
 
 /* n more bytes have arrived. What follows the END record is ignored. */
 void client_reply_feed(struct client_reply *r, const uint8_t *bytes, size_t n);

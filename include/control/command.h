@@ -56,13 +56,27 @@ enum ctl_object {
 	CTL_OBJ_BOTH,	/* flows and, if expectations are synchronised, those too */
 };
 
+/* Who may give a command where the control socket is open to a group (UNIX { Group }). The safe one
+ * comes first: a row that says nothing changes something. */
+enum ctl_right {
+	CTL_CHANGES, /* root, and the user the daemon runs as */
+	CTL_READS,   /* whoever can connect */
+};
+
+struct ctl_arg;
+
 struct ctl_command {
 	enum ctl_req number;
 	char option;	 /* letter on the command line, 0: no client of ours sends it */
 	const char *arg; /* its argument in full; NULL: the option without argument */
 	bool xml;	 /* the variant for -x */
 	enum ctl_object object;
-	const char *text; /* as one types it, for messages: "-i expect -x" */
+	const char *text; /* as one types it, for messages: "-i expect -x"; the daemon's row has it
+				 * too */
+	enum ctl_right right;
+	const struct ctl_arg *args; /* those it takes (control/args.h); NULL: none */
+	const char *name; /* of a command of our own: its long option, without dashes; else NULL */
+	const char *help; /* then: what it does, for --help */
 };
 
 /* The command with this number, or NULL. */
@@ -71,6 +85,12 @@ const struct ctl_command *control_command_by_number(int32_t number);
 /* The command for option letter, full argument word (NULL: none) and -x, or NULL when there is no
  * such command. */
 const struct ctl_command *control_command_find(char option, const char *arg, bool xml);
+
+/* The command of our own whose long option is the n bytes at name, or NULL. */
+const struct ctl_command *control_command_by_name(const char *name, size_t n);
+
+/* The i-th row of the table, or NULL after the last. */
+const struct ctl_command *control_command_at(size_t i);
 
 /* The argument words of an option: the i-th word, or NULL after the last. Old names included. */
 const char *control_command_word(char option, size_t i);

@@ -73,8 +73,9 @@ void ctl_hold_until_exit(struct ctl_out *out);
 struct ctl_out *ctl_out_new(void);
 void ctl_out_free(struct ctl_out *out);
 
-/* Say who asks, before anything is written: a framed reply gets its header. */
-void ctl_out_begin(struct ctl_out *out, bool framed, uint32_t flags, uint16_t record_version);
+/* Say who asks, before anything is written: version is that of the request's framing, 0 a 1.4.x. A
+ * framed reply gets its header. */
+void ctl_out_begin(struct ctl_out *out, uint16_t version, uint32_t flags, uint16_t record_version);
 /* Put the END record (framed) with the status of ctl_end(). Nothing may be written after it. */
 void ctl_out_finish(struct ctl_out *out);
 

@@ -7,6 +7,7 @@
 
 #include "base/evloop.h"
 #include "base/text.h"
+#include "control/args.h"
 #include "control/command.h"
 #include "control/control_conf.h"
 #include "control/out.h"
@@ -30,7 +31,7 @@ struct control_job;
 
 struct ctl_request {
 	const struct ctl_command *cmd; /* never NULL */
-	bool strict;		       /* -c --strict */
+	struct ctl_args args;	       /* declared by cmd, and checked */
 };
 
 enum ctl_step {
@@ -76,6 +77,7 @@ struct control_stats {
 	uint64_t no_request;
 	uint64_t timed_out;	  /* of these: said nothing within CTL_REQUEST_MS */
 	uint64_t unknown_request; /* "local unknown request" */
+	uint64_t refused;	  /* changes asked for by one who may only read */
 	uint64_t other_version;	  /* asked in another version of the framing */
 	uint64_t vanished;	  /* left before the end of the reply */
 	uint64_t dropped;	  /* made room at the cap, or sent what it should not, or

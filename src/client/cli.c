@@ -10,7 +10,8 @@
  * change what a script means; anything else is an error before anything happens. Source:
  * command-line.md sections 1, 2, 11; errors.md 146-152.
  *
- * A new option is one row of `options`, a new word or command one row in control/command.c. */
+ * A new general option is one row of `options`. A new word, a command of our own and every argument
+ * of a command come from the rows of control/command.c. */
 #include "client/cli.h"
 
 #include <assert.h>
@@ -34,9 +35,7 @@ enum option_kind {
 
 /* Options without a letter get a number above all letters. */
 enum {
-	LONG_STRICT = 256,
-	LONG_JSON,
-	LONG_TIMEOUT,
+	LONG_TIMEOUT = 256,
 };
 
 struct option_row {
@@ -54,8 +53,6 @@ static const struct option_row options[] = {
 	{ 'T', "check", ARG_NONE, OPT_GENERAL },
 	{ 'S', "stats-mode", ARG_NONE, OPT_GENERAL },
 	{ 'x', "xml", ARG_NONE, OPT_GENERAL },
-	{ LONG_STRICT, "strict", ARG_NONE, OPT_GENERAL },
-	{ LONG_JSON, "json", ARG_NONE, OPT_GENERAL },
 	{ LONG_TIMEOUT, "timeout", ARG_SECONDS, OPT_GENERAL },
 	{ 'c', "commit", ARG_WORD, OPT_COMMAND },
 	{ 'f', "flush", ARG_WORD, OPT_COMMAND },
@@ -80,6 +77,12 @@ struct parse {
 	char command;	  /* letter of the client command, 0: none yet */
 	char second;	  /* of another one; an error, but -h and -v that follow still count */
 	const char *word; /* its argument in full, NULL: none */
+	const struct ctl_command *own; /* a command of our own, in place of the letter */
+	struct {
+		const struct ctl_arg *arg; /* as some command declares it: of which type */
+		const char *value;
+	} args[CTL_ARGS_MAX];
+	size_t n_args;
 	bool xml, check;
 	bool stop; /* -h, -v or an error: nothing that follows matters */
 };
@@ -124,6 +127,7 @@ static void fail(struct parse *p, const char *fmt, ...)
 	vsnprintf(p->cli->error, sizeof(p->cli->error), fmt, ap);
 	va_end(ap);
 	p->cli->action = CLI_ERROR;
+	p->cli->cmd = NULL;
 	p->stop = true;
 }
 
@@ -222,12 +226,6 @@ static void apply(struct parse *p, const struct option_row *o, const char *value
 	case 'x':
 		p->xml = true;
 		break;
-	case LONG_STRICT:
-		p->cli->strict = true;
-		break;
-	case LONG_JSON:
-		p->cli->json = true;
-		break;
 	case LONG_TIMEOUT:
 		set_timeout(p, value);
 		break;
@@ -285,17 +283,77 @@ static void read_letters(struct parse *p, const char *word)
 	}
 }
 
+/* An argument of this name, of whichever command, or NULL. */
+static const struct ctl_arg *find_arg(const char *name)
+{
+	const struct ctl_command *cmd;
+	const struct ctl_arg *a;
+
+	for (size_t i = 0; (cmd = control_command_at(i)); i++) {
+		a = ctl_arg_find(cmd, name);
+		if (a)
+			return a;
+	}
+	return NULL;
+}
+
+/* Whose it is, and whether its value is one, is known when all words have been read. */
+static void read_arg(struct parse *p, const struct ctl_arg *a, const char *value)
+{
+	bool flag = a->type == CTL_ARG_FLAG;
+
+	if (flag && value)
+		fail(p, "option --%s takes no argument", a->name);
+	if (!flag && !value)
+		value = take_word(p);
+	if (!flag && (!value || !value[0]))
+		fail(p, "--%s needs a value", a->name);
+	if (p->stop)
+		return;
+	for (size_t i = 0; i < p->n_args; i++)
+		if (strcmp(p->args[i].arg->name, a->name) == 0 && flag)
+			return; /* said twice, meant once */
+	if (p->n_args == CTL_ARGS_MAX) {
+		fail(p, "more than %d arguments", CTL_ARGS_MAX);
+		return;
+	}
+	p->args[p->n_args].arg = a;
+	p->args[p->n_args++].value = value;
+}
+
+static void read_own(struct parse *p, const struct ctl_command *cmd, const char *value)
+{
+	if (value)
+		fail(p, "option --%s takes no argument", cmd->name);
+	else if (p->own || p->command)
+		fail(p, "Invalid parameters: only one command at a time, not both %s and %s",
+		     p->own ? p->own->text : "another", cmd->text);
+	else
+		p->own = cmd;
+}
+
 /* `--name`, `--name=value`, `--name value`. */
 static void read_name(struct parse *p, const char *word)
 {
 	const char *name = word + 2, *equals = strchr(name, '='), *value;
-	const struct option_row *o =
-		find_name(name, equals ? (size_t)(equals - name) : strlen(name));
+	size_t n = equals ? (size_t)(equals - name) : strlen(name);
+	const struct option_row *o = find_name(name, n);
+	const struct ctl_command *own = control_command_by_name(name, n);
+	char plain[CTL_NAME_MAX + 1];
+	const struct ctl_arg *a;
 
-	if (!o)
+	snprintf(plain, sizeof(plain), "%.*s", (int)n, name);
+	a = n <= CTL_NAME_MAX ? find_arg(plain) : NULL;
+	if (o) {
+		if (take_value(p, o, equals ? equals + 1 : NULL, &value))
+			apply(p, o, value);
+	} else if (own) {
+		read_own(p, own, equals ? equals + 1 : NULL);
+	} else if (a) {
+		read_arg(p, a, equals ? equals + 1 : NULL);
+	} else {
 		fail(p, "Unknown option: %.60s", word);
-	else if (take_value(p, o, equals ? equals + 1 : NULL, &value))
-		apply(p, o, value);
+	}
 }
 
 static void read_word(struct parse *p, const char *word)
@@ -310,43 +368,97 @@ static void read_word(struct parse *p, const char *word)
 		fail(p, "Unknown option: -");
 }
 
+/* "-i, -e or -s": the commands that take an argument of this name. */
+static void takers(const char *name, char *buf, size_t cap)
+{
+	char letters[32] = "";
+	const struct ctl_command *cmd;
+	size_t n = 0, found;
+
+	for (size_t i = 0; (cmd = control_command_at(i)); i++)
+		if (cmd->option && ctl_arg_find(cmd, name) && !strchr(letters, cmd->option))
+			letters[n++] = cmd->option;
+	found = n;
+	buf[0] = '\0';
+	n = 0;
+	for (size_t i = 0; i < found && n < cap; i++)
+		n += (size_t)snprintf(buf + n, cap - n, "%s-%c",
+				      i == 0	    ? "" :
+				      i + 1 < found ? ", " :
+						      " or ",
+				      letters[i]);
+	for (size_t i = 0; (cmd = control_command_at(i)) && n < cap; i++)
+		if (cmd->name && ctl_arg_find(cmd, name))
+			n += (size_t)snprintf(buf + n, cap - n, "%s%s", n ? " or " : "", cmd->text);
+}
+
+static void needs_command(struct parse *p, const char *name)
+{
+	char commands[128];
+
+	takers(name, commands, sizeof(commands));
+	fail(p, "Invalid parameters: --%s needs %s", name, commands);
+}
+
+/* The arguments, now that it is known of which command. */
+static void check_args(struct parse *p)
+{
+	struct cli *cli = p->cli;
+	struct text err = { 0 };
+
+	for (size_t i = 0; i < p->n_args && !p->stop; i++) {
+		const char *name = p->args[i].arg->name;
+
+		if (!ctl_arg_find(cli->cmd, name))
+			needs_command(p, name);
+		else if (!ctl_args_add(&cli->args, cli->cmd, name, p->args[i].value, &err))
+			fail(p, "%s", err.buf ? err.buf : "out of memory");
+	}
+	text_free(&err);
+}
+
 /* Combinations, once all words are known. */
 static void check_client(struct parse *p)
 {
 	struct cli *cli = p->cli;
-	bool dump = p->command == 'i' || p->command == 'e';
+	bool dump = p->command == 'i' || p->command == 'e', json = false;
 
+	for (size_t i = 0; i < p->n_args; i++)
+		json = json || strcmp(p->args[i].arg->name, "json") == 0;
 	if (p->second)
 		fail(p, "Invalid parameters: only one command at a time, not both -%c and -%c",
 		     p->command, p->second);
+	else if (p->own && p->command)
+		fail(p, "Invalid parameters: only one command at a time, not both %s and -%c",
+		     p->own->text, p->command);
 	else if (cli->background || p->check)
-		fail(p, "Invalid parameters: -%c does not go with -%c", cli->background ? 'd' : 'T',
-		     p->command);
-	else if ((p->xml || cli->json) && !dump)
-		fail(p, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
-	else if (p->xml && cli->json)
+		fail(p, "Invalid parameters: -%c does not go with %s", cli->background ? 'd' : 'T',
+		     p->own ? p->own->text : (const char[]){ '-', p->command, '\0' });
+	else if (p->xml && !dump)
+		fail(p, "Invalid parameters: -x needs -i or -e");
+	else if (p->xml && json)
 		fail(p, "Invalid parameters: not both -x and --json");
-	else if (cli->strict && p->command != 'c')
-		fail(p, "Invalid parameters: --strict needs -c");
 	if (p->stop)
 		return;
 	if (cli->stats)
 		snprintf(cli->warning, sizeof(cli->warning),
 			 "-S has no effect on a client command");
 	cli->action = CLI_CLIENT;
-	cli->cmd = control_command_find(p->command, p->word, p->xml);
+	cli->cmd = p->own ? p->own : control_command_find(p->command, p->word, p->xml);
 	if (!cli->cmd)
 		fail(p, "Invalid parameters: there is no such command");
+	else
+		check_args(p);
 }
 
 static void check_daemon(struct parse *p)
 {
 	struct cli *cli = p->cli;
 
-	if (p->xml || cli->json)
-		fail(p, "Invalid parameters: %s needs -i or -e", p->xml ? "-x" : "--json");
-	else if (cli->strict)
-		fail(p, "Invalid parameters: --strict needs -c");
+	if (p->xml)
+		fail(p, "Invalid parameters: -x needs -i or -e");
+	else if (p->n_args > 0)
+		needs_command(p, p->args[0].arg->name);
 	else if (cli->timeout_s)
 		fail(p, "Invalid parameters: --timeout needs a command for a running daemon");
 	else if (p->check && cli->background)
@@ -364,10 +476,37 @@ void cli_parse(int argc, char **argv, struct cli *cli)
 		read_word(&p, argv[p.at]);
 	if (p.stop)
 		return;
-	if (p.command)
+	if (p.command || p.own)
 		check_client(&p);
 	else
 		check_daemon(&p);
+}
+
+/* Commands of our own, and the arguments of all. */
+static void print_own(FILE *out)
+{
+	const struct ctl_command *cmd, *before;
+	char commands[128];
+
+	for (size_t i = 0; (cmd = control_command_at(i)); i++)
+		if (cmd->name)
+			fprintf(out, "      --%s, %s\n", cmd->name, cmd->help);
+	for (size_t i = 0; (cmd = control_command_at(i)); i++) {
+		for (const struct ctl_arg *a = cmd->args; a && a->name; a++) {
+			size_t k = 0;
+
+			while ((before = control_command_at(k)) != cmd &&
+			       !ctl_arg_find(before, a->name))
+				k++;
+			takers(a->name, commands, sizeof(commands));
+			if (before == cmd) /* the first that takes it */
+				fprintf(out, "      --%s%s, with %s: %s\n", a->name,
+					a->type == CTL_ARG_FLAG	  ? "" :
+					a->type == CTL_ARG_NUMBER ? " NUMBER" :
+								    " WORD",
+					commands, a->help);
+		}
+	}
 }
 
 static void print_help(const char *argv0, FILE *out)
@@ -387,14 +526,12 @@ static void print_help(const char *argv0, FILE *out)
 	      "\n"
 	      "Client mode commands:\n"
 	      "  -c, --commit [ct|expect], put the states of the peer into the kernel\n"
-	      "      --strict, with -c: fail if the kernel refuses one of them\n"
 	      "  -f, --flush [internal|external], compare the internal cache with the kernel, "
 	      "empty the external one\n"
 	      "  -F, --flush-kernel [ct|expect], empty the kernel table\n"
 	      "  -i, --internal [ct|expect], show the internal cache: the states of this node\n"
 	      "  -e, --external [ct|expect], show the external cache: the states of the peer\n"
 	      "  -x, --xml, with -i or -e: as XML\n"
-	      "      --json, with -i or -e: as JSON, one object per line\n"
 	      "  -k, --kill, end the daemon\n"
 	      "  -s, --statistics "
 	      "[network|cache|runtime|link|rsqueue|process|queue|ct|expect|peers], show "
@@ -402,9 +539,10 @@ static void print_help(const char *argv0, FILE *out)
 	      "  -R, --resync-kernel [ct|expect], read the kernel table again\n"
 	      "  -n, --request-resync, ask the peer to send all its states (FTFW and NOTRACK)\n"
 	      "  -B, --send-bulk, send all our states to the peer (FTFW and NOTRACK)\n"
-	      "  -t, --schedule-flush, empty the kernel table after PurgeTimeout\n"
-	      "\n",
+	      "  -t, --schedule-flush, empty the kernel table after PurgeTimeout\n",
 	      out);
+	print_own(out);
+	fputs("\n", out);
 }
 
 int cli_report(const struct cli *cli, FILE *out, FILE *err)

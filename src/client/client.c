@@ -7,10 +7,11 @@
  * into text, XML or JSON here, so that the daemon spends almost nothing on them and a slow reader
  * slows only this process.
  *
- * Three kinds of daemon may answer: our own version (records and a status), another version of ours
- * (it only says so, and is asked again for plain text), and 1.4.x. The last one reads four bytes of
- * the request and closes with the rest unread, which this side sees as a connection reset behind
- * the answer: an ordinary end. */
+ * Four kinds of daemon may answer: one of our version (records and a status); one of ours from
+ * before requests had arguments, which is asked again in its own version, if that can say what is
+ * asked; another version of ours (it only says so, and is asked again for plain text); and 1.4.x.
+ * The last one reads four bytes of the request and closes with the rest unread, which this side
+ * sees as a connection reset behind the answer: an ordinary end. */
 #include "client/client.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ struct client {
 	const struct client_request *req;
 	bool watched;	     /* standard error is a terminal */
 	bool progress_shown; /* a progress line stands there */
+	bool json;	     /* flows and expectations are printed as JSON */
 	int write_err;	     /* errno of the first failure to write the answer; 0 */
 	struct client_reply reply;
 	struct text line; /* one in JSON */
@@ -156,7 +158,7 @@ static bool on_flow(void *ctx, const void *bytes, size_t n)
 	if (flow_record_unpack(bytes, n, &flow, &rare, &opts) < 0)
 		return false;
 	progress_clear(c);
-	if (c->req->json) {
+	if (c->json) {
 		flow_print_json(&flow, &opts, &c->line);
 		print_line(c);
 		return true;
@@ -180,7 +182,7 @@ static bool on_expect(void *ctx, const void *bytes, size_t n)
 	if (expect_record_unpack(bytes, n, &e, &opts) < 0)
 		return false;
 	progress_clear(c);
-	if (c->req->json) {
+	if (c->json) {
 		expect_print_json(&e, &opts, &c->line);
 		print_line(c);
 		return true;
@@ -258,7 +260,8 @@ static int complain_silent(const struct client *c)
 {
 	complain(c,
 		 "%s: conntrackd has said nothing for %u s: it hangs, or is stopped (--timeout); "
-		 "if it goes on, it may still carry the command out",
+		 "if it goes on, it may "
+		 "still carry the command out",
 		 c->req->path, timeout_of(c));
 	return 1;
 }
@@ -287,18 +290,46 @@ static int connect_path(const char *path, unsigned int timeout_s)
 	return err;
 }
 
-/* A socket on which request cmd has been sent, or -1: reported. */
-static int ask(const struct client *c, const struct ctl_command *cmd, bool framed)
+/* Can the version before arguments say it? What it prints as JSON is printed by this side. */
+static bool said_by_flags(const struct client_request *req)
 {
+	bool dump = req->cmd->option == 'i' || req->cmd->option == 'e';
+
+	if (req->cmd->number >= CTL_REQ_OWN && req->cmd->number != CTL_REQ_STATS_PEERS)
+		return false;
+	for (size_t i = 0; i < req->args.n; i++) {
+		const char *name = req->args.given[i].arg->name;
+
+		if (strcmp(name, "strict") != 0 && !(dump && strcmp(name, "json") == 0))
+			return false;
+	}
+	return true;
+}
+
+/* A socket on which request cmd has been sent in this version, 0 for that of 1.4.x; or -1:
+ * reported. args may be NULL. */
+static int ask(const struct client *c, const struct ctl_command *cmd, const struct ctl_args *args,
+	       uint16_t version)
+{
+	uint8_t buf[CTL_REQUEST_MAX], given[CTL_ARGS_LEN];
 	struct ctl_wire_request wire = {
 		.number = (int32_t)cmd->number,
-		.framed = framed,
-		.flags = (c->watched ? CTL_F_PROGRESS : 0) | (c->req->strict ? CTL_F_STRICT : 0),
+		.version = version,
+		.flags = c->watched ? CTL_F_PROGRESS : 0,
+		.args = given,
+		.args_len = args ? ctl_args_encode(args, given) : 0,
 	};
-	uint8_t buf[CTL_REQUEST_LEN];
-	size_t len = ctl_request_encode(&wire, FLOW_RECORD_VERSION, buf);
-	int fd = connect_path(c->req->path, timeout_of(c));
+	size_t len;
+	int fd;
 
+	if (wire.args_len > CTL_ARGS_LEN) {
+		complain(c, "the arguments are longer than %d bytes", CTL_ARGS_LEN);
+		return -1;
+	}
+	if (version == CTL_VERSION_FLAGS && args && ctl_flag(args, "strict"))
+		wire.flags |= CTL_F_STRICT;
+	len = ctl_request_encode(&wire, FLOW_RECORD_VERSION, buf);
+	fd = connect_path(c->req->path, timeout_of(c));
 	if (fd < 0) {
 		complain_connect(c, -fd);
 		if (c->req->nobody)
@@ -391,13 +422,13 @@ static int judge(struct client *c, int err)
 }
 
 /* One request and its answer. The exit status, or -1: a daemon of another version. */
-static int converse(struct client *c, bool framed)
+static int converse(struct client *c, uint16_t version)
 {
-	int fd = ask(c, c->req->cmd, framed), err, status;
+	int fd = ask(c, c->req->cmd, &c->req->args, version), err, status;
 
 	if (fd == -1)
 		return 1;
-	client_reply_init(&c->reply, &reply_ops, c, FLOW_RECORD_VERSION);
+	client_reply_init(&c->reply, &reply_ops, c, version, FLOW_RECORD_VERSION);
 	err = read_reply(c, fd);
 	close(fd);
 	progress_clear(c);
@@ -407,7 +438,7 @@ static int converse(struct client *c, bool framed)
 	}
 	if (err == EAGAIN)
 		return complain_silent(c);
-	if (!framed && !client_reply_any(&c->reply) && !err)
+	if (version == 0 && !client_reply_any(&c->reply) && !err)
 		return 0; /* asked for plain text, and there is none */
 	status = judge(c, err);
 	if (c->write_err) {
@@ -438,10 +469,38 @@ static void drop_progress(void *ctx, uint64_t done, uint64_t total)
 	(void)ctx, (void)done, (void)total;
 }
 
-/* --strict and --json need a daemon that answers in records of our version. It is found out before
- * the command is sent, with a request that changes nothing: a 1.4.x would commit and could not tell
- * how it went. 0, or 1: reported. */
-static int needs_records(struct client *c, const char *option)
+/* A daemon of ours from before arguments, which this side can talk to. */
+static bool is_before_args(const struct client_reply *r)
+{
+	return r->its_version == CTL_VERSION_FLAGS && r->its_record_version == FLOW_RECORD_VERSION;
+}
+
+/* "--json, --strict": what was given. */
+static void options_given(const struct client *c, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < c->req->args.n && n < cap; i++)
+		n += (size_t)snprintf(out + n, cap - n, "%s--%s", i ? ", " : "",
+				      c->req->args.given[i].arg->name);
+}
+
+static void complain_version(const struct client *c)
+{
+	char options[128];
+
+	options_given(c, options, sizeof(options));
+	complain(c,
+		 "the running daemon is of another version: no %s until it is restarted, nothing "
+		 "was done",
+		 options[0] ? options : c->req->cmd->text);
+}
+
+/* Arguments need a daemon that answers in records. Which one runs is found out before the command
+ * is sent, with a request that changes nothing: a 1.4.x would commit and could not tell how it
+ * went. The version to ask in; or 0: reported. */
+static uint16_t version_for_args(struct client *c)
 {
 	static const struct client_reply_ops drop = {
 		.text = drop_text,
@@ -451,47 +510,56 @@ static int needs_records(struct client *c, const char *option)
 		.expect = drop_flow,
 		.progress = drop_progress,
 	};
-	int fd = ask(c, control_command_by_number(CTL_REQ_STATS_PROCESS), true), status, err;
+	int fd = ask(c, control_command_by_number(CTL_REQ_STATS_PROCESS), NULL, CTL_VERSION),
+	    status, err;
 	enum client_verdict verdict;
+	char options[128];
 
 	if (fd == -1)
-		return 1;
-	client_reply_init(&c->reply, &drop, c, FLOW_RECORD_VERSION);
+		return 0;
+	client_reply_init(&c->reply, &drop, c, CTL_VERSION, FLOW_RECORD_VERSION);
 	err = read_reply(c, fd);
 	close(fd);
-	if (err == EAGAIN)
-		return complain_silent(c);
+	if (err == EAGAIN) {
+		complain_silent(c);
+		return 0;
+	}
 	verdict = client_reply_finish(&c->reply, &status);
 	if (verdict == CLIENT_END)
-		return 0;
+		return CTL_VERSION;
+	if (verdict == CLIENT_OTHER_VERSION && is_before_args(&c->reply) && said_by_flags(c->req))
+		return CTL_VERSION_FLAGS;
+	options_given(c, options, sizeof(options));
 	if (verdict == CLIENT_PLAIN && !client_reply_any(&c->reply) && err != ECONNRESET)
 		complain(c, "%s: the daemon closed the connection without an answer", c->req->path);
 	else if (verdict == CLIENT_PLAIN)
-		complain_old(c, option);
+		complain_old(c, options);
 	else if (verdict == CLIENT_OTHER_VERSION)
-		complain(c,
-			 "the running daemon is of another version: no %s until it is restarted, "
-			 "nothing was done",
-			 option);
+		complain_version(c);
 	else
 		complain(c, "%s: the answer is not understood, nothing was done", c->req->path);
-	return 1;
+	return 0;
 }
 
 /* The command and its answer, from whatever daemon it is. The exit status. */
 static int run_command(struct client *c)
 {
+	uint16_t version = c->req->args.n > 0 ? version_for_args(c) : CTL_VERSION;
 	int status;
 
-	if (c->req->strict && needs_records(c, "--strict") != 0)
+	if (version == 0)
 		return 1;
-	if (c->req->json && needs_records(c, "--json") != 0)
-		return 1;
-	status = converse(c, true);
+	status = converse(c, version);
+	if (status == -1 && is_before_args(&c->reply) && said_by_flags(c->req))
+		status = converse(c, CTL_VERSION_FLAGS);
 	if (status != -1)
 		return status;
+	if (c->req->args.n > 0 || c->req->cmd->number >= CTL_REQ_OWN) {
+		complain_version(c);
+		return 1;
+	}
 	complain(c, "the running daemon is of another version: its answer has no status");
-	return converse(c, false);
+	return converse(c, 0);
 }
 
 int client_run(const struct client_request *req)
@@ -506,6 +574,7 @@ int client_run(const struct client_request *req)
 	c->req = req;
 	c->watched = isatty(req->err_fd) == 1;
 	c->progress_shown = false;
+	c->json = ctl_flag(&req->args, "json");
 	c->write_err = 0;
 	c->len = 0;
 	c->line = (struct text){ 0 };

@@ -18,8 +18,10 @@
 #include "base/writer.h"
 
 void client_reply_init(struct client_reply *r, const struct client_reply_ops *ops, void *ctx,
-		       uint16_t record_version)
+		       uint16_t version, uint16_t record_version)
 {
+	r->version = version;
+	r->its_version = r->its_record_version = 0;
 	r->ops = ops;
 	r->ctx = ctx;
 	r->record_version = record_version;
@@ -146,7 +148,7 @@ static size_t feed_begin(struct client_reply *r, const uint8_t *bytes, size_t n)
 	size_t used = fill(r, bytes, n, CTL_HEADER_LEN);
 	struct cursor c = cur_init(r->part, r->have);
 	uint8_t magic[4];
-	uint16_t version, records;
+	bool same;
 
 	put_be32(magic, CTL_MAGIC);
 	if (memcmp(r->part, magic, r->have < sizeof(magic) ? r->have : sizeof(magic)) != 0) {
@@ -158,10 +160,10 @@ static size_t feed_begin(struct client_reply *r, const uint8_t *bytes, size_t n)
 		return used;
 	r->have = 0;
 	cur_be32(&c);
-	version = cur_be16(&c);
-	records = cur_be16(&c);
-	r->state = version == CTL_VERSION && records == r->record_version ? REPLY_RECORDS :
-									    REPLY_VERSION;
+	r->its_version = cur_be16(&c);
+	r->its_record_version = cur_be16(&c);
+	same = r->its_version == r->version && r->its_record_version == r->record_version;
+	r->state = same ? REPLY_RECORDS : REPLY_VERSION;
 	return used;
 }
 

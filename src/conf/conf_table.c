@@ -218,10 +218,13 @@ const struct conf_option conf_options[] = {
 	{ OPTION("Path", IN(CONF_UNIX), CONF_T_PATH), .max = CONTROL_PATH_MAX,
 	  .at = AT(control.path), .init = CONTROL_PATH_DEFAULT,
 	  .help = "Where the control socket is, at most 107 bytes." },
-	{ OPTION("Group", IN(CONF_UNIX), CONF_T_NAME), .ours = true, .max = CONTROL_GROUP_MAX, .at = AT(control.group),
+	{ OPTION("Group", IN(CONF_UNIX), CONF_T_NAME), .ours = true, .max = CONTROL_GROUP_MAX,
+	  .at = AT(control.group),
 	  .unset = "none: the socket is for root and the user of the daemon",
-	  .help = "A group whose members may connect as well (mode 0660) and ask: -s, -i, -e. What changes something is for "
-		  "root and the user of the daemon. A name of at most 32 bytes, or a number; one that this machine does not have "
+	  .help = "A group whose members may connect as well (mode 0660) and ask: -s, -i, -e. What "
+		  "changes something is for "
+		  "root and the user of the daemon. A name of at most 32 bytes, or a number; one "
+		  "that this machine does not have "
 		  "gets a warning at the start, and nobody in. Not known to conntrackd 1.4." },
 	{ OPTION("Backlog", IN(CONF_UNIX), CONF_T_WORD), IGNORED("remove the line") },
 	{ NUMBER("NetlinkBufferSize", IN(CONF_GENERAL), 0, INT_MAX_31, "bytes"),

@@ -1,47 +1,77 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of control requests: number, option, argument. The client finds the number for what was
- * typed, the daemon the row for a number; both read this one table. Source: command-line.md
- * sections 1, 2 and 7, replication.md 12.2. */
+/* The table of control requests: number, option, who may give it, which arguments it takes. The
+ * client finds the row for what was typed, the daemon the row for a number; both read this one
+ * table. A command of our own is a row here, with a long option for its name, and one in
+ * daemon/commands.c, which says what it does. Source: command-line.md sections 1, 2 and 7,
+ * replication.md 12.2. */
 #include "control/command.h"
 
 #include <string.h>
 
+#include "control/args.h"
+
+/* ---- arguments ---- */
+
+#define ARG_JSON \
+	{ \
+		.name = "json", .type = CTL_ARG_FLAG, .help = "as JSON (doc/json.md)" \
+	}
+
+static const struct ctl_arg shown[] = { ARG_JSON, { .name = NULL } };
+
+static const struct ctl_arg commit[] = {
+	{ .name = "strict", .type = CTL_ARG_FLAG, .help = "fail if the kernel refuses an entry" },
+	{ .name = NULL }
+};
+
+/* ---- commands ---- */
+
+/* Number, option, its word, -x, what it is about, as one types it, arguments. One of our own has
+ * .name and .help in place of option and word. */
+#define COMMAND(r, n, o, w, x, what, t, a) \
+	{ \
+		.number = (n), .option = (o), .arg = (w), .xml = (x), .object = (what), \
+		.text = (t), .right = (r), .args = (a) \
+	}
+#define CHANGES(...) COMMAND(CTL_CHANGES, __VA_ARGS__)
+#define READS(...)   COMMAND(CTL_READS, __VA_ARGS__)
+
 static const struct ctl_command commands[] = {
-	{ CTL_REQ_FLUSH_KERNEL_CT, 'F', "ct", false, CTL_OBJ_CT, "-F ct" },
-	{ CTL_REQ_RESYNC_KERNEL_CT, 'R', "ct", false, CTL_OBJ_CT, "-R ct" },
-	{ CTL_REQ_DUMP_INT_CT, 'i', NULL, false, CTL_OBJ_CT, "-i" },
-	{ CTL_REQ_DUMP_EXT_CT, 'e', NULL, false, CTL_OBJ_CT, "-e" },
-	{ CTL_REQ_COMMIT_CT, 'c', "ct", false, CTL_OBJ_CT, "-c ct" },
-	{ CTL_REQ_FLUSH_CACHES_OLD, 0, NULL, false, CTL_OBJ_CT, "-f" },
-	{ CTL_REQ_KILL, 'k', NULL, false, CTL_OBJ_NONE, "-k" },
-	{ CTL_REQ_STATS, 's', NULL, false, CTL_OBJ_CT, "-s" },
-	{ CTL_REQ_BULK, 'B', NULL, false, CTL_OBJ_NONE, "-B" },
-	{ CTL_REQ_REQUEST_RESYNC, 'n', NULL, false, CTL_OBJ_NONE, "-n" },
-	{ CTL_REQ_DUMP_INT_CT_XML, 'i', NULL, true, CTL_OBJ_CT, "-i -x" },
-	{ CTL_REQ_DUMP_EXT_CT_XML, 'e', NULL, true, CTL_OBJ_CT, "-e -x" },
-	{ CTL_REQ_PURGE, 't', NULL, false, CTL_OBJ_NONE, "-t" },
-	{ CTL_REQ_STATS_NETWORK, 's', "network", false, CTL_OBJ_NONE, "-s network" },
-	{ CTL_REQ_STATS_CACHE, 's', "cache", false, CTL_OBJ_NONE, "-s cache" },
-	{ CTL_REQ_STATS_RUNTIME, 's', "runtime", false, CTL_OBJ_NONE, "-s runtime" },
-	{ CTL_REQ_STATS_LINK, 's', "link", false, CTL_OBJ_NONE, "-s link" },
-	{ CTL_REQ_STATS_RSQUEUE, 's', "rsqueue", false, CTL_OBJ_NONE, "-s rsqueue" },
-	{ CTL_REQ_FLUSH_INT_CT, 'f', "internal", false, CTL_OBJ_CT, "-f internal" },
-	{ CTL_REQ_FLUSH_EXT_CT, 'f', "external", false, CTL_OBJ_CT, "-f external" },
-	{ CTL_REQ_STATS_PROCESS, 's', "process", false, CTL_OBJ_NONE, "-s process" },
-	{ CTL_REQ_STATS_QUEUE, 's', "queue", false, CTL_OBJ_NONE, "-s queue" },
-	{ CTL_REQ_STATS_EXPECT, 's', "expect", false, CTL_OBJ_EXPECT, "-s expect" },
-	{ CTL_REQ_FLUSH_KERNEL_EXP, 'F', "expect", false, CTL_OBJ_EXPECT, "-F expect" },
-	{ CTL_REQ_RESYNC_KERNEL_EXP, 'R', "expect", false, CTL_OBJ_EXPECT, "-R expect" },
-	{ CTL_REQ_DUMP_INT_EXP, 'i', "expect", false, CTL_OBJ_EXPECT, "-i expect" },
-	{ CTL_REQ_DUMP_EXT_EXP, 'e', "expect", false, CTL_OBJ_EXPECT, "-e expect" },
-	{ CTL_REQ_COMMIT_EXP, 'c', "expect", false, CTL_OBJ_EXPECT, "-c expect" },
-	{ CTL_REQ_FLUSH_KERNEL, 'F', NULL, false, CTL_OBJ_BOTH, "-F" },
-	{ CTL_REQ_RESYNC_KERNEL, 'R', NULL, false, CTL_OBJ_BOTH, "-R" },
-	{ CTL_REQ_FLUSH_CACHES, 'f', NULL, false, CTL_OBJ_BOTH, "-f" },
-	{ CTL_REQ_COMMIT, 'c', NULL, false, CTL_OBJ_BOTH, "-c" },
-	{ CTL_REQ_DUMP_INT_EXP_XML, 'i', "expect", true, CTL_OBJ_EXPECT, "-i expect -x" },
-	{ CTL_REQ_DUMP_EXT_EXP_XML, 'e', "expect", true, CTL_OBJ_EXPECT, "-e expect -x" },
-	{ CTL_REQ_STATS_PEERS, 's', "peers", false, CTL_OBJ_NONE, "-s peers" },
+	CHANGES(CTL_REQ_FLUSH_KERNEL_CT, 'F', "ct", false, CTL_OBJ_CT, "-F ct", NULL),
+	CHANGES(CTL_REQ_RESYNC_KERNEL_CT, 'R', "ct", false, CTL_OBJ_CT, "-R ct", NULL),
+	READS(CTL_REQ_DUMP_INT_CT, 'i', NULL, false, CTL_OBJ_CT, "-i", shown),
+	READS(CTL_REQ_DUMP_EXT_CT, 'e', NULL, false, CTL_OBJ_CT, "-e", shown),
+	CHANGES(CTL_REQ_COMMIT_CT, 'c', "ct", false, CTL_OBJ_CT, "-c ct", commit),
+	CHANGES(CTL_REQ_FLUSH_CACHES_OLD, 0, NULL, false, CTL_OBJ_CT, "-f", NULL),
+	CHANGES(CTL_REQ_KILL, 'k', NULL, false, CTL_OBJ_NONE, "-k", NULL),
+	READS(CTL_REQ_STATS, 's', NULL, false, CTL_OBJ_CT, "-s", shown),
+	CHANGES(CTL_REQ_BULK, 'B', NULL, false, CTL_OBJ_NONE, "-B", NULL),
+	CHANGES(CTL_REQ_REQUEST_RESYNC, 'n', NULL, false, CTL_OBJ_NONE, "-n", NULL),
+	READS(CTL_REQ_DUMP_INT_CT_XML, 'i', NULL, true, CTL_OBJ_CT, "-i -x", NULL),
+	READS(CTL_REQ_DUMP_EXT_CT_XML, 'e', NULL, true, CTL_OBJ_CT, "-e -x", NULL),
+	CHANGES(CTL_REQ_PURGE, 't', NULL, false, CTL_OBJ_NONE, "-t", NULL),
+	READS(CTL_REQ_STATS_NETWORK, 's', "network", false, CTL_OBJ_NONE, "-s network", shown),
+	READS(CTL_REQ_STATS_CACHE, 's', "cache", false, CTL_OBJ_NONE, "-s cache", shown),
+	READS(CTL_REQ_STATS_RUNTIME, 's', "runtime", false, CTL_OBJ_NONE, "-s runtime", shown),
+	READS(CTL_REQ_STATS_LINK, 's', "link", false, CTL_OBJ_NONE, "-s link", shown),
+	READS(CTL_REQ_STATS_RSQUEUE, 's', "rsqueue", false, CTL_OBJ_NONE, "-s rsqueue", shown),
+	CHANGES(CTL_REQ_FLUSH_INT_CT, 'f', "internal", false, CTL_OBJ_CT, "-f internal", NULL),
+	CHANGES(CTL_REQ_FLUSH_EXT_CT, 'f', "external", false, CTL_OBJ_CT, "-f external", NULL),
+	READS(CTL_REQ_STATS_PROCESS, 's', "process", false, CTL_OBJ_NONE, "-s process", shown),
+	READS(CTL_REQ_STATS_QUEUE, 's', "queue", false, CTL_OBJ_NONE, "-s queue", shown),
+	READS(CTL_REQ_STATS_EXPECT, 's', "expect", false, CTL_OBJ_EXPECT, "-s expect", shown),
+	CHANGES(CTL_REQ_FLUSH_KERNEL_EXP, 'F', "expect", false, CTL_OBJ_EXPECT, "-F expect", NULL),
+	CHANGES(CTL_REQ_RESYNC_KERNEL_EXP, 'R', "expect", false, CTL_OBJ_EXPECT, "-R expect", NULL),
+	READS(CTL_REQ_DUMP_INT_EXP, 'i', "expect", false, CTL_OBJ_EXPECT, "-i expect", shown),
+	READS(CTL_REQ_DUMP_EXT_EXP, 'e', "expect", false, CTL_OBJ_EXPECT, "-e expect", shown),
+	CHANGES(CTL_REQ_COMMIT_EXP, 'c', "expect", false, CTL_OBJ_EXPECT, "-c expect", commit),
+	CHANGES(CTL_REQ_FLUSH_KERNEL, 'F', NULL, false, CTL_OBJ_BOTH, "-F", NULL),
+	CHANGES(CTL_REQ_RESYNC_KERNEL, 'R', NULL, false, CTL_OBJ_BOTH, "-R", NULL),
+	CHANGES(CTL_REQ_FLUSH_CACHES, 'f', NULL, false, CTL_OBJ_BOTH, "-f", NULL),
+	CHANGES(CTL_REQ_COMMIT, 'c', NULL, false, CTL_OBJ_BOTH, "-c", commit),
+	READS(CTL_REQ_DUMP_INT_EXP_XML, 'i', "expect", true, CTL_OBJ_EXPECT, "-i expect -x", NULL),
+	READS(CTL_REQ_DUMP_EXT_EXP_XML, 'e', "expect", true, CTL_OBJ_EXPECT, "-e expect -x", NULL),
+	READS(CTL_REQ_STATS_PEERS, 's', "peers", false, CTL_OBJ_NONE, "-s peers", shown),
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -97,6 +127,20 @@ const struct ctl_command *control_command_find(char option, const char *arg, boo
 			return c;
 	}
 	return NULL;
+}
+
+const struct ctl_command *control_command_by_name(const char *name, size_t n)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (commands[i].name && strlen(commands[i].name) == n &&
+		    memcmp(commands[i].name, name, n) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+const struct ctl_command *control_command_at(size_t i)
+{
+	return i < N_COMMANDS ? &commands[i] : NULL;
 }
 
 const char *control_command_word(char option, size_t i)

@@ -7,12 +7,16 @@
 #include "control/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "control/server.h"
 
 #define LISTEN_BACKLOG 32
@@ -83,6 +87,43 @@ int control_path_check(const struct control_conf *conf, struct text *err)
 	return path_look(conf, &dead, err);
 }
 
+/* The id of the group that may ask, by name or number; (gid_t)-1: there is none. A group that is
+ * not there must not keep a firewall from replicating: the socket stays closed to it, which is
+ * said. */
+static gid_t group_of(const struct control_conf *conf)
+{
+	const struct group *g = conf->group[0] ? getgrnam(conf->group) : NULL;
+	char *end;
+	unsigned long n;
+
+	if (g)
+		return g->gr_gid;
+	if (!conf->group[0])
+		return (gid_t)-1;
+	n = strtoul(conf->group, &end, 10);
+	if (!*end && n < (gid_t)-1)
+		return (gid_t)n;
+	log_warnx("control socket: there is no group %s (UNIX Group): the socket is for its owner "
+		  "only",
+		  conf->group);
+	return (gid_t)-1;
+}
+
+/* Open the socket to a group. Nobody can connect yet: nothing listens. */
+static void give_to_group(const struct control_conf *conf)
+{
+	gid_t gid = group_of(conf);
+
+	if (gid == (gid_t)-1)
+		return;
+	if (lchown(conf->path, (uid_t)-1, gid) == -1 ||
+	    fchmodat(AT_FDCWD, conf->path, 0660, AT_SYMLINK_NOFOLLOW) == -1)
+		log_warn("control socket %s: cannot be given to the group %s (UNIX Group), it is "
+			 "for its "
+			 "owner only",
+			 conf->path, conf->group);
+}
+
 static int bind_and_listen(struct control_listen *l, const struct control_conf *conf,
 			   struct text *err)
 {
@@ -95,6 +136,7 @@ static int bind_and_listen(struct control_listen *l, const struct control_conf *
 	 * umask. */
 	if (fchmod(l->fd, 0600) == -1 || bind(l->fd, (struct sockaddr *)&sa, sizeof(sa)) == -1)
 		return complain(err, conf, -errno, strerror(errno));
+	give_to_group(conf);
 	if (listen(l->fd, LISTEN_BACKLOG) == -1 || lstat(conf->path, &st) == -1) {
 		ret = -errno;
 		unlink(conf->path); /* bind() made it, so it is ours */

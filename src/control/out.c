@@ -224,15 +224,15 @@ void ctl_hold_until_exit(struct ctl_out *out)
 	out->held = true;
 }
 
-void ctl_out_begin(struct ctl_out *out, bool framed, uint32_t flags, uint16_t record_version)
+void ctl_out_begin(struct ctl_out *out, uint16_t version, uint32_t flags, uint16_t record_version)
 {
 	uint8_t head[CTL_HEADER_LEN];
 
-	out->framed = framed;
-	out->progress = framed && (flags & CTL_F_PROGRESS);
-	if (!framed)
+	out->framed = version != 0;
+	out->progress = out->framed && (flags & CTL_F_PROGRESS);
+	if (!out->framed)
 		return;
-	ctl_header_encode(record_version, head);
+	ctl_header_encode(version, record_version, head);
 	out_put(out, head, sizeof(head));
 }
 

@@ -23,12 +23,32 @@ static bool magic_fits(const uint8_t *p, size_t n)
 	return memcmp(p, magic, n < MAGIC_LEN ? n : MAGIC_LEN) == 0;
 }
 
+/* What is behind the versions. */
+static enum ctl_parse decode_rest(struct cursor c, struct ctl_wire_request *r)
+{
+	if (c.left < 4)
+		return CTL_PARSE_MORE;
+	r->flags = cur_be32(&c);
+	if (r->version == CTL_VERSION_FLAGS)
+		return CTL_PARSE_DONE;
+	if (c.left < 2)
+		return CTL_PARSE_MORE;
+	r->args_len = cur_be16(&c);
+	r->args = c.at;
+	if (r->args_len > CTL_ARGS_LEN) {
+		r->args_len = 0;
+		return CTL_PARSE_TOO_LONG;
+	}
+	return c.left < r->args_len ? CTL_PARSE_MORE : CTL_PARSE_DONE;
+}
+
 enum ctl_parse ctl_request_decode(const uint8_t *in, size_t n, uint16_t record_version,
 				  struct ctl_wire_request *req)
 {
 	struct cursor c = cur_init(in, n);
 	struct ctl_wire_request r = { 0 };
 	uint16_t version, records;
+	enum ctl_parse ret;
 	int number;
 
 	if (n < CTL_REQUEST_OLD_LEN)
@@ -44,35 +64,39 @@ enum ctl_parse ctl_request_decode(const uint8_t *in, size_t n, uint16_t record_v
 	cur_take(&c, MAGIC_LEN);
 	version = cur_be16(&c);
 	records = cur_be16(&c);
-	if (version != CTL_VERSION || records != record_version)
-		return CTL_PARSE_OTHER_VERSION;
-	if (n < CTL_REQUEST_LEN)
-		return CTL_PARSE_MORE;
-	r.framed = true;
-	r.flags = cur_be32(&c);
-	*req = r;
-	return CTL_PARSE_DONE;
+	r.version = version == CTL_VERSION_FLAGS ? CTL_VERSION_FLAGS : CTL_VERSION;
+	if (version != r.version || records != record_version)
+		ret = CTL_PARSE_OTHER_VERSION;
+	else
+		ret = decode_rest(c, &r);
+	if (ret != CTL_PARSE_MORE)
+		*req = r;
+	return ret;
 }
 
 size_t ctl_request_encode(const struct ctl_wire_request *req, uint16_t record_version, uint8_t *out)
 {
-	struct writer w = wr_init(out, CTL_REQUEST_LEN);
+	struct writer w = wr_init(out, CTL_REQUEST_MAX);
 	int number = req->number;
 
 	wr_bytes(&w, &number, sizeof(number));
-	if (req->framed) {
-		wr_be32(&w, CTL_MAGIC);
-		wr_be16(&w, CTL_VERSION);
-		wr_be16(&w, record_version);
-		wr_be32(&w, req->flags);
-	}
+	if (req->version == 0)
+		return w.len;
+	wr_be32(&w, CTL_MAGIC);
+	wr_be16(&w, req->version);
+	wr_be16(&w, record_version);
+	wr_be32(&w, req->flags);
+	if (req->version == CTL_VERSION_FLAGS)
+		return w.len;
+	wr_be16(&w, (uint16_t)req->args_len);
+	wr_bytes(&w, req->args, req->args_len);
 	return w.len;
 }
 
-void ctl_header_encode(uint16_t record_version, uint8_t out[CTL_HEADER_LEN])
+void ctl_header_encode(uint16_t version, uint16_t record_version, uint8_t out[CTL_HEADER_LEN])
 {
 	put_be32(out, CTL_MAGIC);
-	put_be16(out + 4, CTL_VERSION);
+	put_be16(out + 4, version);
 	put_be16(out + 6, record_version);
 }
 

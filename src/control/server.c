@@ -22,6 +22,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,7 +33,6 @@
 
 #define ACCEPT_BUDGET 16   /* per wake-up */
 #define EXTRA_MAX     4096 /* bytes a client may send behind its request */
-#define IN_MAX	      64   /* more than any request */
 #define PRIO_CONTROL  3	   /* after the kernel and the peers */
 #define RETRY_MS      1000 /* accepting again after a failure or at the cap */
 
@@ -56,7 +56,8 @@ struct control_client {
 	struct mono told;  /* bytes were last put into an empty queue, or sent */
 	size_t in_len;
 	size_t extra; /* bytes behind the request, thrown away */
-	uint8_t in[IN_MAX];
+	uid_t uid;    /* whoever connected; (uid_t)-1: not known */
+	uint8_t in[CTL_REQUEST_MAX];
 	bool waiting; /* the job said CTL_WAIT */
 	bool woken;   /* control_job_wake() during the step */
 };
@@ -75,7 +76,7 @@ struct control_server {
 	bool paused; /* not accepting until the timer or until someone leaves */
 	bool stopped;
 	struct control_stats stats;
-	struct log_limit accept_log;
+	struct log_limit accept_log, refused_log;
 };
 
 static void accept_pause(struct control_server *s, bool pause)
@@ -247,27 +248,72 @@ void control_job_wake(struct control_job *job)
 		ev_work_arm(c->server->loop, &c->work);
 }
 
+static void refuse(struct ctl_out *out, const char *why)
+{
+	ctl_note(out, "%s", why);
+	ctl_end(out, 1);
+}
+
+/* May whoever connected give this command? Without Group the file of the socket decides alone. */
+static bool may(struct control_client *c, const struct ctl_command *cmd)
+{
+	struct control_server *s = c->server;
+	char line[160];
+
+	if (!s->conf.group[0] || cmd->right == CTL_READS || c->uid == 0 || c->uid == geteuid())
+		return true;
+	s->stats.refused++;
+	snprintf(line, sizeof(line),
+		 "%s refused: it changes something, and only root and the user of the "
+		 "daemon may; the group %s may look",
+		 cmd->text, s->conf.group);
+	if (log_limit_pass(&s->refused_log, 1, 10000, evloop_now(s->loop), NULL))
+		log_warnx("control socket: user %u: %s", (unsigned int)c->uid, line);
+	refuse(c->out, line);
+	return false;
+}
+
+/* Who may, and with which arguments. False: refused. */
+static bool accept_request(struct control_client *c, const struct ctl_wire_request *wire,
+			   struct ctl_request *req)
+{
+	struct text err = { 0 };
+	bool ok;
+
+	if (!req->cmd) {
+		c->server->stats.unknown_request++;
+		ctl_note(c->out, "the daemon does not know request %d", wire->number);
+		ctl_end(c->out, 1);
+		return false;
+	}
+	c->server->stats.requests++;
+	if (!may(c, req->cmd))
+		return false;
+	if (wire->flags & CTL_F_STRICT && wire->version == CTL_VERSION_FLAGS) {
+		if (ctl_arg_find(req->cmd, "strict"))
+			ctl_args_add(&req->args, req->cmd, "strict", NULL, &err);
+		ok = true;
+	} else {
+		ok = ctl_args_decode(&req->args, req->cmd, wire->args, wire->args_len, &err);
+	}
+	if (!ok)
+		refuse(c->out, err.buf ? err.buf : "out of memory");
+	text_free(&err);
+	return ok;
+}
+
 /* A complete request: hand it to the daemon. False when the client is gone. */
 static bool client_start(struct control_client *c, const struct ctl_wire_request *wire)
 {
 	struct control_server *s = c->server;
-	struct ctl_request req = {
-		.cmd = control_command_by_number(wire->number),
-		.strict = wire->flags & CTL_F_STRICT,
-	};
+	struct ctl_request req = { .cmd = control_command_by_number(wire->number) };
 
 	c->state = CLIENT_RUN;
 	c->moved = c->told = evloop_now(s->loop);
 	timer_update(s);
-	ctl_out_begin(c->out, wire->framed, wire->flags, s->record_version);
-	if (req.cmd) {
-		s->stats.requests++;
+	ctl_out_begin(c->out, wire->version, wire->flags, s->record_version);
+	if (accept_request(c, wire, &req))
 		s->ops->start(s->ctx, &req, c->out, &c->job);
-	} else {
-		s->stats.unknown_request++;
-		ctl_note(c->out, "the daemon does not know request %d", wire->number);
-		ctl_end(c->out, 1);
-	}
 	if (c->job) {
 		c->job->client = c;
 		c->work.name = c->job->ops->name;
@@ -292,8 +338,14 @@ static bool client_parse(struct control_client *c)
 	case CTL_PARSE_OTHER_VERSION:
 		/* Do nothing, say which version we speak: it will ask again, for plain text. */
 		s->stats.other_version++;
-		ctl_out_begin(c->out, true, 0, s->record_version);
+		ctl_out_begin(c->out, wire.version, 0, s->record_version);
 		c->state = CLIENT_FLUSH;
+		timer_update(s);
+		return client_settle(c);
+	case CTL_PARSE_TOO_LONG:
+		ctl_out_begin(c->out, wire.version, 0, s->record_version);
+		refuse(c->out, "the request has too many arguments");
+		client_finish(c);
 		timer_update(s);
 		return client_settle(c);
 	}
@@ -400,6 +452,14 @@ static bool make_room(struct control_server *s, struct mono now)
 	return true;
 }
 
+static uid_t user_of(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? cred.uid : (uid_t)-1;
+}
+
 /* Takes fd. */
 static void client_new(struct control_server *s, int fd, struct mono now)
 {
@@ -412,6 +472,7 @@ static void client_new(struct control_server *s, int fd, struct mono now)
 		goto refuse;
 	c->server = s;
 	c->since = now;
+	c->uid = user_of(fd);
 	c->io = (struct ev_io){ .fd = fd,
 				.want = EV_READ,
 				.prio = PRIO_CONTROL,

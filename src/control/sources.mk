@@ -1,4 +1,5 @@
 libcontrol_a_SOURCES = \
+	control/args.c \
 	control/command.c \
 	control/listen.c \
 	control/out.c \

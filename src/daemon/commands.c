@@ -12,6 +12,7 @@
  * Scripts stop at the first non-zero status, so each refusal is deliberate. */
 #include "daemon/commands.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 #include "daemon/jobs.h"
 #include "daemon/report.h"
 #include "daemon/waiters.h"
+#include "flow/flow_json.h"
 #include "flow/flow_print.h"
 
 struct commands {
@@ -74,7 +76,8 @@ static struct control_job *job_or_note(struct control_job *job, struct ctl_out *
 	return job ? job : out_of_memory(out);
 }
 
-static struct control_job *cmd_commit(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_commit(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
 	static const char *const say[] = {
 		[CTL_OBJ_CT] = "committing conntrack cache",
@@ -84,19 +87,20 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 
 	/* Now, not when the one that follows begins: a -t that comes in between is newer. */
 	takeover_active(c->d->takeover, evloop_now(c->d->loop));
-	if (jobs_running(c->d->jobs, JOB_COMMIT))
+	if (jobs_running(c->d->jobs, job))
 		done_note(out, "a commit is already running, another one follows it");
 	else
 		log_notice("%s", say[req->cmd->object]);
-	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, req->strict, false,
+	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, ctl_flag(&req->args, "strict"), false,
 					  evloop_now(c->d->loop)), out);
 }
 
-static struct control_job *cmd_flush_expects(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_flush_expects(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
 	int err;
 
-	(void)req;
+	(void)req, (void)job;
 	done_note(out, "flushing kernel expect table");
 	err = takeover_flush_expects(c->d->takeover);
 	if (err < 0) {
@@ -106,17 +110,18 @@ static struct control_job *cmd_flush_expects(struct commands *c, const struct ct
 	return NULL;
 }
 
-static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl_request *req, enum job_kind kind,
+					struct ctl_out *out)
 {
 	struct control_job *job;
 
 	log_notice("flushing kernel conntrack table");
-	job = waiters_ask(c->d->waiters, JOB_FLUSH, 0, evloop_now(c->d->loop));
+	job = waiters_ask(c->d->waiters, kind, 0, evloop_now(c->d->loop));
 	if (!job)
 		return out_of_memory(out);
 	/* Refused while a commit runs, which has put expectations there as well. */
 	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting && !jobs_running(c->d->jobs, JOB_COMMIT))
-		cmd_flush_expects(c, req, out);
+		cmd_flush_expects(c, req, kind, out);
 	return job;
 }
 
@@ -131,7 +136,8 @@ static bool no_internal(const struct commands *c, const struct ctl_request *req,
 	return true;
 }
 
-static struct control_job *cmd_resync_kernel(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_resync_kernel(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
 	if (no_internal(c, req, out))
 		return NULL;
@@ -141,17 +147,18 @@ static struct control_job *cmd_resync_kernel(struct commands *c, const struct ct
 		c->expect_resyncs++;
 	}
 	/* What a peer has told is ours from now on where it is in our kernel, and -f does not look at that. */
-	return job_or_note(waiters_ask(c->d->waiters, JOB_COMPARE, pipeline_foreign(c->d->pipeline) > 0 ? JOB_ALONE : 0,
+	return job_or_note(waiters_ask(c->d->waiters, job, pipeline_foreign(c->d->pipeline) > 0 ? JOB_ALONE : 0,
 				       evloop_now(c->d->loop)), out);
 }
 
-static struct control_job *cmd_resync_expects(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_resync_expects(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
 	if (no_internal(c, req, out))
 		return NULL;
 	done_note(out, "resync with master expect table");
 	c->expect_resyncs++;
-	return job_or_note(waiters_ask(c->d->waiters, JOB_COMPARE_EXPECTS, 0, evloop_now(c->d->loop)), out);
+	return job_or_note(waiters_ask(c->d->waiters, job, 0, evloop_now(c->d->loop)), out);
 }
 
 /* The internal cache is compared with the kernel, which goes on when the client has left; -R joins it. */
@@ -188,30 +195,35 @@ static struct control_job *flush_caches(struct commands *c, struct ctl_out *out,
 	return job_or_note(waiters_ask(c->d->waiters, JOB_EMPTY, both ? EMPTY_EXPECTS : 0, evloop_now(c->d->loop)), out);
 }
 
-static struct control_job *cmd_flush_caches(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_flush_caches(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
-	(void)req;
+	(void)req, (void)job;
 	return flush_caches(c, out, true, true);
 }
 
-static struct control_job *cmd_flush_internal(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_flush_internal(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
-	(void)req;
+	(void)req, (void)job;
 	return flush_caches(c, out, true, false);
 }
 
-static struct control_job *cmd_flush_external(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_flush_external(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
-	(void)req;
+	(void)req, (void)job;
 	return flush_caches(c, out, false, true);
 }
 
 /* Without internal cache: what the kernel has. */
-static struct control_job *cmd_dump_kernel(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_dump_kernel(struct commands *c, const struct ctl_request *req, enum job_kind kind,
+					struct ctl_out *out)
 {
 	struct control_job *job;
 	struct text err = { 0 };
 
+	(void)kind;
 	job = dump_kernel(c->d, req->cmd->object == CTL_OBJ_EXPECT, req->cmd->xml, &err);
 	if (!job) {
 		ctl_note(out, "failed: %s", err.buf ? err.buf : "out of memory");
@@ -221,20 +233,22 @@ static struct control_job *cmd_dump_kernel(struct commands *c, const struct ctl_
 	return job;
 }
 
-static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
 	bool external = req->cmd->option == 'e';
 
 	if (!external && !pipeline_internal(c->d->pipeline))
-		return cmd_dump_kernel(c, req, out);
+		return cmd_dump_kernel(c, req, job, out);
 	if (req->cmd->object == CTL_OBJ_EXPECT)
 		return job_or_note(dump_expects(c->d, external, req->cmd->xml), out);
 	return job_or_note(dump_flows(c->d, external, req->cmd->xml), out);
 }
 
-static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
-	(void)req;
+	(void)req, (void)job;
 	if (!sync_can(&c->d->conf->sync, SYNC_ACKS)) {
 		ctl_result(out, "there is no resend queue in this mode");
 		return NULL;
@@ -242,11 +256,12 @@ static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_requ
 	return job_or_note(dump_ring(c->d), out);
 }
 
-static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
 
-	(void)req;
+	(void)req, (void)job;
 	if (takeover_schedule(c->d->takeover, now))	/* which is in the log */
 		ctl_result(out, "flushing conntrack table in %u secs", c->d->conf->sync.purge_timeout_s);
 	else
@@ -255,9 +270,10 @@ static struct control_job *cmd_purge(struct commands *c, const struct ctl_reques
 	return NULL;
 }
 
-static struct control_job *cmd_kill(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_kill(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
-	(void)req;
+	(void)req, (void)job;
 	ctl_hold_until_exit(out);	/* -k returns when lock and socket are gone */
 	daemon_stop(c->d);
 	return NULL;
@@ -272,24 +288,27 @@ static bool no_request(const struct commands *c, const struct ctl_request *req, 
 	return true;
 }
 
-static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
 
 	if (no_request(c, req, out))
 		return NULL;
-	jobs_ask(c->d->jobs, JOB_TELL, 0, NULL, now);
-	if (jobs_waiting(c->d->jobs, JOB_TELL))
+	jobs_ask(c->d->jobs, job, 0, NULL, now);
+	if (jobs_waiting(c->d->jobs, job))
 		done_note(out, "the bulk update follows what is still running");
 	else		/* as the log says when it begins */
 		ctl_result(out, "sending bulk update");
 	return NULL;
 }
 
-static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
 
+	(void)job;
 	activity_request(c->d->activity, now);
 	if (!no_request(c, req, out)) {
 		done_note(out, "resync requested");
@@ -308,47 +327,55 @@ enum needs {
 	NEEDS_EXPECTS = 4,	/* ExpectationSync */
 };
 
-/* By its number: either what it does, or the report it prints; neither: it is accepted and says nothing. */
-static const struct what {
+/* By what one types, as in control/command.c: the kind of job that it asks for, by the table of who
+ * stops, joins or waits for whom (jobs.c), and either what it does, or what it shows. */
+struct what {
+	const char *text;
 	enum needs needs;
-	struct control_job *(*run)(struct commands *c, const struct ctl_request *req, struct ctl_out *out);
+	enum job_kind job;	/* JOB_KINDS: it is answered at once, or it is a dump */
+	struct control_job *(*run)(struct commands *c, const struct ctl_request *req,
+				   enum job_kind job, struct ctl_out *out);
 	void (*report)(const struct daemon *d, struct values *v);
-} table[] = {
-	[CTL_REQ_DUMP_INT_CT] = { NEEDS_NOTHING, .run = cmd_dump },
-	[CTL_REQ_DUMP_INT_CT_XML] = { NEEDS_NOTHING, .run = cmd_dump },
-	[CTL_REQ_DUMP_EXT_CT] = { NEEDS_EXTERNAL, .run = cmd_dump },
-	[CTL_REQ_DUMP_EXT_CT_XML] = { NEEDS_EXTERNAL, .run = cmd_dump },
-	[CTL_REQ_DUMP_INT_EXP] = { NEEDS_EXPECTS, .run = cmd_dump },
-	[CTL_REQ_DUMP_INT_EXP_XML] = { NEEDS_EXPECTS, .run = cmd_dump },
-	[CTL_REQ_DUMP_EXT_EXP] = { NEEDS_EXPECTS | NEEDS_EXTERNAL, .run = cmd_dump },
-	[CTL_REQ_DUMP_EXT_EXP_XML] = { NEEDS_EXPECTS | NEEDS_EXTERNAL, .run = cmd_dump },
-	[CTL_REQ_COMMIT] = { NEEDS_EXTERNAL, .run = cmd_commit },
-	[CTL_REQ_COMMIT_CT] = { NEEDS_EXTERNAL, .run = cmd_commit },
-	[CTL_REQ_COMMIT_EXP] = { NEEDS_EXPECTS | NEEDS_EXTERNAL, .run = cmd_commit },
-	[CTL_REQ_FLUSH_KERNEL] = { NEEDS_NOTHING, .run = cmd_flush_kernel },
-	[CTL_REQ_FLUSH_KERNEL_CT] = { NEEDS_NOTHING, .run = cmd_flush_kernel },
-	[CTL_REQ_FLUSH_KERNEL_EXP] = { NEEDS_EXPECTS, .run = cmd_flush_expects },
-	[CTL_REQ_RESYNC_KERNEL] = { NEEDS_NOTHING, .run = cmd_resync_kernel },
-	[CTL_REQ_RESYNC_KERNEL_CT] = { NEEDS_NOTHING, .run = cmd_resync_kernel },
-	[CTL_REQ_RESYNC_KERNEL_EXP] = { NEEDS_EXPECTS, .run = cmd_resync_expects },
-	[CTL_REQ_FLUSH_CACHES] = { NEEDS_NOTHING, .run = cmd_flush_caches },
-	[CTL_REQ_FLUSH_CACHES_OLD] = { NEEDS_NOTHING, .run = cmd_flush_caches },
-	[CTL_REQ_FLUSH_INT_CT] = { NEEDS_NOTHING, .run = cmd_flush_internal },
-	[CTL_REQ_FLUSH_EXT_CT] = { NEEDS_EXTERNAL, .run = cmd_flush_external },
-	[CTL_REQ_BULK] = { NEEDS_PEERS, .run = cmd_bulk },
-	[CTL_REQ_REQUEST_RESYNC] = { NEEDS_PEERS, .run = cmd_ask_resync },
-	[CTL_REQ_PURGE] = { NEEDS_PEERS, .run = cmd_purge },
-	[CTL_REQ_KILL] = { NEEDS_NOTHING, .run = cmd_kill },
-	[CTL_REQ_STATS] = { NEEDS_NOTHING, .report = report_general },
-	[CTL_REQ_STATS_NETWORK] = { NEEDS_PEERS, .report = report_network },
-	[CTL_REQ_STATS_CACHE] = { NEEDS_NOTHING, .report = report_cache },
-	[CTL_REQ_STATS_RUNTIME] = { NEEDS_NOTHING, .report = report_runtime },
-	[CTL_REQ_STATS_LINK] = { NEEDS_PEERS, .report = report_link },
-	[CTL_REQ_STATS_QUEUE] = { NEEDS_PEERS, .report = report_queue },
-	[CTL_REQ_STATS_RSQUEUE] = { NEEDS_PEERS, .run = cmd_rsqueue },
-	[CTL_REQ_STATS_EXPECT] = { NEEDS_EXPECTS, .report = report_expect },
-	[CTL_REQ_STATS_PROCESS] = { NEEDS_NOTHING, .report = report_process },
-	[CTL_REQ_STATS_PEERS] = { NEEDS_PEERS, .report = report_peers },
+	const char *kind;	/* of the JSON document */
+};
+
+#define NO_JOB JOB_KINDS
+
+static const struct what table[] = {
+	{ "-i", NEEDS_NOTHING, NO_JOB, cmd_dump, NULL, NULL },
+	{ "-i -x", NEEDS_NOTHING, NO_JOB, cmd_dump, NULL, NULL },
+	{ "-e", NEEDS_EXTERNAL, NO_JOB, cmd_dump, NULL, NULL },
+	{ "-e -x", NEEDS_EXTERNAL, NO_JOB, cmd_dump, NULL, NULL },
+	{ "-i expect", NEEDS_EXPECTS, NO_JOB, cmd_dump, NULL, NULL },
+	{ "-i expect -x", NEEDS_EXPECTS, NO_JOB, cmd_dump, NULL, NULL },
+	{ "-e expect", NEEDS_EXPECTS | NEEDS_EXTERNAL, NO_JOB, cmd_dump, NULL, NULL },
+	{ "-e expect -x", NEEDS_EXPECTS | NEEDS_EXTERNAL, NO_JOB, cmd_dump, NULL, NULL },
+	{ "-c", NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, NULL },
+	{ "-c ct", NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, NULL },
+	{ "-c expect", NEEDS_EXPECTS | NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, NULL },
+	{ "-F", NEEDS_NOTHING, JOB_FLUSH, cmd_flush_kernel, NULL, NULL },
+	{ "-F ct", NEEDS_NOTHING, JOB_FLUSH, cmd_flush_kernel, NULL, NULL },
+	{ "-F expect", NEEDS_EXPECTS, NO_JOB, cmd_flush_expects, NULL, NULL },
+	{ "-R", NEEDS_NOTHING, JOB_COMPARE, cmd_resync_kernel, NULL, NULL },
+	{ "-R ct", NEEDS_NOTHING, JOB_COMPARE, cmd_resync_kernel, NULL, NULL },
+	{ "-R expect", NEEDS_EXPECTS, JOB_COMPARE_EXPECTS, cmd_resync_expects, NULL, NULL },
+	{ "-f", NEEDS_NOTHING, JOB_EMPTY, cmd_flush_caches, NULL, NULL },
+	{ "-f internal", NEEDS_NOTHING, JOB_REFRESH, cmd_flush_internal, NULL, NULL },
+	{ "-f external", NEEDS_EXTERNAL, JOB_EMPTY, cmd_flush_external, NULL, NULL },
+	{ "-B", NEEDS_PEERS, JOB_TELL, cmd_bulk, NULL, NULL },
+	{ "-n", NEEDS_PEERS, NO_JOB, cmd_ask_resync, NULL, NULL },
+	{ "-t", NEEDS_PEERS, NO_JOB, cmd_purge, NULL, NULL },
+	{ "-k", NEEDS_NOTHING, NO_JOB, cmd_kill, NULL, NULL },
+	{ "-s", NEEDS_NOTHING, NO_JOB, NULL, report_general, "statistics" },
+	{ "-s network", NEEDS_PEERS, NO_JOB, NULL, report_network, "network" },
+	{ "-s cache", NEEDS_NOTHING, NO_JOB, NULL, report_cache, "cache" },
+	{ "-s runtime", NEEDS_NOTHING, NO_JOB, NULL, report_runtime, "runtime" },
+	{ "-s link", NEEDS_PEERS, NO_JOB, NULL, report_link, "link" },
+	{ "-s queue", NEEDS_PEERS, NO_JOB, NULL, report_queue, "queue" },
+	{ "-s rsqueue", NEEDS_PEERS, NO_JOB, cmd_rsqueue, NULL, "rsqueue" },
+	{ "-s expect", NEEDS_EXPECTS, NO_JOB, NULL, report_expect, "expect" },
+	{ "-s process", NEEDS_NOTHING, NO_JOB, NULL, report_process, "processes" },
+	{ "-s peers", NEEDS_PEERS, NO_JOB, NULL, report_peers, "peers" },
 };
 
 /* -c, and the states are in the kernel already: this node is active now, no flush goes on, and entries of another time have to
@@ -358,7 +385,7 @@ static struct control_job *no_commit(struct commands *c, const struct ctl_reques
 	struct mono now = evloop_now(c->d->loop);
 
 	takeover_active(c->d->takeover, now);
-	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, req->strict, true, now), out);
+	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, ctl_flag(&req->args, "strict"), true, now), out);
 }
 
 /* -t, and there is no role that this node could give up: nothing is scheduled. */
@@ -368,45 +395,82 @@ static void no_purge(struct commands *c, struct ctl_out *out)
 	c->purges_ignored++;
 }
 
-/* Says so where the daemon has not got what the command is about. */
-static bool cannot(struct commands *c, enum needs needs, const struct ctl_request *req, struct ctl_out *out,
-		   struct control_job **job)
+/* What a command is about and this daemon has not got. */
+enum lack {
+	LACKS_NOTHING,
+	LACKS_EXPECTS,
+	LACKS_PEERS,
+	LACKS_EXTERNAL,
+};
+
+static const char *const lack_words[] = {
+	[LACKS_EXPECTS] = "expectations are not synchronised (ExpectationSync)",
+	[LACKS_PEERS] = "this is the statistics mode",
+	[LACKS_EXTERNAL] = "states of the peer are in the kernel already (DisableExternalCache)",
+};
+
+static enum lack lacks(const struct commands *c, enum needs needs)
 {
-	if (needs & NEEDS_EXPECTS && !c->d->expecting) {
-		idle_note(req, out, "expectations are not synchronised (ExpectationSync)");
-		return true;
-	}
-	if (needs & (NEEDS_PEERS | NEEDS_EXTERNAL) && !pipeline_sync(c->d->pipeline)) {
-		if (req->cmd->number == CTL_REQ_PURGE)
-			no_purge(c, out);
-		else
-			idle_note(req, out, "this is the statistics mode");
-		return true;
-	}
-	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline)) {
-		idle_note(req, out, "states of the peer are in the kernel already (DisableExternalCache)");
-		if (req->cmd->option == 'c')
-			*job = no_commit(c, req, out);
-		return true;
-	}
-	return false;
+	if (needs & NEEDS_EXPECTS && !c->d->expecting)
+		return LACKS_EXPECTS;
+	if (needs & (NEEDS_PEERS | NEEDS_EXTERNAL) && !pipeline_sync(c->d->pipeline))
+		return LACKS_PEERS;
+	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline))
+		return LACKS_EXTERNAL;
+	return LACKS_NOTHING;
 }
 
-static void print_report(struct commands *c, struct ctl_out *out,
-			 void (*report)(const struct daemon *d, struct values *v))
+static const struct values_backend *wanted(const struct ctl_request *req)
+{
+	return ctl_flag(&req->args, "json") ? &values_json : &values_text;
+}
+
+static void send_document(struct ctl_out *out, struct text *text)
+{
+	if (text->truncated)
+		out_of_memory(out);
+	else
+		ctl_text(out, text->buf, text->len);
+	text_free(text);
+}
+
+/* A program that asked for a document gets one, and reads there why nothing is in it. */
+static void empty_document(const struct ctl_request *req, const char *kind, const char *why,
+			   struct ctl_out *out)
 {
 	struct text text = { 0 };
 	struct values v;
 
-	values_begin(&v, &values_text, NULL, 0, &text);
-	report(c->d, &v);
+	values_begin(&v, wanted(req), kind, JSON_SCHEMA, &text);
+	values_word(&v, "nothing", why);
 	values_end(&v);
-	if (text.truncated) {
-		out_of_memory(out);
-	} else {
-		ctl_text(out, text.buf, text.len);
+	send_document(out, &text);
+}
+
+static struct control_job *nothing_to_do(struct commands *c, const struct what *what,
+					 const struct ctl_request *req, enum lack lack,
+					 struct ctl_out *out)
+{
+	if (lack == LACKS_PEERS && req->cmd->number == CTL_REQ_PURGE) {
+		no_purge(c, out);
+		return NULL;
 	}
-	text_free(&text);
+	idle_note(req, out, lack_words[lack]);
+	if (what->kind)
+		empty_document(req, what->kind, lack_words[lack], out);
+	return lack == LACKS_EXTERNAL && what->job == JOB_COMMIT ? no_commit(c, req, out) : NULL;
+}
+
+static void print_report(struct commands *c, const struct what *what,
+			 const struct ctl_request *req, struct ctl_out *out)
+{
+	struct text text = { 0 };
+	struct values v;
+
+	values_begin(&v, wanted(req), what->kind, JSON_SCHEMA, &text);
+	what->report(c->d, &v);
+	values_end(&v);
+	send_document(out, &text);
 }
 
 /* What the file asks for and nobody does: for the person who looks, not for the program that parses -s. */
@@ -420,19 +484,32 @@ static void note_unserved_helpers(const struct commands *c, struct ctl_out *out)
 			   h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp", h->list[i].line);
 }
 
-static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out *out, struct control_job **job)
+/* Every command has its row; commands_open() has looked. */
+static const struct what *row_of(const struct ctl_command *cmd)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(table[i].text, cmd->text) == 0)
+			return &table[i];
+	return NULL;
+}
+
+static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out *out,
+		       struct control_job **job)
 {
 	struct commands *c = ctx;
-	const struct what *what = &table[req->cmd->number];
+	const struct what *what = row_of(req->cmd);
+	enum lack lack = lacks(c, what->needs);
 
-	if (cannot(c, what->needs, req, out, job))
+	if (lack != LACKS_NOTHING) {
+		*job = nothing_to_do(c, what, req, lack, out);
 		return;
+	}
 	if (req->cmd->number == CTL_REQ_STATS)
 		note_unserved_helpers(c, out);
 	if (what->report)
-		print_report(c, out, what->report);
-	else if (what->run)
-		*job = what->run(c, req, out);
+		print_report(c, what, req, out);
+	else
+		*job = what->run(c, req, what->job, out);
 }
 
 /* ---- lifetime ---- */
@@ -443,6 +520,7 @@ void commands_stats(const struct commands *c, struct commands_stats *out)
 
 	*out = (struct commands_stats){
 		.read_failed = s->no_request, .unknown_request = s->unknown_request,
+		.refused = s->refused,
 		.expect_resyncs = c->expect_resyncs, .purges_ignored = c->purges_ignored,
 	};
 }
@@ -453,6 +531,8 @@ int commands_open(struct daemon *d, const struct control_conf *conf, struct comm
 	struct commands *c = calloc(1, sizeof(*c));
 	int ret;
 
+	for (size_t i = 0; control_command_at(i); i++)
+		assert(row_of(control_command_at(i)));
 	if (!c)
 		return -ENOMEM;
 	c->d = d;

@@ -45,8 +45,7 @@ static int run_client(const struct cli *cli)
 	struct client_request req = {
 		.path = path,
 		.cmd = cli->cmd,
-		.strict = cli->strict,
-		.json = cli->json,
+		.args = cli->args,
 		.timeout_s = cli->timeout_s,
 		.out_fd = STDOUT_FILENO,
 		.err_fd = STDERR_FILENO,

@@ -475,6 +475,8 @@ static const struct value_row loop_rows[] = {
 		"connections to the control socket without a request"),
 	COUNTER(S, commands.unknown_request, "unknown_request", "requests",
 		"\tlocal unknown request:\t\t%12\n\n", "requests that are not known"),
+	COUNTER(S, commands.refused, "refused", "requests", NULL,
+		"changes asked for by one who may only read (`UNIX Group`)"),
 	VALUE_END
 };
 const struct value_group loop_group = { .name = "loop",

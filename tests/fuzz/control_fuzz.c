@@ -18,14 +18,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define REC_VERSION FLOW_RECORD_VERSION
 
+/* What is accepted is encoded to the same arguments. */
+static void fuzz_args(const struct ctl_command *cmd, const uint8_t *bytes, size_t n)
+{
+	uint8_t again[CTL_ARGS_LEN];
+	struct ctl_args args = { 0 }, same = { 0 };
+	struct text err = { 0 };
+	size_t len;
+
+	if (!cmd)
+		return;
+	if (ctl_args_decode(&args, cmd, bytes, n, &err)) {
+		len = ctl_args_encode(&args, again);
+		if (len > n || !ctl_args_decode(&same, cmd, again, len, &err) || same.n != args.n)
+			abort();
+	} else if (err.len == 0) {
+		abort();
+	}
+	text_free(&err);
+}
+
 /* What a request decodes to must not change once it is complete, and must be encoded to the same
  * bytes. */
 static void fuzz_request(const uint8_t *data, size_t size)
 {
 	struct ctl_wire_request first = { 0 }, req = { 0 };
-	uint8_t again[CTL_REQUEST_LEN];
+	uint8_t again[CTL_REQUEST_MAX];
 	bool framed = false;
-	size_t n;
+	size_t n, len;
 
 	for (n = 0; n <= size; n++) {
 		uint8_t *copy = malloc(n ? n : 1);
@@ -36,20 +56,19 @@ static void fuzz_request(const uint8_t *data, size_t size)
 		if (n > 0)
 			memcpy(copy, data, n);
 		ret = ctl_request_decode(copy, n, REC_VERSION, &req);
+		len = ret == CTL_PARSE_DONE ? ctl_request_encode(&req, REC_VERSION, again) : 0;
+		if (ret == CTL_PARSE_DONE && req.version == CTL_VERSION)
+			fuzz_args(control_command_by_number(req.number), req.args, req.args_len);
 		free(copy);
 		if (n < CTL_REQUEST_OLD_LEN && ret != CTL_PARSE_MORE)
 			abort();
-		if (ret != CTL_PARSE_DONE)
-			continue;
-		control_command_by_number(req.number);
-		if (!req.framed)
+		if (ret != CTL_PARSE_DONE || req.version == 0)
 			continue;
 		if (framed && (req.number != first.number || req.flags != first.flags))
 			abort();
 		first = req;
 		framed = true;
-		if (ctl_request_encode(&req, REC_VERSION, again) != CTL_REQUEST_LEN ||
-		    memcmp(again, data, CTL_REQUEST_LEN) != 0)
+		if (len > n || memcmp(again, data, len) != 0)
 			abort();
 	}
 }
@@ -115,7 +134,7 @@ static enum client_verdict read_reply(const uint8_t *data, size_t size, size_t p
 
 	if (!r)
 		abort();
-	client_reply_init(r, &ops, h, REC_VERSION);
+	client_reply_init(r, &ops, h, CTL_VERSION, REC_VERSION);
 	while (size > 0) {
 		size_t n = size < piece ? size : piece;
 		uint8_t *copy = malloc(n);
@@ -153,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	if (data[0] == 'q')
-		fuzz_request(data + 1, size - 1 < 64 ? size - 1 : 64);
+		fuzz_request(data + 1, size - 1 < 128 ? size - 1 : 128);
 	else
 		fuzz_reply(data + 1, size - 1, data[0]);
 	return 0;

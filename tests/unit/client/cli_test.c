@@ -63,6 +63,8 @@ static const struct parse_case cases[] = {
 	{ "-c", CLI_CLIENT, 46, NULL },
 	{ "-c ct", CLI_CLIENT, 18, NULL },
 	{ "-c expect", CLI_CLIENT, 42, NULL },
+	{ "--json -s", CLI_CLIENT, 21, NULL },
+	{ "-s peers --json", CLI_CLIENT, 1000, NULL },
 	{ "-c --strict", CLI_CLIENT, 46, NULL },
 	{ "--strict -c ct", CLI_CLIENT, 18, NULL },
 	{ "-f", CLI_CLIENT, 45, NULL },
@@ -222,9 +224,11 @@ static const struct parse_case cases[] = {
 	{ "-c -x", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json -x -i", CLI_ERROR, 0, "Invalid parameters" },
-	{ "--json -s", CLI_ERROR, 0, "Invalid parameters" },
+	{ "--json -c", CLI_ERROR, 0, "Invalid parameters: --json needs -i, -e or -s" },
+	{ "--json -d", CLI_ERROR, 0, "Invalid parameters: --json needs -i, -e or -s" },
+	{ "-s --json=x", CLI_ERROR, 0, "--json takes no argument" },
 	{ "--strict", CLI_ERROR, 0, "Invalid parameters" },
-	{ "--strict -i", CLI_ERROR, 0, "Invalid parameters" },
+	{ "--strict -i", CLI_ERROR, 0, "Invalid parameters: --strict needs -c" },
 	{ "-T -i", CLI_ERROR, 0, "Invalid parameters" },
 	{ "-T -d", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--timeout 5", CLI_ERROR, 0, "--timeout needs a command" },
@@ -299,19 +303,21 @@ static void details(void **state)
 	assert_string_equal(cli.config, "/e");
 	parse("--config /f --config=-g=h --commit --strict", &cli);
 	assert_string_equal(cli.config, "-g=h");
-	assert_true(cli.strict);
+	assert_true(ctl_flag(&cli.args, "strict"));
 	parse("--stats-mode", &cli);
 	assert_true(cli.stats);
 	parse("-i", &cli);
 	assert_null(cli.config);
-	assert_false(cli.strict || cli.json || cli.stats);
+	assert_false(cli.args.n > 0 || cli.stats);
 	parse("-c --strict", &cli);
-	assert_true(cli.strict);
+	assert_true(ctl_flag(&cli.args, "strict"));
 	assert_int_equal(cli.timeout_s, 0);
 	parse("--timeout=86400 -c", &cli);
 	assert_int_equal(cli.timeout_s, 86400);
 	parse("--json -e", &cli);
-	assert_true(cli.json);
+	assert_true(ctl_flag(&cli.args, "json"));
+	parse("--json --json -s", &cli);
+	assert_int_equal(cli.args.n, 1);
 	parse("-d -S", &cli);
 	assert_true(cli.stats);
 	assert_string_equal(cli.warning, "");

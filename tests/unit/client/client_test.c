@@ -87,14 +87,17 @@ static int run_as(struct place *p, const char *path, int number, bool strict, bo
 	struct client_request req = {
 		.path = path,
 		.cmd = control_command_by_number(number),
-		.strict = strict,
-		.json = json,
 		.out_fd = temp_file(),
 		.err_fd = temp_file(),
 	};
+	struct text err = { 0 };
 	int status;
 
 	assert_non_null(req.cmd);
+	if (strict)
+		assert_true(ctl_args_add(&req.args, req.cmd, "strict", NULL, &err));
+	if (json)
+		assert_true(ctl_args_add(&req.args, req.cmd, "json", NULL, &err));
 	status = client_run(&req);
 	slurp(req.out_fd, p->out, sizeof(p->out));
 	slurp(req.err_fd, p->err, sizeof(p->err));
@@ -181,8 +184,8 @@ static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out,
 		break;
 	case CTL_REQ_COMMIT:
 		ctl_result(out, "done");
-		ctl_note(out, "%s", req->strict ? "strict" : "lenient");
-		ctl_end(out, req->strict);
+		ctl_note(out, "%s", ctl_flag(&req->args, "strict") ? "strict" : "lenient");
+		ctl_end(out, ctl_flag(&req->args, "strict"));
 		break;
 	case CTL_REQ_DUMP_INT_CT:
 	case CTL_REQ_DUMP_INT_CT_XML:
@@ -333,13 +336,15 @@ static void dump(void **state)
 		struct client_request req = {
 			.path = p->path,
 			.cmd = control_command_by_number(kinds[k].number),
-			.json = kinds[k].json,
 			.out_fd = temp_file(),
 			.err_fd = temp_file(),
 		};
 		char want[FLOW_LINE_MAX + 2], got[FLOW_LINE_MAX + 2];
+		struct text err = { 0 };
 		FILE *f;
 
+		if (kinds[k].json)
+			assert_true(ctl_args_add(&req.args, req.cmd, "json", NULL, &err));
 		assert_int_equal(client_run(&req), 0);
 		slurp(req.err_fd, p->err, sizeof(p->err));
 		assert_string_equal(p->err, "that was all\n");
@@ -388,7 +393,7 @@ static void other_version(void **state)
 	assert_int_equal(run_as(p, p->path, CTL_REQ_DUMP_INT_CT, false, true), 1);
 	assert_string_equal(p->out, "");
 	assert_says(p->err, "no --json until it is restarted");
-	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, true, false), 1);
+	assert_int_equal(run_as(p, p->path, CTL_REQ_COMMIT, true, false), 1);
 	assert_string_equal(p->out, "");
 	assert_says(p->err, "no --strict until it is restarted");
 	assert_int_equal(run(p, CTL_REQ_DUMP_INT_CT), 0);
@@ -446,7 +451,7 @@ static void old_daemon(void **state)
 	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, false, true), 1);
 	assert_says(p->err, "1.4.x, which knows no --json: nothing was done");
 	assert_string_equal(p->out, "");
-	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, true, false), 1);
+	assert_int_equal(run_as(p, p->path, CTL_REQ_COMMIT, true, false), 1);
 	assert_says(p->err, "1.4.x, which knows no --strict: nothing was done");
 	assert_string_equal(p->out, "");
 	/* A request it has no number for gets the same silence as one that is done: not taken for
@@ -459,6 +464,70 @@ static void old_daemon(void **state)
 	assert_int_equal(run(p, CTL_REQ_BULK), 0);
 	assert_string_equal(p->out, "");
 	assert_string_equal(p->err, "");
+}
+
+/* ---- a daemon of ours from before arguments ---- */
+
+/* It answers 16 bytes of its own version with what it was asked for: a record, and the flags as the
+ * status; and every other version with its own. */
+static void start_before_args(struct place *p)
+{
+	int fd = listen_on(p->path);
+
+	p->daemon = fork();
+	if (p->daemon != 0) {
+		close(fd);
+		return;
+	}
+	for (;;) {
+		static const uint8_t head[] = {
+			0xff, 'c', 't', 'd', 0, CTL_VERSION_FLAGS, 0, FLOW_RECORD_VERSION
+		};
+		uint8_t in[CTL_REQUEST_MAX], record[32];
+		int c = accept(fd, NULL, NULL), number;
+		ssize_t n = recv(c, in, sizeof(in), 0);
+
+		if (n < 16 || send(c, head, sizeof(head), MSG_NOSIGNAL) < 0)
+			_exit(1);
+		memcpy(&number, in, sizeof(number));
+		if (n == 16 && in[9] == CTL_VERSION_FLAGS) {
+			uint8_t *text = record + CTL_RECORD_HDR_LEN, *end;
+			int len = sprintf((char *)text, "asked %d\n", number);
+
+			ctl_record_head(CTL_REC_TEXT, (size_t)len, record);
+			end = text + len;
+			ctl_record_head(CTL_REC_END, CTL_END_LEN, end);
+			memset(end + CTL_RECORD_HDR_LEN, 0, CTL_END_LEN);
+			end[CTL_RECORD_HDR_LEN + CTL_END_LEN - 1] = in[15] & CTL_F_STRICT ? 1 : 0;
+			if (send(c, record,
+				 (size_t)(end - record) + CTL_RECORD_HDR_LEN + CTL_END_LEN,
+				 MSG_NOSIGNAL) < 0)
+				_exit(1);
+		}
+		close(c);
+	}
+}
+
+static void before_args(void **state)
+{
+	struct place *p = *state;
+
+	start_before_args(p);
+	assert_int_equal(run(p, CTL_REQ_STATS), 0);
+	assert_string_equal(p->out, "asked 21\n");
+	assert_string_equal(p->err, "");
+	assert_int_equal(run(p, CTL_REQ_STATS_PEERS), 0);
+	assert_string_equal(p->out, "asked 1000\n");
+	/* What its version can say it is asked, with a status. */
+	assert_int_equal(run_as(p, p->path, CTL_REQ_COMMIT, true, false), 1);
+	assert_string_equal(p->out, "asked 46\n");
+	assert_string_equal(p->err, "");
+	assert_int_equal(run_as(p, p->path, CTL_REQ_DUMP_EXT_CT, false, true), 0);
+	assert_string_equal(p->out, "asked 17\n");
+	/* The rest is refused, and nothing done. */
+	assert_int_equal(run_as(p, p->path, CTL_REQ_STATS, false, true), 1);
+	assert_string_equal(p->out, "");
+	assert_says(p->err, "no --json until it is restarted, nothing was done");
 }
 
 /* It dies with our request unread, or having read it: no answer, and gone. */
@@ -561,15 +630,11 @@ static void output_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_PLACE(our_daemon),
-		IN_PLACE(results_are_for_a_terminal),
-		IN_PLACE(dump),
-		IN_PLACE(kill_waits),
-		IN_PLACE(other_version),
-		IN_PLACE(old_daemon),
-		IN_PLACE(old_daemon_dies),
-		IN_PLACE(real_reasons),
-		IN_PLACE(output_fails),
+		IN_PLACE(our_daemon),	 IN_PLACE(results_are_for_a_terminal),
+		IN_PLACE(dump),		 IN_PLACE(kill_waits),
+		IN_PLACE(other_version), IN_PLACE(old_daemon),
+		IN_PLACE(before_args),	 IN_PLACE(old_daemon_dies),
+		IN_PLACE(real_reasons),	 IN_PLACE(output_fails),
 	};
 
 	return cmocka_run_group_tests_name("client/client", tests, NULL, NULL);

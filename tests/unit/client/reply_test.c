@@ -97,7 +97,7 @@ static enum client_verdict hear(const uint8_t *bytes, size_t n, size_t piece, st
 	assert_non_null(r);
 	*h = (struct heard){ 0 };
 	text_str(&h->t, "");
-	client_reply_init(r, &ops, h, REC_VERSION);
+	client_reply_init(r, &ops, h, CTL_VERSION, REC_VERSION);
 	assert_false(client_reply_any(r));
 	while (n > 0) {
 		size_t part = n < piece ? n : piece;
@@ -123,7 +123,7 @@ static struct ctl_out *sample(void)
 	uint8_t progress[CTL_PROGRESS_LEN] = { 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4 };
 
 	assert_non_null(out);
-	ctl_out_begin(out, true, 0, REC_VERSION);
+	ctl_out_begin(out, CTL_VERSION, 0, REC_VERSION);
 	ctl_text(out, "one\ntwo\n", 8);
 	ctl_note(out, "a note");
 	ctl_result(out, "done");
@@ -168,7 +168,7 @@ static void long_records(void **state)
 	assert_non_null(big);
 	for (size_t i = 0; i < 200000; i++)
 		big[i] = (char)('a' + i % 23);
-	ctl_out_begin(out, true, 0, REC_VERSION);
+	ctl_out_begin(out, CTL_VERSION, 0, REC_VERSION);
 	ctl_text(out, big, 200000);
 	ctl_out_finish(out);
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
@@ -288,7 +288,7 @@ static void verdict_of(const char *bytes, size_t n, enum client_verdict want)
 #define VERDICT(bytes, want) verdict_of(bytes, sizeof(bytes) - 1, want)
 #define HEAD \
 	"\xff" \
-	"ctd\0\2\0\7"
+	"ctd\0\3\0\7"
 
 static void odd_records(void **state)
 {
@@ -298,7 +298,10 @@ static void odd_records(void **state)
 		"ctd\0\1\0\7",
 		CLIENT_OTHER_VERSION);
 	VERDICT("\xff"
-		"ctd\0\2\0\10",
+		"ctd\0\3\0\10",
+		CLIENT_OTHER_VERSION);
+	VERDICT("\xff"
+		"ctd\0\2\0\7",
 		CLIENT_OTHER_VERSION);
 	VERDICT("\xff"
 		"ctd\0\1\0\7 and anything",

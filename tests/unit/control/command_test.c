@@ -58,6 +58,20 @@ static void numbers_as_ever(void **state)
 	assert_int_equal(control_command_by_number(19)->option, 0);
 }
 
+/* Whoever may only look gives nothing but these. */
+static void who_may(void **state)
+{
+	const struct ctl_command *c;
+
+	(void)state;
+	for (size_t i = 0; (c = control_command_at(i)); i++) {
+		bool looks = c->option != 0 && strchr("sie", c->option);
+
+		if (!c->name && looks != (c->right == CTL_READS))
+			fail_msg("%s: who may?", c->text);
+	}
+}
+
 static void no_such_command(void **state)
 {
 	(void)state;
@@ -161,9 +175,8 @@ static void words_lead_to_commands(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers_as_ever),
-		cmocka_unit_test(no_such_command),
-		cmocka_unit_test(abbreviations),
+		cmocka_unit_test(numbers_as_ever),	  cmocka_unit_test(who_may),
+		cmocka_unit_test(no_such_command),	  cmocka_unit_test(abbreviations),
 		cmocka_unit_test(words_lead_to_commands),
 	};
 

@@ -36,7 +36,7 @@ static void old_client_gets_text_only(void **state)
 	struct ctl_out *out = ctl_out_new();
 
 	(void)state;
-	ctl_out_begin(out, false, 0, 7);
+	ctl_out_begin(out, 0, 0, 7);
 	assert_true(ctl_out_is_text(out));
 	ctl_progress(out, 1, 2);
 	write_everything(out);
@@ -49,7 +49,7 @@ static void old_client_gets_text_only(void **state)
 static void our_client_gets_records(void **state)
 {
 	static const char want[] = "\xff"
-				   "ctd\0\2\0\7"
+				   "ctd\0\3\0\7"
 				   "\0\4\0\1one\n"
 				   "\0\6\0\2note 1"
 				   "\0\10\0\7result 2"
@@ -60,7 +60,7 @@ static void our_client_gets_records(void **state)
 	struct ctl_out *out = ctl_out_new();
 
 	(void)state;
-	ctl_out_begin(out, true, 0, 7);
+	ctl_out_begin(out, CTL_VERSION, 0, 7);
 	assert_false(ctl_out_is_text(out));
 	write_everything(out);
 	assert_int_equal(ctl_out_queued(out), sizeof(want) - 1);
@@ -75,7 +75,7 @@ static void progress_when_asked_and_idle(void **state)
 	struct ctl_out *out = ctl_out_new();
 
 	(void)state;
-	ctl_out_begin(out, true, CTL_F_PROGRESS, 7);
+	ctl_out_begin(out, CTL_VERSION, CTL_F_PROGRESS, 7);
 	ctl_progress(out, 1, 2);
 	assert_int_equal(ctl_out_queued(out), CTL_HEADER_LEN);
 	ctl_out_consume(out, CTL_HEADER_LEN);
@@ -86,7 +86,7 @@ static void progress_when_asked_and_idle(void **state)
 	ctl_out_free(out);
 
 	out = ctl_out_new();
-	ctl_out_begin(out, true, 0, 7);
+	ctl_out_begin(out, CTL_VERSION, 0, 7);
 	ctl_out_consume(out, CTL_HEADER_LEN);
 	ctl_progress(out, 1, 2);
 	assert_int_equal(ctl_out_queued(out), 0);
@@ -103,7 +103,7 @@ static void long_text_is_split(void **state)
 	(void)state;
 	assert_non_null(text);
 	memset(text, 'x', n);
-	ctl_out_begin(out, true, 0, 7);
+	ctl_out_begin(out, CTL_VERSION, 0, 7);
 	ctl_text(out, text, n);
 	assert_int_equal(ctl_out_queued(out), CTL_HEADER_LEN + 3 * CTL_RECORD_HDR_LEN + n);
 	assert_int_equal(ctl_room(out), 0);

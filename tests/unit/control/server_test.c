@@ -139,7 +139,7 @@ static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out,
 
 	w->starts++;
 	w->last_number = (int32_t)req->cmd->number;
-	w->last_strict = req->strict;
+	w->last_strict = ctl_flag(&req->args, "strict");
 	if (req->cmd->number == CTL_REQ_STATS) {
 		ctl_printf(out, "statistics\n\n");
 	} else if (req->cmd->number == CTL_REQ_DUMP_INT_CT) {
@@ -233,8 +233,10 @@ static void turns(struct world *w, int n)
 
 static int ask(struct world *w, int number, bool framed, uint32_t flags)
 {
-	struct ctl_wire_request req = { .number = number, .framed = framed, .flags = flags };
-	uint8_t buf[CTL_REQUEST_LEN];
+	struct ctl_wire_request req = { .number = number,
+					.version = framed ? CTL_VERSION : 0,
+					.flags = flags };
+	uint8_t buf[CTL_REQUEST_MAX];
 	size_t n = ctl_request_encode(&req, REC_VERSION, buf);
 	int fd = connect_client(w);
 
@@ -295,6 +297,9 @@ static void assert_reply(struct world *w, int fd, const void *want, size_t n)
 
 #define FRAMED \
 	"\xff" \
+	"ctd\0\3\0\7"
+#define FRAMED_2 \
+	"\xff" \
 	"ctd\0\2\0\7"
 #define ASSERT_REPLY(w, fd, text) assert_reply(w, fd, text, sizeof(text) - 1)
 
@@ -322,23 +327,26 @@ static void our_client(void **state)
 	ASSERT_REPLY(w, ask(w, 21, true, 0),
 		     FRAMED "\0\14\0\1statistics\n\n"
 			    "\0\4\0\5\0\0\0\0");
-	ASSERT_REPLY(w, ask(w, 22, true, 0), FRAMED "\0\20\0\2not in this mode\0\4\0\5\0\0\0\1");
+	ASSERT_REPLY(w, ask(w, 22, true, 0),
+		     FRAMED "\0\20\0\2not in this mode"
+			    "\0\4\0\5\0\0\0\1");
 	ASSERT_REPLY(w, ask(w, 23, true, 0),
 		     FRAMED "\0\5\0\1woke\n"
 			    "\0\4\0\5\0\0\0\0");
 	ASSERT_REPLY(w, ask(w, 27, true, 0),
-		     FRAMED "\0\43\0\2the daemon does not know request 27\0\4\0\5\0\0\0\1");
+		     FRAMED "\0\43\0\2the daemon does not know request 27"
+			    "\0\4\0\5\0\0\0\1");
 }
 
 static void other_version_does_nothing(void **state)
 {
 	struct world *w = *state;
-	uint8_t buf[CTL_REQUEST_LEN];
-	struct ctl_wire_request req = { .number = 46, .framed = true };
+	uint8_t buf[CTL_REQUEST_MAX];
+	struct ctl_wire_request req = { .number = 46, .version = CTL_VERSION };
 	int fd = connect_client(w);
+	size_t n = ctl_request_encode(&req, REC_VERSION + 1, buf);
 
-	ctl_request_encode(&req, REC_VERSION + 1, buf);
-	assert_int_equal(write(fd, buf, sizeof(buf)), sizeof(buf));
+	assert_int_equal(write(fd, buf, n), n);
 	ASSERT_REPLY(w, fd, FRAMED);
 	assert_int_equal(w->starts, 0);
 	assert_int_equal(control_server_stats(w->server)->other_version, 1);
@@ -409,20 +417,109 @@ static void silent_clients_time_out(void **state)
 static void request_in_pieces(void **state)
 {
 	struct world *w = *state;
-	struct ctl_wire_request req = { .number = 46, .framed = true, .flags = CTL_F_STRICT };
-	uint8_t buf[CTL_REQUEST_LEN];
+	static const uint8_t strict[] = "\1\6\0\0strict";
+	struct ctl_wire_request req = {
+		.number = 46, .version = CTL_VERSION, .args = strict, .args_len = sizeof(strict) - 1
+	};
+	uint8_t buf[CTL_REQUEST_MAX];
 	int fd = connect_client(w);
 
 	w->commit_ready = true;
-	ctl_request_encode(&req, REC_VERSION, buf);
+	assert_int_equal(ctl_request_encode(&req, REC_VERSION, buf), 28);
 	assert_int_equal(write(fd, buf, 2), 2);
 	turns(w, 2);
 	assert_int_equal(write(fd, buf + 2, 7), 7);
 	turns(w, 2);
 	assert_int_equal(w->starts, 0);
-	assert_int_equal(write(fd, buf + 9, 7), 7);
-	ASSERT_REPLY(w, fd, FRAMED "\0\11\0\2committed\0\4\0\5\0\0\0\1");
+	assert_int_equal(write(fd, buf + 9, 9), 9);
+	turns(w, 2);
+	assert_int_equal(w->starts, 0);
+	assert_int_equal(write(fd, buf + 18, 10), 10);
+	ASSERT_REPLY(w, fd,
+		     FRAMED "\0\11\0\2committed"
+			    "\0\4\0\5\0\0\0\1");
 	assert_true(w->last_strict);
+}
+
+/* A client of ours from before arguments: the same answer as ever, in its version. */
+static void an_older_client_of_ours(void **state)
+{
+	struct world *w = *state;
+	uint8_t lenient[] = "\56\0\0\0\xff"
+			    "ctd\0\2\0\7\0\0\0\0",
+		strict[] = "\56\0\0\0\xff"
+			   "ctd\0\2\0\7\0\0\0\2";
+	uint8_t other[] = "\56\0\0\0\xff"
+			  "ctd\0\2\0\6\0\0\0\2";
+	int fd = connect_client(w), number = 46;
+
+	memcpy(lenient, &number, 4);
+	memcpy(strict, &number, 4);
+	memcpy(other, &number, 4);
+	w->commit_ready = true;
+	assert_int_equal(write(fd, strict, 16), 16);
+	ASSERT_REPLY(w, fd,
+		     FRAMED_2 "\0\11\0\2committed"
+			      "\0\4\0\5\0\0\0\1");
+	assert_true(w->last_strict);
+	fd = connect_client(w);
+	assert_int_equal(write(fd, lenient, 16), 16);
+	ASSERT_REPLY(w, fd,
+		     FRAMED_2 "\0\11\0\2committed"
+			      "\0\4\0\5\0\0\0\0");
+	assert_false(w->last_strict);
+	/* Other records: nothing is done, and the version said is the client's. */
+	fd = connect_client(w);
+	assert_int_equal(write(fd, other, 16), 16);
+	ASSERT_REPLY(w, fd, FRAMED_2);
+	assert_int_equal(w->starts, 2);
+}
+
+/* The whole NOTE of a request with these arguments, which has to do nothing and end with status
+ * 1. */
+static void refused(struct world *w, int number, const void *args, size_t n, const char *why)
+{
+	struct ctl_wire_request req = {
+		.number = number, .version = CTL_VERSION, .args = args, .args_len = n
+	};
+	uint8_t buf[CTL_REQUEST_MAX];
+	size_t len = ctl_request_encode(&req, REC_VERSION, buf), got;
+	int fd = connect_client(w), starts = w->starts;
+	char *said;
+
+	assert_int_equal(write(fd, buf, len), len);
+	said = reply(w, fd, &got);
+	assert_int_equal(got, CTL_HEADER_LEN + 2 * CTL_RECORD_HDR_LEN + strlen(why) + CTL_END_LEN);
+	assert_memory_equal(said + CTL_HEADER_LEN + CTL_RECORD_HDR_LEN, why, strlen(why));
+	assert_int_equal(said[got - 1], 1);
+	assert_int_equal(w->starts, starts);
+	free(said);
+}
+
+/* Nothing that a command has not declared gets through, and the answer says what would. */
+static void arguments_that_are_not_accepted(void **state)
+{
+	struct world *w = *state;
+	uint8_t buf[CTL_REQUEST_LEN + 2] = "\56\0\0\0\xff"
+					   "ctd\0\3\0\7\0\0\0\0\x08\x01";
+	int fd;
+
+	refused(w, 46, "\1\5\0\0count", 9, "-c: unknown argument \"count\" (known: --strict)");
+	refused(w, 46, "\1\5\0\0\33[31m", 9, "-c: unknown argument \"?[31m\" (known: --strict)");
+	refused(w, 23, "\1\6\0\0strict", 10,
+		"-n: unknown argument \"strict\": the command takes none");
+	refused(w, 46, "\3\6\0\3strictyes", 13, "-c: --strict is of another type here");
+	refused(w, 46, "\1\6\0\0strict\1\6\0\0strict", 20, "-c: --strict is given twice");
+	refused(w, 46, "\1\6\0\0stric", 9, "-c: the arguments of the request are not understood");
+	refused(w, 46, "\1", 1, "-c: the arguments of the request are not understood");
+	/* One byte more than arguments may have: not waited for. */
+	memcpy(buf, &(int){ 46 }, 4);
+	fd = connect_client(w);
+	assert_int_equal(write(fd, buf, sizeof(buf)), sizeof(buf));
+	ASSERT_REPLY(w, fd,
+		     FRAMED "\0\42\0\2the request has too many arguments"
+			    "\0\4\0\5\0\0\0\1");
+	assert_int_equal(w->starts, 0);
 }
 
 static void closed_without_request(void **state)
@@ -446,8 +543,8 @@ static void check_dump(const char *buf, size_t len, size_t skip, uint32_t total,
 		if (framed)
 			p += CTL_RECORD_HDR_LEN;
 		assert_true(p + 95 <= end);
-		/* not sscanf(), which measures all that follows */
-		assert_memory_equal(p, "flow ", 5);
+		assert_memory_equal(p, "flow ",
+				    5); /* not sscanf(), which measures all that follows */
 		no = (uint32_t)strtoul(p + 5, NULL, 10);
 		assert_int_equal(no, i);
 		p += 95;
@@ -611,7 +708,9 @@ static void commit_waits_and_is_woken(void **state)
 	assert_int_equal(buf[3], CTL_REC_PROGRESS);
 	w->commit_ready = true;
 	control_job_wake(&w->waiting->job);
-	ASSERT_REPLY(w, fd, "\0\11\0\2committed\0\4\0\5\0\0\0\0");
+	ASSERT_REPLY(w, fd,
+		     "\0\11\0\2committed"
+		     "\0\4\0\5\0\0\0\0");
 	assert_int_equal(w->released_done, 1);
 }
 
@@ -658,7 +757,9 @@ static void half_closed_client(void **state)
 	assert_int_equal(w->released_gone, 0);
 	w->commit_ready = true;
 	control_job_wake(&w->waiting->job);
-	ASSERT_REPLY(w, fd, FRAMED "\0\11\0\2committed\0\4\0\5\0\0\0\0");
+	ASSERT_REPLY(w, fd,
+		     FRAMED "\0\11\0\2committed"
+			    "\0\4\0\5\0\0\0\0");
 	/* and without any request: an end of file like any other */
 	fd = connect_client(w);
 	assert_int_equal(shutdown(fd, SHUT_WR), 0);
@@ -1086,6 +1187,8 @@ int main(void)
 		WITH_SERVER(request_of_a_late_loop_is_answered),
 		WITH_SERVER(silent_clients_time_out),
 		WITH_SERVER(request_in_pieces),
+		WITH_SERVER(an_older_client_of_ours),
+		WITH_SERVER(arguments_that_are_not_accepted),
 		WITH_SERVER(closed_without_request),
 		WITH_SERVER(dump_is_complete),
 		WITH_SERVER(slow_reader_slows_itself),

@@ -64,7 +64,7 @@ static void run_row(const struct row *r)
 	d.waiters = waiters_new(&d);
 	d.jobs = jobs_new(waiters_ended, d.waiters);
 	jobs_set_ops(d.jobs, JOB_COMMIT, &ops);
-	ctl_out_begin(out, true, 0, 1);
+	ctl_out_begin(out, CTL_VERSION, 0, 1);
 	begun = ctl_out_queued(out);
 	job = waiters_commit(d.waiters, CTL_OBJ_CT, r->strict, r->in_kernel, now);
 	assert_non_null(job);
