@@ -295,7 +295,7 @@ static bool said_by_flags(const struct client_request *req)
 {
 	bool dump = req->cmd->option == 'i' || req->cmd->option == 'e';
 
-	if (req->cmd->number >= CTL_REQ_OWN && req->cmd->number != CTL_REQ_STATS_PEERS)
+	if (req->cmd->number > CTL_REQ_STATS_PEERS)
 		return false;
 	for (size_t i = 0; i < req->args.n; i++) {
 		const char *name = req->args.given[i].arg->name;
@@ -554,7 +554,7 @@ static int run_command(struct client *c)
 		status = converse(c, CTL_VERSION_FLAGS);
 	if (status != -1)
 		return status;
-	if (c->req->args.n > 0 || c->req->cmd->number >= CTL_REQ_OWN) {
+	if (c->req->args.n > 0 || c->req->cmd->number > CTL_REQ_STATS_PEERS) {
 		complain_version(c);
 		return 1;
 	}

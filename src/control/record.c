@@ -64,7 +64,7 @@ enum ctl_parse ctl_request_decode(const uint8_t *in, size_t n, uint16_t record_v
 	cur_take(&c, MAGIC_LEN);
 	version = cur_be16(&c);
 	records = cur_be16(&c);
-	r.version = version == CTL_VERSION_FLAGS ? CTL_VERSION_FLAGS : CTL_VERSION;
+	r.version = version < CTL_VERSION ? CTL_VERSION_FLAGS : CTL_VERSION;
 	if (version != r.version || records != record_version)
 		ret = CTL_PARSE_OTHER_VERSION;
 	else

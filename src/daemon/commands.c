@@ -372,10 +372,10 @@ static const struct what table[] = {
 	{ "-s runtime", NEEDS_NOTHING, NO_JOB, NULL, report_runtime, "runtime" },
 	{ "-s link", NEEDS_PEERS, NO_JOB, NULL, report_link, "link" },
 	{ "-s queue", NEEDS_PEERS, NO_JOB, NULL, report_queue, "queue" },
-	{ "-s rsqueue", NEEDS_PEERS, NO_JOB, cmd_rsqueue, NULL, "rsqueue" },
+	{ "-s rsqueue", NEEDS_PEERS, NO_JOB, cmd_rsqueue, NULL, NULL },
 	{ "-s expect", NEEDS_EXPECTS, NO_JOB, NULL, report_expect, "expect" },
 	{ "-s process", NEEDS_NOTHING, NO_JOB, NULL, report_process, "processes" },
-	{ "-s peers", NEEDS_PEERS, NO_JOB, NULL, report_peers, "peers" },
+	{ "-s peers", NEEDS_PEERS, NO_JOB, NULL, report_peers, NULL },
 };
 
 /* -c, and the states are in the kernel already: this node is active now, no flush goes on, and entries of another time have to

@@ -64,7 +64,6 @@ static const struct parse_case cases[] = {
 	{ "-c ct", CLI_CLIENT, 18, NULL },
 	{ "-c expect", CLI_CLIENT, 42, NULL },
 	{ "--json -s", CLI_CLIENT, 21, NULL },
-	{ "-s peers --json", CLI_CLIENT, 1000, NULL },
 	{ "-c --strict", CLI_CLIENT, 46, NULL },
 	{ "--strict -c ct", CLI_CLIENT, 18, NULL },
 	{ "-f", CLI_CLIENT, 45, NULL },

@@ -139,7 +139,7 @@ static void request_byte_changed(void **state)
 }
 
 /* Another version may have a longer or a shorter request: it is told apart as soon as its version
- * is there. The version to answer in is the newest, but for a client of the one before. */
+ * is there. The version to answer in is the newest, but for clients from before. */
 static void request_of_another_version(void **state)
 {
 	uint8_t buf[64] = { 16, 0,	    0, 0, 0xff, 'c', 't', 'd', 0, CTL_VERSION_FLAGS - 1,
@@ -149,7 +149,7 @@ static void request_of_another_version(void **state)
 	(void)state;
 	assert_int_equal(decode(buf, 12, &got), CTL_PARSE_OTHER_VERSION);
 	assert_int_equal(decode(buf, 64, &got), CTL_PARSE_OTHER_VERSION);
-	assert_int_equal(got.version, CTL_VERSION);
+	assert_int_equal(got.version, CTL_VERSION_FLAGS);
 	buf[9] = CTL_VERSION + 1;
 	assert_int_equal(decode(buf, 12, &got), CTL_PARSE_OTHER_VERSION);
 	assert_int_equal(got.version, CTL_VERSION);
