@@ -4,8 +4,8 @@
 
 #include "base/values.h"
 
-/* How the rows of a table of values are written, for the files that have such a table. The names are
- * short because a row is one line; so no header may include this one. */
+/* How the rows of a table of values are written, for the files that have such a table. The names
+ * are short because a row is one line; so no header may include this one. */
 
 /* A table of rows ends with VALUE_END. */
 #define VALUE_END \
