@@ -207,11 +207,21 @@ static bool merge_reply(struct ct_flow *dst, const struct ct_flow *src)
 
 /* What a peer says about translations. The rest of the reply tuple mirrors the key and cannot
  * differ. */
+/* What is known of an earlier life of the tuple goes: translations come together, and the status
+ * says whether there is one. */
 static bool merge_peer_nat(struct ct_flow *dst, const struct ct_flow *src)
 {
+	const uint32_t snat = FLOW_HAS_SNAT | FLOW_HAS_SPAT, dnat = FLOW_HAS_DNAT | FLOW_HAS_DPAT;
+	uint32_t denied = src->has & FLOW_HAS_STATUS ? ~src->status : 0, gone = 0;
 	size_t n = addr_len(dst);
-	bool changed = false;
+	bool changed;
 
+	if ((src->has & snat) || (denied & IPS_SRC_NAT))
+		gone |= snat & ~src->has;
+	if ((src->has & dnat) || (denied & IPS_DST_NAT))
+		gone |= dnat & ~src->has;
+	changed = dst->has & gone;
+	dst->has &= ~gone;
 	if (src->has & FLOW_HAS_SNAT)
 		changed |= store(addr_of(dst, REPLY_DST), addr_at(src, REPLY_DST), n,
 				 dst->has & FLOW_HAS_SNAT);
@@ -331,7 +341,7 @@ bool flow_merge(struct ct_flow *dst, const struct ct_flow *src)
 	}
 	if (has & FLOW_HAS_REPLY)
 		changed |= merge_reply(dst, src);
-	else if (has & FLOW_FROM_PEER_NAT)
+	else if (has & (FLOW_FROM_PEER_NAT | FLOW_HAS_STATUS))
 		changed |= merge_peer_nat(dst, src);
 	dst->has |= has & simple;
 	if (src->rare && dst->rare && (has & RARE_KEPT))

@@ -79,10 +79,14 @@ static const char *outdated_text(const struct sim_flow *sf, const struct ct_flow
 	return flow_same_translations(entry, &sf->flow) ? "has other attributes of" : "has another translation of";
 }
 
-/* Between an update and a life that it is not of, nobody can tell for a 1.4.7: what is left of a translation stays. */
-static bool tells_all(const struct sim *sim, const struct node *owner, const struct node *holder)
+/* Between an update and a life that it is not of, nobody can tell for a 1.4.7: what is left of that life stays. But a translation does
+ * not, in a cache of ours. */
+static bool says_all_of(const struct sim *sim, const struct node *owner, const struct node *holder, const struct ct_flow *entry,
+			const struct ct_flow *f)
 {
-	return sim->mode == SYNC_MODE_FTFW || !(owner->old || holder->old);
+	if (sim->mode == SYNC_MODE_FTFW || !(owner->old || holder->old))
+		return flow_equal_replicated(entry, f) || (may_be_merged(sim, owner, holder) && flow_covers(entry, f));
+	return holder->old || flow_same_translations(entry, f);
 }
 
 /* In NOTRACK a 1.4.7 without flows answers with nothing, and so does one that hears nothing. */
@@ -97,7 +101,7 @@ static bool says_nothing(const struct sim *sim, const struct node *owner)
 
 static bool pair_equal(struct sim *sim, const struct node *owner, const struct node *holder, bool explain)
 {
-	bool stale = may_be_stale(sim, holder) || says_nothing(sim, owner), merged = may_be_merged(sim, owner, holder), equal = true;
+	bool stale = may_be_stale(sim, holder) || says_nothing(sim, owner), equal = true;
 	bool fits = node_fits(holder, owner);
 	char text[128];
 
@@ -111,8 +115,7 @@ static bool pair_equal(struct sim *sim, const struct node *owner, const struct n
 			continue;
 		if (alive && !entry)
 			what = "misses";
-		else if (alive && (!kernel_same_life(sf, entry) || (tells_all(sim, owner, holder) &&
-			 !flow_equal_replicated(entry, &sf->flow))) && !(merged && flow_covers(entry, &sf->flow)))
+		else if (alive && (!kernel_same_life(sf, entry) || !says_all_of(sim, owner, holder, entry, &sf->flow)))
 			what = outdated_text(sf, entry);
 		else if (!alive && entry && !stale && node_fits_own(owner))
 			what = "still has";

@@ -402,6 +402,37 @@ static void a_reported_change_is_a_difference(void **state)
 	}
 }
 
+/* What a peer says of a later life of the tuple ends the translations of the one before. */
+static void translations_of_an_earlier_life_go(void **state)
+{
+	const uint32_t all = FLOW_HAS_SNAT | FLOW_HAS_SPAT | FLOW_HAS_DNAT | FLOW_HAS_DPAT;
+	static const struct {
+		uint32_t says, status, left;
+	} rows[] = {
+		{ FLOW_HAS_STATUS, 0, 0 },
+		{ FLOW_HAS_STATUS, IPS_SRC_NAT, FLOW_HAS_SNAT | FLOW_HAS_SPAT },
+		{ FLOW_HAS_STATUS, IPS_DST_NAT, FLOW_HAS_DNAT | FLOW_HAS_DPAT },
+		{ FLOW_HAS_STATUS | FLOW_HAS_SNAT, IPS_SRC_NAT, FLOW_HAS_SNAT },
+		{ FLOW_HAS_STATUS | FLOW_HAS_DPAT, IPS_NAT_MASK,
+		  FLOW_HAS_SNAT | FLOW_HAS_SPAT | FLOW_HAS_DPAT },
+		{ FLOW_HAS_MARK, 0,
+		  FLOW_HAS_SNAT | FLOW_HAS_SPAT | FLOW_HAS_DNAT |
+			  FLOW_HAS_DPAT }, /* part of a flow */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ct_flow f = tcp4(), news = tcp4();
+
+		f.has = (f.has & ~FLOW_HAS_REPLY) | all | FLOW_HAS_STATUS;
+		f.status = IPS_NAT_MASK;
+		news.has = rows[i].says;
+		news.status = rows[i].status;
+		flow_merge(&f, &news);
+		assert_int_equal(f.has & all, rows[i].left);
+	}
+}
+
 static void rare_parts_need_their_room(void **state)
 {
 	struct flow_rare rare = { .helper = "ftp", .synproxy = { 1, 2, 3 }, .synproxy_set = true },
@@ -494,6 +525,7 @@ int main(void)
 		cmocka_unit_test(merging_says_what_the_peers_must_hear),
 		cmocka_unit_test(merging_keeps_what_is_not_mentioned),
 		cmocka_unit_test(a_reported_change_is_a_difference),
+		cmocka_unit_test(translations_of_an_earlier_life_go),
 		cmocka_unit_test(rare_parts_need_their_room),
 		cmocka_unit_test(equality_is_about_what_is_replicated),
 		cmocka_unit_test(a_peers_flow_equals_the_kernels),
