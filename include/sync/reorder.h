@@ -32,6 +32,7 @@ struct reorder {
 enum reorder_verdict {
 	REORDER_KEPT,
 	REORDER_TWICE,		/* was there already */
+	REORDER_OTHER,		/* another one with that number was */
 	REORDER_NO_ROOM,	/* too far ahead, too long, or no memory */
 };
 

@@ -8,6 +8,7 @@
 /* The numbers of one peer: which message's turn it is. For the files of this folder only. */
 struct peer;
 
+#define TRACK_JUMP 65536	/* a gap up to this size is always believed */
 #define TRACK_SEEN	64	/* accepted messages remembered */
 #define TRACK_GAPS	32	/* gaps that were taken for losses, remembered */
 

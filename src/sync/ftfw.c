@@ -20,7 +20,6 @@
 #define SOLICIT_MAX_MS		48000
 #define SOLICIT_MOST		1024
 #define JUMP_MAX		(1u << 30)
-#define JUMP_MIN		65536	/* a gap up to this size is always believed */
 #define LATE_MS			5000	/* a 1.4.x that has not acknowledged for so long is made to */
 
 static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
@@ -41,7 +40,7 @@ static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf
 	most = f->ring_max / 3 > 0 ? f->ring_max / 3 : 1;
 	f->ack_window = conf->ack_window < most ? conf->ack_window : most;
 	/* No network loses more than a few rings at once; a larger jump has to be proven. */
-	f->base.jump_max = f->ring_max > JUMP_MAX / 4 ? JUMP_MAX : f->ring_max > JUMP_MIN / 4 ? 4 * f->ring_max : JUMP_MIN;
+	f->base.jump_max = f->ring_max > JUMP_MAX / 4 ? JUMP_MAX : f->ring_max > TRACK_JUMP / 4 ? 4 * f->ring_max : TRACK_JUMP;
 	f->base.late_max = INT32_MAX;	/* a restart is said by HELLO */
 	f->base.continue_max = f->ring_max > FTFW_PEER_RING_MIN ? f->ring_max / 2 : FTFW_PEER_RING_MIN / 2;
 	f->solicit_ms = SOLICIT_MIN_MS;

@@ -23,7 +23,7 @@ void plain_init(struct plain *s, const struct sync_ops *sync_ops, const struct p
 	/* 1.4.x begins with the wall clock, so a node that sent more than one message per second begins again a little before
 	 * or far before where it was, and nothing else says that it has. */
 	s->base.late_max = s->base.continue_max = LATE_MAX;
-	s->base.jump_max = INT32_MAX;
+	s->base.jump_max = TRACK_JUMP;
 	s->ops = ops;
 	pace_set(&s->pace, 0);
 }

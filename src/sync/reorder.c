@@ -47,6 +47,12 @@ static bool reorder_grow(struct reorder *r, uint32_t ahead)
 	return true;
 }
 
+static bool slot_is(const struct reorder_slot *slot, const struct wire_hdr *hdr, struct cursor body)
+{
+	return slot->len == body.left && slot->hdr.type == hdr->type && slot->hdr.flags == hdr->flags && slot->hdr.from == hdr->from &&
+	       slot->hdr.to == hdr->to && (body.left == 0 || memcmp(slot->body, body.at, body.left) == 0);
+}
+
 enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct wire_hdr *hdr, struct cursor body,
 				 struct mono now)
 {
@@ -59,7 +65,7 @@ enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct 
 		return REORDER_NO_ROOM;
 	slot = &r->slot[hdr->seq % r->cap];
 	if (slot->used)
-		return REORDER_TWICE;
+		return slot_is(slot, hdr, body) ? REORDER_TWICE : REORDER_OTHER;
 	slot->used = true;
 	slot->at = now;
 	slot->hdr = *hdr;

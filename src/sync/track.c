@@ -175,6 +175,17 @@ static void track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono
 	}
 }
 
+/* Two messages of one number: one of them was not the peer's, and what the other one said is missing, though it is, or will be,
+ * acknowledged. */
+static void track_two(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
+{
+	char name[SOURCE_NAME];
+
+	s->stats.restarts++;
+	sync_log(s, &s->stray_log, now, LOG_LVL_WARNING, "two different messages of peer %s have number %u", peer_name(p, name), seq);
+	resync_need(s, p, now);
+}
+
 /* Ahead of its turn. */
 static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 				     struct mono now)
@@ -199,6 +210,9 @@ static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struc
 			if (t->reorder.n == 1 || seq_after(hdr->seq, t->high))
 				t->high = hdr->seq;
 			return SYNC_HELD;
+		case REORDER_OTHER:
+			track_two(s, p, hdr->seq, now);
+			/* fall through */
 		case REORDER_TWICE:
 			s->stats.before++;
 			return SYNC_DROPPED;
@@ -229,19 +243,13 @@ static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct
 	return track_accept(s, p, hdr, body, now);
 }
 
-/* A number that was accepted comes again. When it is not the same message, one of the two was not the peer's, and what
- * the other one said is missing, though it is acknowledged. */
+/* A number that was accepted comes again. */
 static void track_twice(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, struct mono now)
 {
 	uint32_t print = p->track.seen[hdr->seq % TRACK_SEEN];
-	char name[SOURCE_NAME];
 
-	if (p->track.last - hdr->seq >= TRACK_SEEN || print == 0 || print == track_print(hdr, body))
-		return;
-	s->stats.restarts++;
-	sync_log(s, &s->stray_log, now, LOG_LVL_WARNING, "two different messages of peer %s have number %u",
-		 peer_name(p, name), hdr->seq);
-	resync_need(s, p, now);
+	if (p->track.last - hdr->seq < TRACK_SEEN && print != 0 && print != track_print(hdr, body))
+		track_two(s, p, hdr->seq, now);
 }
 
 static enum sync_verdict track_before(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,

@@ -481,6 +481,25 @@ static void lower_numbers_that_go_on_are_a_new_life(void **state)
 	sync_close(w->s);
 }
 
+/* A number from nowhere is believed when others go on from there. */
+static void one_number_from_nowhere_moves_nothing(void **state)
+{
+	struct world *w = settled();
+	uint32_t far = w->seq + (1u << 28);
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(peer_tells_at(w, far + 5000 * i, WIRE_CT_UPD, 0, 1), SYNC_DROPPED);
+	assert_int_equal(peer_tells_at(w, w->seq++, WIRE_CT_UPD, 0, 2), SYNC_ACCEPTED);
+	pass_ms(w, 500);
+	assert_int_equal(w->begun, 0);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(peer_tells_at(w, far + i, WIRE_CT_UPD, 0, 3), i < 2 ? SYNC_DROPPED : SYNC_ACCEPTED);
+	pass_ms(w, 500);
+	assert_int_equal(w->begun, 1);
+	sync_close(w->s);
+}
+
 static void a_new_life_says_so(void **state)
 {
 	struct world *w = settled();
@@ -663,6 +682,7 @@ int main(void)
 		cmocka_unit_test(late_messages_change_nothing),
 		cmocka_unit_test(a_number_twice_is_asked_about),
 		cmocka_unit_test(lower_numbers_that_go_on_are_a_new_life),
+		cmocka_unit_test(one_number_from_nowhere_moves_nothing),
 		cmocka_unit_test(a_new_life_says_so),
 		cmocka_unit_test(a_new_life_is_answered_whatever_it_counts),
 		cmocka_unit_test(a_peer_that_becomes_1_4_x_gets_everything),
