@@ -28,6 +28,11 @@
 #define YES_NO_IF_KNOWN(s, m, n, x, h)	 VALUE_OF(VALUE_INFO, VALUE_MAYBE, s, m, n, NULL, x, h)
 #define WORD(s, m, n, x, h)		 VALUE_OF(VALUE_INFO, VALUE_STRING, s, m, n, NULL, x, h)
 #define CHARS(s, m, n, x, h)		 VALUE_OF(VALUE_INFO, VALUE_CHARS, s, m, n, NULL, x, h)
+#define WORD_IF_KNOWN(s, m, n, x, h) \
+	{ \
+		.name = (n), .text = (x), .help = (h), .kind = VALUE_INFO, .type = VALUE_STRING, \
+		.optional = true, VALUE_AT(s, m) \
+	}
 #define BITS(s, m, n, b, h) \
 	{ \
 		.name = (n), .help = (h), .kind = VALUE_INFO, .type = VALUE_BITS, .bits = (b), \
@@ -51,7 +56,7 @@
 #define QUIET_WORD(s, m, n, x, h) \
 	{ \
 		.name = (n), .text = (x), .help = (h), .kind = VALUE_INFO, .type = VALUE_STRING, \
-		.quiet = true, VALUE_AT(s, m) \
+		.quiet = true, .optional = true, VALUE_AT(s, m) \
 	}
 /* A value once more, in the text only. */
 #define AGAIN(s, m, x) VALUE_OF(VALUE_GAUGE, VALUE_UINT, s, m, NULL, NULL, x, NULL)

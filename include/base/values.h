@@ -52,7 +52,8 @@ struct value_row {
 	const char *text;
 	enum value_kind kind;
 	enum value_type type;
-	bool quiet;   /* the text is left out where the value is 0, false or not known */
+	bool quiet;    /* the text is left out where the value is 0, false or not known */
+	bool optional; /* a VALUE_STRING that may be NULL */
 	uint8_t size; /* of a VALUE_UINT, a VALUE_CHARS */
 	size_t at;    /* offset in the structure */
 	const struct value_row *rows; /* VALUE_ROWS */

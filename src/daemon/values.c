@@ -39,10 +39,10 @@ static const struct value_row cache_rows[] = {
 	TEXT("\tfailed:\t" ZERO "\n"),
 	VALUE_END
 };
-const struct value_group cache_group = { .name = "cache", .help = "A cache.", .rows = cache_rows };
+const struct value_group cache_group = { .name = "cache_summary", .help = "A cache.", .rows = cache_rows };
 
 static const struct value_row cache_detail_rows[] = {
-	WORD(S, name, "name", "cache:%", "as in `cache`"),
+	WORD(S, name, "name", "cache:%", "as in `cache_summary`"),
 	GAUGE(S, records, "records", "entries", "\tactive objects:\t\t%12\n",
 	      "entries, with those that have ended and whose end is not acknowledged yet"),
 	GAUGE(S, active, "active", "entries", "\tactive/total entries:\t\t%12",
@@ -186,9 +186,9 @@ static const struct value_row link_rows[] = {
 	WORD(S, status, "status", " status=%", "`RUNNING`, `NO-CARRIER`, `DOWN`"),
 	WORD(S, role, "role", " role=%:\n", "`ACTIVE`: it sends; `BACKUP`"),
 	GAUGE(S, stats.mtu, "mtu", "bytes", NULL, "MTU of the way to the peer"),
-	WORD(S, server, "server", NULL,
+	WORD_IF_KNOWN(S, server, "server", NULL,
 	     "TCP: `connected` if the peer is connected to us, else `disconnected`"),
-	WORD(S, client, "client", NULL,
+	WORD_IF_KNOWN(S, client, "client", NULL,
 	     "TCP: `connected` if we are connected to the peer, else `disconnected`"),
 	ROWS(link_counters),
 	QUIET_YES_NO(S, stats.deaf, "deaf", "\tnothing was ever heard on this link\n",
@@ -207,15 +207,15 @@ static const struct value_row link_rows[] = {
 	{ .text = "\n", .type = VALUE_BOOL, .quiet = true, VALUE_AT(S, trouble) },
 	VALUE_END
 };
-const struct value_group link_group = { .name = "link",
+const struct value_group link_group = { .name = "link_detail",
 					.help = "A dedicated link.",
 					.rows = link_rows };
 
 static const struct value_row active_link_rows[] = {
-	WORD(S, stats.kind, "transport", "% traffic", "as in `link`"),
+	WORD(S, stats.kind, "transport", "% traffic", "as in `link_detail`"),
 	WORD(S, stats.ifname, "device", " (active device=%)", "its interface"),
-	QUIET_WORD(S, server, "server", " server=%", "as in `link`"),
-	QUIET_WORD(S, client, "client", " client=%", "as in `link`"),
+	QUIET_WORD(S, server, "server", " server=%", "as in `link_detail`"),
+	QUIET_WORD(S, client, "client", " client=%", "as in `link_detail`"),
 	TEXT(":\n"),
 	ROWS(link_counters),
 	VALUE_END
@@ -394,7 +394,7 @@ static const struct value_row queue_rows[] = {
 		"elements given up for want of room"),
 	VALUE_END
 };
-const struct value_group queue_group = { .name = "queue", .help = "A queue.", .rows = queue_rows };
+const struct value_group queue_group = { .name = "queue_detail", .help = "A queue.", .rows = queue_rows };
 #undef S
 
 /* ---- the process ---- */
@@ -488,7 +488,7 @@ const struct value_group loop_group = { .name = "loop",
 static const struct value_row node_rows[] = {
 	YES_NO(S, active, "active", NULL, "this node forwards: the last role command was `-c`"),
 	GAUGE_IF_KNOWN(S, active_s, "active_s", "s", NULL, "since it is active"),
-	WORD(S, by, "by", NULL, "option of the last role command"),
+	WORD_IF_KNOWN(S, by, "by", NULL, "option of the last role command"),
 	GAUGE_IF_KNOWN(S, purge_s, "purge_s", "s", NULL,
 		       "until the flush of the kernel table that `-t` has scheduled; 0: it is due"),
 	COUNTER(S, purges_ignored, "purges_ignored", "commands", NULL,

@@ -3,7 +3,7 @@ daemon_tests = unit/daemon/lock_test unit/daemon/pipeline_test unit/daemon/bypas
 	unit/daemon/commit_request_test unit/daemon/exp_path_test unit/daemon/expecting_test unit/daemon/exp_watch_test \
 	unit/daemon/reconcile_test unit/daemon/life_test unit/daemon/blind_test unit/daemon/limits_test \
 	unit/daemon/activity_test unit/daemon/jobs_test unit/daemon/renew_test \
-	unit/daemon/refused_test unit/daemon/windows_test unit/daemon/waiters_test unit/daemon/values_test
+	unit/daemon/refused_test unit/daemon/windows_test unit/daemon/waiters_test unit/daemon/values_test unit/daemon/json_page_test
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 
@@ -53,3 +53,5 @@ unit_daemon_windows_test_SOURCES = unit/daemon/windows_test.c $(kernel_support)
 unit_daemon_windows_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_values_test_SOURCES = unit/daemon/values_test.c
 unit_daemon_values_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
+unit_daemon_json_page_test_SOURCES = unit/daemon/json_page_test.c
+unit_daemon_json_page_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LIBS) $(CMOCKA_LIBS)

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""-s with --json: one document per answer, as doc/json.md says, and with the numbers of the text: the text is built anew from
+the document, by the layouts of 1.4.x as they are written down here, and has to be the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Callable
+
+import pytest
+
+import scenario
+from netlab import Lab, wait_until
+from node import OURS, Link, Node, wait_connected, wait_replicated
+from test_every_command import STATS
+from test_json import SCHEMA, SEEN, hold, no_doubles
+
+SUBJECTS = ["ct", "network", "cache", "runtime", "link", "queue", "process"]
+KINDS = {"ct": "statistics", "process": "processes"}
+
+CACHE = """cache {name}:
+current active connections:\t{active:12}
+connections created:\t\t{created:12}\tfailed:\t{create_failed:12}
+connections updated:\t\t{updated:12}\tfailed:\t           0
+connections destroyed:\t\t{destroyed:12}\tfailed:\t           0
+
+"""
+DETAIL = """cache:{name}\tactive objects:\t\t{records:12}
+\tactive/total entries:\t\t{active:12}/{records:12}
+\tcreation OK/failed:\t\t{created:12}/{create_failed:12}
+\t\tno memory available:\t{create_failed_memory:12}
+\t\tno space left in cache:\t{create_failed_limit:12}
+\tupdate OK/failed:\t\t{updated:12}/           0
+\t\tentry not found:\t           0
+\tdeletion created/failed:\t{destroyed:12}/           0
+\t\tentry not found:\t           0
+
+"""
+BYPASS = """internal bypass:
+connections new:\t\t{created:12}
+connections updated:\t\t{updated:12}
+connections destroyed:\t\t{destroyed:12}
+
+"""
+INJECT = """external inject:
+connections created:\t\t{created:12}\tfailed:\t{create_failed:12}
+connections updated:\t\t{updated:12}\tfailed:\t{update_failed:12}
+connections destroyed:\t\t{destroyed:12}\tfailed:\t{destroy_failed:12}
+
+"""
+INJECTED = "injected flows:\n\tof the peers only:\t\t{peers_only:12}\n\tended there, in use here:\t{in_use:12}\n\n"
+TRAFFIC = "traffic processed:\n{bytes:20} Bytes      {packets:20} Pckts\n\n"
+COUNTERS = """{sent_bytes:20} Bytes sent {recv_bytes:20} Bytes recv
+{sent_packets:20} Pckts sent {recv_packets:20} Pckts recv
+{sent_errors:20} Error send {recv_errors:20} Error recv
+
+"""
+TRACKING = "message tracking:\n{malformed:20} Malformed msgs {lost:20} Lost msgs\n\n"
+RECEIVED = """network statistics:
+\trecv:
+\t\tMalformed messages:\t{malformed:20}
+\t\tWrong protocol version:\t{bad_version:20}
+\t\tMalformed header:\t{bad_header:20}
+\t\tMalformed payload:\t{bad_payload:20}
+\t\tBad message type:\t{bad_type:20}
+\t\tTruncated message:\t{truncated:20}
+\t\tBad message size:\t{bad_size:20}
+\tsend:
+\t\tMalformed messages:\t                   0
+
+"""
+SEQUENCE = """sequence tracking statistics:
+\trecv:
+\t\tPackets lost:\t\t{lost:20}
+\t\tPackets before:\t\t{before:20}
+
+"""
+QUEUE = """queue {name}:
+current elements:\t\t{length:12}
+maximum elements:\t\t{max:12}
+not enough space errors:\t{given_up:12}
+
+"""
+NETLINK = """netlink stats:
+\tevents received:\t{received:20}
+\tevents filtered:\t{filtered:20}
+\tevents unknown type:\t\t{unknown_type:12}
+\tcatch event failed:\t\t{read_failed:12}
+\tdump unknown type:\t\t           0
+\tnetlink overrun:\t\t{overruns:12}
+\tflush kernel table:\t\t{kernel_flushes:12}
+\tresync with kernel table:\t{resyncs:12}
+\tcurrent buffer size (in bytes):\t{buffer_bytes:12}
+
+"""
+LOOP = """runtime stats:
+\tchild process failed:\t\t           0
+\t\tchild process segfault:\t           0
+\t\tchild process termsig:\t           0
+\tselect failed:\t\t\t{select_failed:12}
+\twait failed:\t\t\t           0
+\tlocal read failed:\t\t{no_request:12}
+\tlocal unknown request:\t\t{unknown_request:12}
+
+"""
+
+
+def completeness(c: dict) -> str:
+	if c["complete"]:
+		return f"{c['cache']}: " + ("waits for the rest of a full answer of a peer\n" if c["waiting"] else "complete\n")
+	stored = ""
+	if "not_stored" in c:
+		stored = f"; {'at least ' if c['not_stored_more'] else ''}{c['not_stored']} flows could not be stored"
+	return (f"{c['cache']}: incomplete for {c['incomplete_s']} s: {', '.join(c['why'])}{stored}"
+		+ ("; repair under way\n" if c["repairing"] else "\n"))
+
+
+def active_link(d: dict) -> str:
+	if "active_link" not in d:
+		return ""
+	link = d["active_link"]
+	sides = "".join(f" {side}={link[side]}" for side in ("server", "client") if side in link)
+	return f"{link['transport']} traffic (active device={link['device']}){sides}:\n" + COUNTERS.format(**link)
+
+
+def caches(d: dict, layout: str) -> str:
+	text = BYPASS.format(**d["bypass"]) if "bypass" in d else ""
+	text += "".join(layout.format(**cache) for cache in d["caches"])
+	return text + (INJECT.format(**d["inject"]) if "inject" in d else "")
+
+
+def general(d: dict) -> str:
+	return (caches(d, CACHE) + TRAFFIC.format(**d["traffic"]) + active_link(d)
+		+ (TRACKING.format(**d["tracking"]) if "tracking" in d else ""))
+
+
+def cache(d: dict) -> str:
+	text = caches(d, DETAIL) + (INJECTED.format(**d["injected"]) if "injected" in d else "")
+	text += "".join(completeness(c) for c in d["completeness"])
+	if "emptied" in d:
+		text += (f"cache external emptied:\t\t{d['emptied']['ago_s']:12} s ago (-f): this node is active, its peers are asked "
+			 f"in {d['emptied']['asks_s']} s\n\n")
+	return text
+
+
+def network(d: dict) -> str:
+	text = RECEIVED.format(**d["received"]) + SEQUENCE.format(**d["sequence"]) + active_link(d)
+	if d["sequence"]["lost"] or d["repair"]["reordered"]:
+		text += (f"sequence repair statistics:\n\trecv:\n\t\tPackets repaired:\t{d['repair']['repaired']:20}\n"
+			 f"\t\tPackets reordered:\t{d['repair']['reordered']:20}\n\n")
+	assert not d["not_replicated"]["indistinct_total"]	# not made here
+	return text
+
+
+def link(d: dict) -> str:
+	text = ""
+	for each in d["links"]:
+		text += f"{each['transport']} traffic device={each['device']} status={each['status']} role={each['role']}:\n"
+		text += COUNTERS.format(**each)
+		trouble = "\tnothing was ever heard on this link\n" if each["deaf"] else ""
+		for name, what in (("refused_source", "of others than the peer"), ("refused_interface", "on other interfaces"),
+				   ("held_back", "of new nodes, until it was clear who they are"), ("own", "of this node itself")):
+			trouble += f"\trefused: {each[name]} {what}\n" if each[name] else ""
+		trouble += f"\tdatagrams cannot be sent: {each['unsent']}\n" if "unsent" in each else ""
+		text += trouble + "\n" if trouble else ""
+	return text
+
+
+def queue(d: dict) -> str:
+	return (f"allocated queue nodes:\t\t{d['nodes']['control']:12}\n\n"
+		+ "".join(QUEUE.format(**each) for each in d["queues"]))
+
+
+def runtime(d: dict) -> str:
+	up = d["process"]["uptime_s"]
+	text = "daemon uptime: " + (f"{up // 3600 % 24} h " if up >= 3600 else "") + f"{up // 60 % 60} min\n\n"
+	text += NETLINK.format(**d["netlink"]) + LOOP.format(**d["loop"])
+	for each in d["events"]:
+		text += f"kernel events: {each['reason']}, for {each['for_s']} s"
+		text += ": comparing with the kernel table\n" if each["comparing"] else "\n"
+	node, lines = d["node"], ""
+	if node["active"]:
+		lines += f"\tactive:\t\t\t\tfor {node['active_s']} s\n"
+	elif "by" in node:
+		lines += f"\tactive:\t\t\t\tno, by {node['by']}\n"
+	if "purge_s" in node:
+		lines += "\tflush of the kernel table (-t):\t" + (f"in {node['purge_s']} s\n" if node["purge_s"] else "due\n")
+	if node["purges_ignored"]:
+		lines += f"\tflush of the kernel table (-t):\tnever in the statistics mode, {node['purges_ignored']} ignored\n"
+	for job in d["jobs"]:
+		lines += f"\t{job['name']}:\t" + (f"{job['done']} of {job['total']}\n" if "total" in job else f"{job['state']}\n")
+	return text + (f"this node:\n{lines}\n" if lines else "")
+
+
+TEXT: dict[str, Callable[[dict], str]] = {
+	"ct": general, "expect": general, "cache": cache, "network": network, "link": link, "queue": queue, "runtime": runtime,
+	"process": lambda d: "",
+}
+
+
+def document(node: Node, subject: str) -> dict[str, Any]:
+	"""The one line of the answer, held against the page."""
+	done = node.ctl("-s", subject, "--json")
+	assert (done.returncode, done.stderr) == (0, "") and done.stdout.count("\n") == 1, done
+	d = json.loads(done.stdout, object_pairs_hook=no_doubles)
+	assert d["schema"] == 1 and d["kind"] == KINDS.get(subject, subject)
+	hold(d, d["kind"])
+	return d
+
+
+def same_as_text(node: Node, subject: str) -> dict[str, Any]:
+	"""Until both agree: what counts goes on between two questions."""
+	seen: list[Any] = []
+
+	def agree() -> bool:
+		d = document(node, subject)
+		seen[:] = [d, node.ok("-s", subject), "" if "nothing" in d else TEXT[subject](d)]
+		return seen[1] == seen[2]
+
+	try:
+		wait_until(agree, 20, "both agree", 0.05)
+	except AssertionError:
+		raise AssertionError(f"{subject}: the text\n{seen[1]}\nthe document\n{seen[2]}\n{seen[0]}") from None
+	return seen[0]
+
+
+def test_a_pair(lab: Lab, pair: Callable) -> None:
+	"""Flows on one node, active; what the other has received of them; a flush that waits."""
+	one, two = pair(OURS, OURS)
+	scenario.inject(lab, "fw1", 20)
+	wait_replicated(one, two)
+	scenario.inject(lab, "fw1", 5, delete=True)
+	one.ok("-c")
+	two.ok("-t")
+	for node in (one, two):
+		found = {subject: same_as_text(node, subject) for subject in SUBJECTS}
+		assert {"internal", "external"} == {c["name"] for c in found["ct"]["caches"]}
+		assert found["queue"]["queues"][-1]["name"] == "rsqueue"
+	active, backup = (document(node, "runtime")["node"] for node in (one, two))
+	assert active["active"] and active["by"] == "-c" and "purge_s" not in active
+	assert not backup["active"] and backup["by"] == "-t" and backup["purge_s"] > 0
+	wait_until(lambda: document(two, "ct")["caches"][1]["active"] == 15, 10, "the ends have come")
+	assert document(one, "ct")["caches"][0]["created"] == 20
+	assert document(one, "network")["replication"]["sent"] > 20
+	one.ok("-f", "external")
+	assert "emptied" in same_as_text(one, "cache")
+
+
+def test_without_caches(lab: Lab, pair: Callable) -> None:
+	one, two = pair(OURS, OURS, mode="NOTRACK", mode_options={"DisableInternalCache": "on", "DisableExternalCache": "on"})
+	scenario.inject(lab, "fw1", 20)
+	wait_until(lambda: len(two.kernel()) == 20, 20)
+	for node in (one, two):
+		found = {subject: same_as_text(node, subject) for subject in SUBJECTS}
+		assert found["ct"]["caches"] == [] and "bypass" in found["ct"] and "inject" in found["cache"]
+	assert document(two, "ct")["inject"]["created"] == 20
+
+
+def test_expectations_over_tcp(lab: Lab, pair: Callable) -> None:
+	one, two = pair(OURS, OURS, options={"ExpectationSync": "on"}, link=Link("TCP"))
+	wait_connected(one, two)
+	for node in (one, two):
+		for subject in [*SUBJECTS, "expect"]:
+			found = same_as_text(node, subject)
+			if subject in ("ct", "expect", "network"):
+				assert found["active_link"]["server"] == found["active_link"]["client"] == "connected"
+	one.configure("NOTRACK", {"DisableInternalCache": "on", "DisableExternalCache": "on"}, options={"ExpectationSync": "on"})
+	one.stop()
+	one.start()
+	assert "inject" in same_as_text(one, "expect")
+
+
+def test_trouble(lab: Lab, make: Callable) -> None:
+	"""Words that are there only while something is wrong."""
+	lab.sysctl("fw1", {"net/netfilter/nf_conntrack_events": 0})
+	node = make("fw1")
+	node.configure(general={"HashLimit": 10})
+	node.start()
+	scenario.inject(lab, "fw1", 30)
+	wait_until(lambda: document(node, "runtime")["events"], 15, "that nothing is told is said")
+	wait_until(lambda: not document(node, "cache")["completeness"][0]["complete"], 30, "what found no place is said")
+	for subject in ("cache", "runtime"):
+		same_as_text(node, subject)
+	broken = document(node, "cache")["completeness"][0]
+	assert "HashLimit reached" in broken["why"] and broken["not_stored"] > 0
+
+
+def test_statistics_mode(lab: Lab, make: Callable) -> None:
+	"""A document where there is nothing, too, with the reason."""
+	node = make("fw1")
+	node.conf.write_text(STATS.format(dir=node.dir, log=node.log, lock=node.lock, socket=node.socket))
+	node.start()
+	scenario.inject(lab, "fw1", 3)
+	node.ok("-t")
+	for subject in SUBJECTS:
+		same_as_text(node, subject)
+	assert [c["name"] for c in document(node, "ct")["caches"]] == ["stats"]
+	for subject in ("network", "link", "queue"):
+		assert document(node, subject)["nothing"] == "this is the statistics mode"
+	assert document(node, "expect")["nothing"] == "expectations are not synchronised (ExpectationSync)"
+	assert document(node, "runtime")["node"]["purges_ignored"] == 1
+
+
+def test_every_row_of_the_page_was_seen() -> None:
+	"""A name that no document has is a mistake of the page, or of the tests above."""
+	if not {("inject", "created"), ("expect", "caches"), ("events", "reason"), ("node", "purges_ignored")} <= SEEN:
+		pytest.skip("not all tests above have run")
+	flows = ("flow", "direction", "expectation", "tuple", "master")
+	rows = {(table, name) for table in SCHEMA if table not in flows for name in SCHEMA[table]}
+	# A job that runs, and a link whose datagrams do not leave, are short, or take more to be made.
+	rare = {row for row in rows if row[0] == "job"} | {("link_detail", "unsent")}
+	assert rows - SEEN - rare == set()
