@@ -176,11 +176,11 @@ struct link {
 						 * ifindex 0: nowhere */
 	bool neighbour;		   /* not scoped: the peer is in a subnet of
 						 * Interface */
-	bool astray;		   /* and now only the default route, elsewhere, leads
-						 * to it: nothing is sent there */
-	bool dest_own;		   /* the configured peer is an address of this
+	/* and now the peer is reached by the default route of another interface only */
+	bool default_route_only;
+	bool dest_own;	  /* the configured peer is an address of this
 						 * machine: a relay, a redirect, a test */
-	uint16_t tx_port;	   /* UDP: of tx, network order */
+	uint16_t tx_port; /* UDP: of tx, network order */
 	bool said_deaf;
 	bool said_small;     /* that the MTU is smaller than a message may be */
 	unsigned int mtu;    /* bytes */

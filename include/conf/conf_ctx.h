@@ -73,7 +73,7 @@ struct conf_diag {
 struct conf_link_state {
 	struct conf_seen seen[CONF_OPTIONS_MAX];
 	struct conf_place at;
-	bool puzzled; /* something in it was not understood: do not report what is missing */
+	bool not_understood; /* something in it was not understood: do not report what is missing */
 };
 
 /* A file of conntrackd.conf.d. */
@@ -114,8 +114,8 @@ struct conf_ctx {
 	struct conf_helper_policy *policy;
 
 	struct conf_place sync_at, stats_at, helper_at; /* first of each section; line 0: none */
-	bool sync_puzzled; /* something in Sync or at top level was not understood */
-	bool prefer_stats; /* -S: Stats counts where both sections are there */
+	bool sync_not_understood; /* something in Sync or at top level was not understood */
+	bool prefer_stats;	  /* -S: Stats counts where both sections are there */
 	bool mode_given;
 	struct conf_place mode_at;
 	bool filter_given, old_checksum_given, old_checksum;
@@ -131,7 +131,7 @@ struct conf_ctx {
 	unsigned int n_errors;
 };
 
-/* conf_lex.l: cuts the text into words. Reports stray bytes and punctuation. 0 or -ENOMEM. */
+/* conf_lex.l: cuts the text into words. Reports surplus bytes and punctuation. 0 or -ENOMEM. */
 int conf_scan(struct conf_ctx *ctx, const char *text, size_t len);
 void conf_words_free(struct conf_words *words);
 
@@ -166,7 +166,7 @@ int conf_run_parser(struct conf_ctx *ctx);
 /* conf_block.c: called by the grammar around braces. */
 void conf_open_block(struct conf_ctx *ctx, const struct conf_option *opt,
 		     const struct conf_args *args, const struct conf_place *at);
-void conf_open_stray(struct conf_ctx *ctx, const struct conf_place *at);
+void conf_open_surplus(struct conf_ctx *ctx, const struct conf_place *at);
 void conf_close_block(struct conf_ctx *ctx);
 void conf_report_no_open(struct conf_ctx *ctx, const struct conf_option *opt,
 			 const struct conf_args *args);
@@ -265,7 +265,7 @@ const struct conf_seen *conf_seen_in(struct conf_ctx *ctx, enum conf_section sec
 
 /* Something in the current block was not understood: do not report later that something is missing
  * there. */
-void conf_set_puzzled(struct conf_ctx *ctx);
+void conf_set_not_understood(struct conf_ctx *ctx);
 
 /* conf_read.c: reads text into ctx, checks included. The caller ends with conf_ctx_free(). */
 struct conf_ctx *conf_ctx_new(const char *file);

@@ -140,7 +140,7 @@ static int send_some(struct link *l, const struct iovec *iov, unsigned int n)
 {
 	if (l->tx == -1 && !l->ops->start)
 		return -ENODEV;
-	return l->astray ? -ENETUNREACH : l->ops->send(l, iov, n);
+	return l->default_route_only ? -ENETUNREACH : l->ops->send(l, iov, n);
 }
 
 /* From now on another link sends; what waits leaves through it, however large its datagrams are. */
@@ -756,8 +756,9 @@ void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up)
 void channel_link_stats(const struct channel *c, size_t i, struct channel_link_stats *out)
 {
 	const struct link *l = &c->link[i];
-	unsigned int way = l->way.ifindex != 0 && !l->astray ? l->way.ifindex :
-							       if_nametoindex(l->conf->ifname);
+	unsigned int way = l->way.ifindex != 0 && !l->default_route_only ?
+				   l->way.ifindex :
+				   if_nametoindex(l->conf->ifname);
 	unsigned int flags = link_read_flags(way);
 
 	*out = l->stats;

@@ -77,11 +77,12 @@ static int routed_state(struct link *l, const struct ifwatch *w, struct mono now
 	l->ifindex = if_nametoindex(l->conf->ifname);
 	interface = interface_state(w, l->ifindex);
 	note_neighbour(l, ret == 0 && l->way.ifindex == l->ifindex, now);
-	l->astray = ret == 0 && l->neighbour && l->way.by_default && l->way.ifindex != l->ifindex;
+	l->default_route_only =
+		ret == 0 && l->neighbour && l->way.by_default && l->way.ifindex != l->ifindex;
 	l->dest_own = l->way.local;
 	if (!here)
 		return interface != LINK_STATE_UP ? interface : LINK_STATE_NO_ADDRESS;
-	if (ret < 0 || l->astray)
+	if (ret < 0 || l->default_route_only)
 		return interface != LINK_STATE_UP ? interface : LINK_STATE_NO_ROUTE;
 	return interface_state(w, l->way.ifindex);
 }
@@ -91,7 +92,7 @@ static const char *interface_name(const struct link *l, char buf[IF_NAMESIZE])
 {
 	if (link_is_scoped(l))
 		return l->carrier;
-	if (l->state == LINK_STATE_GONE || l->astray || l->way.ifindex == 0 ||
+	if (l->state == LINK_STATE_GONE || l->default_route_only || l->way.ifindex == 0 ||
 	    !if_indextoname(l->way.ifindex, buf))
 		return l->conf->ifname;
 	return buf;

@@ -165,7 +165,7 @@ static int begin_connect(struct link *l)
 	socklen_t len = udp_sock_addr(l, &c->dest, c->port, &dest);
 	int ret;
 
-	if (l->astray)
+	if (l->default_route_only)
 		return -ENETUNREACH;
 	l->tx = socket(c->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->tx == -1)
@@ -226,7 +226,7 @@ static int tcp_send(struct link *l, const struct iovec *iov, unsigned int n)
 	unsigned int whole;
 	ssize_t sent;
 
-	if (l->astray && t->state == LINK_TCP_CONNECTED)
+	if (l->default_route_only && t->state == LINK_TCP_CONNECTED)
 		lose_tx(l, "the route leads elsewhere", evloop_now(l->loop));
 	if (t->state != LINK_TCP_CONNECTED)
 		return -ENOTCONN;

@@ -213,11 +213,11 @@ void conf_open_block(struct conf_ctx *ctx, const struct conf_option *opt,
 	     at);
 }
 
-void conf_open_stray(struct conf_ctx *ctx, const struct conf_place *at)
+void conf_open_surplus(struct conf_ctx *ctx, const struct conf_place *at)
 {
 	if (!ctx->skipping && conf_section_now(ctx) != CONF_JUNK) {
 		conf_error(ctx, at, "unexpected \"{\": no block can start here");
-		conf_set_puzzled(ctx);
+		conf_set_not_understood(ctx);
 	}
 	push(ctx, CONF_JUNK, "{", NULL, at);
 }

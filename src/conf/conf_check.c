@@ -36,7 +36,8 @@ static void check_mode(struct conf_ctx *ctx)
 			  "section Stats is not used: section Sync in line %u is; with -S the "
 			  "statistics mode runs instead",
 			  ctx->sync_at.line);
-	if (!ctx->sync_at.line && !ctx->stats_at.line && !ctx->helper_at.line && !ctx->sync_puzzled)
+	if (!ctx->sync_at.line && !ctx->stats_at.line && !ctx->helper_at.line &&
+	    !ctx->sync_not_understood)
 		conf_error(ctx, &top,
 			   "there is nothing to do: neither section Sync nor Stats nor Helper is "
 			   "there");
@@ -64,7 +65,7 @@ static void check_timers(struct conf_ctx *ctx)
 
 static void check_sync(struct conf_ctx *ctx)
 {
-	if (!ctx->mode_given && !ctx->sync_puzzled)
+	if (!ctx->mode_given && !ctx->sync_not_understood)
 		conf_warn(ctx, &ctx->sync_at, "section Sync has no Mode: FTFW is taken");
 	check_timers(ctx);
 	if (ctx->expect_at.line && !ctx->conf.sync.expect.n_names && ctx->conf.sync.expect.on)

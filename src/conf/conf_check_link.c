@@ -37,7 +37,7 @@ static const struct conf_seen *link_seen(const struct link_check *c, const char 
  * just that. */
 static void need(const struct link_check *c, const char *name)
 {
-	if (!link_seen(c, name)->given && !c->state->puzzled)
+	if (!link_seen(c, name)->given && !c->state->not_understood)
 		conf_error(c->ctx, &c->state->at, "%s is missing in this %s block", name,
 			   kinds[c->link->type]);
 }
@@ -47,7 +47,7 @@ static void need_port(const struct link_check *c, const char *name)
 {
 	const struct conf_seen *port = link_seen(c, name);
 
-	if (c->link->port || port->bad || (!port->given && c->state->puzzled))
+	if (c->link->port || port->bad || (!port->given && c->state->not_understood))
 		return;
 	c->link->port = PORT_USUAL;
 	if (port->given)
@@ -155,7 +155,7 @@ static void check_unicast(const struct link_check *c)
 
 	need_port(c, "Port");
 	need(c, "Interface");
-	if (!local->given && !c->state->puzzled)
+	if (!local->given && !c->state->not_understood)
 		conf_warn(c->ctx, &c->state->at,
 			  "%s is missing in this %s block: it receives on all addresses",
 			  local_name, kinds[link->type]);
@@ -165,7 +165,7 @@ static void check_unicast(const struct link_check *c)
 			  kinds[link->type]);
 	if (local->given && !local->bad && addr_multicast(&link->local, link->family))
 		conf_error(c->ctx, &local->at, "%s is a multicast address", local_name);
-	if (dest->bad || (!dest->given && c->state->puzzled))
+	if (dest->bad || (!dest->given && c->state->not_understood))
 		return;
 	if (addr_zero(&link->dest, link->family))
 		to_itself(c, dest_name, dest);
@@ -200,7 +200,7 @@ static void check_pairs(const struct link_check *c)
 	const struct channel_conf *ch = &c->ctx->conf.channel;
 
 	for (uint32_t i = 0; i < c->nr; i++) {
-		if (same_link(&ch->link[i], c->link) && !c->state->puzzled) {
+		if (same_link(&ch->link[i], c->link) && !c->state->not_understood) {
 			conf_warn(c->ctx, &c->state->at,
 				  "this link is the same as the one in line %u: %s, so it is no "
 				  "second way to the peer",
@@ -261,7 +261,7 @@ void conf_check_links(struct conf_ctx *ctx)
 {
 	struct channel_conf *ch = &ctx->conf.channel;
 
-	if (!ch->n_links && !ctx->sync_puzzled)
+	if (!ch->n_links && !ctx->sync_not_understood)
 		conf_error(ctx, &ctx->sync_at,
 			   "section Sync needs at least one link: Multicast, UDP or TCP");
 	if (ctx->old_checksum_given && ch->n_links)

@@ -66,7 +66,7 @@ line:	KEY args			{ conf_set_line(ctx, $1, &$2, &@1); }
 	| BLOCK args NO_BODY		{ conf_report_no_open(ctx, $1, &$2);
 					  conf_open_block(ctx, $1, &$2, &@1);
 					  conf_close_block(ctx); }
-	| OPEN				{ conf_open_stray(ctx, &@1); }
+	| OPEN				{ conf_open_surplus(ctx, &@1); }
 	  body close			{ conf_close_block(ctx); }
 	;
 

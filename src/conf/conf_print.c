@@ -176,7 +176,8 @@ static void open_brace(struct printer *p, const char *header)
 }
 
 /* The timers of ALARM may be set in other modes, too, where they do nothing. */
-static void print_stray_timers(struct printer *p, const struct conf *conf, enum conf_section mode)
+static void print_leftover_timers(struct printer *p, const struct conf *conf,
+				  enum conf_section mode)
 {
 	for (size_t i = 0; i < conf_n_options; i++) {
 		const struct conf_option *opt = &conf_options[i];
@@ -212,7 +213,7 @@ static void print_sync(struct printer *p, const struct conf *conf)
 	open_brace(p, modes[conf->sync.mode].header);
 	print_options(p, conf, modes[conf->sync.mode].section, conf, NULL);
 	close_brace(p);
-	print_stray_timers(p, conf, modes[conf->sync.mode].section);
+	print_leftover_timers(p, conf, modes[conf->sync.mode].section);
 	for (uint32_t i = 0; i < conf->channel.n_links; i++) {
 		const struct channel_link_conf *link = &conf->channel.link[i];
 

@@ -36,12 +36,12 @@ const struct conf_seen *conf_seen_in(struct conf_ctx *ctx, enum conf_section sec
 	return &seen_array(ctx, opt, nr)[opt - conf_options];
 }
 
-void conf_set_puzzled(struct conf_ctx *ctx)
+void conf_set_not_understood(struct conf_ctx *ctx)
 {
 	enum conf_section now = conf_section_now(ctx);
 
 	if (CONF_IN(now) & CONF_IN_LINKS)
-		ctx->link_state[ctx->cur_link].puzzled = true;
+		ctx->link_state[ctx->cur_link].not_understood = true;
 	if (!ctx->depth || ctx->frame[1].section == CONF_SYNC)
-		ctx->sync_puzzled = true;
+		ctx->sync_not_understood = true;
 }

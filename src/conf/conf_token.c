@@ -154,7 +154,7 @@ static enum conf_token next_unknown_token(struct conf_ctx *ctx, const struct con
 	}
 	ctx->skipping = true;
 	ctx->skip_line = w->at.line;
-	conf_set_puzzled(ctx);
+	conf_set_not_understood(ctx);
 	ctx->pos++;
 	return CONF_TOK_UNKNOWN;
 }

@@ -121,16 +121,16 @@ static void test_states(void **state)
 	look(&l, LINK_STATE_NO_CARRIER);
 	assert_true(lab_sh("ip link set dedi0 down"));
 	look(&l, LINK_STATE_DOWN);
-	assert_false(l.astray);
+	assert_false(l.default_route_only);
 	assert_true(lab_sh("ip route replace default dev other0 table 1000"));
 	look(&l, LINK_STATE_DOWN); /* a default route is no way to a neighbour */
-	assert_true(l.astray);
+	assert_true(l.default_route_only);
 	assert_true(lab_sh("ip route del default dev other0 table 1000"));
 	assert_true(lab_sh("ip link set dedi1 up"));
 	lab_up("dedi0");
 	lab_carrier("dedi0", true);
 	look(&l, LINK_STATE_UP);
-	assert_false(l.astray);
+	assert_false(l.default_route_only);
 	assert_true(lab_sh("ip addr del 10.9.0.1/24 dev dedi0"));
 	look(&l, LINK_STATE_NO_ADDRESS);
 	lab_up("dedi0");
