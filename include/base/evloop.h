@@ -29,8 +29,8 @@ struct evloop;
 struct ev_io {
 	int fd;
 	unsigned int want; /* EV_READ | EV_WRITE; change only through ev_io_want() */
-	unsigned int prio; /* 0 is served first within a turn; equal ones by descriptor
-				 * number */
+	/* 0 is served first within a turn; equal ones by descriptor number */
+	unsigned int prio;
 	void (*cb)(void *ctx, unsigned int ready, struct mono now);
 	void *ctx;	  /* borrowed */
 	const char *name; /* for the slow-callback report */

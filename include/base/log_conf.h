@@ -12,8 +12,8 @@
 struct log_conf {
 	bool to_file;
 	char path[LOG_CONF_PATH_MAX + 1]; /* absolute; valid if to_file, else empty */
-	int facility;			  /* LOG_DAEMON, LOG_LOCAL0 ... of syslog.h, or
-						 * LOG_CONF_NO_SYSLOG */
+	/* LOG_DAEMON, LOG_LOCAL0 ... of syslog.h, or LOG_CONF_NO_SYSLOG */
+	int facility;
 };
 
 #endif

@@ -15,8 +15,8 @@
 #define BATCH_SLOTS_MAX 65536u
 
 struct batch {
-	uint8_t *mem;	     /* slots buffers of `stride` bytes, owned; touched as far as
-					 * used */
+	/* slots buffers of `stride` bytes, owned; touched as far as used */
+	uint8_t *mem;
 	size_t *len;	     /* of each, bytes; owned */
 	uint32_t slots;	     /* a power of two */
 	size_t stride;	     /* bytes */

@@ -78,22 +78,22 @@ void channel_flush(struct channel *c);
 struct channel_link_stats {
 	const char *kind; /* "multicast", "UDP", "TCP" */
 	const char *ifname;
-	bool up, running; /* state of the interface that carries it: where the route to the
-				 * peer leads, or ifname */
+	/* state of the interface that carries it: where the route to the peer leads, or ifname */
+	bool up, running;
 	bool active;	  /* this one sends */
 	bool connections; /* TCP, and so: */
-	bool server_connected, client_connected; /* the peer to us (receives), we to the peer
-							 * (sends) */
-	unsigned int mtu;			 /* bytes, of the way to the peer */
+	/* the peer to us (receives), we to the peer (sends) */
+	bool server_connected, client_connected;
+	unsigned int mtu; /* bytes, of the way to the peer */
 	uint64_t sent_bytes, sent_pkts, sent_errors;
 	uint64_t recv_bytes, recv_pkts, recv_errors;
 	uint64_t refused_interface; /* came in on another interface */
 	uint64_t refused_source;    /* neither the peer nor anybody else who may speak */
-	uint64_t held_back;	    /* of a node that has just appeared: the peer by another
-					 * address, or one more? */
-	uint64_t own;		    /* our own datagram came back */
-	bool deaf;		    /* it sends, and nothing was ever heard on it for seconds */
-	int unsent_err;		    /* datagrams do not leave, for this errno; 0: they do */
+	/* of a node that has just appeared: the peer by another address, or one more? */
+	uint64_t held_back;
+	uint64_t own;	/* our own datagram came back */
+	bool deaf;	/* it sends, and nothing was ever heard on it for seconds */
+	int unsent_err; /* datagrams do not leave, for this errno; 0: they do */
 };
 /* Whoever is heard as *from: put the address there from which it speaks now. On a UDP or TCP link
  * the peer is heard as its configured address, whichever it speaks from. */

@@ -43,9 +43,9 @@ struct channel_link_conf {
 	uint32_t rcv_buffer;	  /* likewise */
 	bool checksum;		  /* UDP checksum on sent datagrams */
 	bool is_default;	  /* the link to start with; at most one link has it */
-	const char *file;	  /* the configuration file, for messages; borrowed from its
-					 * reader. NULL: none */
-	uint32_t line;		  /* line of the block in it */
+	/* the configuration file, for messages; borrowed from its reader. NULL: none */
+	const char *file;
+	uint32_t line;						    /* line of the block in it */
 	struct channel_place local_at, dest_at, ifname_at, port_at; /* of the options */
 };
 

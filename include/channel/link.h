@@ -37,8 +37,8 @@ struct link_rx {
 	uint8_t *mem;	/* LINK_RX_SLOTS buffers of LINK_DATAGRAM_MAX bytes, borrowed */
 	unsigned int n; /* in item[]: those that may be heard */
 	struct link_rx_item {
-		struct link *link; /* whose it is: several links may share a receiving
-					 * socket */
+		/* whose it is: several links may share a receiving socket */
+		struct link *link;
 		struct channel_from from;
 		const uint8_t *bytes; /* in mem */
 		size_t len;
@@ -160,34 +160,34 @@ struct link {
 	int tx, rx;			      /* -1: closed */
 	/* UDP, TCP: links with one local port receive at one socket, that of the leader: the kernel
 	 * gives a datagram to one socket only, whoever sent it. Whose it is, its source says. */
-	struct link *leader;	   /* borrowed; itself, or the one whose rx it uses */
-	struct link *next;	   /* borrowed; from the leader on */
-	bool any_rx;		   /* the leader's is bound to any address, because one
-						 * of them needs that */
-	unsigned int ifindex;	   /* scoped: of the interface that carries it; else of
-						 * Interface, 0: not there */
-	char carrier[IF_NAMESIZE]; /* scoped: its name; not always the configured
-						 * one */
-	bool waits;		   /* it could not be opened yet: interface or address
-						 * are missing */
-	bool was_open;		   /* at any time */
-	bool reopen_failed;	   /* that was said already */
-	struct route_way way;	   /* not scoped: where packets for the peer leave;
-						 * ifindex 0: nowhere */
-	bool neighbour;		   /* not scoped: the peer is in a subnet of
-						 * Interface */
+	struct link *leader; /* borrowed; itself, or the one whose rx it uses */
+	struct link *next;   /* borrowed; from the leader on */
+	/* the leader's is bound to any address, because one of them needs that */
+	bool any_rx;
+	/* scoped: of the interface that carries it; else of Interface, 0: not there */
+	unsigned int ifindex;
+	/* scoped: its name; not always the configured one */
+	char carrier[IF_NAMESIZE];
+	/* it could not be opened yet: interface or address are missing */
+	bool waits;
+	bool was_open;	    /* at any time */
+	bool reopen_failed; /* that was said already */
+	/* not scoped: where packets for the peer leave; ifindex 0: nowhere */
+	struct route_way way;
+	/* not scoped: the peer is in a subnet of Interface */
+	bool neighbour;
 	/* and now the peer is reached by the default route of another interface only */
 	bool default_route_only;
-	bool dest_own;	  /* the configured peer is an address of this
-						 * machine: a relay, a redirect, a test */
+	/* the configured peer is an address of this machine: a relay, a redirect, a test */
+	bool dest_own;
 	uint16_t tx_port; /* UDP: of tx, network order */
 	bool said_deaf;
-	bool said_small;     /* that the MTU is smaller than a message may be */
-	unsigned int mtu;    /* bytes */
-	bool segments;	     /* UDP: the kernel cuts datagrams from one piece, as
-						 * far as we know */
-	struct mono refused; /* when it last would not; not set: never, or it
-						 * cannot at all */
+	bool said_small;  /* that the MTU is smaller than a message may be */
+	unsigned int mtu; /* bytes */
+	/* UDP: the kernel cuts datagrams from one piece, as far as we know */
+	bool segments;
+	/* when it last would not; not set: never, or it cannot at all */
+	struct mono refused;
 	struct ev_io tx_io, rx_io;
 	struct gather gather;	  /* of datagrams, in rx */
 	struct ev_timer rx_timer; /* armed while they gather */
@@ -196,9 +196,9 @@ struct link {
 	struct ifaddr_list addrs;
 	struct link_peer peer; /* UDP, TCP */
 	struct link_tcp tcp;
-	bool source_bound;	       /* IPv6 multicast: tx has its source address */
-	union channel_addr last_heard; /* multicast: a source that is known not to be
-						 * ourselves */
+	bool source_bound; /* IPv6 multicast: tx has its source address */
+	/* multicast: a source that is known not to be ourselves */
+	union channel_addr last_heard;
 	enum {
 		LINK_STATE_UNKNOWN,
 		LINK_STATE_GONE,

@@ -20,8 +20,9 @@ struct multi_link {
 	struct mono usable_since;
 	struct mono heard;    /* last time; not set: never */
 	unsigned int heard_n; /* times since the active link was last heard */
-	bool silent;	      /* it was left because nothing was heard; until its interface
-				 * changes or it is heard there again */
+	/* it was left because nothing was heard; until its interface changes or it is heard
+	 * there again */
+	bool silent;
 };
 
 struct multi {

@@ -34,8 +34,8 @@ struct cli {
 	struct ctl_args args;	       /* of cmd: --strict, --json */
 	unsigned int timeout_s;	       /* --timeout, with a client command; 0: not given */
 	char error[256];
-	char warning[128]; /* empty, or a line for standard error whatever the
-					 * action */
+	/* empty, or a line for standard error whatever the action */
+	char warning[128];
 };
 
 /* Read the words. Always fills *cli; action tells how it went. */

@@ -17,13 +17,13 @@ struct client_request {
 	const char *path;	       /* of the control socket; borrowed */
 	const struct ctl_command *cmd; /* borrowed */
 	struct ctl_args args;	       /* of cmd */
-	unsigned int timeout_s;	       /* give up after so many seconds without any byte; 0:
-					 * CLIENT_TIMEOUT_S */
-	int out_fd;		       /* the answer: standard output */
-	int err_fd;		       /* notes, errors and, if it is a terminal, progress:
-					 * standard error */
-	bool *nobody;		       /* set if no daemon listens at path, and so none can have
-					 * heard of it; may be NULL */
+	/* give up after so many seconds without any byte; 0: CLIENT_TIMEOUT_S */
+	unsigned int timeout_s;
+	int out_fd; /* the answer: standard output */
+	/* notes, errors and, if it is a terminal, progress: standard error */
+	int err_fd;
+	/* set if no daemon listens at path, and so none can have heard of it; may be NULL */
+	bool *nobody;
 };
 
 /* Send the request, print the answer. Blocks until the daemon has finished with the command, for -k

@@ -13,12 +13,12 @@
  * plain text (a 1.4.x daemon). */
 struct client_reply_ops {
 	void (*text)(void *ctx, const void *bytes, size_t n);
-	void (*note)(void *ctx, const char *line, size_t n);	/* not terminated */
-	void (*result)(void *ctx, const char *line, size_t n);	/* not terminated; for a terminal
-								 * only */
-	bool (*flow)(void *ctx, const void *bytes, size_t n);	/* false: not a flow record */
-	bool (*expect)(void *ctx, const void *bytes, size_t n); /* false: not an expectation
-								 * record */
+	void (*note)(void *ctx, const char *line, size_t n); /* not terminated */
+	/* not terminated; for a terminal only */
+	void (*result)(void *ctx, const char *line, size_t n);
+	bool (*flow)(void *ctx, const void *bytes, size_t n); /* false: not a flow record */
+	/* false: not an expectation record */
+	bool (*expect)(void *ctx, const void *bytes, size_t n);
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 };
 
@@ -49,10 +49,10 @@ struct client_reply {
 	/* private: */
 	enum client_reply_state state;
 	int status;
-	bool any;					   /* something has arrived */
-	size_t have;					   /* bytes in part */
-	uint8_t part[CTL_RECORD_HDR_LEN + CTL_RECORD_MAX]; /* a header or record that has not
-								 * arrived in full */
+	bool any;    /* something has arrived */
+	size_t have; /* bytes in part */
+	/* a header or record that has not arrived in full */
+	uint8_t part[CTL_RECORD_HDR_LEN + CTL_RECORD_MAX];
 };
 
 /* Start. ops and ctx are borrowed; the callbacks are called from client_reply_feed() and

@@ -53,8 +53,8 @@ enum conf_type {
 	CONF_T_IPV6,
 	CONF_T_NET4, /* one more entry of the Filter's address list */
 	CONF_T_NET6,
-	CONF_T_PEER,	     /* one more entry of the list of nodes that may speak, either
-				 * family */
+	/* one more entry of the list of nodes that may speak, either family */
+	CONF_T_PEER,
 	CONF_T_IFNAME,	     /* char[IF_NAMESIZE] */
 	CONF_T_NAME,	     /* char[max + 1]: a name of something outside; empty: none */
 	CONF_T_SCHED,	     /* enum conf_sched_type */
@@ -79,19 +79,19 @@ struct conf_option {
 	uint32_t sections; /* where it may stand: CONF_IN() bits */
 	enum conf_type type;
 	enum conf_use use;
-	bool ours;		 /* not known to conntrackd 1.4: may stand in
-					 * conntrackd.conf.d */
-	bool shared;		 /* stands in a link's block, but is one setting for all
-					 * links */
-	uint8_t header_words;	 /* blocks: most words between the name and the brace */
-	enum conf_section child; /* blocks: what is inside; Mode: decided by the mode's
-					 * name */
-	uint32_t min, max;	 /* numbers: range; paths: max is the longest length in
-					 * bytes */
-	uint16_t at;		 /* where the value goes, in the struct of its scope (enum
-					 * conf_scope) */
-	const char *unit;	 /* of a number, plural; NULL: none */
-	const char *init;	 /* default, as it would be written; NULL: not set */
+	/* not known to conntrackd 1.4: may stand in conntrackd.conf.d */
+	bool ours;
+	/* stands in a link's block, but is one setting for all links */
+	bool shared;
+	uint8_t header_words; /* blocks: most words between the name and the brace */
+	/* blocks: what is inside; Mode: decided by the mode's name */
+	enum conf_section child;
+	/* numbers: range; paths: max is the longest length in bytes */
+	uint32_t min, max;
+	/* where the value goes, in the struct of its scope (enum conf_scope) */
+	uint16_t at;
+	const char *unit; /* of a number, plural; NULL: none */
+	const char *init; /* default, as it would be written; NULL: not set */
 	/* what "not set" means, if init is NULL and the option may be left out */
 	const char *unset;
 	const char *on_path; /* CONF_T_LOGFILE: the path that "on" means */

@@ -22,11 +22,12 @@
  * asked in it. */
 #define CTL_VERSION_FLAGS 2
 
-#define CTL_REQUEST_OLD_LEN 4	  /* what a 1.4.x client sends */
-#define CTL_REQUEST_LEN	    16	  /* int, magic, version, record version, flags: all of version 2 */
-#define CTL_HEADER_LEN	    8	  /* magic, version, record version: begins every framed reply */
-#define CTL_RECORD_HDR_LEN  4	  /* length of the contents, type */
-#define CTL_RECORD_MAX	    65535 /* contents */
+#define CTL_REQUEST_OLD_LEN 4 /* what a 1.4.x client sends */
+/* int, magic, version, record version, flags: all of version 2 */
+#define CTL_REQUEST_LEN	   16
+#define CTL_HEADER_LEN	   8	 /* magic, version, record version: begins every framed reply */
+#define CTL_RECORD_HDR_LEN 4	 /* length of the contents, type */
+#define CTL_RECORD_MAX	   65535 /* contents */
 
 /* A whole request: arguments and their length stand behind what version 2 has. */
 #define CTL_REQUEST_MAX (CTL_REQUEST_LEN + 2 + CTL_ARGS_LEN)
@@ -36,10 +37,10 @@
 #define CTL_F_STRICT   (1u << 1) /* version 2 only: the argument strict */
 
 enum ctl_record_type {
-	CTL_REC_TEXT = 1,     /* bytes for standard output */
-	CTL_REC_NOTE = 2,     /* a line for standard error, without newline */
-	CTL_REC_FLOW = 3,     /* one flow; its contents are flow/'s business, versioned by the
-				 * record version */
+	CTL_REC_TEXT = 1, /* bytes for standard output */
+	CTL_REC_NOTE = 2, /* a line for standard error, without newline */
+	/* one flow; its contents are flow/'s business, versioned by the record version */
+	CTL_REC_FLOW = 3,
 	CTL_REC_PROGRESS = 4, /* be64 done, be64 total (0: unknown) */
 	CTL_REC_EXPECT = 6,   /* one expectation; likewise */
 	CTL_REC_RESULT = 7,   /* as NOTE, shown only where standard error is a terminal */
@@ -58,11 +59,12 @@ struct ctl_wire_request {
 };
 
 enum ctl_parse {
-	CTL_PARSE_MORE,		 /* not complete yet */
-	CTL_PARSE_DONE,		 /* *req is set */
-	CTL_PARSE_OTHER_VERSION, /* our kind of client, another version: reply with the
-					 * header only; req->version is the one to say */
-	CTL_PARSE_TOO_LONG,	 /* more arguments than CTL_ARGS_LEN; *req is set without them */
+	CTL_PARSE_MORE, /* not complete yet */
+	CTL_PARSE_DONE, /* *req is set */
+	/* our kind of client, another version: reply with the header only; req->version is the
+	 * one to say */
+	CTL_PARSE_OTHER_VERSION,
+	CTL_PARSE_TOO_LONG, /* more arguments than CTL_ARGS_LEN; *req is set without them */
 };
 
 /* Read a request from the first n bytes that have arrived. Exactly 4 bytes are an old client; what

@@ -80,8 +80,8 @@ struct control_stats {
 	uint64_t refused;	  /* changes asked for by one who may only read */
 	uint64_t other_version;	  /* asked in another version of the framing */
 	uint64_t vanished;	  /* left before the end of the reply */
-	uint64_t dropped;	  /* made room at the cap, or sent what it should not, or
-					 * overran its queue */
+	/* made room at the cap, or sent what it should not, or overran its queue */
+	uint64_t dropped;
 	uint64_t accept_failed;
 };
 

@@ -30,8 +30,8 @@ struct filter_conf {
 	enum filter_policy proto_policy;
 	uint32_t proto[8]; /* layer 4 number n: bit n % 32 of word n / 32 */
 	enum filter_policy addr_policy;
-	struct filter_net *nets; /* n_nets entries without repetition, owned by whoever owns
-					 * this struct */
+	/* n_nets entries without repetition, owned by whoever owns this struct */
+	struct filter_net *nets;
 	size_t n_nets;
 	enum filter_policy state_policy;
 	/* TCP states as bits 1 << TCP_CONNTRACK_x of linux/netfilter/nf_conntrack_tcp.h:

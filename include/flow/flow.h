@@ -127,11 +127,12 @@ struct ct_flow {
 	uint32_t mark;
 	uint32_t id; /* the kernel's, as in `conntrack -o id` */
 	struct flow_ports orig, reply;
-	uint8_t proto_state;	/* TCP_CONNTRACK_*, SCTP_CONNTRACK_*, CT_DCCP_* */
-	uint8_t wscale[2];	/* original, reply */
-	uint8_t zone_dir;	/* enum flow_zone_dir */
-	struct flow_rare *rare; /* NULL when no FLOW_RARE_PARTS and no synproxy: borrowed in
-					 * a local value, owned by the table in a record */
+	uint8_t proto_state; /* TCP_CONNTRACK_*, SCTP_CONNTRACK_*, CT_DCCP_* */
+	uint8_t wscale[2];   /* original, reply */
+	uint8_t zone_dir;    /* enum flow_zone_dir */
+	/* NULL when no FLOW_RARE_PARTS and no synproxy: borrowed in a local value, owned by the
+	 * table in a record */
+	struct flow_rare *rare;
 	union {
 		struct {
 			uint32_t src, dst, reply_src, reply_dst;
@@ -168,11 +169,11 @@ static inline uint8_t flow_icmp_code(const struct flow_ports *p)
 /* What makes a flow the same flow: original tuple + zone (and its direction). Whole 64-bit words,
  * so that hashing and comparing are a few instructions; unused bytes are zero. */
 struct flow_key {
-	uint64_t w[5];	  /* w[0]: from bit 0 on: source port (16), destination port (16),
-				 * protocol (8), 1 for IPv6 (1), zone direction (2), nothing (5),
-				 * zone (16), ports as they lie in memory; IPv4: w[1] is source and
-				 * destination address; IPv6: w[1..2] source, w[3..4] destination,
-				 * as they lie in memory */
+	/* w[0]: from bit 0 on: source port (16), destination port (16), protocol (8), 1 for IPv6
+	 * (1), zone direction (2), nothing (5), zone (16), ports as they lie in memory; IPv4:
+	 * w[1] is source and destination address; IPv6: w[1..2] source, w[3..4] destination, as
+	 * they lie in memory */
+	uint64_t w[5];
 	uint32_t n_words; /* 2 for IPv4, 5 for IPv6 */
 };
 

@@ -16,9 +16,9 @@ struct flow_print_opts {
 	/* wall clock, for "delta-time=N" of a flow whose start is known and whose end is not; <=
 	 * 0: leave out */
 	int64_t now_s;
-	uint32_t use;	  /* "use=N" in a kernel view; 0: leave out */
-	bool kernel_view; /* timeout and use count too (a kernel dump,
-					 * DisableInternalCache) */
+	uint32_t use; /* "use=N" in a kernel view; 0: leave out */
+	/* timeout and use count too (a kernel dump, DisableInternalCache) */
+	bool kernel_view;
 };
 
 /* Each writes a line without newline into buf and returns its length; at most cap - 1 bytes, always

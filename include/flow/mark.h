@@ -23,13 +23,13 @@ static inline bool flow_id_is_expect(uint32_t id)
  * writes it but for the last two members, which are the cache's own (they take what would be
  * padding). */
 struct flow_mark {
-	uint32_t qpos;	      /* place in the transmit queue; valid with MARK_QUEUED */
-	uint32_t seq;	      /* number of the last message about this flow; valid with
-				 * MARK_SENT */
-	uint32_t bits : 8;    /* MARK_* */
-	uint32_t word : 2;    /* enum internal_word (cache/internal.h) */
-	uint32_t told_s : 22; /* when a peer last told about the flow, the low bits of mono
-				 * seconds; 0: never */
+	uint32_t qpos; /* place in the transmit queue; valid with MARK_QUEUED */
+	/* number of the last message about this flow; valid with MARK_SENT */
+	uint32_t seq;
+	uint32_t bits : 8; /* MARK_* */
+	uint32_t word : 2; /* enum internal_word (cache/internal.h) */
+	/* when a peer last told about the flow, the low bits of mono seconds; 0: never */
+	uint32_t told_s : 22;
 };
 
 #define MARK_QUEUED 0x01u /* waiting in a transmit queue, once */

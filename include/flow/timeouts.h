@@ -14,11 +14,11 @@ struct ct_timeouts {
 	uint32_t icmp_s, icmpv6_s;
 	uint32_t gre_s, gre_stream_s;
 	uint32_t generic_s;
-	uint32_t tcp_s[CT_TIMEOUTS_STATES];  /* by TCP_CONNTRACK_* */
-	uint32_t tcp_unacknowledged_s;	     /* of a segment with data until its acknowledgement,
-						 * if shorter */
-	uint32_t tcp_max_retrans_s;	     /* of retransmissions and closed windows, if
-						 * shorter */
+	uint32_t tcp_s[CT_TIMEOUTS_STATES]; /* by TCP_CONNTRACK_* */
+	/* of a segment with data until its acknowledgement, if shorter */
+	uint32_t tcp_unacknowledged_s;
+	/* of retransmissions and closed windows, if shorter */
+	uint32_t tcp_max_retrans_s;
 	uint32_t sctp_s[CT_TIMEOUTS_STATES]; /* by SCTP_CONNTRACK_* */
 	uint32_t dccp_s[CT_TIMEOUTS_STATES]; /* by CT_DCCP_* */
 };

@@ -19,9 +19,9 @@
 struct wire_rules {
 	bool no_timeout; /* CommitTimeout is set: no TIMEOUT attribute, but in EXP_DEL */
 	bool wscale;	 /* TCPWindowTracking: window scales */
-	bool full;	 /* 1.4.7's own choice, byte for byte: all-zero synproxy, full
-				 * destroy (tests, caution). Only its meaningless port translations
-				 * of ICMP are never sent. */
+	/* 1.4.7's own choice, byte for byte: all-zero synproxy, full destroy (tests, caution).
+	 * Only its meaningless port translations of ICMP are never sent. */
+	bool full;
 };
 
 /* Has the flow a helper whose name is left out of its messages, because 1.4.x refuses a message

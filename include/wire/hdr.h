@@ -52,9 +52,9 @@ enum wire_err {
 	WIRE_BAD_HEADER, /* the mode does not know type and flags */
 	WIRE_BAD_TYPE,
 	WIRE_BAD_PAYLOAD, /* attributes do not parse */
-	WIRE_NO_KEY,	  /* attributes parse but do not identify a flow (counted as bad
-				 * payload too) */
-	WIRE_MORE,	  /* stream only: keep the bytes and wait */
+	/* attributes parse but do not identify a flow (counted as bad payload too) */
+	WIRE_NO_KEY,
+	WIRE_MORE, /* stream only: keep the bytes and wait */
 };
 
 /* Counters of the receive side, one per reason (replication.md section 13.1). */

@@ -255,8 +255,8 @@ struct io_obj {
 	struct evloop *loop;
 	char c;
 	struct io_obj **victim; /* removed, closed, freed */
-	struct io_obj *reuse;	/* then this one takes over the victim's descriptor
-					 * number */
+	/* then this one takes over the victim's descriptor number */
+	struct io_obj *reuse;
 	int reuse_src;
 	bool drain;
 	struct io_obj *mute; /* this one's wish to read is withdrawn */

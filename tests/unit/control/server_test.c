@@ -879,8 +879,8 @@ static void cap_with_busy_clients(void **state)
 	assert_int_equal(w->starts, CTL_CLIENTS_MAX);
 	before = evloop_stats(w->loop)->turns;
 	begin = clock_now();
-	while (mono_diff_ms(clock_now(), begin) < 3 * CTL_STALLED_MS) /* the server looks again
-									 * once a second */
+	/* the server looks again once a second */
+	while (mono_diff_ms(clock_now(), begin) < 3 * CTL_STALLED_MS)
 		assert_int_equal(evloop_turn(w->loop, NULL, 100), 0);
 	assert_true(evloop_stats(w->loop)->turns - before < 50);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
@@ -914,8 +914,8 @@ static void cap_drops_who_has_slept_longest(void **state)
 	}
 	turns(w, 20);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
-	for (int i = 0; i < 20; i++) { /* the first wakes up for a moment: now the second
-						 * has slept longest */
+	/* the first wakes up for a moment: now the second has slept longest */
+	for (int i = 0; i < 20; i++) {
 		assert_true(take(fd[0], buf, sizeof(buf), &end) > 0);
 		turns(w, 2);
 	}
@@ -927,8 +927,8 @@ static void cap_drops_who_has_slept_longest(void **state)
 	assert_int_equal(control_server_stats(w->server)->dropped, 1);
 	assert_int_equal(w->released_gone, 1);
 	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX - 1);
-	while (take(fd[1], buf, sizeof(buf), &end) == sizeof(buf)) /* what was on its way, and
-									 * then */
+	/* what was on its way, and then */
+	while (take(fd[1], buf, sizeof(buf), &end) == sizeof(buf))
 		;
 	assert_true(end);
 	for (int i = 0; i < CTL_CLIENTS_MAX; i++)

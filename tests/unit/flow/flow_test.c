@@ -25,8 +25,8 @@ static const struct hash_key secret = { 1, 2 };
 
 static struct ct_flow *slot_of(const struct ct_flow *f)
 {
-	volatile size_t n = flow_size(f); /* or the compiler sees, rightly, that not all of
-						 * the struct is there */
+	/* or the compiler sees, rightly, that not all of the struct is there */
+	volatile size_t n = flow_size(f);
 	struct ct_flow *slot = malloc(n);
 
 	assert_non_null(slot);
@@ -51,8 +51,8 @@ static struct ct_flow tcp4(void)
 
 static void a_record_of_ipv4_is_short(void **state)
 {
-	size_t spare = 8 - sizeof(void *); /* a pointer is part of it, on 32-bit machines with
-						 * its padding */
+	/* a pointer is part of it, on 32-bit machines with its padding */
+	size_t spare = 8 - sizeof(void *);
 
 	(void)state;
 	assert_int_equal(FLOW_SIZE_V4, 64 - 2 * spare);
