@@ -11,8 +11,8 @@ struct log_conf; /* base/log_conf.h */
 
 /* The log sink: one of the two allowed mutable globals (the other is the signal flags). Lines go to
  * the file, to syslog, and, until log_detach(), to the terminal (info, notice: stdout; warning,
- * error: stderr). Layout: command-line.md section 10.1, "[Mon Nov 23 06:38:28 2026] (pid=21898)
- * [notice] text". */
+ * error: stderr). Layout, as 1.4.x has it:
+ * "[Mon Nov 23 06:38:28 2026] (pid=21898) [notice] text". */
 enum log_level {
 	LOG_LVL_INFO,
 	LOG_LVL_NOTICE,

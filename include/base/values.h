@@ -54,8 +54,8 @@ struct value_row {
 	enum value_type type;
 	bool quiet;    /* the text is left out where the value is 0, false or not known */
 	bool optional; /* a VALUE_STRING that may be NULL */
-	uint8_t size; /* of a VALUE_UINT, a VALUE_CHARS */
-	size_t at;    /* offset in the structure */
+	uint8_t size;  /* of a VALUE_UINT, a VALUE_CHARS */
+	size_t at;     /* offset in the structure */
 	const struct value_row *rows; /* VALUE_ROWS */
 	const char *const *bits;      /* VALUE_BITS: in the order of the bits; ends with NULL */
 };

@@ -11,8 +11,8 @@
 
 #define CLI_TIMEOUT_MAX 86400 /* seconds */
 
-/* The command line of the whole program, daemon and client (command-line.md sections 1, 2 and 11).
- * Looks at nothing but the words: no file is read here. */
+/* The command line of the whole program, daemon and client (conntrackd.8). Looks at nothing but the
+ * words: no file is read here. */
 enum cli_action {
 	CLI_DAEMON, /* run, in the background or not */
 	CLI_CLIENT, /* send cmd to the daemon */

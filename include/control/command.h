@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Request numbers on the control socket: those of 1.4.x (command-line.md section 7, replication.md
- * section 12.2), so that an old client gets its answer and an old daemon understands us. Never
- * renumber; numbers of our own start at CTL_REQ_OWN. */
+/* Request numbers on the control socket: those of 1.4.x (doc/control.md), so that an old client
+ * gets its answer and an old daemon understands us. Never renumber; numbers of our own start at
+ * CTL_REQ_OWN. */
 enum ctl_req {
 	CTL_REQ_FLUSH_KERNEL_CT = 0,	/* -F ct */
 	CTL_REQ_RESYNC_KERNEL_CT = 1,	/* -R ct */

@@ -5,8 +5,8 @@
 #include "base/values.h"
 #include "daemon/daemon.h"
 
-/* The values of each subject of `-s`, into a document: as text in the layouts of 1.4.x
- * (command-line.md section 9.4), which monitoring scripts parse, or as JSON (doc/json.md). */
+/* The values of each subject of `-s`, into a document: as text in the layouts of 1.4.x,
+ * which monitoring scripts parse, or as JSON (doc/json.md). */
 void report_general(const struct daemon *d, struct values *v);
 void report_network(const struct daemon *d, struct values *v);
 void report_cache(const struct daemon *d, struct values *v);

@@ -70,7 +70,7 @@ void expect_master_flow(const struct ct_expect *e, struct ct_flow *f);
 /* Does the helper's name begin with prefix, whatever the case? */
 bool expect_helper_matches(const struct ct_expect *e, const char *prefix);
 
-/* ---- printing (command-line.md section 9.3; the layouts of nfexp_snprintf) ---- */
+/* ---- printing (the layouts of nfexp_snprintf(), which 1.4.x prints) ---- */
 
 struct expect_print_opts {
 	int64_t active_s;  /* "[active since Ns]" behind the text; < 0: leave out */

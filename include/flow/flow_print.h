@@ -8,8 +8,7 @@
 
 #include "flow/flow.h"
 
-/* Text and XML of one flow, in the layouts of command-line.md section 9.1 and 9.2 (those of
- * nfct_snprintf). */
+/* Text and XML of one flow, in the layouts of nfct_snprintf(), which 1.4.x prints. */
 struct flow_print_opts {
 	int64_t active_s;  /* "[active since Ns]"; < 0: leave out */
 	int64_t expires_s; /* "[expires in Ns]"; < 0: leave out */

@@ -53,7 +53,7 @@ void ct_parse_seen(const void *nlmsg, size_t n, struct ct_seen *seen);
  * none. */
 void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2]);
 
-/* How a flow is put into the kernel (replication.md section 8.1). */
+/* How a flow is put into the kernel. */
 struct ct_build_opts {
 	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no
 				 * NAT, helper, master */

@@ -223,7 +223,7 @@ bool sync_peer_view(const struct sync *s, uint8_t peer, struct mono now, struct 
 
 void sync_queues(const struct sync *s, struct sync_queues *q);
 
-/* "resent queue (len=N)" and one line per element (command-line.md 9.4), resumable: returns false at the end. */
+/* "resent queue (len=N)" and one line per element, resumable: returns false at the end. */
 bool sync_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text *out);
 
 /* A few lines about each peer, for people. */

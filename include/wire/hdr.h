@@ -57,7 +57,7 @@ enum wire_err {
 	WIRE_MORE, /* stream only: keep the bytes and wait */
 };
 
-/* Counters of the receive side, one per reason (replication.md section 13.1). */
+/* Counters of the receive side, one per reason (-s network). */
 struct wire_stats {
 	uint64_t malformed; /* sum of the refusals below */
 	uint64_t truncated;

@@ -9,7 +9,7 @@
  * are written here. Control characters in a line become '?', so that a name from outside cannot
  * forge a line of its own.
  *
- * Layout: command-line.md section 10.1, as 1.4.x writes it; scripts match on it. */
+ * Layout: as 1.4.x writes it (base/log.h); scripts match on it. */
 #include "base/log.h"
 
 #include <errno.h>

@@ -7,8 +7,8 @@
  * accepted: arguments attached or in the next word, words abbreviated to a prefix that only one of
  * them has, options without argument joined (`-dC file`), and for each option a long name
  * (`--config file`, `--config=file`), which is not abbreviated, so that a later option can never
- * change what a script means; anything else is an error before anything happens. Source:
- * command-line.md sections 1, 2, 11; errors.md 146-152.
+ * change what a script means; anything else is an error before anything happens. For
+ * users: conntrackd.8.
  *
  * A new general option is one row of `options`. A new word, a command of our own and every argument
  * of a command come from the rows of control/command.c. */

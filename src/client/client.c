@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The client: connect, send one request, print what comes back.
  *
- * Standard output gets the layouts of command-line.md section 9 and nothing else; notes and errors
+ * Standard output gets the layouts of 1.4.x and nothing else; notes and errors
  * go to standard error, and where that is a terminal progress and results as well: a program that
  * reads there finds nothing after a success, as with 1.4.x. Dumps arrive as records and are turned
  * into text, XML or JSON here, so that the daemon spends almost nothing on them and a slow reader

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The file of the control socket: who may be deleted, who not (errors.md 59-61, 132, 133).
+/* The file of the control socket: who may be deleted, who not (tests/netns/test_errors.py
+ * 59-61, 132, 133).
  *
  * Only a socket is ever removed, and only when nobody answers on it; at the end only the very file
  * that we made, because by then another daemon may own the path. A symbolic link is not followed:

@@ -16,7 +16,7 @@
  * A client may shut down its sending side and go on reading, so end of file alone does not mean
  * that it has gone.
  *
- * Rules: command-line.md section 7 and 12, doc/control.md. */
+ * Rules: doc/control.md. */
 #include "control/server.h"
 
 #include <assert.h>

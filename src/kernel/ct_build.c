@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* struct ct_flow -> ctnetlink requests: create, update, destroy, get (the way back is ct_convert.c).
  *
- * Rules: replication.md section 8.1, checked against what the kernel accepts. The reply tuple of a create is the mirror
+ * Rules: doc/architecture.md section 7, checked against what the kernel accepts. The reply tuple of a create is the mirror
  * image of the original one; translations are requested as NAT ranges of one address and one port, and the kernel makes
  * the real reply tuple of them. The port is always named, also where it is not translated: without it the kernel may
  * choose the port of another mapping of the same source, and the answer of the other end would then miss the flow. For the

@@ -18,7 +18,7 @@
  *   dropping, and does not say so again: after one we read on without waiting, and tell the owner when we are through. A
  *   table read before that would lack what is dropped after it.
  *
- * Rules: configuration.md section 4 (buffer sizes), errors.md 48. */
+ * Buffer sizes: NetlinkBufferSize in conntrackd.conf.5. */
 #include "kernel/ct.h"
 
 #include <errno.h>

@@ -8,8 +8,7 @@
  * one, its rest is the first thing that is written when there is room again.
  *
  * Neither file nor syslog is waited for: a FIFO nobody reads, a full disk, a log daemon that does
- * not keep up cost lines, which are counted. Layout: command-line.md section 10.2; log analysers
- * parse it. */
+ * not keep up cost lines, which are counted. Layout: that of 1.4.x; log analysers parse it. */
 #include "stats/flowlog.h"
 
 #include <errno.h>

@@ -21,7 +21,7 @@
  *   net.c       the sync link: loses, doubles, delays, reorders, breaks, fills up; or a stream (TCP)
  *   kernel.c    a firewall's connection table: the truth the caches are compared with
  *   node.c      a node of ours: the real pipeline, with or without each of its caches
- *   old.c       a node of 1.4.7: a model after replication.md sections 3 to 5
+ *   old.c       a node of 1.4.7: a model of what that program was seen to do
  *   watch.c     what must hold at every step
  *   judge.c     what must hold at the end
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command line, row by row: command-line.md sections 1, 2 and 11, errors.md 146-152. */
+/* The command line, row by row: what is understood, and every kind of mistake. */
 #include "client/cli.h"
 
 #include <stdlib.h>
@@ -172,7 +172,6 @@ static const struct parse_case cases[] = {
 	{ "--internal --kill", CLI_ERROR, 0, "only one command" },
 	{ "--daemon --kill", CLI_ERROR, 0, "Invalid parameters" },
 
-	/* errors.md 146 */
 	{ "-z", CLI_ERROR, 0, "Unknown option: -z" },
 	{ "-iz", CLI_ERROR, 0, "\"z\"" },
 	{ "-dz", CLI_ERROR, 0, "Unknown option: -dz" },

@@ -192,7 +192,7 @@ static void read_text(const char *text, struct conf *conf)
 	assert_int_equal(err, 0);
 }
 
-/* configuration.md, section 8, with the changes of the design. */
+/* Those of 1.4.x, but where doc/compatibility.md says otherwise. */
 static void defaults(void **state)
 {
 	struct conf c;

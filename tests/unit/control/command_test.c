@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The request table against the table of command-line.md section 7, written out once more here: a
+/* The request table against what 1.4.x sends, written out once more here: a
  * number that moves breaks every old client. */
 #include "control/command.h"
 

@@ -95,7 +95,7 @@ static void test_print_as_the_library(void **state)
 	}
 }
 
-/* An FTP expectation as in command-line.md section 9.3. */
+/* An FTP expectation as 1.4.x prints it. */
 static struct ct_expect ftp(void)
 {
 	struct ct_expect e = { .has = EXPECT_HAS_CLASS | EXPECT_HAS_HELPER | EXPECT_HAS_TIMEOUT |

@@ -113,7 +113,7 @@ static void nfct_only_what_changes(struct nf_conntrack *ct, const struct ct_flow
 		nfct_attr_unset(ct, (enum nf_conntrack_attr)a);
 }
 
-/* The library's object for what replication.md 8.1 says about f. */
+/* The library's object as 1.4.x sets it up for f. */
 static struct nf_conntrack *nfct_of(const struct ct_flow *f, const struct ct_build_opts *o)
 {
 	struct nf_conntrack *ct = nfct_new();
