@@ -32,6 +32,8 @@
 #define FTFW_CTL_MAX		1024	/* control messages waiting; a power of two */
 #define FTFW_PEER_RING_MIN	1024	/* see ftfw_peer_ring() */
 #define FTFW_NOTE_MS		1000	/* an answer that is not ended is said to be so this often */
+#define FTFW_DOUBT_MS	20000	/* several peers: what was acknowledged, perhaps not to us, is asked for with everything this late */
+#define FTFW_DOUBTS_MAX	5
 #define FTFW_SPARE		256	/* places of the ring that only control messages may use */
 
 /* One lap round the table that somebody waits for: from where the walk was to the same place in the next lap. */
@@ -69,6 +71,8 @@ struct ftfw_peer {
 	struct mono ack_heard;	/* its last ACK or NACK; contact when there was none */
 	bool speaks;		/* it has said what only FTFW says: HELLO, ACK or NACK */
 	struct mono await_since;	/* since when we wait for one, while it is alive */
+	struct mono doubt;	/* when to ask for everything, an acknowledgement being in doubt */
+	unsigned int doubts;	/* so often, FTFW_DOUBTS_MAX at most: the pause doubles, a full table loses something each time */
 	uint64_t nack_place;	/* no NACK to it is live before this place of the ring */
 	struct mono hole_since;	/* NACK hole_seq was passed over by a later ACK */
 	uint32_t hole_seq, ack_high;	/* ack_high: highest number it acknowledged, valid when confirmed */

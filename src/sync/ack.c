@@ -154,10 +154,10 @@ static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint
 	if (f->base.next != f->base.first_seq && !seq_after(*to, last))
 		return true;
 	f->base.stats.foreign_acks++;
-	if (f->base.n_peers == 1)
-		sync_log(&f->base, &f->foreign_log, now, LOG_LVL_WARNING,
-			 "peer %s acknowledges or misses numbers we never sent: %u..%u, last is %u",
-			 peer_name(p, name), *from, *to, last);
+	if (f->base.n_peers > 1)	/* it is not about our numbers at all */
+		return false;
+	sync_log(&f->base, &f->foreign_log, now, LOG_LVL_WARNING,
+		 "peer %s acknowledges or misses numbers we never sent: %u..%u, last is %u", peer_name(p, name), *from, *to, last);
 	*to = last;
 	return f->base.next != f->base.first_seq && !seq_after(*from, last);
 }

@@ -81,11 +81,15 @@ static void nack_served(struct ftfw *f, struct peer *p, uint32_t n)
 static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resend_state state, struct mono now)
 {
 	struct peer *p = &f->base.peer[e->peer];
+	struct ftfw_peer *fp = ftfw_peer(f, p);
 
 	if (state == RESEND_LOST)
 		settle_nack_lost(f, p, e->seq, now);
 	else if (state == RESEND_ACKED && p->nacks_out > 0)
 		nack_served(f, p, e->id - e->from + 1);
+	/* It may have been meant for another node, whose numbers are the same: what was missing would be for ever. */
+	if (state == RESEND_ACKED && f->base.n_peers > 1 && !mono_is_set(fp->doubt))
+		fp->doubt = mono_add_ms(now, FTFW_DOUBT_MS << fp->doubts);
 }
 
 void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now)

@@ -128,8 +128,13 @@ static void ftfw_keepalive(struct ftfw *f, struct mono now)
 
 static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono now)
 {
-	const struct ftfw_peer *fp = ftfw_peer(f, p);
+	struct ftfw_peer *fp = ftfw_peer(f, p);
 
+	if (sync_due(fp->doubt, now)) {
+		fp->doubt = (struct mono){ 0 };
+		fp->doubts += fp->doubts < FTFW_DOUBTS_MAX;
+		resync_need(&f->base, p, now);
+	}
 	if (sync_due(fp->ack_due, now))
 		ack_due(f, p, now);
 	ack_check_hole(f, p, now);

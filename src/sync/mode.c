@@ -13,6 +13,8 @@ void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env
 {
 	struct hash_key random;
 
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		s->peer[i].id = (uint8_t)i;	/* of the places that were never used as well */
 	s->ops = ops;
 	s->env = env;
 	s->conf = conf;

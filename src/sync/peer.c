@@ -131,9 +131,9 @@ void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, stru
 /* The place of p is free, for another one. */
 static void peer_clear(struct sync *s, struct peer *p)
 {
-	struct peer fresh = { .id = (uint8_t)(p - s->peer) };
+	struct peer fresh = { .id = p->id };
 
-	if (p->used && s->ops->gone)	/* a place that never was has the number of the first */
+	if (s->ops->gone)
 		s->ops->gone(s, p);
 	reorder_free(&p->track.reorder);
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {

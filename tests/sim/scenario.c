@@ -426,6 +426,8 @@ static int64_t plan_patience(const struct sim *sim)
 		return (SIM_REFRESH_S + SIM_CACHE_S + 5) * SIM_S;
 	if (p->kind == KIND_FORGED || p->kind == KIND_DATA)
 		return 60 * SIM_S;
+	if (sim->mode == SYNC_MODE_FTFW && p->n_nodes > 2)
+		return 100 * SIM_S;	/* what was acknowledged to another one, by chance, is asked for 20 s, 40 s ... later */
 	if (sim->mode == SYNC_MODE_NOTRACK)
 		return 40 * SIM_S;	/* asks again after 1, 2, 4 ... 20 s */
 	if (p->disturb == KIND_LIGHT)

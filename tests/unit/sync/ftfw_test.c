@@ -1168,6 +1168,49 @@ static void an_address_that_was_left_gets_no_acknowledgement(void **state)
 	sync_close(w->s);
 }
 
+static void another_is_there(struct world *w, bool is, uint32_t number)
+{
+	uint32_t seq = w->seq;
+
+	w->seq = number;
+	if (is)
+		peer_moves_to(w, 3, 0, WIRE_F_ALIVE, 0);
+	w->seq = seq;
+}
+
+/* Another node is there: an ACK that covers our NACK may be meant for that one, and what was missing is missing still. */
+static void an_acknowledged_nack_is_doubted_among_three(void **state)
+{
+	static const struct {
+		bool three;
+		int after_ms;
+		bool asked;
+	} cases[] = { { true, 15000, false }, { true, 22000, true }, { false, 22000, false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = settled(1000, 300);
+
+		for (int k = 0; k < 8; k++) {
+			another_is_there(w, cases[i].three, 77000 + (uint32_t)k);
+			pass_ms(w, 1001);
+			peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		}
+		w->seq++;
+		peer_tells(w, w->seq++, 2);
+		pass_ms(w, 20);
+		assert_true(find_flag(w, 0, WIRE_F_NACK) >= 0);
+		w->n_sent = w->begun_by[0] = 0;
+		for (int ms = 0; ms < cases[i].after_ms; ms += 1001) {
+			another_is_there(w, cases[i].three, 77008 + (uint32_t)ms / 1001);
+			pass_ms(w, 1001);
+			peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		}
+		assert_int_equal(w->begun_by[0], cases[i].asked);
+		sync_close(w->s);
+	}
+}
+
 static void several_peers_share_the_laps(void **state)
 {
 	struct world *w = settled(10000, 300);
@@ -1472,6 +1515,7 @@ int main(void)
 		cmocka_unit_test(how_late_is_late_is_learned),
 		cmocka_unit_test(another_address_is_the_same_peer),
 		cmocka_unit_test(an_address_that_was_left_gets_no_acknowledgement),
+		cmocka_unit_test(an_acknowledged_nack_is_doubted_among_three),
 		cmocka_unit_test(several_peers_share_the_laps),
 		cmocka_unit_test(dead_flows_are_released_once),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
