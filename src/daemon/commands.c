@@ -71,6 +71,21 @@ static void idle_note(const struct ctl_request *req, struct ctl_out *out, const 
 		done_note(out, "%s: nothing to do, %s", req->cmd->text, why);
 }
 
+/* How an answer is to look. */
+static const struct values_backend *wanted(const struct ctl_request *req)
+{
+	return ctl_flag(&req->args, "json") ? &values_json : &values_text;
+}
+
+static void send_document(struct ctl_out *out, struct text *text)
+{
+	if (text->truncated)
+		out_of_memory(out);
+	else
+		ctl_text(out, text->buf, text->len);
+	text_free(text);
+}
+
 static struct control_job *job_or_note(struct control_job *job, struct ctl_out *out)
 {
 	return job ? job : out_of_memory(out);
@@ -418,20 +433,6 @@ static enum lack lacks(const struct commands *c, enum needs needs)
 	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline))
 		return LACKS_EXTERNAL;
 	return LACKS_NOTHING;
-}
-
-static const struct values_backend *wanted(const struct ctl_request *req)
-{
-	return ctl_flag(&req->args, "json") ? &values_json : &values_text;
-}
-
-static void send_document(struct ctl_out *out, struct text *text)
-{
-	if (text->truncated)
-		out_of_memory(out);
-	else
-		ctl_text(out, text->buf, text->len);
-	text_free(text);
 }
 
 /* A program that asked for a document gets one, and reads there why nothing is in it. */
