@@ -368,28 +368,39 @@ static void read_word(struct parse *p, const char *word)
 		fail(p, "Unknown option: -");
 }
 
+/* Is row i the first with its option that takes an argument of this name? */
+static bool is_taker(size_t i, const char *name)
+{
+	const struct ctl_command *cmd = control_command_at(i);
+
+	if (!ctl_arg_find(cmd, name))
+		return false;
+	for (size_t k = 0; cmd->option && k < i; k++)
+		if (control_command_at(k)->option == cmd->option &&
+		    ctl_arg_find(control_command_at(k), name))
+			return false;
+	return true;
+}
+
 /* "-i, -e or -s": the commands that take an argument of this name. */
 static void takers(const char *name, char *buf, size_t cap)
 {
-	char letters[32] = "";
 	const struct ctl_command *cmd;
-	size_t n = 0, found;
+	size_t all = 0, nth = 0, n = 0;
 
-	for (size_t i = 0; (cmd = control_command_at(i)); i++)
-		if (cmd->option && ctl_arg_find(cmd, name) && !strchr(letters, cmd->option))
-			letters[n++] = cmd->option;
-	found = n;
+	for (size_t i = 0; control_command_at(i); i++)
+		all += is_taker(i, name);
 	buf[0] = '\0';
-	n = 0;
-	for (size_t i = 0; i < found && n < cap; i++)
-		n += (size_t)snprintf(buf + n, cap - n, "%s-%c",
-				      i == 0	    ? "" :
-				      i + 1 < found ? ", " :
-						      " or ",
-				      letters[i]);
-	for (size_t i = 0; (cmd = control_command_at(i)) && n < cap; i++)
-		if (cmd->name && ctl_arg_find(cmd, name))
-			n += (size_t)snprintf(buf + n, cap - n, "%s%s", n ? " or " : "", cmd->text);
+	for (size_t i = 0; (cmd = control_command_at(i)) && n < cap; i++) {
+		const char *before = nth == 0 ? "" : nth + 1 < all ? ", " : " or ";
+
+		if (!is_taker(i, name))
+			continue;
+		n += cmd->option ?
+			     (size_t)snprintf(buf + n, cap - n, "%s-%c", before, cmd->option) :
+			     (size_t)snprintf(buf + n, cap - n, "%s%s", before, cmd->text);
+		nth++;
+	}
 }
 
 static void needs_command(struct parse *p, const char *name)

@@ -72,12 +72,23 @@ static void who_may(void **state)
 	}
 }
 
+/* A number twice would be a command that is never found. */
+static void numbers_are_unique(void **state)
+{
+	const struct ctl_command *c;
+
+	(void)state;
+	for (size_t i = 0; (c = control_command_at(i)); i++)
+		if (control_command_by_number((int32_t)c->number) != c)
+			fail_msg("%s: its number is that of another", c->text);
+}
+
 static void no_such_command(void **state)
 {
 	(void)state;
-	for (int i = -5; i < 2000; i++) {
+	for (int i = -5; i < CTL_REQ_OWN; i++) {
 		const struct ctl_command *c = control_command_by_number(i);
-		bool known = i == 0 || i == 1 || (i >= 16 && i <= 48 && i != 27) || i == 1000;
+		bool known = i == 0 || i == 1 || (i >= 16 && i <= 48 && i != 27);
 
 		if (known != (c != NULL))
 			fail_msg("number %d", i);
@@ -175,9 +186,9 @@ static void words_lead_to_commands(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers_as_ever),	  cmocka_unit_test(who_may),
-		cmocka_unit_test(no_such_command),	  cmocka_unit_test(abbreviations),
-		cmocka_unit_test(words_lead_to_commands),
+		cmocka_unit_test(numbers_as_ever),    cmocka_unit_test(who_may),
+		cmocka_unit_test(numbers_are_unique), cmocka_unit_test(no_such_command),
+		cmocka_unit_test(abbreviations),      cmocka_unit_test(words_lead_to_commands),
 	};
 
 	return cmocka_run_group_tests_name("control/command", tests, NULL, NULL);
