@@ -47,6 +47,8 @@ FILTER = {
 	"kernel": "\tFilter From Kernelspace {\n\t\tProtocol Accept {\n\t\t\tTCP\n\t\t}\n\t}\n",
 }
 
+CACHE_TIMEOUT = 15		# ALARM: seconds until what nobody tells any more is forgotten
+
 FLUSH = "flushing kernel conntrack table (scheduled)"	# in the log
 COMMIT = re.compile(r"committing all external caches|stopped by a commit")
 LATE = 10.0			# seconds from the start of a client to what its daemon says, at most
@@ -157,7 +159,7 @@ class World:
 		s = self.settings
 		mode: dict[str, object] = {"PurgeTimeout": s["purge"]}
 		if s["mode"] == "ALARM":
-			mode.update(RefreshTime=2, CacheTimeout=15)
+			mode.update(RefreshTime=2, CacheTimeout=CACHE_TIMEOUT)
 		if s["external"] == "off":
 			mode["DisableExternalCache"] = "on"
 		if s["internal"] == "off":
