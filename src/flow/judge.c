@@ -122,12 +122,19 @@ static uint32_t idle_s(const struct ct_timeouts *t, const struct ct_flow *entry,
 static bool renewed(const struct ct_flow *entry, const struct ct_question *q)
 {
 	uint32_t end_s = q->now_s + entry->timeout_s, idle = idle_s(q->timeouts, entry, false);
+	uint32_t own_s = ct_timeouts_of(q->timeouts, entry);
 
 	if (!(entry->has & FLOW_HAS_TIMEOUT))
 		return false;
 	if (q->memory.end_s)
 		return end_s > q->memory.end_s + SLACK_S || q->memory.end_s > end_s + SLACK_S;
-	return q->memory.told_s && idle != NEVER && idle < q->now_s - q->memory.told_s + SLACK_S;
+	if (!q->memory.told_s || idle == NEVER)
+		return false;
+	/* So short a life was written as it is: nothing but a packet that came clearly later
+	 * shows. */
+	if (own_s > 0 && own_s <= 2 * CT_SHOW_NEWS_S)
+		return idle + SLACK_S < q->now_s - q->memory.told_s;
+	return idle < q->now_s - q->memory.told_s + SLACK_S;
 }
 
 /* Without what TCP's own flags tell. */

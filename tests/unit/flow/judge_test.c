@@ -852,6 +852,45 @@ static void counters(void **state)
 	assert_false(ct_evidence(&k, &q).since);
 }
 
+/* A life that is too short to be written shorter shows no packet of the same seconds. A peer's news
+ * of the next connection of a tuple are not kept out by what it told of the last one. */
+static void short_life(void **state)
+{
+	const struct ct_timeouts fast = { .tcp_s = { [TCP_CONNTRACK_FIN_WAIT] = 3 } };
+	struct ct_flow k = {
+		.l3 = AF_INET,
+		.l4 = IPPROTO_TCP,
+		.status = REPLIED | IPS_ASSURED,
+		.proto_state = TCP_CONNTRACK_FIN_WAIT,
+		.orig = { 1, 2 },
+		.reply = { 2, 1 },
+		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_PROTO_STATE |
+		       FLOW_HAS_REPLY,
+	};
+	struct ct_question q = {
+		.way = CT_WAY_NEWS,
+		.timeouts = &fast,
+		.now_s = NOW,
+		.memory = { .last = CT_WRITTEN, .told_s = NOW },
+	};
+	struct ct_evidence ev;
+	struct ct_flow f;
+
+	(void)state;
+	flow_copy(&f, &k);
+	f.reply.dport = 3;
+	f.proto_state = TCP_CONNTRACK_ESTABLISHED;
+	for (uint32_t ago = 0; ago <= 3; ago++) {
+		k.timeout_s = 3 - ago;
+		q.memory.told_s = NOW - ago;
+		ev = ct_evidence(&k, &q);
+		assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_REPLACE);
+	}
+	k.timeout_s = 3; /* a packet has just passed */
+	ev = ct_evidence(&k, &q);
+	assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_NEWER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -865,6 +904,7 @@ int main(void)
 		cmocka_unit_test(windows),
 		cmocka_unit_test(two_of_the_peer),
 		cmocka_unit_test(counters),
+		cmocka_unit_test(short_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
