@@ -36,6 +36,8 @@ EXPECTED = [
 	Row(r"a flow of the peer cannot be put into the kernel: (a newer connection|another flow) of this node has", "move restart"),
 	# What the other node has heard of the daemon that ran here before.
 	Row(r"acknowledges or misses numbers we never sent", "restart kill start death"),
+	# A TCP link takes a moment to be connected again: the RESYNC with which the new daemon tells that it is another one is lost.
+	Row(r"numbers of peer \S+ do not fit any more", "restart kill start death"),
 	Row(r"ignoring flush command, commit still in progress", "typed"),
 ]
 
