@@ -112,6 +112,7 @@ void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f);
 void whole_path_external_found(struct pipeline *p, const struct ct_flow *f);
 /* sync_env.whole */
 bool whole_path_is(void *ctx);
+bool whole_path_external_is(void *ctx);
 /* A peer begins to answer. */
 void whole_path_answers_begin(struct pipeline *p, struct mono now);
 /* Begin the repairs that are due, end those that are through. Returns when to come back. */

@@ -55,10 +55,9 @@ struct sync_ops {
 	void (*bulk)(struct sync *s, struct mono now);
 	bool (*bulk_running)(const struct sync *s);
 	void (*queues)(const struct sync *s, struct sync_queues *q);
-	bool (*print_ring)(const struct sync *s, uint32_t *pos, size_t n, struct text *out);	/* NULL without one */
-	/* What the mode knows of how p stands, beside what peer_facts() does. May be NULL. */
+	bool (*ring_next)(const struct sync *s, uint32_t *pos, struct sync_sent *out);	/* NULL without one */
+	/* What the mode knows of how p stands, beside what peer_state.c does. May be NULL. */
 	void (*facts)(const struct sync *s, const struct peer *p, struct standing_facts *f);
-	void (*report)(const struct sync *s, const struct peer *p, struct text *out);	/* the rest of its lines; may be NULL */
 
 	/* What peer.c and track.c tell the mode. */
 	/* A message whose turn it is; its number is p->track.last. */

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "sync/resync.h"
-#include "sync/silence.h"
 #include "sync/source.h"
 #include "sync/standing.h"
 #include "sync/track.h"
@@ -12,6 +11,7 @@
 /* The other nodes. For the files of this folder only. */
 
 #define PEER_ALIVE_MS	3000	/* a peer heard within this time is alive */
+#define PEER_ASKS_MS	90000	/* one whose last request is that old has what it asked for: pauses are shorter */
 #define PEER_BULK_MS	1000	/* one that does not ask (1.4.x never does by itself) gets everything after so long */
 
 struct peer {
@@ -19,16 +19,15 @@ struct peer {
 	uint8_t id;
 	uint8_t n_sources;
 	struct sync_source source[SYNC_SOURCES];
-	struct sync_source shown;	/* the first of them as people are to read it, see sync_env.speaks_from */
+	char name[SOURCE_NAME];	/* the first of them as people are to read it */
 	struct mono heard;	/* last message */
 	struct mono contact;	/* first message of this life, or since it is back */
-	struct silence silence;
 	struct standing standing;	/* as at the last look */
 	struct mono look_at;		/* when to look again */
 	struct mono met;		/* when it was not there last, or first looked at */
 	struct {
-		enum standing_state state;	/* which was said to have begun; 0: none */
-		struct mono began;
+		uint32_t states;	/* STANDING_IS() of those that were said to have begun, and are not said to be over */
+		struct mono began[STANDING_STATES];
 		uint32_t most;		/* messages not acknowledged since */
 	} said;
 	struct log_limit state_log;
@@ -48,8 +47,14 @@ struct peer {
 	uint32_t nacks_out;	/* gaps: our NACKs to it that are not acknowledged */
 	struct resync rs;	/* its full table */
 	struct mono bulk_at;	/* ours is sent to it then, unless its RESYNC comes first */
+	struct {
+		uint32_t n;		/* requests for it in a row */
+		struct mono first, last;
+	} asks;
 };
 
+/* The peers, one after the other: for (p = NULL; (p = peer_next(s, p));) */
+struct peer *peer_next(const struct sync *s, const struct peer *p);
 /* The peer a message comes from, its time noted; a new one is added if `add`. NULL: not known and not to be added, or no
  * room (counted). */
 struct peer *peer_find(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool add,
@@ -61,7 +66,7 @@ void peer_heard(struct sync *s, struct peer *p, struct mono now);
 /* p begins a life, its numbers go on. fresh: it is new in this place. */
 void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now);
 /* A RESYNC of this peer has come that is no repetition. */
-void peer_asks(const struct sync *s, const struct peer *p);
+void peer_asks(struct sync *s, struct peer *p, struct mono now);
 /* p begins a life whose first number is seq. hello: it says so itself. */
 void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, struct mono now);
 static inline bool peer_alive(const struct peer *p, struct mono now)
@@ -71,11 +76,6 @@ static inline bool peer_alive(const struct peer *p, struct mono now)
 bool peer_any_alive(const struct sync *s, struct mono now);
 /* Has any other peer been heard within the last ms? */
 bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now);
-/* "10.0.0.1" into out (at least SOURCE_NAME bytes); gives out. */
-static inline const char *peer_name(const struct peer *p, char *out)
-{
-	return source_name(&p->shown, out);
-}
 /* p says what it calls its life: whoever has the same name is p at another address. */
 void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now);
 /* Timers; returns the next. */

@@ -7,29 +7,24 @@
 /* How each peer stands (sync/standing.h): the evidence is gathered, a change of the state is logged, and all of it shown.
  * For the files of this folder only. */
 
-#define PEER_LOOK_MS	1000	/* between two looks; no timer of its own, every mode wakes up often enough */
+/* Look at everybody whose time it is, and log what has changed. To be called at every tick. */
+void peer_look_all(struct sync *s, struct mono now);
 
-/* The evidence about p. */
-void peer_facts(const struct sync *s, const struct peer *p, struct standing_facts *f, struct mono now);
-/* Look at p, if it is time, and log what has changed. To be called at every tick. */
-void peer_look(struct sync *s, struct peer *p, struct mono now);
-
-/* Whoever speaks from this address has said what only another mode says: counted, and logged at the first time. */
-void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono now);
-
-/* The source as people are to read it. */
-struct sync_source sync_speaks_from(const struct sync *s, const struct sync_source *from);
+/* Whoever speaks from this address, p if it is known, has said what only another mode says: counted, and logged at the first
+ * time. what: for people, what that was; NULL: nothing more than that. */
+void peer_other_mode(struct sync *s, struct peer *p, const struct sync_source *from, const char *what, struct mono now);
 
 /* What the RESYNC of FTFW carries beside the life: the link on which we send and its MTU. Never 0, and told apart from that
  * of NOTRACK, where the number of the request stands. */
 #define SYNC_MTU_NOTE	UINT32_C(0x4d000000)
+#define SYNC_MTU_BYTES	UINT32_C(0xfffff)	/* the link stands above them, in four bits */
 static inline bool sync_is_mtu_note(uint32_t to)
 {
 	return (to & UINT32_C(0xff000000)) == SYNC_MTU_NOTE;
 }
 uint32_t sync_mtu_note(const struct sync *s);
-/* p has sent one: compared with our own, and said when they differ. */
-void peer_mtu(struct sync *s, struct peer *p, uint32_t note, struct mono now);
+/* p has said the MTU of its link: compared with our own, and said when they differ. */
+void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, struct mono now);
 
 /* n messages that p had sent and that were lost have been told again, or all of them have (UINT64_MAX). */
 void peer_repaired(struct sync *s, struct peer *p, uint64_t n);

@@ -7,13 +7,12 @@
 /* Who sends, and with which numbers: what all protocols need to know about the other side. */
 
 #define SYNC_SOURCES	4	/* addresses of one peer: one per link */
-#define SOURCE_NAME	48	/* bytes for source_name() */
 
 /* The same node and link address; the link it came over does not matter. */
 bool source_same(const struct sync_source *a, const struct sync_source *b);
 
-/* "10.0.0.1" into out (at least SOURCE_NAME bytes); gives out. */
-const char *source_name(const struct sync_source *s, char *out);
+/* Who that is for people (sync_env.speaks_from), "10.0.0.1", into out (at least SOURCE_NAME bytes); gives out. */
+const char *sync_name_of(const struct sync *s, const struct sync_source *from, char *out);
 
 /* Messages whose numbers do not fit, as long as they continue each other. */
 struct stray {

@@ -12,18 +12,34 @@
  *   received   what the peer told is here: its whole table has come since the last reason for doubt, and no gap is open
  *   heard      what we told has arrived: the peer has acknowledged it, but for the last moments
  *
- * and one state in words, the worst that the evidence shows. Pure: evidence and time go in, the state comes out. */
+ * and states in words, of which several may hold; the worst is that of the peer. Pure: evidence and time go in, states come
+ * out. From the best to the worst: */
 enum standing_state {
 	STANDING_UNKNOWN,	/* nothing was looked at yet */
 	STANDING_IN_SYNC,
 	STANDING_SENDING,	/* our full table is on its way to the peer */
 	STANDING_RECEIVING,	/* the peer's is on its way to us, or is to be asked for */
+	STANDING_UNSERVED,	/* it asks for our full table again and again */
+	STANDING_FAILING,	/* its full table has not come whole, several times in a row */
 	STANDING_GAP,		/* something that it sent is missing, for longer than a repair takes */
 	STANDING_BEHIND,	/* it acknowledges, but not what we told some time ago */
 	STANDING_DEAF,		/* it is heard and does not acknowledge */
-	STANDING_SILENT,
 	STANDING_OTHER_MODE,
+	STANDING_SILENT,
 	STANDING_OTHER_PROTOCOL,
+	STANDING_STATES
+};
+#define STANDING_IS(state) (1u << (state))
+#define STANDING_IS_LATE (STANDING_IS(STANDING_BEHIND) | STANDING_IS(STANDING_DEAF))
+
+/* Why what the peer told is not all here. */
+enum standing_lack {
+	STANDING_LACKS_NOTHING,
+	STANDING_LACKS_TIME,	/* where nobody asks: it has not had time to tell everything once */
+	STANDING_LACKS_TABLE,	/* its full table is to be asked for */
+	STANDING_LACKS_ANSWER,	/* ... is asked for, and not here whole */
+	STANDING_LACKS_REST,	/* ... has come, and its own cache is incomplete */
+	STANDING_LACKS_GAP,	/* a gap in its numbers is open */
 };
 
 enum standing_heard {
@@ -34,14 +50,15 @@ enum standing_heard {
 
 /* The evidence. Numbers are those of the messages (protocol.md 2.5). */
 struct standing_facts {
-	bool silent;			/* for longer than its mode allows */
+	int64_t silence_ms;		/* for so long its mode may say nothing */
 	bool alive;			/* heard within the last moments */
 	bool other_mode, other_protocol;	/* lately */
 	struct mono heard;		/* its last message */
 	struct mono contact;		/* since when it is there, in this life */
 
 	/* what it told */
-	bool asked;			/* its full table is wanted, or asked for and not here whole */
+	enum standing_lack table;	/* of its full table; gaps are told by `open` */
+	uint32_t failed;		/* answers in a row that did not come, or not whole */
 	bool open;			/* a gap in its numbers: what is missing has been asked for, or may still come by itself */
 
 	/* what we told */
@@ -53,13 +70,17 @@ struct standing_facts {
 	struct mono ack_heard;		/* its last acknowledgement */
 	int64_t patience_ms;		/* an acknowledgement may take so long */
 	bool sending;			/* our full table */
+	uint32_t asks;			/* so many times in a row it has asked for that; in all modes */
 };
+
+#define STANDING_OFTEN	4	/* one that fails, or is asked for, so often is something to talk about */
 
 /* Of one peer; all zeros: nothing known. */
 struct standing {
-	enum standing_state state;
-	struct mono since;		/* of the state */
-	bool received;
+	uint32_t is;			/* STANDING_IS() of each state that holds */
+	enum standing_state state;	/* the worst of them */
+	struct mono since;		/* of that one */
+	enum standing_lack lack;	/* received: it lacks nothing */
 	enum standing_heard heard;
 	uint32_t behind;		/* messages told and not acknowledged, and changes that wait */
 	struct mono gap_since;		/* set while a gap is open */
@@ -68,8 +89,8 @@ struct standing {
 	struct mono mark_at;
 };
 
-/* Look at the evidence of now. True when the state is another one than before. */
-bool standing_look(struct standing *st, const struct standing_facts *f, struct mono now);
+/* Look at the evidence of now. */
+void standing_look(struct standing *st, const struct standing_facts *f, struct mono now);
 
 /* For how long what we told has not been acknowledged, in ms; at least as long as this is the true time less the pause
  * between two looks. 0: it has. */

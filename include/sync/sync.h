@@ -14,6 +14,7 @@
 #include "flow/flow.h"
 #include "flow/mark.h"
 #include "flow/peers.h"
+#include "sync/standing.h"
 #include "wire/hdr.h"
 
 /* Replication as a state machine: (change | message | tick, now) -> (send | apply). Owns no socket, reads no clock. */
@@ -34,6 +35,8 @@ struct sync_source {
 	uint8_t link;		/* index of the dedicated link */
 	uint8_t addr[16];	/* network order; IPv4 in the first four bytes, rest zero */
 };
+
+#define SOURCE_NAME	48	/* bytes of an address as text */
 
 /* The largest packet in bytes that a link takes; 0: unknown. */
 struct sync_mtu {
@@ -104,6 +107,8 @@ struct sync_env {
 	/* Is our own cache complete? While it is not, no answer of ours is ended in a way that makes a peer sweep; sync looks
 	 * again with each tick. NULL: always. */
 	bool (*whole)(void *ctx);
+	/* Is all that the peers have told, as far as it has come, where it belongs? NULL: always. */
+	bool (*kept)(void *ctx);
 	/* Whoever is heard as this source: put the address there from which it speaks now, which is its name for people.
 	 * NULL: the same. */
 	void (*speaks_from)(void *ctx, struct sync_source *source);
@@ -147,11 +152,22 @@ struct sync_queues {
 	uint32_t control;	/* of both, control messages */
 };
 
-/* What is known of one peer, for who has to judge what it has told. */
+/* What is known of one peer: how it stands, and what else there is to see. */
 struct sync_peer_view {
-	int64_t silent_ms;	/* since its last message */
-	bool missing;		/* something that it sent is missing, or it has not told everything that we asked for */
-	bool asked;		/* ... and nothing else is: what it has told since env.resync_begin() is whole */
+	char name[SOURCE_NAME];
+	struct standing standing;	/* as of now */
+	bool left;			/* it speaks from another address now, as far as can be told */
+	int64_t silent_ms;		/* since its last message */
+	uint32_t number;		/* of that */
+	enum standing_lack table;	/* of its full table, whether or not a gap is open */
+	bool fresh;			/* its answer is all that is missing: what it has told since env.resync_begin() is whole */
+	uint64_t states;		/* of its full table so far, and since when that is wanted, if it is */
+	struct mono table_since;
+	uint32_t failed;		/* answers in a row that did not come, or not whole */
+	bool sending;			/* our full table is on its way to it */
+	uint32_t nacks;			/* open requests to repeat */
+	uint64_t lost, repaired;	/* messages of it in all its lives; told again since */
+	uint32_t mtu_there, mtu_here;	/* of the link it sends on, if they differ; else 0 */
 };
 
 /* Does the mode of conf do this? */
@@ -207,26 +223,32 @@ void sync_count_refused(struct sync *s, enum wire_err err);
 /* It was of another version of the protocol, and came from there. */
 void sync_other_protocol(struct sync *s, const struct sync_source *from, struct mono now);
 
-/* Is this node in sync? Two facts that are never mixed, of all peers together (sync/standing.h has those of one). */
+/* Is this node in sync? Two facts that are never mixed, of all peers together. */
 struct sync_standing {
 	unsigned int peers;	/* known */
 	bool whole;		/* our own cache is complete */
-	bool received;		/* there is a peer, what all of them told is here, and our own cache is complete: this node is fit
-				 * to take over */
+	bool kept;		/* what the peers have told has found its place */
+	enum standing_lack lack;	/* of a peer, the worst */
+	bool received;		/* there is a peer, none lacks anything, and both of the above: this node is fit to take over */
 	bool acks;		/* the mode knows acknowledgements; without them nobody knows whether we are heard */
 	bool heard;		/* there is a peer, and all of them have acknowledged what we told, but for the last moments */
 };
 void sync_standing(const struct sync *s, struct mono now, struct sync_standing *out);
 
-/* False: no such peer is known. */
-bool sync_peer_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out);
+/* Of the peer in this place, PEERS_MAX at most. False: there is none. */
+bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now, struct sync_peer_view *out);
+/* Of one of whom nothing was understood: name, and what it speaks since when (standing.state, standing.since). */
+bool sync_stranger_view(const struct sync *s, unsigned int i, struct mono now, struct sync_peer_view *out);
 
 void sync_queues(const struct sync *s, struct sync_queues *q);
 
-/* "resent queue (len=N)" and one line per element, resumable: returns false at the end. */
-bool sync_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text *out);
-
-/* A few lines about each peer, for people. */
-void sync_report(const struct sync *s, struct mono now, struct text *out);
+/* A message that is not acknowledged yet. */
+struct sync_sent {
+	uint32_t seq;
+	uint8_t flags;
+	bool control;
+};
+/* The first of them from *pos on (0: the oldest), and *pos behind it. False: that was the last. */
+bool sync_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent *out);
 
 #endif

@@ -4,6 +4,7 @@
  * anything up. */
 #include "daemon/dump.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/list.h"
@@ -160,22 +161,46 @@ struct control_job *dump_expects(const struct daemon *d, bool external, bool xml
 struct ring_dump {
 	struct control_job job;
 	const struct daemon *d;
-	uint32_t pos;		/* see sync_print_ring() */
+	uint32_t pos;		/* see sync_ring_next() */
 	uint32_t left;		/* lines: what was in the ring at the beginning, so that it ends on a busy node */
 };
+
+static void ring_head(const struct daemon *d, struct text *text)
+{
+	struct sync_queues q;
+
+	sync_queues(pipeline_sync(d->pipeline), &q);
+	text_printf(text, "resent queue (len=%" PRIu32 ")\n", q.ring_len);
+}
+
+/* False: there are no more. */
+static bool ring_line(struct ring_dump *r, struct text *text)
+{
+	struct sync_sent m;
+
+	if (!sync_ring_next(pipeline_sync(r->d->pipeline), &r->pos, &m))
+		return false;
+	if (m.control)
+		text_printf(text, "control -> seq:%" PRIu32 " flags:%u\n", m.seq, m.flags);
+	else
+		text_printf(text, "object -> seq:%" PRIu32 "\n", m.seq);
+	return true;
+}
 
 static enum ctl_step ring_step(struct control_job *job, struct ctl_out *out, struct mono now)
 {
 	struct ring_dump *r = container_of(job, struct ring_dump, job);
 	uint32_t n = r->left < RING_STEP ? r->left : RING_STEP;
 	struct text text = { 0 };
-	bool more;
+	bool more = true;
 
 	(void)now;
 	if (ctl_room(out) < RING_STEP * RING_LINE)
 		return CTL_MORE;
-	more = sync_print_ring(pipeline_sync(r->d->pipeline), &r->pos, n, &text);
-	r->left -= n;
+	if (r->pos == 0)
+		ring_head(r->d, &text);
+	for (; n > 0 && more; n--, r->left--)
+		more = ring_line(r, &text);
 	if (text.truncated) {
 		ctl_note(out, "failed: out of memory");
 		ctl_end(out, 1);

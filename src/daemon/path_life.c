@@ -163,6 +163,7 @@ static const struct sync_env path_sync_env = {
 	.resync_begin = stale_path_resync_begin,
 	.resync_done = stale_path_resync_done,
 	.whole = whole_path_is,
+	.kept = whole_path_external_is,
 	.log = path_ctx_log,
 };
 

@@ -28,6 +28,7 @@ libdaemon_a_SOURCES = \
 	daemon/refused.c \
 	daemon/renew.c \
 	daemon/report.c \
+	daemon/report_peers.c \
 	daemon/signals.c \
 	daemon/stale_path.c \
 	daemon/start.c \

@@ -164,6 +164,13 @@ bool whole_path_is(void *ctx)
 	return whole_is(&p->in.whole);
 }
 
+bool whole_path_external_is(void *ctx)
+{
+	const struct pipeline *p = ctx;
+
+	return whole_is(&p->ex.whole);
+}
+
 /* ---- repair ---- */
 
 static void say_expects(struct pipeline *p, const struct path_whole *w)

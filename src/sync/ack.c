@@ -149,15 +149,15 @@ void ack_forget_peer(struct ftfw *f, struct peer *p)
 static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint32_t *to, struct mono now)
 {
 	uint32_t last = f->base.next - 1;
-	char name[SOURCE_NAME];
 
 	if (f->base.next != f->base.first_seq && !seq_after(*to, last))
 		return true;
 	f->base.stats.foreign_acks++;
 	if (f->base.n_peers > 1)	/* it is not about our numbers at all */
 		return false;
-	sync_log(&f->base, &f->foreign_log, now, LOG_LVL_WARNING,
-		 "peer %s acknowledges or misses numbers we never sent: %u..%u, last is %u", peer_name(p, name), *from, *to, last);
+	if (f->hello == HELLO_DONE)	/* before that it may be meant for our last life */
+		sync_log(&f->base, &f->foreign_log, now, LOG_LVL_WARNING,
+			 "peer %s acknowledges or misses numbers we never sent: %u..%u, last is %u", p->name, *from, *to, last);
 	*to = last;
 	return f->base.next != f->base.first_seq && !seq_after(*from, last);
 }

@@ -208,7 +208,7 @@ bool bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 	bool second = fp->req.active, held;
 
-	peer_asks(&f->base, p);
+	peer_asks(&f->base, p, now);
 	hold_forgo(f, fp);
 	held = hold_add(&fp->holds, seq, second ? HOLD_BULK_NEXT : HOLD_BULK, 0);
 	if (!second)

@@ -4,7 +4,6 @@
  *
  * An idle pair wakes up once a second, for the keepalive that 1.4.x expects. Every other timer exists only while
  * something is open, and ftfw_tick() returns exactly the next one that is. */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "sync/ack.h"
@@ -179,29 +178,24 @@ static void ftfw_queues(const struct sync *s, struct sync_queues *q)
 	};
 }
 
-static bool ftfw_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text *out)
+static bool ftfw_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent *out)
 {
-	const struct ftfw *f = (const struct ftfw *)s;
-	uint64_t i = f->ring.live;
+	const struct resend *ring = &((const struct ftfw *)s)->ring;
+	uint64_t i = ring->live;
 
-	/* pos holds the lower half of the place; places start at 1, so 0 means the beginning. */
-	if (*pos == 0)
-		text_printf(out, "resent queue (len=%" PRIu32 ")\n", f->ring.n_live);
-	else if ((int32_t)(*pos - (uint32_t)i) > 0)
+	/* pos holds the lower half of the next place; places start at 1, so 0 means the beginning. */
+	if (*pos != 0 && (int32_t)(*pos - (uint32_t)i) > 0)
 		i += *pos - (uint32_t)i;
-	for (; i < f->ring.end && n > 0; i++) {
-		const struct resend_entry *e = resend_at(&f->ring, i);
+	for (; i < ring->end; i++) {
+		const struct resend_entry *e = resend_at(ring, i);
 
 		if (e->state != RESEND_LIVE)
 			continue;
-		if (e->flags & WIRE_F_CTL_MASK)
-			text_printf(out, "control -> seq:%" PRIu32 " flags:%u\n", e->seq, e->flags);
-		else
-			text_printf(out, "object -> seq:%" PRIu32 "\n", e->seq);
-		n--;
+		*out = (struct sync_sent){ .seq = e->seq, .flags = e->flags, .control = e->flags & WIRE_F_CTL_MASK };
+		*pos = (uint32_t)i + 1 ? (uint32_t)i + 1 : 1;
+		return true;
 	}
-	*pos = (uint32_t)i ? (uint32_t)i : 1;
-	return i < f->ring.end;
+	return false;
 }
 
 static void ftfw_facts(const struct sync *s, const struct peer *p, struct standing_facts *facts)
@@ -215,15 +209,6 @@ static void ftfw_facts(const struct sync *s, const struct peer *p, struct standi
 	facts->ack_heard = fp->ack_heard;
 	facts->waiting = f->live.n;
 	facts->sending = fp->req.active || f->req_all.active;
-}
-
-static void ftfw_report(const struct sync *s, const struct peer *p, struct text *out)
-{
-	static const char *const resync[] = { [RS_IDLE] = "no", [RS_WANT] = "wanted", [RS_ASKED] = "asked" };
-	const struct ftfw_peer *fp = &((const struct ftfw *)s)->peer[p->id];
-
-	text_printf(out, "\tresync from it: %s, bulk send to it: %s, open requests to repeat: %" PRIu32 "\n",
-		    resync[p->rs.state], fp->req.active ? "going on" : "no", p->nacks_out);
 }
 
 const struct sync_ops ftfw_ops = {
@@ -241,9 +226,8 @@ const struct sync_ops ftfw_ops = {
 	.bulk = ftfw_bulk,
 	.bulk_running = ftfw_bulk_running,
 	.queues = ftfw_queues,
-	.print_ring = ftfw_print_ring,
+	.ring_next = ftfw_ring_next,
 	.facts = ftfw_facts,
-	.report = ftfw_report,
 	.accept = ftfw_accept,
 	.missing = ftfw_missing,
 	.contact = ftfw_contact,

@@ -121,9 +121,9 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 	} else if (meaning == WIRE_F_RESYNC) {
 		peer_lives(s, p, hdr->from, now);
 		if (sync_is_mtu_note(hdr->to))
-			peer_mtu(s, p, hdr->to, now);
+			peer_mtu(s, p, hdr->to >> 20 & 0xf, hdr->to & SYNC_MTU_BYTES, now);
 		else if (hdr->to != 0)	/* that of NOTRACK has its number there */
-			peer_other_mode(s, &p->source[0], now);
+			peer_other_mode(s, p, &p->source[0], NULL, now);
 		if (!bulk_asked(f, p, hdr->seq, now))
 			ack_never(f, p);
 	} else if (meaning < 0) {	/* counted when it came */
@@ -132,7 +132,7 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 		if (what == WIRE_NOT_WHOLE)
 			proof_partial(f, p, seq, now);
 		else	/* NOTRACK's "complete" */
-			peer_other_mode(s, &p->source[0], now);
+			peer_other_mode(s, p, &p->source[0], NULL, now);
 	}
 	ack_accepted(f, p, hdr->seq, hdr->type <= WIRE_EXP_DEL, now);
 	return verdict;

@@ -216,7 +216,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 		nt_hint(&n->plain.base, p, now);
 	if (repeated)
 		return;
-	peer_asks(&n->plain.base, p);
+	peer_asks(&n->plain.base, p, now);
 	sync_log(&n->plain.base, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
 	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xff : 0;
@@ -301,14 +301,6 @@ static void notrack_facts(const struct sync *s, const struct peer *p, struct sta
 	f->sending = ((const struct notrack *)s)->lap;
 }
 
-static void notrack_report(const struct sync *s, const struct peer *p, struct text *out)
-{
-	static const char *const state[] = { [RS_IDLE] = "no", [RS_WANT] = "wanted", [RS_ASKED] = "asked" };
-
-	(void)s;
-	text_printf(out, "\tresync from it: %s\n", state[p->rs.state]);
-}
-
 static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 				 struct mono now)
 {
@@ -339,7 +331,6 @@ const struct sync_ops notrack_ops = {
 	.bulk_running = notrack_bulk_running,
 	.queues = plain_queues,
 	.facts = notrack_facts,
-	.report = notrack_report,
 	.accept = nt_accept,
 	.missing = nt_missing,
 	.contact = nt_contact,

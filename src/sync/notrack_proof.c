@@ -155,7 +155,6 @@ void nt_asked(struct sync *s, struct peer *p, struct mono now)
 static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
 {
 	struct nt_peer *np = nt_peer(s, p);
-	char name[SOURCE_NAME];
 
 	if (p->life != 0 || p->rs.gapped || p->rs.stale) {
 		nt_failed(s, p, now);
@@ -167,7 +166,7 @@ static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
 	np->said_silent = true;
 	s->stats.foreign_mode++;
 	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s sends states but no keepalive, and does not answer a resync "
-		 "request: does it speak another mode (ALARM)?", peer_name(p, name));
+		 "request: does it speak another mode (ALARM)?", p->name);
 }
 
 struct mono nt_check(struct sync *s, struct peer *p, struct mono now)

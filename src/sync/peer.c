@@ -12,7 +12,6 @@
 #include "sync/peer.h"
 
 #include "sync/mode.h"
-#include "sync/peer_state.h"
 
 #define PEER_BACK_MS	2500	/* without acknowledgements: not heard for so long, it was away */
 #define PEER_HEIR_MS	10000	/* one that is silent for this long may have an heir */
@@ -20,6 +19,14 @@
 #define PEER_BESIDE_MS	3000	/* two addresses that both do for this long are two nodes */
 #define PEER_OLD_MS	120000	/* a 1.4.x may be asked three times before what it does not tell goes (daemon/stale_path.c) */
 #define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
+
+struct peer *peer_next(const struct sync *s, const struct peer *p)
+{
+	for (p = p ? p + 1 : s->peer; p < s->peer + PEERS_MAX; p++)
+		if (p->used)
+			return (struct peer *)p;
+	return NULL;
+}
 
 bool peer_any_alive(const struct sync *s, struct mono now)
 {
@@ -103,8 +110,14 @@ void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now)
 		s->env->peer_begins(s->env->ctx, p->id);
 }
 
-void peer_asks(const struct sync *s, const struct peer *p)
+void peer_asks(struct sync *s, struct peer *p, struct mono now)
 {
+	if (!sync_within(p->asks.last, PEER_ASKS_MS, now)) {
+		p->asks.first = now;
+		p->asks.n = 0;
+	}
+	p->asks.n++;
+	p->asks.last = now;
 	if (s->env->peer_asks)
 		s->env->peer_asks(s->env->ctx, p->id);
 }
@@ -149,7 +162,6 @@ static void peer_clear(struct sync *s, struct peer *p)
 static struct peer *peer_add(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
 {
 	struct peer *p = peer_place(s, now);
-	char name[SOURCE_NAME];
 
 	if (!p) {
 		s->stats.peers_refused++;
@@ -160,10 +172,10 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 	p->used = true;
 	p->heard = now;
 	p->source[p->n_sources++] = *from;
-	p->shown = sync_speaks_from(s, from);
+	sync_name_of(s, from, p->name);
 	p->in_hello = hdr->flags & WIRE_F_HELLO;
 	numbers_begin(&p->track, hdr->seq);
-	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "new peer %s", peer_name(p, name));
+	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "new peer %s", p->name);
 	peer_begins(s, p, true, now);
 	if (s->n_peers > 1 && !s->said_many && sync_does(s, SYNC_ACKS)) {
 		s->said_many = true;
@@ -201,8 +213,8 @@ void peer_heard(struct sync *s, struct peer *p, struct mono now)
 	bool back = p->heir || (!sync_does(s, SYNC_ACKS) && !sync_within(p->heard, PEER_BACK_MS, now));
 
 	s->stats.recv_msgs++;
-	if (p->silence.said)
-		silence_over(s, &p->silence, &p->shown, p->heard, now);
+	if (p->standing.state == STANDING_SILENT)
+		p->look_at = (struct mono){ 0 };	/* at once: how long it was is said */
 	p->heard = now;
 	p->heir = NULL;		/* so they are two */
 	if (back)
@@ -241,16 +253,13 @@ static bool peer_never_beside(const struct peer *p, const struct peer *q)
 
 static void peer_inherit(struct sync *s, struct peer *p, struct peer *heir, struct mono now)
 {
-	char old[SOURCE_NAME], name[SOURCE_NAME];
-
 	p->heir = heir;
 	p->inherited = 0;
 	p->rs.state = RS_IDLE;
 	p->bulk_at = (struct mono){ 0 };
 	if (s->ops->gone)
 		s->ops->gone(s, p);
-	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "peer %s is taken for %s at its new address", peer_name(heir, name),
-		 peer_name(p, old));
+	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "peer %s is taken for %s at its new address", heir->name, p->name);
 	resync_need(s, heir, now);
 }
 
@@ -313,10 +322,6 @@ struct mono peer_tick(struct sync *s, struct mono now)
 		if (sync_due(p->bulk_at, now)) {
 			p->bulk_at = (struct mono){ 0 };
 			s->ops->bulk_due(s, p, now);
-		}
-		if (p->used) {
-			silence_check(s, &p->silence, &p->shown, p->heard, now);
-			peer_look(s, p, now);
 		}
 		next = mono_min(next, p->bulk_at);
 	}

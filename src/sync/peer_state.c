@@ -3,25 +3,24 @@
  * warning what got worse, at notice what got better, with how long it took and how much it was. An end is said whenever its
  * beginning was.
  *
- * Silence is logged by silence.c, because it is noticed with the message that ends it. A full table is logged when it has
- * come, or has been sent; that one is on its way is a state and no news. */
+ * A full table is logged when it has come, or has been sent; that one is on its way is a state and no news.
+ *
+ * Silence: in FTFW and NOTRACK a node says something every second, so ten seconds without a word are no accident of an idle
+ * pair; a 1.4.x that writes a large table into its kernel may be silent for some of them. In ALARM there is nothing but the
+ * repetition of flows, each within RefreshTime and a second, and a node without flows of its own never speaks: what is said
+ * there names both reasons. */
 #include "sync/peer_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
+#define LOOK_MS		1000	/* between two looks; no timer of its own, every mode wakes up often enough */
 #define LOSS_LINE_MS	60000	/* between two lines about losses */
 #define STRANGE_MS	300000	/* a NOTRACK node that is not answered asks again within this time */
+#define SILENCE_MS	10000
 #define PATIENCE_MS	10000	/* a peer of our kind acknowledges within a second or two */
 #define PATIENCE_OLD_MS	30000	/* even a busy 1.4.x does within this time, being solicited (ftfw.c) */
-
-struct sync_source sync_speaks_from(const struct sync *s, const struct sync_source *from)
-{
-	struct sync_source source = *from;
-
-	if (s->env->speaks_from)
-		s->env->speaks_from(s->env->ctx, &source);
-	return source;
-}
 
 /* ---- who says what we do not know ---- */
 
@@ -46,19 +45,18 @@ static bool stranger_heard(struct sync *s, const struct sync_source *from, enum 
 	return !known;
 }
 
-void peer_other_mode(struct sync *s, const struct sync_source *from, struct mono now)
+void peer_other_mode(struct sync *s, struct peer *p, const struct sync_source *from, const char *what, struct mono now)
 {
-	struct sync_source shown = sync_speaks_from(s, from);
-	struct peer *p = peer_known(s, from);
-	char name[SOURCE_NAME];
+	char name[SOURCE_NAME], text[64];
 
 	s->stats.foreign_mode++;
 	if (!stranger_heard(s, from, STANDING_OTHER_MODE, now))
 		return;
 	if (p)
 		p->look_at = (struct mono){ 0 };	/* at once: the end of it may come soon */
-	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s speaks another mode: it sends what %s does not know",
-		 source_name(&shown, name), s->ops->name);
+	snprintf(text, sizeof(text), "it sends what %s does not know", s->ops->name);
+	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s speaks another mode: %s", sync_name_of(s, from, name),
+		 what ? what : text);
 }
 
 void sync_other_protocol(struct sync *s, const struct sync_source *from, struct mono now)
@@ -89,31 +87,27 @@ static bool peer_is_strange(const struct sync *s, const struct peer *p, enum sta
 
 /* ---- MTU ---- */
 
-#define NOTE_BYTES	UINT32_C(0xfffff)	/* the link stands above them, in four bits */
-
 uint32_t sync_mtu_note(const struct sync *s)
 {
 	struct sync_mtu m = s->env->mtu ? s->env->mtu(s->env->ctx, -1) : (struct sync_mtu){ 0 };
 
-	return SYNC_MTU_NOTE | (uint32_t)(m.link & 0xf) << 20 | (m.bytes & NOTE_BYTES);
+	return SYNC_MTU_NOTE | (uint32_t)(m.link & 0xf) << 20 | (m.bytes & SYNC_MTU_BYTES);
 }
 
-void peer_mtu(struct sync *s, struct peer *p, uint32_t note, struct mono now)
+void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, struct mono now)
 {
-	uint32_t there = note & NOTE_BYTES, here = s->env->mtu ? s->env->mtu(s->env->ctx, note >> 20 & 0xf).bytes : 0;
+	uint32_t here = s->env->mtu ? s->env->mtu(s->env->ctx, (int)link).bytes : 0;
 	bool differ = there != 0 && here != 0 && there != here, known = p->mtu_there == there && p->mtu_here == here;
 	bool ended = !differ && p->mtu_there != 0;
-	char name[SOURCE_NAME];
 
 	p->mtu_there = differ ? there : 0;
 	p->mtu_here = differ ? here : 0;
 	if (differ && !known)
 		sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s has an MTU of %" PRIu32 " on the link to us, and we have %" PRIu32
 			 ": what is larger than the smaller one may never arrive, and comes by repetition only. Make them the same",
-			 peer_name(p, name), there, here);
+			 p->name, there, here);
 	else if (ended)
-		sync_log(s, &s->mode_log, now, LOG_LVL_NOTICE, "peer %s has the same MTU on the link to us now: %" PRIu32,
-			 peer_name(p, name), here);
+		sync_log(s, &s->mode_log, now, LOG_LVL_NOTICE, "peer %s has the same MTU on the link to us now: %" PRIu32, p->name, here);
 }
 
 /* ---- the evidence ---- */
@@ -125,20 +119,35 @@ static bool waits_for_lap(const struct sync *s, const struct peer *p, struct mon
 					      sync_within(p->met, ((int64_t)s->conf->refresh_s + 2) * 1000, now));
 }
 
-void peer_facts(const struct sync *s, const struct peer *p, struct standing_facts *f, struct mono now)
+static enum standing_lack table_lacks(const struct sync *s, const struct peer *p, struct mono now)
+{
+	switch (p->rs.state) {
+	case RS_WANT:
+		return STANDING_LACKS_TABLE;
+	case RS_ASKED:
+		return mono_is_set(p->rs.partial) ? STANDING_LACKS_REST : STANDING_LACKS_ANSWER;
+	case RS_IDLE:
+		break;
+	}
+	return waits_for_lap(s, p, now) ? STANDING_LACKS_TIME : STANDING_LACKS_NOTHING;
+}
+
+static void peer_facts(const struct sync *s, const struct peer *p, struct standing_facts *f, struct mono now)
 {
 	*f = (struct standing_facts){
-		.silent = p->silence.said,
+		.silence_ms = SILENCE_MS + (sync_does(s, SYNC_SPEAKS) ? 0 : 2000 * (int64_t)s->conf->refresh_s),
 		.alive = peer_alive(p, now),
 		.other_mode = peer_is_strange(s, p, STANDING_OTHER_MODE, now),
 		.other_protocol = peer_is_strange(s, p, STANDING_OTHER_PROTOCOL, now),
 		.heard = p->heard,
 		.contact = p->contact,
-		.asked = p->rs.state != RS_IDLE || waits_for_lap(s, p, now),
+		.table = table_lacks(s, p, now),
+		.failed = p->rs.tries,
 		.open = sync_does(s, SYNC_ASKS) && (p->nacks_out > 0 || p->track.reorder.n > 0),
 		.acks = sync_does(s, SYNC_ACKS),
 		.told = s->next - 1,
 		.patience_ms = p->life != 0 ? PATIENCE_MS : PATIENCE_OLD_MS,
+		.asks = sync_within(p->asks.last, PEER_ASKS_MS, now) ? p->asks.n : 0,
 	};
 	if (s->ops->facts)
 		s->ops->facts(s, p, f);
@@ -154,141 +163,155 @@ static long long seconds(struct mono since, struct mono now)
 static void say_deaf(struct sync *s, struct peer *p, const struct standing_facts *f, struct mono now)
 {
 	long long lag = seconds(f->confirmed ? p->standing.mark_at : p->contact, now);
-	char name[SOURCE_NAME];
 
-	peer_name(p, name);
 	if (f->confirmed) {
 		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s is heard but has acknowledged nothing for %lld s, %" PRIu32
-			 " messages: it does not hear us. Is there a rule, a cable or a switch that stops what goes there?", name,
-			 lag, p->standing.behind);
+			 " messages: it does not hear us. Is there a rule, a cable or a switch that stops what goes there?",
+			 p->name, lag, p->standing.behind);
 	} else if (f->same_mode) {
 		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s is heard and speaks %s but has acknowledged nothing for %lld s: it "
-			 "does not hear us. Is there a rule, a cable or a switch that stops what goes there?", name, s->ops->name, lag);
+			 "does not hear us. Is there a rule, a cable or a switch that stops what goes there?", p->name, s->ops->name, lag);
 	} else {
 		s->stats.foreign_mode++;
 		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s is heard but has acknowledged nothing for %lld s: either it speaks "
-			 "another mode (NOTRACK, ALARM), or it does not hear us", name, lag);
+			 "another mode (NOTRACK, ALARM), or it does not hear us", p->name, lag);
 	}
 }
 
-/* True when it was said. */
-static bool say_worse(struct sync *s, struct peer *p, const struct standing_facts *f, struct mono now)
+static void say_worse(struct sync *s, struct peer *p, enum standing_state state, const struct standing_facts *f, struct mono now)
 {
 	const struct standing *st = &p->standing;
-	uint64_t suppressed;
-	char name[SOURCE_NAME];
+	bool speaks = sync_does(s, SYNC_SPEAKS);
 
-	if (st->state == STANDING_OTHER_MODE || st->state == STANDING_OTHER_PROTOCOL)	/* said with the message */
-		return true;
-	if (st->state != STANDING_GAP && st->state != STANDING_BEHIND && st->state != STANDING_DEAF)
-		return false;
-	if (!log_limit_pass(&p->state_log, 5, 10000, now, &suppressed))
-		return false;
-	if (st->state == STANDING_DEAF)
+	if (state == STANDING_DEAF)
 		say_deaf(s, p, f, now);
-	else if (st->state == STANDING_BEHIND)
+	else if (state == STANDING_SILENT)
+		sync_log(s, NULL, now, speaks ? LOG_LVL_WARNING : LOG_LVL_NOTICE, "peer %s has fallen silent: nothing heard for %lld s%s",
+			 p->name, seconds(f->heard, now), speaks ? "" : "; it is away, or has no flow to repeat");
+	else if (state == STANDING_BEHIND)
 		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s is behind: of what it was told %" PRIu32 " messages are not "
-			 "acknowledged, the oldest for %lld s", peer_name(p, name), st->behind, seconds(st->mark_at, now));
-	else
+			 "acknowledged, the oldest for %lld s", p->name, st->behind, seconds(st->mark_at, now));
+	else if (state == STANDING_GAP)
 		sync_log(s, NULL, now, LOG_LVL_WARNING, "something that peer %s has sent is missing, for %lld s: it is asked for",
-			 peer_name(p, name), seconds(st->gap_since, now));
-	return true;
+			 p->name, seconds(st->gap_since, now));
+	else if (state == STANDING_FAILING)
+		sync_log(s, NULL, now, LOG_LVL_WARNING, "the full table of peer %s was asked for %" PRIu32 " times in %lld s and has "
+			 "not come whole: it is asked for again and again", p->name, f->failed, seconds(p->rs.began, now));
+	else if (state == STANDING_UNSERVED)
+		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s has asked for our full table %" PRIu32 " times in %lld s: what is sent "
+			 "does not reach it whole", p->name, f->asks, seconds(p->asks.first, now));
+	/* of what another mode or protocol says, with the message */
 }
 
-/* The state that was said to have begun is over. */
-static void say_better(struct sync *s, struct peer *p, struct mono now)
+/* What was said to have begun is over. */
+static void say_better(struct sync *s, struct peer *p, enum standing_state state, struct mono now)
 {
-	const struct standing *st = &p->standing;
-	char name[SOURCE_NAME];
+	static const char *const over[STANDING_STATES] = {
+		[STANDING_FAILING] = "the full table of peer %s has come at last, after %lld s",
+		[STANDING_GAP] = "what peer %s had sent and was missing has come, after %lld s",
+		[STANDING_SILENT] = "peer %s is heard again, after %lld s",
+	};
+	long long took = seconds(p->said.began[state], now);
 
-	if (st->state == STANDING_SILENT)	/* that is worse, and said */
-		return;
-	if (p->said.state == STANDING_OTHER_MODE || p->said.state == STANDING_OTHER_PROTOCOL)
-		sync_log(s, NULL, now, LOG_LVL_NOTICE, "peer %s sends nothing any more that %s does not know, after %lld s",
-			 peer_name(p, name), s->ops->name, seconds(p->said.began, now));
-	else if (p->said.state == STANDING_GAP)
-		sync_log(s, NULL, now, LOG_LVL_NOTICE, "what peer %s had sent and was missing has come, after %lld s",
-			 peer_name(p, name), seconds(p->said.began, now));
-	else
+	if (over[state])
+		sync_log(s, NULL, now, LOG_LVL_NOTICE, over[state], p->name, took);
+	else if (state == STANDING_UNSERVED)
+		sync_log(s, NULL, now, LOG_LVL_NOTICE, "peer %s does not ask for our full table any more: it did %" PRIu32 " times in "
+			 "%lld s", p->name, p->asks.n, seconds(p->asks.first, p->asks.last));
+	else if (STANDING_IS(state) & STANDING_IS_LATE)
 		sync_log(s, NULL, now, LOG_LVL_NOTICE, "peer %s acknowledges what it is told again, after %lld s; up to %" PRIu32
-			 " messages had not been acknowledged", peer_name(p, name), seconds(p->said.began, now), p->said.most);
+			 " messages had not been acknowledged", p->name, took, p->said.most);
+	else
+		sync_log(s, NULL, now, LOG_LVL_NOTICE, "peer %s sends nothing any more that %s does not know, after %lld s",
+			 p->name, s->ops->name, took);
 }
 
-static bool is_late(enum standing_state state)
+static struct mono began(const struct peer *p, enum standing_state state, const struct standing_facts *f, struct mono now)
 {
-	return state == STANDING_BEHIND || state == STANDING_DEAF;
-}
-
-static struct mono began(const struct peer *p, const struct standing_facts *f)
-{
-	if (p->standing.state == STANDING_GAP)
+	if (state == STANDING_SILENT)
+		return p->heard;
+	if (state == STANDING_FAILING)
+		return p->rs.began;
+	if (state == STANDING_GAP)
 		return p->standing.gap_since;
-	if (!is_late(p->standing.state))
-		return p->standing.since;
+	if (!(STANDING_IS(state) & STANDING_IS_LATE))
+		return now;
 	return f->confirmed ? p->standing.mark_at : p->contact;
 }
 
-static void changed(struct sync *s, struct peer *p, const struct standing_facts *f, struct mono now)
+static void say_changes(struct sync *s, struct peer *p, const struct standing_facts *f, struct mono now)
 {
-	/* From one of the two to the other is no end, and worse only in one direction. */
-	if (is_late(p->said.state) && is_late(p->standing.state))
-		return;
-	if (p->said.state != STANDING_UNKNOWN)
-		say_better(s, p, now);
-	p->said.state = STANDING_UNKNOWN;
-	if (!say_worse(s, p, f, now))
-		return;
-	p->said.state = p->standing.state;
-	p->said.began = began(p, f);
-	p->said.most = 0;
+	uint32_t is = p->standing.is, said = p->said.states;
+
+	if (is & STANDING_IS(STANDING_SILENT))	/* that is worse: how the rest of it ends is not known */
+		said &= STANDING_IS(STANDING_SILENT);
+	if (is & STANDING_IS_LATE && said & STANDING_IS_LATE)	/* one is no end of the other */
+		is = (is & ~STANDING_IS_LATE) | (said & STANDING_IS_LATE);
+	for (enum standing_state state = STANDING_UNSERVED; state < STANDING_STATES; state++) {
+		uint32_t bit = STANDING_IS(state);
+
+		if (said & ~is & bit) {
+			say_better(s, p, state, now);
+			said &= ~bit;
+		} else if (is & ~said & bit && log_limit_pass(&p->state_log, 5, 20000, now, NULL)) {
+			say_worse(s, p, state, f, now);
+			said |= bit;
+			p->said.began[state] = began(p, state, f, now);
+			p->said.most = bit & STANDING_IS_LATE ? 0 : p->said.most;
+		}
+	}
+	p->said.states = said;
 }
 
 /* Losses that are repaired are nothing bad, but somebody may want to know of the link. */
 static void say_losses(struct sync *s, struct peer *p, struct mono now)
 {
-	char name[SOURCE_NAME];
-
 	if (p->lost <= p->lost_said || p->missing > 0 || sync_within(p->lost_line, LOSS_LINE_MS, now))
 		return;
 	sync_log(s, NULL, now, LOG_LVL_NOTICE, "%" PRIu64 " messages of peer %s were lost on the way, and have been repaired",
-		 p->lost - p->lost_said, peer_name(p, name));
+		 p->lost - p->lost_said, p->name);
 	p->lost_said = p->lost;
 	p->lost_line = now;
 }
 
-void peer_look(struct sync *s, struct peer *p, struct mono now)
+static void peer_look(struct sync *s, struct peer *p, struct mono now)
 {
 	struct standing_facts f;
+	struct mono silent;
 
-	if (mono_before(now, p->look_at))
-		return;
-	p->look_at = mono_add_ms(now, PEER_LOOK_MS);
-	if (p->standing.state == STANDING_UNKNOWN || p->silence.said)
+	if (p->standing.state == STANDING_UNKNOWN || p->standing.state == STANDING_SILENT)
 		p->met = now;
 	peer_facts(s, p, &f, now);
-	if (!f.silent)
-		p->shown = sync_speaks_from(s, &p->source[0]);
-	if (standing_look(&p->standing, &f, now))
-		changed(s, p, &f, now);
+	standing_look(&p->standing, &f, now);
+	if (p->standing.state != STANDING_SILENT)
+		sync_name_of(s, &p->source[0], p->name);
+	say_changes(s, p, &f, now);
 	say_losses(s, p, now);
 	if (p->standing.behind > p->said.most)
 		p->said.most = p->standing.behind;
+	silent = mono_add_ms(p->heard, f.silence_ms);
+	p->look_at = mono_add_ms(now, LOOK_MS);
+	if (mono_before(now, silent))
+		p->look_at = mono_min(p->look_at, silent);
+}
+
+void peer_look_all(struct sync *s, struct mono now)
+{
+	for (struct peer *p = NULL; (p = peer_next(s, p));)
+		if (!mono_before(now, p->look_at))
+			peer_look(s, p, now);
 }
 
 void peer_say_received(struct sync *s, struct peer *p, struct mono now)
 {
-	char name[SOURCE_NAME];
-
 	sync_log(s, &s->table_log, now, LOG_LVL_NOTICE, "the table of peer %s has come: %" PRIu64 " states, in %lld ms",
-		 peer_name(p, name), p->states - p->rs.states, (long long)mono_diff_ms(now, p->rs.began));
+		 p->name, p->states - p->rs.states, (long long)mono_diff_ms(now, p->rs.began));
 }
 
 void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now)
 {
-	char name[SOURCE_NAME];
-
 	sync_log(s, &s->table_log, now, LOG_LVL_NOTICE, "everything was sent to %s%s: %" PRIu64 " flows, in %lld ms",
-		 p ? "peer " : "the peers", p ? peer_name(p, name) : "", flows, (long long)mono_diff_ms(now, since));
+		 p ? "peer " : "the peers", p ? p->name : "", flows, (long long)mono_diff_ms(now, since));
 }
 
 /* ---- for others ---- */
@@ -302,141 +325,63 @@ void peer_repaired(struct sync *s, struct peer *p, uint64_t n)
 	s->stats.repaired += n;
 }
 
-static void now_standing(const struct sync *s, const struct peer *p, struct standing *st, struct standing_facts *f,
-			 struct mono now)
-{
-	*st = p->standing;
-	peer_facts(s, p, f, now);
-	standing_look(st, f, now);
-}
-
-bool sync_peer_view(const struct sync *s, uint8_t peer, struct mono now, struct sync_peer_view *out)
+bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now, struct sync_peer_view *out)
 {
 	const struct peer *p = &s->peer[peer];
 	struct standing_facts f;
 
-	if (peer >= PEERS_MAX || !p->used)
+	*out = (struct sync_peer_view){ 0 };
+	if (!p->used)
 		return false;
+	out->standing = p->standing;
 	peer_facts(s, p, &f, now);
-	*out = (struct sync_peer_view){
-		.silent_ms = mono_diff_ms(now, p->heard),
-		.missing = p->rs.state != RS_IDLE || f.open,
-		.asked = !f.open && p->rs.state == RS_ASKED && !p->rs.stale,
-	};
+	standing_look(&out->standing, &f, now);
+	strcpy(out->name, p->name);
+	out->left = p->heir;
+	out->silent_ms = mono_diff_ms(now, p->heard);
+	out->number = p->track.last;
+	out->table = f.table;
+	out->fresh = !f.open && p->rs.state == RS_ASKED && !p->rs.stale;
+	out->states = p->states - p->rs.states;
+	out->table_since = p->rs.began;
+	out->failed = p->rs.tries;
+	out->sending = f.sending;
+	out->nacks = p->nacks_out;
+	out->lost = p->lost;
+	out->repaired = p->repaired;
+	out->mtu_there = p->mtu_there;
+	out->mtu_here = p->mtu_here;
 	return true;
+}
+
+/* Not one who is a peer as well. */
+bool sync_stranger_view(const struct sync *s, unsigned int i, struct mono now, struct sync_peer_view *out)
+{
+	const struct stranger *g = &s->stranger[i];
+
+	*out = (struct sync_peer_view){ .standing = { .state = g->what, .since = g->first } };
+	for (const struct peer *p = NULL; (p = peer_next(s, p));)
+		if (peer_has_source(p, &g->source))
+			return false;
+	sync_name_of(s, &g->source, out->name);
+	return stranger_lately(g, now);
 }
 
 void sync_standing(const struct sync *s, struct mono now, struct sync_standing *out)
 {
-	*out = (struct sync_standing){ .whole = sync_whole(s), .received = true, .heard = true, .acks = sync_does(s, SYNC_ACKS) };
+	*out = (struct sync_standing){
+		.whole = sync_whole(s), .kept = !s->env->kept || s->env->kept(s->env->ctx), .heard = true, .acks = sync_does(s, SYNC_ACKS),
+	};
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct standing_facts f;
-		struct standing st;
+		struct sync_peer_view v;
 
-		if (!s->peer[i].used || s->peer[i].heir)
+		if (!sync_peer_view(s, i, now, &v) || v.left)
 			continue;
-		now_standing(s, &s->peer[i], &st, &f, now);
 		out->peers++;
-		out->received = out->received && st.received;
-		out->heard = out->heard && st.heard == STANDING_HEARD;
+		out->heard = out->heard && v.standing.heard == STANDING_HEARD;
+		if (v.standing.lack > out->lack)
+			out->lack = v.standing.lack;
 	}
-	out->received = out->received && out->peers > 0 && out->whole;
+	out->received = out->peers > 0 && out->lack == STANDING_LACKS_NOTHING && out->whole && out->kept;
 	out->heard = out->heard && out->peers > 0;
-}
-
-/* ---- for people ---- */
-
-static void report_node(const struct sync *s, struct mono now, struct text *out)
-{
-	struct sync_standing all;
-
-	sync_standing(s, now, &all);
-	text_printf(out, "received: %s", all.received ? "yes" : "no");
-	if (all.peers == 0)
-		text_str(out, ", no peer was heard");
-	else if (!all.whole)
-		text_str(out, ", our own cache is incomplete (-s cache)");
-	text_printf(out, "\nheard: %s\n", !all.acks ? "not known in this mode" : all.heard ? "yes" : "no");
-}
-
-static void report_received(const struct peer *p, const struct standing *st, const struct standing_facts *f, struct mono now,
-			    struct text *out)
-{
-	text_printf(out, "\treceived: %s", st->received ? "yes" : "no");
-	if (f->asked && p->rs.state == RS_IDLE)
-		text_str(out, ", it has not had time to tell everything once");
-	else if (f->asked && mono_is_set(p->rs.partial))
-		text_str(out, ", it has sent all it has, and its own cache is incomplete");
-	else if (f->asked && p->rs.state == RS_ASKED)
-		text_printf(out, ", %" PRIu64 " states of its table so far, in %lld s", p->states - p->rs.states,
-			    seconds(p->rs.began, now));
-	else if (f->asked)
-		text_str(out, ", its table is to be asked for");
-	else if (f->open)
-		text_printf(out, ", a gap is open for %lld s", seconds(st->gap_since, now));
-	text_str(out, "\n");
-}
-
-static void report_heard(const struct standing *st, struct mono now, struct text *out)
-{
-	switch (st->heard) {
-	case STANDING_CANNOT_TELL:
-		text_str(out, "\theard: not known in this mode\n");
-		return;
-	case STANDING_HEARD:
-		text_str(out, "\theard: yes");
-		if (st->behind > 0)
-			text_printf(out, ", but for the last %" PRIu32 " messages", st->behind);
-		text_str(out, "\n");
-		return;
-	case STANDING_NOT_HEARD:
-		text_printf(out, "\theard: no, %" PRIu32 " messages are not acknowledged, the oldest for %lld s\n", st->behind,
-			    (long long)standing_lag_ms(st, now) / 1000);
-		return;
-	}
-}
-
-/* Those of whom nothing was understood. */
-static void report_strangers(const struct sync *s, struct mono now, struct text *out)
-{
-	char name[SOURCE_NAME];
-
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		const struct stranger *g = &s->stranger[i];
-		struct sync_source source = sync_speaks_from(s, &g->source);
-		bool shown = !stranger_lately(g, now);
-
-		for (unsigned int k = 0; k < PEERS_MAX; k++)
-			shown = shown || (s->peer[k].used && peer_has_source(&s->peer[k], &g->source));
-		if (!shown)
-			text_printf(out, "peer %s: %s for %lld s\n", source_name(&source, name), standing_name(g->what),
-				    seconds(g->first, now));
-	}
-}
-
-void sync_report(const struct sync *s, struct mono now, struct text *out)
-{
-	char name[SOURCE_NAME];
-
-	report_node(s, now, out);
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		const struct peer *p = &s->peer[i];
-		struct standing_facts f;
-		struct standing st;
-
-		if (!p->used)
-			continue;
-		now_standing(s, p, &st, &f, now);
-		text_printf(out, "peer %s: %s for %lld s\n\tlast heard %" PRId64 " ms ago, number %" PRIu32 "\n", peer_name(p, name),
-			    standing_name(st.state), seconds(st.since, now), mono_diff_ms(now, p->heard), p->track.last);
-		report_received(p, &st, &f, now, out);
-		report_heard(&st, now, out);
-		if (p->mtu_there != 0)
-			text_printf(out, "\tMTU: %" PRIu32 " there, %" PRIu32 " here\n", p->mtu_there, p->mtu_here);
-		if (p->lost > 0)
-			text_printf(out, "\tlost: %" PRIu64 " of its messages, repaired: %" PRIu64 "\n", p->lost, p->repaired);
-		if (s->ops->report)
-			s->ops->report(s, p, out);
-	}
-	report_strangers(s, now, out);
 }

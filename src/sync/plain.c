@@ -220,7 +220,7 @@ void plain_foreign(struct plain *s, const struct sync_source *from, const struct
 
 	if (p && hdr->seq == p->track.last + 1)
 		p->track.last = hdr->seq;
-	peer_other_mode(&s->base, from, now);
+	peer_other_mode(&s->base, p, from, NULL, now);
 }
 
 void plain_queues(const struct sync *sync, struct sync_queues *q)

@@ -18,10 +18,14 @@ bool source_same(const struct sync_source *a, const struct sync_source *b)
 	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
 }
 
-const char *source_name(const struct sync_source *s, char *out)
+const char *sync_name_of(const struct sync *s, const struct sync_source *from, char *out)
 {
+	struct sync_source spoke = *from;
+
 	_Static_assert(SOURCE_NAME >= INET6_ADDRSTRLEN, "an address has to fit");
-	if (!inet_ntop(s->family, s->addr, out, SOURCE_NAME))
+	if (s->env->speaks_from)
+		s->env->speaks_from(s->env->ctx, &spoke);
+	if (!inet_ntop(spoke.family, spoke.addr, out, SOURCE_NAME))
 		strcpy(out, "?");
 	return out;
 }

@@ -19,7 +19,6 @@ libsync_a_SOURCES = \
 	sync/resend.c \
 	sync/resync.c \
 	sync/round.c \
-	sync/silence.c \
 	sync/source.c \
 	sync/standing.c \
 	sync/sync.c \

@@ -45,7 +45,7 @@ static void standing_judge_heard(struct standing *st, const struct standing_fact
 {
 	if (!f->acks)
 		st->heard = STANDING_CANNOT_TELL;
-	else if (!f->confirmed || f->silent || over(st->mark_at, f->patience_ms, now))
+	else if (!f->confirmed || over(f->heard, f->silence_ms, now) || over(st->mark_at, f->patience_ms, now))
 		st->heard = STANDING_NOT_HEARD;
 	else
 		st->heard = STANDING_HEARD;
@@ -53,26 +53,31 @@ static void standing_judge_heard(struct standing *st, const struct standing_fact
 	st->behind += f->waiting;
 }
 
-static enum standing_state standing_state_of(const struct standing *st, const struct standing_facts *f, struct mono now)
+static uint32_t if_so(bool so, enum standing_state state)
 {
-	if (f->other_protocol)
-		return STANDING_OTHER_PROTOCOL;
-	if (f->silent)
-		return STANDING_SILENT;
-	if (f->other_mode)
-		return STANDING_OTHER_MODE;
-	if (standing_late(st, f, now))
-		return f->confirmed && !over(f->ack_heard, f->patience_ms, now) ? STANDING_BEHIND : STANDING_DEAF;
-	if (!f->alive && st->state == STANDING_DEAF)	/* about to be silent */
-		return STANDING_DEAF;
-	if (over(st->gap_since, GAP_MS, now))
-		return STANDING_GAP;
-	if (f->asked)
-		return STANDING_RECEIVING;
-	return f->sending ? STANDING_SENDING : STANDING_IN_SYNC;
+	return so ? STANDING_IS(state) : 0;
 }
 
-bool standing_look(struct standing *st, const struct standing_facts *f, struct mono now)
+/* Which states hold? A peer that is about to be silent stays deaf, and a table that failed to come does until it is here. */
+static uint32_t standing_holds(const struct standing *st, const struct standing_facts *f, struct mono now)
+{
+	bool late = standing_late(st, f, now), acks = f->confirmed && !over(f->ack_heard, f->patience_ms, now);
+	bool coming = f->table == STANDING_LACKS_TABLE || f->table == STANDING_LACKS_ANSWER;
+
+	return STANDING_IS(STANDING_IN_SYNC) | if_so(f->sending, STANDING_SENDING) |
+	       if_so(f->table != STANDING_LACKS_NOTHING, STANDING_RECEIVING) |
+	       if_so(f->asks >= STANDING_OFTEN, STANDING_UNSERVED) |
+	       if_so(f->failed >= STANDING_OFTEN, STANDING_FAILING) |
+	       (coming ? st->is & STANDING_IS(STANDING_FAILING) : 0) |
+	       if_so(over(st->gap_since, GAP_MS, now), STANDING_GAP) |
+	       if_so(late, acks ? STANDING_BEHIND : STANDING_DEAF) |
+	       (f->alive ? 0 : st->is & STANDING_IS(STANDING_DEAF)) |
+	       if_so(f->other_mode, STANDING_OTHER_MODE) |
+	       if_so(over(f->heard, f->silence_ms, now), STANDING_SILENT) |
+	       if_so(f->other_protocol, STANDING_OTHER_PROTOCOL);
+}
+
+void standing_look(struct standing *st, const struct standing_facts *f, struct mono now)
 {
 	enum standing_state state;
 
@@ -84,15 +89,14 @@ bool standing_look(struct standing *st, const struct standing_facts *f, struct m
 		st->alive_since = (struct mono){ 0 };
 	else if (!mono_is_set(st->alive_since))
 		st->alive_since = now;
-	st->received = !f->asked && !f->open;
+	st->lack = f->table == STANDING_LACKS_NOTHING && f->open ? STANDING_LACKS_GAP : f->table;
 	standing_follow_mark(st, f, now);
 	standing_judge_heard(st, f, now);
-	state = standing_state_of(st, f, now);
-	if (state == st->state)
-		return false;
+	st->is = standing_holds(st, f, now);
+	state = (enum standing_state)(31 - __builtin_clz(st->is));
+	if (state != st->state)
+		st->since = state == STANDING_SILENT ? f->heard : now;
 	st->state = state;
-	st->since = state == STANDING_SILENT ? f->heard : now;
-	return true;
 }
 
 const char *standing_name(enum standing_state state)
@@ -102,6 +106,8 @@ const char *standing_name(enum standing_state state)
 		[STANDING_IN_SYNC] = "in sync",
 		[STANDING_SENDING] = "gets our full table",
 		[STANDING_RECEIVING] = "its full table is coming",
+		[STANDING_UNSERVED] = "asks for our full table again and again",
+		[STANDING_FAILING] = "its full table does not come whole",
 		[STANDING_GAP] = "something it sent is missing",
 		[STANDING_BEHIND] = "behind",
 		[STANDING_DEAF] = "does not acknowledge",

@@ -3,7 +3,7 @@
  * have in common. */
 #include "sync/sync.h"
 
-#include "sync/mode.h"
+#include "sync/peer_state.h"
 
 static const struct sync_ops *const sync_modes[] = {
 	[SYNC_MODE_FTFW] = &ftfw_ops,
@@ -53,6 +53,7 @@ struct mono sync_tick(struct sync *s, struct mono now)
 	struct mono next = track_tick(s, now);
 
 	next = mono_min(next, peer_tick(s, now));
+	peer_look_all(s, now);
 	next = mono_min(next, s->ops->tick(s, now));
 	return mono_min(next, resync_run(s, now));
 }
@@ -104,7 +105,7 @@ void sync_queues(const struct sync *s, struct sync_queues *q)
 	s->ops->queues(s, q);
 }
 
-bool sync_print_ring(const struct sync *s, uint32_t *pos, size_t n, struct text *out)
+bool sync_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent *out)
 {
-	return s->ops->print_ring && s->ops->print_ring(s, pos, n, out);
+	return s->ops->ring_next && s->ops->ring_next(s, pos, out);
 }

@@ -179,10 +179,9 @@ static void track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono
  * acknowledged. */
 static void track_two(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
 {
-	char name[SOURCE_NAME];
 
 	s->stats.restarts++;
-	sync_log(s, &s->stray_log, now, LOG_LVL_WARNING, "two different messages of peer %s have number %u", peer_name(p, name), seq);
+	sync_log(s, &s->stray_log, now, LOG_LVL_WARNING, "two different messages of peer %s have number %u", p->name, seq);
 	resync_need(s, p, now);
 }
 
@@ -257,7 +256,6 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 {
 	struct track *t = &p->track;
 	uint32_t first = hdr->seq;
-	char name[SOURCE_NAME];
 
 	if (t->last - hdr->seq < s->late_max) {
 		s->stats.before++;
@@ -268,7 +266,7 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 		first = t->stray.first;
 		/* Where nothing else tells of a restart (ALARM), an ordinary one looks like this. */
 		sync_log(s, &s->stray_log, now, sync_does(s, SYNC_ASKS) ? LOG_LVL_WARNING : LOG_LVL_NOTICE,
-			 "numbers of peer %s do not fit any more, picked up at %u", peer_name(p, name), hdr->seq);
+			 "numbers of peer %s do not fit any more, picked up at %u", p->name, hdr->seq);
 	}
 	peer_restart(s, p, first, false, now);
 	/* What was dropped meanwhile was genuine, and may be what nobody repeats. */

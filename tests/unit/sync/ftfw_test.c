@@ -1466,7 +1466,7 @@ static void other_mode_is_noticed(void **state)
 static void notrack_is_noticed_at_once(void **state)
 {
 	static struct world w;
-	struct text out = { 0 };
+	struct sync_peer_view v;
 
 	(void)state;
 	world_open(&w, 1000, 300);
@@ -1479,9 +1479,9 @@ static void notrack_is_noticed_at_once(void **state)
 	}
 	assert_int_equal(w.n_mode_lines, 1);
 	assert_int_equal(sync_stats(w.s)->foreign_mode, 3);
-	sync_report(w.s, w.now, &out);
-	assert_non_null(strstr(out.buf, "peer 10.0.0.2: speaks another mode for 2 s\n"));
-	text_free(&out);
+	assert_true(sync_peer_view(w.s, 0, w.now, &v));
+	assert_string_equal(v.name, "10.0.0.2");
+	assert_int_equal(v.standing.state, STANDING_OTHER_MODE);
 	sync_close(w.s);
 }
 
