@@ -140,6 +140,8 @@ void stale_path_resync_begin(void *ctx, uint8_t peer);
 void stale_path_resync_done(void *ctx, uint32_t peers, enum sync_proof proof);
 /* A peer begins a life. */
 void stale_path_peer_begins(struct pipeline *p, uint8_t peer);
+/* Is something to be removed, or to be judged, because a full answer did not show it? */
+bool stale_path_pending(const struct pipeline *p);
 /* Ask again where a sweep was put off. Returns when to come back. */
 struct mono stale_path_ask(struct pipeline *p, struct mono now);
 /* True while there is more. */

@@ -16,6 +16,8 @@ uint32_t bulk_next(struct ftfw *f, struct mono now);
 void bulk_sent(struct ftfw *f);
 /* May one more paced message (bulk or repair) go? */
 bool bulk_window_open(const struct ftfw *f);
+/* What was queued when everything had been sent to that peer may have left: then it has been told all. */
+void bulk_queue_passed(struct ftfw *f, struct ftfw_peer *fp);
 void bulk_acked(struct ftfw *f, uint32_t n_paced);
 void bulk_nacked(struct ftfw *f);
 /* The peer's first acknowledgement of its life begins with number from. */

@@ -83,6 +83,10 @@ struct ftfw_peer {
 	struct bulk_req req, req_next;	/* our full table to it */
 	bool bulk_owed;		/* one began (at number owed_seq) before it was confirmed: part of it may have come */
 	uint32_t owed_seq;	/* too early for it, and it will not miss that part */
+	/* What is to come before it has our full table: its request (only then it removes what it is not shown), the table,
+	 * the rest in the queue, its acknowledgement. */
+	enum { OWED_NOTHING, OWED_REQUEST, OWED_TABLE, OWED_QUEUE, OWED_ACK } owed;
+	uint32_t owed_to;	/* place of the repair queue; our number that it has to acknowledge */
 	struct log_limit bulk_limit, hello_limit;
 };
 

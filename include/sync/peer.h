@@ -24,7 +24,7 @@ struct peer {
 	struct mono contact;	/* first message of this life, or since it is back */
 	struct standing standing;	/* as at the last look */
 	struct mono look_at;		/* when to look again */
-	struct mono met;		/* when it was not there last, or first looked at */
+	struct mono lap_end;		/* where nobody asks: it has told everything anew, and what it tells no more is gone */
 	struct {
 		uint32_t states;	/* STANDING_IS() of those that were said to have begun, and are not said to be over */
 		struct mono began[STANDING_STATES];
@@ -78,6 +78,11 @@ bool peer_any_alive(const struct sync *s, struct mono now);
 bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now);
 /* p says what it calls its life: whoever has the same name is p at another address. */
 void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now);
+/* What p has told so far does not count, where nobody asks: all of it is told again within so many seconds. */
+static inline void peer_lap(struct peer *p, uint32_t within_s, struct mono now)
+{
+	p->lap_end = mono_add_ms(now, ((int64_t)within_s + 2) * 1000);
+}
 /* Timers; returns the next. */
 struct mono peer_tick(struct sync *s, struct mono now);
 void peer_free_all(struct sync *s);

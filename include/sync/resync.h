@@ -25,6 +25,7 @@ struct resync {
 	bool stale;		/* something was missing since: they have to be marked anew */
 	bool gapped;		/* something was missing since we asked */
 	bool unread;		/* a state message could not be read since they were marked: its flow is not stale */
+	bool unproven;		/* the last answer was not one that tells what is stale */
 	struct mono partial;	/* when the peer last said that it has answered as far as it can, its cache being incomplete */
 	bool late;		/* RS_WANT: only because the answer took too long */
 	uint32_t tries;		/* failures in a row */

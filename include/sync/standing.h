@@ -18,6 +18,7 @@ enum standing_state {
 	STANDING_UNKNOWN,	/* nothing was looked at yet */
 	STANDING_IN_SYNC,
 	STANDING_SENDING,	/* our full table is on its way to the peer */
+	STANDING_UNPROVEN,	/* the peer's has come, but was not proven to be whole */
 	STANDING_RECEIVING,	/* the peer's is on its way to us, or is to be asked for */
 	STANDING_UNSERVED,	/* it asks for our full table again and again */
 	STANDING_FAILING,	/* its full table has not come whole, several times in a row */
@@ -36,6 +37,7 @@ enum standing_state {
 enum standing_lack {
 	STANDING_LACKS_NOTHING,
 	STANDING_LACKS_TIME,	/* where nobody asks: it has not had time to tell everything once */
+	STANDING_LACKS_PROOF,	/* its full table has come, or no answer, and nothing proves that it is whole: what it tells no more stays */
 	STANDING_LACKS_TABLE,	/* its full table is to be asked for */
 	STANDING_LACKS_ANSWER,	/* ... is asked for, and not here whole */
 	STANDING_LACKS_REST,	/* ... has come, and its own cache is incomplete */
@@ -44,6 +46,7 @@ enum standing_lack {
 
 enum standing_heard {
 	STANDING_HEARD,
+	STANDING_NOT_YET,	/* it is to get our full table, or does */
 	STANDING_NOT_HEARD,
 	STANDING_CANNOT_TELL,	/* the mode knows no acknowledgements */
 };
@@ -70,6 +73,7 @@ struct standing_facts {
 	struct mono ack_heard;		/* its last acknowledgement */
 	int64_t patience_ms;		/* an acknowledgement may take so long */
 	bool sending;			/* our full table */
+	bool owed;			/* and it has not all of it: it has begun anew, or asked, or missed what is told no more */
 	uint32_t asks;			/* so many times in a row it has asked for that; in all modes */
 };
 
@@ -85,15 +89,15 @@ struct standing {
 	uint32_t behind;		/* messages told and not acknowledged, and changes that wait */
 	struct mono gap_since;		/* set while a gap is open */
 	struct mono alive_since;	/* set while the peer is alive */
-	uint32_t mark;			/* a number that was told at mark_at and is not acknowledged; valid while that is set */
-	struct mono mark_at;
+	uint32_t mark;			/* a number that was told at told_at and is not acknowledged; valid while mark_at is set */
+	struct mono mark_at;		/* nothing that is not acknowledged is older */
+	struct mono told_at;
 };
 
 /* Look at the evidence of now. */
 void standing_look(struct standing *st, const struct standing_facts *f, struct mono now);
 
-/* For how long what we told has not been acknowledged, in ms; at least as long as this is the true time less the pause
- * between two looks. 0: it has. */
+/* For how long what we told has not been acknowledged, in ms, at most. 0: it has. */
 int64_t standing_lag_ms(const struct standing *st, struct mono now);
 
 /* "in sync", "does not acknowledge": as a reader of -s peers sees it. */

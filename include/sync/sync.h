@@ -159,6 +159,7 @@ struct sync_peer_view {
 	bool left;			/* it speaks from another address now, as far as can be told */
 	int64_t silent_ms;		/* since its last message */
 	uint32_t number;		/* of that */
+	uint32_t acked;			/* the highest of ours that it has acknowledged, where it does */
 	enum standing_lack table;	/* of its full table, whether or not a gap is open */
 	bool fresh;			/* its answer is all that is missing: what it has told since env.resync_begin() is whole */
 	uint64_t states;		/* of its full table so far, and since when that is wanted, if it is */

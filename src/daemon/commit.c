@@ -56,7 +56,7 @@ static void owners_look(struct commit *c, struct mono now)
 		if (!pipeline_sync(c->p) || !sync_peer_view(pipeline_sync(c->p), i, now, &v))
 			continue;
 		c->owner[i].silent_s = (uint32_t)(v.silent_ms / 1000);
-		c->owner[i].uncertain = v.standing.lack > STANDING_LACKS_TIME && v.silent_ms >= FELL_SILENT_MS;
+		c->owner[i].uncertain = v.standing.lack >= STANDING_LACKS_TABLE && v.silent_ms >= FELL_SILENT_MS;
 		c->owner[i].asked = v.fresh;
 	}
 }

@@ -33,6 +33,9 @@ static void report_received(const struct sync_peer_view *v, struct mono now, str
 	case STANDING_LACKS_TIME:
 		text_str(out, ", it has not had time to tell everything once");
 		break;
+	case STANDING_LACKS_PROOF:
+		text_str(out, ", nothing proves that its table is here whole; what it tells no more is kept");
+		break;
 	case STANDING_LACKS_TABLE:
 		text_str(out, ", its table is to be asked for");
 		break;
@@ -63,6 +66,9 @@ static void report_heard(const struct standing *st, struct mono now, struct text
 			text_printf(out, ", but for the last %" PRIu32 " messages", st->behind);
 		text_str(out, "\n");
 		return;
+	case STANDING_NOT_YET:
+		text_str(out, "\theard: no, our full table is on its way to it\n");
+		return;
 	case STANDING_NOT_HEARD:
 		text_printf(out, "\theard: no, %" PRIu32 " messages are not acknowledged, the oldest for %lld s\n", st->behind,
 			    (long long)standing_lag_ms(st, now) / 1000);
@@ -74,7 +80,7 @@ static void report_heard(const struct standing *st, struct mono now, struct text
 static void report_tables(const struct daemon *d, const struct sync_peer_view *v, struct text *out)
 {
 	enum standing_lack lack = v->table;
-	const char *from = lack == STANDING_LACKS_NOTHING ? "no" : lack == STANDING_LACKS_TABLE ? "wanted" : "asked";
+	const char *from = lack < STANDING_LACKS_TABLE ? "no" : lack == STANDING_LACKS_TABLE ? "wanted" : "asked";
 
 	if (!sync_can(&d->conf->sync, SYNC_ASKS))
 		return;

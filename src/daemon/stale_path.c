@@ -132,6 +132,15 @@ static bool count_step(struct pipeline *p, struct mono now)
 	return p->count_peers != 0;
 }
 
+bool stale_path_pending(const struct pipeline *p)
+{
+	bool doubt = false;
+
+	for (unsigned int i = 0; i < PEERS_MAX; i++)
+		doubt = doubt || mono_is_set(p->doubt[i].ask_at);
+	return doubt || p->sweep_peers != 0 || p->count_peers != 0;
+}
+
 void stale_path_peer_begins(struct pipeline *p, uint8_t peer)
 {
 	p->doubt[peer] = (struct path_doubt){ 0 };

@@ -168,7 +168,7 @@ bool whole_path_external_is(void *ctx)
 {
 	const struct pipeline *p = ctx;
 
-	return whole_is(&p->ex.whole);
+	return whole_is(&p->ex.whole) && !stale_path_pending(p);
 }
 
 /* ---- repair ---- */

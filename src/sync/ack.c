@@ -226,6 +226,8 @@ void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, str
 	bulk_acked(f, n_paced - f->ring.n_paced);
 	if (seq_after(to, fp->ack_high))
 		fp->ack_high = to;
+	if (fp->owed == OWED_ACK && !seq_before(fp->ack_high, fp->owed_to))
+		fp->owed = OWED_NOTHING;
 	if (!f->ack_seen || seq_after(to, f->ack_high)) {
 		f->ack_high = to;
 		f->ack_seen = true;
@@ -329,6 +331,8 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 	}
 	f->base.stats.unrepairable++;
 	ack_never(f, p);
+	if (p->life != 0)
+		ftfw_peer(f, p)->owed = OWED_REQUEST;
 	bulk_request(f, p, now);
 }
 

@@ -205,6 +205,12 @@ static enum sync_verdict alarm_accept(struct sync *s, struct peer *p, const stru
 	return sync_digest(s, p, hdr, body, true, now);
 }
 
+static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now)
+{
+	(void)from, (void)to;
+	resync_need(s, p, now);
+}
+
 static void alarm_not_queued(struct plain *s, struct mono now)
 {
 	(void)s, (void)now;	/* the walk finds it */
@@ -257,4 +263,5 @@ const struct sync_ops alarm_ops = {
 	.make_room = plain_make_room,
 	.queues = plain_queues,
 	.accept = alarm_accept,
+	.missing = alarm_missing,
 };

@@ -140,7 +140,11 @@ void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 
-	if (p->heir || !bulk_allowed(f, p, now))
+	if (p->heir)
+		return;
+	if (fp->owed != OWED_REQUEST)
+		fp->owed = OWED_TABLE;
+	if (!bulk_allowed(f, p, now))
 		return;
 	if (!fp->confirmed && !fp->bulk_owed) {
 		fp->bulk_owed = true;
@@ -209,6 +213,7 @@ bool bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 	bool second = fp->req.active, held;
 
 	peer_asks(&f->base, p, now);
+	fp->owed = OWED_TABLE;
 	hold_forgo(f, fp);
 	held = hold_add(&fp->holds, seq, second ? HOLD_BULK_NEXT : HOLD_BULK, 0);
 	if (!second)
@@ -251,6 +256,10 @@ static void holds_served(struct ftfw *f, struct peer *p, struct mono now)
 				p->bulk_at = now;	/* it was not allowed to start when it came */
 		}
 	}
+	if (fp->owed == OWED_TABLE && !fp->req.active) {
+		fp->owed = OWED_QUEUE;
+		fp->owed_to = f->repair.tail;
+	}
 }
 
 /* The walk stands between two flows: whose request is served? Their acknowledgement still waits for what is queued. */
@@ -274,6 +283,14 @@ static void bulk_check(struct ftfw *f, struct mono now)
 	}
 	if (running && !ftfw_bulk_running(&f->base))
 		f->base.stats.bulk_done++;
+}
+
+void bulk_queue_passed(struct ftfw *f, struct ftfw_peer *fp)
+{
+	if (fp->owed != OWED_QUEUE || !txq_passed(&f->repair, fp->owed_to))
+		return;
+	fp->owed = OWED_ACK;
+	fp->owed_to = f->base.next - 1;
 }
 
 /* ---- the walk ---- */

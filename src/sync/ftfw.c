@@ -198,6 +198,20 @@ static bool ftfw_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent
 	return false;
 }
 
+/* Everything up to this number is acknowledged, so that nothing below it waits to be repeated. */
+static uint32_t acked_to(const struct ftfw *f, const struct ftfw_peer *fp)
+{
+	for (uint64_t i = f->ring.live; i < f->ring.end; i++) {
+		const struct resend_entry *e = resend_at(&f->ring, i);
+
+		if (!seq_before(e->seq, fp->ack_high))
+			break;
+		if (e->state == RESEND_LIVE && !(e->flags & WIRE_F_CTL_MASK))
+			return e->seq - 1;
+	}
+	return fp->ack_high;
+}
+
 static void ftfw_facts(const struct sync *s, const struct peer *p, struct standing_facts *facts)
 {
 	const struct ftfw *f = (const struct ftfw *)s;
@@ -205,10 +219,11 @@ static void ftfw_facts(const struct sync *s, const struct peer *p, struct standi
 
 	facts->confirmed = fp->confirmed;
 	facts->same_mode = fp->speaks;
-	facts->acked = fp->ack_high;
+	facts->acked = fp->confirmed ? acked_to(f, fp) : 0;
 	facts->ack_heard = fp->ack_heard;
-	facts->waiting = f->live.n;
+	facts->waiting = f->live.n + f->repair.n;
 	facts->sending = fp->req.active || f->req_all.active;
+	facts->owed = fp->owed != OWED_NOTHING || mono_is_set(p->bulk_at);
 }
 
 const struct sync_ops ftfw_ops = {

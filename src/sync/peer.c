@@ -138,6 +138,7 @@ void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, stru
 	s->stats.restarts++;
 	numbers_begin(&p->track, seq);
 	p->in_hello = hello;
+	peer_lap(p, s->conf->cache_timeout_s, now);
 	peer_begins(s, p, false, now);
 }
 
@@ -174,6 +175,7 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 	p->source[p->n_sources++] = *from;
 	sync_name_of(s, from, p->name);
 	p->in_hello = hdr->flags & WIRE_F_HELLO;
+	peer_lap(p, s->conf->refresh_s, now);
 	numbers_begin(&p->track, hdr->seq);
 	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "new peer %s", p->name);
 	peer_begins(s, p, true, now);

@@ -115,8 +115,7 @@ void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, str
 /* Where nobody asks, everything is told again within RefreshTime, ours being the peer's too. */
 static bool waits_for_lap(const struct sync *s, const struct peer *p, struct mono now)
 {
-	return sync_does(s, SYNC_EXPIRES) && (!mono_is_set(p->met) ||
-					      sync_within(p->met, ((int64_t)s->conf->refresh_s + 2) * 1000, now));
+	return sync_does(s, SYNC_EXPIRES) && mono_before(now, p->lap_end);
 }
 
 static enum standing_lack table_lacks(const struct sync *s, const struct peer *p, struct mono now)
@@ -127,7 +126,8 @@ static enum standing_lack table_lacks(const struct sync *s, const struct peer *p
 	case RS_ASKED:
 		return mono_is_set(p->rs.partial) ? STANDING_LACKS_REST : STANDING_LACKS_ANSWER;
 	case RS_IDLE:
-		break;
+		if (p->rs.unproven)
+			return STANDING_LACKS_PROOF;
 	}
 	return waits_for_lap(s, p, now) ? STANDING_LACKS_TIME : STANDING_LACKS_NOTHING;
 }
@@ -143,7 +143,7 @@ static void peer_facts(const struct sync *s, const struct peer *p, struct standi
 		.contact = p->contact,
 		.table = table_lacks(s, p, now),
 		.failed = p->rs.tries,
-		.open = sync_does(s, SYNC_ASKS) && (p->nacks_out > 0 || p->track.reorder.n > 0),
+		.open = p->nacks_out > 0 || p->track.reorder.n > 0,
 		.acks = sync_does(s, SYNC_ACKS),
 		.told = s->next - 1,
 		.patience_ms = p->life != 0 ? PATIENCE_MS : PATIENCE_OLD_MS,
@@ -151,6 +151,15 @@ static void peer_facts(const struct sync *s, const struct peer *p, struct standi
 	};
 	if (s->ops->facts)
 		s->ops->facts(s, p, f);
+}
+
+void peer_repaired(struct sync *s, struct peer *p, uint64_t n)
+{
+	if (n > p->missing)
+		n = p->missing;
+	p->missing -= n;
+	p->repaired += n;
+	s->stats.repaired += n;
 }
 
 /* ---- the log ---- */
@@ -279,8 +288,10 @@ static void peer_look(struct sync *s, struct peer *p, struct mono now)
 	struct standing_facts f;
 	struct mono silent;
 
-	if (p->standing.state == STANDING_UNKNOWN || p->standing.state == STANDING_SILENT)
-		p->met = now;
+	if (p->standing.state == STANDING_SILENT)
+		peer_lap(p, s->conf->cache_timeout_s, now);
+	if (sync_does(s, SYNC_EXPIRES) && !waits_for_lap(s, p, now))
+		peer_repaired(s, p, UINT64_MAX);
 	peer_facts(s, p, &f, now);
 	standing_look(&p->standing, &f, now);
 	if (p->standing.state != STANDING_SILENT)
@@ -316,15 +327,6 @@ void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struc
 
 /* ---- for others ---- */
 
-void peer_repaired(struct sync *s, struct peer *p, uint64_t n)
-{
-	if (n > p->missing)
-		n = p->missing;
-	p->missing -= n;
-	p->repaired += n;
-	s->stats.repaired += n;
-}
-
 bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now, struct sync_peer_view *out)
 {
 	const struct peer *p = &s->peer[peer];
@@ -340,6 +342,7 @@ bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now, st
 	out->left = p->heir;
 	out->silent_ms = mono_diff_ms(now, p->heard);
 	out->number = p->track.last;
+	out->acked = f.acked;
 	out->table = f.table;
 	out->fresh = !f.open && p->rs.state == RS_ASKED && !p->rs.stale;
 	out->states = p->states - p->rs.states;

@@ -62,8 +62,10 @@ void resync_failed(struct sync *s, struct peer *p, struct mono now)
 
 void resync_need(struct sync *s, struct peer *p, struct mono now)
 {
-	if (!sync_does(s, SYNC_ASKS))
+	if (!sync_does(s, SYNC_ASKS)) {		/* and what is not told again for CacheTimeout goes */
+		peer_lap(p, s->conf->cache_timeout_s, now);
 		return;
+	}
 	p->rs.stale = true;
 	p->rs.late = false;
 	if (p->rs.state == RS_ASKED)
@@ -81,7 +83,8 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 	s->stats.resync_done++;
 	peer_repaired(s, p, UINT64_MAX);
 	peer_say_received(s, p, now);
-	if (!sweep || p->rs.unread)
+	p->rs.unproven = !sweep || p->rs.unread;
+	if (p->rs.unproven)
 		return;
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct peer *q = &s->peer[i];

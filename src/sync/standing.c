@@ -2,9 +2,10 @@
 /* How it stands between us and one peer; see the header for what the words mean.
  *
  * How far a peer is behind is measured with one mark: a number that was told at a known time. When it is acknowledged the
- * next mark is set, at the last number told then. So a busy pair, which always has something unacknowledged, is in sync as
- * long as its marks are reached within the patience, and one that is heard no more shows within the same time, however
- * little is told. */
+ * next mark is set, at the last number told then, and what is not acknowledged is no older than the mark before. So a busy
+ * pair, which always has something unacknowledged, is in sync as long as its marks are reached within half the patience, one
+ * that is heard no more shows within the patience, however little is told, and one that comes back is behind until it has
+ * acknowledged all that was told in the meantime. */
 #include "sync/standing.h"
 
 #include "wire/hdr.h"
@@ -19,8 +20,12 @@ static void standing_follow_mark(struct standing *st, const struct standing_fact
 	}
 	if (mono_is_set(st->mark_at) && seq_before(f->acked, st->mark))
 		return;
+	if (!seq_before(f->acked, f->told))
+		st->mark_at = (struct mono){ 0 };
+	else	/* what was told behind the last mark is no older than that */
+		st->mark_at = mono_is_set(st->mark_at) ? st->told_at : now;
 	st->mark = f->told;
-	st->mark_at = seq_before(f->acked, f->told) ? now : (struct mono){ 0 };
+	st->told_at = now;
 }
 
 int64_t standing_lag_ms(const struct standing *st, struct mono now)
@@ -48,7 +53,7 @@ static void standing_judge_heard(struct standing *st, const struct standing_fact
 	else if (!f->confirmed || over(f->heard, f->silence_ms, now) || over(st->mark_at, f->patience_ms, now))
 		st->heard = STANDING_NOT_HEARD;
 	else
-		st->heard = STANDING_HEARD;
+		st->heard = f->owed ? STANDING_NOT_YET : STANDING_HEARD;
 	st->behind = f->acks && f->confirmed && seq_before(f->acked, f->told) ? f->told - f->acked : 0;
 	st->behind += f->waiting;
 }
@@ -61,11 +66,12 @@ static uint32_t if_so(bool so, enum standing_state state)
 /* Which states hold? A peer that is about to be silent stays deaf, and a table that failed to come does until it is here. */
 static uint32_t standing_holds(const struct standing *st, const struct standing_facts *f, struct mono now)
 {
-	bool late = standing_late(st, f, now), acks = f->confirmed && !over(f->ack_heard, f->patience_ms, now);
+	bool late = standing_late(st, f, now);
+	bool acks = f->confirmed && mono_before(st->told_at, f->ack_heard) && !over(f->ack_heard, f->patience_ms, now);
 	bool coming = f->table == STANDING_LACKS_TABLE || f->table == STANDING_LACKS_ANSWER;
 
-	return STANDING_IS(STANDING_IN_SYNC) | if_so(f->sending, STANDING_SENDING) |
-	       if_so(f->table != STANDING_LACKS_NOTHING, STANDING_RECEIVING) |
+	return STANDING_IS(STANDING_IN_SYNC) | if_so(f->sending || f->owed, STANDING_SENDING) |
+	       if_so(f->table != STANDING_LACKS_NOTHING, f->table == STANDING_LACKS_PROOF ? STANDING_UNPROVEN : STANDING_RECEIVING) |
 	       if_so(f->asks >= STANDING_OFTEN, STANDING_UNSERVED) |
 	       if_so(f->failed >= STANDING_OFTEN, STANDING_FAILING) |
 	       (coming ? st->is & STANDING_IS(STANDING_FAILING) : 0) |
@@ -105,6 +111,7 @@ const char *standing_name(enum standing_state state)
 		[STANDING_UNKNOWN] = "not known yet",
 		[STANDING_IN_SYNC] = "in sync",
 		[STANDING_SENDING] = "gets our full table",
+		[STANDING_UNPROVEN] = "its full table is not proven to be here",
 		[STANDING_RECEIVING] = "its full table is coming",
 		[STANDING_UNSERVED] = "asks for our full table again and again",
 		[STANDING_FAILING] = "its full table does not come whole",

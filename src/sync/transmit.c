@@ -184,9 +184,11 @@ static void tx_paced(struct ftfw *f, struct round *r, struct mono now)
 {
 	if (tx_repairs(f, r, now))
 		tx_bulk(f, r, now);
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		bulk_queue_passed(f, &f->peer[i]);
 		if (f->peer[i].holds.n > 0)
 			ack_release(f, &f->base.peer[i]);
+	}
 }
 
 bool ftfw_transmit(struct sync *s, struct mono now)

@@ -198,6 +198,7 @@ static void world_step(struct sim *sim)
 	for (unsigned int i = 0; i < plan->n_nodes; i++)
 		if (sim->node[i].up && sim->node[i].due_ns <= sim->now_ns)
 			node_run(&sim->node[i]);
+	truth_look(sim);
 }
 
 static int64_t min_ns(int64_t a, int64_t b)

@@ -23,6 +23,7 @@
  *   node.c      a node of ours: the real pipeline, with or without each of its caches
  *   old.c       a node of 1.4.7: a model of what that program was seen to do
  *   watch.c     what must hold at every step
+ *   truth.c     what a node says of itself is true
  *   judge.c     what must hold at the end
  */
 
@@ -59,6 +60,10 @@ struct sim_flow {
 	uint32_t sent_seq;
 	uint32_t told[SIM_NODES];
 	int64_t told_ns[SIM_NODES];
+	/* truth.c: the owner's last message about it in this life of the owner */
+	bool said, said_end;
+	uint32_t said_seq, said_stamp;
+	int64_t said_ns;
 };
 
 struct sim_expect {
@@ -306,9 +311,16 @@ struct watch {
 		uint32_t seq;
 		int64_t at_ns;
 	} asked[SIM_NODES][SIM_NODES];
+	/* Whose life is known, by receiver and sender; what a node said of its peers, by its places for them. */
+	uint32_t life[SIM_NODES][SIM_NODES];
+	struct {
+		bool received, heard;
+	} claims[SIM_NODES][PEERS_MAX];
+	uint64_t looks;
 	/* By node. */
 	struct {
 		uint64_t flows;		/* messages about flows sent in this life */
+		uint32_t seq;		/* of its last message */
 		uint64_t before;	/* ... of these, before it last heard anything */
 		uint64_t events;	/* of its kernel in this life, and of those before it last heard anything */
 		uint64_t events_before;
@@ -330,6 +342,9 @@ void watch_arrived(struct sim *sim, const struct packet *p);
 /* The node has stored what it was told about a flow; is about to remove an entry. */
 void watch_stored(struct node *holder, const struct ct_flow *entry);
 void watch_removed(struct node *holder, const struct ct_flow *entry);
+
+/* ---- truth.c ---- */
+void truth_look(struct sim *sim);
 
 /* ---- judge.c: at the end ---- */
 bool judge_equal(struct sim *sim, bool explain);

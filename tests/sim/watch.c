@@ -54,6 +54,8 @@ void watch_started(struct sim *sim, unsigned int node)
 	struct watch *w = &sim->watch;
 
 	memset(&w->node[node], 0, offsetof(__typeof__(w->node[0]), all_flows));
+	for (unsigned int f = 0; f < sim->node[node].kernel.n_tuples; f++)
+		sim->node[node].kernel.flow[f].said = false;
 	for (unsigned int i = 0; i < SIM_NODES; i++) {
 		struct kernel *k = &sim->node[i].kernel;
 
@@ -215,6 +217,7 @@ void watch_arrived(struct sim *sim, const struct packet *p)
 	struct watch *w = &sim->watch;
 	struct wire_hdr h;
 
+	w->life[p->to][p->from] = p->from_life;
 	w->node[p->to].before = w->node[p->to].flows;
 	w->node[p->to].events_before = w->node[p->to].events;
 	while (c.left > 0 && wire_next(&c, &h, &body) == WIRE_OK) {
@@ -294,6 +297,7 @@ static void sent_flow(struct sim *sim, unsigned int from, const struct wire_hdr 
 {
 	struct wire_stats stats = { 0 };
 	struct flow_rare rare;
+	struct sim_flow *sf;
 	struct ct_flow f;
 	unsigned int owner;
 	int i;
@@ -303,10 +307,21 @@ static void sent_flow(struct sim *sim, unsigned int from, const struct wire_hdr 
 	if (wire_get_flow(body, &f, &rare, &stats) != WIRE_OK)
 		return;
 	i = kernel_index(&f, &owner);
-	if (i < 0 || owner != from || (unsigned int)i >= sim->node[from].kernel.n_tuples || h->type == WIRE_CT_DEL)
+	if (i < 0 || owner != from || (unsigned int)i >= sim->node[from].kernel.n_tuples)
 		return;
-	sim->node[from].kernel.flow[i].sent_ns = sim->now_ns;
-	sim->node[from].kernel.flow[i].sent_seq = h->seq;
+	sf = &sim->node[from].kernel.flow[i];
+	if (!sf->said || seq_after(h->seq, sf->said_seq)) {
+		sf->said = true;
+		sf->said_end = h->type == WIRE_CT_DEL;
+		sf->said_seq = h->seq;
+		sf->said_ns = sim->now_ns;
+		/* An end does not say of which life it is: of the last one that was told. */
+		sf->said_stamp = !sf->said_end ? kernel_stamp_of(&f) : sf->alive ? 1000 * sf->life - 1 : kernel_stamp(sf);
+	}
+	if (h->type == WIRE_CT_DEL)
+		return;
+	sf->sent_ns = sim->now_ns;
+	sf->sent_seq = h->seq;
 }
 
 void watch_sent(struct sim *sim, unsigned int from, const uint8_t *bytes, size_t len)
@@ -318,6 +333,7 @@ void watch_sent(struct sim *sim, unsigned int from, const uint8_t *bytes, size_t
 
 	while (c.left > 0 && wire_next(&c, &h, &body) == WIRE_OK) {
 		sim->watch.node[from].all_msgs++;
+		sim->watch.node[from].seq = h.seq;
 		if (h.type <= WIRE_CT_DEL)
 			sent_flow(sim, from, &h, body);
 		else if (h.type == WIRE_CTL && (h.flags & WIRE_F_ACK))

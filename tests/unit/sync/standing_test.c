@@ -78,7 +78,7 @@ static void deaf_after_patience(void **state)
 		struct mono since;
 
 		pass(&w, 20, rate[i], true);
-		pass(&w, PATIENCE / 1000 - 1, rate[i], false);
+		pass(&w, PATIENCE / 1000 - 2, rate[i], false);
 		assert_int_equal(w.st.state, STANDING_IN_SYNC);
 		assert_int_equal(w.st.heard, STANDING_HEARD);
 		pass(&w, 3, rate[i], false);
