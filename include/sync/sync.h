@@ -157,6 +157,7 @@ struct sync_peer_view {
 	char name[SOURCE_NAME];
 	struct standing standing;	/* as of now */
 	bool left;			/* it speaks from another address now, as far as can be told */
+	struct mono contact;		/* since when it is there, in this life */
 	int64_t silent_ms;		/* since its last message */
 	uint32_t number;		/* of that */
 	uint32_t acked;			/* the highest of ours that it has acknowledged, where it does */

@@ -340,6 +340,7 @@ bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now, st
 	standing_look(&out->standing, &f, now);
 	strcpy(out->name, p->name);
 	out->left = p->heir;
+	out->contact = p->contact;
 	out->silent_ms = mono_diff_ms(now, p->heard);
 	out->number = p->track.last;
 	out->acked = f.acked;

@@ -311,8 +311,7 @@ struct watch {
 		uint32_t seq;
 		int64_t at_ns;
 	} asked[SIM_NODES][SIM_NODES];
-	/* Whose life is known, by receiver and sender; what a node said of its peers, by its places for them. */
-	uint32_t life[SIM_NODES][SIM_NODES];
+	/* What a node said of its peers, by its places for them. */
 	struct {
 		bool received, heard;
 	} claims[SIM_NODES][PEERS_MAX];
@@ -320,7 +319,6 @@ struct watch {
 	/* By node. */
 	struct {
 		uint64_t flows;		/* messages about flows sent in this life */
-		uint32_t seq;		/* of its last message */
 		uint64_t before;	/* ... of these, before it last heard anything */
 		uint64_t events;	/* of its kernel in this life, and of those before it last heard anything */
 		uint64_t events_before;

@@ -7,8 +7,8 @@
  *   heard      what a node has said last of a flow, up to the number that the peer has acknowledged, is what the peer has;
  *              and what is not acknowledged is not old.
  *
- * Left out, beside what watch.c leaves out: peers whose present life has not been heard of, which nobody can know; what no
- * protocol can tell (the same places as in judge.c). */
+ * Left out, beside what watch.c leaves out: peers whose present life is not known yet; what no protocol can tell (the same places
+ * as in judge.c). */
 #include "sim.h"
 
 #include <stdio.h>
@@ -36,14 +36,15 @@ static bool knows_by_link(const struct sim *sim, const struct node *n, const str
 	return false;
 }
 
-/* Who of the others that is, if it is there and its present life has been heard of. A peer on two links has the name of the
+/* Who of the others that is, if it is there and its present life is known. At first it may be taken for late messages of the one
+ * before. A peer on two links has the name of the
  * first one, unless it is taken for another peer there. */
 static struct node *peer_of(struct sim *sim, const struct node *n, const struct sync_peer_view *v)
 {
 	for (unsigned int i = 0; i < sim->plan.n_nodes; i++) {
 		struct node *other = &sim->node[i];
 
-		if (other == n || !other->up || sim->watch.life[n->index][i] != other->lives)
+		if (other == n || !other->up || v->contact.ns < other->started_ns)
 			continue;
 		if (named(other, other->link, v->name) || (named(other, !other->link, v->name) && !knows_by_link(sim, n, other)))
 			return other;
@@ -81,6 +82,15 @@ static const char *wrong_about(const struct node *owner, const struct node *hold
 	return kernel_stamp_of(entry) < sf->said_stamp ? "has an earlier state of" : NULL;
 }
 
+/* One of those that stand in "but for the last messages", waiting to be sent? */
+static bool admits(const struct node *n, const struct sim_flow *sf)
+{
+	const struct flow_table *t = n->old ? NULL : pipeline_own(n->pipeline);
+	uint32_t id = t ? table_find(t, &sf->flow) : FLOW_ID_NONE;
+
+	return id != FLOW_ID_NONE && (table_rec(t, id)->mark.bits & MARK_QUEUED);
+}
+
 static void look_at_received(struct sim *sim, const struct node *holder, struct node *owner, unsigned int peer,
 			     const struct sync_peer_view *v)
 {
@@ -93,7 +103,7 @@ static void look_at_received(struct sim *sim, const struct node *holder, struct 
 
 		if (sf->said && !seq_after(sf->said_seq, v->number))
 			what = wrong_about(owner, holder, sf, (int)peer);
-		else if (!sf->said && sf->alive && sf->born_ns < asked_ns && node_wants(owner, &sf->flow) && node_fits_own(owner) &&
+		else if (!sf->said && sf->alive && !admits(owner, sf) && sf->born_ns < asked_ns && node_wants(owner, &sf->flow) && node_fits_own(owner) &&
 			 node_fits(holder, owner) && !entry_of(holder, sf))
 			what = "was never told of";
 		else if (!sf->said && !sf->alive && has_from(holder, entry_of(holder, sf), peer))
@@ -102,15 +112,6 @@ static void look_at_received(struct sim *sim, const struct node *holder, struct 
 			sim_fail(sim, "node %u says that it has received all that node %u has told, and %s %s", holder->index,
 				 owner->index, what, flow_text(sim, &sf->flow, text, sizeof(text)));
 	}
-}
-
-/* One of those that stand in "but for the last messages"? */
-static bool admits(const struct node *n, const struct sim_flow *sf)
-{
-	struct flow_table *t = pipeline_own(n->pipeline);
-	uint32_t id = table_find(t, &sf->flow);
-
-	return id != FLOW_ID_NONE && (table_rec(t, id)->mark.bits & MARK_QUEUED);
 }
 
 /* From whom does the peer have it? It may know n by an address that n has left, for some time. */
@@ -174,9 +175,7 @@ static void look(struct sim *sim, struct node *n, bool all)
 		peer = peer_of(sim, n, &v);
 		received = v.standing.lack == STANDING_LACKS_NOTHING && node.whole && node.kept;
 		heard = v.standing.heard == STANDING_HEARD;
-		/* Still at numbers of another life: messages of the new one are taken for late ones, until they go on for long. */
-		received = received && peer && !seq_after(v.number, sim->watch.node[peer->index].seq);
-		if (received && (all || !sim->watch.claims[n->index][i].received) && judges_received(sim, n, peer))
+		if (peer && received && (all || !sim->watch.claims[n->index][i].received) && judges_received(sim, n, peer))
 			look_at_received(sim, n, peer, i, &v);
 		if (peer && heard && sim->plan.kind != KIND_LIMIT && (all || !sim->watch.claims[n->index][i].heard) && judges_received(sim, peer, n))
 			look_at_heard(sim, n, peer, &v);

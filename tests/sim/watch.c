@@ -217,7 +217,6 @@ void watch_arrived(struct sim *sim, const struct packet *p)
 	struct watch *w = &sim->watch;
 	struct wire_hdr h;
 
-	w->life[p->to][p->from] = p->from_life;
 	w->node[p->to].before = w->node[p->to].flows;
 	w->node[p->to].events_before = w->node[p->to].events;
 	while (c.left > 0 && wire_next(&c, &h, &body) == WIRE_OK) {
@@ -333,7 +332,6 @@ void watch_sent(struct sim *sim, unsigned int from, const uint8_t *bytes, size_t
 
 	while (c.left > 0 && wire_next(&c, &h, &body) == WIRE_OK) {
 		sim->watch.node[from].all_msgs++;
-		sim->watch.node[from].seq = h.seq;
 		if (h.type <= WIRE_CT_DEL)
 			sent_flow(sim, from, &h, body);
 		else if (h.type == WIRE_CTL && (h.flags & WIRE_F_ACK))
