@@ -177,6 +177,7 @@ struct completeness_values {
 	const char *cache;
 	bool complete;
 	bool answer_open;	/* complete, but for the rest of a full answer of a peer */
+	bool gap_open;		/* complete, but for something that a peer has sent */
 	uint8_t why;		/* enum whole_reason */
 	bool repairing;
 	int8_t more;		/* than not_stored; -1: not known */

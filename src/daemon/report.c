@@ -268,15 +268,6 @@ void report_network(const struct daemon *d, struct values *v)
 	values_group(v, "replication", &replication_group, s);
 }
 
-void report_peers(const struct daemon *d, struct values *v)
-{
-	struct text prose = { 0 };
-
-	sync_report(pipeline_sync(d->pipeline), evloop_now(d->loop), &prose);
-	text_str(v->out, prose.buf);
-	text_free(&prose);
-}
-
 /* One line for each child process; there are none. */
 void report_process(const struct daemon *d, struct values *v)
 {

@@ -90,7 +90,8 @@ static void report_tables(const struct daemon *d, const struct sync_peer_view *v
 	text_str(out, "\n");
 }
 
-static void report_peer(const struct daemon *d, const struct sync_peer_view *v, struct mono now, struct text *out)
+static void report_peer(const struct daemon *d, const struct sync_peer_view *v, struct mono now,
+			struct text *out)
 {
 	text_printf(out, "peer %s: %s for %lld s\n\tlast heard %" PRId64 " ms ago, number %" PRIu32 "\n", v->name,
 		    standing_name(v->standing.state), seconds(v->standing.since, now), v->silent_ms, v->number);
@@ -103,10 +104,11 @@ static void report_peer(const struct daemon *d, const struct sync_peer_view *v, 
 	report_tables(d, v, out);
 }
 
-void report_peers(const struct daemon *d, struct text *out)
+void report_peers(const struct daemon *d, struct values *values)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
 	struct mono now = evloop_now(d->loop);
+	struct text *out = values->out;
 	struct sync_peer_view v;
 
 	report_node(s, now, out);

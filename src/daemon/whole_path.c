@@ -366,12 +366,16 @@ bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono
 {
 	const struct path_whole *w = i == 0 ? &p->in : &p->ex;
 	bool is = whole_is(&w->whole);
+	struct sync_standing peers = { 0 };
 
 	if (i == 0 ? !p->internal : !p->sync)
 		return false;
+	if (i > 0)
+		sync_standing(p->sync, now, &peers);
 	*out = (struct completeness_values){
 		.cache = cache_name(p, w), .complete = is,
-		.answer_open = is && i > 0 && sync_resync_running(p->sync),
+		.answer_open = is && peers.lack >= STANDING_LACKS_TABLE && peers.lack != STANDING_LACKS_GAP,
+		.gap_open = is && peers.lack == STANDING_LACKS_GAP,
 		.for_s = is ? -1 : mono_diff_ms(now, w->whole.since) / 1000,
 		.why = w->whole.why, .repairing = w->whole.repairing,
 		.not_stored = w->whole.why & WHOLE_NO_ROOM ? (int64_t)w->whole.n_missing : -1,
@@ -385,6 +389,7 @@ static const struct value_row completeness_rows[] = {
 	WORD(S, cache, "cache", NULL, "which cache"),
 	YES_NO(S, complete, "complete", NULL, "it holds every flow that it should"),
 	YES_NO(S, answer_open, "waiting", NULL, "for the rest of a full answer of a peer"),
+	YES_NO(S, gap_open, "gap", NULL, "something that a peer has sent is missing"),
 	GAUGE_IF_KNOWN(S, for_s, "incomplete_s", "s", NULL, "since it is not complete"),
 	BITS(S, why, "why", whole_words, "what is the matter"),
 	GAUGE_IF_KNOWN(S, not_stored, "not_stored", "flows", NULL, "flows that found no place"),
@@ -400,7 +405,8 @@ static void completeness_prose(const void *of, struct text *out)
 
 	text_printf(out, "%s: ", c->cache);
 	if (c->complete) {
-		text_str(out, c->answer_open ? "waits for the rest of a full answer of a peer\n" : "complete\n");
+		text_str(out, c->answer_open ? "waits for the rest of a full answer of a peer\n" :
+			 c->gap_open ? "waits for something that a peer has sent\n" : "complete\n");
 		return;
 	}
 	text_printf(out, "incomplete for %lld s: ", (long long)c->for_s);

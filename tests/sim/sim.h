@@ -319,6 +319,7 @@ struct watch {
 	/* By node. */
 	struct {
 		uint64_t flows;		/* messages about flows sent in this life */
+		uint32_t seq;		/* of its last message */
 		uint64_t before;	/* ... of these, before it last heard anything */
 		uint64_t events;	/* of its kernel in this life, and of those before it last heard anything */
 		uint64_t events_before;

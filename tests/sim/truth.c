@@ -175,7 +175,9 @@ static void look(struct sim *sim, struct node *n, bool all)
 		peer = peer_of(sim, n, &v);
 		received = v.standing.lack == STANDING_LACKS_NOTHING && node.whole && node.kept;
 		heard = v.standing.heard == STANDING_HEARD;
-		if (peer && received && (all || !sim->watch.claims[n->index][i].received) && judges_received(sim, n, peer))
+		/* Where nothing tells of a restart, numbers that are those of the life before. */
+		received = received && peer && !seq_after(v.number, sim->watch.node[peer->index].seq);
+		if (received && (all || !sim->watch.claims[n->index][i].received) && judges_received(sim, n, peer))
 			look_at_received(sim, n, peer, i, &v);
 		if (peer && heard && sim->plan.kind != KIND_LIMIT && (all || !sim->watch.claims[n->index][i].heard) && judges_received(sim, peer, n))
 			look_at_heard(sim, n, peer, &v);

@@ -332,6 +332,7 @@ void watch_sent(struct sim *sim, unsigned int from, const uint8_t *bytes, size_t
 
 	while (c.left > 0 && wire_next(&c, &h, &body) == WIRE_OK) {
 		sim->watch.node[from].all_msgs++;
+		sim->watch.node[from].seq = h.seq;
 		if (h.type <= WIRE_CT_DEL)
 			sent_flow(sim, from, &h, body);
 		else if (h.type == WIRE_CTL && (h.flags & WIRE_F_ACK))
