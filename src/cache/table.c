@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
+
 #define ID_V6		TABLE_ID_V6
 #define MAX_SLOTS	FLOW_ID_EXPECT	/* so that no id is FLOW_ID_NONE or that of an expectation */
 #define SEG_BUCKETS	1024u
@@ -57,6 +59,7 @@ struct flow_table {
 	bool spare_dead;
 	uint32_t n_rare;
 	struct table_stats stats;
+	uint32_t debug_changes;	/* since the last debug_check() that looked */
 };
 
 _Static_assert(offsetof(struct flow_table, slab) == 0, "table_rec() finds them there");
@@ -401,11 +404,27 @@ no_memory:
 	return FLOW_ID_NONE;
 }
 
+/* With --enable-debug all of a table is looked at whenever as many records have come and gone as
+ * it has, and a thousand more: so each of them pays the same. */
+static void debug_check(struct flow_table *t)
+{
+#ifdef CONNTRACKD_DEBUG
+	if (++t->debug_changes > t->count + 1000) {
+		t->debug_changes = 0;
+		assert(table_check(t));
+	}
+#else
+	(void)t;
+#endif
+}
+
 uint32_t table_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s, int *err)
 {
 	int ignored;
+	uint32_t id = insert_hashed(t, f, hash_of(t, f), now_s, err ? err : &ignored);
 
-	return insert_hashed(t, f, hash_of(t, f), now_s, err ? err : &ignored);
+	debug_check(t);
+	return id;
 }
 
 uint32_t table_find_or_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s, bool *inserted, int *err)
@@ -418,6 +437,7 @@ uint32_t table_find_or_insert(struct flow_table *t, const struct ct_flow *f, uin
 	if (id == FLOW_ID_NONE) {
 		id = insert_hashed(t, f, hash, now_s, err ? err : &ignored);
 		*inserted = id != FLOW_ID_NONE;
+		debug_check(t);
 	}
 	return id;
 }
@@ -470,6 +490,7 @@ void table_remove(struct flow_table *t, uint32_t id)
 	rec->state = REC_FREE;
 	t->count--;
 	slab_give(&t->slab[id >> 31], id & ~ID_V6);
+	debug_check(t);
 }
 
 void table_set_state(struct flow_table *t, uint32_t id, enum rec_state state)
