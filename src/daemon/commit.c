@@ -40,6 +40,7 @@ struct commit {
 	struct life life;
 	struct owner owner[PEERS_MAX];
 	uint64_t uncertain;		/* flows of the running commit */
+	const char *lacks;		/* what had not been received when it began; NULL: nothing, or nobody was heard */
 };
 
 /* ---- owners ---- */
@@ -47,8 +48,24 @@ struct commit {
 /* Every peer says something each second, but in ALARM, where nothing is ever missing. */
 #define FELL_SILENT_MS 1500
 
+static const char *commit_lacks(const struct commit *c, struct mono now)
+{
+	struct sync_standing all;
+
+	if (!pipeline_sync(c->p))
+		return NULL;
+	sync_standing(pipeline_sync(c->p), now, &all);
+	if (all.peers == 0 || all.received)
+		return NULL;
+	if (all.lack != STANDING_LACKS_NOTHING)
+		return "something that a peer has was missing (-s peers)";
+	return all.kept ? "this node's own cache was incomplete (-s cache)" :
+			  "something that the peers have told had no place, or was emptied by -f (-s cache)";
+}
+
 static void owners_look(struct commit *c, struct mono now)
 {
+	c->lacks = commit_lacks(c, now);
 	for (uint8_t i = 0; i < PEERS_MAX; i++) {
 		struct sync_peer_view v;
 
@@ -266,6 +283,8 @@ static void commit_done(void *ctx, const struct ct_commit_result *res, struct mo
 	if (c->uncertain > 0)
 		log_warnx("%" PRIu64 " flows are uncertain: their owner fell silent while changes it had sent were missing, "
 			  "or before it had told everything it was asked for", c->uncertain);
+	if (c->lacks)
+		log_notice("what was committed is not all that the peers have: when it began, %s", c->lacks);
 	c->flows_done = *res;
 	if (c->expects && c->what & COMMIT_EXPECTS) {
 		err = exp_commit_start(c->expects, now);

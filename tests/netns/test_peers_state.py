@@ -151,10 +151,14 @@ def test_modes_that_differ(lab: Lab, make: Callable) -> None:
 	for node in (one, two):
 		wait_until(lambda node=node: state(node) == "speaks another mode", 10, f"{node.fw} shows it")
 		assert len(lines(node, "warning")) == 1, lines(node, "warning")
+	one.ok("-c")	# a take-over with what there is: said
+	wait_line(one, "notice", r"what was committed is not all that the peers have: .*missing \(-s peers\)")
 	two.stop()
 	two.configure()
 	two.start()
 	wait_in_sync(one, two)
+	one.ok("-c")
+	assert len(lines(one, "notice", "what was committed is not all")) == 1
 	wait_line(one, "notice", r"peer 10\.30\.0\.12 sends nothing any more that FTFW does not know, after \d+ s")
 
 

@@ -48,7 +48,7 @@ struct world {
 	bool incomplete;		/* our own cache */
 	uint64_t barren;	/* places of the table before flow 0 where nothing lives */
 	size_t walked;		/* places walked over */
-	unsigned int n_mode_lines, n_many_lines;
+	unsigned int n_mode_lines, n_many_lines, n_unserved_lines, n_failing_lines;
 };
 
 /* ---- our side of the world ---- */
@@ -187,6 +187,8 @@ static void env_log(void *ctx, int level, const char *text)
 		w->n_mode_lines++;
 	if (strstr(text, "made for two nodes"))
 		w->n_many_lines++;
+	w->n_unserved_lines += strstr(text, "has asked for our full table") != NULL;
+	w->n_failing_lines += strstr(text, "has not come whole") != NULL;
 }
 
 /* ---- time and the peer ---- */
@@ -1485,6 +1487,31 @@ static void notrack_is_noticed_at_once(void **state)
 	sync_close(w.s);
 }
 
+/* A peer that asks again and again, and answers that never come whole, are said once each, and so is their end. */
+static void what_fails_again_and_again_is_said(void **state)
+{
+	struct world *w = settled(1000, 300);
+	unsigned int failing = 0, unserved = 0;
+	struct sync_peer_view v;
+
+	(void)state;
+	sync_ask_resync(w->s, w->now);		/* which it never acknowledges */
+	for (int i = 0; i < 90; i++) {
+		if (i % 10 == 0 && i < 50)
+			peer_says(w, WIRE_F_RESYNC, 77, 0);
+		peer_says(w, WIRE_F_ALIVE, 0, 0);
+		pass_ms(w, 1000);
+		assert_true(sync_peer_view(w->s, 0, w->now, &v));
+		failing += (v.standing.is & STANDING_IS(STANDING_FAILING)) != 0;
+		unserved += (v.standing.is & STANDING_IS(STANDING_UNSERVED)) != 0;
+	}
+	assert_in_range(unserved, 30, 60);
+	assert_true(failing > 0);
+	assert_int_equal(w->n_unserved_lines, 1);
+	assert_int_equal(w->n_failing_lines, 1);
+	sync_close(w->s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1524,6 +1551,7 @@ int main(void)
 		cmocka_unit_test(barren_walk_goes_in_steps),
 		cmocka_unit_test(full_ring_holds_then_gives_up),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(what_fails_again_and_again_is_said),
 		cmocka_unit_test(other_mode_is_noticed),
 		cmocka_unit_test(notrack_is_noticed_at_once),
 	};
