@@ -67,8 +67,9 @@ void pace_end(struct pace *p, struct round *r, uint32_t aside);
 enum sync_verdict plain_recv(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr,
 			     struct cursor body, struct mono now);
 /* A message that the mode does not know: count it, say once per peer that it speaks another one. Its number is used up if
- * it is the next one. */
-void plain_foreign(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now);
+ * it is the next one. meant_for_others: its sender is of this mode all the same. */
+void plain_foreign(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr, bool meant_for_others,
+		   struct mono now);
 void plain_queues(const struct sync *s, struct sync_queues *q);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ALARM: everything again every now and then (doc/protocol.md section 11). A change is sent once, and each live flow again
  * after a random time; what gets lost comes with the next repetition, and what nobody repeats expires at the receiver.
- * There are no control messages.
+ * There are no control messages, but one: who has said what ALARM does not know is told which mode this is, in a form that each of
+ * the others can read, and 1.4.x skips (WIRE_IN_ALARM).
  *
  * When a flow is due stands in its mark, in ticks; there is no timer per flow. One walk over the table looks for what
  * is due. It begins when the earliest flow is due that the last one saw, so a small table is walked exactly then; a
@@ -33,6 +34,8 @@ struct alarm {
 	uint64_t rng;
 	bool lap;		/* a walk is under way */
 	bool step;		/* it may go on in this turn */
+	bool say_mode;		/* somebody speaks another one: tell it ours */
+	struct log_limit say_limit;
 	bool earlier;		/* the next walk has to begin sooner than the timer was told */
 	struct mono step_at, lap_began, lap_at;
 	uint32_t seen, seen_before;	/* flows this walk and the last one met */
@@ -172,6 +175,11 @@ static bool alarm_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
 	bool retime;
 
+	if (a->say_mode && round_put_complete(&r, s->next, 0, WIRE_IN_ALARM) == 0) {
+		s->next++;
+		s->stats.sent_msgs++;
+		a->say_mode = false;
+	}
 	if (plain_put_live(&a->plain, &r, now) && a->step) {
 		uint32_t aside = pace_begin(&a->plain.pace, &r, now);
 
@@ -222,9 +230,14 @@ static enum sync_verdict alarm_recv(struct sync *s, const struct sync_source *fr
 				    struct cursor body, struct mono now)
 {
 	struct plain *plain = (struct plain *)s;
+	uint32_t since, life;
 
 	if (hdr->flags != 0) {
-		plain_foreign(plain, from, hdr, now);
+		bool alarm = wire_get_complete(hdr, body, &since, &life) && life == WIRE_IN_ALARM;
+
+		plain_foreign(plain, from, hdr, alarm, now);
+		if (!alarm && log_limit_pass(&((struct alarm *)s)->say_limit, 1, 10000, now, NULL))
+			((struct alarm *)s)->say_mode = true;
 		return SYNC_DROPPED;
 	}
 	if (hdr->type > WIRE_EXP_DEL) {

@@ -131,8 +131,8 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 	} else if (wire_get_complete(hdr, body, &seq, &what)) {		/* a keepalive, which of a node of our kind may say more */
 		if (what == WIRE_NOT_WHOLE)
 			proof_partial(f, p, seq, now);
-		else	/* NOTRACK's "complete" */
-			peer_other_mode(s, p, &p->source[0], NULL, now);
+		else	/* or NOTRACK's "complete" */
+			peer_other_mode(s, p, &p->source[0], what == WIRE_IN_ALARM ? "it is in ALARM" : NULL, now);
 	}
 	ack_accepted(f, p, hdr->seq, hdr->type <= WIRE_EXP_DEL, now);
 	return verdict;

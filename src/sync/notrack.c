@@ -233,6 +233,8 @@ static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct 
 	nt_peer(s, p)->controls = true;
 	if (hdr->flags & WIRE_F_RESYNC)
 		nt_got_resync((struct notrack *)s, p, hdr, now);
+	else if (wire_get_complete(hdr, body, &since, &life) && life == WIRE_IN_ALARM)
+		peer_other_mode(s, p, &p->source[0], "it is in ALARM", now);
 	else if (wire_get_complete(hdr, body, &since, &life))
 		nt_got_complete(s, p, since, life, now);
 	else
@@ -248,7 +250,7 @@ static enum sync_verdict notrack_recv(struct sync *s, const struct sync_source *
 
 	if (!nt_knows(hdr)) {
 		wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
-		plain_foreign(plain, from, hdr, now);
+		plain_foreign(plain, from, hdr, false, now);
 		return SYNC_REFUSED;
 	}
 	/* A life of its own name: the numbers it has now are true, whatever they are. */

@@ -214,13 +214,15 @@ enum sync_verdict plain_recv(struct plain *s, const struct sync_source *from, co
 	return track_message(&s->base, p, hdr, body, now);
 }
 
-void plain_foreign(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
+void plain_foreign(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr, bool meant_for_others,
+		   struct mono now)
 {
 	struct peer *p = peer_known(&s->base, from);
 
 	if (p && hdr->seq == p->track.last + 1)
 		p->track.last = hdr->seq;
-	peer_other_mode(&s->base, p, from, NULL, now);
+	if (!meant_for_others)
+		peer_other_mode(&s->base, p, from, NULL, now);
 }
 
 void plain_queues(const struct sync *sync, struct sync_queues *q)

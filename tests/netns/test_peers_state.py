@@ -162,6 +162,22 @@ def test_modes_that_differ(lab: Lab, make: Callable) -> None:
 	wait_line(one, "notice", r"peer 10\.30\.0\.12 sends nothing any more that FTFW does not know, after \d+ s")
 
 
+@pytest.mark.parametrize("mode", ("FTFW", "NOTRACK"))
+def test_alarm_on_the_other_node(lab: Lab, make: Callable, mode: str) -> None:
+	"""ALARM says nothing that the other modes do not know, but for this: both nodes name what is wrong."""
+	one, two = make("fw1"), make("fw2")
+	one.configure(mode=mode)
+	two.configure(mode="ALARM", mode_options={"RefreshTime": 1, "CacheTimeout": 15})
+	for node in (one, two):
+		node.start()
+	scenario.inject(lab, "fw2", 20)
+	wait_line(one, "warning", r"peer 10\.30\.0\.12 speaks another mode: it is in ALARM")
+	wait_line(two, "warning", r"peer 10\.30\.0\.11 speaks another mode: it sends what ALARM does not know")
+	for node in (one, two):
+		wait_until(lambda node=node: state(node) == "speaks another mode", 10, f"{node.fw} shows it")
+		assert len(lines(node, "warning")) == 1, lines(node, "warning")
+
+
 def test_what_is_not_sent_has_not_left(lab: Lab, pair: Callable) -> None:
 	"""In ALARM a node says nothing between its news: that no datagram was refused for a while is no end."""
 	active, _ = pair(mode="ALARM", mode_options={"RefreshTime": 600, "CacheTimeout": 700})
