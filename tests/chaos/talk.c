@@ -1,32 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The traffic of the chaos test: one program is the server, one the client, in the namespaces of two hosts.
+/* The traffic of the chaos test: one program is the server, one the client, in the namespaces of
+ * two hosts.
  *
  *   talk serve PORT LOG
  *   talk client PORT LOG SEED LONG STREAMS PORTS TARGET...
  *
- * The client keeps LONG connections and STREAMS UDP streams to its targets in turn. Each sends a numbered line, waits for the
- * echo, and sends the next one a tenth of a second later, so that a flow that was reset or has fallen silent is noticed at
- * once. Beside them it begins short connections from no more than PORTS ports to each target: a port is used again as soon as
- * its last connection has ended here, whatever the firewalls still know of that one. They end in every way there is: FIN or
- * RST of either side, without a packet, or because nobody answers.
+ * The client keeps LONG connections and STREAMS UDP streams to its targets in turn. Each sends a
+ * numbered line, waits for the echo, and sends the next one a tenth of a second later, so that a
+ * flow that was reset or has fallen silent is noticed at once. Beside them it begins short
+ * connections from no more than PORTS ports to each target: a port is used again as soon as its
+ * last connection has ended here, whatever the firewalls still know of that one. They end in every
+ * way there is: FIN or RST of either side, without a packet, or because nobody answers.
  *
- * A UDP stream begins with number 0; the server knows it by the address it came from and answers nobody else.
+ * A UDP stream begins with number 0; the server knows it by the address it came from and answers
+ * nobody else.
  *
- * Commands on standard input, one per line: "short N" (N short connections per second from now on), "quit".
+ * Commands on standard input, one per line: "short N" (N short connections per second from now on),
+ * "quit".
  *
- * LOG of the server: each SYN that arrives over IPv4, whether a connection comes of it or not, as TIME ADDRESS PORT. It may come
- * from the address and port of a connection that the server has: two firewalls have translated two connections to one port.
+ * LOG of the server: each SYN that arrives over IPv4, whether a connection comes of it or not, as
+ * TIME ADDRESS PORT. It may come from the address and port of a connection that the server has: two
+ * firewalls have translated two connections to one port.
  *
  * LOG of the client, one line per event, times in ms of the monotonic clock:
  *
- *   TIME begin ID KIND TARGET PORT        KIND is long, short or udp; TARGET the index on the command line
- *   TIME up ID                            the first echo has come
- *   TIME silent ID SINCE                  no answer so far to what was sent at SINCE (said after a second, and each further one)
- *   TIME again ID SINCE                   answered, later than 0.3 s
- *   TIME end ID HOW SINCE                 HOW: done (as planned), vanished (as planned, without a packet), gave-up, hasty (gave up early), reset, closed, wrong (another echo), error-N;
- *                                         SINCE: of what was not answered, 0 if all was
- *   TIME late MS                          this program itself was not run for so long
- *   TIME busy N                           so many short connections had no free port, since the last such line */
+ *   TIME begin ID KIND TARGET PORT KIND is long, short or udp; TARGET the index on the command line
+ *   TIME up ID                     the first echo has come
+ *   TIME silent ID SINCE           no answer so far to what was sent at SINCE (said after a second,
+ *                                  and each further one)
+ *   TIME again ID SINCE            answered, later than 0.3 s
+ *   TIME end ID HOW SINCE          HOW: done (as planned), vanished (as planned, without a packet),
+ *                                  gave-up, hasty (gave up early), reset, closed, wrong (another
+ *                                  echo), error-N; SINCE: of what was not answered, 0 if all was
+ *   TIME late MS                   this program itself was not run for so long
+ *   TIME busy N                    so many short connections had no free port, since the last such
+ *                                  line */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -49,23 +57,23 @@
 #include <unistd.h>
 
 #ifndef TCP_RTO_MAX_MS
-#define TCP_RTO_MAX_MS 44	/* Linux 6.15 */
+#define TCP_RTO_MAX_MS 44 /* Linux 6.15 */
 #endif
 
-#define TICK_MS 5
-#define INTERVAL_MS 100		/* between two lines of a long connection */
-#define LATE_MS 300		/* an answer that is worth a line */
-#define SILENT_MS 1000
-#define LONG_PATIENCE_MS 20000
-#define PATIENCE_MS 2500	/* of a patient short connection for an answer */
-#define BEGIN_PATIENCE_MS 8000	/* and for the first one */
-#define UDP_AGAIN_MS 300
-#define REST_MS 500		/* before a long connection that has ended begins anew */
-#define IDLE_MS 60000		/* the server forgets a connection: its client has vanished */
-#define FIRST_PORT 2000
-#define SESSIONS 4096
-#define LINE_MAX_LEN 64
-#define PACKET_HEAD 64		/* of a SYN: the headers and nothing else is needed */
+#define TICK_MS		  5
+#define INTERVAL_MS	  100 /* between two lines of a long connection */
+#define LATE_MS		  300 /* an answer that is worth a line */
+#define SILENT_MS	  1000
+#define LONG_PATIENCE_MS  20000
+#define PATIENCE_MS	  2500 /* of a patient short connection for an answer */
+#define BEGIN_PATIENCE_MS 8000 /* and for the first one */
+#define UDP_AGAIN_MS	  300
+#define REST_MS		  500	/* before a long connection that has ended begins anew */
+#define IDLE_MS		  60000 /* the server forgets a connection: its client has vanished */
+#define FIRST_PORT	  2000
+#define SESSIONS	  4096
+#define LINE_MAX_LEN	  64
+#define PACKET_HEAD	  64 /* of a SYN: the headers and nothing else is needed */
 
 enum kind { LONG, SHORT, UDP };
 static const char *const kind_name[] = { "long", "short", "udp" };
@@ -76,9 +84,9 @@ enum ending { FIN_HERE, FIN_THERE, RST_HERE, RST_THERE, VANISH, ENDINGS };
 /* A place for one connection after the other. */
 struct place {
 	enum kind kind;
-	int fd;			/* -1: none */
+	int fd; /* -1: none */
 	unsigned int target;
-	uint16_t port;		/* of a short one */
+	uint16_t port; /* of a short one */
 	uint32_t id, line, lines;
 	enum ending ending;
 	bool connecting, waiting, ordered, told_up, hasty;
@@ -91,10 +99,10 @@ static struct {
 	int epoll;
 	FILE *log;
 	uint16_t port;
-	struct sockaddr_in6 target[8];	/* IPv4 as mapped addresses */
+	struct sockaddr_in6 target[8]; /* IPv4 as mapped addresses */
 	unsigned int n_targets;
 	struct place *place;
-	unsigned int n_places, n_long;	/* the first are the long ones and the streams */
+	unsigned int n_places, n_long; /* the first are the long ones and the streams */
 	uint32_t last_id, busy;
 	double rate, credit;
 	uint64_t random;
@@ -134,7 +142,8 @@ static uint32_t below(uint32_t n)
 
 static void set(int fd, int level, int option, int value)
 {
-	(void)setsockopt(fd, level, option, &value, sizeof(value));	/* an older kernel goes without */
+	/* an older kernel goes without */
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
 static void close_reset(int fd)
@@ -152,7 +161,7 @@ static void close_silently(int fd)
 	close(fd);
 }
 
-/* --- server ---------------------------------------------------------------------------------------------------------- */
+/* ---- server ---- */
 
 struct guest {
 	double heard;
@@ -187,7 +196,8 @@ static void watch(int epoll, int fd, uint32_t events, uint64_t data)
 		die("epoll: %s", strerror(errno));
 }
 
-/* Whole lines are echoed; "f" and "r" order the end. Returns false when the connection has ended. */
+/* Whole lines are echoed; "f" and "r" order the end. Returns false when the connection has
+ * ended. */
 static bool guest_read(int fd, struct guest *g)
 {
 	ssize_t n = read(fd, g->in + g->have, sizeof(g->in) - g->have);
@@ -284,10 +294,10 @@ static int listen_for_syns(uint16_t port)
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, offsetof(struct iphdr, protocol)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 7),
-		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),		/* the length of the IPv4 header */
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), /* the length of the IPv4 header */
 		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 4),
-		BPF_STMT(BPF_LD | BPF_B | BPF_IND, 13),		/* the flags */
+		BPF_STMT(BPF_LD | BPF_B | BPF_IND, 13), /* the flags */
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, PACKET_HEAD),
@@ -295,9 +305,11 @@ static int listen_for_syns(uint16_t port)
 	};
 	struct sock_fprog filter = { .len = sizeof(code) / sizeof(*code), .filter = code };
 	struct sockaddr_ll all = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP) };
-	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);	/* hears nothing before bind() */
+	/* hears nothing before bind() */
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == -1 ||
+	if (fd == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == -1 ||
 	    bind(fd, (struct sockaddr *)&all, sizeof(all)) == -1)
 		die("packet socket: %s", strerror(errno));
 	set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
@@ -329,7 +341,10 @@ static void log_syns(int fd, FILE *log)
 	uint16_t port;
 
 	for (;;) {
-		struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr msg = { .msg_iov = &part,
+				      .msg_iovlen = 1,
+				      .msg_control = control,
+				      .msg_controllen = sizeof(control) };
 		ssize_t n = recvmsg(fd, &msg, 0);
 
 		if (n < (ssize_t)sizeof(ip))
@@ -338,7 +353,8 @@ static void log_syns(int fd, FILE *log)
 		if ((size_t)n < ip.ihl * 4u + sizeof(port))
 			continue;
 		memcpy(&port, packet + ip.ihl * 4u, sizeof(port));
-		fprintf(log, "%.1f %s %u\n", arrival_ms(&msg), inet_ntop(AF_INET, &ip.saddr, address, sizeof(address)), ntohs(port));
+		fprintf(log, "%.1f %s %u\n", arrival_ms(&msg),
+			inet_ntop(AF_INET, &ip.saddr, address, sizeof(address)), ntohs(port));
 	}
 	fflush(log);
 }
@@ -348,8 +364,8 @@ static void serve(uint16_t port, const char *log_path)
 	static struct session sessions[SESSIONS];
 	static struct guest *guests[16384];
 	const size_t max = sizeof(guests) / sizeof(*guests);
-	int epoll = epoll_create1(EPOLL_CLOEXEC), tcp = listen_at(SOCK_STREAM, port), udp = listen_at(SOCK_DGRAM, port),
-	    syns = listen_for_syns(port);
+	int epoll = epoll_create1(EPOLL_CLOEXEC), tcp = listen_at(SOCK_STREAM, port),
+	    udp = listen_at(SOCK_DGRAM, port), syns = listen_for_syns(port);
 	FILE *log = fopen(log_path, "w");
 
 	if (!log)
@@ -382,7 +398,7 @@ static void serve(uint16_t port, const char *log_path)
 	}
 }
 
-/* --- client ---------------------------------------------------------------------------------------------------------- */
+/* ---- client ---- */
 
 __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 {
@@ -420,12 +436,14 @@ static void failed(struct place *p, int err)
 	ended(p, err == ECONNRESET || err == ECONNREFUSED || err == EPIPE ? "reset" : how);
 }
 
-/* Opens the socket and lets it connect. False if the port is in use here: nothing has happened then. */
+/* Opens the socket and lets it connect. False if the port is in use here: nothing has happened
+ * then. */
 static bool begin(struct place *p)
 {
 	bool udp = p->kind == UDP;
 	struct sockaddr_in6 here = { .sin6_family = AF_INET6, .sin6_port = htons(p->port) };
-	int fd = socket(AF_INET6, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET6, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			0);
 
 	if (fd == -1)
 		die("socket: %s", strerror(errno));
@@ -435,7 +453,8 @@ static bool begin(struct place *p)
 		set(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, 1000);
 	}
 	if ((p->port && bind(fd, (struct sockaddr *)&here, sizeof(here)) == -1) ||
-	    (connect(fd, (struct sockaddr *)&client.target[p->target], sizeof(here)) == -1 && errno != EINPROGRESS)) {
+	    (connect(fd, (struct sockaddr *)&client.target[p->target], sizeof(here)) == -1 &&
+	     errno != EINPROGRESS)) {
 		close(fd);
 		return false;
 	}
@@ -505,7 +524,9 @@ static void answered(struct place *p)
 		p->patience = PATIENCE_MS;
 	p->waiting = false;
 	p->line++;
-	p->due = now + (p->kind == LONG || p->kind == UDP ? INTERVAL_MS : p->lines > 8 ? 150 : below(below(4) ? 100 : 1000));
+	p->due = now + (p->kind == LONG || p->kind == UDP ? INTERVAL_MS :
+			p->lines > 8			  ? 150 :
+							    below(below(4) ? 100 : 1000));
 }
 
 /* False if the place's connection has ended. */
@@ -522,7 +543,7 @@ static bool take_lines(struct place *p)
 		p->have -= (size_t)(nl + 1 - p->in);
 		memmove(p->in, nl + 1, p->have);
 		if (p->kind == UDP && (!good || line != p->line))
-			continue;	/* the answer to one that was sent again */
+			continue; /* the answer to one that was sent again */
 		if (!good || line != p->line || !p->waiting) {
 			close_reset(p->fd);
 			ended(p, "wrong");
@@ -559,7 +580,8 @@ static void readable(struct place *p)
 
 static void connected(struct place *p)
 {
-	struct epoll_event e = { .events = EPOLLIN, .data = { .u64 = (uint64_t)(p - client.place) } };
+	struct epoll_event e = { .events = EPOLLIN,
+				 .data = { .u64 = (uint64_t)(p - client.place) } };
 	socklen_t len = sizeof(int);
 	int err = 0;
 
@@ -623,7 +645,7 @@ static void begin_short(void)
 	}
 	p->lines = 1 + below(below(4) ? 3 : 8);
 	if (below(8) == 0)
-		p->lines = 10 + below(50);	/* some seconds */
+		p->lines = 10 + below(50); /* some seconds */
 	p->ending = (enum ending)below(ENDINGS);
 	p->hasty = p->lines < 10 && below(2);
 	p->patience = p->hasty ? 300 + below(8) * 100 : BEGIN_PATIENCE_MS;
@@ -750,10 +772,11 @@ static void set_up(char **argv, int argc)
 		p->fd = -1;
 		p->target = n % client.n_targets;
 		p->patience = LONG_PATIENCE_MS;
-		p->due = now_ms() + n * 2;	/* spread them, as people are */
+		p->due = now_ms() + n * 2; /* spread them, as people are */
 		p->kind = n < client.n_long - streams ? LONG : n < client.n_long ? UDP : SHORT;
 		if (p->kind == SHORT)
-			p->port = (uint16_t)(FIRST_PORT + 1000 * p->target + (n - client.n_long) / client.n_targets);
+			p->port = (uint16_t)(FIRST_PORT + 1000 * p->target +
+					     (n - client.n_long) / client.n_targets);
 	}
 }
 
@@ -766,7 +789,8 @@ int main(int argc, char **argv)
 		run_client();
 		fclose(client.log);
 	} else {
-		die("usage: talk serve PORT LOG | talk client PORT LOG SEED LONG STREAMS PORTS TARGET...");
+		die("usage: talk serve PORT LOG | talk client PORT LOG SEED LONG STREAMS PORTS "
+		    "TARGET...");
 	}
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Flows that are one on the wire: who is hidden, who is given out again, against a model that looks at all of them. */
+/* Flows that are one on the wire: who is hidden, who is given out again, against a model that looks
+ * at all of them. */
 #include "cache/clash.h"
 
 #include <setjmp.h>
@@ -14,8 +15,8 @@
 
 static const struct hash_key test_key = { 1, 2 };
 
-/* Flows of the first two kinds are one on the wire, whatever their variant; those of the next three have a zone of one
- * direction, but for variant 0; the last kind has a zone of both. */
+/* Flows of the first two kinds are one on the wire, whatever their variant; those of the next three
+ * have a zone of one direction, but for variant 0; the last kind has a zone of both. */
 enum kind { GRE, UDPLITE, UNKNOWN, TCP, ICMP6, TCP_ZONED, N_KINDS };
 
 static bool one_on_the_wire(enum kind kind)
@@ -28,17 +29,20 @@ static bool zone_of_one_direction(enum kind kind, unsigned int n)
 	return !one_on_the_wire(kind) && kind != TCP_ZONED && n > 0;
 }
 
-/* Variant 0 is what the wire says; the others differ from it only in what does not travel, if the kind has such a thing. */
+/* Variant 0 is what the wire says; the others differ from it only in what does not travel, if the
+ * kind has such a thing. */
 static struct ct_flow variant(enum kind kind, unsigned int n)
 {
-	static const uint8_t l4[N_KINDS] = { IPPROTO_GRE, IPPROTO_UDPLITE, 253, IPPROTO_TCP, IPPROTO_ICMPV6, IPPROTO_TCP };
+	static const uint8_t l4[N_KINDS] = { IPPROTO_GRE, IPPROTO_UDPLITE, 253,
+					     IPPROTO_TCP, IPPROTO_ICMPV6,  IPPROTO_TCP };
 	struct ct_flow f = make_flow(kind == ICMP6 ? 2 : 0);
 
 	f.l4 = l4[kind];
 	switch (kind) {
 	case GRE:
 	case UDPLITE:
-		f.orig = (struct flow_ports){ .sport = (uint16_t)n, .dport = (uint16_t)(n ? 7 : 0) };
+		f.orig =
+			(struct flow_ports){ .sport = (uint16_t)n, .dport = (uint16_t)(n ? 7 : 0) };
 		break;
 	case UNKNOWN:
 		f.has &= ~FLOW_HAS_PORTS;
@@ -52,7 +56,9 @@ static struct ct_flow variant(enum kind kind, unsigned int n)
 			break;
 		f.has |= FLOW_HAS_ZONE;
 		f.zone = (uint16_t)n;
-		f.zone_dir = kind == TCP_ZONED ? FLOW_ZONE_BOTH : n % 2 ? FLOW_ZONE_ORIG : FLOW_ZONE_REPLY;
+		f.zone_dir = kind == TCP_ZONED ? FLOW_ZONE_BOTH :
+			     n % 2	       ? FLOW_ZONE_ORIG :
+						 FLOW_ZONE_REPLY;
 		break;
 	case N_KINDS:
 		break;
@@ -112,7 +118,8 @@ static void two_are_hidden_and_one_is_given_back(void **state)
 	struct world *w = *state;
 
 	for (enum kind kind = 0; one_on_the_wire(kind); kind++) {
-		for (unsigned int first = 0; first < 2; first++) {	/* the real one first, and a poor one first */
+		/* the real one first, and a poor one first */
+		for (unsigned int first = 0; first < 2; first++) {
 			uint32_t other, next, a = add(w, kind, first, &other), b;
 
 			assert_false(hidden(w, a));
@@ -123,7 +130,7 @@ static void two_are_hidden_and_one_is_given_back(void **state)
 			assert_int_equal(clash_hidden(w->c), 2);
 			assert_false(clash_next(w->c, &next));
 			del(w, a);
-			assert_true(hidden(w, b));	/* until its turn has come */
+			assert_true(hidden(w, b)); /* until its turn has come */
 			assert_true(clash_pending(w->c));
 			assert_true(clash_next(w->c, &next));
 			assert_int_equal(next, b);
@@ -152,7 +159,8 @@ static void what_the_wire_tells_apart_is_not_hidden(void **state)
 	assert_false(clash_any(w->c));
 }
 
-/* Alone or not: at the peer it would be another flow. The one without a zone is that one, and is not touched. */
+/* Alone or not: at the peer it would be another flow. The one without a zone is that one, and is
+ * not touched. */
 static void zones_of_one_direction_are_always_hidden(void **state)
 {
 	struct world *w = *state;
@@ -202,17 +210,18 @@ static void a_dead_one_counts_until_it_is_freed(void **state)
 
 	table_set_state(w->flows, a, REC_DEAD);
 	b = add(w, UDPLITE, 2, &other);
-	assert_int_equal(other, FLOW_ID_NONE);		/* its CT_DEL must go out */
+	assert_int_equal(other, FLOW_ID_NONE); /* its CT_DEL must go out */
 	assert_true(hidden(w, b));
 	table_set_state(w->flows, b, REC_DEAD);
 	del(w, a);
-	assert_false(clash_next(w->c, &next));		/* the one that is left has ended too */
+	assert_false(clash_next(w->c, &next)); /* the one that is left has ended too */
 	assert_false(hidden(w, b));
 	del(w, b);
 }
 
-/* Any order of births and ends: a flow is hidden exactly while its zone is of one direction, or another record has its wire
- * identity and one of them is poor, apart from those that clash_next() has not given out yet. */
+/* Any order of births and ends: a flow is hidden exactly while its zone is of one direction, or
+ * another record has its wire identity and one of them is poor, apart from those that clash_next()
+ * has not given out yet. */
 static void any_order(void **state)
 {
 	enum { VARIANTS = 5, STEPS = 20000 };
@@ -223,7 +232,8 @@ static void any_order(void **state)
 	printf("seed %llu\n", (unsigned long long)seed);
 	memset(id, 0xff, sizeof(id));
 	for (unsigned int step = 0; step < STEPS; step++) {
-		uint32_t kind = rnd_below(&seed, N_KINDS), n = rnd_below(&seed, VARIANTS), other, next, want = 0;
+		uint32_t kind = rnd_below(&seed, N_KINDS), n = rnd_below(&seed, VARIANTS), other,
+			 next, want = 0;
 		uint32_t zoned = 0;
 
 		if (id[kind][n] == FLOW_ID_NONE) {
@@ -233,7 +243,7 @@ static void any_order(void **state)
 			id[kind][n] = FLOW_ID_NONE;
 		}
 		if (rnd_below(&seed, 3) > 0)
-			continue;	/* several are left alone before anybody looks */
+			continue; /* several are left alone before anybody looks */
 		while (clash_next(w->c, &next))
 			assert_true(table_has_id(w->flows, next));
 		for (kind = 0; kind < N_KINDS; kind++) {
@@ -261,11 +271,15 @@ static void any_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(two_are_hidden_and_one_is_given_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_the_wire_tells_apart_is_not_hidden, setup, teardown),
-		cmocka_unit_test_setup_teardown(zones_of_one_direction_are_always_hidden, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_are_hidden_and_one_is_given_back, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_the_wire_tells_apart_is_not_hidden, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(zones_of_one_direction_are_always_hidden, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(what_peers_know_is_remembered, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_dead_one_counts_until_it_is_freed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dead_one_counts_until_it_is_freed, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(any_order, setup, teardown),
 	};
 

@@ -22,8 +22,12 @@ static struct ct_expect numbered(uint32_t n)
 {
 	struct ct_expect e = { .has = EXPECT_HAS_TIMEOUT, .l3 = AF_INET, .timeout_s = 300 };
 
-	e.tuple = (struct expect_tuple){ .src.v4 = n, .dst.v4 = 7, .dport = (uint16_t)n, .l4 = IPPROTO_TCP };
-	e.mask = (struct expect_tuple){ .src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .l4 = IPPROTO_TCP };
+	e.tuple = (struct expect_tuple){
+		.src.v4 = n, .dst.v4 = 7, .dport = (uint16_t)n, .l4 = IPPROTO_TCP
+	};
+	e.mask = (struct expect_tuple){ .src.v4 = UINT32_MAX,
+					.dst.v4 = UINT32_MAX,
+					.l4 = IPPROTO_TCP };
 	e.master = (struct expect_tuple){ .src.v4 = 1, .dst.v4 = 2, .l4 = IPPROTO_TCP };
 	return e;
 }
@@ -92,13 +96,14 @@ static void end_release_and_return(void **state)
 	expects_put(x, &e, now, &id);
 	other = e;
 	other.id = 18;
-	assert_false(expects_end(x, &other, &again));	/* the end of another one */
-	expects_release(x, id);			/* alive: stays */
+	assert_false(expects_end(x, &other, &again)); /* the end of another one */
+	expects_release(x, id);			      /* alive: stays */
 	assert_true(expects_end(x, &e, &again));
 	assert_int_equal(id, again);
 	assert_int_equal(expects_count(x), 0);
 	assert_false(expects_end(x, &e, &again));
-	assert_int_equal(expects_put(x, &e, now, &again), EXPECTS_NEW);	/* lives again, in its place */
+	/* lives again, in its place */
+	assert_int_equal(expects_put(x, &e, now, &again), EXPECTS_NEW);
 	assert_int_equal(id, again);
 	assert_int_equal(expects_count(x), 1);
 	expects_release(x, id);
@@ -155,7 +160,7 @@ static void unseen_after_a_dump(void **state)
 			assert_true(expects_rec(x, ids[i])->expect.tuple.dport % 2 == 1);
 		sum += n;
 	}
-	assert_int_equal(sum, 49);	/* the dead one does not count */
+	assert_int_equal(sum, 49); /* the dead one does not count */
 	expects_free(x);
 }
 

@@ -53,7 +53,7 @@ static void test_messages(void **state)
 	f.has |= FLOW_HAS_MARK | FLOW_HAS_HELPER;
 	f.mark = 5;
 	f.rare = &rare;
-	assert_int_equal(external_update(c, 1, &f, at_s(10)), 0);	/* of an unknown one: insert */
+	assert_int_equal(external_update(c, 1, &f, at_s(10)), 0); /* of an unknown one: insert */
 	rec = rec_of(c, 0);
 	assert_int_equal(rec->state, REC_NEW);
 	assert_int_equal(rec->created_s, 10);
@@ -62,14 +62,16 @@ static void test_messages(void **state)
 	f.has &= ~(FLOW_HAS_MARK | FLOW_HAS_HELPER);
 	f.rare = NULL;
 	f.proto_state = 4;
-	assert_int_equal(external_update(c, 1, &f, at_s(11)), 0);	/* merge: what it does not say stays */
+	/* merge: what it does not say stays */
+	assert_int_equal(external_update(c, 1, &f, at_s(11)), 0);
 	assert_int_equal(rec->state, REC_ALIVE);
 	assert_int_equal(rec->flow.proto_state, 4);
 	assert_int_equal(rec->flow.mark, 5);
 	assert_string_equal(rec->flow.rare->helper, "ftp");
 	assert_int_equal(rec->updated_s, 11);
 
-	assert_int_equal(external_new_flow(c, 1, &f, at_s(12)), 0);	/* replace: it goes; the record stays */
+	/* replace: it goes; the record stays */
+	assert_int_equal(external_new_flow(c, 1, &f, at_s(12)), 0);
 	assert_ptr_equal(rec_of(c, 0), rec);
 	assert_int_equal(rec->flow.has & (FLOW_HAS_MARK | FLOW_HAS_HELPER), 0);
 	assert_null(rec->flow.rare);
@@ -77,17 +79,18 @@ static void test_messages(void **state)
 	assert_int_equal(rec->updated_s, 12);
 	f.mark = 8;
 	f.has |= FLOW_HAS_MARK;
-	assert_int_equal(external_replace(c, 1, &f, at_s(12)), 0);	/* replace, too */
+	assert_int_equal(external_replace(c, 1, &f, at_s(12)), 0); /* replace, too */
 	f.has &= ~FLOW_HAS_MARK;
 	assert_int_equal(external_replace(c, 1, &f, at_s(12)), 0);
 	assert_int_equal(rec->flow.has & FLOW_HAS_MARK, 0);
-	assert_int_equal(table_stats(external_table(c))->created, 2);	/* a replacement is an end and a start */
+	/* a replacement is an end and a start */
+	assert_int_equal(table_stats(external_table(c))->created, 2);
 	assert_int_equal(table_stats(external_table(c))->destroyed, 1);
 	assert_int_equal(table_stats(external_table(c))->updated, 3);
 
 	external_destroy(c, 1, &f);
 	assert_null(rec_of(c, 0));
-	external_destroy(c, 1, &f);	/* unknown: nothing */
+	external_destroy(c, 1, &f); /* unknown: nothing */
 	assert_int_equal(table_stats(external_table(c))->destroyed, 2);
 	assert_int_equal(external_foreign_ends(c), 0);
 	external_free(c);
@@ -135,7 +138,7 @@ static void test_resync(void **state)
 		f = make_flow(i);
 		external_new_flow(c, i < 50 ? 1 : 2, &f, at_s(1));
 	}
-	assert_int_equal(sweep(c, 1, 7), 0);	/* no resync was begun */
+	assert_int_equal(sweep(c, 1, 7), 0); /* no resync was begun */
 	external_resync_begin(c, 1);
 	for (uint32_t i = 0; i < 30; i++) {
 		f = make_flow(i);
@@ -148,7 +151,7 @@ static void test_resync(void **state)
 	}
 	f = make_flow(70);
 	external_new_flow(c, 1, &f, at_s(2));
-	assert_int_equal(sweep(c, 1, 7), 20);	/* 30..49 */
+	assert_int_equal(sweep(c, 1, 7), 20); /* 30..49 */
 	for (uint32_t i = 0; i < 60; i++)
 		assert_int_equal(rec_of(c, i) != NULL, i < 30 || i >= 50);
 	assert_non_null(rec_of(c, 70));
@@ -160,14 +163,14 @@ static void test_resync(void **state)
 		f = make_flow(i);
 		external_update(c, 1, &f, at_s(3));
 	}
-	assert_int_equal(sweep(c, 1, 1000), 21);	/* 0..19, 70 */
+	assert_int_equal(sweep(c, 1, 1000), 21); /* 0..19, 70 */
 	for (uint32_t i = 20; i < 30; i++)
 		assert_non_null(rec_of(c, i));
 	external_free(c);
 }
 
-/* A resync that begins while the sweep of the one before is under way: what was refreshed by the first must not go
- * because the second has not come to it yet. */
+/* A resync that begins while the sweep of the one before is under way: what was refreshed by the
+ * first must not go because the second has not come to it yet. */
 static void test_resync_during_sweep(void **state)
 {
 	struct external *c = external_new(4, 1000, &test_key);
@@ -193,15 +196,16 @@ static void test_resync_during_sweep(void **state)
 	assert_int_equal(removed, 20);
 	for (uint32_t i = 0; i < 40; i++)
 		assert_int_equal(rec_of(c, 3 * i) != NULL, i % 2 == 0);
-	assert_int_equal(sweep(c, 1, 100), 20);	/* the second one refreshed none */
+	assert_int_equal(sweep(c, 1, 100), 20); /* the second one refreshed none */
 	external_free(c);
 }
 
-/* The number of a resync goes round: at every single one, an entry never refreshed since the first is stale, one that was
- * is not, and other peers' entries stay. */
+/* The number of a resync goes round: at every single one, an entry never refreshed since the first
+ * is stale, one that was is not, and other peers' entries stay. */
 static void test_resync_number_wraps(void **state)
 {
-	static const uint32_t begins[] = { 1, 2, 255, 256, 257, 65533, 65534, 65535, 65536, 65537, 131069, 131070, 131072 };
+	static const uint32_t begins[] = { 1,	  2,	 255,	256,	257,	65533, 65534,
+					   65535, 65536, 65537, 131069, 131070, 131072 };
 
 	(void)state;
 	for (size_t k = 0; k < sizeof(begins) / sizeof(begins[0]); k++) {
@@ -273,7 +277,8 @@ static void test_flush(void **state)
 }
 
 /* Returns how many were removed. */
-static uint32_t expire(struct external *c, uint32_t life_s, int64_t now_s, size_t step, uint32_t *oldest_s)
+static uint32_t expire(struct external *c, uint32_t life_s, int64_t now_s, size_t step,
+		       uint32_t *oldest_s)
 {
 	uint32_t removed = 0;
 	uint64_t pos = 0;
@@ -297,13 +302,13 @@ static void test_expire(void **state)
 		assert_int_equal(external_new_flow(c, 1, &f, at_s(100 + i)), 0);
 	}
 	f = make_flow(0);
-	assert_int_equal(external_update(c, 2, &f, at_s(300)), 0);	/* news of anybody */
+	assert_int_equal(external_update(c, 2, &f, at_s(300)), 0); /* news of anybody */
 	assert_int_equal(expire(c, 399, 500, 7, &oldest_s), 0);
 	assert_int_equal(oldest_s, 101);
-	assert_int_equal(expire(c, 398, 500, 7, &oldest_s), 1);		/* more than that ago */
+	assert_int_equal(expire(c, 398, 500, 7, &oldest_s), 1); /* more than that ago */
 	assert_null(rec_of(c, 1));
 	assert_int_equal(oldest_s, 102);
-	assert_int_equal(expire(c, 190, 500, 1000, &oldest_s), 209);	/* 2 .. 209, and 0 */
+	assert_int_equal(expire(c, 190, 500, 1000, &oldest_s), 209); /* 2 .. 209, and 0 */
 	assert_null(rec_of(c, 0));
 	assert_non_null(rec_of(c, 210));
 	assert_int_equal(oldest_s, 310);
@@ -312,7 +317,8 @@ static void test_expire(void **state)
 	external_free(c);
 }
 
-/* A known state or life is never overwritten with nothing: a sender whose kernel has the flow in a flow table tells neither. */
+/* A known state or life is never overwritten with nothing: a sender whose kernel has the flow in a
+ * flow table tells neither. */
 static void test_says_less(void **state)
 {
 	struct external *c = external_new(4, 100, &test_key);
@@ -340,11 +346,11 @@ static void test_says_less(void **state)
 	assert_int_equal(rec->flow.wscale[0], 7);
 	assert_int_equal(rec->updated_s, 2);
 
-	less.has |= FLOW_HAS_SPAT;	/* another translation: the next connection of these ends */
+	less.has |= FLOW_HAS_SPAT; /* another translation: the next connection of these ends */
 	less.reply.dport = htons(4000);
 	assert_int_equal(external_new_flow(c, 1, &less, at_s(3)), 0);
 	assert_false(rec->flow.has & (FLOW_HAS_TIMEOUT | FLOW_HAS_WSCALE));
-	assert_int_equal(rec->flow.proto_state, TCP_CONNTRACK_ESTABLISHED);	/* never known */
+	assert_int_equal(rec->flow.proto_state, TCP_CONNTRACK_ESTABLISHED); /* never known */
 	external_free(c);
 }
 
@@ -368,15 +374,19 @@ static void test_fresh(void **state)
 	external_free(c);
 }
 
-/* Random messages, resyncs and sweeps against a reference that knows for each flow who refreshed it last and whether that
- * was after the peer's last begin. */
+/* Random messages, resyncs and sweeps against a reference that knows for each flow who refreshed it
+ * last and whether that was after the peer's last begin. */
 static void test_random(void **state)
 {
 	enum { FLOWS = 200, PEERS = 3 };
 	const char *env = getenv("SEED");
-	uint64_t seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1, rng = seed;
+	uint64_t seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1,
+		 rng = seed;
 	struct external *c = external_new(1, 1000, &test_key);
-	struct { bool present, fresh; uint8_t owner; } m[FLOWS] = { 0 };
+	struct {
+		bool present, fresh;
+		uint8_t owner;
+	} m[FLOWS] = { 0 };
 
 	(void)state;
 	print_message("SEED=%llu\n", (unsigned long long)seed);

@@ -23,8 +23,8 @@ static inline uint32_t rnd_below(uint64_t *state, uint32_t n)
 	return rnd(state) % n;
 }
 
-/* Flow number i of a universe in which every number has another key: every third is IPv6, some differ from a neighbour
- * in nothing but the zone or its direction. */
+/* Flow number i of a universe in which every number has another key: every third is IPv6, some
+ * differ from a neighbour in nothing but the zone or its direction. */
 static inline struct ct_flow make_flow(uint32_t i)
 {
 	uint32_t tuple = i / 3;
@@ -55,7 +55,8 @@ static inline struct ct_flow make_flow(uint32_t i)
 	return f;
 }
 
-/* An exact-size heap copy, so that the sanitizer sees every read beyond the end of an IPv4 flow. Free it. */
+/* An exact-size heap copy, so that the sanitizer sees every read beyond the end of an IPv4 flow.
+ * Free it. */
 static inline struct ct_flow *exact_copy(const struct ct_flow *f)
 {
 	struct ct_flow *p = malloc(flow_size(f));

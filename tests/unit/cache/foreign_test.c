@@ -14,7 +14,7 @@
 #include "unit/cache/flows.h"
 
 #define FLOWS	20000u
-#define CHANGES	200000u
+#define CHANGES 200000u
 
 struct model {
 	uint32_t told_s[FLOWS];
@@ -89,7 +89,7 @@ static void test_passes(void **state)
 		for (uint32_t i = 0; i < FLOWS; i += 1 + rnd_below(&seed, 3)) {
 			struct ct_flow f = make_flow(i);
 
-			foreign_pass_seen(s, &f);	/* of no effect on what is not in it */
+			foreign_pass_seen(s, &f); /* of no effect on what is not in it */
 			m.seen[i] = m.in[i];
 		}
 		changes(s, &m, &seed, FLOWS / 10);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What events, dump entries, answers and our own commit do to a record, in every order in which they can be read. */
+/* What events, dump entries, answers and our own commit do to a record, in every order in which
+ * they can be read. */
 #include "cache/internal.h"
 
 #include <setjmp.h>
@@ -14,36 +15,39 @@
 
 static const struct hash_key test_key = { 1, 2 };
 
-/* ---- a small language: each case is a list of steps about one flow, with what each has to give ---- */
+/* ---- a small language: each case is a list of steps about one flow ---- */
 
 enum verb {
 	END = 0,
-	EV_NEW, EV_UPD, EV_DEL,		/* events; arg: kernel id, state */
-	DUMP,				/* entry of a dump */
-	PASS,				/* internal_pass_begin() */
-	ASK,				/* walk of the unseen: expects that the flow is (1) or is not (0) among them */
-	FOUND,				/* answer: it exists; is_unseen, seen, dumped as the daemon does */
-	ENOENT_,			/* answer: it does not */
-	COMMIT,				/* internal_commit(); arg want = expected *inserted */
-	COMMITTED,			/* internal_committed(): the kernel has it */
-	DONE, UNDO,			/* what became of the commit; UNDO: want = expected return value */
-	RELEASE,			/* sync is done with the id */
-	BULK,				/* sync has queued the record */
-	OTHER,				/* another flow is born (takes over a free slot) */
-	OTHER_DEL,			/* and ends, without release */
-	ALIVE,				/* expect: record alive with this state and id, silent or not */
-	DEAD,				/* expect: record dead */
-	ABSENT,				/* expect: no record */
-	SILENT,				/* expect: internal_silent() */
-	COUNT,				/* expect: table_count() */
+	EV_NEW,
+	EV_UPD,
+	EV_DEL,	   /* events; arg: kernel id, state */
+	DUMP,	   /* entry of a dump */
+	PASS,	   /* internal_pass_begin() */
+	ASK,	   /* walk of the unseen: expects that the flow is (1) or is not (0) among them */
+	FOUND,	   /* answer: it exists; is_unseen, seen, dumped as the daemon does */
+	ENOENT_,   /* answer: it does not */
+	COMMIT,	   /* internal_commit(); arg want = expected *inserted */
+	COMMITTED, /* internal_committed(): the kernel has it */
+	DONE,
+	UNDO,	   /* what became of the commit; UNDO: want = expected return value */
+	RELEASE,   /* sync is done with the id */
+	BULK,	   /* sync has queued the record */
+	OTHER,	   /* another flow is born (takes over a free slot) */
+	OTHER_DEL, /* and ends, without release */
+	ALIVE,	   /* expect: record alive with this state and id, silent or not */
+	DEAD,	   /* expect: record dead */
+	ABSENT,	   /* expect: no record */
+	SILENT,	   /* expect: internal_silent() */
+	COUNT,	   /* expect: table_count() */
 };
 
 struct step {
 	enum verb verb;
-	uint32_t kid;			/* kernel id; 0: the flow has none */
+	uint32_t kid; /* kernel id; 0: the flow has none */
 	uint8_t proto_state;
-	int want;			/* enum internal_change, or as said above */
-	uint32_t timeout_s;		/* 0: 100 */
+	int want;	    /* enum internal_change, or as said above */
+	uint32_t timeout_s; /* 0: 100 */
 };
 
 struct scenario {
@@ -53,162 +57,194 @@ struct scenario {
 
 struct world {
 	struct internal *c;
-	uint32_t id;			/* last id of the flow; stays after the record is gone */
+	uint32_t id; /* last id of the flow; stays after the record is gone */
 	struct mono now;
 };
 
-/* A step about the flow with kernel id k in protocol state p that has to give w; the same with a timeout; a step that
- * says nothing about the flow. */
-#define F(v, k, p, w)		{ .verb = (v), .kid = (k), .proto_state = (p), .want = (w) }
-#define T(v, k, p, w, t)	{ .verb = (v), .kid = (k), .proto_state = (p), .want = (w), .timeout_s = (t) }
-#define W(v, w)			{ .verb = (v), .want = (w) }
+/* A step about the flow with kernel id k in protocol state p that has to give w; the same with a
+ * timeout; a step that says nothing about the flow. */
+#define F(v, k, p, w) \
+	{ \
+		.verb = (v), .kid = (k), .proto_state = (p), .want = (w) \
+	}
+#define T(v, k, p, w, t) \
+	{ \
+		.verb = (v), .kid = (k), .proto_state = (p), .want = (w), .timeout_s = (t) \
+	}
+#define W(v, w) \
+	{ \
+		.verb = (v), .want = (w) \
+	}
 
-#define N INTERNAL_NOTHING
+#define N   INTERNAL_NOTHING
 #define NEW INTERNAL_NEW
 #define UPD INTERNAL_UPDATE
 #define DEL INTERNAL_DESTROY
 
 static const struct scenario scenarios[] = {
-	{ "life", {
-		F(EV_NEW, 1, 1, NEW), F(ALIVE, 1, 1, REC_NEW), F(EV_UPD, 1, 3, UPD), F(ALIVE, 1, 3, REC_ALIVE),
-		F(EV_DEL, 1, 3, DEL), W(DEAD, 0), W(COUNT, 1), W(RELEASE, 0), W(ABSENT, 0), W(COUNT, 0) } },
-	{ "release of an alive record is nothing", { F(EV_NEW, 1, 1, NEW), W(RELEASE, 0), F(ALIVE, 1, 1, REC_NEW) } },
-	{ "update of an unknown flow inserts", {
-		F(EV_UPD, 1, 3, NEW), F(ALIVE, 1, 3, REC_NEW), W(SILENT, 0) } },
+	{ "life",
+	  { F(EV_NEW, 1, 1, NEW), F(ALIVE, 1, 1, REC_NEW), F(EV_UPD, 1, 3, UPD),
+	    F(ALIVE, 1, 3, REC_ALIVE), F(EV_DEL, 1, 3, DEL), W(DEAD, 0), W(COUNT, 1), W(RELEASE, 0),
+	    W(ABSENT, 0), W(COUNT, 0) } },
+	{ "release of an alive record is nothing",
+	  { F(EV_NEW, 1, 1, NEW), W(RELEASE, 0), F(ALIVE, 1, 1, REC_NEW) } },
+	{ "update of an unknown flow inserts",
+	  { F(EV_UPD, 1, 3, NEW), F(ALIVE, 1, 3, REC_NEW), W(SILENT, 0) } },
 	{ "destroy of an unknown flow", { F(EV_DEL, 1, 3, N), W(ABSENT, 0) } },
-	{ "destroy twice", { F(EV_NEW, 1, 1, NEW), F(EV_DEL, 1, 1, DEL), F(EV_DEL, 1, 1, N), W(DEAD, 0) } },
-	{ "NEW replaces a live one", {
-		F(EV_NEW, 1, 1, NEW), F(EV_UPD, 1, 3, UPD), F(EV_NEW, 2, 1, NEW), F(ALIVE, 2, 1, REC_NEW) } },
-	{ "NEW revives a dead one, release comes late", {
-		F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), F(EV_NEW, 2, 1, NEW), F(ALIVE, 2, 1, REC_NEW), W(RELEASE, 0),
-		F(ALIVE, 2, 1, REC_NEW), F(EV_DEL, 2, 1, DEL), W(RELEASE, 0), W(ABSENT, 0) } },
-	{ "UPDATE revives a dead one with another id", {
-		F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), F(EV_UPD, 2, 2, NEW), F(ALIVE, 2, 2, REC_NEW),
-		W(SILENT, 0) } },
-	{ "UPDATE revives a dead one with the same id, but is verified", {
-		F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), F(EV_UPD, 1, 7, NEW), F(ALIVE, 1, 7, REC_NEW),
-		W(SILENT, 1), W(PASS, 0), W(ASK, 1), W(ENOENT_, DEL), W(DEAD, 0),
-		W(SILENT, 0) } },
-	{ "UPDATE with another id is another flow", {
-		F(EV_NEW, 1, 3, NEW), F(EV_UPD, 2, 2, NEW), F(ALIVE, 2, 2, REC_NEW) } },
-	{ "DESTROY of the predecessor, read after a dump showed the successor", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(DUMP, 2, 1, NEW), F(EV_DEL, 1, 3, N), F(ALIVE, 2, 1, REC_NEW),
-		F(EV_NEW, 2, 1, NEW), F(ALIVE, 2, 1, REC_NEW), W(SILENT, 0) } },
-	{ "only the timeout: told when it grew by more than half", {
-		F(EV_NEW, 1, 3, NEW), T(EV_UPD, 1, 3, N, 150), T(EV_UPD, 1, 3, UPD, 226), T(EV_UPD, 1, 3, N, 20),
-		T(EV_UPD, 1, 3, N, 30), T(EV_UPD, 1, 3, UPD, 432000) } },
-	{ "dump finds an unknown flow", {
-		W(PASS, 0), F(DUMP, 1, 3, NEW), W(SILENT, 1), W(ASK, 0), F(EV_UPD, 1, 4, UPD),
-		W(SILENT, 0), F(EV_DEL, 1, 4, DEL) } },
-	{ "a silent flow that ends with an event", {
-		W(PASS, 0), F(DUMP, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), W(SILENT, 0), W(RELEASE, 0), W(ABSENT, 0) } },
-	{ "dump repairs what an overrun lost", {
-		F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(DUMP, 1, 3, UPD), F(ALIVE, 1, 3, REC_ALIVE), W(SILENT, 0) } },
-	{ "dump shows what is known", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(DUMP, 1, 3, N), F(ALIVE, 1, 3, REC_NEW), W(ASK, 0) } },
-	{ "remaining life in a dump is no news", {
-		T(EV_NEW, 1, 3, NEW, 120), W(PASS, 0), T(DUMP, 1, 3, N, 3), W(PASS, 0), T(DUMP, 1, 3, N, 118),
-		W(PASS, 0), T(DUMP, 1, 3, UPD, 432000) } },
-	{ "dump finds another incarnation", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(DUMP, 2, 1, NEW), F(ALIVE, 2, 1, REC_NEW), W(SILENT, 1) } },
-	{ "dump entry older than an event: the kernel is asked, the event was right", {
-		F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 3, UPD), F(DUMP, 1, 1, N), F(ALIVE, 1, 3, REC_ALIVE),
-		W(ASK, 1), F(FOUND, 1, 3, N), F(ALIVE, 1, 3, REC_ALIVE), W(ASK, 0) } },
-	{ "dump entry contradicts an event: the kernel is asked, the dump was right", {
-		F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 2, UPD), F(DUMP, 1, 3, N), W(ASK, 1),
-		F(FOUND, 1, 3, UPD), F(ALIVE, 1, 3, REC_ALIVE) } },
-	{ "dump entry agrees with an event", {
-		F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 3, UPD), F(DUMP, 1, 3, N), W(ASK, 0) } },
-	{ "doubt, and an event before the answer", {
-		F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 2, UPD), F(DUMP, 1, 1, N), W(ASK, 1),
-		F(EV_UPD, 1, 3, UPD), F(FOUND, 1, 2, N), F(ALIVE, 1, 3, REC_ALIVE) } },
-	{ "dump entry of a flow that has just died", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(EV_DEL, 1, 3, DEL), F(DUMP, 1, 3, N), W(DEAD, 0), W(ASK, 1),
-		W(ENOENT_, N), W(DEAD, 0), W(ASK, 0), W(RELEASE, 0), W(ABSENT, 0) } },
-	{ "dump entry of a dead record is the next incarnation, its NEW was lost", {
-		F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), W(PASS, 0), F(DUMP, 1, 1, N), W(ASK, 1),
-		F(FOUND, 1, 1, NEW), F(ALIVE, 1, 1, REC_NEW), W(SILENT, 1), W(RELEASE, 0), F(ALIVE, 1, 1, REC_NEW) } },
-	{ "in doubt about a dead one, revived by an event before the answer", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(EV_DEL, 1, 3, DEL), F(DUMP, 1, 3, N), W(ASK, 1),
-		F(EV_NEW, 1, 1, NEW), W(ENOENT_, N), F(ALIVE, 1, 1, REC_NEW), W(SILENT, 0) } },
-	{ "unseen and gone", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), W(ENOENT_, DEL), W(DEAD, 0), W(RELEASE, 0),
-		W(ABSENT, 0) } },
-	{ "unseen but there, and nothing changed", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(FOUND, 1, 3, N), F(ALIVE, 1, 3, REC_NEW),
-		W(ASK, 0) } },
-	{ "unseen but there, and changed", {
-		F(EV_NEW, 1, 1, NEW), W(PASS, 0), W(ASK, 1), F(FOUND, 1, 3, UPD), F(ALIVE, 1, 3, REC_ALIVE) } },
-	{ "an event between unseen and ENOENT", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_UPD, 1, 4, UPD), W(ENOENT_, N),
-		F(ALIVE, 1, 4, REC_ALIVE) } },
-	{ "born again between unseen and ENOENT", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_NEW, 2, 1, NEW), W(ENOENT_, N),
-		F(ALIVE, 2, 1, REC_NEW) } },
-	{ "dead between unseen and ENOENT", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), W(ENOENT_, N), W(DEAD, 0) } },
-	{ "dead between unseen and 'exists'", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), F(FOUND, 1, 3, N), W(DEAD, 0) } },
-	{ "freed between unseen and ENOENT", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), W(RELEASE, 0),
-		W(ENOENT_, N), W(ABSENT, 0) } },
-	{ "freed and used again between unseen and ENOENT", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), W(RELEASE, 0), W(OTHER, 1),
-		W(ENOENT_, N), W(COUNT, 1), W(OTHER_DEL, DEL) } },
-	{ "freed and used again, and another pass began: the old answer still counts for nothing", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), W(RELEASE, 0), W(OTHER, 1),
-		W(PASS, 0), W(ENOENT_, N), W(OTHER_DEL, DEL) } },
-	{ "committed between unseen and ENOENT", {
-		F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), W(COMMIT, 0), W(ENOENT_, N),
-		F(ALIVE, 1, 3, REC_NEW) } },
-	{ "committed between doubt and ENOENT", {
-		F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 3, UPD), F(DUMP, 1, 1, N), W(ASK, 1), F(COMMIT, 0, 3, 0),
-		W(ENOENT_, N), F(ALIVE, 1, 3, REC_ALIVE) } },
-	{ "commit of an unknown flow", {
-		F(COMMIT, 0, 3, 1), W(DONE, 0), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 0), F(EV_UPD, 7, 4, UPD),
-		F(ALIVE, 7, 4, REC_ALIVE), F(EV_DEL, 7, 4, DEL), W(RELEASE, 0), W(ABSENT, 0) } },
+	{ "destroy twice",
+	  { F(EV_NEW, 1, 1, NEW), F(EV_DEL, 1, 1, DEL), F(EV_DEL, 1, 1, N), W(DEAD, 0) } },
+	{ "NEW replaces a live one",
+	  { F(EV_NEW, 1, 1, NEW), F(EV_UPD, 1, 3, UPD), F(EV_NEW, 2, 1, NEW),
+	    F(ALIVE, 2, 1, REC_NEW) } },
+	{ "NEW revives a dead one, release comes late",
+	  { F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), F(EV_NEW, 2, 1, NEW),
+	    F(ALIVE, 2, 1, REC_NEW), W(RELEASE, 0), F(ALIVE, 2, 1, REC_NEW), F(EV_DEL, 2, 1, DEL),
+	    W(RELEASE, 0), W(ABSENT, 0) } },
+	{ "UPDATE revives a dead one with another id",
+	  { F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), F(EV_UPD, 2, 2, NEW),
+	    F(ALIVE, 2, 2, REC_NEW), W(SILENT, 0) } },
+	{ "UPDATE revives a dead one with the same id, but is verified",
+	  { F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), F(EV_UPD, 1, 7, NEW),
+	    F(ALIVE, 1, 7, REC_NEW), W(SILENT, 1), W(PASS, 0), W(ASK, 1), W(ENOENT_, DEL),
+	    W(DEAD, 0), W(SILENT, 0) } },
+	{ "UPDATE with another id is another flow",
+	  { F(EV_NEW, 1, 3, NEW), F(EV_UPD, 2, 2, NEW), F(ALIVE, 2, 2, REC_NEW) } },
+	{ "DESTROY of the predecessor, read after a dump showed the successor",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(DUMP, 2, 1, NEW), F(EV_DEL, 1, 3, N),
+	    F(ALIVE, 2, 1, REC_NEW), F(EV_NEW, 2, 1, NEW), F(ALIVE, 2, 1, REC_NEW),
+	    W(SILENT, 0) } },
+	{ "only the timeout: told when it grew by more than half",
+	  { F(EV_NEW, 1, 3, NEW), T(EV_UPD, 1, 3, N, 150), T(EV_UPD, 1, 3, UPD, 226),
+	    T(EV_UPD, 1, 3, N, 20), T(EV_UPD, 1, 3, N, 30), T(EV_UPD, 1, 3, UPD, 432000) } },
+	{ "dump finds an unknown flow",
+	  { W(PASS, 0), F(DUMP, 1, 3, NEW), W(SILENT, 1), W(ASK, 0), F(EV_UPD, 1, 4, UPD),
+	    W(SILENT, 0), F(EV_DEL, 1, 4, DEL) } },
+	{ "a silent flow that ends with an event",
+	  { W(PASS, 0), F(DUMP, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), W(SILENT, 0), W(RELEASE, 0),
+	    W(ABSENT, 0) } },
+	{ "dump repairs what an overrun lost",
+	  { F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(DUMP, 1, 3, UPD), F(ALIVE, 1, 3, REC_ALIVE),
+	    W(SILENT, 0) } },
+	{ "dump shows what is known",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(DUMP, 1, 3, N), F(ALIVE, 1, 3, REC_NEW),
+	    W(ASK, 0) } },
+	{ "remaining life in a dump is no news",
+	  { T(EV_NEW, 1, 3, NEW, 120), W(PASS, 0), T(DUMP, 1, 3, N, 3), W(PASS, 0),
+	    T(DUMP, 1, 3, N, 118), W(PASS, 0), T(DUMP, 1, 3, UPD, 432000) } },
+	{ "dump finds another incarnation",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(DUMP, 2, 1, NEW), F(ALIVE, 2, 1, REC_NEW),
+	    W(SILENT, 1) } },
+	{ "dump entry older than an event: the kernel is asked, the event was right",
+	  { F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 3, UPD), F(DUMP, 1, 1, N),
+	    F(ALIVE, 1, 3, REC_ALIVE), W(ASK, 1), F(FOUND, 1, 3, N), F(ALIVE, 1, 3, REC_ALIVE),
+	    W(ASK, 0) } },
+	{ "dump entry contradicts an event: the kernel is asked, the dump was right",
+	  { F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 2, UPD), F(DUMP, 1, 3, N), W(ASK, 1),
+	    F(FOUND, 1, 3, UPD), F(ALIVE, 1, 3, REC_ALIVE) } },
+	{ "dump entry agrees with an event",
+	  { F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 3, UPD), F(DUMP, 1, 3, N), W(ASK, 0) } },
+	{ "doubt, and an event before the answer",
+	  { F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 2, UPD), F(DUMP, 1, 1, N), W(ASK, 1),
+	    F(EV_UPD, 1, 3, UPD), F(FOUND, 1, 2, N), F(ALIVE, 1, 3, REC_ALIVE) } },
+	{ "dump entry of a flow that has just died",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(EV_DEL, 1, 3, DEL), F(DUMP, 1, 3, N), W(DEAD, 0),
+	    W(ASK, 1), W(ENOENT_, N), W(DEAD, 0), W(ASK, 0), W(RELEASE, 0), W(ABSENT, 0) } },
+	{ "dump entry of a dead record is the next incarnation, its NEW was lost",
+	  { F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), W(PASS, 0), F(DUMP, 1, 1, N), W(ASK, 1),
+	    F(FOUND, 1, 1, NEW), F(ALIVE, 1, 1, REC_NEW), W(SILENT, 1), W(RELEASE, 0),
+	    F(ALIVE, 1, 1, REC_NEW) } },
+	{ "in doubt about a dead one, revived by an event before the answer",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), F(EV_DEL, 1, 3, DEL), F(DUMP, 1, 3, N), W(ASK, 1),
+	    F(EV_NEW, 1, 1, NEW), W(ENOENT_, N), F(ALIVE, 1, 1, REC_NEW), W(SILENT, 0) } },
+	{ "unseen and gone",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), W(ENOENT_, DEL), W(DEAD, 0), W(RELEASE, 0),
+	    W(ABSENT, 0) } },
+	{ "unseen but there, and nothing changed",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(FOUND, 1, 3, N), F(ALIVE, 1, 3, REC_NEW),
+	    W(ASK, 0) } },
+	{ "unseen but there, and changed",
+	  { F(EV_NEW, 1, 1, NEW), W(PASS, 0), W(ASK, 1), F(FOUND, 1, 3, UPD),
+	    F(ALIVE, 1, 3, REC_ALIVE) } },
+	{ "an event between unseen and ENOENT",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_UPD, 1, 4, UPD), W(ENOENT_, N),
+	    F(ALIVE, 1, 4, REC_ALIVE) } },
+	{ "born again between unseen and ENOENT",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_NEW, 2, 1, NEW), W(ENOENT_, N),
+	    F(ALIVE, 2, 1, REC_NEW) } },
+	{ "dead between unseen and ENOENT",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), W(ENOENT_, N),
+	    W(DEAD, 0) } },
+	{ "dead between unseen and 'exists'",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), F(FOUND, 1, 3, N),
+	    W(DEAD, 0) } },
+	{ "freed between unseen and ENOENT",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), W(RELEASE, 0),
+	    W(ENOENT_, N), W(ABSENT, 0) } },
+	{ "freed and used again between unseen and ENOENT",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), W(RELEASE, 0),
+	    W(OTHER, 1), W(ENOENT_, N), W(COUNT, 1), W(OTHER_DEL, DEL) } },
+	{ "freed and used again, and another pass began: the old answer still counts for nothing",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), F(EV_DEL, 1, 3, DEL), W(RELEASE, 0),
+	    W(OTHER, 1), W(PASS, 0), W(ENOENT_, N), W(OTHER_DEL, DEL) } },
+	{ "committed between unseen and ENOENT",
+	  { F(EV_NEW, 1, 3, NEW), W(PASS, 0), W(ASK, 1), W(COMMIT, 0), W(ENOENT_, N),
+	    F(ALIVE, 1, 3, REC_NEW) } },
+	{ "committed between doubt and ENOENT",
+	  { F(EV_NEW, 1, 1, NEW), W(PASS, 0), F(EV_UPD, 1, 3, UPD), F(DUMP, 1, 1, N), W(ASK, 1),
+	    F(COMMIT, 0, 3, 0), W(ENOENT_, N), F(ALIVE, 1, 3, REC_ALIVE) } },
+	{ "commit of an unknown flow",
+	  { F(COMMIT, 0, 3, 1), W(DONE, 0), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 0),
+	    F(EV_UPD, 7, 4, UPD), F(ALIVE, 7, 4, REC_ALIVE), F(EV_DEL, 7, 4, DEL), W(RELEASE, 0),
+	    W(ABSENT, 0) } },
 	{ "commit refused", { F(COMMIT, 0, 3, 1), W(UNDO, 0), W(ABSENT, 0) } },
-	{ "commit refused after an event", {
-		F(COMMIT, 0, 3, 1), F(EV_NEW, 7, 1, NEW), W(UNDO, 0), F(ALIVE, 7, 1, REC_NEW) } },
-	{ "commit refused after a dump showed it", {
-		W(PASS, 0), F(COMMIT, 0, 3, 1), F(DUMP, 7, 1, UPD), W(UNDO, 0), F(ALIVE, 7, 1, REC_ALIVE) } },
-	{ "commit refused after a bulk send queued it", {
-		F(COMMIT, 0, 3, 1), W(BULK, 0), W(UNDO, 1), W(DEAD, 0), W(RELEASE, 0), W(ABSENT, 0) } },
-	{ "commit is newer than nothing: an alive record stays", {
-		F(EV_NEW, 1, 4, NEW), F(COMMIT, 0, 3, 0), F(ALIVE, 1, 4, REC_NEW) } },
-	{ "the id of a commit in flight is not given to another flow", {
-		F(COMMIT, 0, 3, 1), F(EV_NEW, 7, 1, NEW), F(EV_DEL, 7, 1, DEL), W(RELEASE, 0), W(COUNT, 1),
-		W(OTHER, 0), W(COUNT, 2), W(UNDO, 0), W(COUNT, 1), W(ABSENT, 0),
-		W(OTHER_DEL, DEL) } },
-	{ "the same with success", {
-		F(COMMIT, 0, 3, 1), F(EV_NEW, 7, 1, NEW), F(EV_DEL, 7, 1, DEL), W(RELEASE, 0), W(DONE, 0), W(ABSENT, 0) } },
-	{ "dead and released in flight, then alive again", {
-		F(COMMIT, 0, 3, 1), F(EV_DEL, 7, 1, DEL), W(RELEASE, 0), F(EV_NEW, 8, 1, NEW), W(DONE, 0), F(ALIVE, 8, 1, REC_NEW),
-		F(EV_DEL, 8, 1, DEL), W(RELEASE, 0), W(ABSENT, 0) } },
-	{ "dead before the commit: lives again, verified", {
-		F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), F(COMMIT, 0, 3, 0), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1),
-		W(RELEASE, 0), F(ALIVE, 0, 3, REC_NEW), W(PASS, 0), W(ASK, 1), W(ENOENT_, DEL) } },
-	{ "committed while alive, the predecessor's DESTROY comes after", {
-		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_DEL, 1, 3, N), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1),
-		F(EV_UPD, 2, 4, UPD), W(SILENT, 0), F(ALIVE, 2, 4, REC_ALIVE), F(EV_DEL, 2, 4, DEL) } },
-	{ "the predecessor's UPDATE and DESTROY come after the commit", {
-		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_UPD, 1, 4, UPD), F(EV_DEL, 1, 4, N), F(ALIVE, 0, 4, REC_ALIVE) } },
-	{ "committed twice without an event: the predecessor's DESTROY may come after", {
-		F(COMMIT, 0, 3, 1), W(DONE, 0), F(COMMIT, 0, 3, 0), F(COMMITTED, 0, 3, N), F(EV_DEL, 1, 3, N),
-		F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1), W(PASS, 0), W(ASK, 1), W(ENOENT_, DEL) } },
-	{ "the predecessor's DESTROYs come between request and answer", {
-		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_DEL, 1, 3, N), F(EV_DEL, 1, 3, DEL), F(COMMITTED, 0, 3, NEW),
-		W(RELEASE, 0), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1) } },
-	{ "the same where the record is the commit's own", {
-		F(COMMIT, 0, 3, 1), F(EV_DEL, 1, 3, DEL), W(DONE, 0), F(COMMITTED, 0, 3, NEW), W(RELEASE, 0),
-		F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1) } },
-	{ "committed while alive, kept, and ends later", {
-		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(DUMP, 1, 3, N), F(EV_DEL, 1, 3, DEL) } },
-	{ "committed while alive, the new entry ends", {
-		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_DEL, 2, 3, DEL) } },
-	{ "committed while alive, the kernel had another one and kept it", {
-		F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(DUMP, 2, 4, NEW), F(ALIVE, 2, 4, REC_NEW), W(SILENT, 0),
-		F(EV_DEL, 1, 3, N), F(ALIVE, 2, 4, REC_NEW) } },
+	{ "commit refused after an event",
+	  { F(COMMIT, 0, 3, 1), F(EV_NEW, 7, 1, NEW), W(UNDO, 0), F(ALIVE, 7, 1, REC_NEW) } },
+	{ "commit refused after a dump showed it",
+	  { W(PASS, 0), F(COMMIT, 0, 3, 1), F(DUMP, 7, 1, UPD), W(UNDO, 0),
+	    F(ALIVE, 7, 1, REC_ALIVE) } },
+	{ "commit refused after a bulk send queued it",
+	  { F(COMMIT, 0, 3, 1), W(BULK, 0), W(UNDO, 1), W(DEAD, 0), W(RELEASE, 0), W(ABSENT, 0) } },
+	{ "commit is newer than nothing: an alive record stays",
+	  { F(EV_NEW, 1, 4, NEW), F(COMMIT, 0, 3, 0), F(ALIVE, 1, 4, REC_NEW) } },
+	{ "the id of a commit in flight is not given to another flow",
+	  { F(COMMIT, 0, 3, 1), F(EV_NEW, 7, 1, NEW), F(EV_DEL, 7, 1, DEL), W(RELEASE, 0),
+	    W(COUNT, 1), W(OTHER, 0), W(COUNT, 2), W(UNDO, 0), W(COUNT, 1), W(ABSENT, 0),
+	    W(OTHER_DEL, DEL) } },
+	{ "the same with success",
+	  { F(COMMIT, 0, 3, 1), F(EV_NEW, 7, 1, NEW), F(EV_DEL, 7, 1, DEL), W(RELEASE, 0),
+	    W(DONE, 0), W(ABSENT, 0) } },
+	{ "dead and released in flight, then alive again",
+	  { F(COMMIT, 0, 3, 1), F(EV_DEL, 7, 1, DEL), W(RELEASE, 0), F(EV_NEW, 8, 1, NEW),
+	    W(DONE, 0), F(ALIVE, 8, 1, REC_NEW), F(EV_DEL, 8, 1, DEL), W(RELEASE, 0),
+	    W(ABSENT, 0) } },
+	{ "dead before the commit: lives again, verified",
+	  { F(EV_NEW, 1, 3, NEW), F(EV_DEL, 1, 3, DEL), F(COMMIT, 0, 3, 0), F(ALIVE, 0, 3, REC_NEW),
+	    W(SILENT, 1), W(RELEASE, 0), F(ALIVE, 0, 3, REC_NEW), W(PASS, 0), W(ASK, 1),
+	    W(ENOENT_, DEL) } },
+	{ "committed while alive, the predecessor's DESTROY comes after",
+	  { F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_DEL, 1, 3, N), F(ALIVE, 0, 3, REC_NEW),
+	    W(SILENT, 1), F(EV_UPD, 2, 4, UPD), W(SILENT, 0), F(ALIVE, 2, 4, REC_ALIVE),
+	    F(EV_DEL, 2, 4, DEL) } },
+	{ "the predecessor's UPDATE and DESTROY come after the commit",
+	  { F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_UPD, 1, 4, UPD), F(EV_DEL, 1, 4, N),
+	    F(ALIVE, 0, 4, REC_ALIVE) } },
+	{ "committed twice without an event: the predecessor's DESTROY may come after",
+	  { F(COMMIT, 0, 3, 1), W(DONE, 0), F(COMMIT, 0, 3, 0), F(COMMITTED, 0, 3, N),
+	    F(EV_DEL, 1, 3, N), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1), W(PASS, 0), W(ASK, 1),
+	    W(ENOENT_, DEL) } },
+	{ "the predecessor's DESTROYs come between request and answer",
+	  { F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_DEL, 1, 3, N), F(EV_DEL, 1, 3, DEL),
+	    F(COMMITTED, 0, 3, NEW), W(RELEASE, 0), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1) } },
+	{ "the same where the record is the commit's own",
+	  { F(COMMIT, 0, 3, 1), F(EV_DEL, 1, 3, DEL), W(DONE, 0), F(COMMITTED, 0, 3, NEW),
+	    W(RELEASE, 0), F(ALIVE, 0, 3, REC_NEW), W(SILENT, 1) } },
+	{ "committed while alive, kept, and ends later",
+	  { F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(DUMP, 1, 3, N), F(EV_DEL, 1, 3, DEL) } },
+	{ "committed while alive, the new entry ends",
+	  { F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(EV_DEL, 2, 3, DEL) } },
+	{ "committed while alive, the kernel had another one and kept it",
+	  { F(EV_NEW, 1, 3, NEW), F(COMMIT, 0, 3, 0), F(DUMP, 2, 4, NEW), F(ALIVE, 2, 4, REC_NEW),
+	    W(SILENT, 0), F(EV_DEL, 1, 3, N), F(ALIVE, 2, 4, REC_NEW) } },
 };
 
 static struct ct_flow step_flow(const struct step *s)
@@ -327,7 +363,10 @@ static void run_step(struct world *w, const struct step *s, size_t number)
 	int got = s->want;
 
 	switch (s->verb) {
-	case EV_NEW: case EV_UPD: case EV_DEL: case DUMP:
+	case EV_NEW:
+	case EV_UPD:
+	case EV_DEL:
+	case DUMP:
 		got = step_event(w, s, f);
 		break;
 	case PASS:
@@ -366,7 +405,9 @@ static void run_step(struct world *w, const struct step *s, size_t number)
 	case OTHER_DEL:
 		got = do_other_end(w);
 		break;
-	case ALIVE: case DEAD: case ABSENT:
+	case ALIVE:
+	case DEAD:
+	case ABSENT:
 		expect_record(w, s, f);
 		break;
 	case SILENT:
@@ -387,7 +428,9 @@ static void test_scenarios(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
-		struct world w = { .c = internal_new(4, 100, &test_key), .id = FLOW_ID_NONE, .now = { MONO_NS_PER_S } };
+		struct world w = { .c = internal_new(4, 100, &test_key),
+				   .id = FLOW_ID_NONE,
+				   .now = { MONO_NS_PER_S } };
 
 		print_message("%s\n", scenarios[i].name);
 		for (size_t k = 0; scenarios[i].steps[k].verb != END; k++) {
@@ -416,12 +459,12 @@ static void test_times(void **state)
 	assert_int_equal(rec->created_s, 10);
 	assert_int_equal(rec->updated_s, 15);
 	internal_pass_begin(c, false);
-	f.timeout_s = 40;	/* less than the 95 left: an idle flow, nothing new */
+	f.timeout_s = 40; /* less than the 95 left: an idle flow, nothing new */
 	internal_dumped(c, &f, mono_add_ms(t, 10000), &id);
 	assert_int_equal(rec->updated_s, 15);
 	assert_int_equal(rec->flow.timeout_s, 100);
 	internal_pass_begin(c, false);
-	f.timeout_s = 96;	/* ends later than the one known */
+	f.timeout_s = 96; /* ends later than the one known */
 	internal_dumped(c, &f, mono_add_ms(t, 10000), &id);
 	assert_int_equal(rec->updated_s, 20);
 	assert_int_equal(rec->flow.timeout_s, 96);
@@ -430,7 +473,8 @@ static void test_times(void **state)
 	internal_free(c);
 }
 
-/* A pass that nobody asked for leaves no trace; one that somebody asked for counts, and adds what only dumps say. */
+/* A pass that nobody asked for leaves no trace; one that somebody asked for counts, and adds what
+ * only dumps say. */
 static void test_quiet_pass(void **state)
 {
 	struct internal *c = internal_new(4, 100, &test_key);
@@ -456,7 +500,7 @@ static void test_quiet_pass(void **state)
 	assert_int_equal(stats->updated, 0);
 
 	internal_pass_begin(c, true);
-	dump.mark = 7;		/* that was missed */
+	dump.mark = 7; /* that was missed */
 	assert_int_equal(internal_dumped(c, &dump, t, &id), INTERNAL_UPDATE);
 	assert_int_equal(rec->flow.mark, 7);
 	assert_int_equal(stats->updated, 1);
@@ -474,7 +518,8 @@ static void test_quiet_pass(void **state)
 	internal_free(c);
 }
 
-/* The number of a pass goes round after 65535 passes: a record never seen since must still be unseen. */
+/* The number of a pass goes round after 65535 passes: a record never seen since must still be
+ * unseen. */
 static void test_pass_wraps(void **state)
 {
 	struct internal *c = internal_new(4, 100, &test_key);
@@ -495,7 +540,8 @@ static void test_pass_wraps(void **state)
 	internal_free(c);
 }
 
-/* One unseen record behind very many seen ones: no call looks at all of them, none of them is the end before it. */
+/* One unseen record behind very many seen ones: no call looks at all of them, none of them is the
+ * end before it. */
 static void test_unseen_in_steps(void **state)
 {
 	const uint32_t n_flows = 20000;
@@ -551,8 +597,9 @@ static void test_full(void **state)
 	internal_free(c);
 }
 
-/* A kernel that sends events which we read late, dumps and answers that are older than they look, and a cache that must
- * equal it once everything has been read and a pass without changes has been made. */
+/* A kernel that sends events which we read late, dumps and answers that are older than they look,
+ * and a cache that must equal it once everything has been read and a pass without changes has been
+ * made. */
 enum { FLOWS = 12, QUEUE = 64 };
 
 struct kernel_event {
@@ -562,7 +609,7 @@ struct kernel_event {
 };
 
 struct toy {
-	uint32_t kid[FLOWS];		/* 0: not there */
+	uint32_t kid[FLOWS]; /* 0: not there */
 	uint8_t state[FLOWS];
 	uint32_t next_kid;
 	struct kernel_event queue[QUEUE];
@@ -581,7 +628,8 @@ static struct ct_flow toy_flow(const struct kernel_event *e)
 	return f;
 }
 
-/* The kernel does something; sometimes (an overrun) the event is lost. Ids are reused now and then. */
+/* The kernel does something; sometimes (an overrun) the event is lost. Ids are reused now and
+ * then. */
 static void toy_kernel(struct toy *t, uint64_t *rng, bool lose)
 {
 	uint32_t i = rnd_below(rng, FLOWS);
@@ -642,7 +690,8 @@ static void toy_dump(struct toy *t, uint64_t *rng, uint32_t disturb)
 	/* The kernel fills a batch at a time; we read it later. */
 	for (uint32_t i = 0; i < FLOWS; i += 4) {
 		for (uint32_t k = 0; k < 4; k++)
-			batch[k] = (struct kernel_event){ DUMP, i + k, t->kid[i + k], t->state[i + k] };
+			batch[k] = (struct kernel_event){ DUMP, i + k, t->kid[i + k],
+							  t->state[i + k] };
 		toy_disturb(t, rng, disturb);
 		for (uint32_t k = 0; k < 4; k++) {
 			struct ct_flow f = toy_flow(&batch[k]);
@@ -710,7 +759,8 @@ static void toy_compare(struct toy *t)
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		struct ct_flow f = make_flow(i);
 		uint32_t id = table_find(internal_table(t->c), &f);
-		const struct flow_rec *rec = id == FLOW_ID_NONE ? NULL : table_rec(internal_table(t->c), id);
+		const struct flow_rec *rec =
+			id == FLOW_ID_NONE ? NULL : table_rec(internal_table(t->c), id);
 		bool alive = rec && rec->state != REC_DEAD;
 
 		assert_int_equal(alive, t->kid[i] != 0);
@@ -718,7 +768,8 @@ static void toy_compare(struct toy *t)
 		if (alive)
 			assert_int_equal(rec->flow.proto_state, t->state[i]);
 	}
-	assert_int_equal(table_count(internal_table(t->c)) - table_count_dead(internal_table(t->c)), n);
+	assert_int_equal(table_count(internal_table(t->c)) - table_count_dead(internal_table(t->c)),
+			 n);
 	assert_true(table_check(internal_table(t->c)));
 }
 
@@ -731,14 +782,17 @@ static void test_kernel_model(void **state)
 	print_message("kernel model: SEED=%llu and 2999 more\n", (unsigned long long)base);
 	for (uint64_t seed = base; seed < base + (env ? 1 : 3000); seed++) {
 		uint64_t rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-		struct toy t = { .c = internal_new(1, 1000, &test_key), .now = { MONO_NS_PER_S }, .next_kid = 100 };
+		struct toy t = { .c = internal_new(1, 1000, &test_key),
+				 .now = { MONO_NS_PER_S },
+				 .next_kid = 100 };
 
 		for (int round = 0; round < 5; round++) {
 			for (int k = 0; k < 10; k++)
 				toy_kernel(&t, &rng, rnd_below(&rng, 3) == 0);
 			toy_disturb(&t, &rng, 20);
 			toy_pass(&t, &rng, 6);
-			/* No more losses: what is queued is read, and passes go on while something may be wrong. */
+			/* No more losses: what is queued is read, and passes go on while something
+			 * may be wrong. */
 			while (t.n_queue > 0)
 				toy_read_event(&t, &rng);
 			toy_pass(&t, &rng, 0);
@@ -748,8 +802,8 @@ static void test_kernel_model(void **state)
 	}
 }
 
-/* The same without any loss: the pass runs beside changes, and once the queue has been read nothing may be missing or
- * stale but what is known to need another pass. */
+/* The same without any loss: the pass runs beside changes, and once the queue has been read nothing
+ * may be missing or stale but what is known to need another pass. */
 static void test_kernel_model_lossless(void **state)
 {
 	const char *env = getenv("SEED");
@@ -759,7 +813,9 @@ static void test_kernel_model_lossless(void **state)
 	print_message("lossless: SEED=%llu and 2999 more\n", (unsigned long long)base);
 	for (uint64_t seed = base; seed < base + (env ? 1 : 3000); seed++) {
 		uint64_t rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-		struct toy t = { .c = internal_new(1, 1000, &test_key), .now = { MONO_NS_PER_S }, .next_kid = 100 };
+		struct toy t = { .c = internal_new(1, 1000, &test_key),
+				 .now = { MONO_NS_PER_S },
+				 .next_kid = 100 };
 
 		for (int round = 0; round < 5; round++) {
 			toy_disturb(&t, &rng, 20);
@@ -794,7 +850,7 @@ static void test_told_life(void **state)
 	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 120);
 	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1000);
 	/* One that has not been renewed. */
-	dump.timeout_s = 21;	/* and a second of rounding */
+	dump.timeout_s = 21; /* and a second of rounding */
 	assert_true(internal_ask(c, id));
 	assert_int_equal(internal_renewed(c, &dump, now, &other), INTERNAL_NOTHING);
 	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1000);
@@ -844,7 +900,8 @@ static void test_single_question(void **state)
 	answer.rare = &rare;
 
 	assert_false(internal_asked(c, id));
-	assert_int_equal(internal_dumped(c, &answer, now, &other), INTERNAL_NOTHING);	/* it may be older than the event */
+	/* it may be older than the event */
+	assert_int_equal(internal_dumped(c, &answer, now, &other), INTERNAL_NOTHING);
 	assert_true(internal_ask(c, id));
 	assert_true(internal_asked(c, id));
 	internal_update(c, &f, now, &other);

@@ -100,7 +100,8 @@ static void model_set(struct model *m, const struct ct_flow *f, bool keep_old)
 	}
 }
 
-static void step_insert(struct flow_table *t, uint64_t *rng, uint32_t i, struct model *m, uint32_t now_s)
+static void step_insert(struct flow_table *t, uint64_t *rng, uint32_t i, struct model *m,
+			uint32_t now_s)
 {
 	struct ct_flow f = make_flow(i), *exact;
 	struct flow_rare rare;
@@ -130,7 +131,8 @@ static void step_insert(struct flow_table *t, uint64_t *rng, uint32_t i, struct 
 	model_set(m, &f, false);
 }
 
-static void step_change(struct flow_table *t, uint64_t *rng, uint32_t i, struct model *m, bool merge)
+static void step_change(struct flow_table *t, uint64_t *rng, uint32_t i, struct model *m,
+			bool merge)
 {
 	struct ct_flow f = make_flow(i), *exact;
 	uint32_t old_mark = m->mark, old_label = m->label;
@@ -149,7 +151,8 @@ static void step_change(struct flow_table *t, uint64_t *rng, uint32_t i, struct 
 	free(exact);
 }
 
-static void random_step(struct flow_table *t, uint64_t *rng, uint32_t i, struct model *m, uint32_t now_s)
+static void random_step(struct flow_table *t, uint64_t *rng, uint32_t i, struct model *m,
+			uint32_t now_s)
 {
 	uint32_t what = rnd_below(rng, 10);
 	struct ct_flow f;
@@ -171,7 +174,8 @@ static void random_step(struct flow_table *t, uint64_t *rng, uint32_t i, struct 
 	}
 }
 
-/* Hashes of the last keys are remembered: the one key that looks like "none yet" is found like others. */
+/* Hashes of the last keys are remembered: the one key that looks like "none yet" is found like
+ * others. */
 static void test_empty_key(void **state)
 {
 	const struct hash_key key = { 1, 2 };
@@ -197,8 +201,13 @@ static void test_random(void **state)
 	static const struct {
 		uint32_t universe, buckets, steps;
 	} cases[] = {
-		{ 6, 1, 2000 }, { 300, 1, 20000 }, { 300, 4096, 20000 }, { 30000, 1000, 100000 }, { 15000, 1, 100000 },
-		{ 30000, 1 << 20, 100000 }, { 60000, 1 << 16, 100000 },
+		{ 6, 1, 2000 },
+		{ 300, 1, 20000 },
+		{ 300, 4096, 20000 },
+		{ 30000, 1000, 100000 },
+		{ 15000, 1, 100000 },
+		{ 30000, 1 << 20, 100000 },
+		{ 60000, 1 << 16, 100000 },
 	};
 	uint64_t rng = seed_get("random");
 
@@ -220,8 +229,8 @@ static void test_random(void **state)
 	}
 }
 
-/* A flow that lives throughout a walk is given exactly once, whatever comes and goes meanwhile; nothing is given that was
- * not there at the time of the call. */
+/* A flow that lives throughout a walk is given exactly once, whatever comes and goes meanwhile;
+ * nothing is given that was not there at the time of the call. */
 static void test_walk(void **state)
 {
 	enum { UNIVERSE = 9000 };
@@ -289,7 +298,8 @@ static void growth(uint32_t buckets)
 		f = make_flow(i);
 		ids[i] = table_insert(t, &f, i, &err);
 		assert_int_not_equal(ids[i], FLOW_ID_NONE);
-		if (i == 17000 || i == 30000 || i == 70000 || i == 150000)	/* in the middle of a round of splits */
+		/* in the middle of a round of splits */
+		if (i == 17000 || i == 30000 || i == 70000 || i == 150000)
 			assert_true(table_check(t));
 	}
 	assert_true(table_check(t));
@@ -337,12 +347,12 @@ static void test_limit(void **state)
 	table_insert(t, &f[1], 0, NULL);
 	assert_int_equal(table_insert(t, &f[2], 0, &err), FLOW_ID_NONE);
 	assert_int_equal(err, -ENOSPC);
-	table_set_state(t, id, REC_DEAD);	/* dead ones count too */
+	table_set_state(t, id, REC_DEAD); /* dead ones count too */
 	assert_int_equal(table_insert(t, &f[2], 0, &err), FLOW_ID_NONE);
 	table_set_limit(t, 3);
 	assert_int_equal(table_limit(t), 3);
 	assert_int_not_equal(table_insert(t, &f[2], 0, &err), FLOW_ID_NONE);
-	table_set_limit(t, 1);			/* what is there stays */
+	table_set_limit(t, 1); /* what is there stays */
 	assert_int_equal(table_count(t), 3);
 	table_remove(t, id);
 	assert_int_equal(table_insert(t, &f[3], 0, &err), FLOW_ID_NONE);
@@ -351,8 +361,8 @@ static void test_limit(void **state)
 	table_free(t);
 }
 
-/* An IPv4 slot has room for an IPv4 flow and not a byte more: neighbours keep every byte (and under AddressSanitizer the
- * gap between slots is poisoned). */
+/* An IPv4 slot has room for an IPv4 flow and not a byte more: neighbours keep every byte (and under
+ * AddressSanitizer the gap between slots is poisoned). */
 static void test_short_slots(void **state)
 {
 	struct flow_table *t = table_new(16, 100, &test_key);
@@ -373,7 +383,8 @@ static void test_short_slots(void **state)
 	}
 	assert_true((uint8_t *)rec[1] - (uint8_t *)rec[0] >= (ptrdiff_t)size);
 	assert_true((uint8_t *)rec[2] - (uint8_t *)rec[1] >= (ptrdiff_t)size);
-	rec[0]->chain = rec[2]->chain = FLOW_ID_NONE;	/* the only bytes that may change below; restored by nobody */
+	/* the only bytes that may change below; restored by nobody */
+	rec[0]->chain = rec[2]->chain = FLOW_ID_NONE;
 	memcpy(before[0], rec[0], size);
 	memcpy(before[1], rec[2], size);
 	f[1].addr.v6.reply_dst[3] = 0xffffffff;
@@ -387,8 +398,8 @@ static void test_short_slots(void **state)
 	table_free(t);
 }
 
-/* A large HashSize alone costs a few MiB, not the 256 of its index, and the records are found all the same: they lie side by
- * side in the part of the index that they need. */
+/* A large HashSize alone costs a few MiB, not the 256 of its index, and the records are found all
+ * the same: they lie side by side in the part of the index that they need. */
 static void test_large_index(void **state)
 {
 	enum { N = 5000 };
@@ -409,9 +420,9 @@ static void test_large_index(void **state)
 	table_free(t);
 }
 
-#if defined(__SANITIZE_ADDRESS__)	/* gcc */
+#if defined(__SANITIZE_ADDRESS__) /* gcc */
 #define WITH_ASAN 1
-#elif defined(__has_feature)		/* clang */
+#elif defined(__has_feature) /* clang */
 #if __has_feature(address_sanitizer)
 #define WITH_ASAN 1
 #endif
@@ -421,7 +432,7 @@ static void test_memory_per_flow(void **state)
 {
 #ifdef WITH_ASAN
 	(void)state;
-	skip();		/* slots have a gap between them */
+	skip(); /* slots have a gap between them */
 #else
 	static const struct {
 		uint32_t first;
@@ -447,14 +458,10 @@ static void test_memory_per_flow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty_key),
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_walk),
-		cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_short_slots),
-		cmocka_unit_test(test_large_index),
-		cmocka_unit_test(test_memory_per_flow),
+		cmocka_unit_test(test_empty_key),   cmocka_unit_test(test_random),
+		cmocka_unit_test(test_walk),	    cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_limit),	    cmocka_unit_test(test_short_slots),
+		cmocka_unit_test(test_large_index), cmocka_unit_test(test_memory_per_flow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,20 +26,20 @@ static void a_reason_ends_with_a_repair_that_began_after_it(void **state)
 	assert_false(whole_lack(&w, WHOLE_LIMIT, at_s(6)));
 	assert_true(whole_lack(&w, WHOLE_OVERRUN, at_s(7)));
 	assert_int_equal(w.since.ns, at_s(5).ns);
-	assert_false(whole_repair_end(&w, true));	/* none had begun */
+	assert_false(whole_repair_end(&w, true)); /* none had begun */
 	assert_false(whole_is(&w));
 	whole_repair_begin(&w);
 	whole_lack(&w, WHOLE_OVERRUN, at_s(8));
 	assert_false(whole_repair_end(&w, true));
 	assert_int_equal(w.why, WHOLE_OVERRUN);
 	whole_repair_begin(&w);
-	assert_false(whole_repair_end(&w, false));	/* it did not come through */
+	assert_false(whole_repair_end(&w, false)); /* it did not come through */
 	assert_int_equal(w.why, WHOLE_OVERRUN);
 	whole_repair_begin(&w);
 	assert_true(whole_repair_end(&w, true));
 	assert_true(whole_is(&w));
 	whole_repair_begin(&w);
-	assert_false(whole_repair_end(&w, true));	/* it was complete before */
+	assert_false(whole_repair_end(&w, true)); /* it was complete before */
 }
 
 static void a_repair_under_way_does_not_end_what_came_during_it(void **state)
@@ -50,7 +50,7 @@ static void a_repair_under_way_does_not_end_what_came_during_it(void **state)
 	whole_lack(&w, WHOLE_FLUSHED, at_s(1));
 	whole_repair_begin(&w);
 	whole_lack(&w, WHOLE_MEMORY, at_s(2));
-	whole_repair_begin(&w);		/* joins the one under way */
+	whole_repair_begin(&w); /* joins the one under way */
 	assert_false(whole_repair_end(&w, true));
 	assert_int_equal(w.why, WHOLE_MEMORY);
 }
@@ -63,7 +63,8 @@ static void flows_are_counted_once(void **state)
 	whole_lack(&w, WHOLE_LIMIT, at_s(1));
 	for (int again = 0; again < 3; again++)
 		for (uint32_t i = 0; i < 1000; i++)
-			whole_missed(&w, i * WHOLE_SLOTS);	/* all in one place, and 0 is a hash as well */
+			/* all in one place, and 0 is a hash as well */
+			whole_missed(&w, i * WHOLE_SLOTS);
 	assert_int_equal(w.n_missed, 1000);
 	assert_int_equal(w.n_missing, 1000);
 	assert_false(w.more);
@@ -73,7 +74,7 @@ static void flows_are_counted_once(void **state)
 	assert_true(w.more);
 	whole_repair_begin(&w);
 	assert_true(whole_repair_end(&w, true));
-	assert_int_equal(w.n_missed, WHOLE_COUNTED);	/* for the line that says it */
+	assert_int_equal(w.n_missed, WHOLE_COUNTED); /* for the line that says it */
 	assert_true(w.missed_more);
 	assert_int_equal(w.n_missing, 0);
 	assert_false(w.more);
@@ -92,7 +93,7 @@ static void what_is_found_is_missing_no_longer(void **state)
 	whole_lack(&w, WHOLE_LIMIT, at_s(1));
 	whole_missed(&w, 2 * 7);
 	whole_missed(&w, 2 * 8);
-	whole_found(&w, 2 * 9);		/* it never was */
+	whole_found(&w, 2 * 9); /* it never was */
 	assert_int_equal(w.n_missing, 2);
 	whole_found(&w, 2 * 7);
 	whole_found(&w, 2 * 7);
@@ -100,13 +101,13 @@ static void what_is_found_is_missing_no_longer(void **state)
 	assert_int_equal(w.n_missed, 2);
 	whole_found(&w, 2 * 8);
 	assert_int_equal(w.n_missing, 0);
-	assert_false(whole_is(&w));		/* a repair has to say so */
+	assert_false(whole_is(&w)); /* a repair has to say so */
 	for (uint32_t i = 0; i < 2 * WHOLE_COUNTED; i++)
 		whole_missed(&w, 2 * i + 2);
 	for (uint32_t i = 0; i < 100; i++)
 		whole_found(&w, 2 * i + 2);
 	assert_int_equal(w.n_missing, WHOLE_COUNTED - 100);
-	assert_true(w.more);			/* nobody knows which */
+	assert_true(w.more); /* nobody knows which */
 }
 
 /* Those that a repair which saw everything did not miss again are there, or have ended unheard. */
@@ -139,7 +140,7 @@ static void a_repair_counts_anew(void **state)
 /* Many that come, end and are counted anew, against a list of them. */
 static void the_slots_lose_none(void **state)
 {
-	static uint8_t is[600];		/* 1: missing; 2: since the repair began, too */
+	static uint8_t is[600]; /* 1: missing; 2: since the repair began, too */
 	uint32_t seed = 1, n;
 	struct whole w = { 0 };
 
