@@ -113,7 +113,7 @@ int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t fro
 
 /* The same message from a node in ALARM to one that has said what ALARM does not know: the second
  * number, in place of a life, says which mode it is. A 1.4.x takes it for an ALIVE. */
-#define WIRE_IN_ALARM	2u
+#define WIRE_IN_ALARM 2u
 
 /* ALIVE with the two numbers behind it that 1.4.x skips: everything the sender has was sent since
  * number `since`, up to this message; life tells its lives apart (protocol.md section 10). Returns
