@@ -2,6 +2,7 @@
 #ifndef CONNTRACKD_SYNC_NOTRACK_H
 #define CONNTRACKD_SYNC_NOTRACK_H
 
+#include "sync/peer_state.h"
 #include "sync/plain.h"
 
 /* NOTRACK inside: notrack.c sends and receives, notrack_proof.c knows whether the answer to our RESYNC is whole. For these two
@@ -50,10 +51,15 @@ static inline struct nt_peer *nt_peer(struct sync *s, const struct peer *p)
 	return &((struct notrack *)s)->peer[p->id];
 }
 
-/* What our RESYNC carries in its second number: which one it is, and how fast the answer may come. */
-static inline uint32_t nt_request(uint32_t serial, uint32_t slow)
+/* What our RESYNC carries in its second number: how fast the answer may come (4 bits), the link on which we send (4), which
+ * RESYNC it is (8), and the MTU of that link (16; 0: not known, or what would look like the note of FTFW). */
+static inline uint32_t nt_request(uint32_t serial, uint32_t slow, uint32_t note)
 {
-	return serial << 8 | slow;
+	uint32_t mtu = note & SYNC_MTU_BYTES;
+
+	if (mtu > UINT16_MAX || sync_is_mtu_note(mtu << 16))
+		mtu = 0;
+	return mtu << 16 | (serial & 0xff) << 8 | (note >> 20 & 0xf) << 4 | slow;
 }
 
 /* sync_ops.missing, ask, asked, check; the part of contact that is about asking */

@@ -170,7 +170,7 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
 	uint32_t before = n->plain.base.next;
 
-	if (s->ask && plain_put_control(&n->plain, &r, WIRE_F_RESYNC, s->life, nt_request(n->serial, n->slow))) {
+	if (s->ask && plain_put_control(&n->plain, &r, WIRE_F_RESYNC, s->life, nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
 		s->ask = false;
 		resync_left(s, now);
 	}
@@ -210,6 +210,8 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 
 	p->bulk_at = (struct mono){ 0 };
 	np->serial = ftfw ? 0 : hdr->to;
+	if (hdr->from != 0 && !ftfw)
+		peer_mtu(&n->plain.base, p, hdr->to >> 4 & 0xf, hdr->to >> 16, now);
 	if (hdr->from != 0)
 		peer_lives(&n->plain.base, p, hdr->from, now);
 	else
@@ -219,7 +221,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 	peer_asks(&n->plain.base, p, now);
 	sync_log(&n->plain.base, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
-	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xff : 0;
+	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xf : 0;
 	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 

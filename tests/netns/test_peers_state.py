@@ -193,10 +193,11 @@ def test_what_is_not_sent_has_not_left(lab: Lab, pair: Callable) -> None:
 	assert "cannot be sent" not in active.ok("-s", "link")
 
 
-def test_mtu_that_differs(lab: Lab, pair: Callable) -> None:
+@pytest.mark.parametrize("mode", ("FTFW", "NOTRACK"))
+def test_mtu_that_differs(lab: Lab, pair: Callable, mode: str) -> None:
 	"""Both say it once, show it, and say when it is over."""
 	lab.ip("fw2", "link set sync0 mtu 1400")
-	nodes = pair()
+	nodes = pair(mode=mode)
 	wait_in_sync(*nodes)
 	for node, peer, there, here in zip(nodes, (12, 11), (1400, 1500), (1500, 1400)):
 		wait_line(node, "warning", rf"peer 10\.30\.0\.{peer} has an MTU of {there} on the link to us, and we have {here}:")
