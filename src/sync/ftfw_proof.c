@@ -10,7 +10,7 @@
  * So what got lost until then cannot be repaired, and an ACK may cover what never arrived. The RESYNC of StartupResync
  * carries HELLO all the same, because 1.4.x expects it first; but it is sent before we have heard the peer, so the
  * beginning of the answer may be missing unnoticed: it only makes the peer's table come sooner, and every new peer is
- * asked again. One that may be a 1.4.x is asked a second after HELLO_BACK, when no HELLO of ours is under way any more; a
+ * asked again. One that may be a 1.4.x is asked a second and a half after HELLO_BACK, when no HELLO of ours is under way any more; a
  * HELLO_BACK that comes later all the same makes us ask again.
  *
  * When several peers speak, an ACK may be meant for another one and by chance cover our number. Sweeping on it could
@@ -20,7 +20,7 @@
 #include "sync/control.h"
 
 #define SETTLE_MS	3000	/* longest wait for HELLO_BACK before a RESYNC is asked for */
-#define CALM_MS		1000	/* after that none of our HELLOs is under way any more */
+#define CALM_MS		1500	/* after that none of our HELLOs is under way any more, nor an answer: it waits up to a second */
 #define PATIENCE_MS	60000	/* for an answer whose ACK was passed over while other data keeps coming; doubles */
 #define PATIENCE_TRIES	6
 

@@ -377,6 +377,7 @@ static const struct {
 	{ SYNC_MODE_FTFW, KIND_THREE, 2057, false, "the same, for numbers that were never sent" },
 	{ SYNC_MODE_FTFW, KIND_THREE, 3154, false, "the same, with the numbers in step" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 1332, false, "places of peers that were never used had the number of the first" },
+	{ SYNC_MODE_FTFW, KIND_JITTER, 5605, false, "a HELLO_BACK that had waited for a message was taken for a late one" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 9, false, "keepalives of a node that could not hear us ended an answer" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 405, false, "the same, after minutes" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 557, false, "the same" },
