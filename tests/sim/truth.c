@@ -160,6 +160,13 @@ static bool judges_received(const struct sim *sim, const struct node *holder, co
 	return !(owner->old && sim->mode == SYNC_MODE_NOTRACK);
 }
 
+/* A 1.4.7 with a small list acknowledges what it asked for in vain; and while all is on its way again, because its first acknowledgement
+ * shows that it had not heard the beginning, that is not heard yet. */
+static bool knows_heard(const struct node *n, const struct node *peer)
+{
+	return !peer->old || (peer->conf.resend_queue_size >= SIM_RING && !sync_bulk_running(pipeline_sync(n->pipeline)));
+}
+
 static void look(struct sim *sim, struct node *n, bool all)
 {
 	struct sync_standing node;
@@ -179,7 +186,8 @@ static void look(struct sim *sim, struct node *n, bool all)
 		received = received && peer && !seq_after(v.number, sim->watch.node[peer->index].seq);
 		if (received && (all || !sim->watch.claims[n->index][i].received) && judges_received(sim, n, peer))
 			look_at_received(sim, n, peer, i, &v);
-		if (peer && heard && sim->plan.kind != KIND_LIMIT && (all || !sim->watch.claims[n->index][i].heard) && judges_received(sim, peer, n))
+		if (peer && heard && sim->plan.kind != KIND_LIMIT && (all || !sim->watch.claims[n->index][i].heard) &&
+		    judges_received(sim, peer, n) && knows_heard(n, peer))
 			look_at_heard(sim, n, peer, &v);
 		sim->watch.claims[n->index][i].received = received;
 		sim->watch.claims[n->index][i].heard = heard;

@@ -16,6 +16,8 @@ cc=${CC:-$(sed -n 's/^CC = //p' Makefile 2>/dev/null || true)}
 cc=${cc:-cc}
 flags="-std=gnu11 -D_GNU_SOURCE -O1 -w -I$top/include -I$top/tests -I$top/tests/sim -DTESTS_SRCDIR=\"$top/tests\""
 
+[ -z "${work:-}" ] || flags="$flags -I$work"	# config.h
+
 # One mutant, by the number of its line.
 one() {
 	IFS='|' read -r name mode judge file rule <<-END
@@ -57,6 +59,8 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 wrap=$(sed -n 's/^SIM_WRAP = //p' "$top/tests/sim/tests.mk")
 jobs=${MUTANT_JOBS:-$(nproc 2>/dev/null || echo 1)}
+: >"$work/config.h"	# no option of the build matters here
+flags="$flags -I$work"
 export work wrap MUTANT_SEEDS="$seeds" CC="$cc"
 
 compile() {	# directory, sources
