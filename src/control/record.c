@@ -89,7 +89,8 @@ size_t ctl_request_encode(const struct ctl_wire_request *req, uint16_t record_ve
 	if (req->version == CTL_VERSION_FLAGS)
 		return w.len;
 	wr_be16(&w, (uint16_t)req->args_len);
-	wr_bytes(&w, req->args, req->args_len);
+	if (req->args_len > 0)
+		wr_bytes(&w, req->args, req->args_len);
 	return w.len;
 }
 
