@@ -22,7 +22,7 @@ struct control_job *dump_expects(const struct daemon *d, bool external, bool xml
  * socket. */
 struct control_job *dump_kernel(const struct daemon *d, bool expects, bool xml, struct text *err);
 
-/* `-s rsqueue`: the messages that wait for their acknowledgement. */
-struct control_job *dump_ring(const struct daemon *d);
+/* `-s rsqueue`: the messages that wait for their acknowledgement, as text or as one JSON document. */
+struct control_job *dump_ring(const struct daemon *d, bool json);
 
 #endif

@@ -119,6 +119,8 @@ struct emptied_values {
 };
 extern const struct value_group emptied_group;
 
+extern const struct value_group standing_group, peer_group, stranger_group;	/* -s peers */
+
 /* All groups, for doc/json.md; ends with NULL. */
 extern const struct value_group *const value_groups[];
 

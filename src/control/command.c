@@ -53,7 +53,7 @@ static const struct ctl_command commands[] = {
 	READS(CTL_REQ_STATS_CACHE, 's', "cache", false, CTL_OBJ_NONE, "-s cache", shown),
 	READS(CTL_REQ_STATS_RUNTIME, 's', "runtime", false, CTL_OBJ_NONE, "-s runtime", shown),
 	READS(CTL_REQ_STATS_LINK, 's', "link", false, CTL_OBJ_NONE, "-s link", shown),
-	READS(CTL_REQ_STATS_RSQUEUE, 's', "rsqueue", false, CTL_OBJ_NONE, "-s rsqueue", NULL),
+	READS(CTL_REQ_STATS_RSQUEUE, 's', "rsqueue", false, CTL_OBJ_NONE, "-s rsqueue", shown),
 	CHANGES(CTL_REQ_FLUSH_INT_CT, 'f', "internal", false, CTL_OBJ_CT, "-f internal", NULL),
 	CHANGES(CTL_REQ_FLUSH_EXT_CT, 'f', "external", false, CTL_OBJ_CT, "-f external", NULL),
 	READS(CTL_REQ_STATS_PROCESS, 's', "process", false, CTL_OBJ_NONE, "-s process", shown),
@@ -70,7 +70,7 @@ static const struct ctl_command commands[] = {
 	CHANGES(CTL_REQ_COMMIT, 'c', NULL, false, CTL_OBJ_BOTH, "-c", commit),
 	READS(CTL_REQ_DUMP_INT_EXP_XML, 'i', "expect", true, CTL_OBJ_EXPECT, "-i expect -x", NULL),
 	READS(CTL_REQ_DUMP_EXT_EXP_XML, 'e', "expect", true, CTL_OBJ_EXPECT, "-e expect -x", NULL),
-	READS(CTL_REQ_STATS_PEERS, 's', "peers", false, CTL_OBJ_NONE, "-s peers", NULL),
+	READS(CTL_REQ_STATS_PEERS, 's', "peers", false, CTL_OBJ_NONE, "-s peers", shown),
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

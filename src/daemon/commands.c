@@ -263,12 +263,8 @@ static struct control_job *cmd_dump(struct commands *c, const struct ctl_request
 static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_request *req, enum job_kind job,
 					struct ctl_out *out)
 {
-	(void)req, (void)job;
-	if (!sync_can(&c->d->conf->sync, SYNC_ACKS)) {
-		ctl_result(out, "there is no resend queue in this mode");
-		return NULL;
-	}
-	return job_or_note(dump_ring(c->d), out);
+	(void)job;
+	return job_or_note(dump_ring(c->d, ctl_flag(&req->args, "json")), out);
 }
 
 static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req, enum job_kind job,
@@ -340,6 +336,7 @@ enum needs {
 	NEEDS_PEERS = 1,	/* there are none in the statistics mode */
 	NEEDS_EXTERNAL = 2,	/* the states of the peers in a cache: DisableExternalCache is off */
 	NEEDS_EXPECTS = 4,	/* ExpectationSync */
+	NEEDS_ACKS = 8,		/* FTFW */
 };
 
 /* By what one types, as in control/command.c: the kind of job that it asks for, by the table of who
@@ -387,10 +384,10 @@ static const struct what table[] = {
 	{ "-s runtime", NEEDS_NOTHING, NO_JOB, NULL, report_runtime, "runtime" },
 	{ "-s link", NEEDS_PEERS, NO_JOB, NULL, report_link, "link" },
 	{ "-s queue", NEEDS_PEERS, NO_JOB, NULL, report_queue, "queue" },
-	{ "-s rsqueue", NEEDS_PEERS, NO_JOB, cmd_rsqueue, NULL, NULL },
+	{ "-s rsqueue", NEEDS_PEERS | NEEDS_ACKS, NO_JOB, cmd_rsqueue, NULL, "rsqueue" },
 	{ "-s expect", NEEDS_EXPECTS, NO_JOB, NULL, report_expect, "expect" },
 	{ "-s process", NEEDS_NOTHING, NO_JOB, NULL, report_process, "processes" },
-	{ "-s peers", NEEDS_PEERS, NO_JOB, NULL, report_peers, NULL },
+	{ "-s peers", NEEDS_PEERS, NO_JOB, NULL, report_peers, "peers" },
 };
 
 /* -c, and the states are in the kernel already: this node is active now, no flush goes on, and entries of another time have to
@@ -416,12 +413,14 @@ enum lack {
 	LACKS_EXPECTS,
 	LACKS_PEERS,
 	LACKS_EXTERNAL,
+	LACKS_ACKS,
 };
 
 static const char *const lack_words[] = {
 	[LACKS_EXPECTS] = "expectations are not synchronised (ExpectationSync)",
 	[LACKS_PEERS] = "this is the statistics mode",
 	[LACKS_EXTERNAL] = "states of the peer are in the kernel already (DisableExternalCache)",
+	[LACKS_ACKS] = "there is no resend queue in this mode",
 };
 
 static enum lack lacks(const struct commands *c, enum needs needs)
@@ -432,6 +431,8 @@ static enum lack lacks(const struct commands *c, enum needs needs)
 		return LACKS_PEERS;
 	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline))
 		return LACKS_EXTERNAL;
+	if (needs & NEEDS_ACKS && !sync_can(&c->d->conf->sync, SYNC_ACKS))
+		return LACKS_ACKS;
 	return LACKS_NOTHING;
 }
 

@@ -7,12 +7,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "base/list.h"
+#include "flow/flow_json.h"
 #include "flow/flow_print.h"
 
 #define DUMP_STEP	256	/* flows per step: about 0.1 ms, so that other clients and events get their turn */
 #define RING_STEP	512	/* lines per step */
-#define RING_LINE	48	/* bytes of one, at most */
+#define RING_LINE	64	/* bytes of one, at most */
 
 /* ---- a cache ---- */
 
@@ -161,16 +163,46 @@ struct control_job *dump_expects(const struct daemon *d, bool external, bool xml
 struct ring_dump {
 	struct control_job job;
 	const struct daemon *d;
+	bool as_json, begun;
+	struct json json;	/* one document, written in steps */
 	uint32_t pos;		/* see sync_ring_next() */
 	uint32_t left;		/* lines: what was in the ring at the beginning, so that it ends on a busy node */
 };
 
-static void ring_head(const struct daemon *d, struct text *text)
+static void ring_head(struct ring_dump *r, struct text *text)
 {
 	struct sync_queues q;
 
-	sync_queues(pipeline_sync(d->pipeline), &q);
-	text_printf(text, "resent queue (len=%" PRIu32 ")\n", q.ring_len);
+	sync_queues(pipeline_sync(r->d->pipeline), &q);
+	if (!r->as_json) {
+		text_printf(text, "resent queue (len=%" PRIu32 ")\n", q.ring_len);
+		return;
+	}
+	r->json = json_begin(text);
+	json_object(&r->json, NULL);
+	json_uint(&r->json, "schema", JSON_SCHEMA);
+	json_str(&r->json, "kind", "rsqueue", SIZE_MAX);
+	json_uint(&r->json, "length", q.ring_len);
+	json_array(&r->json, "messages");
+}
+
+static void ring_tail(struct ring_dump *r, struct text *text)
+{
+	if (!r->as_json)
+		return;
+	json_array_end(&r->json);
+	json_object_end(&r->json);
+	text_str(text, "\n");
+}
+
+static void ring_json(struct json *j, const struct sync_sent *m)
+{
+	json_object(j, NULL);
+	json_str(j, "what", m->control ? "control" : "object", SIZE_MAX);
+	json_uint(j, "seq", m->seq);
+	if (m->control)
+		json_uint(j, "flags", m->flags);
+	json_object_end(j);
 }
 
 /* False: there are no more. */
@@ -180,7 +212,9 @@ static bool ring_line(struct ring_dump *r, struct text *text)
 
 	if (!sync_ring_next(pipeline_sync(r->d->pipeline), &r->pos, &m))
 		return false;
-	if (m.control)
+	if (r->as_json)
+		ring_json(&r->json, &m);
+	else if (m.control)
 		text_printf(text, "control -> seq:%" PRIu32 " flags:%u\n", m.seq, m.flags);
 	else
 		text_printf(text, "object -> seq:%" PRIu32 "\n", m.seq);
@@ -197,10 +231,15 @@ static enum ctl_step ring_step(struct control_job *job, struct ctl_out *out, str
 	(void)now;
 	if (ctl_room(out) < RING_STEP * RING_LINE)
 		return CTL_MORE;
-	if (r->pos == 0)
-		ring_head(r->d, &text);
+	r->json.out = &text;
+	if (!r->begun)
+		ring_head(r, &text);
+	r->begun = true;
 	for (; n > 0 && more; n--, r->left--)
 		more = ring_line(r, &text);
+	more = more && r->left > 0;
+	if (!more)
+		ring_tail(r, &text);
 	if (text.truncated) {
 		ctl_note(out, "failed: out of memory");
 		ctl_end(out, 1);
@@ -209,7 +248,7 @@ static enum ctl_step ring_step(struct control_job *job, struct ctl_out *out, str
 		ctl_text(out, text.buf, text.len);
 	}
 	text_free(&text);
-	return more && r->left > 0 ? CTL_MORE : CTL_DONE;
+	return more ? CTL_MORE : CTL_DONE;
 }
 
 static void ring_release(struct control_job *job, bool done)
@@ -220,7 +259,7 @@ static void ring_release(struct control_job *job, bool done)
 
 static const struct control_job_ops ring_ops = { .name = "rsqueue", .step = ring_step, .release = ring_release };
 
-struct control_job *dump_ring(const struct daemon *d)
+struct control_job *dump_ring(const struct daemon *d, bool json)
 {
 	struct ring_dump *r = calloc(1, sizeof(*r));
 	struct sync_queues q;
@@ -228,6 +267,6 @@ struct control_job *dump_ring(const struct daemon *d)
 	if (!r)
 		return NULL;
 	sync_queues(pipeline_sync(d->pipeline), &q);
-	*r = (struct ring_dump){ .job.ops = &ring_ops, .d = d, .left = q.ring_len };
+	*r = (struct ring_dump){ .job.ops = &ring_ops, .d = d, .left = q.ring_len, .as_json = json };
 	return &r->job;
 }

@@ -574,5 +574,4 @@ const struct value_group *const value_groups[] = { &cache_group,
 						   &loop_group,
 						   &blind_group,
 						   &node_group,
-						   &job_group,
-						   NULL };
+						   &job_group, &standing_group, &peer_group, &stranger_group, NULL };
