@@ -14,8 +14,8 @@
  * would remove at the peer what another one with the same identity has just put there. The one that is left alone is
  * given out by clash_next() at the next opportunity, because records are freed from within the sending.
  *
- * Groups are records of a flow table of their own, by wire identity. That gives them an index that grows without a pause
- * and slots without an allocation each; the accessors below say which fields mean what. Its members need not be
+ * Groups are found through a flow table of their own, by wire identity: an index that grows without a pause. What a
+ * group is lies beside that table, under the id of its record, in pieces that never move. Its members need not be
  * listed: the ids of all members, exclusive-ored, are the id of the last one when it is alone.
  *
  * Nor does a zone of one direction travel, and here it does not help that a flow is alone. At the peer it would stand in the
@@ -26,41 +26,36 @@
 #include "cache/clash.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "cache/internal.h"
 
+#define SEG_GROUPS 256u	/* places of groups are allocated so many at a time, and never move */
+
+/* Records with one identity on the wire; found by the record of the same id in `groups`. */
+struct group {
+	uint32_t members;
+	uint32_t ids;		/* of all members, exclusive-ored */
+	uint32_t known;		/* the member that peers may have received, FLOW_ID_NONE if none has */
+	uint32_t next;		/* in the list of clash_next() */
+	bool listed;
+};
+
+struct group_segs {
+	struct group **seg;	/* owned, with what they point to; NULL where there was no group */
+	uint32_t n;
+};
+
 struct clash {
 	struct flow_table *flows;	/* the internal cache, borrowed */
-	struct flow_table *groups;
+	struct flow_table *groups;	/* index of the groups: one record each, by wire identity */
+	struct group_segs segs[2];	/* by family, as ids are */
 	uint32_t alone;			/* list of groups to look at in clash_next() */
 	uint32_t n_hidden;
 	uint64_t total;
 	uint32_t n_zoned;		/* hidden for their zone */
 	uint64_t zoned_total;
 };
-
-#define GROUP_LISTED 1u
-
-static inline uint32_t *group_members(struct flow_rec *g)
-{
-	return &g->flow.mark;
-}
-
-static inline uint32_t *group_ids(struct flow_rec *g)
-{
-	return &g->flow.id;
-}
-
-/* The member that peers may have been told of before, FLOW_ID_NONE if none. There is at most one. */
-static inline uint32_t *group_known(struct flow_rec *g)
-{
-	return &g->flow.status;
-}
-
-static inline uint32_t *group_next(struct flow_rec *g)
-{
-	return &g->flow.timeout_s;
-}
 
 struct clash *clash_new(struct flow_table *flows, const struct hash_key *key)
 {
@@ -80,8 +75,40 @@ void clash_free(struct clash *c)
 {
 	if (!c)
 		return;
+	for (size_t f = 0; f < 2; f++) {
+		for (uint32_t i = 0; i < c->segs[f].n; i++)
+			free(c->segs[f].seg[i]);
+		free(c->segs[f].seg);
+	}
 	table_free(c->groups);
 	free(c);
+}
+
+static struct group *group_at(const struct clash *c, uint32_t id)
+{
+	uint32_t slot = id & ~TABLE_ID_V6;
+
+	return &c->segs[id != slot].seg[slot / SEG_GROUPS][slot % SEG_GROUPS];
+}
+
+/* A place for group id; false without memory. */
+static bool group_room(struct clash *c, uint32_t id)
+{
+	uint32_t slot = id & ~TABLE_ID_V6, at = slot / SEG_GROUPS;
+	struct group_segs *s = &c->segs[id != slot];
+
+	if (at >= s->n) {
+		uint32_t n = at < 16 ? 16 : 2 * at;
+		struct group **seg = realloc(s->seg, n * sizeof(*seg));
+
+		if (!seg)
+			return false;
+		memset(seg + s->n, 0, (n - s->n) * sizeof(*seg));
+		*s = (struct group_segs){ .seg = seg, .n = n };
+	}
+	if (!s->seg[at])
+		s->seg[at] = calloc(SEG_GROUPS, sizeof(**s->seg));
+	return s->seg[at];
 }
 
 static bool is_poor(const struct ct_flow *f)
@@ -119,29 +146,33 @@ static void show(struct clash *c, struct flow_rec *rec)
 
 /* The group the flow belongs to, NULL if it has none. A poor flow gets one, with the flow that is what the wire says as
  * its first member. */
-static struct flow_rec *group_of_new(struct clash *c, const struct ct_flow *f, bool poor)
+static struct group *group_of_new(struct clash *c, const struct ct_flow *f, bool poor)
 {
 	struct ct_flow w;
-	struct flow_rec *g;
 	uint32_t id, same;
 	bool inserted;
 
 	wire_identity(f, &w);
 	if (!poor) {
 		id = table_find(c->groups, &w);
-		return id == FLOW_ID_NONE ? NULL : table_rec(c->groups, id);
+		return id == FLOW_ID_NONE ? NULL : group_at(c, id);
 	}
 	id = table_find_or_insert(c->groups, &w, 0, &inserted, NULL);
 	if (id == FLOW_ID_NONE)
 		return NULL;
-	g = table_rec(c->groups, id);
 	if (inserted) {
+		if (!group_room(c, id)) {
+			table_remove(c->groups, id);
+			return NULL;
+		}
 		same = table_find(c->flows, &w);
-		*group_members(g) = same != FLOW_ID_NONE;
-		*group_ids(g) = same != FLOW_ID_NONE ? same : 0;
-		*group_known(g) = FLOW_ID_NONE;
+		*group_at(c, id) = (struct group){
+			.members = same != FLOW_ID_NONE,
+			.ids = same != FLOW_ID_NONE ? same : 0,
+			.known = FLOW_ID_NONE,
+		};
 	}
-	return g;
+	return group_at(c, id);
 }
 
 /* Only what waits for its first message is certainly unknown: MARK_KNOWN says less (sync/transmit.c). To tell the end of a
@@ -153,7 +184,8 @@ static bool may_be_known(const struct flow_rec *rec)
 
 uint32_t clash_add(struct clash *c, uint32_t id)
 {
-	struct flow_rec *rec = table_rec(c->flows, id), *g, *first;
+	struct flow_rec *rec = table_rec(c->flows, id), *first;
+	struct group *g;
 	bool poor = is_poor(&rec->flow);
 	uint32_t other;
 
@@ -171,25 +203,26 @@ uint32_t clash_add(struct clash *c, uint32_t id)
 			hide(c, rec);	/* no memory: who else is the same is unknown */
 		return FLOW_ID_NONE;
 	}
-	other = *group_ids(g);
-	*group_ids(g) ^= id;
-	if (++*group_members(g) == 1)
+	other = g->ids;
+	g->ids ^= id;
+	if (++g->members == 1)
 		return FLOW_ID_NONE;
 	hide(c, rec);
-	if (*group_members(g) > 2)
+	if (g->members > 2)
 		return FLOW_ID_NONE;
 	first = table_rec(c->flows, other);
 	if (first->owner & REC_I_CLASH)
 		return FLOW_ID_NONE;	/* clash_next() has not come to it yet */
 	hide(c, first);
 	if (may_be_known(first))
-		*group_known(g) = other;
+		g->known = other;
 	return first->state == REC_DEAD ? FLOW_ID_NONE : other;
 }
 
 void clash_remove(struct clash *c, uint32_t id)
 {
-	struct flow_rec *rec, *g;
+	struct flow_rec *rec;
+	struct group *g;
 	struct ct_flow w;
 	uint32_t group;
 
@@ -206,21 +239,21 @@ void clash_remove(struct clash *c, uint32_t id)
 	group = table_find(c->groups, &w);
 	if (group == FLOW_ID_NONE)
 		return;
-	g = table_rec(c->groups, group);
-	if (*group_members(g) == 0)
+	g = group_at(c, group);
+	if (g->members == 0)
 		return;
-	*group_ids(g) ^= id;
-	--*group_members(g);
-	if (*group_known(g) == id)
-		*group_known(g) = FLOW_ID_NONE;
-	if (*group_members(g) > 1 || (g->owner & GROUP_LISTED))
+	g->ids ^= id;
+	--g->members;
+	if (g->known == id)
+		g->known = FLOW_ID_NONE;
+	if (g->members > 1 || g->listed)
 		return;
-	if (*group_members(g) == 0) {
+	if (g->members == 0) {
 		table_remove(c->groups, group);
 		return;
 	}
-	g->owner |= GROUP_LISTED;
-	*group_next(g) = c->alone;
+	g->listed = true;
+	g->next = c->alone;
 	c->alone = group;
 }
 
@@ -228,14 +261,15 @@ bool clash_next(struct clash *c, uint32_t *id)
 {
 	while (c->alone != FLOW_ID_NONE) {
 		uint32_t group = c->alone;
-		struct flow_rec *g = table_rec(c->groups, group), *rec;
+		struct group *g = group_at(c, group);
+		struct flow_rec *rec;
 
-		c->alone = *group_next(g);
-		g->owner &= (uint8_t)~GROUP_LISTED;
-		*id = *group_ids(g);
-		if (*group_members(g) == 0)
+		c->alone = g->next;
+		g->listed = false;
+		*id = g->ids;
+		if (g->members == 0)
 			table_remove(c->groups, group);
-		else if (*group_members(g) == 1 && table_has_id(c->flows, *id)) {
+		else if (g->members == 1 && table_has_id(c->flows, *id)) {
 			rec = table_rec(c->flows, *id);
 			if (!(rec->owner & REC_I_CLASH))
 				continue;
@@ -261,7 +295,7 @@ bool clash_known(const struct clash *c, uint32_t id)
 		return false;
 	wire_identity(&table_rec(c->flows, id)->flow, &w);
 	group = table_find(c->groups, &w);
-	return group != FLOW_ID_NONE && *group_known(table_rec(c->groups, group)) == id;
+	return group != FLOW_ID_NONE && group_at(c, group)->known == id;
 }
 
 uint32_t clash_hidden(const struct clash *c)

@@ -268,6 +268,47 @@ static void any_order(void **state)
 	assert_true(table_check(w->flows));
 }
 
+/* Thousands of groups of both families at once: each keeps what it knows, and all of them end. */
+static void each_of_many_groups_keeps_its_members(void **state)
+{
+	enum { N = 5000 };
+	static uint32_t id[2][N][2];
+	struct world *w = *state;
+	uint32_t other, next;
+
+	for (unsigned int pass = 0; pass < 2; pass++) {
+		for (uint32_t i = 0; i < N; i++) {
+			for (unsigned int family = 0; family < 2; family++) {
+				struct ct_flow f = make_flow(family ? 2 : 0), *exact;
+
+				f.l4 = IPPROTO_GRE;
+				f.orig = (struct flow_ports){ .sport = (uint16_t)(1 + pass),
+							      .dport = 7 };
+				if (family)
+					f.addr.v6.src[3] = i;
+				else
+					f.addr.v4.src = i;
+				exact = exact_copy(&f);
+				id[family][i][pass] = table_insert(w->flows, exact, 1, NULL);
+				free(exact);
+				other = clash_add(w->c, id[family][i][pass]);
+				assert_int_equal(other, pass ? id[family][i][0] : FLOW_ID_NONE);
+			}
+		}
+	}
+	assert_int_equal(clash_hidden(w->c), 4 * N);
+	for (uint32_t i = 0; i < N; i++) {
+		for (unsigned int family = 0; family < 2; family++) {
+			del(w, id[family][i][0]);
+			assert_true(clash_next(w->c, &next));
+			assert_int_equal(next, id[family][i][1]);
+			del(w, next);
+		}
+	}
+	assert_int_equal(clash_hidden(w->c), 0);
+	assert_false(clash_pending(w->c));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +320,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(what_peers_know_is_remembered, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_one_counts_until_it_is_freed, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(each_of_many_groups_keeps_its_members, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(any_order, setup, teardown),
 	};
