@@ -61,6 +61,8 @@ struct peer *peer_find(struct sync *s, const struct sync_source *from, const str
 		       struct mono now);
 /* The one with this address, NULL when there is none. */
 struct peer *peer_known(struct sync *s, const struct sync_source *from);
+/* Is that one of its addresses? */
+bool peer_has_source(const struct peer *p, const struct sync_source *from);
 /* A message of p has come. */
 void peer_heard(struct sync *s, struct peer *p, struct mono now);
 /* p begins a life, its numbers go on. fresh: it is new in this place. */

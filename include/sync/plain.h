@@ -52,6 +52,7 @@ bool plain_put_live(struct plain *s, struct round *r, struct mono now);
 bool plain_put_flow(struct plain *s, struct round *r, uint32_t id, struct mono now);
 /* A control message. False when the round is over. */
 bool plain_put_control(struct plain *s, struct round *r, uint8_t flags, uint32_t from, uint32_t to);
+bool plain_put_complete(struct plain *s, struct round *r, uint32_t since, uint32_t life);
 /* The round is over: send. True when something was sent. */
 bool plain_end_round(struct plain *s, struct round *r);
 

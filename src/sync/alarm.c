@@ -175,11 +175,8 @@ static bool alarm_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
 	bool retime;
 
-	if (a->say_mode && round_put_complete(&r, s->next, 0, WIRE_IN_ALARM) == 0) {
-		s->next++;
-		s->stats.sent_msgs++;
+	if (a->say_mode && plain_put_complete(&a->plain, &r, 0, WIRE_IN_ALARM))
 		a->say_mode = false;
-	}
 	if (plain_put_live(&a->plain, &r, now) && a->step) {
 		uint32_t aside = pace_begin(&a->plain.pace, &r, now);
 

@@ -99,10 +99,8 @@ static bool lap_put_partial(struct notrack *n, struct round *r)
 	}
 	if (!n->note)
 		return true;
-	if (round_put_complete(r, n->plain.base.next, n->since - WIRE_PARTIAL, n->plain.base.life) < 0)
+	if (!plain_put_complete(&n->plain, r, n->since - WIRE_PARTIAL, n->plain.base.life))
 		return false;
-	n->plain.base.next++;
-	n->plain.base.stats.sent_msgs++;
 	n->note = false;
 	return true;
 }
@@ -140,10 +138,8 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 		n->complete = false;
 		n->partial = n->note = true;
 	}
-	if (!n->complete || round_put_complete(r, n->plain.base.next, n->since, n->plain.base.life) < 0)
+	if (!n->complete || !plain_put_complete(&n->plain, r, n->since, n->plain.base.life))
 		return;
-	n->plain.base.next++;
-	n->plain.base.stats.sent_msgs++;
 	n->complete = false;
 	if (n->again) {
 		n->again = false;

@@ -35,8 +35,8 @@ bool peer_any_alive(const struct sync *s, struct mono now)
 
 bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		if (s->peer[i].used && &s->peer[i] != p && !s->peer[i].heir && sync_within(s->peer[i].heard, ms, now))
+	for (const struct peer *q = NULL; (q = peer_next(s, q));)
+		if (q != p && !q->heir && sync_within(q->heard, ms, now))
 			return true;
 	return false;
 }
@@ -57,7 +57,7 @@ static bool peer_on_link(const struct peer *p, uint8_t link)
 static bool peer_could_be(const struct sync *s, const struct peer *p, const struct sync_source *from,
 			  const struct wire_hdr *hdr, struct mono now)
 {
-	if (!p->used || p->n_sources == SYNC_SOURCES || peer_on_link(p, from->link))
+	if (p->n_sources == SYNC_SOURCES || peer_on_link(p, from->link))
 		return false;
 	if ((p->in_hello || !(hdr->flags & WIRE_F_HELLO)) && hdr->seq - p->track.last - 1 <= s->continue_max)
 		return true;
@@ -69,12 +69,12 @@ static struct peer *peer_moved(struct sync *s, const struct sync_source *from, c
 {
 	struct peer *found = NULL;
 
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		if (!peer_could_be(s, &s->peer[i], from, hdr, now))
+	for (struct peer *p = NULL; (p = peer_next(s, p));) {
+		if (!peer_could_be(s, p, from, hdr, now))
 			continue;
 		if (found)
 			return NULL;
-		found = &s->peer[i];
+		found = p;
 	}
 	return found;
 }
@@ -188,13 +188,21 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 	return p;
 }
 
+bool peer_has_source(const struct peer *p, const struct sync_source *from)
+{
+	for (unsigned int k = 0; k < p->n_sources; k++)
+		if (source_same(&p->source[k], from))
+			return true;
+	return false;
+}
+
 struct peer *peer_known(struct sync *s, const struct sync_source *from)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		for (unsigned int k = 0; s->peer[i].used && k < s->peer[i].n_sources; k++)
-			if (source_same(&s->peer[i].source[k], from))
-				return &s->peer[i];
-	return NULL;
+	struct peer *p = NULL;
+
+	while ((p = peer_next(s, p)) && !peer_has_source(p, from))
+		;
+	return p;
 }
 
 struct peer *peer_find(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool add, struct mono now)
@@ -278,9 +286,7 @@ static struct peer *peer_heir(struct sync *s, const struct peer *p, struct mono 
 {
 	struct peer *heir = NULL;
 
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct peer *q = &s->peer[i];
-
+	for (struct peer *q = NULL; (q = peer_next(s, q));) {
 		if (!peer_never_beside(p, q) || !peer_alive(q, now))
 			continue;
 		if (heir)
@@ -314,11 +320,7 @@ struct mono peer_tick(struct sync *s, struct mono now)
 {
 	struct mono next = { 0 };
 
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct peer *p = &s->peer[i];
-
-		if (!p->used)
-			continue;
+	for (struct peer *p = NULL; (p = peer_next(s, p));) {
 		if (s->n_peers > 1 && sync_does(s, SYNC_ASKS))
 			peer_check_heir(s, p, now);
 		if (sync_due(p->bulk_at, now)) {

@@ -64,14 +64,6 @@ void sync_other_protocol(struct sync *s, const struct sync_source *from, struct 
 	stranger_heard(s, from, STANDING_OTHER_PROTOCOL, now);
 }
 
-static bool peer_has_source(const struct peer *p, const struct sync_source *from)
-{
-	for (unsigned int k = 0; k < p->n_sources; k++)
-		if (source_same(&p->source[k], from))
-			return true;
-	return false;
-}
-
 /* In this life p has said such a thing. */
 static bool peer_is_strange(const struct sync *s, const struct peer *p, enum standing_state what, struct mono now)
 {

@@ -112,6 +112,14 @@ bool plain_make_room(struct sync *sync, struct mono now)
 
 /* ---- a round ---- */
 
+/* A message with the next number is in the datagram. */
+static bool plain_numbered(struct plain *s)
+{
+	s->base.next++;
+	s->base.stats.sent_msgs++;
+	return true;
+}
+
 bool plain_put_flow(struct plain *s, struct round *r, uint32_t id, struct mono now)
 {
 	int err = round_put_flow(r, id, s->base.next, 0);
@@ -122,18 +130,17 @@ bool plain_put_flow(struct plain *s, struct round *r, uint32_t id, struct mono n
 		sync_log(&s->base, &s->base.size_log, now, LOG_LVL_ERROR, "a flow does not fit into a datagram of this MTU");
 		return true;
 	}
-	s->base.next++;
-	s->base.stats.sent_msgs++;
-	return true;
+	return plain_numbered(s);
 }
 
 bool plain_put_control(struct plain *s, struct round *r, uint8_t flags, uint32_t from, uint32_t to)
 {
-	if (round_put_control(r, flags, s->base.next, from, to) < 0)
-		return false;
-	s->base.next++;
-	s->base.stats.sent_msgs++;
-	return true;
+	return round_put_control(r, flags, s->base.next, from, to) == 0 && plain_numbered(s);
+}
+
+bool plain_put_complete(struct plain *s, struct round *r, uint32_t since, uint32_t life)
+{
+	return round_put_complete(r, s->base.next, since, life) == 0 && plain_numbered(s);
 }
 
 bool plain_put_live(struct plain *s, struct round *r, struct mono now)
