@@ -216,6 +216,11 @@ bool pipeline_purged_lately(const struct pipeline *p, struct mono now);
  * there. */
 void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now);
 
+/* A peer has told its end, and it was removed from our kernel. Where it was ours as well, and told,
+ * the peers are told that it has ended: what we told may arrive after the end, and put it there
+ * again. Not where one of them is a 1.4.x: it would delete the next flow of the same tuple. */
+void pipeline_ended(struct pipeline *p, const struct ct_flow *f, struct mono now);
+
 /* What is remembered of an entry of our kernel beside what the kernel tells of it; *m is all zero
  * before. */
 void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m,

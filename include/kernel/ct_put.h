@@ -57,8 +57,9 @@ struct ct_result {
 struct ct_owner {
 	void *ctx;
 	/* This entry of the kernel has gone through us, ended or to make room: no event will tell. Before ct_put_cb.done. Not called
-	 * for one in whose place a commit has put the flow (CT_REPLACED), when both have the same original tuple. */
-	void (*removed)(void *ctx, const struct ct_flow *entry, struct mono now);
+	 * for one in whose place a commit has put the flow (CT_REPLACED), when both have the same original tuple. ended: a peer has
+	 * told its end (CT_ENDED). */
+	void (*removed)(void *ctx, const struct ct_flow *entry, bool ended, struct mono now);
 	/* What is remembered of an entry of the kernel; *m is all zero before. */
 	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now);
 };

@@ -152,6 +152,9 @@ struct sync_queues {
 	uint32_t control;	/* of both, control messages */
 };
 
+/* Is each peer of our kind, which looks for packets before it carries out an end? A 1.4.x deletes a flow that it forwards. */
+bool sync_peers_are_ours(const struct sync *s);
+
 /* What is known of one peer: how it stands, and what else there is to see. */
 struct sync_peer_view {
 	char name[SOURCE_NAME];

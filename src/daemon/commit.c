@@ -213,10 +213,11 @@ static void commit_settled(void *ctx, const struct ct_result *r, struct mono now
 	}
 }
 
-static void commit_removed(void *ctx, const struct ct_flow *entry, struct mono now)
+static void commit_removed(void *ctx, const struct ct_flow *entry, bool ended, struct mono now)
 {
 	struct commit *c = ctx;
 
+	(void)ended;
 	pipeline_purged(c->p, entry, now);
 }
 

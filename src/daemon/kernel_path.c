@@ -66,7 +66,17 @@ void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
 	path_changed(p, change, id, now);
 }
 
-void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
+static void bypass_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id = table_find(p->own, f);
+
+	if (id != FLOW_ID_NONE)
+		sync_forget(p->sync, id);
+	bypass_purge(p->bypass, f, now);
+}
+
+/* The id of the record that has died; FLOW_ID_NONE: there is none. */
+static uint32_t deleted(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
 	uint32_t id;
 
@@ -77,19 +87,36 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
 		exp_path_master_purged(p->expects, f);
 	if (p->foreign)
 		foreign_remove(p->foreign, f);
-	if (p->bypass) {
-		id = table_find(p->own, f);
-		if (id != FLOW_ID_NONE)
-			sync_forget(p->sync, id);
-		bypass_purge(p->bypass, f, now);
-		return;
-	}
-	if (table_count(p->own) == 0 || internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
-		return;
+	if (p->bypass)
+		bypass_purged(p, f, now);
+	if (p->bypass || table_count(p->own) == 0 || internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
+		return FLOW_ID_NONE;
 	path_ended(p, f);
+	return id;
+}
+
+static void forget(struct pipeline *p, uint32_t id)
+{
+	if (id == FLOW_ID_NONE)
+		return;
 	if (p->sync)
 		sync_forget(p->sync, id);
 	internal_release(p->internal, id);
+}
+
+void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	forget(p, deleted(p, f, now));
+}
+
+void pipeline_ended(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id = deleted(p, f, now);
+
+	if (id != FLOW_ID_NONE && sync_peers_are_ours(p->sync))
+		path_changed(p, INTERNAL_DESTROY, id, now);
+	else
+		forget(p, id);
 }
 
 bool pipeline_purged_lately(const struct pipeline *p, struct mono now)

@@ -339,12 +339,15 @@ static void on_failed(void *ctx, const struct ct_result *r, bool end, struct mon
 	refused_log(&d->refused_log, r, end, now);
 }
 
-/* Its event is filtered, and the peer that told us need not hear it again. */
-static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
+/* Its event is filtered. */
+static void on_removed(void *ctx, const struct ct_flow *f, bool ended, struct mono now)
 {
 	struct daemon *d = ctx;
 
-	pipeline_purged(d->pipeline, f, now);
+	if (ended)
+		pipeline_ended(d->pipeline, f, now);
+	else
+		pipeline_purged(d->pipeline, f, now);
 }
 
 /* ---- pipeline -> network ---- */

@@ -105,11 +105,11 @@ static void wants(struct ct_put *p, struct put *e, enum put_state state)
 }
 
 /* The entry that was found is there no more. */
-static void removed(struct ct_put *p, struct put *e, struct mono now)
+static void removed(struct ct_put *p, struct put *e, bool ended, struct mono now)
 {
 	e->destroyed = false;
 	if (p->cb.owner.removed)
-		p->cb.owner.removed(p->cb.owner.ctx, &e->old, now);
+		p->cb.owner.removed(p->cb.owner.ctx, &e->old, ended, now);
 }
 
 static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome, const struct ct_flow *entry, int err,
@@ -124,7 +124,7 @@ static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome, const
 
 	if (outcome == CT_ENDED || (e->destroyed && !(outcome == CT_REPLACED && e->q.way == CT_WAY_COMMIT &&
 						      flow_same_key(&e->old, &e->f))))
-		removed(p, e, now);
+		removed(p, e, outcome == CT_ENDED, now);
 	p->n_busy--;
 	p->cb.done(p->cb.ctx, &r, now);
 	list_add_tail(&p->free, &e->node);
@@ -292,7 +292,7 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 
 	if (verdict != CT_FOREIGN) {	/* that one stays; what had to go before it was found comes back */
 		if (e->destroyed)
-			removed(p, e, now);
+			removed(p, e, false, now);
 		remember(e, kernel);
 	}
 	e->raise = false;

@@ -122,6 +122,15 @@ void peer_asks(struct sync *s, struct peer *p, struct mono now)
 		s->env->peer_asks(s->env->ctx, p->id);
 }
 
+bool sync_peers_are_ours(const struct sync *s)
+{
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		if (s->peer[i].used && s->peer[i].life == 0)
+			return false;
+	}
+	return true;
+}
+
 /* The numbers begin anew with seq. What is known of the network stays. */
 static void numbers_begin(struct track *t, uint32_t seq)
 {

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from typing import Callable
 
 import pytest
@@ -109,6 +111,26 @@ def test_news_after_the_takeover(lab: Lab, pair: Callable, mode: str) -> None:
 	for program, count in ((early, 5), *((p, 5) for p in late)):
 		said = program.ask("alive", 10)
 		assert said["alive"] == count, said
+
+
+@each_mode
+def test_an_end_that_crosses_an_adoption(lab: Lab, pair: Callable, mode: str) -> None:
+	"""The backup makes its own what it was told, and tells it, while the same flows end on the active node: what it tells comes
+	after the end, and must not bring them back."""
+	active, backup = pair(mode=mode, mode_options=INJECT)
+	scenario.inject(lab, "fw1", 20)
+	wait_until(lambda: len(backup.kernel()) == 20, 10)
+	wait_until(lambda: "the table of peer" in active.log.read_text() and "the table of peer" in backup.log.read_text(), 30)
+	os.kill(active.pid, signal.SIGSTOP)
+	backup.ok("-R")
+	wait_until(lambda: len(backup.internal()) == 20, 10)
+	pace.sleep(0.5)
+	scenario.inject(lab, "fw1", 20, delete=True)
+	assert not active.kernel()
+	os.kill(active.pid, signal.SIGCONT)
+	wait_until(lambda: not active.kernel() and not backup.kernel() and not backup.internal(), 20, "ended everywhere")
+	pace.sleep(1)
+	assert not active.kernel() and not backup.kernel()
 
 
 @each_pair

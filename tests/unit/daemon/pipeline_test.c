@@ -526,6 +526,24 @@ static void test_purged(void **state)
 	check_silence(w);
 }
 
+/* A peer has told its end. What we told of it may be under way to the peer. */
+static void test_ended(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow both = make_flow(0), theirs = make_flow(3);
+
+	event(w, PIPELINE_FLOW_NEW, &both);
+	check_only(w, WIRE_CT_NEW, &both);
+	pipeline_injected(w->p, &theirs, true, w->now);
+	pipeline_ended(w->p, &theirs, w->now);
+	check_silence(w);
+	assert_int_equal(pipeline_foreign(w->p), 0);
+	pipeline_ended(w->p, &both, w->now);
+	check_only(w, WIRE_CT_DEL, &both);
+	pipeline_ended(w->p, &both, w->now);
+	check_silence(w);
+}
+
 static void test_commit_undo(void **state)
 {
 	struct world *w = *state;
@@ -1278,6 +1296,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_life_left, setup_inject, teardown),
 		T(test_offloaded),
 		T(test_peer_offloads),
+		cmocka_unit_test_setup_teardown(test_ended, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_begins, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_asks, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_asks, setup_inject_notrack, teardown),

@@ -106,10 +106,11 @@ static void settled(void *ctx, const struct ct_result *r, struct mono now)
 		b->kept_mark = r->entry->has & FLOW_HAS_MARK ? r->entry->mark : 0;
 }
 
-static void removed(void *ctx, const struct ct_flow *f, struct mono now)
+static void removed(void *ctx, const struct ct_flow *f, bool ended, struct mono now)
 {
 	struct bench *b = ctx;
 
+	assert_false(ended);
 	(void)f;
 	(void)now;
 	b->removed++;

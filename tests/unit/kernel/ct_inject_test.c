@@ -16,14 +16,15 @@ static struct kernel_hand hand;	/* the "kernel": whoever has the entries before 
 static struct evloop *loop;
 static struct ct_inject *inject;
 static bool look_first;		/* the caller thinks that the kernel has them */
-static size_t removed, stored, stored_written;
+static size_t removed, removed_ended, stored, stored_written;
 static struct ct_memory memory;	/* of every entry of the kernel */
 static struct ct_flow last_removed, last_stored, last_in_the_way;
 static enum ct_outcome last_failure;
 
-static void on_removed(void *ctx, const struct ct_flow *f, struct mono now)
+static void on_removed(void *ctx, const struct ct_flow *f, bool ended, struct mono now)
 {
 	(void)ctx;
+	removed_ended += ended;
 	(void)now;
 	removed++;
 	flow_copy(&last_removed, f);
