@@ -132,7 +132,8 @@ static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono no
 	if (sync_due(fp->doubt, now)) {
 		fp->doubt = (struct mono){ 0 };
 		fp->doubts += fp->doubts < FTFW_DOUBTS_MAX;
-		resync_need(&f->base, p, now);
+		if (f->base.n_peers > 1)	/* an address that was left is forgotten meanwhile */
+			resync_need(&f->base, p, now);
 	}
 	if (sync_due(fp->ack_due, now))
 		ack_due(f, p, now);
