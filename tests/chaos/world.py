@@ -484,6 +484,7 @@ class World:
 
 	def do_forget(self, node: str, command: str, wait: float, then: str, look: bool) -> None:
 		fw = self.resolve(node)
+		self.fault("all", "typed", wait + 20)
 		self.command(fw, command)
 		self.sleep(wait)
 		if then == "restart there":
