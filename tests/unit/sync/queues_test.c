@@ -164,8 +164,11 @@ static void reorder_limits(void **state)
 		enum reorder_verdict want;
 	} cases[] = {
 		{ 1, 0, REORDER_KEPT },
-		{ 1, 20, REORDER_TWICE },
+		{ 1, 0, REORDER_TWICE },
+		{ 1, 20, REORDER_OTHER },
 		{ 0, REORDER_BODY, REORDER_KEPT },
+		{ 0, REORDER_BODY, REORDER_TWICE },
+		{ 0, REORDER_BODY - 1, REORDER_OTHER },
 		{ 2, REORDER_BODY + 1, REORDER_NO_ROOM },
 		{ REORDER_MAX - 1, 20, REORDER_KEPT },
 		{ REORDER_MAX, 20, REORDER_NO_ROOM },
