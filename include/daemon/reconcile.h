@@ -35,7 +35,7 @@ struct reconcile_cb {
 
 struct reconcile_stats {
 	uint64_t passes;
-	uint64_t for_overrun, for_command;
+	uint64_t for_overrun;
 	uint64_t gone;		/* records found to have ended unseen */
 	uint32_t unheard;	/* by the last RECONCILE_BLIND pass: what earlier ones of the run
 				 * had found, and no event has */

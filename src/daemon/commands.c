@@ -33,6 +33,7 @@
 struct commands {
 	struct daemon *d;
 	struct control_server *server;
+	uint64_t resyncs;		/* -R, each, also one that joins a comparison under way */
 	uint64_t expect_resyncs;	/* -R with expectations, -R expect */
 	uint64_t purges_ignored;	/* -t in the statistics mode */
 };
@@ -157,6 +158,7 @@ static struct control_job *cmd_resync_kernel(struct commands *c, const struct ct
 	if (no_internal(c, req, out))
 		return NULL;
 	done_note(out, "resync with master conntrack table");
+	c->resyncs++;
 	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting) {
 		log_notice("resync with master expect table");	/* the pass over the flows ends with it */
 		c->expect_resyncs++;
@@ -523,7 +525,7 @@ void commands_stats(const struct commands *c, struct commands_stats *out)
 	*out = (struct commands_stats){
 		.read_failed = s->no_request, .unknown_request = s->unknown_request,
 		.refused = s->refused,
-		.expect_resyncs = c->expect_resyncs, .purges_ignored = c->purges_ignored,
+		.resyncs = c->resyncs, .expect_resyncs = c->expect_resyncs, .purges_ignored = c->purges_ignored,
 	};
 }
 

@@ -95,8 +95,6 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 	r->stats.passes++;
 	if (why == RECONCILE_OVERRUN)
 		r->stats.for_overrun++;
-	if (why == RECONCILE_COMMAND)
-		r->stats.for_command++;
 	if (why == RECONCILE_START)
 		pipeline_lack(r->p, WHOLE_START, now);
 	pipeline_compare_begin(r->p);

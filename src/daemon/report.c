@@ -354,7 +354,7 @@ static void runtime_of(const struct daemon *d, struct runtime_values *r)
 	if (pipeline_expects(d->pipeline))
 		r->filtered += exp_path_stats(pipeline_expects(d->pipeline))->filtered;
 	r->resyncs =
-		r->reconcile.for_overrun + r->reconcile.for_command + r->commands.expect_resyncs;
+		r->reconcile.for_overrun + r->commands.resyncs + r->commands.expect_resyncs;
 }
 
 void report_runtime(const struct daemon *d, struct values *v)
