@@ -103,6 +103,7 @@ struct pipeline_conf {
 struct pipeline_stats {
 	uint64_t events;		/* received from the kernel */
 	uint64_t filtered;
+	uint64_t swept;	/* removed from the external cache: a full answer did not tell them */
 	uint64_t full_internal, full_external;	/* not stored for lack of room or memory */
 	uint64_t full_expects;		/* the same for both caches of expectations */
 	uint64_t traffic_bytes, traffic_packets;	/* of flows that ended */

@@ -10,8 +10,8 @@
  * On an active node, because of what the old primary still has: until its own purge (-t) it would give us the flows that we have
  * just taken over from it. The purge is told to nobody, so nothing would ever end them here, and the next commit would bring
  * them back. And it may come later than that: -t was typed late, a big table takes its time, or the cache was filled before
- * twice PurgeTimeout. So an active node that has been told something asks again, AGAIN times with longer and longer pauses: what
- * the peer does not tell any more goes. */
+ * twice PurgeTimeout. So an active node that has been told something asks again, AGAIN times with longer and longer pauses,
+ * and on as long as something has gone by that: what the peer does not tell any more goes. */
 #include "daemon/empty.h"
 
 #include <errno.h>
@@ -33,6 +33,7 @@ struct empty {
 	struct ev_timer fill;		/* armed: the cache is empty until then */
 	struct ev_timer again;		/* armed: what has filled it may have been flushed since */
 	unsigned int n_again;
+	uint64_t swept;			/* by answers, until the last time they were asked */
 	struct mono emptied;		/* since then */
 	unsigned int links;		/* that were usable in the last turn */
 };
@@ -59,8 +60,15 @@ static int64_t twice_purge_ms(const struct empty *e)
 
 static void ask_again_later(struct empty *e, struct mono now)
 {
-	if (activity_active(e->d->activity) && e->n_again < AGAIN)
-		ev_timer_set(e->d->loop, &e->again, mono_add_ms(now, twice_purge_ms(e) << e->n_again++));
+	uint64_t swept = pipeline_stats(e->d->pipeline)->swept;
+	bool goes_on = swept != e->swept;
+
+	e->swept = swept;
+	if (!activity_active(e->d->activity) || (e->n_again == AGAIN && !goes_on))
+		return;
+	if (e->n_again < AGAIN)
+		e->n_again++;
+	ev_timer_set(e->d->loop, &e->again, mono_add_ms(now, twice_purge_ms(e) << (e->n_again - 1)));
 }
 
 static void again_due(void *ctx, struct mono now)

@@ -179,6 +179,7 @@ bool stale_path_sweep_step(struct pipeline *p, struct mono now)
 	peer = (uint8_t)__builtin_ctz(p->sweep_peers);
 	if (external_sweep_step(p->external, peer, &p->sweep_pos, SWEEP_STEP, &p->swept))
 		return true;
+	p->stats.swept += p->swept;
 	if (p->swept > 0) {
 		snprintf(line, sizeof(line), "resync complete: %u stale entries removed from the external cache",
 			 p->swept);

@@ -346,6 +346,7 @@ def test_an_active_node_stays_empty_for_a_while(lab: Lab, pair: Callable, fill: 
 	one, two = pair(mode_options={"PurgeTimeout": purge})
 	scenario.inject(lab, "fw1", 1000)
 	wait_replicated(one, two)
+	wait_until(lambda: "the table of peer" in two.log.read_text(), 20, "the answer to what it has asked for at its start")
 	two.ok("-c")
 	two.ok("-f")
 	began = time.monotonic()
@@ -366,6 +367,7 @@ def test_what_is_flushed_after_it_was_told_does_not_stay(lab: Lab, pair: Callabl
 	one, two = pair(mode=mode, mode_options={"PurgeTimeout": 2})
 	scenario.inject(lab, "fw1", 1000)
 	wait_replicated(one, two)
+	wait_until(lambda: "the table of peer" in two.log.read_text(), 20, "the answer to what it has asked for at its start")
 	for option in ("-c", "-f"):
 		two.ok(option)
 	wait_until(lambda: cached(two, "external") == 1000, 20, "twice PurgeTimeout is over")
