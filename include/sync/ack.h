@@ -21,8 +21,9 @@ void ack_forget_peer(struct ftfw *f, struct peer *p);
 /* Digest. */
 void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now);
 void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now);
-/* Timers: NACKs that were passed over; messages that were passed over. */
+/* Timers: NACKs that were passed over; messages that were passed over; such that had been given up (returns when to look again). */
 void ack_check_hole(struct ftfw *f, struct peer *p, struct mono now);
 void ack_check_stuck(struct ftfw *f, struct mono now);
+struct mono ack_check_given(struct ftfw *f, struct peer *p, struct mono now);
 
 #endif

@@ -15,6 +15,8 @@ static inline bool control_waits(const struct ftfw *f)
 void settle_remember(struct ftfw *f, const struct resend_entry *e, struct mono now);
 /* The oldest message that is not acknowledged is given up for room. */
 void settle_give_up(struct ftfw *f, struct mono now);
+/* A live message is given up: each peer may have heard it or not. */
+void settle_given_up(struct ftfw *f, struct resend_entry *e, struct mono now);
 
 /* A live message of the ring is settled; what that means for its flow, or for the request it was, is done here. */
 void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now);

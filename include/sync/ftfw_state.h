@@ -87,6 +87,11 @@ struct ftfw_peer {
 	 * the rest in the queue, its acknowledgement. */
 	enum { OWED_NOTHING, OWED_REQUEST, OWED_TABLE, OWED_QUEUE, OWED_ACK } owed;
 	uint32_t owed_to;	/* place of the repair queue; our number that it has to acknowledge */
+	/* State messages that were given up lie between these numbers. Whether it has heard them is open until it acknowledges
+	 * them, or says that it has not. */
+	bool given_up;
+	uint32_t given_from, given_to;
+	struct mono given_at;	/* since when it acknowledges what came behind them */
 	struct log_limit bulk_limit, hello_limit;
 };
 

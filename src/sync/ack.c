@@ -330,6 +330,7 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 		return;
 	}
 	f->base.stats.unrepairable++;
+	ftfw_peer(f, p)->given_up = false;	/* owed from here on */
 	ack_never(f, p);
 	if (p->life != 0)
 		ftfw_peer(f, p)->owed = OWED_REQUEST;
@@ -382,4 +383,27 @@ void ack_check_stuck(struct ftfw *f, struct mono now)
 	}
 	f->stuck_at = mono_add_ms(now, FTFW_STUCK_MS);
 	f->stuck_high = f->ack_high;
+}
+
+/* The same of what was given up, which nobody can repeat any more. It may have been the end of a flow, which is not told with
+ * everything either: the peer has to ask. */
+struct mono ack_check_given(struct ftfw *f, struct peer *p, struct mono now)
+{
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+
+	if (!fp->given_up || !seq_after(fp->ack_high, fp->given_to)) {
+		fp->given_at = (struct mono){ 0 };
+	} else if (!mono_is_set(fp->given_at)) {
+		fp->given_at = now;
+	} else if (!sync_within(fp->given_at, FTFW_STUCK_MS, now)) {
+		fp->given_up = false;
+		fp->given_at = (struct mono){ 0 };
+		if (p->life == 0) {
+			bulk_request(f, p, now);
+		} else if (!p->heir) {
+			fp->owed = OWED_REQUEST;
+			queue_burn(f, now);
+		}
+	}
+	return mono_is_set(fp->given_at) ? mono_add_ms(fp->given_at, FTFW_STUCK_MS) : (struct mono){ 0 };
 }

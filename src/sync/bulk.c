@@ -214,6 +214,7 @@ bool bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 
 	peer_asks(&f->base, p, now);
 	fp->owed = OWED_TABLE;
+	fp->given_up = false;
 	hold_forgo(f, fp);
 	held = hold_add(&fp->holds, seq, second ? HOLD_BULK_NEXT : HOLD_BULK, 0);
 	if (!second)
@@ -229,8 +230,11 @@ void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from, struct mono n
 	bool owed = fp->bulk_owed && seq_after(from, fp->owed_seq);
 
 	fp->bulk_owed = false;
-	if (owed)
-		req_start(f, &fp->req, now);	/* not limited: happens once in a life of the peer */
+	if (!owed)
+		return;
+	if (fp->owed != OWED_REQUEST)
+		fp->owed = OWED_TABLE;
+	req_start(f, &fp->req, now);	/* not limited: happens once in a life of the peer */
 }
 
 void ftfw_bulk(struct sync *s, struct mono now)

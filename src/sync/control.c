@@ -103,11 +103,37 @@ void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, str
 		settle_nack(f, &old, state, now);
 }
 
+/* Those that were given up are acknowledged in order, as all are. */
+static void given_acked(struct ftfw_peer *fp, uint32_t from, uint32_t to)
+{
+	if (!fp->given_up || seq_after(from, fp->given_from) || seq_before(to, fp->given_from))
+		return;
+	fp->given_from = to + 1;
+	fp->given_up = !seq_after(fp->given_from, fp->given_to);
+}
+
+void settle_given_up(struct ftfw *f, struct resend_entry *e, struct mono now)
+{
+	for (unsigned int i = 0; i < PEERS_MAX; i++) {
+		struct ftfw_peer *fp = &f->peer[i];
+
+		if (!f->base.peer[i].used || !fp->confirmed || (e->flags & WIRE_F_CTL_MASK))
+			continue;
+		if (!fp->given_up || seq_before(e->seq, fp->given_from))
+			fp->given_from = e->seq;
+		if (!fp->given_up || seq_after(e->seq, fp->given_to))
+			fp->given_to = e->seq;
+		fp->given_up = true;
+	}
+	settle(f, e, RESEND_LOST, now);
+}
+
 void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, uint32_t in, struct mono now)
 {
 	struct resend *ring = &f->ring;
 	uint64_t i = resend_find_from(ring, from);
 
+	given_acked(ftfw_peer(f, p), from, to);
 	for (i = i > ring->live ? i : ring->live; i < ring->end; i++) {
 		struct resend_entry *e = resend_at(ring, i);
 
@@ -155,7 +181,7 @@ void settle_give_up(struct ftfw *f, struct mono now)
 	f->base.stats.ring_overflow++;
 	sync_log(&f->base, &f->overflow_log, now, LOG_LVL_WARNING,
 		 "resend queue full, %" PRIu64 " unacknowledged messages given up so far", f->base.stats.ring_overflow);
-	settle(f, resend_oldest(&f->ring), RESEND_LOST, now);
+	settle_given_up(f, resend_oldest(&f->ring), now);
 }
 
 void settle_remember(struct ftfw *f, const struct resend_entry *e, struct mono now)

@@ -128,6 +128,7 @@ static void ftfw_keepalive(struct ftfw *f, struct mono now)
 static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
+	struct mono next;
 
 	if (sync_due(fp->doubt, now)) {
 		fp->doubt = (struct mono){ 0 };
@@ -138,9 +139,8 @@ static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono no
 	if (sync_due(fp->ack_due, now))
 		ack_due(f, p, now);
 	ack_check_hole(f, p, now);
-	if (!mono_is_set(fp->hole_since))
-		return fp->ack_due;
-	return mono_min(fp->ack_due, mono_add_ms(fp->hole_since, FTFW_HOLE_MS));
+	next = mono_min(fp->ack_due, ack_check_given(f, p, now));
+	return mono_is_set(fp->hole_since) ? mono_min(next, mono_add_ms(fp->hole_since, FTFW_HOLE_MS)) : next;
 }
 
 static struct mono ftfw_tick(struct sync *s, struct mono now)
@@ -199,18 +199,20 @@ static bool ftfw_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent
 	return false;
 }
 
-/* Everything up to this number is acknowledged, so that nothing below it waits to be repeated. */
+/* Everything up to this number is acknowledged, so that nothing below it waits to be repeated, or was given up meanwhile. */
 static uint32_t acked_to(const struct ftfw *f, const struct ftfw_peer *fp)
 {
+	uint32_t end = fp->given_up && seq_before(fp->given_from - 1, fp->ack_high) ? fp->given_from - 1 : fp->ack_high;
+
 	for (uint64_t i = f->ring.live; i < f->ring.end; i++) {
 		const struct resend_entry *e = resend_at(&f->ring, i);
 
-		if (!seq_before(e->seq, fp->ack_high))
+		if (seq_after(e->seq, end))
 			break;
 		if (e->state == RESEND_LIVE && !(e->flags & WIRE_F_CTL_MASK))
 			return e->seq - 1;
 	}
-	return fp->ack_high;
+	return end;
 }
 
 static void ftfw_facts(const struct sync *s, const struct peer *p, struct standing_facts *facts)

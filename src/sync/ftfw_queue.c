@@ -21,15 +21,20 @@
 #include "sync/bulk.h"
 #include "sync/control.h"
 
-/* No memory to queue a flow. Its state reaches the peers by a bulk send; if it is dead that would not tell, so a number
- * is used for nothing: peers miss it, cannot get it, and ask for everything. */
+void queue_burn(struct ftfw *f, struct mono now)
+{
+	struct resend_entry burnt = { .seq = f->base.next++, .id = FLOW_ID_NONE, .state = RESEND_LOST };
+
+	settle_remember(f, &burnt, now);
+}
+
+/* No memory to queue a flow. Its state reaches the peers by a bulk send; if it is dead that would not tell. */
 static void queue_no_memory(struct ftfw *f, uint32_t id, struct mono now)
 {
 	const struct sync_env *env = f->base.env;
-	struct resend_entry burnt = { .seq = f->base.next++, .id = FLOW_ID_NONE, .state = RESEND_LOST };
 
 	f->base.stats.ring_overflow++;
-	settle_remember(f, &burnt, now);
+	queue_burn(f, now);
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
 		if (f->base.peer[i].used)
 			bulk_request(f, &f->base.peer[i], now);
@@ -94,7 +99,7 @@ static bool give_up_sent(struct ftfw *f, struct mono now)
 		    !env->is_dead(env->ctx, e->id) || (env->mark(env->ctx, e->id)->bits & MARK_QUEUED))
 			continue;
 		say_room(f, now);
-		settle(f, e, RESEND_LOST, now);
+		settle_given_up(f, e, now);
 		return true;
 	}
 	return false;

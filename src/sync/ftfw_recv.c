@@ -160,6 +160,7 @@ void ftfw_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 	fp->window = f->ack_window;
 	fp->confirmed = fp->bulk_owed = fp->speaks = false;
 	fp->owed = OWED_TABLE;
+	fp->given_up = false;
 	fp->req.active = fp->req_next.active = false;
 	/* Answer at once: the other side learns from it that we hear each other, and so does not wait a second for
 	 * each step of the handshake. 1.4.x takes it as what it is, an acknowledgement. */

@@ -180,6 +180,17 @@ static void do_step(struct sim *sim, const struct step *s)
 	}
 }
 
+/* What came before a node was there has been lost, as that node sees it, when it had overtaken what comes now. */
+static void look_for_loss(struct sim *sim, const struct packet *p)
+{
+	uint64_t *missed = &sim->net.missed[p->from][p->to];
+
+	if (sim->node[p->to].up)
+		sim->plan.lossless = sim->plan.lossless && (sim->net.stream || p->order > *missed);
+	else if (p->order > *missed)
+		*missed = p->order;
+}
+
 static void world_step(struct sim *sim)
 {
 	struct plan *plan = &sim->plan;
@@ -188,6 +199,7 @@ static void world_step(struct sim *sim)
 	while (plan->at < plan->n_steps && plan->step[plan->at].at_ns <= sim->now_ns)
 		do_step(sim, &plan->step[plan->at++]);
 	while (net_pop(&sim->net, &p)) {
+		look_for_loss(sim, &p);
 		if (sim->node[p.to].up) {
 			trace_datagram(sim, &p);
 			watch_arrived(sim, &p);
@@ -378,6 +390,13 @@ static const struct {
 	{ SYNC_MODE_FTFW, KIND_THREE, 3154, false, "the same, with the numbers in step" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 1332, false, "places of peers that were never used had the number of the first" },
 	{ SYNC_MODE_FTFW, KIND_JITTER, 5605, false, "a HELLO_BACK that had waited for a message was taken for a late one" },
+	{ SYNC_MODE_FTFW, KIND_OUTAGE, 8194, false, "what was given up for room was said to have been heard" },
+	{ SYNC_MODE_FTFW, KIND_OUTAGE, 7679, false, "the same, of the end of a flow, the NACK for it being lost" },
+	{ SYNC_MODE_FTFW, KIND_OUTAGE, 6540, false, "the same" },
+	{ SYNC_MODE_FTFW, KIND_OUTAGE, 8295, false, "the same" },
+	{ SYNC_MODE_FTFW, KIND_RESTART, 7054, false, "a table was said to have been heard whose beginning had come too early" },
+	{ SYNC_MODE_FTFW, KIND_ADDRESS, 410, false, "what an address that was forgotten had acknowledged was doubted for ever" },
+	{ SYNC_MODE_FTFW, KIND_JITTER, 9043, false, "what had come before the start, and overtaken the rest, is a loss" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 9, false, "keepalives of a node that could not hear us ended an answer" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 405, false, "the same, after minutes" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 557, false, "the same" },

@@ -216,6 +216,7 @@ struct net {
 	struct packet *heap;
 	uint32_t n, cap;
 	uint64_t order;
+	uint64_t missed[SIM_NODES][SIM_NODES];	/* from, to: order of the last datagram that found nobody there */
 	struct {
 		uint64_t sent, lost, doubled, overrun;
 	} count;
