@@ -48,7 +48,7 @@ struct peer {
 	struct resync rs;	/* its full table */
 	struct mono bulk_at;	/* ours is sent to it then, unless its RESYNC comes first */
 	struct {
-		uint32_t n;		/* requests for it in a row */
+		uint32_t n;		/* requests for it in a row, each since the answer before was not whole */
 		struct mono first, last;
 	} asks;
 };
@@ -67,8 +67,8 @@ bool peer_has_source(const struct peer *p, const struct sync_source *from);
 void peer_heard(struct sync *s, struct peer *p, struct mono now);
 /* p begins a life, its numbers go on. fresh: it is new in this place. */
 void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now);
-/* A RESYNC of this peer has come that is no repetition. */
-void peer_asks(struct sync *s, struct peer *p, struct mono now);
+/* A RESYNC of this peer has come that is no repetition. again: what it got for the one before did not reach it whole. */
+void peer_asks(struct sync *s, struct peer *p, bool again, struct mono now);
 /* p begins a life whose first number is seq. hello: it says so itself. */
 void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, struct mono now);
 static inline bool peer_alive(const struct peer *p, struct mono now)

@@ -212,7 +212,7 @@ bool bulk_asked(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 	bool second = fp->req.active, held;
 
-	peer_asks(&f->base, p, now);
+	peer_asks(&f->base, p, fp->owed != OWED_NOTHING, now);
 	fp->owed = OWED_TABLE;
 	fp->given_up = false;
 	hold_forgo(f, fp);

@@ -214,10 +214,10 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 		nt_hint(&n->plain.base, p, now);
 	if (repeated)
 		return;
-	peer_asks(&n->plain.base, p, now);
 	sync_log(&n->plain.base, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
 	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xf : 0;
+	peer_asks(&n->plain.base, p, slow > 0, now);
 	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 

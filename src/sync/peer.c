@@ -102,6 +102,7 @@ static struct peer *peer_place(struct sync *s, struct mono now)
 void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now)
 {
 	p->contact = now;
+	p->asks.n = 0;
 	if (sync_does(s, SYNC_ASKS))
 		p->bulk_at = mono_add_ms(now, PEER_BULK_MS);
 	if (s->ops->contact)
@@ -110,9 +111,9 @@ void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now)
 		s->env->peer_begins(s->env->ctx, p->id);
 }
 
-void peer_asks(struct sync *s, struct peer *p, struct mono now)
+void peer_asks(struct sync *s, struct peer *p, bool again, struct mono now)
 {
-	if (!sync_within(p->asks.last, PEER_ASKS_MS, now)) {
+	if (!again || !sync_within(p->asks.last, PEER_ASKS_MS, now)) {
 		p->asks.first = now;
 		p->asks.n = 0;
 	}

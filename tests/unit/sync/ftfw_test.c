@@ -1512,6 +1512,27 @@ static void what_fails_again_and_again_is_said(void **state)
 	sync_close(w->s);
 }
 
+/* As commands, flushes and starts ask: nothing is wrong with it. */
+static void what_is_answered_whole_may_be_asked_for_often(void **state)
+{
+	struct world *w = settled(1000, 300);
+	struct sync_peer_view v;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		peer_says(w, WIRE_F_RESYNC, 77, 0);
+		for (int k = 0; k < 8; k++) {
+			pass_ms(w, 500);
+			peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		}
+		assert_true(sync_peer_view(w->s, 0, w->now, &v));
+		assert_int_equal(v.standing.heard, STANDING_HEARD);
+		assert_false(v.standing.is & STANDING_IS(STANDING_UNSERVED));
+	}
+	assert_int_equal(w->n_unserved_lines, 0);
+	sync_close(w->s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1552,6 +1573,7 @@ int main(void)
 		cmocka_unit_test(full_ring_holds_then_gives_up),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(what_fails_again_and_again_is_said),
+		cmocka_unit_test(what_is_answered_whole_may_be_asked_for_often),
 		cmocka_unit_test(other_mode_is_noticed),
 		cmocka_unit_test(notrack_is_noticed_at_once),
 	};
