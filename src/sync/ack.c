@@ -330,8 +330,8 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 		return;
 	}
 	f->base.stats.unrepairable++;
-	ftfw_peer(f, p)->given_up = false;	/* owed from here on */
 	ack_never(f, p);
+	ftfw_peer(f, p)->given_up = false;	/* owed from here on */
 	if (p->life != 0)
 		ftfw_peer(f, p)->owed = OWED_REQUEST;
 	bulk_request(f, p, now);

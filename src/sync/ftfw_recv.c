@@ -191,7 +191,7 @@ static void recv_refuse(struct sync *s, struct mono now)
 enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 			    struct cursor body, struct mono now)
 {
-	bool refused = recv_meaning(hdr) < 0, quiet;
+	bool refused = recv_meaning(hdr) < 0, hello = (hdr->flags & WIRE_F_HELLO) && !refused, quiet;
 	struct peer *p;
 
 	if (refused)
@@ -202,10 +202,9 @@ enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, cons
 	/* Its number may be garbage too: believed only where a number is expected. */
 	if (refused && hdr->seq - p->track.last - 1 >= REORDER_MIN)
 		return SYNC_REFUSED;
-	quiet = !sync_within(p->heard, HELLO_BURST_MS, now);
+	quiet = hello && !sync_within(p->heard, HELLO_BURST_MS, now);
 	peer_heard(s, p, now);
-	if ((hdr->flags & WIRE_F_HELLO) && !refused &&
-	    hello_is_restart(p, ftfw_peer((struct ftfw *)s, p), hdr->seq, quiet, now))
+	if (hello && hello_is_restart(p, ftfw_peer((struct ftfw *)s, p), hdr->seq, quiet, now))
 		peer_restart(s, p, hdr->seq, true, now);
 	return track_message(s, p, hdr, body, now);
 }

@@ -42,18 +42,24 @@ static inline uint64_t word_at(const uint8_t *at)
 }
 
 /* What a message was, in one word that is never 0: enough to tell a duplicate from another message of that number. Of its body the
- * beginning (who), the middle and the end: each message that is accepted pays for it. */
+ * beginning (who), the middle and the end; of a short one all, and what its header names. Each message that is accepted pays for it. */
 static uint32_t track_print(const struct wire_hdr *hdr, struct cursor body)
 {
-	uint64_t sum = (uint64_t)(hdr->len << 16 | hdr->flags << 8 | hdr->type) + ((uint64_t)hdr->to << 32 | hdr->from);
-	const uint8_t *at = body.at, *mid = at + body.left / 2, *end = at + body.left;
+	uint64_t sum = (uint64_t)body.left << 16 | (uint64_t)(hdr->flags << 8 | hdr->type);
+	const uint8_t *at = body.at, *end = at + body.left;
 
-	if (body.left >= PRINT_PART)
-		sum += word_at(at) + 3 * word_at(at + 8) + 5 * word_at(at + 16) + 9 * word_at(mid) + 3 * word_at(end - 16) +
-		       5 * word_at(end - 8);
-	else
+	if (body.left >= PRINT_PART) {
+		sum = 9 * sum + word_at(at);
+		sum = 9 * sum + word_at(at + 8);
+		sum = 9 * sum + word_at(at + 16);
+		sum = 9 * sum + word_at(at + body.left / 2);
+		sum = 9 * sum + word_at(end - 16);
+		sum = 9 * sum + word_at(end - 8);
+	} else {
+		sum = sum * PRINT_FACTOR + ((uint64_t)hdr->to << 32 | hdr->from);
 		for (; at < end; at++)
 			sum = sum * PRINT_FACTOR + *at;
+	}
 	return (uint32_t)(sum * PRINT_FACTOR >> 32) | 1;
 }
 
