@@ -397,6 +397,7 @@ static const struct {
 	{ SYNC_MODE_FTFW, KIND_RESTART, 7054, false, "a table was said to have been heard whose beginning had come too early" },
 	{ SYNC_MODE_FTFW, KIND_ADDRESS, 410, false, "what an address that was forgotten had acknowledged was doubted for ever" },
 	{ SYNC_MODE_FTFW, KIND_JITTER, 9043, false, "what had come before the start, and overtaken the rest, is a loss" },
+	{ SYNC_MODE_NOTRACK, KIND_ADDRESS, 264, false, "an address that was left was judged as the node that came back to it" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 9, false, "keepalives of a node that could not hear us ended an answer" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 405, false, "the same, after minutes" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 557, false, "the same" },

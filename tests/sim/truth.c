@@ -179,7 +179,8 @@ static void look(struct sim *sim, struct node *n, bool all)
 
 		if (!sync_peer_view(pipeline_sync(n->pipeline), i, sim_now(sim), &v))
 			continue;
-		peer = peer_of(sim, n, &v);
+		/* Of an address that was left nothing is said but that; its node may be back there in this moment. */
+		peer = v.left ? NULL : peer_of(sim, n, &v);
 		received = v.standing.lack == STANDING_LACKS_NOTHING && node.whole && node.kept;
 		heard = v.standing.heard == STANDING_HEARD;
 		/* Where nothing tells of a restart, numbers that are those of the life before. */
