@@ -46,19 +46,19 @@ static inline uint64_t word_at(const uint8_t *at)
 static uint32_t track_print(const struct wire_hdr *hdr, struct cursor body)
 {
 	uint64_t sum = (uint64_t)body.left << 16 | (uint64_t)(hdr->flags << 8 | hdr->type);
-	const uint8_t *at = body.at, *end = at + body.left;
+	const uint8_t *at = body.at;
 
 	if (body.left >= PRINT_PART) {
 		sum = 9 * sum + word_at(at);
 		sum = 9 * sum + word_at(at + 8);
 		sum = 9 * sum + word_at(at + 16);
 		sum = 9 * sum + word_at(at + body.left / 2);
-		sum = 9 * sum + word_at(end - 16);
-		sum = 9 * sum + word_at(end - 8);
+		sum = 9 * sum + word_at(at + body.left - 16);
+		sum = 9 * sum + word_at(at + body.left - 8);
 	} else {
 		sum = sum * PRINT_FACTOR + ((uint64_t)hdr->to << 32 | hdr->from);
-		for (; at < end; at++)
-			sum = sum * PRINT_FACTOR + *at;
+		for (size_t i = 0; i < body.left; i++)	/* of nothing, where there may be no pointer */
+			sum = sum * PRINT_FACTOR + at[i];
 	}
 	return (uint32_t)(sum * PRINT_FACTOR >> 32) | 1;
 }
