@@ -77,6 +77,8 @@ static const char *wrong_about(const struct node *owner, const struct node *hold
 		       "still has" : NULL;
 	if (!sf->alive)		/* its end is not told yet */
 		return NULL;
+	if (!entry && !owner->old && !owner->no_internal && table_find(pipeline_own(owner->pipeline), &sf->flow) == FLOW_ID_NONE)
+		return NULL;	/* known once, and not any more: it cannot be told again */
 	if (!entry)
 		return fits ? "misses" : NULL;
 	return kernel_stamp_of(entry) < sf->said_stamp ? "has an earlier state of" : NULL;
