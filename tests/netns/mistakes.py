@@ -200,7 +200,7 @@ THE_FILE = (
 	     r'error: "Port" does not belong to block Multicast \(only to: block UDP, block TCP\)'),
 	case(22, "in UDP", udp("Interface sync0", "Interface sync0\n" + "".join(f"\t\t{MARK}{k}\n" for k in (
 	     "Group 3780", "IPv4_interface 10.30.0.11", "ErrorQueueLength 5"))[:-1]),
-	     r'error: "Group" does not belong to block UDP \(only to: block Multicast\)',
+	     r'error: "Group" does not belong to block UDP \(only to: block Multicast, block UNIX\)',
 	     r'error: "IPv4_interface" does not belong to block UDP \(only to: block Multicast\)',
 	     r'error: "ErrorQueueLength" does not belong to block UDP \(only to: block TCP\)'),
 	case(22, "NetlinkEventsReliable in Stats", whole(f"Stats {{\n\t{MARK}NetlinkEventsReliable on\n}}\n{GENERAL}"),
