@@ -271,7 +271,7 @@ def same_as_text(node: Node, subject: str) -> dict[str, Any]:
 
 def test_a_pair(lab: Lab, pair: Callable) -> None:
 	"""Flows on one node, active; what the other has received of them; a flush that waits."""
-	one, two = pair(OURS, OURS)
+	one, two = pair(OURS, OURS, mode_options={"PurgeTimeout": 600})		# what waits for it is seen, however long a page takes
 	scenario.inject(lab, "fw1", 20)
 	wait_replicated(one, two)
 	scenario.inject(lab, "fw1", 5, delete=True)
@@ -282,7 +282,8 @@ def test_a_pair(lab: Lab, pair: Callable) -> None:
 		assert {"internal", "external"} == {c["name"] for c in found["ct"]["caches"]}
 		assert found["queue"]["queues"][-1]["name"] == "rsqueue"
 	active, backup = (document(node, "runtime")["node"] for node in (one, two))
-	assert document(one, "peers")["standing"]["received"] and document(one, "peers")["peers"][0]["heard"]
+	wait_until(lambda: document(one, "peers")["standing"]["received"], 20, "the table of the other has come")
+	wait_until(lambda: document(one, "peers")["peers"][0]["heard"], 20, "the other has acknowledged it")
 	assert active["active"] and active["by"] == "-c" and "purge_s" not in active
 	assert not backup["active"] and backup["by"] == "-t" and backup["purge_s"] > 0
 	wait_until(lambda: document(two, "ct")["caches"][1]["active"] == 15, 10, "the ends have come")
