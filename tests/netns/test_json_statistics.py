@@ -300,6 +300,8 @@ def test_a_pair(lab: Lab, pair: Callable) -> None:
 	same_as_text(one, "peers")
 	one.ok("-f", "external")
 	assert "emptied" in same_as_text(one, "cache")
+	one.ok("-n")
+	wait_until(lambda: document(one, "peers")["standing"].get("lacks") == "answer", 20, "who is cut off does not answer")
 
 
 def test_without_caches(lab: Lab, pair: Callable) -> None:
