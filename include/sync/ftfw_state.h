@@ -51,6 +51,7 @@ struct ftfw_proof {
 	uint32_t seq;		/* its number; valid when rs.asked is set */
 	bool acked;
 	bool weak;		/* it carried HELLO: its acknowledgement proves nothing */
+	bool early;		/* one of ours may still have been under way: a 1.4.x empties its list at each */
 	bool unsure;		/* the peer had not heard of us before it, so it would not miss it */
 	bool passed_over;	/* a later message was acknowledged, it was not */
 	struct mono data;	/* last state message */

@@ -10,8 +10,9 @@
  * So what got lost until then cannot be repaired, and an ACK may cover what never arrived. The RESYNC of StartupResync
  * carries HELLO all the same, because 1.4.x expects it first; but it is sent before we have heard the peer, so the
  * beginning of the answer may be missing unnoticed: it only makes the peer's table come sooner, and every new peer is
- * asked again. One that may be a 1.4.x is asked a second and a half after HELLO_BACK, when no HELLO of ours is under way any more; a
- * HELLO_BACK that comes later all the same makes us ask again.
+ * asked again, as soon as HELLO is settled. The answer of a 1.4.x to that proves nothing yet: it is asked once more a second
+ * and a half after HELLO_BACK, when no HELLO of ours is under way any more; a HELLO_BACK that comes later all the same makes
+ * us ask again. Who answers and is of our kind has told its life by then.
  *
  * When several peers speak, an ACK may be meant for another one and by chance cover our number. Sweeping on it could
  * remove what lives, so then nothing is swept. */
@@ -31,6 +32,7 @@ void proof_asked(struct sync *s, struct peer *p, struct mono now)
 
 	fp->proof = (struct ftfw_proof){
 		.seq = s->next - 1, .weak = f->hello != HELLO_DONE, .unsure = !fp->confirmed, .data = now,
+		.early = sync_within(f->hello_done, CALM_MS, now),
 	};
 }
 
@@ -94,7 +96,7 @@ struct mono proof_ask_at(const struct sync *s, const struct peer *p)
 
 	if (f->hello != HELLO_DONE || !f->peer[p->id].confirmed)
 		return mono_add_ms(p->contact, SETTLE_MS);
-	return p->life != 0 ? p->rs.not_before : mono_add_ms(f->hello_done, CALM_MS);
+	return f->peer[p->id].proof.early && p->life == 0 ? mono_add_ms(f->hello_done, CALM_MS) : p->rs.not_before;
 }
 
 /* When p's answer is overdue; not set: it is not, or cannot be. */
@@ -117,13 +119,19 @@ static struct mono proof_overdue(const struct peer *p, const struct ftfw_proof *
 struct mono proof_check(struct sync *s, struct peer *p, struct mono now)
 {
 	struct ftfw_proof *proof = &ftfw_peer((struct ftfw *)s, p)->proof;
-	struct mono overdue = proof_overdue(p, proof);
+	struct mono overdue = proof_overdue(p, proof), calm = mono_add_ms(((struct ftfw *)s)->hello_done, CALM_MS);
 
 	if (mono_is_set(p->rs.asked) && proof->acked && p->nacks_out == 0 && p->track.reorder.n == 0) {
-		if (proof->weak)
+		if (proof->weak) {
 			resync_need(s, p, now);
-		else
+		} else if (proof->early && p->life == 0) {	/* a request of its own may still tell its life */
+			if (mono_before(now, calm))
+				return calm;
+			p->rs.stale = true;
+			resync_want(p, 0, now);
+		} else {
 			resync_done(s, p, !peer_others(s, p, mono_diff_ms(now, p->rs.asked) + FTFW_ANSWER_MS, now), now);
+		}
 	} else if (sync_due(overdue, now)) {
 		resync_need(s, p, now);
 		p->rs.late = true;

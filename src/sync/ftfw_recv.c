@@ -80,7 +80,8 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hd
 		return;
 	if (f->hello == HELLO_SAY)
 		recv_hello_back(f, now);
-	else if (p->life == 0 && (p->nacks_out > 0 || (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked))))
+	else if (p->life == 0 && (p->nacks_out > 0 ||
+		 (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked) && !fp->proof.early)))	/* else it is asked again */
 		settle_missed(f, p, now);	/* a HELLO was late: a 1.4.x cannot send again what we miss */
 }
 

@@ -392,6 +392,8 @@ def test_without_caches_commands(lab: Lab, pair: Callable, setting: tuple) -> No
 	for words, idle in ((("-e", "expect"), inject), (("-e", "expect", "-x"), inject), (("-c", "expect"), inject),
 			    (("-R", "expect"), bypass)):
 		assert ("nothing to do" in replica.says(*words)) == idle, words
+	if inject and not bypass:
+		replica.ok("-n")	# -c makes a node the active one, and what that has taken over it tells who asks
 	shown = sorted(re.sub(r"^\d+ ", "", line) for line in ageless(active.ok("-i", "expect")))
 	assert shown == kernel_expects(lab, "fw1")
 	assert "<helper-name>ftp</helper-name>" in active.ok("-i", "expect", "-x")
