@@ -337,7 +337,7 @@ def test_forwarded_flow_is_left_alone(lab: Lab, pair: Callable, target: Target, 
 	lab.sysctl("fw2", {"net/netfilter/nf_conntrack_acct": 1})
 	for fw in ("fw1", "fw2"):
 		lab.sysctl(fw, {"net/netfilter/nf_conntrack_udp_timeout_stream": 180})
-	for host in ("client", "server"):	# no tail loss probes: one is sent, and counted, for an acknowledgement that is merely late
+	for host in ("client", "server"):	# no tail loss probes: what is merely late would count as sent again
 		lab.sysctl(host, {"net/ipv4/tcp_early_retrans": 0})
 	nft(lab, "fw1", f"insert rule inet fw forward tcp dport {ECHO_PORT} ct mark set 7")
 	scenario.serve(lab)

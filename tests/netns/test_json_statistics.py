@@ -271,7 +271,7 @@ def same_as_text(node: Node, subject: str) -> dict[str, Any]:
 
 def test_a_pair(lab: Lab, pair: Callable) -> None:
 	"""Flows on one node, active; what the other has received of them; a flush that waits."""
-	one, two = pair(OURS, OURS, mode_options={"PurgeTimeout": 600})		# what waits for it is seen, however long a page takes
+	one, two = pair(OURS, OURS, mode_options={"PurgeTimeout": 600})	# it waits, however long a page takes
 	scenario.inject(lab, "fw1", 20)
 	wait_replicated(one, two)
 	scenario.inject(lab, "fw1", 5, delete=True)
