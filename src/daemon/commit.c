@@ -59,8 +59,9 @@ static const char *commit_lacks(const struct commit *c, struct mono now)
 		return NULL;
 	if (all.lack != STANDING_LACKS_NOTHING)
 		return "something that a peer has was missing (-s peers)";
-	return all.kept ? "this node's own cache was incomplete (-s cache)" :
-			  "something that the peers have told had no place, or was emptied by -f (-s cache)";
+	if (!all.kept)
+		return "something that the peers have told had no place, or was emptied by -f (-s cache)";
+	return NULL;	/* this node's own flows are missing somewhere: those are not committed */
 }
 
 static void owners_look(struct commit *c, struct mono now)

@@ -244,8 +244,10 @@ static void say_changes(struct sync *s, struct peer *p, const struct standing_fa
 {
 	uint32_t is = p->standing.is, said = p->said.states;
 
-	if (is & STANDING_IS(STANDING_SILENT))	/* that is worse: how the rest of it ends is not known */
-		said &= STANDING_IS(STANDING_SILENT);
+	if (is & STANDING_IS(STANDING_SILENT)) {	/* that is worse, and nothing else can be known meanwhile */
+		is = STANDING_IS(STANDING_SILENT);
+		said &= is;
+	}
 	if (is & STANDING_IS_LATE && said & STANDING_IS_LATE)	/* one is no end of the other */
 		is = (is & ~STANDING_IS_LATE) | (said & STANDING_IS_LATE);
 	for (enum standing_state state = STANDING_UNSERVED; state < STANDING_STATES; state++) {

@@ -48,7 +48,7 @@ struct world {
 	bool incomplete;		/* our own cache */
 	uint64_t barren;	/* places of the table before flow 0 where nothing lives */
 	size_t walked;		/* places walked over */
-	unsigned int n_mode_lines, n_many_lines, n_unserved_lines, n_failing_lines;
+	unsigned int n_mode_lines, n_many_lines, n_unserved_lines, n_failing_lines, n_silent_lines, n_lines;
 };
 
 /* ---- our side of the world ---- */
@@ -183,6 +183,8 @@ static void env_log(void *ctx, int level, const char *text)
 	struct world *w = ctx;
 
 	(void)level;
+	w->n_lines++;
+	w->n_silent_lines += strstr(text, "has fallen silent") != NULL;
 	if (strstr(text, "another mode"))
 		w->n_mode_lines++;
 	if (strstr(text, "made for two nodes"))
@@ -1568,6 +1570,27 @@ static void what_fails_again_and_again_is_said(void **state)
 	sync_close(w->s);
 }
 
+/* What else was wrong with it can get neither better nor worse. */
+static void of_a_silent_peer_nothing_else_is_said(void **state)
+{
+	struct world *w = settled(1000, 300);
+	unsigned int before;
+
+	(void)state;
+	change(w, 0);
+	for (int i = 0; i < 60; i++) {		/* is heard, and acknowledges nothing */
+		peer_says(w, WIRE_F_ALIVE, 0, 0);
+		pass_ms(w, 1000);
+	}
+	before = w->n_lines;
+	assert_true(before > 0);
+	for (int i = 0; i < 200; i++)
+		pass_ms(w, 1000);
+	assert_int_equal(w->n_silent_lines, 1);
+	assert_int_equal(w->n_lines, before + 1);
+	sync_close(w->s);
+}
+
 /* As commands, flushes and starts ask: nothing is wrong with it. */
 static void what_is_answered_whole_may_be_asked_for_often(void **state)
 {
@@ -1630,6 +1653,7 @@ int main(void)
 		cmocka_unit_test(what_was_given_up_is_not_heard),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(what_fails_again_and_again_is_said),
+		cmocka_unit_test(of_a_silent_peer_nothing_else_is_said),
 		cmocka_unit_test(what_is_answered_whole_may_be_asked_for_often),
 		cmocka_unit_test(other_mode_is_noticed),
 		cmocka_unit_test(notrack_is_noticed_at_once),
