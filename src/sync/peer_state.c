@@ -248,7 +248,9 @@ static void say_changes(struct sync *s, struct peer *p, const struct standing_fa
 		is = STANDING_IS(STANDING_SILENT);
 		said &= is;
 	}
-	if (is & STANDING_IS_LATE && said & STANDING_IS_LATE)	/* one is no end of the other */
+	if (is & STANDING_IS(STANDING_DEAF) && said & STANDING_IS(STANDING_BEHIND))
+		said &= ~STANDING_IS_LATE;	/* it has become worse, which is said */
+	else if (is & STANDING_IS_LATE && said & STANDING_IS_LATE)	/* one is no end of the other */
 		is = (is & ~STANDING_IS_LATE) | (said & STANDING_IS_LATE);
 	for (enum standing_state state = STANDING_UNSERVED; state < STANDING_STATES; state++) {
 		uint32_t bit = STANDING_IS(state);
