@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 #include "kernel/ct.h"
 #include "sync/sync_conf.h"
 

@@ -21,7 +21,8 @@ allowed() {	# module -> modules it may include besides itself
 	control) echo "base" ;;
 	client)	echo "base flow control" ;;
 	conf)	echo "base" ;;		# plus <module>/<module>_conf.h of any module
-	daemon)	echo "base flow wire cache kernel channel sync stats control conf client" ;;
+	node)	echo "base flow wire cache sync" ;;
+	daemon)	echo "base flow wire cache node kernel channel sync stats control conf client" ;;
 	*)	return 1 ;;
 	esac
 }

@@ -5,7 +5,7 @@
 #include "base/evloop.h"
 #include "base/text.h"
 #include "daemon/activity.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 #include "kernel/ct_commit.h"
 #include "kernel/exp.h"
 

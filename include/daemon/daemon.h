@@ -12,7 +12,7 @@
 #include "daemon/life.h"
 #include "daemon/lock.h"
 #include "daemon/notify.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 #include "daemon/reconcile.h"
 #include "daemon/takeover.h"
 

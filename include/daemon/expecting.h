@@ -4,7 +4,7 @@
 
 #include "base/evloop.h"
 #include "base/text.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 #include "kernel/ct.h"
 
 /* The expectations of our kernel (ExpectationSync): takes their events, compares the internal cache

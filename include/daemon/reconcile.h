@@ -4,7 +4,7 @@
 
 #include "base/evloop.h"
 #include "base/text.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 /* Makes the internal cache equal to the kernel table, in the background and beside live events:
  * dump in steps, then ask the kernel about every record the dump did not show. Serves start-up,

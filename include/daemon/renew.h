@@ -4,7 +4,7 @@
 
 #include "base/evloop.h"
 #include "base/text.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 /* Keeps the peers' kernels from forgetting flows of ours that live on without an event: in an
  * external cache a flow stays until its end is told, but in a kernel no longer than we said it has

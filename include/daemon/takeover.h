@@ -7,7 +7,7 @@
 #include "daemon/activity.h"
 #include "daemon/commit.h"
 #include "daemon/jobs.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 struct sync_conf;
 

@@ -4,7 +4,7 @@
 
 #include "base/evloop.h"
 #include "base/text.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 /* Without internal cache: reads the kernel table when the pipeline has to tell the peers
  * everything, in steps, again until it has been read whole. It is what reconcile is where there is

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What makes a cache incomplete, until it has been repaired. Who asks: the end of a full answer
  * (only a complete internal cache may make a peer sweep), -s cache, and the repair itself
- * (daemon/whole_path.c).
+ * (node/complete.c).
  *
  * The count is one of flows, not of attempts, and of those that are missing now: a flow that finds
  * no place is heard of again with each of its events, and it may end, or find a place later. So

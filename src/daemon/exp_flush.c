@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "daemon/exp_path.h"
+#include "node/exp_path.h"
 
 struct list {
 	struct ct_expect *e;

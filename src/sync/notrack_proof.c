@@ -13,7 +13,7 @@
  * any other message, so not before its answer), with nothing lost since; and because the RESYNC may have been lost all
  * the same, only the third such answer in a row ends the resync, while an entry refreshed by any of them stays. On a
  * link that is never silent it sends no ALIVE: then nothing is swept. Whether it was an answer at all is judged by what it repeats
- * (SYNC_SEEMS, daemon/stale_path.c).
+ * (SYNC_SEEMS, node/stale.c).
  *
  * A peer that was of our kind may have become a 1.4.x, but not without a restart: one whose numbers just go on and who does not
  * answer does not hear us. */

@@ -17,7 +17,7 @@
 #define PEER_HEIR_MS	10000	/* one that is silent for this long may have an heir */
 #define PEER_SPEAKS_MS	1500	/* a node says something every second */
 #define PEER_BESIDE_MS	3000	/* two addresses that both do for this long are two nodes */
-#define PEER_OLD_MS	120000	/* a 1.4.x may be asked three times before what it does not tell goes (daemon/stale_path.c) */
+#define PEER_OLD_MS	120000	/* a 1.4.x may be asked three times before what it does not tell goes (node/stale.c) */
 #define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
 
 struct peer *peer_next(const struct sync *s, const struct peer *p)

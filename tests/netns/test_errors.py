@@ -37,7 +37,7 @@ ELSEWHERE = {
 	46: "unit/stats/flowlog_test.c::syslog_alone_and_beside",
 	47: "unit/stats/flowlog_test.c::syslog_alone_and_beside",
 	68: "netns/test_cli.py::test_hangup_reopens_the_log",
-	117: "unit/daemon/pipeline_test.c::test_filter",	# the end of a flow passes whatever its state
+	117: "unit/node/pipeline_test.c::test_filter",	# the end of a flow passes whatever its state
 	119: "unit/kernel/bpf_filter_test.c::same_verdict_as_user_space",
 	120: "unit/kernel/bpf_filter_test.c::long_list",
 	128: "netns/test_examples.py::test_refused",	# section Helper is refused before the kernel is asked for anything

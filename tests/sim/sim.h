@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 #include "flow/filter_conf.h"
 #include "flow/flow.h"
 #include "sync/sync_conf.h"

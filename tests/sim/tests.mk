@@ -7,6 +7,6 @@ TESTS += sim/sim sim/mutants/run.sh
 SIM_WRAP = -Wl,--wrap=table_remove -Wl,--wrap=external_new_flow -Wl,--wrap=external_replace -Wl,--wrap=external_update
 sim_sim_SOURCES = sim/forge.c sim/judge.c sim/kernel.c sim/net.c sim/node.c sim/old.c sim/scenario.c sim/sim.c sim/sim.h \
 	sim/truth.c sim/watch.c
-sim_sim_LDADD = $(S)/libdaemon.a $(S)/libsync.a $(S)/libcache.a $(WIRE_LIBS)
+sim_sim_LDADD = $(NODE_LIBS)
 sim_sim_LDFLAGS = $(AM_LDFLAGS) $(SIM_WRAP)
 EXTRA_DIST += sim/check sim/mutants/run.sh sim/mutants/list

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-daemon_tests = unit/daemon/lock_test unit/daemon/pipeline_test unit/daemon/bypass_test \
-	unit/daemon/commit_request_test unit/daemon/exp_path_test unit/daemon/expecting_test unit/daemon/exp_watch_test \
-	unit/daemon/reconcile_test unit/daemon/life_test unit/daemon/blind_test unit/daemon/limits_test \
+daemon_tests = unit/daemon/lock_test \
+	unit/daemon/commit_request_test unit/daemon/expecting_test unit/daemon/exp_watch_test \
+	unit/daemon/reconcile_test unit/daemon/life_test unit/daemon/blind_test \
 	unit/daemon/activity_test unit/daemon/jobs_test unit/daemon/renew_test \
 	unit/daemon/refused_test unit/daemon/windows_test unit/daemon/waiters_test unit/daemon/values_test unit/daemon/json_page_test
 check_PROGRAMS += $(daemon_tests)
@@ -11,16 +11,10 @@ TESTS += $(daemon_tests)
 unit_daemon_lock_test_SOURCES = unit/daemon/lock_test.c
 unit_daemon_lock_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=flock
 unit_daemon_lock_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
-unit_daemon_pipeline_test_SOURCES = unit/daemon/pipeline_test.c
-unit_daemon_pipeline_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
-unit_daemon_bypass_test_SOURCES = unit/daemon/bypass_test.c
-unit_daemon_bypass_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_commit_request_test_SOURCES = unit/daemon/commit_request_test.c unit/kernel/commit_rules.c \
 	unit/kernel/commit_rules.h unit/kernel/attrs.c unit/kernel/attrs.h unit/wire/recorded.h \
 	$(kernel_support) $(FLOW_RANDOM)
 unit_daemon_commit_request_test_LDADD = $(S)/libkernel.a $(WIRE_LIBS) $(MNL_LIBS) $(CMOCKA_LIBS)
-unit_daemon_exp_path_test_SOURCES = unit/daemon/exp_path_test.c
-unit_daemon_exp_path_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_expecting_test_SOURCES = unit/daemon/expecting_test.c $(kernel_support)
 unit_daemon_expecting_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_exp_watch_test_SOURCES = unit/daemon/exp_watch_test.c $(kernel_support)
@@ -33,9 +27,6 @@ unit_daemon_renew_test_SOURCES = unit/daemon/renew_test.c
 unit_daemon_renew_test_LDADD = $(S)/libdaemon.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_life_test_SOURCES = unit/daemon/life_test.c
 unit_daemon_life_test_LDADD = $(S)/libdaemon.a $(KERNEL_LIBS) $(CMOCKA_LIBS)
-unit_daemon_limits_test_SOURCES = unit/daemon/limits_test.c
-unit_daemon_limits_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc
-unit_daemon_limits_test_LDADD = $(DAEMON_LIBS) $(CMOCKA_LIBS)
 # log_warnx() is wrapped: what is said counts.
 unit_daemon_activity_test_SOURCES = unit/daemon/activity_test.c
 unit_daemon_activity_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_warnx

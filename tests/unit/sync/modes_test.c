@@ -26,7 +26,7 @@ static struct world *open_mode(enum sync_mode mode)
 	});
 }
 
-/* One datagram, as daemon/pipeline.c takes it apart. */
+/* One datagram, as node/pipeline.c takes it apart. */
 static void receive(struct world *w, const uint8_t *bytes, size_t n)
 {
 	uint8_t *copy = heap_copy(bytes, n);

@@ -79,7 +79,7 @@ static void make_flow(struct ct_flow *f, uint32_t id)
 	flow_mirror_reply(f);
 }
 
-/* As daemon/pipeline.c decides; all flows of this world have changed since they were inserted. */
+/* As node/pipeline.c decides; all flows of this world have changed since they were inserted. */
 static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
 {
 	static const struct wire_rules rules = { 0 };

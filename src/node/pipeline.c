@@ -9,20 +9,20 @@
  * are in wire/. In the statistics mode there is no sync and no external cache: the path ends at the internal cache, whose
  * ended flows are handed to the flow log.
  *
- * Beside it, all of them parts of the same object (daemon/path.h):
+ * Beside it, all of them parts of the same object (node/path.h):
  *
- *   kernel_path.c	into the internal cache otherwise than by an event: dumps, answers, our own commits and flushes
- *   sync_path.c	what sync asks about an id, which may name a flow or an expectation
+ *   source_cache.c	into the internal cache otherwise than by an event: dumps, answers, our own commits and flushes
+ *   source_bypass.c	without internal cache: a record lives until its message has been made
+ *   sink_kernel.c	without external cache: which flows of our kernel are the peers'
  *   exp_path.c		the same way for expectations
- *   bypass_path.c	without internal cache: a record lives until its message has been made
- *   clash_path.c	flows that peers could not tell apart
- *   whole_path.c	caches that are not complete, and their repair
- *   stale_path.c	out of the external cache without a message, in steps
- *   foreign_path.c	without external cache: which flows of our kernel are the peers'
- *   path_life.c	made, taken apart
+ *   records.c		what sync asks about an id, which may name a flow or an expectation
+ *   ambiguous.c	flows that peers could not tell apart
+ *   complete.c		caches that are not complete, and their repair
+ *   stale.c		out of the external cache without a message, in steps
+ *   pipeline_new.c	made, taken apart
  *
  * Nothing here depends on a socket or on the clock: the simulation in tests/sim links these very files. */
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +30,7 @@
 #include <stdio.h>
 
 #include "cache/foreign.h"
-#include "daemon/path.h"
+#include "node/path.h"
 
 #define VERSION_LOG_MS 3600000
 

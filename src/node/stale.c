@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What leaves the external cache without a message, in steps from pipeline_turn(): entries that a complete resync did not
  * refresh, and in ALARM those that nobody has spoken of for too long. */
-#include "daemon/path.h"
+#include "node/path.h"
 
 #include <stdio.h>
 

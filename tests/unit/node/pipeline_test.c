@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The data path with a list in place of the channel: what kernel events become on the wire, and what datagrams become in
  * the external cache. Time is a number here. */
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef CONNTRACKD_DAEMON_EXP_PATH_H
-#define CONNTRACKD_DAEMON_EXP_PATH_H
+#ifndef CONNTRACKD_NODE_EXP_PATH_H
+#define CONNTRACKD_NODE_EXP_PATH_H
 
 #include "base/writer.h"
 #include "cache/expects.h"

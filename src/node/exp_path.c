@@ -20,7 +20,7 @@
  * cache/bypass.c do. Whether the master is replicated was asked before (expecting.c). A full send
  * reads the kernel's expectations; each goes the way of an event, so it is over when they are read
  * and nothing is queued. */
-#include "daemon/exp_path.h"
+#include "node/exp_path.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
  *   dump entry -----> pipeline_told -------> filter ---> bypass ---> bypass_path_walk ---> sync
  *
  * What got lost cannot be looked up later: the peers are told that something is missing, and everything is sent. */
-#include "daemon/path.h"
+#include "node/path.h"
 
 #define LOST_EVERY_MS 1000	/* the peers are not told more often that something was lost */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pipeline as an object: made from its parts and taken apart, and access to them. What is in it: daemon/path.h. */
-#include "daemon/path.h"
+/* The pipeline as an object: made from its parts and taken apart, and access to them. What is in it: node/path.h. */
+#include "node/path.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The data path without internal cache: a kernel table with an event queue and dumps that lag behind it, as real ones do,
  * and a replica that stores what it is told. */
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Without external cache: whose are the flows of our kernel? Those that a peer has told about and no packet has hit here are
  * the peer's (cache/foreign.h), all others are ours, also those that are both's. */
-#include "daemon/path.h"
+#include "node/path.h"
 
 #include "cache/foreign.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flows that peers could not tell apart (cache/clash.c), on their way through the pipeline: not sent while there are
  * several of a name, and sent when one of them is left. And those with a zone of one direction, which are never sent. */
-#include "daemon/path.h"
+#include "node/path.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

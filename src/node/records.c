@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What sync/ wants to know about the things it names by ids: flows of the internal cache, or of what stands in for it, and
  * expectations. */
-#include "daemon/path.h"
+#include "node/path.h"
 
 #define WALK_EXPECTS (UINT64_C(1) << 63)	/* in the resume point of a walk: the flows are done */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef CONNTRACKD_DAEMON_PIPELINE_H
-#define CONNTRACKD_DAEMON_PIPELINE_H
+#ifndef CONNTRACKD_NODE_PIPELINE_H
+#define CONNTRACKD_NODE_PIPELINE_H
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -10,7 +10,7 @@
 #include "cache/external.h"
 #include "cache/internal.h"
 #include "cache/whole.h"
-#include "daemon/exp_path.h"
+#include "node/exp_path.h"
 #include "flow/filter.h"
 #include "flow/judge.h"
 #include "sync/sync.h"

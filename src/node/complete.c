@@ -12,7 +12,7 @@
  * room for what is missing or for a twentieth of the table, at most every ten seconds, and ever
  * less often while it does not help. With less room, where one flow may still fit, once in a
  * minute. When memory was short nobody knows whether there is room: it is tried. */
-#include "daemon/path.h"
+#include "node/path.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Tables that are full, memory that is short, sweeps in doubt: what is said, when a repair begins, and that it ends. malloc()
  * is wrapped, so that it can fail. */
-#include "daemon/path.h"
+#include "node/path.h"
 
 #include <stdio.h>
 #include <stdlib.h>

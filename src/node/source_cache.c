@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What reaches the internal cache otherwise than by an event: entries of a dump, answers of the kernel, and what we did to
  * the kernel ourselves, which is told to no peer. */
-#include "daemon/path.h"
+#include "node/path.h"
 
 #include "cache/foreign.h"
 

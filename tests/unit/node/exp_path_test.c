@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The data path of expectations, through the pipeline it belongs to: what is stored, what leaves,
  * in which order, and what arrives. */
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef CONNTRACKD_DAEMON_PATH_H
-#define CONNTRACKD_DAEMON_PATH_H
+#ifndef CONNTRACKD_NODE_PATH_H
+#define CONNTRACKD_NODE_PATH_H
 
 #include "base/log.h"
-#include "daemon/pipeline.h"
+#include "node/pipeline.h"
 
 /* The pipeline inside. For pipeline.c and the files that stand beside it (see there), and for nobody else. Functions with a
  * ctx are members of struct sync_env; ctx is the pipeline. */
@@ -99,7 +99,7 @@ void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_
 /* Apply what waits. Before anything else is done with the external caches. */
 void path_settle(struct pipeline *p);
 
-/* ---- whole_path.c ---- */
+/* ---- complete.c ---- */
 /* The internal cache has refused a flow (INTERNAL_FULL). */
 void whole_path_internal_full(struct pipeline *p, struct mono now);
 /* So has the external one, at its limit or for want of memory. */
@@ -118,14 +118,14 @@ void whole_path_answers_begin(struct pipeline *p, struct mono now);
 /* Begin the repairs that are due, end those that are through. Returns when to come back. */
 struct mono whole_path_step(struct pipeline *p, struct mono now);
 
-/* ---- sync_path.c ---- */
+/* ---- records.c ---- */
 struct flow_mark *sync_path_mark(void *ctx, uint32_t id);
 bool sync_path_has(void *ctx, uint32_t id);
 bool sync_path_is_dead(void *ctx, uint32_t id);
 void sync_path_release(void *ctx, uint32_t id);
 size_t sync_path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
 
-/* ---- clash_path.c ---- */
+/* ---- ambiguous.c ---- */
 /* path_changed() for a flow that is hidden. */
 void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
 /* A flow with a zone of one direction was met, and is not told to anybody. */
@@ -135,7 +135,7 @@ void clash_path_hidden(void *ctx, uint32_t id, struct mono now);
 /* Send some of those that have become the only ones of their name. */
 void clash_path_step(struct pipeline *p, struct mono now);
 
-/* ---- stale_path.c ---- */
+/* ---- stale.c ---- */
 void stale_path_resync_begin(void *ctx, uint8_t peer);
 void stale_path_resync_done(void *ctx, uint32_t peers, enum sync_proof proof);
 /* A peer begins a life. */
@@ -148,7 +148,7 @@ struct mono stale_path_ask(struct pipeline *p, struct mono now);
 bool stale_path_sweep_step(struct pipeline *p, struct mono now);
 bool stale_path_expire_step(struct pipeline *p, struct mono now);
 
-/* ---- foreign_path.c ---- */
+/* ---- sink_kernel.c ---- */
 /* Returns when a peer last told about a flow that was only the peer's until now (mono seconds), 0: it was not. */
 uint32_t foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f);
 /* An entry of a dump: is it a peer's flow, and to be left alone? */
@@ -156,7 +156,7 @@ bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f);
 void foreign_path_peer_begins(void *ctx, uint8_t peer);
 void foreign_path_peer_asks(void *ctx, uint8_t peer);
 
-/* ---- bypass_path.c ---- */
+/* ---- source_bypass.c ---- */
 void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);
 /* sync_env.walk */
 size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n);
