@@ -53,16 +53,10 @@ struct peer {
 	} asks;
 };
 
-/* The peers, one after the other: for (p = NULL; (p = peer_next(s, p));) */
-struct peer *peer_next(const struct sync *s, const struct peer *p);
 /* The peer a message comes from, its time noted; a new one is added if `add`. NULL: not known and not to be added, or no
  * room (counted). */
 struct peer *peer_find(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool add,
 		       struct mono now);
-/* The one with this address, NULL when there is none. */
-struct peer *peer_known(struct sync *s, const struct sync_source *from);
-/* Is that one of its addresses? */
-bool peer_has_source(const struct peer *p, const struct sync_source *from);
 /* A message of p has come. */
 void peer_heard(struct sync *s, struct peer *p, struct mono now);
 /* p begins a life, its numbers go on. fresh: it is new in this place. */

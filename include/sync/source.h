@@ -5,6 +5,7 @@
 #include "sync/sync.h"
 
 /* Who sends, and with which numbers: what all protocols need to know about the other side. */
+struct peer;
 
 #define SYNC_SOURCES	4	/* addresses of one peer: one per link */
 
@@ -13,6 +14,13 @@ bool source_same(const struct sync_source *a, const struct sync_source *b);
 
 /* Who that is for people (sync_env.speaks_from), "10.0.0.1", into out (at least SOURCE_NAME bytes); gives out. */
 const char *sync_name_of(const struct sync *s, const struct sync_source *from, char *out);
+
+/* The peers, one after the other: for (p = NULL; (p = peer_next(s, p));) */
+struct peer *peer_next(const struct sync *s, const struct peer *p);
+/* The one with this address, NULL when there is none. */
+struct peer *peer_known(struct sync *s, const struct sync_source *from);
+/* Is that one of its addresses? */
+bool peer_has_source(const struct peer *p, const struct sync_source *from);
 
 /* Messages whose numbers do not fit, as long as they continue each other. */
 struct stray {

@@ -20,14 +20,6 @@
 #define PEER_OLD_MS	120000	/* a 1.4.x may be asked three times before what it does not tell goes (node/stale.c) */
 #define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
 
-struct peer *peer_next(const struct sync *s, const struct peer *p)
-{
-	for (p = p ? p + 1 : s->peer; p < s->peer + PEERS_MAX; p++)
-		if (p->used)
-			return (struct peer *)p;
-	return NULL;
-}
-
 bool peer_any_alive(const struct sync *s, struct mono now)
 {
 	return peer_others(s, NULL, PEER_ALIVE_MS, now);
@@ -195,23 +187,6 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 			 "more than one peer: acknowledgements of this protocol name no addressee, so what one of them missed "
 			 "may take a full resync, and stale entries are kept");
 	}
-	return p;
-}
-
-bool peer_has_source(const struct peer *p, const struct sync_source *from)
-{
-	for (unsigned int k = 0; k < p->n_sources; k++)
-		if (source_same(&p->source[k], from))
-			return true;
-	return false;
-}
-
-struct peer *peer_known(struct sync *s, const struct sync_source *from)
-{
-	struct peer *p = NULL;
-
-	while ((p = peer_next(s, p)) && !peer_has_source(p, from))
-		;
 	return p;
 }
 

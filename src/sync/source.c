@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Addresses of peers, and the proof that numbers which do not fit are the peer's true ones after all: they keep coming
- * and continue each other, for longer than the network can hold back a duplicated burst. */
+/* Addresses and whose they are, and the proof that numbers which do not fit are the peer's true ones after all: they keep
+ * coming and continue each other, for longer than the network can hold back a duplicated burst. */
 #include "sync/source.h"
 
 #include <arpa/inet.h>
@@ -28,6 +28,31 @@ const char *sync_name_of(const struct sync *s, const struct sync_source *from, c
 	if (!inet_ntop(spoke.family, spoke.addr, out, SOURCE_NAME))
 		strcpy(out, "?");
 	return out;
+}
+
+struct peer *peer_next(const struct sync *s, const struct peer *p)
+{
+	for (p = p ? p + 1 : s->peer; p < s->peer + PEERS_MAX; p++)
+		if (p->used)
+			return (struct peer *)p;
+	return NULL;
+}
+
+bool peer_has_source(const struct peer *p, const struct sync_source *from)
+{
+	for (unsigned int k = 0; k < p->n_sources; k++)
+		if (source_same(&p->source[k], from))
+			return true;
+	return false;
+}
+
+struct peer *peer_known(struct sync *s, const struct sync_source *from)
+{
+	struct peer *p = NULL;
+
+	while ((p = peer_next(s, p)) && !peer_has_source(p, from))
+		;
+	return p;
 }
 
 bool stray_add(struct stray *s, uint32_t seq, struct mono now)

@@ -185,7 +185,6 @@ static void track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono
  * acknowledged. */
 static void track_two(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
 {
-
 	s->stats.restarts++;
 	sync_log(s, &s->stray_log, now, LOG_LVL_WARNING, "two different messages of peer %s have number %u", p->name, seq);
 	resync_need(s, p, now);
