@@ -117,10 +117,10 @@ def test_asymmetric_handshakes(lab: PathLab, pair: Callable, mode: str) -> None:
 	nodes = pair(mode=mode, mode_options=INJECT)
 	scenario.serve(lab)
 	wait_until(lambda: all("last heard" in node.ok("-s", "peers") for node in nodes), 20, "the two have met")
-	lab.delay("server", 100)	# far longer than a busy machine needs to tell a state
+	lab.delay("server", 200)	# each way: far longer than a busy machine needs to tell a state
 	took = handshakes(lab, 100, 50, PLAIN4.address)
-	assert took.connect["median"] < 800, took	# a SYN is sent again after 1000 ms
-	assert took.again < 50, took
+	assert took.connect["median"] < 950, took	# a SYN is sent again after 1000 ms
+	assert took.synack_lost < 50, took	# its first ACK goes back at once, and may well be too early
 	lab.delay("server", 0)
 	handshakes(lab, 50, 50, PLAIN4.address)
 	wait_until(lambda: not any(names(node) for node in nodes), 30, "all have ended")
