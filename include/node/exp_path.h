@@ -9,17 +9,16 @@
 #include "sync/sync_conf.h"
 #include "wire/attr.h"
 
-/* The data path of expectations, beside that of the flows in pipeline.c: kernel event -> filter ->
- * internal cache -> sync
- * -> wire, and wire -> sync -> external cache. Knows no socket and no clock. Ids here are those that sync knows, with
- * FLOW_ID_EXPECT set, unless said otherwise. */
+/* The data path of expectations, beside that of the flows in pipeline.c: kernel event -> filter
+ * -> internal cache -> sync -> wire, and wire -> sync -> external cache. Knows no socket and no
+ * clock. Ids here are those that sync knows, with FLOW_ID_EXPECT set, unless said otherwise. */
 struct exp_path;
 
 enum exp_cache { EXP_CACHE_INTERNAL, EXP_CACHE_EXTERNAL, EXP_CACHE_QUEUE };
 
 struct exp_path_conf {
-	const struct sync_expect_conf *expect;	/* borrowed; on */
-	uint32_t limit_internal, limit_external;	/* records */
+	const struct sync_expect_conf *expect;	 /* borrowed; on */
+	uint32_t limit_internal, limit_external; /* records */
 	struct hash_key key;
 	/* An expectation found no place in the cache (name: for people); or, without internal
 	 * cache, in the queue of those that leave. */
@@ -35,14 +34,14 @@ struct exp_path_conf {
 };
 
 enum exp_verdict {
-	EXP_STORED,		/* known already, or new: the peers are told */
-	EXP_NO_MASTER,		/* its master is not in the internal cache (yet) */
-	EXP_FILTERED,		/* not one of those that are replicated */
+	EXP_STORED,    /* known already, or new: the peers are told */
+	EXP_NO_MASTER, /* its master is not in the internal cache (yet) */
+	EXP_FILTERED,  /* not one of those that are replicated */
 };
 
 struct exp_path_stats {
 	uint64_t events, filtered;
-	uint64_t told_new, told_end;	/* messages made */
+	uint64_t told_new, told_end; /* messages made */
 };
 
 /* Gives NULL without memory. masters: the internal cache of flows, borrowed; NULL: there is none,
@@ -92,8 +91,8 @@ void exp_path_flush_external(struct exp_path *x);
 
 struct flow_mark *exp_path_mark(struct exp_path *x, uint32_t id);
 bool exp_path_is_dead(const struct exp_path *x, uint32_t id);
-int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags, const struct wire_rules *rules,
-		    struct writer *out);
+int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags,
+		    const struct wire_rules *rules, struct writer *out);
 void exp_path_release(struct exp_path *x, uint32_t id);
 /* As sync_env.walk. */
 size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n);

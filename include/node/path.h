@@ -5,51 +5,53 @@
 #include "base/log.h"
 #include "node/pipeline.h"
 
-/* The pipeline inside. For pipeline.c and the files that stand beside it (see there), and for nobody else. Functions with a
- * ctx are members of struct sync_env; ctx is the pipeline. */
+/* The pipeline inside. For pipeline.c and the files that stand beside it (see there), and for
+ * nobody else. Functions with a ctx are members of struct sync_env; ctx is the pipeline. */
 
-#define PATH_SILENCE_MS 30000	/* a peer says something once a second */
+#define PATH_SILENCE_MS 30000 /* a peer says something once a second */
 
-/* What peers say about flows waits here until the datagram is through, so that the cache misses of several lookups
- * overlap: with a million flows they are most of the cost. Flows with rare parts do not wait. */
+/* What peers say about flows waits here until the datagram is through, so that the cache misses
+ * of several lookups overlap: with a million flows they are most of the cost. Flows with rare
+ * parts do not wait. */
 #define PATH_NEWS 32u
 
 struct path_news {
 	struct ct_flow flow;
 	struct mono at;
-	uint32_t hint;		/* of table_prefetch_index() */
-	uint8_t peer, what;	/* enum sync_change */
+	uint32_t hint;	    /* of table_prefetch_index() */
+	uint8_t peer, what; /* enum sync_change */
 };
 
 /* What is missing in a cache, and its repair. */
 struct path_whole {
 	struct whole whole;
-	struct mono due;	/* no repair before */
-	struct mono tried;	/* when the last one was begun */
-	uint32_t pause_ms;	/* after it; 0: the cache has been complete since */
-	uint64_t parts_lost;	/* of the table's counter of parts lost, those that are known here */
-	uint64_t answered;	/* external: answers of peers that were complete when it began */
-	bool said;		/* that something is missing: then its end is said too */
+	struct mono due;     /* no repair before */
+	struct mono tried;   /* when the last one was begun */
+	uint32_t pause_ms;   /* after it; 0: the cache has been complete since */
+	uint64_t parts_lost; /* of the table's counter of parts lost, those that are known here */
+	uint64_t answered;   /* external: answers of peers that were complete when it began */
+	bool said;	     /* that something is missing: then its end is said too */
 	struct log_limit limit;
 };
 
 /* Sweeps on the word of a 1.4.x. */
 struct path_doubt {
-	bool seems;		/* the answer at hand is one only if it repeats what is known (SYNC_SEEMS) */
-	struct mono marked;	/* when the resync began */
-	uint32_t peers;		/* the node: a bit for each of its addresses */
-	unsigned int put_off;	/* so many in a row */
-	struct mono ask_at;	/* when it is asked again; not set: it is not */
+	bool seems; /* the answer at hand is one only if it repeats what is known (SYNC_SEEMS) */
+	struct mono marked;   /* when the resync began */
+	uint32_t peers;	      /* the node: a bit for each of its addresses */
+	unsigned int put_off; /* so many in a row */
+	struct mono ask_at;   /* when it is asked again; not set: it is not */
 };
 
 struct pipeline {
 	struct internal *internal;
-	struct bypass *bypass;		/* one of the two */
-	struct flow_table *own;		/* of either */
+	struct bypass *bypass;	/* one of the two */
+	struct flow_table *own; /* of either */
 	struct clash *clash;	/* of the internal cache; NULL without sync */
 	struct external *external;
-	struct foreign *foreign;	/* the flows of the peers in our kernel: with an internal cache and no external one */
-	struct exp_path *expects;	/* NULL without ExpectationSync */
+	/* The flows of the peers in our kernel: with an internal cache and no external one. */
+	struct foreign *foreign;
+	struct exp_path *expects; /* NULL without ExpectationSync */
 	struct sync *sync;
 	const struct flow_filter *filter;
 	struct wire_rules rules;
@@ -58,30 +60,34 @@ struct pipeline {
 	struct pipeline_stats stats;
 	struct path_news news[PATH_NEWS];
 	uint32_t n_news;
-	struct mono now;		/* of the turn: path_encode() is given none */
-	struct path_whole in, ex;	/* of the internal cache; of the peers' flows, wherever they are kept */
-	bool expects_missed;		/* by the internal cache since their comparison began */
-	uint32_t refresh_s;		/* ALARM: everything is told again within so many seconds; else 0 */
+	struct mono now; /* of the turn: path_encode() is given none */
+	/* Of the internal cache; of the peers' flows, wherever they are kept. */
+	struct path_whole in, ex;
+	bool expects_missed; /* by the internal cache since their comparison began */
+	uint32_t refresh_s;  /* ALARM: everything is told again within so many seconds; else 0 */
 	struct log_limit full_log, full_call, version_log, clash_log;
-	struct mono silence_due;	/* when to say that no peer was heard; not set: one was, or it was said */
-	struct path_doubt doubt[PEERS_MAX];	/* by peer */
-	uint32_t count_peers;	/* bit per peer whose stale entries are to be counted first */
-	uint64_t count_pos;	/* resume point of the lowest of them */
+	/* When to say that no peer was heard; not set: one was, or it was said. */
+	struct mono silence_due;
+	struct path_doubt doubt[PEERS_MAX]; /* by peer */
+	uint32_t count_peers; /* bit per peer whose stale entries are to be counted first */
+	uint64_t count_pos;   /* resume point of the lowest of them */
 	struct external_answer count;
-	uint32_t sweep_peers;	/* bit per peer whose resync is complete and whose stale entries are to go */
-	uint64_t sweep_pos;	/* resume point of the lowest of them */
+	/* A bit per peer whose resync is complete and whose stale entries are to go. */
+	uint32_t sweep_peers;
+	uint64_t sweep_pos; /* resume point of the lowest of them */
 	uint32_t swept;
 	uint32_t life_s;	/* ALARM: entries without news for longer expire; 0: none does */
-	struct mono expire_due;	/* when to look for some */
+	struct mono expire_due; /* when to look for some */
 	bool expiring;		/* at that, from expire_pos on */
 	uint64_t expire_pos;
 	uint32_t oldest_s;
-	bool dumping, paused;	/* without internal cache: the kernel dump of a full send, and whether it waits for room */
-	bool no_room;		/* part of it found none */
-	bool lost;		/* states were lost before they got here: to be said at lost_due */
-	bool zoned_said;	/* the kernel has flows with a zone of one direction */
+	/* Without internal cache: the kernel dump of a full send, and whether it waits for room. */
+	bool dumping, paused;
+	bool no_room;	 /* part of it found none */
+	bool lost;	 /* states were lost before they got here: to be said at lost_due */
+	bool zoned_said; /* the kernel has flows with a zone of one direction */
 	struct mono lost_due;
-	struct mono purged;	/* when we last deleted a flow of the kernel ourselves */
+	struct mono purged; /* when we last deleted a flow of the kernel ourselves */
 };
 
 /* ---- pipeline.c ---- */
@@ -90,12 +96,15 @@ void path_log(struct pipeline *p, int level, const char *text);
 void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now);
 /* The table has changed: hand the record on to sync/. */
 void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
-/* f, or, for an offloaded flow whose life the kernel did not tell, *copy with the life that a packet gives it. */
-const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f, struct ct_flow *copy);
+/* f, or, for an offloaded flow whose life the kernel did not tell, *copy with the life that a
+ * packet gives it. */
+const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f,
+				     struct ct_flow *copy);
 /* A flow has ended; f says what is known of its last moment. */
 void path_ended(struct pipeline *p, const struct ct_flow *f);
 int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
-void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
+void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
+		struct mono now);
 /* Apply what waits. Before anything else is done with the external caches. */
 void path_settle(struct pipeline *p);
 
@@ -103,8 +112,10 @@ void path_settle(struct pipeline *p);
 /* The internal cache has refused a flow (INTERNAL_FULL). */
 void whole_path_internal_full(struct pipeline *p, struct mono now);
 /* So has the external one, at its limit or for want of memory. */
-void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f, struct mono now);
-/* Our kernel has spoken of a flow that the internal cache has not refused: it is there, or has ended, or is not wanted. */
+void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f,
+			      struct mono now);
+/* Our kernel has spoken of a flow that the internal cache has not refused: it is there, or has
+ * ended, or is not wanted. */
 /* An expectation found no place in that cache. */
 void whole_path_expects_full(struct pipeline *p, bool internal, struct mono now);
 void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f);
@@ -127,7 +138,8 @@ size_t sync_path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
 
 /* ---- ambiguous.c ---- */
 /* path_changed() for a flow that is hidden. */
-void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
+void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_t id,
+			struct mono now);
 /* A flow with a zone of one direction was met, and is not told to anybody. */
 void clash_path_zoned(struct pipeline *p);
 /* For internal_watch_clashes(). */
@@ -149,7 +161,8 @@ bool stale_path_sweep_step(struct pipeline *p, struct mono now);
 bool stale_path_expire_step(struct pipeline *p, struct mono now);
 
 /* ---- sink_kernel.c ---- */
-/* Returns when a peer last told about a flow that was only the peer's until now (mono seconds), 0: it was not. */
+/* Returns when a peer last told about a flow that was only the peer's until now (mono seconds),
+ * 0: it was not. */
 uint32_t foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f);
 /* An entry of a dump: is it a peer's flow, and to be left alone? */
 bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f);
@@ -157,7 +170,8 @@ void foreign_path_peer_begins(void *ctx, uint8_t peer);
 void foreign_path_peer_asks(void *ctx, uint8_t peer);
 
 /* ---- source_bypass.c ---- */
-void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now);
+void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f,
+		       struct mono now);
 /* sync_env.walk */
 size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n);
 /* Tell the peers if something was lost. Returns when to come back. */

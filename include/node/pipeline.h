@@ -22,11 +22,12 @@
  * test process. */
 struct pipeline;
 
-enum pipeline_event {		/* the same order as enum ct_event in kernel/ct.h */
-	PIPELINE_FLOW_NEW,
-	PIPELINE_FLOW_UPDATE,
-	PIPELINE_FLOW_DESTROY,
-	PIPELINE_FLOW_WRITTEN = 4,	/* in addition: caused by a request of another program, not
+enum pipeline_event { /* the same order as enum ct_event in kernel/ct.h */
+		      PIPELINE_FLOW_NEW,
+		      PIPELINE_FLOW_UPDATE,
+		      PIPELINE_FLOW_DESTROY,
+		      PIPELINE_FLOW_WRITTEN =
+			      4, /* in addition: caused by a request of another program, not
 					 * by a packet or timer */
 };
 
@@ -86,32 +87,32 @@ struct pipeline_env {
 };
 
 struct pipeline_conf {
-	const struct sync_conf *sync;		/* borrowed; NULL: statistics, that is no peers and
+	const struct sync_conf *sync;	  /* borrowed; NULL: statistics, that is no peers and
 						 * no external cache */
-	const struct flow_filter *filter;	/* borrowed; NULL passes everything */
-	bool no_external;			/* DisableExternalCache: env.inject gets what peers
+	const struct flow_filter *filter; /* borrowed; NULL passes everything */
+	bool no_external;		  /* DisableExternalCache: env.inject gets what peers
 						 * say */
-	bool no_internal;			/* DisableInternalCache: env.dump; in NOTRACK
+	bool no_internal;		  /* DisableInternalCache: env.dump; in NOTRACK
 						 * only */
 	struct wire_rules rules;
-	uint32_t buckets;			/* HashSize */
-	uint32_t limit_internal, limit_external;	/* records */
+	uint32_t buckets;			 /* HashSize */
+	uint32_t limit_internal, limit_external; /* records */
 	struct hash_key key;
-	uint32_t first_seq;			/* wall-clock seconds */
+	uint32_t first_seq; /* wall-clock seconds */
 };
 
 struct pipeline_stats {
-	uint64_t events;		/* received from the kernel */
+	uint64_t events; /* received from the kernel */
 	uint64_t filtered;
-	uint64_t swept;	/* removed from the external cache: a full answer did not tell them */
-	uint64_t full_internal, full_external;	/* not stored for lack of room or memory */
-	uint64_t full_expects;		/* the same for both caches of expectations */
-	uint64_t traffic_bytes, traffic_packets;	/* of flows that ended */
-	uint64_t zoned;			/* without internal cache: new flows with a zone of one
+	uint64_t swept; /* removed from the external cache: a full answer did not tell them */
+	uint64_t full_internal, full_external;	 /* not stored for lack of room or memory */
+	uint64_t full_expects;			 /* the same for both caches of expectations */
+	uint64_t traffic_bytes, traffic_packets; /* of flows that ended */
+	uint64_t zoned;		   /* without internal cache: new flows with a zone of one
 					 * direction, not sent */
-	uint64_t helpers_left_out;	/* messages without the helper's name, which is too long for
+	uint64_t helpers_left_out; /* messages without the helper's name, which is too long for
 					 * 1.4.x */
-	uint64_t bypass[WIRE_CT_DEL + 1];	/* without internal cache: messages by enum
+	uint64_t bypass[WIRE_CT_DEL + 1]; /* without internal cache: messages by enum
 						 * wire_type */
 };
 
@@ -177,13 +178,13 @@ const struct whole *pipeline_whole(const struct pipeline *p);
 struct completeness_values {
 	const char *cache;
 	bool complete;
-	bool answer_open;	/* complete, but for the rest of a full answer of a peer */
-	bool gap_open;		/* complete, but for something that a peer has sent */
-	uint8_t why;		/* enum whole_reason */
+	bool answer_open; /* complete, but for the rest of a full answer of a peer */
+	bool gap_open;	  /* complete, but for something that a peer has sent */
+	uint8_t why;	  /* enum whole_reason */
 	bool repairing;
-	int8_t more;		/* than not_stored; -1: not known */
-	int64_t for_s;		/* incomplete; -1: it is not */
-	int64_t not_stored;	/* flows that found no place; -1: that is not what is missing */
+	int8_t more;	    /* than not_stored; -1: not known */
+	int64_t for_s;	    /* incomplete; -1: it is not */
+	int64_t not_stored; /* flows that found no place; -1: that is not what is missing */
 };
 extern const struct value_group completeness_group;
 #define PIPELINE_CACHES 2u
@@ -247,8 +248,8 @@ void pipeline_commit_undo(struct pipeline *p, uint32_t id);
 /* ---- from the network ---- */
 
 /* One datagram: every message in it. Borrows the bytes. */
-void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes, size_t n,
-		       struct mono now);
+void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes,
+		       size_t n, struct mono now);
 
 /* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject);
  * written: into the entry, beyond mark and labels. */

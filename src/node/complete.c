@@ -4,14 +4,14 @@
  *
  *              what is missing                        repaired by
  *   internal   flows of our kernel                    comparing with the kernel (env.compare)
- *   external   flows of the peers, in the cache or,   asking the peers for everything; in ALARM they tell it
- *              with states injected, in our kernel    anyway, within RefreshTime
+ *   external   flows of the peers, in the cache or,   asking the peers for everything; in ALARM
+ *              with states injected, in our kernel    they tell it anyway, within RefreshTime
  *   both       expectations                           the same; ours are compared after the flows
  *
- * A repair costs a walk over a whole table, here or at the peers, so one begins only when there is
- * room for what is missing or for a twentieth of the table, at most every ten seconds, and ever
- * less often while it does not help. With less room, where one flow may still fit, once in a
- * minute. When memory was short nobody knows whether there is room: it is tried. */
+ * A repair costs a walk over a whole table, here or at the peers, so one begins only when there
+ * is room for what is missing or for a twentieth of the table, at most every ten seconds, and
+ * ever less often while it does not help. With less room, where one flow may still fit, once in
+ * a minute. When memory was short nobody knows whether there is room: it is tried. */
 #include "node/path.h"
 
 #include <stdio.h>
@@ -19,10 +19,10 @@
 #include "base/value_rows.h"
 #include "sync/sync_conf.h"
 
-#define LOOK_MS		1000	/* how often to look whether there is room */
-#define REPAIR_MS	10000	/* least time between two repairs */
-#define REPAIR_MAX_MS	320000
-#define CRAMPED_MS	60000
+#define LOOK_MS	      1000  /* how often to look whether there is room */
+#define REPAIR_MS     10000 /* least time between two repairs */
+#define REPAIR_MAX_MS 320000
+#define CRAMPED_MS    60000
 
 /* ---- what is said ---- */
 
@@ -35,7 +35,9 @@ static const char *cache_name(const struct pipeline *p, const struct path_whole 
 
 static uint32_t cache_limit(const struct pipeline *p, const struct path_whole *w)
 {
-	const struct flow_table *t = w == &p->in ? p->own : p->external ? external_table(p->external) : NULL;
+	const struct flow_table *t = w == &p->in ? p->own :
+				     p->external ? external_table(p->external) :
+						   NULL;
 
 	return t ? table_limit(t) : 0;
 }
@@ -49,13 +51,20 @@ static void say_begin(struct pipeline *p, struct path_whole *w, enum whole_reaso
 		return;
 	w->said = true;
 	if (why == WHOLE_LIMIT)
-		snprintf(line, sizeof(line), "the %s is full: flows find no place in it, because HashLimit is %u; it is repaired "
-			 "when there is room again", cache_name(p, w), cache_limit(p, w));
+		snprintf(line, sizeof(line),
+			 "the %s is full: flows find no place in it, because HashLimit is %u; it "
+			 "is repaired "
+			 "when there is room again",
+			 cache_name(p, w), cache_limit(p, w));
 	else if (why == WHOLE_MEMORY)
-		snprintf(line, sizeof(line), "no memory: flows find no place in the %s, or not all of them; it is repaired when there is some",
+		snprintf(line, sizeof(line),
+			 "no memory: flows find no place in the %s, or not all of them; it is "
+			 "repaired when there is some",
 			 cache_name(p, w));
 	else
-		snprintf(line, sizeof(line), "our kernel's table is full (nf_conntrack_max): it refuses flows of the peers; they "
+		snprintf(line, sizeof(line),
+			 "our kernel's table is full (nf_conntrack_max): it refuses flows of the "
+			 "peers; they "
 			 "are asked for again when there is room");
 	path_log(p, LOG_LVL_WARNING, line);
 }
@@ -67,7 +76,8 @@ static void say_end(struct pipeline *p, struct path_whole *w, struct mono now)
 	if (!w->said)
 		return;
 	w->said = false;
-	snprintf(line, sizeof(line), "the %s is complete again: %s%u flows could not be stored within %lld s; repaired",
+	snprintf(line, sizeof(line),
+		 "the %s is complete again: %s%u flows could not be stored within %lld s; repaired",
 		 cache_name(p, w), w->whole.missed_more ? "at least " : "", w->whole.n_missed,
 		 (long long)(mono_diff_ms(now, w->whole.since) / 1000));
 	path_log(p, LOG_LVL_NOTICE, line);
@@ -128,7 +138,9 @@ void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f)
 void whole_path_external_found(struct pipeline *p, const struct ct_flow *f)
 {
 	if (p->ex.whole.n_missing > 0)
-		whole_found(&p->ex.whole, table_prefetch_index(p->external ? external_table(p->external) : p->own, f));
+		whole_found(&p->ex.whole,
+			    table_prefetch_index(p->external ? external_table(p->external) : p->own,
+						 f));
 }
 
 void pipeline_refused(struct pipeline *p, const struct ct_flow *f, struct mono now)
@@ -177,8 +189,10 @@ static void say_expects(struct pipeline *p, const struct path_whole *w)
 {
 	char line[160];
 
-	snprintf(line, sizeof(line), "the %s has room for expectations again: those that found no place "
-		 "have been looked for; repaired", cache_name(p, w));
+	snprintf(line, sizeof(line),
+		 "the %s has room for expectations again: those that found no place "
+		 "have been looked for; repaired",
+		 cache_name(p, w));
 	path_log(p, LOG_LVL_NOTICE, line);
 }
 
@@ -202,7 +216,7 @@ void pipeline_compare_begin(struct pipeline *p)
 
 void pipeline_compare_end(struct pipeline *p, bool all, struct mono now)
 {
-	if (p->in.whole.why & WHOLE_EXPECTS)	/* they are compared after the flows */
+	if (p->in.whole.why & WHOLE_EXPECTS) /* they are compared after the flows */
 		whole_lack(&p->in.whole, WHOLE_EXPECTS, now);
 	repaired(p, &p->in, all, now);
 }
@@ -226,7 +240,8 @@ void pipeline_expects_compare_end(struct pipeline *p, bool all, struct mono now)
 /* Nobody counts which are missing: a twentieth of the table, or one place after a minute. */
 static bool expects_have_room(const struct pipeline *p, const struct path_whole *w, struct mono now)
 {
-	const struct expects *x = w == &p->in ? exp_path_internal(p->expects) : exp_path_external(p->expects);
+	const struct expects *x =
+		w == &p->in ? exp_path_internal(p->expects) : exp_path_external(p->expects);
 	uint32_t left = expects_room(x);
 
 	return left > 0 && (left >= expects_limit(x) / 20 || !mono_is_set(w->tried) ||
@@ -242,11 +257,11 @@ static bool has_room(const struct path_whole *w, const struct flow_table *t, str
 	if (!(w->whole.why & WHOLE_LIMIT))
 		return true;
 	if (!w->whole.more && left >= w->whole.n_missing)
-		return true;	/* also when none is left and nothing is missing any more */
+		return true; /* also when none is left and nothing is missing any more */
 	if (left == 0)
 		return false;
-	return left >= limit / 20 ||
-	       !mono_is_set(w->tried) || mono_diff_ms(now, w->tried) >= CRAMPED_MS;
+	return left >= limit / 20 || !mono_is_set(w->tried) ||
+	       mono_diff_ms(now, w->tried) >= CRAMPED_MS;
 }
 
 /* The same for all that is missing. */
@@ -262,13 +277,13 @@ static bool may_help(const struct pipeline *p, const struct path_whole *w, uint8
 }
 
 /* Is it time? Then the time of the next one is set. */
-static bool repair_due(struct pipeline *p, struct path_whole *w, uint8_t reasons, const struct flow_table *t,
-		       struct mono now)
+static bool repair_due(struct pipeline *p, struct path_whole *w, uint8_t reasons,
+		       const struct flow_table *t, struct mono now)
 {
 	if (!(w->whole.why & reasons) || w->whole.repairing || mono_before(now, w->due))
 		return false;
 	if ((w->whole.why & (WHOLE_LIMIT | WHOLE_EXPECTS)) && p->env.full)
-		p->env.full(p->env.ctx);	/* the limit may have been raised */
+		p->env.full(p->env.ctx); /* the limit may have been raised */
 	if (!may_help(p, w, reasons, t, now)) {
 		w->due = mono_add_ms(now, LOOK_MS);
 		return false;
@@ -328,7 +343,8 @@ static struct mono internal_step(struct pipeline *p, struct mono now)
 {
 	if (repair_due(p, &p->in, COMPARED, p->own, now) && p->env.compare)
 		p->env.compare(p->env.ctx);
-	return (p->in.whole.why & COMPARED) && !p->in.whole.repairing ? p->in.due : (struct mono){ 0 };
+	return (p->in.whole.why & COMPARED) && !p->in.whole.repairing ? p->in.due :
+									(struct mono){ 0 };
 }
 
 /* A flow was stored, but without its helper, labels or the like: the table counts that, and nobody
@@ -373,11 +389,14 @@ bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono
 	if (i > 0)
 		sync_standing(p->sync, now, &peers);
 	*out = (struct completeness_values){
-		.cache = cache_name(p, w), .complete = is,
-		.answer_open = is && peers.lack >= STANDING_LACKS_TABLE && peers.lack != STANDING_LACKS_GAP,
+		.cache = cache_name(p, w),
+		.complete = is,
+		.answer_open = is && peers.lack >= STANDING_LACKS_TABLE &&
+			       peers.lack != STANDING_LACKS_GAP,
 		.gap_open = is && peers.lack == STANDING_LACKS_GAP,
 		.for_s = is ? -1 : mono_diff_ms(now, w->whole.since) / 1000,
-		.why = w->whole.why, .repairing = w->whole.repairing,
+		.why = w->whole.why,
+		.repairing = w->whole.repairing,
 		.not_stored = w->whole.why & WHOLE_NO_ROOM ? (int64_t)w->whole.n_missing : -1,
 		.more = w->whole.why & WHOLE_NO_ROOM ? (int8_t)w->whole.more : -1,
 	};
@@ -406,18 +425,21 @@ static void completeness_prose(const void *of, struct text *out)
 	text_printf(out, "%s: ", c->cache);
 	if (c->complete) {
 		text_str(out, c->answer_open ? "waits for the rest of a full answer of a peer\n" :
-			 c->gap_open ? "waits for something that a peer has sent\n" : "complete\n");
+			      c->gap_open    ? "waits for something that a peer has sent\n" :
+					       "complete\n");
 		return;
 	}
 	text_printf(out, "incomplete for %lld s: ", (long long)c->for_s);
 	whole_reasons(c->why, out);
 	if (c->not_stored >= 0)
-		text_printf(out, "; %s%lld flows could not be stored", c->more > 0 ? "at least " : "",
-			    (long long)c->not_stored);
+		text_printf(out, "; %s%lld flows could not be stored",
+			    c->more > 0 ? "at least " : "", (long long)c->not_stored);
 	text_str(out, c->repairing ? "; repair under way\n" : "\n");
 }
 
 const struct value_group completeness_group = {
-	.name = "completeness", .help = "Does a cache hold every flow that it should?",
-	.rows = completeness_rows, .prose = completeness_prose,
+	.name = "completeness",
+	.help = "Does a cache hold every flow that it should?",
+	.rows = completeness_rows,
+	.prose = completeness_prose,
 };

@@ -35,7 +35,7 @@ struct exp_path {
 	struct expects *internal, *external;
 	struct exp_path_stats stats;
 	bool zone_said;
-	bool telling;		/* without internal cache: a full send waits for the kernel's
+	bool telling; /* without internal cache: a full send waits for the kernel's
 				 * expectations */
 };
 
@@ -114,7 +114,8 @@ bool exp_path_wants(struct exp_path *x, const struct ct_expect *e)
 
 	if (named && e->zone != 0 && !x->zone_said) {
 		x->zone_said = true;
-		x->conf.log(x->conf.ctx, LOG_LVL_WARNING, "expectations in zones other than the default cannot be "
+		x->conf.log(x->conf.ctx, LOG_LVL_WARNING,
+			    "expectations in zones other than the default cannot be "
 			    "replicated: the protocol does not tell their zone");
 	}
 	if (!named || e->zone != 0)
@@ -200,7 +201,9 @@ bool exp_path_ours(const struct exp_path *x, const struct ct_expect *e)
 {
 	uint32_t id = expects_find(x->internal, e);
 
-	return exp_path_knows(x, e) && expect_same_master(&expects_rec(x->internal, id)->expect, e) && !exp_path_theirs(x, e);
+	return exp_path_knows(x, e) &&
+	       expect_same_master(&expects_rec(x->internal, id)->expect, e) &&
+	       !exp_path_theirs(x, e);
 }
 
 void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now)
@@ -273,7 +276,7 @@ void exp_path_flush_external(struct exp_path *x)
 	size_t n;
 
 	if (x->conf.inject)
-		return;		/* it says what is in the kernel */
+		return; /* it says what is in the kernel */
 	while ((n = expects_walk(x->external, &pos, ids, STEP_IDS)) > 0) {
 		for (size_t i = 0; i < n; i++)
 			expects_remove(x->external, ids[i]);
@@ -297,12 +300,13 @@ bool exp_path_is_dead(const struct exp_path *x, uint32_t id)
 	return !caching(x) || rec_of(x, id)->state == REC_DEAD;
 }
 
-int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags, const struct wire_rules *rules,
-		    struct writer *out)
+int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags,
+		    const struct wire_rules *rules, struct writer *out)
 {
 	const struct expect_rec *rec = rec_of(x, id);
 	bool dead = rec->state == REC_DEAD;
-	int err = wire_put_expect(out, dead ? WIRE_EXP_DEL : WIRE_EXP_NEW, flags, seq, &rec->expect, rules);
+	int err = wire_put_expect(out, dead ? WIRE_EXP_DEL : WIRE_EXP_NEW, flags, seq, &rec->expect,
+				  rules);
 
 	if (err == 0)
 		(*(dead ? &x->stats.told_end : &x->stats.told_new))++;
@@ -342,7 +346,9 @@ size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
 		return walk_kernel(x, pos, ids);
 	got = expects_walk(x->internal, pos, ids, n);
 	for (size_t i = 0; i < got; i++)
-		ids[i] = expects_rec(x->internal, ids[i])->state == REC_DEAD ? FLOW_ID_NONE : ids[i] | FLOW_ID_EXPECT;
+		ids[i] = expects_rec(x->internal, ids[i])->state == REC_DEAD ?
+				 FLOW_ID_NONE :
+				 ids[i] | FLOW_ID_EXPECT;
 	return got;
 }
 
@@ -351,11 +357,12 @@ size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
 void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct ct_expect *e,
 		       struct mono now)
 {
-	if (x->conf.inject)	/* which asks whose the kernel's is, by what was known until now */
+	if (x->conf.inject) /* which asks whose the kernel's is, by what was known until now */
 		x->conf.inject(x->conf.ctx, gone, e);
 	if (gone)
 		expects_peer_end(x->external, peer, e);
-	else if (!(x->conf.inject && exp_path_ours(x, e)) && expects_peer_new(x->external, peer, e, now) < 0)
+	else if (!(x->conf.inject && exp_path_ours(x, e)) &&
+		 expects_peer_new(x->external, peer, e, now) < 0)
 		x->conf.full(x->conf.ctx, EXP_CACHE_EXTERNAL, "external expectation", now);
 }
 

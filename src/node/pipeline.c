@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* THE DATA PATH ON ONE SCREEN.
  *
- *   kernel event --> pipeline_event ----> filter --> internal cache --> sync_local_change   (marked, queued once)
- *   end of turn ---> pipeline_turn -----> sync_transmit --> path_encode --> wire_put_flow --> channel datagram
- *   datagram ------> pipeline_datagram -> wire_next --> sync_recv --> path_apply --> external cache, or env.inject
+ *   kernel event -> pipeline_event --> filter -> internal cache -> sync_local_change (queued once)
+ *   end of turn --> pipeline_turn ---> sync_transmit -> path_encode -> wire_put_flow -> datagram
+ *   datagram ----> pipeline_datagram > wire_next -> sync_recv -> path_apply -> external cache,
+ *                                                                             or env.inject
  *
- * This file only connects: what an event means is decided in cache/, what is sent and when in sync/, what the bytes
- * are in wire/. In the statistics mode there is no sync and no external cache: the path ends at the internal cache, whose
- * ended flows are handed to the flow log.
+ * This file only connects: what an event means is decided in cache/, what is sent and when in
+ * sync/, what the bytes are in wire/. In the statistics mode there is no sync and no external
+ * cache: the path ends at the internal cache, whose ended flows are handed to the flow log.
  *
  * Beside it, all of them parts of the same object (node/path.h):
  *
- *   source_cache.c	into the internal cache otherwise than by an event: dumps, answers, our own commits and flushes
+ *   source_cache.c	into the internal cache otherwise than by an event: dumps, answers, our
+ *			own commits and flushes
  *   source_bypass.c	without internal cache: a record lives until its message has been made
  *   sink_kernel.c	without external cache: which flows of our kernel are the peers'
  *   exp_path.c		the same way for expectations
@@ -21,7 +23,8 @@
  *   stale.c		out of the external cache without a message, in steps
  *   pipeline_new.c	made, taken apart
  *
- * Nothing here depends on a socket or on the clock: the simulation in tests/sim links these very files. */
+ * Nothing here depends on a socket or on the clock: the simulation in tests/sim links these very
+ * files. */
 #include "node/pipeline.h"
 
 #include <arpa/inet.h>
@@ -51,7 +54,9 @@ void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct 
 		p->env.full(p->env.ctx);
 	if (!log_limit_pass(&p->full_log, 1, 10000, now, &suppressed))
 		return;
-	snprintf(line, sizeof(line), "%s has no room (HashLimit, or memory): %" PRIu64 " refused so far", cache, *counter);
+	snprintf(line, sizeof(line),
+		 "%s has no room (HashLimit, or memory): %" PRIu64 " refused so far", cache,
+		 *counter);
 	path_log(p, LOG_LVL_WARNING, line);
 }
 
@@ -87,12 +92,13 @@ void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, 
 		if (p->sync)
 			sync_local_change(p->sync, id, now);
 		else
-			internal_release(p->internal, id);	/* nobody waits for a message about it */
+			internal_release(p->internal, id); /* nobody waits for a message about it */
 		return;
 	}
 }
 
-const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f, struct ct_flow *copy)
+const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f,
+				     struct ct_flow *copy)
 {
 	if (!flow_is_offloaded(f) || (f->has & FLOW_HAS_TIMEOUT) || !p->env.life)
 		return f;
@@ -128,14 +134,18 @@ void pipeline_chain(const struct pipeline *p, uint32_t hint)
 	table_prefetch_chain(p->own, hint);
 }
 
-/* What has been ended on the node that forwards, by its two ends or by somebody's request, has ended, whatever its peer's cache says: a later commit must not bring it back. */
-static void path_ended_here(struct pipeline *p, const struct ct_flow *f, bool by_itself, struct mono now)
+/* What has been ended on the node that forwards, by its two ends or by somebody's request, has
+ * ended, whatever its peer's cache says: a later commit must not bring it back. */
+static void path_ended_here(struct pipeline *p, const struct ct_flow *f, bool by_itself,
+			    struct mono now)
 {
 	uint32_t id;
 
-	if (!p->external || table_count(external_table(p->external)) == 0 || !p->env.active || !p->env.active(p->env.ctx))
+	if (!p->external || table_count(external_table(p->external)) == 0 || !p->env.active ||
+	    !p->env.active(p->env.ctx))
 		return;
-	/* An entry that lapses because its packets take another way tells nothing about its flow. */
+	/* An entry that lapses because its packets take another way tells nothing about its
+	 * flow. */
 	id = p->internal ? table_find(p->own, f) : FLOW_ID_NONE;
 	if (by_itself && flow_packets_renew(id != FLOW_ID_NONE ? &table_rec(p->own, id)->flow : f))
 		return;
@@ -143,8 +153,10 @@ static void path_ended_here(struct pipeline *p, const struct ct_flow *f, bool by
 	external_ended_here(p->external, f, now);
 }
 
-static inline __attribute__((always_inline)) void path_event(struct pipeline *p, enum pipeline_event what, bool packet,
-							      const struct ct_flow *f, struct mono now)
+static inline __attribute__((always_inline)) void path_event(struct pipeline *p,
+							     enum pipeline_event what, bool packet,
+							     const struct ct_flow *f,
+							     struct mono now)
 {
 	enum internal_change change = INTERNAL_NOTHING;
 	uint32_t id = FLOW_ID_NONE, told_s = 0;
@@ -155,8 +167,9 @@ static inline __attribute__((always_inline)) void path_event(struct pipeline *p,
 	}
 	if (p->foreign)
 		told_s = foreign_path_event(p, what, f);
-	/* The end of a cached flow is never filtered: its last state may be one the filter does not want, and it would
-	 * stay here and at the peers for ever. The cache itself ignores the end of what it does not know. */
+	/* The end of a cached flow is never filtered: its last state may be one the filter does
+	 * not want, and it would stay here and at the peers for ever. The cache itself ignores
+	 * the end of what it does not know. */
 	if (what == PIPELINE_FLOW_DESTROY) {
 		change = internal_destroy(p->internal, f, now, &id);
 		if (change == INTERNAL_DESTROY)
@@ -178,15 +191,17 @@ static inline __attribute__((always_inline)) void path_event(struct pipeline *p,
 }
 
 /* Apart, so that only such flows pay for the copy. */
-static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p, enum pipeline_event what, bool packet,
-							    const struct ct_flow *f, struct mono now)
+static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p,
+							   enum pipeline_event what, bool packet,
+							   const struct ct_flow *f, struct mono now)
 {
 	struct ct_flow copy;
 
 	path_event(p, what, packet, path_with_life(p, f, &copy), now);
 }
 
-void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
+void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f,
+		    struct mono now)
 {
 	bool packet = !(what & PIPELINE_FLOW_WRITTEN);
 
@@ -206,10 +221,12 @@ static enum wire_type path_type(const struct pipeline *p, const struct flow_rec 
 {
 	if (rec->state == REC_DEAD)
 		return WIRE_CT_DEL;
-	/* A dump of an offloaded connection tells no window scales: the peer is to keep those it knows. */
-	if (flow_is_offloaded(&rec->flow) && rec->flow.l4 == IPPROTO_TCP && !(rec->flow.has & FLOW_HAS_WSCALE))
+	/* A dump of an offloaded connection tells no window scales: the peer is to keep those it
+	 * knows. */
+	if (flow_is_offloaded(&rec->flow) && rec->flow.l4 == IPPROTO_TCP &&
+	    !(rec->flow.has & FLOW_HAS_WSCALE))
 		return WIRE_CT_UPD;
-	if (p->bypass)	/* nobody knows what the peers have: only what is whole may replace it */
+	if (p->bypass) /* nobody knows what the peers have: only what is whole may replace it */
 		return rec->state == REC_NEW ? WIRE_CT_NEW : WIRE_CT_UPD;
 	if (rec->mark.bits & MARK_REPEAT)
 		return WIRE_CT_UPD;
@@ -223,18 +240,24 @@ static void path_helper_left_out(struct pipeline *p, const struct ct_flow *f)
 
 	if (p->stats.helpers_left_out++ > 0)
 		return;
-	snprintf(line, sizeof(line), "the helper name '%.*s' has more than %d characters: 1.4.x would refuse such flows, so "
-		 "they are sent without it", FLOW_HELPER_MAX - 1, f->rare->helper, WIRE_HELPER_MAX);
+	snprintf(line, sizeof(line),
+		 "the helper name '%.*s' has more than %d characters: 1.4.x would refuse such "
+		 "flows, so "
+		 "they are sent without it",
+		 FLOW_HELPER_MAX - 1, f->rare->helper, WIRE_HELPER_MAX);
 	path_log(p, LOG_LVL_WARNING, line);
 }
 
-/* A peer that puts the flow into its kernel takes what it is told for the life from now on. In a full send that would give new
- * life to what was told long ago and has ended elsewhere since. Returns f, or *left with the rest of the life told last. */
-static const struct ct_flow *path_left(const struct pipeline *p, const struct flow_rec *rec, struct ct_flow *left)
+/* A peer that puts the flow into its kernel takes what it is told for the life from now on. In a
+ * full send that would give new life to what was told long ago and has ended elsewhere since.
+ * Returns f, or *left with the rest of the life told last. */
+static const struct ct_flow *path_left(const struct pipeline *p, const struct flow_rec *rec,
+				       struct ct_flow *left)
 {
 	uint32_t age = mono_s(p->now) - rec->updated_s;
 
-	if (!p->foreign || age == 0 || !(rec->flow.has & FLOW_HAS_TIMEOUT) || age >= rec->flow.timeout_s)
+	if (!p->foreign || age == 0 || !(rec->flow.has & FLOW_HAS_TIMEOUT) ||
+	    age >= rec->flow.timeout_s)
 		return &rec->flow;
 	flow_copy(left, &rec->flow);
 	left->timeout_s -= age;
@@ -264,7 +287,8 @@ int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writ
 
 /* ---- datagram -> wire -> sync -> external cache ---- */
 
-static void path_other_version(struct pipeline *p, const struct sync_source *from, uint8_t version, struct mono now)
+static void path_other_version(struct pipeline *p, const struct sync_source *from, uint8_t version,
+			       struct mono now)
 {
 	struct sync_source spoke = *from;
 	char line[160], addr[INET6_ADDRSTRLEN];
@@ -276,7 +300,9 @@ static void path_other_version(struct pipeline *p, const struct sync_source *fro
 		p->env.speaks_from(p->env.ctx, &spoke);
 	if (!inet_ntop(spoke.family, spoke.addr, addr, sizeof(addr)))
 		snprintf(addr, sizeof(addr), "?");
-	snprintf(line, sizeof(line), "%s sends messages of protocol version %u: they are ignored, only version %u is known",
+	snprintf(line, sizeof(line),
+		 "%s sends messages of protocol version %u: they are ignored, only version %u is "
+		 "known",
 		 addr, version, WIRE_VERSION);
 	path_log(p, LOG_LVL_WARNING, line);
 }
@@ -288,14 +314,17 @@ static void path_check_silence(struct pipeline *p, struct mono now)
 	if (!mono_is_set(p->silence_due) || mono_before(now, p->silence_due))
 		return;
 	p->silence_due = (struct mono){ 0 };
-	snprintf(line, sizeof(line), "no message of a peer within %d s: does it run, with the same kind of link, the same "
-		 "group or addresses and the same port, and do firewall rules let the link's traffic in?",
+	snprintf(line, sizeof(line),
+		 "no message of a peer within %d s: does it run, with the same kind of link, the "
+		 "same "
+		 "group or addresses and the same port, and do firewall rules let the link's "
+		 "traffic in?",
 		 PATH_SILENCE_MS / 1000);
 	path_log(p, LOG_LVL_WARNING, line);
 }
 
-void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes, size_t n,
-		       struct mono now)
+void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes,
+		       size_t n, struct mono now)
 {
 	struct cursor datagram = cur_init(bytes, n);
 
@@ -310,15 +339,17 @@ void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const
 			continue;
 		}
 		sync_count_refused(p->sync, err);
+		/* Of others the length cannot be trusted, so where the next message starts is
+		 * unknown. */
 		if (err != WIRE_BAD_VERSION)
-			break;	/* its length cannot be trusted, so where the next message starts is unknown */
+			break;
 		path_other_version(p, from, hdr.version, now);
 	}
 	path_settle(p);
 }
 
-static void path_store(struct pipeline *p, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
-		       struct mono now)
+static void path_store(struct pipeline *p, uint8_t peer, enum sync_change what,
+		       const struct ct_flow *flow, struct mono now)
 {
 	int err = 0;
 
@@ -347,11 +378,13 @@ void path_settle(struct pipeline *p)
 	for (uint32_t i = 0; i < p->n_news; i++)
 		table_prefetch_rec(external_table(p->external), p->news[i].hint);
 	for (uint32_t i = 0; i < p->n_news; i++)
-		path_store(p, p->news[i].peer, (enum sync_change)p->news[i].what, &p->news[i].flow, p->news[i].at);
+		path_store(p, p->news[i].peer, (enum sync_change)p->news[i].what, &p->news[i].flow,
+			   p->news[i].at);
 	p->n_news = 0;
 }
 
-void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now)
+void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
+		struct mono now)
 {
 	struct pipeline *p = ctx;
 	struct path_news *n;
@@ -396,7 +429,8 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 	more = sync_transmit(p->sync, now);
 	more = stale_path_expire_step(p, now) || more;
 	more |= p->foreign && foreign_sweep_step(p->foreign);
-	more |= p->clash && clash_pending(p->clash);	/* what was acknowledged or sent has made room */
+	more |= p->clash &&
+		clash_pending(p->clash); /* what was acknowledged or sent has made room */
 	*again = stale_path_sweep_step(p, now) || more;
 	path_check_silence(p, now);
 	return mono_min(next, mono_min(p->silence_due, p->expire_due));

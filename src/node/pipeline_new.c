@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pipeline as an object: made from its parts and taken apart, and access to them. What is in it: node/path.h. */
+/* The pipeline as an object: made from its parts and taken apart, and access to them. What is in
+ * it: node/path.h. */
 #include "node/path.h"
 
 #include <stdlib.h>
@@ -80,7 +81,8 @@ static void path_ctx_log(void *ctx, int level, const char *text)
 	path_log(ctx, level, text);
 }
 
-static void path_expect(void *ctx, uint8_t peer, bool gone, const struct ct_expect *e, struct mono now)
+static void path_expect(void *ctx, uint8_t peer, bool gone, const struct ct_expect *e,
+			struct mono now)
 {
 	struct pipeline *p = ctx;
 
@@ -187,7 +189,8 @@ static bool path_new_expects(struct pipeline *p, const struct pipeline_conf *con
 	return p->expects || !conf->sync->expect.on;
 }
 
-struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env, struct mono now)
+struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env,
+			      struct mono now)
 {
 	struct pipeline *p = calloc(1, sizeof(*p));
 
@@ -214,7 +217,8 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 		if (p->internal && (p->external || p->foreign) &&
 		    internal_watch_clashes(p->internal, &conf->key, clash_path_hidden, p) == 0)
 			p->clash = internal_clash(p->internal);
-		if ((p->clash || (p->bypass && (p->external || conf->no_external))) && path_new_expects(p, conf))
+		if ((p->clash || (p->bypass && (p->external || conf->no_external))) &&
+		    path_new_expects(p, conf))
 			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
 	}
 	if (!p->own || (conf->sync && !p->sync)) {
@@ -225,7 +229,8 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 		exp_path_set_sync(p->expects, p->sync);
 	if (p->sync && p->internal)
 		internal_set_room(p->internal, path_room, p);
-	if (conf->sync && sync_can(conf->sync, SYNC_SPEAKS))	/* else a peer without flows is silent */
+	if (conf->sync &&
+	    sync_can(conf->sync, SYNC_SPEAKS)) /* else a peer without flows is silent */
 		p->silence_due = mono_add_ms(now, PATH_SILENCE_MS);
 	if (conf->sync && sync_can(conf->sync, SYNC_EXPIRES)) {
 		p->life_s = conf->sync->cache_timeout_s;
@@ -240,7 +245,7 @@ void pipeline_free(struct pipeline *p)
 	if (!p)
 		return;
 	if (p->sync)
-		sync_close(p->sync);	/* releases dead records, so the caches go after it */
+		sync_close(p->sync); /* releases dead records, so the caches go after it */
 	exp_path_free(p->expects);
 	foreign_free(p->foreign);
 	external_free(p->external);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What sync/ wants to know about the things it names by ids: flows of the internal cache, or of what stands in for it, and
- * expectations. */
+/* What sync/ wants to know about the things it names by ids: flows of the internal cache, or of
+ * what stands in for it, and expectations. */
 #include "node/path.h"
 
-#define WALK_EXPECTS (UINT64_C(1) << 63)	/* in the resume point of a walk: the flows are done */
+#define WALK_EXPECTS (UINT64_C(1) << 63) /* in the resume point of a walk: the flows are done */
 
 struct flow_mark *sync_path_mark(void *ctx, uint32_t id)
 {
@@ -16,7 +16,8 @@ bool sync_path_has(void *ctx, uint32_t id)
 {
 	const struct pipeline *p = ctx;
 
-	return !flow_id_is_expect(id) && table_has_id(p->own, id) && !(p->internal && internal_is_hidden(p->internal, id));
+	return !flow_id_is_expect(id) && table_has_id(p->own, id) &&
+	       !(p->internal && internal_is_hidden(p->internal, id));
 }
 
 bool sync_path_is_dead(void *ctx, uint32_t id)
@@ -49,7 +50,8 @@ static size_t walk_flows(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_
 		return bypass_path_walk(p, pos, ids, n);
 	got = table_walk(t, pos, ids, n);
 	for (size_t i = 0; i < got; i++)
-		if (table_rec(t, ids[i])->state == REC_DEAD || internal_is_hidden(p->internal, ids[i]))
+		if (table_rec(t, ids[i])->state == REC_DEAD ||
+		    internal_is_hidden(p->internal, ids[i]))
 			ids[i] = FLOW_ID_NONE;
 	return got;
 }

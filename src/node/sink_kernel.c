@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Without external cache: whose are the flows of our kernel? Those that a peer has told about and no packet has hit here are
- * the peer's (cache/foreign.h), all others are ours, also those that are both's. */
+/* Without external cache: whose are the flows of our kernel? Those that a peer has told about
+ * and no packet has hit here are the peer's (cache/foreign.h), all others are ours, also those
+ * that are both's. */
 #include "node/path.h"
 
 #include "cache/foreign.h"
@@ -80,9 +81,11 @@ bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 	return !p->bypass && (lives(p, own_find(p, f)) || foreign_has(p->foreign, f));
 }
 
-void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m, struct mono now)
+void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m,
+		     struct mono now)
 {
-	uint32_t id = own_find(p, f), peers = p->external ? table_find(external_table(p->external), f) : FLOW_ID_NONE;
+	uint32_t id = own_find(p, f),
+		 peers = p->external ? table_find(external_table(p->external), f) : FLOW_ID_NONE;
 	const struct flow_rec *rec;
 
 	if (peers != FLOW_ID_NONE)
@@ -104,7 +107,8 @@ void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct c
 		return;
 	case INTERNAL_WORD_WRITTEN:
 		m->last = CT_WRITTEN;
-		m->end_s = rec->flow.has & FLOW_HAS_TIMEOUT ? rec->updated_s + rec->flow.timeout_s : 0;
+		m->end_s =
+			rec->flow.has & FLOW_HAS_TIMEOUT ? rec->updated_s + rec->flow.timeout_s : 0;
 		return;
 	case INTERNAL_WORD_TOLD:
 		m->last = CT_WRITTEN;
@@ -117,9 +121,10 @@ uint32_t pipeline_foreign(const struct pipeline *p)
 	return p->foreign ? foreign_count(p->foreign) : 0;
 }
 
-/* A peer's flows are in our kernel only, and it does not tell us when we forward them in the peer's place: TCP that is
- * established is silent. Should the peer come back with an empty table it gets them from us, and our own death kills nothing
- * then. When it has not lost its table it hears of flows that it has: ct_judge() keeps what packets here have taken further. */
+/* A peer's flows are in our kernel only, and it does not tell us when we forward them in the
+ * peer's place: TCP that is established is silent. Should the peer come back with an empty table
+ * it gets them from us, and our own death kills nothing then. When it has not lost its table it
+ * hears of flows that it has: ct_judge() keeps what packets here have taken further. */
 static void adopt(struct pipeline *p)
 {
 	if (p->foreign && foreign_count(p->foreign) > 0 && p->env.adopt)
@@ -134,9 +139,10 @@ void foreign_path_peer_begins(void *ctx, uint8_t peer)
 	adopt(p);
 }
 
-/* As the node that was active before does when its scheduled flush has emptied its table. What it told us when it had heard of
- * our take-over late, after -R had looked for what is to be ours, is nowhere but in our kernel then. A backup keeps the active
- * node's flows apart: that one asks because it misses something of ours. */
+/* As the node that was active before does when its scheduled flush has emptied its table. What
+ * it told us when it had heard of our take-over late, after -R had looked for what is to be
+ * ours, is nowhere but in our kernel then. A backup keeps the active node's flows apart: that
+ * one asks because it misses something of ours. */
 void foreign_path_peer_asks(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The data path without internal cache (DisableInternalCache): a record of cache/bypass.c lives from the event to its
- * message, and a full send walks over a dump of the kernel table, which the world feeds in with pipeline_told() and what
- * follows it.
+/* The data path without internal cache (DisableInternalCache): a record of cache/bypass.c lives
+ * from the event to its message, and a full send walks over a dump of the kernel table, which
+ * the world feeds in with pipeline_told() and what follows it.
  *
  *   kernel event ---> bypass_path_event ---> filter ---> bypass ---> path_changed ---> sync
  *   full send ------> bypass_path_walk ----> env.dump
  *   dump entry -----> pipeline_told -------> filter ---> bypass ---> bypass_path_walk ---> sync
  *
- * What got lost cannot be looked up later: the peers are told that something is missing, and everything is sent. */
+ * What got lost cannot be looked up later: the peers are told that something is missing, and
+ * everything is sent. */
 #include "node/path.h"
 
-#define LOST_EVERY_MS 1000	/* the peers are not told more often that something was lost */
+#define LOST_EVERY_MS 1000 /* the peers are not told more often that something was lost */
 
-/* Nobody knows here whether the peers have heard of a flow that ends. Its last state may be one that the filter does not
- * want, and does not count; its addresses and protocol are what they were. */
+/* Nobody knows here whether the peers have heard of a flow that ends. Its last state may be one
+ * that the filter does not want, and does not count; its addresses and protocol are what they
+ * were. */
 static bool path_end_passes(const struct pipeline *p, const struct ct_flow *f)
 {
 	struct ct_flow stateless;
@@ -23,7 +25,8 @@ static bool path_end_passes(const struct pipeline *p, const struct ct_flow *f)
 	return flow_filter_pass(p->filter, &stateless);
 }
 
-/* Has the flow a zone of one direction? The peers would take it for another one (cache/clash.c), so they hear nothing of it. */
+/* Has the flow a zone of one direction? The peers would take it for another one (cache/clash.c),
+ * so they hear nothing of it. */
 static bool zoned(struct pipeline *p, const struct ct_flow *f, bool is_new)
 {
 	if (!flow_zone_is_partial(f))
@@ -33,12 +36,14 @@ static bool zoned(struct pipeline *p, const struct ct_flow *f, bool is_new)
 	return true;
 }
 
-void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f, struct mono now)
+void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f,
+		       struct mono now)
 {
 	enum internal_change change;
 	uint32_t id;
 
-	if (what == PIPELINE_FLOW_DESTROY ? !path_end_passes(p, f) : !flow_filter_pass(p->filter, f)) {
+	if (what == PIPELINE_FLOW_DESTROY ? !path_end_passes(p, f) :
+					    !flow_filter_pass(p->filter, f)) {
 		p->stats.filtered++;
 		return;
 	}
@@ -55,7 +60,8 @@ void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struc
 	path_changed(p, change, id, now);
 }
 
-/* A full send without internal cache: the walk follows the kernel dump that its beginning starts. */
+/* A full send without internal cache: the walk follows the kernel dump that its beginning
+ * starts. */
 size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n)
 {
 	size_t got;
@@ -73,7 +79,7 @@ size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t
 		p->env.dump_pause(p->env.ctx, false);
 	}
 	if (got == 0 && p->dumping)
-		ids[got++] = FLOW_ID_NONE;	/* nothing yet */
+		ids[got++] = FLOW_ID_NONE; /* nothing yet */
 	return got;
 }
 
@@ -93,7 +99,8 @@ void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
 	}
 }
 
-bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adjusted, struct mono now)
+bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adjusted,
+		     struct mono now)
 {
 	enum internal_change change;
 	uint32_t id;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What reaches the internal cache otherwise than by an event: entries of a dump, answers of the kernel, and what we did to
- * the kernel ourselves, which is told to no peer. */
+/* What reaches the internal cache otherwise than by an event: entries of a dump, answers of the
+ * kernel, and what we did to the kernel ourselves, which is told to no peer. */
 #include "node/path.h"
 
 #include "cache/foreign.h"
 
-#define LATELY_MS 1000	/* the kernel's events about what went along have been read by then */
+#define LATELY_MS 1000 /* the kernel's events about what went along have been read by then */
 
 void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
 {
@@ -21,7 +21,8 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 		if (p->bypass)
 			return;
 	}
-	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) : internal_dumped(p->internal, f, now, &id);
+	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) :
+			     internal_dumped(p->internal, f, now, &id);
 	if (change != INTERNAL_FULL)
 		whole_path_internal_found(p, f);
 	if (announce || change == INTERNAL_FULL)
@@ -52,7 +53,8 @@ void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono n
 {
 	struct ct_flow copy;
 	uint32_t id;
-	enum internal_change change = internal_renewed(p->internal, path_with_life(p, f, &copy), now, &id);
+	enum internal_change change =
+		internal_renewed(p->internal, path_with_life(p, f, &copy), now, &id);
 
 	path_changed(p, change, id, now);
 }
@@ -82,14 +84,16 @@ static uint32_t deleted(struct pipeline *p, const struct ct_flow *f, struct mono
 
 	p->purged = now;
 	whole_path_internal_found(p, f);
-	/* Also when the cache has been emptied already: the kernel is about to tell their end as an event. */
+	/* Also when the cache has been emptied already: the kernel is about to tell their end as
+	 * an event. */
 	if (p->expects)
 		exp_path_master_purged(p->expects, f);
 	if (p->foreign)
 		foreign_remove(p->foreign, f);
 	if (p->bypass)
 		bypass_purged(p, f, now);
-	if (p->bypass || table_count(p->own) == 0 || internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
+	if (p->bypass || table_count(p->own) == 0 ||
+	    internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
 		return FLOW_ID_NONE;
 	path_ended(p, f);
 	return id;
@@ -124,7 +128,8 @@ bool pipeline_purged_lately(const struct pipeline *p, struct mono now)
 	return mono_is_set(p->purged) && mono_diff_ms(now, p->purged) < LATELY_MS;
 }
 
-void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id, bool *inserted)
+void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id,
+		     bool *inserted)
 {
 	*id = FLOW_ID_NONE;
 	*inserted = false;
@@ -136,14 +141,16 @@ void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono no
 		whole_path_internal_found(p, f);
 }
 
-void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was, bool cleared, struct mono now)
+void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was, bool cleared,
+			struct mono now)
 {
 	enum internal_change change;
 	uint32_t id;
 
 	if (!p->internal)
 		return;
-	if (was != FLOW_ID_NONE && table_has_id(p->own, was) && flow_same_key(&table_rec(p->own, was)->flow, f))
+	if (was != FLOW_ID_NONE && table_has_id(p->own, was) &&
+	    flow_same_key(&table_rec(p->own, was)->flow, f))
 		id = was;
 	else
 		id = table_find(p->own, f);
@@ -151,8 +158,8 @@ void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t wa
 		path_changed(p, internal_committed(p->internal, id, f, cleared, now), id, now);
 		return;
 	}
-	/* Its record has gone since the request was made: the end of the predecessor was read in between. Or there is no room,
-	 * which was said then. */
+	/* Its record has gone since the request was made: the end of the predecessor was read in
+	 * between. Or there is no room, which was said then. */
 	if (table_count(p->own) >= table_limit(p->own))
 		return;
 	change = internal_answered(p->internal, f, now, &id);
@@ -162,12 +169,14 @@ void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t wa
 	path_changed(p, change, id, now);
 }
 
-void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now)
+void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written,
+			  struct mono now)
 {
 	uint32_t id = p->internal ? table_find(p->own, f) : FLOW_ID_NONE;
 
+	/* The kernel has just answered: this is newer than all events that were read. */
 	if (id != FLOW_ID_NONE)
-		internal_ask(p->internal, id);	/* the kernel has just answered: this is newer than all events that were read */
+		internal_ask(p->internal, id);
 	pipeline_dumped(p, f, true, now);
 	if (!p->internal || !written)
 		return;
@@ -181,6 +190,6 @@ void pipeline_commit_undo(struct pipeline *p, uint32_t id)
 {
 	if (!internal_commit_undo(p->internal, id))
 		return;
-	sync_forget(p->sync, id);	/* a bulk send came across it */
+	sync_forget(p->sync, id); /* a bulk send came across it */
 	internal_release(p->internal, id);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What leaves the external cache without a message, in steps from pipeline_turn(): entries that a complete resync did not
- * refresh, and in ALARM those that nobody has spoken of for too long. */
+/* What leaves the external cache without a message, in steps from pipeline_turn(): entries that
+ * a complete resync did not refresh, and in ALARM those that nobody has spoken of for too long. */
 #include "node/path.h"
 
 #include <stdio.h>
 
-#define DOUBT_MIN 100	/* so few entries of a 1.4.x are removed at once */
-#define SWEEP_STEP 4096	/* records looked at per turn: well under a millisecond */
+#define DOUBT_MIN  100	/* so few entries of a 1.4.x are removed at once */
+#define SWEEP_STEP 4096 /* records looked at per turn: well under a millisecond */
 
 void stale_path_resync_begin(void *ctx, uint8_t peer)
 {
@@ -18,9 +18,10 @@ void stale_path_resync_begin(void *ctx, uint8_t peer)
 	if (p->expects)
 		exp_path_resync_begin(p->expects, peer);
 	if (!p->external)
-		return;		/* what flows are in the kernel and stale go by their timeout */
+		return; /* what flows are in the kernel and stale go by their timeout */
 	path_settle(p);
-	/* A sweep still under way belongs to the resync before: what it has not reached is judged by the new one. */
+	/* A sweep still under way belongs to the resync before: what it has not reached is
+	 * judged by the new one. */
 	if ((p->sweep_peers | p->count_peers) & bit) {
 		p->sweep_peers &= ~bit;
 		p->count_peers &= ~bit;
@@ -67,18 +68,21 @@ void stale_path_resync_done(void *ctx, uint32_t peers, enum sync_proof proof)
 
 /* ---- in doubt ---- */
 
-/* A 1.4.x whose own cache is incomplete (it was restarted with a small HashLimit, or has just been told -f) answers like any
- * other. Losing most of what it told because of that would be worse than keeping for a minute what has ended. */
+/* A 1.4.x whose own cache is incomplete (it was restarted with a small HashLimit, or has just
+ * been told -f) answers like any other. Losing most of what it told because of that would be
+ * worse than keeping for a minute what has ended. */
 static bool lacks_most(const struct external_answer *a)
 {
 	return a->stale > DOUBT_MIN && a->stale > a->all / 2;
 }
 
-/* What comes without acknowledgement may be live changes only, our request being lost: flows that did not change live. An answer
- * repeats what is known, and what has changed meanwhile is the smaller part of it. */
+/* What comes without acknowledgement may be live changes only, our request being lost: flows
+ * that did not change live. An answer repeats what is known, and what has changed meanwhile is
+ * the smaller part of it. */
 static bool is_no_answer(const struct path_doubt *d, const struct external_answer *a)
 {
-	return d->seems && a->stale > 0 && (a->repeated == 0 || a->repeated < (a->all - a->stale) / 2);
+	return d->seems && a->stale > 0 &&
+	       (a->repeated == 0 || a->repeated < (a->all - a->stale) / 2);
 }
 
 static void sweep_judge(struct pipeline *p, struct path_doubt *d, struct mono now)
@@ -89,25 +93,33 @@ static void sweep_judge(struct pipeline *p, struct path_doubt *d, struct mono no
 	char line[240];
 
 	if (doubt && mono_is_set(d->ask_at))
-		return;		/* somebody else has asked meanwhile */
+		return; /* somebody else has asked meanwhile */
 	if (!doubt || (!none && d->put_off >= 2)) {
 		if (doubt) {
-			snprintf(line, sizeof(line), "three full answers of a 1.4.x lacked most of its entries: %u of %u are removed from "
-				 "the external cache", a->stale, a->all);
+			snprintf(line, sizeof(line),
+				 "three full answers of a 1.4.x lacked most of its entries: %u of "
+				 "%u are removed from "
+				 "the external cache",
+				 a->stale, a->all);
 			path_log(p, LOG_LVL_WARNING, line);
 		}
 		sweep_begin(p, d->peers);
 		return;
 	}
 	if (d->put_off > 2)
-		return;		/* said */
+		return; /* said */
 	if (d->put_off == 2) {
-		snprintf(line, sizeof(line), "nothing shows that a 1.4.x has answered: %u of its %u entries may have ended, and are kept",
+		snprintf(line, sizeof(line),
+			 "nothing shows that a 1.4.x has answered: %u of its %u entries may have "
+			 "ended, and are kept",
 			 a->stale, a->all);
 	} else {
 		d->ask_at = mono_add_ms(now, pause_s[d->put_off] * 1000);
-		snprintf(line, sizeof(line), "a full answer of a 1.4.x lacks %u of its %u entries: not removed yet, it is asked "
-			 "again in %d s", a->stale, a->all, (int)pause_s[d->put_off]);
+		snprintf(line, sizeof(line),
+			 "a full answer of a 1.4.x lacks %u of its %u entries: not removed yet, it "
+			 "is asked "
+			 "again in %d s",
+			 a->stale, a->all, (int)pause_s[d->put_off]);
 	}
 	d->put_off++;
 	path_log(p, d->put_off > 2 ? LOG_LVL_WARNING : LOG_LVL_NOTICE, line);
@@ -123,7 +135,8 @@ static bool count_step(struct pipeline *p, struct mono now)
 		return false;
 	d = &p->doubt[__builtin_ctz(p->count_peers)];
 	peers = d->peers | (p->count_peers & -p->count_peers);
-	if (external_answer_step(p->external, peers, d->marked, &p->count_pos, SWEEP_STEP, &p->count))
+	if (external_answer_step(p->external, peers, d->marked, &p->count_pos, SWEEP_STEP,
+				 &p->count))
 		return true;
 	sweep_judge(p, d, now);
 	p->count_peers &= ~peers;
@@ -181,7 +194,8 @@ bool stale_path_sweep_step(struct pipeline *p, struct mono now)
 		return true;
 	p->stats.swept += p->swept;
 	if (p->swept > 0) {
-		snprintf(line, sizeof(line), "resync complete: %u stale entries removed from the external cache",
+		snprintf(line, sizeof(line),
+			 "resync complete: %u stale entries removed from the external cache",
 			 p->swept);
 		path_log(p, LOG_LVL_NOTICE, line);
 	}
@@ -191,11 +205,12 @@ bool stale_path_sweep_step(struct pipeline *p, struct mono now)
 	return p->sweep_peers != 0 || counting;
 }
 
-/* One step of looking for entries that nobody has spoken of for too long. Between two walks lies the time that the oldest
- * entry has left, so a table that is refreshed regularly is hardly ever walked. True while there is more. */
+/* One step of looking for entries that nobody has spoken of for too long. Between two walks lies
+ * the time that the oldest entry has left, so a table that is refreshed regularly is hardly ever
+ * walked. True while there is more. */
 bool stale_path_expire_step(struct pipeline *p, struct mono now)
 {
-	uint32_t removed = 0;	/* of no interest: that entries lapse is how the mode works */
+	uint32_t removed = 0; /* of no interest: that entries lapse is how the mode works */
 	int64_t left_s;
 
 	if (p->life_s == 0 || (!p->expiring && mono_before(now, p->expire_due)))
@@ -206,11 +221,12 @@ bool stale_path_expire_step(struct pipeline *p, struct mono now)
 		if (p->expects)
 			expects_expire(exp_path_external(p->expects), p->life_s, now, &p->oldest_s);
 	}
-	p->expiring = external_expire_step(p->external, &p->expire_pos, SWEEP_STEP, p->life_s, now, &p->oldest_s,
-					   &removed);
+	p->expiring = external_expire_step(p->external, &p->expire_pos, SWEEP_STEP, p->life_s, now,
+					   &p->oldest_s, &removed);
 	if (p->expiring)
 		return true;
-	left_s = p->oldest_s == UINT32_MAX ? p->life_s : (int64_t)p->oldest_s + p->life_s - mono_s(now);
+	left_s = p->oldest_s == UINT32_MAX ? p->life_s :
+					     (int64_t)p->oldest_s + p->life_s - mono_s(now);
 	p->expire_due = mono_add_ms(now, (left_s > 0 ? left_s + 1 : 1) * 1000);
 	return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tables that are full, memory that is short, sweeps in doubt: what is said, when a repair begins, and that it ends. malloc()
- * is wrapped, so that it can fail. */
+/* Tables that are full, memory that is short, sweeps in doubt: what is said, when a repair
+ * begins, and that it ends. malloc() is wrapped, so that it can fail. */
 #include "node/path.h"
 
 #include <stdio.h>
@@ -17,8 +17,8 @@
 #include "sync/sync_conf.h"
 #include "unit/cache/flows.h"
 
-#define LIMIT	40u
-#define FLOWS	100u
+#define LIMIT 40u
+#define FLOWS 100u
 
 struct world {
 	struct pipeline *p;
@@ -26,12 +26,12 @@ struct world {
 	struct mono now;
 	uint8_t bytes[1468];
 	struct writer writer;
-	bool alive[FLOWS];		/* in the kernel */
+	bool alive[FLOWS]; /* in the kernel */
 	unsigned int compares, fulls, kernel_asked;
-	uint32_t kernel_room;		/* so many flows fit */
-	unsigned int resyncs;		/* RESYNCs sent */
+	uint32_t kernel_room; /* so many flows fit */
+	unsigned int resyncs; /* RESYNCs sent */
 	unsigned int told_new, told_end;
-	uint32_t seq;			/* the peer's next number */
+	uint32_t seq; /* the peer's next number */
 	char log[16][256];
 	unsigned int n_log;
 };
@@ -112,27 +112,46 @@ static bool kernel_room(void *ctx, uint32_t n)
 	return w->kernel_room >= n;
 }
 
-static void ignore_inject(void *ctx, enum sync_change what, const struct ct_flow *flow, struct mono now)
+static void ignore_inject(void *ctx, enum sync_change what, const struct ct_flow *flow,
+			  struct mono now)
 {
-	(void)ctx; (void)what; (void)flow; (void)now;
+	(void)ctx;
+	(void)what;
+	(void)flow;
+	(void)now;
 }
 
 static struct world *begin(enum sync_mode mode, bool no_external)
 {
 	static struct world w;
 	const struct pipeline_env env = {
-		.ctx = &w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = keep_line,
-		.full = count_full, .compare = count_compare, .kernel_room = kernel_room, .inject = ignore_inject,
+		.ctx = &w,
+		.datagram = sink_datagram,
+		.send = sink_send,
+		.flush = sink_flush,
+		.log = keep_line,
+		.full = count_full,
+		.compare = count_compare,
+		.kernel_room = kernel_room,
+		.inject = ignore_inject,
 	};
 	struct pipeline_conf conf = {
-		.sync = &w.sync, .buckets = 64, .limit_internal = LIMIT, .limit_external = LIMIT, .first_seq = 5000,
+		.sync = &w.sync,
+		.buckets = 64,
+		.limit_internal = LIMIT,
+		.limit_external = LIMIT,
+		.first_seq = 5000,
 		.no_external = no_external,
 	};
 
 	memset(&w, 0, sizeof(w));
 	w.now = (struct mono){ .ns = 1000 * MONO_NS_PER_S };
 	w.sync = (struct sync_conf){
-		.mode = mode, .resend_queue_size = 8192, .ack_window = 100, .refresh_s = 3, .cache_timeout_s = 180,
+		.mode = mode,
+		.resend_queue_size = 8192,
+		.ack_window = 100,
+		.refresh_s = 3,
+		.cache_timeout_s = 180,
 	};
 	w.seq = 70000;
 	w.p = pipeline_new(&conf, &env, w.now);
@@ -220,17 +239,21 @@ static void test_no_repair_without_room(void **state)
 	(void)state;
 	assert_non_null(strstr(printed(w), "internal cache: complete\nexternal cache: complete\n"));
 	for (uint32_t i = 0; i < LIMIT + 20; i++)
-		for (int again = 0; again < 3; again++)	/* a flow is heard of more than once */
+		for (int again = 0; again < 3; again++) /* a flow is heard of more than once */
 			event(w, again ? PIPELINE_FLOW_UPDATE : PIPELINE_FLOW_NEW, i);
 	turn(w);
 	assert_int_equal(w->n_log, 1);
-	assert_true(said(w, "internal cache is full: flows find no place in it, because HashLimit is 40"));
-	assert_non_null(strstr(printed(w), "internal cache: incomplete for 0 s: HashLimit reached; 20 flows could not be"));
+	assert_true(said(
+		w, "internal cache is full: flows find no place in it, because HashLimit is 40"));
+	assert_non_null(strstr(
+		printed(w),
+		"internal cache: incomplete for 0 s: HashLimit reached; 20 flows could not be"));
 	assert_int_equal(pipeline_whole(w->p)->why, WHOLE_LIMIT);
 	pass_s(w, 300);
 	assert_int_equal(w->compares, 0);
 	assert_int_equal(w->n_log, 1);
-	assert_in_range(w->fulls, 100, 310);	/* HashLimit may follow nf_conntrack_max: it is looked at */
+	assert_in_range(w->fulls, 100,
+			310); /* HashLimit may follow nf_conntrack_max: it is looked at */
 	end(w);
 }
 
@@ -244,12 +267,12 @@ static void test_repair_when_there_is_room(void **state)
 		event(w, PIPELINE_FLOW_NEW, i);
 	pass_s(w, 60);
 	event(w, PIPELINE_FLOW_DESTROY, 0);
-	event(w, PIPELINE_FLOW_DESTROY, 1);	/* a twentieth */
+	event(w, PIPELINE_FLOW_DESTROY, 1); /* a twentieth */
 	pass_s(w, 2);
 	assert_int_equal(w->compares, 1);
 	compare(w);
 	assert_int_equal(internal_live(w), LIMIT);
-	assert_false(whole_is(pipeline_whole(w->p)));	/* 18 are still missing */
+	assert_false(whole_is(pipeline_whole(w->p))); /* 18 are still missing */
 	pass_s(w, 60);
 	assert_int_equal(w->compares, 1);
 	for (uint32_t i = 2; i < 22; i++)
@@ -269,7 +292,8 @@ static void test_repair_when_there_is_room(void **state)
 	end(w);
 }
 
-/* What could not be stored is what is missing now: without what has ended, is not wanted any more, or found a place after all. */
+/* What could not be stored is what is missing now: without what has ended, is not wanted any
+ * more, or found a place after all. */
 static void test_the_number_is_what_is_missing(void **state)
 {
 	struct world *w = begin(SYNC_MODE_NOTRACK, false);
@@ -278,16 +302,17 @@ static void test_the_number_is_what_is_missing(void **state)
 	for (uint32_t i = 0; i < LIMIT + 20; i++)
 		event(w, PIPELINE_FLOW_NEW, i);
 	for (uint32_t i = LIMIT; i < LIMIT + 5; i++)
-		event(w, PIPELINE_FLOW_DESTROY, i);		/* was never stored */
+		event(w, PIPELINE_FLOW_DESTROY, i); /* was never stored */
 	turn(w);
-	assert_non_null(strstr(printed(w), "internal cache: incomplete for 0 s: HashLimit reached; 15 flows could not be stored\n"));
+	assert_non_null(strstr(printed(w), "internal cache: incomplete for 0 s: HashLimit reached; "
+					   "15 flows could not be stored\n"));
 	event(w, PIPELINE_FLOW_DESTROY, 0);
 	turn(w);
-	event(w, PIPELINE_FLOW_UPDATE, LIMIT + 5);		/* there is a place now */
+	event(w, PIPELINE_FLOW_UPDATE, LIMIT + 5); /* there is a place now */
 	assert_non_null(strstr(printed(w), "; 14 flows could not"));
 	event(w, PIPELINE_FLOW_UPDATE, LIMIT + 6);
 	assert_non_null(strstr(printed(w), "; 14 flows could not"));
-	w->alive[LIMIT + 6] = w->alive[LIMIT + 7] = false;	/* their end was lost */
+	w->alive[LIMIT + 6] = w->alive[LIMIT + 7] = false; /* their end was lost */
 	compare(w);
 	assert_non_null(strstr(printed(w), "; 12 flows could not"));
 	assert_int_equal(internal_live(w), LIMIT);
@@ -295,14 +320,16 @@ static void test_the_number_is_what_is_missing(void **state)
 		event(w, PIPELINE_FLOW_DESTROY, i);
 	assert_non_null(strstr(printed(w), "; 0 flows could not"));
 	pass_s(w, 60);
-	assert_true(w->compares > 0);		/* as full as allowed, and nothing is missing: the kernel is asked whether that is so */
+	/* As full as allowed, and nothing is missing: the kernel is asked whether that is so. */
+	assert_true(w->compares > 0);
 	compare(w);
 	assert_true(whole_is(pipeline_whole(w->p)));
 	assert_true(said(w, "internal cache is complete again: 20 flows could not be stored"));
 	end(w);
 }
 
-/* A repair that does not help is made ever less often; one that would fit is not put off for ever by little room. */
+/* A repair that does not help is made ever less often; one that would fit is not put off for
+ * ever by little room. */
 static void test_the_pauses_grow(void **state)
 {
 	struct world *w = begin(SYNC_MODE_NOTRACK, false);
@@ -319,7 +346,7 @@ static void test_the_pauses_grow(void **state)
 		pass_s(w, (int)(after_s[i] - t));
 		t = after_s[i];
 		assert_in_range(w->compares, compares[i], compares[i] + 1);
-		pipeline_compare_begin(w->p);		/* somebody ends one that saw nothing */
+		pipeline_compare_begin(w->p); /* somebody ends one that saw nothing */
 		pipeline_compare_end(w->p, false, w->now);
 	}
 	end(w);
@@ -359,7 +386,7 @@ static void test_memory(void **state)
 	assert_false(said(w, "HashLimit"));
 	assert_non_null(strstr(printed(w), "no memory; 1 flows"));
 	pass_s(w, 2);
-	assert_int_equal(w->compares, 1);	/* nobody knows whether there is some now: it is tried */
+	assert_int_equal(w->compares, 1); /* nobody knows whether there is some now: it is tried */
 	pipeline_compare_begin(w->p);
 	pipeline_dumped(w->p, &f, true, w->now);
 	pipeline_compare_end(w->p, true, w->now);
@@ -398,14 +425,15 @@ static void test_memory_for_parts(void **state)
 	end(w);
 }
 
-/* Flows that have ended and wait for their peers: they keep nobody out, and are given up from the oldest on. */
+/* Flows that have ended and wait for their peers: they keep nobody out, and are given up from
+ * the oldest on. */
 static void test_ends_make_room(void **state)
 {
 	struct world *w = begin(SYNC_MODE_FTFW, false);
 	struct ct_flow f;
 
 	(void)state;
-	for (uint32_t i = 0; i < 60 * LIMIT; i++) {	/* no peer acknowledges anything */
+	for (uint32_t i = 0; i < 60 * LIMIT; i++) { /* no peer acknowledges anything */
 		f = make_flow(3 * i);
 		pipeline_event(w->p, PIPELINE_FLOW_NEW, &f, w->now);
 		turn(w);
@@ -421,10 +449,12 @@ static void test_ends_make_room(void **state)
 	assert_true(whole_is(pipeline_whole(w->p)));
 	assert_int_equal(table_stats(pipeline_own(w->p))->create_failed_limit, 0);
 	assert_true(said(w, "flows that have ended"));
-	assert_in_range(sync_stats(pipeline_sync(w->p))->given_up_dead, 60 * LIMIT - LIMIT / 16 - 1024 - LIMIT, 60 * LIMIT);
+	assert_in_range(sync_stats(pipeline_sync(w->p))->given_up_dead,
+			60 * LIMIT - LIMIT / 16 - 1024 - LIMIT, 60 * LIMIT);
 	assert_true(table_check(pipeline_own(w->p)));
 	f = make_flow(3 * 200000);
-	pipeline_event(w->p, PIPELINE_FLOW_NEW, &f, w->now);	/* but those that live are no more than allowed */
+	pipeline_event(w->p, PIPELINE_FLOW_NEW, &f,
+		       w->now); /* but those that live are no more than allowed */
 	assert_int_equal(internal_live(w), LIMIT);
 	assert_int_equal(pipeline_whole(w->p)->why, WHOLE_LIMIT);
 	end(w);
@@ -487,18 +517,21 @@ static void test_external(void **state)
 	pass_s(w, 1);
 	answer(w, 0, LIMIT + 20);
 	assert_int_equal(external_count(w), LIMIT);
-	assert_true(said(w, "external cache is full: flows find no place in it, because HashLimit is 40"));
-	assert_non_null(strstr(printed(w), "external cache: incomplete for 0 s: HashLimit reached; 20 flows could not be"));
-	assert_true(whole_is(pipeline_whole(w->p)));	/* ours is another matter */
+	assert_true(said(
+		w, "external cache is full: flows find no place in it, because HashLimit is 40"));
+	assert_non_null(strstr(
+		printed(w),
+		"external cache: incomplete for 0 s: HashLimit reached; 20 flows could not be"));
+	assert_true(whole_is(pipeline_whole(w->p))); /* ours is another matter */
 	asked = w->resyncs;
 	peer_is_there(w, 30);
 	assert_int_equal(w->resyncs, asked);
 	for (uint32_t i = LIMIT; i < LIMIT + 4; i++)
-		peer_tells(w, WIRE_CT_DEL, i);			/* was never stored */
+		peer_tells(w, WIRE_CT_DEL, i); /* was never stored */
 	assert_non_null(strstr(printed(w), "HashLimit reached; 16 flows could not be"));
 	for (uint32_t i = 1; i < 31; i++)
 		peer_tells(w, WIRE_CT_DEL, i);
-	peer_tells(w, WIRE_CT_UPD, LIMIT + 4);			/* there is a place now */
+	peer_tells(w, WIRE_CT_UPD, LIMIT + 4); /* there is a place now */
 	assert_non_null(strstr(printed(w), "HashLimit reached; 15 flows could not be"));
 	peer_is_there(w, 2);
 	assert_true(w->resyncs > asked);
@@ -525,7 +558,7 @@ static void test_external_alarm(void **state)
 	peer_tells(w, WIRE_CT_DEL, 0);
 	pass_s(w, 1);
 	assert_non_null(strstr(printed(w), "external cache: incomplete"));
-	peer_tells(w, WIRE_CT_NEW, LIMIT);	/* repeated, as everything in this mode */
+	peer_tells(w, WIRE_CT_NEW, LIMIT); /* repeated, as everything in this mode */
 	pass_s(w, 8);
 	assert_non_null(strstr(printed(w), "external cache: complete"));
 	end(w);
@@ -551,9 +584,11 @@ static void test_kernel_without_room(void **state)
 	}
 	assert_int_equal(w->n_log, before + 1);
 	assert_true(said(w, "kernel's table is full"));
-	assert_non_null(strstr(printed(w), "in our kernel: incomplete for 0 s: the kernel's table is full; 20 flows"));
+	assert_non_null(
+		strstr(printed(w),
+		       "in our kernel: incomplete for 0 s: the kernel's table is full; 20 flows"));
 	stored = make_flow(3 * 20);
-	pipeline_injected(w->p, &stored, true, w->now);		/* another than those that are missing */
+	pipeline_injected(w->p, &stored, true, w->now); /* another than those that are missing */
 	peer_tells(w, WIRE_CT_DEL, 20);
 	assert_non_null(strstr(printed(w), "kernel's table is full; 20 flows"));
 	asked = w->resyncs;
@@ -564,7 +599,7 @@ static void test_kernel_without_room(void **state)
 	w->kernel_room = 18;
 	peer_tells(w, WIRE_CT_DEL, 19);
 	stored = make_flow(3 * 18);
-	pipeline_injected(w->p, &stored, true, w->now);		/* another try went through */
+	pipeline_injected(w->p, &stored, true, w->now); /* another try went through */
 	assert_non_null(strstr(printed(w), "kernel's table is full; 18 flows"));
 	peer_is_there(w, 2);
 	assert_true(w->resyncs > asked);
@@ -615,7 +650,8 @@ static void test_a_sweep_in_doubt_is_put_off_twice(void **state)
 	poor_answer(w, 200, false);
 	assert_int_equal(external_count(w), TOLD);
 	assert_true(said(w, "lacks 300 of its 500 entries"));
-	poor_answer(w, 200, false);	/* somebody typed -n: that was not the answer that was put off for */
+	poor_answer(w, 200,
+		    false); /* somebody typed -n: that was not the answer that was put off for */
 	assert_int_equal(external_count(w), TOLD);
 	asked = w->resyncs;
 	peer_is_there(w, 9);
@@ -633,9 +669,10 @@ static void test_a_sweep_in_doubt_is_put_off_twice(void **state)
 	assert_false(said(w, "three full answers"));
 	poor_answer(w, 200, false);
 	assert_int_equal(external_count(w), 200);
-	assert_true(said(w, "three full answers of a 1.4.x lacked most of its entries: 300 of 500"));
+	assert_true(
+		said(w, "three full answers of a 1.4.x lacked most of its entries: 300 of 500"));
 	w->n_log = 0;
-	poor_answer(w, 20, false);	/* from the beginning */
+	poor_answer(w, 20, false); /* from the beginning */
 	assert_int_equal(external_count(w), 200);
 	assert_true(said(w, "asked again in 10 s"));
 	end(w);
@@ -648,7 +685,7 @@ static void test_a_good_answer_ends_the_doubt(void **state)
 	(void)state;
 	poor_answer(w, 10, false);
 	peer_is_there(w, 11);
-	poor_answer(w, TOLD - 50, false);	/* few are stale: as ever */
+	poor_answer(w, TOLD - 50, false); /* few are stale: as ever */
 	assert_int_equal(external_count(w), TOLD - 50);
 	assert_false(will_ask(w));
 	assert_int_equal(w->p->doubt[0].put_off, 0);
@@ -661,9 +698,9 @@ static void test_no_doubt(void **state)
 		uint32_t told, left;
 		bool sure;
 	} cases[] = {
-		{ TOLD, 10, true },	/* of our kind: it would have said */
-		{ TOLD, 250, false },	/* half is not most */
-		{ 101, 1, false },	/* few */
+		{ TOLD, 10, true },   /* of our kind: it would have said */
+		{ TOLD, 250, false }, /* half is not most */
+		{ 101, 1, false },    /* few */
 	};
 
 	(void)state;
@@ -697,7 +734,8 @@ static void test_what_is_no_answer_removes_nothing(void **state)
 	(void)state;
 	peer_is_there(w, 2);
 	for (size_t i = 0; i < 3; i++) {
-		seeming_answer(w, TOLD + 10 * (uint32_t)i, i == 1 ? 0 : 10);	/* new flows, or nothing */
+		seeming_answer(w, TOLD + 10 * (uint32_t)i,
+			       i == 1 ? 0 : 10); /* new flows, or nothing */
 		assert_int_equal(will_ask(w), i < 2);
 		if (i < 2)
 			peer_is_there(w, pause_s[i]);

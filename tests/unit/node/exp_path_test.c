@@ -17,7 +17,7 @@
 #include "sync/sync_conf.h"
 #include "unit/cache/flows.h"
 
-#define CAP 1468u
+#define CAP	 1468u
 #define MESSAGES 64
 
 struct world {
@@ -27,12 +27,12 @@ struct world {
 	struct mono now;
 	uint8_t bytes[CAP];
 	struct writer cur;
-	uint8_t types[MESSAGES];	/* of state messages, in order */
+	uint8_t types[MESSAGES]; /* of state messages, in order */
 	struct ct_expect expects[MESSAGES];
 	size_t n;
 	unsigned int log_lines;
 	uint32_t peer_seq;
-	struct ct_expect injected;	/* the last one */
+	struct ct_expect injected; /* the last one */
 	unsigned int n_put, n_gone, n_dumps;
 	unsigned int compares, resyncs, repaired;
 };
@@ -109,8 +109,14 @@ static void no_flows(void *ctx)
 static struct world *world_new(bool on, const char *helper, uint32_t limit)
 {
 	const struct pipeline_env env = {
-		.datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = count_line,
-		.inject_expect = sink_inject, .dump = no_flows, .dump_expects = sink_dump, .compare = count_compare,
+		.datagram = sink_datagram,
+		.send = sink_send,
+		.flush = sink_flush,
+		.log = count_line,
+		.inject_expect = sink_inject,
+		.dump = no_flows,
+		.dump_expects = sink_dump,
+		.compare = count_compare,
 	};
 	struct world *w = calloc(1, sizeof(*w));
 	struct pipeline_env ours = env;
@@ -119,15 +125,24 @@ static struct world *world_new(bool on, const char *helper, uint32_t limit)
 	ours.ctx = w;
 	w->now = (struct mono){ .ns = 1000 * MONO_NS_PER_S };
 	w->sync = (struct sync_conf){
-		.mode = SYNC_MODE_FTFW, .resend_queue_size = 1024, .ack_window = 100, .refresh_s = 60,
-		.cache_timeout_s = 180, .purge_timeout_s = 60, .expect.on = on,
+		.mode = SYNC_MODE_FTFW,
+		.resend_queue_size = 1024,
+		.ack_window = 100,
+		.refresh_s = 60,
+		.cache_timeout_s = 180,
+		.purge_timeout_s = 60,
+		.expect.on = on,
 	};
 	if (helper) {
 		strcpy(w->sync.expect.name[0], helper);
 		w->sync.expect.n_names = 1;
 	}
 	w->conf = (struct pipeline_conf){
-		.sync = &w->sync, .buckets = 64, .limit_internal = limit, .limit_external = limit, .first_seq = 5000,
+		.sync = &w->sync,
+		.buckets = 64,
+		.limit_internal = limit,
+		.limit_external = limit,
+		.first_seq = 5000,
 	};
 	w->p = pipeline_new(&w->conf, &ours, w->now);
 	assert_non_null(w->p);
@@ -138,8 +153,14 @@ static struct world *world_new(bool on, const char *helper, uint32_t limit)
 static void world_open_again(struct world *w, struct pipeline_conf conf)
 {
 	const struct pipeline_env env = {
-		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = count_line,
-		.inject_expect = sink_inject, .dump = no_flows, .dump_expects = sink_dump,
+		.ctx = w,
+		.datagram = sink_datagram,
+		.send = sink_send,
+		.flush = sink_flush,
+		.log = count_line,
+		.inject_expect = sink_inject,
+		.dump = no_flows,
+		.dump_expects = sink_dump,
 	};
 
 	pipeline_free(w->p);
@@ -194,7 +215,8 @@ static void check_sent(struct world *w, const uint8_t *types, size_t n)
 	assert_int_equal(w->n, n);
 	assert_memory_equal(w->types, types, n);
 }
-#define CHECK_SENT(w, ...) check_sent(w, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define CHECK_SENT(w, ...) \
+	check_sent(w, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static void check_silence(struct world *w)
 {
@@ -211,8 +233,11 @@ static struct ct_expect expected(uint32_t i, uint16_t port)
 	struct ct_flow f = make_flow(i);
 	struct ct_expect e = { .has = EXPECT_HAS_HELPER, .l3 = AF_INET, .helper = "ftp" };
 
-	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src, .dst.v4 = f.addr.v4.dst, .sport = f.orig.sport,
-					  .dport = f.orig.dport, .l4 = f.l4 };
+	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src,
+					  .dst.v4 = f.addr.v4.dst,
+					  .sport = f.orig.sport,
+					  .dport = f.orig.dport,
+					  .l4 = f.l4 };
 	e.tuple = e.master;
 	e.tuple.dport = htons(port);
 	e.mask = (struct expect_tuple){ .src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .l4 = f.l4 };
@@ -282,18 +307,18 @@ static void test_life(void **state)
 	CHECK_SENT(w, WIRE_CT_NEW, WIRE_EXP_NEW);
 	assert_true(expect_equal_replicated(&w->expects[1], &e));
 	put(w, &e);
-	check_silence(w);		/* nothing new */
+	check_silence(w); /* nothing new */
 	exp_path_end(pipeline_expects(w->p), &e, w->now);
 	assert_int_equal(n_internal(w), 0);
 	CHECK_SENT(w, WIRE_EXP_DEL);
 	exp_path_end(pipeline_expects(w->p), &e, w->now);
 	check_silence(w);
-	put(w, &e);			/* the same once more */
+	put(w, &e); /* the same once more */
 	CHECK_SENT(w, WIRE_EXP_NEW);
 	flow_event(w, PIPELINE_FLOW_DESTROY, 0);
 	exp_path_end(pipeline_expects(w->p), &e, w->now);
 	CHECK_SENT(w, WIRE_CT_DEL, WIRE_EXP_DEL);
-	assert_int_equal(put(w, &e), EXP_NO_MASTER);	/* a dead one is none */
+	assert_int_equal(put(w, &e), EXP_NO_MASTER); /* a dead one is none */
 	world_free(w);
 }
 
@@ -311,7 +336,7 @@ static void test_released(void **state)
 	exp_path_end(pipeline_expects(w->p), &e, w->now);
 	turn(w);
 	assert_int_not_equal(expects_find(cache, &e), FLOW_ID_NONE);
-	peer_control(w, WIRE_F_ACK, 5000, 5010);	/* more than was sent is cut */
+	peer_control(w, WIRE_F_ACK, 5000, 5010); /* more than was sent is cut */
 	assert_int_equal(expects_find(cache, &e), FLOW_ID_NONE);
 	world_free(w);
 }
@@ -325,7 +350,7 @@ static void test_end_tells_the_time_left(void **state)
 	struct exp_path *x;
 
 	(void)state;
-	for (int fixed = 0; fixed < 2; fixed++) {	/* CommitTimeout */
+	for (int fixed = 0; fixed < 2; fixed++) { /* CommitTimeout */
 		struct pipeline_conf conf = w->conf;
 
 		conf.rules.no_timeout = fixed == 1;
@@ -346,7 +371,7 @@ static void test_end_tells_the_time_left(void **state)
 		e.timeout_s = 180;
 		put(w, &e);
 		turn(w);
-		e.has &= ~EXPECT_HAS_TIMEOUT;	/* an end that tells nothing */
+		e.has &= ~EXPECT_HAS_TIMEOUT; /* an end that tells nothing */
 		exp_path_end(x, &e, w->now);
 		CHECK_SENT(w, WIRE_EXP_DEL);
 		assert_int_equal(w->expects[0].timeout_s, 180);
@@ -392,7 +417,7 @@ static void test_helper_list_and_zone(void **state)
 	assert_int_equal(w->log_lines, 0);
 	assert_int_equal(put(w, &zone), EXP_FILTERED);
 	assert_int_equal(put(w, &zone), EXP_FILTERED);
-	assert_int_equal(w->log_lines, 1);		/* said once */
+	assert_int_equal(w->log_lines, 1); /* said once */
 	assert_int_equal(exp_path_stats(pipeline_expects(w->p))->filtered, 3);
 	CHECK_SENT(w, WIRE_CT_NEW, WIRE_EXP_NEW);
 	world_free(w);
@@ -409,12 +434,12 @@ static void test_silent_changes(void **state)
 	flow_event(w, PIPELINE_FLOW_NEW, 0);
 	flow_event(w, PIPELINE_FLOW_NEW, 3);
 	exp_path_committed(pipeline_expects(w->p), &e, w->now);
-	exp_path_put(pipeline_expects(w->p), &other, false, w->now);	/* start-up dump */
+	exp_path_put(pipeline_expects(w->p), &other, false, w->now); /* start-up dump */
 	CHECK_SENT(w, WIRE_CT_NEW, WIRE_CT_NEW);
 	assert_int_equal(n_internal(w), 2);
 	pipeline_purged(w->p, &master, w->now);
 	assert_int_equal(n_internal(w), 1);
-	exp_path_end(pipeline_expects(w->p), &e, w->now);		/* what the kernel says
+	exp_path_end(pipeline_expects(w->p), &e, w->now); /* what the kernel says
 									 * about it */
 	check_silence(w);
 	exp_path_flush_internal(pipeline_expects(w->p));
@@ -433,8 +458,8 @@ static void test_flush_leaves_the_queues(void **state)
 	flow_event(w, PIPELINE_FLOW_NEW, 0);
 	turn(w);
 	put(w, &e);
-	turn(w);			/* sent */
-	put(w, &f);			/* queued */
+	turn(w);    /* sent */
+	put(w, &f); /* queued */
 	exp_path_flush_internal(pipeline_expects(w->p));
 	check_silence(w);
 	peer_control(w, WIRE_F_ACK, 5000, 5010);
@@ -486,7 +511,8 @@ static bool printed(const struct world *w, const char *words)
  * peers. Until then no answer of ours is the whole, by which a peer could sweep. */
 static void test_room_again(void **state)
 {
-	struct ct_expect e[] = { expected(0, 7000), expected(0, 7001), expected(0, 7002), expected(0, 7003) };
+	struct ct_expect e[] = { expected(0, 7000), expected(0, 7001), expected(0, 7002),
+				 expected(0, 7003) };
 	struct world *w = world_new(true, NULL, 2);
 	struct exp_path *x = pipeline_expects(w->p);
 	unsigned int asked;
@@ -498,10 +524,12 @@ static void test_room_again(void **state)
 		peer_expect(w, WIRE_EXP_NEW, &e[i]);
 	}
 	assert_false(whole_is(pipeline_whole(w->p)));
-	assert_true(printed(w, "internal cache: incomplete for 0 s: expectations found no place\n"));
-	assert_true(printed(w, "external cache: incomplete for 0 s: expectations found no place\n"));
+	assert_true(
+		printed(w, "internal cache: incomplete for 0 s: expectations found no place\n"));
+	assert_true(
+		printed(w, "external cache: incomplete for 0 s: expectations found no place\n"));
 	pass_s(w, 5);
-	assert_int_equal(w->compares, 0);	/* there is no room yet */
+	assert_int_equal(w->compares, 0); /* there is no room yet */
 	asked = w->resyncs;
 	exp_path_removed(x, &e[0]);
 	peer_expect(w, WIRE_EXP_DEL, &e[0]);
@@ -515,7 +543,7 @@ static void test_room_again(void **state)
 	pipeline_expects_compare_begin(w->p);
 	put(w, &e[1]);
 	put(w, &e[2]);
-	put(w, &e[3]);		/* one too many once more */
+	put(w, &e[3]); /* one too many once more */
 	pipeline_expects_compare_end(w->p, true, w->now);
 	assert_false(whole_is(pipeline_whole(w->p)));
 	assert_int_equal(w->repaired, 0);
@@ -526,7 +554,7 @@ static void test_room_again(void **state)
 	pipeline_compare_end(w->p, true, w->now);
 	pipeline_expects_compare_begin(w->p);
 	put(w, &e[3]);
-	pipeline_expects_compare_end(w->p, false, w->now);	/* not all were seen */
+	pipeline_expects_compare_end(w->p, false, w->now); /* not all were seen */
 	assert_false(whole_is(pipeline_whole(w->p)));
 	pipeline_expects_compare_begin(w->p);
 	put(w, &e[2]);
@@ -547,13 +575,14 @@ static void test_received(void **state)
 	struct ct_expect e = expected(0, 7000), f = expected(0, 7001);
 
 	(void)state;
-	peer_expect(w, WIRE_EXP_NEW, &e);	/* its master is unknown: stored all the same */
+	peer_expect(w, WIRE_EXP_NEW, &e); /* its master is unknown: stored all the same */
 	peer_expect(w, WIRE_EXP_UPD, &f);
 	peer_expect(w, WIRE_EXP_NEW, &e);
 	assert_int_equal(n_external(w), 2);
 	peer_expect(w, WIRE_EXP_DEL, &e);
 	assert_int_equal(n_external(w), 1);
-	peer_says(w, (const uint8_t[]){ 0x13, 0, 0, 12, 0, 0, 0, (uint8_t)w->peer_seq, 0, 4, 0, 1 }, 12);
+	peer_says(w, (const uint8_t[]){ 0x13, 0, 0, 12, 0, 0, 0, (uint8_t)w->peer_seq, 0, 4, 0, 1 },
+		  12);
 	assert_int_equal(sync_stats(pipeline_sync(w->p))->wire.malformed, 1);
 	assert_int_equal(n_external(w), 1);
 	exp_path_flush_external(pipeline_expects(w->p));
@@ -595,7 +624,7 @@ static void test_injected(void **state)
 	assert_true(exp_path_theirs(x, &e));
 	assert_false(exp_path_theirs(x, &other));
 	assert_false(exp_path_ours(x, &e));
-	exp_path_flush_external(x);	/* -f: it is in the kernel all the same */
+	exp_path_flush_external(x); /* -f: it is in the kernel all the same */
 	assert_true(exp_path_theirs(x, &e));
 	peer_expect(w, WIRE_EXP_DEL, &e);
 	assert_int_equal(w->n_gone, 1);
@@ -648,7 +677,7 @@ static void test_injected_and_taken_over(void **state)
 	put(w, &e);
 	put(w, &f);
 	assert_true(exp_path_knows(x, &e) && exp_path_theirs(x, &e) && !exp_path_ours(x, &e));
-	exp_path_removed(x, &e);	/* what the world does when the peer has told the end */
+	exp_path_removed(x, &e); /* what the world does when the peer has told the end */
 	peer_expect(w, WIRE_EXP_DEL, &e);
 	assert_false(exp_path_knows(x, &e) || exp_path_theirs(x, &e));
 	exp_path_resync_begin(x, 0);
@@ -671,18 +700,18 @@ static void test_bypass(void **state)
 	turn(w);
 	assert_int_equal(put(w, &e), EXP_STORED);
 	CHECK_SENT(w, WIRE_EXP_NEW);
-	assert_int_equal(n_internal(w), 0);	/* sent and forgotten */
-	exp_path_end(x, &e, w->now);		/* nobody knows it here */
+	assert_int_equal(n_internal(w), 0); /* sent and forgotten */
+	exp_path_end(x, &e, w->now);	    /* nobody knows it here */
 	CHECK_SENT(w, WIRE_EXP_DEL);
 	put(w, &e);
-	exp_path_end(x, &e, w->now);		/* within one turn */
+	exp_path_end(x, &e, w->now); /* within one turn */
 	CHECK_SENT(w, WIRE_EXP_DEL);
 	exp_path_end(x, &e, w->now);
 	put(w, &e);
 	CHECK_SENT(w, WIRE_EXP_NEW);
 	assert_int_equal(exp_path_stats(x)->told_new, 2);
 	assert_int_equal(exp_path_stats(x)->told_end, 2);
-	exp_path_committed(x, &e, w->now);	/* what we did ourselves is not told */
+	exp_path_committed(x, &e, w->now); /* what we did ourselves is not told */
 	check_silence(w);
 	assert_int_equal(expects_find(exp_path_internal(x), &e), FLOW_ID_NONE);
 	world_free(w);
@@ -699,7 +728,7 @@ static void test_bypass_full_send(void **state)
 	turn(w);
 	sync_bulk(pipeline_sync(w->p), w->now);
 	turn(w);
-	assert_int_equal(w->n_dumps, 0);	/* flows first */
+	assert_int_equal(w->n_dumps, 0); /* flows first */
 	assert_true(pipeline_told_all(w->p));
 	turn(w);
 	assert_int_equal(w->n_dumps, 1);

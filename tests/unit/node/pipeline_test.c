@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The data path with a list in place of the channel: what kernel events become on the wire, and what datagrams become in
- * the external cache. Time is a number here. */
+/* The data path with a list in place of the channel: what kernel events become on the wire, and
+ * what datagrams become in the external cache. Time is a number here. */
 #include "node/pipeline.h"
 
 #include <arpa/inet.h>
@@ -22,15 +22,15 @@
 #include "sync/sync_conf.h"
 #include "unit/cache/flows.h"
 
-#define CAP		1468u
-#define DATAGRAMS	64
-#define MESSAGES	256
-#define OWN_TCP_S	7200u	/* lives of our kernel */
-#define OWN_UDP_S	120u
-#define LIMIT		3u	/* records per table in the test of full ones */
+#define CAP	  1468u
+#define DATAGRAMS 64
+#define MESSAGES  256
+#define OWN_TCP_S 7200u /* lives of our kernel */
+#define OWN_UDP_S 120u
+#define LIMIT	  3u /* records per table in the test of full ones */
 
 struct message {
-	uint8_t type;		/* enum wire_type */
+	uint8_t type; /* enum wire_type */
 	struct ct_flow flow;
 	struct flow_rare rare;
 };
@@ -46,17 +46,17 @@ struct world {
 	size_t len[DATAGRAMS];
 	size_t n;
 	struct writer cur;
-	bool filling, closed;		/* closed: the channel takes nothing */
+	bool filling, closed; /* closed: the channel takes nothing */
 	/* what was in it */
 	struct message msg[MESSAGES];
 	size_t n_msg;
 	unsigned int log_lines, full_calls;
 	unsigned int n_ended;
-	struct ct_flow ended;		/* the last one */
+	struct ct_flow ended; /* the last one */
 	unsigned int adoptions;
 	bool active;
 	unsigned int n_injected[SYNC_DESTROY + 1];
-	struct ct_flow injected;	/* the last one */
+	struct ct_flow injected; /* the last one */
 	char last_line[256];
 };
 
@@ -128,7 +128,8 @@ static bool is_active(void *ctx)
 	return w->active;
 }
 
-static void keep_injected(void *ctx, enum sync_change what, const struct ct_flow *f, struct mono now)
+static void keep_injected(void *ctx, enum sync_change what, const struct ct_flow *f,
+			  struct mono now)
 {
 	struct world *w = ctx;
 
@@ -146,8 +147,16 @@ static uint32_t own_life(void *ctx, const struct ct_flow *f)
 static void world_open(struct world *w)
 {
 	const struct pipeline_env env = {
-		.ctx = w, .datagram = sink_datagram, .send = sink_send, .flush = sink_flush, .log = keep_line,
-		.life = own_life, .full = count_full, .ended = keep_ended, .inject = keep_injected, .adopt = count_adoptions,
+		.ctx = w,
+		.datagram = sink_datagram,
+		.send = sink_send,
+		.flush = sink_flush,
+		.log = keep_line,
+		.life = own_life,
+		.full = count_full,
+		.ended = keep_ended,
+		.inject = keep_injected,
+		.adopt = count_adoptions,
 		.active = is_active,
 	};
 
@@ -162,11 +171,20 @@ static struct world *world_new(uint32_t limit)
 	assert_non_null(w);
 	w->now = (struct mono){ .ns = 1000 * MONO_NS_PER_S };
 	w->sync = (struct sync_conf){
-		.mode = SYNC_MODE_FTFW, .resend_queue_size = 1024, .ack_window = 100, .refresh_s = 60,
-		.cache_timeout_s = 180, .purge_timeout_s = 60, .tcp_window_tracking = true,
+		.mode = SYNC_MODE_FTFW,
+		.resend_queue_size = 1024,
+		.ack_window = 100,
+		.refresh_s = 60,
+		.cache_timeout_s = 180,
+		.purge_timeout_s = 60,
+		.tcp_window_tracking = true,
 	};
 	w->conf = (struct pipeline_conf){
-		.sync = &w->sync, .buckets = 64, .limit_internal = limit, .limit_external = limit, .first_seq = 5000,
+		.sync = &w->sync,
+		.buckets = 64,
+		.limit_internal = limit,
+		.limit_external = limit,
+		.first_seq = 5000,
 	};
 	return w;
 }
@@ -227,7 +245,8 @@ static int setup_filter(void **state)
 {
 	struct world *w = world_new(1000);
 	const struct filter_conf conf = {
-		.state_policy = FILTER_ACCEPT, .tcp_states = 1u << TCP_CONNTRACK_ESTABLISHED,
+		.state_policy = FILTER_ACCEPT,
+		.tcp_states = 1u << TCP_CONNTRACK_ESTABLISHED,
 	};
 
 	w->filter = flow_filter_new(&conf);
@@ -248,7 +267,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Take apart what is in the sink: its messages about flows go to w->msg, replacing what was there. */
+/* Take apart what is in the sink: its messages about flows go to w->msg, replacing what was
+ * there. */
 static void read_sink(struct world *w)
 {
 	w->n_msg = 0;
@@ -272,7 +292,8 @@ static void read_sink(struct world *w)
 	}
 }
 
-/* End of a loop turn (several, if there is more to do); w->n datagrams are in the sink afterwards. */
+/* End of a loop turn (several, if there is more to do); w->n datagrams are in the sink
+ * afterwards. */
 static void turn(struct world *w)
 {
 	bool again = true;
@@ -286,7 +307,8 @@ static void turn(struct world *w)
 	read_sink(w);
 }
 
-static void check_message(const struct world *w, size_t i, enum wire_type type, const struct ct_flow *f)
+static void check_message(const struct world *w, size_t i, enum wire_type type,
+			  const struct ct_flow *f)
 {
 	assert_true(i < w->n_msg);
 	assert_int_equal(w->msg[i].type, type);
@@ -340,8 +362,9 @@ static uint32_t external_count(const struct world *w)
 
 static const struct sync_source peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
 
-/* Append what a peer would say about flow i as its message number seq. A zone in one direction only does not travel, so
- * not every i is the same flow at the other end: multiples of 3 have no zone. */
+/* Append what a peer would say about flow i as its message number seq. A zone in one direction
+ * only does not travel, so not every i is the same flow at the other end: multiples of 3 have no
+ * zone. */
 static void put_flow(struct writer *out, enum wire_type type, uint32_t seq, uint32_t i)
 {
 	const struct wire_rules rules = { .wscale = true };
@@ -352,19 +375,19 @@ static void put_flow(struct writer *out, enum wire_type type, uint32_t seq, uint
 
 static void receive(struct world *w, const uint8_t *bytes, size_t n)
 {
-	uint8_t *exact = calloc(1, n ? n : 1);	/* the sanitizer sees what is read beyond the end */
+	uint8_t *exact = calloc(1, n ? n : 1); /* the sanitizer sees what is read beyond the end */
 
 	memcpy(exact, bytes, n);
 	pipeline_datagram(w->p, &peer, exact, n, w->now);
 	free(exact);
 }
 
-/* ---- events ----
- * Nobody acknowledges here, so every change goes out as CT_NEW, which replaces whatever a peer may have. */
+/* ---- events ---- Nobody acknowledges here, so every change goes out as CT_NEW, which replaces
+ * whatever a peer may have. */
 
 static void test_events(void **state)
 {
-	static const uint32_t kinds[] = { 0, 4, 2 };	/* IPv4, with a zone, IPv6 */
+	static const uint32_t kinds[] = { 0, 4, 2 }; /* IPv4, with a zone, IPv6 */
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -373,14 +396,14 @@ static void test_events(void **state)
 		event(w, PIPELINE_FLOW_NEW, &f);
 		check_only(w, WIRE_CT_NEW, &f);
 		assert_int_equal(w->msg[0].flow.proto_state, 3);
-		check_silence(w);		/* once is enough */
+		check_silence(w); /* once is enough */
 
 		f.proto_state = TCP_CONNTRACK_FIN_WAIT;
 		event(w, PIPELINE_FLOW_UPDATE, &f);
 		check_only(w, WIRE_CT_NEW, &f);
 		assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_FIN_WAIT);
 		event(w, PIPELINE_FLOW_UPDATE, &f);
-		check_silence(w);		/* nothing new in it */
+		check_silence(w); /* nothing new in it */
 
 		event(w, PIPELINE_FLOW_DESTROY, &f);
 		check_only(w, WIRE_CT_DEL, &f);
@@ -404,7 +427,7 @@ static void test_collapse(void **state)
 	}
 	event(w, PIPELINE_FLOW_NEW, &g);
 	turn(w);
-	assert_int_equal(w->n, 1);		/* both in one datagram */
+	assert_int_equal(w->n, 1); /* both in one datagram */
 	assert_int_equal(w->n_msg, 2);
 	check_message(w, 0, WIRE_CT_NEW, &f);
 	assert_int_equal(w->msg[0].flow.proto_state, 4);
@@ -452,7 +475,7 @@ static void test_traffic_counted(void **state)
 	unknown.has |= FLOW_HAS_COUNTERS;
 	unknown.rare = &rare;
 	event(w, PIPELINE_FLOW_DESTROY, &f);
-	event(w, PIPELINE_FLOW_DESTROY, &unknown);	/* was never counted as ours */
+	event(w, PIPELINE_FLOW_DESTROY, &unknown); /* was never counted as ours */
 	assert_int_equal(pipeline_stats(w->p)->traffic_bytes, 1200);
 	assert_int_equal(pipeline_stats(w->p)->traffic_packets, 12);
 }
@@ -474,7 +497,7 @@ static void test_filter(void **state)
 	turn(w);
 	assert_int_equal(w->n_msg, 1);
 
-	f.proto_state = TCP_CONNTRACK_FIN_WAIT;		/* not wanted: the peers keep what they know */
+	f.proto_state = TCP_CONNTRACK_FIN_WAIT; /* not wanted: the peers keep what they know */
 	event(w, PIPELINE_FLOW_UPDATE, &f);
 	check_silence(w);
 	assert_int_equal(pipeline_stats(w->p)->filtered, 2);
@@ -485,7 +508,7 @@ static void test_filter(void **state)
 	check_only(w, WIRE_CT_DEL, &f);
 	assert_int_equal(pipeline_stats(w->p)->filtered, 2);
 
-	g.proto_state = TCP_CONNTRACK_CLOSE;		/* not cached: filtered, and nobody is told */
+	g.proto_state = TCP_CONNTRACK_CLOSE; /* not cached: filtered, and nobody is told */
 	event(w, PIPELINE_FLOW_DESTROY, &g);
 	check_silence(w);
 	assert_int_equal(pipeline_stats(w->p)->filtered, 3);
@@ -496,11 +519,11 @@ static void test_dump(void **state)
 	struct world *w = *state;
 	struct ct_flow f = make_flow(0), g = make_flow(3);
 
-	pipeline_dumped(w->p, &f, false, w->now);	/* start-up */
+	pipeline_dumped(w->p, &f, false, w->now); /* start-up */
 	assert_int_equal(internal_count(w), 1);
 	check_silence(w);
-	pipeline_dumped(w->p, &g, true, w->now);	/* resync with the kernel */
-	pipeline_dumped(w->p, &f, true, w->now);	/* known already */
+	pipeline_dumped(w->p, &g, true, w->now); /* resync with the kernel */
+	pipeline_dumped(w->p, &f, true, w->now); /* known already */
 	check_only(w, WIRE_CT_NEW, &g);
 }
 
@@ -514,7 +537,7 @@ static void test_purged(void **state)
 	event(w, PIPELINE_FLOW_NEW, &sent);
 	turn(w);
 	assert_int_equal(w->n_msg, 1);
-	event(w, PIPELINE_FLOW_NEW, &waiting);		/* still in the queue */
+	event(w, PIPELINE_FLOW_NEW, &waiting); /* still in the queue */
 	pipeline_purged(w->p, &sent, w->now);
 	pipeline_purged(w->p, &waiting, w->now);
 	pipeline_purged(w->p, &unknown, w->now);
@@ -592,7 +615,8 @@ static void test_commit_undo(void **state)
 	assert_true(table_check(internal_table(c)));
 }
 
-/* The kernel has what was committed, whatever was read of its predecessor's end between request and answer. */
+/* The kernel has what was committed, whatever was read of its predecessor's end between request
+ * and answer. */
 static void committed_after_an_end(struct world *w, const struct ct_flow *other)
 {
 	struct internal *c = pipeline_internal(w->p);
@@ -605,16 +629,16 @@ static void committed_after_an_end(struct world *w, const struct ct_flow *other)
 	assert_true(inserted);
 	event(w, PIPELINE_FLOW_NEW, &f);
 	event(w, PIPELINE_FLOW_DESTROY, &f);
-	internal_release(c, id);	/* sync has told its end, and waits for nothing */
+	internal_release(c, id); /* sync has told its end, and waits for nothing */
 	internal_commit_done(c, id);
 	assert_int_equal(internal_count(w), 0);
 	if (other)
-		event(w, PIPELINE_FLOW_NEW, other);	/* its record has that id now */
+		event(w, PIPELINE_FLOW_NEW, other); /* its record has that id now */
 	pipeline_committed(w->p, &f, id, false, w->now);
 	id = internal_find(w, &f);
 	assert_int_not_equal(id, FLOW_ID_NONE);
 	assert_int_not_equal(table_rec(internal_table(c), id)->state, REC_DEAD);
-	assert_int_equal(internal_silent(c), 1);	/* a pass looks whether the kernel still has it */
+	assert_int_equal(internal_silent(c), 1); /* a pass looks whether the kernel still has it */
 	assert_true(table_check(internal_table(c)));
 }
 
@@ -639,7 +663,7 @@ static void test_received(void **state)
 	uint8_t buf[CAP];
 	struct writer out = wr_init(buf, sizeof(buf));
 
-	receive(w, (const uint8_t *)"", 0);	/* an empty datagram is nothing */
+	receive(w, (const uint8_t *)"", 0); /* an empty datagram is nothing */
 	put_flow(&out, WIRE_CT_NEW, 100, 0);
 	put_flow(&out, WIRE_CT_UPD, 101, 3);
 	receive(w, out.buf, out.len);
@@ -655,7 +679,7 @@ static void test_received(void **state)
 	assert_int_equal(external_find(w, &f), FLOW_ID_NONE);
 	assert_int_equal(sync_stats(pipeline_sync(w->p))->recv_msgs, 3);
 	assert_int_equal(sync_stats(pipeline_sync(w->p))->wire.malformed, 0);
-	check_silence(w);		/* what a peer says is not repeated to it */
+	check_silence(w); /* what a peer says is not repeated to it */
 }
 
 /* What follows a good message is not able to spoil it, and is counted with its kind. */
@@ -664,7 +688,7 @@ static void test_garbage_behind(void **state)
 	static const struct {
 		uint8_t bytes[12];
 		size_t n;
-		size_t counter;		/* in struct wire_stats */
+		size_t counter; /* in struct wire_stats */
 	} rows[] = {
 		{ { 0xff }, 1, offsetof(struct wire_stats, truncated) },
 		{ { 1, 0, 0, 0, 0, 8, 0 }, 7, offsetof(struct wire_stats, truncated) },
@@ -684,7 +708,8 @@ static void test_garbage_behind(void **state)
 		put_flow(&out, WIRE_CT_NEW, 100 + i, 3 * i);
 		wr_bytes(&out, rows[i].bytes, rows[i].n);
 		if (rows[i].counter == offsetof(struct wire_stats, bad_size))
-			put_flow(&out, WIRE_CT_NEW, 101 + i, 300 + 3 * i);	/* where it begins cannot be known */
+			put_flow(&out, WIRE_CT_NEW, 101 + i,
+				 300 + 3 * i); /* where it begins cannot be known */
 		receive(w, out.buf, out.len);
 		memcpy(&after, (const char *)&stats->wire + rows[i].counter, sizeof(after));
 		assert_int_equal(after, before + 1);
@@ -706,7 +731,8 @@ static void test_bad_version_skipped(void **state)
 	put_flow(&out, WIRE_CT_NEW, 100, 0);
 	second = out.len;
 	put_flow(&out, WIRE_CT_NEW, 101, 3);
-	buf[second] = (uint8_t)((buf[second] & 0x0f) | 0x20);	/* the version is the upper half of the first byte */
+	buf[second] = (uint8_t)((buf[second] & 0x0f) |
+				0x20); /* the version is the upper half of the first byte */
 	put_flow(&out, WIRE_CT_NEW, 101, 6);
 	receive(w, out.buf, out.len);
 	assert_int_equal(sync_stats(pipeline_sync(w->p))->wire.bad_version, 1);
@@ -766,7 +792,8 @@ static void test_alone(void **state)
 {
 	struct world *w = *state;
 	struct flow_rare rare = { .bytes = { 7, 8 }, .packets = { 1, 1 } };
-	struct ct_flow f = make_flow(0), gone = make_flow(3), flushed = make_flow(6), unknown = make_flow(9);
+	struct ct_flow f = make_flow(0), gone = make_flow(3), flushed = make_flow(6),
+		       unknown = make_flow(9);
 	uint32_t id;
 	bool again = true, end;
 	uint64_t pos = 0;
@@ -826,7 +853,7 @@ static void test_full(void **state)
 	assert_int_equal(internal_count(w), LIMIT);
 	assert_int_equal(stats->full_internal, 4);
 	assert_int_equal(stats->full_external, 0);
-	assert_int_equal(w->log_lines, 1);		/* not once per flow */
+	assert_int_equal(w->log_lines, 1); /* not once per flow */
 	assert_int_equal(w->full_calls, 1);
 	assert_non_null(strstr(w->last_line, "internal cache is full"));
 	assert_non_null(strstr(w->last_line, "HashLimit"));
@@ -890,8 +917,9 @@ static void test_injected(void **state)
 	}
 	assert_true(sync_stats(pipeline_sync(w->p))->resync_asked > 0);
 
-	/* A pass that looks after our own flows leaves the peer's to the peer, whether this daemon has put them there or the
-	 * one before it; lost events do not make them ours either; -R takes all for ours. */
+	/* A pass that looks after our own flows leaves the peer's to the peer, whether this
+	 * daemon has put them there or the one before it; lost events do not make them ours
+	 * either; -R takes all for ours. */
 	event(w, PIPELINE_FLOW_NEW, &own);
 	pipeline_verified(w->p, &own, w->now);
 	pipeline_verified(w->p, &theirs, w->now);
@@ -927,7 +955,8 @@ static void test_memory(void **state)
 	assert_int_equal(memory_of(w, &f).told_s, 0);
 	event(w, PIPELINE_FLOW_UPDATE, &f);
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
-	event(w, (enum pipeline_event)(PIPELINE_FLOW_UPDATE | PIPELINE_FLOW_WRITTEN), &f);	/* a mark */
+	event(w, (enum pipeline_event)(PIPELINE_FLOW_UPDATE | PIPELINE_FLOW_WRITTEN),
+	      &f); /* a mark */
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
 	w->now = mono_add_ms(w->now, 7000);
 	pipeline_injected(w->p, &f, false, w->now);
@@ -947,7 +976,8 @@ static void test_memory(void **state)
 	assert_int_equal(memory_of(w, &other).told_s, began + 7);
 }
 
-/* A flow of the peer whose packets come here as well is ours, too; and it stays the peer's to say what changes. */
+/* A flow of the peer whose packets come here as well is ours, too; and it stays the peer's to
+ * say what changes. */
 static void test_injected_and_hit(void **state)
 {
 	struct world *w = *state;
@@ -960,10 +990,11 @@ static void test_injected_and_hit(void **state)
 	event(w, PIPELINE_FLOW_UPDATE, &f);
 	check_only(w, WIRE_CT_NEW, &f);
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
-	assert_int_equal(memory_of(w, &f).told_s, mono_s(w->now));	/* both's */
+	assert_int_equal(memory_of(w, &f).told_s, mono_s(w->now)); /* both's */
 	assert_int_equal(pipeline_foreign(w->p), 2);
 
-	/* What the peer says goes into the record and not back to the peer, and is not undone by what we send later. */
+	/* What the peer says goes into the record and not back to the peer, and is not undone by
+	 * what we send later. */
 	f.has |= FLOW_HAS_MARK;
 	f.mark = 9;
 	f.proto_state = TCP_CONNTRACK_ESTABLISHED;
@@ -1014,7 +1045,8 @@ static void test_life_left(void **state)
 	assert_int_equal(w->msg[0].flow.timeout_s, 80);
 }
 
-/* An established connection, as a dump tells it whose kernel has it in a flow table (ct_read() has settled the state). */
+/* An established connection, as a dump tells it whose kernel has it in a flow table (ct_read()
+ * has settled the state). */
 static struct ct_flow in_flow_table(uint32_t i, uint8_t l4)
 {
 	struct ct_flow f = make_flow(i);
@@ -1033,8 +1065,8 @@ static void test_offloaded(void **state)
 	struct world *w = *state;
 	struct ct_flow f = in_flow_table(0, IPPROTO_TCP), known = f;
 
-	event(w, PIPELINE_FLOW_NEW, &f);		/* never known before */
-	check_only(w, WIRE_CT_UPD, &f);			/* a peer may know more: the window scales */
+	event(w, PIPELINE_FLOW_NEW, &f); /* never known before */
+	check_only(w, WIRE_CT_UPD, &f);	 /* a peer may know more: the window scales */
 	assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_ESTABLISHED);
 	assert_int_equal(w->msg[0].flow.timeout_s, OWN_TCP_S);
 	assert_int_equal(w->msg[0].flow.status, f.status & ~(uint32_t)IPS_OFFLOAD);
@@ -1045,7 +1077,8 @@ static void test_offloaded(void **state)
 	assert_int_equal(w->msg[0].flow.timeout_s, OWN_UDP_S);
 	assert_int_equal(w->msg[0].flow.status, f.status & ~(uint32_t)IPS_OFFLOAD);
 
-	/* Known from its events: that it moves into the flow table is no news, nor does a dump take anything away. */
+	/* Known from its events: that it moves into the flow table is no news, nor does a dump
+	 * take anything away. */
 	known = in_flow_table(6, IPPROTO_TCP);
 	known.has |= FLOW_HAS_WSCALE | FLOW_HAS_TIMEOUT;
 	known.wscale[0] = known.wscale[1] = 7;
@@ -1063,7 +1096,8 @@ static void test_offloaded(void **state)
 	assert_int_equal(f.timeout_s, OWN_TCP_S);
 }
 
-/* A 1.4.x passes on what its kernel tells of a flow table: the bits, no state, no life or a lifted one. */
+/* A 1.4.x passes on what its kernel tells of a flow table: the bits, no state, no life or a
+ * lifted one. */
 static void test_peer_offloads(void **state)
 {
 	struct world *w = *state;
@@ -1091,7 +1125,8 @@ static void test_peer_offloads(void **state)
 	turn(w);
 	rec = table_rec(external_table(pipeline_external(w->p)), external_find(w, &known));
 	assert_int_equal(rec->flow.status, known.status & ~(uint32_t)IPS_OFFLOAD);
-	assert_int_equal(rec->flow.has & known.has, known.has & ~(uint32_t)(FLOW_HAS_REPLY | FLOW_HAS_ID));
+	assert_int_equal(rec->flow.has & known.has,
+			 known.has & ~(uint32_t)(FLOW_HAS_REPLY | FLOW_HAS_ID));
 	assert_int_equal(rec->flow.proto_state, TCP_CONNTRACK_ESTABLISHED);
 	assert_int_equal(rec->flow.wscale[1], 7);
 	assert_int_equal(rec->flow.timeout_s, 432000);
@@ -1107,7 +1142,7 @@ static void test_peer_begins(void **state)
 
 	assert_int_equal(wire_put_control(&out, WIRE_F_ALIVE | WIRE_F_HELLO, 100, 0, 0), 0);
 	receive(w, out.buf, out.len);
-	assert_int_equal(w->adoptions, 0);	/* there is nothing of it here */
+	assert_int_equal(w->adoptions, 0); /* there is nothing of it here */
 	pipeline_injected(w->p, &theirs, true, w->now);
 	out = wr_init(buf, sizeof(buf));
 	assert_int_equal(wire_put_control(&out, WIRE_F_ALIVE, 101, 0, 0), 0);
@@ -1137,14 +1172,14 @@ static void test_peer_asks(void **state)
 
 	w->active = true;
 	ask_for_all(w, 100);
-	assert_int_equal(w->adoptions, 0);	/* there is nothing of it here */
+	assert_int_equal(w->adoptions, 0); /* there is nothing of it here */
 	pipeline_injected(w->p, &theirs, true, w->now);
 	assert_int_equal(w->adoptions, 0);
 	ask_for_all(w, 101);
 	assert_int_equal(w->adoptions, 1);
 	pipeline_adopted(w->p, &theirs, w->now);
 	ask_for_all(w, 102);
-	assert_int_equal(w->adoptions, 1);	/* all is ours */
+	assert_int_equal(w->adoptions, 1); /* all is ours */
 	theirs = make_flow(4);
 	pipeline_injected(w->p, &theirs, true, w->now);
 	w->active = false;
@@ -1180,8 +1215,11 @@ static void acknowledge(struct world *w, uint32_t seq)
 			;
 		last = hdr.seq;
 	}
-	assert_int_equal(wire_put_control(&out, WIRE_F_ACK | (seq == 100 ? WIRE_F_HELLO | WIRE_F_HELLO_BACK : 0), seq, 5000,
-					  last), 0);
+	assert_int_equal(
+		wire_put_control(&out,
+				 WIRE_F_ACK | (seq == 100 ? WIRE_F_HELLO | WIRE_F_HELLO_BACK : 0),
+				 seq, 5000, last),
+		0);
 	receive(w, out.buf, out.len);
 }
 
@@ -1191,7 +1229,8 @@ static void check_hidden(struct world *w, uint32_t now, uint64_t total)
 	assert_int_equal(clash_total(internal_clash(pipeline_internal(w->p))), total);
 }
 
-/* Told apart by the kernel in the same turn, or in a dump: neither is sent, and of their ends nothing is said. */
+/* Told apart by the kernel in the same turn, or in a dump: neither is sent, and of their ends
+ * nothing is said. */
 static void test_clash_unheard(void **state)
 {
 	struct world *w = *state;
@@ -1218,7 +1257,8 @@ static void test_clash_unheard(void **state)
 	assert_int_equal(w->log_lines, 1);
 }
 
-/* The first was sent before the second came: its end is told, and only then, and the second not before that is settled. */
+/* The first was sent before the second came: its end is told, and only then, and the second not
+ * before that is settled. */
 static void test_clash_heard(void **state)
 {
 	struct world *w = *state;
@@ -1233,7 +1273,8 @@ static void test_clash_heard(void **state)
 	check_silence(w);
 	check_hidden(w, 2, 2);
 
-	event(w, PIPELINE_FLOW_DESTROY, &b);		/* the first is alone again, and has changed meanwhile */
+	event(w, PIPELINE_FLOW_DESTROY,
+	      &b); /* the first is alone again, and has changed meanwhile */
 	check_only(w, WIRE_CT_NEW, &wire);
 	assert_int_equal(w->msg[0].flow.status, a.status);
 	acknowledge(w, 101);
@@ -1242,7 +1283,7 @@ static void test_clash_heard(void **state)
 	check_silence(w);
 	event(w, PIPELINE_FLOW_DESTROY, &a);
 	turn(w);
-	assert_int_equal(w->n_msg, 1);			/* not the second, whom a repetition of this would remove */
+	assert_int_equal(w->n_msg, 1); /* not the second, whom a repetition of this would remove */
 	check_message(w, 0, WIRE_CT_DEL, &wire);
 	check_hidden(w, 2, 4);
 	acknowledge(w, 102);
@@ -1279,11 +1320,15 @@ int main(void)
 		T(test_collapse),
 		T(test_channel_full),
 		T(test_traffic_counted),
-		T(test_clash_unheard), T(test_clash_heard), T(test_long_helper),
+		T(test_clash_unheard),
+		T(test_clash_heard),
+		T(test_long_helper),
 		cmocka_unit_test_setup_teardown(test_filter, setup_filter, teardown),
 		T(test_dump),
 		T(test_purged),
-		T(test_committed_after_an_end), T(test_committed_with_its_id_taken), T(test_commit_undo),
+		T(test_committed_after_an_end),
+		T(test_committed_with_its_id_taken),
+		T(test_commit_undo),
 		T(test_received),
 		T(test_garbage_behind),
 		T(test_bad_version_skipped),

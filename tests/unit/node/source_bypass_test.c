@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The data path without internal cache: a kernel table with an event queue and dumps that lag behind it, as real ones do,
- * and a replica that stores what it is told. */
+/* The data path without internal cache: a kernel table with an event queue and dumps that lag
+ * behind it, as real ones do, and a replica that stores what it is told. */
 #include "node/pipeline.h"
 
 #include <stdio.h>
@@ -17,16 +17,16 @@
 #include "sync/sync_conf.h"
 #include "unit/cache/flows.h"
 
-#define CAP		1468u
-#define FLOWS		240u
-#define QUEUE		4096u
-#define PART		7u	/* entries that one read of the dump brings */
-#define SEED		UINT64_C(0x9e3779b97f4a7c15)
+#define CAP   1468u
+#define FLOWS 240u
+#define QUEUE 4096u
+#define PART  7u /* entries that one read of the dump brings */
+#define SEED  UINT64_C(0x9e3779b97f4a7c15)
 
 /* One flow in the kernel, at the replica, or in an event or a dump entry. */
 struct view {
 	bool lives;
-	bool helper;		/* told at birth and in dumps only */
+	bool helper; /* told at birth and in dumps only */
 	uint32_t mark;
 	uint32_t id;
 };
@@ -61,7 +61,7 @@ struct world {
 
 static struct ct_flow flow_of(uint32_t i, const struct view *v, bool whole, struct flow_rare *rare)
 {
-	struct ct_flow f = make_flow(3 * i);	/* no zone: it would not travel */
+	struct ct_flow f = make_flow(3 * i); /* no zone: it would not travel */
 
 	f.has |= FLOW_HAS_MARK | FLOW_HAS_ID;
 	f.mark = v->mark;
@@ -192,7 +192,7 @@ static void kernel_read(struct world *w)
 		return;
 	if (pipeline_told_all(w->p)) {
 		w->dumping = false;
-	} else {		/* no room: again, as the teller does it */
+	} else { /* no room: again, as the teller does it */
 		w->at = 0;
 		w->n_dumps++;
 		kernel_make_part(w);
@@ -202,12 +202,15 @@ static void kernel_read(struct world *w)
 static void kernel_say(struct world *w, enum pipeline_event what, uint32_t i)
 {
 	assert_true(w->tail - w->head < QUEUE);
-	w->queue[w->tail++ % QUEUE] = (struct event){ .what = what, .flow = i, .view = w->kernel[i] };
+	w->queue[w->tail++ % QUEUE] =
+		(struct event){ .what = what, .flow = i, .view = w->kernel[i] };
 }
 
 static void kernel_birth(struct world *w, uint32_t i)
 {
-	w->kernel[i] = (struct view){ .lives = true, .helper = i % 5 == 0, .mark = rnd(&w->rnd), .id = rnd(&w->rnd) };
+	w->kernel[i] = (struct view){
+		.lives = true, .helper = i % 5 == 0, .mark = rnd(&w->rnd), .id = rnd(&w->rnd)
+	};
 	kernel_say(w, PIPELINE_FLOW_NEW, i);
 }
 
@@ -274,9 +277,11 @@ static void check_same(const struct world *w)
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		const struct view *k = &w->kernel[i], *r = &w->replica[i];
 
-		if (k->lives != r->lives || (k->lives && (k->mark != r->mark || k->helper != r->helper)))
-			fail_msg("flow %u: kernel %d mark %u helper %d, replica %d mark %u helper %d", i, k->lives, k->mark,
-				 k->helper, r->lives, r->mark, r->helper);
+		if (k->lives != r->lives ||
+		    (k->lives && (k->mark != r->mark || k->helper != r->helper)))
+			fail_msg("flow %u: kernel %d mark %u helper %d, replica %d mark %u helper "
+				 "%d",
+				 i, k->lives, k->mark, k->helper, r->lives, r->mark, r->helper);
 	}
 }
 
@@ -290,7 +295,11 @@ static int setup_limit(void **state, uint32_t limit)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	const struct pipeline_env env = {
-		.ctx = w, .datagram = net_datagram, .send = net_send, .flush = net_flush, .dump = kernel_dump,
+		.ctx = w,
+		.datagram = net_datagram,
+		.send = net_send,
+		.flush = net_flush,
+		.dump = kernel_dump,
 		.dump_pause = kernel_dump_pause,
 	};
 
@@ -299,8 +308,13 @@ static int setup_limit(void **state, uint32_t limit)
 	w->now = (struct mono){ .ns = 1000 * MONO_NS_PER_S };
 	w->sync = (struct sync_conf){ .mode = SYNC_MODE_NOTRACK, .purge_timeout_s = 60 };
 	w->conf = (struct pipeline_conf){
-		.sync = &w->sync, .no_internal = true, .buckets = 64, .limit_internal = limit, .limit_external = 10,
-		.first_seq = 5000, .rules = { .wscale = true },
+		.sync = &w->sync,
+		.no_internal = true,
+		.buckets = 64,
+		.limit_internal = limit,
+		.limit_external = 10,
+		.first_seq = 5000,
+		.rules = { .wscale = true },
 	};
 	w->p = pipeline_new(&w->conf, &env, w->now);
 	assert_non_null(w->p);
@@ -335,7 +349,7 @@ static void test_events(void **state)
 
 	kernel_birth(w, 1);
 	events(w, 1);
-	turn(w);			/* nothing waits for a timer */
+	turn(w); /* nothing waits for a timer */
 	assert_int_equal(w->n_new, 1);
 	kernel_change(w, 1);
 	events(w, 1);
@@ -348,7 +362,8 @@ static void test_events(void **state)
 	check_same(w);
 	check_empty(w);
 
-	/* Changes before transmission collapse; the end of a flow nobody has heard of is told as well. */
+	/* Changes before transmission collapse; the end of a flow nobody has heard of is told as
+	 * well. */
 	kernel_birth(w, 2);
 	kernel_change(w, 2);
 	kernel_end(w, 3);
@@ -371,7 +386,8 @@ static void test_full_sends(void **state)
 	struct world *w = *state;
 
 	for (uint32_t i = 0; i < FLOWS; i += 2)
-		w->kernel[i] = (struct view){ .lives = true, .helper = i % 5 == 0, .mark = i, .id = i };
+		w->kernel[i] =
+			(struct view){ .lives = true, .helper = i % 5 == 0, .mark = i, .id = i };
 	for (int round = 0; round < 300; round++) {
 		sync_bulk(pipeline_sync(w->p), w->now);
 		for (int i = 0; i < 60; i++) {
@@ -393,7 +409,8 @@ static void test_full_sends(void **state)
 	assert_true(w->n_complete >= 300);
 }
 
-/* The dump's next part is made when one is read, so it may show a flow whose end has been told since. */
+/* The dump's next part is made when one is read, so it may show a flow whose end has been told
+ * since. */
 static void test_entry_older_than_end(void **state)
 {
 	struct world *w = *state;
@@ -401,10 +418,10 @@ static void test_entry_older_than_end(void **state)
 	kernel_birth(w, 1);
 	events(w, 1);
 	sync_bulk(pipeline_sync(w->p), w->now);
-	turn(w);			/* the first part shows it */
+	turn(w); /* the first part shows it */
 	kernel_end(w, 1);
 	events(w, 1);
-	turn(w);			/* told */
+	turn(w); /* told */
 	assert_int_equal(w->n_del, 1);
 	kernel_read(w);
 	settle(w);
@@ -483,7 +500,7 @@ static void test_overrun(void **state)
 
 	turn(w);
 	kernel_birth(w, 7);
-	w->head = w->tail;		/* the kernel had no room for it */
+	w->head = w->tail; /* the kernel had no room for it */
 	pipeline_lost(w->p);
 	settle(w);
 	check_same(w);
