@@ -213,8 +213,10 @@ static void kernel_change(struct kernel *k, unsigned int i)
 		sf->flow.mark = sf->life * KERNEL_MARKS + rng_below(rng, KERNEL_MARKS);
 	}
 	if (rng_chance(rng, 100)) {
+		uint32_t bit = rng_below(rng, 32);
+
 		flow_set_rare(sf, FLOW_HAS_LABELS);
-		sf->rare.labels[rng_below(rng, 4)] |= 1u << rng_below(rng, 32);
+		sf->rare.labels[rng_below(rng, 4)] |= 1u << bit;
 	}
 	kernel_set_stamp(k, sf);
 	kernel_tell(k, PIPELINE_FLOW_UPDATE, sf);

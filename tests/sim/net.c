@@ -215,6 +215,7 @@ void net_closed(struct net *net, unsigned int node)
 void net_send(struct net *net, unsigned int from, const uint8_t *bytes, size_t len)
 {
 	watch_sent(net->sim, from, bytes, len);
+	sim_sent(net->sim, from, bytes, len);
 	for (unsigned int to = 0; to < net->sim->plan.n_nodes; to++) {
 		if (to == from)
 			continue;

@@ -135,7 +135,8 @@ static void object_arm(struct node *n, struct old_object *obj)
 {
 	struct rng *r = &n->o->rng;
 
-	obj->refresh_ns = n->sim->now_ns + (1 + rng_below(r, n->conf.refresh_s)) * SIM_S + (1 + rng_below(r, 5)) * 200 * SIM_MS;
+	obj->refresh_ns = n->sim->now_ns + (1 + rng_below(r, n->conf.refresh_s)) * SIM_S;
+	obj->refresh_ns += (1 + rng_below(r, 5)) * 200 * SIM_MS;
 }
 
 static void object_set(struct old_object *obj, const struct ct_flow *f, enum old_status status)

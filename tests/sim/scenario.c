@@ -35,20 +35,27 @@ static int64_t ms(struct rng *r, uint32_t from, uint32_t to)
 	return SIM_MS * (from + rng_below(r, to - from + 1));
 }
 
+static int64_t between(struct rng *r, int64_t from, int64_t to)
+{
+	return from + (int64_t)(rng_next(r) % (uint64_t)(to - from));
+}
+
 static void plan_churn(struct sim *sim, int64_t from, int64_t to, uint32_t n)
 {
 	struct rng *r = &sim->rng;
 
 	for (uint32_t i = 0; i < n; i++) {
 		/* In clumps: what comes together shares datagrams. */
-		int64_t at = from + (int64_t)(rng_next(r) % (uint64_t)(to - from));
+		int64_t at = between(r, from, to);
+		uint32_t changes = 1 + rng_below(r, 8);
 
-		plan_add(&sim->plan, at, ACT_CHURN, rng_below(r, sim->plan.n_nodes), 0, 1 + rng_below(r, 8));
+		plan_add(&sim->plan, at, ACT_CHURN, rng_below(r, sim->plan.n_nodes), 0, changes);
 	}
 	for (uint32_t i = 0; i < 3 && n > 100; i++) {
-		int64_t at = from + (int64_t)(rng_next(r) % (uint64_t)(to - from));
+		int64_t at = between(r, from, to);
+		uint32_t flows = 50 + rng_below(r, 200);
 
-		plan_add(&sim->plan, at, ACT_BURST, rng_below(r, sim->plan.n_nodes), 0, 50 + rng_below(r, 200));
+		plan_add(&sim->plan, at, ACT_BURST, rng_below(r, sim->plan.n_nodes), 0, flows);
 	}
 }
 
@@ -137,10 +144,10 @@ static void plan_flushes(struct sim *sim, int64_t from, int64_t to)
 
 	if (!rng_chance(&r, 500))
 		return;
-	plan_add(&sim->plan, from + (int64_t)(rng_next(&r) % (uint64_t)(to - from)), ACT_FLUSH, node, 0, 0);
+	plan_add(&sim->plan, between(&r, from, to), ACT_FLUSH, node, 0, 0);
 	for (unsigned int i = 0; i < sim->plan.n_nodes; i++)
 		if (i != node)
-			plan_add(&sim->plan, from + (int64_t)(rng_next(&r) % (uint64_t)(to - from)), ACT_ASK, i, 0, 0);
+			plan_add(&sim->plan, between(&r, from, to), ACT_ASK, i, 0, 0);
 }
 
 /* HashLimit (node_limits()), -f, and restarts with another limit; in the end all that lives fits, or not. */
@@ -151,11 +158,16 @@ static void plan_limits(struct sim *sim, int64_t from, int64_t to)
 	if (rng_chance(r, 600))
 		plan_restarts(sim, from, to);
 	for (uint32_t i = 0; i < 4; i++) {
-		plan_add(&sim->plan, from + (int64_t)(rng_next(r) % (uint64_t)(to - from)),
-			 rng_chance(r, 500) ? ACT_FLUSH : ACT_FORGET, rng_below(r, 2), 0, 0);
-		plan_add(&sim->plan, from + (int64_t)(rng_next(r) % (uint64_t)(to - from)), ACT_ASK, rng_below(r, 2), 0, 0);
-		plan_add(&sim->plan, from + (int64_t)(rng_next(r) % (uint64_t)(to - from)), ACT_DRAIN, rng_below(r, 2), 0,
-			 rng_below(r, SIM_TUPLES / 2));
+		unsigned int node = rng_below(r, 2);
+		enum action what = rng_chance(r, 500) ? ACT_FLUSH : ACT_FORGET;
+		uint32_t left;
+
+		plan_add(&sim->plan, between(r, from, to), what, node, 0, 0);
+		node = rng_below(r, 2);
+		plan_add(&sim->plan, between(r, from, to), ACT_ASK, node, 0, 0);
+		left = rng_below(r, SIM_TUPLES / 2);
+		node = rng_below(r, 2);
+		plan_add(&sim->plan, between(r, from, to), ACT_DRAIN, node, 0, left);
 	}
 	for (unsigned int node = 0; node < 2; node++)
 		plan_add(&sim->plan, to + 1, ACT_DRAIN, node, 0, rng_below(r, SIM_TUPLES / 2));
@@ -166,7 +178,7 @@ static void plan_forgeries(struct sim *sim, int64_t from, int64_t to)
 	struct rng *r = &sim->rng;
 
 	for (uint32_t i = 0; i < 20; i++) {
-		int64_t at = from + (int64_t)(rng_next(r) % (uint64_t)(to - from));
+		int64_t at = between(r, from, to);
 		unsigned int to_node = rng_below(r, 2);
 
 		plan_add(&sim->plan, at, sim->plan.kind == KIND_DATA && i % 4 ? ACT_FORGE_DATA : ACT_FORGE, 1 - to_node, to_node,
@@ -466,8 +478,11 @@ void plan_make(struct sim *sim, enum sim_kind kind)
 	plan_disturb(sim, calm, end);
 	p->patience_ns = plan_patience(sim);
 	if (kind != KIND_LIGHT && !p->lossless && rng_chance(r, 300)) {
-		plan_add(p, calm + ms(r, 0, 4000), ACT_BULK, rng_below(r, p->n_nodes), 0, 0);
-		plan_add(p, calm + ms(r, 0, 4000), ACT_ASK, rng_below(r, p->n_nodes), 0, 0);
+		unsigned int node = rng_below(r, p->n_nodes);
+
+		plan_add(p, calm + ms(r, 0, 4000), ACT_BULK, node, 0, 0);
+		node = rng_below(r, p->n_nodes);
+		plan_add(p, calm + ms(r, 0, 4000), ACT_ASK, node, 0, 0);
 	}
 	if (kind != KIND_LIGHT && !p->lossless && (sim->seed % 16 >= 14 || sim->seed % 16 == 7 || sim->seed % 16 == 10))
 		plan_flushes(sim, calm, end);

@@ -10,7 +10,8 @@
  *   SIM_OPEN=1 sim ...         also what is known to fail (opens[])
  *   SIM_GO_ON=1 sim ...        not only to the first that fails; a line for each
  *   SIM_PART=i/n sim ...       only each n-th seed, the i-th of them (check)
- *   SIM_STATS=1 sim ...        what happened, added up by kind */
+ *   SIM_STATS=1 sim ...        what happened, added up by kind
+ *   SIM_DIGEST=1 sim ...       a number for all that was sent and drawn, by kind: the same on every machine (same) */
 #include "sim.h"
 
 #include <inttypes.h>
@@ -47,6 +48,33 @@ uint32_t sim_wall_s(const struct sim *sim)
 	uint32_t base = sim->seed % 5 == 4 ? UINT32_MAX - 200 : 1700000000u;
 
 	return base + (uint32_t)(sim->now_ns / SIM_S);
+}
+
+/* Of the seeds of a kind: all that was sent, from where, when, and the last random number (FNV-1a). */
+static struct {
+	bool on;
+	uint64_t sum;
+} digest;
+
+static void digest_add(uint64_t byte)
+{
+	digest.sum = (digest.sum ^ (byte & 0xff)) * UINT64_C(0x100000001b3);
+}
+
+static void digest_add_u64(uint64_t n)
+{
+	for (unsigned int i = 0; i < 64; i += 8)
+		digest_add(n >> i);
+}
+
+void sim_sent(const struct sim *sim, unsigned int from, const uint8_t *bytes, size_t len)
+{
+	if (!digest.on)
+		return;
+	digest_add_u64((uint64_t)sim->now_ns);
+	digest_add(from);
+	for (size_t i = 0; i < len; i++)
+		digest_add(bytes[i]);
 }
 
 void sim_fail(struct sim *sim, const char *fmt, ...)
@@ -464,6 +492,7 @@ static bool run_seed(uint64_t seed, enum sync_mode mode, enum sim_kind kind, boo
 	plan_make(sim, kind);
 	world_run(sim);
 	sum_up(sim);
+	digest_add_u64(sim->rng.state);
 	good = !sim->failed;
 	if (!good)
 		printf("%s, %s, seed %" PRIu64 " failed at %.3f s (calm since %.3f): %s\nreplay: SIM_MODE=%s SIM_KIND=%s SIM_SEED=%" PRIu64
@@ -523,8 +552,11 @@ static uint64_t run_kind(enum sync_mode mode, enum sim_kind kind, uint64_t first
 {
 	uint64_t bad = 0;
 
+	digest.sum = UINT64_C(0xcbf29ce484222325);
 	for (uint64_t seed = first; (bad == 0 || go_on) && seed < first + n; seed++)
 		bad += !run_one(mode, kind, seed);
+	if (digest.on)
+		printf("digest: %s %s %016" PRIx64 "\n", mode_name[mode], kind_name[kind], digest.sum);
 	return bad;
 }
 
@@ -536,6 +568,7 @@ int main(int argc, char **argv)
 	uint64_t n = one ? 1 : seeds ? strtoull(seeds, NULL, 10) : SEEDS;
 	bool go_on = getenv("SIM_GO_ON") != NULL, open = getenv("SIM_OPEN") != NULL;
 
+	digest.on = getenv("SIM_DIGEST") != NULL;
 	if (part && (sscanf(part, "%u/%u", &share.part, &share.parts) != 2 || share.parts == 0))
 		return 2;
 	if (!one && !kinds && !modes)

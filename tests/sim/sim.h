@@ -317,6 +317,7 @@ struct watch {
 		bool received, heard;
 	} claims[SIM_NODES][PEERS_MAX];
 	uint64_t looks;
+	uint32_t keys;		/* what the nodes took for chance so far */
 	/* By node. */
 	struct {
 		uint64_t flows;		/* messages about flows sent in this life */
@@ -374,6 +375,8 @@ static inline struct mono sim_now(const struct sim *sim)
 	return (struct mono){ .ns = sim->now_ns };
 }
 uint32_t sim_wall_s(const struct sim *sim);
+/* A datagram leaves: it goes into the digest of what happens. */
+void sim_sent(const struct sim *sim, unsigned int from, const uint8_t *bytes, size_t len);
 void sim_fail(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_trace(const struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -100,12 +100,13 @@ static void set_icmp(struct rng *r, struct ct_flow *f)
 {
 	static const uint8_t v4_types[] = { 8, 0, 13, 14, 15, 16, 17, 18 };
 	static const uint8_t v6_types[] = { 128, 129, 139, 140 };
-	uint8_t type_code[2] = {
-		f->l4 == IPPROTO_ICMP ? v4_types[rng_below(r, sizeof(v4_types))] :
-					v6_types[rng_below(r, sizeof(v6_types))],
-		(uint8_t)rng_below(r, 3),
-	};
+	uint8_t type_code[2];
 
+	if (f->l4 == IPPROTO_ICMP)
+		type_code[0] = v4_types[rng_below(r, sizeof(v4_types))];
+	else
+		type_code[0] = v6_types[rng_below(r, sizeof(v6_types))];
+	type_code[1] = (uint8_t)rng_below(r, 3);
 	memcpy(&f->orig.dport, type_code, 2);
 }
 
@@ -273,8 +274,8 @@ void random_kernel_flow(struct rng *r, struct ct_flow *f, struct flow_rare *rare
 	if (rng_one_in(r, 4))
 		f->has |= FLOW_HAS_COUNTERS;
 	if (rng_one_in(r, 4)) {
-		rare->start_ns = (uint64_t)(1700000000u + rng_below(r, 1000)) * 1000000000u +
-				 rng_below(r, 999999999);
+		rare->start_ns = (uint64_t)(1700000000u + rng_below(r, 1000)) * 1000000000u;
+		rare->start_ns += rng_below(r, 999999999);
 		rare->stop_ns = rng_one_in(r, 2) ? 0 : rare->start_ns + rng_u64(r) % 100000000000u;
 		f->has |= FLOW_HAS_TIMES;
 	}

@@ -1319,6 +1319,40 @@ static void restart_of_the_peer_begins_anew(void **state)
 	}
 }
 
+/* A peer that has restarted gets the table before it has acknowledged anything. Where its first acknowledgement begins within the
+ * table it did not hear the beginning, which it will never miss: all of it is told again, once. */
+static void what_came_before_the_first_acknowledgement_is_told_again(void **state)
+{
+	static const struct {
+		int heard;	/* the first flow that is acknowledged; -1: the message before the table */
+		int again;	/* so often is each flow told after that */
+	} cases[] = { { -1, 0 }, { 0, 0 }, { 1, 1 }, { 2, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = settled(1000, 300);
+		uint32_t first;
+		unsigned int before;
+
+		w->live = 3;
+		pass_ms(w, 6000);
+		w->n_sent = 0;
+		peer_says(w, WIRE_F_ALIVE | WIRE_F_HELLO, 0, 0);
+		pass_ms(w, 1500);
+		for (int id = 0; id < 3; id++)
+			assert_int_equal(count_flow(w, 0, id), 1);
+		first = cases[i].heard < 0 ? last_of(w, 0) - 1 : last_of(w, cases[i].heard);
+		for (int k = 0; k < 3; k++) {
+			before = k == 0 ? w->n_sent : before;
+			peer_says(w, WIRE_F_ACK, first, last_seq(w));
+			pass_ms(w, 1000);
+		}
+		for (int id = 0; id < 3; id++)
+			assert_int_equal(count_flow(w, before, id), cases[i].again);
+		sync_close(w->s);
+	}
+}
+
 /* A 1.4.x that restarts before its handshake is over begins with a lower number: it counts seconds. What is merely late is not. */
 static void a_restart_within_the_handshake_is_seen(void **state)
 {
@@ -1651,6 +1685,7 @@ int main(void)
 		cmocka_unit_test(several_peers_share_the_laps),
 		cmocka_unit_test(dead_flows_are_released_once),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
+		cmocka_unit_test(what_came_before_the_first_acknowledgement_is_told_again),
 		cmocka_unit_test(a_restart_within_the_handshake_is_seen),
 		cmocka_unit_test(late_messages_of_a_long_handshake_are_late),
 		cmocka_unit_test(barren_walk_goes_in_steps),

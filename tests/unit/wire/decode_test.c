@@ -433,6 +433,7 @@ static void random_flows_come_back_the_same(void **state)
 	(void)state;
 	for (int i = 0; i < N_FLOWS; i++) {
 		struct flow_rare rare;
+		enum wire_type type;
 		struct ct_flow f;
 
 		if (i % 2)
@@ -441,7 +442,8 @@ static void random_flows_come_back_the_same(void **state)
 			random_peer_flow(&r, &f, &rare);
 		if (!expressible(&f))
 			continue;
-		check_round_trip(&f, (enum wire_type)rng_below(&r, 3), &rules[rng_below(&r, 3)]);
+		type = (enum wire_type)rng_below(&r, 3);
+		check_round_trip(&f, type, &rules[rng_below(&r, 3)]);
 	}
 }
 
