@@ -223,6 +223,11 @@ void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono no
  * again. Not where one of them is a 1.4.x: it would delete the next flow of the same tuple. */
 void pipeline_ended(struct pipeline *p, const struct ct_flow *f, struct mono now);
 
+/* Our own commit has removed this entry from our kernel, because it was in the way of a flow with
+ * another original tuple: the peers are told that it has ended, as of every end on the node that is
+ * active. */
+void pipeline_displaced(struct pipeline *p, const struct ct_flow *f, struct mono now);
+
 /* What is remembered of an entry of our kernel beside what the kernel tells of it; *m is all zero
  * before. */
 void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m,

@@ -219,7 +219,7 @@ static void commit_removed(void *ctx, const struct ct_flow *entry, bool ended, s
 	struct commit *c = ctx;
 
 	(void)ended;
-	pipeline_purged(c->p, entry, now);
+	pipeline_displaced(c->p, entry, now);
 }
 
 static void commit_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)

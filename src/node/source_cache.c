@@ -123,6 +123,14 @@ void pipeline_ended(struct pipeline *p, const struct ct_flow *f, struct mono now
 		forget(p, id);
 }
 
+void pipeline_displaced(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id = deleted(p, f, now);
+
+	if (id != FLOW_ID_NONE)
+		path_changed(p, INTERNAL_DESTROY, id, now);
+}
+
 bool pipeline_purged_lately(const struct pipeline *p, struct mono now)
 {
 	return mono_is_set(p->purged) && mono_diff_ms(now, p->purged) < LATELY_MS;

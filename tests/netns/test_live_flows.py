@@ -514,6 +514,24 @@ def test_left_over_and_nobody_tells(stage: Stage, which: str) -> None:
 # --- what is known of what was replaced -------------------------------------------------------------------
 
 
+def test_what_a_commit_displaces_has_ended(stage: Stage) -> None:
+	"""Connections whose translated ports a peer's flow has by now: they go, from our cache and from the peer's."""
+	one, two = stage.start()
+	flows = stage.talks(5) + stage.talks(5, family=6)
+	old = [replace(talk, lan=talk.lan._replace(sport=talk.lan.sport + 1000)) for talk in flows]
+	for talk in old:
+		stage.here.create(*talk.sides(), REPLIED | ASSURED, 600, TIME_WAIT)
+	wait_until(lambda: active_count(one, "external") == 10, 20, "the peer knows them")
+	stage.told(flows)
+	pace.sleep(2 * SECOND)	# the full tables of the start have come, which would hide it
+	result = commit(two)
+	assert result.replaced == 10, result.text
+	assert tables.difference(two.kernel(), two.internal()) == ""
+	stage.all_live(flows)
+	two.ok("-B")
+	wait_until(lambda: tables.one_way(one.external()) == tables.one_way(two.kernel()), 20, "and so has the peer")
+
+
 def test_caches_after_a_replacement(stage: Stage) -> None:
 	"""The kernel has the peer's port, so do the internal cache and what the peer is told."""
 	one, two = stage.start()

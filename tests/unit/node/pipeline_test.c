@@ -567,6 +567,22 @@ static void test_ended(void **state)
 	check_silence(w);
 }
 
+/* Our own commit has removed it, for a flow of another original tuple. */
+static void test_displaced(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), unknown = make_flow(3);
+
+	event(w, PIPELINE_FLOW_NEW, &f);
+	check_only(w, WIRE_CT_NEW, &f);
+	pipeline_displaced(w->p, &unknown, w->now);
+	check_silence(w);
+	pipeline_displaced(w->p, &f, w->now);
+	check_only(w, WIRE_CT_DEL, &f);
+	pipeline_displaced(w->p, &f, w->now);
+	check_silence(w);
+}
+
 static void test_commit_undo(void **state)
 {
 	struct world *w = *state;
@@ -1342,6 +1358,7 @@ int main(void)
 		T(test_offloaded),
 		T(test_peer_offloads),
 		cmocka_unit_test_setup_teardown(test_ended, setup_inject, teardown),
+		T(test_displaced),
 		cmocka_unit_test_setup_teardown(test_peer_begins, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_asks, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_asks, setup_inject_notrack, teardown),
