@@ -14,6 +14,7 @@
 #include "daemon/notify.h"
 #include "node/pipeline.h"
 #include "daemon/reconcile.h"
+#include "daemon/sync_log.h"
 #include "daemon/takeover.h"
 
 struct blind;
@@ -48,6 +49,7 @@ struct daemon {
 	struct exp_inject *inject_expects;	/* the same, with ExpectationSync */
 	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;
+	struct sync_log sync_log;	/* how often what replication reports was said */
 	struct reconcile *reconcile;	/* NULL without internal cache */
 	struct teller *teller;		/* NULL with it */
 	struct expecting *expecting;	/* NULL without ExpectationSync */

@@ -41,6 +41,8 @@ struct pipeline_env {
 	void (*flush)(void *ctx);
 	/* One line for the log; level is base/log.h's. May be NULL. */
 	void (*log)(void *ctx, int level, const char *text);
+	/* What replication reports. Borrows r. May be NULL. */
+	void (*report)(void *ctx, const struct sync_report *r);
 	/* A table is full, said at most once a second: the limit may be raised here. May be
 	 * NULL. */
 	void (*full)(void *ctx);

@@ -138,7 +138,6 @@ struct ftfw {
 	bool window_nacked;
 
 	struct ftfw_peer peer[PEERS_MAX];
-	struct log_limit overflow_log, foreign_log, many_log;
 	struct log_limit many_limit;	/* of laps, in place of the peers' own, when there are several */
 };
 

@@ -2,8 +2,6 @@
 #ifndef CONNTRACKD_SYNC_MODE_H
 #define CONNTRACKD_SYNC_MODE_H
 
-#include <stdarg.h>
-
 #include "base/log.h"
 #include "sync/peer.h"
 #include "sync/sync.h"
@@ -31,8 +29,6 @@ struct sync {
 		enum standing_state what;	/* STANDING_OTHER_MODE, STANDING_OTHER_PROTOCOL */
 		struct mono first, last;	/* of a time in which it did so again and again; last not set: a free place */
 	} stranger[PEERS_MAX];
-	bool said_many;
-	struct log_limit peer_log, stray_log, mode_log, size_log, room_log, table_log;
 };
 
 /* One mode. A member that may be NULL says so. */
@@ -102,9 +98,8 @@ enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct wire_
 /* Of the first flows in the queue one that has ended, FLOW_ID_NONE if there is none. */
 uint32_t sync_dead_waiting(const struct sync *s, const struct txq *q);
 
-/* A line for the log; limit (may be NULL) lets five pass and one more per 10 s. */
-void sync_log(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+/* Report what has happened to p, NULL: to none in particular; what of r is the same for all is set. */
+void sync_report(const struct sync *s, const struct peer *p, struct mono now, struct sync_report r);
 
 /* Is our own cache complete? */
 static inline bool sync_whole(const struct sync *s)

@@ -41,7 +41,7 @@ struct notrack {
 	uint64_t sent;		/* flows sent in this way until then */
 	uint32_t pace, pace_next;	/* how slow it is, and the one after it has to be */
 	struct mono lap_wait;	/* when one that was not allowed yet may begin */
-	struct log_limit lap_limit, hint_limit, request_log;
+	struct log_limit lap_limit, hint_limit;
 
 	struct nt_peer peer[PEERS_MAX];
 };

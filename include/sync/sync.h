@@ -58,6 +58,52 @@ enum sync_proof {
 	SYNC_SEEMS,	/* a 1.4.x has come to rest: the RESYNC may not have arrived at all */
 };
 
+/* What replication reports of itself, for the log and whoever else wants to know. Members that are not named are not set. */
+enum sync_reported {
+	SYNC_PEER_NEW,		/* peer: is heard for the first time */
+	SYNC_PEER_MOVED,	/* peer: is taken for the one that had the address was */
+	SYNC_PEERS_MANY,	/* there is more than one, and acknowledgements name no addressee */
+	SYNC_STATE_BEGAN,	/* peer, state: ms ago; n messages or requests; DEAF: sign */
+	SYNC_STATE_OVER,	/* peer, state: is over after ms; n of them at the most */
+	SYNC_OTHER_MODE,	/* peer (NULL: somebody): speaks another mode, by sign */
+	SYNC_MTU_DIFFERS,	/* peer: its link takes packets of from bytes, ours of to */
+	SYNC_MTU_SAME,		/* peer: no longer; to bytes */
+	SYNC_LOSSES_REPAIRED,	/* peer: n messages were lost since the last of these reports, and have been told again */
+	SYNC_TABLE_CAME,	/* peer: its full table is here, n states in ms */
+	SYNC_TABLE_SENT,	/* peer (NULL: all): ours was sent, n flows in ms */
+	SYNC_TABLE_ASKED_FOR,	/* somebody asks for ours (NOTRACK) */
+	SYNC_TABLE_PUT_OFF,	/* several peers ask for ours so often that not all are answered at once */
+	SYNC_NUMBER_TWICE,	/* peer: two different messages have number from */
+	SYNC_NUMBERS_ANEW,	/* peer: its numbers did not fit any more, and are followed from from on */
+	SYNC_ACK_OF_NOTHING,	/* peer: acknowledges or misses from..to, of which none or not all were sent; last was */
+	SYNC_RING_FULL,		/* messages that were not acknowledged were given up, n so far */
+	SYNC_TABLE_FULL,	/* messages about ends of flows were given up for room in the table, n so far */
+	SYNC_TOO_LARGE,		/* a flow fits into no datagram */
+	SYNC_REPORTS
+};
+
+/* By what it is known. */
+enum sync_sign {
+	SYNC_SIGN_UNKNOWN,	/* DEAF: nothing else; OTHER_MODE: it says what this mode does not know */
+	SYNC_SIGN_ACKED,	/* DEAF: it has acknowledged before */
+	SYNC_SIGN_SAME_MODE,	/* DEAF: it has not, but what it says is of this mode */
+	SYNC_SIGN_ALARM,	/* OTHER_MODE: it says so */
+	SYNC_SIGN_MUTE,		/* OTHER_MODE: no keepalive and no answer, but states */
+};
+
+struct sync_report {
+	enum sync_reported what;
+	struct mono at;		/* now */
+	const char *mode;	/* its name, and what it does (enum sync_can) */
+	uint32_t can;
+	const char *peer, *was;	/* addresses; borrowed */
+	enum standing_state state;
+	enum sync_sign sign;
+	uint64_t n;
+	int64_t ms;
+	uint32_t from, to, last;
+};
+
 /* What a protocol may ask of the world. Pointers are borrowed and outlive the sync object. Flows are named by table
  * id; the bytes are made only when the datagram is being filled. */
 struct sync_env {
@@ -114,8 +160,8 @@ struct sync_env {
 	void (*speaks_from)(void *ctx, struct sync_source *source);
 	/* The MTU of a link, of the one that sends for -1. NULL: unknown. */
 	struct sync_mtu (*mtu)(void *ctx, int link);
-	/* One line for the log; already limited in number. Level: base/log.h enum log_level. */
-	void (*log)(void *ctx, int level, const char *text);
+	/* Something has happened that people may want to know. Borrows r. */
+	void (*report)(void *ctx, const struct sync_report *r);
 };
 
 struct sync_stats {

@@ -23,6 +23,7 @@ libdaemon_a_SOURCES = \
 	daemon/report_peers.c \
 	daemon/signals.c \
 	daemon/start.c \
+	daemon/sync_log.c \
 	daemon/takeover.c \
 	daemon/windows.c \
 	daemon/teller.c \

@@ -422,6 +422,15 @@ static void on_log(void *ctx, int level, const char *text)
 	}
 }
 
+static void on_report(void *ctx, const struct sync_report *r)
+{
+	struct daemon *d = ctx;
+	struct sync_log_line line;
+
+	if (sync_log_line(&d->sync_log, r, &line))
+		on_log(d, line.level, line.text);
+}
+
 /* nf_conntrack_max may have been raised since the start. */
 static void on_full(void *ctx)
 {
@@ -598,6 +607,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.send = net_send,
 		.flush = net_flush,
 		.log = on_log,
+		.report = on_report,
 		.full = on_full,
 		.compare = on_compare,
 		.kernel_room = on_kernel_room,

@@ -81,6 +81,14 @@ static void path_ctx_log(void *ctx, int level, const char *text)
 	path_log(ctx, level, text);
 }
 
+static void path_report(void *ctx, const struct sync_report *r)
+{
+	struct pipeline *p = ctx;
+
+	if (p->env.report)
+		p->env.report(p->env.ctx, r);
+}
+
 static void path_expect(void *ctx, uint8_t peer, bool gone, const struct ct_expect *e,
 			struct mono now)
 {
@@ -166,7 +174,7 @@ static const struct sync_env path_sync_env = {
 	.resync_done = stale_path_resync_done,
 	.whole = whole_path_is,
 	.kept = whole_path_external_is,
-	.log = path_ctx_log,
+	.report = path_report,
 };
 
 /* Their caches are few bytes until they are used; the limit is that of the flows. */

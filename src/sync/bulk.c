@@ -129,8 +129,7 @@ static bool bulk_allowed(struct ftfw *f, struct peer *p, struct mono now)
 		return true;
 	}
 	if (many)
-		sync_log(&f->base, &f->many_log, now, LOG_LVL_WARNING, "several peers ask for everything again and again: not "
-			 "all of them are answered at once; this protocol is made for two nodes");
+		sync_report(&f->base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_PUT_OFF });
 	if (!mono_is_set(p->bulk_at))
 		p->bulk_at = mono_add_ms(now, 5000);
 	return false;

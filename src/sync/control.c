@@ -12,8 +12,6 @@
  * is not acknowledged, and that peer asks for everything. A control message is for one peer, and only that one settles it. */
 #include "sync/control.h"
 
-#include <inttypes.h>
-
 #include "sync/peer_state.h"
 
 bool control_queue(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, uint32_t to)
@@ -179,8 +177,7 @@ void settle_forget_peer(struct ftfw *f, struct peer *p)
 void settle_give_up(struct ftfw *f, struct mono now)
 {
 	f->base.stats.ring_overflow++;
-	sync_log(&f->base, &f->overflow_log, now, LOG_LVL_WARNING,
-		 "resend queue full, %" PRIu64 " unacknowledged messages given up so far", f->base.stats.ring_overflow);
+	sync_report(&f->base, NULL, now, (struct sync_report){ .what = SYNC_RING_FULL, .n = f->base.stats.ring_overflow });
 	settle_given_up(f, resend_oldest(&f->ring), now);
 }
 

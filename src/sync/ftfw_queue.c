@@ -16,8 +16,6 @@
  * Invariant: a dead flow is QUEUED or SENT until release() is called for it, which is done once. */
 #include "sync/ftfw_queue.h"
 
-#include <inttypes.h>
-
 #include "sync/bulk.h"
 #include "sync/control.h"
 
@@ -80,9 +78,7 @@ void queue_repair(struct ftfw *f, uint32_t id, struct mono now)
 static void say_room(struct ftfw *f, struct mono now)
 {
 	f->base.stats.given_up_dead++;
-	sync_log(&f->base, &f->base.room_log, now, LOG_LVL_WARNING, "the internal cache is full, and part of it are flows that have ended "
-		 "and whose end no peer has acknowledged: %" PRIu64 " of these messages given up so far; peers that miss them "
-		 "ask for everything", f->base.stats.given_up_dead);
+	sync_report(&f->base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_FULL, .n = f->base.stats.given_up_dead });
 }
 
 /* The oldest that was sent. A flow whose entry the search has passed was alive then; its end comes behind. */

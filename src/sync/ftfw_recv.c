@@ -124,7 +124,7 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 		if (sync_is_mtu_note(hdr->to))
 			peer_mtu(s, p, hdr->to >> 20 & 0xf, hdr->to & SYNC_MTU_BYTES, now);
 		else if (hdr->to != 0)	/* that of NOTRACK has its number there */
-			peer_other_mode(s, p, &p->source[0], NULL, now);
+			peer_other_mode(s, p, &p->source[0], SYNC_SIGN_UNKNOWN, now);
 		if (!bulk_asked(f, p, hdr->seq, now))
 			ack_never(f, p);
 	} else if (meaning < 0) {	/* counted when it came */
@@ -133,7 +133,8 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 		if (what == WIRE_NOT_WHOLE)
 			proof_partial(f, p, seq, now);
 		else	/* or NOTRACK's "complete" */
-			peer_other_mode(s, p, &p->source[0], what == WIRE_IN_ALARM ? "it is in ALARM" : NULL, now);
+			peer_other_mode(s, p, &p->source[0],
+					what == WIRE_IN_ALARM ? SYNC_SIGN_ALARM : SYNC_SIGN_UNKNOWN, now);
 	}
 	ack_accepted(f, p, hdr->seq, hdr->type <= WIRE_EXP_DEL, now);
 	return verdict;
@@ -185,8 +186,7 @@ static void recv_refuse(struct sync *s, struct mono now)
 {
 	wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
 	s->stats.foreign_mode++;
-	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING,
-		 "a message that FTFW does not know was refused: does a peer speak another mode?");
+	sync_report(s, NULL, now, (struct sync_report){ .what = SYNC_OTHER_MODE });
 }
 
 enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What all modes have in common and needs to know none of them: reading a message about a flow, and the log. */
+/* What all modes have in common and needs to know none of them: reading a message about a flow, and reports. */
 #include "sync/mode.h"
-
-#include <inttypes.h>
-#include <stdio.h>
 
 #include "base/hash.h"
 #include "wire/attr.h"
@@ -26,21 +23,13 @@ void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env
 	s->ask = conf->startup_resync && sync_does(s, SYNC_ASKS);
 }
 
-void sync_log(struct sync *s, struct log_limit *limit, struct mono now, enum log_level level, const char *fmt, ...)
+void sync_report(const struct sync *s, const struct peer *p, struct mono now, struct sync_report r)
 {
-	uint64_t suppressed = 0;
-	char line[320];
-	va_list ap;
-	int n;
-
-	if (limit && !log_limit_pass(limit, 5, 10000, now, &suppressed))
-		return;
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	if (suppressed > 0 && n > 0 && (size_t)n < sizeof(line))
-		snprintf(line + n, sizeof(line) - (size_t)n, " (%" PRIu64 " more like this)", suppressed);
-	s->env->log(s->env->ctx, level, line);
+	r.at = now;
+	r.mode = s->ops->name;
+	r.can = s->ops->can;
+	r.peer = p ? p->name : r.peer;
+	s->env->report(s->env->ctx, &r);
 }
 
 #define ROOM_LOOK 1024	/* flows looked at for one that has ended */

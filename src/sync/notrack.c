@@ -18,7 +18,6 @@
  * beginning of the next. Live changes do as well until one message of that life was sent. */
 #include "sync/notrack.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "sync/peer_state.h"
@@ -214,7 +213,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 		nt_hint(&n->plain.base, p, now);
 	if (repeated)
 		return;
-	sync_log(&n->plain.base, &n->request_log, now, LOG_LVL_NOTICE, "resync requested by other node");
+	sync_report(&n->plain.base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_ASKED_FOR });
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
 	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xf : 0;
 	peer_asks(&n->plain.base, p, slow > 0, now);
@@ -232,7 +231,7 @@ static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct 
 	if (hdr->flags & WIRE_F_RESYNC)
 		nt_got_resync((struct notrack *)s, p, hdr, now);
 	else if (wire_get_complete(hdr, body, &since, &life) && life == WIRE_IN_ALARM)
-		peer_other_mode(s, p, &p->source[0], "it is in ALARM", now);
+		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_ALARM, now);
 	else if (wire_get_complete(hdr, body, &since, &life))
 		nt_got_complete(s, p, since, life, now);
 	else

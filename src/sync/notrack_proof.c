@@ -165,8 +165,7 @@ static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
 		return;
 	np->said_silent = true;
 	s->stats.foreign_mode++;
-	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s sends states but no keepalive, and does not answer a resync "
-		 "request: does it speak another mode (ALARM)?", p->name);
+	sync_report(s, p, now, (struct sync_report){ .what = SYNC_OTHER_MODE, .sign = SYNC_SIGN_MUTE });
 }
 
 struct mono nt_check(struct sync *s, struct peer *p, struct mono now)

@@ -179,14 +179,10 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 	p->in_hello = hdr->flags & WIRE_F_HELLO;
 	peer_lap(p, s->conf->refresh_s, now);
 	numbers_begin(&p->track, hdr->seq);
-	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "new peer %s", p->name);
+	sync_report(s, p, now, (struct sync_report){ .what = SYNC_PEER_NEW });
 	peer_begins(s, p, true, now);
-	if (s->n_peers > 1 && !s->said_many && sync_does(s, SYNC_ACKS)) {
-		s->said_many = true;
-		sync_log(s, NULL, now, LOG_LVL_WARNING,
-			 "more than one peer: acknowledgements of this protocol name no addressee, so what one of them missed "
-			 "may take a full resync, and stale entries are kept");
-	}
+	if (s->n_peers > 1 && sync_does(s, SYNC_ACKS))
+		sync_report(s, NULL, now, (struct sync_report){ .what = SYNC_PEERS_MANY });
 	return p;
 }
 
@@ -254,7 +250,7 @@ static void peer_inherit(struct sync *s, struct peer *p, struct peer *heir, stru
 	p->bulk_at = (struct mono){ 0 };
 	if (s->ops->gone)
 		s->ops->gone(s, p);
-	sync_log(s, &s->peer_log, now, LOG_LVL_NOTICE, "peer %s is taken for %s at its new address", heir->name, p->name);
+	sync_report(s, heir, now, (struct sync_report){ .what = SYNC_PEER_MOVED, .was = p->name });
 	resync_need(s, heir, now);
 }
 

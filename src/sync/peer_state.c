@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How each peer stands: evidence from the engine goes into standing.c once a second, and what changes is logged. At
- * warning what got worse, at notice what got better, with how long it took and how much it was. An end is said whenever its
- * beginning was.
+/* How each peer stands: evidence from the engine goes into standing.c once a second, and what changes is reported. An end is
+ * reported whenever its beginning was.
  *
- * A full table is logged when it has come, or has been sent; that one is on its way is a state and no news.
- *
- * Silence: in FTFW and NOTRACK a node says something every second, so ten seconds without a word are no accident of an idle
- * pair; a 1.4.x that writes a large table into its kernel may be silent for some of them. In ALARM there is nothing but the
- * repetition of flows, each within RefreshTime and a second, and a node without flows of its own never speaks: what is said
- * there names both reasons. */
+ * A full table is reported when it has come, or has been sent; that one is on its way is a state and no news. */
 #include "sync/peer_state.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define LOOK_MS		1000	/* between two looks; no timer of its own, every mode wakes up often enough */
 #define LOSS_LINE_MS	60000	/* between two lines about losses */
 #define STRANGE_MS	300000	/* a NOTRACK node that is not answered asks again within this time */
-#define SILENCE_MS	10000
+#define SILENCE_MS	10000	/* in ALARM a peer only repeats its flows, each within RefreshTime and a second */
 #define PATIENCE_MS	10000	/* a peer of our kind acknowledges within a second or two */
 #define PATIENCE_OLD_MS	30000	/* even a busy 1.4.x does within this time, being solicited (ftfw.c) */
 
@@ -45,18 +37,17 @@ static bool stranger_heard(struct sync *s, const struct sync_source *from, enum 
 	return !known;
 }
 
-void peer_other_mode(struct sync *s, struct peer *p, const struct sync_source *from, const char *what, struct mono now)
+void peer_other_mode(struct sync *s, struct peer *p, const struct sync_source *from, enum sync_sign sign, struct mono now)
 {
-	char name[SOURCE_NAME], text[64];
+	char name[SOURCE_NAME];
 
 	s->stats.foreign_mode++;
 	if (!stranger_heard(s, from, STANDING_OTHER_MODE, now))
 		return;
 	if (p)
 		p->look_at = (struct mono){ 0 };	/* at once: the end of it may come soon */
-	snprintf(text, sizeof(text), "it sends what %s does not know", s->ops->name);
-	sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s speaks another mode: %s", sync_name_of(s, from, name),
-		 what ? what : text);
+	sync_report(s, NULL, now, (struct sync_report){
+		.what = SYNC_OTHER_MODE, .sign = sign, .peer = sync_name_of(s, from, name) });
 }
 
 void sync_other_protocol(struct sync *s, const struct sync_source *from, struct mono now)
@@ -94,12 +85,9 @@ void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, str
 
 	p->mtu_there = differ ? there : 0;
 	p->mtu_here = differ ? here : 0;
-	if (differ && !known)
-		sync_log(s, &s->mode_log, now, LOG_LVL_WARNING, "peer %s has an MTU of %" PRIu32 " on the link to us, and we have %" PRIu32
-			 ": what is larger than the smaller one may never arrive, and comes by repetition only. Make them the same",
-			 p->name, there, here);
-	else if (ended)
-		sync_log(s, &s->mode_log, now, LOG_LVL_NOTICE, "peer %s has the same MTU on the link to us now: %" PRIu32, p->name, here);
+	if (ended || (differ && !known))
+		sync_report(s, p, now, (struct sync_report){
+			.what = ended ? SYNC_MTU_SAME : SYNC_MTU_DIFFERS, .from = there, .to = here });
 }
 
 /* ---- the evidence ---- */
@@ -154,93 +142,53 @@ void peer_repaired(struct sync *s, struct peer *p, uint64_t n)
 	s->stats.repaired += n;
 }
 
-/* ---- the log ---- */
+/* ---- reports ---- */
 
-static long long seconds(struct mono since, struct mono now)
+/* Since when what is reported of p is so. */
+static struct mono state_since(const struct peer *p, enum standing_state state, const struct standing_facts *f, struct mono now)
 {
-	return mono_is_set(since) ? (long long)mono_diff_ms(now, since) / 1000 : 0;
-}
-
-static void say_deaf(struct sync *s, struct peer *p, const struct standing_facts *f, struct mono now)
-{
-	long long lag = seconds(f->confirmed ? p->standing.mark_at : p->contact, now);
-
-	if (f->confirmed) {
-		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s is heard but has acknowledged nothing for %lld s, %" PRIu32
-			 " messages: it does not hear us. Is there a rule, a cable or a switch that stops what goes there?",
-			 p->name, lag, p->standing.behind);
-	} else if (f->same_mode) {
-		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s is heard and speaks %s but has acknowledged nothing for %lld s: it "
-			 "does not hear us. Is there a rule, a cable or a switch that stops what goes there?", p->name, s->ops->name, lag);
-	} else {
-		s->stats.foreign_mode++;
-		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s is heard but has acknowledged nothing for %lld s: either it speaks "
-			 "another mode (NOTRACK, ALARM), or it does not hear us", p->name, lag);
+	switch (state) {
+	case STANDING_SILENT:
+		return p->heard;
+	case STANDING_FAILING:
+		return p->rs.began;
+	case STANDING_UNSERVED:
+		return p->asks.first;
+	case STANDING_GAP:
+		return p->standing.gap_since;
+	case STANDING_BEHIND:
+	case STANDING_DEAF:
+		return f->confirmed ? p->standing.mark_at : p->contact;
+	default:
+		return now;
 	}
 }
 
-static void say_worse(struct sync *s, struct peer *p, enum standing_state state, const struct standing_facts *f, struct mono now)
+static void report_state(struct sync *s, struct peer *p, enum standing_state state, bool over, const struct standing_facts *f,
+			 struct mono now)
 {
-	const struct standing *st = &p->standing;
-	bool speaks = sync_does(s, SYNC_SPEAKS);
+	struct mono end = over && state == STANDING_UNSERVED ? p->asks.last : now;
+	struct sync_report r = { .what = over ? SYNC_STATE_OVER : SYNC_STATE_BEGAN, .state = state };
 
-	if (state == STANDING_DEAF)
-		say_deaf(s, p, f, now);
-	else if (state == STANDING_SILENT)
-		sync_log(s, NULL, now, speaks ? LOG_LVL_WARNING : LOG_LVL_NOTICE, "peer %s has fallen silent: nothing heard for %lld s%s",
-			 p->name, seconds(f->heard, now), speaks ? "" : "; it is away, or has no flow to repeat");
-	else if (state == STANDING_BEHIND)
-		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s is behind: of what it was told %" PRIu32 " messages are not "
-			 "acknowledged, the oldest for %lld s", p->name, st->behind, seconds(st->mark_at, now));
-	else if (state == STANDING_GAP)
-		sync_log(s, NULL, now, LOG_LVL_WARNING, "something that peer %s has sent is missing, for %lld s: it is asked for",
-			 p->name, seconds(st->gap_since, now));
+	if (!over)
+		p->said.began[state] = state_since(p, state, f, now);
+	r.ms = mono_is_set(p->said.began[state]) ? mono_diff_ms(end, p->said.began[state]) : 0;
+	if (state == STANDING_UNSERVED)
+		r.n = p->asks.n;
 	else if (state == STANDING_FAILING)
-		sync_log(s, NULL, now, LOG_LVL_WARNING, "the full table of peer %s was asked for %" PRIu32 " times in %lld s and has "
-			 "not come whole: it is asked for again and again", p->name, f->failed, seconds(p->rs.began, now));
-	else if (state == STANDING_UNSERVED)
-		sync_log(s, NULL, now, LOG_LVL_WARNING, "peer %s has asked for our full table %" PRIu32 " times in %lld s: what is sent "
-			 "does not reach it whole", p->name, f->asks, seconds(p->asks.first, now));
-	/* of what another mode or protocol says, with the message */
-}
-
-/* What was said to have begun is over. */
-static void say_better(struct sync *s, struct peer *p, enum standing_state state, struct mono now)
-{
-	static const char *const over[STANDING_STATES] = {
-		[STANDING_FAILING] = "the full table of peer %s has come at last, after %lld s",
-		[STANDING_GAP] = "what peer %s had sent and was missing has come, after %lld s",
-		[STANDING_SILENT] = "peer %s is heard again, after %lld s",
-	};
-	long long took = seconds(p->said.began[state], now);
-
-	if (over[state])
-		sync_log(s, NULL, now, LOG_LVL_NOTICE, over[state], p->name, took);
-	else if (state == STANDING_UNSERVED)
-		sync_log(s, NULL, now, LOG_LVL_NOTICE, "peer %s does not ask for our full table any more: it did %" PRIu32 " times in "
-			 "%lld s", p->name, p->asks.n, seconds(p->asks.first, p->asks.last));
-	else if (STANDING_IS(state) & STANDING_IS_LATE)
-		sync_log(s, NULL, now, LOG_LVL_NOTICE, "peer %s acknowledges what it is told again, after %lld s; up to %" PRIu32
-			 " messages had not been acknowledged", p->name, took, p->said.most);
+		r.n = f->failed;
 	else
-		sync_log(s, NULL, now, LOG_LVL_NOTICE, "peer %s sends nothing any more that %s does not know, after %lld s",
-			 p->name, s->ops->name, took);
+		r.n = over ? p->said.most : p->standing.behind;
+	if (f->confirmed)
+		r.sign = SYNC_SIGN_ACKED;
+	else if (f->same_mode)
+		r.sign = SYNC_SIGN_SAME_MODE;
+	else if (state == STANDING_DEAF && !over)
+		s->stats.foreign_mode++;	/* perhaps */
+	sync_report(s, p, now, r);
 }
 
-static struct mono began(const struct peer *p, enum standing_state state, const struct standing_facts *f, struct mono now)
-{
-	if (state == STANDING_SILENT)
-		return p->heard;
-	if (state == STANDING_FAILING)
-		return p->rs.began;
-	if (state == STANDING_GAP)
-		return p->standing.gap_since;
-	if (!(STANDING_IS(state) & STANDING_IS_LATE))
-		return now;
-	return f->confirmed ? p->standing.mark_at : p->contact;
-}
-
-static void say_changes(struct sync *s, struct peer *p, const struct standing_facts *f, struct mono now)
+static void report_changes(struct sync *s, struct peer *p, const struct standing_facts *f, struct mono now)
 {
 	uint32_t is = p->standing.is, said = p->said.states;
 
@@ -255,26 +203,22 @@ static void say_changes(struct sync *s, struct peer *p, const struct standing_fa
 	for (enum standing_state state = STANDING_UNSERVED; state < STANDING_STATES; state++) {
 		uint32_t bit = STANDING_IS(state);
 
-		if (said & ~is & bit) {
-			say_better(s, p, state, now);
-			said &= ~bit;
-		} else if (is & ~said & bit && log_limit_pass(&p->state_log, 5, 20000, now, NULL)) {
-			say_worse(s, p, state, f, now);
-			said |= bit;
-			p->said.began[state] = began(p, state, f, now);
-			p->said.most = bit & STANDING_IS_LATE ? 0 : p->said.most;
-		}
+		if (!((is ^ said) & bit) || (is & bit && !log_limit_pass(&p->state_log, 5, 20000, now, NULL)))
+			continue;
+		report_state(s, p, state, said & bit, f, now);
+		said ^= bit;
+		if (is & bit & STANDING_IS_LATE)
+			p->said.most = 0;
 	}
 	p->said.states = said;
 }
 
 /* Losses that are repaired are nothing bad, but somebody may want to know of the link. */
-static void say_losses(struct sync *s, struct peer *p, struct mono now)
+static void report_losses(struct sync *s, struct peer *p, struct mono now)
 {
 	if (p->lost <= p->lost_said || p->missing > 0 || sync_within(p->lost_line, LOSS_LINE_MS, now))
 		return;
-	sync_log(s, NULL, now, LOG_LVL_NOTICE, "%" PRIu64 " messages of peer %s were lost on the way, and have been repaired",
-		 p->lost - p->lost_said, p->name);
+	sync_report(s, p, now, (struct sync_report){ .what = SYNC_LOSSES_REPAIRED, .n = p->lost - p->lost_said });
 	p->lost_said = p->lost;
 	p->lost_line = now;
 }
@@ -292,8 +236,8 @@ static void peer_look(struct sync *s, struct peer *p, struct mono now)
 	standing_look(&p->standing, &f, now);
 	if (p->standing.state != STANDING_SILENT)
 		sync_name_of(s, &p->source[0], p->name);
-	say_changes(s, p, &f, now);
-	say_losses(s, p, now);
+	report_changes(s, p, &f, now);
+	report_losses(s, p, now);
 	if (p->standing.behind > p->said.most)
 		p->said.most = p->standing.behind;
 	silent = mono_add_ms(p->heard, f.silence_ms);
@@ -311,14 +255,13 @@ void peer_look_all(struct sync *s, struct mono now)
 
 void peer_say_received(struct sync *s, struct peer *p, struct mono now)
 {
-	sync_log(s, &s->table_log, now, LOG_LVL_NOTICE, "the table of peer %s has come: %" PRIu64 " states, in %lld ms",
-		 p->name, p->states - p->rs.states, (long long)mono_diff_ms(now, p->rs.began));
+	sync_report(s, p, now, (struct sync_report){
+		.what = SYNC_TABLE_CAME, .n = p->states - p->rs.states, .ms = mono_diff_ms(now, p->rs.began) });
 }
 
 void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now)
 {
-	sync_log(s, &s->table_log, now, LOG_LVL_NOTICE, "everything was sent to %s%s: %" PRIu64 " flows, in %lld ms",
-		 p ? "peer " : "the peers", p ? p->name : "", flows, (long long)mono_diff_ms(now, since));
+	sync_report(s, p, now, (struct sync_report){ .what = SYNC_TABLE_SENT, .n = flows, .ms = mono_diff_ms(now, since) });
 }
 
 /* ---- for others ---- */

@@ -102,8 +102,7 @@ bool plain_make_room(struct sync *sync, struct mono now)
 	if (id == FLOW_ID_NONE)
 		return false;
 	sync->stats.given_up_dead++;
-	sync_log(sync, &sync->room_log, now, LOG_LVL_WARNING, "the internal cache is full of flows that have ended and wait "
-		 "for the sync link: the message about the oldest is given up");
+	sync_report(sync, NULL, now, (struct sync_report){ .what = SYNC_TABLE_FULL, .n = sync->stats.given_up_dead });
 	plain_forget(sync, id);
 	plain_lost(sync, now);
 	sync->env->release(sync->env->ctx, id);
@@ -127,7 +126,7 @@ bool plain_put_flow(struct plain *s, struct round *r, uint32_t id, struct mono n
 	if (err == -EAGAIN)
 		return false;
 	if (err < 0) {
-		sync_log(&s->base, &s->base.size_log, now, LOG_LVL_ERROR, "a flow does not fit into a datagram of this MTU");
+		sync_report(&s->base, NULL, now, (struct sync_report){ .what = SYNC_TOO_LARGE });
 		return true;
 	}
 	return plain_numbered(s);
@@ -229,7 +228,7 @@ void plain_foreign(struct plain *s, const struct sync_source *from, const struct
 	if (p && hdr->seq == p->track.last + 1)
 		p->track.last = hdr->seq;
 	if (!meant_for_others)
-		peer_other_mode(&s->base, p, from, NULL, now);
+		peer_other_mode(&s->base, p, from, SYNC_SIGN_UNKNOWN, now);
 }
 
 void plain_queues(const struct sync *sync, struct sync_queues *q)

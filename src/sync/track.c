@@ -186,7 +186,7 @@ static void track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono
 static void track_two(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
 {
 	s->stats.restarts++;
-	sync_log(s, &s->stray_log, now, LOG_LVL_WARNING, "two different messages of peer %s have number %u", p->name, seq);
+	sync_report(s, p, now, (struct sync_report){ .what = SYNC_NUMBER_TWICE, .from = seq });
 	resync_need(s, p, now);
 }
 
@@ -269,9 +269,7 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 		if (!stray_add(&t->stray, hdr->seq, now))
 			return SYNC_DROPPED;
 		first = t->stray.first;
-		/* Where nothing else tells of a restart (ALARM), an ordinary one looks like this. */
-		sync_log(s, &s->stray_log, now, sync_does(s, SYNC_ASKS) ? LOG_LVL_WARNING : LOG_LVL_NOTICE,
-			 "numbers of peer %s do not fit any more, picked up at %u", p->name, hdr->seq);
+		sync_report(s, p, now, (struct sync_report){ .what = SYNC_NUMBERS_ANEW, .from = hdr->seq });
 	}
 	peer_restart(s, p, first, false, now);
 	/* What was dropped meanwhile was genuine, and may be what nobody repeats. */

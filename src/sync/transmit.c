@@ -49,7 +49,7 @@ static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced, st
 	if (err == -EAGAIN)
 		return false;
 	if (err < 0) {
-		sync_log(&f->base, &f->base.size_log, now, LOG_LVL_ERROR, "a flow does not fit into a datagram of this MTU");
+		sync_report(&f->base, NULL, now, (struct sync_report){ .what = SYNC_TOO_LARGE });
 		return true;
 	}
 	e.seq = tx_numbered(f);

@@ -64,6 +64,15 @@ static void node_log(void *ctx, int level, const char *text)
 	sim_trace(n->sim, "node %u: log: %s", n->index, text);
 }
 
+static void node_report(void *ctx, const struct sync_report *r)
+{
+	struct node *n = ctx;
+
+	sim_trace(n->sim, "node %u: report %d: peer %s, state %d, sign %d, n %llu, %lld ms, numbers %u %u %u", n->index,
+		  (int)r->what, r->peer ? r->peer : "-", (int)r->state, (int)r->sign, (unsigned long long)r->n,
+		  (long long)r->ms, r->from, r->to, r->last);
+}
+
 /* ---- comparing with the kernel, as reconcile.c does ---- */
 
 #define COMPARE_STEP	40	/* entries */
@@ -302,7 +311,7 @@ void node_start(struct node *n)
 	}
 	n->env = (struct pipeline_env){
 		.ctx = n, .datagram = channel_datagram, .even = channel_fills, .send = channel_send, .flush = channel_flush,
-		.log = node_log, .compare = compare_begin, .inject = inject, .inject_expect = inject_expect, .adopt = adopt,
+		.log = node_log, .report = node_report, .compare = compare_begin, .inject = inject, .inject_expect = inject_expect, .adopt = adopt,
 		.dump = dump_begin, .dump_pause = dump_pause, .dump_expects = dump_expects,
 	};
 	if (n->no_external && !n->injected)

@@ -3,7 +3,7 @@ daemon_tests = unit/daemon/lock_test \
 	unit/daemon/commit_request_test unit/daemon/expecting_test unit/daemon/exp_watch_test \
 	unit/daemon/reconcile_test unit/daemon/life_test unit/daemon/blind_test \
 	unit/daemon/activity_test unit/daemon/jobs_test unit/daemon/renew_test \
-	unit/daemon/refused_test unit/daemon/windows_test unit/daemon/waiters_test unit/daemon/values_test unit/daemon/json_page_test
+	unit/daemon/refused_test unit/daemon/sync_log_test unit/daemon/windows_test unit/daemon/waiters_test unit/daemon/values_test unit/daemon/json_page_test
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 
@@ -34,6 +34,8 @@ unit_daemon_activity_test_LDADD = $(S)/libdaemon.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_refused_test_SOURCES = unit/daemon/refused_test.c
 unit_daemon_refused_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_warnx
 unit_daemon_refused_test_LDADD = $(S)/libdaemon.a $(S)/libkernel.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
+unit_daemon_sync_log_test_SOURCES = unit/daemon/sync_log_test.c
+unit_daemon_sync_log_test_LDADD = $(S)/libdaemon.a $(BASE_LIBS) $(CMOCKA_LIBS)
 unit_daemon_jobs_test_SOURCES = unit/daemon/jobs_test.c
 unit_daemon_jobs_test_LDADD = $(S)/libdaemon.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_blind_test_SOURCES = unit/daemon/blind_test.c

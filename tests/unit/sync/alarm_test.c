@@ -187,7 +187,7 @@ static void what_has_a_flag_is_swallowed(void **state)
 	assert_int_equal(w->n_applied, 0);
 	assert_int_equal(sync_stats(w->s)->wire.malformed, 0);
 	assert_int_equal(sync_stats(w->s)->foreign_mode, 6);
-	assert_int_equal(w->n_mode_lines, 1);
+	assert_int_equal(w->n_other_mode, 1);
 	turn(w);
 	/* A RESYNC is not answered, but who sends such a thing is told once which mode this is. */
 	assert_int_equal(w->n_sent, 1);

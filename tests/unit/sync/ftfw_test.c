@@ -48,7 +48,7 @@ struct world {
 	bool incomplete;		/* our own cache */
 	uint64_t barren;	/* places of the table before flow 0 where nothing lives */
 	size_t walked;		/* places walked over */
-	unsigned int n_mode_lines, n_many_lines, n_unserved_lines, n_failing_lines, n_silent_lines, n_behind_lines, n_deaf_lines, n_lines;
+	unsigned int n_reports, n_other_mode, n_put_off, n_began[STANDING_STATES];
 };
 
 /* ---- our side of the world ---- */
@@ -178,21 +178,18 @@ static bool env_whole(void *ctx)
 	return !((struct world *)ctx)->incomplete;
 }
 
-static void env_log(void *ctx, int level, const char *text)
+static void env_report(void *ctx, const struct sync_report *r)
 {
 	struct world *w = ctx;
 
-	(void)level;
-	w->n_lines++;
-	w->n_behind_lines += strstr(text, " is behind: ") != NULL;
-	w->n_deaf_lines += strstr(text, "is heard but has acknowledged nothing") != NULL;
-	w->n_silent_lines += strstr(text, "has fallen silent") != NULL;
-	if (strstr(text, "another mode"))
-		w->n_mode_lines++;
-	if (strstr(text, "made for two nodes"))
-		w->n_many_lines++;
-	w->n_unserved_lines += strstr(text, "has asked for our full table") != NULL;
-	w->n_failing_lines += strstr(text, "has not come whole") != NULL;
+	assert_string_equal(r->mode, "FTFW");
+	w->n_reports++;
+	w->n_put_off += r->what == SYNC_TABLE_PUT_OFF;
+	w->n_other_mode += r->what == SYNC_OTHER_MODE;
+	if (r->what != SYNC_STATE_BEGAN)
+		return;
+	w->n_began[r->state]++;
+	w->n_other_mode += r->state == STANDING_DEAF && r->sign == SYNC_SIGN_UNKNOWN;
 }
 
 /* ---- time and the peer ---- */
@@ -301,7 +298,7 @@ static void world_open(struct world *w, uint32_t ring, uint32_t window)
 		.ctx = w, .mark = env_mark, .has = env_has, .is_dead = env_is_dead, .encode = env_encode, .datagram = env_datagram,
 		.send = env_send, .flush = env_flush, .apply = env_apply, .release = env_release, .walk = env_walk,
 		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
-		.log = env_log,
+		.report = env_report,
 	};
 	w->now = (struct mono){ .ns = MONO_NS_PER_S };
 	w->seq = PEER;
@@ -1259,7 +1256,7 @@ static void several_peers_share_the_laps(void **state)
 	}
 	sent = (unsigned int)sync_stats(w->s)->bulk_flows;
 	assert_in_range(sent, 2 * 50, 15 * 50);
-	assert_true(w->n_many_lines > 0 && w->n_many_lines <= 5);
+	assert_true(w->n_put_off > 0);
 	sync_close(w->s);
 }
 
@@ -1545,15 +1542,15 @@ static void other_mode_is_noticed(void **state)
 			else
 				peer_tells(&w, w.seq++, 0);
 		}
-		assert_int_equal(w.n_mode_lines, cases[i].lines);
+		assert_int_equal(w.n_other_mode, cases[i].lines);
 		assert_int_equal(sync_stats(w.s)->foreign_mode, cases[i].lines);
 		/* Silent for an hour, then one word: no reason to complain. */
-		w.n_mode_lines = w.n_sent = 0;
+		w.n_other_mode = w.n_sent = 0;
 		pass_ms(&w, 5000);
 		w.now = mono_add_ms(w.now, 3600000);
 		peer_says(&w, WIRE_F_ALIVE, 0, 0);
 		pass_ms(&w, 2000);
-		assert_int_equal(w.n_mode_lines, 0);
+		assert_int_equal(w.n_other_mode, 0);
 		sync_close(w.s);
 	}
 }
@@ -1568,12 +1565,12 @@ static void notrack_is_noticed_at_once(void **state)
 	world_open(&w, 1000, 300);
 	peer_says(&w, WIRE_F_RESYNC, 77, 0);
 	pass_ms(&w, 2);
-	assert_int_equal(w.n_mode_lines, 0);
+	assert_int_equal(w.n_other_mode, 0);
 	for (int i = 0; i < 3; i++) {
 		peer_says(&w, WIRE_F_RESYNC, 77, 0x100);
 		pass_ms(&w, 1000);
 	}
-	assert_int_equal(w.n_mode_lines, 1);
+	assert_int_equal(w.n_other_mode, 1);
 	assert_int_equal(sync_stats(w.s)->foreign_mode, 3);
 	assert_true(sync_peer_view(w.s, 0, w.now, &v));
 	assert_string_equal(v.name, "10.0.0.2");
@@ -1601,8 +1598,8 @@ static void what_fails_again_and_again_is_said(void **state)
 	}
 	assert_in_range(unserved, 30, 60);
 	assert_true(failing > 0);
-	assert_int_equal(w->n_unserved_lines, 1);
-	assert_int_equal(w->n_failing_lines, 1);
+	assert_int_equal(w->n_began[STANDING_UNSERVED], 1);
+	assert_int_equal(w->n_began[STANDING_FAILING], 1);
 	sync_close(w->s);
 }
 
@@ -1620,13 +1617,13 @@ static void of_a_silent_peer_nothing_else_is_said(void **state)
 			peer_says(w, WIRE_F_ACK, FIRST, FIRST);
 		pass_ms(w, 1000);
 	}
-	assert_int_equal(w->n_behind_lines, 1);	/* first, and then the worse of the two */
-	assert_int_equal(w->n_deaf_lines, 1);
-	before = w->n_lines;
+	assert_int_equal(w->n_began[STANDING_BEHIND], 1);	/* first, and then the worse of the two */
+	assert_int_equal(w->n_began[STANDING_DEAF], 1);
+	before = w->n_reports;
 	for (int i = 0; i < 200; i++)
 		pass_ms(w, 1000);
-	assert_int_equal(w->n_silent_lines, 1);
-	assert_int_equal(w->n_lines, before + 1);
+	assert_int_equal(w->n_began[STANDING_SILENT], 1);
+	assert_int_equal(w->n_reports, before + 1);
 	sync_close(w->s);
 }
 
@@ -1647,7 +1644,7 @@ static void what_is_answered_whole_may_be_asked_for_often(void **state)
 		assert_int_equal(v.standing.heard, STANDING_HEARD);
 		assert_false(v.standing.is & STANDING_IS(STANDING_UNSERVED));
 	}
-	assert_int_equal(w->n_unserved_lines, 0);
+	assert_int_equal(w->n_began[STANDING_UNSERVED], 0);
 	sync_close(w->s);
 }
 

@@ -634,7 +634,7 @@ static void what_notrack_does_not_know_is_refused(void **state)
 		assert_int_equal(sync_stats(w->s)->wire.bad_header, bad);
 	}
 	assert_int_equal(sync_stats(w->s)->foreign_mode, bad);
-	assert_int_equal(w->n_mode_lines, 1);
+	assert_int_equal(w->n_other_mode, 1);
 	assert_int_equal(sync_stats(w->s)->lost, 0);	/* their numbers are used up */
 	/* State messages of FTFW are taken. */
 	assert_int_equal(peer_tells_at(w, w->seq++, WIRE_CT_NEW, WIRE_F_HELLO, 9), SYNC_ACCEPTED);

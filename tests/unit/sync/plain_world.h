@@ -51,11 +51,11 @@ struct world {
 	uint32_t seq;		/* the peer's next number */
 	int applied[FLOWS];	/* messages about the peer's flow */
 	enum sync_change last_change[FLOWS];
-	unsigned int n_applied, begun, done, n_mode_lines;
+	unsigned int n_applied, begun, done, n_other_mode;
 	bool sure;			/* of the last one that is done */
 	bool incomplete;		/* our own cache */
 	unsigned int n_silent, n_again;
-	char last_line[320];
+	int64_t last_ms;	/* of the last report of a state */
 };
 
 static struct flow_mark *env_mark(void *ctx, uint32_t id)
@@ -181,15 +181,17 @@ static bool env_whole(void *ctx)
 	return !((struct world *)ctx)->incomplete;
 }
 
-static void env_log(void *ctx, int level, const char *text)
+static void env_report(void *ctx, const struct sync_report *r)
 {
 	struct world *w = ctx;
 
-	(void)level;
-	w->n_mode_lines += strstr(text, "another mode") != NULL;
-	w->n_silent += strstr(text, "has fallen silent") != NULL;
-	w->n_again += strstr(text, "is heard again") != NULL;
-	snprintf(w->last_line, sizeof(w->last_line), "%s", text);
+	w->n_other_mode += r->what == SYNC_OTHER_MODE;
+	if (r->what != SYNC_STATE_BEGAN && r->what != SYNC_STATE_OVER)
+		return;
+	assert_string_equal(r->peer, "10.0.0.2");
+	w->n_silent += r->state == STANDING_SILENT && r->what == SYNC_STATE_BEGAN;
+	w->n_again += r->state == STANDING_SILENT && r->what == SYNC_STATE_OVER;
+	w->last_ms = r->ms;
 }
 
 /* ---- time and the peer ---- */
@@ -263,7 +265,7 @@ static inline struct world *world_open(struct sync_conf conf)
 		.ctx = &w, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode, .datagram = env_datagram,
 		.send = env_send, .flush = env_flush, .apply = env_apply, .release = env_release, .walk = env_walk,
 		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
-		.log = env_log,
+		.report = env_report,
 	};
 	w.now = (struct mono){ .ns = MONO_NS_PER_S };
 	w.seq = PEER;
