@@ -21,6 +21,8 @@
  * at most once per turn of the loop and only while little is queued for its client, until it says
  * CTL_DONE. */
 #define CTL_CLIENTS_MAX 64
+/* of them, so many of users who may only look (UNIX { Group }); the rest is kept for the others */
+#define CTL_READERS_MAX 32
 #define CTL_REQUEST_MS	1000 /* from accept to the complete request */
 /* at the cap, a reader that took nothing for so long may be dropped */
 #define CTL_STALLED_MS 500

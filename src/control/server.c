@@ -11,7 +11,8 @@
  * trusted for time or size: the request has a limit of bytes and of time, the reply a queue that
  * stops its job while it is full, so a slow reader slows only itself. At the cap the oldest client
  * without a request makes room, then the one whose reader has taken nothing for longest; if there
- * is none, new clients wait in the kernel's queue.
+ * is none, new clients wait in the kernel's queue. Users who may only look have half of the places,
+ * make room for each other alone, and do not wait: root would wait behind them.
  *
  * A client may shut down its sending side and go on reading, so end of file alone does not mean
  * that it has gone.
@@ -58,6 +59,7 @@ struct control_client {
 	size_t extra; /* bytes behind the request, thrown away */
 	uid_t uid;    /* whoever connected; (uid_t)-1: not known */
 	uint8_t in[CTL_REQUEST_MAX];
+	bool reader;  /* may only look, whatever is asked */
 	bool waiting; /* the job said CTL_WAIT */
 	bool woken;   /* control_job_wake() during the step */
 };
@@ -72,7 +74,7 @@ struct control_server {
 	struct ev_io io;
 	struct ev_timer timer; /* requests overdue; accepting again */
 	struct list_node clients;
-	unsigned int n_clients;
+	unsigned int n_clients, n_readers;
 	bool paused; /* not accepting until the timer or until someone leaves */
 	bool stopped;
 	struct control_stats stats;
@@ -144,8 +146,9 @@ static void client_close(struct control_client *c)
 	list_del(&c->node);
 	close(c->io.fd);
 	ctl_out_free(c->out);
-	free(c);
 	s->n_clients--;
+	s->n_readers -= c->reader;
+	free(c);
 	if (s->paused)
 		accept_pause(s, false);
 	timer_update(s);
@@ -260,7 +263,7 @@ static bool may(struct control_client *c, const struct ctl_command *cmd)
 	struct control_server *s = c->server;
 	char line[160];
 
-	if (!s->conf.group[0] || cmd->right == CTL_READS || c->uid == 0 || c->uid == geteuid())
+	if (!c->reader || cmd->right == CTL_READS)
 		return true;
 	s->stats.refused++;
 	snprintf(line, sizeof(line),
@@ -418,8 +421,8 @@ static void client_io(void *ctx, unsigned int ready, struct mono now)
 }
 
 /* Whom to drop at the cap: the oldest without a request, else the reader that has been asleep
- * longest. */
-static struct control_client *find_victim(struct control_server *s, struct mono now)
+ * longest. Either among the users who may only look or among the others. */
+static struct control_client *find_victim(struct control_server *s, bool readers, struct mono now)
 {
 	struct control_client *stalled = NULL;
 	struct list_node *n;
@@ -427,6 +430,8 @@ static struct control_client *find_victim(struct control_server *s, struct mono 
 	for (n = s->clients.next; n != &s->clients; n = n->next) {
 		struct control_client *c = container_of(n, struct control_client, node);
 
+		if (c->reader != readers)
+			continue;
 		if (c->state == CLIENT_REQUEST)
 			return c;
 		if (ctl_out_queued(c->out) > 0 && mono_diff_ms(now, c->moved) >= CTL_STALLED_MS &&
@@ -436,20 +441,48 @@ static struct control_client *find_victim(struct control_server *s, struct mono 
 	return stalled;
 }
 
+static void drop(struct control_client *victim)
+{
+	struct control_server *s = victim->server;
+
+	s->stats.dropped++;
+	if (victim->state == CLIENT_REQUEST)
+		s->stats.no_request++;
+	client_close(victim);
+}
+
+/* Before it is known who comes. */
 static bool make_room(struct control_server *s, struct mono now)
 {
 	struct control_client *victim;
 
 	if (s->n_clients < CTL_CLIENTS_MAX)
 		return true;
-	victim = find_victim(s, now);
+	victim = find_victim(s, true, now);
 	if (!victim)
-		return false;
-	s->stats.dropped++;
-	if (victim->state == CLIENT_REQUEST)
-		s->stats.no_request++;
-	client_close(victim);
-	return true;
+		victim = find_victim(s, false, now);
+	if (victim)
+		drop(victim);
+	return victim != NULL;
+}
+
+/* For one more who may only look. */
+static bool reader_has_room(struct control_server *s, uid_t uid, struct mono now)
+{
+	struct control_client *victim;
+
+	if (s->n_readers < CTL_READERS_MAX)
+		return true;
+	victim = find_victim(s, true, now);
+	if (victim) {
+		drop(victim);
+		return true;
+	}
+	if (log_limit_pass(&s->refused_log, 1, 10000, now, NULL))
+		log_warnx("control socket: user %u: not served: %u clients of the group %s are "
+			  "being served",
+			  (unsigned int)uid, s->n_readers, s->conf.group);
+	return false;
 }
 
 static uid_t user_of(int fd)
@@ -463,8 +496,13 @@ static uid_t user_of(int fd)
 /* Takes fd. */
 static void client_new(struct control_server *s, int fd, struct mono now)
 {
-	struct control_client *c = calloc(1, sizeof(*c));
+	uid_t uid = user_of(fd);
+	bool reader = s->conf.group[0] && uid != 0 && uid != geteuid();
+	struct control_client *c = NULL;
 
+	if (reader && !reader_has_room(s, uid, now))
+		goto refuse;
+	c = calloc(1, sizeof(*c));
 	if (!c)
 		goto refuse;
 	c->out = ctl_out_new();
@@ -472,7 +510,8 @@ static void client_new(struct control_server *s, int fd, struct mono now)
 		goto refuse;
 	c->server = s;
 	c->since = now;
-	c->uid = user_of(fd);
+	c->uid = uid;
+	c->reader = reader;
 	c->io = (struct ev_io){ .fd = fd,
 				.want = EV_READ,
 				.prio = PRIO_CONTROL,
@@ -484,6 +523,7 @@ static void client_new(struct control_server *s, int fd, struct mono now)
 		goto refuse;
 	list_add_tail(&s->clients, &c->node);
 	s->n_clients++;
+	s->n_readers += reader;
 	s->stats.accepted++;
 	timer_update(s);
 	return;

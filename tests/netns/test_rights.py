@@ -7,6 +7,7 @@ import contextlib
 import grp
 import os
 import pwd
+import re
 import shutil
 import socket
 import stat
@@ -91,6 +92,57 @@ def test_members_look_and_root_changes(lab: Lab, node: Node) -> None:
 		assert node.ctl(*options).returncode == 0, options
 
 
+READERS = """
+import resource, socket, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+held = []
+for _ in range(150):
+	s = socket.socket(socket.AF_UNIX)
+	s.connect(sys.argv[1])
+	try:
+		s.send(int(sys.argv[2]).to_bytes(4, sys.byteorder))
+	except OSError:
+		pass
+	held.append(s)
+	time.sleep(0.005)	# each is asked for its request, and none is without
+print("here", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_those_who_look_keep_nobody_from_changing(lab: Lab, node: Node) -> None:
+	"""150 clients of a member of the group, none of which reads: root's are served, and one that is slow loses its place to none."""
+	gid = grp.getgrnam(GROUP).gr_gid
+	group(node, GROUP)
+	node.start()
+	scenario.inject(lab, "fw1", 20000)
+	wait_until(lambda: len(node.internal()) == 20000, 20)
+	whole = node.ok("-i").encode()
+	slow = socket.socket(socket.AF_UNIX)
+	slow.connect(str(node.socket))
+	slow.send(struct.pack("=i", DUMP_INTERNAL))
+	pace.sleep(1)		# long enough to be the one that gives way
+
+	def become() -> None:
+		os.setgroups([gid])
+		os.setgid(NOBODY.pw_gid)
+		os.setuid(NOBODY.pw_uid)
+
+	with subprocess.Popen([scenario.PYTHON, "-c", READERS, str(node.socket), str(DUMP_INTERNAL)], stdin=subprocess.PIPE,
+			      stdout=subprocess.PIPE, preexec_fn=become, cwd="/") as readers:
+		assert readers.stdout and readers.stdout.readline() == b"here\n"
+		for _ in range(5):
+			for options in (("-s",), ("-c",), ("-f", "external")):
+				node.ok(*options)
+		got = b""
+		while part := slow.recv(65536):
+			got += part
+		assert sorted(re.sub(rb"since \d+", b"", got).splitlines()) == sorted(re.sub(rb"since \d+", b"", whole).splitlines())
+		readers.communicate()
+	assert as_user(node, [gid], "-s").returncode == 0
+	assert f"user {NOBODY.pw_uid}: not served: 32 clients of the group {GROUP} are being served" in node.log.read_text()
+
+
 def test_by_number(node: Node) -> None:
 	group(node, "4242")
 	node.start()
@@ -129,7 +181,7 @@ def bare(node: Node, request: bytes) -> bytes:
 	return b"".join(parts)
 
 
-STATS_NETWORK, COMMIT, NO_SUCH = 28, 46, 27
+DUMP_INTERNAL, STATS_NETWORK, COMMIT, NO_SUCH = 16, 28, 46, 27
 END = struct.pack("!HHI", 4, 5, 0)
 
 
