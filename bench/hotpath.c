@@ -186,7 +186,7 @@ static MEASURED void hot_send(struct node *n, const uint8_t (*msgs)[MSG_MAX], co
 		for (unsigned int i = 0; i < k; i++)
 			pipeline_next(n->p, hint[i]);
 		for (unsigned int i = 0; i < k; i++)
-			pipeline_event(n->p, (enum pipeline_event)what[i], &f[i], now);
+			pipeline_event(n->p, (enum ct_event)what[i], &f[i], now);
 	}
 	do
 		pipeline_turn(n->p, now, &again);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/evloop.h"
 #include "base/text.h"
+#include "flow/ct_event.h"
 #include "flow/expect.h"
 #include "flow/flow.h"
 
@@ -18,15 +19,6 @@
 
 struct filter_conf;	/* flow/filter_conf.h */
 struct kernel_conf;	/* kernel/kernel_conf.h */
-
-enum ct_event {
-	CT_EVENT_NEW,
-	CT_EVENT_UPDATE,
-	CT_EVENT_DESTROY,
-	CT_EVENT_KIND = 3,
-	CT_EVENT_WRITTEN = 4,	/* in addition, in ct_events_cb.event: by a request of some program,
-				 * not by a packet or timer */
-};
 
 /* ---- ct_convert: ctnetlink attributes <-> struct ct_flow (one table, both directions) ---- */
 
@@ -87,7 +79,7 @@ struct ct_events_cb {
 	 * the next few. Both or none. */
 	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
 	void (*next)(void *ctx, uint32_t hint);
-	/* Borrows f and its rare parts. */
+	/* Borrows f and its rare parts. The only one that is given CT_EVENT_WRITTEN. */
 	void (*event)(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now);
 	/* The same for expectations, in the order in which the kernel told both (NEW or DESTROY,
 	 * the kernel has no other). NULL: their events are not subscribed to. */

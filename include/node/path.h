@@ -163,14 +163,14 @@ bool stale_path_expire_step(struct pipeline *p, struct mono now);
 /* ---- sink_kernel.c ---- */
 /* Returns when a peer last told about a flow that was only the peer's until now (mono seconds),
  * 0: it was not. */
-uint32_t foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f);
+uint32_t foreign_path_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f);
 /* An entry of a dump: is it a peer's flow, and to be left alone? */
 bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f);
 void foreign_path_peer_begins(void *ctx, uint8_t peer);
 void foreign_path_peer_asks(void *ctx, uint8_t peer);
 
 /* ---- source_bypass.c ---- */
-void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f,
+void bypass_path_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,
 		       struct mono now);
 /* sync_env.walk */
 size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n);

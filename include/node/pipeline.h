@@ -11,6 +11,7 @@
 #include "cache/internal.h"
 #include "cache/whole.h"
 #include "node/exp_path.h"
+#include "flow/ct_event.h"
 #include "flow/filter.h"
 #include "flow/judge.h"
 #include "sync/sync.h"
@@ -21,15 +22,6 @@
  * at the internal cache. Knows no socket and reads no clock, so that two whole nodes run inside one
  * test process. */
 struct pipeline;
-
-enum pipeline_event { /* the same order as enum ct_event in kernel/ct.h */
-		      PIPELINE_FLOW_NEW,
-		      PIPELINE_FLOW_UPDATE,
-		      PIPELINE_FLOW_DESTROY,
-		      PIPELINE_FLOW_WRITTEN =
-			      4, /* in addition: caused by a request of another program, not
-					 * by a packet or timer */
-};
 
 /* What it asks of the world; pointers are borrowed and outlive it. */
 struct pipeline_env {
@@ -132,7 +124,7 @@ uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f);
 void pipeline_next(const struct pipeline *p, uint32_t hint);
 void pipeline_chain(const struct pipeline *p, uint32_t hint);
 /* One event. Borrows f. */
-void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f,
+void pipeline_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,
 		    struct mono now);
 /* One entry of a kernel dump (start-up, overrun, polling). announce: send what is new or changed to
  * the peers. What a peer has told and no packet has hit here is the peer's, and left alone. */

@@ -20,16 +20,13 @@
 
 #define LIFE_READ_MS 60000
 
-_Static_assert((int)PIPELINE_FLOW_NEW == (int)CT_EVENT_NEW && (int)PIPELINE_FLOW_UPDATE == (int)CT_EVENT_UPDATE &&
-	       (int)PIPELINE_FLOW_DESTROY == (int)CT_EVENT_DESTROY, "events are handed through");
-
 /* ---- kernel -> pipeline ---- */
 
 static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now)
 {
 	struct daemon *d = ctx;
 
-	pipeline_event(d->pipeline, (enum pipeline_event)what, f, now);
+	pipeline_event(d->pipeline, what, f, now);
 }
 
 static uint32_t on_ahead(void *ctx, const struct ct_flow *f)

@@ -153,9 +153,8 @@ static void path_ended_here(struct pipeline *p, const struct ct_flow *f, bool by
 	external_ended_here(p->external, f, now);
 }
 
-static inline __attribute__((always_inline)) void path_event(struct pipeline *p,
-							     enum pipeline_event what, bool packet,
-							     const struct ct_flow *f,
+static inline __attribute__((always_inline)) void path_event(struct pipeline *p, enum ct_event what,
+							     bool packet, const struct ct_flow *f,
 							     struct mono now)
 {
 	enum internal_change change = INTERNAL_NOTHING;
@@ -170,7 +169,7 @@ static inline __attribute__((always_inline)) void path_event(struct pipeline *p,
 	/* The end of a cached flow is never filtered: its last state may be one the filter does
 	 * not want, and it would stay here and at the peers for ever. The cache itself ignores
 	 * the end of what it does not know. */
-	if (what == PIPELINE_FLOW_DESTROY) {
+	if (what == CT_EVENT_DESTROY) {
 		change = internal_destroy(p->internal, f, now, &id);
 		if (change == INTERNAL_DESTROY)
 			path_ended(p, f);
@@ -178,38 +177,38 @@ static inline __attribute__((always_inline)) void path_event(struct pipeline *p,
 			p->stats.filtered++;
 	} else if (!flow_filter_pass(p->filter, f)) {
 		p->stats.filtered++;
-	} else if (what == PIPELINE_FLOW_NEW) {
+	} else if (what == CT_EVENT_NEW) {
 		change = internal_new_flow(p->internal, f, now, &id);
 	} else {
 		change = internal_update(p->internal, f, now, &id);
 	}
-	if (id != FLOW_ID_NONE && what != PIPELINE_FLOW_DESTROY)
-		internal_heard(p->internal, id, packet, what == PIPELINE_FLOW_NEW, told_s);
+	if (id != FLOW_ID_NONE && what != CT_EVENT_DESTROY)
+		internal_heard(p->internal, id, packet, what == CT_EVENT_NEW, told_s);
 	if (p->in.whole.n_missing > 0 && change != INTERNAL_FULL)
 		whole_path_internal_found(p, f);
 	path_changed(p, change, id, now);
 }
 
 /* Apart, so that only such flows pay for the copy. */
-static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p,
-							   enum pipeline_event what, bool packet,
-							   const struct ct_flow *f, struct mono now)
+static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p, enum ct_event what,
+							   bool packet, const struct ct_flow *f,
+							   struct mono now)
 {
 	struct ct_flow copy;
 
 	path_event(p, what, packet, path_with_life(p, f, &copy), now);
 }
 
-void pipeline_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f,
+void pipeline_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,
 		    struct mono now)
 {
-	bool packet = !(what & PIPELINE_FLOW_WRITTEN);
+	bool packet = !(what & CT_EVENT_WRITTEN);
 
-	what &= ~PIPELINE_FLOW_WRITTEN;
+	what &= CT_EVENT_KIND;
 	p->stats.events++;
-	if (what == PIPELINE_FLOW_DESTROY)
+	if (what == CT_EVENT_DESTROY)
 		path_ended_here(p, f, packet, now);
-	if (what != PIPELINE_FLOW_DESTROY && flow_is_offloaded(f))
+	if (what != CT_EVENT_DESTROY && flow_is_offloaded(f))
 		path_event_offloaded(p, what, packet, f, now);
 	else
 		path_event(p, what, packet, f, now);

@@ -7,13 +7,13 @@
 #include "cache/foreign.h"
 
 /* Our kernel speaks about it: packets have hit it, so it is ours as well, or it has ended. */
-uint32_t foreign_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f)
+uint32_t foreign_path_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f)
 {
 	uint32_t told_s;
 
 	if (!p->foreign || foreign_count(p->foreign) == 0)
 		return 0;
-	if (what != PIPELINE_FLOW_DESTROY && !flow_filter_pass(p->filter, f))
+	if (what != CT_EVENT_DESTROY && !flow_filter_pass(p->filter, f))
 		return 0;
 	if (!foreign_told(p->foreign, f, &told_s))
 		return 0;

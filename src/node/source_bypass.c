@@ -36,26 +36,25 @@ static bool zoned(struct pipeline *p, const struct ct_flow *f, bool is_new)
 	return true;
 }
 
-void bypass_path_event(struct pipeline *p, enum pipeline_event what, const struct ct_flow *f,
+void bypass_path_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,
 		       struct mono now)
 {
 	enum internal_change change;
 	uint32_t id;
 
-	if (what == PIPELINE_FLOW_DESTROY ? !path_end_passes(p, f) :
-					    !flow_filter_pass(p->filter, f)) {
+	if (what == CT_EVENT_DESTROY ? !path_end_passes(p, f) : !flow_filter_pass(p->filter, f)) {
 		p->stats.filtered++;
 		return;
 	}
-	if (zoned(p, f, what == PIPELINE_FLOW_NEW))
+	if (zoned(p, f, what == CT_EVENT_NEW))
 		return;
-	if (what == PIPELINE_FLOW_DESTROY) {
+	if (what == CT_EVENT_DESTROY) {
 		change = bypass_destroy(p->bypass, f, now, &id);
 		if (change == INTERNAL_DESTROY)
 			path_ended(p, f);
 	} else {
-		change = what == PIPELINE_FLOW_NEW ? bypass_new_flow(p->bypass, f, now, &id) :
-						     bypass_update(p->bypass, f, now, &id);
+		change = what == CT_EVENT_NEW ? bypass_new_flow(p->bypass, f, now, &id) :
+						bypass_update(p->bypass, f, now, &id);
 	}
 	path_changed(p, change, id, now);
 }

@@ -93,7 +93,7 @@ static void flow_nat_source(struct ct_flow *f, struct rng *rng)
 		f->reply.dport = htons((uint16_t)(20000 + rng_below(rng, 1000)));
 }
 
-static void kernel_tell(struct kernel *k, enum pipeline_event what, const struct sim_flow *sf)
+static void kernel_tell(struct kernel *k, enum ct_event what, const struct sim_flow *sf)
 {
 	struct node *n = &k->sim->node[k->node];
 
@@ -193,7 +193,7 @@ static void kernel_birth(struct kernel *k, unsigned int i)
 		sf->flow.mark = sf->life * KERNEL_MARKS;
 	}
 	kernel_set_stamp(k, sf);
-	kernel_tell(k, PIPELINE_FLOW_NEW, sf);
+	kernel_tell(k, CT_EVENT_NEW, sf);
 }
 
 static void kernel_change(struct kernel *k, unsigned int i)
@@ -219,7 +219,7 @@ static void kernel_change(struct kernel *k, unsigned int i)
 		sf->rare.labels[rng_below(rng, 4)] |= 1u << bit;
 	}
 	kernel_set_stamp(k, sf);
-	kernel_tell(k, PIPELINE_FLOW_UPDATE, sf);
+	kernel_tell(k, CT_EVENT_UPDATE, sf);
 }
 
 static void kernel_end(struct kernel *k, unsigned int i)
@@ -228,7 +228,7 @@ static void kernel_end(struct kernel *k, unsigned int i)
 
 	kernel_expect_end(k, i);
 	sf->alive = false;
-	kernel_tell(k, PIPELINE_FLOW_DESTROY, sf);
+	kernel_tell(k, CT_EVENT_DESTROY, sf);
 }
 
 void kernel_churn(struct kernel *k)

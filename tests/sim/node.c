@@ -383,7 +383,7 @@ bool node_busy(const struct node *n)
 
 /* ---- what happens to it ---- */
 
-void node_event(struct node *n, enum pipeline_event what, const struct ct_flow *f)
+void node_event(struct node *n, enum ct_event what, const struct ct_flow *f)
 {
 	uint32_t told = n->injected ? table_find(n->injected, f) : FLOW_ID_NONE;
 

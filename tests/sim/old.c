@@ -186,14 +186,14 @@ void old_stop(struct node *n)
 }
 
 /* Kernel event. The simulated kernel tells all attributes each time, so a merge is a replacement. */
-void old_event(struct node *n, enum pipeline_event what, const struct ct_flow *f)
+void old_event(struct node *n, enum ct_event what, const struct ct_flow *f)
 {
 	unsigned int node;
 	int i = kernel_index(f, &node);
 	struct old_object *obj = &n->o->object[i];
-	bool fresh = what == PIPELINE_FLOW_NEW || obj->status == OLD_NONE || obj->status == OLD_DEAD;
+	bool fresh = what == CT_EVENT_NEW || obj->status == OLD_NONE || obj->status == OLD_DEAD;
 
-	if (what == PIPELINE_FLOW_DESTROY) {
+	if (what == CT_EVENT_DESTROY) {
 		if (obj->status == OLD_NONE || obj->status == OLD_DEAD)
 			return;
 		obj->status = OLD_DEAD;

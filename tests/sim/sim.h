@@ -144,7 +144,7 @@ struct node {
 void node_start(struct node *n);
 void node_stop(struct node *n);
 void node_end(struct node *n);				/* for good */
-void node_event(struct node *n, enum pipeline_event what, const struct ct_flow *f);
+void node_event(struct node *n, enum ct_event what, const struct ct_flow *f);
 void node_expect_event(struct node *n, bool gone, const struct ct_expect *e);
 /* From node `from`, by way of its link. */
 void node_datagram(struct node *n, const struct sync_source *from, const uint8_t *bytes, size_t len);
@@ -168,7 +168,7 @@ bool node_wants(const struct node *n, const struct ct_flow *f);
 
 void old_start(struct node *n);
 void old_stop(struct node *n);
-void old_event(struct node *n, enum pipeline_event what, const struct ct_flow *f);
+void old_event(struct node *n, enum ct_event what, const struct ct_flow *f);
 void old_datagram(struct node *n, const uint8_t *bytes, size_t len);
 void old_run(struct node *n);
 void old_ask(struct node *n);

@@ -199,11 +199,11 @@ static bool said(const struct world *w, const char *words)
 	return false;
 }
 
-static void event(struct world *w, enum pipeline_event what, uint32_t i)
+static void event(struct world *w, enum ct_event what, uint32_t i)
 {
 	struct ct_flow f = make_flow(3 * i);
 
-	w->alive[i] = what != PIPELINE_FLOW_DESTROY;
+	w->alive[i] = what != CT_EVENT_DESTROY;
 	pipeline_event(w->p, what, &f, w->now);
 }
 
@@ -249,7 +249,7 @@ static void test_no_repair_without_room(void **state)
 	assert_non_null(strstr(printed(w), "internal cache: complete\nexternal cache: complete\n"));
 	for (uint32_t i = 0; i < LIMIT + 20; i++)
 		for (int again = 0; again < 3; again++) /* a flow is heard of more than once */
-			event(w, again ? PIPELINE_FLOW_UPDATE : PIPELINE_FLOW_NEW, i);
+			event(w, again ? CT_EVENT_UPDATE : CT_EVENT_NEW, i);
 	turn(w);
 	assert_int_equal(w->n_log, 1);
 	assert_true(said(
@@ -273,10 +273,10 @@ static void test_repair_when_there_is_room(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < LIMIT + 20; i++)
-		event(w, PIPELINE_FLOW_NEW, i);
+		event(w, CT_EVENT_NEW, i);
 	pass_s(w, 60);
-	event(w, PIPELINE_FLOW_DESTROY, 0);
-	event(w, PIPELINE_FLOW_DESTROY, 1); /* a twentieth */
+	event(w, CT_EVENT_DESTROY, 0);
+	event(w, CT_EVENT_DESTROY, 1); /* a twentieth */
 	pass_s(w, 2);
 	assert_int_equal(w->compares, 1);
 	compare(w);
@@ -285,7 +285,7 @@ static void test_repair_when_there_is_room(void **state)
 	pass_s(w, 60);
 	assert_int_equal(w->compares, 1);
 	for (uint32_t i = 2; i < 22; i++)
-		event(w, PIPELINE_FLOW_DESTROY, i);
+		event(w, CT_EVENT_DESTROY, i);
 	pass_s(w, 2);
 	told = w->told_new;
 	assert_int_equal(w->compares, 2);
@@ -309,24 +309,24 @@ static void test_the_number_is_what_is_missing(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < LIMIT + 20; i++)
-		event(w, PIPELINE_FLOW_NEW, i);
+		event(w, CT_EVENT_NEW, i);
 	for (uint32_t i = LIMIT; i < LIMIT + 5; i++)
-		event(w, PIPELINE_FLOW_DESTROY, i); /* was never stored */
+		event(w, CT_EVENT_DESTROY, i); /* was never stored */
 	turn(w);
 	assert_non_null(strstr(printed(w), "internal cache: incomplete for 0 s: HashLimit reached; "
 					   "15 flows could not be stored\n"));
-	event(w, PIPELINE_FLOW_DESTROY, 0);
+	event(w, CT_EVENT_DESTROY, 0);
 	turn(w);
-	event(w, PIPELINE_FLOW_UPDATE, LIMIT + 5); /* there is a place now */
+	event(w, CT_EVENT_UPDATE, LIMIT + 5); /* there is a place now */
 	assert_non_null(strstr(printed(w), "; 14 flows could not"));
-	event(w, PIPELINE_FLOW_UPDATE, LIMIT + 6);
+	event(w, CT_EVENT_UPDATE, LIMIT + 6);
 	assert_non_null(strstr(printed(w), "; 14 flows could not"));
 	w->alive[LIMIT + 6] = w->alive[LIMIT + 7] = false; /* their end was lost */
 	compare(w);
 	assert_non_null(strstr(printed(w), "; 12 flows could not"));
 	assert_int_equal(internal_live(w), LIMIT);
 	for (uint32_t i = LIMIT + 8; i < LIMIT + 20; i++)
-		event(w, PIPELINE_FLOW_DESTROY, i);
+		event(w, CT_EVENT_DESTROY, i);
 	assert_non_null(strstr(printed(w), "; 0 flows could not"));
 	pass_s(w, 60);
 	/* As full as allowed, and nothing is missing: the kernel is asked whether that is so. */
@@ -348,9 +348,9 @@ static void test_the_pauses_grow(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < LIMIT + 20; i++)
-		event(w, PIPELINE_FLOW_NEW, i);
+		event(w, CT_EVENT_NEW, i);
 	for (uint32_t i = 0; i < 10; i++)
-		event(w, PIPELINE_FLOW_DESTROY, i);
+		event(w, CT_EVENT_DESTROY, i);
 	for (size_t i = 0; i < sizeof(after_s) / sizeof(after_s[0]); i++) {
 		pass_s(w, (int)(after_s[i] - t));
 		t = after_s[i];
@@ -367,8 +367,8 @@ static void test_one_place_is_enough_for_one_flow(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < LIMIT + 1; i++)
-		event(w, PIPELINE_FLOW_NEW, i);
-	event(w, PIPELINE_FLOW_DESTROY, 0);
+		event(w, CT_EVENT_NEW, i);
+	event(w, CT_EVENT_DESTROY, 0);
 	pass_s(w, 2);
 	assert_int_equal(w->compares, 1);
 	compare(w);
@@ -387,7 +387,7 @@ static void test_memory(void **state)
 	f.has |= FLOW_HAS_HELPER;
 	f.rare = &rare;
 	no_memory = true;
-	pipeline_event(w->p, PIPELINE_FLOW_NEW, &f, w->now);
+	pipeline_event(w->p, CT_EVENT_NEW, &f, w->now);
 	no_memory = false;
 	assert_int_equal(pipeline_whole(w->p)->why, WHOLE_MEMORY);
 	assert_int_equal(w->n_log, 1);
@@ -412,11 +412,11 @@ static void test_memory_for_parts(void **state)
 	const struct ct_flow *have;
 
 	(void)state;
-	pipeline_event(w->p, PIPELINE_FLOW_NEW, &f, w->now);
+	pipeline_event(w->p, CT_EVENT_NEW, &f, w->now);
 	f.has |= FLOW_HAS_LABELS;
 	f.rare = &rare;
 	no_memory = true;
-	pipeline_event(w->p, PIPELINE_FLOW_UPDATE, &f, w->now);
+	pipeline_event(w->p, CT_EVENT_UPDATE, &f, w->now);
 	no_memory = false;
 	turn(w);
 	assert_int_equal(pipeline_whole(w->p)->why, WHOLE_MEMORY);
@@ -444,15 +444,15 @@ static void test_ends_make_room(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 60 * LIMIT; i++) { /* no peer acknowledges anything */
 		f = make_flow(3 * i);
-		pipeline_event(w->p, PIPELINE_FLOW_NEW, &f, w->now);
+		pipeline_event(w->p, CT_EVENT_NEW, &f, w->now);
 		turn(w);
-		pipeline_event(w->p, PIPELINE_FLOW_DESTROY, &f, w->now);
+		pipeline_event(w->p, CT_EVENT_DESTROY, &f, w->now);
 		turn(w);
 	}
 	assert_in_range(table_count(pipeline_own(w->p)), LIMIT, LIMIT + LIMIT / 16 + 1024);
 	for (uint32_t i = 0; i < LIMIT; i++) {
 		f = make_flow(3 * (100000 + i));
-		pipeline_event(w->p, PIPELINE_FLOW_NEW, &f, w->now);
+		pipeline_event(w->p, CT_EVENT_NEW, &f, w->now);
 	}
 	assert_int_equal(internal_live(w), LIMIT);
 	assert_true(whole_is(pipeline_whole(w->p)));
@@ -462,7 +462,7 @@ static void test_ends_make_room(void **state)
 			60 * LIMIT - LIMIT / 16 - 1024 - LIMIT, 60 * LIMIT);
 	assert_true(table_check(pipeline_own(w->p)));
 	f = make_flow(3 * 200000);
-	pipeline_event(w->p, PIPELINE_FLOW_NEW, &f,
+	pipeline_event(w->p, CT_EVENT_NEW, &f,
 		       w->now); /* but those that live are no more than allowed */
 	assert_int_equal(internal_live(w), LIMIT);
 	assert_int_equal(pipeline_whole(w->p)->why, WHOLE_LIMIT);

@@ -244,7 +244,7 @@ static struct ct_expect expected(uint32_t i, uint16_t port)
 	return e;
 }
 
-static void flow_event(struct world *w, enum pipeline_event what, uint32_t i)
+static void flow_event(struct world *w, enum ct_event what, uint32_t i)
 {
 	struct ct_flow f = make_flow(i);
 
@@ -302,7 +302,7 @@ static void test_life(void **state)
 	(void)state;
 	assert_int_equal(put(w, &e), EXP_NO_MASTER);
 	check_silence(w);
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 0);
 	assert_int_equal(put(w, &e), EXP_STORED);
 	CHECK_SENT(w, WIRE_CT_NEW, WIRE_EXP_NEW);
 	assert_true(expect_equal_replicated(&w->expects[1], &e));
@@ -315,7 +315,7 @@ static void test_life(void **state)
 	check_silence(w);
 	put(w, &e); /* the same once more */
 	CHECK_SENT(w, WIRE_EXP_NEW);
-	flow_event(w, PIPELINE_FLOW_DESTROY, 0);
+	flow_event(w, CT_EVENT_DESTROY, 0);
 	exp_path_end(pipeline_expects(w->p), &e, w->now);
 	CHECK_SENT(w, WIRE_CT_DEL, WIRE_EXP_DEL);
 	assert_int_equal(put(w, &e), EXP_NO_MASTER); /* a dead one is none */
@@ -330,7 +330,7 @@ static void test_released(void **state)
 	struct expects *cache = exp_path_internal(pipeline_expects(w->p));
 
 	(void)state;
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 0);
 	put(w, &e);
 	turn(w);
 	exp_path_end(pipeline_expects(w->p), &e, w->now);
@@ -357,7 +357,7 @@ static void test_end_tells_the_time_left(void **state)
 		world_open_again(w, conf);
 		x = pipeline_expects(w->p);
 		turn(w);
-		flow_event(w, PIPELINE_FLOW_NEW, 0);
+		flow_event(w, CT_EVENT_NEW, 0);
 		e.has |= EXPECT_HAS_TIMEOUT;
 		e.timeout_s = 180;
 		put(w, &e);
@@ -385,8 +385,8 @@ static void test_bulk_and_nack(void **state)
 	struct world *w = world_new(true, NULL, 100);
 
 	(void)state;
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
-	flow_event(w, PIPELINE_FLOW_NEW, 3);
+	flow_event(w, CT_EVENT_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 3);
 	for (uint16_t i = 0; i < 3; i++) {
 		struct ct_expect e = expected(0, (uint16_t)(7000 + i));
 
@@ -409,7 +409,7 @@ static void test_helper_list_and_zone(void **state)
 	struct ct_expect e = expected(0, 7000), sip = expected(0, 7001), zone = expected(0, 7002);
 
 	(void)state;
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 0);
 	strcpy(sip.helper, "sip");
 	zone.zone = 4;
 	assert_int_equal(put(w, &sip), EXP_FILTERED);
@@ -431,8 +431,8 @@ static void test_silent_changes(void **state)
 	struct ct_flow master = make_flow(0);
 
 	(void)state;
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
-	flow_event(w, PIPELINE_FLOW_NEW, 3);
+	flow_event(w, CT_EVENT_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 3);
 	exp_path_committed(pipeline_expects(w->p), &e, w->now);
 	exp_path_put(pipeline_expects(w->p), &other, false, w->now); /* start-up dump */
 	CHECK_SENT(w, WIRE_CT_NEW, WIRE_CT_NEW);
@@ -455,7 +455,7 @@ static void test_flush_leaves_the_queues(void **state)
 	struct ct_expect e = expected(0, 7000), f = expected(0, 7001);
 
 	(void)state;
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 0);
 	turn(w);
 	put(w, &e);
 	turn(w);    /* sent */
@@ -473,7 +473,7 @@ static void test_full(void **state)
 	struct world *w = world_new(true, NULL, 2);
 
 	(void)state;
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 0);
 	for (uint16_t i = 0; i < 5; i++) {
 		struct ct_expect e = expected(0, (uint16_t)(7000 + i));
 
@@ -518,7 +518,7 @@ static void test_room_again(void **state)
 	unsigned int asked;
 
 	(void)state;
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 0);
 	for (int i = 0; i < 3; i++) {
 		put(w, &e[i]);
 		peer_expect(w, WIRE_EXP_NEW, &e[i]);
@@ -632,7 +632,7 @@ static void test_injected(void **state)
 
 	/* Our kernel makes it itself. */
 	peer_expect(w, WIRE_EXP_NEW, &e);
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 0);
 	exp_path_born(x, &e);
 	put(w, &e);
 	assert_true(exp_path_ours(x, &e));
@@ -673,7 +673,7 @@ static void test_injected_and_taken_over(void **state)
 	(void)state;
 	peer_expect(w, WIRE_EXP_NEW, &e);
 	peer_expect(w, WIRE_EXP_NEW, &f);
-	flow_event(w, PIPELINE_FLOW_NEW, 0);
+	flow_event(w, CT_EVENT_NEW, 0);
 	put(w, &e);
 	put(w, &f);
 	assert_true(exp_path_knows(x, &e) && exp_path_theirs(x, &e) && !exp_path_ours(x, &e));

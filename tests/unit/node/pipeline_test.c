@@ -340,7 +340,7 @@ static void check_silence(struct world *w)
 	}
 }
 
-static void event(struct world *w, enum pipeline_event what, const struct ct_flow *f)
+static void event(struct world *w, enum ct_event what, const struct ct_flow *f)
 {
 	struct ct_flow *exact = exact_copy(f);
 
@@ -401,21 +401,21 @@ static void test_events(void **state)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct ct_flow f = make_flow(kinds[i]);
 
-		event(w, PIPELINE_FLOW_NEW, &f);
+		event(w, CT_EVENT_NEW, &f);
 		check_only(w, WIRE_CT_NEW, &f);
 		assert_int_equal(w->msg[0].flow.proto_state, 3);
 		check_silence(w); /* once is enough */
 
 		f.proto_state = TCP_CONNTRACK_FIN_WAIT;
-		event(w, PIPELINE_FLOW_UPDATE, &f);
+		event(w, CT_EVENT_UPDATE, &f);
 		check_only(w, WIRE_CT_NEW, &f);
 		assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_FIN_WAIT);
-		event(w, PIPELINE_FLOW_UPDATE, &f);
+		event(w, CT_EVENT_UPDATE, &f);
 		check_silence(w); /* nothing new in it */
 
-		event(w, PIPELINE_FLOW_DESTROY, &f);
+		event(w, CT_EVENT_DESTROY, &f);
 		check_only(w, WIRE_CT_DEL, &f);
-		event(w, PIPELINE_FLOW_DESTROY, &f);
+		event(w, CT_EVENT_DESTROY, &f);
 		check_silence(w);
 	}
 	assert_int_equal(pipeline_stats(w->p)->events, 15);
@@ -428,12 +428,12 @@ static void test_collapse(void **state)
 	struct world *w = *state;
 	struct ct_flow f = make_flow(0), g = make_flow(3);
 
-	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, CT_EVENT_NEW, &f);
 	for (uint8_t s = 1; s <= 4; s++) {
 		f.proto_state = s;
-		event(w, PIPELINE_FLOW_UPDATE, &f);
+		event(w, CT_EVENT_UPDATE, &f);
 	}
-	event(w, PIPELINE_FLOW_NEW, &g);
+	event(w, CT_EVENT_NEW, &g);
 	turn(w);
 	assert_int_equal(w->n, 1); /* both in one datagram */
 	assert_int_equal(w->n_msg, 2);
@@ -442,8 +442,8 @@ static void test_collapse(void **state)
 	check_message(w, 1, WIRE_CT_NEW, &g);
 
 	f.proto_state = TCP_CONNTRACK_TIME_WAIT;
-	event(w, PIPELINE_FLOW_UPDATE, &f);
-	event(w, PIPELINE_FLOW_DESTROY, &f);
+	event(w, CT_EVENT_UPDATE, &f);
+	event(w, CT_EVENT_DESTROY, &f);
 	check_only(w, WIRE_CT_DEL, &f);
 	check_silence(w);
 }
@@ -456,11 +456,11 @@ static void test_channel_full(void **state)
 
 	turn(w);
 	w->closed = true;
-	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, CT_EVENT_NEW, &f);
 	turn(w);
-	event(w, PIPELINE_FLOW_NEW, &g);
+	event(w, CT_EVENT_NEW, &g);
 	f.proto_state = TCP_CONNTRACK_CLOSE_WAIT;
-	event(w, PIPELINE_FLOW_UPDATE, &f);
+	event(w, CT_EVENT_UPDATE, &f);
 	turn(w);
 	assert_int_equal(w->n, 0);
 	w->closed = false;
@@ -477,13 +477,13 @@ static void test_traffic_counted(void **state)
 	struct flow_rare rare = { .bytes = { 1000, 200 }, .packets = { 10, 2 } };
 	struct ct_flow f = make_flow(0), unknown = make_flow(3);
 
-	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, CT_EVENT_NEW, &f);
 	f.has |= FLOW_HAS_COUNTERS;
 	f.rare = &rare;
 	unknown.has |= FLOW_HAS_COUNTERS;
 	unknown.rare = &rare;
-	event(w, PIPELINE_FLOW_DESTROY, &f);
-	event(w, PIPELINE_FLOW_DESTROY, &unknown); /* was never counted as ours */
+	event(w, CT_EVENT_DESTROY, &f);
+	event(w, CT_EVENT_DESTROY, &unknown); /* was never counted as ours */
 	assert_int_equal(pipeline_stats(w->p)->traffic_bytes, 1200);
 	assert_int_equal(pipeline_stats(w->p)->traffic_packets, 12);
 }
@@ -494,30 +494,30 @@ static void test_filter(void **state)
 	struct ct_flow f = make_flow(0), g = make_flow(3);
 
 	f.proto_state = TCP_CONNTRACK_SYN_SENT;
-	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, CT_EVENT_NEW, &f);
 	pipeline_dumped(w->p, &f, true, w->now);
 	check_silence(w);
 	assert_int_equal(internal_count(w), 0);
 	assert_int_equal(pipeline_stats(w->p)->filtered, 1);
 
 	f.proto_state = TCP_CONNTRACK_ESTABLISHED;
-	event(w, PIPELINE_FLOW_UPDATE, &f);
+	event(w, CT_EVENT_UPDATE, &f);
 	turn(w);
 	assert_int_equal(w->n_msg, 1);
 
 	f.proto_state = TCP_CONNTRACK_FIN_WAIT; /* not wanted: the peers keep what they know */
-	event(w, PIPELINE_FLOW_UPDATE, &f);
+	event(w, CT_EVENT_UPDATE, &f);
 	check_silence(w);
 	assert_int_equal(pipeline_stats(w->p)->filtered, 2);
 
 	/* The end of a cached flow passes, although its last state does not. */
 	f.proto_state = TCP_CONNTRACK_TIME_WAIT;
-	event(w, PIPELINE_FLOW_DESTROY, &f);
+	event(w, CT_EVENT_DESTROY, &f);
 	check_only(w, WIRE_CT_DEL, &f);
 	assert_int_equal(pipeline_stats(w->p)->filtered, 2);
 
 	g.proto_state = TCP_CONNTRACK_CLOSE; /* not cached: filtered, and nobody is told */
-	event(w, PIPELINE_FLOW_DESTROY, &g);
+	event(w, CT_EVENT_DESTROY, &g);
 	check_silence(w);
 	assert_int_equal(pipeline_stats(w->p)->filtered, 3);
 }
@@ -542,10 +542,10 @@ static void test_purged(void **state)
 	struct world *w = *state;
 	struct ct_flow sent = make_flow(0), waiting = make_flow(3), unknown = make_flow(6);
 
-	event(w, PIPELINE_FLOW_NEW, &sent);
+	event(w, CT_EVENT_NEW, &sent);
 	turn(w);
 	assert_int_equal(w->n_msg, 1);
-	event(w, PIPELINE_FLOW_NEW, &waiting); /* still in the queue */
+	event(w, CT_EVENT_NEW, &waiting); /* still in the queue */
 	pipeline_purged(w->p, &sent, w->now);
 	pipeline_purged(w->p, &waiting, w->now);
 	pipeline_purged(w->p, &unknown, w->now);
@@ -553,7 +553,7 @@ static void test_purged(void **state)
 	check_silence(w);
 
 	/* The kernel's own event about it, late. */
-	event(w, PIPELINE_FLOW_DESTROY, &sent);
+	event(w, CT_EVENT_DESTROY, &sent);
 	check_silence(w);
 }
 
@@ -563,7 +563,7 @@ static void test_ended(void **state)
 	struct world *w = *state;
 	struct ct_flow both = make_flow(0), theirs = make_flow(3);
 
-	event(w, PIPELINE_FLOW_NEW, &both);
+	event(w, CT_EVENT_NEW, &both);
 	check_only(w, WIRE_CT_NEW, &both);
 	pipeline_injected(w->p, &theirs, true, w->now);
 	pipeline_ended(w->p, &theirs, w->now);
@@ -581,7 +581,7 @@ static void test_displaced(void **state)
 	struct world *w = *state;
 	struct ct_flow f = make_flow(0), unknown = make_flow(3);
 
-	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, CT_EVENT_NEW, &f);
 	check_only(w, WIRE_CT_NEW, &f);
 	pipeline_displaced(w->p, &unknown, w->now);
 	check_silence(w);
@@ -633,7 +633,7 @@ static void test_commit_undo(void **state)
 
 	/* An event says that the kernel has it after all. */
 	assert_int_equal(internal_commit(c, &confirmed, w->now, &id[2], &inserted), INTERNAL_NEW);
-	event(w, PIPELINE_FLOW_NEW, &confirmed);
+	event(w, CT_EVENT_NEW, &confirmed);
 	pipeline_commit_undo(w->p, id[2]);
 	assert_int_not_equal(internal_find(w, &confirmed), FLOW_ID_NONE);
 	assert_true(table_check(internal_table(c)));
@@ -651,13 +651,13 @@ static void committed_after_an_end(struct world *w, const struct ct_flow *other)
 	f.has &= ~FLOW_HAS_ID;
 	pipeline_commit(w->p, &f, w->now, &id, &inserted);
 	assert_true(inserted);
-	event(w, PIPELINE_FLOW_NEW, &f);
-	event(w, PIPELINE_FLOW_DESTROY, &f);
+	event(w, CT_EVENT_NEW, &f);
+	event(w, CT_EVENT_DESTROY, &f);
 	internal_release(c, id); /* sync has told its end, and waits for nothing */
 	internal_commit_done(c, id);
 	assert_int_equal(internal_count(w), 0);
 	if (other)
-		event(w, PIPELINE_FLOW_NEW, other); /* its record has that id now */
+		event(w, CT_EVENT_NEW, other); /* its record has that id now */
 	pipeline_committed(w->p, &f, id, false, w->now);
 	id = internal_find(w, &f);
 	assert_int_not_equal(id, FLOW_ID_NONE);
@@ -823,8 +823,8 @@ static void test_alone(void **state)
 
 	assert_null(pipeline_sync(w->p));
 	assert_null(pipeline_external(w->p));
-	event(w, PIPELINE_FLOW_NEW, &f);
-	event(w, PIPELINE_FLOW_UPDATE, &gone);
+	event(w, CT_EVENT_NEW, &f);
+	event(w, CT_EVENT_UPDATE, &gone);
 	pipeline_dumped(w->p, &flushed, true, w->now);
 	assert_int_equal(internal_count(w), 3);
 	assert_false(mono_is_set(pipeline_turn(w->p, w->now, &again)));
@@ -833,13 +833,13 @@ static void test_alone(void **state)
 	/* The event's own counters, and the slot is free at once. */
 	f.has |= FLOW_HAS_COUNTERS;
 	f.rare = &rare;
-	event(w, PIPELINE_FLOW_DESTROY, &f);
+	event(w, CT_EVENT_DESTROY, &f);
 	assert_int_equal(w->n_ended, 1);
 	assert_true(w->ended.has & FLOW_HAS_COUNTERS);
 	assert_int_equal(internal_count(w), 2);
 	assert_int_equal(pipeline_stats(w->p)->traffic_bytes, 15);
-	event(w, PIPELINE_FLOW_DESTROY, &unknown);
-	event(w, PIPELINE_FLOW_DESTROY, &f);
+	event(w, CT_EVENT_DESTROY, &unknown);
+	event(w, CT_EVENT_DESTROY, &f);
 	assert_int_equal(w->n_ended, 1);
 
 	pipeline_purged(w->p, &flushed, w->now);
@@ -869,7 +869,7 @@ static void test_full(void **state)
 	for (uint32_t i = 0; i < LIMIT + 4; i++) {
 		struct ct_flow f = make_flow(3 * i);
 
-		event(w, PIPELINE_FLOW_NEW, &f);
+		event(w, CT_EVENT_NEW, &f);
 	}
 	turn(w);
 	assert_int_equal(w->n_msg, LIMIT);
@@ -883,7 +883,7 @@ static void test_full(void **state)
 
 	/* What is stored goes on being updated. */
 	first.proto_state = TCP_CONNTRACK_LAST_ACK;
-	event(w, PIPELINE_FLOW_UPDATE, &first);
+	event(w, CT_EVENT_UPDATE, &first);
 	check_only(w, WIRE_CT_NEW, &first);
 
 	w->now = mono_add_ms(w->now, 60000);
@@ -943,7 +943,7 @@ static void test_injected(void **state)
 	/* A pass that looks after our own flows leaves the peer's to the peer, whether this
 	 * daemon has put them there or the one before it; lost events do not make them ours
 	 * either; -R takes all for ours. */
-	event(w, PIPELINE_FLOW_NEW, &own);
+	event(w, CT_EVENT_NEW, &own);
 	pipeline_verified(w->p, &own, w->now);
 	pipeline_verified(w->p, &theirs, w->now);
 	assert_int_equal(internal_count(w), 1);
@@ -972,14 +972,13 @@ static void test_memory(void **state)
 	uint32_t began = mono_s(w->now);
 
 	assert_int_equal(memory_of(w, &f).last, CT_UNKNOWN);
-	event(w, (enum pipeline_event)(PIPELINE_FLOW_NEW | PIPELINE_FLOW_WRITTEN), &f);
+	event(w, (enum ct_event)(CT_EVENT_NEW | CT_EVENT_WRITTEN), &f);
 	assert_int_equal(memory_of(w, &f).last, CT_WRITTEN);
 	assert_int_equal(memory_of(w, &f).end_s, began + f.timeout_s);
 	assert_int_equal(memory_of(w, &f).told_s, 0);
-	event(w, PIPELINE_FLOW_UPDATE, &f);
+	event(w, CT_EVENT_UPDATE, &f);
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
-	event(w, (enum pipeline_event)(PIPELINE_FLOW_UPDATE | PIPELINE_FLOW_WRITTEN),
-	      &f); /* a mark */
+	event(w, (enum ct_event)(CT_EVENT_UPDATE | CT_EVENT_WRITTEN), &f); /* a mark */
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
 	w->now = mono_add_ms(w->now, 7000);
 	pipeline_injected(w->p, &f, false, w->now);
@@ -988,13 +987,13 @@ static void test_memory(void **state)
 	pipeline_injected(w->p, &f, true, w->now);
 	assert_int_equal(memory_of(w, &f).last, CT_WRITTEN);
 	assert_int_equal(memory_of(w, &f).end_s, 0);
-	event(w, PIPELINE_FLOW_DESTROY, &f);
+	event(w, CT_EVENT_DESTROY, &f);
 	assert_int_equal(memory_of(w, &f).last, CT_UNKNOWN);
 
 	/* Somebody sets the mark of a peer's flow: no packet. */
 	pipeline_injected(w->p, &other, true, w->now);
 	w->now = mono_add_ms(w->now, 7000);
-	event(w, (enum pipeline_event)(PIPELINE_FLOW_UPDATE | PIPELINE_FLOW_WRITTEN), &other);
+	event(w, (enum ct_event)(CT_EVENT_UPDATE | CT_EVENT_WRITTEN), &other);
 	assert_int_equal(memory_of(w, &other).last, CT_WRITTEN);
 	assert_int_equal(memory_of(w, &other).told_s, began + 7);
 }
@@ -1010,7 +1009,7 @@ static void test_injected_and_hit(void **state)
 	pipeline_injected(w->p, &ended, true, w->now);
 	pipeline_injected(w->p, &lost, true, w->now);
 	f.proto_state = TCP_CONNTRACK_SYN_RECV;
-	event(w, PIPELINE_FLOW_UPDATE, &f);
+	event(w, CT_EVENT_UPDATE, &f);
 	check_only(w, WIRE_CT_NEW, &f);
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
 	assert_int_equal(memory_of(w, &f).told_s, mono_s(w->now)); /* both's */
@@ -1027,14 +1026,14 @@ static void test_injected_and_hit(void **state)
 	assert_int_equal(pipeline_foreign(w->p), 2);
 	f.has &= ~FLOW_HAS_MARK;
 	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
-	event(w, PIPELINE_FLOW_UPDATE, &f);
+	event(w, CT_EVENT_UPDATE, &f);
 	turn(w);
 	assert_int_equal(w->n_msg, 1);
 	assert_int_equal(w->msg[0].flow.mark, 9);
 	assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_FIN_WAIT);
 
 	/* The kernel tells the end; or it was lost, and a dump tells. */
-	event(w, PIPELINE_FLOW_DESTROY, &ended);
+	event(w, CT_EVENT_DESTROY, &ended);
 	turn(w);
 	assert_int_equal(w->n_msg, 0);
 	assert_int_equal(pipeline_foreign(w->p), 1);
@@ -1056,7 +1055,7 @@ static void test_life_left(void **state)
 
 	f.has |= FLOW_HAS_TIMEOUT;
 	f.timeout_s = 180;
-	event(w, PIPELINE_FLOW_NEW, &f);
+	event(w, CT_EVENT_NEW, &f);
 	turn(w);
 	assert_int_equal(w->n_msg, 1);
 	assert_int_equal(w->msg[0].flow.timeout_s, 180);
@@ -1088,8 +1087,8 @@ static void test_offloaded(void **state)
 	struct world *w = *state;
 	struct ct_flow f = in_flow_table(0, IPPROTO_TCP), known = f;
 
-	event(w, PIPELINE_FLOW_NEW, &f); /* never known before */
-	check_only(w, WIRE_CT_UPD, &f);	 /* a peer may know more: the window scales */
+	event(w, CT_EVENT_NEW, &f);	/* never known before */
+	check_only(w, WIRE_CT_UPD, &f); /* a peer may know more: the window scales */
 	assert_int_equal(w->msg[0].flow.proto_state, TCP_CONNTRACK_ESTABLISHED);
 	assert_int_equal(w->msg[0].flow.timeout_s, OWN_TCP_S);
 	assert_int_equal(w->msg[0].flow.status, f.status & ~(uint32_t)IPS_OFFLOAD);
@@ -1107,11 +1106,11 @@ static void test_offloaded(void **state)
 	known.wscale[0] = known.wscale[1] = 7;
 	known.timeout_s = OWN_TCP_S;
 	known.status &= ~(uint32_t)IPS_OFFLOAD;
-	event(w, PIPELINE_FLOW_NEW, &known);
+	event(w, CT_EVENT_NEW, &known);
 	check_only(w, WIRE_CT_NEW, &known);
 	f = in_flow_table(6, IPPROTO_TCP);
 	pipeline_dumped(w->p, &f, true, w->now);
-	event(w, PIPELINE_FLOW_UPDATE, &f);
+	event(w, CT_EVENT_UPDATE, &f);
 	check_silence(w);
 	flow_copy(&f, &table_rec(pipeline_own(w->p), internal_find(w, &known))->flow);
 	assert_int_equal(f.proto_state, TCP_CONNTRACK_ESTABLISHED);
@@ -1259,22 +1258,22 @@ static void test_clash_unheard(void **state)
 	struct world *w = *state;
 	struct ct_flow a = lite(1), b = lite(2), plain = lite(0);
 
-	event(w, PIPELINE_FLOW_NEW, &a);
-	event(w, PIPELINE_FLOW_NEW, &b);
+	event(w, CT_EVENT_NEW, &a);
+	event(w, CT_EVENT_NEW, &b);
 	check_silence(w);
 	check_hidden(w, 2, 2);
 	assert_int_equal(w->log_lines, 1);
 	assert_non_null(strstr(w->last_line, "udplite) from 10.0.0.0 to 192.168.0.1"));
 	pipeline_dumped(w->p, &plain, true, w->now);
 	a.status |= 2;
-	event(w, PIPELINE_FLOW_UPDATE, &a);
+	event(w, CT_EVENT_UPDATE, &a);
 	sync_bulk(pipeline_sync(w->p), w->now);
 	check_silence(w);
 	check_hidden(w, 3, 3);
-	event(w, PIPELINE_FLOW_DESTROY, &a);
+	event(w, CT_EVENT_DESTROY, &a);
 	check_silence(w);
 	check_hidden(w, 2, 3);
-	event(w, PIPELINE_FLOW_DESTROY, &b);
+	event(w, CT_EVENT_DESTROY, &b);
 	check_only(w, WIRE_CT_NEW, &plain);
 	check_hidden(w, 0, 3);
 	assert_int_equal(w->log_lines, 1);
@@ -1287,24 +1286,23 @@ static void test_clash_heard(void **state)
 	struct world *w = *state;
 	struct ct_flow a = lite(1), b = lite(2), wire = lite(0);
 
-	event(w, PIPELINE_FLOW_NEW, &a);
+	event(w, CT_EVENT_NEW, &a);
 	check_only(w, WIRE_CT_NEW, &wire);
 	acknowledge(w, 100);
-	event(w, PIPELINE_FLOW_NEW, &b);
+	event(w, CT_EVENT_NEW, &b);
 	a.status |= 2;
-	event(w, PIPELINE_FLOW_UPDATE, &a);
+	event(w, CT_EVENT_UPDATE, &a);
 	check_silence(w);
 	check_hidden(w, 2, 2);
 
-	event(w, PIPELINE_FLOW_DESTROY,
-	      &b); /* the first is alone again, and has changed meanwhile */
+	event(w, CT_EVENT_DESTROY, &b); /* the first is alone again, and has changed meanwhile */
 	check_only(w, WIRE_CT_NEW, &wire);
 	assert_int_equal(w->msg[0].flow.status, a.status);
 	acknowledge(w, 101);
 
-	event(w, PIPELINE_FLOW_NEW, &b);
+	event(w, CT_EVENT_NEW, &b);
 	check_silence(w);
-	event(w, PIPELINE_FLOW_DESTROY, &a);
+	event(w, CT_EVENT_DESTROY, &a);
 	turn(w);
 	assert_int_equal(w->n_msg, 1); /* not the second, whom a repetition of this would remove */
 	check_message(w, 0, WIRE_CT_DEL, &wire);
@@ -1324,8 +1322,8 @@ static void test_long_helper(void **state)
 	f.has |= FLOW_HAS_HELPER;
 	g.has |= FLOW_HAS_HELPER;
 	f.rare = g.rare = &rare;
-	event(w, PIPELINE_FLOW_NEW, &f);
-	event(w, PIPELINE_FLOW_NEW, &g);
+	event(w, CT_EVENT_NEW, &f);
+	event(w, CT_EVENT_NEW, &g);
 	turn(w);
 	assert_int_equal(w->n_msg, 2);
 	assert_false(w->msg[0].flow.has & FLOW_HAS_HELPER);

@@ -32,7 +32,7 @@ struct view {
 };
 
 struct event {
-	enum pipeline_event what;
+	enum ct_event what;
 	uint32_t flow;
 	struct view view;
 };
@@ -199,7 +199,7 @@ static void kernel_read(struct world *w)
 	}
 }
 
-static void kernel_say(struct world *w, enum pipeline_event what, uint32_t i)
+static void kernel_say(struct world *w, enum ct_event what, uint32_t i)
 {
 	assert_true(w->tail - w->head < QUEUE);
 	w->queue[w->tail++ % QUEUE] =
@@ -211,19 +211,19 @@ static void kernel_birth(struct world *w, uint32_t i)
 	w->kernel[i] = (struct view){
 		.lives = true, .helper = i % 5 == 0, .mark = rnd(&w->rnd), .id = rnd(&w->rnd)
 	};
-	kernel_say(w, PIPELINE_FLOW_NEW, i);
+	kernel_say(w, CT_EVENT_NEW, i);
 }
 
 static void kernel_change(struct world *w, uint32_t i)
 {
 	w->kernel[i].mark = rnd(&w->rnd);
-	kernel_say(w, PIPELINE_FLOW_UPDATE, i);
+	kernel_say(w, CT_EVENT_UPDATE, i);
 }
 
 static void kernel_end(struct world *w, uint32_t i)
 {
 	w->kernel[i].lives = false;
-	kernel_say(w, PIPELINE_FLOW_DESTROY, i);
+	kernel_say(w, CT_EVENT_DESTROY, i);
 }
 
 static void kernel_something(struct world *w)
@@ -243,7 +243,7 @@ static void events(struct world *w, uint32_t n)
 	for (; n > 0 && w->head != w->tail; n--) {
 		const struct event *e = &w->queue[w->head++ % QUEUE];
 		struct flow_rare rare;
-		struct ct_flow f = flow_of(e->flow, &e->view, e->what == PIPELINE_FLOW_NEW, &rare);
+		struct ct_flow f = flow_of(e->flow, &e->view, e->what == CT_EVENT_NEW, &rare);
 
 		pipeline_event(w->p, e->what, &f, w->now);
 	}
