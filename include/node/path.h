@@ -43,13 +43,17 @@ struct path_doubt {
 	struct mono ask_at;   /* when it is asked again; not set: it is not */
 };
 
+struct source_ops;
+
 struct pipeline {
+	const struct source_ops *source;
 	struct internal *internal;
 	struct bypass *bypass;	/* one of the two */
 	struct flow_table *own; /* of either */
 	struct clash *clash;	/* of the internal cache; NULL without sync */
 	struct external *external;
-	/* The flows of the peers in our kernel: with an internal cache and no external one. */
+	/* The flows of the peers in our kernel. Stays empty with an external cache or without an
+	 * internal one. */
 	struct foreign *foreign;
 	struct exp_path *expects; /* NULL without ExpectationSync */
 	struct sync *sync;
@@ -94,7 +98,7 @@ struct pipeline {
 void path_log(struct pipeline *p, int level, const char *text);
 /* A table is full or memory is short: that one flow is dropped and counted. */
 void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now);
-/* The table has changed: hand the record on to sync/. */
+/* The table of a source with peers has changed: hand the record on to sync/. */
 void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
 /* f, or, for an offloaded flow whose life the kernel did not tell, *copy with the life that a
  * packet gives it. */
@@ -110,71 +114,63 @@ void path_settle(struct pipeline *p);
 
 /* ---- complete.c ---- */
 /* The internal cache has refused a flow (INTERNAL_FULL). */
-void whole_path_internal_full(struct pipeline *p, struct mono now);
+void complete_internal_full(struct pipeline *p, struct mono now);
 /* So has the external one, at its limit or for want of memory. */
-void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f,
-			      struct mono now);
+void complete_external_full(struct pipeline *p, bool limit, const struct ct_flow *f,
+			    struct mono now);
 /* Our kernel has spoken of a flow that the internal cache has not refused: it is there, or has
  * ended, or is not wanted. */
 /* An expectation found no place in that cache. */
-void whole_path_expects_full(struct pipeline *p, bool internal, struct mono now);
-void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f);
+void complete_expects_full(struct pipeline *p, bool internal, struct mono now);
+void complete_internal_found(struct pipeline *p, const struct ct_flow *f);
 /* The same of what a peer told, of the external cache or, with states injected, of our kernel. */
-void whole_path_external_found(struct pipeline *p, const struct ct_flow *f);
+void complete_external_found(struct pipeline *p, const struct ct_flow *f);
 /* sync_env.whole */
-bool whole_path_is(void *ctx);
-bool whole_path_external_is(void *ctx);
+bool complete_internal_is(void *ctx);
+bool complete_external_is(void *ctx);
 /* A peer begins to answer. */
-void whole_path_answers_begin(struct pipeline *p, struct mono now);
+void complete_answers_begin(struct pipeline *p, struct mono now);
 /* Begin the repairs that are due, end those that are through. Returns when to come back. */
-struct mono whole_path_step(struct pipeline *p, struct mono now);
+struct mono complete_step(struct pipeline *p, struct mono now);
 
 /* ---- records.c ---- */
-struct flow_mark *sync_path_mark(void *ctx, uint32_t id);
-bool sync_path_has(void *ctx, uint32_t id);
-bool sync_path_is_dead(void *ctx, uint32_t id);
-void sync_path_release(void *ctx, uint32_t id);
-size_t sync_path_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
+struct flow_mark *record_mark(void *ctx, uint32_t id);
+bool record_has(void *ctx, uint32_t id);
+bool record_is_dead(void *ctx, uint32_t id);
+void record_release(void *ctx, uint32_t id);
+size_t record_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n);
 
 /* ---- ambiguous.c ---- */
 /* path_changed() for a flow that is hidden. */
-void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_t id,
-			struct mono now);
+void ambiguous_changed(struct pipeline *p, enum internal_change change, uint32_t id,
+		       struct mono now);
 /* A flow with a zone of one direction was met, and is not told to anybody. */
-void clash_path_zoned(struct pipeline *p);
+void ambiguous_zone(struct pipeline *p);
 /* For internal_watch_clashes(). */
-void clash_path_hidden(void *ctx, uint32_t id, struct mono now);
+void ambiguous_hidden(void *ctx, uint32_t id, struct mono now);
 /* Send some of those that have become the only ones of their name. */
-void clash_path_step(struct pipeline *p, struct mono now);
+void ambiguous_step(struct pipeline *p, struct mono now);
 
 /* ---- stale.c ---- */
-void stale_path_resync_begin(void *ctx, uint8_t peer);
-void stale_path_resync_done(void *ctx, uint32_t peers, enum sync_proof proof);
+void stale_resync_begin(void *ctx, uint8_t peer);
+void stale_resync_done(void *ctx, uint32_t peers, enum sync_proof proof);
 /* A peer begins a life. */
-void stale_path_peer_begins(struct pipeline *p, uint8_t peer);
+void stale_peer_begins(struct pipeline *p, uint8_t peer);
 /* Is something to be removed, or to be judged, because a full answer did not show it? */
-bool stale_path_pending(const struct pipeline *p);
+bool stale_pending(const struct pipeline *p);
 /* Ask again where a sweep was put off. Returns when to come back. */
-struct mono stale_path_ask(struct pipeline *p, struct mono now);
+struct mono stale_ask(struct pipeline *p, struct mono now);
 /* True while there is more. */
-bool stale_path_sweep_step(struct pipeline *p, struct mono now);
-bool stale_path_expire_step(struct pipeline *p, struct mono now);
+bool stale_sweep_step(struct pipeline *p, struct mono now);
+bool stale_expire_step(struct pipeline *p, struct mono now);
 
 /* ---- sink_kernel.c ---- */
-/* Returns when a peer last told about a flow that was only the peer's until now (mono seconds),
- * 0: it was not. */
-uint32_t foreign_path_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f);
+/* Our kernel has spoken of a flow. Returns when a peer last told about it (mono seconds) if it was
+ * only the peer's until now, else 0. */
+uint32_t peers_flow_heard(struct pipeline *p, enum ct_event what, const struct ct_flow *f);
 /* An entry of a dump: is it a peer's flow, and to be left alone? */
-bool foreign_path_dumped(struct pipeline *p, const struct ct_flow *f);
-void foreign_path_peer_begins(void *ctx, uint8_t peer);
-void foreign_path_peer_asks(void *ctx, uint8_t peer);
-
-/* ---- source_bypass.c ---- */
-void bypass_path_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,
-		       struct mono now);
-/* sync_env.walk */
-size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n);
-/* Tell the peers if something was lost. Returns when to come back. */
-struct mono bypass_path_say_lost(struct pipeline *p, struct mono now);
+bool peers_flow_dumped(struct pipeline *p, const struct ct_flow *f);
+void peers_flows_peer_begins(void *ctx, uint8_t peer);
+void peers_flows_peer_asks(void *ctx, uint8_t peer);
 
 #endif

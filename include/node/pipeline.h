@@ -102,12 +102,11 @@ struct pipeline_stats {
 	uint64_t full_internal, full_external;	 /* not stored for lack of room or memory */
 	uint64_t full_expects;			 /* the same for both caches of expectations */
 	uint64_t traffic_bytes, traffic_packets; /* of flows that ended */
-	uint64_t zoned;		   /* without internal cache: new flows with a zone of one
+	uint64_t zoned;			/* without internal cache: new flows with a zone of one
 					 * direction, not sent */
-	uint64_t helpers_left_out; /* messages without the helper's name, which is too long for
+	uint64_t helpers_left_out;	/* messages without the helper's name, which is too long for
 					 * 1.4.x */
-	uint64_t bypass[WIRE_CT_DEL + 1]; /* without internal cache: messages by enum
-						 * wire_type */
+	uint64_t told[WIRE_CT_DEL + 1]; /* messages about flows, by enum wire_type */
 };
 
 /* Gives a pipeline, or NULL without memory. */

@@ -146,10 +146,14 @@ bool foreign_add(struct foreign *s, const struct ct_flow *f, uint32_t now_s)
 
 bool foreign_remove(struct foreign *s, const struct ct_flow *f)
 {
-	uint64_t hash = hash_of(s, f);
-	struct shard *d = &s->shard[shard_of(hash)];
+	struct shard *d;
+	uint64_t hash;
 	uint32_t at;
 
+	if (s->n == 0)
+		return false;
+	hash = hash_of(s, f);
+	d = &s->shard[shard_of(hash)];
 	if (d->n == 0)
 		return false;
 	at = place_of(d, hash);
@@ -162,10 +166,14 @@ bool foreign_remove(struct foreign *s, const struct ct_flow *f)
 
 bool foreign_told(const struct foreign *s, const struct ct_flow *f, uint32_t *told_s)
 {
-	uint64_t hash = hash_of(s, f);
-	const struct shard *d = &s->shard[shard_of(hash)];
+	const struct shard *d;
+	uint64_t hash;
 	uint32_t at;
 
+	if (s->n == 0)
+		return false;
+	hash = hash_of(s, f);
+	d = &s->shard[shard_of(hash)];
 	if (d->n == 0)
 		return false;
 	at = place_of(d, hash);
@@ -209,7 +217,7 @@ void foreign_pass_seen(struct foreign *s, const struct ct_flow *f)
 
 void foreign_pass_end(struct foreign *s)
 {
-	s->sweep = 0;
+	s->sweep = s->n > 0 ? 0 : SHARDS;
 }
 
 static void shard_sweep(struct foreign *s, struct shard *d)

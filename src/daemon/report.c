@@ -42,7 +42,7 @@ static void flow_cache(struct values *v, const struct value_group *g, const char
 static void flow_caches(const struct daemon *d, struct values *v, const struct value_group *g)
 {
 	struct external *external = pipeline_external(d->pipeline);
-	const uint64_t *told = pipeline_stats(d->pipeline)->bypass;
+	const uint64_t *told = pipeline_stats(d->pipeline)->told;
 
 	if (!pipeline_internal(d->pipeline))
 		values_group(v, "bypass", &bypass_group,

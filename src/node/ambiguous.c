@@ -12,11 +12,11 @@
 
 /* A flow that peers could not tell from another one: whatever waits to be sent about it is not.
  * Only the end of one that they may know is told: nobody else has spoken under its name since. */
-void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_t id,
-			struct mono now)
+void ambiguous_changed(struct pipeline *p, enum internal_change change, uint32_t id,
+		       struct mono now)
 {
 	if (flow_zone_is_partial(&table_rec(internal_table(p->internal), id)->flow))
-		clash_path_zoned(p);
+		ambiguous_zone(p);
 	if (change != INTERNAL_DESTROY)
 		sync_forget(p->sync, id);
 	else if (clash_known(p->clash, id))
@@ -25,7 +25,7 @@ void clash_path_changed(struct pipeline *p, enum internal_change change, uint32_
 		internal_release(p->internal, id);
 }
 
-void clash_path_zoned(struct pipeline *p)
+void ambiguous_zone(struct pipeline *p)
 {
 	if (p->zoned_said)
 		return;
@@ -41,7 +41,7 @@ void clash_path_zoned(struct pipeline *p)
 
 /* The cache says that a flow which was sent until now is one of those. What a peer has of it
  * stays there: it lives, and a peer that injects would remove what its kernel may be forwarding. */
-void clash_path_hidden(void *ctx, uint32_t id, struct mono now)
+void ambiguous_hidden(void *ctx, uint32_t id, struct mono now)
 {
 	struct pipeline *p = ctx;
 	const struct ct_flow *f = &table_rec(internal_table(p->internal), id)->flow;
@@ -63,7 +63,7 @@ void clash_path_hidden(void *ctx, uint32_t id, struct mono now)
 }
 
 /* Flows that have become the only ones of their name are sent. */
-void clash_path_step(struct pipeline *p, struct mono now)
+void ambiguous_step(struct pipeline *p, struct mono now)
 {
 	uint32_t id;
 

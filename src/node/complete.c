@@ -13,6 +13,7 @@
  * ever less often while it does not help. With less room, where one flow may still fit, once in
  * a minute. When memory was short nobody knows whether there is room: it is tried. */
 #include "node/path.h"
+#include "node/source.h"
 
 #include <stdio.h>
 
@@ -29,7 +30,7 @@
 static const char *cache_name(const struct pipeline *p, const struct path_whole *w)
 {
 	if (w == &p->in)
-		return p->sync ? "internal cache" : "statistics cache";
+		return p->source->cache;
 	return p->external ? "external cache" : "copy of the peers' flows in our kernel";
 }
 
@@ -107,7 +108,7 @@ static void no_room(struct pipeline *p, struct path_whole *w, bool limit, uint32
 	whole_missed(&w->whole, hash);
 }
 
-void whole_path_internal_full(struct pipeline *p, struct mono now)
+void complete_internal_full(struct pipeline *p, struct mono now)
 {
 	uint32_t hash;
 	bool limit = internal_refused(p->internal, &hash);
@@ -116,26 +117,26 @@ void whole_path_internal_full(struct pipeline *p, struct mono now)
 	no_room(p, &p->in, limit, hash, now);
 }
 
-void whole_path_external_full(struct pipeline *p, bool limit, const struct ct_flow *f,
-			      struct mono now)
+void complete_external_full(struct pipeline *p, bool limit, const struct ct_flow *f,
+			    struct mono now)
 {
 	p->stats.full_external++;
 	no_room(p, &p->ex, limit, table_prefetch_index(external_table(p->external), f), now);
 }
 
-void whole_path_expects_full(struct pipeline *p, bool internal, struct mono now)
+void complete_expects_full(struct pipeline *p, bool internal, struct mono now)
 {
 	p->expects_missed |= internal;
 	lack(p, internal ? &p->in : &p->ex, WHOLE_EXPECTS, now);
 }
 
-void whole_path_internal_found(struct pipeline *p, const struct ct_flow *f)
+void complete_internal_found(struct pipeline *p, const struct ct_flow *f)
 {
 	if (p->in.whole.n_missing > 0)
 		whole_found(&p->in.whole, table_prefetch_index(p->own, f));
 }
 
-void whole_path_external_found(struct pipeline *p, const struct ct_flow *f)
+void complete_external_found(struct pipeline *p, const struct ct_flow *f)
 {
 	if (p->ex.whole.n_missing > 0)
 		whole_found(&p->ex.whole,
@@ -161,7 +162,7 @@ void pipeline_lack_external(struct pipeline *p, enum whole_reason why, struct mo
 
 bool pipeline_compares_all(const struct pipeline *p)
 {
-	return !p->foreign;
+	return p->external || !p->sync;
 }
 
 const struct whole *pipeline_whole(const struct pipeline *p)
@@ -169,18 +170,18 @@ const struct whole *pipeline_whole(const struct pipeline *p)
 	return &p->in.whole;
 }
 
-bool whole_path_is(void *ctx)
+bool complete_internal_is(void *ctx)
 {
 	const struct pipeline *p = ctx;
 
 	return whole_is(&p->in.whole);
 }
 
-bool whole_path_external_is(void *ctx)
+bool complete_external_is(void *ctx)
 {
 	const struct pipeline *p = ctx;
 
-	return whole_is(&p->ex.whole) && !stale_path_pending(p);
+	return whole_is(&p->ex.whole) && !stale_pending(p);
 }
 
 /* ---- repair ---- */
@@ -297,7 +298,7 @@ static bool repair_due(struct pipeline *p, struct path_whole *w, uint8_t reasons
 }
 
 /* The answers that come from now on are the repair. */
-void whole_path_answers_begin(struct pipeline *p, struct mono now)
+void complete_answers_begin(struct pipeline *p, struct mono now)
 {
 	if (whole_is(&p->ex.whole) || p->ex.whole.repairing)
 		return;
@@ -308,7 +309,7 @@ void whole_path_answers_begin(struct pipeline *p, struct mono now)
 
 void pipeline_ask(struct pipeline *p, struct mono now)
 {
-	whole_path_answers_begin(p, now);
+	complete_answers_begin(p, now);
 	sync_ask_resync(p->sync, now);
 }
 
@@ -360,7 +361,7 @@ static void check_parts(struct pipeline *p, struct path_whole *w, struct flow_ta
 	lack(p, w, WHOLE_MEMORY, now);
 }
 
-struct mono whole_path_step(struct pipeline *p, struct mono now)
+struct mono complete_step(struct pipeline *p, struct mono now)
 {
 	struct mono next = { 0 };
 
@@ -384,7 +385,7 @@ bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono
 	bool is = whole_is(&w->whole);
 	struct sync_standing peers = { 0 };
 
-	if (i == 0 ? !p->internal : !p->sync)
+	if (i == 0 ? !p->source->cache : !p->sync)
 		return false;
 	if (i > 0)
 		sync_standing(p->sync, now, &peers);

@@ -12,9 +12,9 @@
  *
  * Beside it, all of them parts of the same object (node/path.h):
  *
- *   source_cache.c	into the internal cache otherwise than by an event: dumps, answers, our
- *			own commits and flushes
- *   source_bypass.c	without internal cache: a record lives until its message has been made
+ *   source_cache.c	what our kernel tells, through the internal cache
+ *   source_bypass.c	the same without one: a record lives until its message has been made
+ *   source.c		otherwise than by an event: dumps, answers, our own commits and flushes
  *   sink_kernel.c	without external cache: which flows of our kernel are the peers'
  *   exp_path.c		the same way for expectations
  *   records.c		what sync asks about an id, which may name a flow or an expectation
@@ -34,6 +34,7 @@
 
 #include "cache/foreign.h"
 #include "node/path.h"
+#include "node/source.h"
 
 #define VERSION_LOG_MS 3600000
 
@@ -64,37 +65,10 @@ void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct 
 
 void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
 {
-	if (p->clash && clash_any(p->clash) && id != FLOW_ID_NONE && change != INTERNAL_NOTHING &&
-	    internal_is_hidden(p->internal, id)) {
-		clash_path_changed(p, change, id, now);
-		return;
-	}
-	switch (change) {
-	case INTERNAL_NOTHING:
-		return;
-	case INTERNAL_FULL:
-		if (!p->bypass) {
-			whole_path_internal_full(p, now);
-			return;
-		}
-		path_full(p, &p->stats.full_internal, "the outgoing queue", now);
-		p->lost = true;
-		return;
-	case INTERNAL_NEW:
-		if (p->sync)
-			sync_local_birth(p->sync, id, now);
-		return;
-	case INTERNAL_UPDATE:
-		if (p->sync)
-			sync_local_change(p->sync, id, now);
-		return;
-	case INTERNAL_DESTROY:
-		if (p->sync)
-			sync_local_change(p->sync, id, now);
-		else
-			internal_release(p->internal, id); /* nobody waits for a message about it */
-		return;
-	}
+	if (change == INTERNAL_NEW)
+		sync_local_birth(p->sync, id, now);
+	else if (change != INTERNAL_NOTHING)
+		sync_local_change(p->sync, id, now);
 }
 
 const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f,
@@ -146,47 +120,11 @@ static void path_ended_here(struct pipeline *p, const struct ct_flow *f, bool by
 		return;
 	/* An entry that lapses because its packets take another way tells nothing about its
 	 * flow. */
-	id = p->internal ? table_find(p->own, f) : FLOW_ID_NONE;
+	id = p->source->find(p, f);
 	if (by_itself && flow_packets_renew(id != FLOW_ID_NONE ? &table_rec(p->own, id)->flow : f))
 		return;
 	path_settle(p);
 	external_ended_here(p->external, f, now);
-}
-
-static inline __attribute__((always_inline)) void path_event(struct pipeline *p, enum ct_event what,
-							     bool packet, const struct ct_flow *f,
-							     struct mono now)
-{
-	enum internal_change change = INTERNAL_NOTHING;
-	uint32_t id = FLOW_ID_NONE, told_s = 0;
-
-	if (p->bypass) {
-		bypass_path_event(p, what, f, now);
-		return;
-	}
-	if (p->foreign)
-		told_s = foreign_path_event(p, what, f);
-	/* The end of a cached flow is never filtered: its last state may be one the filter does
-	 * not want, and it would stay here and at the peers for ever. The cache itself ignores
-	 * the end of what it does not know. */
-	if (what == CT_EVENT_DESTROY) {
-		change = internal_destroy(p->internal, f, now, &id);
-		if (change == INTERNAL_DESTROY)
-			path_ended(p, f);
-		else if (!flow_filter_pass(p->filter, f))
-			p->stats.filtered++;
-	} else if (!flow_filter_pass(p->filter, f)) {
-		p->stats.filtered++;
-	} else if (what == CT_EVENT_NEW) {
-		change = internal_new_flow(p->internal, f, now, &id);
-	} else {
-		change = internal_update(p->internal, f, now, &id);
-	}
-	if (id != FLOW_ID_NONE && what != CT_EVENT_DESTROY)
-		internal_heard(p->internal, id, packet, what == CT_EVENT_NEW, told_s);
-	if (p->in.whole.n_missing > 0 && change != INTERNAL_FULL)
-		whole_path_internal_found(p, f);
-	path_changed(p, change, id, now);
 }
 
 /* Apart, so that only such flows pay for the copy. */
@@ -196,7 +134,7 @@ static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p, e
 {
 	struct ct_flow copy;
 
-	path_event(p, what, packet, path_with_life(p, f, &copy), now);
+	p->source->event(p, what, packet, path_with_life(p, f, &copy), now);
 }
 
 void pipeline_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,
@@ -211,7 +149,7 @@ void pipeline_event(struct pipeline *p, enum ct_event what, const struct ct_flow
 	if (what != CT_EVENT_DESTROY && flow_is_offloaded(f))
 		path_event_offloaded(p, what, packet, f, now);
 	else
-		path_event(p, what, packet, f, now);
+		p->source->event(p, what, packet, f, now);
 }
 
 /* ---- sync -> wire -> datagram ---- */
@@ -225,11 +163,7 @@ static enum wire_type path_type(const struct pipeline *p, const struct flow_rec 
 	if (flow_is_offloaded(&rec->flow) && rec->flow.l4 == IPPROTO_TCP &&
 	    !(rec->flow.has & FLOW_HAS_WSCALE))
 		return WIRE_CT_UPD;
-	if (p->bypass) /* nobody knows what the peers have: only what is whole may replace it */
-		return rec->state == REC_NEW ? WIRE_CT_NEW : WIRE_CT_UPD;
-	if (rec->mark.bits & MARK_REPEAT)
-		return WIRE_CT_UPD;
-	return rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
+	return p->source->type(rec);
 }
 
 /* Said once: which names there are changes with the configuration only. */
@@ -255,7 +189,7 @@ static const struct ct_flow *path_left(const struct pipeline *p, const struct fl
 {
 	uint32_t age = mono_s(p->now) - rec->updated_s;
 
-	if (!p->foreign || age == 0 || !(rec->flow.has & FLOW_HAS_TIMEOUT) ||
+	if (p->external || age == 0 || !(rec->flow.has & FLOW_HAS_TIMEOUT) ||
 	    age >= rec->flow.timeout_s)
 		return &rec->flow;
 	flow_copy(left, &rec->flow);
@@ -277,8 +211,8 @@ int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writ
 	type = path_type(p, rec);
 	err = wire_put_flow(out, type, flags, seq, path_left(p, rec, &left), &p->rules);
 
-	if (err == 0 && p->bypass)
-		p->stats.bypass[type]++;
+	if (err == 0)
+		p->stats.told[type]++;
 	if (err == 0 && type != WIRE_CT_DEL && wire_helper_too_long(&rec->flow))
 		path_helper_left_out(p, &rec->flow);
 	return err;
@@ -367,9 +301,9 @@ static void path_store(struct pipeline *p, uint8_t peer, enum sync_change what,
 		break;
 	}
 	if (err < 0)
-		whole_path_external_full(p, err == -ENOSPC, flow, now);
+		complete_external_full(p, err == -ENOSPC, flow, now);
 	else
-		whole_path_external_found(p, flow);
+		complete_external_found(p, flow);
 }
 
 void path_settle(struct pipeline *p)
@@ -390,7 +324,7 @@ void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_
 
 	if (!p->external) {
 		if (what == SYNC_DESTROY)
-			whole_path_external_found(p, flow);
+			complete_external_found(p, flow);
 		p->env.inject(p->env.ctx, what, flow, now);
 		return;
 	}
@@ -412,25 +346,22 @@ void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_
 
 struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 {
-	struct mono next = { 0 }, lost;
+	struct mono next;
 	bool more;
 
 	*again = false;
 	if (!p->sync)
-		return whole_path_step(p, now);
+		return complete_step(p, now);
 	p->now = now;
-	if (p->clash)
-		clash_path_step(p, now);
-	lost = bypass_path_say_lost(p, now);
-	next = mono_min(whole_path_step(p, now), mono_min(stale_path_ask(p, now), lost));
+	next = p->source->turn(p, now);
+	next = mono_min(complete_step(p, now), mono_min(stale_ask(p, now), next));
 	next = mono_min(next, sync_tick(p->sync, now));
 	path_settle(p);
 	more = sync_transmit(p->sync, now);
-	more = stale_path_expire_step(p, now) || more;
-	more |= p->foreign && foreign_sweep_step(p->foreign);
-	more |= p->clash &&
-		clash_pending(p->clash); /* what was acknowledged or sent has made room */
-	*again = stale_path_sweep_step(p, now) || more;
+	more = stale_expire_step(p, now) || more;
+	more |= foreign_sweep_step(p->foreign);
+	more |= p->source->more(p);
+	*again = stale_sweep_step(p, now) || more;
 	path_check_silence(p, now);
 	return mono_min(next, mono_min(p->silence_due, p->expire_due));
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cache/foreign.h"
+#include "node/source.h"
 #include "sync/sync_conf.h"
 
 /* ---- commands ---- */
@@ -119,7 +120,7 @@ static void path_expects_full(void *ctx, enum exp_cache cache, const char *name,
 
 	path_full(p, &p->stats.full_expects, name, now);
 	if (cache != EXP_CACHE_QUEUE)
-		whole_path_expects_full(p, cache == EXP_CACHE_INTERNAL, now);
+		complete_expects_full(p, cache == EXP_CACHE_INTERNAL, now);
 }
 
 static bool path_room(void *ctx, struct mono now)
@@ -133,7 +134,7 @@ static void path_peer_begins(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 
-	foreign_path_peer_begins(ctx, peer);
+	peers_flows_peer_begins(ctx, peer);
 	if (p->env.peer_begins)
 		p->env.peer_begins(p->env.ctx);
 }
@@ -154,9 +155,9 @@ static struct sync_mtu path_mtu(void *ctx, int link)
 }
 
 static const struct sync_env path_sync_env = {
-	.mark = sync_path_mark,
-	.has = sync_path_has,
-	.is_dead = sync_path_is_dead,
+	.mark = record_mark,
+	.has = record_has,
+	.is_dead = record_is_dead,
 	.encode = path_encode,
 	.datagram = path_datagram,
 	.fill = path_fill,
@@ -164,16 +165,16 @@ static const struct sync_env path_sync_env = {
 	.flush = path_flush,
 	.apply = path_apply,
 	.expect = path_expect,
-	.release = sync_path_release,
-	.walk = sync_path_walk,
+	.release = record_release,
+	.walk = record_walk,
 	.peer_begins = path_peer_begins,
-	.peer_asks = foreign_path_peer_asks,
+	.peer_asks = peers_flows_peer_asks,
 	.speaks_from = path_speaks_from,
 	.mtu = path_mtu,
-	.resync_begin = stale_path_resync_begin,
-	.resync_done = stale_path_resync_done,
-	.whole = whole_path_is,
-	.kept = whole_path_external_is,
+	.resync_begin = stale_resync_begin,
+	.resync_done = stale_resync_done,
+	.whole = complete_internal_is,
+	.kept = complete_external_is,
 	.report = path_report,
 };
 
@@ -209,6 +210,11 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	p->env = *env;
 	p->sync_env = path_sync_env;
 	p->sync_env.ctx = p;
+	p->zoned_said = !conf->sync; /* nobody to replicate them to */
+	p->source = !conf->sync	      ? &source_stats :
+		    conf->no_internal ? &source_bypass :
+					&source_cache;
+	p->foreign = foreign_new(&conf->key);
 	if (conf->no_internal)
 		p->bypass = bypass_new(conf->buckets, conf->limit_internal, &conf->key);
 	else
@@ -219,17 +225,15 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 		if (!conf->no_external)
 			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
 		if (p->internal && conf->no_external)
-			p->foreign = foreign_new(&conf->key);
-		if (p->foreign)
 			internal_keep_told_life(p->internal);
-		if (p->internal && (p->external || p->foreign) &&
-		    internal_watch_clashes(p->internal, &conf->key, clash_path_hidden, p) == 0)
+		if (p->internal && (p->external || conf->no_external) &&
+		    internal_watch_clashes(p->internal, &conf->key, ambiguous_hidden, p) == 0)
 			p->clash = internal_clash(p->internal);
 		if ((p->clash || (p->bypass && (p->external || conf->no_external))) &&
 		    path_new_expects(p, conf))
 			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
 	}
-	if (!p->own || (conf->sync && !p->sync)) {
+	if (!p->own || !p->foreign || (conf->sync && !p->sync)) {
 		pipeline_free(p);
 		return NULL;
 	}

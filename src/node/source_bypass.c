@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The data path without internal cache (DisableInternalCache): a record of cache/bypass.c lives
+/* The source without internal cache (DisableInternalCache): a record of cache/bypass.c lives
  * from the event to its message, and a full send walks over a dump of the kernel table, which
  * the world feeds in with pipeline_told() and what follows it.
  *
- *   kernel event ---> bypass_path_event ---> filter ---> bypass ---> path_changed ---> sync
- *   full send ------> bypass_path_walk ----> env.dump
- *   dump entry -----> pipeline_told -------> filter ---> bypass ---> bypass_path_walk ---> sync
+ *   kernel event ---> bypass_event ---> filter ---> bypass ---> path_changed ---> sync
+ *   full send ------> bypass_walk ----> env.dump
+ *   dump entry -----> pipeline_told -------> filter ---> bypass ---> bypass_walk ---> sync
  *
  * What got lost cannot be looked up later: the peers are told that something is missing, and
  * everything is sent. */
+#include "node/source.h"
+
 #include "node/path.h"
 
 #define LOST_EVERY_MS 1000 /* the peers are not told more often that something was lost */
+
+static void bypass_changed(struct pipeline *p, enum internal_change change, uint32_t id,
+			   struct mono now)
+{
+	if (change == INTERNAL_FULL) {
+		path_full(p, &p->stats.full_internal, "the outgoing queue", now);
+		p->lost = true;
+	} else {
+		path_changed(p, change, id, now);
+	}
+}
 
 /* Nobody knows here whether the peers have heard of a flow that ends. Its last state may be one
  * that the filter does not want, and does not count; its addresses and protocol are what they
@@ -32,16 +45,17 @@ static bool zoned(struct pipeline *p, const struct ct_flow *f, bool is_new)
 	if (!flow_zone_is_partial(f))
 		return false;
 	p->stats.zoned += is_new;
-	clash_path_zoned(p);
+	ambiguous_zone(p);
 	return true;
 }
 
-void bypass_path_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,
-		       struct mono now)
+static void bypass_event(struct pipeline *p, enum ct_event what, bool packet,
+			 const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change;
 	uint32_t id;
 
+	(void)packet;
 	if (what == CT_EVENT_DESTROY ? !path_end_passes(p, f) : !flow_filter_pass(p->filter, f)) {
 		p->stats.filtered++;
 		return;
@@ -56,12 +70,71 @@ void bypass_path_event(struct pipeline *p, enum ct_event what, const struct ct_f
 		change = what == CT_EVENT_NEW ? bypass_new_flow(p->bypass, f, now, &id) :
 						bypass_update(p->bypass, f, now, &id);
 	}
-	path_changed(p, change, id, now);
+	bypass_changed(p, change, id, now);
+}
+
+static void bypass_seen(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
+{
+	enum internal_change change;
+	uint32_t id;
+
+	if (zoned(p, f, false))
+		return;
+	change = bypass_new_flow(p->bypass, f, now, &id);
+	if (announce || change == INTERNAL_FULL)
+		bypass_changed(p, change, id, now);
+}
+
+static uint32_t bypass_deleted(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id = table_find(p->own, f);
+
+	if (id != FLOW_ID_NONE)
+		sync_forget(p->sync, id);
+	bypass_purge(p->bypass, f, now);
+	return FLOW_ID_NONE;
+}
+
+/* What waits to be sent is no record of what our kernel has. */
+static uint32_t bypass_find(const struct pipeline *p, const struct ct_flow *f)
+{
+	(void)p;
+	(void)f;
+	return FLOW_ID_NONE;
+}
+
+static void bypass_injected(struct pipeline *p, const struct ct_flow *f, bool written,
+			    struct mono now)
+{
+	(void)p;
+	(void)f;
+	(void)written;
+	(void)now;
+}
+
+static void bypass_commit(struct pipeline *p, const struct ct_flow *f, struct mono now,
+			  uint32_t *id, bool *inserted)
+{
+	(void)p;
+	(void)f;
+	(void)now;
+	(void)id;
+	(void)inserted;
+}
+
+static void bypass_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was,
+			     bool cleared, struct mono now)
+{
+	(void)p;
+	(void)f;
+	(void)was;
+	(void)cleared;
+	(void)now;
 }
 
 /* A full send without internal cache: the walk follows the kernel dump that its beginning
  * starts. */
-size_t bypass_path_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n)
+static size_t bypass_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n)
 {
 	size_t got;
 
@@ -109,7 +182,7 @@ bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adju
 	if (only_adjusted && !(f->has & FLOW_HAS_SEQADJ))
 		return true;
 	change = bypass_new_flow(p->bypass, f, now, &id);
-	path_changed(p, change, id, now);
+	bypass_changed(p, change, id, now);
 	return true;
 }
 
@@ -136,7 +209,7 @@ void pipeline_lost(struct pipeline *p)
 }
 
 /* Losses come in bursts: they are said together. */
-struct mono bypass_path_say_lost(struct pipeline *p, struct mono now)
+static struct mono bypass_turn(struct pipeline *p, struct mono now)
 {
 	if (!p->lost)
 		return (struct mono){ 0 };
@@ -147,3 +220,50 @@ struct mono bypass_path_say_lost(struct pipeline *p, struct mono now)
 	sync_lost(p->sync, now);
 	return (struct mono){ 0 };
 }
+
+static bool bypass_has(const struct pipeline *p, uint32_t id)
+{
+	return table_has_id(p->own, id);
+}
+
+static bool bypass_is_dead(const struct pipeline *p, uint32_t id)
+{
+	(void)p;
+	(void)id;
+	return true;
+}
+
+static void bypass_sent(struct pipeline *p, uint32_t id)
+{
+	bypass_release(p->bypass, id);
+}
+
+/* Nobody knows what the peers have: only what is whole may replace it. */
+static enum wire_type bypass_type(const struct flow_rec *rec)
+{
+	return rec->state == REC_NEW ? WIRE_CT_NEW : WIRE_CT_UPD;
+}
+
+static bool bypass_more(const struct pipeline *p)
+{
+	(void)p;
+	return false;
+}
+
+const struct source_ops source_bypass = {
+	.event = bypass_event,
+	.dumped = bypass_seen,
+	.changed = bypass_changed,
+	.deleted = bypass_deleted,
+	.find = bypass_find,
+	.injected = bypass_injected,
+	.commit = bypass_commit,
+	.committed = bypass_committed,
+	.has = bypass_has,
+	.is_dead = bypass_is_dead,
+	.release = bypass_sent,
+	.walk = bypass_walk,
+	.type = bypass_type,
+	.turn = bypass_turn,
+	.more = bypass_more,
+};

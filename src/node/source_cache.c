@@ -1,169 +1,143 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What reaches the internal cache otherwise than by an event: entries of a dump, answers of the
- * kernel, and what we did to the kernel ourselves, which is told to no peer. */
+/* The source through the internal cache: what our kernel tells is compared with what is known, and
+ * only what is new goes on. In the statistics mode there is nobody to go on to, and what has ended
+ * leaves at once. */
+#include "node/source.h"
+
+#include "cache/clash.h"
+#include "cache/foreign.h"
 #include "node/path.h"
 
-#include "cache/foreign.h"
+/* ---- our kernel ---- */
 
-#define LATELY_MS 1000 /* the kernel's events about what went along have been read by then */
+static void cache_event(struct pipeline *p, enum ct_event what, bool packet,
+			const struct ct_flow *f, struct mono now)
+{
+	enum internal_change change = INTERNAL_NOTHING;
+	uint32_t id = FLOW_ID_NONE, told_s = 0;
 
-void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce, struct mono now)
+	if (foreign_count(p->foreign) > 0)
+		told_s = peers_flow_heard(p, what, f);
+	/* The end of a cached flow is never filtered: its last state may be one the filter does
+	 * not want, and it would stay here and at the peers for ever. The cache itself ignores the
+	 * end of what it does not know. */
+	if (what == CT_EVENT_DESTROY) {
+		change = internal_destroy(p->internal, f, now, &id);
+		if (change == INTERNAL_DESTROY)
+			path_ended(p, f);
+		else if (!flow_filter_pass(p->filter, f))
+			p->stats.filtered++;
+	} else if (!flow_filter_pass(p->filter, f)) {
+		p->stats.filtered++;
+	} else if (what == CT_EVENT_NEW) {
+		change = internal_new_flow(p->internal, f, now, &id);
+	} else {
+		change = internal_update(p->internal, f, now, &id);
+	}
+	if (id != FLOW_ID_NONE && what != CT_EVENT_DESTROY)
+		internal_heard(p->internal, id, packet, what == CT_EVENT_NEW, told_s);
+	if (p->in.whole.n_missing > 0 && change != INTERNAL_FULL)
+		complete_internal_found(p, f);
+	p->source->changed(p, change, id, now);
+}
+
+static void cache_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
+			 struct mono now)
 {
 	enum internal_change change;
-	struct ct_flow copy;
 	uint32_t id;
 
-	f = path_with_life(p, f, &copy);
-	if (foreign_path_dumped(p, f) || !flow_filter_pass(p->filter, f))
-		return;
-	if (p->sync && flow_zone_is_partial(f)) {
-		clash_path_zoned(p);
-		if (p->bypass)
-			return;
-	}
-	change = p->bypass ? bypass_new_flow(p->bypass, f, now, &id) :
-			     internal_dumped(p->internal, f, now, &id);
+	if (flow_zone_is_partial(f))
+		ambiguous_zone(p);
+	change = internal_dumped(p->internal, f, now, &id);
 	if (change != INTERNAL_FULL)
-		whole_path_internal_found(p, f);
+		complete_internal_found(p, f);
 	if (announce || change == INTERNAL_FULL)
+		p->source->changed(p, change, id, now);
+}
+
+static void cache_changed(struct pipeline *p, enum internal_change change, uint32_t id,
+			  struct mono now)
+{
+	if (clash_any(p->clash) && id != FLOW_ID_NONE && change != INTERNAL_NOTHING &&
+	    internal_is_hidden(p->internal, id))
+		ambiguous_changed(p, change, id, now);
+	else if (change == INTERNAL_FULL)
+		complete_internal_full(p, now);
+	else
 		path_changed(p, change, id, now);
 }
 
-void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now)
+/* Nobody waits for a message about it. */
+static void stats_changed(struct pipeline *p, enum internal_change change, uint32_t id,
+			  struct mono now)
 {
-	bool injecting = p->sync && !p->external;
-
-	if (!injecting || table_find(p->own, f) != FLOW_ID_NONE)
-		pipeline_dumped(p, f, true, now);
-	else
-		foreign_path_dumped(p, f);
+	if (change == INTERNAL_FULL)
+		complete_internal_full(p, now);
+	else if (change == INTERNAL_DESTROY)
+		internal_release(p->internal, id);
 }
 
-void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now)
-{
-	enum internal_change change;
-	struct ct_flow copy;
-	uint32_t id;
-
-	change = internal_answered(p->internal, path_with_life(p, f, &copy), now, &id);
-	path_changed(p, change, id, now);
-}
-
-void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now)
-{
-	struct ct_flow copy;
-	uint32_t id;
-	enum internal_change change =
-		internal_renewed(p->internal, path_with_life(p, f, &copy), now, &id);
-
-	path_changed(p, change, id, now);
-}
-
-void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
-{
-	enum internal_change change = internal_gone(p->internal, id, now);
-
-	if (change == INTERNAL_DESTROY)
-		path_ended(p, &table_rec(internal_table(p->internal), id)->flow);
-	path_changed(p, change, id, now);
-}
-
-static void bypass_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
-{
-	uint32_t id = table_find(p->own, f);
-
-	if (id != FLOW_ID_NONE)
-		sync_forget(p->sync, id);
-	bypass_purge(p->bypass, f, now);
-}
-
-/* The id of the record that has died; FLOW_ID_NONE: there is none. */
-static uint32_t deleted(struct pipeline *p, const struct ct_flow *f, struct mono now)
+static uint32_t cache_deleted(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
 	uint32_t id;
 
-	p->purged = now;
-	whole_path_internal_found(p, f);
-	/* Also when the cache has been emptied already: the kernel is about to tell their end as
-	 * an event. */
-	if (p->expects)
-		exp_path_master_purged(p->expects, f);
-	if (p->foreign)
-		foreign_remove(p->foreign, f);
-	if (p->bypass)
-		bypass_purged(p, f, now);
-	if (p->bypass || table_count(p->own) == 0 ||
+	if (table_count(p->own) == 0 ||
 	    internal_destroy(p->internal, f, now, &id) != INTERNAL_DESTROY)
 		return FLOW_ID_NONE;
 	path_ended(p, f);
 	return id;
 }
 
-static void forget(struct pipeline *p, uint32_t id)
+static uint32_t stats_deleted(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
-	if (id == FLOW_ID_NONE)
-		return;
-	if (p->sync)
-		sync_forget(p->sync, id);
-	internal_release(p->internal, id);
-}
-
-void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
-{
-	forget(p, deleted(p, f, now));
-}
-
-void pipeline_ended(struct pipeline *p, const struct ct_flow *f, struct mono now)
-{
-	uint32_t id = deleted(p, f, now);
-
-	if (id != FLOW_ID_NONE && sync_peers_are_ours(p->sync))
-		path_changed(p, INTERNAL_DESTROY, id, now);
-	else
-		forget(p, id);
-}
-
-void pipeline_displaced(struct pipeline *p, const struct ct_flow *f, struct mono now)
-{
-	uint32_t id = deleted(p, f, now);
+	uint32_t id = cache_deleted(p, f, now);
 
 	if (id != FLOW_ID_NONE)
-		path_changed(p, INTERNAL_DESTROY, id, now);
+		internal_release(p->internal, id);
+	return FLOW_ID_NONE;
 }
 
-bool pipeline_purged_lately(const struct pipeline *p, struct mono now)
+/* A node that only receives has no flows of its own to look for. */
+static uint32_t cache_find(const struct pipeline *p, const struct ct_flow *f)
 {
-	return mono_is_set(p->purged) && mono_diff_ms(now, p->purged) < LATELY_MS;
+	return table_count(p->own) == 0 ? FLOW_ID_NONE : table_find(p->own, f);
 }
 
-void pipeline_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id,
-		     bool *inserted)
+static void cache_injected(struct pipeline *p, const struct ct_flow *f, bool written,
+			   struct mono now)
 {
-	*id = FLOW_ID_NONE;
-	*inserted = false;
-	if (!p->internal)
-		return;
-	if (internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
-		whole_path_internal_full(p, now);
+	uint32_t id = cache_find(p, f);
+
+	if (id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD)
+		internal_told(p->internal, id, f, written, now);
 	else
-		whole_path_internal_found(p, f);
+		foreign_add(p->foreign, f, mono_s(now));
 }
 
-void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was, bool cleared,
-			struct mono now)
+static void cache_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id,
+			 bool *inserted)
+{
+	if (internal_commit(p->internal, f, now, id, inserted) == INTERNAL_FULL)
+		complete_internal_full(p, now);
+	else
+		complete_internal_found(p, f);
+}
+
+static void cache_committed(struct pipeline *p, const struct ct_flow *f, uint32_t was, bool cleared,
+			    struct mono now)
 {
 	enum internal_change change;
 	uint32_t id;
 
-	if (!p->internal)
-		return;
 	if (was != FLOW_ID_NONE && table_has_id(p->own, was) &&
 	    flow_same_key(&table_rec(p->own, was)->flow, f))
 		id = was;
 	else
 		id = table_find(p->own, f);
 	if (id != FLOW_ID_NONE) {
-		path_changed(p, internal_committed(p->internal, id, f, cleared, now), id, now);
+		change = internal_committed(p->internal, id, f, cleared, now);
+		p->source->changed(p, change, id, now);
 		return;
 	}
 	/* Its record has gone since the request was made: the end of the predecessor was read in
@@ -174,30 +148,110 @@ void pipeline_committed(struct pipeline *p, const struct ct_flow *f, uint32_t wa
 	if (id == FLOW_ID_NONE)
 		return;
 	internal_written(p->internal, id, f, now);
-	path_changed(p, change, id, now);
+	p->source->changed(p, change, id, now);
 }
 
-void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool written,
-			  struct mono now)
-{
-	uint32_t id = p->internal ? table_find(p->own, f) : FLOW_ID_NONE;
+/* ---- for who compares the cache with the kernel ---- */
 
-	/* The kernel has just answered: this is newer than all events that were read. */
-	if (id != FLOW_ID_NONE)
-		internal_ask(p->internal, id);
-	pipeline_dumped(p, f, true, now);
-	if (!p->internal || !written)
-		return;
-	if (id == FLOW_ID_NONE)
-		id = table_find(p->own, f);
-	if (id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD)
-		internal_written(p->internal, id, f, now);
+void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	enum internal_change change;
+	struct ct_flow copy;
+	uint32_t id;
+
+	change = internal_answered(p->internal, path_with_life(p, f, &copy), now, &id);
+	p->source->changed(p, change, id, now);
 }
 
-void pipeline_commit_undo(struct pipeline *p, uint32_t id)
+void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
-	if (!internal_commit_undo(p->internal, id))
-		return;
-	sync_forget(p->sync, id); /* a bulk send came across it */
+	enum internal_change change;
+	struct ct_flow copy;
+	uint32_t id;
+
+	change = internal_renewed(p->internal, path_with_life(p, f, &copy), now, &id);
+	p->source->changed(p, change, id, now);
+}
+
+void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now)
+{
+	enum internal_change change = internal_gone(p->internal, id, now);
+
+	if (change == INTERNAL_DESTROY)
+		path_ended(p, &table_rec(p->own, id)->flow);
+	p->source->changed(p, change, id, now);
+}
+
+/* ---- the peers ---- */
+
+static bool cache_has(const struct pipeline *p, uint32_t id)
+{
+	return table_has_id(p->own, id) && !internal_is_hidden(p->internal, id);
+}
+
+static bool cache_is_dead(const struct pipeline *p, uint32_t id)
+{
+	return table_rec(p->own, id)->state == REC_DEAD;
+}
+
+static void cache_release(struct pipeline *p, uint32_t id)
+{
 	internal_release(p->internal, id);
 }
+
+static size_t cache_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	size_t got = table_walk(p->own, pos, ids, n);
+
+	for (size_t i = 0; i < got; i++)
+		if (cache_is_dead(p, ids[i]) || internal_is_hidden(p->internal, ids[i]))
+			ids[i] = FLOW_ID_NONE;
+	return got;
+}
+
+static enum wire_type cache_type(const struct flow_rec *rec)
+{
+	if (rec->mark.bits & MARK_REPEAT)
+		return WIRE_CT_UPD;
+	return rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
+}
+
+static struct mono cache_turn(struct pipeline *p, struct mono now)
+{
+	ambiguous_step(p, now);
+	return (struct mono){ 0 };
+}
+
+/* What was acknowledged or sent has made room. */
+static bool cache_more(const struct pipeline *p)
+{
+	return clash_pending(p->clash);
+}
+
+const struct source_ops source_cache = {
+	.cache = "internal cache",
+	.event = cache_event,
+	.dumped = cache_dumped,
+	.changed = cache_changed,
+	.deleted = cache_deleted,
+	.find = cache_find,
+	.injected = cache_injected,
+	.commit = cache_commit,
+	.committed = cache_committed,
+	.has = cache_has,
+	.is_dead = cache_is_dead,
+	.release = cache_release,
+	.walk = cache_walk,
+	.type = cache_type,
+	.turn = cache_turn,
+	.more = cache_more,
+};
+
+const struct source_ops source_stats = {
+	.cache = "statistics cache",
+	.event = cache_event,
+	.dumped = cache_dumped,
+	.changed = stats_changed,
+	.deleted = stats_deleted,
+	.find = cache_find,
+};

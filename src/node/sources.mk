@@ -7,6 +7,7 @@ libnode_a_SOURCES = \
 	node/pipeline_new.c \
 	node/records.c \
 	node/sink_kernel.c \
+	node/source.c \
 	node/source_bypass.c \
 	node/source_cache.c \
 	node/stale.c

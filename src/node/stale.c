@@ -8,12 +8,12 @@
 #define DOUBT_MIN  100	/* so few entries of a 1.4.x are removed at once */
 #define SWEEP_STEP 4096 /* records looked at per turn: well under a millisecond */
 
-void stale_path_resync_begin(void *ctx, uint8_t peer)
+void stale_resync_begin(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 	uint32_t bit = 1u << peer;
 
-	whole_path_answers_begin(p, p->now);
+	complete_answers_begin(p, p->now);
 	p->doubt[peer].marked = p->now;
 	if (p->expects)
 		exp_path_resync_begin(p->expects, peer);
@@ -48,7 +48,7 @@ static void sweep_begin(struct pipeline *p, uint32_t peers)
 	p->sweep_pos = 0;
 }
 
-void stale_path_resync_done(void *ctx, uint32_t peers, enum sync_proof proof)
+void stale_resync_done(void *ctx, uint32_t peers, enum sync_proof proof)
 {
 	struct pipeline *p = ctx;
 	struct path_doubt *d = &p->doubt[__builtin_ctz(peers)];
@@ -145,7 +145,7 @@ static bool count_step(struct pipeline *p, struct mono now)
 	return p->count_peers != 0;
 }
 
-bool stale_path_pending(const struct pipeline *p)
+bool stale_pending(const struct pipeline *p)
 {
 	bool doubt = false;
 
@@ -154,12 +154,12 @@ bool stale_path_pending(const struct pipeline *p)
 	return doubt || p->sweep_peers != 0 || p->count_peers != 0;
 }
 
-void stale_path_peer_begins(struct pipeline *p, uint8_t peer)
+void stale_peer_begins(struct pipeline *p, uint8_t peer)
 {
 	p->doubt[peer] = (struct path_doubt){ 0 };
 }
 
-struct mono stale_path_ask(struct pipeline *p, struct mono now)
+struct mono stale_ask(struct pipeline *p, struct mono now)
 {
 	struct mono next = { 0 };
 	bool ask = false;
@@ -181,7 +181,7 @@ struct mono stale_path_ask(struct pipeline *p, struct mono now)
 /* ---- sweep ---- */
 
 /* One step of removing what a completed resync did not refresh. True while there is more. */
-bool stale_path_sweep_step(struct pipeline *p, struct mono now)
+bool stale_sweep_step(struct pipeline *p, struct mono now)
 {
 	bool counting = count_step(p, now);
 	char line[96];
@@ -208,7 +208,7 @@ bool stale_path_sweep_step(struct pipeline *p, struct mono now)
 /* One step of looking for entries that nobody has spoken of for too long. Between two walks lies
  * the time that the oldest entry has left, so a table that is refreshed regularly is hardly ever
  * walked. True while there is more. */
-bool stale_path_expire_step(struct pipeline *p, struct mono now)
+bool stale_expire_step(struct pipeline *p, struct mono now)
 {
 	uint32_t removed = 0; /* of no interest: that entries lapse is how the mode works */
 	int64_t left_s;
