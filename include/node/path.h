@@ -24,6 +24,8 @@ struct path_news {
 
 /* What is missing in a cache, and its repair. */
 struct path_whole {
+	const char *name;	  /* for people; NULL: there is no such cache */
+	struct flow_table *table; /* NULL: none but our kernel's */
 	struct whole whole;
 	struct mono due;     /* no repair before */
 	struct mono tried;   /* when the last one was begun */
@@ -43,10 +45,12 @@ struct path_doubt {
 	struct mono ask_at;   /* when it is asked again; not set: it is not */
 };
 
+struct sink_ops;
 struct source_ops;
 
 struct pipeline {
 	const struct source_ops *source;
+	const struct sink_ops *sink;
 	struct internal *internal;
 	struct bypass *bypass;	/* one of the two */
 	struct flow_table *own; /* of either */
@@ -107,9 +111,14 @@ const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_f
 /* A flow has ended; f says what is known of its last moment. */
 void path_ended(struct pipeline *p, const struct ct_flow *f);
 int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
-void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
-		struct mono now);
-/* Apply what waits. Before anything else is done with the external caches. */
+
+/* ---- pipeline_new.c ---- */
+/* These peers have told all their expectations. Returns how many have gone, because they were not
+ * among them. */
+uint32_t path_expects_resync_done(struct pipeline *p, uint32_t peers);
+
+/* ---- sink_cache.c ---- */
+/* Put what waits into the external cache, if there is one. Before anything else is done with it. */
 void path_settle(struct pipeline *p);
 
 /* ---- complete.c ---- */
@@ -152,7 +161,8 @@ void ambiguous_hidden(void *ctx, uint32_t id, struct mono now);
 void ambiguous_step(struct pipeline *p, struct mono now);
 
 /* ---- stale.c ---- */
-void stale_resync_begin(void *ctx, uint8_t peer);
+/* For the sink. */
+void stale_resync_begin(struct pipeline *p, uint8_t peer);
 void stale_resync_done(void *ctx, uint32_t peers, enum sync_proof proof);
 /* A peer begins a life. */
 void stale_peer_begins(struct pipeline *p, uint8_t peer);
@@ -170,7 +180,10 @@ bool stale_expire_step(struct pipeline *p, struct mono now);
 uint32_t peers_flow_heard(struct pipeline *p, enum ct_event what, const struct ct_flow *f);
 /* An entry of a dump: is it a peer's flow, and to be left alone? */
 bool peers_flow_dumped(struct pipeline *p, const struct ct_flow *f);
-void peers_flows_peer_begins(void *ctx, uint8_t peer);
+/* A peer may have lost its table: if our kernel has flows of the peers they become ours, and are
+ * told. */
+void peers_flows_adopt(struct pipeline *p);
+/* sync_env.peer_asks */
 void peers_flows_peer_asks(void *ctx, uint8_t peer);
 
 #endif

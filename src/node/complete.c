@@ -13,7 +13,7 @@
  * ever less often while it does not help. With less room, where one flow may still fit, once in
  * a minute. When memory was short nobody knows whether there is room: it is tried. */
 #include "node/path.h"
-#include "node/source.h"
+#include "node/sink.h"
 
 #include <stdio.h>
 
@@ -26,22 +26,6 @@
 #define CRAMPED_MS    60000
 
 /* ---- what is said ---- */
-
-static const char *cache_name(const struct pipeline *p, const struct path_whole *w)
-{
-	if (w == &p->in)
-		return p->source->cache;
-	return p->external ? "external cache" : "copy of the peers' flows in our kernel";
-}
-
-static uint32_t cache_limit(const struct pipeline *p, const struct path_whole *w)
-{
-	const struct flow_table *t = w == &p->in ? p->own :
-				     p->external ? external_table(p->external) :
-						   NULL;
-
-	return t ? table_limit(t) : 0;
-}
 
 static void say_begin(struct pipeline *p, struct path_whole *w, enum whole_reason why,
 		      struct mono now)
@@ -56,12 +40,12 @@ static void say_begin(struct pipeline *p, struct path_whole *w, enum whole_reaso
 			 "the %s is full: flows find no place in it, because HashLimit is %u; it "
 			 "is repaired "
 			 "when there is room again",
-			 cache_name(p, w), cache_limit(p, w));
+			 w->name, w->table ? table_limit(w->table) : 0);
 	else if (why == WHOLE_MEMORY)
 		snprintf(line, sizeof(line),
 			 "no memory: flows find no place in the %s, or not all of them; it is "
 			 "repaired when there is some",
-			 cache_name(p, w));
+			 w->name);
 	else
 		snprintf(line, sizeof(line),
 			 "our kernel's table is full (nf_conntrack_max): it refuses flows of the "
@@ -79,7 +63,7 @@ static void say_end(struct pipeline *p, struct path_whole *w, struct mono now)
 	w->said = false;
 	snprintf(line, sizeof(line),
 		 "the %s is complete again: %s%u flows could not be stored within %lld s; repaired",
-		 cache_name(p, w), w->whole.missed_more ? "at least " : "", w->whole.n_missed,
+		 w->name, w->whole.missed_more ? "at least " : "", w->whole.n_missed,
 		 (long long)(mono_diff_ms(now, w->whole.since) / 1000));
 	path_log(p, LOG_LVL_NOTICE, line);
 }
@@ -121,7 +105,7 @@ void complete_external_full(struct pipeline *p, bool limit, const struct ct_flow
 			    struct mono now)
 {
 	p->stats.full_external++;
-	no_room(p, &p->ex, limit, table_prefetch_index(external_table(p->external), f), now);
+	no_room(p, &p->ex, limit, table_prefetch_index(p->own, f), now);
 }
 
 void complete_expects_full(struct pipeline *p, bool internal, struct mono now)
@@ -139,9 +123,7 @@ void complete_internal_found(struct pipeline *p, const struct ct_flow *f)
 void complete_external_found(struct pipeline *p, const struct ct_flow *f)
 {
 	if (p->ex.whole.n_missing > 0)
-		whole_found(&p->ex.whole,
-			    table_prefetch_index(p->external ? external_table(p->external) : p->own,
-						 f));
+		whole_found(&p->ex.whole, table_prefetch_index(p->own, f));
 }
 
 void pipeline_refused(struct pipeline *p, const struct ct_flow *f, struct mono now)
@@ -162,7 +144,7 @@ void pipeline_lack_external(struct pipeline *p, enum whole_reason why, struct mo
 
 bool pipeline_compares_all(const struct pipeline *p)
 {
-	return p->external || !p->sync;
+	return !p->sink->in_kernel;
 }
 
 const struct whole *pipeline_whole(const struct pipeline *p)
@@ -193,7 +175,7 @@ static void say_expects(struct pipeline *p, const struct path_whole *w)
 	snprintf(line, sizeof(line),
 		 "the %s has room for expectations again: those that found no place "
 		 "have been looked for; repaired",
-		 cache_name(p, w));
+		 w->name);
 	path_log(p, LOG_LVL_NOTICE, line);
 }
 
@@ -250,8 +232,9 @@ static bool expects_have_room(const struct pipeline *p, const struct path_whole 
 }
 
 /* May a repair help now? */
-static bool has_room(const struct path_whole *w, const struct flow_table *t, struct mono now)
+static bool has_room(const struct path_whole *w, struct mono now)
 {
+	const struct flow_table *t = w->table;
 	uint32_t used = table_count(t) - table_count_dead(t), limit = table_limit(t);
 	uint32_t left = used < limit ? limit - used : 0;
 
@@ -267,25 +250,24 @@ static bool has_room(const struct path_whole *w, const struct flow_table *t, str
 
 /* The same for all that is missing. */
 static bool may_help(const struct pipeline *p, const struct path_whole *w, uint8_t reasons,
-		     const struct flow_table *t, struct mono now)
+		     struct mono now)
 {
 	if ((w->whole.why & WHOLE_EXPECTS) && expects_have_room(p, w, now))
 		return true;
-	if (!(w->whole.why & reasons & ~WHOLE_EXPECTS) || (t && !has_room(w, t, now)))
+	if (!(w->whole.why & reasons & ~WHOLE_EXPECTS) || (w->table && !has_room(w, now)))
 		return false;
 	return !(w->whole.why & WHOLE_KERNEL) || !p->env.kernel_room ||
 	       p->env.kernel_room(p->env.ctx, w->whole.more ? UINT32_MAX : w->whole.n_missing);
 }
 
 /* Is it time? Then the time of the next one is set. */
-static bool repair_due(struct pipeline *p, struct path_whole *w, uint8_t reasons,
-		       const struct flow_table *t, struct mono now)
+static bool repair_due(struct pipeline *p, struct path_whole *w, uint8_t reasons, struct mono now)
 {
 	if (!(w->whole.why & reasons) || w->whole.repairing || mono_before(now, w->due))
 		return false;
 	if ((w->whole.why & (WHOLE_LIMIT | WHOLE_EXPECTS)) && p->env.full)
 		p->env.full(p->env.ctx); /* the limit may have been raised */
-	if (!may_help(p, w, reasons, t, now)) {
+	if (!may_help(p, w, reasons, now)) {
 		w->due = mono_add_ms(now, LOOK_MS);
 		return false;
 	}
@@ -323,9 +305,8 @@ static struct mono refresh_end(const struct pipeline *p)
 static struct mono external_step(struct pipeline *p, struct mono now)
 {
 	struct path_whole *w = &p->ex;
-	const struct flow_table *t = p->external ? external_table(p->external) : NULL;
 
-	if (repair_due(p, w, WHOLE_SHORT, t, now))
+	if (repair_due(p, w, WHOLE_SHORT, now))
 		pipeline_ask(p, now);
 	if (w->whole.repairing && p->refresh_s > 0) {
 		if (mono_before(now, refresh_end(p)))
@@ -342,7 +323,7 @@ static struct mono external_step(struct pipeline *p, struct mono now)
 
 static struct mono internal_step(struct pipeline *p, struct mono now)
 {
-	if (repair_due(p, &p->in, COMPARED, p->own, now) && p->env.compare)
+	if (repair_due(p, &p->in, COMPARED, now) && p->env.compare)
 		p->env.compare(p->env.ctx);
 	return (p->in.whole.why & COMPARED) && !p->in.whole.repairing ? p->in.due :
 									(struct mono){ 0 };
@@ -350,10 +331,9 @@ static struct mono internal_step(struct pipeline *p, struct mono now)
 
 /* A flow was stored, but without its helper, labels or the like: the table counts that, and nobody
  * hears of it. */
-static void check_parts(struct pipeline *p, struct path_whole *w, struct flow_table *t,
-			struct mono now)
+static void check_parts(struct pipeline *p, struct path_whole *w, struct mono now)
 {
-	uint64_t lost = table_stats(t)->parts_lost_memory;
+	uint64_t lost = w->table ? table_stats(w->table)->parts_lost_memory : 0;
 
 	if (lost == w->parts_lost)
 		return;
@@ -365,10 +345,8 @@ struct mono complete_step(struct pipeline *p, struct mono now)
 {
 	struct mono next = { 0 };
 
-	if (p->internal)
-		check_parts(p, &p->in, p->own, now);
-	if (p->external)
-		check_parts(p, &p->ex, external_table(p->external), now);
+	check_parts(p, &p->in, now);
+	check_parts(p, &p->ex, now);
 	if (!whole_is(&p->in.whole))
 		next = internal_step(p, now);
 	if (!whole_is(&p->ex.whole))
@@ -385,12 +363,12 @@ bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono
 	bool is = whole_is(&w->whole);
 	struct sync_standing peers = { 0 };
 
-	if (i == 0 ? !p->source->cache : !p->sync)
+	if (!w->name)
 		return false;
 	if (i > 0)
 		sync_standing(p->sync, now, &peers);
 	*out = (struct completeness_values){
-		.cache = cache_name(p, w),
+		.cache = w->name,
 		.complete = is,
 		.answer_open = is && peers.lack >= STANDING_LACKS_TABLE &&
 			       peers.lack != STANDING_LACKS_GAP,

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* THE DATA PATH ON ONE SCREEN.
  *
- *   kernel event -> pipeline_event --> filter -> internal cache -> sync_local_change (queued once)
+ *   kernel event -> pipeline_event --> source: filter, internal cache -> sync (queued once)
  *   end of turn --> pipeline_turn ---> sync_transmit -> path_encode -> wire_put_flow -> datagram
- *   datagram ----> pipeline_datagram > wire_next -> sync_recv -> path_apply -> external cache,
- *                                                                             or env.inject
+ *   datagram -----> pipeline_datagram: wire_next -> sync_recv -> sink: external cache, or kernel
  *
  * This file only connects: what an event means is decided in cache/, what is sent and when in
- * sync/, what the bytes are in wire/. In the statistics mode there is no sync and no external
- * cache: the path ends at the internal cache, whose ended flows are handed to the flow log.
+ * sync/, what the bytes are in wire/. The source and the sink (node/source.h, node/sink.h) are
+ * what the settings of the caches make them; nothing here asks for those. In the statistics mode
+ * there is no sync, and the path ends in the source, whose ended flows go to the flow log.
  *
  * Beside it, all of them parts of the same object (node/path.h):
  *
  *   source_cache.c	what our kernel tells, through the internal cache
  *   source_bypass.c	the same without one: a record lives until its message has been made
  *   source.c		otherwise than by an event: dumps, answers, our own commits and flushes
- *   sink_kernel.c	without external cache: which flows of our kernel are the peers'
+ *   sink_cache.c	what the peers tell, into the external cache
+ *   sink_kernel.c	the same into our kernel: which of its flows are the peers'
  *   exp_path.c		the same way for expectations
  *   records.c		what sync asks about an id, which may name a flow or an expectation
  *   ambiguous.c	flows that peers could not tell apart
@@ -34,6 +35,7 @@
 
 #include "cache/foreign.h"
 #include "node/path.h"
+#include "node/sink.h"
 #include "node/source.h"
 
 #define VERSION_LOG_MS 3600000
@@ -108,25 +110,6 @@ void pipeline_chain(const struct pipeline *p, uint32_t hint)
 	table_prefetch_chain(p->own, hint);
 }
 
-/* What has been ended on the node that forwards, by its two ends or by somebody's request, has
- * ended, whatever its peer's cache says: a later commit must not bring it back. */
-static void path_ended_here(struct pipeline *p, const struct ct_flow *f, bool by_itself,
-			    struct mono now)
-{
-	uint32_t id;
-
-	if (!p->external || table_count(external_table(p->external)) == 0 || !p->env.active ||
-	    !p->env.active(p->env.ctx))
-		return;
-	/* An entry that lapses because its packets take another way tells nothing about its
-	 * flow. */
-	id = p->source->find(p, f);
-	if (by_itself && flow_packets_renew(id != FLOW_ID_NONE ? &table_rec(p->own, id)->flow : f))
-		return;
-	path_settle(p);
-	external_ended_here(p->external, f, now);
-}
-
 /* Apart, so that only such flows pay for the copy. */
 static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p, enum ct_event what,
 							   bool packet, const struct ct_flow *f,
@@ -145,7 +128,7 @@ void pipeline_event(struct pipeline *p, enum ct_event what, const struct ct_flow
 	what &= CT_EVENT_KIND;
 	p->stats.events++;
 	if (what == CT_EVENT_DESTROY)
-		path_ended_here(p, f, packet, now);
+		p->sink->ended_here(p, f, packet, now);
 	if (what != CT_EVENT_DESTROY && flow_is_offloaded(f))
 		path_event_offloaded(p, what, packet, f, now);
 	else
@@ -189,7 +172,7 @@ static const struct ct_flow *path_left(const struct pipeline *p, const struct fl
 {
 	uint32_t age = mono_s(p->now) - rec->updated_s;
 
-	if (p->external || age == 0 || !(rec->flow.has & FLOW_HAS_TIMEOUT) ||
+	if (!p->sink->in_kernel || age == 0 || !(rec->flow.has & FLOW_HAS_TIMEOUT) ||
 	    age >= rec->flow.timeout_s)
 		return &rec->flow;
 	flow_copy(left, &rec->flow);
@@ -279,67 +262,6 @@ void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const
 		path_other_version(p, from, hdr.version, now);
 	}
 	path_settle(p);
-}
-
-static void path_store(struct pipeline *p, uint8_t peer, enum sync_change what,
-		       const struct ct_flow *flow, struct mono now)
-{
-	int err = 0;
-
-	switch (what) {
-	case SYNC_NEW:
-		err = external_new_flow(p->external, peer, flow, now);
-		break;
-	case SYNC_REPLACE:
-		err = external_replace(p->external, peer, flow, now);
-		break;
-	case SYNC_UPDATE:
-		err = external_update(p->external, peer, flow, now);
-		break;
-	case SYNC_DESTROY:
-		external_destroy(p->external, peer, flow);
-		break;
-	}
-	if (err < 0)
-		complete_external_full(p, err == -ENOSPC, flow, now);
-	else
-		complete_external_found(p, flow);
-}
-
-void path_settle(struct pipeline *p)
-{
-	for (uint32_t i = 0; i < p->n_news; i++)
-		table_prefetch_rec(external_table(p->external), p->news[i].hint);
-	for (uint32_t i = 0; i < p->n_news; i++)
-		path_store(p, p->news[i].peer, (enum sync_change)p->news[i].what, &p->news[i].flow,
-			   p->news[i].at);
-	p->n_news = 0;
-}
-
-void path_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
-		struct mono now)
-{
-	struct pipeline *p = ctx;
-	struct path_news *n;
-
-	if (!p->external) {
-		if (what == SYNC_DESTROY)
-			complete_external_found(p, flow);
-		p->env.inject(p->env.ctx, what, flow, now);
-		return;
-	}
-	if (flow->rare || p->n_news == PATH_NEWS)
-		path_settle(p);
-	if (flow->rare) {
-		path_store(p, peer, what, flow, now);
-		return;
-	}
-	n = &p->news[p->n_news++];
-	n->hint = table_prefetch_index(external_table(p->external), flow);
-	flow_copy(&n->flow, flow);
-	n->at = now;
-	n->peer = peer;
-	n->what = (uint8_t)what;
 }
 
 /* ---- time and sending ---- */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cache/foreign.h"
+#include "node/sink.h"
 #include "node/source.h"
 #include "sync/sync_conf.h"
 
@@ -134,9 +135,30 @@ static void path_peer_begins(void *ctx, uint8_t peer)
 {
 	struct pipeline *p = ctx;
 
-	peers_flows_peer_begins(ctx, peer);
+	stale_peer_begins(p, peer);
+	peers_flows_adopt(p);
 	if (p->env.peer_begins)
 		p->env.peer_begins(p->env.ctx);
+}
+
+static void path_resync_begin(void *ctx, uint8_t peer)
+{
+	struct pipeline *p = ctx;
+
+	complete_answers_begin(p, p->now);
+	if (p->expects)
+		exp_path_resync_begin(p->expects, peer);
+	p->sink->resync_begin(p, peer);
+}
+
+uint32_t path_expects_resync_done(struct pipeline *p, uint32_t peers)
+{
+	uint32_t swept = 0;
+
+	for (uint8_t i = 0; p->expects && i < PEERS_MAX; i++)
+		if (peers >> i & 1)
+			swept += exp_path_resync_done(p->expects, i);
+	return swept;
 }
 
 static void path_speaks_from(void *ctx, struct sync_source *source)
@@ -163,7 +185,6 @@ static const struct sync_env path_sync_env = {
 	.fill = path_fill,
 	.send = path_send,
 	.flush = path_flush,
-	.apply = path_apply,
 	.expect = path_expect,
 	.release = record_release,
 	.walk = record_walk,
@@ -171,8 +192,7 @@ static const struct sync_env path_sync_env = {
 	.peer_asks = peers_flows_peer_asks,
 	.speaks_from = path_speaks_from,
 	.mtu = path_mtu,
-	.resync_begin = stale_resync_begin,
-	.resync_done = stale_resync_done,
+	.resync_begin = path_resync_begin,
 	.whole = complete_internal_is,
 	.kept = complete_external_is,
 	.report = path_report,
@@ -198,6 +218,69 @@ static bool path_new_expects(struct pipeline *p, const struct pipeline_conf *con
 	return p->expects || !conf->sync->expect.on;
 }
 
+static bool new_source(struct pipeline *p, const struct pipeline_conf *conf)
+{
+	p->foreign = foreign_new(&conf->key);
+	if (conf->no_internal) {
+		p->source = &source_bypass;
+		p->bypass = bypass_new(conf->buckets, conf->limit_internal, &conf->key);
+		p->own = p->bypass ? bypass_table(p->bypass) : NULL;
+		return p->own && p->foreign;
+	}
+	p->source = conf->sync ? &source_cache : &source_stats;
+	p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
+	if (!p->internal || !p->foreign)
+		return false;
+	p->own = p->in.table = internal_table(p->internal);
+	p->in.name = p->source->cache;
+	if (!conf->sync)
+		return true;
+	internal_set_room(p->internal, path_room, p);
+	if (conf->no_external)
+		internal_keep_told_life(p->internal);
+	if (internal_watch_clashes(p->internal, &conf->key, ambiguous_hidden, p) < 0)
+		return false;
+	p->clash = internal_clash(p->internal);
+	return true;
+}
+
+static bool new_sink(struct pipeline *p, const struct pipeline_conf *conf)
+{
+	p->sink = conf->no_external ? &sink_kernel : &sink_cache;
+	p->ex.name = p->sink->cache;
+	if (!conf->no_external) {
+		p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
+		if (!p->external)
+			return false;
+		p->ex.table = external_table(p->external);
+	}
+	return true;
+}
+
+/* Where there are peers. */
+static bool new_sync(struct pipeline *p, const struct pipeline_conf *conf, struct mono now)
+{
+	if (!new_sink(p, conf) || !path_new_expects(p, conf))
+		return false;
+	p->sync_env = path_sync_env;
+	p->sync_env.ctx = p;
+	p->sync_env.apply = p->sink->apply;
+	p->sync_env.resync_done = p->sink->resync_done;
+	p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
+	if (!p->sync)
+		return false;
+	if (p->expects)
+		exp_path_set_sync(p->expects, p->sync);
+	if (sync_can(conf->sync, SYNC_SPEAKS)) /* else a peer without flows is silent */
+		p->silence_due = mono_add_ms(now, PATH_SILENCE_MS);
+	if (sync_can(conf->sync, SYNC_EXPIRES)) {
+		p->life_s = conf->sync->cache_timeout_s;
+		p->refresh_s = conf->sync->refresh_s;
+		p->expire_due = mono_add_ms(now, 1000);
+	}
+	return true;
+}
+
 struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env,
 			      struct mono now)
 {
@@ -208,46 +291,11 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	p->filter = conf->filter;
 	p->rules = conf->rules;
 	p->env = *env;
-	p->sync_env = path_sync_env;
-	p->sync_env.ctx = p;
-	p->zoned_said = !conf->sync; /* nobody to replicate them to */
-	p->source = !conf->sync	      ? &source_stats :
-		    conf->no_internal ? &source_bypass :
-					&source_cache;
-	p->foreign = foreign_new(&conf->key);
-	if (conf->no_internal)
-		p->bypass = bypass_new(conf->buckets, conf->limit_internal, &conf->key);
-	else
-		p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
-	if (p->internal || p->bypass)
-		p->own = p->bypass ? bypass_table(p->bypass) : internal_table(p->internal);
-	if (conf->sync) {
-		if (!conf->no_external)
-			p->external = external_new(conf->buckets, conf->limit_external, &conf->key);
-		if (p->internal && conf->no_external)
-			internal_keep_told_life(p->internal);
-		if (p->internal && (p->external || conf->no_external) &&
-		    internal_watch_clashes(p->internal, &conf->key, ambiguous_hidden, p) == 0)
-			p->clash = internal_clash(p->internal);
-		if ((p->clash || (p->bypass && (p->external || conf->no_external))) &&
-		    path_new_expects(p, conf))
-			p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
-	}
-	if (!p->own || !p->foreign || (conf->sync && !p->sync)) {
+	p->sink = &sink_none;
+	p->zoned_said = !conf->sync; /* there is nobody who would miss those flows */
+	if (!new_source(p, conf) || (conf->sync && !new_sync(p, conf, now))) {
 		pipeline_free(p);
 		return NULL;
-	}
-	if (p->expects)
-		exp_path_set_sync(p->expects, p->sync);
-	if (p->sync && p->internal)
-		internal_set_room(p->internal, path_room, p);
-	if (conf->sync &&
-	    sync_can(conf->sync, SYNC_SPEAKS)) /* else a peer without flows is silent */
-		p->silence_due = mono_add_ms(now, PATH_SILENCE_MS);
-	if (conf->sync && sync_can(conf->sync, SYNC_EXPIRES)) {
-		p->life_s = conf->sync->cache_timeout_s;
-		p->refresh_s = conf->sync->refresh_s;
-		p->expire_due = mono_add_ms(now, 1000);
 	}
 	return p;
 }

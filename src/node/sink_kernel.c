@@ -1,10 +1,69 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Without external cache: whose are the flows of our kernel? Those that a peer has told about
- * and no packet has hit here are the peer's (cache/foreign.h), all others are ours, also those
- * that are both's. */
-#include "node/path.h"
+/* The sink into our kernel (env.inject). Whose are the flows of our kernel then? Those that a peer
+ * has told about and no packet has hit here are the peer's (cache/foreign.h), all others are ours,
+ * also those that are both's. In the statistics mode there are no peers. */
+#include "node/sink.h"
 
 #include "cache/foreign.h"
+#include "node/path.h"
+
+static void kernel_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
+			 struct mono now)
+{
+	struct pipeline *p = ctx;
+
+	(void)peer;
+	if (what == SYNC_DESTROY)
+		complete_external_found(p, flow);
+	p->env.inject(p->env.ctx, what, flow, now);
+}
+
+/* What flows are in the kernel and stale go by their timeout. */
+static void kernel_resync_begin(struct pipeline *p, uint8_t peer)
+{
+	(void)p;
+	(void)peer;
+}
+
+static void kernel_resync_done(void *ctx, uint32_t peers, enum sync_proof proof)
+{
+	(void)proof;
+	path_expects_resync_done(ctx, peers);
+}
+
+/* What is not there is not put there again: news of it are of another life. */
+static void kernel_ended_here(struct pipeline *p, const struct ct_flow *f, bool by_itself,
+			      struct mono now)
+{
+	(void)p;
+	(void)f;
+	(void)by_itself;
+	(void)now;
+}
+
+static uint32_t kernel_changed_s(const struct pipeline *p, const struct ct_flow *f)
+{
+	(void)p;
+	(void)f;
+	return 0;
+}
+
+const struct sink_ops sink_kernel = {
+	.cache = "copy of the peers' flows in our kernel",
+	.in_kernel = true,
+	.apply = kernel_apply,
+	.resync_begin = kernel_resync_begin,
+	.resync_done = kernel_resync_done,
+	.ended_here = kernel_ended_here,
+	.changed_s = kernel_changed_s,
+};
+
+const struct sink_ops sink_none = {
+	.ended_here = kernel_ended_here,
+	.changed_s = kernel_changed_s,
+};
+
+/* ---- whose flows are in our kernel ---- */
 
 /* Our kernel speaks about it: packets have hit it, so it is ours as well, or it has ended. */
 uint32_t peers_flow_heard(struct pipeline *p, enum ct_event what, const struct ct_flow *f)
@@ -56,18 +115,10 @@ uint32_t pipeline_foreign(const struct pipeline *p)
  * peer's place: TCP that is established is silent. Should the peer come back with an empty table
  * it gets them from us, and our own death kills nothing then. When it has not lost its table it
  * hears of flows that it has: ct_judge() keeps what packets here have taken further. */
-static void adopt(struct pipeline *p)
+void peers_flows_adopt(struct pipeline *p)
 {
 	if (foreign_count(p->foreign) > 0 && p->env.adopt)
 		p->env.adopt(p->env.ctx);
-}
-
-void peers_flows_peer_begins(void *ctx, uint8_t peer)
-{
-	struct pipeline *p = ctx;
-
-	stale_peer_begins(p, peer);
-	adopt(p);
 }
 
 /* As the node that was active before does when its scheduled flush has emptied its table. What
@@ -80,5 +131,5 @@ void peers_flows_peer_asks(void *ctx, uint8_t peer)
 
 	(void)peer;
 	if (p->env.active && p->env.active(p->env.ctx))
-		adopt(p);
+		peers_flows_adopt(p);
 }

@@ -5,6 +5,7 @@
 
 #include "cache/foreign.h"
 #include "node/path.h"
+#include "node/sink.h"
 
 #define LATELY_MS 1000 /* the kernel's events about what went along have been read by then */
 
@@ -24,9 +25,7 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 
 void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
-	bool injecting = p->sync && !p->external;
-
-	if (!injecting || table_find(p->own, f) != FLOW_ID_NONE)
+	if (!p->sink->in_kernel || table_find(p->own, f) != FLOW_ID_NONE)
 		pipeline_dumped(p, f, true, now);
 	else
 		peers_flow_dumped(p, f);
@@ -68,11 +67,9 @@ static void remembered(const struct flow_rec *rec, struct ct_memory *m, struct m
 void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct ct_memory *m,
 		     struct mono now)
 {
-	uint32_t id = p->source->find(p, f),
-		 peers = p->external ? table_find(external_table(p->external), f) : FLOW_ID_NONE;
+	uint32_t id = p->source->find(p, f);
 
-	if (peers != FLOW_ID_NONE)
-		m->peers_s = table_rec(external_table(p->external), peers)->peer.changed_s;
+	m->peers_s = p->sink->changed_s(p, f);
 	if (lives(p, id))
 		remembered(table_rec(p->own, id), m, now);
 	else if (foreign_told(p->foreign, f, &m->told_s))

@@ -6,6 +6,7 @@ libnode_a_SOURCES = \
 	node/pipeline.c \
 	node/pipeline_new.c \
 	node/records.c \
+	node/sink_cache.c \
 	node/sink_kernel.c \
 	node/source.c \
 	node/source_bypass.c \

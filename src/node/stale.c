@@ -8,18 +8,12 @@
 #define DOUBT_MIN  100	/* so few entries of a 1.4.x are removed at once */
 #define SWEEP_STEP 4096 /* records looked at per turn: well under a millisecond */
 
-void stale_resync_begin(void *ctx, uint8_t peer)
+void stale_resync_begin(struct pipeline *p, uint8_t peer)
 {
-	struct pipeline *p = ctx;
 	uint32_t bit = 1u << peer;
 
-	complete_answers_begin(p, p->now);
-	p->doubt[peer].marked = p->now;
-	if (p->expects)
-		exp_path_resync_begin(p->expects, peer);
-	if (!p->external)
-		return; /* what flows are in the kernel and stale go by their timeout */
 	path_settle(p);
+	p->doubt[peer].marked = p->now;
 	/* A sweep still under way belongs to the resync before: what it has not reached is
 	 * judged by the new one. */
 	if ((p->sweep_peers | p->count_peers) & bit) {
@@ -33,17 +27,10 @@ void stale_resync_begin(void *ctx, uint8_t peer)
 
 static void sweep_begin(struct pipeline *p, uint32_t peers)
 {
-	for (uint8_t i = 0; i < PEERS_MAX; i++) {
-		if (!(peers >> i & 1))
-			continue;
-		p->doubt[i] = (struct path_doubt){ 0 };
-		if (p->expects)
-			p->swept += exp_path_resync_done(p->expects, i);
-	}
-	if (!p->external) {
-		p->swept = 0;
-		return;
-	}
+	for (uint8_t i = 0; i < PEERS_MAX; i++)
+		if (peers >> i & 1)
+			p->doubt[i] = (struct path_doubt){ 0 };
+	p->swept += path_expects_resync_done(p, peers);
 	p->sweep_peers |= peers;
 	p->sweep_pos = 0;
 }
@@ -53,9 +40,8 @@ void stale_resync_done(void *ctx, uint32_t peers, enum sync_proof proof)
 	struct pipeline *p = ctx;
 	struct path_doubt *d = &p->doubt[__builtin_ctz(peers)];
 
-	if (p->external)
-		path_settle(p);
-	if (!p->external || proof == SYNC_SURE) {
+	path_settle(p);
+	if (proof == SYNC_SURE) {
 		sweep_begin(p, peers);
 		return;
 	}

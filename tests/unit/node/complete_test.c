@@ -638,10 +638,10 @@ static struct world *told(void)
 /* Only `left` of TOLD come; sure: from a peer of our kind. */
 static void poor_answer(struct world *w, uint32_t left, bool sure)
 {
-	stale_path_resync_begin(w->p, 0);
+	w->p->sync_env.resync_begin(w->p, 0);
 	for (uint32_t i = 0; i < left; i++)
 		peer_tells(w, WIRE_CT_NEW, i);
-	stale_path_resync_done(w->p, 1u << 0, sure ? SYNC_SURE : SYNC_ACKED);
+	w->p->sync_env.resync_done(w->p, 1u << 0, sure ? SYNC_SURE : SYNC_ACKED);
 	turn(w);
 }
 
@@ -727,11 +727,11 @@ static void test_no_doubt(void **state)
 /* In NOTRACK a 1.4.x acknowledges nothing: what came may be live changes only. */
 static void seeming_answer(struct world *w, uint32_t first, uint32_t n)
 {
-	stale_path_resync_begin(w->p, 0);
+	w->p->sync_env.resync_begin(w->p, 0);
 	peer_is_there(w, 1);
 	for (uint32_t i = 0; i < n; i++)
 		peer_tells(w, WIRE_CT_NEW, first + i);
-	stale_path_resync_done(w->p, 1u << 0, SYNC_SEEMS);
+	w->p->sync_env.resync_done(w->p, 1u << 0, SYNC_SEEMS);
 	turn(w);
 }
 
