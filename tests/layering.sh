@@ -22,7 +22,8 @@ allowed() {	# module -> modules it may include besides itself
 	client)	echo "base flow control" ;;
 	conf)	echo "base" ;;		# plus <module>/<module>_conf.h of any module
 	node)	echo "base flow wire cache sync" ;;
-	daemon)	echo "base flow wire cache node kernel channel sync stats control conf client" ;;
+	follow)	echo "base flow cache sync node kernel" ;;
+	daemon)	echo "base flow wire cache node follow kernel channel sync stats control conf client" ;;
 	*)	return 1 ;;
 	esac
 }

@@ -5,7 +5,7 @@
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-modules='base|flow|wire|cache|kernel|channel|sync|stats|control|conf|client|node|daemon'
+modules='base|flow|wire|cache|kernel|channel|sync|stats|control|conf|client|node|follow|daemon'
 
 # Made by a test or a build, an example, or another project's:
 known='

@@ -8,14 +8,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "conf/conf.h"
-#include "daemon/activity.h"
-#include "daemon/life.h"
+#include "follow/activity.h"
+#include "follow/life.h"
 #include "daemon/lock.h"
 #include "daemon/notify.h"
 #include "node/pipeline.h"
-#include "daemon/reconcile.h"
+#include "follow/reconcile.h"
 #include "daemon/sync_log.h"
-#include "daemon/takeover.h"
+#include "follow/takeover.h"
 
 struct blind;
 struct channel;

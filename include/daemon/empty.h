@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "daemon/daemon.h"
 
-/* -f external: JOB_EMPTY (daemon/jobs.h), and how the external cache fills again afterwards. */
+/* -f external: JOB_EMPTY (follow/jobs.h), and how the external cache fills again afterwards. */
 struct empty;
 struct emptied_values;
 

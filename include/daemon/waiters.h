@@ -4,7 +4,7 @@
 
 #include "control/command.h"
 #include "daemon/daemon.h"
-#include "daemon/jobs.h"
+#include "follow/jobs.h"
 
 struct control_job;
 
@@ -22,7 +22,7 @@ void waiters_free(struct waiters *all);
 struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigned int what,
 				struct mono now);
 /* The same for JOB_COMMIT. strict: what could not be committed makes exit status 1. in_kernel:
- * there is no external cache, the job only looks at entries of another time (daemon/windows.h). */
+ * there is no external cache, the job only looks at entries of another time (follow/windows.h). */
 struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, bool strict, bool in_kernel,
 				   struct mono now);
 

@@ -3,9 +3,9 @@
 #define CONNTRACKD_DAEMON_WIRING_H
 
 #include "channel/channel.h"
-#include "daemon/blind.h"
+#include "follow/blind.h"
 #include "daemon/daemon.h"
-#include "daemon/expecting.h"
+#include "follow/expecting.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
 #include "kernel/exp_inject.h"

@@ -46,7 +46,7 @@ uint32_t ct_timeouts_idle_s(const struct ct_timeouts *t, const struct ct_flow *f
 uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f, uint32_t life_s,
 			     uint32_t show_s);
 /* A commit can afford more than news, whose sender has to tell a flow anew before it lapses here
- * (daemon/renew.c). */
+ * (follow/renew.c). */
 #define CT_SHOW_COMMIT_S 10u
 #define CT_SHOW_NEWS_S	 4u
 

@@ -7,7 +7,7 @@
 
 /* The one way of a peer's flow into the kernel, and out of it again: requests, their answers, what is done about an entry that
  * is there already (flow/judge.h), and what about a request that failed. ct_commit.c, ct_inject.c and
- * daemon/windows.c feed it. */
+ * follow/windows.c feed it. */
 struct ct_put;
 
 /* One flow to be put. Copied. Times are mono seconds. */

@@ -44,7 +44,7 @@ struct pipeline_env {
 	/* Has the kernel's table room for n flows more, or a good deal of room? NULL: in doubt
 	 * yes. */
 	bool (*kernel_room)(void *ctx, uint32_t n);
-	/* Is this node active (daemon/activity.h)? May be NULL: no. */
+	/* Is this node active (follow/activity.h)? May be NULL: no. */
 	bool (*active)(void *ctx);
 	/* Without external cache: what a peer says about a flow goes straight there. Borrows
 	 * flow. */

@@ -14,13 +14,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "daemon/blind.h"
+#include "follow/blind.h"
 #include "daemon/commands.h"
 #include "daemon/empty.h"
-#include "daemon/jobs.h"
-#include "daemon/renew.h"
+#include "follow/jobs.h"
+#include "follow/renew.h"
 #include "daemon/signals.h"
-#include "daemon/teller.h"
+#include "follow/teller.h"
 #include "daemon/waiters.h"
 #include "daemon/wiring.h"
 #include "kernel/ct_timeouts.h"

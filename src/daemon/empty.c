@@ -21,7 +21,7 @@
 #include "base/log.h"
 #include "channel/channel.h"
 #include "daemon/values.h"
-#include "daemon/jobs.h"
+#include "follow/jobs.h"
 
 #define EMPTY_STEP	4096
 #define AGAIN		3	/* after twice PurgeTimeout more, then four times, then eight times */

@@ -10,7 +10,7 @@
 #include "client/cli.h"
 #include "client/client.h"
 #include "conf/conf.h"
-#include "daemon/activity.h"
+#include "follow/activity.h"
 #include "daemon/start.h"
 
 static const char *config_path(const struct cli *cli)

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "channel/channel.h"
-#include "daemon/blind.h"
+#include "follow/blind.h"
 #include "daemon/commands.h"
 #include "daemon/empty.h"
-#include "daemon/jobs.h"
+#include "follow/jobs.h"
 #include "daemon/values.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 
 #include "base/value_rows.h"
-#include "daemon/blind.h"
+#include "follow/blind.h"
 
 #define ZERO "           0\n"
 

@@ -12,7 +12,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "control/server.h"
-#include "daemon/expecting.h"
+#include "follow/expecting.h"
 
 #define PROGRESS_MS	250
 

@@ -10,9 +10,9 @@
 
 #include "base/log.h"
 #include "daemon/empty.h"
-#include "daemon/jobs.h"
-#include "daemon/refused.h"
-#include "daemon/teller.h"
+#include "follow/jobs.h"
+#include "follow/refused.h"
+#include "follow/teller.h"
 #include "flow/filter_conf.h"
 #include "kernel/ct_timeouts.h"
 #include "stats/flowlog.h"

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "daemon/blind.h"
+#include "follow/blind.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Requests of a commit against what libnetfilter_conntrack builds from an object that is set up as 1.4.x does it
- * (tests/unit/daemon/commit_request_test.c compares with what 1.4.7 really sent).
+ * (tests/unit/follow/commit_request_test.c compares with what 1.4.7 really sent).
  */
 #include "kernel/ct.h"
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Flows that are about to lapse at a peer that puts them into its kernel.
+ *
+ * A UDP stream tells nothing after its first packets, however long it goes on, and so does TCP that is established. So every
+ * two seconds the internal cache is looked through for records whose life, as it was told last, is nearly over. The kernel is
+ * asked about each, a few times in its life, and where packets have renewed the entry the peers are told.
+ *
+ * A connection of which one half is closed may go on for hours in the other one, without an event either. Only the beginning
+ * and the very end of TCP have lives of their own that no packet renews. */
+#include "follow/renew.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <stdlib.h>
+
+#include "flow/timeouts.h"
+#include "kernel/ct.h"
+
+#define EVERY_MS	2000
+#define SLACK_S		3	/* whole seconds on both nodes, the walk through a large table, a datagram that is lost */
+/* The peer's kernel has the flow with a life that may be shorter than what was told (ct_timeouts_showing()): before that one is
+ * over there must have been a look, and an answer must have reached the peer. */
+#define AHEAD_S		(EVERY_MS / 1000 + (int)CT_SHOW_NEWS_S + SLACK_S)
+#define STEP_IDS	1024u
+
+struct renew {
+	struct evloop *loop;
+	struct pipeline *p;
+	struct ct_batch *batch;
+	struct ev_timer timer;
+	struct ev_work walk;
+	uint64_t pos;
+};
+
+/* Do packets that change nothing renew it? */
+static bool renewable(const struct ct_flow *f)
+{
+	if (f->l4 != IPPROTO_TCP)
+		return true;
+	switch (f->proto_state) {
+	case TCP_CONNTRACK_ESTABLISHED:
+	case TCP_CONNTRACK_FIN_WAIT:
+	case TCP_CONNTRACK_CLOSE_WAIT:
+	case TCP_CONNTRACK_LAST_ACK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool lapses(const struct flow_rec *rec, struct mono now)
+{
+	const struct ct_flow *f = &rec->flow;
+
+	if (rec->state == REC_DEAD || !(f->has & FLOW_HAS_TIMEOUT) || !renewable(f))
+		return false;
+	return (uint64_t)mono_s(now) + AHEAD_S >= (uint64_t)rec->updated_s + f->timeout_s;
+}
+
+static void ask(struct renew *r, uint32_t id)
+{
+	struct internal *c = pipeline_internal(r->p);
+
+	if (internal_ask(c, id) && ct_batch_add(r->batch, CT_OP_GET, &table_rec(internal_table(c), id)->flow, NULL, id) < 0)
+		internal_ask_over(c, id);
+}
+
+static bool step(void *ctx, struct mono now)
+{
+	struct renew *r = ctx;
+	struct flow_table *t = pipeline_own(r->p);
+	uint32_t ids[STEP_IDS];
+	size_t room = ct_batch_room(r->batch), got;
+
+	if (room == 0)
+		return false;	/* on_room() goes on */
+	got = table_walk(t, &r->pos, ids, room < STEP_IDS ? room : STEP_IDS);
+	for (size_t i = 0; i < got; i++) {
+		if (lapses(table_rec(t, ids[i]), now))
+			ask(r, ids[i]);
+	}
+	if (got > 0)
+		return true;
+	ev_timer_set(r->loop, &r->timer, mono_add_ms(now, EVERY_MS));
+	return false;
+}
+
+static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
+{
+	struct renew *r = ctx;
+	struct internal *c = pipeline_internal(r->p);
+	uint32_t id = (uint32_t)cookie;
+
+	(void)op;
+	/* Gone, or the id is another flow's meanwhile: its event says more. */
+	if (err == 0 && found && internal_asked(c, id) && flow_same_key(&table_rec(internal_table(c), id)->flow, found))
+		pipeline_renewed(r->p, found, now);
+	internal_ask_over(c, id);
+}
+
+static void on_room(void *ctx, struct mono now)
+{
+	struct renew *r = ctx;
+
+	(void)now;
+	if (!ev_timer_armed(&r->timer))
+		ev_work_arm(r->loop, &r->walk);
+}
+
+static void on_timer(void *ctx, struct mono now)
+{
+	struct renew *r = ctx;
+
+	(void)now;
+	r->pos = 0;
+	ev_work_arm(r->loop, &r->walk);
+}
+
+int renew_open(struct evloop *loop, struct pipeline *p, struct renew **out, struct text *err)
+{
+	struct renew *r = calloc(1, sizeof(*r));
+	struct ct_batch_cb cb = { .ctx = r, .answer = on_answer, .room = on_room };
+	int ret;
+
+	if (!r)
+		return -ENOMEM;
+	r->loop = loop;
+	r->p = p;
+	r->timer = (struct ev_timer){ .cb = on_timer, .ctx = r, .name = "renew" };
+	r->walk = (struct ev_work){ .step = step, .ctx = r, .name = "renew walk" };
+	ret = ct_batch_open(loop, &cb, "renew", &r->batch, err);
+	if (ret == 0)
+		ret = ev_timer_set(loop, &r->timer, mono_add_ms(evloop_now(loop), EVERY_MS));
+	if (ret < 0) {
+		renew_close(r);
+		return ret;
+	}
+	*out = r;
+	return 0;
+}
+
+void renew_close(struct renew *r)
+{
+	if (!r)
+		return;
+	ev_timer_del(r->loop, &r->timer);
+	ev_work_del(r->loop, &r->walk);
+	ct_batch_close(r->batch);
+	free(r);
+}

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+libfollow_a_SOURCES = \
+	follow/activity.c \
+	follow/blind.c \
+	follow/commit.c \
+	follow/exp_flush.c \
+	follow/exp_watch.c \
+	follow/expecting.c \
+	follow/jobs.c \
+	follow/life.c \
+	follow/reconcile.c \
+	follow/refused.c \
+	follow/renew.c \
+	follow/takeover.c \
+	follow/teller.c \
+	follow/windows.c

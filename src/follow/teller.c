@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The kernel table for a full send, where there is no internal cache. A dump that failed, or that the table changed under,
+ * is made again: what the peers do not hear of they take for ended. */
+#include "follow/teller.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "kernel/ct.h"
+
+#define RETRY_MS 1000
+
+struct teller {
+	struct evloop *loop;
+	struct pipeline *p;
+	struct ct_dump *dump;
+	struct ev_timer retry, poll;
+	int64_t poll_ms;
+	struct log_limit failed;
+};
+
+static void teller_again(struct teller *t, int err, struct mono now)
+{
+	if (err != -EINTR && log_limit_pass(&t->failed, 1, 60000, now, NULL)) {
+		errno = -err;
+		log_err("reading the kernel table");
+	}
+	ev_timer_set(t->loop, &t->retry, mono_add_ms(now, RETRY_MS));
+}
+
+static void teller_flow(void *ctx, const struct ct_flow *f, struct mono now)
+{
+	struct teller *t = ctx;
+
+	pipeline_told(t->p, f, now);
+}
+
+static void teller_part(void *ctx, struct mono now)
+{
+	struct teller *t = ctx;
+
+	(void)now;
+	pipeline_told_part(t->p);
+}
+
+static void teller_done(void *ctx, int err, struct mono now)
+{
+	struct teller *t = ctx;
+
+	if (err < 0)
+		teller_again(t, err, now);
+	else if (!pipeline_told_all(t->p))
+		ev_timer_set(t->loop, &t->retry, mono_add_ms(now, RETRY_MS));
+}
+
+void teller_start(struct teller *t)
+{
+	int err = ct_dump_start(t->dump, 0);
+
+	if (err < 0)
+		teller_again(t, err, evloop_now(t->loop));
+}
+
+void teller_pause(struct teller *t, bool pause)
+{
+	ct_dump_pause(t->dump, pause);
+}
+
+static void retry_due(void *ctx, struct mono now)
+{
+	(void)now;
+	teller_start(ctx);
+}
+
+static void poll_due(void *ctx, struct mono now)
+{
+	struct teller *t = ctx;
+
+	pipeline_lost(t->p);
+	ev_timer_set(t->loop, &t->poll, mono_add_ms(now, t->poll_ms));
+}
+
+int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct teller **out, struct text *err)
+{
+	struct teller *t = calloc(1, sizeof(*t));
+	struct ct_dump_cb cb = { .ctx = t, .flow = teller_flow, .part = teller_part, .done = teller_done };
+	int ret;
+
+	if (!t)
+		return -ENOMEM;
+	t->loop = loop;
+	t->p = p;
+	t->poll_ms = (int64_t)poll_s * 1000;
+	t->retry = (struct ev_timer){ .cb = retry_due, .ctx = t, .name = "kernel dump again" };
+	t->poll = (struct ev_timer){ .cb = poll_due, .ctx = t, .name = "poll" };
+	ret = ct_dump_open(loop, &cb, &t->dump, err);
+	if (ret < 0) {
+		teller_close(t);
+		return ret;
+	}
+	if (poll_s > 0)
+		ev_timer_set(loop, &t->poll, mono_add_ms(evloop_now(loop), t->poll_ms));
+	*out = t;
+	return 0;
+}
+
+void teller_close(struct teller *t)
+{
+	if (!t)
+		return;
+	ev_timer_del(t->loop, &t->retry);
+	ev_timer_del(t->loop, &t->poll);
+	ct_dump_close(t->dump);
+	free(t);
+}
