@@ -12,18 +12,18 @@ allowed() {	# module -> modules it may include besides itself
 	case "$1" in
 	base)	echo "" ;;
 	flow)	echo "base" ;;
-	wire)	echo "base flow" ;;
+	proto)	echo "base flow" ;;
 	cache)	echo "base flow" ;;
 	kernel)	echo "base flow" ;;
 	channel) echo "base" ;;
-	sync)	echo "base flow wire" ;;
+	sync)	echo "base flow proto" ;;
 	stats)	echo "base flow" ;;
 	control) echo "base" ;;
 	client)	echo "base flow control" ;;
 	conf)	echo "base" ;;		# plus <module>/<module>_conf.h of any module
-	node)	echo "base flow wire cache sync" ;;
+	node)	echo "base flow proto cache sync" ;;
 	follow)	echo "base flow cache sync node kernel" ;;
-	daemon)	echo "base flow wire cache node follow kernel channel sync stats control conf client" ;;
+	daemon)	echo "base flow proto cache node follow kernel channel sync stats control conf client" ;;
 	*)	return 1 ;;
 	esac
 }
@@ -78,8 +78,8 @@ check() {	# directory -> violations on stdout
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-mkdir -p "$tmp/src/wire" "$tmp/src/base" "$tmp/include/wire"
-printf '#include "cache/table.h"\n' >"$tmp/src/wire/bad.c"
+mkdir -p "$tmp/src/proto/v1" "$tmp/src/base" "$tmp/include/proto/v1"
+printf '#include "cache/table.h"\n' >"$tmp/src/proto/v1/bad.c"
 printf '#include <libmnl/libmnl.h>\n' >"$tmp/src/base/bad.c"
 if [ "$(check "$tmp" | wc -l)" -ne 2 ]; then
 	echo "layering.sh does not find violations any more" >&2

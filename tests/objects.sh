@@ -5,7 +5,7 @@
 #   circles        no two files of a module need each other, also by way of others: of the files of a module some may be read,
 #                  and understood, first. The calls of objects.known have a reason; without them there is no circle
 #   include circles no two headers do either, of whatever modules
-#   no sockets     what decides (node, sync, cache, flow, wire) is told what came and what time it is: no symbol of sockets or clocks
+#   no sockets     what decides (node, sync, cache, flow, proto) is told what came and what time it is: no symbol of sockets or clocks
 #
 # Self-checks: a circle that is made up is found, and so are the sockets of channel and the clock of base.
 set -eu
@@ -69,7 +69,7 @@ for archive in "$lib"/lib*.a; do
 done
 [ "$(wc -l <"$tmp/all")" -gt 200 ] || { echo "nm finds no calls any more"; exit 1; }
 
-(cd "$top/include" && grep -Ho '^#include "[^"]*"' ./*/*.h) | sed 's|^\./||; s|:#include "| |; s|"$||' >"$tmp/includes"
+(cd "$top/include" && grep -Ho '^#include "[^"]*"' ./*/*.h ./*/*/*.h) | sed 's|^\./||; s|:#include "| |; s|"$||' >"$tmp/includes"
 [ "$(wc -l <"$tmp/includes")" -gt 100 ] || { echo "no includes found"; exit 1; }
 found=$(circle <"$tmp/includes")
 [ -z "$found" ] || fail "headers that include each other" "$found"
@@ -84,7 +84,7 @@ world() {
 
 world "$lib/libchannel.a" | grep -qx socket && world "$lib/libbase.a" | grep -qx clock_gettime ||
 	{ echo "nm finds neither socket nor clock where they are"; exit 1; }
-for module in node sync cache flow wire; do
+for module in node sync cache flow proto; do
 	found=$(world "$lib/lib$module.a" | tr '\n' ' ')
 	[ -z "$found" ] || fail "$module knows sockets or clocks" "$found"
 done

@@ -5,7 +5,7 @@
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-modules='base|flow|wire|cache|kernel|channel|sync|stats|control|conf|client|node|follow|daemon'
+modules='base|flow|proto|cache|kernel|channel|sync|stats|control|conf|client|node|follow|daemon'
 
 # Made by a test or a build, an example, or another project's:
 known='
@@ -24,7 +24,7 @@ named() {	# directory -> "file:line:name" of everything it refers to
 		-o -type f \( -name '*.[chly158]' -o -name '*.md' -o -name README -o -name NEWS -o -name '*.sh' -o -name '*.py' \
 		-o -name '*.mk' -o -name '*.am' -o -name '*.conf' -o -name '*.example' -o -name quickstart \) -print |
 		grep -v 'conf_lex\.c$\|conf_parse\.[ch]$' |
-		xargs grep -noE "(^|[^A-Za-z0-9_./*\$-])([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\\.md\\b|(^|[^A-Za-z0-9_./\$-])((src|include|doc|tests|bench)/[A-Za-z0-9_./-]+|($modules)/[a-z0-9_]+)\\.(c|h|l|y|sh|py|list)\\b" /dev/null |
+		xargs grep -noE "(^|[^A-Za-z0-9_./*\$-])([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\\.md\\b|(^|[^A-Za-z0-9_./\$-])((src|include|doc|tests|bench)/[A-Za-z0-9_./-]+|($modules)/[a-z0-9_/]+)\\.(c|h|l|y|sh|py|list)\\b" /dev/null |
 		sed -E 's|^\./||; s|^([^:]*:[0-9]+:)[^A-Za-z0-9]*|\1|'
 }
 

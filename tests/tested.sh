@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 status=0
 say() { echo "$*"; status=1; }
 
-for file in ../src/*/*.c; do
+for file in ../src/*/*.c ../src/*/*/*.c; do
 	name=$(echo "${file#../src/}" | sed 's/\.c$//')
 	case "$name" in conf/conf_lex | conf/conf_parse) continue ;; esac	# generated
 	row=$(awk -v n="$name" '$1 == n' tested.list)

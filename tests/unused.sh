@@ -11,11 +11,11 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 # Names in the sources without their comments, and how often; one that is only defined is there once.
-cat "$top"/src/*/*.c "$top"/src/*/*.[ly] | grep -v '^[[:space:]]*#' |
+cat "$top"/src/*/*.c "$top"/src/*/*/*.c "$top"/src/*/*.[ly] | grep -v '^[[:space:]]*#' |
 	${CC:-gcc} -fpreprocessed -dD -E -P -x c - 2>/dev/null | sed 's/"[^"]*"//g' | tr -cs 'A-Za-z0-9_' '\n' | sort | uniq -c |
 	awk '{ print $2, $1 }' | sort >"$tmp/count"
 # The inline functions of headers use some, too.
-cat "$top"/include/*/*.h | grep -E '^[[:space:]]' | ${CC:-gcc} -fpreprocessed -dD -E -P -x c - 2>/dev/null |
+cat "$top"/include/*/*.h "$top"/include/*/*/*.h | grep -E '^[[:space:]]' | ${CC:-gcc} -fpreprocessed -dD -E -P -x c - 2>/dev/null |
 	tr -cs 'A-Za-z0-9_' '\n' | sort -u >"$tmp/headers"
 
 for a in "$lib"/lib*.a; do

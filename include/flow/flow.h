@@ -79,7 +79,7 @@ enum flow_zone_dir {
 };
 
 #define FLOW_HELPER_MAX 16 /* kernel NF_CT_HELPER_NAME_LEN, with the NUL */
-/* the kernel's 128 labels; more from a peer are dropped and counted by wire/ */
+/* the kernel's 128 labels; more from a peer are dropped and counted by proto/ */
 #define FLOW_LABEL_BYTES 16
 
 struct flow_seqadj {

@@ -7,7 +7,7 @@
 #include "cache/internal.h"
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 /* The data path of expectations, beside that of the flows in pipeline.c: kernel event -> filter
  * -> internal cache -> sync -> wire, and wire -> sync -> external cache. Knows no socket and no

@@ -15,7 +15,7 @@
 #include "flow/filter.h"
 #include "flow/judge.h"
 #include "sync/sync.h"
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 /* The data path: kernel event -> filter -> internal cache -> sync -> wire -> datagram, and datagram
  * -> wire -> sync -> external cache (or, without one, env.inject). In the statistics mode it ends

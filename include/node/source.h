@@ -4,7 +4,7 @@
 
 #include "cache/internal.h"
 #include "flow/ct_event.h"
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 struct pipeline;
 

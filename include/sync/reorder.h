@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/cursor.h"
-#include "wire/hdr.h"
+#include "proto/v1/hdr.h"
 
 /* Messages of one peer that came before their turn, kept for a moment: a reordered datagram then costs a few
  * milliseconds instead of a NACK and a retransmission. Holds copies. */

@@ -15,7 +15,7 @@
 #include "flow/mark.h"
 #include "flow/peers.h"
 #include "sync/standing.h"
-#include "wire/hdr.h"
+#include "proto/v1/hdr.h"
 
 /* Replication as a state machine: (change | message | tick, now) -> (send | apply). Owns no socket, reads no clock. */
 struct sync;

@@ -16,7 +16,7 @@
 #include "flow/filter_conf.h"
 #include "kernel/ct_timeouts.h"
 #include "stats/flowlog.h"
-#include "wire/hdr.h"
+#include "proto/v1/hdr.h"
 
 #define LIFE_READ_MS 60000
 

@@ -6,7 +6,7 @@
  *   datagram -----> pipeline_datagram: wire_next -> sync_recv -> sink: external cache, or kernel
  *
  * This file only connects: what an event means is decided in cache/, what is sent and when in
- * sync/, what the bytes are in wire/. The source and the sink (node/source.h, node/sink.h) are
+ * sync/, what the bytes are in proto/. The source and the sink (node/source.h, node/sink.h) are
  * what the settings of the caches make them; nothing here asks for those. In the statistics mode
  * there is no sync, and the path ends in the source, whose ended flows go to the flow log.
  *

@@ -3,7 +3,7 @@
 #include "sync/mode.h"
 
 #include "base/hash.h"
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
 	       uint32_t first_seq, struct mono now)

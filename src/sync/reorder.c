@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 _Static_assert(REORDER_BODY >= 2 * WIRE_FLOW_MAX - WIRE_HDR_LEN, "a message that was filled is kept as well");
 

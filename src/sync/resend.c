@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "wire/hdr.h"
+#include "proto/v1/hdr.h"
 
 int resend_init(struct resend *r, uint32_t cap, uint32_t first_seq)
 {

@@ -9,7 +9,7 @@
 
 #include "flow/flow_json.h"
 #include "flow/flow_print.h"
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

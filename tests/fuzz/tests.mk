@@ -11,7 +11,7 @@ EXTRA_DIST += fuzz/corpus/conf
 check_PROGRAMS += fuzz/decode_fuzz
 TESTS += fuzz/decode_fuzz
 fuzz_decode_fuzz_SOURCES = fuzz/decode_fuzz.c fuzz/replay.c
-fuzz_decode_fuzz_LDADD = $(WIRE_LIBS)
+fuzz_decode_fuzz_LDADD = $(PROTO_LIBS)
 EXTRA_DIST += fuzz/corpus/decode
 
 # flow: arbitrary bytes as a record from the control socket

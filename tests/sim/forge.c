@@ -3,7 +3,7 @@
  * those of the right number are the worst, so most have one that is near. */
 #include "sim.h"
 
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 #define FAR (1u << 28)	/* no loss explains such a gap */
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 #define OLD_QUEUE 16384
 

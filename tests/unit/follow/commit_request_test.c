@@ -16,8 +16,8 @@
 #include "unit/kernel/attrs.h"
 #include "unit/kernel/commit_rules.h"
 #include "unit/kernel/support.h"
-#include "unit/wire/recorded.h"
-#include "wire/attr.h"
+#include "unit/proto/v1/recorded.h"
+#include "proto/v1/attr.h"
 
 #define FLOWS_MAX	64
 #define HELPER_MAX_1_4	12	/* 1.4.7 refuses a message with a longer name (with its NUL) */

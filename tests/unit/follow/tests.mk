@@ -6,9 +6,9 @@ check_PROGRAMS += $(follow_tests)
 TESTS += $(follow_tests)
 
 unit_follow_commit_request_test_SOURCES = unit/follow/commit_request_test.c unit/kernel/commit_rules.c \
-	unit/kernel/commit_rules.h unit/kernel/attrs.c unit/kernel/attrs.h unit/wire/recorded.h \
+	unit/kernel/commit_rules.h unit/kernel/attrs.c unit/kernel/attrs.h unit/proto/v1/recorded.h \
 	$(kernel_support) $(FLOW_RANDOM)
-unit_follow_commit_request_test_LDADD = $(S)/libkernel.a $(WIRE_LIBS) $(MNL_LIBS) $(CMOCKA_LIBS)
+unit_follow_commit_request_test_LDADD = $(S)/libkernel.a $(PROTO_LIBS) $(MNL_LIBS) $(CMOCKA_LIBS)
 unit_follow_expecting_test_SOURCES = unit/follow/expecting_test.c $(kernel_support)
 unit_follow_expecting_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
 unit_follow_exp_watch_test_SOURCES = unit/follow/exp_watch_test.c $(kernel_support)

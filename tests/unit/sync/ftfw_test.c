@@ -13,7 +13,7 @@
 
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 #define FLOWS	64
 #define SENT	4096

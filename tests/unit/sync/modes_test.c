@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "unit/wire/vector_file.h"
+#include "unit/proto/v1/vector_file.h"
 
 static const struct {
 	const char *name, *reaction;

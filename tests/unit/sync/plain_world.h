@@ -15,7 +15,7 @@
 
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 /* The world around NOTRACK or ALARM, which the test plays: a few flows of ours, time, the peer; and every message that
  * leaves. */

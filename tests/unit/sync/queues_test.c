@@ -14,7 +14,7 @@
 #include "sync/reorder.h"
 #include "sync/resend.h"
 #include "sync/txq.h"
-#include "wire/hdr.h"
+#include "proto/v1/hdr.h"
 
 #define MODEL 20000
 

@@ -12,8 +12,8 @@ unit_sync_notrack_test_SOURCES = unit/sync/notrack_test.c unit/sync/plain_world.
 unit_sync_notrack_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
 unit_sync_alarm_test_SOURCES = unit/sync/alarm_test.c unit/sync/plain_world.h
 unit_sync_alarm_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
-unit_sync_modes_test_SOURCES = unit/sync/modes_test.c unit/sync/plain_world.h unit/wire/vector_file.c \
-	unit/wire/vector_file.h unit/wire/recorded.h
+unit_sync_modes_test_SOURCES = unit/sync/modes_test.c unit/sync/plain_world.h unit/proto/v1/vector_file.c \
+	unit/proto/v1/vector_file.h unit/proto/v1/recorded.h
 unit_sync_modes_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
 unit_sync_round_test_SOURCES = unit/sync/round_test.c
 unit_sync_round_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* See wire_fill(). The protocol has no padding, but a repeated attribute and four bytes at the end
  * of a message change nothing for 1.4.x, nor for us. */
-#include "wire/attr.h"
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr.h"
+#include "proto/v1/attr_numbers.h"
 
 /* the value is one byte, and three of padding */
 #define L4PROTO_SPACE (WIRE_ATTR_HDR_LEN + 4)

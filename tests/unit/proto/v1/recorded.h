@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire/attr_numbers.h"
-#include "wire/hdr.h"
+#include "proto/v1/attr_numbers.h"
+#include "proto/v1/hdr.h"
 
 static inline size_t recorded_be16(const uint8_t *p)
 {

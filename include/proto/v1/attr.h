@@ -6,7 +6,7 @@
 
 #include "flow/expect.h"
 #include "flow/flow.h"
-#include "wire/hdr.h"
+#include "proto/v1/hdr.h"
 
 /* A conntrack message of ours never gets longer than this, before wire_fill(): all attributes of an
  * IPv6 flow, 128 labels (doc/protocol.md). */

@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "unit/flow/flow_random.h"
-#include "wire/attr.h"
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr.h"
+#include "proto/v1/attr_numbers.h"
 
 #define N_FLOWS 30000
 

@@ -9,12 +9,12 @@
  * on them wait in struct draft. What applies is decided at the end by `seen`, one bit per attribute
  * number.
  */
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr_numbers.h"
 
 #define SEEN(attr) (UINT64_C(1) << (attr))
 #define SEEN_V4 \

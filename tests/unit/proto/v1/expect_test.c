@@ -17,8 +17,8 @@
 
 #include "unit/flow/expect_random.h"
 #include "vector_file.h"
-#include "wire/attr.h"
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr.h"
+#include "proto/v1/attr_numbers.h"
 
 static const struct wire_rules rules;
 static struct vector_set vectors;

@@ -17,8 +17,8 @@
 #include <cmocka.h>
 
 #include "unit/flow/flow_random.h"
-#include "wire/attr.h"
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr.h"
+#include "proto/v1/attr_numbers.h"
 
 static const struct wire_rules full_rules = { .full = true, .wscale = true };
 static const struct wire_rules our_rules = { .wscale = true };

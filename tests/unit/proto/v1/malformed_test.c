@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 #include "vector_file.h"
-#include "wire/attr.h"
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr.h"
+#include "proto/v1/attr_numbers.h"
 
 static const struct wire_rules full_rules = { .full = true, .wscale = true };
 

@@ -5,13 +5,13 @@
  *
  * Whether ports are sent depends on the protocol of the *master*, as in 1.4.x; the keys of expected
  * GRE flows travel there. */
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr_numbers.h"
 
 static uint8_t *put_attr(struct writer *w, enum wire_exp_attr attr, size_t n)
 {

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "unit/flow/expect_random.h"
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 #define MESSAGES 64
 #define GUARD	 0xa5

@@ -3,11 +3,11 @@
  * which each row says how long a value may be and where it goes. Same rules as attr_decode.c: any
  * order, the last of two counts, unknown numbers are skipped and counted, the caller's expectation
  * is written once, when all of it was good. */
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 #include <string.h>
 
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr_numbers.h"
 
 #define SEEN(attr) (1u << (attr))
 

@@ -2,7 +2,7 @@
 /* Control messages and the counters of refused ones. The header is read in frame.c; here is what
  * writes it, so that the bytes of doc/protocol.md section 2 stand in one place per direction.
  */
-#include "wire/hdr.h"
+#include "proto/v1/hdr.h"
 
 #include <assert.h>
 #include <errno.h>

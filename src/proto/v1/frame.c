@@ -7,7 +7,7 @@
  * by value, contents as a cursor into the caller's bytes. There is no state here: a stream keeps
  * its incomplete tail where its bytes are, one buffer per connection.
  */
-#include "wire/hdr.h"
+#include "proto/v1/hdr.h"
 
 /* The first eight bytes, which must be there. */
 static struct wire_hdr peek_header(const struct cursor *at)

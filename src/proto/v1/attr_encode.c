@@ -10,14 +10,14 @@
  * Numbers are in network byte order, with one exception: SPAT_PORT, DPAT_PORT and ICMP_ID are
  * swapped once more by hosts that are little-endian (put_swapped16()).
  */
-#include "wire/attr.h"
+#include "proto/v1/attr.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "wire/attr_numbers.h"
+#include "proto/v1/attr_numbers.h"
 
 #define TLV(n) (WIRE_ATTR_HDR_LEN + (((n) + 3u) & ~3u))
 
