@@ -19,14 +19,14 @@ struct blind_look {
 				 * while count is 0 */
 	uint64_t heard;		/* events read so far */
 	bool busy;		/* we commit or flush: counts say nothing now */
-	bool injects;		/* we write into the table all the time: that it grows says
-				 * nothing */
 	int64_t known;		/* how many entries we know of; -1: cannot be compared (a Filter) */
 };
 
 struct blind_cb {
 	void *ctx;
-	/* Fill the last four of a look: what the daemon knows of itself. */
+	bool injects;		/* we write into the table all the time: that it grows says
+				 * nothing */
+	/* Fill the last three of a look: what the daemon knows of itself. */
 	void (*look)(void *ctx, struct blind_look *look);
 	/* Compare the cache with the kernel table again and again, blind_compared() follows each
 	 * time; or no longer. NULL: there is nothing to compare (DisableInternalCache). */

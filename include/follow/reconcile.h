@@ -51,9 +51,6 @@ void reconcile_close(struct reconcile *r);
 
 /* Ask for a pass. While one runs another one follows it; a verify pass gives way. */
 void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono now);
-/* Records may have become silent since the last pass (a commit over a live one, a revived one): see
- * to it that a verify pass comes. Cheap; call it once a turn. */
-void reconcile_watch(struct reconcile *r, struct mono now);
 /* Make RECONCILE_BLIND passes again and again, at most a twentieth of the time; or no longer. */
 void reconcile_blind(struct reconcile *r, bool on, struct mono now);
 const struct reconcile_stats *reconcile_stats(const struct reconcile *r);

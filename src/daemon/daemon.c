@@ -57,17 +57,9 @@ static void daemon_turn(void *ctx, struct mono now)
 {
 	struct daemon *d = ctx;
 	bool again = false;
-	struct mono next;
-
-	if (d->inject)
-		ct_inject_flush(d->inject, now);
-	next = pipeline_turn(d->pipeline, now, &again);
-	if (d->inject)
-		ct_inject_flush(d->inject, now);	/* what a gap that was given up has let through */
+	struct mono next = pipeline_turn(d->pipeline, now, &again);
 
 	empty_turn(d->empty, now);
-	if (d->reconcile)
-		reconcile_watch(d->reconcile, now);
 	if (d->flowlog)
 		flowlog_flush(d->flowlog, now);
 	if (notify_status_due(&d->notify, now))
@@ -78,6 +70,15 @@ static void daemon_turn(void *ctx, struct mono now)
 		ev_timer_set(d->loop, &d->tick, next);
 	else
 		ev_timer_del(d->loop, &d->tick);
+}
+
+static void daemon_turn_injecting(void *ctx, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	ct_inject_flush(d->inject, now);
+	daemon_turn(d, now);
+	ct_inject_flush(d->inject, now);	/* what a gap that was given up has let through */
 }
 
 /* The timer only has to end the sleep: daemon_turn() runs at the end of the turn anyway. */
@@ -344,7 +345,7 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 		return ret;
 	d->tick = (struct ev_timer){ .cb = on_tick, .ctx = d, .name = "tick" };
 	d->more = (struct ev_work){ .step = on_more, .ctx = d, .name = "more" };
-	d->turn = (struct ev_hook){ .cb = daemon_turn, .ctx = d, .name = "transmit" };
+	d->turn = (struct ev_hook){ .cb = d->inject ? daemon_turn_injecting : daemon_turn, .ctx = d, .name = "transmit" };
 	ret = fill_cache(d, in_select, err);
 	if (ret == 0 && d->events)
 		ret = open_blind(d);

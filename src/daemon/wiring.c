@@ -50,25 +50,33 @@ static void on_expect(void *ctx, enum ct_event what, const struct ct_expect *e, 
 	expecting_event(d->expecting, what, e, now);
 }
 
+static void say_overrun(struct daemon *d, const char *repair)
+{
+	const struct ct_events_stats *s = ct_events_stats(d->events);
+
+	if (!d->overrun_said)
+		log_warnx("the kernel dropped events: the netlink buffer of %" PRIu32 " bytes is too small, %" PRIu32
+			  " would have done (NetlinkBufferSize); %s", s->buffer_bytes, s->wanted_bytes, repair);
+	d->overrun_said = true;
+}
+
 static void on_overrun(void *ctx, struct mono now)
 {
 	struct daemon *d = ctx;
-	const struct ct_events_stats *s = ct_events_stats(d->events);
 
-	if (!d->overrun_said) {
-		d->overrun_said = true;
-		log_warnx("the kernel dropped events: the netlink buffer of %" PRIu32 " bytes is too small, %" PRIu32
-			  " would have done (NetlinkBufferSize); %s", s->buffer_bytes, s->wanted_bytes,
-			  d->reconcile ? "comparing with the kernel table" : "the peers are told all flows anew, but a "
-			  "1.4.x keeps those whose end was lost");
-	}
-	if (d->reconcile)
-		pipeline_lack(d->pipeline, WHOLE_OVERRUN, now);
-	if (d->conf->kernel.overrun_resync_s == 0)
-		return;
-	if (d->reconcile)
+	say_overrun(d, "comparing with the kernel table");
+	pipeline_lack(d->pipeline, WHOLE_OVERRUN, now);
+	if (d->conf->kernel.overrun_resync_s > 0)
 		reconcile_start(d->reconcile, RECONCILE_OVERRUN, now);
-	else
+}
+
+static void on_overrun_without_cache(void *ctx, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	(void)now;
+	say_overrun(d, "the peers are told all flows anew, but a 1.4.x keeps those whose end was lost");
+	if (d->conf->kernel.overrun_resync_s > 0)
 		pipeline_lost(d->pipeline);
 }
 
@@ -133,14 +141,20 @@ static void on_expects_compared(void *ctx, unsigned int why, int err, struct mon
 
 static void on_look(void *ctx, struct blind_look *look)
 {
-	struct daemon *d = ctx;
-	struct flow_table *own = pipeline_own(d->pipeline);
+	const struct daemon *d = ctx;
 
 	look->heard = ct_events_stats(d->events)->received;
 	look->busy = jobs_running(d->jobs, JOB_COMMIT) || jobs_running(d->jobs, JOB_FLUSH) ||
 		     jobs_running(d->jobs, JOB_PURGE);
-	look->injects = d->inject;
-	if (d->reconcile && !filter_conf_any(&d->conf->filter) && whole_is(pipeline_whole(d->pipeline)))
+}
+
+static void on_look_with_cache(void *ctx, struct blind_look *look)
+{
+	const struct daemon *d = ctx;
+	const struct flow_table *own = pipeline_own(d->pipeline);
+
+	on_look(ctx, look);
+	if (!filter_conf_any(&d->conf->filter) && whole_is(pipeline_whole(d->pipeline)))
 		look->known = (int64_t)table_count(own) - table_count_dead(own) + pipeline_foreign(d->pipeline);
 }
 
@@ -153,7 +167,13 @@ static void on_comparing(void *ctx, bool on, struct mono now)
 
 struct blind_cb wiring_blind(struct daemon *d)
 {
-	return (struct blind_cb){ .ctx = d, .look = on_look, .comparing = d->reconcile ? on_comparing : NULL };
+	struct blind_cb cb = { .ctx = d, .look = on_look, .injects = d->inject };
+
+	if (d->reconcile) {
+		cb.look = on_look_with_cache;
+		cb.comparing = on_comparing;
+	}
+	return cb;
 }
 
 /* ---- network -> pipeline ---- */
@@ -295,8 +315,7 @@ static void on_adopt(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	if (d->reconcile)
-		reconcile_start(d->reconcile, RECONCILE_ADOPT, evloop_now(d->loop));
+	reconcile_start(d->reconcile, RECONCILE_ADOPT, evloop_now(d->loop));
 }
 
 /* Its master may be among the news that wait. */
@@ -447,8 +466,7 @@ static void on_compare(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	if (d->reconcile)
-		reconcile_start(d->reconcile, RECONCILE_REPAIR, evloop_now(d->loop));
+	reconcile_start(d->reconcile, RECONCILE_REPAIR, evloop_now(d->loop));
 }
 
 static uint32_t read_number(const char *path)
@@ -559,7 +577,7 @@ struct ct_events_cb wiring_events(struct daemon *d)
 		.ahead = on_ahead,
 		.next = on_next,
 		.batch_end = on_batch_end,
-		.overrun = on_overrun,
+		.overrun = d->reconcile ? on_overrun : on_overrun_without_cache,
 		.expect = d->expecting ? on_expect : NULL,
 	};
 }

@@ -175,7 +175,7 @@ static bool suspicious(struct blind *b, const struct blind_look *look)
 {
 	bool quiet = b->looked && !look->busy && !b->last.busy && look->heard == b->last.heard;
 
-	b->grows = quiet && !look->injects && look->count > b->last.count ? b->grows + 1 : 0;
+	b->grows = quiet && !b->cb.injects && look->count > b->last.count ? b->grows + 1 : 0;
 	b->differs = !look->busy && counts_differ(look) ? b->differs + 1 : 0;
 	return b->grows >= GROWS || b->differs >= LOOKS;
 }

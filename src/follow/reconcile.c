@@ -49,6 +49,7 @@ struct reconcile {
 	struct ev_timer verify;		/* or the next poll */
 	int64_t poll_ms;		/* 0: no polling */
 	struct ev_work walk;		/* while the search for unseen records has found none yet */
+	struct ev_hook watch;
 	enum reconcile_state state;
 	enum reconcile_reason why;	/* of the running pass */
 	bool want[RECONCILE_POLL + 1];	/* passes to follow */
@@ -315,8 +316,11 @@ void reconcile_start(struct reconcile *r, enum reconcile_reason why, struct mono
 		r->want[why] = true;
 }
 
-void reconcile_watch(struct reconcile *r, struct mono now)
+/* At the end of each turn: records may have become silent since the last pass (a commit over a live
+ * one, a revived one), and need a verify pass. */
+static void watch_silent(void *ctx, struct mono now)
 {
+	struct reconcile *r = ctx;
 	struct mono soon = mono_add_ms(now, VERIFY_PAUSE_MS);
 
 	if (r->poll_ms == 0 && r->state == STATE_IDLE && !ev_timer_armed(&r->verify) &&
@@ -355,6 +359,7 @@ int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, con
 	r->poll_ms = (int64_t)poll_s * 1000;
 	r->cb = *cb;
 	r->verify = (struct ev_timer){ .cb = verify_due, .ctx = r, .name = "verify" };
+	r->watch = (struct ev_hook){ .cb = watch_silent, .ctx = r, .name = "reconcile" };
 	r->walk = (struct ev_work){ .step = check_walk, .ctx = r, .name = "reconcile walk" };
 	ret = ct_dump_open(loop, &dump_cb, &r->dump, err);
 	if (ret == 0)
@@ -363,6 +368,7 @@ int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, con
 		reconcile_close(r);
 		return ret;
 	}
+	ev_hook_add(loop, &r->watch);
 	*out = r;
 	return 0;
 }
@@ -371,6 +377,7 @@ void reconcile_close(struct reconcile *r)
 {
 	if (!r)
 		return;
+	ev_hook_del(r->loop, &r->watch);
 	ev_timer_del(r->loop, &r->verify);
 	ev_work_del(r->loop, &r->walk);
 	ct_batch_close(r->batch);
