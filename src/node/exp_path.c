@@ -28,7 +28,32 @@
 
 #define STEP_IDS 64
 
+/* The source: what becomes of that which our kernel tells of expectations. One row with an
+ * internal cache, one without. e is borrowed; ids are those of the table. */
+struct exp_source {
+	/* Which table may have no room, and its name for people. */
+	enum exp_cache cache;
+	const char *name;
+	/* May it be told, as far as its master is concerned? */
+	bool (*has_master)(const struct exp_path *x, const struct ct_expect *e);
+	/* Is it recorded that our kernel has it? */
+	bool (*knows)(const struct exp_path *x, const struct ct_expect *e);
+	/* Is a change of it told? */
+	bool (*refreshes)(const struct exp_path *x, const struct ct_expect *e);
+	/* It is about to end: there has to be a record if the peers are to hear of it. */
+	void (*ending)(struct exp_path *x, const struct ct_expect *e, struct mono now);
+	/* Our own commit has put it into the kernel. */
+	void (*committed)(struct exp_path *x, const struct ct_expect *e, struct mono now);
+	/* As sync_env's. */
+	bool (*is_dead)(const struct exp_path *x, uint32_t id);
+	void (*release)(struct expects *c, uint32_t id);
+	size_t (*walk)(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n);
+};
+
+static const struct exp_source source_cached, source_uncached;
+
 struct exp_path {
+	const struct exp_source *source;
 	struct exp_path_conf conf;
 	struct internal *masters;
 	struct sync *sync;
@@ -47,6 +72,7 @@ struct exp_path *exp_path_new(const struct exp_path_conf *conf, struct internal 
 		return NULL;
 	x->conf = *conf;
 	x->masters = masters;
+	x->source = masters ? &source_cached : &source_uncached;
 	x->internal = expects_new(conf->limit_internal, &conf->key);
 	x->external = expects_new(conf->limit_external, &conf->key);
 	if (!x->internal || !x->external) {
@@ -91,12 +117,6 @@ struct exp_path_stats *exp_path_stats(struct exp_path *x)
 	return &x->stats;
 }
 
-/* Is there an internal cache? */
-static bool caching(const struct exp_path *x)
-{
-	return x->masters != NULL;
-}
-
 /* ---- our kernel -> internal cache -> sync ---- */
 
 bool exp_path_named(const struct sync_expect_conf *conf, const struct ct_expect *e)
@@ -123,23 +143,9 @@ bool exp_path_wants(struct exp_path *x, const struct ct_expect *e)
 	return named && e->zone == 0;
 }
 
-static bool master_known(const struct exp_path *x, const struct ct_expect *e)
-{
-	struct flow_table *t = internal_table(x->masters);
-	struct ct_flow master;
-	uint32_t id;
-
-	expect_master_flow(e, &master);
-	id = table_find(t, &master);
-	return id != FLOW_ID_NONE && table_rec(t, id)->state != REC_DEAD;
-}
-
 static void full(struct exp_path *x, struct mono now)
 {
-	if (caching(x))
-		x->conf.full(x->conf.ctx, EXP_CACHE_INTERNAL, "internal expectation", now);
-	else
-		x->conf.full(x->conf.ctx, EXP_CACHE_QUEUE, "outgoing expectation", now);
+	x->conf.full(x->conf.ctx, x->source->cache, x->source->name, now);
 }
 
 enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, bool announce,
@@ -149,7 +155,7 @@ enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, boo
 
 	if (!exp_path_wants(x, e))
 		return EXP_FILTERED;
-	if (caching(x) && !master_known(x, e))
+	if (!x->source->has_master(x, e))
 		return EXP_NO_MASTER;
 	switch (expects_put(x->internal, e, now, &id)) {
 	case EXPECTS_NOTHING:
@@ -167,9 +173,9 @@ enum exp_verdict exp_path_put(struct exp_path *x, const struct ct_expect *e, boo
 
 void exp_path_refreshed(struct exp_path *x, const struct ct_expect *e, struct mono now)
 {
-	uint32_t id = expects_find(x->internal, e);
+	uint32_t id;
 
-	if (caching(x) && (id == FLOW_ID_NONE || expects_rec(x->internal, id)->state == REC_DEAD))
+	if (!x->source->refreshes(x, e))
 		return;
 	if (expects_put(x->internal, e, now, &id) != EXPECTS_FULL)
 		sync_local_change(x->sync, id | FLOW_ID_EXPECT, now);
@@ -192,9 +198,7 @@ bool exp_path_theirs(const struct exp_path *x, const struct ct_expect *e)
 
 bool exp_path_knows(const struct exp_path *x, const struct ct_expect *e)
 {
-	uint32_t id = expects_find(x->internal, e);
-
-	return caching(x) && id != FLOW_ID_NONE && expects_rec(x->internal, id)->state != REC_DEAD;
+	return x->source->knows(x, e);
 }
 
 bool exp_path_ours(const struct exp_path *x, const struct ct_expect *e)
@@ -210,18 +214,14 @@ void exp_path_end(struct exp_path *x, const struct ct_expect *e, struct mono now
 {
 	uint32_t id;
 
-	/* Nobody knows here whether the peers have heard of it. */
-	if (!caching(x) && expects_find(x->internal, e) == FLOW_ID_NONE &&
-	    expects_put(x->internal, e, now, &id) == EXPECTS_FULL)
-		full(x, now);
+	x->source->ending(x, e, now);
 	if (expects_end(x->internal, e, &id))
 		sync_local_change(x->sync, id | FLOW_ID_EXPECT, now);
 }
 
 void exp_path_committed(struct exp_path *x, const struct ct_expect *e, struct mono now)
 {
-	if (caching(x))
-		exp_path_put(x, e, false, now);
+	x->source->committed(x, e, now);
 }
 
 static void drop(struct exp_path *x, uint32_t id)
@@ -297,7 +297,7 @@ struct flow_mark *exp_path_mark(struct exp_path *x, uint32_t id)
 
 bool exp_path_is_dead(const struct exp_path *x, uint32_t id)
 {
-	return !caching(x) || rec_of(x, id)->state == REC_DEAD;
+	return x->source->is_dead(x, id);
 }
 
 int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags,
@@ -315,22 +315,7 @@ int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags
 
 void exp_path_release(struct exp_path *x, uint32_t id)
 {
-	if (caching(x))
-		expects_release(x->internal, id & ~FLOW_ID_EXPECT);
-	else
-		expects_remove(x->internal, id & ~FLOW_ID_EXPECT);
-}
-
-/* A full send without internal cache: nothing to walk over, but it is not over yet. */
-static size_t walk_kernel(struct exp_path *x, uint64_t *pos, uint32_t *ids)
-{
-	if (*pos == 0) {
-		*pos = 1;
-		x->telling = true;
-		x->conf.tell(x->conf.ctx);
-	}
-	ids[0] = FLOW_ID_NONE;
-	return x->telling ? 1 : 0;
+	x->source->release(x->internal, id & ~FLOW_ID_EXPECT);
 }
 
 void exp_path_told_all(struct exp_path *x)
@@ -340,17 +325,126 @@ void exp_path_told_all(struct exp_path *x)
 
 size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
 {
-	size_t got;
+	return x->source->walk(x, pos, ids, n);
+}
 
-	if (!caching(x))
-		return walk_kernel(x, pos, ids);
-	got = expects_walk(x->internal, pos, ids, n);
+/* ---- the source with an internal cache ---- */
+
+static bool cached_master(const struct exp_path *x, const struct ct_expect *e)
+{
+	struct flow_table *t = internal_table(x->masters);
+	struct ct_flow master;
+	uint32_t id;
+
+	expect_master_flow(e, &master);
+	id = table_find(t, &master);
+	return id != FLOW_ID_NONE && table_rec(t, id)->state != REC_DEAD;
+}
+
+static bool cached_knows(const struct exp_path *x, const struct ct_expect *e)
+{
+	uint32_t id = expects_find(x->internal, e);
+
+	return id != FLOW_ID_NONE && expects_rec(x->internal, id)->state != REC_DEAD;
+}
+
+static void nothing(struct exp_path *x, const struct ct_expect *e, struct mono now)
+{
+	(void)x;
+	(void)e;
+	(void)now;
+}
+
+static void cached_committed(struct exp_path *x, const struct ct_expect *e, struct mono now)
+{
+	exp_path_put(x, e, false, now);
+}
+
+static bool cached_is_dead(const struct exp_path *x, uint32_t id)
+{
+	return rec_of(x, id)->state == REC_DEAD;
+}
+
+static size_t cached_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	size_t got = expects_walk(x->internal, pos, ids, n);
+
 	for (size_t i = 0; i < got; i++)
 		ids[i] = expects_rec(x->internal, ids[i])->state == REC_DEAD ?
 				 FLOW_ID_NONE :
 				 ids[i] | FLOW_ID_EXPECT;
 	return got;
 }
+
+static const struct exp_source source_cached = {
+	.cache = EXP_CACHE_INTERNAL,
+	.name = "internal expectation",
+	.has_master = cached_master,
+	.knows = cached_knows,
+	.refreshes = cached_knows,
+	.ending = nothing,
+	.committed = cached_committed,
+	.is_dead = cached_is_dead,
+	.release = expects_release,
+	.walk = cached_walk,
+};
+
+/* ---- the source without one ---- */
+
+static bool yes(const struct exp_path *x, const struct ct_expect *e)
+{
+	(void)x;
+	(void)e;
+	return true;
+}
+
+static bool no(const struct exp_path *x, const struct ct_expect *e)
+{
+	return !yes(x, e);
+}
+
+/* Nobody knows here whether the peers have heard of it. */
+static void uncached_ending(struct exp_path *x, const struct ct_expect *e, struct mono now)
+{
+	uint32_t id;
+
+	if (expects_find(x->internal, e) == FLOW_ID_NONE &&
+	    expects_put(x->internal, e, now, &id) == EXPECTS_FULL)
+		full(x, now);
+}
+
+static bool uncached_is_dead(const struct exp_path *x, uint32_t id)
+{
+	(void)x;
+	(void)id;
+	return true;
+}
+
+/* There is nothing to walk over, but a full send is not over before the kernel's have been read. */
+static size_t uncached_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n)
+{
+	(void)n;
+	if (*pos == 0) {
+		*pos = 1;
+		x->telling = true;
+		x->conf.tell(x->conf.ctx);
+	}
+	ids[0] = FLOW_ID_NONE;
+	return x->telling ? 1 : 0;
+}
+
+static const struct exp_source source_uncached = {
+	.cache = EXP_CACHE_QUEUE,
+	.name = "outgoing expectation",
+	.has_master = yes, /* asked for before (expecting.c) */
+	.knows = no,
+	.refreshes = yes,
+	.ending = uncached_ending,
+	.committed = nothing, /* what we did ourselves is not told */
+	.is_dead = uncached_is_dead,
+	.release = expects_remove,
+	.walk = uncached_walk,
+};
 
 /* ---- from the network ---- */
 
