@@ -65,12 +65,32 @@ struct waiting {
 	bool ended;
 };
 
+/* What differs with and without internal cache. */
+struct asking {
+	/* A master that is due. */
+	void (*ask)(struct expecting *x, const struct ask *a, struct mono now);
+	void (*answer)(struct expecting *x, uint64_t cookie, int err, const struct ct_flow *found, struct mono now);
+	/* There is room for questions again. */
+	void (*room)(struct expecting *x, struct mono now);
+	/* Our kernel has made e; a dump has shown it; it has ended, and the peers are not told. */
+	enum exp_verdict (*put)(struct expecting *x, const struct ct_expect *e, struct mono now);
+	enum exp_verdict (*dumped)(struct expecting *x, const struct ct_expect *e, struct mono now);
+	bool (*ends_unsaid)(struct expecting *x, const struct ct_expect *e, struct mono now);
+	/* The kernel's expectations are about to be read, and have been. */
+	void (*begin)(struct expecting *x);
+	void (*all_read)(struct expecting *x, int err, struct mono now);
+	/* Our own commit has put some into the kernel. */
+	void (*committed)(struct expecting *x);
+};
+
+static const struct asking asking_cached, asking_uncached;
+
 struct expecting {
+	const struct asking *asking;
 	struct evloop *loop;
 	struct pipeline *p;
 	struct exp_path *path;
 	struct expecting_cb cb;
-	bool caching;			/* there is an internal cache */
 	enum exp_verdict master;	/* the last answer to a question that is answered at once */
 	struct ct_batch *batch;		/* asks for masters */
 	struct exp_sock *sock;		/* asks for single expectations */
@@ -141,14 +161,20 @@ static enum exp_verdict ask_now(struct expecting *x, const struct ct_flow *maste
 }
 
 /* With it: the answer counts if the cache still wants it when it comes. */
-static void ask_later(struct expecting *x, const struct ask *a)
+static void ask_later(struct expecting *x, const struct ask *a, struct mono now)
 {
 	struct internal *c = pipeline_internal(x->p);
 	uint32_t id = table_find(internal_table(c), &a->master);
 
+	(void)now;
 	if (id != FLOW_ID_NONE && internal_ask(c, id) &&
 	    ct_batch_add(x->batch, CT_OP_GET, &a->master, NULL, (uint64_t)a->tries << 32 | id) < 0)
 		internal_ask_over(c, id);
+}
+
+static void ask_adjusted(struct expecting *x, const struct ask *a, struct mono now)
+{
+	ask_now(x, &a->master, true, now);
 }
 
 /* Ask for those that are due, as far as there is room; the rest when there is room again. */
@@ -160,14 +186,11 @@ static void ask_due(struct expecting *x, struct ask_ring *r, struct mono now)
 		if (mono_before(now, a->due))
 			break;
 		r->head++;
-		if (x->caching)
-			ask_later(x, a);
-		else
-			ask_now(x, &a->master, true, now);
+		x->asking->ask(x, a, now);
 	}
 }
 
-static void on_cached_answer(struct expecting *x, uint64_t cookie, int err,
+static void cached_answer(struct expecting *x, uint64_t cookie, int err,
 			     const struct ct_flow *found, struct mono now)
 {
 	struct internal *c = pipeline_internal(x->p);
@@ -190,6 +213,13 @@ static void on_cached_answer(struct expecting *x, uint64_t cookie, int err,
 	}
 }
 
+static void uncached_answer(struct expecting *x, uint64_t cookie, int err, const struct ct_flow *found,
+			    struct mono now)
+{
+	if (err == 0 && found)
+		x->master = pipeline_master(x->p, found, cookie != 0, now) ? EXP_STORED : EXP_FILTERED;
+}
+
 static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
 		      struct mono now)
 {
@@ -198,20 +228,19 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 	(void)op;
 	if (cookie == ADOPT && found)
 		x->master = pipeline_adopted(x->p, found, now) ? EXP_STORED : EXP_FILTERED;
-	else if (cookie == ADOPT)
-		return;
-	else if (x->caching)
-		on_cached_answer(x, cookie, err, found, now);
-	else if (err == 0 && found)
-		x->master = pipeline_master(x->p, found, cookie != 0, now) ? EXP_STORED : EXP_FILTERED;
+	else if (cookie != ADOPT)
+		x->asking->answer(x, cookie, err, found, now);
 }
 
 static void on_room(void *ctx, struct mono now)
 {
 	struct expecting *x = ctx;
 
-	if (!x->caching)
-		return;		/* it never was full */
+	x->asking->room(x, now);
+}
+
+static void cached_room(struct expecting *x, struct mono now)
+{
 	ask_due(x, &x->soon, now);
 	ask_due(x, &x->late, now);
 	arm(x);
@@ -268,7 +297,7 @@ static enum exp_verdict put_cached(struct expecting *x, const struct ct_expect *
 
 static void put(struct expecting *x, const struct ct_expect *e, uint32_t tries, struct mono now)
 {
-	switch (x->caching ? put_cached(x, e, now) : put_uncached(x, e, now)) {
+	switch (x->asking->put(x, e, now)) {
 	case EXP_STORED:
 		exp_watch_add(x->watch, e, now);
 		ask_for_master(x, e, now);
@@ -304,21 +333,34 @@ static void stop_waiting(struct expecting *x, const struct ct_expect *e)
 }
 
 /* When we delete a flow its expectations go with it, and the kernel says so as if it had been its
- * own idea. A peer is told of neither. With an internal cache they have left it together
- * (exp_path_master_purged()). */
+ * own idea. A peer is told of neither. */
 static bool purged_along(struct expecting *x, const struct ct_expect *e, struct mono now)
 {
 	struct ct_flow master;
 
-	if (x->caching || !pipeline_purged_lately(x->p, now))
+	if (!pipeline_purged_lately(x->p, now))
 		return false;
 	expect_master_flow(e, &master);
 	return ask_now(x, &master, true, now) == EXP_NO_MASTER;
 }
 
+static bool uncached_ends_unsaid(struct expecting *x, const struct ct_expect *e, struct mono now)
+{
+	return !exp_path_wants(x->path, e) || purged_along(x, e, now);
+}
+
+/* What goes with its master has left the cache with it (exp_path_master_purged()). */
+static bool cached_ends_unsaid(struct expecting *x, const struct ct_expect *e, struct mono now)
+{
+	(void)x;
+	(void)e;
+	(void)now;
+	return false;
+}
+
 static void ended(struct expecting *x, const struct ct_expect *e, struct mono now)
 {
-	if (!x->caching && (!exp_path_wants(x->path, e) || purged_along(x, e, now)))
+	if (x->asking->ends_unsaid(x, e, now))
 		return;
 	exp_path_end(x->path, e, now);
 	ask_for_master(x, e, now);
@@ -383,10 +425,7 @@ static void compare_next(struct expecting *x, struct mono now)
 		return;
 	x->running = x->wanted;
 	x->wanted = 0;
-	if (x->caching) {
-		expects_pass_begin(exp_path_internal(x->path));
-		pipeline_expects_compare_begin(x->p);
-	}
+	x->asking->begin(x);
 	err = ct_dump_start(x->dump, 0);
 	if (err < 0)
 		compare_end(x, err, now);
@@ -396,25 +435,22 @@ static void compare_next(struct expecting *x, struct mono now)
 static bool is_known(struct expecting *x, const struct ct_expect *e)
 {
 	struct expects *cache = exp_path_internal(x->path);
-	uint32_t id = x->caching ? expects_find(cache, e) : FLOW_ID_NONE;
 
-	return id != FLOW_ID_NONE && expects_rec(cache, id)->state != REC_DEAD &&
-	       expect_equal_replicated(&expects_rec(cache, id)->expect, e);
+	return exp_path_knows(x->path, e) &&
+	       expect_equal_replicated(&expects_rec(cache, expects_find(cache, e))->expect, e);
 }
 
 static void on_dumped(void *ctx, const struct ct_expect *e, struct mono now)
 {
 	struct expecting *x = ctx;
 	struct ct_expect sure = *e;
-	enum exp_verdict verdict;
 
 	/* Not known: an event may have overtaken the dump, so the kernel's word of now counts. */
 	if (!is_known(x, e) && (exp_sock_get(x->sock, e, &sure) < 0 || !expect_same_key(&sure, e)))
 		return;
 	if (exp_path_theirs(x->path, &sure) && !exp_path_knows(x->path, &sure) && !(x->running & ADOPTING))
 		return;
-	verdict = x->caching ? exp_path_put(x->path, &sure, x->running != EXPECTING_START, now) : put_uncached(x, &sure, now);
-	if (verdict == EXP_STORED)
+	if (x->asking->dumped(x, &sure, now) == EXP_STORED)
 		exp_watch_add(x->watch, &sure, now);
 }
 
@@ -422,7 +458,23 @@ static void on_dump_done(void *ctx, int err, struct mono now)
 {
 	struct expecting *x = ctx;
 
-	if (!x->caching || (err < 0 && err != -EINTR)) {
+	x->asking->all_read(x, err, now);
+}
+
+static void cached_begin(struct expecting *x)
+{
+	expects_pass_begin(exp_path_internal(x->path));
+	pipeline_expects_compare_begin(x->p);
+}
+
+static enum exp_verdict cached_dumped(struct expecting *x, const struct ct_expect *e, struct mono now)
+{
+	return exp_path_put(x->path, e, x->running != EXPECTING_START, now);
+}
+
+static void cached_all_read(struct expecting *x, int err, struct mono now)
+{
+	if (err < 0 && err != -EINTR) {
 		compare_end(x, err, now);
 		return;
 	}
@@ -472,11 +524,50 @@ static bool watch_step(void *ctx, struct mono now)
 
 void expecting_committed(struct expecting *x)
 {
-	if (!x->caching)
-		return;
+	x->asking->committed(x);
+}
+
+static void cached_committed(struct expecting *x)
+{
 	x->watch_pos = 0;
 	ev_work_arm(x->loop, &x->watch_all);
 }
+
+static const struct asking asking_cached = {
+	.ask = ask_later,
+	.answer = cached_answer,
+	.room = cached_room,
+	.put = put_cached,
+	.dumped = cached_dumped,
+	.ends_unsaid = cached_ends_unsaid,
+	.begin = cached_begin,
+	.all_read = cached_all_read,
+	.committed = cached_committed,
+};
+
+/* There never is none: each is answered at once. */
+static void uncached_room(struct expecting *x, struct mono now)
+{
+	(void)x;
+	(void)now;
+}
+
+static void uncached_nothing(struct expecting *x)
+{
+	(void)x;
+}
+
+static const struct asking asking_uncached = {
+	.ask = ask_adjusted,
+	.answer = uncached_answer,
+	.room = uncached_room,
+	.put = put_uncached,
+	.dumped = put_uncached,
+	.ends_unsaid = uncached_ends_unsaid,
+	.begin = uncached_nothing,
+	.all_read = compare_end,
+	.committed = uncached_nothing,
+};
 
 static void on_changed(void *ctx, const struct ct_expect *e, struct mono now)
 {
@@ -506,7 +597,7 @@ int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecti
 	x->loop = loop;
 	x->p = p;
 	x->path = pipeline_expects(p);
-	x->caching = pipeline_internal(p) != NULL;
+	x->asking = pipeline_internal(p) ? &asking_cached : &asking_uncached;
 	x->tell = (struct ev_timer){ .cb = on_tell_again, .ctx = x, .name = "expectations (full send)" };
 	x->cb = *cb;
 	x->timer = (struct ev_timer){ .cb = on_timer, .ctx = x, .name = "expectations" };
