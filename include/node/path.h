@@ -98,7 +98,7 @@ struct pipeline {
 	struct mono purged; /* when we last deleted a flow of the kernel ourselves */
 };
 
-/* ---- pipeline.c ---- */
+/* ---- path.c ---- */
 void path_log(struct pipeline *p, int level, const char *text);
 /* A table is full or memory is short: that one flow is dropped and counted. */
 void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now);
@@ -110,12 +110,13 @@ const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_f
 				     struct ct_flow *copy);
 /* A flow has ended; f says what is known of its last moment. */
 void path_ended(struct pipeline *p, const struct ct_flow *f);
-int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
 
-/* ---- pipeline_new.c ---- */
 /* These peers have told all their expectations. Returns how many have gone, because they were not
  * among them. */
 uint32_t path_expects_resync_done(struct pipeline *p, uint32_t peers);
+
+/* ---- pipeline.c ---- */
+int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
 
 /* ---- sink_cache.c ---- */
 /* Put what waits into the external cache, if there is one. Before anything else is done with it. */
@@ -127,16 +128,15 @@ void complete_internal_full(struct pipeline *p, struct mono now);
 /* So has the external one, at its limit or for want of memory. */
 void complete_external_full(struct pipeline *p, bool limit, const struct ct_flow *f,
 			    struct mono now);
-/* Our kernel has spoken of a flow that the internal cache has not refused: it is there, or has
- * ended, or is not wanted. */
 /* An expectation found no place in that cache. */
 void complete_expects_full(struct pipeline *p, bool internal, struct mono now);
+/* Our kernel has spoken of a flow that the internal cache has not refused: it is there, or has
+ * ended, or is not wanted. */
 void complete_internal_found(struct pipeline *p, const struct ct_flow *f);
 /* The same of what a peer told, of the external cache or, with states injected, of our kernel. */
 void complete_external_found(struct pipeline *p, const struct ct_flow *f);
 /* sync_env.whole */
 bool complete_internal_is(void *ctx);
-bool complete_external_is(void *ctx);
 /* A peer begins to answer. */
 void complete_answers_begin(struct pipeline *p, struct mono now);
 /* Begin the repairs that are due, end those that are through. Returns when to come back. */
@@ -163,11 +163,12 @@ void ambiguous_step(struct pipeline *p, struct mono now);
 /* ---- stale.c ---- */
 /* For the sink. */
 void stale_resync_begin(struct pipeline *p, uint8_t peer);
-void stale_resync_done(void *ctx, uint32_t peers, enum sync_proof proof);
+void stale_resync_done(struct pipeline *p, uint32_t peers, enum sync_proof proof);
 /* A peer begins a life. */
 void stale_peer_begins(struct pipeline *p, uint8_t peer);
-/* Is something to be removed, or to be judged, because a full answer did not show it? */
-bool stale_pending(const struct pipeline *p);
+/* sync_env.kept: nothing is missing, and nothing is to be removed or judged because a full answer
+ * did not show it. */
+bool stale_kept(void *ctx);
 /* Ask again where a sweep was put off. Returns when to come back. */
 struct mono stale_ask(struct pipeline *p, struct mono now);
 /* True while there is more. */

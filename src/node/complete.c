@@ -159,13 +159,6 @@ bool complete_internal_is(void *ctx)
 	return whole_is(&p->in.whole);
 }
 
-bool complete_external_is(void *ctx)
-{
-	const struct pipeline *p = ctx;
-
-	return whole_is(&p->ex.whole) && !stale_pending(p);
-}
-
 /* ---- repair ---- */
 
 static void say_expects(struct pipeline *p, const struct path_whole *w)

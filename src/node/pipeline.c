@@ -22,6 +22,7 @@
  *   ambiguous.c	flows that peers could not tell apart
  *   complete.c		caches that are not complete, and their repair
  *   stale.c		out of the external cache without a message, in steps
+ *   path.c		the steps that all these share
  *   pipeline_new.c	made, taken apart
  *
  * Nothing here depends on a socket or on the clock: the simulation in tests/sim links these very
@@ -29,8 +30,6 @@
 #include "node/pipeline.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "cache/foreign.h"
@@ -40,60 +39,7 @@
 
 #define VERSION_LOG_MS 3600000
 
-void path_log(struct pipeline *p, int level, const char *text)
-{
-	if (p->env.log)
-		p->env.log(p->env.ctx, level, text);
-}
-
-/* Said once per ten seconds, because every further flow would say it again. */
-void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct mono now)
-{
-	uint64_t suppressed;
-	char line[160];
-
-	(*counter)++;
-	if (p->env.full && log_limit_pass(&p->full_call, 1, 1000, now, NULL))
-		p->env.full(p->env.ctx);
-	if (!log_limit_pass(&p->full_log, 1, 10000, now, &suppressed))
-		return;
-	snprintf(line, sizeof(line),
-		 "%s has no room (HashLimit, or memory): %" PRIu64 " refused so far", cache,
-		 *counter);
-	path_log(p, LOG_LVL_WARNING, line);
-}
-
-/* ---- our kernel -> internal cache -> sync ---- */
-
-void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now)
-{
-	if (change == INTERNAL_NEW)
-		sync_local_birth(p->sync, id, now);
-	else if (change != INTERNAL_NOTHING)
-		sync_local_change(p->sync, id, now);
-}
-
-const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f,
-				     struct ct_flow *copy)
-{
-	if (!flow_is_offloaded(f) || (f->has & FLOW_HAS_TIMEOUT) || !p->env.life)
-		return f;
-	flow_copy(copy, f);
-	copy->timeout_s = p->env.life(p->env.ctx, f);
-	if (copy->timeout_s > 0)
-		copy->has |= FLOW_HAS_TIMEOUT;
-	return copy;
-}
-
-void path_ended(struct pipeline *p, const struct ct_flow *f)
-{
-	if (f->has & FLOW_HAS_COUNTERS) {
-		p->stats.traffic_bytes += f->rare->bytes[0] + f->rare->bytes[1];
-		p->stats.traffic_packets += f->rare->packets[0] + f->rare->packets[1];
-	}
-	if (p->env.ended)
-		p->env.ended(p->env.ctx, f);
-}
+/* ---- our kernel -> source -> sync ---- */
 
 uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f)
 {
@@ -201,7 +147,7 @@ int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writ
 	return err;
 }
 
-/* ---- datagram -> wire -> sync -> external cache ---- */
+/* ---- datagram -> proto -> sync -> sink ---- */
 
 static void path_other_version(struct pipeline *p, const struct sync_source *from, uint8_t version,
 			       struct mono now)

@@ -151,16 +151,6 @@ static void path_resync_begin(void *ctx, uint8_t peer)
 	p->sink->resync_begin(p, peer);
 }
 
-uint32_t path_expects_resync_done(struct pipeline *p, uint32_t peers)
-{
-	uint32_t swept = 0;
-
-	for (uint8_t i = 0; p->expects && i < PEERS_MAX; i++)
-		if (peers >> i & 1)
-			swept += exp_path_resync_done(p->expects, i);
-	return swept;
-}
-
 static void path_speaks_from(void *ctx, struct sync_source *source)
 {
 	const struct pipeline *p = ctx;
@@ -194,7 +184,7 @@ static const struct sync_env path_sync_env = {
 	.mtu = path_mtu,
 	.resync_begin = path_resync_begin,
 	.whole = complete_internal_is,
-	.kept = complete_external_is,
+	.kept = stale_kept,
 	.report = path_report,
 };
 

@@ -90,11 +90,23 @@ static uint32_t cache_changed_s(const struct pipeline *p, const struct ct_flow *
 	return id != FLOW_ID_NONE ? table_rec(t, id)->peer.changed_s : 0;
 }
 
+static void cache_resync_begin(struct pipeline *p, uint8_t peer)
+{
+	path_settle(p);
+	stale_resync_begin(p, peer);
+}
+
+static void cache_resync_done(void *ctx, uint32_t peers, enum sync_proof proof)
+{
+	path_settle(ctx);
+	stale_resync_done(ctx, peers, proof);
+}
+
 const struct sink_ops sink_cache = {
 	.cache = "external cache",
 	.apply = cache_apply,
-	.resync_begin = stale_resync_begin,
-	.resync_done = stale_resync_done,
+	.resync_begin = cache_resync_begin,
+	.resync_done = cache_resync_done,
 	.ended_here = cache_ended_here,
 	.changed_s = cache_changed_s,
 };

@@ -86,31 +86,6 @@ bool peers_flow_dumped(struct pipeline *p, const struct ct_flow *f)
 	return true;
 }
 
-bool pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now)
-{
-	bool wanted = flow_filter_pass(p->filter, f);
-
-	if (wanted)
-		foreign_remove(p->foreign, f);
-	pipeline_dumped(p, f, true, now);
-	return wanted;
-}
-
-void pipeline_dump_begin(struct pipeline *p)
-{
-	foreign_pass_begin(p->foreign);
-}
-
-void pipeline_dump_end(struct pipeline *p)
-{
-	foreign_pass_end(p->foreign);
-}
-
-uint32_t pipeline_foreign(const struct pipeline *p)
-{
-	return foreign_count(p->foreign);
-}
-
 /* A peer's flows are in our kernel only, and it does not tell us when we forward them in the
  * peer's place: TCP that is established is silent. Should the peer come back with an empty table
  * it gets them from us, and our own death kills nothing then. When it has not lost its table it

@@ -31,6 +31,31 @@ void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono 
 		peers_flow_dumped(p, f);
 }
 
+bool pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	bool wanted = flow_filter_pass(p->filter, f);
+
+	if (wanted)
+		foreign_remove(p->foreign, f);
+	pipeline_dumped(p, f, true, now);
+	return wanted;
+}
+
+void pipeline_dump_begin(struct pipeline *p)
+{
+	foreign_pass_begin(p->foreign);
+}
+
+void pipeline_dump_end(struct pipeline *p)
+{
+	foreign_pass_end(p->foreign);
+}
+
+uint32_t pipeline_foreign(const struct pipeline *p)
+{
+	return foreign_count(p->foreign);
+}
+
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 {
 	return lives(p, p->source->find(p, f)) || foreign_has(p->foreign, f);

@@ -3,6 +3,7 @@ libnode_a_SOURCES = \
 	node/ambiguous.c \
 	node/complete.c \
 	node/exp_path.c \
+	node/path.c \
 	node/pipeline.c \
 	node/pipeline_new.c \
 	node/records.c \

@@ -12,7 +12,6 @@ void stale_resync_begin(struct pipeline *p, uint8_t peer)
 {
 	uint32_t bit = 1u << peer;
 
-	path_settle(p);
 	p->doubt[peer].marked = p->now;
 	/* A sweep still under way belongs to the resync before: what it has not reached is
 	 * judged by the new one. */
@@ -35,12 +34,10 @@ static void sweep_begin(struct pipeline *p, uint32_t peers)
 	p->sweep_pos = 0;
 }
 
-void stale_resync_done(void *ctx, uint32_t peers, enum sync_proof proof)
+void stale_resync_done(struct pipeline *p, uint32_t peers, enum sync_proof proof)
 {
-	struct pipeline *p = ctx;
 	struct path_doubt *d = &p->doubt[__builtin_ctz(peers)];
 
-	path_settle(p);
 	if (proof == SYNC_SURE) {
 		sweep_begin(p, peers);
 		return;
@@ -131,13 +128,20 @@ static bool count_step(struct pipeline *p, struct mono now)
 	return p->count_peers != 0;
 }
 
-bool stale_pending(const struct pipeline *p)
+static bool stale_pending(const struct pipeline *p)
 {
 	bool doubt = false;
 
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
 		doubt = doubt || mono_is_set(p->doubt[i].ask_at);
 	return doubt || p->sweep_peers != 0 || p->count_peers != 0;
+}
+
+bool stale_kept(void *ctx)
+{
+	const struct pipeline *p = ctx;
+
+	return whole_is(&p->ex.whole) && !stale_pending(p);
 }
 
 void stale_peer_begins(struct pipeline *p, uint8_t peer)
