@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "cache/slab.h"
 #include "flow/flow.h"
+#include "flow/hints.h"
 #include "flow/mark.h"
 
 /* What is known of a flow of a peer beside what the peer has told. Mono seconds. */
@@ -78,6 +79,8 @@ uint32_t table_find(const struct flow_table *t, const struct ct_flow *f);
 uint32_t table_prefetch_index(const struct flow_table *t, const struct ct_flow *f);
 void table_prefetch_rec(const struct flow_table *t, uint32_t hash);
 void table_prefetch_chain(const struct flow_table *t, uint32_t hash);
+/* The three as hints about the flows of t. */
+struct flow_hints table_hints(struct flow_table *t);
 
 /* Insert a record with a copy of f (rare parts copied into memory of the table's own; counters
  * dropped). The key must not be present. The id, or FLOW_ID_NONE with *err (if not NULL) -ENOSPC at

@@ -12,6 +12,7 @@
 #include "flow/ct_event.h"
 #include "flow/expect.h"
 #include "flow/flow.h"
+#include "flow/hints.h"
 
 /* Our side of ctnetlink. This folder is the only one that includes netlink headers. Every socket is
  * non-blocking and lives in the loop; long jobs run in steps and report their end through a
@@ -75,10 +76,7 @@ struct ct_events;
 
 struct ct_events_cb {
 	void *ctx;
-	/* Hints: an event about f (borrowed) comes soon; the one for which this was given is one of
-	 * the next few. Both or none. */
-	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
-	void (*next)(void *ctx, uint32_t hint);
+	struct flow_hints hints;	/* events of these flows come soon */
 	/* Borrows f and its rare parts. The only one that is given CT_EVENT_WRITTEN. */
 	void (*event)(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now);
 	/* The same for expectations, in the order in which the kernel told both (NEW or DESTROY,
@@ -126,13 +124,7 @@ struct ct_dump;
 
 struct ct_dump_cb {
 	void *ctx;
-	/* Hints: a flow (borrowed) is given soon; the one for which this was given is one of the
-	 * next few. Both or none. */
-	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
-	void (*next)(void *ctx, uint32_t hint);
-	void (*chain)(void *ctx, uint32_t hint);	/* the same once more, when next() was
-							 * called for all of these few; may be
-							 * NULL */
+	struct flow_hints hints;	/* these flows are given soon */
 	/* One of the two; the other is NULL. */
 	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* Not NULL: the table of expectations is read, and this is called instead. */

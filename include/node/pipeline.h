@@ -116,12 +116,6 @@ void pipeline_free(struct pipeline *p);
 
 /* ---- from our kernel ---- */
 
-/* Hints: an event about f comes soon; the one for which this was given is one of the next few; and
- * once more, when the others of these few were hinted at (worth it where each of them is a stranger
- * to the processor's cache, as in a dump). */
-uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f);
-void pipeline_next(const struct pipeline *p, uint32_t hint);
-void pipeline_chain(const struct pipeline *p, uint32_t hint);
 /* One event. Borrows f. */
 void pipeline_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,
 		    struct mono now);

@@ -335,6 +335,28 @@ void table_prefetch_chain(const struct flow_table *t, uint32_t hash)
 		prefetch_rec(t, rec->chain);
 }
 
+static uint32_t hint_ahead(void *ctx, const struct ct_flow *f)
+{
+	return table_prefetch_index(ctx, f);
+}
+
+static void hint_next(void *ctx, uint32_t hint)
+{
+	table_prefetch_rec(ctx, hint);
+}
+
+static void hint_chain(void *ctx, uint32_t hint)
+{
+	table_prefetch_chain(ctx, hint);
+}
+
+struct flow_hints table_hints(struct flow_table *t)
+{
+	return (struct flow_hints){
+		.ctx = t, .ahead = hint_ahead, .next = hint_next, .chain = hint_chain,
+	};
+}
+
 /* ---- records ---- */
 
 /* dst was copied from src: give it rare parts of its own, in `mem` if that is not NULL. */

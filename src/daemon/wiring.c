@@ -29,20 +29,6 @@ static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, str
 	pipeline_event(d->pipeline, what, f, now);
 }
 
-static uint32_t on_ahead(void *ctx, const struct ct_flow *f)
-{
-	const struct daemon *d = ctx;
-
-	return pipeline_ahead(d->pipeline, f);
-}
-
-static void on_next(void *ctx, uint32_t hint)
-{
-	const struct daemon *d = ctx;
-
-	pipeline_next(d->pipeline, hint);
-}
-
 static void on_expect(void *ctx, enum ct_event what, const struct ct_expect *e, struct mono now)
 {
 	struct daemon *d = ctx;
@@ -574,8 +560,7 @@ struct ct_events_cb wiring_events(struct daemon *d)
 	return (struct ct_events_cb){
 		.ctx = d,
 		.event = on_event,
-		.ahead = on_ahead,
-		.next = on_next,
+		.hints = table_hints(pipeline_own(d->pipeline)),
 		.batch_end = on_batch_end,
 		.overrun = d->reconcile ? on_overrun : on_overrun_without_cache,
 		.expect = d->expecting ? on_expect : NULL,

@@ -119,12 +119,13 @@ static void look_at(struct commit *c, uint32_t id, struct ct_commit_flow *out, s
 /* Each of the flows is about to be looked up in the internal cache (commit_sending()). */
 static void look_ahead(const struct commit *c, const struct flow_table *table, const uint32_t *ids, size_t n)
 {
+	const struct flow_table *own = pipeline_own(c->p);
 	uint32_t hint[CT_COMMIT_LOOK];
 
 	for (size_t i = 0; i < n; i++)
-		hint[i] = pipeline_ahead(c->p, &table_rec(table, ids[i])->flow);
+		hint[i] = table_prefetch_index(own, &table_rec(table, ids[i])->flow);
 	for (size_t i = 0; i < n; i++)
-		pipeline_next(c->p, hint[i]);
+		table_prefetch_rec(own, hint[i]);
 }
 
 bool commit_judges(const struct commit *c, const struct ct_flow *f, struct mono now)

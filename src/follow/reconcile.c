@@ -186,27 +186,6 @@ static void verify_due(void *ctx, struct mono now)
 
 /* ---- DUMPING ---- */
 
-static uint32_t dump_ahead(void *ctx, const struct ct_flow *f)
-{
-	const struct reconcile *r = ctx;
-
-	return pipeline_ahead(r->p, f);
-}
-
-static void dump_next(void *ctx, uint32_t hint)
-{
-	const struct reconcile *r = ctx;
-
-	pipeline_next(r->p, hint);
-}
-
-static void dump_chain(void *ctx, uint32_t hint)
-{
-	const struct reconcile *r = ctx;
-
-	pipeline_chain(r->p, hint);
-}
-
 static void dump_flow(void *ctx, const struct ct_flow *f, struct mono now)
 {
 	struct reconcile *r = ctx;
@@ -347,7 +326,7 @@ int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, con
 {
 	struct reconcile *r = calloc(1, sizeof(*r));
 	struct ct_dump_cb dump_cb = {
-		.ctx = r, .ahead = dump_ahead, .next = dump_next, .chain = dump_chain, .flow = dump_flow, .done = dump_done,
+		.ctx = r, .hints = table_hints(pipeline_own(p)), .flow = dump_flow, .done = dump_done,
 	};
 	struct ct_batch_cb batch_cb = { .ctx = r, .answer = check_answer, .room = check_room };
 	int ret;

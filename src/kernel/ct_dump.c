@@ -30,7 +30,7 @@
 /* A part is only made when the one before has left more than half of the buffer free. */
 #define RCVBUF_BYTES (1u << 20)
 
-/* Flows that have been read but not handed on: the owner is told about each beforehand (cb.ahead, cb.next), so that the cache
+/* Flows that have been read but not handed on: the owner is told about each beforehand (cb.hints), so that the cache
  * misses of its lookups overlap. They never outlive a read. */
 #define AHEAD 16u
 
@@ -38,7 +38,7 @@ struct parsed {
 	struct ct_flow flow;
 	struct flow_rare rare;
 	struct ct_seen seen;
-	uint32_t hint;		/* of cb.ahead */
+	uint32_t hint;		/* of cb.hints.ahead */
 };
 
 struct ct_dump {
@@ -84,10 +84,10 @@ static int end_code(const struct nlmsghdr *h, const uint8_t *msg)
 
 static void hand_on(struct ct_dump *d, struct mono now)
 {
-	for (unsigned int i = 0; i < d->n_ahead && d->cb.next; i++)
-		d->cb.next(d->cb.ctx, d->ahead[i].hint);
-	for (unsigned int i = 0; i < d->n_ahead && d->cb.chain; i++)
-		d->cb.chain(d->cb.ctx, d->ahead[i].hint);
+	for (unsigned int i = 0; i < d->n_ahead && d->cb.hints.next; i++)
+		d->cb.hints.next(d->cb.hints.ctx, d->ahead[i].hint);
+	for (unsigned int i = 0; i < d->n_ahead && d->cb.hints.chain; i++)
+		d->cb.hints.chain(d->cb.hints.ctx, d->ahead[i].hint);
 	for (unsigned int i = 0; i < d->n_ahead; i++) {
 		if (d->cb.flow)
 			d->cb.flow(d->cb.ctx, &d->ahead[i].flow, now);
@@ -113,8 +113,8 @@ static void take_entry(struct ct_dump *d, const uint8_t *msg, size_t n, struct m
 		return;
 	if (d->cb.entry)
 		ct_parse_seen(msg, n, &p->seen);
-	if (d->cb.ahead)
-		p->hint = d->cb.ahead(d->cb.ctx, &p->flow);
+	if (d->cb.hints.ahead)
+		p->hint = d->cb.hints.ahead(d->cb.hints.ctx, &p->flow);
 	if (++d->n_ahead == AHEAD)
 		hand_on(d, now);
 }

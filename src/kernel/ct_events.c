@@ -68,7 +68,7 @@
 
 #define SYSCTL_EVENTS	"/proc/sys/net/netfilter/nf_conntrack_events"
 
-/* Events that have been read but not handed on: the owner was told about each (cb.ahead, cb.next), so that the cache misses of
+/* Events that have been read but not handed on: the owner was told about each (cb.hints), so that the cache misses of
  * several lookups overlap. They never outlive a pass. */
 #define AHEAD		16u
 
@@ -76,7 +76,7 @@ struct parsed {
 	struct ct_flow flow;
 	struct flow_rare rare;
 	enum ct_event what;
-	uint32_t hint;		/* of cb.ahead */
+	uint32_t hint;		/* of cb.hints.ahead */
 };
 
 struct ct_events {
@@ -232,8 +232,8 @@ static void hand_on(struct ct_events *e, struct mono now)
 	unsigned int n = e->n_ahead;
 
 	e->n_ahead = 0;
-	for (unsigned int i = 0; i < n && e->cb.next; i++)
-		e->cb.next(e->cb.ctx, e->ahead[i].hint);
+	for (unsigned int i = 0; i < n && e->cb.hints.next; i++)
+		e->cb.hints.next(e->cb.hints.ctx, e->ahead[i].hint);
 	for (unsigned int i = 0; i < n; i++)
 		e->cb.event(e->cb.ctx, e->ahead[i].what, &e->ahead[i].flow, now);
 }
@@ -249,8 +249,8 @@ static void take_message(struct ct_events *e, const struct nlmsghdr *h, const ui
 		if (h->nlmsg_pid != 0)
 			p->what |= CT_EVENT_WRITTEN;
 		e->n_ahead++;
-		if (e->cb.ahead)
-			p->hint = e->cb.ahead(e->cb.ctx, &p->flow);
+		if (e->cb.hints.ahead)
+			p->hint = e->cb.hints.ahead(e->cb.hints.ctx, &p->flow);
 		return;
 	}
 	hand_on(e, now);	/* first things first: it may be about the expectation of one of those flows */

@@ -41,21 +41,6 @@
 
 /* ---- our kernel -> source -> sync ---- */
 
-uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f)
-{
-	return table_prefetch_index(p->own, f);
-}
-
-void pipeline_next(const struct pipeline *p, uint32_t hint)
-{
-	table_prefetch_rec(p->own, hint);
-}
-
-void pipeline_chain(const struct pipeline *p, uint32_t hint)
-{
-	table_prefetch_chain(p->own, hint);
-}
-
 /* Apart, so that only such flows pay for the copy. */
 static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p, enum ct_event what,
 							   bool packet, const struct ct_flow *f,

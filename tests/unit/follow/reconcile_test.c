@@ -130,9 +130,7 @@ size_t internal_pass_unseen(struct internal *c, uint64_t *pos, uint32_t *ids, si
 }
 
 struct internal *pipeline_internal(struct pipeline *p) { (void)p; return NULL; }
-uint32_t pipeline_ahead(const struct pipeline *p, const struct ct_flow *f) { (void)p; (void)f; return 0; }
-void pipeline_next(const struct pipeline *p, uint32_t hint) { (void)p; (void)hint; }
-void pipeline_chain(const struct pipeline *p, uint32_t hint) { (void)p; (void)hint; }
+struct flow_table *pipeline_own(struct pipeline *p) { (void)p; return NULL; }
 void pipeline_dump_begin(struct pipeline *p) { (void)p; }
 void pipeline_dump_end(struct pipeline *p) { (void)p; }
 

@@ -111,7 +111,9 @@ static void on_done(void *ctx, int err, struct mono now)
 static struct dumped *dump_open(void)
 {
 	struct dumped *d = calloc(1, sizeof(*d));
-	struct ct_dump_cb cb = { .ctx = d, .ahead = on_ahead, .next = on_next, .flow = on_flow, .done = on_done };
+	struct ct_dump_cb cb = {
+		.ctx = d, .hints = { .ctx = d, .ahead = on_ahead, .next = on_next }, .flow = on_flow, .done = on_done,
+	};
 	struct text err = { 0 };
 
 	assert_non_null(d);
