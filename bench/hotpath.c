@@ -171,6 +171,7 @@ static MEASURED void hot_send(struct node *n, const uint8_t (*msgs)[MSG_MAX], co
 {
 	static struct ct_flow f[AHEAD];
 	static struct flow_rare rare[AHEAD];
+	struct flow_hints hints = table_hints(pipeline_own(n->p));
 	enum ct_event what[AHEAD];
 	uint32_t hint[AHEAD];
 	bool again;
@@ -181,12 +182,12 @@ static MEASURED void hot_send(struct node *n, const uint8_t (*msgs)[MSG_MAX], co
 		for (unsigned int i = 0; i < k; i++) {
 			if (ct_parse(msgs[at + i], len[at + i], &what[i], &f[i], &rare[i]) < 0)
 				abort();
-			hint[i] = pipeline_ahead(n->p, &f[i]);
+			hint[i] = hints.ahead(hints.ctx, &f[i]);
 		}
 		for (unsigned int i = 0; i < k; i++)
-			pipeline_next(n->p, hint[i]);
+			hints.next(hints.ctx, hint[i]);
 		for (unsigned int i = 0; i < k; i++)
-			pipeline_event(n->p, (enum ct_event)what[i], &f[i], now);
+			pipeline_event(n->p, what[i], &f[i], now);
 	}
 	do
 		pipeline_turn(n->p, now, &again);
