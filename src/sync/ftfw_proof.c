@@ -49,6 +49,16 @@ void proof_again(struct ftfw *f, uint32_t seq)
 	}
 }
 
+/* We have stopped waiting only because it took long, and the entries have not been marked since: here it is. */
+static void proof_comes(struct resync *rs)
+{
+	if (rs->state != RS_WANT || !rs->late)
+		return;
+	rs->state = RS_ASKED;
+	rs->asked = rs->marked;
+	rs->stale = rs->late = false;
+}
+
 /* The end will come by itself. Until then the RESYNC must not stand in the way of what is sent after it. */
 void proof_partial(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now)
 {
@@ -57,11 +67,7 @@ void proof_partial(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now
 
 	if (proof->seq != seq || proof->acked)
 		return;
-	if (p->rs.state == RS_WANT && p->rs.late) {	/* here it is, and the entries have not been marked since */
-		p->rs.state = RS_ASKED;
-		p->rs.asked = now;
-		p->rs.stale = false;
-	}
+	proof_comes(&p->rs);
 	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked))
 		return;
 	p->rs.late = false;
@@ -76,6 +82,8 @@ void proof_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, str
 	struct ftfw_proof *proof = &ftfw_peer(f, p)->proof;
 	bool lost;
 
+	if (!proof->acked && !seq_after(from, proof->seq) && !seq_before(to, proof->seq))
+		proof_comes(&p->rs);
 	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) || proof->acked || seq_before(to, proof->seq))
 		return;
 	/* The first it heard of us came after it. The number right behind it proves nothing: a peer of our kind leaves a

@@ -928,6 +928,33 @@ static void a_partial_answer_may_be_late(void **state)
 	sync_close(w->s);
 }
 
+/* So does a whole one, which a peer that is asked often begins seconds later; but not when something was missing meanwhile. */
+static void an_answer_may_be_late(void **state)
+{
+	(void)state;
+	for (int missing = 0; missing < 2; missing++) {
+		struct world *w = settled(1000, 300);
+		uint32_t resync;
+
+		sync_ask_resync(w->s, w->now);
+		turn(w);
+		resync = w->sent[find_flag(w, 0, WIRE_F_RESYNC)].hdr.seq;
+		pass_ms(w, 1500);
+		peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));
+		pass_ms(w, 2000);
+		assert_int_equal(sync_stats(w->s)->resync_failed, 1);
+		w->seq += 600 * (uint32_t)missing;	/* more than it can send again */
+		peer_tells(w, w->seq++, 1);
+		pass_ms(w, 100);
+		peer_says(w, WIRE_F_ACK, resync, last_seq(w));
+		turn(w);
+		assert_int_equal(w->done, !missing);
+		pass_ms(w, 10000);
+		assert_int_equal(w->begun, 1 + missing);
+		sync_close(w->s);
+	}
+}
+
 /* A 1.4.x does not know whether its cache is complete; a peer of our kind says in its RESYNC that it is one. */
 static void an_answer_is_sure_from_a_peer_of_our_kind(void **state)
 {
@@ -1670,6 +1697,7 @@ int main(void)
 		cmocka_unit_test(a_second_request_is_not_ended_with_the_first),
 		cmocka_unit_test(a_partial_answer_is_waited_for),
 		cmocka_unit_test(a_partial_answer_may_be_late),
+		cmocka_unit_test(an_answer_may_be_late),
 		cmocka_unit_test(an_answer_is_sure_from_a_peer_of_our_kind),
 		cmocka_unit_test(the_oldest_end_makes_room),
 		cmocka_unit_test(no_hold_is_lost_or_stretched),
