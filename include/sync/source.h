@@ -25,6 +25,7 @@ bool peer_has_source(const struct peer *p, const struct sync_source *from);
 /* Messages whose numbers do not fit, as long as they continue each other. */
 struct stray {
 	uint32_t first, last, n;
+	bool doubt;		/* one of them was neither overtaken nor doubled: they may be the peer's present numbers */
 	struct mono since;
 };
 

@@ -14,6 +14,7 @@
 #include "sync/mode.h"
 
 #define PEER_BACK_MS	2500	/* without acknowledgements: not heard for so long, it was away */
+#define PEER_SLACK_MS	300	/* so late may be what is repeated, on a link that is well */
 #define PEER_HEIR_MS	10000	/* one that is silent for this long may have an heir */
 #define PEER_SPEAKS_MS	1500	/* a node says something every second */
 #define PEER_BESIDE_MS	3000	/* two addresses that both do for this long are two nodes */
@@ -206,6 +207,9 @@ void peer_heard(struct sync *s, struct peer *p, struct mono now)
 	s->stats.recv_msgs++;
 	if (p->standing.state == STANDING_SILENT)
 		p->look_at = (struct mono){ 0 };	/* at once: how long it was is said */
+	/* Whatever it has told of would have been repeated: it was away, and its numbers may go on where they ended. */
+	if (sync_does(s, SYNC_EXPIRES) && !sync_within(p->heard, ((int64_t)s->conf->refresh_s + 1) * 1000 + PEER_SLACK_MS, now))
+		peer_lap(p, s->conf->cache_timeout_s, now);
 	p->heard = now;
 	p->heir = NULL;		/* so they are two */
 	if (back)

@@ -123,7 +123,7 @@ static void peer_facts(const struct sync *s, const struct peer *p, struct standi
 		.contact = p->contact,
 		.table = table_lacks(s, p, now),
 		.failed = p->rs.tries,
-		.open = p->nacks_out > 0 || p->track.reorder.n > 0,
+		.open = p->nacks_out > 0 || p->track.reorder.n > 0 || (p->track.stray.n > 0 && p->track.stray.doubt),
 		.acks = sync_does(s, SYNC_ACKS),
 		.told = s->next - 1,
 		.patience_ms = p->life != 0 ? PATIENCE_MS : PATIENCE_OLD_MS,

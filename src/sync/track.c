@@ -157,7 +157,7 @@ static void track_reordered(struct sync *s, struct track *t, struct mono now)
 }
 
 /* A number of before: of a gap that was given up too early? */
-static void track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
+static bool track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
 {
 	struct track *t = &p->track;
 
@@ -177,8 +177,9 @@ static void track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono
 		took_ms += took_ms / 2;
 		if (took_ms > t->wait_ms)
 			t->wait_ms = took_ms < WAIT_MAX_MS ? (uint32_t)took_ms : WAIT_MAX_MS;
-		return;
+		return true;
 	}
+	return false;
 }
 
 /* Two messages of one number: one of them was not the peer's, and what the other one said is missing, though it is, or will be,
@@ -239,6 +240,7 @@ static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct
 				    struct mono now)
 {
 	stray_add(&p->track.stray, hdr->seq, now);
+	p->track.stray.doubt = true;
 	if (p->track.stray.n < JUMP_PROOF)
 		return SYNC_DROPPED;
 	track_skip(s, p, hdr->seq, now, now);
@@ -247,13 +249,17 @@ static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct
 	return track_accept(s, p, hdr, body, now);
 }
 
-/* A number that was accepted comes again. */
-static void track_twice(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, struct mono now)
+/* A number that was accepted comes again: the same message? */
+static bool track_twice(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, struct mono now)
 {
 	uint32_t print = p->track.seen[hdr->seq % TRACK_SEEN];
 
-	if (p->track.last - hdr->seq < TRACK_SEEN && print != 0 && print != track_print(hdr, body))
-		track_two(s, p, hdr->seq, now);
+	if (p->track.last - hdr->seq >= TRACK_SEEN || print == 0)
+		return false;
+	if (print == track_print(hdr, body))
+		return true;
+	track_two(s, p, hdr->seq, now);
+	return false;
 }
 
 static enum sync_verdict track_before(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
@@ -263,11 +269,14 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 	uint32_t first = hdr->seq;
 
 	if (t->last - hdr->seq < s->late_max) {
+		bool late = track_late(s, p, hdr->seq, now), twice = track_twice(s, p, hdr, body, now);
+		bool doubt = (t->stray.n > 0 && t->stray.doubt) || !(late || twice);
+
 		s->stats.before++;
-		track_late(s, p, hdr->seq, now);
-		track_twice(s, p, hdr, body, now);
-		if (!stray_add(&t->stray, hdr->seq, now))
+		if (!stray_add(&t->stray, hdr->seq, now)) {
+			t->stray.doubt = doubt;
 			return SYNC_DROPPED;
+		}
 		first = t->stray.first;
 		sync_report(s, p, now, (struct sync_report){ .what = SYNC_NUMBERS_ANEW, .from = hdr->seq });
 	}

@@ -250,6 +250,77 @@ static void a_flow_that_goes_is_not_sent(void **state)
 	sync_close(w->s);
 }
 
+static bool received_all(const struct world *w)
+{
+	struct sync_standing st;
+
+	sync_standing(w->s, w->now, &st);
+	return st.received;
+}
+
+/* The peer is new and has told all: RefreshTime is over. */
+static struct world *received(void)
+{
+	struct world *w = open_alarm(REFRESH_S);
+
+	for (int i = 0; i < 7; i++) {
+		peer_tells(w, WIRE_CT_NEW, 1);
+		pass_ms(w, 1000);
+	}
+	assert_true(received_all(w));
+	return w;
+}
+
+/* Nothing else than numbers tells of a restart. What comes with a number of before, and was neither overtaken nor doubled, may be
+ * the first of a new life. */
+static void what_does_not_fit_is_doubted(void **state)
+{
+	static const struct {
+		uint32_t back, flow;
+		bool doubt;
+	} cases[] = { { 1, 1, false }, { 1, 2, true }, { 3, 1, false }, { 3, 2, true }, { 2000, 2, true } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = received();
+
+		assert_int_equal(peer_tells_at(w, w->seq - cases[i].back, WIRE_CT_NEW, 0, cases[i].flow), SYNC_DROPPED);
+		assert_int_equal(received_all(w), !cases[i].doubt);
+		if (cases[i].flow == 2 && cases[i].back < 2000) {	/* two messages of one number */
+			sync_close(w->s);
+			continue;
+		}
+		peer_tells(w, WIRE_CT_UPD, 1);	/* it was late after all */
+		assert_true(received_all(w));
+		sync_close(w->s);
+	}
+}
+
+/* What a peer has is repeated within RefreshTime and a second: one that said nothing for longer was away, whatever its numbers. */
+static void a_silence_is_doubted(void **state)
+{
+	static const struct {
+		int64_t silent_ms;
+		bool doubt;
+	} cases[] = { { 1000 * REFRESH_S, false }, { 1000 * (REFRESH_S + 1), false }, { 1000 * (REFRESH_S + 2), true } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = received();
+
+		pass_ms(w, cases[i].silent_ms - 1000);
+		peer_tells(w, WIRE_CT_NEW, 2);
+		assert_int_equal(received_all(w), !cases[i].doubt);
+		for (int k = 0; k < 184; k++) {	/* CacheTimeout */
+			assert_int_equal(received_all(w), !cases[i].doubt || k >= 182);
+			peer_tells(w, WIRE_CT_UPD, 2);
+			pass_ms(w, 1000);
+		}
+		assert_true(received_all(w));
+		sync_close(w->s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +335,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_type_is_a_bad_type),
 		cmocka_unit_test(commands_do_nothing),
 		cmocka_unit_test(a_flow_that_goes_is_not_sent),
+		cmocka_unit_test(what_does_not_fit_is_doubted),
+		cmocka_unit_test(a_silence_is_doubted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
