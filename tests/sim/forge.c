@@ -30,13 +30,15 @@ static void forge_control(struct sim *sim, struct writer *w)
 	uint32_t seq = base + rng_below(r, span) - span / 2;
 	uint32_t first = base + rng_below(r, span) - span / 2;
 	uint8_t flag = flags[rng_below(r, sizeof(flags))];
+	uint32_t last;
 
 	if (sim->plan.lossless) {
 		seq = base + FAR + rng_below(r, FAR);
 		flag &= (uint8_t)~WIRE_F_HELLO_MASK;
 	}
-	wire_put_control(w, flag, seq, first, first + rng_below(r, 5000));
-	sim_trace(sim, "forged: number %u, range from %u", seq, first);
+	last = first + rng_below(r, 5000);
+	wire_put_control(w, flag, seq, first, last);
+	sim_trace(sim, "forged: number %u, flags %#x, range %u..%u", seq, flag, first, last);
 }
 
 /* About a flow that is there, or was, or never. */
@@ -73,6 +75,8 @@ void forge(struct sim *sim, unsigned int from, unsigned int to, bool data)
 	else
 		forge_control(sim, &w);
 	net_source(&sim->node[from], &source);
-	if (w.len > 0)
-		node_datagram(&sim->node[to], &source, buf, w.len);
+	if (w.len == 0)
+		return;
+	watch_forged(sim, to, buf, w.len);
+	node_datagram(&sim->node[to], &source, buf, w.len);
 }

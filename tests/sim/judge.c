@@ -5,6 +5,9 @@
  * expectations likewise. A cache that is too small for all holds as much as it can, and says that it is not complete; one
  * that is not holds everything, however small it was before.
  *
+ * What a message said whose number a forged one had, and which is lost itself, stays unknown: numbers are all that this version
+ * of the protocol has to tell.
+ *
  * Stale entries may stay where nobody can know better: a 1.4.7 never sweeps, and merges into them; with three nodes nothing
  * is swept while an acknowledgement may have been meant for another node; without external cache what lies in the kernel
  * goes by its timeout. */
@@ -119,7 +122,7 @@ static bool pair_equal(struct sim *sim, const struct node *owner, const struct n
 			what = outdated_text(sf, entry);
 		else if (!alive && entry && !stale && node_fits_own(owner))
 			what = "still has";
-		if (!what)
+		if (!what || watch_swallowed(sim, owner->index, holder->index, sf))
 			continue;
 		equal = false;
 		if (explain)

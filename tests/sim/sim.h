@@ -306,6 +306,11 @@ struct watch {
 	/* Numbers that have arrived, by receiver and sender: slot n holds the last number that is n modulo the size. */
 #define WATCH_SLOTS	131072u
 	uint32_t *arrived[SIM_NODES][SIM_NODES];
+	/* Numbers of what was forged, by receiver. */
+#define WATCH_FORGED	128
+	struct {
+		uint32_t n, seq[WATCH_FORGED];
+	} forged[SIM_NODES];
 	/* The last request for everything, by who was asked and who asks. */
 	struct {
 		bool open;
@@ -340,6 +345,9 @@ void watch_event(struct sim *sim, unsigned int node);
 /* A node of ours or of 1.4.7 sends; one has arrived, and is about to be read. */
 void watch_sent(struct sim *sim, unsigned int from, const uint8_t *bytes, size_t len);
 void watch_arrived(struct sim *sim, const struct packet *p);
+void watch_forged(struct sim *sim, unsigned int to, const uint8_t *bytes, size_t len);
+/* Has a forged message had the number of the owner's last one about the flow, which was lost on its way to the holder? */
+bool watch_swallowed(const struct sim *sim, unsigned int owner, unsigned int holder, const struct sim_flow *sf);
 /* The node has stored what it was told about a flow; is about to remove an entry. */
 void watch_stored(struct node *holder, const struct ct_flow *entry);
 void watch_removed(struct node *holder, const struct ct_flow *entry);

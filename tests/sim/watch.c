@@ -242,6 +242,25 @@ void watch_arrived(struct sim *sim, const struct packet *p)
 	}
 }
 
+void watch_forged(struct sim *sim, unsigned int to, const uint8_t *bytes, size_t len)
+{
+	struct cursor c = cur_init(bytes, len), body;
+	struct wire_hdr h;
+
+	if (wire_next(&c, &h, &body) == WIRE_OK)
+		sim->watch.forged[to].seq[sim->watch.forged[to].n++ % WATCH_FORGED] = h.seq;
+}
+
+bool watch_swallowed(const struct sim *sim, unsigned int owner, unsigned int holder, const struct sim_flow *sf)
+{
+	const uint32_t *slots = sim->watch.arrived[holder][owner];
+	bool forged = false;
+
+	for (uint32_t i = 0; i < sim->watch.forged[holder].n && i < WATCH_FORGED; i++)
+		forged = forged || sim->watch.forged[holder].seq[i] == sf->said_seq;
+	return forged && sf->said && (!slots || slots[sf->said_seq % WATCH_SLOTS] != sf->said_seq);
+}
+
 /* Everything that lives at the node, and would fit, was sent at or after: a time, or a number. */
 static void check_whole(struct sim *sim, const struct node *n, int64_t ns, const uint32_t *seq, const char *what)
 {
