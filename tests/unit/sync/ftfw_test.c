@@ -425,6 +425,21 @@ static void old_numbers_are_dropped(void **state)
 	sync_close(w->s);
 }
 
+/* Another message of a number that was accepted: one of the two is not the peer's, and what the other one said is missing. */
+static void two_messages_of_a_number_are_not_one(void **state)
+{
+	(void)state;
+	for (uint32_t other = 0; other < 2; other++) {
+		struct world *w = settled(1000, 300);
+
+		peer_tells(w, w->seq, 1);
+		assert_int_equal(peer_tells(w, w->seq, 1 + other), SYNC_DROPPED);
+		turn(w);
+		assert_int_equal(w->begun, other);
+		sync_close(w->s);
+	}
+}
+
 static void nack_repeats_exactly_its_range(void **state)
 {
 	static const struct {
@@ -1261,6 +1276,26 @@ static void an_acknowledged_nack_is_doubted_among_three(void **state)
 	}
 }
 
+/* Nothing is swept on an answer whose acknowledgement may have been meant for another one, so what has ended may be here still. */
+static void an_answer_among_three_is_not_all(void **state)
+{
+	(void)state;
+	for (int three = 0; three < 2; three++) {
+		struct world *w = settled(1000, 300);
+		struct sync_peer_view v;
+
+		another_is_there(w, three, 77000);
+		sync_ask_resync(w->s, w->now);
+		turn(w);
+		peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
+		turn(w);
+		assert_int_equal(w->done, !three);
+		assert_true(sync_peer_view(w->s, 0, w->now, &v));
+		assert_int_equal(v.table, three ? STANDING_LACKS_PROOF : STANDING_LACKS_NOTHING);
+		sync_close(w->s);
+	}
+}
+
 static void several_peers_share_the_laps(void **state)
 {
 	struct world *w = settled(10000, 300);
@@ -1681,6 +1716,7 @@ int main(void)
 		cmocka_unit_test(first_message_is_hello),
 		cmocka_unit_test(gaps_are_asked_for),
 		cmocka_unit_test(old_numbers_are_dropped),
+		cmocka_unit_test(two_messages_of_a_number_are_not_one),
 		cmocka_unit_test(nack_repeats_exactly_its_range),
 		cmocka_unit_test(what_cannot_be_repeated_is_never_acknowledged),
 		cmocka_unit_test(what_another_acknowledged_is_told_again),
@@ -1707,6 +1743,7 @@ int main(void)
 		cmocka_unit_test(another_address_is_the_same_peer),
 		cmocka_unit_test(an_address_that_was_left_gets_no_acknowledgement),
 		cmocka_unit_test(an_acknowledged_nack_is_doubted_among_three),
+		cmocka_unit_test(an_answer_among_three_is_not_all),
 		cmocka_unit_test(several_peers_share_the_laps),
 		cmocka_unit_test(dead_flows_are_released_once),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
