@@ -22,6 +22,8 @@ void bulk_acked(struct ftfw *f, uint32_t n_paced);
 void bulk_nacked(struct ftfw *f);
 /* The peer's first acknowledgement of its life begins with number from. */
 void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from, struct mono now);
+/* sync_ops.lost: the state of what cannot be queued comes with everything, but an end would not: so a number is missing. */
+void ftfw_lost(struct sync *s, struct mono now);
 void ftfw_bulk(struct sync *s, struct mono now);
 bool ftfw_bulk_running(const struct sync *s);
 

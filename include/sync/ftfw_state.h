@@ -5,8 +5,6 @@
 #include "sync/hold.h"
 #include "sync/mode.h"
 #include "sync/resend.h"
-#include "sync/txq.h"
-#include "sync/walk.h"
 
 /* What FTFW has beside struct sync: acknowledgements. One state for what we send, one per peer for what they mean. For its
  * files only, each of which calls none but those below it:
@@ -15,10 +13,10 @@
  *   transmit.c     what leaves, in which order
  *   ftfw_recv.c    what a message says; HELLO
  *   ack.c          ACK and NACK, both directions
- *   ftfw_queue.c   what waits to be sent
  *   bulk.c         everything we have, paced
  *   ftfw_proof.c   is the answer to our RESYNC whole?
  *   control.c      control messages, and what it means that a message is settled
+ *   queue.c        flows that wait to be sent, as in all modes
  *   hold.c, resend.c, txq.c, walk.c: containers
  */
 
@@ -115,7 +113,6 @@ struct ftfw {
 	uint32_t alive_burst;	/* ALIVEs to send, see ftfw_solicit() */
 	struct mono solicited;
 	uint32_t solicit_ms;	/* pause before the next */
-	struct txq live, repair;
 	struct resend ring;
 	uint32_t ack_window;	/* accepted messages per ACK */
 	uint32_t ring_max;	/* ResendQueueSize; the ring has FTFW_SPARE places more */
@@ -131,7 +128,6 @@ struct ftfw {
 
 	/* bulk: one walk for all who wait */
 	uint32_t lap;
-	struct walk walk;
 	uint32_t walk_left;	/* batches that this round may still take from the walk */
 	struct bulk_req req_all;	/* -B */
 	uint32_t window, window_acked;	/* of unacknowledged paced messages */

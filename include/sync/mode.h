@@ -7,6 +7,7 @@
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
 #include "sync/txq.h"
+#include "sync/walk.h"
 
 /* What the object of every mode begins with: who speaks, with which numbers, and whether we have all it told (peer.c,
  * track.c, resync.c). A mode adds what it does beyond that, through sync_ops. For the files of this folder only. */
@@ -18,6 +19,8 @@ struct sync {
 	uint32_t life;		/* drawn at the start, never 0: what our RESYNCs carry and those of a 1.4.x do not */
 	uint32_t first_seq, next;	/* our numbers; the next one */
 	bool ask;		/* a RESYNC is to be sent */
+	struct txq live, repair;	/* flows that wait to be sent; repair: behind the live ones (FTFW) */
+	struct walk walk;	/* over all flows, for a full send */
 
 	struct peer peer[PEERS_MAX];
 	unsigned int n_peers;
@@ -40,14 +43,16 @@ struct sync_ops {
 	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 			     struct mono now);
 	void (*close)(struct sync *s);
-	void (*local_change)(struct sync *s, uint32_t id, bool born, struct mono now);
-	void (*forget)(struct sync *s, uint32_t id);
 	enum sync_verdict (*recv)(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 				  struct cursor body, struct mono now);
 	struct mono (*tick)(struct sync *s, struct mono now);
 	bool (*transmit)(struct sync *s, struct mono now);
-	void (*lost)(struct sync *s, struct mono now);		/* NULL where there always is a cache */
-	bool (*make_room)(struct sync *s, struct mono now);
+	/* A change of ours cannot be told: use up a number, so that the peers notice, and send what tells them. */
+	void (*lost)(struct sync *s, struct mono now);
+	/* A flow leaves, whose last message has number seq and is not acknowledged. NULL without acknowledgements. */
+	void (*forget)(struct sync *s, uint32_t seq);
+	/* The same of the oldest message about a flow that has ended. False: there is none. NULL without acknowledgements. */
+	bool (*give_up_dead)(struct sync *s, struct mono now);
 	void (*bulk)(struct sync *s, struct mono now);
 	bool (*bulk_running)(const struct sync *s);
 	void (*queues)(const struct sync *s, struct sync_queues *q);
@@ -94,9 +99,6 @@ void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env
  * messages in between are missing or were folded into one. */
 enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, bool whole,
 			      struct mono now);
-
-/* Of the first flows in the queue one that has ended, FLOW_ID_NONE if there is none. */
-uint32_t sync_dead_waiting(const struct sync *s, const struct txq *q);
 
 /* Report what has happened to p, NULL: to none in particular; what of r is the same for all is set. */
 void sync_report(const struct sync *s, const struct peer *p, struct mono now, struct sync_report r);

@@ -27,7 +27,7 @@ uint32_t walk_next(struct walk *w);
 /* The flow at hand is dealt with. */
 void walk_done(struct walk *w, const struct sync_env *env);
 
-/* Flow id goes: forget it. */
-void walk_scrub(struct walk *w, const struct sync_env *env, uint32_t id);
+/* Flow id, with mark m, goes: forget it. */
+void walk_scrub(struct walk *w, struct flow_mark *m, uint32_t id);
 
 #endif

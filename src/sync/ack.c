@@ -17,7 +17,7 @@
 #include "sync/bulk.h"
 #include "sync/control.h"
 #include "sync/ftfw_proof.h"
-#include "sync/ftfw_queue.h"
+#include "sync/queue.h"
 
 #define SERVE_BURST	131072	/* messages looked at for NACKs at once */
 #define SERVE_PER_MS	64
@@ -117,7 +117,7 @@ void ack_release(struct ftfw *f, struct peer *p)
 	for (unsigned int i = 0; i < fp->holds.n;) {
 		struct hold *h = &fp->holds.at[i];
 
-		if (h->until != HOLD_QUEUE || !txq_passed(&f->repair, h->place)) {
+		if (h->until != HOLD_QUEUE || !txq_passed(&f->base.repair, h->place)) {
 			i++;
 			continue;
 		}
@@ -244,7 +244,7 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 	f->base.stats.resent++;
 	settle(f, e, RESEND_MOOT, now);
 	if (!(old.flags & WIRE_F_CTL_MASK)) {
-		queue_repair(f, old.id, now);
+		queue_repair(&f->base, old.id, now);
 		return;
 	}
 	if ((old.flags & WIRE_F_ACK) && !peer_alive(&f->base.peer[old.peer], now))
@@ -267,7 +267,7 @@ static bool ack_tell(struct ftfw *f, struct resend_entry *e, struct mono now)
 	if (!env->has(env->ctx, e->id))
 		return true;	/* its end has a message of its own */
 	f->base.stats.resent++;
-	queue_repair(f, e->id, now);
+	queue_repair(&f->base, e->id, now);
 	return true;
 }
 
@@ -325,7 +325,7 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 		served = false;
 	bulk_nacked(f);
 	if (served) {
-		if (!hold_add(&ftfw_peer(f, p)->holds, hdr->seq, HOLD_QUEUE, f->repair.tail))
+		if (!hold_add(&ftfw_peer(f, p)->holds, hdr->seq, HOLD_QUEUE, f->base.repair.tail))
 			ack_never(f, p);
 		return;
 	}
@@ -402,7 +402,7 @@ struct mono ack_check_given(struct ftfw *f, struct peer *p, struct mono now)
 			bulk_request(f, p, now);
 		} else if (!p->heir) {
 			fp->owed = OWED_REQUEST;
-			queue_burn(f, now);
+			settle_burn(f, now);
 		}
 	}
 	return mono_is_set(fp->given_at) ? mono_add_ms(fp->given_at, FTFW_STUCK_MS) : (struct mono){ 0 };

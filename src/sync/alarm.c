@@ -9,7 +9,7 @@
  * large one, where something is always due, is walked once a second, in steps. Committed flows enter the table without
  * a word to us: the walk meets them, gives them a time, and for that comes by at least every few seconds.
  *
- * Mark of a flow, beside those of plain.c:
+ * Mark of a flow, beside those of queue.c:
  *
  *   DUE       seq is the tick of its next repetition
  *   KNOWN     this life of the tuple was sent at least twice. Until then it goes out as CT_NEW, which replaces what a
@@ -81,9 +81,8 @@ static void alarm_arm(struct alarm *a, struct flow_mark *m, bool first, struct m
 	lap_by(a, m->seq, now);
 }
 
-static void alarm_sent(struct plain *s, uint32_t id, struct flow_mark *m, struct mono now)
+static void alarm_sent(struct sync *s, struct flow_mark *m, struct mono now)
 {
-	(void)id;
 	alarm_arm((struct alarm *)s, m, false, now);
 }
 
@@ -98,7 +97,7 @@ static int64_t lap_most_ms(const struct alarm *a)
 
 static void lap_begin(struct alarm *a, struct mono now)
 {
-	walk_rewind(&a->plain.walk, a->plain.base.env);
+	walk_rewind(&a->plain.base.walk, a->plain.base.env);
 	a->lap = true;
 	a->lap_began = a->step_at = now;
 	a->lap_at = mono_add_ms(now, lap_most_ms(a));
@@ -135,7 +134,7 @@ static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mo
 		lap_by(a, m->seq, now);
 		return true;
 	}
-	if (!plain_put_flow(&a->plain, r, id, now))
+	if (!plain_put_flow(r, id))
 		return false;
 	a->plain.base.stats.bulk_flows++;
 	m->bits |= MARK_KNOWN | MARK_REPEAT;
@@ -150,21 +149,21 @@ static void refresh_step(struct alarm *a, struct round *r, struct mono now)
 	uint32_t id;
 
 	while (a->lap) {
-		id = walk_next(&a->plain.walk);
+		id = walk_next(&a->plain.base.walk);
 		if (id != FLOW_ID_NONE) {
 			if (!refresh_one(a, r, id, now))
 				return;
-			walk_done(&a->plain.walk, env);
+			walk_done(&a->plain.base.walk, env);
 			continue;
 		}
 		if (quota < WALK_BATCH)
 			break;
-		if (!walk_load(&a->plain.walk, env)) {
+		if (!walk_load(&a->plain.base.walk, env)) {
 			lap_end(a);
 			break;
 		}
 		quota -= WALK_BATCH;
-		a->seen += a->plain.walk.n;
+		a->seen += a->plain.base.walk.n;
 	}
 	a->step = false;
 }
@@ -172,18 +171,18 @@ static void refresh_step(struct alarm *a, struct round *r, struct mono now)
 static bool alarm_transmit(struct sync *s, struct mono now)
 {
 	struct alarm *a = (struct alarm *)s;
-	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
+	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
 	bool retime;
 
-	if (a->say_mode && plain_put_complete(&a->plain, &r, 0, WIRE_IN_ALARM))
+	if (a->say_mode && round_put_control(&r, ROUND_COMPLETE, 0, WIRE_IN_ALARM))
 		a->say_mode = false;
-	if (plain_put_live(&a->plain, &r, now) && a->step) {
+	if (plain_put_live(&r, alarm_sent) && a->step) {
 		uint32_t aside = pace_begin(&a->plain.pace, &r, now);
 
 		refresh_step(a, &r, now);
 		pace_end(&a->plain.pace, &r, aside);
 	}
-	plain_end_round(&a->plain, &r);
+	round_end(&r);
 	retime = a->earlier;
 	a->earlier = false;
 	return r.out_of_budget || retime;
@@ -216,23 +215,17 @@ static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_
 	resync_need(s, p, now);
 }
 
-static void alarm_not_queued(struct plain *s, struct mono now)
-{
-	(void)s, (void)now;	/* the walk finds it */
-}
-
 /* Mode check (protocol.md 5.2): whatever has a flag belongs to another mode, and is neither counted as malformed nor
  * looked at; the type comes after that. */
 static enum sync_verdict alarm_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 				    struct cursor body, struct mono now)
 {
-	struct plain *plain = (struct plain *)s;
 	uint32_t since, life;
 
 	if (hdr->flags != 0) {
 		bool alarm = wire_get_complete(hdr, body, &since, &life) && life == WIRE_IN_ALARM;
 
-		plain_foreign(plain, from, hdr, alarm, now);
+		plain_foreign(s, from, hdr, alarm, now);
 		if (!alarm && log_limit_pass(&((struct alarm *)s)->say_limit, 1, 10000, now, NULL))
 			((struct alarm *)s)->say_mode = true;
 		return SYNC_DROPPED;
@@ -241,7 +234,7 @@ static enum sync_verdict alarm_recv(struct sync *s, const struct sync_source *fr
 		wire_stats_count(&s->stats.wire, WIRE_BAD_TYPE);
 		return SYNC_REFUSED;
 	}
-	return plain_recv(plain, from, hdr, body, now);
+	return plain_recv(s, from, hdr, body, now);
 }
 
 /* ---- lifetime ---- */
@@ -249,12 +242,11 @@ static enum sync_verdict alarm_recv(struct sync *s, const struct sync_source *fr
 static struct sync *alarm_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 			       struct mono now)
 {
-	static const struct plain_ops ops = { .sent = alarm_sent, .not_queued = alarm_not_queued };
 	struct alarm *a = calloc(1, sizeof(*a));
 
 	if (!a)
 		return NULL;
-	plain_init(&a->plain, &alarm_ops, &ops, env, conf, first_seq, now);
+	plain_init(&a->plain, &alarm_ops, env, conf, first_seq, now);
 	a->start = a->lap_at = now;
 	a->rng = (uint64_t)now.ns ^ first_seq;
 	return &a->plain.base;
@@ -265,12 +257,10 @@ const struct sync_ops alarm_ops = {
 	.can = SYNC_EXPIRES,
 	.open = alarm_open,
 	.close = plain_close,
-	.local_change = plain_local_change,
-	.forget = plain_forget,
 	.recv = alarm_recv,
 	.tick = alarm_tick,
 	.transmit = alarm_transmit,
-	.make_room = plain_make_room,
+	.lost = plain_lost,	/* the walk finds it */
 	.queues = plain_queues,
 	.accept = alarm_accept,
 	.missing = alarm_missing,

@@ -80,7 +80,7 @@ static bool req_done(const struct ftfw *f, const struct bulk_req *req)
 {
 	uint32_t laps = f->lap - req->lap;
 
-	return laps > 1 || (laps == 1 && f->walk.pos >= req->pos);
+	return laps > 1 || (laps == 1 && f->base.walk.pos >= req->pos);
 }
 
 /* Does anybody wait who can be reached? Whoever cannot gets the rest when he is back. */
@@ -110,11 +110,11 @@ static void req_start(struct ftfw *f, struct bulk_req *req, struct mono now)
 {
 	if (!ftfw_bulk_running(&f->base)) {
 		f->lap++;
-		walk_rewind(&f->walk, f->base.env);
+		walk_rewind(&f->base.walk, f->base.env);
 		f->base.stats.bulk_started++;
 	}
 	*req = (struct bulk_req){
-		.active = true, .lap = f->lap, .pos = f->walk.pos, .seq = f->base.next, .at = now, .flows = f->base.stats.bulk_flows,
+		.active = true, .lap = f->lap, .pos = f->base.walk.pos, .seq = f->base.next, .at = now, .flows = f->base.stats.bulk_flows,
 	};
 }
 
@@ -153,11 +153,18 @@ void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
 	req_start(f, fp->req_next.active ? &fp->req_next : &fp->req, now);
 }
 
+void ftfw_lost(struct sync *s, struct mono now)
+{
+	settle_burn((struct ftfw *)s, now);
+	for (struct peer *p = NULL; (p = peer_next(s, p));)
+		bulk_request((struct ftfw *)s, p, now);
+}
+
 /* Everything has been sent for this one: what is still in the queue, and then its acknowledgement. But a peer of our kind
  * sweeps what it was not shown, and while our cache is incomplete that may live. */
 static void hold_served(struct ftfw *f, struct hold *h)
 {
-	h->place = f->repair.tail;
+	h->place = f->base.repair.tail;
 	h->until = sync_whole(&f->base) ? HOLD_QUEUE : HOLD_WHOLE;
 	if (h->until == HOLD_WHOLE)
 		f->note_at = f->keepalive;	/* due as soon as anything is */
@@ -172,7 +179,7 @@ static void hold_forgo(struct ftfw *f, struct ftfw_peer *fp)
 		if (h->until != HOLD_WHOLE)
 			continue;
 		h->until = HOLD_QUEUE;
-		h->place = f->repair.tail;
+		h->place = f->base.repair.tail;
 	}
 }
 
@@ -261,7 +268,7 @@ static void holds_served(struct ftfw *f, struct peer *p, struct mono now)
 	}
 	if (fp->owed == OWED_TABLE && !fp->req.active) {
 		fp->owed = OWED_QUEUE;
-		fp->owed_to = f->repair.tail;
+		fp->owed_to = f->base.repair.tail;
 	}
 }
 
@@ -290,7 +297,7 @@ static void bulk_check(struct ftfw *f, struct mono now)
 
 void bulk_queue_passed(struct ftfw *f, struct ftfw_peer *fp)
 {
-	if (fp->owed != OWED_QUEUE || !txq_passed(&f->repair, fp->owed_to))
+	if (fp->owed != OWED_QUEUE || !txq_passed(&f->base.repair, fp->owed_to))
 		return;
 	fp->owed = OWED_ACK;
 	fp->owed_to = f->base.next - 1;
@@ -329,10 +336,10 @@ static bool bulk_load(struct ftfw *f, struct mono now)
 	bulk_check(f, now);
 	while (f->walk_left > 0 && bulk_wanted(f, now)) {
 		f->walk_left--;
-		if (walk_load(&f->walk, f->base.env))
+		if (walk_load(&f->base.walk, f->base.env))
 			return true;
 		f->lap++;
-		walk_rewind(&f->walk, f->base.env);
+		walk_rewind(&f->base.walk, f->base.env);
 		bulk_check(f, now);
 	}
 	return false;
@@ -345,10 +352,10 @@ uint32_t bulk_next(struct ftfw *f, struct mono now)
 	for (;;) {
 		uint32_t id;
 
-		while ((id = walk_next(&f->walk)) != FLOW_ID_NONE) {
+		while ((id = walk_next(&f->base.walk)) != FLOW_ID_NONE) {
 			if (!bulk_needless(f, id, newest))
 				return id;
-			walk_done(&f->walk, f->base.env);
+			walk_done(&f->base.walk, f->base.env);
 		}
 		if (!bulk_load(f, now))
 			return FLOW_ID_NONE;
@@ -357,5 +364,5 @@ uint32_t bulk_next(struct ftfw *f, struct mono now)
 
 void bulk_sent(struct ftfw *f)
 {
-	walk_done(&f->walk, f->base.env);
+	walk_done(&f->base.walk, f->base.env);
 }

@@ -13,6 +13,7 @@
 #include "sync/control.h"
 
 #include "sync/peer_state.h"
+#include "sync/queue.h"
 
 bool control_queue(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, uint32_t to)
 {
@@ -25,14 +26,6 @@ bool control_queue(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, u
 }
 
 /* ---- settlement ---- */
-
-void settle_release(struct ftfw *f, uint32_t id)
-{
-	const struct sync_env *env = f->base.env;
-
-	walk_scrub(&f->walk, env, id);
-	env->release(env->ctx, id);
-}
 
 /* True: the flow has ended and is gone, nobody can be told again. */
 static bool settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, uint8_t flags, enum resend_state state)
@@ -50,7 +43,7 @@ static bool settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, uint8_t flags
 		m->bits |= MARK_KNOWN;
 	if (state == RESEND_MOOT || !env->is_dead(env->ctx, id))
 		return false;
-	settle_release(f, id);
+	queue_release(&f->base, id);
 	return true;
 }
 
@@ -186,4 +179,41 @@ void settle_remember(struct ftfw *f, const struct resend_entry *e, struct mono n
 	while (resend_full(&f->ring))
 		settle_give_up(f, now);
 	resend_push(&f->ring, e);
+}
+
+void settle_burn(struct ftfw *f, struct mono now)
+{
+	struct resend_entry burnt = { .seq = f->base.next++, .id = FLOW_ID_NONE, .state = RESEND_LOST };
+
+	settle_remember(f, &burnt, now);
+}
+
+/* ---- room in the table ---- */
+
+/* The oldest that was sent. A flow whose entry the search has passed was alive then; its end comes behind. */
+bool ftfw_give_up_dead(struct sync *s, struct mono now)
+{
+	struct ftfw *f = (struct ftfw *)s;
+
+	if (f->dead_place < f->ring.live)
+		f->dead_place = f->ring.live;
+	for (; f->dead_place < f->ring.end; f->dead_place++) {
+		struct resend_entry *e = resend_at(&f->ring, f->dead_place);
+
+		if (e->state != RESEND_LIVE || (e->flags & WIRE_F_CTL_MASK) || flow_id_is_expect(e->id) ||
+		    !s->env->is_dead(s->env->ctx, e->id) || (s->env->mark(s->env->ctx, e->id)->bits & MARK_QUEUED))
+			continue;
+		settle_given_up(f, e, now);
+		return true;
+	}
+	return false;
+}
+
+void ftfw_forget(struct sync *s, uint32_t seq)
+{
+	struct ftfw *f = (struct ftfw *)s;
+	struct resend_entry *e = resend_find(&f->ring, seq);
+
+	if (e && e->state == RESEND_LIVE)
+		resend_settle(&f->ring, e, RESEND_MOOT);
 }

@@ -10,7 +10,7 @@
 #include "sync/bulk.h"
 #include "sync/control.h"
 #include "sync/ftfw_proof.h"
-#include "sync/ftfw_queue.h"
+#include "sync/queue.h"
 #include "sync/ftfw_recv.h"
 #include "sync/transmit.h"
 
@@ -48,30 +48,12 @@ static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf
 	return &f->base;
 }
 
-static void close_queue(struct ftfw *f, struct txq *q)
-{
-	const struct sync_env *env = f->base.env;
-	uint32_t id;
-
-	while ((id = txq_first(q)) != FLOW_ID_NONE) {
-		struct flow_mark *m = env->mark(env->ctx, id);
-
-		txq_pop(q);
-		m->bits &= (uint8_t)~(MARK_QUEUED | MARK_BULK);
-		if (!(m->bits & MARK_SENT) && env->is_dead(env->ctx, id))
-			env->release(env->ctx, id);
-	}
-	txq_free(q);
-}
-
 static void ftfw_close(struct sync *s)
 {
 	struct ftfw *f = (struct ftfw *)s;
 	struct resend_entry *e;
 
-	walk_rewind(&f->walk, s->env);
-	close_queue(f, &f->live);
-	close_queue(f, &f->repair);
+	queue_close(s);
 	while ((e = resend_oldest(&f->ring)))
 		settle(f, e, RESEND_LOST, f->keepalive);
 	resend_free(&f->ring);
@@ -172,7 +154,7 @@ static void ftfw_queues(const struct sync *s, struct sync_queues *q)
 	const struct ftfw *f = (const struct ftfw *)s;
 
 	*q = (struct sync_queues){
-		.tx_len = f->live.n + f->repair.n + (f->ctl_tail - f->ctl_head),
+		.tx_len = f->base.live.n + f->base.repair.n + (f->ctl_tail - f->ctl_head),
 		.ring_len = f->ring.n_live,
 		.ring_max = f->ring_max,
 		.control = f->ring.n_control + (f->ctl_tail - f->ctl_head),
@@ -224,7 +206,7 @@ static void ftfw_facts(const struct sync *s, const struct peer *p, struct standi
 	facts->same_mode = fp->speaks;
 	facts->acked = fp->confirmed ? acked_to(f, fp) : 0;
 	facts->ack_heard = fp->ack_heard;
-	facts->waiting = f->live.n + f->repair.n;
+	facts->waiting = f->base.live.n + f->base.repair.n;
 	facts->sending = fp->req.active || f->req_all.active;
 	facts->owed = fp->owed != OWED_NOTHING || mono_is_set(p->bulk_at);
 }
@@ -235,12 +217,12 @@ const struct sync_ops ftfw_ops = {
 	.resync_pause_ms = 60000,
 	.open = ftfw_open,
 	.close = ftfw_close,
-	.local_change = ftfw_local_change,
-	.forget = ftfw_forget,
 	.recv = ftfw_recv,
 	.tick = ftfw_tick,
 	.transmit = ftfw_transmit,
-	.make_room = ftfw_make_room,
+	.lost = ftfw_lost,
+	.forget = ftfw_forget,
+	.give_up_dead = ftfw_give_up_dead,
 	.bulk = ftfw_bulk,
 	.bulk_running = ftfw_bulk_running,
 	.queues = ftfw_queues,

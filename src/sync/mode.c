@@ -32,19 +32,6 @@ void sync_report(const struct sync *s, const struct peer *p, struct mono now, st
 	s->env->report(s->env->ctx, &r);
 }
 
-#define ROOM_LOOK 1024	/* flows looked at for one that has ended */
-
-uint32_t sync_dead_waiting(const struct sync *s, const struct txq *q)
-{
-	for (uint32_t i = q->head; i != q->tail && i - q->head < ROOM_LOOK; i++) {
-		uint32_t id = q->id[i & (q->cap - 1)];
-
-		if (id != FLOW_ID_NONE && !flow_id_is_expect(id) && s->env->is_dead(s->env->ctx, id))
-			return id;
-	}
-	return FLOW_ID_NONE;
-}
-
 /* ---- reading ---- */
 
 static enum sync_verdict digest_refused(struct sync *s, struct peer *p, enum wire_err err)

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "sync/peer_state.h"
+#include "sync/queue.h"
 
 #define LAP_BURST	6	/* full sends in a row */
 #define LAP_EVERY_MS	5000	/* after that */
@@ -29,7 +30,7 @@
 
 static void lap_start(struct notrack *n, struct mono now)
 {
-	walk_rewind(&n->plain.walk, n->plain.base.env);
+	walk_rewind(&n->plain.base.walk, n->plain.base.env);
 	n->lap = true;
 	n->again = n->partial = false;
 	n->since = n->plain.base.next;
@@ -98,7 +99,7 @@ static bool lap_put_partial(struct notrack *n, struct round *r)
 	}
 	if (!n->note)
 		return true;
-	if (!plain_put_complete(&n->plain, r, n->since - WIRE_PARTIAL, n->plain.base.life))
+	if (!round_put_control(r, ROUND_COMPLETE, n->since - WIRE_PARTIAL, n->plain.base.life))
 		return false;
 	n->note = false;
 	return true;
@@ -110,13 +111,13 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 	uint32_t batches = ROUND_WALK;
 
 	while (n->lap) {
-		uint32_t id = walk_next(&n->plain.walk);
+		uint32_t id = walk_next(&n->plain.base.walk);
 		struct flow_mark *m;
 
 		if (id == FLOW_ID_NONE) {
 			if (batches-- == 0)
 				return;	/* nothing but dead ones: the timer goes on */
-			if (walk_load(&n->plain.walk, env))
+			if (walk_load(&n->plain.base.walk, env))
 				continue;
 			n->lap = false;
 			lap_end(n, now);
@@ -125,19 +126,19 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 		}
 		m = env->mark(env->ctx, id);
 		m->bits &= (uint8_t)~MARK_KNOWN;
-		if (!plain_put_flow(&n->plain, r, id, now))
+		if (!plain_put_flow(r, id))
 			return;
 		m->bits |= MARK_KNOWN;
 		n->plain.base.stats.bulk_flows++;
-		walk_done(&n->plain.walk, env);
+		walk_done(&n->plain.base.walk, env);
 		if (env->is_dead(env->ctx, id))		/* no cache: what is sent is forgotten */
-			plain_release(&n->plain, id);
+			queue_release(&n->plain.base, id);
 	}
 	if (n->complete && !sync_whole(&n->plain.base)) {
 		n->complete = false;
 		n->partial = n->note = true;
 	}
-	if (!n->complete || !plain_put_complete(&n->plain, r, n->since, n->plain.base.life))
+	if (!n->complete || !round_put_control(r, ROUND_COMPLETE, n->since, n->plain.base.life))
 		return;
 	n->complete = false;
 	if (n->again) {
@@ -148,38 +149,39 @@ static void lap_put(struct notrack *n, struct round *r, struct mono now)
 
 /* ---- sending ---- */
 
-static void nt_sent(struct plain *s, uint32_t id, struct flow_mark *m, struct mono now)
+static void nt_sent(struct sync *s, struct flow_mark *m, struct mono now)
 {
-	(void)s, (void)id, (void)now;
+	(void)s, (void)now;
 	m->bits |= MARK_KNOWN;
 }
 
-static void nt_not_queued(struct plain *s, struct mono now)
+static void notrack_lost(struct sync *s, struct mono now)
 {
+	s->next++;
 	nt_lap_request((struct notrack *)s, 0, false, now);
 }
 
 static bool notrack_transmit(struct sync *s, struct mono now)
 {
 	struct notrack *n = (struct notrack *)s;
-	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
-	uint32_t before = n->plain.base.next;
+	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
+	uint32_t before = s->next;
 
-	if (s->ask && plain_put_control(&n->plain, &r, WIRE_F_RESYNC, s->life, nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
+	if (s->ask && round_put_control(&r, WIRE_F_RESYNC, s->life, nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
 		s->ask = false;
 		resync_left(s, now);
 	}
-	if (!s->ask && plain_put_live(&n->plain, &r, now)) {
+	if (!s->ask && plain_put_live(&r, nt_sent)) {
 		uint32_t aside = pace_begin(&n->plain.pace, &r, now);
 
 		if (lap_put_partial(n, &r))
 			lap_put(n, &r, now);
 		pace_end(&n->plain.pace, &r, aside);
-		if (n->alive && !n->lap && !n->partial && n->plain.base.next == before)
-			plain_put_control(&n->plain, &r, WIRE_F_ALIVE, 0, 0);
+		if (n->alive && !n->lap && !n->partial && s->next == before)
+			round_put_control(&r, WIRE_F_ALIVE, 0, 0);
 		n->alive = false;
 	}
-	if (plain_end_round(&n->plain, &r))
+	if (round_end(&r))
 		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
 	return r.out_of_budget;
 }
@@ -242,12 +244,11 @@ static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct 
 static enum sync_verdict notrack_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 				      struct cursor body, struct mono now)
 {
-	struct plain *plain = (struct plain *)s;
 	struct peer *p;
 
 	if (!nt_knows(hdr)) {
 		wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
-		plain_foreign(plain, from, hdr, false, now);
+		plain_foreign(s, from, hdr, false, now);
 		return SYNC_REFUSED;
 	}
 	/* A life of its own name: the numbers it has now are true, whatever they are. */
@@ -257,7 +258,7 @@ static enum sync_verdict notrack_recv(struct sync *s, const struct sync_source *
 		p->life = hdr->from;
 		peer_restart(s, p, hdr->seq, false, now);
 	}
-	return plain_recv(plain, from, hdr, body, now);
+	return plain_recv(s, from, hdr, body, now);
 }
 
 /* ---- lifetime ---- */
@@ -296,19 +297,18 @@ static void notrack_facts(const struct sync *s, const struct peer *p, struct sta
 	const struct nt_peer *np = &((const struct notrack *)s)->peer[p->id];
 
 	f->other_mode = f->other_mode || (np->said_silent && !np->controls);
-	f->waiting = ((const struct notrack *)s)->plain.live.n;
+	f->waiting = s->live.n;
 	f->sending = ((const struct notrack *)s)->lap;
 }
 
 static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 				 struct mono now)
 {
-	static const struct plain_ops ops = { .sent = nt_sent, .not_queued = nt_not_queued };
 	struct notrack *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return NULL;
-	plain_init(&n->plain, &notrack_ops, &ops, env, conf, first_seq, now);
+	plain_init(&n->plain, &notrack_ops, env, conf, first_seq, now);
 	n->keepalive = now;	/* who is there? */
 	return &n->plain.base;
 }
@@ -319,13 +319,10 @@ const struct sync_ops notrack_ops = {
 	.resync_pause_ms = 20000,
 	.open = notrack_open,
 	.close = plain_close,
-	.local_change = plain_local_change,
-	.forget = plain_forget,
 	.recv = notrack_recv,
 	.tick = notrack_tick,
 	.transmit = notrack_transmit,
-	.lost = plain_lost,
-	.make_room = plain_make_room,
+	.lost = notrack_lost,
 	.bulk = notrack_bulk,
 	.bulk_running = notrack_bulk_running,
 	.queues = plain_queues,

@@ -1,173 +1,63 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NOTRACK and ALARM, sending without acknowledgements: live changes in the order in which they happened, each flow queued once, the
- * content read when it is encoded. A message that has left is forgotten, and a dead flow with it.
- *
- * Mark of a flow: QUEUED while it waits at qpos; BATCH while the walk has it at hand; the rest belongs to the protocol.
- * Invariant: a dead flow is QUEUED until release() is called for it, which is done once. */
+/* NOTRACK and ALARM, sending without acknowledgements: a message that has left is forgotten, and a dead flow with it. */
 #include "sync/plain.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "sync/peer_state.h"
+#include "sync/queue.h"
 
 #define PACE_PER_MS	12	/* about 250 flows: a million in four seconds */
 #define PACE_SAVED	4	/* what was not used for longer is lost, or the next burst would overflow a socket */
 
 #define LATE_MAX	16384	/* numbers: a burst that is duplicated, or held back, is no longer */
 
-void plain_init(struct plain *s, const struct sync_ops *sync_ops, const struct plain_ops *ops, const struct sync_env *env,
+void plain_init(struct plain *s, const struct sync_ops *ops, const struct sync_env *env,
 		const struct sync_conf *conf, uint32_t first_seq, struct mono now)
 {
-	sync_init(&s->base, sync_ops, env, conf, first_seq, now);
+	sync_init(&s->base, ops, env, conf, first_seq, now);
 	/* 1.4.x begins with the wall clock, so a node that sent more than one message per second begins again a little before
 	 * or far before where it was, and nothing else says that it has. */
 	s->base.late_max = s->base.continue_max = LATE_MAX;
 	s->base.jump_max = TRACK_JUMP;
-	s->ops = ops;
 	pace_set(&s->pace, 0);
 }
 
-void plain_release(struct plain *s, uint32_t id)
+void plain_close(struct sync *s)
 {
-	const struct sync_env *env = s->base.env;
-
-	walk_scrub(&s->walk, env, id);
-	env->mark(env->ctx, id)->bits = 0;
-	env->release(env->ctx, id);
-}
-
-void plain_close(struct sync *sync)
-{
-	struct plain *s = (struct plain *)sync;
-	const struct sync_env *env = sync->env;
-	uint32_t id;
-
-	while ((id = txq_first(&s->live)) != FLOW_ID_NONE) {
-		txq_pop(&s->live);
-		env->mark(env->ctx, id)->bits &= (uint8_t)~MARK_QUEUED;
-		if (env->is_dead(env->ctx, id))
-			plain_release(s, id);
-	}
-	walk_rewind(&s->walk, env);
-	txq_free(&s->live);
-	peer_free_all(sync);
+	queue_close(s);
+	peer_free_all(s);
 	free(s);
 }
 
-/* ---- queueing ---- */
-
-void plain_lost(struct sync *sync, struct mono now)
+void plain_lost(struct sync *s, struct mono now)
 {
-	struct plain *s = (struct plain *)sync;
-
-	s->base.next++;	/* the peers notice that something is missing */
-	s->ops->not_queued(s, now);
-}
-
-void plain_local_change(struct sync *sync, uint32_t id, bool born, struct mono now)
-{
-	struct plain *s = (struct plain *)sync;
-	struct flow_mark *m = sync->env->mark(sync->env->ctx, id);
-
-	if (born)
-		m->bits &= (uint8_t)~(MARK_KNOWN | MARK_REPEAT);
-	if (m->bits & MARK_QUEUED)
-		return;
-	if (txq_push(&s->live, id, &m->qpos) == 0) {
-		m->bits |= MARK_QUEUED;
-		return;
-	}
-	sync->stats.ring_overflow++;
-	plain_lost(sync, now);
-	if (sync->env->is_dead(sync->env->ctx, id))
-		plain_release(s, id);
-}
-
-void plain_forget(struct sync *sync, uint32_t id)
-{
-	struct plain *s = (struct plain *)sync;
-	struct flow_mark *m = sync->env->mark(sync->env->ctx, id);
-
-	if (m->bits & MARK_QUEUED)
-		txq_remove(&s->live, m->qpos);
-	walk_scrub(&s->walk, sync->env, id);
-	m->bits = 0;
-}
-
-bool plain_make_room(struct sync *sync, struct mono now)
-{
-	uint32_t id = sync_dead_waiting(sync, &((struct plain *)sync)->live);
-
-	if (id == FLOW_ID_NONE)
-		return false;
-	sync->stats.given_up_dead++;
-	sync_report(sync, NULL, now, (struct sync_report){ .what = SYNC_TABLE_FULL, .n = sync->stats.given_up_dead });
-	plain_forget(sync, id);
-	plain_lost(sync, now);
-	sync->env->release(sync->env->ctx, id);
-	return true;
+	(void)now;
+	s->next++;
 }
 
 /* ---- a round ---- */
 
-/* A message with the next number is in the datagram. */
-static bool plain_numbered(struct plain *s)
+bool plain_put_flow(struct round *r, uint32_t id)
 {
-	s->base.next++;
-	s->base.stats.sent_msgs++;
-	return true;
+	return round_put_flow(r, id, 0) != -EAGAIN;
 }
 
-bool plain_put_flow(struct plain *s, struct round *r, uint32_t id, struct mono now)
+bool plain_put_live(struct round *r, void (*sent)(struct sync *s, struct flow_mark *m, struct mono now))
 {
-	int err = round_put_flow(r, id, s->base.next, 0);
-
-	if (err == -EAGAIN)
-		return false;
-	if (err < 0) {
-		sync_report(&s->base, NULL, now, (struct sync_report){ .what = SYNC_TOO_LARGE });
-		return true;
-	}
-	return plain_numbered(s);
-}
-
-bool plain_put_control(struct plain *s, struct round *r, uint8_t flags, uint32_t from, uint32_t to)
-{
-	return round_put_control(r, flags, s->base.next, from, to) == 0 && plain_numbered(s);
-}
-
-bool plain_put_complete(struct plain *s, struct round *r, uint32_t since, uint32_t life)
-{
-	return round_put_complete(r, s->base.next, since, life) == 0 && plain_numbered(s);
-}
-
-bool plain_put_live(struct plain *s, struct round *r, struct mono now)
-{
-	const struct sync_env *env = s->base.env;
+	struct sync *s = r->s;
 	uint32_t id;
 
 	while ((id = txq_first(&s->live)) != FLOW_ID_NONE) {
-		struct flow_mark *m = env->mark(env->ctx, id);
+		struct flow_mark *m = s->env->mark(s->env->ctx, id);
 
-		if (!plain_put_flow(s, r, id, now))
+		if (!plain_put_flow(r, id))
 			return false;
-		txq_pop(&s->live);
-		m->bits &= (uint8_t)~MARK_QUEUED;
-		if (env->is_dead(env->ctx, id))
-			plain_release(s, id);
-		else if (s->ops->sent)
-			s->ops->sent(s, id, m, now);
+		if (queue_leave(s, &s->live, m, id))
+			sent(s, m, r->now);
 	}
 	return true;
-}
-
-bool plain_end_round(struct plain *s, struct round *r)
-{
-	round_close(r);
-	if (r->any)
-		s->base.env->flush(s->base.env->ctx);
-	return r->any;
 }
 
 /* ---- pace ---- */
@@ -209,29 +99,29 @@ void pace_end(struct pace *p, struct round *r, uint32_t aside)
 
 /* ---- receiving ---- */
 
-enum sync_verdict plain_recv(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr,
+enum sync_verdict plain_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 			     struct cursor body, struct mono now)
 {
-	struct peer *p = peer_find(&s->base, from, hdr, true, now);
+	struct peer *p = peer_find(s, from, hdr, true, now);
 
 	if (!p)
 		return SYNC_DROPPED;
-	peer_heard(&s->base, p, now);
-	return track_message(&s->base, p, hdr, body, now);
+	peer_heard(s, p, now);
+	return track_message(s, p, hdr, body, now);
 }
 
-void plain_foreign(struct plain *s, const struct sync_source *from, const struct wire_hdr *hdr, bool meant_for_others,
+void plain_foreign(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool meant_for_others,
 		   struct mono now)
 {
-	struct peer *p = peer_known(&s->base, from);
+	struct peer *p = peer_known(s, from);
 
 	if (p && hdr->seq == p->track.last + 1)
 		p->track.last = hdr->seq;
 	if (!meant_for_others)
-		peer_other_mode(&s->base, p, from, SYNC_SIGN_UNKNOWN, now);
+		peer_other_mode(s, p, from, SYNC_SIGN_UNKNOWN, now);
 }
 
-void plain_queues(const struct sync *sync, struct sync_queues *q)
+void plain_queues(const struct sync *s, struct sync_queues *q)
 {
-	*q = (struct sync_queues){ .tx_len = ((const struct plain *)sync)->live.n };
+	*q = (struct sync_queues){ .tx_len = s->live.n };
 }

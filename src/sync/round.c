@@ -4,69 +4,89 @@
 
 #include <errno.h>
 
-bool round_open(struct round *r)
+/* There is a datagram to write to. False: the budget or the channel has none. */
+static bool round_open(struct round *r)
 {
+	const struct sync_env *env = r->s->env;
+
 	if (r->w)
 		return true;
 	if (r->left == 0) {
 		r->out_of_budget = true;
 		return false;
 	}
-	r->w = r->env->datagram(r->env->ctx);
+	r->w = env->datagram(env->ctx);
 	if (r->w)
 		r->left--;
 	return r->w;
 }
 
-void round_close(struct round *r)
+/* The datagram under construction is finished. */
+static void round_close(struct round *r)
 {
 	if (r->w && r->w->len > 0) {
-		r->env->send(r->env->ctx);
+		r->s->env->send(r->s->env->ctx);
 		r->any = true;
 	}
 	r->w = NULL;
 }
 
-/* The next message does not fit. */
-static void close_full(struct round *r)
+/* The next message does not fit. False: though there is none before it. */
+static bool close_full(struct round *r)
 {
-	if (r->env->fill)
-		r->env->fill(r->env->ctx, r->w);
+	const struct sync_env *env = r->s->env;
+
+	if (r->w->len == 0)
+		return false;
+	if (env->fill)
+		env->fill(env->ctx, r->w);
 	round_close(r);
+	return true;
 }
 
-int round_put_flow(struct round *r, uint32_t id, uint32_t seq, uint8_t flags)
+static void round_number(struct round *r)
 {
+	r->s->next++;
+	r->s->stats.sent_msgs++;
+}
+
+int round_put_flow(struct round *r, uint32_t id, uint8_t flags)
+{
+	const struct sync_env *env = r->s->env;
+
 	while (round_open(r)) {
-		if (r->env->encode(r->env->ctx, id, seq, flags, r->w) == 0)
+		if (env->encode(env->ctx, id, r->s->next, flags, r->w) == 0) {
+			round_number(r);
 			return 0;
-		if (r->w->len == 0)
+		}
+		if (!close_full(r)) {
+			sync_report(r->s, NULL, r->now, (struct sync_report){ .what = SYNC_TOO_LARGE });
 			return -EMSGSIZE;
-		close_full(r);
+		}
 	}
 	return -EAGAIN;
 }
 
-int round_put_control(struct round *r, uint8_t flags, uint32_t seq, uint32_t from, uint32_t to)
+bool round_put_control(struct round *r, uint8_t flags, uint32_t from, uint32_t to)
 {
 	while (round_open(r)) {
-		if (wire_put_control(r->w, flags, seq, from, to) == 0)
-			return 0;
-		if (r->w->len == 0)
-			return -EMSGSIZE;
-		close_full(r);
+		int err = flags == ROUND_COMPLETE ? wire_put_complete(r->w, r->s->next, from, to) :
+						    wire_put_control(r->w, flags, r->s->next, from, to);
+
+		if (err == 0) {
+			round_number(r);
+			return true;
+		}
+		if (!close_full(r))
+			return false;
 	}
-	return -EAGAIN;
+	return false;
 }
 
-int round_put_complete(struct round *r, uint32_t seq, uint32_t since, uint32_t life)
+bool round_end(struct round *r)
 {
-	while (round_open(r)) {
-		if (wire_put_complete(r->w, seq, since, life) == 0)
-			return 0;
-		if (r->w->len == 0)
-			return -EMSGSIZE;
-		close_full(r);
-	}
-	return -EAGAIN;
+	round_close(r);
+	if (r->any)
+		r->s->env->flush(r->s->env->ctx);
+	return r->any;
 }

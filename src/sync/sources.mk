@@ -6,7 +6,6 @@ libsync_a_SOURCES = \
 	sync/control.c \
 	sync/ftfw.c \
 	sync/ftfw_proof.c \
-	sync/ftfw_queue.c \
 	sync/ftfw_recv.c \
 	sync/hold.c \
 	sync/mode.c \
@@ -15,6 +14,7 @@ libsync_a_SOURCES = \
 	sync/peer.c \
 	sync/peer_state.c \
 	sync/plain.c \
+	sync/queue.c \
 	sync/reorder.c \
 	sync/resend.c \
 	sync/resync.c \

@@ -4,6 +4,7 @@
 #include "sync/sync.h"
 
 #include "sync/peer_state.h"
+#include "sync/queue.h"
 
 static const struct sync_ops *const sync_modes[] = {
 	[SYNC_MODE_FTFW] = &ftfw_ops,
@@ -29,17 +30,17 @@ void sync_close(struct sync *s)
 
 void sync_local_change(struct sync *s, uint32_t id, struct mono now)
 {
-	s->ops->local_change(s, id, false, now);
+	queue_change(s, id, false, now);
 }
 
 void sync_local_birth(struct sync *s, uint32_t id, struct mono now)
 {
-	s->ops->local_change(s, id, true, now);
+	queue_change(s, id, true, now);
 }
 
 void sync_forget(struct sync *s, uint32_t id)
 {
-	s->ops->forget(s, id);
+	queue_forget(s, id);
 }
 
 enum sync_verdict sync_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
@@ -76,7 +77,7 @@ void sync_lost(struct sync *s, struct mono now)
 
 bool sync_make_room(struct sync *s, struct mono now)
 {
-	return s->ops->make_room(s, now);
+	return queue_make_room(s, now);
 }
 
 void sync_ask_resync(struct sync *s, struct mono now)

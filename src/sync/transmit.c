@@ -20,6 +20,7 @@
 #include "sync/bulk.h"
 #include "sync/control.h"
 #include "sync/peer_state.h"
+#include "sync/queue.h"
 #include "sync/round.h"
 
 static uint8_t tx_hello_bits(const struct ftfw *f)
@@ -27,89 +28,77 @@ static uint8_t tx_hello_bits(const struct ftfw *f)
 	return (uint8_t)((f->hello != HELLO_DONE ? WIRE_F_HELLO : 0) | (f->say_back ? WIRE_F_HELLO_BACK : 0));
 }
 
-/* A message with the next number is in the datagram. */
-static uint32_t tx_numbered(struct ftfw *f)
+/* A message with the last number is in the datagram. */
+static uint32_t tx_said(struct ftfw *f)
 {
 	if (f->hello == HELLO_INIT)
 		f->hello = HELLO_SAY;
 	f->say_back = false;
-	f->base.stats.sent_msgs++;
-	return f->base.next++;
+	return f->base.next - 1;
 }
 
 /* False when the round is over. */
-static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced, struct mono now)
+static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced)
 {
-	const struct sync_env *env = f->base.env;
-	struct flow_mark *m = env->mark(env->ctx, id);
+	struct flow_mark *m = f->base.env->mark(f->base.env->ctx, id);
 	struct resend_entry e = { .id = id, .flags = tx_hello_bits(f), .state = RESEND_LIVE, .paced = paced };
 	struct resend_entry *old;
-	int err = round_put_flow(r, id, f->base.next, tx_hello_bits(f));
+	int err = round_put_flow(r, id, e.flags);
 
-	if (err == -EAGAIN)
-		return false;
-	if (err < 0) {
-		sync_report(&f->base, NULL, now, (struct sync_report){ .what = SYNC_TOO_LARGE });
-		return true;
-	}
-	e.seq = tx_numbered(f);
+	if (err < 0)
+		return err != -EAGAIN;
+	e.seq = tx_said(f);
 	old = m->bits & MARK_SENT ? resend_find(&f->ring, m->seq) : NULL;
 	if (old && old->state == RESEND_LIVE)
-		settle(f, old, RESEND_MOOT, now);
-	settle_remember(f, &e, now);
+		settle(f, old, RESEND_MOOT, r->now);
+	settle_remember(f, &e, r->now);
 	m->seq = e.seq;
 	m->bits |= MARK_SENT;
 	return true;
 }
 
-/* A note has no room for HELLO, which comes first; a plain keepalive goes then. */
-static int tx_put_control(struct ftfw *f, struct round *r, const struct ftfw_ctl *c, uint8_t flags)
-{
-	if ((c->flags & WIRE_F_ALIVE) && c->to == WIRE_NOT_WHOLE && tx_hello_bits(f) == 0)
-		return round_put_complete(r, f->base.next, c->from, c->to);
-	return round_put_control(r, flags, f->base.next, c->from, c->to);
-}
-
-static bool tx_resync(struct ftfw *f, struct round *r, struct mono now)
+static bool tx_control(struct ftfw *f, struct round *r, const struct ftfw_ctl *c)
 {
 	struct resend_entry e = {
-		.from = f->base.life, .peer = RESEND_TO_ALL, .flags = WIRE_F_RESYNC | tx_hello_bits(f), .state = RESEND_LIVE,
+		.id = c->to, .from = c->from, .peer = c->peer, .flags = c->flags | tx_hello_bits(f), .state = RESEND_LIVE,
 	};
+	/* A note has no room for HELLO, which comes first; a plain keepalive goes then. */
+	bool note = c->to == WIRE_NOT_WHOLE && e.flags == WIRE_F_ALIVE;
 
-	if (round_put_control(r, e.flags, f->base.next, e.from, sync_mtu_note(&f->base)) < 0)
+	if (!round_put_control(r, note ? ROUND_COMPLETE : e.flags, c->from, c->to))
 		return false;
-	f->base.ask = false;
-	e.seq = tx_numbered(f);
-	settle_remember(f, &e, now);
-	resync_left(&f->base, now);
+	e.seq = tx_said(f);
+	if (!(c->flags & WIRE_F_ALIVE))
+		settle_remember(f, &e, r->now);
 	return true;
 }
 
-static bool tx_controls(struct ftfw *f, struct round *r, struct mono now)
+static bool tx_resync(struct ftfw *f, struct round *r)
 {
-	while (f->ctl_head != f->ctl_tail) {
-		struct ftfw_ctl c = f->ctl[f->ctl_head % FTFW_CTL_MAX];
-		struct resend_entry e = {
-			.id = c.to, .from = c.from, .peer = c.peer, .flags = c.flags | tx_hello_bits(f),
-			.state = RESEND_LIVE,
-		};
+	struct ftfw_ctl c = { .flags = WIRE_F_RESYNC, .peer = RESEND_TO_ALL, .from = f->base.life, .to = sync_mtu_note(&f->base) };
 
-		if (c.flags != 0 && tx_put_control(f, r, &c, e.flags) < 0)
-			return false;
-		f->ctl_head++;
-		if (c.flags == 0)	/* its peer has begun a new life */
-			continue;
-		e.seq = tx_numbered(f);
-		if (!(c.flags & WIRE_F_ALIVE))
-			settle_remember(f, &e, now);
-	}
-	if (f->base.ask && !tx_resync(f, r, now))
+	if (!tx_control(f, r, &c))
 		return false;
-	for (; f->alive_burst > 0; f->alive_burst--) {
-		if (round_put_control(r, WIRE_F_ALIVE | tx_hello_bits(f), f->base.next, 0, 0) < 0)
+	f->base.ask = false;
+	resync_left(&f->base, r->now);
+	return true;
+}
+
+static bool tx_controls(struct ftfw *f, struct round *r)
+{
+	static const struct ftfw_ctl alive = { .flags = WIRE_F_ALIVE, .peer = RESEND_TO_ALL };
+
+	for (; f->ctl_head != f->ctl_tail; f->ctl_head++) {
+		const struct ftfw_ctl *c = &f->ctl[f->ctl_head % FTFW_CTL_MAX];
+
+		if (c->flags != 0 && !tx_control(f, r, c))	/* 0: its peer has begun a new life */
 			return false;
-		tx_numbered(f);
 	}
+	if (f->base.ask && !tx_resync(f, r))
+		return false;
+	for (; f->alive_burst > 0; f->alive_burst--)
+		if (!tx_control(f, r, &alive))
+			return false;
 	return true;
 }
 
@@ -127,51 +116,27 @@ static bool tx_room(struct ftfw *f, struct mono now)
 	return true;
 }
 
-/* The flow is out of its queue and sent, or cannot be sent at all. */
-static void tx_unqueue(struct ftfw *f, struct txq *q, uint32_t id)
-{
-	const struct sync_env *env = f->base.env;
-	struct flow_mark *m = env->mark(env->ctx, id);
-
-	txq_pop(q);
-	m->bits &= (uint8_t)~(MARK_QUEUED | MARK_BULK);
-	if (!(m->bits & MARK_SENT) && env->is_dead(env->ctx, id))
-		settle_release(f, id);
-}
-
-static bool tx_live(struct ftfw *f, struct round *r, struct mono now)
+static bool tx_queue(struct ftfw *f, struct round *r, struct txq *q, bool paced)
 {
 	uint32_t id;
 
 	f->holding = false;
-	while ((id = txq_first(&f->live)) != FLOW_ID_NONE) {
-		if (!tx_room(f, now))
+	while ((id = txq_first(q)) != FLOW_ID_NONE) {
+		if (paced ? !bulk_window_open(f) : !tx_room(f, r->now))
 			return false;
-		if (!tx_flow(f, r, id, false, now))
+		if (!tx_flow(f, r, id, paced))
 			return false;
-		tx_unqueue(f, &f->live, id);
+		queue_leave(&f->base, q, f->base.env->mark(f->base.env->ctx, id), id);
 	}
 	return true;
 }
 
-static bool tx_repairs(struct ftfw *f, struct round *r, struct mono now)
+static bool tx_bulk(struct ftfw *f, struct round *r)
 {
 	uint32_t id;
 
-	while ((id = txq_first(&f->repair)) != FLOW_ID_NONE) {
-		if (!bulk_window_open(f) || !tx_flow(f, r, id, true, now))
-			return false;
-		tx_unqueue(f, &f->repair, id);
-	}
-	return true;
-}
-
-static bool tx_bulk(struct ftfw *f, struct round *r, struct mono now)
-{
-	uint32_t id;
-
-	while (bulk_window_open(f) && (id = bulk_next(f, now)) != FLOW_ID_NONE) {
-		if (!tx_flow(f, r, id, true, now))
+	while (bulk_window_open(f) && (id = bulk_next(f, r->now)) != FLOW_ID_NONE) {
+		if (!tx_flow(f, r, id, true))
 			return false;
 		f->base.stats.bulk_flows++;
 		bulk_sent(f);
@@ -180,10 +145,10 @@ static bool tx_bulk(struct ftfw *f, struct round *r, struct mono now)
 }
 
 /* What must not overtake live changes, and the acknowledgements that wait for it. */
-static void tx_paced(struct ftfw *f, struct round *r, struct mono now)
+static void tx_paced(struct ftfw *f, struct round *r)
 {
-	if (tx_repairs(f, r, now))
-		tx_bulk(f, r, now);
+	if (tx_queue(f, r, &f->base.repair, true))
+		tx_bulk(f, r);
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		bulk_queue_passed(f, &f->peer[i]);
 		if (f->peer[i].holds.n > 0)
@@ -194,20 +159,17 @@ static void tx_paced(struct ftfw *f, struct round *r, struct mono now)
 bool ftfw_transmit(struct sync *s, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
-	struct round r = round_begin(s->env, ROUND_DATAGRAMS);
+	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
 
 	f->walk_left = ROUND_WALK;
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
 		if (f->peer[i].ack_soon)
 			ack_flush(f, &f->base.peer[i]);
-	if (tx_controls(f, &r, now) && tx_live(f, &r, now)) {
-		tx_paced(f, &r, now);
-		tx_controls(f, &r, now);
+	if (tx_controls(f, &r) && tx_queue(f, &r, &s->live, false)) {
+		tx_paced(f, &r);
+		tx_controls(f, &r);
 	}
-	round_close(&r);
-	if (r.any) {
-		s->env->flush(s->env->ctx);
+	if (round_end(&r))
 		f->keepalive = mono_add_ms(now, FTFW_KEEPALIVE_MS);
-	}
 	return r.out_of_budget || f->walk_left == 0;
 }

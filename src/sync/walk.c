@@ -37,10 +37,8 @@ void walk_done(struct walk *w, const struct sync_env *env)
 	walk_put_back(env, w->id[w->at++]);
 }
 
-void walk_scrub(struct walk *w, const struct sync_env *env, uint32_t id)
+void walk_scrub(struct walk *w, struct flow_mark *m, uint32_t id)
 {
-	struct flow_mark *m = env->mark(env->ctx, id);
-
 	if (!(m->bits & MARK_BATCH))
 		return;
 	m->bits &= (uint8_t)~MARK_BATCH;

@@ -20,7 +20,7 @@ struct world {
 	uint8_t buf[CAP];
 	struct writer w;
 	size_t filled[MOST], sent[MOST];	/* lengths of the datagrams */
-	unsigned int n_filled, n_sent;
+	unsigned int n_filled, n_sent, n_flushed;
 };
 
 static struct writer *give(void *ctx)
@@ -58,21 +58,37 @@ static void keep(void *ctx)
 	x->sent[x->n_sent++] = x->w.len;
 }
 
+static void flush(void *ctx)
+{
+	((struct world *)ctx)->n_flushed++;
+}
+
 static struct sync_env env_of(struct world *x)
 {
-	return (struct sync_env){ .ctx = x, .datagram = give, .encode = encode, .fill = fill, .send = keep };
+	return (struct sync_env){ .ctx = x, .datagram = give, .encode = encode, .fill = fill, .send = keep, .flush = flush };
+}
+
+static struct sync *sync_of(const struct sync_env *env)
+{
+	static struct sync s;
+
+	s = (struct sync){ .env = env, .next = 70 };
+	return &s;
 }
 
 static void full_ones_are_filled(void **state)
 {
 	struct world x = { .n_sent = 0 };
 	struct sync_env env = env_of(&x);
-	struct round r = round_begin(&env, MOST);
+	struct round r = round_begin(sync_of(&env), MOST, (struct mono){ 0 });
 
 	(void)state;
 	for (uint32_t i = 0; i < 5; i++)
-		assert_int_equal(round_put_flow(&r, i, i, 0), 0);
-	round_close(&r);
+		assert_int_equal(round_put_flow(&r, i, 0), 0);
+	assert_true(round_end(&r));
+	assert_int_equal(x.n_flushed, 1);
+	assert_int_equal(r.s->next, 75);
+	assert_int_equal(r.s->stats.sent_msgs, 5);
 	assert_int_equal(x.n_filled, 2);
 	assert_int_equal(x.n_sent, 3);
 	for (unsigned int i = 0; i < 2; i++) {
@@ -89,16 +105,15 @@ static void other_messages_close_it_as_well(void **state)
 	for (int completes = 0; completes < 2; completes++) {
 		struct world x = { .n_sent = 0 };
 		struct sync_env env = env_of(&x);
-		struct round r = round_begin(&env, MOST);
+		struct round r = round_begin(sync_of(&env), MOST, (struct mono){ 0 });
 		unsigned int n = 0;
 
-		assert_int_equal(round_put_flow(&r, 0, 0, 0), 0);
+		assert_int_equal(round_put_flow(&r, 0, 0), 0);
 		while (x.n_sent == 0 && n++ < 100)
-			assert_int_equal(completes ? round_put_complete(&r, n, 0, 1) :
-					 round_put_control(&r, WIRE_F_ACK, n, 1, 2), 0);
+			assert_true(round_put_control(&r, completes ? ROUND_COMPLETE : WIRE_F_ACK, 1, 2));
 		assert_int_equal(x.n_filled, 1);
 		assert_int_equal(x.sent[0], CAP);
-		round_close(&r);
+		assert_true(round_end(&r));
 		assert_int_equal(x.n_filled, 1);
 		assert_int_equal(x.n_sent, 2);
 	}
@@ -112,10 +127,10 @@ static void without_fill_they_stay_as_they_are(void **state)
 
 	(void)state;
 	env.fill = NULL;
-	r = round_begin(&env, MOST);
+	r = round_begin(sync_of(&env), MOST, (struct mono){ 0 });
 	for (uint32_t i = 0; i < 3; i++)
-		assert_int_equal(round_put_flow(&r, i, i, 0), 0);
-	round_close(&r);
+		assert_int_equal(round_put_flow(&r, i, 0), 0);
+	assert_true(round_end(&r));
 	assert_int_equal(x.sent[0], 2 * FLOW);
 	assert_int_equal(x.sent[1], FLOW);
 }

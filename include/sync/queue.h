@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_SYNC_QUEUE_H
+#define CONNTRACKD_SYNC_QUEUE_H
+
+#include "sync/mode.h"
+
+/* Flows that wait to be sent: struct sync's live, repair and walk. For the files of this folder only. */
+
+/* sync_local_change(), sync_local_birth(), sync_forget(), sync_make_room() */
+void queue_change(struct sync *s, uint32_t id, bool born, struct mono now);
+void queue_forget(struct sync *s, uint32_t id);
+bool queue_make_room(struct sync *s, struct mono now);
+
+/* Queue a flow for another transmission with its current state, behind the live changes. */
+void queue_repair(struct sync *s, uint32_t id, struct mono now);
+/* The first flow of q has been sent, or cannot be: it leaves. False: that was its end, it is gone. */
+bool queue_leave(struct sync *s, struct txq *q, struct flow_mark *m, uint32_t id);
+/* Give a flow back for which is_dead() holds; it is neither queued nor waits for an acknowledgement. */
+void queue_release(struct sync *s, uint32_t id);
+/* Give every dead flow back that waits. */
+void queue_close(struct sync *s);
+
+#endif
