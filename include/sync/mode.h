@@ -94,6 +94,16 @@ static inline bool sync_does(const struct sync *s, enum sync_can what)
 void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
 	       uint32_t first_seq, struct mono now);
 
+/* Mode check (protocol.md 5.2): the one meaning of a message that may have control flags, 0 for a state message, -1: refused.
+ * Should several meanings be set, the first counts: ACK, NACK, RESYNC, ALIVE. */
+int sync_meaning_control(const struct wire_hdr *hdr);
+static inline int sync_meaning(const struct wire_hdr *hdr)
+{
+	if (hdr->type > WIRE_EXP_DEL)
+		return sync_meaning_control(hdr);
+	return hdr->flags & ~WIRE_F_HELLO_MASK ? -1 : 0;
+}
+
 /* A message about a flow: decode it and hand it on. Gives SYNC_ACCEPTED, or SYNC_REFUSED (counted). whole: this mode
  * always sends whole flows, so that an update replaces too; merging would keep what a tuple had in its life before, if the
  * messages in between are missing or were folded into one. */

@@ -4,12 +4,8 @@
 
 #include "sync/mode.h"
 
-/* Flows that wait to be sent: struct sync's live, repair and walk. For the files of this folder only. */
-
-/* sync_local_change(), sync_local_birth(), sync_forget(), sync_make_room() */
-void queue_change(struct sync *s, uint32_t id, bool born, struct mono now);
-void queue_forget(struct sync *s, uint32_t id);
-bool queue_make_room(struct sync *s, struct mono now);
+/* Flows that wait to be sent: struct sync's live, repair and walk (and sync_local_change(), sync_local_birth(), sync_forget(),
+ * sync_make_room()). For the files of this folder only. */
 
 /* Queue a flow for another transmission with its current state, behind the live changes. */
 void queue_repair(struct sync *s, uint32_t id, struct mono now);

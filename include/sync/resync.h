@@ -48,7 +48,5 @@ void resync_left(struct sync *s, struct mono now);
 
 /* Ask for what is due, give up on what is not answered, finish what is complete. Returns when to look again. */
 struct mono resync_run(struct sync *s, struct mono now);
-/* -n: everybody is asked. */
-void resync_ask_all(struct sync *s, struct mono now);
 
 #endif

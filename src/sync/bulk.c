@@ -83,16 +83,17 @@ static bool req_done(const struct ftfw *f, const struct bulk_req *req)
 	return laps > 1 || (laps == 1 && f->base.walk.pos >= req->pos);
 }
 
+static bool waits_for_walk(const struct ftfw_peer *fp)
+{
+	return fp->req.active || fp->req_next.active;
+}
+
 /* Does anybody wait who can be reached? Whoever cannot gets the rest when he is back. */
 static bool bulk_wanted(const struct ftfw *f, struct mono now)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		const struct peer *p = &f->base.peer[i];
-		bool waits = f->peer[i].req.active || f->peer[i].req_next.active || f->req_all.active;
-
-		if (waits && p->used && sync_within(p->heard, FTFW_BULK_PEER_MS, now))
+	for (const struct peer *p = NULL; (p = peer_next(&f->base, p));)
+		if ((f->req_all.active || waits_for_walk(&f->peer[p->id])) && sync_within(p->heard, FTFW_BULK_PEER_MS, now))
 			return true;
-	}
 	return false;
 }
 
@@ -102,7 +103,7 @@ bool ftfw_bulk_running(const struct sync *s)
 	bool running = f->req_all.active;
 
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		running = running || f->peer[i].req.active || f->peer[i].req_next.active;
+		running = running || waits_for_walk(&f->peer[i]);
 	return running;
 }
 

@@ -105,10 +105,10 @@ static void given_acked(struct ftfw_peer *fp, uint32_t from, uint32_t to)
 
 void settle_given_up(struct ftfw *f, struct resend_entry *e, struct mono now)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct ftfw_peer *fp = &f->peer[i];
+	for (const struct peer *p = NULL; (p = peer_next(&f->base, p));) {
+		struct ftfw_peer *fp = ftfw_peer(f, p);
 
-		if (!f->base.peer[i].used || !fp->confirmed || (e->flags & WIRE_F_CTL_MASK))
+		if (!fp->confirmed || (e->flags & WIRE_F_CTL_MASK))
 			continue;
 		if (!fp->given_up || seq_before(e->seq, fp->given_from))
 			fp->given_from = e->seq;

@@ -75,21 +75,21 @@ static bool awaits_ack(const struct peer *p, const struct ftfw_peer *fp, struct 
  * acknowledges within a second and never needs this. */
 static void ftfw_solicit(struct ftfw *f, struct mono now)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct ftfw_peer *p = &f->peer[i];
+	for (const struct peer *p = NULL; (p = peer_next(&f->base, p));) {
+		struct ftfw_peer *fp = ftfw_peer(f, p);
 
-		if (!peer_alive(&f->base.peer[i], now) || !awaits_ack(&f->base.peer[i], p, now)) {
-			p->await_since = (struct mono){ 0 };
+		if (!peer_alive(p, now) || !awaits_ack(p, fp, now)) {
+			fp->await_since = (struct mono){ 0 };
 			continue;
 		}
-		if (!mono_is_set(p->await_since))
-			p->await_since = now;
-		if (sync_within(p->ack_heard, SOLICIT_AFTER_MS, now) || sync_within(p->await_since, SOLICIT_AFTER_MS, now))
+		if (!mono_is_set(fp->await_since))
+			fp->await_since = now;
+		if (sync_within(fp->ack_heard, SOLICIT_AFTER_MS, now) || sync_within(fp->await_since, SOLICIT_AFTER_MS, now))
 			continue;
 		if (f->hello != HELLO_DONE || sync_within(f->solicited, f->solicit_ms, now))
 			continue;
 		/* One that does not hear us at all is asked ever less often. */
-		f->solicit_ms = sync_within(p->ack_heard, 2 * SOLICIT_MIN_MS, now) ? SOLICIT_MIN_MS : 2 * f->solicit_ms;
+		f->solicit_ms = sync_within(fp->ack_heard, 2 * SOLICIT_MIN_MS, now) ? SOLICIT_MIN_MS : 2 * f->solicit_ms;
 		if (f->solicit_ms > SOLICIT_MAX_MS)
 			f->solicit_ms = SOLICIT_MAX_MS;
 		f->solicited = now;
@@ -100,8 +100,8 @@ static void ftfw_solicit(struct ftfw *f, struct mono now)
 
 static void ftfw_keepalive(struct ftfw *f, struct mono now)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		ack_due(f, &f->base.peer[i], now);
+	for (struct peer *p = NULL; (p = peer_next(&f->base, p));)
+		ack_due(f, p, now);
 	if (!control_waits(f) && !f->base.ask)
 		control_queue(f, WIRE_F_ALIVE, RESEND_TO_ALL, 0, 0);
 	f->keepalive = mono_add_ms(now, FTFW_KEEPALIVE_MS);
@@ -130,9 +130,8 @@ static struct mono ftfw_tick(struct sync *s, struct mono now)
 	struct ftfw *f = (struct ftfw *)s;
 	struct mono next = { 0 };
 
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		if (s->peer[i].used)
-			next = mono_min(next, ftfw_tick_peer(f, &s->peer[i], now));
+	for (struct peer *p = NULL; (p = peer_next(s, p));)
+		next = mono_min(next, ftfw_tick_peer(f, p, now));
 	ack_check_stuck(f, now);
 	bulk_check_whole(f, now);
 	ftfw_solicit(f, now);

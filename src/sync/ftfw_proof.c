@@ -39,13 +39,11 @@ void proof_asked(struct sync *s, struct peer *p, struct mono now)
 void proof_again(struct ftfw *f, uint32_t seq)
 {
 	f->base.ask = true;
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct resync *rs = &f->base.peer[i].rs;
-
-		if (rs->state != RS_ASKED || f->peer[i].proof.acked || f->peer[i].proof.seq != seq)
+	for (struct peer *p = NULL; (p = peer_next(&f->base, p));) {
+		if (p->rs.state != RS_ASKED || ftfw_peer(f, p)->proof.acked || ftfw_peer(f, p)->proof.seq != seq)
 			continue;
-		rs->asked = (struct mono){ 0 };
-		rs->stale = true;
+		p->rs.asked = (struct mono){ 0 };
+		p->rs.stale = true;
 	}
 }
 

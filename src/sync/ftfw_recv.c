@@ -22,29 +22,6 @@
 #define HELLO_LATE_MS	5000
 #define HELLO_BURST_MS	1000	/* so soon after its first message late ones may be much older: we came into a burst */
 
-/* Mode check (protocol.md 5.2): the one meaning of a control message, 0 for a state message, -1: refused. Should several
- * meanings be set, the first counts. */
-static int recv_control(const struct wire_hdr *hdr)
-{
-	if (hdr->type != WIRE_CTL)
-		return -1;
-	if (hdr->flags & (WIRE_F_ACK | WIRE_F_NACK)) {
-		if (seq_before(hdr->to, hdr->from))
-			return -1;
-		return hdr->flags & WIRE_F_ACK ? WIRE_F_ACK : WIRE_F_NACK;
-	}
-	if (hdr->flags & WIRE_F_RESYNC)
-		return WIRE_F_RESYNC;
-	return hdr->flags & WIRE_F_ALIVE ? (int)WIRE_F_ALIVE : -1;
-}
-
-static inline int recv_meaning(const struct wire_hdr *hdr)
-{
-	if (hdr->type > WIRE_EXP_DEL)
-		return recv_control(hdr);
-	return hdr->flags & ~WIRE_F_HELLO_MASK ? -1 : 0;
-}
-
 /* ---- HELLO ---- */
 
 /* Our HELLO has arrived. A 1.4.x never misses what is lost of the messages that carry it, so whoever got a bulk send
@@ -53,12 +30,9 @@ static void recv_hello_back(struct ftfw *f, struct mono now)
 {
 	f->hello = HELLO_DONE;
 	f->hello_done = now;
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct peer *p = &f->base.peer[i];
-
-		if (p->used && !mono_is_set(p->bulk_at))
+	for (struct peer *p = NULL; (p = peer_next(&f->base, p));)
+		if (!mono_is_set(p->bulk_at))
 			p->bulk_at = mono_add_ms(now, PEER_BULK_MS);
-	}
 }
 
 static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
@@ -107,7 +81,7 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_
 {
 	struct ftfw *f = (struct ftfw *)s;
 	enum sync_verdict verdict = SYNC_ACCEPTED;
-	int meaning = recv_meaning(hdr);
+	int meaning = sync_meaning(hdr);
 	uint32_t seq, what;
 
 	recv_hello(f, p, hdr, now);
@@ -192,7 +166,7 @@ static void recv_refuse(struct sync *s, struct mono now)
 enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 			    struct cursor body, struct mono now)
 {
-	bool refused = recv_meaning(hdr) < 0, hello = (hdr->flags & WIRE_F_HELLO) && !refused, quiet;
+	bool refused = sync_meaning(hdr) < 0, hello = (hdr->flags & WIRE_F_HELLO) && !refused, quiet;
 	struct peer *p;
 
 	if (refused)

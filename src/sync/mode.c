@@ -34,6 +34,20 @@ void sync_report(const struct sync *s, const struct peer *p, struct mono now, st
 
 /* ---- reading ---- */
 
+int sync_meaning_control(const struct wire_hdr *hdr)
+{
+	if (hdr->type != WIRE_CTL)
+		return -1;
+	if (hdr->flags & (WIRE_F_ACK | WIRE_F_NACK)) {
+		if (seq_before(hdr->to, hdr->from))
+			return -1;
+		return hdr->flags & WIRE_F_ACK ? WIRE_F_ACK : WIRE_F_NACK;
+	}
+	if (hdr->flags & WIRE_F_RESYNC)
+		return WIRE_F_RESYNC;
+	return hdr->flags & WIRE_F_ALIVE ? (int)WIRE_F_ALIVE : -1;
+}
+
 static enum sync_verdict digest_refused(struct sync *s, struct peer *p, enum wire_err err)
 {
 	wire_stats_count(&s->stats.wire, err);

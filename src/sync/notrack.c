@@ -188,16 +188,6 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 
 /* ---- receiving ---- */
 
-/* Mode check (protocol.md 5.2): state messages, RESYNC and ALIVE. Should several meanings be set, the first counts, and
- * ACK and NACK come first. */
-static bool nt_knows(const struct wire_hdr *hdr)
-{
-	if (hdr->type <= WIRE_EXP_DEL)
-		return !(hdr->flags & ~WIRE_F_HELLO_MASK);
-	return hdr->type == WIRE_CTL && !(hdr->flags & (WIRE_F_ACK | WIRE_F_NACK)) &&
-	       (hdr->flags & (WIRE_F_RESYNC | WIRE_F_ALIVE));
-}
-
 static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_hdr *hdr, struct mono now)
 {
 	struct nt_peer *np = &n->peer[p->id];
@@ -244,17 +234,17 @@ static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct 
 static enum sync_verdict notrack_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
 				      struct cursor body, struct mono now)
 {
+	int meaning = sync_meaning(hdr);
 	struct peer *p;
 
-	if (!nt_knows(hdr)) {
+	if (meaning < 0 || meaning == WIRE_F_ACK || meaning == WIRE_F_NACK) {
 		wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
 		plain_foreign(s, from, hdr, false, now);
 		return SYNC_REFUSED;
 	}
 	/* A life of its own name: the numbers it has now are true, whatever they are. */
 	p = peer_known(s, from);
-	if (p && hdr->type == WIRE_CTL && (hdr->flags & WIRE_F_RESYNC) && hdr->from != 0 && p->life != 0 &&
-	    hdr->from != p->life) {
+	if (p && meaning == WIRE_F_RESYNC && hdr->from != 0 && p->life != 0 && hdr->from != p->life) {
 		p->life = hdr->from;
 		peer_restart(s, p, hdr->seq, false, now);
 	}

@@ -138,9 +138,9 @@ void nt_ask(struct sync *s, struct mono now)
 	(void)now;
 	n->serial++;
 	n->slow = 0;
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		if (s->peer[i].rs.state == RS_ASKED && !mono_is_set(s->peer[i].rs.asked) && n->peer[i].slow > n->slow)
-			n->slow = n->peer[i].slow;
+	for (const struct peer *p = NULL; (p = peer_next(s, p));)
+		if (p->rs.state == RS_ASKED && !mono_is_set(p->rs.asked) && n->peer[p->id].slow > n->slow)
+			n->slow = n->peer[p->id].slow;
 }
 
 void nt_asked(struct sync *s, struct peer *p, struct mono now)

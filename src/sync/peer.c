@@ -118,10 +118,9 @@ void peer_asks(struct sync *s, struct peer *p, bool again, struct mono now)
 
 bool sync_peers_are_ours(const struct sync *s)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		if (s->peer[i].used && s->peer[i].life == 0)
+	for (const struct peer *p = NULL; (p = peer_next(s, p));)
+		if (p->life == 0)
 			return false;
-	}
 	return true;
 }
 
@@ -227,23 +226,21 @@ static void peer_are_two(struct peer *p, struct peer *q)
 /* Who is heard beside p? A node that changes its address is heard at both for a moment only. */
 static void peer_beside(struct sync *s, struct peer *p, struct mono now)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct peer *q = &s->peer[i];
+	for (struct peer *q = NULL; (q = peer_next(s, q));) {
+		struct mono *since = &p->beside[q->id];
 
-		if (q == p || !q->used)
-			continue;
-		if (!sync_within(p->heard, PEER_SPEAKS_MS, now) || !sync_within(q->heard, PEER_SPEAKS_MS, now))
-			p->beside[i] = (struct mono){ 0 };
-		else if (!mono_is_set(p->beside[i]))
-			p->beside[i] = now;
-		else if (!sync_within(p->beside[i], PEER_BESIDE_MS, now))
+		if (q == p || !sync_within(p->heard, PEER_SPEAKS_MS, now) || !sync_within(q->heard, PEER_SPEAKS_MS, now))
+			*since = (struct mono){ 0 };
+		else if (!mono_is_set(*since))
+			*since = now;
+		else if (!sync_within(*since, PEER_BESIDE_MS, now))
 			peer_are_two(p, q);
 	}
 }
 
 static bool peer_never_beside(const struct peer *p, const struct peer *q)
 {
-	return p != q && p->used && q->used && !(p->with & (1u << q->id));
+	return p != q && !(p->with & (1u << q->id));
 }
 
 static void peer_inherit(struct sync *s, struct peer *p, struct peer *heir, struct mono now)
@@ -261,9 +258,9 @@ static void peer_inherit(struct sync *s, struct peer *p, struct peer *heir, stru
 void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now)
 {
 	p->life = life;
-	for (unsigned int i = 0; life != 0 && i < PEERS_MAX; i++)
-		if (&s->peer[i] != p && s->peer[i].life == life && s->peer[i].heir != p)
-			peer_inherit(s, &s->peer[i], p, now);
+	for (struct peer *q = NULL; life != 0 && (q = peer_next(s, q));)
+		if (q != p && q->life == life && q->heir != p)
+			peer_inherit(s, q, p, now);
 }
 
 /* The only one that p may have become, if p is the only one that it may have been. */
@@ -278,12 +275,9 @@ static struct peer *peer_heir(struct sync *s, const struct peer *p, struct mono 
 			return NULL;
 		heir = q;
 	}
-	for (unsigned int i = 0; heir && i < PEERS_MAX; i++) {
-		const struct peer *r = &s->peer[i];
-
+	for (const struct peer *r = NULL; heir && (r = peer_next(s, r));)
 		if (r != p && peer_never_beside(r, heir) && (r->with & (1u << p->id)))
 			return NULL;
-	}
 	return heir;
 }
 

@@ -48,17 +48,26 @@ static void queue_put(struct sync *s, struct flow_mark *m, uint32_t id, uint8_t 
 	queue_lost(s, id, now);
 }
 
-void queue_change(struct sync *s, uint32_t id, bool born, struct mono now)
+static void queue_change(struct sync *s, struct flow_mark *m, uint32_t id, struct mono now)
 {
-	struct flow_mark *m = s->env->mark(s->env->ctx, id);
-
-	if (born)
-		m->bits &= (uint8_t)~(MARK_KNOWN | MARK_REPEAT);
 	if ((m->bits & MARK_QUEUED) && !(m->bits & MARK_BULK))
 		return;
 	if (m->bits & MARK_QUEUED)
 		txq_remove(&s->repair, m->qpos);
 	queue_put(s, m, id, MARK_QUEUED, now);
+}
+
+void sync_local_change(struct sync *s, uint32_t id, struct mono now)
+{
+	queue_change(s, s->env->mark(s->env->ctx, id), id, now);
+}
+
+void sync_local_birth(struct sync *s, uint32_t id, struct mono now)
+{
+	struct flow_mark *m = s->env->mark(s->env->ctx, id);
+
+	m->bits &= (uint8_t)~(MARK_KNOWN | MARK_REPEAT);
+	queue_change(s, m, id, now);
 }
 
 void queue_repair(struct sync *s, uint32_t id, struct mono now)
@@ -79,7 +88,7 @@ bool queue_leave(struct sync *s, struct txq *q, struct flow_mark *m, uint32_t id
 	return false;
 }
 
-void queue_forget(struct sync *s, uint32_t id)
+void sync_forget(struct sync *s, uint32_t id)
 {
 	struct flow_mark *m = s->env->mark(s->env->ctx, id);
 
@@ -105,7 +114,7 @@ static uint32_t dead_waiting(const struct sync *s)
 	return FLOW_ID_NONE;
 }
 
-bool queue_make_room(struct sync *s, struct mono now)
+bool sync_make_room(struct sync *s, struct mono now)
 {
 	bool sent = s->ops->give_up_dead && s->ops->give_up_dead(s, now);
 	uint32_t id = sent ? FLOW_ID_NONE : dead_waiting(s);
@@ -115,7 +124,7 @@ bool queue_make_room(struct sync *s, struct mono now)
 	s->stats.given_up_dead++;
 	sync_report(s, NULL, now, (struct sync_report){ .what = SYNC_TABLE_FULL, .n = s->stats.given_up_dead });
 	if (!sent) {
-		queue_forget(s, id);
+		sync_forget(s, id);
 		queue_lost(s, id, now);
 	}
 	return true;

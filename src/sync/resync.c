@@ -30,9 +30,9 @@ void resync_mark(struct sync *s, struct peer *p, struct mono now)
 	rs->base = p->track.last;
 	rs->stale = rs->unread = false;
 	rs->partial = (struct mono){ 0 };
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		if (&s->peer[i] == p || s->peer[i].heir == p)
-			s->env->resync_begin(s->env->ctx, s->peer[i].id);
+	for (struct peer *q = NULL; (q = peer_next(s, q));)
+		if (q == p || q->heir == p)
+			s->env->resync_begin(s->env->ctx, q->id);
 }
 
 void resync_want(struct peer *p, int64_t pause_ms, struct mono now)
@@ -86,9 +86,7 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 	p->rs.unproven = !sweep || p->rs.unread;
 	if (p->rs.unproven)
 		return;
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct peer *q = &s->peer[i];
-
+	for (struct peer *q = NULL; (q = peer_next(s, q));) {
 		if (q != p && q->heir != p)
 			continue;
 		peers |= 1u << q->id;
@@ -99,10 +97,8 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 
 void resync_left(struct sync *s, struct mono now)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct peer *p = &s->peer[i];
-
-		if (!p->used || p->rs.state != RS_ASKED || mono_is_set(p->rs.asked))
+	for (struct peer *p = NULL; (p = peer_next(s, p));) {
+		if (p->rs.state != RS_ASKED || mono_is_set(p->rs.asked))
 			continue;
 		p->rs.asked = now;
 		p->rs.states = p->states;
@@ -126,8 +122,7 @@ struct mono resync_run(struct sync *s, struct mono now)
 	struct mono next = { 0 };
 	bool ask = false;
 
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct peer *p = &s->peer[i];
+	for (struct peer *p = NULL; (p = peer_next(s, p));) {
 		struct mono check = { 0 };
 
 		if (!peer_alive(p, now))
@@ -151,14 +146,14 @@ struct mono resync_run(struct sync *s, struct mono now)
 	return next;
 }
 
-void resync_ask_all(struct sync *s, struct mono now)
+void sync_ask_resync(struct sync *s, struct mono now)
 {
 	bool known = false, again;
 
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct peer *p = &s->peer[i];
-
-		if (!p->used || p->heir)
+	if (!sync_does(s, SYNC_ASKS))
+		return;
+	for (struct peer *p = NULL; (p = peer_next(s, p));) {
+		if (p->heir)
 			continue;
 		known = known || peer_alive(p, now);
 		if (p->rs.state == RS_ASKED && !mono_is_set(p->rs.asked))
@@ -177,8 +172,8 @@ void resync_ask_all(struct sync *s, struct mono now)
 
 bool sync_resync_running(const struct sync *s)
 {
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		if (s->peer[i].used && s->peer[i].rs.state != RS_IDLE)
+	for (const struct peer *p = NULL; (p = peer_next(s, p));)
+		if (p->rs.state != RS_IDLE)
 			return true;
 	return false;
 }

@@ -4,7 +4,6 @@
 #include "sync/sync.h"
 
 #include "sync/peer_state.h"
-#include "sync/queue.h"
 
 static const struct sync_ops *const sync_modes[] = {
 	[SYNC_MODE_FTFW] = &ftfw_ops,
@@ -26,21 +25,6 @@ void sync_close(struct sync *s)
 {
 	if (s)
 		s->ops->close(s);
-}
-
-void sync_local_change(struct sync *s, uint32_t id, struct mono now)
-{
-	queue_change(s, id, false, now);
-}
-
-void sync_local_birth(struct sync *s, uint32_t id, struct mono now)
-{
-	queue_change(s, id, true, now);
-}
-
-void sync_forget(struct sync *s, uint32_t id)
-{
-	queue_forget(s, id);
 }
 
 enum sync_verdict sync_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
@@ -73,17 +57,6 @@ void sync_bulk(struct sync *s, struct mono now)
 void sync_lost(struct sync *s, struct mono now)
 {
 	s->ops->lost(s, now);
-}
-
-bool sync_make_room(struct sync *s, struct mono now)
-{
-	return queue_make_room(s, now);
-}
-
-void sync_ask_resync(struct sync *s, struct mono now)
-{
-	if (sync_does(s, SYNC_ASKS))
-		resync_ask_all(s, now);
 }
 
 bool sync_bulk_running(const struct sync *s)

@@ -135,11 +135,11 @@ struct mono track_tick(struct sync *s, struct mono now)
 {
 	struct mono next = { 0 };
 
-	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		struct track *t = &s->peer[i].track;
+	for (struct peer *p = NULL; (p = peer_next(s, p));) {
+		struct track *t = &p->track;
 
-		while (s->peer[i].used && sync_due(t->gap_due, now))
-			track_gap_due(s, &s->peer[i], now);
+		while (sync_due(t->gap_due, now))
+			track_gap_due(s, p, now);
 		next = mono_min(next, t->gap_due);
 		if (!sync_within(t->jitter, CALM_MS, now))
 			t->wait_ms = WAIT_MIN_MS;
