@@ -31,11 +31,9 @@ struct notrack {
 	uint32_t slow;		/* of the full sends we ask for */
 
 	/* the full send under way */
-	bool lap, again;	/* again: one more after it, asked for too late to be served by it */
-	bool complete;		/* it is over and that has not been said yet */
-	bool partial;		/* the same, and it is not to be said before our cache is complete */
-	bool note;		/* to be said now that it is so */
-	struct mono note_at;	/* and when next */
+	enum { LAP_NONE, LAP_WALK, LAP_OVER } lap;	/* over: and that has not been said yet */
+	bool again;		/* one more after it, asked for too late to be served by it */
+	struct mono note_at;	/* when to say that everything was sent, and our cache is incomplete */
 	uint32_t since;		/* our next number when it began */
 	struct mono began;
 	uint64_t sent;		/* flows sent in this way until then */

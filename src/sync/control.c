@@ -28,22 +28,22 @@ bool control_queue(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, u
 /* ---- settlement ---- */
 
 /* True: the flow has ended and is gone, nobody can be told again. */
-static bool settle_flow(struct ftfw *f, uint32_t id, uint32_t seq, uint8_t flags, enum resend_state state)
+static bool settle_flow(struct ftfw *f, const struct resend_entry *e, enum resend_state state)
 {
 	const struct sync_env *env = f->base.env;
-	struct flow_mark *m = env->mark(env->ctx, id);
+	struct flow_mark *m = env->mark(env->ctx, e->id);
 
-	if (!(m->bits & MARK_SENT) || m->seq != seq)
+	if (!(m->bits & MARK_SENT) || m->seq != e->seq)
 		return false;
 	m->bits &= (uint8_t)~MARK_SENT;
 	if (m->bits & MARK_QUEUED)
 		return false;	/* what was sent is not what it is now */
 	/* 1.4.x acknowledges across what it missed of the messages with HELLO. */
-	if (state == RESEND_ACKED && !(flags & WIRE_F_HELLO))
+	if (state == RESEND_ACKED && !(e->flags & WIRE_F_HELLO))
 		m->bits |= MARK_KNOWN;
-	if (state == RESEND_MOOT || !env->is_dead(env->ctx, id))
+	if (state == RESEND_MOOT || !env->is_dead(env->ctx, e->id))
 		return false;
-	queue_release(&f->base, id);
+	queue_release(&f->base, e->id);
 	return true;
 }
 
@@ -85,13 +85,11 @@ static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resen
 
 void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now)
 {
-	struct resend_entry old = *e;
-
 	resend_settle(&f->ring, e, state);
-	if (!(old.flags & WIRE_F_CTL_MASK))
-		settle_flow(f, old.id, old.seq, old.flags, state);
-	else if (old.flags & WIRE_F_NACK)
-		settle_nack(f, &old, state, now);
+	if (e->flags & WIRE_F_NACK)
+		settle_nack(f, e, state, now);
+	else if (!(e->flags & WIRE_F_CTL_MASK) && settle_flow(f, e, state))
+		e->state = RESEND_LOST;	/* for whoever misses it all the same */
 }
 
 /* Those that were given up are acknowledged in order, as all are. */
@@ -132,22 +130,13 @@ void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, ui
 			break;
 		if (e->state != RESEND_LIVE)
 			continue;
-		if (!(e->flags & WIRE_F_CTL_MASK)) {
-			uint32_t id = e->id, seq = e->seq;
-			uint8_t flags = e->flags;
-
-			resend_settle(ring, e, RESEND_ACKED);
-			if (settle_flow(f, id, seq, flags, RESEND_ACKED))
-				e->state = RESEND_LOST;	/* for whoever misses it all the same */
-		} else if (e->peer == p->id || e->peer == RESEND_TO_ALL) {
-			/* So many messages went by between the missing one and the answer that the peer may not have had it
-			 * any more: 1.4.x drops the oldest and says nothing. */
-			bool stale = (e->flags & WIRE_F_NACK) && in - e->from > ftfw_peer_ring(f, p);
-
-			settle(f, e, RESEND_ACKED, now);
-			if (stale)
-				settle_missed(f, p, now);
-		}
+		if ((e->flags & WIRE_F_CTL_MASK) && e->peer != p->id && e->peer != RESEND_TO_ALL)
+			continue;
+		settle(f, e, RESEND_ACKED, now);
+		/* So many messages went by between the missing one and the answer that the peer may not have had it any more:
+		 * 1.4.x drops the oldest and says nothing. */
+		if ((e->flags & WIRE_F_NACK) && in - e->from > ftfw_peer_ring(f, p))
+			settle_missed(f, p, now);
 	}
 }
 

@@ -28,11 +28,16 @@
 
 /* ---- full send ---- */
 
+/* Over, but our cache is incomplete: its end is not said. */
+static bool lap_held(const struct notrack *n)
+{
+	return n->lap == LAP_OVER && !sync_whole(&n->plain.base);
+}
+
 static void lap_start(struct notrack *n, struct mono now)
 {
 	walk_rewind(&n->plain.base.walk, n->plain.base.env);
-	n->lap = true;
-	n->again = n->partial = false;
+	n->lap = LAP_WALK;
 	n->since = n->plain.base.next;
 	n->lap_wait = (struct mono){ 0 };
 	n->began = now;
@@ -48,15 +53,16 @@ static void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struc
 {
 	if (slow > n->pace_next)
 		n->pace_next = slow;
-	if (n->lap && n->pace_next > n->pace) {
+	if (n->lap == LAP_WALK && n->pace_next > n->pace) {
 		n->pace = n->pace_next;
 		pace_set(&n->plain.pace, n->pace);
 	}
-	if (n->lap && n->since == n->plain.base.next)
+	if (n->lap == LAP_WALK && n->since == n->plain.base.next)
 		return;	/* nothing of it has left yet */
-	if (n->lap || n->complete)
-		n->again = true;
-	else if (at_once || log_limit_pass(&n->lap_limit, LAP_BURST, LAP_EVERY_MS, now, NULL))
+	n->again = n->lap != LAP_NONE && !lap_held(n);	/* nobody has to wait for the end of one that is held */
+	if (n->again)
+		return;
+	if (at_once || log_limit_pass(&n->lap_limit, LAP_BURST, LAP_EVERY_MS, now, NULL))
 		lap_start(n, now);
 	else if (!mono_is_set(n->lap_wait))
 		n->lap_wait = mono_add_ms(now, LAP_EVERY_MS);
@@ -71,80 +77,55 @@ static bool notrack_bulk_running(const struct sync *s)
 {
 	const struct notrack *n = (const struct notrack *)s;
 
-	return n->lap || n->complete || n->again || mono_is_set(n->lap_wait);
+	return (n->lap != LAP_NONE && !lap_held(n)) || n->again || mono_is_set(n->lap_wait);
 }
 
-static void lap_end(struct notrack *n, struct mono now)
+static void lap_walk(struct notrack *n, struct round *r)
 {
-	peer_say_served(&n->plain.base, NULL, n->plain.base.stats.bulk_flows - n->sent, n->began, now);
-	n->complete = sync_whole(&n->plain.base);
-	n->partial = !n->complete;
-	n->note = true;
-	n->note_at = mono_add_ms(now, NT_NOTE_MS);
-	if (!n->partial || !n->again)
-		return;
-	n->again = false;	/* nobody has to wait for the end of this one */
-	nt_lap_request(n, 0, false, now);
-}
-
-/* The cache may have become complete. False: the round is over. */
-static bool lap_put_partial(struct notrack *n, struct round *r)
-{
-	if (!n->partial)
-		return true;
-	if (sync_whole(&n->plain.base)) {
-		n->partial = false;
-		n->complete = true;
-		return true;
-	}
-	if (!n->note)
-		return true;
-	if (!round_put_control(r, ROUND_COMPLETE, n->since - WIRE_PARTIAL, n->plain.base.life))
-		return false;
-	n->note = false;
-	return true;
-}
-
-static void lap_put(struct notrack *n, struct round *r, struct mono now)
-{
-	const struct sync_env *env = n->plain.base.env;
+	struct sync *s = &n->plain.base;
 	uint32_t batches = ROUND_WALK;
 
-	while (n->lap) {
-		uint32_t id = walk_next(&n->plain.base.walk);
+	while (n->lap == LAP_WALK) {
+		uint32_t id = walk_next(&s->walk);
 		struct flow_mark *m;
 
 		if (id == FLOW_ID_NONE) {
 			if (batches-- == 0)
 				return;	/* nothing but dead ones: the timer goes on */
-			if (walk_load(&n->plain.base.walk, env))
+			if (walk_load(&s->walk, s->env))
 				continue;
-			n->lap = false;
-			lap_end(n, now);
-			n->plain.base.stats.bulk_done++;
+			peer_say_served(s, NULL, s->stats.bulk_flows - n->sent, n->began, r->now);
+			n->lap = LAP_OVER;
+			n->note_at = r->now;
+			s->stats.bulk_done++;
 			break;
 		}
-		m = env->mark(env->ctx, id);
+		m = s->env->mark(s->env->ctx, id);
 		m->bits &= (uint8_t)~MARK_KNOWN;
 		if (!plain_put_flow(r, id))
 			return;
 		m->bits |= MARK_KNOWN;
-		n->plain.base.stats.bulk_flows++;
-		walk_done(&n->plain.base.walk, env);
-		if (env->is_dead(env->ctx, id))		/* no cache: what is sent is forgotten */
-			queue_release(&n->plain.base, id);
+		s->stats.bulk_flows++;
+		walk_done(&s->walk, s->env);
+		if (s->env->is_dead(s->env->ctx, id))		/* no cache: what is sent is forgotten */
+			queue_release(s, id);
 	}
-	if (n->complete && !sync_whole(&n->plain.base)) {
-		n->complete = false;
-		n->partial = n->note = true;
-	}
-	if (!n->complete || !round_put_control(r, ROUND_COMPLETE, n->since, n->plain.base.life))
+}
+
+/* What is to be said of a full send that is over, and who waits for the next one. */
+static void lap_put_end(struct notrack *n, struct round *r)
+{
+	bool held = lap_held(n);
+
+	if (n->lap != LAP_OVER)
 		return;
-	n->complete = false;
-	if (n->again) {
-		n->again = false;
-		nt_lap_request(n, 0, false, now);
-	}
+	if (!held && round_put_control(r, ROUND_COMPLETE, n->since, n->plain.base.life))
+		n->lap = LAP_NONE;
+	else if (held && sync_due(n->note_at, r->now) &&
+		 round_put_control(r, ROUND_COMPLETE, n->since - WIRE_PARTIAL, n->plain.base.life))
+		n->note_at = mono_add_ms(r->now, NT_NOTE_MS);
+	if (n->again && (held || n->lap == LAP_NONE))
+		nt_lap_request(n, 0, false, r->now);
 }
 
 /* ---- sending ---- */
@@ -174,10 +155,10 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 	if (!s->ask && plain_put_live(&r, nt_sent)) {
 		uint32_t aside = pace_begin(&n->plain.pace, &r, now);
 
-		if (lap_put_partial(n, &r))
-			lap_put(n, &r, now);
+		lap_walk(n, &r);
+		lap_put_end(n, &r);
 		pace_end(&n->plain.pace, &r, aside);
-		if (n->alive && !n->lap && !n->partial && s->next == before)
+		if (n->alive && n->lap != LAP_WALK && !lap_held(n) && s->next == before)
 			round_put_control(&r, WIRE_F_ALIVE, 0, 0);
 		n->alive = false;
 	}
@@ -273,13 +254,9 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
 	}
 	next = mono_min(n->keepalive, n->lap_wait);
-	if (n->partial && sync_due(n->note_at, now)) {
-		n->note = true;
-		n->note_at = mono_add_ms(now, NT_NOTE_MS);
-	}
-	if (n->partial)
-		next = mono_min(next, n->note_at);
-	return n->lap || n->complete ? mono_min(next, mono_add_ms(now, n->plain.pace.every_ms)) : next;
+	if (lap_held(n) && mono_before(now, n->note_at))
+		return mono_min(next, n->note_at);
+	return n->lap != LAP_NONE ? mono_min(next, mono_add_ms(now, n->plain.pace.every_ms)) : next;
 }
 
 static void notrack_facts(const struct sync *s, const struct peer *p, struct standing_facts *f)
@@ -288,7 +265,7 @@ static void notrack_facts(const struct sync *s, const struct peer *p, struct sta
 
 	f->other_mode = f->other_mode || (np->said_silent && !np->controls);
 	f->waiting = s->live.n;
-	f->sending = ((const struct notrack *)s)->lap;
+	f->sending = ((const struct notrack *)s)->lap == LAP_WALK;
 }
 
 static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
