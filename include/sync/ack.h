@@ -21,9 +21,7 @@ void ack_forget_peer(struct ftfw *f, struct peer *p);
 /* Digest. */
 void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now);
 void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now);
-/* Timers: NACKs that were passed over; messages that were passed over; such that had been given up (returns when to look again). */
-void ack_check_hole(struct ftfw *f, struct peer *p, struct mono now);
-void ack_check_stuck(struct ftfw *f, struct mono now);
-struct mono ack_check_given(struct ftfw *f, struct peer *p, struct mono now);
+/* Timer: what p has passed over with its acknowledgements. Returns when to look again. */
+struct mono ack_check_passed(struct ftfw *f, struct peer *p, struct mono now);
 
 #endif

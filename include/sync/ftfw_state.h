@@ -24,9 +24,8 @@
 #define FTFW_BUSY_ACK_MS	20	/* while a table is coming in */
 #define FTFW_BULK_PEER_MS	5000	/* a bulk send waits while its peer is silent for this long */
 #define FTFW_HOLD_MS		2000	/* full ring: data waits this long for an acknowledgement */
-#define FTFW_HOLE_MS		3000	/* a NACK passed over by later ACKs for this long will not be answered */
+#define FTFW_PASSED_MS		3000	/* what is passed over by later ACKs for this long will not be acknowledged */
 #define FTFW_ANSWER_MS		10000	/* a RESYNC without answer or data for this long is asked again */
-#define FTFW_STUCK_MS		5000	/* a message passed over by later ACKs for this long is sent again */
 #define FTFW_CTL_MAX		1024	/* control messages waiting; a power of two */
 #define FTFW_PEER_RING_MIN	1024	/* see ftfw_peer_ring() */
 #define FTFW_NOTE_MS		1000	/* an answer that is not ended is said to be so this often */
@@ -72,9 +71,9 @@ struct ftfw_peer {
 	struct mono await_since;	/* since when we wait for one, while it is alive */
 	struct mono doubt;	/* when to ask for everything, an acknowledgement being in doubt */
 	unsigned int doubts;	/* so often, FTFW_DOUBTS_MAX at most: the pause doubles, a full table loses something each time */
-	uint64_t nack_place;	/* no NACK to it is live before this place of the ring */
-	struct mono hole_since;	/* NACK hole_seq was passed over by a later ACK */
-	uint32_t hole_seq, ack_high;	/* ack_high: highest number it acknowledged, valid when confirmed */
+	uint32_t ack_high;	/* highest number it acknowledged, valid when confirmed */
+	struct mono passed_at;	/* when to look for what it has passed over; set while there may be something */
+	uint32_t high_then;	/* ack_high at the last look, valid with passed_at */
 
 	uint32_t hello_first, hello_end;	/* numbers of its handshake: [first, end) */
 	struct mono hello_at;	/* when the last of them came */
@@ -90,7 +89,6 @@ struct ftfw_peer {
 	 * them, or says that it has not. */
 	bool given_up;
 	uint32_t given_from, given_to;
-	struct mono given_at;	/* since when it acknowledges what came behind them */
 	struct log_limit bulk_limit, hello_limit;
 };
 
@@ -118,9 +116,6 @@ struct ftfw {
 	uint32_t ring_max;	/* ResendQueueSize; the ring has FTFW_SPARE places more */
 	struct mono progress;	/* last acknowledgement that settled something */
 	bool holding;		/* data waits for room in the ring */
-	struct mono stuck_at;	/* when to look for passed-over messages; set while there may be some */
-	uint32_t stuck_high, ack_high;	/* highest number acknowledged: at the last look, now */
-	bool ack_seen;		/* ack_high is valid */
 	uint32_t serve_left;	/* messages that may be looked at for NACKs; counted up to serve_at */
 	struct mono serve_at;
 	uint64_t dead_place;	/* no flow that has ended waits in the ring before this place */

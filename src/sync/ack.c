@@ -136,8 +136,6 @@ void ack_forget_peer(struct ftfw *f, struct peer *p)
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 
 	settle_forget_peer(f, p);
-	fp->nack_place = f->ring.end;
-	fp->hole_since = (struct mono){ 0 };
 	fp->ack_pending = fp->ack_soon = false;
 	fp->ack_due = (struct mono){ 0 };
 	fp->holds.n = 0;
@@ -171,6 +169,7 @@ static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mo
 		return;
 	fp->confirmed = true;
 	fp->ack_high = from - 1;
+	fp->passed_at = (struct mono){ 0 };
 	if (!peer_others(&f->base, p, FTFW_ANSWER_MS, now)) {
 		struct resend_entry *e;
 
@@ -178,33 +177,6 @@ static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mo
 			settle(f, e, RESEND_LOST, now);
 	}
 	bulk_confirmed(f, p, from, now);
-}
-
-/* Has p passed over one of our NACKs? It acknowledges in order, so it will not serve that one, unless the ACK itself is
- * on its way again. */
-static void ack_find_hole(struct ftfw *f, const struct peer *p, struct mono now)
-{
-	struct ftfw_peer *fp = ftfw_peer(f, p);
-	struct resend_entry *e = NULL;
-
-	if (p->nacks_out == 0) {
-		fp->hole_since = (struct mono){ 0 };
-		return;
-	}
-	if (fp->nack_place < f->ring.live)
-		fp->nack_place = f->ring.live;
-	for (; fp->nack_place < f->ring.end; fp->nack_place++) {
-		e = resend_at(&f->ring, fp->nack_place);
-		if (e->state == RESEND_LIVE && (e->flags & WIRE_F_NACK) && e->peer == p->id)
-			break;
-		e = NULL;
-	}
-	if (!e || !seq_before(e->seq, fp->ack_high)) {
-		fp->hole_since = (struct mono){ 0 };
-	} else if (!mono_is_set(fp->hole_since) || fp->hole_seq != e->seq) {
-		fp->hole_since = now;
-		fp->hole_seq = e->seq;
-	}
 }
 
 void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
@@ -228,12 +200,7 @@ void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, str
 		fp->ack_high = to;
 	if (fp->owed == OWED_ACK && !seq_before(fp->ack_high, fp->owed_to))
 		fp->owed = OWED_NOTHING;
-	if (!f->ack_seen || seq_after(to, f->ack_high)) {
-		f->ack_high = to;
-		f->ack_seen = true;
-	}
 	proof_acked(f, p, from, to, now);
-	ack_find_hole(f, p, now);
 }
 
 /* Send a message again: its flow as it is now, or the same request, under a new number. */
@@ -337,73 +304,60 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 	bulk_request(f, p, now);
 }
 
-void ack_check_hole(struct ftfw *f, struct peer *p, struct mono now)
+/* ---- what was passed over ----
+ *
+ * A peer acknowledges in order. What lies before a number that it had acknowledged some time ago, and is not acknowledged, will
+ * not be. So each look deals with what lies before the highest one of the look before:
+ *
+ *   what it is        why                                                 what is done
+ *   NACK of ours      the peer does not serve it                          what was missing is lost: RESYNC
+ *   RESYNC of ours    being passed over is how it is refused              nothing: ftfw_proof.c
+ *   flow, ACK         the ACK for it got lost where nobody repeats it (a  sent again, or its flow would stay here for good
+ *                     peer that picked up our numbers anew)
+ *   was given up      nobody can repeat it. It may have been the end of   the peer is made to ask for everything
+ *                     a flow, which is not told with everything either */
+
+static void passed_message(struct ftfw *f, const struct peer *p, struct resend_entry *e, struct mono now)
 {
-	struct ftfw_peer *fp = ftfw_peer(f, p);
+	bool other = (e->flags & WIRE_F_CTL_MASK) && e->peer != p->id;
 
-	if (!mono_is_set(fp->hole_since) || sync_within(fp->hole_since, FTFW_HOLE_MS, now))
+	if (e->state != RESEND_LIVE || other || (e->flags & WIRE_F_RESYNC))
 		return;
-	fp->hole_since = (struct mono){ 0 };
-	for (uint64_t i = fp->nack_place; i < f->ring.end; i++) {
-		struct resend_entry *e = resend_at(&f->ring, i);
+	if (e->flags & WIRE_F_NACK)
+		settle(f, e, RESEND_LOST, now);
+	else
+		ack_repeat(f, e, now);
+}
 
-		if (!seq_before(e->seq, fp->ack_high))
-			break;
-		if (e->state == RESEND_LIVE && (e->flags & WIRE_F_NACK) && e->peer == p->id)
-			settle(f, e, RESEND_LOST, now);
+static void passed_given_up(struct ftfw *f, struct peer *p, struct mono now)
+{
+	ftfw_peer(f, p)->given_up = false;
+	if (p->life == 0) {
+		bulk_request(f, p, now);
+	} else if (!p->heir) {
+		ftfw_peer(f, p)->owed = OWED_REQUEST;
+		settle_burn(f, now);
 	}
 }
 
-/* A message that later ACKs have passed over for long, though no NACK asked for it: the ACK for it got lost where
- * nobody repeats it (a peer that picked up our numbers anew). Without this its flow would stay here for good. NACK and
- * RESYNC are left out: being passed over is how they are refused. */
-void ack_check_stuck(struct ftfw *f, struct mono now)
+struct mono ack_check_passed(struct ftfw *f, struct peer *p, struct mono now)
 {
-	struct resend_entry *oldest = resend_oldest(&f->ring);
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+	struct resend_entry *e = resend_oldest(&f->ring);
 	uint64_t end = f->ring.end;
 
-	if (!f->ack_seen || !oldest || !seq_before(oldest->seq, f->ack_high)) {
-		f->stuck_at = (struct mono){ 0 };
-		return;
+	if (!fp->confirmed || !((e && seq_before(e->seq, fp->ack_high)) || (fp->given_up && seq_after(fp->ack_high, fp->given_to)))) {
+		fp->passed_at = (struct mono){ 0 };
+		return fp->passed_at;
 	}
-	if (!mono_is_set(f->stuck_at)) {
-		f->stuck_at = mono_add_ms(now, FTFW_STUCK_MS);
-		f->stuck_high = f->ack_high;
-		return;
+	if (mono_is_set(fp->passed_at) && mono_before(now, fp->passed_at))
+		return fp->passed_at;
+	if (mono_is_set(fp->passed_at)) {
+		for (uint64_t i = f->ring.live; i < end && seq_before((e = resend_at(&f->ring, i))->seq, fp->high_then); i++)
+			passed_message(f, p, e, now);
+		if (fp->given_up && seq_after(fp->high_then, fp->given_to))
+			passed_given_up(f, p, now);
 	}
-	if (mono_before(now, f->stuck_at))
-		return;
-	for (uint64_t i = f->ring.live; i < end; i++) {
-		struct resend_entry *e = resend_at(&f->ring, i);
-
-		if (!seq_before(e->seq, f->stuck_high))
-			break;
-		if (e->state == RESEND_LIVE && !(e->flags & (WIRE_F_NACK | WIRE_F_RESYNC)))
-			ack_repeat(f, e, now);
-	}
-	f->stuck_at = mono_add_ms(now, FTFW_STUCK_MS);
-	f->stuck_high = f->ack_high;
-}
-
-/* The same of what was given up, which nobody can repeat any more. It may have been the end of a flow, which is not told with
- * everything either: the peer has to ask. */
-struct mono ack_check_given(struct ftfw *f, struct peer *p, struct mono now)
-{
-	struct ftfw_peer *fp = ftfw_peer(f, p);
-
-	if (!fp->given_up || !seq_after(fp->ack_high, fp->given_to)) {
-		fp->given_at = (struct mono){ 0 };
-	} else if (!mono_is_set(fp->given_at)) {
-		fp->given_at = now;
-	} else if (!sync_within(fp->given_at, FTFW_STUCK_MS, now)) {
-		fp->given_up = false;
-		fp->given_at = (struct mono){ 0 };
-		if (p->life == 0) {
-			bulk_request(f, p, now);
-		} else if (!p->heir) {
-			fp->owed = OWED_REQUEST;
-			settle_burn(f, now);
-		}
-	}
-	return mono_is_set(fp->given_at) ? mono_add_ms(fp->given_at, FTFW_STUCK_MS) : (struct mono){ 0 };
+	fp->high_then = fp->ack_high;
+	return fp->passed_at = mono_add_ms(now, FTFW_PASSED_MS);
 }

@@ -110,7 +110,7 @@ static void ftfw_keepalive(struct ftfw *f, struct mono now)
 static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
-	struct mono next;
+	struct mono next = ack_check_passed(f, p, now);
 
 	if (sync_due(fp->doubt, now)) {
 		fp->doubt = (struct mono){ 0 };
@@ -120,9 +120,7 @@ static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono no
 	}
 	if (sync_due(fp->ack_due, now))
 		ack_due(f, p, now);
-	ack_check_hole(f, p, now);
-	next = mono_min(fp->ack_due, ack_check_given(f, p, now));
-	return mono_is_set(fp->hole_since) ? mono_min(next, mono_add_ms(fp->hole_since, FTFW_HOLE_MS)) : next;
+	return mono_min(next, fp->ack_due);
 }
 
 static struct mono ftfw_tick(struct sync *s, struct mono now)
@@ -132,12 +130,11 @@ static struct mono ftfw_tick(struct sync *s, struct mono now)
 
 	for (struct peer *p = NULL; (p = peer_next(s, p));)
 		next = mono_min(next, ftfw_tick_peer(f, p, now));
-	ack_check_stuck(f, now);
 	bulk_check_whole(f, now);
 	ftfw_solicit(f, now);
 	if (sync_due(f->keepalive, now))
 		ftfw_keepalive(f, now);
-	next = mono_min(mono_min(next, f->note_at), mono_min(f->keepalive, f->stuck_at));
+	next = mono_min(mono_min(next, f->note_at), f->keepalive);
 	return f->holding ? mono_min(next, mono_add_ms(f->progress, FTFW_HOLD_MS)) : next;
 }
 

@@ -115,7 +115,7 @@ static struct mono proof_overdue(const struct peer *p, const struct ftfw_proof *
 		return (struct mono){ 0 };
 	if (mono_is_set(p->rs.partial))
 		return mono_add_ms(p->rs.partial, FTFW_ANSWER_MS);
-	due = mono_add_ms(proof->data, proof->passed_over ? FTFW_HOLE_MS : FTFW_ANSWER_MS);
+	due = mono_add_ms(proof->data, proof->passed_over ? FTFW_PASSED_MS : FTFW_ANSWER_MS);
 	/* Data that keeps coming may be live changes only. But a long table takes long, so patience grows. */
 	if (proof->passed_over)
 		due = mono_min(due, mono_add_ms(p->rs.asked, (int64_t)PATIENCE_MS << tries));
