@@ -124,7 +124,6 @@ struct ftfw {
 	/* bulk: one walk for all who wait */
 	uint32_t lap;
 	uint32_t walk_left;	/* batches that this round may still take from the walk */
-	struct bulk_req req_all;	/* -B */
 	uint32_t window, window_acked;	/* of unacknowledged paced messages */
 	bool window_nacked;
 

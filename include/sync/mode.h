@@ -47,13 +47,14 @@ struct sync_ops {
 				  struct cursor body, struct mono now);
 	struct mono (*tick)(struct sync *s, struct mono now);
 	bool (*transmit)(struct sync *s, struct mono now);
-	/* A change of ours cannot be told: use up a number, so that the peers notice, and send what tells them. */
-	void (*lost)(struct sync *s, struct mono now);
+	/* Use a number for nothing: the peers miss it, and nobody can repeat it. */
+	void (*skip_number)(struct sync *s, struct mono now);
 	/* A flow leaves, whose last message has number seq and is not acknowledged. NULL without acknowledgements. */
 	void (*forget)(struct sync *s, uint32_t seq);
 	/* The same of the oldest message about a flow that has ended. False: there is none. NULL without acknowledgements. */
 	bool (*give_up_dead)(struct sync *s, struct mono now);
-	void (*bulk)(struct sync *s, struct mono now);
+	/* Send everything to p, NULL: to all. at_once: also if that happens too often. */
+	void (*bulk)(struct sync *s, struct peer *p, bool at_once, struct mono now);
 	bool (*bulk_running)(const struct sync *s);
 	void (*queues)(const struct sync *s, struct sync_queues *q);
 	bool (*ring_next)(const struct sync *s, uint32_t *pos, struct sync_sent *out);	/* NULL without one */
@@ -70,8 +71,6 @@ struct sync_ops {
 	void (*contact)(struct sync *s, struct peer *p, bool fresh, struct mono now);
 	/* The place of the peer is given up. May be NULL. */
 	void (*gone)(struct sync *s, struct peer *p);
-	/* p->bulk_at is over. */
-	void (*bulk_due)(struct sync *s, struct peer *p, struct mono now);
 
 	/* What resync.c asks the mode. All NULL where nothing can be asked for. */
 	/* How many requests are on their way: a new one is made. May be NULL. */

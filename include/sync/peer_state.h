@@ -29,8 +29,7 @@ void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, str
 /* n messages that p had sent and that were lost have been told again, or all of them have (UINT64_MAX). */
 void peer_repaired(struct sync *s, struct peer *p, uint64_t n);
 
-/* Ends that are reported: p's whole table is here; p was sent all we have, so many flows since then. */
-void peer_say_received(struct sync *s, struct peer *p, struct mono now);
+/* p, NULL: all, was sent all we have, so many flows since then. */
 void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now);
 
 #endif

@@ -25,8 +25,7 @@ void plain_init(struct plain *s, const struct sync_ops *ops, const struct sync_e
 /* Gives every dead flow back and frees s. */
 void plain_close(struct sync *s);
 
-/* sync_ops.lost where everything comes again by itself. */
-void plain_lost(struct sync *s, struct mono now);
+void plain_skip_number(struct sync *s, struct mono now);
 /* All live changes; false when the round is over before the last. sent(): a message about a live flow is in the datagram. */
 bool plain_put_live(struct round *r, void (*sent)(struct sync *s, struct flow_mark *m, struct mono now));
 /* One flow as one message. False when the round is over. One that fits into no datagram is skipped. */

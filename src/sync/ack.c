@@ -336,7 +336,7 @@ static void passed_given_up(struct ftfw *f, struct peer *p, struct mono now)
 		bulk_request(f, p, now);
 	} else if (!p->heir) {
 		ftfw_peer(f, p)->owed = OWED_REQUEST;
-		settle_burn(f, now);
+		ftfw_skip_number(&f->base, now);
 	}
 }
 

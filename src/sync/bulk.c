@@ -92,7 +92,7 @@ static bool waits_for_walk(const struct ftfw_peer *fp)
 static bool bulk_wanted(const struct ftfw *f, struct mono now)
 {
 	for (const struct peer *p = NULL; (p = peer_next(&f->base, p));)
-		if ((f->req_all.active || waits_for_walk(&f->peer[p->id])) && sync_within(p->heard, FTFW_BULK_PEER_MS, now))
+		if (waits_for_walk(&f->peer[p->id]) && sync_within(p->heard, FTFW_BULK_PEER_MS, now))
 			return true;
 	return false;
 }
@@ -100,11 +100,11 @@ static bool bulk_wanted(const struct ftfw *f, struct mono now)
 bool ftfw_bulk_running(const struct sync *s)
 {
 	const struct ftfw *f = (const struct ftfw *)s;
-	bool running = f->req_all.active;
 
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		running = running || waits_for_walk(&f->peer[i]);
-	return running;
+		if (waits_for_walk(&f->peer[i]))
+			return true;
+	return false;
 }
 
 static void req_start(struct ftfw *f, struct bulk_req *req, struct mono now)
@@ -152,23 +152,6 @@ void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
 	}
 	/* What is asked for without a RESYNC has no acknowledgement that could wait too long: start over. */
 	req_start(f, fp->req_next.active ? &fp->req_next : &fp->req, now);
-}
-
-void ftfw_lost(struct sync *s, struct mono now)
-{
-	settle_burn((struct ftfw *)s, now);
-	for (struct peer *p = NULL; (p = peer_next(s, p));)
-		bulk_request((struct ftfw *)s, p, now);
-}
-
-/* Everything has been sent for this one: what is still in the queue, and then its acknowledgement. But a peer of our kind
- * sweeps what it was not shown, and while our cache is incomplete that may live. */
-static void hold_served(struct ftfw *f, struct hold *h)
-{
-	h->place = f->base.repair.tail;
-	h->until = sync_whole(&f->base) ? HOLD_QUEUE : HOLD_WHOLE;
-	if (h->until == HOLD_WHOLE)
-		f->note_at = f->keepalive;	/* due as soon as anything is */
 }
 
 /* A new RESYNC of the peer: nobody waits for the end of the answer to the one before. */
@@ -244,23 +227,37 @@ void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from, struct mono n
 	req_start(f, &fp->req, now);	/* not limited: happens once in a life of the peer */
 }
 
-void ftfw_bulk(struct sync *s, struct mono now)
+void ftfw_bulk(struct sync *s, struct peer *to, bool at_once, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
 
-	req_start(f, &f->req_all, now);
+	for (struct peer *p = NULL; (p = peer_next(s, p));) {
+		struct ftfw_peer *fp = ftfw_peer(f, p);
+
+		if (p->heir || (to && p != to))
+			continue;
+		if (at_once)
+			req_start(f, fp->req.active ? &fp->req_next : &fp->req, now);
+		else
+			bulk_request(f, p, now);
+	}
 }
 
-/* The request of p is served: so are the RESYNCs that made it, and those that made the next one come after. */
+/* The request of p is served: so are the RESYNCs that made it, but for what is still in the queue, and those that made the next
+ * one come after. But a peer of our kind sweeps what it was not shown, and while our cache is incomplete that may live. */
 static void holds_served(struct ftfw *f, struct peer *p, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
+	bool whole = sync_whole(&f->base);
 
 	for (unsigned int k = 0; k < fp->holds.n; k++) {
 		struct hold *h = &fp->holds.at[k];
 
 		if (h->until == HOLD_BULK) {
-			hold_served(f, h);
+			h->place = f->base.repair.tail;
+			h->until = whole ? HOLD_QUEUE : HOLD_WHOLE;
+			if (!whole)
+				f->note_at = f->keepalive;	/* due as soon as anything is */
 		} else if (h->until == HOLD_BULK_NEXT) {
 			h->until = HOLD_BULK;
 			if (!fp->req.active && !mono_is_set(p->bulk_at))
@@ -278,10 +275,6 @@ static void bulk_check(struct ftfw *f, struct mono now)
 {
 	bool running = ftfw_bulk_running(&f->base);
 
-	if (f->req_all.active && req_done(f, &f->req_all)) {
-		f->req_all.active = false;
-		peer_say_served(&f->base, NULL, f->base.stats.bulk_flows - f->req_all.flows, f->req_all.at, now);
-	}
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct ftfw_peer *fp = &f->peer[i];
 
@@ -310,13 +303,10 @@ void bulk_queue_passed(struct ftfw *f, struct ftfw_peer *fp)
 static uint32_t bulk_newest_seq(const struct ftfw *f)
 {
 	uint32_t newest = f->base.next - f->ring_max;
-	const struct bulk_req *req;
 
-	for (unsigned int i = 0; i < 2 * PEERS_MAX + 1; i++) {
-		if (i == 2 * PEERS_MAX)
-			req = &f->req_all;
-		else
-			req = i % 2 ? &f->peer[i / 2].req_next : &f->peer[i / 2].req;
+	for (unsigned int i = 0; i < 2 * PEERS_MAX; i++) {
+		const struct bulk_req *req = i % 2 ? &f->peer[i / 2].req_next : &f->peer[i / 2].req;
+
 		if (req->active && seq_after(req->seq, newest))
 			newest = req->seq;
 	}
@@ -361,9 +351,4 @@ uint32_t bulk_next(struct ftfw *f, struct mono now)
 		if (!bulk_load(f, now))
 			return FLOW_ID_NONE;
 	}
-}
-
-void bulk_sent(struct ftfw *f)
-{
-	walk_done(&f->base.walk, f->base.env);
 }

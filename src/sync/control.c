@@ -170,11 +170,11 @@ void settle_remember(struct ftfw *f, const struct resend_entry *e, struct mono n
 	resend_push(&f->ring, e);
 }
 
-void settle_burn(struct ftfw *f, struct mono now)
+void ftfw_skip_number(struct sync *s, struct mono now)
 {
-	struct resend_entry burnt = { .seq = f->base.next++, .id = FLOW_ID_NONE, .state = RESEND_LOST };
+	struct resend_entry skipped = { .seq = s->next++, .id = FLOW_ID_NONE, .state = RESEND_LOST };
 
-	settle_remember(f, &burnt, now);
+	settle_remember((struct ftfw *)s, &skipped, now);
 }
 
 /* ---- room in the table ---- */

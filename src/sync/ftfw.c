@@ -138,11 +138,6 @@ static struct mono ftfw_tick(struct sync *s, struct mono now)
 	return f->holding ? mono_min(next, mono_add_ms(f->progress, FTFW_HOLD_MS)) : next;
 }
 
-static void ftfw_bulk_due(struct sync *s, struct peer *p, struct mono now)
-{
-	bulk_request((struct ftfw *)s, p, now);
-}
-
 /* ---- reports ---- */
 
 static void ftfw_queues(const struct sync *s, struct sync_queues *q)
@@ -203,7 +198,7 @@ static void ftfw_facts(const struct sync *s, const struct peer *p, struct standi
 	facts->acked = fp->confirmed ? acked_to(f, fp) : 0;
 	facts->ack_heard = fp->ack_heard;
 	facts->waiting = f->base.live.n + f->base.repair.n;
-	facts->sending = fp->req.active || f->req_all.active;
+	facts->sending = fp->req.active;
 	facts->owed = fp->owed != OWED_NOTHING || mono_is_set(p->bulk_at);
 }
 
@@ -216,7 +211,7 @@ const struct sync_ops ftfw_ops = {
 	.recv = ftfw_recv,
 	.tick = ftfw_tick,
 	.transmit = ftfw_transmit,
-	.lost = ftfw_lost,
+	.skip_number = ftfw_skip_number,
 	.forget = ftfw_forget,
 	.give_up_dead = ftfw_give_up_dead,
 	.bulk = ftfw_bulk,
@@ -228,7 +223,6 @@ const struct sync_ops ftfw_ops = {
 	.missing = ftfw_missing,
 	.contact = ftfw_contact,
 	.gone = ftfw_gone,
-	.bulk_due = ftfw_bulk_due,
 	.asked = proof_asked,
 	.ask_at = proof_ask_at,
 	.check = proof_check,

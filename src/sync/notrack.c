@@ -68,9 +68,10 @@ static void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struc
 		n->lap_wait = mono_add_ms(now, LAP_EVERY_MS);
 }
 
-static void notrack_bulk(struct sync *s, struct mono now)
+static void notrack_bulk(struct sync *s, struct peer *p, bool at_once, struct mono now)
 {
-	nt_lap_request((struct notrack *)s, 0, true, now);
+	(void)p;
+	nt_lap_request((struct notrack *)s, 0, at_once, now);
 }
 
 static bool notrack_bulk_running(const struct sync *s)
@@ -134,12 +135,6 @@ static void nt_sent(struct sync *s, struct flow_mark *m, struct mono now)
 {
 	(void)s, (void)now;
 	m->bits |= MARK_KNOWN;
-}
-
-static void notrack_lost(struct sync *s, struct mono now)
-{
-	s->next++;
-	nt_lap_request((struct notrack *)s, 0, false, now);
 }
 
 static bool notrack_transmit(struct sync *s, struct mono now)
@@ -234,12 +229,6 @@ static enum sync_verdict notrack_recv(struct sync *s, const struct sync_source *
 
 /* ---- lifetime ---- */
 
-static void nt_bulk_due(struct sync *s, struct peer *p, struct mono now)
-{
-	(void)p;
-	nt_lap_request((struct notrack *)s, 0, false, now);
-}
-
 static struct mono notrack_tick(struct sync *s, struct mono now)
 {
 	struct notrack *n = (struct notrack *)s;
@@ -289,7 +278,7 @@ const struct sync_ops notrack_ops = {
 	.recv = notrack_recv,
 	.tick = notrack_tick,
 	.transmit = notrack_transmit,
-	.lost = notrack_lost,
+	.skip_number = plain_skip_number,
 	.bulk = notrack_bulk,
 	.bulk_running = notrack_bulk_running,
 	.queues = plain_queues,
@@ -297,7 +286,6 @@ const struct sync_ops notrack_ops = {
 	.accept = nt_accept,
 	.missing = nt_missing,
 	.contact = nt_contact,
-	.bulk_due = nt_bulk_due,
 	.ask = nt_ask,
 	.asked = nt_asked,
 	.check = nt_check,

@@ -304,7 +304,7 @@ struct mono peer_tick(struct sync *s, struct mono now)
 			peer_check_heir(s, p, now);
 		if (sync_due(p->bulk_at, now)) {
 			p->bulk_at = (struct mono){ 0 };
-			s->ops->bulk_due(s, p, now);
+			s->ops->bulk(s, p, false, now);
 		}
 		next = mono_min(next, p->bulk_at);
 	}

@@ -253,12 +253,6 @@ void peer_look_all(struct sync *s, struct mono now)
 			peer_look(s, p, now);
 }
 
-void peer_say_received(struct sync *s, struct peer *p, struct mono now)
-{
-	sync_report(s, p, now, (struct sync_report){
-		.what = SYNC_TABLE_CAME, .n = p->states - p->rs.states, .ms = mono_diff_ms(now, p->rs.began) });
-}
-
 void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now)
 {
 	sync_report(s, p, now, (struct sync_report){ .what = SYNC_TABLE_SENT, .n = flows, .ms = mono_diff_ms(now, since) });

@@ -31,7 +31,7 @@ void plain_close(struct sync *s)
 	free(s);
 }
 
-void plain_lost(struct sync *s, struct mono now)
+void plain_skip_number(struct sync *s, struct mono now)
 {
 	(void)now;
 	s->next++;

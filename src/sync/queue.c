@@ -29,10 +29,19 @@ void queue_release(struct sync *s, uint32_t id)
 	s->env->release(s->env->ctx, id);
 }
 
-/* What changed is not told in this way: the peers have to notice. */
+/* The state of what is not told comes with everything, but an end would not: so they miss a number and ask. In ALARM both come to
+ * an end by themselves. */
+void sync_lost(struct sync *s, struct mono now)
+{
+	s->ops->skip_number(s, now);
+	if (sync_does(s, SYNC_ASKS))
+		s->ops->bulk(s, NULL, false, now);
+}
+
+/* A flow finds no place in the queue, or loses it. */
 static void queue_lost(struct sync *s, uint32_t id, struct mono now)
 {
-	s->ops->lost(s, now);
+	sync_lost(s, now);
 	if (s->env->is_dead(s->env->ctx, id) && !(s->env->mark(s->env->ctx, id)->bits & MARK_SENT))
 		queue_release(s, id);
 }

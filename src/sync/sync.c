@@ -51,12 +51,7 @@ bool sync_transmit(struct sync *s, struct mono now)
 void sync_bulk(struct sync *s, struct mono now)
 {
 	if (sync_does(s, SYNC_ASKS))	/* else everything is sent anyway */
-		s->ops->bulk(s, now);
-}
-
-void sync_lost(struct sync *s, struct mono now)
-{
-	s->ops->lost(s, now);
+		s->ops->bulk(s, NULL, true, now);
 }
 
 bool sync_bulk_running(const struct sync *s)

@@ -139,7 +139,7 @@ static bool tx_bulk(struct ftfw *f, struct round *r)
 		if (!tx_flow(f, r, id, true))
 			return false;
 		f->base.stats.bulk_flows++;
-		bulk_sent(f);
+		walk_done(&f->base.walk, f->base.env);
 	}
 	return true;
 }
