@@ -85,6 +85,7 @@ world() {
 world "$lib/libchannel.a" | grep -qx socket && world "$lib/libbase.a" | grep -qx clock_gettime ||
 	{ echo "nm finds neither socket nor clock where they are"; exit 1; }
 for module in node sync cache flow proto; do
+	[ -f "$lib/lib$module.a" ] || fail "no archive" "lib$module.a"
 	found=$(world "$lib/lib$module.a" | tr '\n' ' ')
 	[ -z "$found" ] || fail "$module knows sockets or clocks" "$found"
 done
