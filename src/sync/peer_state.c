@@ -21,18 +21,29 @@ static bool stranger_lately(const struct stranger *g, struct mono now)
 	return sync_within(g->last, STRANGE_MS, now);
 }
 
+/* The place of one, a free one, or NULL. */
+static struct stranger *stranger_place(struct sync *s, const struct sync_source *from, struct mono now)
+{
+	struct stranger *found = NULL;
+
+	for (struct stranger *g = s->stranger; g < s->stranger + PEERS_MAX; g++) {
+		if (!stranger_lately(g, now))
+			found = g;
+		else if (source_same(&g->source, from))
+			return g;
+	}
+	return found;
+}
+
 /* True when that is news. */
 static bool stranger_heard(struct sync *s, const struct sync_source *from, enum standing_state what, struct mono now)
 {
-	struct stranger *g = NULL;
+	struct stranger *g = stranger_place(s, from, now);
 	bool known;
 
-	for (unsigned int i = 0; i < PEERS_MAX && !(g && stranger_lately(g, now) && source_same(&g->source, from)); i++)
-		if (!stranger_lately(&s->stranger[i], now) || source_same(&s->stranger[i].source, from))
-			g = &s->stranger[i];
 	if (!g)		/* so many are shown, and all are said */
 		return true;
-	known = stranger_lately(g, now) && source_same(&g->source, from) && g->what == what;
+	known = stranger_lately(g, now) && g->what == what;
 	*g = (struct stranger){ .source = *from, .what = what, .first = known ? g->first : now, .last = now };
 	return !known;
 }
