@@ -42,7 +42,7 @@ struct reconcile_stats {
 	uint32_t unheard_ends;	/*	told since; and ends of flows that do tell */
 };
 
-/* poll_s: make a pass every so many seconds, in place of the verify passes; 0: there are events. 0,
+/* It becomes the reader of p. poll_s: make a pass every so many seconds, in place of the verify passes; 0: there are events. 0,
  * or -errno with a line in
  * *err. */
 int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, const struct reconcile_cb *cb,

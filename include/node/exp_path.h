@@ -23,14 +23,12 @@ struct exp_path_conf {
 	/* An expectation found no place in the cache (name: for people); or, without internal
 	 * cache, in the queue of those that leave. */
 	void (*full)(void *ctx, enum exp_cache cache, const char *name, struct mono now);
-	/* Without external cache: what a peer says goes into the kernel. Else NULL. */
-	void (*inject)(void *ctx, bool gone, const struct ct_expect *e);
-	/* Without internal cache: a full send wants the kernel's expectations, with exp_path_put()
-	 * and then exp_path_told_all(). */
-	void (*tell)(void *ctx);
-	/* One line for the log; level is base/log.h's. */
-	void (*log)(void *ctx, int level, const char *text);
 	void *ctx;
+	/* Without external cache: what a peer says goes into the kernel. Else NULL. */
+	void (*inject)(void *world, bool gone, const struct ct_expect *e);
+	/* One line for the log; level is base/log.h's. May be NULL. */
+	void (*log)(void *world, int level, const char *text);
+	void *world;
 };
 
 enum exp_verdict {
@@ -50,6 +48,9 @@ struct exp_path *exp_path_new(const struct exp_path_conf *conf, struct internal 
 void exp_path_free(struct exp_path *x);
 /* Sync is opened after the caches; borrowed. */
 void exp_path_set_sync(struct exp_path *x, struct sync *sync);
+/* Without internal cache: who dumps the kernel's expectations for a full send, with
+ * exp_path_put() and then exp_path_told_all(), when dump() asks for that. ctx is borrowed. */
+void exp_path_set_reader(struct exp_path *x, void (*dump)(void *ctx), void *ctx);
 void exp_path_set_limit(struct exp_path *x, uint32_t limit);
 
 /* ---- from our kernel ---- */

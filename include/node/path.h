@@ -64,6 +64,7 @@ struct pipeline {
 	const struct flow_filter *filter;
 	struct wire_rules rules;
 	struct pipeline_env env;
+	struct pipeline_reader reader;
 	struct sync_env sync_env;
 	struct pipeline_stats stats;
 	struct path_news news[PATH_NEWS];

@@ -38,9 +38,6 @@ struct pipeline_env {
 	/* A table is full, said at most once a second: the limit may be raised here. May be
 	 * NULL. */
 	void (*full)(void *ctx);
-	/* The internal cache is incomplete and there is room again: compare it with the kernel, as
-	 * pipeline_compare_begin() and what follows it. May be NULL. */
-	void (*compare)(void *ctx);
 	/* Has the kernel's table room for n flows more, or a good deal of room? NULL: in doubt
 	 * yes. */
 	bool (*kernel_room)(void *ctx, uint32_t n);
@@ -52,9 +49,6 @@ struct pipeline_env {
 		       struct mono now);
 	/* The same for an expectation: a peer has it, or has it no longer. Borrows e. */
 	void (*inject_expect)(void *ctx, bool gone, const struct ct_expect *e);
-	/* A peer may have lost its table, with flows of which our kernel has what it told before:
-	 * give the whole kernel table to pipeline_adopted(). */
-	void (*adopt)(void *ctx);
 	/* How long an entry of f's protocol and state lives in our kernel after a packet, in
 	 * seconds, 0 if unknown: the life of an offloaded flow, of which the kernel does not tell.
 	 * NULL: always unknown. */
@@ -70,12 +64,22 @@ struct pipeline_env {
 	/* A cached flow has ended: f is the event with its last counters, or the record where the
 	 * kernel told nothing (it was found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);
+};
+
+/* Who reads our kernel's table for the pipeline, and is opened after it (pipeline_set_reader());
+ * ctx is borrowed. What it cannot do is NULL. */
+struct pipeline_reader {
+	void *ctx;
+	/* The internal cache is incomplete and there is room again: compare it with the kernel, as
+	 * pipeline_compare_begin() and what follows it. */
+	void (*compare)(void *ctx);
+	/* A peer may have lost its table, with flows of which our kernel has what it told before:
+	 * give the whole kernel table to pipeline_adopted(). */
+	void (*adopt)(void *ctx);
 	/* Without internal cache: dump the kernel table, from its beginning, into pipeline_told()
 	 * and the calls after it, and again if that did not succeed. Never called while one is
 	 * under way. */
 	void (*dump)(void *ctx);
-	/* The same for the kernel's expectations, into exp_path_put() and exp_path_told_all(). */
-	void (*dump_expects)(void *ctx);
 	/* Stop giving entries, and go on. May be called from pipeline_told(). */
 	void (*dump_pause)(void *ctx, bool pause);
 };
@@ -86,7 +90,7 @@ struct pipeline_conf {
 	const struct flow_filter *filter; /* borrowed; NULL passes everything */
 	bool no_external;		  /* DisableExternalCache: env.inject gets what peers
 						 * say */
-	bool no_internal;		  /* DisableInternalCache: env.dump; in NOTRACK
+	bool no_internal;		  /* DisableInternalCache: pipeline_reader.dump; in NOTRACK
 						 * only */
 	struct wire_rules rules;
 	uint32_t buckets;			 /* HashSize */
@@ -113,6 +117,7 @@ struct pipeline_stats {
 struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pipeline_env *env,
 			      struct mono now);
 void pipeline_free(struct pipeline *p);
+void pipeline_set_reader(struct pipeline *p, const struct pipeline_reader *r);
 
 /* ---- from our kernel ---- */
 
@@ -127,7 +132,7 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
  * they were put there. */
 void pipeline_verified(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* One entry of a dump made to take over all that the kernel has, the flows of the peers as well
- * (-R, env.adopt). False: the filter does not want it. */
+ * (-R, pipeline_reader.adopt). False: the filter does not want it. */
 bool pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* A dump of the whole kernel table begins, and has been read without a gap. */
 void pipeline_dump_begin(struct pipeline *p);
@@ -183,9 +188,9 @@ bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono
  * and are told everything anew. */
 void pipeline_lost(struct pipeline *p);
 
-/* The dump that env.dump() asked for: an entry; a part has been read, and the kernel has made the
- * next one meanwhile; the end. False: it has to be made again after a while, because part of it
- * found no room. */
+/* The dump that pipeline_reader.dump() asked for: an entry; a part has been read, and the kernel
+ * has made the next one meanwhile; the end. False: it has to be made again after a while,
+ * because part of it found no room. */
 void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now);
 void pipeline_told_part(struct pipeline *p);
 bool pipeline_told_all(struct pipeline *p);

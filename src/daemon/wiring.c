@@ -297,13 +297,6 @@ static void on_peer_begins(void *ctx)
 	empty_fill(d->empty, evloop_now(d->loop));
 }
 
-static void on_adopt(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	reconcile_start(d->reconcile, RECONCILE_ADOPT, evloop_now(d->loop));
-}
-
 /* Its master may be among the news that wait. */
 static void on_inject_expect(void *ctx, bool gone, const struct ct_expect *e)
 {
@@ -382,29 +375,6 @@ static void net_flush(void *ctx)
 	channel_flush(d->channel);
 }
 
-/* ---- kernel -> network, without internal cache ---- */
-
-static void on_dump(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	teller_start(d->teller);
-}
-
-static void on_dump_pause(void *ctx, bool pause)
-{
-	struct daemon *d = ctx;
-
-	teller_pause(d->teller, pause);
-}
-
-static void on_dump_expects(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	expecting_compare(d->expecting, EXPECTING_TELL, evloop_now(d->loop));
-}
-
 static void on_log(void *ctx, int level, const char *text)
 {
 	(void)ctx;
@@ -447,13 +417,6 @@ static void on_full(void *ctx)
 }
 
 /* ---- a cache is incomplete ---- */
-
-static void on_compare(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	reconcile_start(d->reconcile, RECONCILE_REPAIR, evloop_now(d->loop));
-}
 
 static uint32_t read_number(const char *path)
 {
@@ -609,19 +572,14 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.log = on_log,
 		.report = on_report,
 		.full = on_full,
-		.compare = on_compare,
 		.kernel_room = on_kernel_room,
 		.life = on_life,
 		.ended = on_ended,
 		.active = is_active,
 		.inject = on_inject,
-		.adopt = on_adopt,
 		.peer_begins = on_peer_begins,
 		.speaks_from = on_speaks_from,
 		.mtu = on_mtu,
 		.inject_expect = on_inject_expect,
-		.dump = on_dump,
-		.dump_pause = on_dump_pause,
-		.dump_expects = on_dump_expects,
 	};
 }

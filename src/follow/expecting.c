@@ -583,6 +583,13 @@ static void on_tell_again(void *ctx, struct mono now)
 
 /* ---- lifetime ---- */
 
+static void tell_kernels(void *ctx)
+{
+	struct expecting *x = ctx;
+
+	expecting_compare(x, EXPECTING_TELL, evloop_now(x->loop));
+}
+
 int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecting_cb *cb, struct expecting **out,
 		   struct text *err)
 {
@@ -616,6 +623,7 @@ int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecti
 		expecting_close(x);
 		return ret;
 	}
+	exp_path_set_reader(x->path, tell_kernels, x);
 	*out = x;
 	return 0;
 }

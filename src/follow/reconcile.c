@@ -321,6 +321,20 @@ const struct reconcile_stats *reconcile_stats(const struct reconcile *r)
 	return &r->stats;
 }
 
+static void compare(void *ctx)
+{
+	struct reconcile *r = ctx;
+
+	reconcile_start(r, RECONCILE_REPAIR, evloop_now(r->loop));
+}
+
+static void adopt(void *ctx)
+{
+	struct reconcile *r = ctx;
+
+	reconcile_start(r, RECONCILE_ADOPT, evloop_now(r->loop));
+}
+
 int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, const struct reconcile_cb *cb,
 		   struct reconcile **out, struct text *err)
 {
@@ -348,6 +362,7 @@ int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, con
 		return ret;
 	}
 	ev_hook_add(loop, &r->watch);
+	pipeline_set_reader(p, &(struct pipeline_reader){ .ctx = r, .compare = compare, .adopt = adopt });
 	*out = r;
 	return 0;
 }

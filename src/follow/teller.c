@@ -54,16 +54,19 @@ static void teller_done(void *ctx, int err, struct mono now)
 		ev_timer_set(t->loop, &t->retry, mono_add_ms(now, RETRY_MS));
 }
 
-void teller_start(struct teller *t)
+static void teller_start(void *ctx)
 {
+	struct teller *t = ctx;
 	int err = ct_dump_start(t->dump, 0);
 
 	if (err < 0)
 		teller_again(t, err, evloop_now(t->loop));
 }
 
-void teller_pause(struct teller *t, bool pause)
+static void teller_pause(void *ctx, bool pause)
 {
+	struct teller *t = ctx;
+
 	ct_dump_pause(t->dump, pause);
 }
 
@@ -101,6 +104,7 @@ int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct
 	}
 	if (poll_s > 0)
 		ev_timer_set(loop, &t->poll, mono_add_ms(evloop_now(loop), t->poll_ms));
+	pipeline_set_reader(p, &(struct pipeline_reader){ .ctx = t, .dump = teller_start, .dump_pause = teller_pause });
 	*out = t;
 	return 0;
 }

@@ -3,7 +3,7 @@
  * there is room again.
  *
  *              what is missing                        repaired by
- *   internal   flows of our kernel                    comparing with the kernel (env.compare)
+ *   internal   flows of our kernel                    comparing with the kernel (reader.compare)
  *   external   flows of the peers, in the cache or,   asking the peers for everything; in ALARM
  *              with states injected, in our kernel    they tell it anyway, within RefreshTime
  *   both       expectations                           the same; ours are compared after the flows
@@ -316,8 +316,8 @@ static struct mono external_step(struct pipeline *p, struct mono now)
 
 static struct mono internal_step(struct pipeline *p, struct mono now)
 {
-	if (repair_due(p, &p->in, COMPARED, now) && p->env.compare)
-		p->env.compare(p->env.ctx);
+	if (repair_due(p, &p->in, COMPARED, now) && p->reader.compare)
+		p->reader.compare(p->reader.ctx);
 	return (p->in.whole.why & COMPARED) && !p->in.whole.repairing ? p->in.due :
 									(struct mono){ 0 };
 }

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Expectations between kernel, caches, sync and wire; what pipeline.c is for flows.
  *
- * An expectation without its master is useless to a peer, so one is stored and sent only while its
- * master is in the internal cache; that also makes the user's Filter count for expectations. The
- * protocol cannot tell a zone, and in the wrong zone an expectation would let somebody else's flow
- * in, so those of other zones than the default are not sent.
+ * An expectation without its master is useless to a peer, so one is stored and sent only while
+ * its master is in the internal cache; that also makes the user's Filter count for expectations.
+ * The protocol cannot tell a zone, and in the wrong zone an expectation would let somebody
+ * else's flow in, so those of other zones than the default are not sent.
  *
  * 1.4.x stores an update like a new one, and there is no event for a change: only EXP_NEW and
  * EXP_DEL leave.
  *
- * Without external cache (conf.inject) what peers say goes into the kernel, and the cache of theirs
- * is kept all the same, for the daemon's own use: it tells which of the kernel's expectations are
- * not ours. One can be in both: a flow that was taken over (pipeline_adopted()) takes what is
- * expected of it along, and the peer may still tell its end. What a resync does not refresh is no
- * longer theirs, but stays in the kernel: a peer that comes back with an empty table knows nothing
- * of the telephones that have been registered through us since.
+ * Without external cache (conf.inject) what peers say goes into the kernel, and the cache of
+ * theirs is kept all the same, for the daemon's own use: it tells which of the kernel's
+ * expectations are not ours. One can be in both: a flow that was taken over (pipeline_adopted())
+ * takes what is expected of it along, and the peer may still tell its end. What a resync does
+ * not refresh is no longer theirs, but stays in the kernel: a peer that comes back with an empty
+ * table knows nothing of the telephones that have been registered through us since.
  *
- * Without internal cache (conf.tell) a record lives from the event to its message, as those of
- * cache/bypass.c do. Whether the master is replicated was asked before (expecting.c). A full send
- * reads the kernel's expectations; each goes the way of an event, so it is over when they are read
- * and nothing is queued. */
+ * Without internal cache (exp_path_set_reader()) a record lives from the event to its message,
+ * as those of cache/bypass.c do. Whether the master is replicated was asked before
+ * (expecting.c). A full send reads the kernel's expectations; each goes the way of an event, so
+ * it is over when they are read and nothing is queued. */
 #include "node/exp_path.h"
 
 #include <stdlib.h>
@@ -59,6 +59,8 @@ struct exp_path {
 	struct sync *sync;
 	struct expects *internal, *external;
 	struct exp_path_stats stats;
+	void (*dump)(void *ctx);
+	void *dump_ctx;
 	bool zone_said;
 	bool telling; /* without internal cache: a full send waits for the kernel's
 				 * expectations */
@@ -94,6 +96,12 @@ void exp_path_free(struct exp_path *x)
 void exp_path_set_sync(struct exp_path *x, struct sync *sync)
 {
 	x->sync = sync;
+}
+
+void exp_path_set_reader(struct exp_path *x, void (*dump)(void *ctx), void *ctx)
+{
+	x->dump = dump;
+	x->dump_ctx = ctx;
 }
 
 void exp_path_set_limit(struct exp_path *x, uint32_t limit)
@@ -132,12 +140,11 @@ bool exp_path_wants(struct exp_path *x, const struct ct_expect *e)
 {
 	bool named = exp_path_named(x->conf.expect, e);
 
-	if (named && e->zone != 0 && !x->zone_said) {
-		x->zone_said = true;
-		x->conf.log(x->conf.ctx, LOG_LVL_WARNING,
+	if (named && e->zone != 0 && !x->zone_said && x->conf.log)
+		x->conf.log(x->conf.world, LOG_LVL_WARNING,
 			    "expectations in zones other than the default cannot be "
 			    "replicated: the protocol does not tell their zone");
-	}
+	x->zone_said |= named && e->zone != 0;
 	if (!named || e->zone != 0)
 		x->stats.filtered++;
 	return named && e->zone == 0;
@@ -427,7 +434,7 @@ static size_t uncached_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, si
 	if (*pos == 0) {
 		*pos = 1;
 		x->telling = true;
-		x->conf.tell(x->conf.ctx);
+		x->dump(x->dump_ctx);
 	}
 	ids[0] = FLOW_ID_NONE;
 	return x->telling ? 1 : 0;
@@ -452,7 +459,7 @@ void exp_path_received(struct exp_path *x, uint8_t peer, bool gone, const struct
 		       struct mono now)
 {
 	if (x->conf.inject) /* which asks whose the kernel's is, by what was known until now */
-		x->conf.inject(x->conf.ctx, gone, e);
+		x->conf.inject(x->conf.world, gone, e);
 	if (gone)
 		expects_peer_end(x->external, peer, e);
 	else if (!(x->conf.inject && exp_path_ours(x, e)) &&

@@ -78,11 +78,6 @@ static void path_flush(void *ctx)
 	p->env.flush(p->env.ctx);
 }
 
-static void path_ctx_log(void *ctx, int level, const char *text)
-{
-	path_log(ctx, level, text);
-}
-
 static void path_report(void *ctx, const struct sync_report *r)
 {
 	struct pipeline *p = ctx;
@@ -99,20 +94,6 @@ static void path_expect(void *ctx, uint8_t peer, bool gone, const struct ct_expe
 	path_settle(p);
 	if (p->expects)
 		exp_path_received(p->expects, peer, gone, e, now);
-}
-
-static void path_inject_expect(void *ctx, bool gone, const struct ct_expect *e)
-{
-	struct pipeline *p = ctx;
-
-	p->env.inject_expect(p->env.ctx, gone, e);
-}
-
-static void path_tell_expects(void *ctx)
-{
-	struct pipeline *p = ctx;
-
-	p->env.dump_expects(p->env.ctx);
 }
 
 static void path_expects_full(void *ctx, enum exp_cache cache, const char *name, struct mono now)
@@ -197,10 +178,10 @@ static bool path_new_expects(struct pipeline *p, const struct pipeline_conf *con
 		.limit_external = conf->limit_external,
 		.key = conf->key,
 		.full = path_expects_full,
-		.inject = conf->no_external ? path_inject_expect : NULL,
-		.tell = path_tell_expects,
-		.log = path_ctx_log,
 		.ctx = p,
+		.inject = conf->no_external ? p->env.inject_expect : NULL,
+		.log = p->env.log,
+		.world = p->env.ctx,
 	};
 
 	if (conf->sync->expect.on)
@@ -288,6 +269,11 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 		return NULL;
 	}
 	return p;
+}
+
+void pipeline_set_reader(struct pipeline *p, const struct pipeline_reader *r)
+{
+	p->reader = *r;
 }
 
 void pipeline_free(struct pipeline *p)

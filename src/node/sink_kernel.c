@@ -92,8 +92,8 @@ bool peers_flow_dumped(struct pipeline *p, const struct ct_flow *f)
  * hears of flows that it has: ct_judge() keeps what packets here have taken further. */
 void peers_flows_adopt(struct pipeline *p)
 {
-	if (foreign_count(p->foreign) > 0 && p->env.adopt)
-		p->env.adopt(p->env.ctx);
+	if (foreign_count(p->foreign) > 0 && p->reader.adopt)
+		p->reader.adopt(p->reader.ctx);
 }
 
 /* As the node that was active before does when its scheduled flush has emptied its table. What

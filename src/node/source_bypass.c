@@ -4,7 +4,7 @@
  * the world feeds in with pipeline_told() and what follows it.
  *
  *   kernel event ---> bypass_event ---> filter ---> bypass ---> path_changed ---> sync
- *   full send ------> bypass_walk ----> env.dump
+ *   full send ------> bypass_walk ----> reader.dump
  *   dump entry -----> pipeline_told -------> filter ---> bypass ---> bypass_walk ---> sync
  *
  * What got lost cannot be looked up later: the peers are told that something is missing, and
@@ -143,12 +143,12 @@ static size_t bypass_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size
 		p->dumping = true;
 		p->paused = p->no_room = false;
 		bypass_dump_begin(p->bypass);
-		p->env.dump(p->env.ctx);
+		p->reader.dump(p->reader.ctx);
 	}
 	got = bypass_told(p->bypass, ids, n);
 	if (p->paused && bypass_n_told(p->bypass) < BYPASS_TOLD_HIGH / 2) {
 		p->paused = false;
-		p->env.dump_pause(p->env.ctx, false);
+		p->reader.dump_pause(p->reader.ctx, false);
 	}
 	if (got == 0 && p->dumping)
 		ids[got++] = FLOW_ID_NONE; /* nothing yet */
@@ -167,7 +167,7 @@ void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
 	}
 	if (bypass_n_told(p->bypass) >= BYPASS_TOLD_HIGH) {
 		p->paused = true;
-		p->env.dump_pause(p->env.ctx, true);
+		p->reader.dump_pause(p->reader.ctx, true);
 	}
 }
 

@@ -311,8 +311,7 @@ void node_start(struct node *n)
 	}
 	n->env = (struct pipeline_env){
 		.ctx = n, .datagram = channel_datagram, .even = channel_fills, .send = channel_send, .flush = channel_flush,
-		.log = node_log, .report = node_report, .compare = compare_begin, .inject = inject, .inject_expect = inject_expect, .adopt = adopt,
-		.dump = dump_begin, .dump_pause = dump_pause, .dump_expects = dump_expects,
+		.log = node_log, .report = node_report, .inject = inject, .inject_expect = inject_expect,
 	};
 	if (n->no_external && !n->injected)
 		n->injected = table_new(256, 100000, &conf.key);
@@ -321,6 +320,11 @@ void node_start(struct node *n)
 		sim_fail(n->sim, "no pipeline");
 		return;
 	}
+	pipeline_set_reader(n->pipeline, &(struct pipeline_reader){
+		.ctx = n, .compare = compare_begin, .adopt = adopt, .dump = dump_begin, .dump_pause = dump_pause,
+	});
+	if (pipeline_expects(n->pipeline))
+		exp_path_set_reader(pipeline_expects(n->pipeline), dump_expects, n);
 	n->up = true;
 	node_populate(n);
 }

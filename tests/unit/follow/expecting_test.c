@@ -123,7 +123,7 @@ static struct world *world_new(bool udp)
 	struct world *w = calloc(1, sizeof(*w));
 	const struct pipeline_env env = {
 		.ctx = w, .datagram = sink_datagram, .send = sink_nothing, .flush = sink_nothing, .log = sink_line,
-		.inject_expect = sink_inject, .adopt = sink_nothing,
+		.inject_expect = sink_inject,
 	};
 	const struct expecting_cb cb = { .ctx = w, .done = sink_done };
 	struct pipeline_conf conf = {

@@ -140,7 +140,6 @@ static struct world *begin(enum sync_mode mode, bool no_external)
 		.log = keep_line,
 		.report = keep_report,
 		.full = count_full,
-		.compare = count_compare,
 		.kernel_room = kernel_room,
 		.inject = ignore_inject,
 	};
@@ -165,6 +164,7 @@ static struct world *begin(enum sync_mode mode, bool no_external)
 	w.seq = 70000;
 	w.p = pipeline_new(&conf, &env, w.now);
 	assert_non_null(w.p);
+	pipeline_set_reader(w.p, &(struct pipeline_reader){ .ctx = &w, .compare = count_compare });
 	return &w;
 }
 

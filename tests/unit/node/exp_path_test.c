@@ -106,6 +106,17 @@ static void no_flows(void *ctx)
 	(void)ctx;
 }
 
+static void set_readers(struct world *w)
+{
+	const struct pipeline_reader reader = { .ctx = w,
+						.compare = count_compare,
+						.dump = no_flows };
+
+	pipeline_set_reader(w->p, &reader);
+	if (pipeline_expects(w->p))
+		exp_path_set_reader(pipeline_expects(w->p), sink_dump, w);
+}
+
 static struct world *world_new(bool on, const char *helper, uint32_t limit)
 {
 	const struct pipeline_env env = {
@@ -114,9 +125,6 @@ static struct world *world_new(bool on, const char *helper, uint32_t limit)
 		.flush = sink_flush,
 		.log = count_line,
 		.inject_expect = sink_inject,
-		.dump = no_flows,
-		.dump_expects = sink_dump,
-		.compare = count_compare,
 	};
 	struct world *w = calloc(1, sizeof(*w));
 	struct pipeline_env ours = env;
@@ -146,6 +154,7 @@ static struct world *world_new(bool on, const char *helper, uint32_t limit)
 	};
 	w->p = pipeline_new(&w->conf, &ours, w->now);
 	assert_non_null(w->p);
+	set_readers(w);
 	w->peer_seq = 100;
 	return w;
 }
@@ -159,14 +168,13 @@ static void world_open_again(struct world *w, struct pipeline_conf conf)
 		.flush = sink_flush,
 		.log = count_line,
 		.inject_expect = sink_inject,
-		.dump = no_flows,
-		.dump_expects = sink_dump,
 	};
 
 	pipeline_free(w->p);
 	w->conf = conf;
 	w->p = pipeline_new(&w->conf, &env, w->now);
 	assert_non_null(w->p);
+	set_readers(w);
 }
 
 /* Without external cache. */

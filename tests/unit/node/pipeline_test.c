@@ -164,12 +164,12 @@ static void world_open(struct world *w)
 		.full = count_full,
 		.ended = keep_ended,
 		.inject = keep_injected,
-		.adopt = count_adoptions,
 		.active = is_active,
 	};
 
 	w->p = pipeline_new(&w->conf, &env, w->now);
 	assert_non_null(w->p);
+	pipeline_set_reader(w->p, &(struct pipeline_reader){ .ctx = w, .adopt = count_adoptions });
 }
 
 static struct world *world_new(uint32_t limit)

@@ -299,9 +299,11 @@ static int setup_limit(void **state, uint32_t limit)
 		.datagram = net_datagram,
 		.send = net_send,
 		.flush = net_flush,
-		.dump = kernel_dump,
-		.dump_pause = kernel_dump_pause,
 	};
+
+	const struct pipeline_reader reader = { .ctx = w,
+						.dump = kernel_dump,
+						.dump_pause = kernel_dump_pause };
 
 	assert_non_null(w);
 	w->rnd = SEED;
@@ -318,6 +320,7 @@ static int setup_limit(void **state, uint32_t limit)
 	};
 	w->p = pipeline_new(&w->conf, &env, w->now);
 	assert_non_null(w->p);
+	pipeline_set_reader(w->p, &reader);
 	*state = w;
 	return 0;
 }
