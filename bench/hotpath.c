@@ -196,7 +196,7 @@ static MEASURED void hot_send(struct node *n, const uint8_t (*msgs)[MSG_MAX], co
 
 static MEASURED void hot_receive(struct node *to, const uint8_t *bytes, size_t n)
 {
-	static const struct sync_source from = { .family = AF_INET, .addr = { 10, 0, 0, 1 } };
+	static const struct peer_addr from = { .family = AF_INET, .addr = { 10, 0, 0, 1 } };
 
 	pipeline_datagram(to->p, &from, bytes, n, now);
 }
@@ -204,7 +204,7 @@ static MEASURED void hot_receive(struct node *to, const uint8_t *bytes, size_t n
 /* What the peer's acknowledgements cost the active node. */
 static MEASURED void hot_acknowledged(struct node *n, const uint8_t *bytes, size_t len)
 {
-	static const struct sync_source from = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+	static const struct peer_addr from = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
 	bool again;
 
 	pipeline_datagram(n->p, &from, bytes, len, now);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/evloop.h"
+#include "base/peer_addr.h"
 #include "base/text.h"
 #include "base/writer.h"
 
@@ -18,22 +19,13 @@ struct channel;
 /* Moves datagrams between nodes; knows nothing about their meaning. One object for all dedicated
  * links of a node: everything received on any link is delivered, sending uses the active one. */
 
-/* Who sent a datagram. On a UDP or TCP link the peer has the configured address, whichever it
- * speaks from at the moment; further nodes behind the same destination have their own
- * (channel/speaker.h). */
-struct channel_from {
-	uint8_t family;	  /* AF_INET, AF_INET6 */
-	uint8_t link;	  /* index of the link in the configuration */
-	uint8_t addr[16]; /* network order; IPv4 in the first four bytes, rest zero */
-};
-
 struct channel_cb {
 	void *ctx; /* borrowed */
 	/* A peer says something every second or so whatever happens, so a link on which nothing is
 	 * heard is worth a line. */
 	bool peers_speak;
 	/* One datagram. Bytes are borrowed until return. */
-	void (*datagram)(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n,
+	void (*datagram)(void *ctx, const struct peer_addr *from, const uint8_t *bytes, size_t n,
 			 struct mono now);
 	/* How bytes of a stream (TCP) are cut into messages: the length of the one they begin with;
 	 * 0 when it is not complete; -1 when they are none, and what follows cannot be trusted.
@@ -97,7 +89,7 @@ struct channel_link_stats {
 };
 /* Whoever is heard as *from: put the address there from which it speaks now. On a UDP or TCP link
  * the peer is heard as its configured address, whichever it speaks from. */
-void channel_speaks_from(const struct channel *c, struct channel_from *from);
+void channel_speaks_from(const struct channel *c, struct peer_addr *from);
 /* Of all links: datagrams that wait for a TCP connection, and those that were given up because
  * there were more than ErrorQueueLength. */
 void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up);

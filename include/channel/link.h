@@ -39,7 +39,7 @@ struct link_rx {
 	struct link_rx_item {
 		/* whose it is: several links may share a receiving socket */
 		struct link *link;
-		struct channel_from from;
+		struct peer_addr from;
 		const uint8_t *bytes; /* in mem */
 		size_t len;
 	} item[LINK_RX_SLOTS];

@@ -58,7 +58,7 @@ struct pipeline_env {
 	void (*peer_begins)(void *ctx);
 	/* Whoever is heard as this source: put the address there from which it speaks now. May be
 	 * NULL: the same. */
-	void (*speaks_from)(void *ctx, struct sync_source *source);
+	void (*speaks_from)(void *ctx, struct peer_addr *source);
 	/* The MTU of a link, of the one that sends for -1. May be NULL: unknown. */
 	struct sync_mtu (*mtu)(void *ctx, int link);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the
@@ -245,7 +245,7 @@ void pipeline_commit_undo(struct pipeline *p, uint32_t id);
 /* ---- from the network ---- */
 
 /* One datagram: every message in it. Borrows the bytes. */
-void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes,
+void pipeline_datagram(struct pipeline *p, const struct peer_addr *from, const uint8_t *bytes,
 		       size_t n, struct mono now);
 
 /* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject);

@@ -5,7 +5,7 @@
 #include "sync/mode.h"
 
 /* sync_ops.recv, accept, missing, contact, gone */
-enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+enum sync_verdict ftfw_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
 			    struct cursor body, struct mono now);
 enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
 			      struct mono now);

@@ -28,7 +28,7 @@ struct sync {
 	uint32_t jump_max;	/* one up to so far ahead is believed at once */
 	uint32_t continue_max;	/* one up to so far ahead, from an address nobody knows, may continue a known peer's */
 	struct stranger {		/* addresses that say what this mode, or this protocol, does not know */
-		struct sync_source source;
+		struct peer_addr source;
 		enum standing_state what;	/* STANDING_OTHER_MODE, STANDING_OTHER_PROTOCOL */
 		struct mono first, last;	/* of a time in which it did so again and again; last not set: a free place */
 	} stranger[PEERS_MAX];
@@ -43,7 +43,7 @@ struct sync_ops {
 	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 			     struct mono now);
 	void (*close)(struct sync *s);
-	enum sync_verdict (*recv)(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+	enum sync_verdict (*recv)(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
 				  struct cursor body, struct mono now);
 	struct mono (*tick)(struct sync *s, struct mono now);
 	bool (*transmit)(struct sync *s, struct mono now);

@@ -18,7 +18,7 @@ struct peer {
 	bool used;
 	uint8_t id;
 	uint8_t n_sources;
-	struct sync_source source[SYNC_SOURCES];
+	struct peer_addr source[SYNC_SOURCES];
 	char name[SOURCE_NAME];	/* the first of them as people are to read it */
 	struct mono heard;	/* last message */
 	struct mono contact;	/* first message of this life, or since it is back */
@@ -55,7 +55,7 @@ struct peer {
 
 /* The peer a message comes from, its time noted; a new one is added if `add`. NULL: not known and not to be added, or no
  * room (counted). */
-struct peer *peer_find(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool add,
+struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, bool add,
 		       struct mono now);
 /* A message of p has come. */
 void peer_heard(struct sync *s, struct peer *p, struct mono now);

@@ -12,7 +12,7 @@ void peer_look_all(struct sync *s, struct mono now);
 
 /* Whoever speaks from this address, p if it is known, has said what only another mode says: counted, and reported at the first
  * time. */
-void peer_other_mode(struct sync *s, struct peer *p, const struct sync_source *from, enum sync_sign sign, struct mono now);
+void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *from, enum sync_sign sign, struct mono now);
 
 /* What the RESYNC of FTFW carries beside the life: the link on which we send and its MTU. Never 0, and told apart from that
  * of NOTRACK, where the number of the request stands. */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/cursor.h"
+#include "base/peer_addr.h"
 #include "base/text.h"
 #include "base/writer.h"
 #include "flow/expect.h"
@@ -27,13 +28,6 @@ enum sync_can {
 	SYNC_ASKS	= 2,	/* a node asks for everything a peer has, and gives it */
 	SYNC_SPEAKS	= 4,	/* a node says something every second: silence means something */
 	SYNC_EXPIRES	= 8,	/* everything is told again within RefreshTime; what is not told for CacheTimeout is gone */
-};
-
-/* Where a message came from: the address of the node, not its port (the sender's port is ephemeral). */
-struct sync_source {
-	uint8_t family;		/* AF_INET, AF_INET6 */
-	uint8_t link;		/* index of the dedicated link */
-	uint8_t addr[16];	/* network order; IPv4 in the first four bytes, rest zero */
 };
 
 #define SOURCE_NAME	48	/* bytes of an address as text */
@@ -157,7 +151,7 @@ struct sync_env {
 	bool (*kept)(void *ctx);
 	/* Whoever is heard as this source: put the address there from which it speaks now, which is its name for people.
 	 * NULL: the same. */
-	void (*speaks_from)(void *ctx, struct sync_source *source);
+	void (*speaks_from)(void *ctx, struct peer_addr *source);
 	/* The MTU of a link, of the one that sends for -1. NULL: unknown. */
 	struct sync_mtu (*mtu)(void *ctx, int link);
 	/* Something has happened that people may want to know. Borrows r. */
@@ -241,7 +235,7 @@ void sync_local_birth(struct sync *s, uint32_t id, struct mono now);
 void sync_forget(struct sync *s, uint32_t id);
 
 /* One message from the peer. */
-enum sync_verdict sync_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+enum sync_verdict sync_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
 			    struct cursor body, struct mono now);
 
 /* Timers: do what is due; returns when to be called next (not set: no need). */
@@ -272,7 +266,7 @@ const struct sync_stats *sync_stats(const struct sync *s);
 /* A message was refused before it reached sync_recv() (framing): count it with its kind. */
 void sync_count_refused(struct sync *s, enum wire_err err);
 /* It was of another version of the protocol, and came from there. */
-void sync_other_protocol(struct sync *s, const struct sync_source *from, struct mono now);
+void sync_other_protocol(struct sync *s, const struct peer_addr *from, struct mono now);
 
 /* Is this node in sync? Two facts that are never mixed, of all peers together. */
 struct sync_standing {

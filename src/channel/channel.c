@@ -728,7 +728,7 @@ void channel_set_rounds(struct channel *c, unsigned int rounds)
 
 /* ---- statistics ---- */
 
-void channel_speaks_from(const struct channel *c, struct channel_from *from)
+void channel_speaks_from(const struct channel *c, struct peer_addr *from)
 {
 	const struct link *l = from->link < c->n_links ? &c->link[from->link] : NULL;
 	size_t len = from->family == AF_INET ? sizeof(l->conf->dest.v4) : sizeof(l->conf->dest.v6);

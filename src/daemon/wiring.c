@@ -180,13 +180,11 @@ static ssize_t on_frame(void *ctx, const uint8_t *bytes, size_t n)
 	return -1;
 }
 
-static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n, struct mono now)
+static void on_datagram(void *ctx, const struct peer_addr *from, const uint8_t *bytes, size_t n, struct mono now)
 {
 	struct daemon *d = ctx;
-	struct sync_source source = { .family = from->family, .link = from->link };
 
-	memcpy(source.addr, from->addr, sizeof(source.addr));
-	pipeline_datagram(d->pipeline, &source, bytes, n, now);
+	pipeline_datagram(d->pipeline, from, bytes, n, now);
 }
 
 /* Our kernel's timeouts, of the last minute. */
@@ -280,14 +278,11 @@ static struct sync_mtu on_mtu(void *ctx, int link)
 	return (struct sync_mtu){ 0 };
 }
 
-static void on_speaks_from(void *ctx, struct sync_source *source)
+static void on_speaks_from(void *ctx, struct peer_addr *from)
 {
 	const struct daemon *d = ctx;
-	struct channel_from from = { .family = source->family, .link = source->link };
 
-	memcpy(from.addr, source->addr, sizeof(from.addr));
-	channel_speaks_from(d->channel, &from);
-	memcpy(source->addr, from.addr, sizeof(source->addr));
+	channel_speaks_from(d->channel, from);
 }
 
 static void on_peer_begins(void *ctx)

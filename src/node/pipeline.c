@@ -134,10 +134,10 @@ int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writ
 
 /* ---- datagram -> proto -> sync -> sink ---- */
 
-static void path_other_version(struct pipeline *p, const struct sync_source *from, uint8_t version,
+static void path_other_version(struct pipeline *p, const struct peer_addr *from, uint8_t version,
 			       struct mono now)
 {
-	struct sync_source spoke = *from;
+	struct peer_addr spoke = *from;
 	char line[160], addr[INET6_ADDRSTRLEN];
 
 	sync_other_protocol(p->sync, from, now);
@@ -170,7 +170,7 @@ static void path_check_silence(struct pipeline *p, struct mono now)
 	path_log(p, LOG_LVL_WARNING, line);
 }
 
-void pipeline_datagram(struct pipeline *p, const struct sync_source *from, const uint8_t *bytes,
+void pipeline_datagram(struct pipeline *p, const struct peer_addr *from, const uint8_t *bytes,
 		       size_t n, struct mono now)
 {
 	struct cursor datagram = cur_init(bytes, n);

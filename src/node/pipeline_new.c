@@ -132,7 +132,7 @@ static void path_resync_begin(void *ctx, uint8_t peer)
 	p->sink->resync_begin(p, peer);
 }
 
-static void path_speaks_from(void *ctx, struct sync_source *source)
+static void path_speaks_from(void *ctx, struct peer_addr *source)
 {
 	const struct pipeline *p = ctx;
 

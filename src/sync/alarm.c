@@ -217,7 +217,7 @@ static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_
 
 /* Mode check (protocol.md 5.2): whatever has a flag belongs to another mode, and is neither counted as malformed nor
  * looked at; the type comes after that. */
-static enum sync_verdict alarm_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+static enum sync_verdict alarm_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
 				    struct cursor body, struct mono now)
 {
 	uint32_t since, life;

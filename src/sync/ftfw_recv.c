@@ -163,7 +163,7 @@ static void recv_refuse(struct sync *s, struct mono now)
 	sync_report(s, NULL, now, (struct sync_report){ .what = SYNC_OTHER_MODE });
 }
 
-enum sync_verdict ftfw_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+enum sync_verdict ftfw_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
 			    struct cursor body, struct mono now)
 {
 	bool refused = sync_meaning(hdr) < 0, hello = (hdr->flags & WIRE_F_HELLO) && !refused, quiet;

@@ -207,7 +207,7 @@ static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct 
 	return SYNC_ACCEPTED;
 }
 
-static enum sync_verdict notrack_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
 				      struct cursor body, struct mono now)
 {
 	int meaning = sync_meaning(hdr);

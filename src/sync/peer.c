@@ -47,7 +47,7 @@ static bool peer_on_link(const struct peer *p, uint8_t link)
 /* Could this message, from an address nobody knows, be from p on another link? Its numbers tell, if it is the same life.
  * When p is all we know and has fallen silent, the pair has moved to its other link: also after a restart, or with so
  * much lost that the numbers tell nothing. Taking it for a third node would keep what p had told us for ever. */
-static bool peer_could_be(const struct sync *s, const struct peer *p, const struct sync_source *from,
+static bool peer_could_be(const struct sync *s, const struct peer *p, const struct peer_addr *from,
 			  const struct wire_hdr *hdr, struct mono now)
 {
 	if (p->n_sources == SYNC_SOURCES || peer_on_link(p, from->link))
@@ -58,7 +58,7 @@ static bool peer_could_be(const struct sync *s, const struct peer *p, const stru
 }
 
 /* The one peer that could have moved to this link. Two candidates are no answer. */
-static struct peer *peer_moved(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
+static struct peer *peer_moved(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, struct mono now)
 {
 	struct peer *found = NULL;
 
@@ -162,7 +162,7 @@ static void peer_clear(struct sync *s, struct peer *p)
 	*p = fresh;
 }
 
-static struct peer *peer_add(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, struct mono now)
+static struct peer *peer_add(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, struct mono now)
 {
 	struct peer *p = peer_place(s, now);
 
@@ -186,7 +186,7 @@ static struct peer *peer_add(struct sync *s, const struct sync_source *from, con
 	return p;
 }
 
-struct peer *peer_find(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool add, struct mono now)
+struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, bool add, struct mono now)
 {
 	struct peer *p = peer_known(s, from);
 

@@ -22,7 +22,7 @@ static bool stranger_lately(const struct stranger *g, struct mono now)
 }
 
 /* The place of one, a free one, or NULL. */
-static struct stranger *stranger_place(struct sync *s, const struct sync_source *from, struct mono now)
+static struct stranger *stranger_place(struct sync *s, const struct peer_addr *from, struct mono now)
 {
 	struct stranger *found = NULL;
 
@@ -36,7 +36,7 @@ static struct stranger *stranger_place(struct sync *s, const struct sync_source 
 }
 
 /* True when that is news. */
-static bool stranger_heard(struct sync *s, const struct sync_source *from, enum standing_state what, struct mono now)
+static bool stranger_heard(struct sync *s, const struct peer_addr *from, enum standing_state what, struct mono now)
 {
 	struct stranger *g = stranger_place(s, from, now);
 	bool known;
@@ -48,7 +48,7 @@ static bool stranger_heard(struct sync *s, const struct sync_source *from, enum 
 	return !known;
 }
 
-void peer_other_mode(struct sync *s, struct peer *p, const struct sync_source *from, enum sync_sign sign, struct mono now)
+void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *from, enum sync_sign sign, struct mono now)
 {
 	char name[SOURCE_NAME];
 
@@ -61,7 +61,7 @@ void peer_other_mode(struct sync *s, struct peer *p, const struct sync_source *f
 		.what = SYNC_OTHER_MODE, .sign = sign, .peer = sync_name_of(s, from, name) });
 }
 
-void sync_other_protocol(struct sync *s, const struct sync_source *from, struct mono now)
+void sync_other_protocol(struct sync *s, const struct peer_addr *from, struct mono now)
 {
 	stranger_heard(s, from, STANDING_OTHER_PROTOCOL, now);
 }

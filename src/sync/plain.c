@@ -99,7 +99,7 @@ void pace_end(struct pace *p, struct round *r, uint32_t aside)
 
 /* ---- receiving ---- */
 
-enum sync_verdict plain_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
 			     struct cursor body, struct mono now)
 {
 	struct peer *p = peer_find(s, from, hdr, true, now);
@@ -110,7 +110,7 @@ enum sync_verdict plain_recv(struct sync *s, const struct sync_source *from, con
 	return track_message(s, p, hdr, body, now);
 }
 
-void plain_foreign(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr, bool meant_for_others,
+void plain_foreign(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, bool meant_for_others,
 		   struct mono now)
 {
 	struct peer *p = peer_known(s, from);

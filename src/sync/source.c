@@ -13,14 +13,14 @@
 #define STRAY_MANY_MS	250	/* a duplicated burst is over within this time */
 #define STRAY_MS	2000	/* old numbers for this long: the tracking is wrong */
 
-bool source_same(const struct sync_source *a, const struct sync_source *b)
+bool source_same(const struct peer_addr *a, const struct peer_addr *b)
 {
 	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
 }
 
-const char *sync_name_of(const struct sync *s, const struct sync_source *from, char *out)
+const char *sync_name_of(const struct sync *s, const struct peer_addr *from, char *out)
 {
-	struct sync_source spoke = *from;
+	struct peer_addr spoke = *from;
 
 	_Static_assert(SOURCE_NAME >= INET6_ADDRSTRLEN, "an address has to fit");
 	if (s->env->speaks_from)
@@ -38,7 +38,7 @@ struct peer *peer_next(const struct sync *s, const struct peer *p)
 	return NULL;
 }
 
-bool peer_has_source(const struct peer *p, const struct sync_source *from)
+bool peer_has_source(const struct peer *p, const struct peer_addr *from)
 {
 	for (unsigned int k = 0; k < p->n_sources; k++)
 		if (source_same(&p->source[k], from))
@@ -46,7 +46,7 @@ bool peer_has_source(const struct peer *p, const struct sync_source *from)
 	return false;
 }
 
-struct peer *peer_known(struct sync *s, const struct sync_source *from)
+struct peer *peer_known(struct sync *s, const struct peer_addr *from)
 {
 	struct peer *p = NULL;
 

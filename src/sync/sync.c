@@ -27,7 +27,7 @@ void sync_close(struct sync *s)
 		s->ops->close(s);
 }
 
-enum sync_verdict sync_recv(struct sync *s, const struct sync_source *from, const struct wire_hdr *hdr,
+enum sync_verdict sync_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
 			    struct cursor body, struct mono now)
 {
 	return s->ops->recv(s, from, hdr, body, now);

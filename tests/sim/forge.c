@@ -66,7 +66,7 @@ void forge(struct sim *sim, unsigned int from, unsigned int to, bool data)
 {
 	uint8_t buf[SIM_MTU];
 	struct writer w = wr_init(buf, sizeof(buf));
-	struct sync_source source;
+	struct peer_addr source;
 
 	if (!sim->node[to].up)
 		return;

@@ -55,9 +55,9 @@ static struct packet heap_pop(struct net *net)
 	return top;
 }
 
-void net_source(const struct node *n, struct sync_source *out)
+void net_source(const struct node *n, struct peer_addr *out)
 {
-	*out = (struct sync_source){
+	*out = (struct peer_addr){
 		.family = AF_INET, .link = n->link, .addr = { 10, 9, n->link, (uint8_t)(1 + n->index + SIM_NODES * n->address) },
 	};
 }

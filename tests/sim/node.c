@@ -415,7 +415,7 @@ void node_expect_event(struct node *n, bool gone, const struct ct_expect *e)
 	n->due_ns = n->sim->now_ns;
 }
 
-void node_datagram(struct node *n, const struct sync_source *from, const uint8_t *bytes, size_t len)
+void node_datagram(struct node *n, const struct peer_addr *from, const uint8_t *bytes, size_t len)
 {
 	if (n->old)
 		old_datagram(n, bytes, len);

@@ -147,7 +147,7 @@ void node_end(struct node *n);				/* for good */
 void node_event(struct node *n, enum ct_event what, const struct ct_flow *f);
 void node_expect_event(struct node *n, bool gone, const struct ct_expect *e);
 /* From node `from`, by way of its link. */
-void node_datagram(struct node *n, const struct sync_source *from, const uint8_t *bytes, size_t len);
+void node_datagram(struct node *n, const struct peer_addr *from, const uint8_t *bytes, size_t len);
 void node_run(struct node *n);
 /* Flow f of another node in the external cache, or in the kernel where there is none; NULL when it is not there. */
 const struct ct_flow *node_external(const struct node *n, const struct ct_flow *f);
@@ -189,7 +189,7 @@ struct packet {
 	uint64_t order;
 	unsigned int from, to;
 	uint32_t from_life;
-	struct sync_source source;
+	struct peer_addr source;
 	size_t len;
 	uint8_t *bytes;
 };
@@ -231,7 +231,7 @@ void net_closed(struct net *net, unsigned int node);
 bool net_blocked(const struct net *net, unsigned int from);
 bool net_pop(struct net *net, struct packet *out);	/* the next one that is due; the bytes are the caller's */
 int64_t net_due(const struct net *net);
-void net_source(const struct node *n, struct sync_source *out);
+void net_source(const struct node *n, struct peer_addr *out);
 
 /* ---- scenario.c ---- */
 enum sim_kind {

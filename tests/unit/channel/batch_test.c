@@ -123,7 +123,7 @@ static bool make_datagram(void)
 	return true;
 }
 
-static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n,
+static void on_datagram(void *ctx, const struct peer_addr *from, const uint8_t *bytes, size_t n,
 			struct mono now)
 {
 	(void)ctx, (void)from, (void)bytes, (void)n, (void)now;

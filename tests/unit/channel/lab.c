@@ -230,7 +230,7 @@ static void check_numbers(struct lab_node *x, const uint8_t *bytes, size_t n)
 	}
 }
 
-static void on_datagram(void *ctx, const struct channel_from *from, const uint8_t *bytes, size_t n,
+static void on_datagram(void *ctx, const struct peer_addr *from, const uint8_t *bytes, size_t n,
 			struct mono now)
 {
 	struct lab_node *x = ctx;

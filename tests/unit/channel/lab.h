@@ -63,7 +63,7 @@ struct lab_node {
 	bool numbered; /* they are messages of lab_message(): their order is checked */
 	uint32_t next; /* number of the next one; any gap fails the test */
 	uint8_t last[65536];
-	struct channel_from from; /* of the last */
+	struct peer_addr from; /* of the last */
 };
 
 extern struct evloop *lab_loop; /* of all nodes */

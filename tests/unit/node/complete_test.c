@@ -471,7 +471,7 @@ static void test_ends_make_room(void **state)
 
 /* ---- what peers tell ---- */
 
-static const struct sync_source peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
+static const struct peer_addr peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
 
 static void peer_tells(struct world *w, enum wire_type type, uint32_t i)
 {

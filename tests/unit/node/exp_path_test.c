@@ -266,7 +266,7 @@ static enum exp_verdict put(struct world *w, const struct ct_expect *e)
 
 static void peer_says(struct world *w, const uint8_t *bytes, size_t n)
 {
-	static const struct sync_source peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
+	static const struct peer_addr peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
 
 	pipeline_datagram(w->p, &peer, bytes, n, w->now);
 }

@@ -368,7 +368,7 @@ static uint32_t external_count(const struct world *w)
 	return table_count(external_table(pipeline_external(w->p)));
 }
 
-static const struct sync_source peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
+static const struct peer_addr peer = { .family = AF_INET, .addr = { 192, 0, 2, 2 } };
 
 /* Append what a peer would say about flow i as its message number seq. A zone in one direction
  * only does not travel, so not every i is the same flow at the other end: multiples of 3 have no

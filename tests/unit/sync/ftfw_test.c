@@ -210,7 +210,7 @@ static void pass_ms(struct world *w, int64_t ms)
 
 static enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint8_t flags, uint32_t from, uint32_t to)
 {
-	static const struct sync_source source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+	static const struct peer_addr source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
 	struct wire_hdr hdr = {
 		.version = WIRE_VERSION, .type = WIRE_CTL, .flags = flags, .seq = seq, .from = from, .to = to,
 	};
@@ -225,7 +225,7 @@ static enum sync_verdict peer_says(struct world *w, uint8_t flags, uint32_t from
 
 static enum sync_verdict peer_tells(struct world *w, uint32_t seq, uint32_t id)
 {
-	static const struct sync_source source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+	static const struct peer_addr source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
 	static const struct wire_rules rules = { 0 };
 	struct cursor datagram, body;
 	struct wire_hdr hdr;
@@ -857,7 +857,7 @@ static void a_second_request_is_not_ended_with_the_first(void **state)
 
 static void peer_notes(struct world *w, uint32_t about)
 {
-	static const struct sync_source source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+	static const struct peer_addr source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
 	struct cursor datagram, body;
 	struct wire_hdr hdr;
 	uint8_t buf[WIRE_CTL_LEN];
@@ -1171,7 +1171,7 @@ static void how_late_is_late_is_learned(void **state)
 
 static void peer_moves_to(struct world *w, uint8_t host, uint8_t link, uint8_t flags, uint32_t from)
 {
-	struct sync_source source = { .family = AF_INET, .link = link, .addr = { 10, 0, link, host } };
+	struct peer_addr source = { .family = AF_INET, .link = link, .addr = { 10, 0, link, host } };
 	struct wire_hdr hdr = { .version = WIRE_VERSION, .type = WIRE_CTL, .flags = flags, .seq = w->seq++, .from = from };
 
 	if (flags & WIRE_F_ACK)
@@ -1213,7 +1213,7 @@ static void another_address_is_the_same_peer(void **state)
  * now. An acknowledgement names nobody. */
 static void an_address_that_was_left_gets_no_acknowledgement(void **state)
 {
-	static const struct sync_source other = { .family = AF_INET, .addr = { 10, 0, 0, 3 } };
+	static const struct peer_addr other = { .family = AF_INET, .addr = { 10, 0, 0, 3 } };
 	struct world *w = settled(1000, 300);
 	struct wire_hdr hdr = { .version = WIRE_VERSION, .type = WIRE_CTL, .flags = WIRE_F_ALIVE | WIRE_F_HELLO };
 	uint32_t last = w->seq;
@@ -1556,7 +1556,7 @@ static void nonsense_is_refused(void **state)
 		{ WIRE_CT_NEW, 0, 0, 0, SYNC_REFUSED },		/* no attributes */
 		{ WIRE_CTL, WIRE_F_ALIVE, 0, 0, SYNC_ACCEPTED },
 	};
-	static const struct sync_source source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+	static const struct peer_addr source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

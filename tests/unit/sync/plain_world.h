@@ -210,7 +210,7 @@ static inline void pass_ms(struct world *w, int64_t ms)
 	}
 }
 
-static const struct sync_source peer_source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
+static const struct peer_addr peer_source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
 
 static inline enum sync_verdict peer_bytes(struct world *w, const uint8_t *bytes, size_t n)
 {

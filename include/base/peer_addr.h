@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_BASE_PEER_ADDR_H
+#define CONNTRACKD_BASE_PEER_ADDR_H
+
+#include <stdint.h>
+
+/* Who sent a datagram: the address of the node, not its port, which is ephemeral. On a UDP or TCP
+ * link the peer has the configured address, whichever it speaks from at the moment; further nodes
+ * behind the same destination have their own (channel/speaker.h). */
+struct peer_addr {
+	uint8_t family;	  /* AF_INET, AF_INET6 */
+	uint8_t link;	  /* index of the dedicated link in the configuration */
+	uint8_t addr[16]; /* network order; IPv4 in the first four bytes, rest zero */
+};
+
+#endif
