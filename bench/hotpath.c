@@ -95,10 +95,13 @@ static void node_open(struct node *n)
 	};
 	struct pipeline_env env = {
 		.ctx = n,
-		.datagram = node_datagram,
-		.even = node_even,
-		.send = node_send,
-		.flush = node_flush,
+		.out = {
+			.ctx = n,
+			.datagram = node_datagram,
+			.even = node_even,
+			.send = node_send,
+			.flush = node_flush,
+		},
 	};
 
 	n->p = pipeline_new(&conf, &env, now);

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/evloop.h"
-#include "base/peer_addr.h"
+#include "base/outlet.h"
 #include "base/text.h"
 #include "base/writer.h"
 
@@ -48,19 +48,18 @@ void channel_close(struct channel *c);
  * for what they say. What waits stays in the socket's buffer. */
 void channel_set_rounds(struct channel *c, unsigned int rounds);
 
-/* An empty datagram buffer to fill, its cap being the largest payload that fits the MTU of the
- * active link; NULL when all buffers wait for a full socket. The same buffer is given until
- * channel_send(). */
-struct writer *channel_datagram(struct channel *c);
-/* Do full datagrams leave with less work when they all have the length of their cap? Then the
- * kernel cuts them from one piece (udp(7), UDP_SEGMENT). */
-bool channel_even(const struct channel *c);
-/* The current buffer is finished. Leaves with the next channel_flush(), or at once when the batch
- * is full. */
-void channel_send(struct channel *c);
-/* Everything finished leaves now (sendmmsg); what the socket does not take stays queued in
- * order. */
-void channel_flush(struct channel *c);
+/* The functions of a struct outlet, ctx being the channel. The cap of a datagram is the largest
+ * payload that fits the MTU of the active link; there is none when all buffers wait for a full
+ * socket. What is finished leaves with the next flush (sendmmsg), or at once when the batch is
+ * full; what the socket does not take stays queued in order. Even: the kernel cuts datagrams of
+ * equal length from one piece (udp(7), UDP_SEGMENT). */
+struct writer *channel_datagram(void *channel);
+bool channel_even(void *channel);
+void channel_send(void *channel);
+void channel_flush(void *channel);
+/* On a UDP or TCP link the peer is heard as its configured address, whichever it speaks from. */
+void channel_speaks_from(void *channel, struct peer_addr *from);
+struct outlet_mtu channel_mtu(void *channel, int link);
 
 /* A message that is larger than the MTU must still go out, on its own: a buffer of at least n
  * bytes. */
@@ -87,9 +86,6 @@ struct channel_link_stats {
 	bool deaf;	/* it sends, and nothing was ever heard on it for seconds */
 	int unsent_err; /* datagrams do not leave, for this errno; 0: they do */
 };
-/* Whoever is heard as *from: put the address there from which it speaks now. On a UDP or TCP link
- * the peer is heard as its configured address, whichever it speaks from. */
-void channel_speaks_from(const struct channel *c, struct peer_addr *from);
 /* Of all links: datagrams that wait for a TCP connection, and those that were given up because
  * there were more than ErrorQueueLength. */
 void channel_waiting(const struct channel *c, uint32_t *n, uint64_t *given_up);

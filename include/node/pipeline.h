@@ -26,11 +26,7 @@ struct pipeline;
 /* What it asks of the world; pointers are borrowed and outlive it. */
 struct pipeline_env {
 	void *ctx;
-	/* The channel's calls, see channel/channel.h. even may be NULL: false. */
-	struct writer *(*datagram)(void *ctx);
-	bool (*even)(void *ctx);
-	void (*send)(void *ctx);
-	void (*flush)(void *ctx);
+	struct outlet out; /* unchanged for sync/; not in the statistics mode */
 	/* One line for the log; level is base/log.h's. May be NULL. */
 	void (*log)(void *ctx, int level, const char *text);
 	/* What replication reports. Borrows r. May be NULL. */
@@ -56,11 +52,6 @@ struct pipeline_env {
 	/* A peer begins a life: it is new, has started again, or is back after a silence. May be
 	 * NULL. */
 	void (*peer_begins)(void *ctx);
-	/* Whoever is heard as this source: put the address there from which it speaks now. May be
-	 * NULL: the same. */
-	void (*speaks_from)(void *ctx, struct peer_addr *source);
-	/* The MTU of a link, of the one that sends for -1. May be NULL: unknown. */
-	struct sync_mtu (*mtu)(void *ctx, int link);
 	/* A cached flow has ended: f is the event with its last counters, or the record where the
 	 * kernel told nothing (it was found missing). Borrowed. May be NULL. */
 	void (*ended)(void *ctx, const struct ct_flow *f);

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/cursor.h"
-#include "base/peer_addr.h"
+#include "base/outlet.h"
 #include "base/text.h"
 #include "base/writer.h"
 #include "flow/expect.h"
@@ -31,12 +31,6 @@ enum sync_can {
 };
 
 #define SOURCE_NAME	48	/* bytes of an address as text */
-
-/* The largest packet in bytes that a link takes; 0: unknown. */
-struct sync_mtu {
-	uint8_t link;
-	uint32_t bytes;
-};
 
 enum sync_change {
 	SYNC_NEW,	/* the whole flow: replaces what is known of it */
@@ -102,6 +96,7 @@ struct sync_report {
  * id; the bytes are made only when the datagram is being filled. */
 struct sync_env {
 	void *ctx;
+	struct outlet out;	/* where the datagrams leave */
 	/* Where the replication mark of flow id lives (an id may name an expectation as well, see flow/mark.h: sync does
 	 * not care). Never NULL for an id sync was given. */
 	struct flow_mark *(*mark)(void *ctx, uint32_t id);
@@ -113,15 +108,9 @@ struct sync_env {
 	/* Write the current state of flow id as one message with number seq and HELLO flags into out. 0, or -ENOSPC:
 	 * the datagram is full, nothing written. */
 	int (*encode)(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
-	/* An empty datagram to fill, or NULL: the channel is full, keep everything, sync_writable() follows. */
-	struct writer *(*datagram)(void *ctx);
 	/* The next message does not fit into that datagram, which has at least one, and is given to send() after this: the
 	 * datagram may be made as long as its cap. NULL: it stays as it is. */
 	void (*fill)(void *ctx, struct writer *out);
-	/* That datagram is finished (at least one message in it): it may leave. */
-	void (*send)(void *ctx);
-	/* The round is over: what was finished leaves now. */
-	void (*flush)(void *ctx);
 	/* The peer's view of a flow changed. Borrows flow and its rare parts. Must not call back into sync,
 	 * with the exception of sync_forget(). */
 	void (*apply)(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now);
@@ -149,11 +138,6 @@ struct sync_env {
 	bool (*whole)(void *ctx);
 	/* Is all that the peers have told, as far as it has come, where it belongs? NULL: always. */
 	bool (*kept)(void *ctx);
-	/* Whoever is heard as this source: put the address there from which it speaks now, which is its name for people.
-	 * NULL: the same. */
-	void (*speaks_from)(void *ctx, struct peer_addr *source);
-	/* The MTU of a link, of the one that sends for -1. NULL: unknown. */
-	struct sync_mtu (*mtu)(void *ctx, int link);
 	/* Something has happened that people may want to know. Borrows r. */
 	void (*report)(void *ctx, const struct sync_report *r);
 };

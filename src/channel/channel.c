@@ -239,8 +239,10 @@ static void send_waiting(struct channel *c)
 	wait_writable(c, false);
 }
 
-void channel_flush(struct channel *c)
+void channel_flush(void *channel)
 {
+	struct channel *c = channel;
+
 	send_waiting(c);
 	/* The socket will not be waited for any more, so nothing else would tell the owner that
 	 * there is room again. From the loop, because the owner is in the middle of something. */
@@ -272,8 +274,9 @@ static void on_retry(void *ctx, struct mono now)
 	tell_writable(c, now);
 }
 
-struct writer *channel_datagram(struct channel *c)
+struct writer *channel_datagram(void *channel)
 {
+	struct channel *c = channel;
 	struct writer *w = batch_current(&c->batch);
 
 	if (!w)
@@ -281,13 +284,17 @@ struct writer *channel_datagram(struct channel *c)
 	return w;
 }
 
-bool channel_even(const struct channel *c)
+bool channel_even(void *channel)
 {
+	const struct channel *c = channel;
+
 	return c->link[c->multi.active].segments;
 }
 
-void channel_send(struct channel *c)
+void channel_send(void *channel)
 {
+	struct channel *c = channel;
+
 	if (batch_finish(&c->batch))
 		channel_flush(c);
 }
@@ -728,14 +735,27 @@ void channel_set_rounds(struct channel *c, unsigned int rounds)
 
 /* ---- statistics ---- */
 
-void channel_speaks_from(const struct channel *c, struct peer_addr *from)
+void channel_speaks_from(void *channel, struct peer_addr *from)
 {
+	const struct channel *c = channel;
 	const struct link *l = from->link < c->n_links ? &c->link[from->link] : NULL;
 	size_t len = from->family == AF_INET ? sizeof(l->conf->dest.v4) : sizeof(l->conf->dest.v6);
 
 	if (l && l->conf->type != CHANNEL_MCAST && l->conf->family == from->family &&
 	    memcmp(from->addr, &l->conf->dest, len) == 0)
 		memcpy(from->addr, speaker_of_dest(l), len);
+}
+
+struct outlet_mtu channel_mtu(void *channel, int link)
+{
+	for (size_t i = 0; i < channel_links(channel); i++) {
+		struct channel_link_stats l;
+
+		channel_link_stats(channel, i, &l);
+		if (link < 0 ? l.active : i == (size_t)link)
+			return (struct outlet_mtu){ .link = (uint8_t)i, .bytes = l.mtu };
+	}
+	return (struct outlet_mtu){ 0 };
 }
 
 size_t channel_links(const struct channel *c)

@@ -264,27 +264,6 @@ static bool is_active(void *ctx)
 	return activity_active(d->activity);
 }
 
-static struct sync_mtu on_mtu(void *ctx, int link)
-{
-	const struct daemon *d = ctx;
-
-	for (size_t i = 0; i < channel_links(d->channel); i++) {
-		struct channel_link_stats l;
-
-		channel_link_stats(d->channel, i, &l);
-		if (link < 0 ? l.active : i == (size_t)link)
-			return (struct sync_mtu){ .link = (uint8_t)i, .bytes = l.mtu };
-	}
-	return (struct sync_mtu){ 0 };
-}
-
-static void on_speaks_from(void *ctx, struct peer_addr *from)
-{
-	const struct daemon *d = ctx;
-
-	channel_speaks_from(d->channel, from);
-}
-
 static void on_peer_begins(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -338,36 +317,6 @@ static void on_removed(void *ctx, const struct ct_flow *f, bool ended, struct mo
 		pipeline_ended(d->pipeline, f, now);
 	else
 		pipeline_purged(d->pipeline, f, now);
-}
-
-/* ---- pipeline -> network ---- */
-
-static struct writer *net_datagram(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	return channel_datagram(d->channel);
-}
-
-static bool net_even(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	return channel_even(d->channel);
-}
-
-static void net_send(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	channel_send(d->channel);
-}
-
-static void net_flush(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	channel_flush(d->channel);
 }
 
 static void on_log(void *ctx, int level, const char *text)
@@ -560,10 +509,15 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 {
 	return (struct pipeline_env){
 		.ctx = d,
-		.datagram = net_datagram,
-		.even = net_even,
-		.send = net_send,
-		.flush = net_flush,
+		.out = {
+			.ctx = d->channel,
+			.datagram = channel_datagram,
+			.even = channel_even,
+			.send = channel_send,
+			.flush = channel_flush,
+			.speaks_from = channel_speaks_from,
+			.mtu = channel_mtu,
+		},
 		.log = on_log,
 		.report = on_report,
 		.full = on_full,
@@ -573,8 +527,6 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.active = is_active,
 		.inject = on_inject,
 		.peer_begins = on_peer_begins,
-		.speaks_from = on_speaks_from,
-		.mtu = on_mtu,
 		.inject_expect = on_inject_expect,
 	};
 }

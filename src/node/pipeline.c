@@ -143,8 +143,8 @@ static void path_other_version(struct pipeline *p, const struct peer_addr *from,
 	sync_other_protocol(p->sync, from, now);
 	if (!log_limit_pass(&p->version_log, 1, VERSION_LOG_MS, now, NULL))
 		return;
-	if (p->env.speaks_from)
-		p->env.speaks_from(p->env.ctx, &spoke);
+	if (p->env.out.speaks_from)
+		p->env.out.speaks_from(p->env.out.ctx, &spoke);
 	if (!inet_ntop(spoke.family, spoke.addr, addr, sizeof(addr)))
 		snprintf(addr, sizeof(addr), "?");
 	snprintf(line, sizeof(line),

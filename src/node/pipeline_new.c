@@ -49,33 +49,12 @@ const struct pipeline_stats *pipeline_stats(const struct pipeline *p)
 
 /* ---- lifetime ---- */
 
-static struct writer *path_datagram(void *ctx)
-{
-	struct pipeline *p = ctx;
-
-	return p->env.datagram(p->env.ctx);
-}
-
 static void path_fill(void *ctx, struct writer *out)
 {
 	struct pipeline *p = ctx;
 
-	if (p->env.even && p->env.even(p->env.ctx))
+	if (p->env.out.even && p->env.out.even(p->env.out.ctx))
 		wire_fill(out);
-}
-
-static void path_send(void *ctx)
-{
-	struct pipeline *p = ctx;
-
-	p->env.send(p->env.ctx);
-}
-
-static void path_flush(void *ctx)
-{
-	struct pipeline *p = ctx;
-
-	p->env.flush(p->env.ctx);
 }
 
 static void path_report(void *ctx, const struct sync_report *r)
@@ -132,37 +111,17 @@ static void path_resync_begin(void *ctx, uint8_t peer)
 	p->sink->resync_begin(p, peer);
 }
 
-static void path_speaks_from(void *ctx, struct peer_addr *source)
-{
-	const struct pipeline *p = ctx;
-
-	if (p->env.speaks_from)
-		p->env.speaks_from(p->env.ctx, source);
-}
-
-static struct sync_mtu path_mtu(void *ctx, int link)
-{
-	const struct pipeline *p = ctx;
-
-	return p->env.mtu ? p->env.mtu(p->env.ctx, link) : (struct sync_mtu){ 0 };
-}
-
 static const struct sync_env path_sync_env = {
 	.mark = record_mark,
 	.has = record_has,
 	.is_dead = record_is_dead,
 	.encode = path_encode,
-	.datagram = path_datagram,
 	.fill = path_fill,
-	.send = path_send,
-	.flush = path_flush,
 	.expect = path_expect,
 	.release = record_release,
 	.walk = record_walk,
 	.peer_begins = path_peer_begins,
 	.peer_asks = peers_flows_peer_asks,
-	.speaks_from = path_speaks_from,
-	.mtu = path_mtu,
 	.resync_begin = path_resync_begin,
 	.whole = complete_internal_is,
 	.kept = stale_kept,
@@ -235,6 +194,7 @@ static bool new_sync(struct pipeline *p, const struct pipeline_conf *conf, struc
 		return false;
 	p->sync_env = path_sync_env;
 	p->sync_env.ctx = p;
+	p->sync_env.out = p->env.out;
 	p->sync_env.apply = p->sink->apply;
 	p->sync_env.resync_done = p->sink->resync_done;
 	p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);

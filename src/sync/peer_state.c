@@ -83,14 +83,16 @@ static bool peer_is_strange(const struct sync *s, const struct peer *p, enum sta
 
 uint32_t sync_mtu_note(const struct sync *s)
 {
-	struct sync_mtu m = s->env->mtu ? s->env->mtu(s->env->ctx, -1) : (struct sync_mtu){ 0 };
+	const struct outlet *out = &s->env->out;
+	struct outlet_mtu m = out->mtu ? out->mtu(out->ctx, -1) : (struct outlet_mtu){ 0 };
 
 	return SYNC_MTU_NOTE | (uint32_t)(m.link & 0xf) << 20 | (m.bytes & SYNC_MTU_BYTES);
 }
 
 void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, struct mono now)
 {
-	uint32_t here = s->env->mtu ? s->env->mtu(s->env->ctx, (int)link).bytes : 0;
+	const struct outlet *out = &s->env->out;
+	uint32_t here = out->mtu ? out->mtu(out->ctx, (int)link).bytes : 0;
 	bool differ = there != 0 && here != 0 && there != here, known = p->mtu_there == there && p->mtu_here == here;
 	bool ended = !differ && p->mtu_there != 0;
 

@@ -15,7 +15,7 @@ static bool round_open(struct round *r)
 		r->out_of_budget = true;
 		return false;
 	}
-	r->w = env->datagram(env->ctx);
+	r->w = env->out.datagram(env->out.ctx);
 	if (r->w)
 		r->left--;
 	return r->w;
@@ -25,7 +25,7 @@ static bool round_open(struct round *r)
 static void round_close(struct round *r)
 {
 	if (r->w && r->w->len > 0) {
-		r->s->env->send(r->s->env->ctx);
+		r->s->env->out.send(r->s->env->out.ctx);
 		r->any = true;
 	}
 	r->w = NULL;
@@ -87,6 +87,6 @@ bool round_end(struct round *r)
 {
 	round_close(r);
 	if (r->any)
-		r->s->env->flush(r->s->env->ctx);
+		r->s->env->out.flush(r->s->env->out.ctx);
 	return r->any;
 }

@@ -23,8 +23,8 @@ const char *sync_name_of(const struct sync *s, const struct peer_addr *from, cha
 	struct peer_addr spoke = *from;
 
 	_Static_assert(SOURCE_NAME >= INET6_ADDRSTRLEN, "an address has to fit");
-	if (s->env->speaks_from)
-		s->env->speaks_from(s->env->ctx, &spoke);
+	if (s->env->out.speaks_from)
+		s->env->out.speaks_from(s->env->out.ctx, &spoke);
 	if (!inet_ntop(spoke.family, spoke.addr, out, SOURCE_NAME))
 		strcpy(out, "?");
 	return out;

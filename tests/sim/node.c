@@ -310,7 +310,9 @@ void node_start(struct node *n)
 		return;
 	}
 	n->env = (struct pipeline_env){
-		.ctx = n, .datagram = channel_datagram, .even = channel_fills, .send = channel_send, .flush = channel_flush,
+		.ctx = n, .out = {
+			.ctx = n, .datagram = channel_datagram, .even = channel_fills, .send = channel_send, .flush = channel_flush,
+		},
 		.log = node_log, .report = node_report, .inject = inject, .inject_expect = inject_expect,
 	};
 	if (n->no_external && !n->injected)

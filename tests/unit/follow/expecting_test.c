@@ -122,7 +122,7 @@ static struct world *world_new(bool udp)
 	struct filter_conf filter = { .proto_policy = udp ? FILTER_ACCEPT : FILTER_NONE };
 	struct world *w = calloc(1, sizeof(*w));
 	const struct pipeline_env env = {
-		.ctx = w, .datagram = sink_datagram, .send = sink_nothing, .flush = sink_nothing, .log = sink_line,
+		.ctx = w, .out = { .ctx = w, .datagram = sink_datagram, .send = sink_nothing, .flush = sink_nothing }, .log = sink_line,
 		.inject_expect = sink_inject,
 	};
 	const struct expecting_cb cb = { .ctx = w, .done = sink_done };

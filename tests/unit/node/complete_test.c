@@ -134,9 +134,10 @@ static struct world *begin(enum sync_mode mode, bool no_external)
 	static struct world w;
 	const struct pipeline_env env = {
 		.ctx = &w,
-		.datagram = sink_datagram,
-		.send = sink_send,
-		.flush = sink_flush,
+		.out = { .ctx = &w,
+			 .datagram = sink_datagram,
+			 .send = sink_send,
+			 .flush = sink_flush },
 		.log = keep_line,
 		.report = keep_report,
 		.full = count_full,

@@ -120,9 +120,7 @@ static void set_readers(struct world *w)
 static struct world *world_new(bool on, const char *helper, uint32_t limit)
 {
 	const struct pipeline_env env = {
-		.datagram = sink_datagram,
-		.send = sink_send,
-		.flush = sink_flush,
+		.out = { .datagram = sink_datagram, .send = sink_send, .flush = sink_flush },
 		.log = count_line,
 		.inject_expect = sink_inject,
 	};
@@ -130,7 +128,7 @@ static struct world *world_new(bool on, const char *helper, uint32_t limit)
 	struct pipeline_env ours = env;
 
 	assert_non_null(w);
-	ours.ctx = w;
+	ours.ctx = ours.out.ctx = w;
 	w->now = (struct mono){ .ns = 1000 * MONO_NS_PER_S };
 	w->sync = (struct sync_conf){
 		.mode = SYNC_MODE_FTFW,
@@ -163,9 +161,10 @@ static void world_open_again(struct world *w, struct pipeline_conf conf)
 {
 	const struct pipeline_env env = {
 		.ctx = w,
-		.datagram = sink_datagram,
-		.send = sink_send,
-		.flush = sink_flush,
+		.out = { .ctx = w,
+			 .datagram = sink_datagram,
+			 .send = sink_send,
+			 .flush = sink_flush },
 		.log = count_line,
 		.inject_expect = sink_inject,
 	};

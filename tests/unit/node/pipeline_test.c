@@ -155,9 +155,10 @@ static void world_open(struct world *w)
 {
 	const struct pipeline_env env = {
 		.ctx = w,
-		.datagram = sink_datagram,
-		.send = sink_send,
-		.flush = sink_flush,
+		.out = { .ctx = w,
+			 .datagram = sink_datagram,
+			 .send = sink_send,
+			 .flush = sink_flush },
 		.log = keep_line,
 		.report = keep_report,
 		.life = own_life,

@@ -296,9 +296,7 @@ static int setup_limit(void **state, uint32_t limit)
 	struct world *w = calloc(1, sizeof(*w));
 	const struct pipeline_env env = {
 		.ctx = w,
-		.datagram = net_datagram,
-		.send = net_send,
-		.flush = net_flush,
+		.out = { .ctx = w, .datagram = net_datagram, .send = net_send, .flush = net_flush },
 	};
 
 	const struct pipeline_reader reader = { .ctx = w,

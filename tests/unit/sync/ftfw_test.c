@@ -295,8 +295,8 @@ static void world_open(struct world *w, uint32_t ring, uint32_t window)
 		.mode = SYNC_MODE_FTFW, .resend_queue_size = ring, .ack_window = window,
 	};
 	w->env = (struct sync_env){
-		.ctx = w, .mark = env_mark, .has = env_has, .is_dead = env_is_dead, .encode = env_encode, .datagram = env_datagram,
-		.send = env_send, .flush = env_flush, .apply = env_apply, .release = env_release, .walk = env_walk,
+		.ctx = w, .mark = env_mark, .has = env_has, .is_dead = env_is_dead, .encode = env_encode,
+		.out = { .ctx = w, .datagram = env_datagram, .send = env_send, .flush = env_flush }, .apply = env_apply, .release = env_release, .walk = env_walk,
 		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
 		.report = env_report,
 	};

@@ -262,8 +262,8 @@ static inline struct world *world_open(struct sync_conf conf)
 	memset(&w, 0, sizeof(w));
 	w.conf = conf;
 	w.env = (struct sync_env){
-		.ctx = &w, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode, .datagram = env_datagram,
-		.send = env_send, .flush = env_flush, .apply = env_apply, .release = env_release, .walk = env_walk,
+		.ctx = &w, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode,
+		.out = { .ctx = &w, .datagram = env_datagram, .send = env_send, .flush = env_flush }, .apply = env_apply, .release = env_release, .walk = env_walk,
 		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
 		.report = env_report,
 	};

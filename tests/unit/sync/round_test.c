@@ -65,7 +65,8 @@ static void flush(void *ctx)
 
 static struct sync_env env_of(struct world *x)
 {
-	return (struct sync_env){ .ctx = x, .datagram = give, .encode = encode, .fill = fill, .send = keep, .flush = flush };
+	return (struct sync_env){ .ctx = x, .encode = encode, .fill = fill,
+				   .out = { .ctx = x, .datagram = give, .send = keep, .flush = flush } };
 }
 
 static struct sync *sync_of(const struct sync_env *env)
