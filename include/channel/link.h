@@ -255,6 +255,9 @@ bool link_has_address(struct link *l, struct mono now);
 #define LINK_PLACE_MAX (PATH_MAX + 24)
 const char *link_place(const struct link *l, const struct channel_place *at,
 		       char buf[LINK_PLACE_MAX]);
+/* The options that give the link's own address and the peer's, for messages (UDP and TCP). */
+const char *link_local_keyword(const struct link *l);
+const char *link_dest_keyword(const struct link *l);
 /* An address of the link's family as text. Returns buf. */
 const char *link_addr_text(const struct link *l, const union channel_addr *addr,
 			   char buf[INET6_ADDRSTRLEN]);

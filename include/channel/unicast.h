@@ -6,10 +6,6 @@
 
 /* For UDP and TCP links: one peer, addresses of both ends in the configuration. */
 
-/* The keywords of the link's own address and of the peer's, for messages. */
-const char *unicast_local_keyword(const struct link *l);
-const char *unicast_dest_keyword(const struct link *l);
-
 /* Decide which of n links share a receiving socket; before they are opened. */
 void unicast_share(struct link *links, size_t n);
 /* Whose is what this source sent, of the links that share the socket of l? */

@@ -117,6 +117,16 @@ const char *link_place(const struct link *l, const struct channel_place *at,
 	return buf;
 }
 
+const char *link_local_keyword(const struct link *l)
+{
+	return l->conf->family == AF_INET ? "IPv4_address" : "IPv6_address";
+}
+
+const char *link_dest_keyword(const struct link *l)
+{
+	return l->conf->family == AF_INET ? "IPv4_Destination_Address" : "IPv6_Destination_Address";
+}
+
 const char *link_addr_text(const struct link *l, const union channel_addr *addr,
 			   char buf[INET6_ADDRSTRLEN])
 {

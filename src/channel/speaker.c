@@ -116,7 +116,7 @@ static void refuse(struct link *l, const struct udp_source *from, const char *wh
 	snprintf(text, sizeof(text),
 		 "%s. The peer is %s (%s); if this is a node of yours, write \"AcceptPeer %s\" in "
 		 "Options of section Sync",
-		 why, link_addr_text(l, &l->conf->dest, dest), unicast_dest_keyword(l),
+		 why, link_addr_text(l, &l->conf->dest, dest), link_dest_keyword(l),
 		 link_addr_text(l, &from->addr, addr));
 	udp_sock_log_refusal(l, from, text, now);
 }
@@ -171,8 +171,8 @@ static void log_new(struct link *l, const struct udp_source *from, struct mono n
 		  "If it is the peer, write \"%s %s\" here and \"%s %s\" there; if it is one more "
 		  "node, \"AcceptPeer %s\" in Options of section Sync",
 		  l->conf->line, l->ops->kind, addr, link_addr_text(l, &l->conf->dest, dest),
-		  unicast_dest_keyword(l), unicast_dest_keyword(l), addr, unicast_local_keyword(l),
-		  addr, addr);
+		  link_dest_keyword(l), link_dest_keyword(l), addr, link_local_keyword(l), addr,
+		  addr);
 }
 
 static struct link_speaker *enter(struct link *l, const struct udp_source *from, struct mono now)

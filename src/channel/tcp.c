@@ -91,8 +91,8 @@ static void try_failed(struct link *l, int err, struct mono now)
 	if (!l->tcp.said_failed)
 		log_notice("line %u: TCP link: no connection to %s (%s), port %u yet: %s; trying "
 			   "once a second",
-			   l->conf->line, dest_text(l, dest), unicast_dest_keyword(l),
-			   l->conf->port, strerror(err));
+			   l->conf->line, dest_text(l, dest), link_dest_keyword(l), l->conf->port,
+			   strerror(err));
 	l->tcp.said_failed = true;
 	l->up->suspect(l);
 	try_later(l, now);
@@ -104,7 +104,7 @@ static void lose_tx(struct link *l, const char *why, struct mono now)
 
 	if (may_log(l, now))
 		log_notice("line %u: TCP link: the connection to %s (%s) has ended: %s",
-			   l->conf->line, dest_text(l, dest), unicast_dest_keyword(l), why);
+			   l->conf->line, dest_text(l, dest), link_dest_keyword(l), why);
 	l->tcp.lost_at = now;
 	l->up->suspect(l);
 	try_later(l, now);
@@ -116,7 +116,7 @@ static void connected(struct link *l, struct mono now)
 
 	if (may_log(l, now) || l->tcp.said_failed)
 		log_notice("line %u: TCP link: connected to %s (%s), port %u", l->conf->line,
-			   dest_text(l, dest), unicast_dest_keyword(l), l->conf->port);
+			   dest_text(l, dest), link_dest_keyword(l), l->conf->port);
 	l->tcp.said_failed = false;
 	l->tcp.state = LINK_TCP_CONNECTED;
 	ev_timer_del(l->loop, &l->tcp.timer);

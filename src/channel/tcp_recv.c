@@ -288,7 +288,7 @@ static int open_listener(struct link *l, struct text *err)
 			    link_place(l,
 				       ret == -EADDRINUSE ? &l->conf->port_at : &l->conf->local_at,
 				       at),
-			    link_addr_text(l, unicast_rx_addr(l), text), unicast_local_keyword(l),
+			    link_addr_text(l, unicast_rx_addr(l), text), link_local_keyword(l),
 			    l->conf->port, strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("tcp", l->conf->port, err);

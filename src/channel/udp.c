@@ -40,7 +40,7 @@ static int open_rx(struct link *l, struct text *err)
 	if (ret < 0)
 		text_printf(err, "%s: UDP address %s (%s), port %u (Port): %s",
 			    link_place(l, ret == -EADDRINUSE ? &c->port_at : &c->local_at, at),
-			    link_addr_text(l, unicast_rx_addr(l), text), unicast_local_keyword(l),
+			    link_addr_text(l, unicast_rx_addr(l), text), link_local_keyword(l),
 			    c->port, strerror(-ret));
 	if (ret == -EADDRINUSE)
 		port_owner_text("udp", c->port, err);

@@ -21,16 +21,6 @@ static bool is_v4(const struct link *l)
 	return l->conf->family == AF_INET;
 }
 
-const char *unicast_local_keyword(const struct link *l)
-{
-	return is_v4(l) ? "IPv4_address" : "IPv6_address";
-}
-
-const char *unicast_dest_keyword(const struct link *l)
-{
-	return is_v4(l) ? "IPv4_Destination_Address" : "IPv6_Destination_Address";
-}
-
 static bool any_local(const struct link *l)
 {
 	return is_v4(l) ? l->conf->local.v4.s_addr == INADDR_ANY :
@@ -163,7 +153,7 @@ static int find_scope(struct link *l, struct text *err)
 	text_printf(err, "%s: %s has the address %s (%s)", link_place(l, &l->conf->local_at, at),
 		    owner == 0 ? "no interface of this machine" :
 				 "another interface than Interface",
-		    link_addr_text(l, &l->conf->local, local), unicast_local_keyword(l));
+		    link_addr_text(l, &l->conf->local, local), link_local_keyword(l));
 	return -EADDRNOTAVAIL;
 }
 
@@ -184,7 +174,7 @@ int unicast_find_interface(struct link *l, struct text *err)
 		log_warnx("%s: no interface of this machine has the address %s (%s) yet: waiting "
 			  "for it",
 			  link_place(l, &l->conf->local_at, at),
-			  link_addr_text(l, &l->conf->local, local), unicast_local_keyword(l));
+			  link_addr_text(l, &l->conf->local, local), link_local_keyword(l));
 	return 0;
 }
 
@@ -243,14 +233,13 @@ void unicast_warn_unreachable(struct link *l)
 	if (l->dest_own)
 		log_warnx("%s: %s %s is an address of this machine: nothing leaves it unless a "
 			  "relay or a redirect passes it on",
-			  link_place(l, &c->dest_at, at), unicast_dest_keyword(l), text);
+			  link_place(l, &c->dest_at, at), link_dest_keyword(l), text);
 	if (l->ifindex == 0 || !(link_read_flags(l->ifindex) & IFF_UP))
 		return; /* there is a line about that */
 	fd = socket(c->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd != -1 && connect(fd, &dest.sa, len) == -1) /* sends nothing */
 		log_warn("%s: %s link: no way to %s (%s) at the moment",
-			 link_place(l, &c->dest_at, at), l->ops->kind, text,
-			 unicast_dest_keyword(l));
+			 link_place(l, &c->dest_at, at), l->ops->kind, text, link_dest_keyword(l));
 	if (fd != -1)
 		close(fd);
 }
