@@ -199,17 +199,17 @@ bool conf_set_old_states(struct conf_ctx *ctx, const struct conf_args *args,
  * what is wrong with them is reported. */
 int conf_read_beside(struct conf_ctx *ctx);
 void conf_free_beside(struct conf_ctx *ctx);
-/* Which of the files that were read is this (a pointer out of a place)? 0: the configuration file
- * itself. */
-size_t conf_file_nr(const struct conf_ctx *ctx, const char *file);
 /* Reports an option or block that may not stand in a file of conntrackd.conf.d; true if this is
  * one, and is read. */
 bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt,
 			const struct conf_place *at);
 
-/* conf_read.c: a whole file. *text is the caller's to free in any case. 0 or -errno; -EFBIG beyond
+/* conf_file.c: a whole file. *text is the caller's to free in any case. 0 or -errno; -EFBIG beyond
  * CONF_FILE_MAX. */
 int conf_slurp(const char *path, char **text, size_t *len);
+/* Which of the files that were read is this (a pointer out of a place)? 0: the configuration file
+ * itself. */
+size_t conf_file_nr(const struct conf_ctx *ctx, const char *file);
 
 /* conf_helper.c: the Helper section. */
 void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args,

@@ -101,14 +101,6 @@ int conf_read_beside(struct conf_ctx *ctx)
 	return err;
 }
 
-size_t conf_file_nr(const struct conf_ctx *ctx, const char *file)
-{
-	for (size_t i = 0; i < ctx->n_beside; i++)
-		if (file == ctx->beside_file[i].path)
-			return i + 1;
-	return 0;
-}
-
 bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt,
 			const struct conf_place *at)
 {

@@ -8,6 +8,7 @@ libconf_a_SOURCES = \
 	conf/conf_check.c \
 	conf/conf_check_link.c \
 	conf/conf_diag.c \
+	conf/conf_file.c \
 	conf/conf_helper.c \
 	conf/conf_lex.l \
 	conf/conf_list.c \
