@@ -312,8 +312,10 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
  *   what it is        why                                                 what is done
  *   NACK of ours      the peer does not serve it                          what was missing is lost: RESYNC
  *   RESYNC of ours    being passed over is how it is refused              nothing: ftfw_proof.c
- *   flow, ACK         the ACK for it got lost where nobody repeats it (a  sent again, or its flow would stay here for good
+ *   flow              the ACK for it got lost where nobody repeats it (a  sent again, or it would stay here for good
  *                     peer that picked up our numbers anew)
+ *   ACK of ours       the same                                            nothing: a message that was forged may have had one
+ *                                                                         of its numbers, which is the peer's by now
  *   was given up      nobody can repeat it. It may have been the end of   the peer is made to ask for everything
  *                     a flow, which is not told with everything either */
 
@@ -323,7 +325,7 @@ static void passed_message(struct ftfw *f, const struct peer *p, struct resend_e
 
 	if (e->state != RESEND_LIVE || other || (e->flags & WIRE_F_RESYNC))
 		return;
-	if (e->flags & WIRE_F_NACK)
+	if (e->flags & WIRE_F_CTL_MASK)
 		settle(f, e, RESEND_LOST, now);
 	else
 		ack_repeat(f, e, now);

@@ -751,6 +751,30 @@ static void an_old_peer_is_asked_again_a_while_after_the_handshake(void **state)
 	}
 }
 
+/* A peer acknowledges what comes later and not this, for long: a flow is told again. What we acknowledged is not acknowledged once
+ * more: if that number was forged, the peer's own message of that number would be. */
+static void what_is_passed_over_is_told_again_but_acknowledges_nothing(void **state)
+{
+	struct world *w = settled(1000, 300);
+	uint32_t old = w->seq, first;
+
+	(void)state;
+	change(w, 0);
+	peer_says(w, WIRE_F_ALIVE, 0, 0);
+	pass_ms(w, 1100);
+	assert_int_equal(count_flow(w, 0, 0), 1);
+	assert_true(acked(w, 0, old));
+	first = last_seq(w) + 1;
+	w->n_sent = 0;
+	for (int i = 0; i < 20; i++) {
+		pass_ms(w, 500);
+		peer_says(w, WIRE_F_ACK, first, w->n_sent > 0 ? last_seq(w) : first);
+	}
+	assert_int_equal(count_flow(w, 0, 0), 1);
+	assert_false(acked(w, 0, old));
+	sync_close(w->s);
+}
+
 /* Numbers that were never sent are nobody's to acknowledge: what gets them later is not taken for passed over. */
 static void an_ack_from_nowhere_moves_nothing(void **state)
 {
@@ -1728,6 +1752,7 @@ int main(void)
 		cmocka_unit_test(a_late_answer_to_a_nack_proves_nothing),
 		cmocka_unit_test(a_late_hello_ends_all_repairs),
 		cmocka_unit_test(an_old_peer_is_asked_again_a_while_after_the_handshake),
+		cmocka_unit_test(what_is_passed_over_is_told_again_but_acknowledges_nothing),
 		cmocka_unit_test(an_ack_from_nowhere_moves_nothing),
 		cmocka_unit_test(an_incomplete_cache_ends_no_answer),
 		cmocka_unit_test(a_second_request_is_not_ended_with_the_first),
