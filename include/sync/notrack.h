@@ -24,7 +24,8 @@ struct nt_peer {
 };
 
 struct notrack {
-	struct plain plain;	/* first */
+	struct sync base;	/* first */
+	struct pace pace;
 	struct mono keepalive;	/* when it is due */
 	bool alive;		/* it is due */
 	uint32_t serial;	/* of our RESYNCs */
@@ -37,7 +38,7 @@ struct notrack {
 	uint32_t since;		/* our next number when it began */
 	struct mono began;
 	uint64_t sent;		/* flows sent in this way until then */
-	uint32_t pace, pace_next;	/* how slow it is, and the one after it has to be */
+	uint32_t lap_slow, slow_next;	/* how slow it is, and the one after it has to be */
 	struct mono lap_wait;	/* when one that was not allowed yet may begin */
 	struct log_limit lap_limit, hint_limit;
 

@@ -15,12 +15,7 @@ struct pace {
 	struct mono at;		/* tokens are counted up to then */
 };
 
-struct plain {
-	struct sync base;	/* first */
-	struct pace pace;
-};
-
-void plain_init(struct plain *s, const struct sync_ops *ops, const struct sync_env *env,
+void plain_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
 		const struct sync_conf *conf, uint32_t first_seq, struct mono now);
 /* Gives every dead flow back and frees s. */
 void plain_close(struct sync *s);

@@ -29,7 +29,8 @@
 #define LAP_MAX_MS	5000
 
 struct alarm {
-	struct plain plain;	/* first */
+	struct sync base;	/* first */
+	struct pace pace;
 	struct mono start;	/* of the ticks */
 	uint64_t rng;
 	bool lap;		/* a walk is under way */
@@ -73,7 +74,7 @@ static void lap_by(struct alarm *a, uint32_t tick, struct mono now)
  * be within RefreshTime. */
 static void alarm_arm(struct alarm *a, struct flow_mark *m, bool first, struct mono now)
 {
-	uint32_t s = alarm_random(a, a->plain.base.conf->refresh_s) + (first ? 0 : 1);
+	uint32_t s = alarm_random(a, a->base.conf->refresh_s) + (first ? 0 : 1);
 	uint32_t fifths = 1 + alarm_random(a, 5);
 
 	m->seq = alarm_tick_no(a, now) + s * TICKS_S + fifths * (TICKS_S / 5);
@@ -90,14 +91,14 @@ static void alarm_sent(struct sync *s, struct flow_mark *m, struct mono now)
 
 static int64_t lap_most_ms(const struct alarm *a)
 {
-	int64_t refresh = (int64_t)a->plain.base.conf->refresh_s * 1000;
+	int64_t refresh = (int64_t)a->base.conf->refresh_s * 1000;
 
 	return refresh < LAP_MAX_MS ? refresh : LAP_MAX_MS;
 }
 
 static void lap_begin(struct alarm *a, struct mono now)
 {
-	walk_rewind(&a->plain.base.walk, a->plain.base.env);
+	walk_rewind(&a->base.walk, a->base.env);
 	a->lap = true;
 	a->lap_began = a->step_at = now;
 	a->lap_at = mono_add_ms(now, lap_most_ms(a));
@@ -121,7 +122,7 @@ static void lap_end(struct alarm *a)
 /* Deal with the flow at hand. False: the round is over, it stays at hand. */
 static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mono now)
 {
-	const struct sync_env *env = a->plain.base.env;
+	const struct sync_env *env = a->base.env;
 	struct flow_mark *m = env->mark(env->ctx, id);
 
 	if (m->bits & MARK_QUEUED)
@@ -136,7 +137,7 @@ static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mo
 	}
 	if (!plain_put_flow(r, id))
 		return false;
-	a->plain.base.stats.bulk_flows++;
+	a->base.stats.bulk_flows++;
 	m->bits |= MARK_KNOWN | MARK_REPEAT;
 	alarm_arm(a, m, false, now);
 	return true;
@@ -144,26 +145,26 @@ static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mo
 
 static void refresh_step(struct alarm *a, struct round *r, struct mono now)
 {
-	const struct sync_env *env = a->plain.base.env;
+	const struct sync_env *env = a->base.env;
 	uint32_t quota = a->seen_before / STEPS_LAP > STEP_FLOWS ? a->seen_before / STEPS_LAP : STEP_FLOWS;
 	uint32_t id;
 
 	while (a->lap) {
-		id = walk_next(&a->plain.base.walk);
+		id = walk_next(&a->base.walk);
 		if (id != FLOW_ID_NONE) {
 			if (!refresh_one(a, r, id, now))
 				return;
-			walk_done(&a->plain.base.walk, env);
+			walk_done(&a->base.walk, env);
 			continue;
 		}
 		if (quota < WALK_BATCH)
 			break;
-		if (!walk_load(&a->plain.base.walk, env)) {
+		if (!walk_load(&a->base.walk, env)) {
 			lap_end(a);
 			break;
 		}
 		quota -= WALK_BATCH;
-		a->seen += a->plain.base.walk.n;
+		a->seen += a->base.walk.n;
 	}
 	a->step = false;
 }
@@ -177,10 +178,10 @@ static bool alarm_transmit(struct sync *s, struct mono now)
 	if (a->say_mode && round_put_control(&r, ROUND_COMPLETE, 0, WIRE_IN_ALARM))
 		a->say_mode = false;
 	if (plain_put_live(&r, alarm_sent) && a->step) {
-		uint32_t aside = pace_begin(&a->plain.pace, &r, now);
+		uint32_t aside = pace_begin(&a->pace, &r, now);
 
 		refresh_step(a, &r, now);
-		pace_end(&a->plain.pace, &r, aside);
+		pace_end(&a->pace, &r, aside);
 	}
 	round_end(&r);
 	retime = a->earlier;
@@ -246,10 +247,11 @@ static struct sync *alarm_open(const struct sync_env *env, const struct sync_con
 
 	if (!a)
 		return NULL;
-	plain_init(&a->plain, &alarm_ops, env, conf, first_seq, now);
+	plain_init(&a->base, &alarm_ops, env, conf, first_seq, now);
+	pace_set(&a->pace, 0);
 	a->start = a->lap_at = now;
 	a->rng = (uint64_t)now.ns ^ first_seq;
-	return &a->plain.base;
+	return &a->base;
 }
 
 const struct sync_ops alarm_ops = {

@@ -31,33 +31,33 @@
 /* Over, but our cache is incomplete: its end is not said. */
 static bool lap_held(const struct notrack *n)
 {
-	return n->lap == LAP_OVER && !sync_whole(&n->plain.base);
+	return n->lap == LAP_OVER && !sync_whole(&n->base);
 }
 
 static void lap_start(struct notrack *n, struct mono now)
 {
-	walk_rewind(&n->plain.base.walk, n->plain.base.env);
+	walk_rewind(&n->base.walk, n->base.env);
 	n->lap = LAP_WALK;
-	n->since = n->plain.base.next;
+	n->since = n->base.next;
 	n->lap_wait = (struct mono){ 0 };
 	n->began = now;
-	n->sent = n->plain.base.stats.bulk_flows;
-	n->pace = n->pace_next;
-	n->pace_next = 0;
-	pace_set(&n->plain.pace, n->pace);
-	n->plain.base.stats.bulk_started++;
+	n->sent = n->base.stats.bulk_flows;
+	n->lap_slow = n->slow_next;
+	n->slow_next = 0;
+	pace_set(&n->pace, n->lap_slow);
+	n->base.stats.bulk_started++;
 }
 
 /* Send everything we have, slow steps slower than usual; at_once: also if that happens too often (-B). */
 static void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struct mono now)
 {
-	if (slow > n->pace_next)
-		n->pace_next = slow;
-	if (n->lap == LAP_WALK && n->pace_next > n->pace) {
-		n->pace = n->pace_next;
-		pace_set(&n->plain.pace, n->pace);
+	if (slow > n->slow_next)
+		n->slow_next = slow;
+	if (n->lap == LAP_WALK && n->slow_next > n->lap_slow) {
+		n->lap_slow = n->slow_next;
+		pace_set(&n->pace, n->lap_slow);
 	}
-	if (n->lap == LAP_WALK && n->since == n->plain.base.next)
+	if (n->lap == LAP_WALK && n->since == n->base.next)
 		return;	/* nothing of it has left yet */
 	n->again = n->lap != LAP_NONE && !lap_held(n);	/* nobody has to wait for the end of one that is held */
 	if (n->again)
@@ -83,7 +83,7 @@ static bool notrack_bulk_running(const struct sync *s)
 
 static void lap_walk(struct notrack *n, struct round *r)
 {
-	struct sync *s = &n->plain.base;
+	struct sync *s = &n->base;
 	uint32_t batches = ROUND_WALK;
 
 	while (n->lap == LAP_WALK) {
@@ -120,10 +120,10 @@ static void lap_put_end(struct notrack *n, struct round *r)
 
 	if (n->lap != LAP_OVER)
 		return;
-	if (!held && round_put_control(r, ROUND_COMPLETE, n->since, n->plain.base.life))
+	if (!held && round_put_control(r, ROUND_COMPLETE, n->since, n->base.life))
 		n->lap = LAP_NONE;
 	else if (held && sync_due(n->note_at, r->now) &&
-		 round_put_control(r, ROUND_COMPLETE, n->since - WIRE_PARTIAL, n->plain.base.life))
+		 round_put_control(r, ROUND_COMPLETE, n->since - WIRE_PARTIAL, n->base.life))
 		n->note_at = mono_add_ms(r->now, NT_NOTE_MS);
 	if (n->again && (held || n->lap == LAP_NONE))
 		nt_lap_request(n, 0, false, r->now);
@@ -148,11 +148,11 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 		resync_left(s, now);
 	}
 	if (!s->ask && plain_put_live(&r, nt_sent)) {
-		uint32_t aside = pace_begin(&n->plain.pace, &r, now);
+		uint32_t aside = pace_begin(&n->pace, &r, now);
 
 		lap_walk(n, &r);
 		lap_put_end(n, &r);
-		pace_end(&n->plain.pace, &r, aside);
+		pace_end(&n->pace, &r, aside);
 		if (n->alive && n->lap != LAP_WALK && !lap_held(n) && s->next == before)
 			round_put_control(&r, WIRE_F_ALIVE, 0, 0);
 		n->alive = false;
@@ -174,17 +174,17 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_h
 	p->bulk_at = (struct mono){ 0 };
 	np->serial = ftfw ? 0 : hdr->to;
 	if (hdr->from != 0 && !ftfw)
-		peer_mtu(&n->plain.base, p, hdr->to >> 4 & 0xf, hdr->to >> 16, now);
+		peer_mtu(&n->base, p, hdr->to >> 4 & 0xf, hdr->to >> 16, now);
 	if (hdr->from != 0)
-		peer_lives(&n->plain.base, p, hdr->from, now);
+		peer_lives(&n->base, p, hdr->from, now);
 	else
-		nt_hint(&n->plain.base, p, now);
+		nt_hint(&n->base, p, now);
 	if (repeated)
 		return;
-	sync_report(&n->plain.base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_ASKED_FOR });
+	sync_report(&n->base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_ASKED_FOR });
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
 	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xf : 0;
-	peer_asks(&n->plain.base, p, slow > 0, now);
+	peer_asks(&n->base, p, slow > 0, now);
 	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 
@@ -245,7 +245,7 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 	next = mono_min(n->keepalive, n->lap_wait);
 	if (lap_held(n) && mono_before(now, n->note_at))
 		return mono_min(next, n->note_at);
-	return n->lap != LAP_NONE ? mono_min(next, mono_add_ms(now, n->plain.pace.every_ms)) : next;
+	return n->lap != LAP_NONE ? mono_min(next, mono_add_ms(now, n->pace.every_ms)) : next;
 }
 
 static void notrack_facts(const struct sync *s, const struct peer *p, struct standing_facts *f)
@@ -264,9 +264,10 @@ static struct sync *notrack_open(const struct sync_env *env, const struct sync_c
 
 	if (!n)
 		return NULL;
-	plain_init(&n->plain, &notrack_ops, env, conf, first_seq, now);
+	plain_init(&n->base, &notrack_ops, env, conf, first_seq, now);
+	pace_set(&n->pace, 0);
 	n->keepalive = now;	/* who is there? */
-	return &n->plain.base;
+	return &n->base;
 }
 
 const struct sync_ops notrack_ops = {

@@ -13,15 +13,14 @@
 
 #define LATE_MAX	16384	/* numbers: a burst that is duplicated, or held back, is no longer */
 
-void plain_init(struct plain *s, const struct sync_ops *ops, const struct sync_env *env,
+void plain_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
 		const struct sync_conf *conf, uint32_t first_seq, struct mono now)
 {
-	sync_init(&s->base, ops, env, conf, first_seq, now);
+	sync_init(s, ops, env, conf, first_seq, now);
 	/* 1.4.x begins with the wall clock, so a node that sent more than one message per second begins again a little before
 	 * or far before where it was, and nothing else says that it has. */
-	s->base.late_max = s->base.continue_max = LATE_MAX;
-	s->base.jump_max = TRACK_JUMP;
-	pace_set(&s->pace, 0);
+	s->late_max = s->continue_max = LATE_MAX;
+	s->jump_max = TRACK_JUMP;
 }
 
 void plain_close(struct sync *s)
