@@ -86,6 +86,7 @@ static void node_open(struct node *n)
 		.ack_window = 300,
 	};
 	struct pipeline_conf conf = {
+		.proto = &proto_v1,
 		.sync = &sync,
 		.buckets = 65536,
 		.limit_internal = 1u << 26,

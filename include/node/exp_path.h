@@ -7,10 +7,10 @@
 #include "cache/internal.h"
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
-#include "proto/v1/attr.h"
+#include "proto/proto.h"
 
 /* The data path of expectations, beside that of the flows in pipeline.c: kernel event -> filter
- * -> internal cache -> sync -> wire, and wire -> sync -> external cache. Knows no socket and no
+ * -> internal cache -> sync -> protocol, and back into the external cache. Knows no socket and no
  * clock. Ids here are those that sync knows, with FLOW_ID_EXPECT set, unless said otherwise. */
 struct exp_path;
 
@@ -92,8 +92,10 @@ void exp_path_flush_external(struct exp_path *x);
 
 struct flow_mark *exp_path_mark(struct exp_path *x, uint32_t id);
 bool exp_path_is_dead(const struct exp_path *x, uint32_t id);
-int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags,
-		    const struct wire_rules *rules, struct writer *out);
+/* As sync_env.encode: msg has number and HELLO bits. */
+int exp_path_encode(struct exp_path *x, uint32_t id, struct message *msg,
+		    const struct proto_ops *proto, const struct proto_rules *rules,
+		    struct writer *out);
 void exp_path_release(struct exp_path *x, uint32_t id);
 /* As sync_env.walk. */
 size_t exp_path_walk(struct exp_path *x, uint64_t *pos, uint32_t *ids, size_t n);

@@ -62,7 +62,8 @@ struct pipeline {
 	struct exp_path *expects; /* NULL without ExpectationSync */
 	struct sync *sync;
 	const struct flow_filter *filter;
-	struct wire_rules rules;
+	const struct proto_ops *proto;
+	struct proto_rules rules;
 	struct pipeline_env env;
 	struct pipeline_reader reader;
 	struct sync_env sync_env;

@@ -2,6 +2,8 @@
 #ifndef CONNTRACKD_NODE_PIPELINE_H
 #define CONNTRACKD_NODE_PIPELINE_H
 
+#include <sys/types.h>
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/values.h"
@@ -15,12 +17,12 @@
 #include "flow/filter.h"
 #include "flow/judge.h"
 #include "sync/sync.h"
-#include "proto/v1/attr.h"
+#include "proto/proto.h"
 
-/* The data path: kernel event -> filter -> internal cache -> sync -> wire -> datagram, and datagram
- * -> wire -> sync -> external cache (or, without one, env.inject). In the statistics mode it ends
- * at the internal cache. Knows no socket and reads no clock, so that two whole nodes run inside one
- * test process. */
+/* The data path: kernel event -> filter -> internal cache -> sync -> protocol -> datagram, and
+ * datagram -> protocol -> sync -> external cache (or, without one, env.inject). In the statistics
+ * mode it ends at the internal cache. Knows no socket and reads no clock, so that two whole nodes
+ * run inside one test process. */
 struct pipeline;
 
 /* What it asks of the world; pointers are borrowed and outlive it. */
@@ -83,7 +85,8 @@ struct pipeline_conf {
 						 * say */
 	bool no_internal;		  /* DisableInternalCache: pipeline_reader.dump; in NOTRACK
 						 * only */
-	struct wire_rules rules;
+	const struct proto_ops *proto;
+	struct proto_rules rules;
 	uint32_t buckets;			 /* HashSize */
 	uint32_t limit_internal, limit_external; /* records */
 	struct hash_key key;
@@ -97,11 +100,11 @@ struct pipeline_stats {
 	uint64_t full_internal, full_external;	 /* not stored for lack of room or memory */
 	uint64_t full_expects;			 /* the same for both caches of expectations */
 	uint64_t traffic_bytes, traffic_packets; /* of flows that ended */
-	uint64_t zoned;			/* without internal cache: new flows with a zone of one
+	uint64_t zoned;		    /* without internal cache: new flows with a zone of one
 					 * direction, not sent */
-	uint64_t helpers_left_out;	/* messages without the helper's name, which is too long for
+	uint64_t helpers_left_out;  /* messages without the helper's name, which is too long for
 					 * 1.4.x */
-	uint64_t told[WIRE_CT_DEL + 1]; /* messages about flows, by enum wire_type */
+	uint64_t told[MSG_CHANGES]; /* messages about flows */
 };
 
 /* Gives a pipeline, or NULL without memory. */
@@ -238,6 +241,9 @@ void pipeline_commit_undo(struct pipeline *p, uint32_t id);
 /* One datagram: every message in it. Borrows the bytes. */
 void pipeline_datagram(struct pipeline *p, const struct peer_addr *from, const uint8_t *bytes,
 		       size_t n, struct mono now);
+/* How bytes of a stream are cut into messages: the length of the one they begin with; 0 when it is
+ * not complete; -1 (and counted) when they are none, and what follows cannot be trusted. */
+ssize_t pipeline_frame(struct pipeline *p, const uint8_t *bytes, size_t n);
 
 /* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject);
  * written: into the entry, beyond mark and labels. */

@@ -4,7 +4,7 @@
 
 #include "cache/internal.h"
 #include "flow/ct_event.h"
-#include "proto/v1/attr.h"
+#include "proto/proto.h"
 
 struct pipeline;
 
@@ -51,7 +51,7 @@ struct source_ops {
 	void (*release)(struct pipeline *p, uint32_t id);
 	size_t (*walk)(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_t n);
 	/* The message about the record. */
-	enum wire_type (*type)(const struct flow_rec *rec);
+	enum msg_change (*change)(const struct flow_rec *rec);
 	/* At the end of a turn, before anything is sent: say what waits. Returns when to come
 	 * back. */
 	struct mono (*turn)(struct pipeline *p, struct mono now);

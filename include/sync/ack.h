@@ -19,8 +19,8 @@ void ack_release(struct ftfw *f, struct peer *p);
 /* p begins a new life. */
 void ack_forget_peer(struct ftfw *f, struct peer *p);
 /* Digest. */
-void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now);
-void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now);
+void ack_got_ack(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now);
+void ack_got_nack(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now);
 /* Timer: what p has passed over with its acknowledgements. Returns when to look again. */
 struct mono ack_check_passed(struct ftfw *f, struct peer *p, struct mono now);
 

@@ -5,7 +5,7 @@
 #include "sync/ftfw_state.h"
 
 /* Queue a control message; false when there is no room. */
-bool control_queue(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, uint32_t to);
+bool control_queue(struct ftfw *f, enum msg_kind kind, uint8_t peer, uint32_t from, uint32_t to);
 static inline bool control_waits(const struct ftfw *f)
 {
 	return f->ctl_head != f->ctl_tail;

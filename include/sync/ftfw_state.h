@@ -93,7 +93,7 @@ struct ftfw_peer {
 };
 
 struct ftfw_ctl {
-	uint8_t flags;
+	uint8_t kind;		/* enum msg_kind; MSG_NONE: its peer has begun a new life */
 	uint8_t peer;
 	uint32_t from, to;
 };

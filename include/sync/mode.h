@@ -43,7 +43,7 @@ struct sync_ops {
 	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
 			     struct mono now);
 	void (*close)(struct sync *s);
-	enum sync_verdict (*recv)(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
+	enum sync_verdict (*recv)(struct sync *s, const struct peer_addr *from, const struct message *msg,
 				  struct cursor body, struct mono now);
 	struct mono (*tick)(struct sync *s, struct mono now);
 	bool (*transmit)(struct sync *s, struct mono now);
@@ -63,7 +63,7 @@ struct sync_ops {
 
 	/* What peer.c and track.c tell the mode. */
 	/* A message whose turn it is; its number is p->track.last. */
-	enum sync_verdict (*accept)(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+	enum sync_verdict (*accept)(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				    struct mono now);
 	/* from..to are lost. NULL where everything comes again by itself. */
 	void (*missing)(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now);
@@ -93,20 +93,10 @@ static inline bool sync_does(const struct sync *s, enum sync_can what)
 void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
 	       uint32_t first_seq, struct mono now);
 
-/* Mode check (protocol.md 5.2): the one meaning of a message that may have control flags, 0 for a state message, -1: refused.
- * Should several meanings be set, the first counts: ACK, NACK, RESYNC, ALIVE. */
-int sync_meaning_control(const struct wire_hdr *hdr);
-static inline int sync_meaning(const struct wire_hdr *hdr)
-{
-	if (hdr->type > WIRE_EXP_DEL)
-		return sync_meaning_control(hdr);
-	return hdr->flags & ~WIRE_F_HELLO_MASK ? -1 : 0;
-}
-
 /* A message about a flow: decode it and hand it on. Gives SYNC_ACCEPTED, or SYNC_REFUSED (counted). whole: this mode
  * always sends whole flows, so that an update replaces too; merging would keep what a tuple had in its life before, if the
  * messages in between are missing or were folded into one. */
-enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, bool whole,
+enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct message *msg, struct cursor body, bool whole,
 			      struct mono now);
 
 /* Report what has happened to p, NULL: to none in particular; what of r is the same for all is set. */

@@ -67,8 +67,8 @@ void nt_contact(struct sync *s, struct peer *p, bool fresh, struct mono now);
 void nt_ask(struct sync *s, struct mono now);
 void nt_asked(struct sync *s, struct peer *p, struct mono now);
 struct mono nt_check(struct sync *s, struct peer *p, struct mono now);
-/* It says that everything was sent since number `since`, or all it has (WIRE_PARTIAL); or only that it is there. */
-void nt_got_complete(struct sync *s, struct peer *p, uint32_t since, uint32_t life, struct mono now);
+/* It says that everything was sent since number `since`, or all it has (MSG_PARTIAL); or only that it is there. */
+void nt_got_complete(struct sync *s, struct peer *p, const struct message *msg, struct mono now);
 void nt_got_alive(struct sync *s, struct peer *p, struct mono now);
 /* p may have started again, with numbers that go on: ask, but not often. */
 void nt_hint(struct sync *s, struct peer *p, struct mono now);

@@ -55,7 +55,7 @@ struct peer {
 
 /* The peer a message comes from, its time noted; a new one is added if `add`. NULL: not known and not to be added, or no
  * room (counted). */
-struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, bool add,
+struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct message *msg, bool add,
 		       struct mono now);
 /* A message of p has come. */
 void peer_heard(struct sync *s, struct peer *p, struct mono now);

@@ -35,11 +35,11 @@ uint32_t pace_begin(struct pace *p, struct round *r, struct mono now);
 void pace_end(struct pace *p, struct round *r, uint32_t aside);
 
 /* A message that the mode knows: whose is it, and is it its turn? */
-enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
+enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
 			     struct cursor body, struct mono now);
 /* A message that the mode does not know: count it, say once per peer that it speaks another one. Its number is used up if
  * it is the next one. meant_for_others: its sender is of this mode all the same. */
-void plain_foreign(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, bool meant_for_others,
+void plain_foreign(struct sync *s, const struct peer_addr *from, const struct message *msg, bool meant_for_others,
 		   struct mono now);
 void plain_queues(const struct sync *s, struct sync_queues *q);
 

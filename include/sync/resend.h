@@ -22,7 +22,8 @@ struct resend_entry {
 	uint32_t seq;
 	uint32_t id;		/* flow; for a control message the end of its range */
 	uint32_t from;		/* control: begin of its range */
-	uint8_t flags;		/* as sent; any of WIRE_F_CTL_MASK means a control message */
+	uint8_t kind : 6;	/* enum msg_kind: MSG_FLOW for any state */
+	uint8_t hello : 2;	/* MSG_HELLO bits, as sent */
 	uint8_t state;		/* enum resend_state */
 	uint8_t peer;		/* control: whom it is for, RESEND_TO_ALL for everybody */
 	bool paced;		/* sent for a bulk or a repair: counts against their window */

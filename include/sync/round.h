@@ -25,11 +25,10 @@ static inline struct round round_begin(struct sync *s, uint32_t datagrams, struc
 
 /* The current state of flow id as one message with our next number. 0; -EAGAIN: the round is over; -EMSGSIZE: it does not even
  * fit into an empty datagram, which is reported. */
-int round_put_flow(struct round *r, uint32_t id, uint8_t flags) __attribute__((warn_unused_result));
+int round_put_flow(struct round *r, uint32_t id, uint8_t hello) __attribute__((warn_unused_result));
 
 /* A control message, with our next number. False: the round is over. */
-#define ROUND_COMPLETE 0	/* in place of flags: "everything was sent since from", of life to (wire_put_complete()) */
-bool round_put_control(struct round *r, uint8_t flags, uint32_t from, uint32_t to);
+bool round_put_control(struct round *r, enum msg_kind kind, uint8_t hello, uint32_t from, uint32_t to);
 
 /* The round is over: send. True when something was sent. */
 bool round_end(struct round *r);

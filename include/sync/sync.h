@@ -16,7 +16,7 @@
 #include "flow/mark.h"
 #include "flow/peers.h"
 #include "sync/standing.h"
-#include "proto/v1/hdr.h"
+#include "proto/proto.h"
 
 /* Replication as a state machine: (change | message | tick, now) -> (send | apply). Owns no socket, reads no clock. */
 struct sync;
@@ -96,6 +96,8 @@ struct sync_report {
  * id; the bytes are made only when the datagram is being filled. */
 struct sync_env {
 	void *ctx;
+	/* Which bytes the messages are. */
+	const struct proto_ops *proto;
 	struct outlet out;	/* where the datagrams leave */
 	/* Where the replication mark of flow id lives (an id may name an expectation as well, see flow/mark.h: sync does
 	 * not care). Never NULL for an id sync was given. */
@@ -105,9 +107,9 @@ struct sync_env {
 	/* Does the flow end with its next message: does it need release() then? Where there is no cache each one does,
 	 * otherwise those that are dead. */
 	bool (*is_dead)(void *ctx, uint32_t id);
-	/* Write the current state of flow id as one message with number seq and HELLO flags into out. 0, or -ENOSPC:
+	/* Write the current state of flow id as one message with number seq and MSG_HELLO bits into out. 0, or -ENOSPC:
 	 * the datagram is full, nothing written. */
-	int (*encode)(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out);
+	int (*encode)(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struct writer *out);
 	/* The next message does not fit into that datagram, which has at least one, and is given to send() after this: the
 	 * datagram may be made as long as its cap. NULL: it stays as it is. */
 	void (*fill)(void *ctx, struct writer *out);
@@ -143,7 +145,7 @@ struct sync_env {
 };
 
 struct sync_stats {
-	struct wire_stats wire;		/* refused messages by reason */
+	struct proto_stats wire;		/* refused messages by reason */
 	uint64_t lost;			/* messages found missing by their numbers */
 	uint64_t repaired;		/* of these, told again: by a repetition, or in a full table */
 	uint64_t before;		/* messages with an old number, dropped */
@@ -219,7 +221,7 @@ void sync_local_birth(struct sync *s, uint32_t id, struct mono now);
 void sync_forget(struct sync *s, uint32_t id);
 
 /* One message from the peer. */
-enum sync_verdict sync_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
+enum sync_verdict sync_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
 			    struct cursor body, struct mono now);
 
 /* Timers: do what is due; returns when to be called next (not set: no need). */
@@ -248,7 +250,7 @@ bool sync_resync_running(const struct sync *s);
 const struct sync_stats *sync_stats(const struct sync *s);
 
 /* A message was refused before it reached sync_recv() (framing): count it with its kind. */
-void sync_count_refused(struct sync *s, enum wire_err err);
+void sync_count_refused(struct sync *s, enum proto_err err);
 /* It was of another version of the protocol, and came from there. */
 void sync_other_protocol(struct sync *s, const struct peer_addr *from, struct mono now);
 
@@ -274,8 +276,8 @@ void sync_queues(const struct sync *s, struct sync_queues *q);
 /* A message that is not acknowledged yet. */
 struct sync_sent {
 	uint32_t seq;
-	uint8_t flags;
-	bool control;
+	uint8_t kind;	/* enum msg_kind: MSG_FLOW for any state */
+	uint8_t hello;	/* MSG_HELLO bits */
 };
 /* The first of them from *pos on (0: the oldest), and *pos behind it. False: that was the last. */
 bool sync_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent *out);

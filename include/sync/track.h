@@ -34,7 +34,7 @@ struct track {
 };
 
 /* Follow the numbers of one message of p: accept it (sync_ops.accept), keep it, drop it. */
-enum sync_verdict track_message(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+enum sync_verdict track_message(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				struct mono now);
 
 /* Gaps that have had their time are losses. Returns when the next one has. */

@@ -133,6 +133,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 		.filter = d->filter,
 		.no_external = conf->sync.disable_external,
 		.no_internal = conf->mode == CONF_MODE_SYNC && conf->sync.disable_internal,
+		.proto = &proto_v1,
 		.rules = {
 			.no_timeout = conf->sync.commit_timeout_s > 0,
 			.wscale = conf->sync.tcp_window_tracking,

@@ -195,13 +195,22 @@ static void ring_tail(struct ring_dump *r, struct text *text)
 	text_str(text, "\n");
 }
 
+/* What it is, in the bits of 1.4.x. */
+static unsigned int ring_flags(const struct sync_sent *m)
+{
+	static const uint8_t bit[] = { [MSG_ACK] = 0x08, [MSG_NACK] = 0x04, [MSG_RESYNC] = 0x02 };
+	unsigned int flags = m->kind < sizeof(bit) ? bit[m->kind] : 0;
+
+	return flags | (m->hello & MSG_HELLO ? 0x20 : 0) | (m->hello & MSG_HELLO_BACK ? 0x40 : 0);
+}
+
 static void ring_json(struct json *j, const struct sync_sent *m)
 {
 	json_object(j, NULL);
-	json_str(j, "what", m->control ? "control" : "object", SIZE_MAX);
+	json_str(j, "what", msg_is_control(m->kind) ? "control" : "object", SIZE_MAX);
 	json_uint(j, "seq", m->seq);
-	if (m->control)
-		json_uint(j, "flags", m->flags);
+	if (msg_is_control(m->kind))
+		json_uint(j, "flags", ring_flags(m));
 	json_object_end(j);
 }
 
@@ -214,8 +223,8 @@ static bool ring_line(struct ring_dump *r, struct text *text)
 		return false;
 	if (r->as_json)
 		ring_json(&r->json, &m);
-	else if (m.control)
-		text_printf(text, "control -> seq:%" PRIu32 " flags:%u\n", m.seq, m.flags);
+	else if (msg_is_control(m.kind))
+		text_printf(text, "control -> seq:%" PRIu32 " flags:%u\n", m.seq, ring_flags(&m));
 	else
 		text_printf(text, "object -> seq:%" PRIu32 "\n", m.seq);
 	return true;

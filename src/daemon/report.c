@@ -46,8 +46,8 @@ static void flow_caches(const struct daemon *d, struct values *v, const struct v
 
 	if (!pipeline_internal(d->pipeline))
 		values_group(v, "bypass", &bypass_group,
-			     &(struct bypass_values){ told[WIRE_CT_NEW], told[WIRE_CT_UPD],
-						      told[WIRE_CT_DEL] });
+			     &(struct bypass_values){ told[MSG_NEW], told[MSG_UPDATE],
+						      told[MSG_END] });
 	values_list(v, "caches");
 	if (pipeline_internal(
 		    d->pipeline)) /* the statistics mode has one only, under its own name */

@@ -16,7 +16,6 @@
 #include "flow/filter_conf.h"
 #include "kernel/ct_timeouts.h"
 #include "stats/flowlog.h"
-#include "proto/v1/hdr.h"
 
 #define LIFE_READ_MS 60000
 
@@ -164,20 +163,11 @@ struct blind_cb wiring_blind(struct daemon *d)
 
 /* ---- network -> pipeline ---- */
 
-/* A message of a stream. One whose length cannot be ends the connection, so it is counted here. */
 static ssize_t on_frame(void *ctx, const uint8_t *bytes, size_t n)
 {
 	struct daemon *d = ctx;
-	struct cursor stream = cur_init(bytes, n), body;
-	struct wire_hdr hdr;
-	enum wire_err err = wire_next_stream(&stream, &hdr, &body);
 
-	if (err == WIRE_MORE)
-		return 0;
-	if (err == WIRE_OK || err == WIRE_BAD_VERSION)	/* that one is skipped, as in a datagram */
-		return hdr.len;
-	sync_count_refused(pipeline_sync(d->pipeline), err);
-	return -1;
+	return pipeline_frame(d->pipeline, bytes, n);
 }
 
 static void on_datagram(void *ctx, const struct peer_addr *from, const uint8_t *bytes, size_t n, struct mono now)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expectations between kernel, caches, sync and wire; what pipeline.c is for flows.
+/* Expectations between kernel, caches, sync and protocol; what pipeline.c is for flows.
  *
  * An expectation without its master is useless to a peer, so one is stored and sent only while
  * its master is in the internal cache; that also makes the user's Filter count for expectations.
@@ -307,14 +307,17 @@ bool exp_path_is_dead(const struct exp_path *x, uint32_t id)
 	return x->source->is_dead(x, id);
 }
 
-int exp_path_encode(struct exp_path *x, uint32_t id, uint32_t seq, uint8_t flags,
-		    const struct wire_rules *rules, struct writer *out)
+int exp_path_encode(struct exp_path *x, uint32_t id, struct message *msg,
+		    const struct proto_ops *proto, const struct proto_rules *rules,
+		    struct writer *out)
 {
 	const struct expect_rec *rec = rec_of(x, id);
 	bool dead = rec->state == REC_DEAD;
-	int err = wire_put_expect(out, dead ? WIRE_EXP_DEL : WIRE_EXP_NEW, flags, seq, &rec->expect,
-				  rules);
+	int err;
 
+	msg->kind = MSG_EXPECT;
+	msg->change = dead ? MSG_END : MSG_NEW;
+	err = proto->put_expect(out, msg, &rec->expect, rules);
 	if (err == 0)
 		(*(dead ? &x->stats.told_end : &x->stats.told_new))++;
 	return err;

@@ -2,8 +2,8 @@
 /* THE DATA PATH ON ONE SCREEN.
  *
  *   kernel event -> pipeline_event --> source: filter, internal cache -> sync (queued once)
- *   end of turn --> pipeline_turn ---> sync_transmit -> path_encode -> wire_put_flow -> datagram
- *   datagram -----> pipeline_datagram: wire_next -> sync_recv -> sink: external cache, or kernel
+ *   end of turn --> pipeline_turn ---> sync_transmit -> path_encode -> proto->put_flow -> datagram
+ *   datagram -----> pipeline_datagram: proto->next -> sync_recv -> sink: external cache, or kernel
  *
  * This file only connects: what an event means is decided in cache/, what is sent and when in
  * sync/, what the bytes are in proto/. The source and the sink (node/source.h, node/sink.h) are
@@ -66,18 +66,18 @@ void pipeline_event(struct pipeline *p, enum ct_event what, const struct ct_flow
 		p->source->event(p, what, packet, f, now);
 }
 
-/* ---- sync -> wire -> datagram ---- */
+/* ---- sync -> proto -> datagram ---- */
 
-static enum wire_type path_type(const struct pipeline *p, const struct flow_rec *rec)
+static enum msg_change path_change(const struct pipeline *p, const struct flow_rec *rec)
 {
 	if (rec->state == REC_DEAD)
-		return WIRE_CT_DEL;
+		return MSG_END;
 	/* A dump of an offloaded connection tells no window scales: the peer is to keep those it
 	 * knows. */
 	if (flow_is_offloaded(&rec->flow) && rec->flow.l4 == IPPROTO_TCP &&
 	    !(rec->flow.has & FLOW_HAS_WSCALE))
-		return WIRE_CT_UPD;
-	return p->source->type(rec);
+		return MSG_UPDATE;
+	return p->source->change(rec);
 }
 
 /* Said once: which names there are changes with the configuration only. */
@@ -91,7 +91,7 @@ static void path_helper_left_out(struct pipeline *p, const struct ct_flow *f)
 		 "the helper name '%.*s' has more than %d characters: 1.4.x would refuse such "
 		 "flows, so "
 		 "they are sent without it",
-		 FLOW_HELPER_MAX - 1, f->rare->helper, WIRE_HELPER_MAX);
+		 FLOW_HELPER_MAX - 1, f->rare->helper, p->proto->helper_max);
 	path_log(p, LOG_LVL_WARNING, line);
 }
 
@@ -111,25 +111,25 @@ static const struct ct_flow *path_left(const struct pipeline *p, const struct fl
 	return left;
 }
 
-int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
+int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struct writer *out)
 {
+	struct message msg = { .kind = MSG_FLOW, .hello = hello, .seq = seq };
 	struct pipeline *p = ctx;
 	const struct flow_rec *rec;
 	struct ct_flow left;
-	enum wire_type type;
 	int err;
 
 	if (flow_id_is_expect(id))
-		return exp_path_encode(p->expects, id, seq, flags, &p->rules, out);
+		return exp_path_encode(p->expects, id, &msg, p->proto, &p->rules, out);
 	rec = table_rec(p->own, id);
-	type = path_type(p, rec);
-	err = wire_put_flow(out, type, flags, seq, path_left(p, rec, &left), &p->rules);
-
-	if (err == 0)
-		p->stats.told[type]++;
-	if (err == 0 && type != WIRE_CT_DEL && wire_helper_too_long(&rec->flow))
+	msg.change = (uint8_t)path_change(p, rec);
+	err = p->proto->put_flow(out, &msg, path_left(p, rec, &left), &p->rules);
+	if (err < 0)
+		return err;
+	p->stats.told[msg.change]++;
+	if (msg.change != MSG_END && proto_helper_too_long(p->proto, &rec->flow))
 		path_helper_left_out(p, &rec->flow);
-	return err;
+	return 0;
 }
 
 /* ---- datagram -> proto -> sync -> sink ---- */
@@ -150,7 +150,7 @@ static void path_other_version(struct pipeline *p, const struct peer_addr *from,
 	snprintf(line, sizeof(line),
 		 "%s sends messages of protocol version %u: they are ignored, only version %u is "
 		 "known",
-		 addr, version, WIRE_VERSION);
+		 addr, version, p->proto->version);
 	path_log(p, LOG_LVL_WARNING, line);
 }
 
@@ -176,23 +176,36 @@ void pipeline_datagram(struct pipeline *p, const struct peer_addr *from, const u
 	struct cursor datagram = cur_init(bytes, n);
 
 	while (datagram.left > 0) {
-		struct wire_hdr hdr;
+		struct message msg;
 		struct cursor body;
-		enum wire_err err = wire_next(&datagram, &hdr, &body);
+		enum proto_err err = p->proto->next(&datagram, &msg, &body);
 
-		if (err == WIRE_OK) {
+		if (err == PROTO_OK) {
 			p->silence_due = (struct mono){ 0 };
-			sync_recv(p->sync, from, &hdr, body, now);
+			sync_recv(p->sync, from, &msg, body, now);
 			continue;
 		}
 		sync_count_refused(p->sync, err);
 		/* Of others the length cannot be trusted, so where the next message starts is
 		 * unknown. */
-		if (err != WIRE_BAD_VERSION)
+		if (err != PROTO_BAD_VERSION)
 			break;
-		path_other_version(p, from, hdr.version, now);
+		path_other_version(p, from, msg.version, now);
 	}
 	path_settle(p);
+}
+
+ssize_t pipeline_frame(struct pipeline *p, const uint8_t *bytes, size_t n)
+{
+	size_t len = 0;
+	enum proto_err err = p->proto->length(cur_init(bytes, n), &len);
+
+	if (err == PROTO_MORE)
+		return 0;
+	if (err == PROTO_OK || err == PROTO_BAD_VERSION) /* skipped, as in a datagram */
+		return (ssize_t)len;
+	sync_count_refused(p->sync, err);
+	return -1;
 }
 
 /* ---- time and sending ---- */

@@ -53,8 +53,8 @@ static void path_fill(void *ctx, struct writer *out)
 {
 	struct pipeline *p = ctx;
 
-	if (p->env.out.even && p->env.out.even(p->env.out.ctx))
-		wire_fill(out);
+	if (p->proto->fill && p->env.out.even && p->env.out.even(p->env.out.ctx))
+		p->proto->fill(out);
 }
 
 static void path_report(void *ctx, const struct sync_report *r)
@@ -195,6 +195,7 @@ static bool new_sync(struct pipeline *p, const struct pipeline_conf *conf, struc
 	p->sync_env = path_sync_env;
 	p->sync_env.ctx = p;
 	p->sync_env.out = p->env.out;
+	p->sync_env.proto = p->proto;
 	p->sync_env.apply = p->sink->apply;
 	p->sync_env.resync_done = p->sink->resync_done;
 	p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
@@ -220,6 +221,7 @@ struct pipeline *pipeline_new(const struct pipeline_conf *conf, const struct pip
 	if (!p)
 		return NULL;
 	p->filter = conf->filter;
+	p->proto = conf->proto;
 	p->rules = conf->rules;
 	p->env = *env;
 	p->sink = &sink_none;

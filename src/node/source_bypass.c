@@ -239,9 +239,9 @@ static void bypass_sent(struct pipeline *p, uint32_t id)
 }
 
 /* Nobody knows what the peers have: only what is whole may replace it. */
-static enum wire_type bypass_type(const struct flow_rec *rec)
+static enum msg_change bypass_change(const struct flow_rec *rec)
 {
-	return rec->state == REC_NEW ? WIRE_CT_NEW : WIRE_CT_UPD;
+	return rec->state == REC_NEW ? MSG_NEW : MSG_UPDATE;
 }
 
 static bool bypass_more(const struct pipeline *p)
@@ -263,7 +263,7 @@ const struct source_ops source_bypass = {
 	.is_dead = bypass_is_dead,
 	.release = bypass_sent,
 	.walk = bypass_walk,
-	.type = bypass_type,
+	.change = bypass_change,
 	.turn = bypass_turn,
 	.more = bypass_more,
 };

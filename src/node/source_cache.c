@@ -209,11 +209,11 @@ static size_t cache_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_
 	return got;
 }
 
-static enum wire_type cache_type(const struct flow_rec *rec)
+static enum msg_change cache_change(const struct flow_rec *rec)
 {
 	if (rec->mark.bits & MARK_REPEAT)
-		return WIRE_CT_UPD;
-	return rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? WIRE_CT_NEW : WIRE_CT_UPD;
+		return MSG_UPDATE;
+	return rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? MSG_NEW : MSG_UPDATE;
 }
 
 static struct mono cache_turn(struct pipeline *p, struct mono now)
@@ -242,7 +242,7 @@ const struct source_ops source_cache = {
 	.is_dead = cache_is_dead,
 	.release = cache_release,
 	.walk = cache_walk,
-	.type = cache_type,
+	.change = cache_change,
 	.turn = cache_turn,
 	.more = cache_more,
 };

@@ -40,12 +40,12 @@ static void ack_flush_to(struct ftfw *f, const struct peer *p, uint32_t to)
 		if (h->passed)
 			continue;
 		if (seq_after(h->from, from))
-			control_queue(f, WIRE_F_ACK, p->id, from, h->from - 1);
+			control_queue(f, MSG_ACK, p->id, from, h->from - 1);
 		from = h->to + 1;
 		h->passed = true;
 	}
 	if (!seq_after(from, to))
-		control_queue(f, WIRE_F_ACK, p->id, from, to);
+		control_queue(f, MSG_ACK, p->id, from, to);
 	fp->ack_pending = false;
 	fp->ack_due = (struct mono){ 0 };
 }
@@ -102,7 +102,7 @@ void ack_nack(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct
 {
 	ack_flush_to(f, p, from - 1);
 	ftfw_peer(f, p)->window = f->ack_window;
-	if (control_queue(f, WIRE_F_NACK, p->id, from, to)) {
+	if (control_queue(f, MSG_NACK, p->id, from, to)) {
 		p->nacks_out++;
 		f->base.stats.nack_sent++;
 	} else {
@@ -122,7 +122,7 @@ void ack_release(struct ftfw *f, struct peer *p)
 			continue;
 		}
 		if (h->passed)
-			control_queue(f, WIRE_F_ACK, p->id, h->from, h->to);
+			control_queue(f, MSG_ACK, p->id, h->from, h->to);
 		else
 			fp->ack_soon = true;
 		hold_drop(&fp->holds, i);
@@ -179,10 +179,10 @@ static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mo
 	bulk_confirmed(f, p, from, now);
 }
 
-void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+void ack_got_ack(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
-	uint32_t from = hdr->from, to = hdr->to;
+	uint32_t from = msg->from, to = msg->to;
 	uint32_t n_live, n_paced;
 
 	if (!clip_sent(f, p, &from, &to, now))
@@ -192,7 +192,7 @@ void ack_got_ack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, str
 	ack_confirm(f, p, from, now);
 	n_live = f->ring.n_live;
 	n_paced = f->ring.n_paced;
-	settle_acked(f, p, from, to, hdr->seq, now);
+	settle_acked(f, p, from, to, msg->seq, now);
 	if (f->ring.n_live < n_live)
 		f->progress = now;
 	bulk_acked(f, n_paced - f->ring.n_paced);
@@ -210,15 +210,15 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 
 	f->base.stats.resent++;
 	settle(f, e, RESEND_MOOT, now);
-	if (!(old.flags & WIRE_F_CTL_MASK)) {
+	if (!msg_is_control(old.kind)) {
 		queue_repair(&f->base, old.id, now);
 		return;
 	}
-	if ((old.flags & WIRE_F_ACK) && !peer_alive(&f->base.peer[old.peer], now))
+	if (old.kind == MSG_ACK && !peer_alive(&f->base.peer[old.peer], now))
 		return;		/* see ack_due() */
-	if (old.flags & WIRE_F_RESYNC)
+	if (old.kind == MSG_RESYNC)
 		proof_again(f, old.seq);
-	else if (!control_queue(f, old.flags & WIRE_F_CTL_MASK, old.peer, old.from, old.id) && (old.flags & WIRE_F_NACK))
+	else if (!control_queue(f, (enum msg_kind)old.kind, old.peer, old.from, old.id) && old.kind == MSG_NACK)
 		settle_nack_lost(f, &f->base.peer[old.peer], old.seq, now);
 }
 
@@ -265,7 +265,7 @@ static bool ack_serve(struct ftfw *f, const struct peer *p, uint32_t from, uint3
 		return false;
 	for (; i < end; i++) {
 		struct resend_entry *e = resend_at(&f->ring, i);
-		bool control = e->flags & WIRE_F_CTL_MASK;
+		bool control = msg_is_control(e->kind);
 
 		if (control && e->peer != p->id && e->peer != RESEND_TO_ALL)
 			continue;
@@ -277,9 +277,9 @@ static bool ack_serve(struct ftfw *f, const struct peer *p, uint32_t from, uint3
 	return served;
 }
 
-void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+void ack_got_nack(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now)
 {
-	uint32_t from = hdr->from, to = hdr->to;
+	uint32_t from = msg->from, to = msg->to;
 	bool served;
 
 	f->base.stats.nack_recv++;
@@ -292,7 +292,7 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 		served = false;
 	bulk_nacked(f);
 	if (served) {
-		if (!hold_add(&ftfw_peer(f, p)->holds, hdr->seq, HOLD_QUEUE, f->base.repair.tail))
+		if (!hold_add(&ftfw_peer(f, p)->holds, msg->seq, HOLD_QUEUE, f->base.repair.tail))
 			ack_never(f, p);
 		return;
 	}
@@ -321,11 +321,11 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, st
 
 static void passed_message(struct ftfw *f, const struct peer *p, struct resend_entry *e, struct mono now)
 {
-	bool other = (e->flags & WIRE_F_CTL_MASK) && e->peer != p->id;
+	bool other = msg_is_control(e->kind) && e->peer != p->id;
 
-	if (e->state != RESEND_LIVE || other || (e->flags & WIRE_F_RESYNC))
+	if (e->state != RESEND_LIVE || other || e->kind == MSG_RESYNC)
 		return;
-	if (e->flags & WIRE_F_CTL_MASK)
+	if (msg_is_control(e->kind))
 		settle(f, e, RESEND_LOST, now);
 	else
 		ack_repeat(f, e, now);

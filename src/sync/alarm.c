@@ -2,7 +2,7 @@
 /* ALARM: everything again every now and then (doc/protocol.md section 11). A change is sent once, and each live flow again
  * after a random time; what gets lost comes with the next repetition, and what nobody repeats expires at the receiver.
  * There are no control messages, but one: who has said what ALARM does not know is told which mode this is, in a form that each of
- * the others can read, and 1.4.x skips (WIRE_IN_ALARM).
+ * the others can read, and 1.4.x skips (MSG_IN_ALARM).
  *
  * When a flow is due stands in its mark, in ticks; there is no timer per flow. One walk over the table looks for what
  * is due. It begins when the earliest flow is due that the last one saw, so a small table is walked exactly then; a
@@ -175,7 +175,7 @@ static bool alarm_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
 	bool retime;
 
-	if (a->say_mode && round_put_control(&r, ROUND_COMPLETE, 0, WIRE_IN_ALARM))
+	if (a->say_mode && round_put_control(&r, MSG_IN_ALARM, 0, 0, 0))
 		a->say_mode = false;
 	if (plain_put_live(&r, alarm_sent) && a->step) {
 		uint32_t aside = pace_begin(&a->pace, &r, now);
@@ -204,10 +204,10 @@ static struct mono alarm_tick(struct sync *s, struct mono now)
 
 /* ---- receiving ---- */
 
-static enum sync_verdict alarm_accept(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+static enum sync_verdict alarm_accept(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				      struct mono now)
 {
-	return sync_digest(s, p, hdr, body, true, now);
+	return sync_digest(s, p, msg, body, true, now);
 }
 
 static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now)
@@ -216,26 +216,24 @@ static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_
 	resync_need(s, p, now);
 }
 
-/* Mode check (protocol.md 5.2): whatever has a flag belongs to another mode, and is neither counted as malformed nor
- * looked at; the type comes after that. */
-static enum sync_verdict alarm_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
+/* Mode check (protocol.md 5.2): whatever is more than a state belongs to another mode, and is neither counted as malformed
+ * nor looked at. */
+static enum sync_verdict alarm_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
 				    struct cursor body, struct mono now)
 {
-	uint32_t since, life;
+	if (msg->kind == MSG_NO_TYPE) {
+		proto_stats_count(&s->stats.wire, PROTO_BAD_TYPE);
+		return SYNC_REFUSED;
+	}
+	if (!msg_is_state(msg->kind) || msg->hello != 0) {
+		bool alarm = msg->kind == MSG_IN_ALARM;
 
-	if (hdr->flags != 0) {
-		bool alarm = wire_get_complete(hdr, body, &since, &life) && life == WIRE_IN_ALARM;
-
-		plain_foreign(s, from, hdr, alarm, now);
+		plain_foreign(s, from, msg, alarm, now);
 		if (!alarm && log_limit_pass(&((struct alarm *)s)->say_limit, 1, 10000, now, NULL))
 			((struct alarm *)s)->say_mode = true;
 		return SYNC_DROPPED;
 	}
-	if (hdr->type > WIRE_EXP_DEL) {
-		wire_stats_count(&s->stats.wire, WIRE_BAD_TYPE);
-		return SYNC_REFUSED;
-	}
-	return plain_recv(s, from, hdr, body, now);
+	return plain_recv(s, from, msg, body, now);
 }
 
 /* ---- lifetime ---- */

@@ -178,7 +178,7 @@ static bool holds_note(struct ftfw *f, const struct peer *p)
 			continue;
 		waits = true;
 		if (p->life != 0)
-			control_queue(f, WIRE_F_ALIVE, p->id, holds->at[k].to, WIRE_NOT_WHOLE);
+			control_queue(f, MSG_NOT_WHOLE, p->id, holds->at[k].to, 0);
 	}
 	return waits;
 }

@@ -15,12 +15,12 @@
 #include "sync/peer_state.h"
 #include "sync/queue.h"
 
-bool control_queue(struct ftfw *f, uint8_t flags, uint8_t peer, uint32_t from, uint32_t to)
+bool control_queue(struct ftfw *f, enum msg_kind kind, uint8_t peer, uint32_t from, uint32_t to)
 {
 	if (f->ctl_tail - f->ctl_head == FTFW_CTL_MAX)
 		return false;
 	f->ctl[f->ctl_tail++ % FTFW_CTL_MAX] = (struct ftfw_ctl){
-		.flags = flags, .peer = peer, .from = from, .to = to,
+		.kind = (uint8_t)kind, .peer = peer, .from = from, .to = to,
 	};
 	return true;
 }
@@ -39,7 +39,7 @@ static bool settle_flow(struct ftfw *f, const struct resend_entry *e, enum resen
 	if (m->bits & MARK_QUEUED)
 		return false;	/* what was sent is not what it is now */
 	/* 1.4.x acknowledges across what it missed of the messages with HELLO. */
-	if (state == RESEND_ACKED && !(e->flags & WIRE_F_HELLO))
+	if (state == RESEND_ACKED && !(e->hello & MSG_HELLO))
 		m->bits |= MARK_KNOWN;
 	if (state == RESEND_MOOT || !env->is_dead(env->ctx, e->id))
 		return false;
@@ -86,9 +86,9 @@ static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resen
 void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now)
 {
 	resend_settle(&f->ring, e, state);
-	if (e->flags & WIRE_F_NACK)
+	if (e->kind == MSG_NACK)
 		settle_nack(f, e, state, now);
-	else if (!(e->flags & WIRE_F_CTL_MASK) && settle_flow(f, e, state))
+	else if (!msg_is_control(e->kind) && settle_flow(f, e, state))
 		e->state = RESEND_LOST;	/* for whoever misses it all the same */
 }
 
@@ -106,7 +106,7 @@ void settle_given_up(struct ftfw *f, struct resend_entry *e, struct mono now)
 	for (const struct peer *p = NULL; (p = peer_next(&f->base, p));) {
 		struct ftfw_peer *fp = ftfw_peer(f, p);
 
-		if (!fp->confirmed || (e->flags & WIRE_F_CTL_MASK))
+		if (!fp->confirmed || msg_is_control(e->kind))
 			continue;
 		if (!fp->given_up || seq_before(e->seq, fp->given_from))
 			fp->given_from = e->seq;
@@ -130,12 +130,12 @@ void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, ui
 			break;
 		if (e->state != RESEND_LIVE)
 			continue;
-		if ((e->flags & WIRE_F_CTL_MASK) && e->peer != p->id && e->peer != RESEND_TO_ALL)
+		if (msg_is_control(e->kind) && e->peer != p->id && e->peer != RESEND_TO_ALL)
 			continue;
 		settle(f, e, RESEND_ACKED, now);
 		/* So many messages went by between the missing one and the answer that the peer may not have had it any more:
 		 * 1.4.x drops the oldest and says nothing. */
-		if ((e->flags & WIRE_F_NACK) && in - e->from > ftfw_peer_ring(f, p))
+		if (e->kind == MSG_NACK && in - e->from > ftfw_peer_ring(f, p))
 			settle_missed(f, p, now);
 	}
 }
@@ -145,12 +145,12 @@ void settle_forget_peer(struct ftfw *f, struct peer *p)
 	for (uint64_t i = f->ring.live; i < f->ring.end; i++) {
 		struct resend_entry *e = resend_at(&f->ring, i);
 
-		if (e->state == RESEND_LIVE && (e->flags & WIRE_F_CTL_MASK) && e->peer == p->id)
+		if (e->state == RESEND_LIVE && msg_is_control(e->kind) && e->peer == p->id)
 			resend_settle(&f->ring, e, RESEND_MOOT);
 	}
 	for (uint32_t i = f->ctl_head; i != f->ctl_tail; i++)
 		if (f->ctl[i % FTFW_CTL_MAX].peer == p->id)
-			f->ctl[i % FTFW_CTL_MAX].flags = 0;
+			f->ctl[i % FTFW_CTL_MAX].kind = MSG_NONE;
 	p->nacks_out = 0;
 }
 
@@ -189,7 +189,7 @@ bool ftfw_give_up_dead(struct sync *s, struct mono now)
 	for (; f->dead_place < f->ring.end; f->dead_place++) {
 		struct resend_entry *e = resend_at(&f->ring, f->dead_place);
 
-		if (e->state != RESEND_LIVE || (e->flags & WIRE_F_CTL_MASK) || flow_id_is_expect(e->id) ||
+		if (e->state != RESEND_LIVE || msg_is_control(e->kind) || flow_id_is_expect(e->id) ||
 		    !s->env->is_dead(s->env->ctx, e->id) || (s->env->mark(s->env->ctx, e->id)->bits & MARK_QUEUED))
 			continue;
 		settle_given_up(f, e, now);

@@ -103,7 +103,7 @@ static void ftfw_keepalive(struct ftfw *f, struct mono now)
 	for (struct peer *p = NULL; (p = peer_next(&f->base, p));)
 		ack_due(f, p, now);
 	if (!control_waits(f) && !f->base.ask)
-		control_queue(f, WIRE_F_ALIVE, RESEND_TO_ALL, 0, 0);
+		control_queue(f, MSG_ALIVE, RESEND_TO_ALL, 0, 0);
 	f->keepalive = mono_add_ms(now, FTFW_KEEPALIVE_MS);
 }
 
@@ -165,7 +165,7 @@ static bool ftfw_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent
 
 		if (e->state != RESEND_LIVE)
 			continue;
-		*out = (struct sync_sent){ .seq = e->seq, .flags = e->flags, .control = e->flags & WIRE_F_CTL_MASK };
+		*out = (struct sync_sent){ .seq = e->seq, .kind = e->kind, .hello = e->hello };
 		*pos = (uint32_t)i + 1 ? (uint32_t)i + 1 : 1;
 		return true;
 	}
@@ -182,7 +182,7 @@ static uint32_t acked_to(const struct ftfw *f, const struct ftfw_peer *fp)
 
 		if (seq_after(e->seq, end))
 			break;
-		if (e->state == RESEND_LIVE && !(e->flags & WIRE_F_CTL_MASK))
+		if (e->state == RESEND_LIVE && !msg_is_control(e->kind))
 			return e->seq - 1;
 	}
 	return end;

@@ -35,22 +35,22 @@ static void recv_hello_back(struct ftfw *f, struct mono now)
 			p->bulk_at = mono_add_ms(now, PEER_BULK_MS);
 }
 
-static void recv_hello(struct ftfw *f, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+static void recv_hello(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
 
-	if (hdr->flags & WIRE_F_HELLO) {
+	if (msg->hello & MSG_HELLO) {
 		fp->speaks = true;
-		fp->hello_end = hdr->seq + 1;
+		fp->hello_end = msg->seq + 1;
 		fp->hello_at = now;
 		f->say_back = true;
 		if (log_limit_pass(&fp->hello_limit, 2, 100, now, NULL))
 			fp->ack_soon = true;
 	} else if (p->in_hello) {
 		p->in_hello = false;
-		fp->hello_end = hdr->seq;
+		fp->hello_end = msg->seq;
 	}
-	if (!(hdr->flags & WIRE_F_HELLO_BACK))
+	if (!(msg->hello & MSG_HELLO_BACK))
 		return;
 	if (f->hello == HELLO_SAY)
 		recv_hello_back(f, now);
@@ -77,40 +77,59 @@ static bool hello_is_restart(const struct peer *p, const struct ftfw_peer *fp, u
 
 /* ---- what track.c and peer.c tell ---- */
 
-enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, struct mono now)
+static void recv_resync(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now)
+{
+	struct sync *s = &f->base;
+
+	peer_lives(s, p, msg->from, now);
+	if (sync_is_mtu_note(msg->to))
+		peer_mtu(s, p, msg->to >> 20 & 0xf, msg->to & SYNC_MTU_BYTES, now);
+	else if (msg->to != 0)	/* that of NOTRACK has its number there */
+		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_UNKNOWN, now);
+	if (!bulk_asked(f, p, msg->seq, now))
+		ack_never(f, p);
+}
+
+enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct message *msg, struct cursor body, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
 	enum sync_verdict verdict = SYNC_ACCEPTED;
-	int meaning = sync_meaning(hdr);
-	uint32_t seq, what;
 
-	recv_hello(f, p, hdr, now);
-	if (meaning == 0) {
-		verdict = sync_digest(s, p, hdr, body, true, now);
+	recv_hello(f, p, msg, now);
+	switch ((enum msg_kind)msg->kind) {
+	case MSG_FLOW:
+	case MSG_EXPECT:
+		verdict = sync_digest(s, p, msg, body, true, now);
 		if (verdict == SYNC_ACCEPTED)
 			ftfw_peer(f, p)->proof.data = now;
-	} else if (meaning == WIRE_F_ACK) {
-		ack_got_ack(f, p, hdr, now);
-	} else if (meaning == WIRE_F_NACK) {
-		ack_got_nack(f, p, hdr, now);
-	} else if (meaning == WIRE_F_RESYNC) {
-		peer_lives(s, p, hdr->from, now);
-		if (sync_is_mtu_note(hdr->to))
-			peer_mtu(s, p, hdr->to >> 20 & 0xf, hdr->to & SYNC_MTU_BYTES, now);
-		else if (hdr->to != 0)	/* that of NOTRACK has its number there */
-			peer_other_mode(s, p, &p->source[0], SYNC_SIGN_UNKNOWN, now);
-		if (!bulk_asked(f, p, hdr->seq, now))
-			ack_never(f, p);
-	} else if (meaning < 0) {	/* counted when it came */
+		break;
+	case MSG_ACK:
+		ack_got_ack(f, p, msg, now);
+		break;
+	case MSG_NACK:
+		ack_got_nack(f, p, msg, now);
+		break;
+	case MSG_RESYNC:
+		recv_resync(f, p, msg, now);
+		break;
+	case MSG_NOT_WHOLE:
+		proof_partial(f, p, msg->from, now);
+		break;
+	case MSG_IN_ALARM:
+		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_ALARM, now);
+		break;
+	case MSG_COMPLETE:	/* of NOTRACK */
+	case MSG_PARTIAL:
+		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_UNKNOWN, now);
+		break;
+	case MSG_NONE:
+	case MSG_ALIVE:
+		break;
+	case MSG_UNKNOWN:	/* counted when they came */
+	case MSG_NO_TYPE:
 		verdict = SYNC_REFUSED;
-	} else if (wire_get_complete(hdr, body, &seq, &what)) {		/* a keepalive, which of a node of our kind may say more */
-		if (what == WIRE_NOT_WHOLE)
-			proof_partial(f, p, seq, now);
-		else	/* or NOTRACK's "complete" */
-			peer_other_mode(s, p, &p->source[0],
-					what == WIRE_IN_ALARM ? SYNC_SIGN_ALARM : SYNC_SIGN_UNKNOWN, now);
 	}
-	ack_accepted(f, p, hdr->seq, hdr->type <= WIRE_EXP_DEL, now);
+	ack_accepted(f, p, msg->seq, msg_is_state(msg->kind), now);
 	return verdict;
 }
 
@@ -158,28 +177,28 @@ void ftfw_gone(struct sync *s, struct peer *p)
 /* Type and flags that FTFW does not know: another mode, a newer version, or garbage. */
 static void recv_refuse(struct sync *s, struct mono now)
 {
-	wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
+	proto_stats_count(&s->stats.wire, PROTO_BAD_HEADER);
 	s->stats.foreign_mode++;
 	sync_report(s, NULL, now, (struct sync_report){ .what = SYNC_OTHER_MODE });
 }
 
-enum sync_verdict ftfw_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
+enum sync_verdict ftfw_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
 			    struct cursor body, struct mono now)
 {
-	bool refused = sync_meaning(hdr) < 0, hello = (hdr->flags & WIRE_F_HELLO) && !refused, quiet;
+	bool refused = msg_is_refused(msg->kind), hello = (msg->hello & MSG_HELLO) && !refused, quiet;
 	struct peer *p;
 
 	if (refused)
 		recv_refuse(s, now);
-	p = peer_find(s, from, hdr, !refused, now);
+	p = peer_find(s, from, msg, !refused, now);
 	if (!p)
 		return refused ? SYNC_REFUSED : SYNC_DROPPED;
 	/* Its number may be garbage too: believed only where a number is expected. */
-	if (refused && hdr->seq - p->track.last - 1 >= REORDER_MIN)
+	if (refused && msg->seq - p->track.last - 1 >= REORDER_MIN)
 		return SYNC_REFUSED;
 	quiet = hello && !sync_within(p->heard, HELLO_BURST_MS, now);
 	peer_heard(s, p, now);
-	if (hello && hello_is_restart(p, ftfw_peer((struct ftfw *)s, p), hdr->seq, quiet, now))
-		peer_restart(s, p, hdr->seq, true, now);
-	return track_message(s, p, hdr, body, now);
+	if (hello && hello_is_restart(p, ftfw_peer((struct ftfw *)s, p), msg->seq, quiet, now))
+		peer_restart(s, p, msg->seq, true, now);
+	return track_message(s, p, msg, body, now);
 }

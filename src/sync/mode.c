@@ -3,7 +3,7 @@
 #include "sync/mode.h"
 
 #include "base/hash.h"
-#include "proto/v1/attr.h"
+#include "proto/proto.h"
 
 void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
 	       uint32_t first_seq, struct mono now)
@@ -34,66 +34,52 @@ void sync_report(const struct sync *s, const struct peer *p, struct mono now, st
 
 /* ---- reading ---- */
 
-int sync_meaning_control(const struct wire_hdr *hdr)
+static enum sync_verdict digest_refused(struct sync *s, struct peer *p, enum proto_err err)
 {
-	if (hdr->type != WIRE_CTL)
-		return -1;
-	if (hdr->flags & (WIRE_F_ACK | WIRE_F_NACK)) {
-		if (seq_before(hdr->to, hdr->from))
-			return -1;
-		return hdr->flags & WIRE_F_ACK ? WIRE_F_ACK : WIRE_F_NACK;
-	}
-	if (hdr->flags & WIRE_F_RESYNC)
-		return WIRE_F_RESYNC;
-	return hdr->flags & WIRE_F_ALIVE ? (int)WIRE_F_ALIVE : -1;
-}
-
-static enum sync_verdict digest_refused(struct sync *s, struct peer *p, enum wire_err err)
-{
-	wire_stats_count(&s->stats.wire, err);
+	proto_stats_count(&s->stats.wire, err);
 	p->rs.unread = true;
 	return SYNC_REFUSED;
 }
 
-static enum sync_verdict digest_expect(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+static enum sync_verdict digest_expect(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				       struct mono now)
 {
 	struct ct_expect e;
-	enum wire_err err;
+	enum proto_err err;
 
 	if (!s->env->expect)
 		return SYNC_ACCEPTED;
-	err = wire_get_expect(body, &e, &s->stats.wire);
-	if (err != WIRE_OK)
+	err = s->env->proto->get_expect(body, &e, &s->stats.wire);
+	if (err != PROTO_OK)
 		return digest_refused(s, p, err);
-	s->env->expect(s->env->ctx, p->id, hdr->type == WIRE_EXP_DEL, &e, now);
+	s->env->expect(s->env->ctx, p->id, msg->change == MSG_END, &e, now);
 	return SYNC_ACCEPTED;
 }
 
-enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, bool whole,
+enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct message *msg, struct cursor body, bool whole,
 			      struct mono now)
 {
 	static const uint8_t change[] = {
-		[WIRE_CT_NEW] = SYNC_NEW,
-		[WIRE_CT_UPD] = SYNC_UPDATE,
-		[WIRE_CT_DEL] = SYNC_DESTROY,
+		[MSG_NEW] = SYNC_NEW,
+		[MSG_UPDATE] = SYNC_UPDATE,
+		[MSG_END] = SYNC_DESTROY,
 	};
 	enum sync_change what;
 	struct ct_flow flow;
 	struct flow_rare rare;
-	enum wire_err err;
+	enum proto_err err;
 
 	p->states++;
-	if (hdr->type > WIRE_CT_DEL)
-		return digest_expect(s, p, hdr, body, now);
-	err = wire_get_flow(body, &flow, &rare, &s->stats.wire);
-	if (err != WIRE_OK)
+	if (msg->kind == MSG_EXPECT)
+		return digest_expect(s, p, msg, body, now);
+	err = s->env->proto->get_flow(body, &flow, &rare, &s->stats.wire);
+	if (err != PROTO_OK)
 		return digest_refused(s, p, err);
 	if (flow_is_offloaded(&flow)) {		/* a 1.4.x passes on what its kernel says */
 		flow_settle_offload(&flow);
 		flow.status &= ~FLOW_STATUS_OFFLOAD;
 	}
-	what = change[hdr->type];
+	what = change[msg->change];
 	if (whole && what == SYNC_UPDATE)
 		what = SYNC_REPLACE;
 	s->env->apply(s->env->ctx, p->id, what, &flow, now);

@@ -12,7 +12,7 @@
  * 1.4.x skips, and it is never sent by 1.4.x.
  *
  * While our cache is incomplete the end of a full send is not said; what is said instead, each second, is that everything
- * there is has been sent (WIRE_PARTIAL). The end follows when the cache is complete.
+ * there is has been sent (MSG_PARTIAL). The end follows when the cache is complete.
  *
  * Full sends go out as CT_NEW, which replaces: the peer may have missed the end of a life of the tuple and the
  * beginning of the next. Live changes do as well until one message of that life was sent. */
@@ -120,10 +120,10 @@ static void lap_put_end(struct notrack *n, struct round *r)
 
 	if (n->lap != LAP_OVER)
 		return;
-	if (!held && round_put_control(r, ROUND_COMPLETE, n->since, n->base.life))
+	if (!held && round_put_control(r, MSG_COMPLETE, 0, n->since, n->base.life))
 		n->lap = LAP_NONE;
 	else if (held && sync_due(n->note_at, r->now) &&
-		 round_put_control(r, ROUND_COMPLETE, n->since - WIRE_PARTIAL, n->base.life))
+		 round_put_control(r, MSG_PARTIAL, 0, n->since, n->base.life))
 		n->note_at = mono_add_ms(r->now, NT_NOTE_MS);
 	if (n->again && (held || n->lap == LAP_NONE))
 		nt_lap_request(n, 0, false, r->now);
@@ -143,7 +143,7 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
 	uint32_t before = s->next;
 
-	if (s->ask && round_put_control(&r, WIRE_F_RESYNC, s->life, nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
+	if (s->ask && round_put_control(&r, MSG_RESYNC, 0, s->life, nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
 		s->ask = false;
 		resync_left(s, now);
 	}
@@ -154,7 +154,7 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 		lap_put_end(n, &r);
 		pace_end(&n->pace, &r, aside);
 		if (n->alive && n->lap != LAP_WALK && !lap_held(n) && s->next == before)
-			round_put_control(&r, WIRE_F_ALIVE, 0, 0);
+			round_put_control(&r, MSG_ALIVE, 0, 0, 0);
 		n->alive = false;
 	}
 	if (round_end(&r))
@@ -164,67 +164,65 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 
 /* ---- receiving ---- */
 
-static void nt_got_resync(struct notrack *n, struct peer *p, const struct wire_hdr *hdr, struct mono now)
+static void nt_got_resync(struct notrack *n, struct peer *p, const struct message *msg, struct mono now)
 {
 	struct nt_peer *np = &n->peer[p->id];
 	uint32_t slow;
-	bool ftfw = sync_is_mtu_note(hdr->to);		/* its acknowledgements will say so */
-	bool repeated = np->serial != 0 && hdr->from != 0 && hdr->from == p->life && hdr->to == np->serial;
+	bool ftfw = sync_is_mtu_note(msg->to);		/* its acknowledgements will say so */
+	bool repeated = np->serial != 0 && msg->from != 0 && msg->from == p->life && msg->to == np->serial;
 
 	p->bulk_at = (struct mono){ 0 };
-	np->serial = ftfw ? 0 : hdr->to;
-	if (hdr->from != 0 && !ftfw)
-		peer_mtu(&n->base, p, hdr->to >> 4 & 0xf, hdr->to >> 16, now);
-	if (hdr->from != 0)
-		peer_lives(&n->base, p, hdr->from, now);
+	np->serial = ftfw ? 0 : msg->to;
+	if (msg->from != 0 && !ftfw)
+		peer_mtu(&n->base, p, msg->to >> 4 & 0xf, msg->to >> 16, now);
+	if (msg->from != 0)
+		peer_lives(&n->base, p, msg->from, now);
 	else
 		nt_hint(&n->base, p, now);
 	if (repeated)
 		return;
 	sync_report(&n->base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_ASKED_FOR });
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
-	slow = hdr->from != 0 && !ftfw ? hdr->to & 0xf : 0;
+	slow = msg->from != 0 && !ftfw ? msg->to & 0xf : 0;
 	peer_asks(&n->base, p, slow > 0, now);
 	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 
-static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				   struct mono now)
 {
-	uint32_t since, life;
-
-	if (hdr->type <= WIRE_EXP_DEL)
-		return sync_digest(s, p, hdr, body, false, now);
+	if (msg_is_state(msg->kind))
+		return sync_digest(s, p, msg, body, false, now);
 	nt_peer(s, p)->controls = true;
-	if (hdr->flags & WIRE_F_RESYNC)
-		nt_got_resync((struct notrack *)s, p, hdr, now);
-	else if (wire_get_complete(hdr, body, &since, &life) && life == WIRE_IN_ALARM)
-		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_ALARM, now);
-	else if (wire_get_complete(hdr, body, &since, &life))
-		nt_got_complete(s, p, since, life, now);
-	else
+	if (msg->kind == MSG_RESYNC)
+		nt_got_resync((struct notrack *)s, p, msg, now);
+	else if (msg->kind == MSG_COMPLETE || msg->kind == MSG_PARTIAL)
+		nt_got_complete(s, p, msg, now);
+	else if (msg->kind == MSG_ALIVE)
 		nt_got_alive(s, p, now);
+	else
+		peer_other_mode(s, p, &p->source[0],
+				msg->kind == MSG_IN_ALARM ? SYNC_SIGN_ALARM : SYNC_SIGN_UNKNOWN, now);
 	return SYNC_ACCEPTED;
 }
 
-static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
+static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
 				      struct cursor body, struct mono now)
 {
-	int meaning = sync_meaning(hdr);
 	struct peer *p;
 
-	if (meaning < 0 || meaning == WIRE_F_ACK || meaning == WIRE_F_NACK) {
-		wire_stats_count(&s->stats.wire, WIRE_BAD_HEADER);
-		plain_foreign(s, from, hdr, false, now);
+	if (msg_is_refused(msg->kind) || msg->kind == MSG_ACK || msg->kind == MSG_NACK) {
+		proto_stats_count(&s->stats.wire, PROTO_BAD_HEADER);
+		plain_foreign(s, from, msg, false, now);
 		return SYNC_REFUSED;
 	}
 	/* A life of its own name: the numbers it has now are true, whatever they are. */
 	p = peer_known(s, from);
-	if (p && meaning == WIRE_F_RESYNC && hdr->from != 0 && p->life != 0 && hdr->from != p->life) {
-		p->life = hdr->from;
-		peer_restart(s, p, hdr->seq, false, now);
+	if (p && msg->kind == MSG_RESYNC && msg->from != 0 && p->life != 0 && msg->from != p->life) {
+		p->life = msg->from;
+		peer_restart(s, p, msg->seq, false, now);
 	}
-	return plain_recv(s, from, hdr, body, now);
+	return plain_recv(s, from, msg, body, now);
 }
 
 /* ---- lifetime ---- */

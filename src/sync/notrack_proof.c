@@ -87,8 +87,9 @@ void nt_hint(struct sync *s, struct peer *p, struct mono now)
 	resync_want(p, 0, now);
 }
 
-void nt_got_complete(struct sync *s, struct peer *p, uint32_t since, uint32_t life, struct mono now)
+void nt_got_complete(struct sync *s, struct peer *p, const struct message *msg, struct mono now)
 {
+	uint32_t since = msg->from, life = msg->to;
 	bool other = p->life != 0 && p->life != life;
 
 	peer_lives(s, p, life, now);
@@ -100,11 +101,10 @@ void nt_got_complete(struct sync *s, struct peer *p, uint32_t since, uint32_t li
 	nt_peer(s, p)->anew = false;
 	if (p->rs.state == RS_IDLE)
 		return;
-	if (p->track.last - since >= WIRE_PARTIAL && p->rs.state == RS_ASKED && !p->rs.stale &&
-	    seq_after(since + WIRE_PARTIAL, p->rs.base))
-		p->rs.partial = now;
-	else if (!p->rs.stale && seq_after(since, p->rs.base))
+	if (!p->rs.stale && seq_after(since, p->rs.base) && msg->kind == MSG_COMPLETE)
 		nt_done(s, p, true, now);
+	else if (!p->rs.stale && seq_after(since, p->rs.base) && p->rs.state == RS_ASKED)
+		p->rs.partial = now;
 	else if (p->rs.state == RS_ASKED && p->rs.gapped)
 		nt_failed(s, p, now);
 	/* Otherwise it was for somebody who asked before us: ours follows. */

@@ -48,22 +48,22 @@ static bool peer_on_link(const struct peer *p, uint8_t link)
  * When p is all we know and has fallen silent, the pair has moved to its other link: also after a restart, or with so
  * much lost that the numbers tell nothing. Taking it for a third node would keep what p had told us for ever. */
 static bool peer_could_be(const struct sync *s, const struct peer *p, const struct peer_addr *from,
-			  const struct wire_hdr *hdr, struct mono now)
+			  const struct message *msg, struct mono now)
 {
 	if (p->n_sources == SYNC_SOURCES || peer_on_link(p, from->link))
 		return false;
-	if ((p->in_hello || !(hdr->flags & WIRE_F_HELLO)) && hdr->seq - p->track.last - 1 <= s->continue_max)
+	if ((p->in_hello || !(msg->hello & MSG_HELLO)) && msg->seq - p->track.last - 1 <= s->continue_max)
 		return true;
 	return s->n_peers == 1 && !peer_alive(p, now);
 }
 
 /* The one peer that could have moved to this link. Two candidates are no answer. */
-static struct peer *peer_moved(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, struct mono now)
+static struct peer *peer_moved(struct sync *s, const struct peer_addr *from, const struct message *msg, struct mono now)
 {
 	struct peer *found = NULL;
 
 	for (struct peer *p = NULL; (p = peer_next(s, p));) {
-		if (!peer_could_be(s, p, from, hdr, now))
+		if (!peer_could_be(s, p, from, msg, now))
 			continue;
 		if (found)
 			return NULL;
@@ -162,7 +162,7 @@ static void peer_clear(struct sync *s, struct peer *p)
 	*p = fresh;
 }
 
-static struct peer *peer_add(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, struct mono now)
+static struct peer *peer_add(struct sync *s, const struct peer_addr *from, const struct message *msg, struct mono now)
 {
 	struct peer *p = peer_place(s, now);
 
@@ -176,9 +176,9 @@ static struct peer *peer_add(struct sync *s, const struct peer_addr *from, const
 	p->heard = now;
 	p->source[p->n_sources++] = *from;
 	sync_name_of(s, from, p->name);
-	p->in_hello = hdr->flags & WIRE_F_HELLO;
+	p->in_hello = msg->hello & MSG_HELLO;
 	peer_lap(p, s->conf->refresh_s, now);
-	numbers_begin(&p->track, hdr->seq);
+	numbers_begin(&p->track, msg->seq);
 	sync_report(s, p, now, (struct sync_report){ .what = SYNC_PEER_NEW });
 	peer_begins(s, p, true, now);
 	if (s->n_peers > 1 && sync_does(s, SYNC_ACKS))
@@ -186,15 +186,15 @@ static struct peer *peer_add(struct sync *s, const struct peer_addr *from, const
 	return p;
 }
 
-struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, bool add, struct mono now)
+struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct message *msg, bool add, struct mono now)
 {
 	struct peer *p = peer_known(s, from);
 
 	if (p || !add)
 		return p;
-	p = peer_moved(s, from, hdr, now);
+	p = peer_moved(s, from, msg, now);
 	if (!p)
-		return peer_add(s, from, hdr, now);
+		return peer_add(s, from, msg, now);
 	p->source[p->n_sources++] = *from;
 	return p;
 }

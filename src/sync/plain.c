@@ -98,24 +98,24 @@ void pace_end(struct pace *p, struct round *r, uint32_t aside)
 
 /* ---- receiving ---- */
 
-enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
+enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
 			     struct cursor body, struct mono now)
 {
-	struct peer *p = peer_find(s, from, hdr, true, now);
+	struct peer *p = peer_find(s, from, msg, true, now);
 
 	if (!p)
 		return SYNC_DROPPED;
 	peer_heard(s, p, now);
-	return track_message(s, p, hdr, body, now);
+	return track_message(s, p, msg, body, now);
 }
 
-void plain_foreign(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr, bool meant_for_others,
+void plain_foreign(struct sync *s, const struct peer_addr *from, const struct message *msg, bool meant_for_others,
 		   struct mono now)
 {
 	struct peer *p = peer_known(s, from);
 
-	if (p && hdr->seq == p->track.last + 1)
-		p->track.last = hdr->seq;
+	if (p && msg->seq == p->track.last + 1)
+		p->track.last = msg->seq;
 	if (!meant_for_others)
 		peer_other_mode(s, p, from, SYNC_SIGN_UNKNOWN, now);
 }

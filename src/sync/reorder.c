@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/v1/attr.h"
-
-_Static_assert(REORDER_BODY >= 2 * WIRE_FLOW_MAX - WIRE_HDR_LEN, "a message that was filled is kept as well");
+#include "proto/proto.h"
 
 void reorder_free(struct reorder *r)
 {
@@ -40,35 +38,35 @@ static bool reorder_grow(struct reorder *r, uint32_t ahead)
 		return false;
 	for (uint32_t i = 0; i < r->cap; i++)
 		if (r->slot[i].used)
-			slot[r->slot[i].hdr.seq % cap] = r->slot[i];
+			slot[r->slot[i].msg.seq % cap] = r->slot[i];
 	free(r->slot);
 	r->slot = slot;
 	r->cap = cap;
 	return true;
 }
 
-static bool slot_is(const struct reorder_slot *slot, const struct wire_hdr *hdr, struct cursor body)
+static bool slot_is(const struct reorder_slot *slot, const struct message *msg, struct cursor body)
 {
-	return slot->len == body.left && slot->hdr.type == hdr->type && slot->hdr.flags == hdr->flags && slot->hdr.from == hdr->from &&
-	       slot->hdr.to == hdr->to && (body.left == 0 || memcmp(slot->body, body.at, body.left) == 0);
+	return slot->len == body.left && slot->msg.tag == msg->tag && slot->msg.from == msg->from &&
+	       slot->msg.to == msg->to && (body.left == 0 || memcmp(slot->body, body.at, body.left) == 0);
 }
 
-enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct wire_hdr *hdr, struct cursor body,
+enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct message *msg, struct cursor body,
 				 struct mono now)
 {
-	uint32_t ahead = hdr->seq - next;
+	uint32_t ahead = msg->seq - next;
 	struct reorder_slot *slot;
 
 	if (ahead >= REORDER_MAX || body.left > REORDER_BODY)
 		return REORDER_NO_ROOM;
 	if (ahead >= r->cap && !reorder_grow(r, ahead))
 		return REORDER_NO_ROOM;
-	slot = &r->slot[hdr->seq % r->cap];
+	slot = &r->slot[msg->seq % r->cap];
 	if (slot->used)
-		return slot_is(slot, hdr, body) ? REORDER_TWICE : REORDER_OTHER;
+		return slot_is(slot, msg, body) ? REORDER_TWICE : REORDER_OTHER;
 	slot->used = true;
 	slot->at = now;
-	slot->hdr = *hdr;
+	slot->msg = *msg;
 	slot->len = (uint16_t)body.left;
 	if (body.left > 0)
 		memcpy(slot->body, body.at, body.left);
@@ -76,18 +74,18 @@ enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct 
 	return REORDER_KEPT;
 }
 
-bool reorder_take(struct reorder *r, uint32_t seq, struct wire_hdr *hdr, struct cursor *body)
+bool reorder_take(struct reorder *r, uint32_t seq, struct message *msg, struct cursor *body)
 {
 	struct reorder_slot *slot;
 
 	if (r->n == 0)
 		return false;
 	slot = &r->slot[seq % r->cap];
-	if (!slot->used || slot->hdr.seq != seq)
+	if (!slot->used || slot->msg.seq != seq)
 		return false;
 	slot->used = false;
 	r->n--;
-	*hdr = slot->hdr;
+	*msg = slot->msg;
 	*body = cur_init(slot->body, slot->len);
 	return true;
 }

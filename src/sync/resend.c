@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "proto/v1/hdr.h"
+#include "proto/proto.h"
 
 int resend_init(struct resend *r, uint32_t cap, uint32_t first_seq)
 {
@@ -48,7 +48,7 @@ uint64_t resend_push(struct resend *r, const struct resend_entry *e)
 	if (e->state == RESEND_LIVE) {
 		r->n_live++;
 		r->n_paced += e->paced;
-		r->n_control += (e->flags & WIRE_F_CTL_MASK) != 0;
+		r->n_control += msg_is_control(e->kind);
 	} else if (r->live == r->end) {
 		r->live++;
 	}
@@ -99,7 +99,7 @@ void resend_settle(struct resend *r, struct resend_entry *e, enum resend_state s
 	e->state = (uint8_t)state;
 	r->n_live--;
 	r->n_paced -= e->paced;
-	r->n_control -= (e->flags & WIRE_F_CTL_MASK) != 0;
+	r->n_control -= msg_is_control(e->kind);
 	while (r->live < r->end && resend_at(r, r->live)->state != RESEND_LIVE)
 		r->live++;
 }

@@ -50,12 +50,12 @@ static void round_number(struct round *r)
 	r->s->stats.sent_msgs++;
 }
 
-int round_put_flow(struct round *r, uint32_t id, uint8_t flags)
+int round_put_flow(struct round *r, uint32_t id, uint8_t hello)
 {
 	const struct sync_env *env = r->s->env;
 
 	while (round_open(r)) {
-		if (env->encode(env->ctx, id, r->s->next, flags, r->w) == 0) {
+		if (env->encode(env->ctx, id, r->s->next, hello, r->w) == 0) {
 			round_number(r);
 			return 0;
 		}
@@ -67,13 +67,12 @@ int round_put_flow(struct round *r, uint32_t id, uint8_t flags)
 	return -EAGAIN;
 }
 
-bool round_put_control(struct round *r, uint8_t flags, uint32_t from, uint32_t to)
+bool round_put_control(struct round *r, enum msg_kind kind, uint8_t hello, uint32_t from, uint32_t to)
 {
-	while (round_open(r)) {
-		int err = flags == ROUND_COMPLETE ? wire_put_complete(r->w, r->s->next, from, to) :
-						    wire_put_control(r->w, flags, r->s->next, from, to);
+	struct message msg = { .kind = (uint8_t)kind, .hello = hello, .seq = r->s->next, .from = from, .to = to };
 
-		if (err == 0) {
+	while (round_open(r)) {
+		if (r->s->env->proto->put_control(r->w, &msg) == 0) {
 			round_number(r);
 			return true;
 		}

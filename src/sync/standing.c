@@ -8,7 +8,7 @@
  * acknowledged all that was told in the meantime. */
 #include "sync/standing.h"
 
-#include "proto/v1/hdr.h"
+#include "proto/proto.h"
 
 #define GAP_MS	5000	/* a gap that is repaired within this time is nothing to talk about */
 

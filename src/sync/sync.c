@@ -27,10 +27,10 @@ void sync_close(struct sync *s)
 		s->ops->close(s);
 }
 
-enum sync_verdict sync_recv(struct sync *s, const struct peer_addr *from, const struct wire_hdr *hdr,
+enum sync_verdict sync_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
 			    struct cursor body, struct mono now)
 {
-	return s->ops->recv(s, from, hdr, body, now);
+	return s->ops->recv(s, from, msg, body, now);
 }
 
 struct mono sync_tick(struct sync *s, struct mono now)
@@ -64,9 +64,9 @@ const struct sync_stats *sync_stats(const struct sync *s)
 	return &s->stats;
 }
 
-void sync_count_refused(struct sync *s, enum wire_err err)
+void sync_count_refused(struct sync *s, enum proto_err err)
 {
-	wire_stats_count(&s->stats.wire, err);
+	proto_stats_count(&s->stats.wire, err);
 }
 
 void sync_queues(const struct sync *s, struct sync_queues *q)

@@ -43,9 +43,9 @@ static inline uint64_t word_at(const uint8_t *at)
 
 /* What a message was, in one word that is never 0: enough to tell a duplicate from another message of that number. Of its body the
  * beginning (who), the middle and the end; of a short one all, and what its header names. Each message that is accepted pays for it. */
-static uint32_t track_print(const struct wire_hdr *hdr, struct cursor body)
+static uint32_t track_print(const struct message *msg, struct cursor body)
 {
-	uint64_t sum = (uint64_t)body.left << 16 | (uint64_t)(hdr->flags << 8 | hdr->type);
+	uint64_t sum = (uint64_t)body.left << 16 | (uint64_t)msg->tag;
 	const uint8_t *at = body.at;
 
 	if (body.left >= PRINT_PART) {
@@ -56,7 +56,7 @@ static uint32_t track_print(const struct wire_hdr *hdr, struct cursor body)
 		sum = 9 * sum + word_at(at + body.left - 16);
 		sum = 9 * sum + word_at(at + body.left - 8);
 	} else {
-		sum = sum * PRINT_FACTOR + ((uint64_t)hdr->to << 32 | hdr->from);
+		sum = sum * PRINT_FACTOR + ((uint64_t)msg->to << 32 | msg->from);
 		for (size_t i = 0; i < body.left; i++)	/* of nothing, where there may be no pointer */
 			sum = sum * PRINT_FACTOR + at[i];
 	}
@@ -64,13 +64,13 @@ static uint32_t track_print(const struct wire_hdr *hdr, struct cursor body)
 }
 
 /* It is this message's turn. */
-static enum sync_verdict track_accept(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+static enum sync_verdict track_accept(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				      struct mono now)
 {
-	p->track.last = hdr->seq;
-	p->track.seen[hdr->seq % TRACK_SEEN] = track_print(hdr, body);
+	p->track.last = msg->seq;
+	p->track.seen[msg->seq % TRACK_SEEN] = track_print(msg, body);
 	p->track.stray.n = 0;
-	return s->ops->accept(s, p, hdr, body, now);
+	return s->ops->accept(s, p, msg, body, now);
 }
 
 /* The gap in front of what is kept has as much time as its evidence leaves it. */
@@ -89,12 +89,12 @@ static void track_wait(struct track *t)
 static void track_drain(struct sync *s, struct peer *p, struct mono now)
 {
 	struct track *t = &p->track;
-	struct wire_hdr hdr;
+	struct message msg;
 	struct cursor body;
 	bool took = false;
 
-	while (reorder_take(&t->reorder, t->last + 1, &hdr, &body)) {
-		track_accept(s, p, &hdr, body, now);
+	while (reorder_take(&t->reorder, t->last + 1, &msg, &body)) {
+		track_accept(s, p, &msg, body, now);
 		took = true;
 	}
 	if (took)
@@ -192,31 +192,31 @@ static void track_two(struct sync *s, struct peer *p, uint32_t seq, struct mono 
 }
 
 /* Ahead of its turn. */
-static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				     struct mono now)
 {
 	struct track *t = &p->track;
 	enum sync_verdict verdict;
 
-	while (hdr->seq != t->last + 1) {
+	while (msg->seq != t->last + 1) {
 		uint32_t next = t->last + 1;
 		struct mono at;
 
-		switch (reorder_put(&t->reorder, next, hdr, body, now)) {
+		switch (reorder_put(&t->reorder, next, msg, body, now)) {
 		case REORDER_KEPT:
 			t->kept = now;
 			if (t->reorder.n == 1) {
 				track_wait(t);
-			} else if (seq_before(hdr->seq, t->high)) {
+			} else if (seq_before(msg->seq, t->high)) {
 				track_reordered(s, t, now);
-				if (hdr->seq == reorder_lowest(&t->reorder, next, &at))
+				if (msg->seq == reorder_lowest(&t->reorder, next, &at))
 					track_wait(t);
 			}
-			if (t->reorder.n == 1 || seq_after(hdr->seq, t->high))
-				t->high = hdr->seq;
+			if (t->reorder.n == 1 || seq_after(msg->seq, t->high))
+				t->high = msg->seq;
 			return SYNC_HELD;
 		case REORDER_OTHER:
-			track_two(s, p, hdr->seq, now);
+			track_two(s, p, msg->seq, now);
 			/* fall through */
 		case REORDER_TWICE:
 			s->stats.before++;
@@ -225,87 +225,87 @@ static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struc
 			break;
 		}
 		/* No room: the oldest gap is loss after all, be it in front of what is kept or of this one. */
-		if (t->reorder.n > 0 && seq_before(reorder_lowest(&t->reorder, next, &at), hdr->seq))
+		if (t->reorder.n > 0 && seq_before(reorder_lowest(&t->reorder, next, &at), msg->seq))
 			track_gap_due(s, p, now);
 		else
-			track_skip(s, p, hdr->seq, now, now);
+			track_skip(s, p, msg->seq, now, now);
 	}
-	verdict = track_accept(s, p, hdr, body, now);
+	verdict = track_accept(s, p, msg, body, now);
 	track_drain(s, p, now);
 	return verdict;
 }
 
 /* So much was lost: an outage. */
-static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				    struct mono now)
 {
-	stray_add(&p->track.stray, hdr->seq, now);
+	stray_add(&p->track.stray, msg->seq, now);
 	p->track.stray.doubt = true;
 	if (p->track.stray.n < JUMP_PROOF)
 		return SYNC_DROPPED;
-	track_skip(s, p, hdr->seq, now, now);
+	track_skip(s, p, msg->seq, now, now);
 	reorder_clear(&p->track.reorder);
 	p->track.gap_due = (struct mono){ 0 };
-	return track_accept(s, p, hdr, body, now);
+	return track_accept(s, p, msg, body, now);
 }
 
 /* A number that was accepted comes again: the same message? */
-static bool track_twice(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body, struct mono now)
+static bool track_twice(struct sync *s, struct peer *p, const struct message *msg, struct cursor body, struct mono now)
 {
-	uint32_t print = p->track.seen[hdr->seq % TRACK_SEEN];
+	uint32_t print = p->track.seen[msg->seq % TRACK_SEEN];
 
-	if (p->track.last - hdr->seq >= TRACK_SEEN || print == 0)
+	if (p->track.last - msg->seq >= TRACK_SEEN || print == 0)
 		return false;
-	if (print == track_print(hdr, body))
+	if (print == track_print(msg, body))
 		return true;
-	track_two(s, p, hdr->seq, now);
+	track_two(s, p, msg->seq, now);
 	return false;
 }
 
-static enum sync_verdict track_before(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+static enum sync_verdict track_before(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				      struct mono now)
 {
 	struct track *t = &p->track;
-	uint32_t first = hdr->seq;
+	uint32_t first = msg->seq;
 
-	if (t->last - hdr->seq < s->late_max) {
-		bool late = track_late(s, p, hdr->seq, now), twice = track_twice(s, p, hdr, body, now);
+	if (t->last - msg->seq < s->late_max) {
+		bool late = track_late(s, p, msg->seq, now), twice = track_twice(s, p, msg, body, now);
 		bool doubt = (t->stray.n > 0 && t->stray.doubt) || !(late || twice);
 
 		s->stats.before++;
-		if (!stray_add(&t->stray, hdr->seq, now)) {
+		if (!stray_add(&t->stray, msg->seq, now)) {
 			t->stray.doubt = doubt;
 			return SYNC_DROPPED;
 		}
 		first = t->stray.first;
-		sync_report(s, p, now, (struct sync_report){ .what = SYNC_NUMBERS_ANEW, .from = hdr->seq });
+		sync_report(s, p, now, (struct sync_report){ .what = SYNC_NUMBERS_ANEW, .from = msg->seq });
 	}
 	peer_restart(s, p, first, false, now);
 	/* What was dropped meanwhile was genuine, and may be what nobody repeats. */
-	if (first != hdr->seq) {
-		t->last = hdr->seq - 1;
+	if (first != msg->seq) {
+		t->last = msg->seq - 1;
 		if (s->ops->missing)
-			s->ops->missing(s, p, first, hdr->seq - 1, now);
+			s->ops->missing(s, p, first, msg->seq - 1, now);
 	}
-	return track_accept(s, p, hdr, body, now);
+	return track_accept(s, p, msg, body, now);
 }
 
-enum sync_verdict track_message(struct sync *s, struct peer *p, const struct wire_hdr *hdr, struct cursor body,
+enum sync_verdict track_message(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
 				struct mono now)
 {
 	struct track *t = &p->track;
-	uint32_t ahead = hdr->seq - t->last - 1;
+	uint32_t ahead = msg->seq - t->last - 1;
 	enum sync_verdict verdict;
 
 	if ((int32_t)ahead < 0)
-		return track_before(s, p, hdr, body, now);
+		return track_before(s, p, msg, body, now);
 	if (ahead > s->jump_max)
-		return track_jump(s, p, hdr, body, now);
+		return track_jump(s, p, msg, body, now);
 	if (ahead > 0)
-		return track_ahead(s, p, hdr, body, now);
+		return track_ahead(s, p, msg, body, now);
 	if (t->reorder.n > 0)
 		track_reordered(s, t, now);
-	verdict = track_accept(s, p, hdr, body, now);
+	verdict = track_accept(s, p, msg, body, now);
 	if (t->reorder.n > 0)
 		track_drain(s, p, now);
 	return verdict;

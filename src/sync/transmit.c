@@ -25,7 +25,7 @@
 
 static uint8_t tx_hello_bits(const struct ftfw *f)
 {
-	return (uint8_t)((f->hello != HELLO_DONE ? WIRE_F_HELLO : 0) | (f->say_back ? WIRE_F_HELLO_BACK : 0));
+	return (uint8_t)((f->hello != HELLO_DONE ? MSG_HELLO : 0) | (f->say_back ? MSG_HELLO_BACK : 0));
 }
 
 /* A message with the last number is in the datagram. */
@@ -41,9 +41,9 @@ static uint32_t tx_said(struct ftfw *f)
 static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced)
 {
 	struct flow_mark *m = f->base.env->mark(f->base.env->ctx, id);
-	struct resend_entry e = { .id = id, .flags = tx_hello_bits(f), .state = RESEND_LIVE, .paced = paced };
+	struct resend_entry e = { .id = id, .kind = MSG_FLOW, .hello = tx_hello_bits(f) & 3u, .state = RESEND_LIVE, .paced = paced };
 	struct resend_entry *old;
-	int err = round_put_flow(r, id, e.flags);
+	int err = round_put_flow(r, id, e.hello);
 
 	if (err < 0)
 		return err != -EAGAIN;
@@ -60,22 +60,21 @@ static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced)
 static bool tx_control(struct ftfw *f, struct round *r, const struct ftfw_ctl *c)
 {
 	struct resend_entry e = {
-		.id = c->to, .from = c->from, .peer = c->peer, .flags = c->flags | tx_hello_bits(f), .state = RESEND_LIVE,
+		.id = c->to, .from = c->from, .peer = c->peer, .kind = c->kind & 0x3fu, .hello = tx_hello_bits(f) & 3u,
+		.state = RESEND_LIVE,
 	};
-	/* A note has no room for HELLO, which comes first; a plain keepalive goes then. */
-	bool note = c->to == WIRE_NOT_WHOLE && e.flags == WIRE_F_ALIVE;
 
-	if (!round_put_control(r, note ? ROUND_COMPLETE : e.flags, c->from, c->to))
+	if (!round_put_control(r, (enum msg_kind)c->kind, e.hello, c->from, c->to))
 		return false;
 	e.seq = tx_said(f);
-	if (!(c->flags & WIRE_F_ALIVE))
+	if (msg_is_kept(c->kind))
 		settle_remember(f, &e, r->now);
 	return true;
 }
 
 static bool tx_resync(struct ftfw *f, struct round *r)
 {
-	struct ftfw_ctl c = { .flags = WIRE_F_RESYNC, .peer = RESEND_TO_ALL, .from = f->base.life, .to = sync_mtu_note(&f->base) };
+	struct ftfw_ctl c = { .kind = MSG_RESYNC, .peer = RESEND_TO_ALL, .from = f->base.life, .to = sync_mtu_note(&f->base) };
 
 	if (!tx_control(f, r, &c))
 		return false;
@@ -86,12 +85,12 @@ static bool tx_resync(struct ftfw *f, struct round *r)
 
 static bool tx_controls(struct ftfw *f, struct round *r)
 {
-	static const struct ftfw_ctl alive = { .flags = WIRE_F_ALIVE, .peer = RESEND_TO_ALL };
+	static const struct ftfw_ctl alive = { .kind = MSG_ALIVE, .peer = RESEND_TO_ALL };
 
 	for (; f->ctl_head != f->ctl_tail; f->ctl_head++) {
 		const struct ftfw_ctl *c = &f->ctl[f->ctl_head % FTFW_CTL_MAX];
 
-		if (c->flags != 0 && !tx_control(f, r, c))	/* 0: its peer has begun a new life */
+		if (c->kind != MSG_NONE && !tx_control(f, r, c))
 			return false;
 	}
 	if (f->base.ask && !tx_resync(f, r))

@@ -34,8 +34,8 @@ static void print(const struct ct_flow *f)
 
 static void send_on(const struct ct_flow *f, enum wire_type type, bool full)
 {
-	const struct wire_rules rules = { .full = full, .wscale = true };
-	struct wire_stats stats = { 0 };
+	const struct proto_rules rules = { .full = full, .wscale = true };
+	struct proto_stats stats = { 0 };
 	uint8_t buf[WIRE_FLOW_MAX];
 	struct writer w = wr_init(buf, sizeof(buf));
 	struct cursor c, body;
@@ -45,8 +45,8 @@ static void send_on(const struct ct_flow *f, enum wire_type type, bool full)
 
 	require(wire_put_flow(&w, type, 0, 1, f, &rules) == 0);
 	c = cur_init(buf, w.len);
-	require(wire_next(&c, &hdr, &body) == WIRE_OK && c.left == 0);
-	require(wire_get_flow(body, &again, &rare, &stats) == WIRE_OK);
+	require(wire_next(&c, &hdr, &body) == PROTO_OK && c.left == 0);
+	require(wire_get_flow(body, &again, &rare, &stats) == PROTO_OK);
 	require(flow_same_key(f, &again));
 	require((type == WIRE_CT_DEL && !full) || flow_equal_replicated(f, &again));
 }
@@ -63,7 +63,7 @@ static void check_accepted(const struct ct_flow *f)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	bool stream = size > 0 && (data[0] & 1);
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct cursor c = cur_init(size > 0 ? data + 1 : data, size > 0 ? size - 1 : 0);
 
 	while (c.left > 0) {
@@ -72,15 +72,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct wire_hdr hdr;
 		struct cursor body;
 		struct ct_flow f;
-		enum wire_err err =
+		enum proto_err err =
 			stream ? wire_next_stream(&c, &hdr, &body) : wire_next(&c, &hdr, &body);
 
-		wire_stats_count(&stats, err);
-		if (err != WIRE_OK && err != WIRE_BAD_VERSION)
+		proto_stats_count(&stats, err);
+		if (err != PROTO_OK && err != PROTO_BAD_VERSION)
 			break;
 		require(c.left < before); /* or a receiver would not come to an end */
-		if (err == WIRE_OK && hdr.type <= WIRE_CT_DEL &&
-		    wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
+		if (err == PROTO_OK && hdr.type <= WIRE_CT_DEL &&
+		    wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
 			check_accepted(&f);
 	}
 	return 0;

@@ -44,7 +44,7 @@ static void forge_control(struct sim *sim, struct writer *w)
 /* About a flow that is there, or was, or never. */
 static void forge_data(struct sim *sim, unsigned int from, struct writer *w)
 {
-	static const struct wire_rules rules = { 0 };
+	static const struct proto_rules rules = { 0 };
 	struct kernel *k = &sim->node[from].kernel;
 	struct rng *r = &sim->rng;
 	const struct sim_flow *sf = &k->flow[rng_below(r, k->n_tuples)];

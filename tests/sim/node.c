@@ -290,6 +290,7 @@ static void node_limits(struct node *n)
 void node_start(struct node *n)
 {
 	struct pipeline_conf conf = {
+		.proto = &proto_v1,
 		.sync = &n->conf, .buckets = 256, .filter = n->filter, .no_internal = n->no_internal,
 		.no_external = n->no_external, .key = { 1, 2 }, .first_seq = sim_wall_s(n->sim),
 	};

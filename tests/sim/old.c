@@ -239,11 +239,11 @@ static void walk_range(struct node *n, uint32_t from, uint32_t to, bool again)
 
 static bool old_digest_data(struct node *n, const struct wire_hdr *hdr, struct cursor body)
 {
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct flow_rare rare;
 	struct ct_flow f;
 
-	if (wire_get_flow(body, &f, &rare, &stats) != WIRE_OK)
+	if (wire_get_flow(body, &f, &rare, &stats) != PROTO_OK)
 		return true;	/* acknowledged and lost */
 	if (hdr->type == WIRE_CT_DEL)
 		external_destroy(n->o->external, 0, &f);
@@ -352,7 +352,7 @@ void old_datagram(struct node *n, const uint8_t *bytes, size_t len)
 	struct cursor body;
 	struct wire_hdr hdr;
 
-	while (c.left > 0 && wire_next(&c, &hdr, &body) == WIRE_OK)
+	while (c.left > 0 && wire_next(&c, &hdr, &body) == PROTO_OK)
 		old_message(n, &hdr, body);
 }
 
@@ -372,7 +372,7 @@ static void old_remember(struct node *n, struct old_elem e)
 
 static int old_encode(struct node *n, const struct old_elem *e, uint8_t hello, struct writer *w)
 {
-	static const struct wire_rules rules = { .full = true };
+	static const struct proto_rules rules = { .full = true };
 	static const enum wire_type type[] = {
 		[OLD_NEW] = WIRE_CT_NEW, [OLD_ALIVE] = WIRE_CT_UPD, [OLD_DEAD] = WIRE_CT_DEL,
 	};

@@ -109,14 +109,14 @@ static void trace_datagram(const struct sim *sim, const struct packet *p)
 
 	while (sim->trace && c.left > 0) {
 		static const char *const type[] = { "NEW", "UPD", "DEL" };
-		struct wire_stats stats = { 0 };
+		struct proto_stats stats = { 0 };
 		struct flow_rare rare;
 		struct ct_flow f;
 		struct wire_hdr h;
 		struct cursor body;
 		unsigned int node;
 
-		if (wire_next(&c, &h, &body) != WIRE_OK)
+		if (wire_next(&c, &h, &body) != PROTO_OK)
 			return;
 		if (h.type == WIRE_CTL)
 			sim_trace(sim, "%u -> %u: #%u%s%s%s%s%s%s %u..%u", p->from, p->to, h.seq,
@@ -124,7 +124,7 @@ static void trace_datagram(const struct sim *sim, const struct packet *p)
 				  h.flags & WIRE_F_RESYNC ? " RESYNC" : "", h.flags & WIRE_F_ALIVE ? " ALIVE" : "",
 				  h.flags & WIRE_F_HELLO ? " HELLO" : "",
 				  h.flags & WIRE_F_HELLO_BACK ? " HELLO_BACK" : "", h.from, h.to);
-		else if (wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
+		else if (wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
 			sim_trace(sim, "%u -> %u: #%u %s flow %d%s%s", p->from, p->to, h.seq, type[h.type % 3],
 				  kernel_index(&f, &node), h.flags & WIRE_F_HELLO ? " HELLO" : "",
 				  h.flags & WIRE_F_HELLO_BACK ? " HELLO_BACK" : "");

@@ -11,7 +11,7 @@
 #include "flow/filter_conf.h"
 #include "flow/flow.h"
 #include "sync/sync_conf.h"
-#include "proto/v1/hdr.h"
+#include "proto/v1/attr.h"
 
 /* Whole nodes over a simulated network, from a seed. What each file does:
  *

@@ -230,7 +230,7 @@ void watch_arrived(struct sim *sim, const struct packet *p)
 
 	w->node[p->to].before = w->node[p->to].flows;
 	w->node[p->to].events_before = w->node[p->to].events;
-	while (c.left > 0 && wire_next(&c, &h, &body) == WIRE_OK) {
+	while (c.left > 0 && wire_next(&c, &h, &body) == PROTO_OK) {
 		mark_arrived(sim, p->to, p->from, h.seq);
 		if (h.type != WIRE_CTL || !(h.flags & WIRE_F_RESYNC) || p->from_life != sim->node[p->from].lives)
 			continue;
@@ -247,7 +247,7 @@ void watch_forged(struct sim *sim, unsigned int to, const uint8_t *bytes, size_t
 	struct cursor c = cur_init(bytes, len), body;
 	struct wire_hdr h;
 
-	if (wire_next(&c, &h, &body) == WIRE_OK)
+	if (wire_next(&c, &h, &body) == PROTO_OK)
 		sim->watch.forged[to].seq[sim->watch.forged[to].n++ % WATCH_FORGED] = h.seq;
 }
 
@@ -324,7 +324,7 @@ static void check_pace(struct sim *sim, const struct node *n)
 
 static void sent_flow(struct sim *sim, unsigned int from, const struct wire_hdr *h, struct cursor body)
 {
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct flow_rare rare;
 	struct sim_flow *sf;
 	struct ct_flow f;
@@ -333,7 +333,7 @@ static void sent_flow(struct sim *sim, unsigned int from, const struct wire_hdr 
 
 	sim->watch.node[from].flows++;
 	sim->watch.node[from].all_flows++;
-	if (wire_get_flow(body, &f, &rare, &stats) != WIRE_OK)
+	if (wire_get_flow(body, &f, &rare, &stats) != PROTO_OK)
 		return;
 	i = kernel_index(&f, &owner);
 	if (i < 0 || owner != from || (unsigned int)i >= sim->node[from].kernel.n_tuples)
@@ -360,7 +360,7 @@ void watch_sent(struct sim *sim, unsigned int from, const uint8_t *bytes, size_t
 	struct wire_hdr h;
 	uint32_t since, life;
 
-	while (c.left > 0 && wire_next(&c, &h, &body) == WIRE_OK) {
+	while (c.left > 0 && wire_next(&c, &h, &body) == PROTO_OK) {
 		sim->watch.node[from].all_msgs++;
 		sim->watch.node[from].seq = h.seq;
 		if (h.type <= WIRE_CT_DEL)

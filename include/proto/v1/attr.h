@@ -15,15 +15,6 @@
 /* The longest helper name, without its NUL, that a receiver of 1.4.x accepts. */
 #define WIRE_HELPER_MAX 11
 
-/* What a sender leaves out or adds; each rule is a row in attr_encode.c and proven on 1.4.7. */
-struct wire_rules {
-	bool no_timeout; /* CommitTimeout is set: no TIMEOUT attribute, but in EXP_DEL */
-	bool wscale;	 /* TCPWindowTracking: window scales */
-	/* 1.4.7's own choice, byte for byte: all-zero synproxy, full destroy (tests, caution).
-	 * Only its meaningless port translations of ICMP are never sent. */
-	bool full;
-};
-
 /* Has the flow a helper whose name is left out of its messages, because 1.4.x refuses a message
  * with a longer one? */
 static inline bool wire_helper_too_long(const struct ct_flow *f)
@@ -37,17 +28,17 @@ static inline bool wire_helper_too_long(const struct ct_flow *f)
  * datagram under construction. 0, or
  * -ENOSPC with the writer as it was. */
 int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
-		  const struct ct_flow *f, const struct wire_rules *rules);
+		  const struct ct_flow *f, const struct proto_rules *rules);
 
 /* Attributes -> flow. *out (full size, as every local flow) is untouched unless all is good; rare
  * parts go to *rare, which out->rare then borrows (NULL if there are none); *rare is scratch space
  * in any case, and only the parts that are present are defined. Unknown attributes are skipped and
  * counted in stats, and so are labels we cannot keep. What contradicts itself is refused (two
  * address families), what does not apply to the protocol is ignored (a TCP state for UDP). The
- * reply tuple is rebuilt (flow_mirror_reply). WIRE_OK, WIRE_BAD_PAYLOAD, WIRE_NO_KEY; the caller
- * counts the refusal with wire_stats_count(). */
-enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
-			    struct wire_stats *stats);
+ * reply tuple is rebuilt (flow_mirror_reply). PROTO_OK, PROTO_BAD_PAYLOAD, PROTO_NO_KEY; the caller
+ * counts the refusal with proto_stats_count(). */
+enum proto_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
+			     struct proto_stats *stats);
 
 /* Make a full datagram exactly as long as its cap, so that the kernel can send it in a run of equal
  * ones (channel_even()): the last message repeats an attribute, which receivers overwrite with the
@@ -63,11 +54,12 @@ void wire_fill(struct writer *w);
 /* Append one whole message for the expectation to w: type EXP_NEW or EXP_DEL. As wire_put_flow().
  * The zone does not travel: the protocol has no attribute for it. */
 int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
-		    const struct ct_expect *e, const struct wire_rules *rules);
+		    const struct ct_expect *e, const struct proto_rules *rules);
 
 /* Attributes -> expectation; *out is untouched unless all is good. As wire_get_flow(): unknown
  * attributes are skipped and counted, two address families are refused, and so is what lacks a part
- * of its three tuples (WIRE_NO_KEY). */
-enum wire_err wire_get_expect(struct cursor body, struct ct_expect *out, struct wire_stats *stats);
+ * of its three tuples (PROTO_NO_KEY). */
+enum proto_err wire_get_expect(struct cursor body, struct ct_expect *out,
+			       struct proto_stats *stats);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/cursor.h"
 #include "base/writer.h"
+#include "proto/proto.h"
 
 /* Message header and control messages of wire protocol 1 (doc/protocol.md section 2). */
 #define WIRE_VERSION 1
@@ -43,59 +44,24 @@ struct wire_hdr {
 	uint32_t from, to; /* ACK, NACK, RESYNC only; else 0 */
 };
 
-/* Why a message was refused; each reason has a counter. */
-enum wire_err {
-	WIRE_OK = 0,
-	WIRE_TRUNCATED, /* fewer bytes than a header */
-	WIRE_BAD_SIZE,	/* length field 0, below the minimum, or beyond the datagram */
-	WIRE_BAD_VERSION,
-	WIRE_BAD_HEADER, /* the mode does not know type and flags */
-	WIRE_BAD_TYPE,
-	WIRE_BAD_PAYLOAD, /* attributes do not parse */
-	/* attributes parse but do not identify a flow (counted as bad payload too) */
-	WIRE_NO_KEY,
-	WIRE_MORE, /* stream only: keep the bytes and wait */
-};
-
-/* Counters of the receive side, one per reason (-s network). */
-struct wire_stats {
-	uint64_t malformed; /* sum of the refusals below */
-	uint64_t truncated;
-	uint64_t bad_size;
-	uint64_t bad_version;
-	uint64_t bad_header;
-	uint64_t bad_type;
-	uint64_t bad_payload;
-	uint64_t no_key;       /* part of bad_payload */
-	uint64_t unknown_attr; /* skipped, message kept */
-	uint64_t odd_labels;   /* LABELS of a size we cannot keep: ignored, message kept */
-};
-
-/* Count one refusal. */
-void wire_stats_count(struct wire_stats *s, enum wire_err err);
-
-/* a precedes b on the circle of sequence numbers. */
-static inline bool seq_before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
-static inline bool seq_after(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
-}
-
 /* Take the next message off a datagram: header into *hdr, the attribute bytes into *body
- * (borrowed). On WIRE_OK the cursor stands behind the message. WIRE_BAD_VERSION: this message is
+ * (borrowed). On PROTO_OK the cursor stands behind the message. PROTO_BAD_VERSION: this message is
  * skipped, go on with the next. Any other error: the rest of the datagram is to be abandoned. An
  * empty cursor must not be given (an empty datagram is ignored). hdr is filled in whenever there
  * were eight bytes; whether type and flags mean anything is for the mode to say, which refuses with
- * WIRE_BAD_HEADER or WIRE_BAD_TYPE. */
-enum wire_err wire_next(struct cursor *datagram, struct wire_hdr *hdr, struct cursor *body);
+ * PROTO_BAD_HEADER or PROTO_BAD_TYPE. */
+enum proto_err wire_next(struct cursor *datagram, struct wire_hdr *hdr, struct cursor *body);
 
-/* The same for a byte stream: WIRE_MORE while the message is incomplete, the cursor unmoved.
- * WIRE_BAD_SIZE: the stream cannot be trusted any more, close it. */
-enum wire_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, struct cursor *body);
+/* The same for a byte stream: PROTO_MORE while the message is incomplete, the cursor unmoved.
+ * PROTO_BAD_SIZE: the stream cannot be trusted any more, close it. */
+enum proto_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, struct cursor *body);
+
+/* What a header and a body mean together, which is one thing or nothing. */
+void wire_meaning(const struct wire_hdr *hdr, struct cursor body, struct message *msg);
+
+/* proto_ops.next, length */
+enum proto_err wire_next_message(struct cursor *datagram, struct message *msg, struct cursor *body);
+enum proto_err wire_length(struct cursor stream, size_t *len);
 
 /* Write the eight bytes of a header to `to`. len: whole message, bytes. */
 void wire_put_header(uint8_t *to, enum wire_type type, uint8_t flags, uint16_t len, uint32_t seq);

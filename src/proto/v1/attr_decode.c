@@ -350,20 +350,20 @@ static inline void settle_nat(struct draft *d)
 }
 
 /* All attributes are read: is it a flow, and which of them apply? */
-static inline enum wire_err settle(struct draft *d)
+static inline enum proto_err settle(struct draft *d)
 {
 	struct ct_flow *f = &d->flow;
 
 	/* One flow has one family, and so have its translations and its master. */
 	if ((d->seen & SEEN_V4) && (d->seen & SEEN_V6))
-		return WIRE_BAD_PAYLOAD;
+		return PROTO_BAD_PAYLOAD;
 	if (!(d->seen & (SEEN(WIRE_ATTR_IPV4) | SEEN(WIRE_ATTR_IPV6))) ||
 	    !saw_all(d, SEEN(WIRE_ATTR_L4PROTO)))
-		return WIRE_NO_KEY;
+		return PROTO_NO_KEY;
 	f->l3 = d->seen & SEEN(WIRE_ATTR_IPV4) ? AF_INET : AF_INET6;
 	settle_proto(d);
 	if (!flow_has_key(f))
-		return WIRE_NO_KEY;
+		return PROTO_NO_KEY;
 	settle_nat(d);
 	if ((d->seen & (SEEN(WIRE_ATTR_MASTER_IPV4) | SEEN(WIRE_ATTR_MASTER_IPV6))) &&
 	    saw_all(d, SEEN(WIRE_ATTR_MASTER_L4PROTO))) {
@@ -373,13 +373,13 @@ static inline enum wire_err settle(struct draft *d)
 	if (saw_all(d, SEEN(WIRE_ATTR_ZONE)) && f->zone != 0)
 		f->has |= FLOW_HAS_ZONE; /* in both directions: the wire has no other */
 	flow_mirror_reply(f);
-	return WIRE_OK;
+	return PROTO_OK;
 }
 
 /* Take one attribute off the body: its number, its value as a cursor of its own. The padding goes
  * with it. Header, value and padding are one piece, checked and taken at once: this runs seven
  * times per message. */
-static inline enum wire_err next_attr(struct cursor *body, uint16_t *number, struct cursor *val)
+static inline enum proto_err next_attr(struct cursor *body, uint16_t *number, struct cursor *val)
 {
 	struct cursor header = *body;
 	size_t len = cur_be16(&header); /* header included, padding not */
@@ -387,19 +387,19 @@ static inline enum wire_err next_attr(struct cursor *body, uint16_t *number, str
 
 	*number = cur_be16(&header);
 	if (len < WIRE_ATTR_HDR_LEN)
-		return WIRE_BAD_PAYLOAD;
+		return PROTO_BAD_PAYLOAD;
 	at = cur_take(body, (len + 3) & ~(size_t)3);
 	if (!at)
-		return WIRE_BAD_PAYLOAD;
+		return PROTO_BAD_PAYLOAD;
 	*val = cur_init(at + WIRE_ATTR_HDR_LEN, len - WIRE_ATTR_HDR_LEN);
-	return WIRE_OK;
+	return PROTO_OK;
 }
 
-enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
-			    struct wire_stats *stats)
+enum proto_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
+			     struct proto_stats *stats)
 {
 	struct draft d = { 0 };
-	enum wire_err err;
+	enum proto_err err;
 
 	/* one to four trailing bytes are ignored, as 1.4.x does */
 	while (body.left > WIRE_ATTR_HDR_LEN) {
@@ -407,20 +407,20 @@ enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow
 		uint16_t number;
 
 		err = next_attr(&body, &number, &val);
-		if (err != WIRE_OK)
+		if (err != PROTO_OK)
 			return err;
 		if (number >= WIRE_ATTR_COUNT) {
 			stats->unknown_attr++; /* a newer peer: skip, stay in step */
 			continue;
 		}
 		if (val.left < value_size[number].min || val.left > value_size[number].max)
-			return WIRE_BAD_PAYLOAD;
+			return PROTO_BAD_PAYLOAD;
 		if (!load_attr(&d, rare, number, &val) || val.bad)
-			return WIRE_BAD_PAYLOAD;
+			return PROTO_BAD_PAYLOAD;
 		d.seen |= SEEN(number);
 	}
 	err = settle(&d);
-	if (err != WIRE_OK)
+	if (err != PROTO_OK)
 		return err;
 	if (d.odd_labels)
 		stats->odd_labels++;
@@ -428,5 +428,5 @@ enum wire_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow
 	if (!flow_needs_rare(&d.flow))
 		d.flow.rare = NULL;
 	*out = d.flow;
-	return WIRE_OK;
+	return PROTO_OK;
 }

@@ -77,7 +77,7 @@ static inline bool labels_zero(const struct flow_rare *r)
 
 /* What goes out, as FLOW_HAS_* bits. */
 static inline uint32_t parts_to_send(enum wire_type type, const struct ct_flow *f,
-				     const struct wire_rules *rules)
+				     const struct proto_rules *rules)
 {
 	uint32_t has = (f->has & ~FLOW_FROM_PEER_NAT) | flow_nat(f), when = 0;
 
@@ -322,7 +322,7 @@ static uint8_t *put_attributes(uint8_t *p, const struct ct_flow *f, uint32_t sen
 }
 
 int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
-		  const struct ct_flow *f, const struct wire_rules *rules)
+		  const struct ct_flow *f, const struct proto_rules *rules)
 {
 	uint8_t spare[WIRE_FLOW_MAX]; /* the end of the datagram: the message may fit or not */
 	size_t room = wr_room(w), len;

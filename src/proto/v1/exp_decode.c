@@ -111,15 +111,15 @@ static bool load(struct ct_expect *e, const struct row *row, struct cursor *val)
 }
 
 /* All attributes are read: is it an expectation, and what of it applies? */
-static enum wire_err settle(struct ct_expect *e, uint32_t seen)
+static enum proto_err settle(struct ct_expect *e, uint32_t seen)
 {
 	if ((seen & SEEN_V4) && (seen & SEEN_V6))
-		return WIRE_BAD_PAYLOAD;
+		return PROTO_BAD_PAYLOAD;
 	if (((seen & SEEN_V4) != SEEN_V4 && (seen & SEEN_V6) != SEEN_V6) ||
 	    (seen & SEEN_L4) != SEEN_L4)
-		return WIRE_NO_KEY;
+		return PROTO_NO_KEY;
 	if (flow_l4_has_ports(e->master.l4) && (seen & SEEN_PORTS) != SEEN_PORTS)
-		return WIRE_NO_KEY;
+		return PROTO_NO_KEY;
 	e->l3 = seen & SEEN_V4 ? AF_INET : AF_INET6;
 	/* What is saved without its protocol says nothing, and of an IPv6 one no address can be
 	 * told. */
@@ -132,25 +132,25 @@ static enum wire_err settle(struct ct_expect *e, uint32_t seen)
 		memset(&e->nat.src, 0, sizeof(e->nat.src));
 		memset(&e->nat.dst, 0, sizeof(e->nat.dst));
 	}
-	return WIRE_OK;
+	return PROTO_OK;
 }
 
-static enum wire_err next_attr(struct cursor *body, uint16_t *number, struct cursor *val)
+static enum proto_err next_attr(struct cursor *body, uint16_t *number, struct cursor *val)
 {
 	uint16_t len = cur_be16(body); /* header included, padding not */
 
 	*number = cur_be16(body);
 	if (body->bad || len < WIRE_ATTR_HDR_LEN)
-		return WIRE_BAD_PAYLOAD;
+		return PROTO_BAD_PAYLOAD;
 	*val = cur_sub(body, len - WIRE_ATTR_HDR_LEN);
 	cur_take(body, -(unsigned int)len & 3);
-	return body->bad ? WIRE_BAD_PAYLOAD : WIRE_OK;
+	return body->bad ? PROTO_BAD_PAYLOAD : PROTO_OK;
 }
 
-enum wire_err wire_get_expect(struct cursor body, struct ct_expect *out, struct wire_stats *stats)
+enum proto_err wire_get_expect(struct cursor body, struct ct_expect *out, struct proto_stats *stats)
 {
 	struct ct_expect e = { 0 };
-	enum wire_err err;
+	enum proto_err err;
 	uint32_t seen = 0;
 
 	/* one to four trailing bytes are ignored, as 1.4.x does */
@@ -159,7 +159,7 @@ enum wire_err wire_get_expect(struct cursor body, struct ct_expect *out, struct 
 		uint16_t number;
 
 		err = next_attr(&body, &number, &val);
-		if (err != WIRE_OK)
+		if (err != PROTO_OK)
 			return err;
 		if (number >= WIRE_EXP_COUNT) {
 			stats->unknown_attr++;
@@ -167,11 +167,11 @@ enum wire_err wire_get_expect(struct cursor body, struct ct_expect *out, struct 
 		}
 		if (val.left < rows[number].min || val.left > rows[number].max ||
 		    !load(&e, &rows[number], &val))
-			return WIRE_BAD_PAYLOAD;
+			return PROTO_BAD_PAYLOAD;
 		seen |= SEEN(number);
 	}
 	err = settle(&e, seen);
-	if (err == WIRE_OK)
+	if (err == PROTO_OK)
 		*out = e;
 	return err;
 }

@@ -103,7 +103,7 @@ static void put_nat(struct writer *w, const struct ct_expect *e)
 }
 
 int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
-		    const struct ct_expect *e, const struct wire_rules *rules)
+		    const struct ct_expect *e, const struct proto_rules *rules)
 {
 	uint8_t buf[WIRE_EXPECT_MAX];
 	struct writer m = wr_init(buf, sizeof(buf));

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Control messages and the counters of refused ones. The header is read in frame.c; here is what
- * writes it, so that the bytes of doc/protocol.md section 2 stand in one place per direction.
- */
+/* Control messages. The header is read in frame.c; here is what writes it, so that the bytes of
+ * doc/protocol.md section 2 stand in one place per direction. */
 #include "proto/v1/hdr.h"
 
 #include <assert.h>
@@ -54,36 +53,4 @@ bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t 
 	*since = cur_be32(&body);
 	*life = cur_be32(&body);
 	return true;
-}
-
-void wire_stats_count(struct wire_stats *s, enum wire_err err)
-{
-	switch (err) {
-	case WIRE_OK:
-	case WIRE_MORE:
-		return;
-	case WIRE_TRUNCATED:
-		s->truncated++;
-		break;
-	case WIRE_BAD_SIZE:
-		s->bad_size++;
-		break;
-	case WIRE_BAD_VERSION:
-		s->bad_version++;
-		break;
-	case WIRE_BAD_HEADER:
-		s->bad_header++;
-		break;
-	case WIRE_BAD_TYPE:
-		s->bad_type++;
-		break;
-	case WIRE_NO_KEY:
-		s->no_key++;
-		s->bad_payload++;
-		break;
-	case WIRE_BAD_PAYLOAD:
-		s->bad_payload++;
-		break;
-	}
-	s->malformed++;
 }

@@ -75,7 +75,7 @@ static void learn(struct datagram *d, const struct ct_flow *f, const struct flow
 static void decode(struct datagram *d, const uint8_t *bytes, size_t n)
 {
 	struct cursor c = cur_init(bytes, n), body;
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct wire_hdr h;
 
 	d->n = 0;
@@ -84,11 +84,11 @@ static void decode(struct datagram *d, const uint8_t *bytes, size_t n)
 		struct flow_rare rare;
 		struct ct_flow f;
 
-		if (wire_next(&c, &h, &body) != WIRE_OK)
+		if (wire_next(&c, &h, &body) != PROTO_OK)
 			break;		/* the rest of a stream */
 		if (h.type > WIRE_CT_UPD)
 			continue;
-		assert_int_equal(wire_get_flow(body, &f, &rare, &stats), WIRE_OK);
+		assert_int_equal(wire_get_flow(body, &f, &rare, &stats), PROTO_OK);
 		learn(d, &f, &rare);
 	}
 }
@@ -230,7 +230,7 @@ static void every_rule_was_needed(void **state)
 
 static int print_payloads(int n)
 {
-	static const struct wire_rules rules = { .full = true, .wscale = true };
+	static const struct proto_rules rules = { .full = true, .wscale = true };
 	struct rng r = { .state = 1 };
 
 	for (int i = 0; i < n; i++) {

@@ -127,6 +127,7 @@ static struct world *world_new(bool udp)
 	};
 	const struct expecting_cb cb = { .ctx = w, .done = sink_done };
 	struct pipeline_conf conf = {
+		.proto = &proto_v1,
 		.sync = &w->sync, .buckets = 64, .limit_internal = 100, .limit_external = 100, .no_external = true,
 	};
 	struct text err = { 0 };

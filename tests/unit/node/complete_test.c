@@ -2,6 +2,7 @@
 /* Tables that are full, memory that is short, sweeps in doubt: what is said, when a repair
  * begins, and that it ends. malloc() is wrapped, so that it can fail. */
 #include "node/path.h"
+#include "proto/v1/attr.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ static void sink_send(void *ctx)
 	struct wire_hdr hdr;
 
 	while (c.left > 0) {
-		assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
+		assert_int_equal(wire_next(&c, &hdr, &body), PROTO_OK);
 		w->resyncs += hdr.type == WIRE_CTL && (hdr.flags & WIRE_F_RESYNC);
 		w->told_new += hdr.type == WIRE_CT_NEW;
 		w->told_end += hdr.type == WIRE_CT_DEL;
@@ -145,6 +146,7 @@ static struct world *begin(enum sync_mode mode, bool no_external)
 		.inject = ignore_inject,
 	};
 	struct pipeline_conf conf = {
+		.proto = &proto_v1,
 		.sync = &w.sync,
 		.buckets = 64,
 		.limit_internal = LIMIT,
@@ -476,7 +478,7 @@ static const struct peer_addr peer = { .family = AF_INET, .addr = { 192, 0, 2, 2
 
 static void peer_tells(struct world *w, enum wire_type type, uint32_t i)
 {
-	static const struct wire_rules rules = { 0 };
+	static const struct proto_rules rules = { 0 };
 	struct ct_flow f = make_flow(3 * i);
 	uint8_t buf[WIRE_FLOW_MAX];
 	struct writer out = wr_init(buf, sizeof(buf));

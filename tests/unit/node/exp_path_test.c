@@ -2,6 +2,7 @@
 /* The data path of expectations, through the pipeline it belongs to: what is stored, what leaves,
  * in which order, and what arrives. */
 #include "node/pipeline.h"
+#include "proto/v1/attr.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -49,17 +50,18 @@ static void sink_send(void *ctx)
 {
 	struct world *w = ctx;
 	struct cursor c = cur_init(w->bytes, w->cur.len), body;
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct wire_hdr hdr;
 
 	while (c.left > 0) {
-		assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
+		assert_int_equal(wire_next(&c, &hdr, &body), PROTO_OK);
 		w->resyncs += hdr.type == WIRE_CTL && (hdr.flags & WIRE_F_RESYNC);
 		if (hdr.type > WIRE_EXP_DEL)
 			continue;
 		assert_true(w->n < MESSAGES);
 		if (hdr.type >= WIRE_EXP_NEW)
-			assert_int_equal(wire_get_expect(body, &w->expects[w->n], &stats), WIRE_OK);
+			assert_int_equal(wire_get_expect(body, &w->expects[w->n], &stats),
+					 PROTO_OK);
 		w->types[w->n++] = hdr.type;
 	}
 }
@@ -144,6 +146,7 @@ static struct world *world_new(bool on, const char *helper, uint32_t limit)
 		w->sync.expect.n_names = 1;
 	}
 	w->conf = (struct pipeline_conf){
+		.proto = &proto_v1,
 		.sync = &w->sync,
 		.buckets = 64,
 		.limit_internal = limit,
@@ -272,7 +275,7 @@ static void peer_says(struct world *w, const uint8_t *bytes, size_t n)
 
 static void peer_expect(struct world *w, enum wire_type type, const struct ct_expect *e)
 {
-	const struct wire_rules rules = { 0 };
+	const struct proto_rules rules = { 0 };
 	uint8_t buf[WIRE_EXPECT_MAX];
 	struct writer out = wr_init(buf, sizeof(buf));
 

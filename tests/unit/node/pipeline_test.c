@@ -2,6 +2,7 @@
 /* The data path with a list in place of the channel: what kernel events become on the wire, and
  * what datagrams become in the external cache. Time is a number here. */
 #include "node/pipeline.h"
+#include "proto/v1/attr.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -29,7 +30,7 @@
 #define OWN_UDP_S 120u
 #define LIMIT	  3u /* records per table in the test of full ones */
 
-struct message {
+struct sent_message {
 	uint8_t type; /* enum wire_type */
 	struct ct_flow flow;
 	struct flow_rare rare;
@@ -48,7 +49,7 @@ struct world {
 	struct writer cur;
 	bool filling, closed; /* closed: the channel takes nothing */
 	/* what was in it */
-	struct message msg[MESSAGES];
+	struct sent_message msg[MESSAGES];
 	size_t n_msg;
 	unsigned int log_lines, full_calls, n_silent;
 	unsigned int n_ended;
@@ -189,6 +190,7 @@ static struct world *world_new(uint32_t limit)
 		.tcp_window_tracking = true,
 	};
 	w->conf = (struct pipeline_conf){
+		.proto = &proto_v1,
 		.sync = &w->sync,
 		.buckets = 64,
 		.limit_internal = limit,
@@ -285,17 +287,17 @@ static void read_sink(struct world *w)
 		struct cursor datagram = cur_init(w->bytes[i], w->len[i]);
 
 		while (datagram.left > 0) {
-			struct wire_stats stats = { 0 };
+			struct proto_stats stats = { 0 };
 			struct wire_hdr hdr;
 			struct cursor body;
-			struct message *m = &w->msg[w->n_msg];
+			struct sent_message *m = &w->msg[w->n_msg];
 
-			assert_int_equal(wire_next(&datagram, &hdr, &body), WIRE_OK);
+			assert_int_equal(wire_next(&datagram, &hdr, &body), PROTO_OK);
 			if (hdr.type > WIRE_CT_DEL)
 				continue;
 			assert_true(w->n_msg < MESSAGES);
 			m->type = hdr.type;
-			assert_int_equal(wire_get_flow(body, &m->flow, &m->rare, &stats), WIRE_OK);
+			assert_int_equal(wire_get_flow(body, &m->flow, &m->rare, &stats), PROTO_OK);
 			w->n_msg++;
 		}
 	}
@@ -376,7 +378,7 @@ static const struct peer_addr peer = { .family = AF_INET, .addr = { 192, 0, 2, 2
  * zone. */
 static void put_flow(struct writer *out, enum wire_type type, uint32_t seq, uint32_t i)
 {
-	const struct wire_rules rules = { .wscale = true };
+	const struct proto_rules rules = { .wscale = true };
 	struct ct_flow f = make_flow(i);
 
 	assert_int_equal(wire_put_flow(out, type, 0, seq, &f, &rules), 0);
@@ -713,12 +715,12 @@ static void test_garbage_behind(void **state)
 	static const struct {
 		uint8_t bytes[12];
 		size_t n;
-		size_t counter; /* in struct wire_stats */
+		size_t counter; /* in struct proto_stats */
 	} rows[] = {
-		{ { 0xff }, 1, offsetof(struct wire_stats, truncated) },
-		{ { 1, 0, 0, 0, 0, 8, 0 }, 7, offsetof(struct wire_stats, truncated) },
-		{ { 0 }, 12, offsetof(struct wire_stats, bad_size) },
-		{ { 0x10, 0, 0xff, 0xff, 0, 0, 0, 1 }, 8, offsetof(struct wire_stats, bad_size) },
+		{ { 0xff }, 1, offsetof(struct proto_stats, truncated) },
+		{ { 1, 0, 0, 0, 0, 8, 0 }, 7, offsetof(struct proto_stats, truncated) },
+		{ { 0 }, 12, offsetof(struct proto_stats, bad_size) },
+		{ { 0x10, 0, 0xff, 0xff, 0, 0, 0, 1 }, 8, offsetof(struct proto_stats, bad_size) },
 	};
 	struct world *w = *state;
 
@@ -732,7 +734,7 @@ static void test_garbage_behind(void **state)
 		memcpy(&before, (const char *)&stats->wire + rows[i].counter, sizeof(before));
 		put_flow(&out, WIRE_CT_NEW, 100 + i, 3 * i);
 		wr_bytes(&out, rows[i].bytes, rows[i].n);
-		if (rows[i].counter == offsetof(struct wire_stats, bad_size))
+		if (rows[i].counter == offsetof(struct proto_stats, bad_size))
 			put_flow(&out, WIRE_CT_NEW, 101 + i,
 				 300 + 3 * i); /* where it begins cannot be known */
 		receive(w, out.buf, out.len);
@@ -1124,7 +1126,7 @@ static void test_offloaded(void **state)
 static void test_peer_offloads(void **state)
 {
 	struct world *w = *state;
-	const struct wire_rules rules = { .wscale = true };
+	const struct proto_rules rules = { .wscale = true };
 	struct ct_flow known = in_flow_table(0, IPPROTO_TCP), less;
 	const struct flow_rec *rec;
 	uint8_t buf[CAP];
@@ -1234,7 +1236,7 @@ static void acknowledge(struct world *w, uint32_t seq)
 
 	for (size_t i = 0; i < w->n; i++) {
 		datagram = cur_init(w->bytes[i], w->len[i]);
-		while (wire_next(&datagram, &hdr, &body) == WIRE_OK && datagram.left > 0)
+		while (wire_next(&datagram, &hdr, &body) == PROTO_OK && datagram.left > 0)
 			;
 		last = hdr.seq;
 	}

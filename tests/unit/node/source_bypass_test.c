@@ -2,6 +2,7 @@
 /* The data path without internal cache: a kernel table with an event queue and dumps that lag
  * behind it, as real ones do, and a replica that stores what it is told. */
 #include "node/pipeline.h"
+#include "proto/v1/attr.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,13 +79,13 @@ static struct ct_flow flow_of(uint32_t i, const struct view *v, bool whole, stru
 
 static void replica_take(struct world *w, const struct wire_hdr *hdr, struct cursor body)
 {
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct flow_rare rare;
 	struct ct_flow f, known;
 	struct view *r;
 	uint32_t i;
 
-	assert_int_equal(wire_get_flow(body, &f, &rare, &stats), WIRE_OK);
+	assert_int_equal(wire_get_flow(body, &f, &rare, &stats), PROTO_OK);
 	i = ntohs(f.orig.sport);
 	assert_true(i < FLOWS);
 	known = make_flow(3 * i);
@@ -122,7 +123,7 @@ static void net_send(void *ctx)
 		struct wire_hdr hdr;
 		struct cursor body;
 
-		assert_int_equal(wire_next(&datagram, &hdr, &body), WIRE_OK);
+		assert_int_equal(wire_next(&datagram, &hdr, &body), PROTO_OK);
 		w->n_gaps += w->seen_seq && hdr.seq != w->seq + 1;
 		w->seq = hdr.seq;
 		w->seen_seq = true;
@@ -308,6 +309,7 @@ static int setup_limit(void **state, uint32_t limit)
 	w->now = (struct mono){ .ns = 1000 * MONO_NS_PER_S };
 	w->sync = (struct sync_conf){ .mode = SYNC_MODE_NOTRACK, .purge_timeout_s = 60 };
 	w->conf = (struct pipeline_conf){
+		.proto = &proto_v1,
 		.sync = &w->sync,
 		.no_internal = true,
 		.buckets = 64,

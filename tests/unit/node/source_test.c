@@ -224,6 +224,7 @@ static int setup(void **state)
 		.resend_queue_size = 64,
 	};
 	static const struct pipeline_conf conf = {
+		.proto = &proto_v1,
 		.sync = &sync,
 		.buckets = 16,
 		.limit_internal = 16,

@@ -14,6 +14,7 @@
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
 #include "proto/v1/attr.h"
+#include "v1_recv.h"
 
 #define FLOWS	64
 #define SENT	4096
@@ -81,14 +82,14 @@ static void make_flow(struct ct_flow *f, uint32_t id)
 	flow_mirror_reply(f);
 }
 
-static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
+static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struct writer *out)
 {
-	static const struct wire_rules rules = { 0 };
+	static const struct proto_rules rules = { 0 };
 	struct world *w = ctx;
 	struct ct_flow f;
 
 	make_flow(&f, id);
-	return wire_put_flow(out, w->dead[id] ? WIRE_CT_DEL : WIRE_CT_UPD, flags, seq, &f, &rules);
+	return wire_put_flow(out, w->dead[id] ? WIRE_CT_DEL : WIRE_CT_UPD, (uint8_t)(hello << 5), seq, &f, &rules);
 }
 
 static struct writer *env_datagram(void *ctx)
@@ -103,7 +104,7 @@ static void env_send(void *ctx)
 {
 	struct world *w = ctx;
 	struct cursor c = cur_init(w->buf, w->w.len);
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct flow_rare rare;
 	struct cursor body;
 	struct ct_flow f;
@@ -112,10 +113,10 @@ static void env_send(void *ctx)
 		struct sent *sent = &w->sent[w->n_sent++];
 
 		assert_true(w->n_sent < SENT);
-		assert_int_equal(wire_next(&c, &sent->hdr, &body), WIRE_OK);
+		assert_int_equal(wire_next(&c, &sent->hdr, &body), PROTO_OK);
 		sent->flow = -1;
 		sent->note = wire_get_complete(&sent->hdr, body, &sent->about, &sent->what);
-		if (sent->hdr.type != WIRE_CTL && wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
+		if (sent->hdr.type != WIRE_CTL && wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
 			sent->flow = ntohs(f.orig.sport);
 	}
 }
@@ -215,7 +216,7 @@ static enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint8_t fla
 		.version = WIRE_VERSION, .type = WIRE_CTL, .flags = flags, .seq = seq, .from = from, .to = to,
 	};
 
-	return sync_recv(w->s, &source, &hdr, cur_init(NULL, 0), w->now);
+	return recv_v1(w->s, &source, &hdr, cur_init(NULL, 0), w->now);
 }
 
 static enum sync_verdict peer_says(struct world *w, uint8_t flags, uint32_t from, uint32_t to)
@@ -226,7 +227,7 @@ static enum sync_verdict peer_says(struct world *w, uint8_t flags, uint32_t from
 static enum sync_verdict peer_tells(struct world *w, uint32_t seq, uint32_t id)
 {
 	static const struct peer_addr source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
-	static const struct wire_rules rules = { 0 };
+	static const struct proto_rules rules = { 0 };
 	struct cursor datagram, body;
 	struct wire_hdr hdr;
 	struct ct_flow f;
@@ -236,8 +237,8 @@ static enum sync_verdict peer_tells(struct world *w, uint32_t seq, uint32_t id)
 	make_flow(&f, id);
 	assert_int_equal(wire_put_flow(&out, WIRE_CT_NEW, 0, seq, &f, &rules), 0);
 	datagram = cur_init(buf, out.len);
-	assert_int_equal(wire_next(&datagram, &hdr, &body), WIRE_OK);
-	return sync_recv(w->s, &source, &hdr, body, w->now);
+	assert_int_equal(wire_next(&datagram, &hdr, &body), PROTO_OK);
+	return recv_v1(w->s, &source, &hdr, body, w->now);
 }
 
 static uint32_t last_seq(const struct world *w)
@@ -295,7 +296,7 @@ static void world_open(struct world *w, uint32_t ring, uint32_t window)
 		.mode = SYNC_MODE_FTFW, .resend_queue_size = ring, .ack_window = window,
 	};
 	w->env = (struct sync_env){
-		.ctx = w, .mark = env_mark, .has = env_has, .is_dead = env_is_dead, .encode = env_encode,
+		.ctx = w, .proto = &proto_v1, .mark = env_mark, .has = env_has, .is_dead = env_is_dead, .encode = env_encode,
 		.out = { .ctx = w, .datagram = env_datagram, .send = env_send, .flush = env_flush }, .apply = env_apply, .release = env_release, .walk = env_walk,
 		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
 		.report = env_report,
@@ -889,8 +890,8 @@ static void peer_notes(struct world *w, uint32_t about)
 
 	assert_int_equal(wire_put_complete(&out, w->seq++, about, WIRE_NOT_WHOLE), 0);
 	datagram = cur_init(buf, out.len);
-	assert_int_equal(wire_next(&datagram, &hdr, &body), WIRE_OK);
-	assert_int_equal(sync_recv(w->s, &source, &hdr, body, w->now), SYNC_ACCEPTED);
+	assert_int_equal(wire_next(&datagram, &hdr, &body), PROTO_OK);
+	assert_int_equal(recv_v1(w->s, &source, &hdr, body, w->now), SYNC_ACCEPTED);
 }
 
 /* The other side of it: as long as the peer says that its cache is incomplete it is not asked again, nothing is swept, and the
@@ -1200,7 +1201,7 @@ static void peer_moves_to(struct world *w, uint8_t host, uint8_t link, uint8_t f
 
 	if (flags & WIRE_F_ACK)
 		hdr.to = last_seq(w);
-	sync_recv(w->s, &source, &hdr, cur_init(NULL, 0), w->now);
+	recv_v1(w->s, &source, &hdr, cur_init(NULL, 0), w->now);
 }
 
 /* Restarted within three seconds, it speaks from another address of the same link: at first it may be a third node. When the old
@@ -1249,7 +1250,7 @@ static void an_address_that_was_left_gets_no_acknowledgement(void **state)
 	peer_tells(w, w->seq++, 1);
 	for (int i = 0; i < 30; i++) {
 		hdr.seq = last - 100 + (uint32_t)i;
-		sync_recv(w->s, &other, &hdr, cur_init(NULL, 0), w->now);
+		recv_v1(w->s, &other, &hdr, cur_init(NULL, 0), w->now);
 		pass_ms(w, 100);
 	}
 	assert_true(acked(w, 0, last - 100));
@@ -1590,7 +1591,7 @@ static void nonsense_is_refused(void **state)
 			.from = cases[i].from, .to = cases[i].to,
 		};
 
-		assert_int_equal(sync_recv(w->s, &source, &hdr, cur_init(NULL, 0), w->now), cases[i].want);
+		assert_int_equal(recv_v1(w->s, &source, &hdr, cur_init(NULL, 0), w->now), cases[i].want);
 		/* Its number is used up all the same: nobody asks for it again. */
 		peer_says_at(w, w->seq + 1, WIRE_F_ALIVE, 0, 0);
 		pass_ms(w, 20);

@@ -34,14 +34,14 @@ static void receive(struct world *w, const uint8_t *bytes, size_t n)
 	struct wire_hdr hdr;
 
 	while (c.left > 0) {
-		enum wire_err err = wire_next(&c, &hdr, &body);
+		enum proto_err err = wire_next(&c, &hdr, &body);
 
-		if (err == WIRE_OK) {
-			sync_recv(w->s, &peer_source, &hdr, body, w->now);
+		if (err == PROTO_OK) {
+			recv_v1(w->s, &peer_source, &hdr, body, w->now);
 			continue;
 		}
 		sync_count_refused(w->s, err);
-		if (err != WIRE_BAD_VERSION)
+		if (err != PROTO_BAD_VERSION)
 			break;
 	}
 	free(copy);
@@ -61,7 +61,7 @@ static void crafted_messages_move_the_same_counters(void **state)
 	(void)state;
 	for (size_t i = 0; i < 3 * vectors.n; i++) {
 		const struct vector *v = &vectors.v[i / 3];
-		const struct wire_stats *s;
+		const struct proto_stats *s;
 		struct world *w;
 		char line[256];
 

@@ -16,6 +16,7 @@
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
 #include "proto/v1/attr.h"
+#include "v1_recv.h"
 
 /* The world around NOTRACK or ALARM, which the test plays: a few flows of ours, time, the peer; and every message that
  * leaves. */
@@ -80,15 +81,15 @@ static void make_flow(struct ct_flow *f, uint32_t id)
 }
 
 /* As node/pipeline.c decides; all flows of this world have changed since they were inserted. */
-static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
+static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struct writer *out)
 {
-	static const struct wire_rules rules = { 0 };
+	static const struct proto_rules rules = { 0 };
 	struct world *w = ctx;
 	enum wire_type type = w->dead[id] ? WIRE_CT_DEL : w->mark[id].bits & MARK_KNOWN ? WIRE_CT_UPD : WIRE_CT_NEW;
 	struct ct_flow f;
 
 	make_flow(&f, id);
-	return wire_put_flow(out, type, flags, seq, &f, &rules);
+	return wire_put_flow(out, type, (uint8_t)(hello << 5), seq, &f, &rules);
 }
 
 static struct writer *env_datagram(void *ctx)
@@ -105,7 +106,7 @@ static void env_send(void *ctx)
 {
 	struct world *w = ctx;
 	struct cursor c = cur_init(w->buf, w->w.len);
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct flow_rare rare;
 	struct cursor body;
 	struct ct_flow f;
@@ -116,10 +117,10 @@ static void env_send(void *ctx)
 
 		assert_true(w->n_sent < SENT);
 		*sent = (struct sent){ .flow = -1, .at_ms = w->now.ns / MONO_NS_PER_MS, .datagram = w->n_datagrams };
-		assert_int_equal(wire_next(&c, &sent->hdr, &body), WIRE_OK);
+		assert_int_equal(wire_next(&c, &sent->hdr, &body), PROTO_OK);
 		if (sent->hdr.type == WIRE_CTL)
 			sent->complete = wire_get_complete(&sent->hdr, body, &sent->since, &sent->life);
-		else if (wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
+		else if (wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
 			sent->flow = ntohs(f.orig.sport);
 	}
 }
@@ -217,8 +218,8 @@ static inline enum sync_verdict peer_bytes(struct world *w, const uint8_t *bytes
 	struct cursor datagram = cur_init(bytes, n), body;
 	struct wire_hdr hdr;
 
-	assert_int_equal(wire_next(&datagram, &hdr, &body), WIRE_OK);
-	return sync_recv(w->s, &peer_source, &hdr, body, w->now);
+	assert_int_equal(wire_next(&datagram, &hdr, &body), PROTO_OK);
+	return recv_v1(w->s, &peer_source, &hdr, body, w->now);
 }
 
 static inline enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint8_t flags, uint32_t from, uint32_t to)
@@ -238,7 +239,7 @@ static inline enum sync_verdict peer_says(struct world *w, uint8_t flags, uint32
 static inline enum sync_verdict peer_tells_at(struct world *w, uint32_t seq, enum wire_type type, uint8_t flags,
 					      uint32_t id)
 {
-	static const struct wire_rules rules = { 0 };
+	static const struct proto_rules rules = { 0 };
 	struct ct_flow f;
 	uint8_t buf[WIRE_FLOW_MAX];
 	struct writer out = wr_init(buf, sizeof(buf));
@@ -262,7 +263,7 @@ static inline struct world *world_open(struct sync_conf conf)
 	memset(&w, 0, sizeof(w));
 	w.conf = conf;
 	w.env = (struct sync_env){
-		.ctx = &w, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode,
+		.ctx = &w, .proto = &proto_v1, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode,
 		.out = { .ctx = &w, .datagram = env_datagram, .send = env_send, .flush = env_flush }, .apply = env_apply, .release = env_release, .walk = env_walk,
 		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
 		.report = env_report,

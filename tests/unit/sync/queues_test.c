@@ -14,7 +14,7 @@
 #include "sync/reorder.h"
 #include "sync/resend.h"
 #include "sync/txq.h"
-#include "proto/v1/hdr.h"
+#include "proto/message.h"
 
 #define MODEL 20000
 
@@ -49,7 +49,7 @@ static void settle_one(struct resend *r, struct model *m, uint32_t i)
 		return;
 	m->e[i].state = RESEND_ACKED;
 	m->live--;
-	m->control -= (m->e[i].flags & WIRE_F_CTL_MASK) != 0;
+	m->control -= msg_is_control(m->e[i].kind);
 	resend_settle(r, resend_find(r, m->e[i].seq), RESEND_ACKED);
 }
 
@@ -75,9 +75,9 @@ static void run_ring(struct rng *rng, uint32_t cap)
 		}
 		seq += rng_one_in(rng, 10) ? 1 + rng_below(rng, 4) : 1;
 		m.e[m.n] = (struct resend_entry){ .seq = seq, .id = rng_u32(rng), .paced = rng_one_in(rng, 2),
-						.flags = rng_one_in(rng, 3) ? WIRE_F_ACK : 0 };
+						.kind = rng_one_in(rng, 3) ? MSG_ACK : MSG_FLOW };
 		resend_push(&r, &m.e[m.n++]);
-		m.control += m.e[m.n - 1].flags != 0;
+		m.control += msg_is_control(m.e[m.n - 1].kind);
 		m.live++;
 		first = m.n > cap ? m.n - cap : 0;
 		for (uint32_t k = rng_below(rng, 3); k > 0; k--)
@@ -150,10 +150,10 @@ static void queue_keeps_order(void **state)
 static enum reorder_verdict put(struct reorder *r, uint32_t next, uint32_t seq, size_t len)
 {
 	static uint8_t bytes[REORDER_BODY + 1];
-	struct wire_hdr hdr = { .seq = seq };
+	struct message msg = { .seq = seq };
 
 	memset(bytes, (int)(seq & 0xff), sizeof(bytes));
-	return reorder_put(r, next, &hdr, cur_init(bytes, len), (struct mono){ .ns = seq + INT64_C(1) });
+	return reorder_put(r, next, &msg, cur_init(bytes, len), (struct mono){ .ns = seq + INT64_C(1) });
 }
 
 static void reorder_limits(void **state)
@@ -203,15 +203,15 @@ static void reorder_gives_back_in_order(void **state)
 	(void)state;
 	while (next < 3 * REORDER_MAX) {
 		uint32_t i = next + rng_below(&rng, REORDER_MAX);
-		struct wire_hdr hdr;
+		struct message msg;
 		struct cursor body;
 
 		assert_int_equal(put(&r, base + next, base + i, i % 50), kept[i] ? REORDER_TWICE : REORDER_KEPT);
 		n += !kept[i];
 		kept[i] = true;
-		for (; reorder_take(&r, base + next, &hdr, &body); next++, n--) {
+		for (; reorder_take(&r, base + next, &msg, &body); next++, n--) {
 			assert_true(kept[next]);
-			assert_int_equal(hdr.seq, base + next);
+			assert_int_equal(msg.seq, base + next);
 			assert_int_equal(body.left, next % 50);
 			for (size_t k = 0; k < body.left; k++)
 				assert_int_equal(body.at[k], (base + next) & 0xff);

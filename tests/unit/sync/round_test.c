@@ -31,12 +31,12 @@ static struct writer *give(void *ctx)
 	return &x->w;
 }
 
-static int encode(void *ctx, uint32_t id, uint32_t seq, uint8_t flags, struct writer *out)
+static int encode(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struct writer *out)
 {
 	(void)ctx;
 	(void)id;
 	(void)seq;
-	(void)flags;
+	(void)hello;
 	return wr_room(out) >= FLOW && wr_take(out, FLOW) ? 0 : -ENOSPC;
 }
 
@@ -65,7 +65,7 @@ static void flush(void *ctx)
 
 static struct sync_env env_of(struct world *x)
 {
-	return (struct sync_env){ .ctx = x, .encode = encode, .fill = fill,
+	return (struct sync_env){ .ctx = x, .proto = &proto_v1, .encode = encode, .fill = fill,
 				   .out = { .ctx = x, .datagram = give, .send = keep, .flush = flush } };
 }
 
@@ -111,7 +111,7 @@ static void other_messages_close_it_as_well(void **state)
 
 		assert_int_equal(round_put_flow(&r, 0, 0), 0);
 		while (x.n_sent == 0 && n++ < 100)
-			assert_true(round_put_control(&r, completes ? ROUND_COMPLETE : WIRE_F_ACK, 1, 2));
+			assert_true(round_put_control(&r, completes ? MSG_COMPLETE : MSG_ACK, 0, 1, 2));
 		assert_int_equal(x.n_filled, 1);
 		assert_int_equal(x.sent[0], CAP);
 		assert_true(round_end(&r));

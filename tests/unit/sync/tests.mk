@@ -6,18 +6,18 @@ TESTS += $(sync_tests)
 
 unit_sync_queues_test_SOURCES = unit/sync/queues_test.c unit/flow/flow_random.c unit/flow/flow_random.h
 unit_sync_queues_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
-unit_sync_ftfw_test_SOURCES = unit/sync/ftfw_test.c
+unit_sync_ftfw_test_SOURCES = unit/sync/ftfw_test.c unit/sync/v1_recv.h
 unit_sync_ftfw_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
-unit_sync_notrack_test_SOURCES = unit/sync/notrack_test.c unit/sync/plain_world.h
+unit_sync_notrack_test_SOURCES = unit/sync/notrack_test.c unit/sync/plain_world.h unit/sync/v1_recv.h
 unit_sync_notrack_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
-unit_sync_alarm_test_SOURCES = unit/sync/alarm_test.c unit/sync/plain_world.h
+unit_sync_alarm_test_SOURCES = unit/sync/alarm_test.c unit/sync/plain_world.h unit/sync/v1_recv.h
 unit_sync_alarm_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
-unit_sync_modes_test_SOURCES = unit/sync/modes_test.c unit/sync/plain_world.h unit/proto/v1/vector_file.c \
+unit_sync_modes_test_SOURCES = unit/sync/modes_test.c unit/sync/plain_world.h unit/sync/v1_recv.h unit/proto/v1/vector_file.c \
 	unit/proto/v1/vector_file.h unit/proto/v1/recorded.h
 unit_sync_modes_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
 unit_sync_round_test_SOURCES = unit/sync/round_test.c
 unit_sync_round_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
-unit_sync_silence_test_SOURCES = unit/sync/silence_test.c unit/sync/plain_world.h
+unit_sync_silence_test_SOURCES = unit/sync/silence_test.c unit/sync/plain_world.h unit/sync/v1_recv.h
 unit_sync_silence_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
 unit_sync_standing_test_SOURCES = unit/sync/standing_test.c
 unit_sync_standing_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)

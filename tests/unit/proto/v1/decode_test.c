@@ -19,7 +19,7 @@
 
 #define N_FLOWS 30000
 
-static const struct wire_rules full_rules = { .full = true, .wscale = true };
+static const struct proto_rules full_rules = { .full = true, .wscale = true };
 
 static struct cursor body_of(const uint8_t *msg, size_t len)
 {
@@ -27,7 +27,7 @@ static struct cursor body_of(const uint8_t *msg, size_t len)
 }
 
 static size_t encode(uint8_t *buf, enum wire_type type, const struct ct_flow *f,
-		     const struct wire_rules *rules)
+		     const struct proto_rules *rules)
 {
 	struct writer w = wr_init(buf, WIRE_FLOW_MAX);
 
@@ -62,10 +62,10 @@ static void put_key(struct writer *w, bool v6)
 }
 
 struct decoded {
-	enum wire_err err;
+	enum proto_err err;
 	struct ct_flow f;
 	struct flow_rare rare;
-	struct wire_stats stats;
+	struct proto_stats stats;
 };
 
 static void decode(const struct writer *w, struct decoded *d)
@@ -115,7 +115,7 @@ static void every_attribute_in_every_size(void **state)
 			put_tlv(&w, (uint16_t)number, zero, n);
 			put_key(&w, false);
 			decode(&w, &d);
-			if (d.err != (ok ? WIRE_OK : WIRE_BAD_PAYLOAD))
+			if (d.err != (ok ? PROTO_OK : PROTO_BAD_PAYLOAD))
 				fail_msg("attribute %u with %u bytes: %d", number, n, (int)d.err);
 			assert_int_equal(d.stats.unknown_attr, number >= WIRE_ATTR_COUNT);
 		}
@@ -162,8 +162,8 @@ static void order_does_not_matter(void **state)
 		w = wr_init(msg + WIRE_HDR_LEN, len - WIRE_HDR_LEN);
 		w.len = len - WIRE_HDR_LEN;
 		decode(&w, &b);
-		assert_int_equal(a.err, WIRE_OK);
-		assert_int_equal(b.err, WIRE_OK);
+		assert_int_equal(a.err, PROTO_OK);
+		assert_int_equal(b.err, PROTO_OK);
 		assert_int_equal(a.f.has, b.f.has);
 		assert_memory_equal(&a.f.addr, &b.f.addr, sizeof(a.f.addr));
 		assert_memory_equal(&a.f.reply, &b.f.reply, sizeof(a.f.reply));
@@ -177,18 +177,18 @@ static void contradictions_are_refused(void **state)
 		bool v6;
 		enum wire_attr attr;
 		uint16_t n;
-		enum wire_err err;
+		enum proto_err err;
 	} rows[] = {
-		{ false, WIRE_ATTR_IPV6, 32, WIRE_BAD_PAYLOAD },
-		{ true, WIRE_ATTR_IPV4, 8, WIRE_BAD_PAYLOAD },
-		{ true, WIRE_ATTR_SNAT_IPV4, 4, WIRE_BAD_PAYLOAD },
-		{ true, WIRE_ATTR_DNAT_IPV4, 4, WIRE_BAD_PAYLOAD },
-		{ false, WIRE_ATTR_SNAT_IPV6, 16, WIRE_BAD_PAYLOAD },
-		{ false, WIRE_ATTR_DNAT_IPV6, 16, WIRE_BAD_PAYLOAD },
-		{ true, WIRE_ATTR_MASTER_IPV4, 8, WIRE_BAD_PAYLOAD },
-		{ false, WIRE_ATTR_MASTER_IPV6, 32, WIRE_BAD_PAYLOAD },
-		{ true, WIRE_ATTR_SNAT_IPV6, 16, WIRE_OK },
-		{ false, WIRE_ATTR_SNAT_IPV4, 4, WIRE_OK },
+		{ false, WIRE_ATTR_IPV6, 32, PROTO_BAD_PAYLOAD },
+		{ true, WIRE_ATTR_IPV4, 8, PROTO_BAD_PAYLOAD },
+		{ true, WIRE_ATTR_SNAT_IPV4, 4, PROTO_BAD_PAYLOAD },
+		{ true, WIRE_ATTR_DNAT_IPV4, 4, PROTO_BAD_PAYLOAD },
+		{ false, WIRE_ATTR_SNAT_IPV6, 16, PROTO_BAD_PAYLOAD },
+		{ false, WIRE_ATTR_DNAT_IPV6, 16, PROTO_BAD_PAYLOAD },
+		{ true, WIRE_ATTR_MASTER_IPV4, 8, PROTO_BAD_PAYLOAD },
+		{ false, WIRE_ATTR_MASTER_IPV6, 32, PROTO_BAD_PAYLOAD },
+		{ true, WIRE_ATTR_SNAT_IPV6, 16, PROTO_OK },
+		{ false, WIRE_ATTR_SNAT_IPV4, 4, PROTO_OK },
 	};
 	static const uint8_t zero[32];
 
@@ -239,7 +239,7 @@ static void what_does_not_apply_is_ignored(void **state)
 	put_tlv(&w, WIRE_ATTR_HELPER_NAME, "", 1); /* no name */
 	put_tlv(&w, WIRE_ATTR_SYNPROXY, "\0\0\0\0\0\0\0\0\0\0\0", 12);
 	decode(&w, &d);
-	assert_int_equal(d.err, WIRE_OK);
+	assert_int_equal(d.err, PROTO_OK);
 	assert_int_equal(d.f.has, FLOW_HAS_PORTS | FLOW_HAS_SYNPROXY);
 	assert_null(d.f.rare);
 	assert_int_equal(ntohs(d.f.orig.sport), 0x1234);
@@ -251,19 +251,19 @@ static void portless_protocols_need_no_ports(void **state)
 {
 	static const struct {
 		uint8_t l4;
-		enum wire_err without;
+		enum proto_err without;
 	} rows[] = {
-		{ IPPROTO_TCP, WIRE_NO_KEY },
-		{ IPPROTO_UDP, WIRE_NO_KEY },
-		{ IPPROTO_SCTP, WIRE_NO_KEY },
-		{ IPPROTO_DCCP, WIRE_NO_KEY },
-		{ IPPROTO_ICMP, WIRE_NO_KEY },
-		{ IPPROTO_ICMPV6, WIRE_NO_KEY },
-		{ IPPROTO_GRE, WIRE_OK },
-		{ IPPROTO_UDPLITE, WIRE_OK },
-		{ 50, WIRE_OK },
-		{ 0, WIRE_OK },
-		{ 255, WIRE_OK },
+		{ IPPROTO_TCP, PROTO_NO_KEY },
+		{ IPPROTO_UDP, PROTO_NO_KEY },
+		{ IPPROTO_SCTP, PROTO_NO_KEY },
+		{ IPPROTO_DCCP, PROTO_NO_KEY },
+		{ IPPROTO_ICMP, PROTO_NO_KEY },
+		{ IPPROTO_ICMPV6, PROTO_NO_KEY },
+		{ IPPROTO_GRE, PROTO_OK },
+		{ IPPROTO_UDPLITE, PROTO_OK },
+		{ 50, PROTO_OK },
+		{ 0, PROTO_OK },
+		{ 255, PROTO_OK },
 	};
 
 	(void)state;
@@ -274,7 +274,7 @@ static void portless_protocols_need_no_ports(void **state)
 
 		put_tlv(&w, WIRE_ATTR_IPV4, v4_pair, 8);
 		decode(&w, &d);
-		assert_int_equal(d.err, WIRE_NO_KEY);
+		assert_int_equal(d.err, PROTO_NO_KEY);
 		put_tlv(&w, WIRE_ATTR_L4PROTO, &rows[i].l4, 1);
 		decode(&w, &d);
 		assert_int_equal(d.err, rows[i].without);
@@ -282,9 +282,9 @@ static void portless_protocols_need_no_ports(void **state)
 		put_tlv(&w, WIRE_ATTR_SPAT_PORT, ports, 2);
 		decode(&w, &d);
 		assert_int_equal(d.err, rows[i].l4 == IPPROTO_ICMP || rows[i].l4 == IPPROTO_ICMPV6 ?
-						WIRE_NO_KEY :
-						WIRE_OK);
-		if (d.err == WIRE_OK) {
+						PROTO_NO_KEY :
+						PROTO_OK);
+		if (d.err == PROTO_OK) {
 			assert_int_equal(!!(d.f.has & FLOW_HAS_PORTS),
 					 flow_l4_has_ports(rows[i].l4));
 			assert_int_equal(!!(d.f.has & FLOW_HAS_SPAT),
@@ -318,7 +318,7 @@ static void helper_names(void **state)
 		put_key(&w, false);
 		put_tlv(&w, WIRE_ATTR_HELPER_NAME, rows[i].value, rows[i].n);
 		decode(&w, &d);
-		assert_int_equal(d.err, rows[i].name ? WIRE_OK : WIRE_BAD_PAYLOAD);
+		assert_int_equal(d.err, rows[i].name ? PROTO_OK : PROTO_BAD_PAYLOAD);
 		if (rows[i].name == NULL)
 			continue;
 		assert_int_equal(!!(d.f.has & FLOW_HAS_HELPER), rows[i].name[0] != '\0');
@@ -333,17 +333,17 @@ static void labels(void **state)
 		uint16_t n;
 		bool kept;
 		uint64_t odd;
-		enum wire_err err;
+		enum proto_err err;
 	} rows[] = {
-		{ 0, false, 1, WIRE_OK },
-		{ 3, false, 1, WIRE_OK },
-		{ 4, true, 0, WIRE_OK },
-		{ 6, false, 1, WIRE_OK },
-		{ 16, true, 0, WIRE_OK },
-		{ 20, true, 1, WIRE_OK },
-		{ 1024, true, 1, WIRE_OK },
-		{ 1025, false, 0, WIRE_BAD_PAYLOAD },
-		{ 1028, false, 0, WIRE_BAD_PAYLOAD },
+		{ 0, false, 1, PROTO_OK },
+		{ 3, false, 1, PROTO_OK },
+		{ 4, true, 0, PROTO_OK },
+		{ 6, false, 1, PROTO_OK },
+		{ 16, true, 0, PROTO_OK },
+		{ 20, true, 1, PROTO_OK },
+		{ 1024, true, 1, PROTO_OK },
+		{ 1025, false, 0, PROTO_BAD_PAYLOAD },
+		{ 1028, false, 0, PROTO_BAD_PAYLOAD },
 	};
 	uint8_t value[1028];
 
@@ -360,7 +360,7 @@ static void labels(void **state)
 		put_key(&w, false);
 		decode(&w, &d);
 		assert_int_equal(d.err, rows[i].err);
-		if (d.err != WIRE_OK)
+		if (d.err != PROTO_OK)
 			continue;
 		assert_int_equal(!!(d.f.has & FLOW_HAS_LABELS), rows[i].kept);
 		assert_int_equal(d.stats.odd_labels, rows[i].odd);
@@ -381,9 +381,9 @@ static bool expressible(const struct ct_flow *f)
 }
 
 static void check_round_trip(const struct ct_flow *f, enum wire_type type,
-			     const struct wire_rules *rules)
+			     const struct proto_rules *rules)
 {
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	uint8_t buf[WIRE_FLOW_MAX];
 	size_t n = encode(buf, type, f, rules);
 	struct cursor c = cur_init(buf, n), body;
@@ -391,14 +391,14 @@ static void check_round_trip(const struct ct_flow *f, enum wire_type type,
 	struct wire_hdr hdr;
 	struct ct_flow back;
 
-	assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
+	assert_int_equal(wire_next(&c, &hdr, &body), PROTO_OK);
 	assert_int_equal(c.left, 0);
 	assert_int_equal(hdr.type, type);
 	assert_int_equal(hdr.flags, WIRE_F_HELLO);
 	assert_int_equal(hdr.seq, 0x01020304);
 	assert_int_equal(hdr.len % 4, 0);
 	memset(&rare, 0x3c, sizeof(rare));
-	assert_int_equal(wire_get_flow(body_of(buf, n), &back, &rare, &stats), WIRE_OK);
+	assert_int_equal(wire_get_flow(body_of(buf, n), &back, &rare, &stats), PROTO_OK);
 	if (type == WIRE_CT_DEL && !rules->full) {
 		assert_true(flow_same_key(f, &back));
 		assert_int_equal(back.has & ~(FLOW_HAS_PORTS | FLOW_HAS_ZONE | FLOW_HAS_STATUS |
@@ -425,9 +425,9 @@ static void check_round_trip(const struct ct_flow *f, enum wire_type type,
 
 static void random_flows_come_back_the_same(void **state)
 {
-	static const struct wire_rules rules[] = { { .full = true, .wscale = true },
-						   { .wscale = true },
-						   { .no_timeout = true } };
+	static const struct proto_rules rules[] = { { .full = true, .wscale = true },
+						    { .wscale = true },
+						    { .no_timeout = true } };
 	struct rng r = rng_from_env("round trip");
 
 	(void)state;

@@ -20,11 +20,11 @@
 #include "proto/v1/attr.h"
 #include "proto/v1/attr_numbers.h"
 
-static const struct wire_rules full_rules = { .full = true, .wscale = true };
-static const struct wire_rules our_rules = { .wscale = true };
+static const struct proto_rules full_rules = { .full = true, .wscale = true };
+static const struct proto_rules our_rules = { .wscale = true };
 
 static size_t encode(uint8_t *buf, enum wire_type type, const struct ct_flow *f,
-		     const struct wire_rules *rules)
+		     const struct proto_rules *rules)
 {
 	struct writer w = wr_init(buf, WIRE_FLOW_MAX);
 
@@ -69,7 +69,7 @@ static void control_messages_have_their_length(void **state)
 		assert_int_equal(wire_put_control(&w, rows[i].flags, 7, 0xfffffffe, 3), 0);
 		assert_int_equal(w.len, rows[i].len);
 		c = cur_init(buf, w.len);
-		assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
+		assert_int_equal(wire_next(&c, &hdr, &body), PROTO_OK);
 		assert_int_equal(hdr.flags, rows[i].flags);
 		assert_int_equal(hdr.type, WIRE_CTL);
 		assert_int_equal(hdr.seq, 7);
@@ -92,19 +92,19 @@ static void sequence_numbers_wrap(void **state)
 
 static void every_reason_has_its_counter(void **state)
 {
-	struct wire_stats s = { 0 };
-	const struct wire_stats expected = { .malformed = 7,
-					     .truncated = 1,
-					     .bad_size = 1,
-					     .bad_version = 1,
-					     .bad_header = 1,
-					     .bad_type = 1,
-					     .bad_payload = 2,
-					     .no_key = 1 };
+	struct proto_stats s = { 0 };
+	const struct proto_stats expected = { .malformed = 7,
+					      .truncated = 1,
+					      .bad_size = 1,
+					      .bad_version = 1,
+					      .bad_header = 1,
+					      .bad_type = 1,
+					      .bad_payload = 2,
+					      .no_key = 1 };
 
 	(void)state;
-	for (int err = WIRE_OK; err <= WIRE_MORE; err++)
-		wire_stats_count(&s, (enum wire_err)err);
+	for (int err = PROTO_OK; err <= PROTO_MORE; err++)
+		proto_stats_count(&s, (enum proto_err)err);
 	assert_memory_equal(&s, &expected, sizeof(s));
 }
 
@@ -114,20 +114,20 @@ static void datagram_lengths_are_refused_for_the_right_reason(void **state)
 	static const struct {
 		uint8_t bytes[16];
 		size_t n;
-		enum wire_err err;
+		enum proto_err err;
 	} rows[] = {
-		{ { 0x10, 0, 0, 8 }, 7, WIRE_TRUNCATED },
-		{ { 0x10, 0, 0, 0 }, 8, WIRE_BAD_SIZE },
-		{ { 0x10, 0, 0, 7 }, 8, WIRE_BAD_SIZE },
-		{ { 0x10, 0, 0, 9 }, 8, WIRE_BAD_SIZE },
-		{ { 0x10, 0, 0, 8 }, 8, WIRE_OK },
-		{ { 0x1a, WIRE_F_ACK, 0, 0 }, 8, WIRE_BAD_SIZE },
-		{ { 0x1a, WIRE_F_ACK, 0, 8 }, 8, WIRE_TRUNCATED },
-		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 8, WIRE_BAD_SIZE },
-		{ { 0x1a, WIRE_F_ACK, 0, 15 }, 16, WIRE_BAD_SIZE },
-		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 16, WIRE_OK },
-		{ { 0x2a, WIRE_F_ACK, 0, 8 }, 8, WIRE_TRUNCATED },
-		{ { 0x2a, WIRE_F_ALIVE, 0, 8 }, 8, WIRE_BAD_VERSION },
+		{ { 0x10, 0, 0, 8 }, 7, PROTO_TRUNCATED },
+		{ { 0x10, 0, 0, 0 }, 8, PROTO_BAD_SIZE },
+		{ { 0x10, 0, 0, 7 }, 8, PROTO_BAD_SIZE },
+		{ { 0x10, 0, 0, 9 }, 8, PROTO_BAD_SIZE },
+		{ { 0x10, 0, 0, 8 }, 8, PROTO_OK },
+		{ { 0x1a, WIRE_F_ACK, 0, 0 }, 8, PROTO_BAD_SIZE },
+		{ { 0x1a, WIRE_F_ACK, 0, 8 }, 8, PROTO_TRUNCATED },
+		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 8, PROTO_BAD_SIZE },
+		{ { 0x1a, WIRE_F_ACK, 0, 15 }, 16, PROTO_BAD_SIZE },
+		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 16, PROTO_OK },
+		{ { 0x2a, WIRE_F_ACK, 0, 8 }, 8, PROTO_TRUNCATED },
+		{ { 0x2a, WIRE_F_ALIVE, 0, 8 }, 8, PROTO_BAD_VERSION },
 	};
 
 	(void)state;
@@ -146,17 +146,17 @@ static void impossible_stream_lengths_are_refused_at_once(void **state)
 	static const struct {
 		uint8_t bytes[16];
 		size_t n;
-		enum wire_err err;
+		enum proto_err err;
 	} rows[] = {
-		{ { 0x10, 0, 0, 0 }, 7, WIRE_MORE },
-		{ { 0x10, 0, 0, 0 }, 8, WIRE_BAD_SIZE },
-		{ { 0x10, 0, 0, 7 }, 8, WIRE_BAD_SIZE },
-		{ { 0x10, 0, 0xff, 0xff }, 8, WIRE_MORE },
-		{ { 0x1a, WIRE_F_ACK, 0, 8 }, 8, WIRE_BAD_SIZE },
-		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 15, WIRE_MORE },
-		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 16, WIRE_OK },
-		{ { 0x2a, WIRE_F_ACK, 0, 16 }, 16, WIRE_BAD_VERSION },
-		{ { 0x1a, WIRE_F_ALIVE, 0, 8 }, 8, WIRE_OK },
+		{ { 0x10, 0, 0, 0 }, 7, PROTO_MORE },
+		{ { 0x10, 0, 0, 0 }, 8, PROTO_BAD_SIZE },
+		{ { 0x10, 0, 0, 7 }, 8, PROTO_BAD_SIZE },
+		{ { 0x10, 0, 0xff, 0xff }, 8, PROTO_MORE },
+		{ { 0x1a, WIRE_F_ACK, 0, 8 }, 8, PROTO_BAD_SIZE },
+		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 15, PROTO_MORE },
+		{ { 0x1a, WIRE_F_ACK, 0, 16 }, 16, PROTO_OK },
+		{ { 0x2a, WIRE_F_ACK, 0, 16 }, 16, PROTO_BAD_VERSION },
+		{ { 0x1a, WIRE_F_ALIVE, 0, 8 }, 8, PROTO_OK },
 	};
 
 	(void)state;
@@ -165,7 +165,7 @@ static void impossible_stream_lengths_are_refused_at_once(void **state)
 		struct wire_hdr hdr;
 
 		assert_int_equal(wire_next_stream(&c, &hdr, &body), rows[i].err);
-		if (rows[i].err == WIRE_MORE)
+		if (rows[i].err == PROTO_MORE)
 			assert_int_equal(c.left, rows[i].n);
 	}
 }
@@ -223,7 +223,7 @@ static void each_sender_rule_leaves_out_what_it_says(void **state)
 	static const struct {
 		const char *what;
 		enum wire_type type;
-		struct wire_rules rules;
+		struct proto_rules rules;
 		uint32_t drop; /* FLOW_HAS_* taken from the flow */
 		bool zero_synproxy, zero_labels;
 		enum wire_attr attr;
@@ -299,7 +299,7 @@ static void each_sender_rule_leaves_out_what_it_says(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct wire_rules rules = rows[i].rules;
+		struct proto_rules rules = rows[i].rules;
 		struct flow_rare rare;
 		struct ct_flow f = full_flow(&rare);
 		uint8_t buf[WIRE_FLOW_MAX];

@@ -20,7 +20,7 @@
 #include "proto/v1/attr.h"
 #include "proto/v1/attr_numbers.h"
 
-static const struct wire_rules rules;
+static const struct proto_rules rules;
 static struct vector_set vectors;
 
 /* ---- golden vectors ---- */
@@ -86,10 +86,10 @@ static void check_vector_message(const struct vector *v, const struct vector_msg
 {
 	uint8_t again[WIRE_EXPECT_MAX];
 	struct writer w = wr_init(again, sizeof(again)), small;
-	struct wire_stats stats = { 0 }, none = { 0 };
+	struct proto_stats stats = { 0 }, none = { 0 };
 	struct ct_expect e;
 
-	assert_int_equal(wire_get_expect(body, &e, &stats), WIRE_OK);
+	assert_int_equal(wire_get_expect(body, &e, &stats), PROTO_OK);
 	assert_memory_equal(&stats, &none, sizeof(stats));
 	for (size_t i = 0; i < m->n_attrs; i++) {
 		const struct vector_attr *a = &m->attrs[i];
@@ -165,14 +165,14 @@ static void round_trip(void **state)
 	(void)state;
 	for (int i = 0; i < 5000; i++) {
 		uint8_t buf[WIRE_EXPECT_MAX], *bytes;
-		struct wire_stats stats = { 0 };
+		struct proto_stats stats = { 0 };
 		struct ct_expect e, back;
 		size_t n;
 
 		random_expect(&r, &e);
 		n = encode(&e, buf) - WIRE_HDR_LEN;
 		bytes = heap_copy(buf + WIRE_HDR_LEN, n);
-		assert_int_equal(wire_get_expect(cur_init(bytes, n), &back, &stats), WIRE_OK);
+		assert_int_equal(wire_get_expect(cur_init(bytes, n), &back, &stats), PROTO_OK);
 		free(bytes);
 		as_received(&e);
 		assert_int_equal(back.has, e.has);
@@ -196,11 +196,11 @@ static void longest_message_fits(void **state)
 
 static void no_timeout_with_commit_timeout(void **state)
 {
-	static const struct wire_rules fixed = { .no_timeout = true };
+	static const struct proto_rules fixed = { .no_timeout = true };
 	struct rng r = { .state = 1 };
 	uint8_t buf[WIRE_EXPECT_MAX];
 	struct writer w = wr_init(buf, sizeof(buf));
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	struct ct_expect e, back;
 
 	(void)state;
@@ -209,14 +209,14 @@ static void no_timeout_with_commit_timeout(void **state)
 	assert_int_equal(wire_put_expect(&w, WIRE_EXP_NEW, 0, 1, &e, &fixed), 0);
 	assert_int_equal(
 		wire_get_expect(cur_init(buf + WIRE_HDR_LEN, w.len - WIRE_HDR_LEN), &back, &stats),
-		WIRE_OK);
+		PROTO_OK);
 	assert_false(back.has & EXPECT_HAS_TIMEOUT);
 
 	w = wr_init(buf, sizeof(buf)); /* an end says how it came about */
 	assert_int_equal(wire_put_expect(&w, WIRE_EXP_DEL, 0, 2, &e, &fixed), 0);
 	assert_int_equal(
 		wire_get_expect(cur_init(buf + WIRE_HDR_LEN, w.len - WIRE_HDR_LEN), &back, &stats),
-		WIRE_OK);
+		PROTO_OK);
 	assert_true(back.has & EXPECT_HAS_TIMEOUT);
 	assert_int_equal(back.timeout_s, e.timeout_s);
 }
@@ -235,17 +235,17 @@ static struct ct_expect whole(void)
 	return e;
 }
 
-static enum wire_err decode(const uint8_t *body, size_t n, struct wire_stats *stats)
+static enum proto_err decode(const uint8_t *body, size_t n, struct proto_stats *stats)
 {
 	uint8_t *bytes = heap_copy(body, n);
 	struct ct_expect untouched, e;
-	enum wire_err err;
+	enum proto_err err;
 
 	memset(&e, 0x5a, sizeof(e));
 	memset(&untouched, 0x5a, sizeof(untouched));
 	err = wire_get_expect(cur_init(bytes, n), &e, stats);
 	free(bytes);
-	if (err != WIRE_OK)
+	if (err != PROTO_OK)
 		assert_memory_equal(&e, &untouched, sizeof(e));
 	else /* names end */
 		assert_true(
@@ -259,12 +259,12 @@ static void cut_and_flipped(void **state)
 	uint8_t buf[WIRE_EXPECT_MAX], *body = buf + WIRE_HDR_LEN;
 	struct ct_expect e = whole();
 	size_t n = encode(&e, buf) - WIRE_HDR_LEN;
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	size_t refused = 0;
 
 	(void)state;
 	for (size_t cut = 0; cut < n; cut++)
-		refused += decode(body, cut, &stats) != WIRE_OK;
+		refused += decode(body, cut, &stats) != PROTO_OK;
 	assert_true(refused > n / 2);
 	for (size_t i = 0; i < n; i++) {
 		for (unsigned int bit = 0; bit < 8; bit++) {
@@ -273,7 +273,7 @@ static void cut_and_flipped(void **state)
 			body[i] ^= (uint8_t)(1u << bit);
 		}
 	}
-	assert_int_equal(decode(body, n, &stats), WIRE_OK);
+	assert_int_equal(decode(body, n, &stats), PROTO_OK);
 }
 
 /* One attribute of the good message replaced, left out, or added. */
@@ -284,39 +284,39 @@ static void single_faults(void **state)
 		int drop;	 /* attribute number, -1: none */
 		uint8_t add[12]; /* behind the rest */
 		size_t n_add;
-		enum wire_err want;
+		enum proto_err want;
 	} cases[] = {
-		{ "nothing", -1, { 0 }, 0, WIRE_OK },
-		{ "no master address", WIRE_EXP_MASTER_IPV4, { 0 }, 0, WIRE_NO_KEY },
-		{ "no master protocol", WIRE_EXP_MASTER_L4PROTO, { 0 }, 0, WIRE_NO_KEY },
-		{ "no master ports", WIRE_EXP_MASTER_PORT, { 0 }, 0, WIRE_NO_KEY },
-		{ "no expected address", WIRE_EXP_TUPLE_IPV4, { 0 }, 0, WIRE_NO_KEY },
-		{ "no expected ports", WIRE_EXP_TUPLE_PORT, { 0 }, 0, WIRE_NO_KEY },
-		{ "no mask", WIRE_EXP_MASK_IPV4, { 0 }, 0, WIRE_NO_KEY },
-		{ "no mask ports", WIRE_EXP_MASK_PORT, { 0 }, 0, WIRE_NO_KEY },
-		{ "no timeout", WIRE_EXP_TIMEOUT, { 0 }, 0, WIRE_OK },
-		{ "no NAT protocol", WIRE_EXP_NAT_L4PROTO, { 0 }, 0, WIRE_OK },
-		{ "unknown attribute", -1, { 0, 8, 0, 21, 1, 2, 3, 4 }, 8, WIRE_OK },
-		{ "length 3", -1, { 0, 3, 0, 13, 0, 0, 0, 0 }, 8, WIRE_BAD_PAYLOAD },
-		{ "length past the end", -1, { 0, 12, 0, 13, 0, 0, 0, 0 }, 8, WIRE_BAD_PAYLOAD },
-		{ "short class", -1, { 0, 6, 0, 14, 0, 0, 0, 0 }, 8, WIRE_BAD_PAYLOAD },
+		{ "nothing", -1, { 0 }, 0, PROTO_OK },
+		{ "no master address", WIRE_EXP_MASTER_IPV4, { 0 }, 0, PROTO_NO_KEY },
+		{ "no master protocol", WIRE_EXP_MASTER_L4PROTO, { 0 }, 0, PROTO_NO_KEY },
+		{ "no master ports", WIRE_EXP_MASTER_PORT, { 0 }, 0, PROTO_NO_KEY },
+		{ "no expected address", WIRE_EXP_TUPLE_IPV4, { 0 }, 0, PROTO_NO_KEY },
+		{ "no expected ports", WIRE_EXP_TUPLE_PORT, { 0 }, 0, PROTO_NO_KEY },
+		{ "no mask", WIRE_EXP_MASK_IPV4, { 0 }, 0, PROTO_NO_KEY },
+		{ "no mask ports", WIRE_EXP_MASK_PORT, { 0 }, 0, PROTO_NO_KEY },
+		{ "no timeout", WIRE_EXP_TIMEOUT, { 0 }, 0, PROTO_OK },
+		{ "no NAT protocol", WIRE_EXP_NAT_L4PROTO, { 0 }, 0, PROTO_OK },
+		{ "unknown attribute", -1, { 0, 8, 0, 21, 1, 2, 3, 4 }, 8, PROTO_OK },
+		{ "length 3", -1, { 0, 3, 0, 13, 0, 0, 0, 0 }, 8, PROTO_BAD_PAYLOAD },
+		{ "length past the end", -1, { 0, 12, 0, 13, 0, 0, 0, 0 }, 8, PROTO_BAD_PAYLOAD },
+		{ "short class", -1, { 0, 6, 0, 14, 0, 0, 0, 0 }, 8, PROTO_BAD_PAYLOAD },
 		{ "long direction",
 		  -1,
 		  { 0, 12, 0, 18, 0, 0, 0, 0, 0, 0, 0, 0 },
 		  12,
-		  WIRE_BAD_PAYLOAD },
+		  PROTO_BAD_PAYLOAD },
 		{ "helper without NUL",
 		  -1,
 		  { 0, 8, 0, 19, 'f', 't', 'p', 'x' },
 		  8,
-		  WIRE_BAD_PAYLOAD },
-		{ "empty helper", -1, { 0, 5, 0, 19, 0, 0, 0, 0 }, 8, WIRE_OK },
+		  PROTO_BAD_PAYLOAD },
+		{ "empty helper", -1, { 0, 5, 0, 19, 0, 0, 0, 0 }, 8, PROTO_OK },
 		{ "function without NUL",
 		  -1,
 		  { 0, 6, 0, 20, 'f', 'n', 0, 0 },
 		  8,
-		  WIRE_BAD_PAYLOAD },
-		{ "four trailing bytes", -1, { 9, 9, 9, 9 }, 4, WIRE_OK },
+		  PROTO_BAD_PAYLOAD },
+		{ "four trailing bytes", -1, { 9, 9, 9, 9 }, 4, PROTO_OK },
 	};
 	struct ct_expect e = whole();
 	uint8_t buf[WIRE_EXPECT_MAX];
@@ -325,8 +325,8 @@ static void single_faults(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint8_t body[WIRE_EXPECT_MAX + 16];
-		struct wire_stats stats = { 0 };
-		enum wire_err err;
+		struct proto_stats stats = { 0 };
+		enum proto_err err;
 		size_t n = 0;
 
 		for (size_t at = WIRE_HDR_LEN; at < len;) {
@@ -353,14 +353,14 @@ static void two_families(void **state)
 	struct ct_expect e = whole(), six = whole();
 	uint8_t buf[2 * WIRE_EXPECT_MAX], other[WIRE_EXPECT_MAX];
 	size_t n = encode(&e, buf), m;
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 
 	(void)state;
 	six.l3 = AF_INET6;
 	m = encode(&six, other);
 	memcpy(buf + n, other + WIRE_HDR_LEN, m - WIRE_HDR_LEN);
 	assert_int_equal(decode(buf + WIRE_HDR_LEN, n + m - 2 * WIRE_HDR_LEN, &stats),
-			 WIRE_BAD_PAYLOAD);
+			 PROTO_BAD_PAYLOAD);
 }
 
 static int load(void **state)

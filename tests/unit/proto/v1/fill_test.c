@@ -18,7 +18,7 @@
 #define MESSAGES 64
 #define GUARD	 0xa5
 
-static const struct wire_rules rules = { .wscale = true };
+static const struct proto_rules rules = { .wscale = true };
 
 static struct rng rng;
 
@@ -32,17 +32,17 @@ struct read {
 static void read_all(const struct writer *w, struct read *out)
 {
 	struct cursor c = cur_init(w->buf, w->len);
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 
 	memset(out, 0, sizeof(*out));
 	for (; c.left > 0; out->n++) {
 		struct cursor body;
 
 		assert_true(out->n < MESSAGES);
-		assert_int_equal(wire_next(&c, &out->hdr[out->n], &body), WIRE_OK);
+		assert_int_equal(wire_next(&c, &out->hdr[out->n], &body), PROTO_OK);
 		assert_int_equal(
 			wire_get_flow(body, &out->flow[out->n], &out->rare[out->n], &stats),
-			WIRE_OK);
+			PROTO_OK);
 	}
 	assert_int_equal(stats.unknown_attr, 0);
 }

@@ -19,7 +19,7 @@
 #include "proto/v1/attr.h"
 #include "proto/v1/attr_numbers.h"
 
-static const struct wire_rules full_rules = { .full = true, .wscale = true };
+static const struct proto_rules full_rules = { .full = true, .wscale = true };
 
 static struct vector_set vectors;
 
@@ -29,7 +29,7 @@ static bool is_flow_type(unsigned int type)
 }
 
 struct outcome {
-	struct wire_stats stats;
+	struct proto_stats stats;
 	size_t n_flows; /* decoded */
 	size_t n_other; /* framed and left to the mode: control, expectations, unknown types */
 	struct wire_hdr last;
@@ -43,20 +43,20 @@ static struct outcome receive(const uint8_t *bytes, size_t n)
 
 	while (c.left > 0) {
 		struct cursor body;
-		enum wire_err err = wire_next(&c, &o.last, &body);
+		enum proto_err err = wire_next(&c, &o.last, &body);
 
-		if (err == WIRE_OK && is_flow_type(o.last.type)) {
+		if (err == PROTO_OK && is_flow_type(o.last.type)) {
 			struct flow_rare rare;
 			struct ct_flow f;
 
 			err = wire_get_flow(body, &f, &rare, &o.stats);
-			o.n_flows += err == WIRE_OK;
-			wire_stats_count(&o.stats, err);
+			o.n_flows += err == PROTO_OK;
+			proto_stats_count(&o.stats, err);
 			continue;
 		}
-		o.n_other += err == WIRE_OK;
-		wire_stats_count(&o.stats, err);
-		if (err != WIRE_OK && err != WIRE_BAD_VERSION)
+		o.n_other += err == PROTO_OK;
+		proto_stats_count(&o.stats, err);
+		if (err != PROTO_OK && err != PROTO_BAD_VERSION)
 			break;
 	}
 	return o;
@@ -71,7 +71,7 @@ static const struct bad_case {
 	const char *name;
 	enum verdict_of who;
 	size_t n_flows, n_other;
-	struct wire_stats stats;
+	struct proto_stats stats;
 } bad_cases[] = {
 	{ "bad-ack-8-bytes", WIRE_DECIDES, 0, 0, { .truncated = 1 } },
 	{ "bad-ack-len-8", WIRE_DECIDES, 0, 0, { .bad_size = 1 } },
@@ -159,7 +159,7 @@ static void bad_vectors_are_handled_as_their_files_say(void **state)
 	for (size_t i = 0; i < vectors.n; i++) {
 		const struct vector *v = &vectors.v[i];
 		const struct bad_case *row;
-		struct wire_stats expected;
+		struct proto_stats expected;
 		struct outcome o;
 		uint8_t *bytes;
 
@@ -189,7 +189,7 @@ static void bad_vectors_are_handled_as_their_files_say(void **state)
 static struct ct_flow decode_first(const char *name, struct flow_rare *rare)
 {
 	for (size_t i = 0; i < vectors.n; i++) {
-		struct wire_stats stats = { 0 };
+		struct proto_stats stats = { 0 };
 		struct cursor c, body;
 		struct wire_hdr hdr;
 		struct ct_flow f;
@@ -197,8 +197,8 @@ static struct ct_flow decode_first(const char *name, struct flow_rare *rare)
 		if (strcmp(vectors.v[i].name, name) != 0)
 			continue;
 		c = cur_init(vectors.v[i].payload, vectors.v[i].len);
-		assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
-		assert_int_equal(wire_get_flow(body, &f, rare, &stats), WIRE_OK);
+		assert_int_equal(wire_next(&c, &hdr, &body), PROTO_OK);
+		assert_int_equal(wire_get_flow(body, &f, rare, &stats), PROTO_OK);
 		return f;
 	}
 	fail_msg("no vector %s", name);
@@ -296,7 +296,7 @@ static bool key_within(const struct vector_msg *m, size_t n)
 	return ports || !(proto == 6 || proto == 17 || proto == 132 || proto == 33);
 }
 
-static enum wire_err expected_of_cut(const struct vector_msg *m, size_t n)
+static enum proto_err expected_of_cut(const struct vector_msg *m, size_t n)
 {
 	size_t end = 0;
 
@@ -308,8 +308,8 @@ static enum wire_err expected_of_cut(const struct vector_msg *m, size_t n)
 		end = next;
 	}
 	if (n - end > WIRE_ATTR_HDR_LEN)
-		return WIRE_BAD_PAYLOAD;
-	return key_within(m, n) ? WIRE_OK : WIRE_NO_KEY;
+		return PROTO_BAD_PAYLOAD;
+	return key_within(m, n) ? PROTO_OK : PROTO_NO_KEY;
 }
 
 /* The attributes end early and the header says so. */
@@ -326,16 +326,16 @@ static void every_cut_of_the_attributes_has_the_right_verdict(void **state)
 			     n++) {
 				uint8_t *body = heap_copy(v->payload + m->offset + WIRE_HDR_LEN, n);
 				struct ct_flow f = { .mark = 0x5a5a5a5a }, before = f;
-				struct wire_stats stats = { 0 };
+				struct proto_stats stats = { 0 };
 				struct flow_rare rare;
-				enum wire_err err =
+				enum proto_err err =
 					wire_get_flow(cur_init(body, n), &f, &rare, &stats);
 
 				free(body);
 				if (err != expected_of_cut(m, n))
 					fail_msg("%s @%zu cut at %zu: %d", v->name, m->offset, n,
 						 (int)err);
-				if (err != WIRE_OK)
+				if (err != PROTO_OK)
 					assert_memory_equal(&f, &before, sizeof(f));
 			}
 		}
@@ -348,7 +348,7 @@ static void every_cut_of_the_attributes_has_the_right_verdict(void **state)
  * trip. */
 static void check_accepted(const struct ct_flow *f)
 {
-	struct wire_stats stats = { 0 };
+	struct proto_stats stats = { 0 };
 	uint8_t buf[WIRE_FLOW_MAX];
 	struct writer w = wr_init(buf, sizeof(buf));
 	struct cursor c, body;
@@ -359,9 +359,9 @@ static void check_accepted(const struct ct_flow *f)
 	assert_true(flow_has_key(f));
 	assert_int_equal(wire_put_flow(&w, WIRE_CT_NEW, 0, 1, f, &full_rules), 0);
 	c = cur_init(buf, w.len);
-	assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
+	assert_int_equal(wire_next(&c, &hdr, &body), PROTO_OK);
 	assert_int_equal(c.left, 0);
-	assert_int_equal(wire_get_flow(body, &again, &rare, &stats), WIRE_OK);
+	assert_int_equal(wire_get_flow(body, &again, &rare, &stats), PROTO_OK);
 	assert_true(flow_equal_replicated(f, &again));
 	assert_int_equal(f->has & FLOW_HAS_TIMEOUT ? f->timeout_s : 0,
 			 again.has & FLOW_HAS_TIMEOUT ? again.timeout_s : 0);
@@ -372,18 +372,18 @@ static void receive_damaged(const uint8_t *bytes, size_t n)
 	struct cursor c = cur_init(bytes, n);
 
 	while (c.left > 0) {
-		struct wire_stats stats = { 0 };
+		struct proto_stats stats = { 0 };
 		struct flow_rare rare;
 		struct cursor body;
 		struct wire_hdr hdr;
 		struct ct_flow f;
-		enum wire_err err = wire_next(&c, &hdr, &body);
+		enum proto_err err = wire_next(&c, &hdr, &body);
 
-		if (err == WIRE_BAD_VERSION)
+		if (err == PROTO_BAD_VERSION)
 			continue;
-		if (err != WIRE_OK)
+		if (err != PROTO_OK)
 			return;
-		if (is_flow_type(hdr.type) && wire_get_flow(body, &f, &rare, &stats) == WIRE_OK)
+		if (is_flow_type(hdr.type) && wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
 			check_accepted(&f);
 	}
 }

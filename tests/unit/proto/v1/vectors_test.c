@@ -20,8 +20,8 @@
 #include "proto/v1/attr.h"
 #include "proto/v1/attr_numbers.h"
 
-static const struct wire_rules full_rules = { .full = true, .wscale = true };
-static const struct wire_rules our_rules = { .wscale = true };
+static const struct proto_rules full_rules = { .full = true, .wscale = true };
+static const struct proto_rules our_rules = { .wscale = true };
 
 static struct vector_set vectors;
 
@@ -239,7 +239,7 @@ static void check_fields(const struct vector *v, const struct vector_msg *m,
 /* Is this attribute of a captured message to be expected in ours? The rules of doc/protocol.md,
  * written down once more on the side of the bytes. */
 static bool expected_in_ours(const struct ct_flow *f, unsigned int type, unsigned int number,
-			     const uint8_t *value, const struct wire_rules *rules)
+			     const uint8_t *value, const struct proto_rules *rules)
 {
 	static const uint8_t zero[12];
 
@@ -270,7 +270,7 @@ static bool expected_in_ours(const struct ct_flow *f, unsigned int type, unsigne
 }
 
 static size_t expected_bytes(const struct vector *v, const struct vector_msg *m,
-			     const struct ct_flow *f, const struct wire_rules *rules, uint8_t *out)
+			     const struct ct_flow *f, const struct proto_rules *rules, uint8_t *out)
 {
 	const uint8_t *msg = v->payload + m->offset;
 	size_t len = WIRE_HDR_LEN;
@@ -291,7 +291,7 @@ static size_t expected_bytes(const struct vector *v, const struct vector_msg *m,
 }
 
 static void check_reencoding(const struct vector *v, const struct vector_msg *m,
-			     const struct ct_flow *f, const struct wire_rules *rules)
+			     const struct ct_flow *f, const struct proto_rules *rules)
 {
 	uint8_t expected[2048];
 	size_t n = expected_bytes(v, m, f, rules, expected);
@@ -347,7 +347,7 @@ static bool is_expectation_type(unsigned int type)
 static size_t check_message(const struct vector *v, const struct vector_msg *m,
 			    const struct wire_hdr *hdr, struct cursor body)
 {
-	struct wire_stats stats = { 0 }, none = { 0 };
+	struct proto_stats stats = { 0 }, none = { 0 };
 	struct flow_rare rare;
 	struct ct_flow f;
 
@@ -364,7 +364,7 @@ static size_t check_message(const struct vector *v, const struct vector_msg *m,
 		return 1;
 	assert_true(is_flow_type(hdr->type));
 	memset(&rare, 0xa5, sizeof(rare));
-	assert_int_equal(wire_get_flow(body, &f, &rare, &stats), WIRE_OK);
+	assert_int_equal(wire_get_flow(body, &f, &rare, &stats), PROTO_OK);
 	assert_memory_equal(&stats, &none, sizeof(stats));
 	check_fields(v, m, &f);
 	check_reencoding(v, m, &f, &full_rules);
@@ -392,7 +392,7 @@ static void good_vectors_decode_and_encode(void **state)
 
 			assert_true(n < v->n_msgs);
 			assert_int_equal(v->len - c.left, v->msgs[n].offset);
-			assert_int_equal(wire_next(&c, &hdr, &body), WIRE_OK);
+			assert_int_equal(wire_next(&c, &hdr, &body), PROTO_OK);
 			skipped += check_message(v, &v->msgs[n], &hdr, body);
 		}
 		free(bytes);
@@ -428,7 +428,7 @@ static void streams_give_the_same_messages_in_any_pieces(void **state)
 				have = have + steps[s] < v->len ? have + steps[s] : v->len;
 				tail = heap_copy(v->payload + done, have - done);
 				c = cur_init(tail, have - done);
-				while (wire_next_stream(&c, &hdr, &body) == WIRE_OK) {
+				while (wire_next_stream(&c, &hdr, &body) == PROTO_OK) {
 					assert_int_equal(hdr.seq, v->msgs[n].seq);
 					assert_int_equal(hdr.len, v->msgs[n].len);
 					n++;
