@@ -153,6 +153,9 @@ void pipeline_refused(struct pipeline *p, const struct ct_flow *f, struct mono n
  * unless it was refused again. */
 void pipeline_compare_begin(struct pipeline *p);
 void pipeline_compare_end(struct pipeline *p, bool all, struct mono now);
+/* The same of the kernel's expectations and those of the internal cache. */
+void pipeline_expects_compare_begin(struct pipeline *p);
+void pipeline_expects_compare_end(struct pipeline *p, bool all, struct mono now);
 /* Ask the peers for everything they have (-n): their answers repair what is missing of theirs. */
 void pipeline_ask(struct pipeline *p, struct mono now);
 /* Does a pass that looks after known flows only see all of ours? Not where those of the peers are
@@ -260,23 +263,17 @@ uint32_t pipeline_foreign(const struct pipeline *p);
  * of every loop turn. */
 struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again);
 
-/* ---- commands ---- */
-
-/* Forget what is in the external cache, in steps. pos starts at 0. True while there is more. */
-bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n);
+/* ---- its parts ---- */
 
 /* NULL without internal cache. */
 struct internal *pipeline_internal(struct pipeline *p);
 /* The table of the internal cache, or of what waits to be sent. */
 struct flow_table *pipeline_own(struct pipeline *p);
-/* NULL in a pipeline without peers; the first also without external cache. */
+/* NULL without peers or external cache. */
 struct external *pipeline_external(struct pipeline *p);
 /* NULL without ExpectationSync. */
-/* The kernel's expectations are compared with those of the internal cache: it begins, it has ended;
- * all: each was seen. */
-void pipeline_expects_compare_begin(struct pipeline *p);
-void pipeline_expects_compare_end(struct pipeline *p, bool all, struct mono now);
 struct exp_path *pipeline_expects(struct pipeline *p);
+/* NULL without peers. */
 struct sync *pipeline_sync(struct pipeline *p);
 const struct pipeline_stats *pipeline_stats(const struct pipeline *p);
 

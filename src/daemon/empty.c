@@ -164,7 +164,7 @@ static bool empty_step(void *ctx, struct mono now)
 {
 	struct empty *e = ctx;
 
-	if (pipeline_flush_external_step(e->d->pipeline, &e->pos, EMPTY_STEP))
+	if (external_flush_step(pipeline_external(e->d->pipeline), &e->pos, EMPTY_STEP))
 		return true;
 	finish(e, 0, now);
 	return false;

@@ -10,12 +10,7 @@
 #include "node/source.h"
 #include "sync/sync_conf.h"
 
-/* ---- commands ---- */
-
-bool pipeline_flush_external_step(struct pipeline *p, uint64_t *pos, size_t n)
-{
-	return external_flush_step(p->external, pos, n);
-}
+/* ---- its parts ---- */
 
 struct internal *pipeline_internal(struct pipeline *p)
 {

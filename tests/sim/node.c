@@ -455,7 +455,7 @@ void node_forget(struct node *n)
 		return;
 	sim_trace(n->sim, "node %u: empties its external cache", n->index);
 	n->forgetting = true;
-	while (pipeline_flush_external_step(n->pipeline, &pos, 64))
+	while (external_flush_step(pipeline_external(n->pipeline), &pos, 64))
 		;
 	n->forgetting = false;
 	pipeline_lack_external(n->pipeline, WHOLE_FLUSHED, sim_now(n->sim));
