@@ -207,7 +207,8 @@ void peer_heard(struct sync *s, struct peer *p, struct mono now)
 	if (p->standing.state == STANDING_SILENT)
 		p->look_at = (struct mono){ 0 };	/* at once: how long it was is said */
 	/* Whatever it has told of would have been repeated: it was away, and its numbers may go on where they ended. */
-	if (sync_does(s, SYNC_EXPIRES) && !sync_within(p->heard, ((int64_t)s->conf->refresh_s + 1) * 1000 + PEER_SLACK_MS, now))
+	if (back && sync_does(s, SYNC_EXPIRES) &&
+	    !sync_within(p->heard, ((int64_t)s->conf->refresh_s + 1) * 1000 + PEER_SLACK_MS, now))
 		peer_lap(p, s->conf->cache_timeout_s, now);
 	p->heard = now;
 	p->heir = NULL;		/* so they are two */
