@@ -170,6 +170,7 @@ static void kernel_birth(struct kernel *k, unsigned int i)
 	struct sim_flow *sf = &k->flow[i];
 
 	sf->alive = true;
+	k->n_alive++;
 	sf->life++;
 	sf->version = 0;
 	sf->born_ns = k->sim->now_ns;
@@ -228,6 +229,7 @@ static void kernel_end(struct kernel *k, unsigned int i)
 
 	kernel_expect_end(k, i);
 	sf->alive = false;
+	k->n_alive--;
 	kernel_tell(k, CT_EVENT_DESTROY, sf);
 }
 
@@ -271,11 +273,7 @@ void kernel_burst(struct kernel *k, uint32_t n)
 
 uint32_t kernel_count(const struct kernel *k)
 {
-	uint32_t n = 0;
-
-	for (unsigned int i = 0; i < k->n_tuples; i++)
-		n += k->flow[i].alive;
-	return n;
+	return k->n_alive;
 }
 
 void kernel_drain(struct kernel *k, uint32_t n)
@@ -289,6 +287,7 @@ void kernel_reboot(struct kernel *k)
 {
 	for (unsigned int i = 0; i < k->n_tuples; i++)
 		k->flow[i].alive = false;
+	k->n_alive = 0;
 	for (unsigned int i = 0; i < k->n_expects; i++)
 		k->expect[i].alive = false;
 }

@@ -75,7 +75,7 @@ struct kernel {
 	struct sim *sim;
 	unsigned int node;	/* whose */
 	uint32_t next_id;
-	uint32_t n_tuples;
+	uint32_t n_tuples, n_alive;
 	struct sim_flow *flow;
 	bool stamp_marks;	/* marks hold the stamp (kernel.c) */
 	uint32_t n_expects;	/* 0: there are none */
