@@ -168,8 +168,8 @@ void stale_resync_begin(struct pipeline *p, uint8_t peer);
 void stale_resync_done(struct pipeline *p, uint32_t peers, enum sync_proof proof);
 /* A peer begins a life. */
 void stale_peer_begins(struct pipeline *p, uint8_t peer);
-/* sync_env.kept: nothing is missing, and nothing is to be removed or judged because a full answer
- * did not show it. */
+/* sync_env.kept: nothing is missing, and nothing is to be removed or judged, or may have ended,
+ * because a full answer did not show it. */
 bool stale_kept(void *ctx);
 /* Ask again where a sweep was put off. Returns when to come back. */
 struct mono stale_ask(struct pipeline *p, struct mono now);

@@ -52,7 +52,7 @@ static void report_node(const void *of, struct text *out)
 	else if (!all->whole)
 		text_str(out, ", our own cache is incomplete (-s cache)");
 	else if (!all->kept)
-		text_str(out, ", part of what the peers have told found no place (-s cache)");
+		text_str(out, ", part of what the peers have told found no place, or may have ended (-s cache; the log)");
 	text_printf(out, "\nheard: %s\n", !all->acks ? "not known in this mode" : all->heard ? "yes" : "no");
 }
 

@@ -133,7 +133,8 @@ static bool stale_pending(const struct pipeline *p)
 	bool doubt = false;
 
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		doubt = doubt || mono_is_set(p->doubt[i].ask_at);
+		doubt = doubt || mono_is_set(p->doubt[i].ask_at) ||
+			p->doubt[i].put_off > 2; /* kept, because nothing has answered */
 	return doubt || p->sweep_peers != 0 || p->count_peers != 0;
 }
 

@@ -217,7 +217,7 @@ def heard(p: dict) -> str:
 def peers(d: dict) -> str:
 	node = d["standing"]
 	why = ", no peer was heard" if not node["known"] else ", our own cache is incomplete (-s cache)" if not node["complete"] else \
-		", part of what the peers have told found no place (-s cache)" if not node["kept"] else ""
+		", part of what the peers have told found no place, or may have ended (-s cache; the log)" if not node["kept"] else ""
 	text = f"received: {'yes' if node['received'] else 'no'}{why}\n"
 	text += "heard: " + ("not known in this mode" if "heard" not in node else "yes" if node["heard"] else "no") + "\n"
 	for p in d["peers"]:

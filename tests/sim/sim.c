@@ -435,6 +435,7 @@ static const struct {
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 405, false, "the same, after minutes" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 557, false, "the same" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 562, false, "the same" },
+	{ SYNC_MODE_NOTRACK, KIND_LONG, 1361, false, "what no answer showed was kept, and said to be all" },
 	{ SYNC_MODE_NOTRACK, KIND_CROWD, 73, false, "two nodes that were started together called their lives the same" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 105, false, "a resync from an address that the peer had left never ended" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 276, false, "the same" },

@@ -754,9 +754,11 @@ static void test_what_is_no_answer_removes_nothing(void **state)
 	}
 	assert_int_equal(external_count(w), TOLD + 20);
 	assert_true(said(w, "nothing shows that a 1.4.x has answered"));
+	assert_false(w->p->sync_env.kept(w->p)); /* what may have ended has not found its place */
 	/* It repeats what is known, and lacks some of it: that is one. */
 	seeming_answer(w, 0, TOLD - 40);
 	assert_int_equal(external_count(w), TOLD - 40);
+	assert_true(w->p->sync_env.kept(w->p));
 	end(w);
 }
 
