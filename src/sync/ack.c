@@ -179,30 +179,6 @@ static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mo
 	bulk_confirmed(f, p, from, now);
 }
 
-void ack_got_ack(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now)
-{
-	struct ftfw_peer *fp = ftfw_peer(f, p);
-	uint32_t from = msg->from, to = msg->to;
-	uint32_t n_live, n_paced;
-
-	if (!clip_sent(f, p, &from, &to, now))
-		return;
-	fp->ack_heard = now;
-	fp->speaks = true;
-	ack_confirm(f, p, from, now);
-	n_live = f->ring.n_live;
-	n_paced = f->ring.n_paced;
-	settle_acked(f, p, from, to, msg->seq, now);
-	if (f->ring.n_live < n_live)
-		f->progress = now;
-	bulk_acked(f, n_paced - f->ring.n_paced);
-	if (seq_after(to, fp->ack_high))
-		fp->ack_high = to;
-	if (fp->owed == OWED_ACK && !seq_before(fp->ack_high, fp->owed_to))
-		fp->owed = OWED_NOTHING;
-	proof_acked(f, p, from, to, now);
-}
-
 /* Send a message again: its flow as it is now, or the same request, under a new number. */
 static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 {
@@ -220,6 +196,48 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 		proof_again(f, old.seq);
 	else if (!control_queue(f, (enum msg_kind)old.kind, old.peer, old.from, old.id) && old.kind == MSG_NACK)
 		settle_nack_lost(f, &f->base.peer[old.peer], old.seq, now);
+}
+
+/* A 1.4.x acknowledges across what it missed of the messages with HELLO. It gets everything again then (ftfw_recv.c), which does not
+ * tell what has ended. */
+static void ack_tell_ends(struct ftfw *f, const struct peer *p, uint32_t from, uint32_t to, struct mono now)
+{
+	struct resend *ring = &f->ring;
+	uint64_t i = resend_find_from(ring, from), end = ring->end;
+
+	for (i = i > ring->live ? i : ring->live; p->life == 0 && i < end; i++) {
+		struct resend_entry *e = resend_at(ring, i);
+
+		if (seq_after(e->seq, to) || !(e->hello & MSG_HELLO))
+			break;
+		if (e->state == RESEND_LIVE && e->kind == MSG_FLOW && f->base.env->is_dead(f->base.env->ctx, e->id))
+			ack_repeat(f, e, now);
+	}
+}
+
+void ack_got_ack(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now)
+{
+	struct ftfw_peer *fp = ftfw_peer(f, p);
+	uint32_t from = msg->from, to = msg->to;
+	uint32_t n_live, n_paced;
+
+	if (!clip_sent(f, p, &from, &to, now))
+		return;
+	fp->ack_heard = now;
+	fp->speaks = true;
+	ack_confirm(f, p, from, now);
+	n_live = f->ring.n_live;
+	n_paced = f->ring.n_paced;
+	ack_tell_ends(f, p, from, to, now);
+	settle_acked(f, p, from, to, msg->seq, now);
+	if (f->ring.n_live < n_live)
+		f->progress = now;
+	bulk_acked(f, n_paced - f->ring.n_paced);
+	if (seq_after(to, fp->ack_high))
+		fp->ack_high = to;
+	if (fp->owed == OWED_ACK && !seq_before(fp->ack_high, fp->owed_to))
+		fp->owed = OWED_NOTHING;
+	proof_acked(f, p, from, to, now);
 }
 
 /* A message about a flow that was acknowledged, by another peer or too early, is missed all the same: tell what the flow is

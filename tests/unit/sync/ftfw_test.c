@@ -1374,6 +1374,35 @@ static void dead_flows_are_released_once(void **state)
 	sync_close(w->s);
 }
 
+/* A 1.4.x acknowledges across what it missed of our messages with HELLO. It is sent everything when it has heard us, but what had
+ * ended has to be told again. */
+static void an_end_under_hello_is_told_again(void **state)
+{
+	(void)state;
+	for (uint32_t life = 0; life < 2; life++) {
+		static struct world w;
+		uint32_t first;
+
+		world_open(&w, 1000, 300);
+		turn(&w);
+		if (life)
+			peer_says(&w, WIRE_F_RESYNC | WIRE_F_HELLO, 7, 0);
+		change(&w, 0);
+		turn(&w);
+		w.dead[0] = true;
+		change(&w, 0);
+		turn(&w);
+		first = last_of(&w, 0);
+		peer_says(&w, WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK, FIRST, last_seq(&w));
+		turn(&w);
+		assert_int_equal(w.released[0], life);
+		assert_int_equal(last_of(&w, 0) != first, !life);
+		peer_says(&w, WIRE_F_ACK, first + 1, last_seq(&w));
+		assert_int_equal(w.released[0], 1);
+		sync_close(w.s);
+	}
+}
+
 static void restart_of_the_peer_begins_anew(void **state)
 {
 	static const uint32_t jumps[] = { 0, 1, 50, 100000, UINT32_MAX - 100000 };
@@ -1772,6 +1801,7 @@ int main(void)
 		cmocka_unit_test(an_answer_among_three_is_not_all),
 		cmocka_unit_test(several_peers_share_the_laps),
 		cmocka_unit_test(dead_flows_are_released_once),
+		cmocka_unit_test(an_end_under_hello_is_told_again),
 		cmocka_unit_test(restart_of_the_peer_begins_anew),
 		cmocka_unit_test(what_came_before_the_first_acknowledgement_is_told_again),
 		cmocka_unit_test(a_restart_within_the_handshake_is_seen),
