@@ -207,11 +207,14 @@ static void ack_tell_ends(struct ftfw *f, const struct peer *p, uint32_t from, u
 
 	for (i = i > ring->live ? i : ring->live; p->life == 0 && i < end; i++) {
 		struct resend_entry *e = resend_at(ring, i);
+		uint32_t id = e->id;
 
 		if (seq_after(e->seq, to) || !(e->hello & MSG_HELLO))
 			break;
-		if (e->state == RESEND_LIVE && e->kind == MSG_FLOW && f->base.env->is_dead(f->base.env->ctx, e->id))
-			ack_repeat(f, e, now);
+		if (e->state != RESEND_LIVE || e->kind != MSG_FLOW || !f->base.env->is_dead(f->base.env->ctx, id))
+			continue;
+		settle(f, e, RESEND_MOOT, now);
+		queue_repair(&f->base, id, now);
 	}
 }
 

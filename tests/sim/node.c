@@ -301,6 +301,7 @@ void node_start(struct node *n)
 	n->compare_ns = n->dump_ns = 0;
 	n->first_seq = conf.first_seq;
 	watch_started(n->sim, n->index);
+	truth_started(n->sim);
 	node_limits(n);
 	conf.limit_internal = n->limit_internal;
 	conf.limit_external = n->limit_external;

@@ -320,6 +320,7 @@ struct watch {
 	/* What a node said of its peers, by its places for them. */
 	struct {
 		bool received, heard;
+		uint32_t number;	/* it had reached when a node last started */
 	} claims[SIM_NODES][PEERS_MAX];
 	uint64_t looks;
 	uint32_t keys;		/* what the nodes took for chance so far */
@@ -354,6 +355,7 @@ void watch_removed(struct node *holder, const struct ct_flow *entry);
 
 /* ---- truth.c ---- */
 void truth_look(struct sim *sim);
+void truth_started(struct sim *sim);	/* a node is about to start */
 
 /* ---- judge.c: at the end ---- */
 bool judge_equal(struct sim *sim, bool explain);

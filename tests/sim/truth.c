@@ -185,8 +185,9 @@ static void look(struct sim *sim, struct node *n, bool all)
 		peer = v.left ? NULL : peer_of(sim, n, &v);
 		received = v.standing.lack == STANDING_LACKS_NOTHING && node.whole && node.kept;
 		heard = v.standing.heard == STANDING_HEARD;
-		/* Where nothing tells of a restart, numbers that are those of the life before. */
-		received = received && peer && !seq_after(v.number, sim->watch.node[peer->index].seq);
+		/* Where nothing tells of a restart, numbers that are those of the life before; it may say under them what that said. */
+		received = received && peer && !seq_after(v.number, sim->watch.node[peer->index].seq) &&
+			   (sim->mode != SYNC_MODE_ALARM || v.number != sim->watch.claims[n->index][i].number);
 		if (received && (all || !sim->watch.claims[n->index][i].received) && judges_received(sim, n, peer))
 			look_at_received(sim, n, peer, i, &v);
 		if (peer && heard && sim->plan.kind != KIND_LIMIT && (all || !sim->watch.claims[n->index][i].heard) &&
@@ -195,6 +196,16 @@ static void look(struct sim *sim, struct node *n, bool all)
 		sim->watch.claims[n->index][i].received = received;
 		sim->watch.claims[n->index][i].heard = heard;
 	}
+}
+
+void truth_started(struct sim *sim)
+{
+	struct sync_peer_view v;
+
+	for (unsigned int i = 0; i < sim->plan.n_nodes; i++)
+		for (unsigned int k = 0; sim->node[i].up && !sim->node[i].old && k < PEERS_MAX; k++)
+			if (sync_peer_view(pipeline_sync(sim->node[i].pipeline), k, sim_now(sim), &v))
+				sim->watch.claims[i][k].number = v.number;
 }
 
 void truth_look(struct sim *sim)
