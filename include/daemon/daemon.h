@@ -39,7 +39,6 @@ struct daemon {
 	struct activity *activity;	/* is this node active, since when */
 	struct waiters *waiters;	/* clients that wait for what goes on without them */
 	struct jobs *jobs;		/* long work: what runs and what waits */
-	struct empty *empty;
 	struct commands *commands;
 	struct flow_filter *filter;
 	struct takeover *takeover;
@@ -49,6 +48,7 @@ struct daemon {
 	struct exp_inject *inject_expects;	/* the same, with ExpectationSync */
 	struct channel *channel;	/* NULL in the statistics mode */
 	struct pipeline *pipeline;
+	struct empty *empty;		/* -f external */
 	struct sync_log sync_log;	/* how often what replication reports was said */
 	struct reconcile *reconcile;	/* NULL without internal cache */
 	struct teller *teller;		/* NULL with it */

@@ -113,11 +113,7 @@ struct job_values {
 };
 extern const struct value_group job_group;
 
-struct emptied_values {
-	int64_t ago_s;
-	int64_t asks_s; /* until its peers are asked */
-};
-extern const struct value_group emptied_group;
+extern const struct value_group emptied_group;	/* of struct emptied_values (follow/empty.h) */
 
 extern const struct value_group standing_group, peer_group, stranger_group;	/* -s peers */
 

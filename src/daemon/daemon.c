@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "follow/blind.h"
 #include "daemon/commands.h"
-#include "daemon/empty.h"
 #include "follow/jobs.h"
 #include "follow/renew.h"
 #include "daemon/signals.h"
@@ -125,6 +124,14 @@ static void open_scheduler(const struct conf_sched *sched)
 			 sched->priority);
 }
 
+static int open_empty(struct daemon *d)
+{
+	const struct empty_conf conf = wiring_empty(d);
+
+	d->empty = empty_new(&conf);
+	return d->empty ? 0 : -ENOMEM;
+}
+
 static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 {
 	const struct conf *conf = d->conf;
@@ -157,7 +164,7 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 	}
 	takeover_set_pipeline(d->takeover, d->pipeline,
 			      conf->kernel.poll_s == 0 && conf->filter.state_policy == FILTER_NONE);
-	return 0;
+	return open_empty(d);
 }
 
 /* In doubt it does. */
@@ -304,8 +311,7 @@ static int open_jobs(struct daemon *d)
 	if (!d->jobs)
 		return -ENOMEM;
 	wiring_jobs(d);
-	d->empty = empty_new(d);
-	return d->empty ? 0 : -ENOMEM;
+	return 0;
 }
 
 /* After the cache has been filled: there is something to compare from the first look on. */
@@ -424,6 +430,7 @@ void daemon_close(struct daemon *d)
 	renew_close(d->renew);
 	teller_close(d->teller);
 	reconcile_close(d->reconcile);
+	empty_free(d->empty);
 	pipeline_free(d->pipeline);
 	channel_close(d->channel);
 	exp_inject_close(d->inject_expects);
@@ -431,7 +438,6 @@ void daemon_close(struct daemon *d)
 	takeover_close(d->takeover);
 	flow_filter_free(d->filter);
 	commands_stop(d->commands);
-	empty_free(d->empty);
 	jobs_free(d->jobs);
 	waiters_free(d->waiters);
 	activity_close(d->activity);

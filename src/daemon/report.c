@@ -9,7 +9,7 @@
 #include "channel/channel.h"
 #include "follow/blind.h"
 #include "daemon/commands.h"
-#include "daemon/empty.h"
+#include "follow/empty.h"
 #include "follow/jobs.h"
 #include "daemon/values.h"
 #include "kernel/ct.h"

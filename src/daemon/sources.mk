@@ -5,7 +5,6 @@ libdaemon_a_SOURCES = \
 	daemon/daemon.c \
 	daemon/dump.c \
 	daemon/dump_kernel.c \
-	daemon/empty.c \
 	daemon/lock.c \
 	daemon/notify.c \
 	daemon/report.c \

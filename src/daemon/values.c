@@ -14,6 +14,7 @@
 
 #include "base/value_rows.h"
 #include "follow/blind.h"
+#include "follow/empty.h"
 
 #define ZERO "           0\n"
 

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/empty.h"
 #include "follow/jobs.h"
 #include "follow/refused.h"
 #include "follow/teller.h"
@@ -397,6 +396,35 @@ static void on_batch_end(void *ctx, struct mono now)
 {
 	(void)ctx;
 	(void)now;
+}
+
+/* ---- an empty external cache ---- */
+
+static unsigned int usable_links(void *ctx)
+{
+	const struct daemon *d = ctx;
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < channel_links(d->channel); i++) {
+		struct channel_link_stats l;
+
+		channel_link_stats(d->channel, i, &l);
+		n += l.up && l.running && (!l.connections || (l.server_connected && l.client_connected));
+	}
+	return n;
+}
+
+struct empty_conf wiring_empty(struct daemon *d)
+{
+	return (struct empty_conf){
+		.sync = &d->conf->sync,
+		.loop = d->loop,
+		.pipeline = d->pipeline,
+		.activity = d->activity,
+		.jobs = d->jobs,
+		.links = usable_links,
+		.ctx = d,
+	};
 }
 
 /* ---- jobs that others carry out ---- */

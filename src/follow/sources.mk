@@ -3,6 +3,7 @@ libfollow_a_SOURCES = \
 	follow/activity.c \
 	follow/blind.c \
 	follow/commit.c \
+	follow/empty.c \
 	follow/exp_flush.c \
 	follow/exp_watch.c \
 	follow/expecting.c \

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "follow/blind.h"
+#include "follow/empty.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

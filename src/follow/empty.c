@@ -12,22 +12,21 @@
  * them back. And it may come later than that: -t was typed late, a big table takes its time, or the cache was filled before
  * twice PurgeTimeout. So an active node that has been told something asks again, AGAIN times with longer and longer pauses,
  * and on as long as something has gone by that: what the peer does not tell any more goes. */
-#include "daemon/empty.h"
+#include "follow/empty.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "channel/channel.h"
-#include "daemon/values.h"
 #include "follow/jobs.h"
+#include "sync/sync_conf.h"
 
 #define EMPTY_STEP	4096
 #define AGAIN		3	/* after twice PurgeTimeout more, then four times, then eight times */
 
 struct empty {
-	struct daemon *d;
+	struct empty_conf conf;
 	struct ev_work work;
 	uint64_t pos;
 	struct ev_timer fill;		/* armed: the cache is empty until then */
@@ -40,47 +39,34 @@ struct empty {
 
 /* ---- filling ---- */
 
-static unsigned int usable_links(const struct daemon *d)
-{
-	unsigned int n = 0;
-
-	for (size_t i = 0; i < channel_links(d->channel); i++) {
-		struct channel_link_stats l;
-
-		channel_link_stats(d->channel, i, &l);
-		n += l.up && l.running && (!l.connections || (l.server_connected && l.client_connected));
-	}
-	return n;
-}
-
 static int64_t twice_purge_ms(const struct empty *e)
 {
-	return 2000 * (int64_t)e->d->conf->sync.purge_timeout_s;
+	return 2000 * (int64_t)e->conf.sync->purge_timeout_s;
 }
 
 static void ask_again_later(struct empty *e, struct mono now)
 {
-	uint64_t swept = pipeline_stats(e->d->pipeline)->swept;
+	uint64_t swept = pipeline_stats(e->conf.pipeline)->swept;
 	bool goes_on = swept != e->swept;
 
 	e->swept = swept;
-	if (!activity_active(e->d->activity) || (e->n_again == AGAIN && !goes_on))
+	if (!activity_active(e->conf.activity) || (e->n_again == AGAIN && !goes_on))
 		return;
 	if (e->n_again < AGAIN)
 		e->n_again++;
-	ev_timer_set(e->d->loop, &e->again, mono_add_ms(now, twice_purge_ms(e) << (e->n_again - 1)));
+	ev_timer_set(e->conf.loop, &e->again, mono_add_ms(now, twice_purge_ms(e) << (e->n_again - 1)));
 }
 
 static void again_due(void *ctx, struct mono now)
 {
 	struct empty *e = ctx;
-	uint32_t n = table_count(external_table(pipeline_external(e->d->pipeline)));
+	uint32_t n = table_count(external_table(pipeline_external(e->conf.pipeline)));
 
-	if (!activity_active(e->d->activity) || n == 0)
+	if (!activity_active(e->conf.activity) || n == 0)
 		return;
 	log_notice("asking the peers once more: %" PRIu32 " flows have come since the external cache was emptied %" PRId64 " s ago, "
 		   "and their node may have flushed them", n, mono_diff_ms(now, e->emptied) / 1000);
-	pipeline_ask(e->d->pipeline, now);
+	pipeline_ask(e->conf.pipeline, now);
 	ask_again_later(e, now);
 }
 
@@ -90,24 +76,24 @@ static void fill_due(void *ctx, struct mono now)
 
 	log_notice("asking the peers for everything: the external cache was emptied %" PRId64 " s ago",
 		   mono_diff_ms(now, e->emptied) / 1000);
-	pipeline_ask(e->d->pipeline, now);
+	pipeline_ask(e->conf.pipeline, now);
 	ask_again_later(e, now);
 }
 
 static void fill_again(struct empty *e, struct mono now)
 {
-	const struct sync_conf *conf = &e->d->conf->sync;
+	const struct sync_conf *conf = e->conf.sync;
 
-	ev_timer_del(e->d->loop, &e->again);
+	ev_timer_del(e->conf.loop, &e->again);
 	e->n_again = 0;
-	pipeline_lack_external(e->d->pipeline, WHOLE_FLUSHED, now);
+	pipeline_lack_external(e->conf.pipeline, WHOLE_FLUSHED, now);
 	e->emptied = now;
-	if (!activity_active(e->d->activity) || !sync_can(conf, SYNC_ASKS)) {
-		pipeline_ask(e->d->pipeline, now);
+	if (!activity_active(e->conf.activity) || !sync_can(conf, SYNC_ASKS)) {
+		pipeline_ask(e->conf.pipeline, now);
 		return;
 	}
-	e->links = usable_links(e->d);
-	ev_timer_set(e->d->loop, &e->fill, mono_add_ms(now, twice_purge_ms(e)));
+	e->links = e->conf.links(e->conf.ctx);
+	ev_timer_set(e->conf.loop, &e->fill, mono_add_ms(now, twice_purge_ms(e)));
 	log_notice("the external cache stays empty for %" PRId64 " secs: this node is active, and a peer may still have what was "
 		   "taken over from it", 2 * (int64_t)conf->purge_timeout_s);
 }
@@ -115,12 +101,12 @@ static void fill_again(struct empty *e, struct mono now)
 void empty_fill(struct empty *e, struct mono now)
 {
 	if (ev_timer_armed(&e->fill))
-		ev_timer_set(e->d->loop, &e->fill, now);
+		ev_timer_set(e->conf.loop, &e->fill, now);
 }
 
 void empty_asked(struct empty *e)
 {
-	ev_timer_del(e->d->loop, &e->fill);
+	ev_timer_del(e->conf.loop, &e->fill);
 }
 
 void empty_turn(struct empty *e, struct mono now)
@@ -129,7 +115,7 @@ void empty_turn(struct empty *e, struct mono now)
 
 	if (!ev_timer_armed(&e->fill))
 		return;
-	links = usable_links(e->d);
+	links = e->conf.links(e->conf.ctx);
 	if (links > e->links)
 		empty_fill(e, now);
 	e->links = links;
@@ -155,16 +141,16 @@ static void finish(struct empty *e, int err, struct mono now)
 {
 	const struct job_result res = { .err = err };
 
-	ev_work_del(e->d->loop, &e->work);
+	ev_work_del(e->conf.loop, &e->work);
 	fill_again(e, now);
-	jobs_ended(e->d->jobs, JOB_EMPTY, &res, now);
+	jobs_ended(e->conf.jobs, JOB_EMPTY, &res, now);
 }
 
 static bool empty_step(void *ctx, struct mono now)
 {
 	struct empty *e = ctx;
 
-	if (external_flush_step(pipeline_external(e->d->pipeline), &e->pos, EMPTY_STEP))
+	if (external_flush_step(pipeline_external(e->conf.pipeline), &e->pos, EMPTY_STEP))
 		return true;
 	finish(e, 0, now);
 	return false;
@@ -173,13 +159,13 @@ static bool empty_step(void *ctx, struct mono now)
 static int empty_start(void *ctx, unsigned int what, struct mono now)
 {
 	struct empty *e = ctx;
-	struct exp_path *x = pipeline_expects(e->d->pipeline);
+	struct exp_path *x = pipeline_expects(e->conf.pipeline);
 
 	(void)now;
 	if (x && what & EMPTY_EXPECTS)
 		exp_path_flush_external(x);	/* few: at once, and before the masters */
 	e->pos = 0;
-	ev_work_arm(e->d->loop, &e->work);
+	ev_work_arm(e->conf.loop, &e->work);
 	return 0;
 }
 
@@ -190,17 +176,17 @@ static void empty_stop(void *ctx, struct mono now)
 
 /* ---- lifetime ---- */
 
-struct empty *empty_new(struct daemon *d)
+struct empty *empty_new(const struct empty_conf *conf)
 {
 	struct empty *e = calloc(1, sizeof(*e));
 
 	if (!e)
 		return NULL;
-	e->d = d;
+	e->conf = *conf;
 	e->work = (struct ev_work){ .step = empty_step, .ctx = e, .name = "flush of the external cache" };
 	e->fill = (struct ev_timer){ .cb = fill_due, .ctx = e, .name = "fill again" };
 	e->again = (struct ev_timer){ .cb = again_due, .ctx = e, .name = "ask again" };
-	jobs_set_ops(d->jobs, JOB_EMPTY, &(struct job_ops){ .ctx = e, .start = empty_start, .stop = empty_stop });
+	jobs_set_ops(conf->jobs, JOB_EMPTY, &(struct job_ops){ .ctx = e, .start = empty_start, .stop = empty_stop });
 	return e;
 }
 
@@ -208,8 +194,8 @@ void empty_free(struct empty *e)
 {
 	if (!e)
 		return;
-	ev_timer_del(e->d->loop, &e->fill);
-	ev_timer_del(e->d->loop, &e->again);
-	ev_work_del(e->d->loop, &e->work);
+	ev_timer_del(e->conf.loop, &e->fill);
+	ev_timer_del(e->conf.loop, &e->again);
+	ev_work_del(e->conf.loop, &e->work);
 	free(e);
 }
