@@ -240,7 +240,7 @@ void sync_ask_resync(struct sync *s, struct mono now);
  * acknowledged. Its peers notice that one is missing, and ask for everything. True when release() was called for one. */
 bool sync_make_room(struct sync *s, struct mono now);
 
-/* Changes of ours were lost before they got here: the peers notice a gap, and get everything. Only in NOTRACK. */
+/* Changes of ours were lost before they got here: the peers notice a gap, and get everything. */
 void sync_lost(struct sync *s, struct mono now);
 
 /* Is a bulk send of ours, or a resync we asked for, still going on? For commands that wait, for tests. */
