@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 follow_tests = unit/follow/commit_request_test unit/follow/expecting_test unit/follow/exp_watch_test \
 	unit/follow/reconcile_test unit/follow/life_test unit/follow/blind_test unit/follow/activity_test \
-	unit/follow/jobs_test unit/follow/renew_test unit/follow/refused_test unit/follow/windows_test
+	unit/follow/jobs_test unit/follow/renew_test unit/follow/refused_test unit/follow/windows_test unit/follow/empty_test
 check_PROGRAMS += $(follow_tests)
 TESTS += $(follow_tests)
 
@@ -34,3 +34,6 @@ unit_follow_blind_test_SOURCES = unit/follow/blind_test.c
 unit_follow_blind_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
 unit_follow_windows_test_SOURCES = unit/follow/windows_test.c $(kernel_support)
 unit_follow_windows_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
+# What it asks of pipeline, jobs and loop is defined in the test.
+unit_follow_empty_test_SOURCES = unit/follow/empty_test.c
+unit_follow_empty_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
