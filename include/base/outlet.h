@@ -24,6 +24,11 @@ struct outlet {
 	/* Do full datagrams leave with less work when they all have the length of their cap? NULL:
 	 * no. */
 	bool (*even)(void *ctx);
+	/* That datagram, in which there is no message yet, is for this node alone; it is for all
+	 * who listen if nothing is said, or NULL. A link that reaches more than the one does not
+	 * keep it from the others: it is for a seal, and for what a protocol makes of it. NULL: as
+	 * if nothing had been said. */
+	void (*address)(void *ctx, const struct peer_addr *to);
 	/* That datagram is finished (at least one message in it): it may leave. */
 	void (*send)(void *ctx);
 	/* What was finished leaves now. */

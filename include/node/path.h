@@ -63,6 +63,7 @@ struct pipeline {
 	struct sync *sync;
 	const struct flow_filter *filter;
 	const struct proto_ops *proto;
+	struct sealed sealed; /* no seal: its ops are NULL */
 	struct proto_rules rules;
 	struct pipeline_env env;
 	struct pipeline_reader reader;

@@ -18,6 +18,7 @@
 #include "flow/judge.h"
 #include "sync/sync.h"
 #include "proto/proto.h"
+#include "proto/seal.h"
 
 /* The data path: kernel event -> filter -> internal cache -> sync -> protocol -> datagram, and
  * datagram -> protocol -> sync -> external cache (or, without one, env.inject). In the statistics
@@ -86,6 +87,7 @@ struct pipeline_conf {
 	bool no_internal;		  /* DisableInternalCache: pipeline_reader.dump; in NOTRACK
 						 * only */
 	const struct proto_ops *proto;
+	struct seal seal; /* of the datagrams; none if its ops are NULL */
 	struct proto_rules rules;
 	uint32_t buckets;			 /* HashSize */
 	uint32_t limit_internal, limit_external; /* records */

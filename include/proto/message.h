@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* A message between two nodes as a value, whichever version of the protocol carries it: all that
- * replication knows of it. How it looks in bytes is the version's business (proto/proto.h); what the
- * messages mean is in doc/protocol.md. */
+ * replication knows of it. How it looks in bytes is the version's business (proto/proto.h); what
+ * the messages mean is in doc/protocol.md. */
 
 enum msg_kind {
 	MSG_NONE,
@@ -17,16 +17,16 @@ enum msg_kind {
 	MSG_EXPECT, /* change; the expectation is in the body */
 
 	/* control messages that nobody acknowledges */
-	MSG_ALIVE,    /* the sender is there */
-	MSG_COMPLETE, /* everything it has was sent since number from; to: its life (NOTRACK) */
-	MSG_PARTIAL, /* the same, but its cache is incomplete: the full send is not ended (NOTRACK) */
-	MSG_NOT_WHOLE, /* the answer to the RESYNC number from is not ended, for the same reason (FTFW) */
-	MSG_IN_ALARM, /* the sender is in mode ALARM, which does not know what it was told */
+	MSG_ALIVE,     /* the sender is there */
+	MSG_COMPLETE,  /* everything it has was sent since number from; to: its life (NOTRACK) */
+	MSG_PARTIAL,   /* the same, but its cache is incomplete: that was not all (NOTRACK) */
+	MSG_NOT_WHOLE, /* nor was what answered the RESYNC of number from (FTFW) */
+	MSG_IN_ALARM,  /* the sender is in mode ALARM, which does not know what it was told */
 
 	/* control messages that are kept until they are acknowledged */
 	MSG_ACK,    /* from..to have come */
 	MSG_NACK,   /* from..to are missing */
-	MSG_RESYNC, /* everything is asked for; from: the life of who asks, to: as the mode has it */
+	MSG_RESYNC, /* everything is asked for; from: life of who asks, to: as the mode has it */
 
 	/* Not for this mode, or from nowhere. */
 	MSG_UNKNOWN, /* type and flags that mean nothing together */

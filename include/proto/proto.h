@@ -30,7 +30,8 @@ enum proto_err {
 	PROTO_BAD_PAYLOAD, /* attributes do not parse */
 	/* attributes parse but do not identify a flow (counted as bad payload too) */
 	PROTO_NO_KEY,
-	PROTO_MORE, /* stream only: keep the bytes and wait */
+	PROTO_BAD_SEAL, /* a sealed datagram was none, or not by one who may (proto/seal.h) */
+	PROTO_MORE,	/* stream only: keep the bytes and wait */
 };
 
 /* Counters of the receive side, one per reason (-s network). */
@@ -62,6 +63,9 @@ struct proto_rules {
 struct proto_ops {
 	uint8_t version;
 	uint8_t helper_max; /* longest name of a helper that is told, without its NUL */
+	/* Are datagrams addressed: does what is for one peer leave in datagrams for that one alone?
+	 * Version 1 knows no addressee, all of its messages share datagrams. */
+	bool addressed;
 
 	/* ---- bytes to values ---- */
 
@@ -74,11 +78,11 @@ struct proto_ops {
 	 * with which the stream begins. PROTO_MORE while it is incomplete; PROTO_BAD_SIZE: the
 	 * stream cannot be trusted any more, close it. PROTO_BAD_VERSION has a length, too. */
 	enum proto_err (*length)(struct cursor stream, size_t *len);
-	/* Body of MSG_FLOW -> flow. *out (full size, as every local flow) is untouched unless all is
-	 * good; rare parts go to *rare, which out->rare then borrows (NULL if there are none); *rare
-	 * is scratch space in any case. What is unknown is skipped and counted in stats, what
-	 * contradicts itself is refused. The reply tuple is rebuilt (flow_mirror_reply()). PROTO_OK,
-	 * PROTO_BAD_PAYLOAD, PROTO_NO_KEY; the caller counts the refusal. */
+	/* Body of MSG_FLOW -> flow. *out (full size, as every local flow) is untouched unless all
+	 * is good; rare parts go to *rare, which out->rare then borrows (NULL if there are none);
+	 * *rare is scratch space in any case. What is unknown is skipped and counted in stats,
+	 * what contradicts itself is refused. The reply tuple is rebuilt (flow_mirror_reply()).
+	 * PROTO_OK, PROTO_BAD_PAYLOAD, PROTO_NO_KEY; the caller counts the refusal. */
 	enum proto_err (*get_flow)(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
 				   struct proto_stats *stats);
 	/* Body of MSG_EXPECT -> expectation; as above. */

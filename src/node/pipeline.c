@@ -173,8 +173,15 @@ static void path_check_silence(struct pipeline *p, struct mono now)
 void pipeline_datagram(struct pipeline *p, const struct peer_addr *from, const uint8_t *bytes,
 		       size_t n, struct mono now)
 {
-	struct cursor datagram = cur_init(bytes, n);
+	struct cursor datagram;
 
+	if (p->sealed.seal.ops)
+		bytes = sealed_open(&p->sealed, from, bytes, &n);
+	if (!bytes) {
+		sync_count_refused(p->sync, PROTO_BAD_SEAL);
+		return;
+	}
+	datagram = cur_init(bytes, n);
 	while (datagram.left > 0) {
 		struct message msg;
 		struct cursor body;
@@ -197,9 +204,13 @@ void pipeline_datagram(struct pipeline *p, const struct peer_addr *from, const u
 
 ssize_t pipeline_frame(struct pipeline *p, const uint8_t *bytes, size_t n)
 {
+	const struct seal *seal = &p->sealed.seal;
 	size_t len = 0;
-	enum proto_err err = p->proto->length(cur_init(bytes, n), &len);
+	enum proto_err err;
 
+	if (seal->ops)
+		return seal->ops->length(seal->ctx, bytes, n);
+	err = p->proto->length(cur_init(bytes, n), &len);
 	if (err == PROTO_MORE)
 		return 0;
 	if (err == PROTO_OK || err == PROTO_BAD_VERSION) /* skipped, as in a datagram */

@@ -191,6 +191,9 @@ static bool new_sync(struct pipeline *p, const struct pipeline_conf *conf, struc
 	p->sync_env.ctx = p;
 	p->sync_env.out = p->env.out;
 	p->sync_env.proto = p->proto;
+	if (conf->seal.ops &&
+	    sealed_init(&p->sealed, &conf->seal, &p->env.out, &p->sync_env.out) < 0)
+		return false;
 	p->sync_env.apply = p->sink->apply;
 	p->sync_env.resync_done = p->sink->resync_done;
 	p->sync = sync_open(&p->sync_env, conf->sync, conf->first_seq, now);
@@ -239,6 +242,7 @@ void pipeline_free(struct pipeline *p)
 		return;
 	if (p->sync)
 		sync_close(p->sync); /* releases dead records, so the caches go after it */
+	sealed_free(&p->sealed);
 	exp_path_free(p->expects);
 	foreign_free(p->foreign);
 	external_free(p->external);

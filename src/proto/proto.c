@@ -30,6 +30,8 @@ void proto_stats_count(struct proto_stats *s, enum proto_err err)
 	case PROTO_BAD_PAYLOAD:
 		s->bad_payload++;
 		break;
+	case PROTO_BAD_SEAL:
+		break;
 	}
 	s->malformed++;
 }

@@ -175,7 +175,7 @@ static bool alarm_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
 	bool retime;
 
-	if (a->say_mode && round_put_control(&r, MSG_IN_ALARM, 0, 0, 0))
+	if (a->say_mode && round_put_control(&r, MSG_IN_ALARM, 0, ROUND_TO_ALL, 0, 0))
 		a->say_mode = false;
 	if (plain_put_live(&r, alarm_sent) && a->step) {
 		uint32_t aside = pace_begin(&a->pace, &r, now);

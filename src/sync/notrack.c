@@ -120,10 +120,10 @@ static void lap_put_end(struct notrack *n, struct round *r)
 
 	if (n->lap != LAP_OVER)
 		return;
-	if (!held && round_put_control(r, MSG_COMPLETE, 0, n->since, n->base.life))
+	if (!held && round_put_control(r, MSG_COMPLETE, 0, ROUND_TO_ALL, n->since, n->base.life))
 		n->lap = LAP_NONE;
 	else if (held && sync_due(n->note_at, r->now) &&
-		 round_put_control(r, MSG_PARTIAL, 0, n->since, n->base.life))
+		 round_put_control(r, MSG_PARTIAL, 0, ROUND_TO_ALL, n->since, n->base.life))
 		n->note_at = mono_add_ms(r->now, NT_NOTE_MS);
 	if (n->again && (held || n->lap == LAP_NONE))
 		nt_lap_request(n, 0, false, r->now);
@@ -143,7 +143,7 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
 	uint32_t before = s->next;
 
-	if (s->ask && round_put_control(&r, MSG_RESYNC, 0, s->life, nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
+	if (s->ask && round_put_control(&r, MSG_RESYNC, 0, ROUND_TO_ALL, s->life, nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
 		s->ask = false;
 		resync_left(s, now);
 	}
@@ -154,7 +154,7 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 		lap_put_end(n, &r);
 		pace_end(&n->pace, &r, aside);
 		if (n->alive && n->lap != LAP_WALK && !lap_held(n) && s->next == before)
-			round_put_control(&r, MSG_ALIVE, 0, 0, 0);
+			round_put_control(&r, MSG_ALIVE, 0, ROUND_TO_ALL, 0, 0);
 		n->alive = false;
 	}
 	if (round_end(&r))

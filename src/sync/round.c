@@ -16,9 +16,12 @@ static bool round_open(struct round *r)
 		return false;
 	}
 	r->w = env->out.datagram(env->out.ctx);
-	if (r->w)
-		r->left--;
-	return r->w;
+	if (!r->w)
+		return false;
+	r->left--;
+	if (env->proto->addressed && env->out.address)
+		env->out.address(env->out.ctx, r->whom == ROUND_TO_ALL ? NULL : &r->s->peer[r->whom].source[0]);
+	return true;
 }
 
 /* The datagram under construction is finished. */
@@ -44,6 +47,15 @@ static bool close_full(struct round *r)
 	return true;
 }
 
+/* What follows is for this peer, or for all: the datagram under construction ends if it is for somebody else. */
+static void round_for(struct round *r, uint8_t whom)
+{
+	if (r->whom == whom)
+		return;
+	round_close(r);
+	r->whom = whom;
+}
+
 static void round_number(struct round *r)
 {
 	r->s->next++;
@@ -54,6 +66,7 @@ int round_put_flow(struct round *r, uint32_t id, uint8_t hello)
 {
 	const struct sync_env *env = r->s->env;
 
+	round_for(r, ROUND_TO_ALL);
 	while (round_open(r)) {
 		if (env->encode(env->ctx, id, r->s->next, hello, r->w) == 0) {
 			round_number(r);
@@ -67,10 +80,11 @@ int round_put_flow(struct round *r, uint32_t id, uint8_t hello)
 	return -EAGAIN;
 }
 
-bool round_put_control(struct round *r, enum msg_kind kind, uint8_t hello, uint32_t from, uint32_t to)
+bool round_put_control(struct round *r, enum msg_kind kind, uint8_t hello, uint8_t whom, uint32_t from, uint32_t to)
 {
 	struct message msg = { .kind = (uint8_t)kind, .hello = hello, .seq = r->s->next, .from = from, .to = to };
 
+	round_for(r, r->s->env->proto->addressed ? whom : ROUND_TO_ALL);
 	while (round_open(r)) {
 		if (r->s->env->proto->put_control(r->w, &msg) == 0) {
 			round_number(r);

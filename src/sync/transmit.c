@@ -64,7 +64,7 @@ static bool tx_control(struct ftfw *f, struct round *r, const struct ftfw_ctl *c
 		.state = RESEND_LIVE,
 	};
 
-	if (!round_put_control(r, (enum msg_kind)c->kind, e.hello, c->from, c->to))
+	if (!round_put_control(r, (enum msg_kind)c->kind, e.hello, c->peer, c->from, c->to))
 		return false;
 	e.seq = tx_said(f);
 	if (msg_is_kept(c->kind))

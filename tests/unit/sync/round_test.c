@@ -111,7 +111,7 @@ static void other_messages_close_it_as_well(void **state)
 
 		assert_int_equal(round_put_flow(&r, 0, 0), 0);
 		while (x.n_sent == 0 && n++ < 100)
-			assert_true(round_put_control(&r, completes ? MSG_COMPLETE : MSG_ACK, 0, 1, 2));
+			assert_true(round_put_control(&r, completes ? MSG_COMPLETE : MSG_ACK, 0, ROUND_TO_ALL, 1, 2));
 		assert_int_equal(x.n_filled, 1);
 		assert_int_equal(x.sent[0], CAP);
 		assert_true(round_end(&r));
