@@ -19,7 +19,7 @@ enum cli_action {
 	CLI_CHECK,  /* -T: read the configuration file, report, exit */
 	CLI_HELP,
 	CLI_VERSION,
-	CLI_ERROR, /* error says what is wrong; exit status 1 */
+	CLI_ERROR, /* error says what is wrong; exit status 1, or a question's own */
 };
 
 struct cli {
@@ -32,6 +32,8 @@ struct cli {
 	bool stats;
 	const struct ctl_command *cmd; /* CLI_CLIENT */
 	struct ctl_args args;	       /* of cmd: --strict, --json */
+	enum ctl_question question;    /* that one of the words is, also with CLI_ERROR */
+	bool json;		       /* one of them is --json */
 	unsigned int timeout_s;	       /* --timeout, with a client command; 0: not given */
 	char error[256];
 	/* empty, or a line for standard error whatever the action */

@@ -46,6 +46,9 @@ enum ctl_req {
 	CTL_REQ_DUMP_EXT_EXP_XML = 48,	/* -e expect -x */
 	CTL_REQ_OWN = 1000,
 	CTL_REQ_STATS_PEERS = CTL_REQ_OWN, /* -s peers */
+	CTL_REQ_HEALTH = 1002,		   /* --health */
+	CTL_REQ_READY = 1003,		   /* --ready */
+	CTL_REQ_LIVE = 1004,		   /* --live */
 };
 
 /* What a request is about, where that is a choice. */
@@ -63,6 +66,15 @@ enum ctl_right {
 	CTL_READS,   /* whoever can connect */
 };
 
+/* A question of a monitor or of a cluster manager: one line and an exit status that means
+ * something, also where no daemon answers (control/verdict.h). */
+enum ctl_question {
+	CTL_ASKS_NOTHING, /* a command like any other */
+	CTL_ASKS_HEALTH,
+	CTL_ASKS_READY,
+	CTL_ASKS_LIVE,
+};
+
 struct ctl_arg;
 
 struct ctl_command {
@@ -77,6 +89,7 @@ struct ctl_command {
 	const struct ctl_arg *args; /* those it takes (control/args.h); NULL: none */
 	const char *name; /* of a command of our own: its long option, without dashes; else NULL */
 	const char *help; /* then: what it does, for --help */
+	enum ctl_question question;
 };
 
 /* The command with this number, or NULL. */

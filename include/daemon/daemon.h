@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "follow/activity.h"
+#include "follow/jobs.h"
 #include "follow/life.h"
 #include "daemon/lock.h"
 #include "daemon/notify.h"
@@ -39,6 +40,7 @@ struct daemon {
 	struct activity *activity;	/* is this node active, since when */
 	struct waiters *waiters;	/* clients that wait for what goes on without them */
 	struct jobs *jobs;		/* long work: what runs and what waits */
+	struct last_commit last_commit;
 	struct commands *commands;
 	struct flow_filter *filter;
 	struct takeover *takeover;

@@ -33,6 +33,8 @@ void activity_close(struct activity *a);
 bool activity_missed_commit(const char *path, struct mono now);
 /* The same for -t and -n: the next daemon is not to believe that this node has been active all the time. No flush is scheduled. */
 void activity_missed_standby(const char *path, struct mono now);
+/* While no daemon answers: does the file say that this node is active? */
+bool activity_was_active(const char *path, struct mono now);
 
 /* -c. True: it has cancelled a pending purge. */
 bool activity_commit(struct activity *a, struct mono now);

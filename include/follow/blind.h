@@ -47,6 +47,19 @@ void blind_compared(struct blind *b, bool whole, uint32_t unheard, uint32_t gone
 /* One look, judged: every two seconds. */
 void blind_judge(struct blind *b, const struct blind_look *look, struct mono now);
 
+/* Ways in which the kernel keeps its table to itself; blind.c says by which signs. */
+enum blind_reason {
+	BLIND_OFF,		/* events are switched off */
+	BLIND_AUTOMATIC,	/* flows that nobody listened to do not tell their end: they are looked for */
+	BLIND_UNTRACKED,	/* nothing is tracked */
+	BLIND_DEAF,		/* events are missing */
+	BLIND_REASONS,
+};
+/* Does it now? Then since when. */
+bool blind_is(const struct blind *b, enum blind_reason why, struct mono now, int64_t *for_s);
+/* For people, as in -s runtime. */
+const char *blind_name(enum blind_reason why);
+
 /* For -s runtime: one group for each way in which the kernel does not tell everything; none while
  * it does. */
 extern const struct value_group blind_group;

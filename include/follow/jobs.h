@@ -53,6 +53,15 @@ struct job_result {
 	struct windows_result windows;	/* of a commit without external cache */
 };
 
+/* The last -c that came to its end. */
+struct last_commit {
+	bool any;
+	bool in_kernel;		/* there was no external cache: only windows were looked at */
+	struct mono at;		/* its end */
+	int64_t wall_s;		/* the same, by the clock on the wall */
+	struct job_result res;
+};
+
 /* How one kind is done. The owner says the end with jobs_ended(), also after stop(). */
 struct job_ops {
 	void *ctx;

@@ -167,7 +167,8 @@ bool pipeline_compares_all(const struct pipeline *p);
 const struct whole *pipeline_whole(const struct pipeline *p);
 /* For -s cache: is a cache complete, or since when and why not? */
 struct completeness_values {
-	const char *cache;
+	const char *name;  /* as the caches are called: "internal", "external", "stats" */
+	const char *cache; /* for people */
 	bool complete;
 	bool answer_open; /* complete, but for the rest of a full answer of a peer */
 	bool gap_open;	  /* complete, but for something that a peer has sent */

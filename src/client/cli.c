@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/answer.h"
 #include "config.h"
 
 enum arg_kind {
@@ -478,11 +479,27 @@ static void check_daemon(struct parse *p)
 		cli->action = p->check ? CLI_CHECK : CLI_DAEMON;
 }
 
+/* Whoever asks a question is answered in its form, whatever is wrong with the other words. */
+static void find_question(int argc, char **argv, struct cli *cli)
+{
+	for (int i = 1; i < argc; i++) {
+		const struct ctl_command *cmd = NULL;
+
+		if (strncmp(argv[i], "--", 2) == 0)
+			cmd = control_command_by_name(argv[i] + 2, strlen(argv[i] + 2));
+		if (cmd && cli->question == CTL_ASKS_NOTHING)
+			cli->question = cmd->question;
+		if (strcmp(argv[i], "--json") == 0)
+			cli->json = true;
+	}
+}
+
 void cli_parse(int argc, char **argv, struct cli *cli)
 {
 	struct parse p = { .cli = cli, .argv = argv, .argc = argc };
 
 	*cli = (struct cli){ .argv0 = argc > 0 ? argv[0] : "conntrackd" };
+	find_question(argc, argv, cli);
 	for (p.at = 1; p.at < argc && !p.stop; p.at++)
 		read_word(&p, argv[p.at]);
 	if (p.stop)
@@ -573,7 +590,13 @@ int cli_report(const struct cli *cli, FILE *out, FILE *err)
 	case CLI_ERROR:
 		fprintf(err, "%s: %s\nUsage: %s [commands] [options]; %s --help tells which\n",
 			cli->argv0, cli->error, cli->argv0, cli->argv0);
-		return 1;
+		if (cli->question == CTL_ASKS_NOTHING)
+			return 1;
+		return client_answer(&(struct client_answer){ .asked = cli->question,
+							      .json = cli->json,
+							      .end = CLIENT_NOT_KNOWN,
+							      .why = cli->error },
+				     out);
 	case CLI_DAEMON:
 	case CLI_CLIENT:
 	case CLI_CHECK:

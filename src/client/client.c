@@ -27,7 +27,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "client/reply.h"
+#include "control/verdict.h"
 #include "flow/expect.h"
 #include "flow/flow_json.h"
 #include "flow/flow_print.h"
@@ -37,10 +39,12 @@
 
 struct client {
 	const struct client_request *req;
-	bool watched;	     /* standard error is a terminal */
-	bool progress_shown; /* a progress line stands there */
-	bool json;	     /* flows and expectations are printed as JSON */
-	int write_err;	     /* errno of the first failure to write the answer; 0 */
+	bool watched;	      /* standard error is a terminal */
+	bool progress_shown;  /* a progress line stands there */
+	bool json;	      /* flows and expectations are printed as JSON */
+	int write_err;	      /* errno of the first failure to write the answer; 0 */
+	struct mono deadline; /* of a question; else not set */
+	struct client_outcome outcome;
 	struct client_reply reply;
 	struct text line; /* one in JSON */
 	size_t len;	  /* bytes in print */
@@ -48,22 +52,53 @@ struct client {
 	uint8_t recv[RECV_BYTES];
 };
 
-static unsigned int timeout_of(const struct client *c)
+static bool is_question(const struct client_request *req)
 {
-	return c->req->timeout_s ? c->req->timeout_s : CLIENT_TIMEOUT_S;
+	return req->cmd->question != CTL_ASKS_NOTHING;
 }
 
-static void complain(const struct client *c, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-static void complain(const struct client *c, const char *fmt, ...)
+static unsigned int timeout_of(const struct client *c)
+{
+	unsigned int usual = is_question(c->req) ? CLIENT_QUESTION_S : CLIENT_TIMEOUT_S;
+
+	return c->req->timeout_s ? c->req->timeout_s : usual;
+}
+
+/* How long to wait for the next byte; all zeros: not at all. */
+static struct timeval patience_of(const struct client *c)
+{
+	int64_t left = mono_diff_ms(c->deadline, clock_now());
+
+	if (!mono_is_set(c->deadline))
+		return (struct timeval){ .tv_sec = (time_t)timeout_of(c) };
+	if (left <= 0)
+		return (struct timeval){ 0 };
+	return (struct timeval){ .tv_sec = left / 1000, .tv_usec = left % 1000 * 1000 };
+}
+
+static bool is_over(struct timeval patience)
+{
+	return patience.tv_sec == 0 && patience.tv_usec == 0;
+}
+
+static void complain(struct client *c, enum client_end end, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Why there is no answer. To a question that is the answer, which the caller makes of it. */
+static void complain(struct client *c, enum client_end end, const char *fmt, ...)
 {
 	va_list ap;
 
-	dprintf(c->req->err_fd, "conntrackd: ");
+	if (end != CLIENT_ANSWERED)
+		c->outcome.end = end;
 	va_start(ap, fmt);
-	vdprintf(c->req->err_fd, fmt, ap);
+	if (is_question(c->req)) {
+		vsnprintf(c->outcome.why, sizeof(c->outcome.why), fmt, ap);
+	} else {
+		dprintf(c->req->err_fd, "conntrackd: ");
+		vdprintf(c->req->err_fd, fmt, ap);
+		dprintf(c->req->err_fd, "\n");
+	}
 	va_end(ap);
-	dprintf(c->req->err_fd, "\n");
 }
 
 static void print_flush(struct client *c)
@@ -219,63 +254,89 @@ static const struct client_reply_ops reply_ops = {
 	.progress = on_progress,
 };
 
-static void complain_connect(const struct client *c, int err)
+/* What failed connect() says of who is there. */
+static enum client_end end_of(int err, bool is_socket)
+{
+	switch (err) {
+	case ENOENT:
+		return CLIENT_ABSENT;
+	case ECONNREFUSED:
+		return is_socket ? CLIENT_ABSENT : CLIENT_NOT_KNOWN;
+	case EAGAIN:
+	case EINPROGRESS:
+		return CLIENT_SILENT;
+	}
+	return CLIENT_NOT_KNOWN;
+}
+
+static void complain_connect(struct client *c, int err)
 {
 	const char *path = c->req->path;
 	struct stat st;
+	bool is_socket = stat(path, &st) == -1 || S_ISSOCK(st.st_mode);
+	enum client_end end = end_of(err, is_socket);
 
 	/* connect() says "refused" of a regular file, too. */
-	if (err == ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		complain(c, "can't connect to %s: it is not a socket", path);
+	if (err == ECONNREFUSED && !is_socket)
+		complain(c, end, "can't connect to %s: it is not a socket", path);
 	else if (err == ECONNREFUSED)
-		complain(c,
+		complain(c, end,
 			 "can't connect to %s: the socket is there, but no conntrackd answers (it "
 			 "has died?)",
 			 path);
 	else if (err == ENOENT)
-		complain(c,
+		complain(c, end,
 			 "can't connect to %s: no such socket; is conntrackd running, with the "
 			 "same UNIX Path?",
 			 path);
 	else if (err == EACCES || err == EPERM)
-		complain(c,
+		complain(c, end,
 			 "can't connect to %s: permission denied; the commands are for the user "
 			 "conntrackd runs as",
 			 path);
 	else if (err == EAGAIN || err == EINPROGRESS)
-		complain(c,
+		complain(c, end,
 			 "can't connect to %s: conntrackd does not answer within %u s (--timeout)",
 			 path, timeout_of(c));
 	else
-		complain(c, "can't connect to %s: %s", path, strerror(err));
+		complain(c, end, "can't connect to %s: %s", path, strerror(err));
 }
 
-static void complain_old(const struct client *c, const char *what)
+static void complain_old(struct client *c, const char *what)
 {
-	complain(c, "the running daemon is a 1.4.x, which knows no %s: nothing was done", what);
+	complain(c, CLIENT_NOT_KNOWN,
+		 "the running daemon is a 1.4.x, which knows no %s: nothing was done", what);
 }
 
 /* Gives the exit status. */
-static int complain_silent(const struct client *c)
+static int complain_silent(struct client *c)
 {
-	complain(c,
-		 "%s: conntrackd has said nothing for %u s: it hangs, or is stopped (--timeout); "
-		 "if it goes on, it may "
-		 "still carry the command out",
-		 c->req->path, timeout_of(c));
+	if (is_question(c->req))
+		complain(c, CLIENT_SILENT,
+			 "%s: conntrackd does not answer within %u s: it hangs, or "
+			 "is stopped",
+			 c->req->path, timeout_of(c));
+	else
+		complain(c, CLIENT_SILENT,
+			 "%s: conntrackd has said nothing for %u s: it hangs, or is stopped "
+			 "(--timeout); if it goes on, it may still carry the command out",
+			 c->req->path, timeout_of(c));
 	return 1;
 }
 
-/* A connected socket, or -errno. It waits for timeout_s seconds at most, in connect() as in
- * recv(). */
-static int connect_path(const char *path, unsigned int timeout_s)
+/* A connected socket, or -errno. It waits for the patience of this client at most, in connect() as
+ * in recv(). */
+static int connect_path(const struct client *c)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = (time_t)timeout_s };
+	struct timeval patience = patience_of(c);
+	const char *path = c->req->path;
 	int fd, err;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
+	if (is_over(patience)) /* which setsockopt() would take for "for ever" */
+		return -EAGAIN;
 	strcpy(sa.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
@@ -308,7 +369,7 @@ static bool said_by_flags(const struct client_request *req)
 
 /* A socket on which request cmd has been sent in this version, 0 for that of 1.4.x; or -1:
  * reported. args may be NULL. */
-static int ask(const struct client *c, const struct ctl_command *cmd, const struct ctl_args *args,
+static int ask(struct client *c, const struct ctl_command *cmd, const struct ctl_args *args,
 	       uint16_t version)
 {
 	uint8_t buf[CTL_REQUEST_MAX], given[CTL_ARGS_LEN];
@@ -323,33 +384,47 @@ static int ask(const struct client *c, const struct ctl_command *cmd, const stru
 	int fd;
 
 	if (wire.args_len > CTL_ARGS_LEN) {
-		complain(c, "the arguments are longer than %d bytes", CTL_ARGS_LEN);
+		complain(c, CLIENT_NOT_KNOWN, "the arguments are longer than %d bytes",
+			 CTL_ARGS_LEN);
 		return -1;
 	}
 	if (version == CTL_VERSION_FLAGS && args && ctl_flag(args, "strict"))
 		wire.flags |= CTL_F_STRICT;
 	len = ctl_request_encode(&wire, FLOW_RECORD_VERSION, buf);
-	fd = connect_path(c->req->path, timeout_of(c));
+	fd = connect_path(c);
 	if (fd < 0) {
 		complain_connect(c, -fd);
-		if (c->req->nobody)
-			*c->req->nobody = fd == -ENOENT || fd == -ECONNREFUSED;
 		return -1;
 	}
 	/* One call: the daemon tells an old client by its exactly four bytes. */
 	if (send(fd, buf, len, MSG_NOSIGNAL) == (ssize_t)len)
 		return fd;
-	complain(c, "%s: the daemon closed the connection: %s", c->req->path, strerror(errno));
+	complain(c, CLIENT_SILENT, "%s: the daemon closed the connection: %s", c->req->path,
+		 strerror(errno));
 	close(fd);
 	return -1;
+}
+
+/* A question has an end of its patience, whatever comes meanwhile. False: it is there. */
+static bool keep_deadline(const struct client *c, int fd)
+{
+	struct timeval patience = patience_of(c);
+
+	if (!mono_is_set(c->deadline))
+		return true;
+	return !is_over(patience) &&
+	       setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0;
 }
 
 /* Read the reply to its end. 0, or the errno with which the connection ended. */
 static int read_reply(struct client *c, int fd)
 {
 	for (;;) {
-		ssize_t n = recv(fd, c->recv, sizeof(c->recv), 0);
+		ssize_t n;
 
+		if (!keep_deadline(c, fd))
+			return EAGAIN;
+		n = recv(fd, c->recv, sizeof(c->recv), 0);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -364,15 +439,15 @@ static int read_reply(struct client *c, int fd)
 /* The connection ended before anything came. A 1.4.x daemon answers many requests with nothing, and
  * so those that it does not know; a daemon that has died with our request unread looks the same,
  * but is not there any more. */
-static int silent_end(const struct client *c)
+static int silent_end(struct client *c)
 {
 	int fd;
 
 	if (c->req->cmd->number == CTL_REQ_KILL)
 		return 0; /* that it is gone was the request */
-	fd = connect_path(c->req->path, timeout_of(c));
+	fd = connect_path(c);
 	if (fd < 0) {
-		complain(c, "%s: the daemon ended without an answer", c->req->path);
+		complain(c, CLIENT_SILENT, "%s: the daemon ended without an answer", c->req->path);
 		return 1;
 	}
 	close(fd);
@@ -395,25 +470,27 @@ static int judge(struct client *c, int err)
 		if (!client_reply_any(&c->reply)) {
 			/* Our daemon reads the whole request and then always sends something,
 			 * unless it makes room. */
-			complain(c, "%s: the daemon closed the connection without an answer",
+			complain(c, CLIENT_SILENT,
+				 "%s: the daemon closed the connection without an answer",
 				 c->req->path);
 			return 1;
 		}
 		if (err && err != ECONNRESET) {
-			complain(c, "%s: %s", c->req->path, strerror(err));
+			complain(c, CLIENT_SILENT, "%s: %s", c->req->path, strerror(err));
 			return 1;
 		}
 		return 0;
 	case CLIENT_END:
-		return status == 0 ? 0 : 1;
+		return status >= 0 && status <= VERDICT_UNKNOWN ? status : 1;
 	case CLIENT_CUT:
 		if (c->req->cmd->number == CTL_REQ_KILL)
 			return 0;
-		complain(c, "%s: the daemon ended the connection before the command was complete",
+		complain(c, CLIENT_SILENT,
+			 "%s: the daemon ended the connection before the command was complete",
 			 c->req->path);
 		return 1;
 	case CLIENT_GARBLED:
-		complain(c, "%s: the answer is not understood", c->req->path);
+		complain(c, CLIENT_NOT_KNOWN, "%s: the answer is not understood", c->req->path);
 		return 1;
 	case CLIENT_OTHER_VERSION:
 		break;
@@ -433,7 +510,7 @@ static int converse(struct client *c, uint16_t version)
 	close(fd);
 	progress_clear(c);
 	if (c->write_err) {
-		complain(c, "can't write the answer: %s", strerror(c->write_err));
+		complain(c, CLIENT_NOT_KNOWN, "can't write the answer: %s", strerror(c->write_err));
 		return 1;
 	}
 	if (err == EAGAIN)
@@ -442,7 +519,7 @@ static int converse(struct client *c, uint16_t version)
 		return 0; /* asked for plain text, and there is none */
 	status = judge(c, err);
 	if (c->write_err) {
-		complain(c, "can't write the answer: %s", strerror(c->write_err));
+		complain(c, CLIENT_NOT_KNOWN, "can't write the answer: %s", strerror(c->write_err));
 		return 1;
 	}
 	return status;
@@ -486,12 +563,12 @@ static void options_given(const struct client *c, char *out, size_t cap)
 				      c->req->args.given[i].arg->name);
 }
 
-static void complain_version(const struct client *c)
+static void complain_version(struct client *c)
 {
 	char options[128];
 
 	options_given(c, options, sizeof(options));
-	complain(c,
+	complain(c, CLIENT_NOT_KNOWN,
 		 "the running daemon is of another version: no %s until it is restarted, nothing "
 		 "was done",
 		 options[0] ? options : c->req->cmd->text);
@@ -531,13 +608,15 @@ static uint16_t version_for_args(struct client *c)
 		return CTL_VERSION_FLAGS;
 	options_given(c, options, sizeof(options));
 	if (verdict == CLIENT_PLAIN && !client_reply_any(&c->reply) && err != ECONNRESET)
-		complain(c, "%s: the daemon closed the connection without an answer", c->req->path);
+		complain(c, CLIENT_SILENT, "%s: the daemon closed the connection without an answer",
+			 c->req->path);
 	else if (verdict == CLIENT_PLAIN)
 		complain_old(c, options);
 	else if (verdict == CLIENT_OTHER_VERSION)
 		complain_version(c);
 	else
-		complain(c, "%s: the answer is not understood, nothing was done", c->req->path);
+		complain(c, CLIENT_NOT_KNOWN, "%s: the answer is not understood, nothing was done",
+			 c->req->path);
 	return 0;
 }
 
@@ -558,7 +637,8 @@ static int run_command(struct client *c)
 		complain_version(c);
 		return 1;
 	}
-	complain(c, "the running daemon is of another version: its answer has no status");
+	complain(c, CLIENT_ANSWERED,
+		 "the running daemon is of another version: its answer has no status");
 	return converse(c, 0);
 }
 
@@ -569,6 +649,9 @@ int client_run(const struct client_request *req)
 
 	if (!c) {
 		dprintf(req->err_fd, "conntrackd: out of memory\n");
+		if (req->outcome)
+			*req->outcome =
+				(struct client_outcome){ CLIENT_NOT_KNOWN, "out of memory" };
 		return 1;
 	}
 	c->req = req;
@@ -578,8 +661,16 @@ int client_run(const struct client_request *req)
 	c->write_err = 0;
 	c->len = 0;
 	c->line = (struct text){ 0 };
+	c->outcome = (struct client_outcome){ .end = CLIENT_ANSWERED };
+	c->deadline = (struct mono){ 0 };
+	if (is_question(req))
+		c->deadline = mono_add_ms(clock_now(), 1000 * (int64_t)timeout_of(c));
 	status = run_command(c);
+	if (req->outcome)
+		*req->outcome = c->outcome;
+	if (!is_question(req))
+		status = status == 0 ? 0 : 1;
 	text_free(&c->line);
 	free(c);
-	return status == 0 ? 0 : 1;
+	return status;
 }

@@ -1,4 +1,5 @@
 libclient_a_SOURCES = \
+	client/answer.c \
 	client/cli.c \
 	client/client.c \
 	client/reply.c

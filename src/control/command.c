@@ -23,6 +23,11 @@ static const struct ctl_arg commit[] = {
 	{ .name = NULL }
 };
 
+static const char help_health[] = "one line for monitoring: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN";
+static const char help_ready[] =
+	"one line for the cluster manager: 0 this node may have the addresses, 1 it may not";
+static const char help_live[] = "one line for a watchdog: 0 the daemon answers, 1 it does not";
+
 /* ---- commands ---- */
 
 /* Number, option, its word, -x, what it is about, as one types it, arguments. One of our own has
@@ -31,6 +36,11 @@ static const struct ctl_arg commit[] = {
 	{ \
 		.number = (n), .option = (o), .arg = (w), .xml = (x), .object = (what), \
 		.text = (t), .right = (r), .args = (a) \
+	}
+#define ASKS(n, what, q, h) \
+	{ \
+		.number = (n), .name = (what), .text = "--" what, .help = (h), .question = (q), \
+		.right = CTL_READS, .args = shown \
 	}
 #define CHANGES(...) COMMAND(CTL_CHANGES, __VA_ARGS__)
 #define READS(...)   COMMAND(CTL_READS, __VA_ARGS__)
@@ -71,6 +81,9 @@ static const struct ctl_command commands[] = {
 	READS(CTL_REQ_DUMP_INT_EXP_XML, 'i', "expect", true, CTL_OBJ_EXPECT, "-i expect -x", NULL),
 	READS(CTL_REQ_DUMP_EXT_EXP_XML, 'e', "expect", true, CTL_OBJ_EXPECT, "-e expect -x", NULL),
 	READS(CTL_REQ_STATS_PEERS, 's', "peers", false, CTL_OBJ_NONE, "-s peers", shown),
+	ASKS(CTL_REQ_HEALTH, "health", CTL_ASKS_HEALTH, help_health),
+	ASKS(CTL_REQ_READY, "ready", CTL_ASKS_READY, help_ready),
+	ASKS(CTL_REQ_LIVE, "live", CTL_ASKS_LIVE, help_live),
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

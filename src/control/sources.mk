@@ -4,4 +4,5 @@ libcontrol_a_SOURCES = \
 	control/listen.c \
 	control/out.c \
 	control/record.c \
-	control/server.c
+	control/server.c \
+	control/verdict.c

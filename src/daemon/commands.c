@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "control/server.h"
+#include "daemon/ask.h"
 #include "daemon/dump.h"
 #include "follow/expecting.h"
 #include "follow/empty.h"
@@ -269,6 +270,21 @@ static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_requ
 	return job_or_note(dump_ring(c->d, ctl_flag(&req->args, "json")), out);
 }
 
+/* --health, --ready, --live: the verdict is the exit status. */
+static struct control_job *cmd_ask(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
+{
+	struct text text = { 0 };
+	struct verdict v;
+
+	(void)job;
+	ask_daemon(c->d, req->cmd->question, &v);
+	ctl_end(out, (int)v.status);
+	verdict_print(&v, wanted(req), JSON_SCHEMA, &text);
+	send_document(out, &text);
+	return NULL;
+}
+
 static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req, enum job_kind job,
 					struct ctl_out *out)
 {
@@ -390,6 +406,9 @@ static const struct what table[] = {
 	{ "-s expect", NEEDS_EXPECTS, NO_JOB, NULL, report_expect, "expect" },
 	{ "-s process", NEEDS_NOTHING, NO_JOB, NULL, report_process, "processes" },
 	{ "-s peers", NEEDS_PEERS, NO_JOB, NULL, report_peers, "peers" },
+	{ "--health", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
+	{ "--ready", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
+	{ "--live", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 };
 
 /* -c, and the states are in the kernel already: this node is active now, no flush goes on, and entries of another time have to

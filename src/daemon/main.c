@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "client/answer.h"
 #include "client/cli.h"
 #include "client/client.h"
 #include "conf/conf.h"
@@ -33,6 +34,30 @@ static void missed_role(const char *socket_path, char option)
 			"cancelled\n");
 }
 
+/* The answer to a question that the daemon has not answered. */
+static int answer(const struct cli *cli, const char *socket_path, const struct client_outcome *outcome)
+{
+	char path[CONTROL_PATH_MAX + sizeof(ACTIVITY_SUFFIX)];
+	struct client_answer a = {
+		.asked = cli->question, .json = cli->json, .end = outcome->end, .why = outcome->why,
+	};
+
+	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
+	a.active = cli->question == CTL_ASKS_READY && activity_was_active(path, clock_now());
+	return client_answer(&a, stdout);
+}
+
+/* What is wrong with the file has been reported. */
+static int no_path(const struct cli *cli)
+{
+	struct client_answer a = {
+		.asked = cli->question, .json = cli->json, .end = CLIENT_NOT_KNOWN,
+		.why = "the configuration does not tell where the control socket is",
+	};
+
+	return cli->question == CTL_ASKS_NOTHING ? 1 : client_answer(&a, stdout);
+}
+
 /* A client needs only the path of the socket: other errors in the file are one warning, so that a
  * take-over works with a file somebody has broken. If just the path is broken, it is an error: the
  * daemon at the default path may be another. No file at all is fine too, unless one was asked
@@ -40,7 +65,7 @@ static void missed_role(const char *socket_path, char option)
 static int run_client(const struct cli *cli)
 {
 	char path[CONTROL_PATH_MAX + 1] = CONTROL_PATH_DEFAULT;
-	bool nobody = false;
+	struct client_outcome outcome = { .end = CLIENT_ANSWERED };
 	int status;
 	struct client_request req = {
 		.path = path,
@@ -49,18 +74,20 @@ static int run_client(const struct cli *cli)
 		.timeout_s = cli->timeout_s,
 		.out_fd = STDOUT_FILENO,
 		.err_fd = STDERR_FILENO,
-		.nobody = &nobody,
+		.outcome = &outcome,
 	};
 
 	if (cli->config || access(CONF_PATH_DEFAULT, F_OK) == 0) {
 		int ret = conf_read_control_path(config_path(cli), path, sizeof(path), conf_report_to_file, stderr);
 
 		if (ret < 0)
-			return 1;
+			return no_path(cli);
 	}
 	status = client_run(&req);
-	if (nobody)
+	if (outcome.end == CLIENT_ABSENT)
 		missed_role(path, cli->cmd->option);
+	if (outcome.end != CLIENT_ANSWERED && cli->question != CTL_ASKS_NOTHING)
+		status = answer(cli, path, &outcome);
 	return status;
 }
 

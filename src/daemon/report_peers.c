@@ -78,7 +78,10 @@ struct peer_values {
 #define S struct peer_values
 static const struct value_row peer_rows[] = {
 	CHARS(S, view.name, "peer", NULL, "its address"),
-	WORD(S, state, "state", NULL, "in words, the worst that holds"),
+	WORD(S, state, "state", NULL,
+	     "the worst that holds: `not known yet`, `in sync`, `gets our full table`, `its full table is not proven to be here`, `its "
+	     "full table is coming`, `asks for our full table again and again`, `its full table does not come whole`, `something it "
+	     "sent is missing`, `behind`, `does not acknowledge`, `speaks another mode`, `silent`, `speaks another protocol`"),
 	GAUGE_IF_KNOWN(S, since_s, "state_s", "s", NULL, "since that holds"),
 	YES_NO(S, view.left, "left", NULL, "it speaks from another address now"),
 	GAUGE_IF_KNOWN(S, view.silent_ms, "last_heard_ms", "ms", NULL, "since its last message"),
@@ -227,7 +230,7 @@ static void peer_values(const struct daemon *d, struct mono now, struct peer_val
 #define S struct peer_values
 static const struct value_row stranger_rows[] = {
 	CHARS(S, view.name, "peer", "peer %: ", "its address"),
-	WORD(S, state, "state", "% for ", "in words"),
+	WORD(S, state, "state", "% for ", "`speaks another mode`, `speaks another protocol`"),
 	GAUGE_IF_KNOWN(S, since_s, "state_s", "s", "% s\n", "since that is so"),
 	VALUE_END
 };

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libdaemon_a_SOURCES = \
+	daemon/ask.c \
 	daemon/caps.c \
 	daemon/commands.c \
 	daemon/daemon.c \
@@ -7,6 +8,8 @@ libdaemon_a_SOURCES = \
 	daemon/dump_kernel.c \
 	daemon/lock.c \
 	daemon/notify.c \
+	daemon/health.c \
+	daemon/proc.c \
 	daemon/report.c \
 	daemon/report_peers.c \
 	daemon/signals.c \

@@ -14,6 +14,7 @@
 
 #include "base/value_rows.h"
 #include "follow/blind.h"
+#include "control/verdict.h"
 #include "follow/empty.h"
 
 #define ZERO "           0\n"
@@ -575,4 +576,5 @@ const struct value_group *const value_groups[] = { &cache_group,
 						   &loop_group,
 						   &blind_group,
 						   &node_group,
-						   &job_group, &standing_group, &peer_group, &stranger_group, NULL };
+						   &job_group, &standing_group, &peer_group, &stranger_group,
+						   &verdict_group, &verdict_reason_group, NULL };

@@ -163,7 +163,14 @@ void waiters_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job
 {
 	struct waiters *all = ctx;
 
-	(void)now;
+	if (kind == JOB_COMMIT)
+		all->d->last_commit = (struct last_commit){
+			.any = true,
+			.in_kernel = all->d->inject,
+			.at = now,
+			.wall_s = clock_wall_s(),
+			.res = *res,
+		};
 	if (kind == JOB_COMMIT && all->d->expecting)
 		expecting_committed(all->d->expecting);
 	if (kind == JOB_PURGE && res->err == -ECANCELED && res->flush.err == 0)

@@ -300,6 +300,15 @@ void activity_missed_standby(const char *path, struct mono now)
 	activity_close(a);
 }
 
+bool activity_was_active(const char *path, struct mono now)
+{
+	struct activity *a = access(path, R_OK) == 0 ? activity_open(path, now) : NULL;
+	bool active = a && activity_active(a);
+
+	activity_close(a);
+	return active;
+}
+
 /* ---- lifetime ---- */
 
 static bool set_path(struct activity *a, const char *path)

@@ -46,24 +46,16 @@
 
 #define EVENTS "net.netfilter.nf_conntrack_events"
 
-enum reason {
-	OFF,
-	AUTOMATIC,
-	UNTRACKED,
-	DEAF,
-	N_REASONS,
-};
-
 static const struct {
 	const char *name;	/* for -s runtime */
 	bool compares;
 	const char *end;
-} reasons[N_REASONS] = {
-	[OFF] = { EVENTS " is 0", true, EVENTS " is not 0 any more: flows that begin now tell what becomes of them" },
-	[AUTOMATIC] = { EVENTS " is 2 and cannot be set", false,
+} reasons[BLIND_REASONS] = {
+	[BLIND_OFF] = { EVENTS " is 0", true, EVENTS " is not 0 any more: flows that begin now tell what becomes of them" },
+	[BLIND_AUTOMATIC] = { EVENTS " is 2 and cannot be set", false,
 			EVENTS " is not 2 any more: every flow that begins now reports its end" },
-	[UNTRACKED] = { "nothing is tracked", false, "connection tracking sees flows again" },
-	[DEAF] = { "events are missing", true, "for a minute comparing has found no flow of which events did not tell: "
+	[BLIND_UNTRACKED] = { "nothing is tracked", false, "connection tracking sees flows again" },
+	[BLIND_DEAF] = { "events are missing", true, "for a minute comparing has found no flow of which events did not tell: "
 		   "comparing ends" },
 };
 
@@ -72,8 +64,8 @@ struct blind {
 	struct blind_cb cb;
 	bool set_events;
 	struct ev_timer timer;
-	bool is[N_REASONS];
-	struct mono since[N_REASONS];
+	bool is[BLIND_REASONS];
+	struct mono since[BLIND_REASONS];
 	bool comparing;			/* again and again */
 	bool closing;			/* once more, after events were off */
 	unsigned int trial;		/* comparisons that a suspicion still has */
@@ -82,7 +74,7 @@ struct blind {
 	unsigned int empty, grows, differs;	/* looks in a row */
 	struct mono suspect_at;		/* no suspicion before */
 	int64_t suspect_ms;
-	struct mono well_since;		/* DEAF: comparisons have found nothing from then on */
+	struct mono well_since;		/* BLIND_DEAF: comparisons have found nothing from then on */
 };
 
 /* ---- reasons ---- */
@@ -91,7 +83,7 @@ static void set_comparing(struct blind *b, struct mono now)
 {
 	bool on = b->closing || b->trial > 0;
 
-	for (int i = 0; i < N_REASONS; i++)
+	for (int i = 0; i < BLIND_REASONS; i++)
 		on |= b->is[i] && reasons[i].compares;
 	if (on == b->comparing || !b->cb.comparing)
 		return;
@@ -105,31 +97,31 @@ static const char *what_is_done(const struct blind *b)
 	       "and without internal cache there is nothing to compare with: the peers are not told of them";
 }
 
-static void say(const struct blind *b, enum reason why, const struct blind_look *look, uint64_t n)
+static void say(const struct blind *b, enum blind_reason why, const struct blind_look *look, uint64_t n)
 {
 	switch (why) {
-	case OFF:
+	case BLIND_OFF:
 		log_warnx(EVENTS " is 0: the kernel tells nothing of flows that begin now, %s; set it to 1", what_is_done(b));
 		return;
-	case AUTOMATIC:
+	case BLIND_AUTOMATIC:
 		log_warnx(EVENTS " is 2 and cannot be set to 1 (%s): flows that began while nobody listened tell neither "
 			  "change nor end, they are looked for again and again; set it to 1 where that is allowed, on the host of "
 			  "a container", strerror(look->set_err));
 		return;
-	case UNTRACKED:
+	case BLIND_UNTRACKED:
 		log_warnx("packets are forwarded, and connection tracking sees none of them: no rule of this network namespace "
 			  "makes the kernel track (one with \"ct state\", or NAT, does), or rules exclude them (notrack)");
 		return;
-	case DEAF:
+	case BLIND_DEAF:
 		log_warnx("the kernel table has changed and no event told of it (%" PRIu64 " flows), %s: do rules restrict "
 			  "events (\"ct event\", CT --ctevents)?", n, what_is_done(b));
 		return;
-	case N_REASONS:
+	case BLIND_REASONS:
 		return;
 	}
 }
 
-static void set(struct blind *b, enum reason why, bool on, const struct blind_look *look, uint64_t n, struct mono now)
+static void set(struct blind *b, enum blind_reason why, bool on, const struct blind_look *look, uint64_t n, struct mono now)
 {
 	if (on == b->is[why])
 		return;
@@ -139,7 +131,7 @@ static void set(struct blind *b, enum reason why, bool on, const struct blind_lo
 		say(b, why, look, n);
 	} else {
 		log_notice("%s", reasons[why].end);
-		b->closing |= why == OFF && b->cb.comparing;
+		b->closing |= why == BLIND_OFF && b->cb.comparing;
 	}
 	set_comparing(b, now);
 }
@@ -152,12 +144,12 @@ static void judge_untracked(struct blind *b, const struct blind_look *look, stru
 
 	if (look->count > 0) {
 		b->empty = 0;
-		set(b, UNTRACKED, false, look, 0, now);
+		set(b, BLIND_UNTRACKED, false, look, 0, now);
 		return;
 	}
 	b->empty = moved ? b->empty + 1 : 0;
 	if (b->empty >= LOOKS)
-		set(b, UNTRACKED, true, look, 0, now);
+		set(b, BLIND_UNTRACKED, true, look, 0, now);
 }
 
 static bool counts_differ(const struct blind_look *look)
@@ -194,7 +186,7 @@ void blind_compared(struct blind *b, bool whole, uint32_t unheard, uint32_t gone
 {
 	bool missed = unheard > 0 || gone >= GONE_MIN;
 
-	if (!whole || b->is[OFF])
+	if (!whole || b->is[BLIND_OFF])
 		return;
 	if (b->closing) {
 		b->closing = false;
@@ -202,11 +194,11 @@ void blind_compared(struct blind *b, bool whole, uint32_t unheard, uint32_t gone
 		b->trial = 0;
 		b->suspect_ms = SUSPECT_MIN_MS;
 		b->well_since = (struct mono){ 0 };
-		set(b, DEAF, true, &b->last, unheard + gone, now);
-	} else if (b->is[DEAF]) {
+		set(b, BLIND_DEAF, true, &b->last, unheard + gone, now);
+	} else if (b->is[BLIND_DEAF]) {
 		if (!mono_is_set(b->well_since))
 			b->well_since = now;
-		set(b, DEAF, mono_diff_ms(now, b->well_since) < WELL_MS, &b->last, 0, now);
+		set(b, BLIND_DEAF, mono_diff_ms(now, b->well_since) < WELL_MS, &b->last, 0, now);
 	} else if (b->trial > 0 && --b->trial == 0) {
 		b->suspect_at = mono_add_ms(now, b->suspect_ms);
 		b->suspect_ms = b->suspect_ms < SUSPECT_MAX_MS / 2 ? 2 * b->suspect_ms : SUSPECT_MAX_MS;
@@ -216,8 +208,8 @@ void blind_compared(struct blind *b, bool whole, uint32_t unheard, uint32_t gone
 
 void blind_judge(struct blind *b, const struct blind_look *look, struct mono now)
 {
-	set(b, OFF, look->events == 0, look, 0, now);
-	set(b, AUTOMATIC, look->events == 2 && look->set_err != 0, look, 0, now);
+	set(b, BLIND_OFF, look->events == 0, look, 0, now);
+	set(b, BLIND_AUTOMATIC, look->events == 2 && look->set_err != 0, look, 0, now);
 	judge_untracked(b, look, now);
 	judge_suspicion(b, look, now);
 	b->last = *look;
@@ -307,6 +299,18 @@ static void on_timer(void *ctx, struct mono now)
 
 /* ---- report, life ---- */
 
+bool blind_is(const struct blind *b, enum blind_reason why, struct mono now, int64_t *for_s)
+{
+	if (b->is[why])
+		*for_s = mono_diff_ms(now, b->since[why]) / 1000;
+	return b->is[why];
+}
+
+const char *blind_name(enum blind_reason why)
+{
+	return reasons[why].name;
+}
+
 struct blind_view {
 	const char *reason;
 	int64_t for_s;
@@ -315,7 +319,8 @@ struct blind_view {
 
 #define S struct blind_view
 static const struct value_row blind_rows[] = {
-	WORD(S, reason, "reason", "kernel events: %, ", "why the kernel does not tell everything"),
+	WORD(S, reason, "reason", "kernel events: %, ", "`net.netfilter.nf_conntrack_events is 0`, `net.netfilter.nf_conntrack_events is 2 and cannot be set`, `nothing is "
+	     "tracked`, `events are missing`"),
 	GAUGE_IF_KNOWN(S, for_s, "for_s", "s", "for % s", "since when"),
 	QUIET_YES_NO(S, comparing, "comparing", ": comparing with the kernel table",
 		     "what is missing is found by comparing the tables"),
@@ -332,7 +337,7 @@ const struct value_group blind_group = {
 
 void blind_values(const struct blind *b, struct mono now, struct values *v)
 {
-	for (int i = 0; i < N_REASONS; i++) {
+	for (int i = 0; i < BLIND_REASONS; i++) {
 		struct blind_view view = {
 			.reason = reasons[i].name,
 			.for_s = mono_diff_ms(now, b->since[i]) / 1000,

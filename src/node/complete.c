@@ -361,6 +361,9 @@ bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono
 	if (i > 0)
 		sync_standing(p->sync, now, &peers);
 	*out = (struct completeness_values){
+		.name = i > 0	? "external" :
+			p->sync ? "internal" :
+				  "stats",
 		.cache = w->name,
 		.complete = is,
 		.answer_open = is && peers.lack >= STANDING_LACKS_TABLE &&
@@ -377,7 +380,10 @@ bool pipeline_completeness(const struct pipeline *p, unsigned int i, struct mono
 
 #define S struct completeness_values
 static const struct value_row completeness_rows[] = {
-	WORD(S, cache, "cache", NULL, "which cache"),
+	WORD(S, name, "name", NULL,
+	     "which cache: `internal`, `external`, `stats`, as in `cache_detail`; without external "
+	     "cache `external` is what our kernel has of the peers' flows"),
+	WORD(S, cache, "cache", NULL, "the same in words"),
 	YES_NO(S, complete, "complete", NULL, "it holds every flow that it should"),
 	YES_NO(S, answer_open, "waiting", NULL, "for the rest of a full answer of a peer"),
 	YES_NO(S, gap_open, "gap", NULL, "something that a peer has sent is missing"),

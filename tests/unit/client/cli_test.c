@@ -151,6 +151,19 @@ static const struct parse_case cases[] = {
 	{ "--send-bulk", CLI_CLIENT, 22, NULL },
 	{ "--schedule-flush", CLI_CLIENT, 26, NULL },
 
+	/* commands of our own */
+	{ "--health", CLI_CLIENT, 1002, NULL },
+	{ "--health --json --timeout 3", CLI_CLIENT, 1002, NULL },
+	{ "--json --ready", CLI_CLIENT, 1003, NULL },
+	{ "--live -C /x", CLI_CLIENT, 1004, NULL },
+	{ "--health --live", CLI_ERROR, 0,
+	  "only one command at a time, not both --health and --live" },
+	{ "--health -s", CLI_ERROR, 0, "only one command at a time, not both --health and -s" },
+	{ "--health now", CLI_ERROR, 0, "unexpected argument \"now\"" },
+	{ "--health=now", CLI_ERROR, 0, "--health takes no argument" },
+	{ "--health --strict", CLI_ERROR, 0, "--strict needs -c" },
+	{ "--healthy", CLI_ERROR, 0, "Unknown option: --healthy" },
+
 	/* errors with long names */
 	{ "--helpx", CLI_ERROR, 0, "Unknown option: --helpx" },
 	{ "--stat", CLI_ERROR, 0, "Unknown option: --stat" },
@@ -222,8 +235,10 @@ static const struct parse_case cases[] = {
 	{ "-c -x", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json -x -i", CLI_ERROR, 0, "Invalid parameters" },
-	{ "--json -c", CLI_ERROR, 0, "Invalid parameters: --json needs -i, -e or -s" },
-	{ "--json -d", CLI_ERROR, 0, "Invalid parameters: --json needs -i, -e or -s" },
+	{ "--json -c", CLI_ERROR, 0,
+	  "Invalid parameters: --json needs -i, -e, -s, --health, --ready or --live" },
+	{ "--json -d", CLI_ERROR, 0,
+	  "Invalid parameters: --json needs -i, -e, -s, --health, --ready or --live" },
 	{ "-s --json=x", CLI_ERROR, 0, "--json takes no argument" },
 	{ "--strict", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--strict -i", CLI_ERROR, 0, "Invalid parameters: --strict needs -c" },
@@ -376,7 +391,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 28); /* the layout of 1.4.x, five options more */
+	assert_int_equal(lines, 31); /* the layout of 1.4.x, eight options more */
 	assert_non_null(
 		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));
@@ -421,13 +436,33 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 }
 
+/* Whoever asks a question reads the answer on standard output, and the status is that of the
+ * question. */
+static void questions(void **state)
+{
+	char out[8192], err[8192];
+
+	(void)state;
+	assert_int_equal(report("--health -z", out, err, sizeof(out)), 3);
+	assert_string_equal(out, "CONNTRACKD UNKNOWN - Unknown option: -z\n");
+	assert_non_null(strstr(err, "conntrackd: Unknown option: -z\n"));
+	assert_int_equal(report("-z --ready", out, err, sizeof(out)), 1);
+	assert_string_equal(out, "CONNTRACKD NOT READY - Unknown option: -z\n");
+	assert_int_equal(report("--live --timeout", out, err, sizeof(out)), 1);
+	assert_int_equal(report("--json -z --health", out, err, sizeof(out)), 3);
+	assert_ptr_equal(strstr(out, "{\"schema\":1,\"kind\":\"health\",\"verdict\":{\"word\":"
+				     "\"UNKNOWN\",\"status\":3,"),
+			 out);
+	assert_int_equal(report("--health", out, err, sizeof(out)), 0); /* the caller goes on */
+	assert_string_equal(out, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_rows),
-		cmocka_unit_test(details),
-		cmocka_unit_test(long_words),
-		cmocka_unit_test(reports),
+		cmocka_unit_test(all_rows),   cmocka_unit_test(details),
+		cmocka_unit_test(long_words), cmocka_unit_test(reports),
+		cmocka_unit_test(questions),
 	};
 
 	return cmocka_run_group_tests_name("client/cli", tests, NULL, NULL);

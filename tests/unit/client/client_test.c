@@ -197,6 +197,10 @@ static void start(void *ctx, const struct ctl_request *req, struct ctl_out *out,
 		ctl_hold_until_exit(out);
 		evloop_stop(loop);
 		break;
+	case CTL_REQ_HEALTH: /* a status that only a question may have */
+		ctl_printf(out, "CONNTRACKD UNKNOWN\n");
+		ctl_end(out, 3);
+		break;
 	case CTL_REQ_PURGE:
 		_exit(3); /* dies in the middle of a command */
 	default:
@@ -625,6 +629,48 @@ static void output_fails(void **state)
 	assert_says(p->err, "No space left on device");
 }
 
+/* A question keeps its reason for the caller, who answers in place of the daemon; in all it takes
+ * no longer than it may. */
+static void questions(void **state)
+{
+	struct place *p = *state;
+	struct client_outcome outcome = { .end = CLIENT_ANSWERED };
+	struct client_request req = {
+		.path = p->path,
+		.cmd = control_command_by_number(CTL_REQ_HEALTH),
+		.timeout_s = 1,
+		.err_fd = temp_file(),
+		.outcome = &outcome,
+	};
+	struct text err = { 0 };
+	struct mono began;
+	int fd;
+
+	assert_int_equal(client_run(&req), 1);
+	assert_int_equal(outcome.end, CLIENT_ABSENT);
+	assert_says(outcome.why, "no such socket");
+
+	fd = listen_on(p->path);					   /* and accepts nobody */
+	assert_true(ctl_args_add(&req.args, req.cmd, "json", NULL, &err)); /* asks twice */
+	began = clock_now();
+	assert_int_equal(client_run(&req), 1);
+	assert_int_equal(outcome.end, CLIENT_SILENT);
+	assert_says(outcome.why, "does not answer within 1 s");
+	assert_in_range(mono_diff_ms(clock_now(), began), 900, 9000);
+	close(fd);
+	unlink(p->path);
+
+	start_ours(p, FLOW_RECORD_VERSION);
+	req.args.n = 0;
+	req.out_fd = temp_file();
+	assert_int_equal(client_run(&req), 3);
+	assert_int_equal(outcome.end, CLIENT_ANSWERED);
+	slurp(req.out_fd, p->out, sizeof(p->out));
+	assert_string_equal(p->out, "CONNTRACKD UNKNOWN\n");
+	slurp(req.err_fd, p->err, sizeof(p->err));
+	assert_string_equal(p->err, "");
+}
+
 #define IN_PLACE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -635,6 +681,7 @@ int main(void)
 		IN_PLACE(other_version), IN_PLACE(old_daemon),
 		IN_PLACE(before_args),	 IN_PLACE(old_daemon_dies),
 		IN_PLACE(real_reasons),	 IN_PLACE(output_fails),
+		IN_PLACE(questions),
 	};
 
 	return cmocka_run_group_tests_name("client/client", tests, NULL, NULL);

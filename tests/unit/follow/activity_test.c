@@ -224,6 +224,24 @@ static void test_what_is_not_believed(void **state)
 	assert_ignored(bad, with_line(bad, good, "boot", "boot 00000000-0000-0000-0000-000000000000"), 0);
 }
 
+/* Asked by a client while no daemon answers. */
+static void test_while_no_daemon_runs(void **state)
+{
+	struct mono now = clock_now();
+	struct activity *a;
+
+	(void)state;
+	assert_false(activity_was_active(path, now));
+	a = begin(now);
+	activity_commit(a, now);
+	activity_close(a);
+	assert_true(activity_was_active(path, later(now, 5)));
+	activity_missed_standby(path, now);
+	assert_false(activity_was_active(path, now));
+	write_text("anything", 8);
+	assert_false(activity_was_active(path, now));
+}
+
 static void test_who_may_write_it(void **state)
 {
 	char good[512], target[80];
@@ -280,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_purges, clean, clean),
 		cmocka_unit_test_setup_teardown(test_a_restart, clean, clean),
 		cmocka_unit_test_setup_teardown(test_what_is_not_believed, clean, clean),
+		cmocka_unit_test_setup_teardown(test_while_no_daemon_runs, clean, clean),
 		cmocka_unit_test_setup_teardown(test_who_may_write_it, clean, clean),
 		cmocka_unit_test_setup_teardown(test_a_place_that_cannot_be_written, clean, clean),
 	};
