@@ -53,6 +53,18 @@ void log_errx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A warning that the terminal has been told in words of its own: for the file and syslog. */
 void log_warn_said(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The last lines at notice and above, for whoever looks at a running daemon: the i-th, the oldest
+ * first. NULL: there are no more. Borrowed until the next line. */
+#define LOG_KEPT 5
+struct log_kept {
+	int64_t wall_s; /* seconds since 1970 */
+	enum log_level level;
+	char text[256]; /* cut to that */
+};
+const struct log_kept *log_kept(unsigned int i);
+/* "notice", "warning", "ERROR": as in the log. */
+const char *log_level_word(enum log_level level);
+
 /* One record for the system's log; priority: facility and level of syslog(3), text: one line.
  * Whatever log_open() was told about syslog, for those with a facility of their own. 0, or -errno
  * when it was dropped: -EAGAIN, the log daemon does not keep up and is not waited for; others,

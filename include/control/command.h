@@ -46,6 +46,7 @@ enum ctl_req {
 	CTL_REQ_DUMP_EXT_EXP_XML = 48,	/* -e expect -x */
 	CTL_REQ_OWN = 1000,
 	CTL_REQ_STATS_PEERS = CTL_REQ_OWN, /* -s peers */
+	CTL_REQ_STATUS = 1001,		   /* --status */
 	CTL_REQ_HEALTH = 1002,		   /* --health */
 	CTL_REQ_READY = 1003,		   /* --ready */
 	CTL_REQ_LIVE = 1004,		   /* --live */

@@ -6,6 +6,7 @@
 
 #include "base/evloop.h"
 #include "base/log.h"
+#include "base/rate.h"
 #include "base/text.h"
 #include "conf/conf.h"
 #include "follow/activity.h"
@@ -56,6 +57,7 @@ struct daemon {
 	struct teller *teller;		/* NULL with it */
 	struct expecting *expecting;	/* NULL without ExpectationSync */
 	struct ct_events *events;
+	struct rate intake;		/* of events */
 	struct blind *blind;		/* NULL with PollSecs */
 	struct flowlog *flowlog;	/* NULL outside the statistics mode */
 	struct ev_timer tick;		/* next deadline of the pipeline */

@@ -15,7 +15,15 @@ void report_expect(const struct daemon *d, struct values *v); /* needs Expectati
 void report_process(const struct daemon *d, struct values *v);
 /* Ours: each peer; not in 1.4.x. */
 void report_peers(const struct daemon *d, struct values *v);
+/* Ours: --status, one page for people, in JSON all that -s has. */
+void report_status(const struct daemon *d, struct values *v);
 void report_link(const struct daemon *d, struct values *v);
 void report_queue(const struct daemon *d, struct values *v);
+
+/* Of these, for who shows them otherwise. */
+struct link_values;
+struct node_values;
+void report_link_values(const struct daemon *d, size_t i, struct link_values *l);
+void report_node_values(const struct daemon *d, struct node_values *n);
 
 #endif

@@ -3,7 +3,8 @@
  * that lines of a parent and a child never mix and nothing is lost in a buffer when the process
  * dies.
  *
- * This is one of the two mutable globals of the program (the other is the signal flags). Nothing
+ * This, with the last lines, is one of the two mutable globals of the program (the other is the
+ * signal flags). Nothing
  * here blocks on a terminal that nobody reads, on a FIFO given as log file, or on a log daemon that
  * has fallen asleep: the line is dropped instead. syslog(3) would wait for that one, so its records
  * are written here. Control characters in a line become '?', so that a name from outside cannot
@@ -39,6 +40,14 @@ struct log_sink {
 	bool quiet;		     /* nothing for standard output */
 	bool detached;		     /* no terminal any more */
 };
+
+/* The last lines, the newest before `next`. */
+struct log_memory {
+	struct log_kept line[LOG_KEPT];
+	uint64_t n; /* so far */
+};
+
+static struct log_memory memory;
 
 static struct log_sink sink = { .fd = -1, .syslog_fd = -1 };
 
@@ -214,6 +223,32 @@ int log_syslog(int priority, const char *text)
 	return ret;
 }
 
+/* ---- what is kept ---- */
+
+static void keep(enum log_level level, const char *text)
+{
+	struct log_kept *k = &memory.line[memory.n % LOG_KEPT];
+
+	if (level < LOG_LVL_NOTICE)
+		return;
+	memory.n++;
+	k->wall_s = clock_wall_s();
+	k->level = level;
+	snprintf(k->text, sizeof(k->text), "%s", text);
+}
+
+const struct log_kept *log_kept(unsigned int i)
+{
+	uint64_t there = memory.n < LOG_KEPT ? memory.n : LOG_KEPT;
+
+	return i < there ? &memory.line[(memory.n - there + i) % LOG_KEPT] : NULL;
+}
+
+const char *log_level_word(enum log_level level)
+{
+	return levels[level].word;
+}
+
 /* ---- lines ---- */
 
 /* "[time] (pid=N) [level] " into buf; returns its length. */
@@ -265,6 +300,7 @@ static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
 	head = line_head(line, sizeof(line), level);
 	len = line_text(line, head, sizeof(line) - 1, err, fmt, ap);
 	line[len] = '\0';
+	keep(level, line + head);
 	if (sink.conf && sink.conf->facility != LOG_CONF_NO_SYSLOG)
 		log_syslog(sink.conf->facility | levels[level].priority, line + head);
 	line[len++] = '\n';

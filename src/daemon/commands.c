@@ -406,6 +406,7 @@ static const struct what table[] = {
 	{ "-s expect", NEEDS_EXPECTS, NO_JOB, NULL, report_expect, "expect" },
 	{ "-s process", NEEDS_NOTHING, NO_JOB, NULL, report_process, "processes" },
 	{ "-s peers", NEEDS_PEERS, NO_JOB, NULL, report_peers, "peers" },
+	{ "--status", NEEDS_NOTHING, NO_JOB, NULL, report_status, "status" },
 	{ "--health", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "--ready", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "--live", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },

@@ -58,6 +58,8 @@ static void daemon_turn(void *ctx, struct mono now)
 	bool again = false;
 	struct mono next = pipeline_turn(d->pipeline, now, &again);
 
+	if (d->events)
+		rate_look(&d->intake, ct_events_stats(d->events)->received, now);
 	empty_turn(d->empty, now);
 	if (d->flowlog)
 		flowlog_flush(d->flowlog, now);

@@ -109,7 +109,7 @@ static const char *connection(const struct channel_link_stats *l, bool there)
 	return there ? "connected" : "disconnected";
 }
 
-static void link_of(const struct daemon *d, size_t i, struct link_values *l)
+void report_link_values(const struct daemon *d, size_t i, struct link_values *l)
 {
 	const struct channel_link_stats *s = &l->stats;
 
@@ -128,7 +128,7 @@ static void active_link(const struct daemon *d, struct values *v)
 	struct link_values l;
 
 	for (size_t i = 0; i < channel_links(d->channel); i++) {
-		link_of(d, i, &l);
+		report_link_values(d, i, &l);
 		if (!l.stats.active)
 			continue;
 		values_group(v, "active_link", &active_link_group, &l);
@@ -142,7 +142,7 @@ void report_link(const struct daemon *d, struct values *v)
 
 	values_list(v, "links");
 	for (size_t i = 0; i < channel_links(d->channel); i++) {
-		link_of(d, i, &l);
+		report_link_values(d, i, &l);
 		values_group(v, NULL, &link_group, &l);
 	}
 	values_list_end(v);
@@ -308,30 +308,39 @@ static void jobs(const struct daemon *d, struct values *v)
 	values_list_end(v);
 }
 
-static void node(const struct daemon *d, uint64_t purges_ignored, struct values *v)
+void report_node_values(const struct daemon *d, struct node_values *n)
 {
 	struct mono now = evloop_now(d->loop);
 	bool active = activity_active(d->activity);
-	struct node_values n = {
+	struct commands_stats commands;
+
+	commands_stats(d->commands, &commands);
+	*n = (struct node_values){
 		.active = active,
 		.by = activity_option(d->activity),
 		.purge_s = purge_s(d, now),
 		.active_s = active ? mono_diff_ms(now, activity_since(d->activity)) / 1000 : -1,
-		.purges_ignored = purges_ignored,
+		.purges_ignored = commands.purges_ignored,
 	};
+}
 
+static void node(const struct daemon *d, struct values *v)
+{
+	struct node_values n;
+
+	report_node_values(d, &n);
 	values_group(v, "node", &node_group, &n);
 	jobs(d, v);
 }
 
 /* For people behind everything else, and only where there is something to say. */
-static void node_for_people(const struct daemon *d, uint64_t purges_ignored, struct text *out)
+static void node_for_people(const struct daemon *d, struct text *out)
 {
 	struct text lines = { 0 };
 	struct values v;
 
 	values_begin(&v, &values_text, "node", 0, &lines);
-	node(d, purges_ignored, &v);
+	node(d, &v);
 	values_end(&v);
 	if (lines.len > 0)
 		text_printf(out, "this node:\n%s\n", lines.buf);
@@ -372,7 +381,7 @@ void report_runtime(const struct daemon *d, struct values *v)
 		blind_values(d->blind, now, v);
 	values_list_end(v);
 	if (values_for_people(v))
-		node_for_people(d, r.commands.purges_ignored, v->out);
+		node_for_people(d, v->out);
 	else
-		node(d, r.commands.purges_ignored, v);
+		node(d, v);
 }

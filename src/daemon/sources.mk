@@ -9,11 +9,16 @@ libdaemon_a_SOURCES = \
 	daemon/lock.c \
 	daemon/notify.c \
 	daemon/health.c \
+	daemon/page.c \
 	daemon/proc.c \
 	daemon/report.c \
 	daemon/report_peers.c \
+	daemon/report_status.c \
 	daemon/signals.c \
 	daemon/start.c \
+	daemon/status.c \
+	daemon/status_page.c \
+	daemon/status_values.c \
 	daemon/sync_log.c \
 	daemon/values.c \
 	daemon/waiters.c \

@@ -15,6 +15,7 @@
 #include "base/value_rows.h"
 #include "follow/blind.h"
 #include "control/verdict.h"
+#include "daemon/status.h"
 #include "follow/empty.h"
 
 #define ZERO "           0\n"
@@ -577,4 +578,5 @@ const struct value_group *const value_groups[] = { &cache_group,
 						   &blind_group,
 						   &node_group,
 						   &job_group, &standing_group, &peer_group, &stranger_group,
-						   &verdict_group, &verdict_reason_group, NULL };
+						   &verdict_group, &verdict_reason_group,
+						   &status_group, &commit_group, &refusal_group, &line_group, NULL };

@@ -289,6 +289,35 @@ static void syslog_is_not_waited_for(void **state)
 	log_info("nobody");
 }
 
+/* The last lines that somebody should know of, as they were said. */
+static void the_last_are_kept(void **state)
+{
+	char want[16], longest[1000];
+
+	(void)state;
+	assert_int_equal(log_open(&conf, NULL), 0);
+	for (int i = 0; i < 3 * LOG_KEPT + 2; i++) {
+		log_notice("line %d", i);
+		log_info("nothing");
+	}
+	for (unsigned int i = 0; i < LOG_KEPT; i++) {
+		snprintf(want, sizeof(want), "line %u", 2 * LOG_KEPT + 2 + i);
+		assert_string_equal(log_kept(i)->text, want);
+		assert_int_equal(log_kept(i)->level, LOG_LVL_NOTICE);
+		assert_in_range(clock_wall_s() - log_kept(i)->wall_s, 0, 60);
+	}
+	assert_null(log_kept(LOG_KEPT));
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	errno = ENOENT;
+	log_warn("a\nb");
+	log_errx("%s", longest);
+	assert_string_equal(log_kept(LOG_KEPT - 2)->text, "a?b: No such file or directory");
+	assert_string_equal(log_level_word(log_kept(LOG_KEPT - 2)->level), "warning");
+	assert_string_equal(log_level_word(log_kept(LOG_KEPT - 1)->level), "ERROR");
+	assert_int_equal(strlen(log_kept(LOG_KEPT - 1)->text), sizeof(log_kept(0)->text) - 1);
+}
+
 static void limit_passes_and_counts(void **state)
 {
 	struct log_limit l = { 0 };
@@ -322,6 +351,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(discard_own_file_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_failures, setup, teardown),
 		cmocka_unit_test(limit_passes_and_counts),
+		cmocka_unit_test_setup_teardown(the_last_are_kept, setup, teardown),
 		cmocka_unit_test(terminal_sides), /* detaches */
 		cmocka_unit_test_setup_teardown(syslog_is_not_waited_for, setup, teardown),
 	};

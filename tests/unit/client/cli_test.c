@@ -152,6 +152,8 @@ static const struct parse_case cases[] = {
 	{ "--schedule-flush", CLI_CLIENT, 26, NULL },
 
 	/* commands of our own */
+	{ "--status", CLI_CLIENT, 1001, NULL },
+	{ "--status --json", CLI_CLIENT, 1001, NULL },
 	{ "--health", CLI_CLIENT, 1002, NULL },
 	{ "--health --json --timeout 3", CLI_CLIENT, 1002, NULL },
 	{ "--json --ready", CLI_CLIENT, 1003, NULL },
@@ -236,9 +238,9 @@ static const struct parse_case cases[] = {
 	{ "--json", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json -x -i", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json -c", CLI_ERROR, 0,
-	  "Invalid parameters: --json needs -i, -e, -s, --health, --ready or --live" },
+	  "Invalid parameters: --json needs -i, -e, -s, --status, --health, --ready or --live" },
 	{ "--json -d", CLI_ERROR, 0,
-	  "Invalid parameters: --json needs -i, -e, -s, --health, --ready or --live" },
+	  "Invalid parameters: --json needs -i, -e, -s, --status, --health, --ready or --live" },
 	{ "-s --json=x", CLI_ERROR, 0, "--json takes no argument" },
 	{ "--strict", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--strict -i", CLI_ERROR, 0, "Invalid parameters: --strict needs -c" },
@@ -391,7 +393,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 31); /* the layout of 1.4.x, eight options more */
+	assert_int_equal(lines, 32); /* the layout of 1.4.x, nine options more */
 	assert_non_null(
 		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));

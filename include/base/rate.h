@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_BASE_RATE_H
+#define CONNTRACKD_BASE_RATE_H
+
+#include "base/clock.h"
+
+/* How fast a counter grows, over the last five to ten seconds; longer where nobody looks, because
+ * nothing happens. Whoever owns the counter looks now and then, which costs a comparison. All zeros
+ * at first. */
+#define RATE_MS 5000
+
+struct rate {
+	struct mono from, last; /* of the two looks that count */
+	uint64_t from_count, last_count;
+};
+
+static inline void rate_look(struct rate *r, uint64_t count, struct mono now)
+{
+	if (mono_is_set(r->last) && mono_diff_ms(now, r->last) < RATE_MS)
+		return;
+	r->from = mono_is_set(r->last) ? r->last : now;
+	r->from_count = mono_is_set(r->last) ? r->last_count : count;
+	r->last = now;
+	r->last_count = count;
+}
+
+/* Per second, of a counter that stands at count now. */
+static inline uint64_t rate_per_s(const struct rate *r, uint64_t count, struct mono now)
+{
+	int64_t ms = mono_diff_ms(now, r->from);
+
+	return mono_is_set(r->from) && ms > 0 ? (count - r->from_count) * 1000 / (uint64_t)ms : 0;
+}
+
+#endif
