@@ -28,6 +28,7 @@ struct ctl_arg {
 	enum ctl_arg_type type;
 	uint64_t min, max;
 	const char *const *words; /* ends with NULL */
+	bool optional;		  /* a word that may be left out: --src-nat, --src-nat 10.0.0.1 */
 	const char *help;	  /* for --help: what the argument does */
 };
 

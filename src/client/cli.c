@@ -307,7 +307,9 @@ static void read_arg(struct parse *p, const struct ctl_arg *a, const char *value
 		fail(p, "option --%s takes no argument", a->name);
 	if (!flag && !value)
 		value = take_word(p);
-	if (!flag && (!value || !value[0]))
+	if (a->optional && !value)
+		value = "";
+	else if (!flag && (!value || !value[0]))
 		fail(p, "--%s needs a value", a->name);
 	if (p->stop)
 		return;
@@ -320,6 +322,14 @@ static void read_arg(struct parse *p, const struct ctl_arg *a, const char *value
 	}
 	p->args[p->n_args].arg = a;
 	p->args[p->n_args++].value = value;
+}
+
+/* A name that is an argument as well (--status) is one if it has a value. */
+static bool means_own(const struct parse *p, bool attached, const struct ctl_arg *a)
+{
+	bool follows = p->at + 1 < p->argc && p->argv[p->at + 1][0] != '-';
+
+	return !a || (!attached && !follows);
 }
 
 static void read_own(struct parse *p, const struct ctl_command *cmd, const char *value)
@@ -348,7 +358,7 @@ static void read_name(struct parse *p, const char *word)
 	if (o) {
 		if (take_value(p, o, equals ? equals + 1 : NULL, &value))
 			apply(p, o, value);
-	} else if (own) {
+	} else if (own && means_own(p, equals, a)) {
 		read_own(p, own, equals ? equals + 1 : NULL);
 	} else if (a) {
 		read_arg(p, a, equals ? equals + 1 : NULL);

@@ -29,6 +29,61 @@ static const char help_ready[] =
 	"one line for the cluster manager: 0 this node may have the addresses, 1 it may not";
 static const char help_live[] = "one line for a watchdog: 0 the daemon answers, 1 it does not";
 
+/* The long options of conntrack(8), as flow/select.c reads them. */
+#define ARG_BY(what, h) \
+	{ \
+		.name = (what), .type = CTL_ARG_WORD, .help = (h) \
+	}
+#define ARG_NAT(what, h) \
+	{ \
+		.name = (what), .type = CTL_ARG_WORD, .optional = true, .help = (h) \
+	}
+#define ARGS_FLOWS \
+	ARG_BY("family", "flows of this family, ipv4 or ipv6"), \
+		ARG_BY("proto", "of this protocol"), \
+		ARG_BY("src", "from this address or network, original direction"), \
+		ARG_BY("orig-src", "the same"), \
+		ARG_BY("dst", "to this address or network, original direction"), \
+		ARG_BY("orig-dst", "the same"), \
+		ARG_BY("reply-src", "from this address or network, reply direction"), \
+		ARG_BY("reply-dst", "to this address or network, reply direction"), \
+		ARG_BY("sport", "from this port, original direction"), \
+		ARG_BY("orig-port-src", "the same"), \
+		ARG_BY("dport", "to this port, original direction"), \
+		ARG_BY("orig-port-dst", "the same"), \
+		ARG_BY("reply-port-src", "from this port, reply direction"), \
+		ARG_BY("reply-port-dst", "to this port, reply direction"), \
+		ARG_BY("icmp-type", "ICMP of this type"), ARG_BY("icmp-code", "of this code"), \
+		ARG_BY("icmp-id", "of this identifier"), \
+		ARG_BY("state", "in this state: ESTABLISHED, ..."), \
+		ARG_BY("status", "with these bits: ASSURED,SEEN_REPLY, ..."), \
+		ARG_BY("mark", "with this mark, or MARK/MASK"), \
+		ARG_BY("zone", "in this zone, 0: in none"), \
+		ARG_NAT("src-nat", "whose source is translated, to this address"), \
+		ARG_NAT("dst-nat", "whose destination is translated, to this address"), \
+	{ \
+		.name = "any-nat", .type = CTL_ARG_FLAG, .help = "translated" \
+	}
+#define ARG_COUNT \
+	{ \
+		.name = "count", .type = CTL_ARG_FLAG, .help = "only how many there are" \
+	}
+
+static const struct ctl_arg own_flows[] = { ARG_JSON, ARG_COUNT, ARGS_FLOWS, { .name = NULL } };
+static const struct ctl_arg own_xml[] = { ARG_COUNT, ARGS_FLOWS, { .name = NULL } };
+static const struct ctl_arg peers_flows[] = {
+	ARG_JSON,
+	ARG_COUNT,
+	ARGS_FLOWS,
+	ARG_BY("peer", "told by the peer with this address (-s peers)"),
+	{ .name = NULL }
+};
+static const struct ctl_arg peers_xml[] = { ARG_COUNT,
+					    ARGS_FLOWS,
+					    ARG_BY("peer",
+						   "told by the peer with this address (-s peers)"),
+					    { .name = NULL } };
+
 /* ---- commands ---- */
 
 /* Number, option, its word, -x, what it is about, as one types it, arguments. One of our own has
@@ -49,16 +104,16 @@ static const char help_live[] = "one line for a watchdog: 0 the daemon answers, 
 static const struct ctl_command commands[] = {
 	CHANGES(CTL_REQ_FLUSH_KERNEL_CT, 'F', "ct", false, CTL_OBJ_CT, "-F ct", NULL),
 	CHANGES(CTL_REQ_RESYNC_KERNEL_CT, 'R', "ct", false, CTL_OBJ_CT, "-R ct", NULL),
-	READS(CTL_REQ_DUMP_INT_CT, 'i', NULL, false, CTL_OBJ_CT, "-i", shown),
-	READS(CTL_REQ_DUMP_EXT_CT, 'e', NULL, false, CTL_OBJ_CT, "-e", shown),
+	READS(CTL_REQ_DUMP_INT_CT, 'i', NULL, false, CTL_OBJ_CT, "-i", own_flows),
+	READS(CTL_REQ_DUMP_EXT_CT, 'e', NULL, false, CTL_OBJ_CT, "-e", peers_flows),
 	CHANGES(CTL_REQ_COMMIT_CT, 'c', "ct", false, CTL_OBJ_CT, "-c ct", commit),
 	CHANGES(CTL_REQ_FLUSH_CACHES_OLD, 0, NULL, false, CTL_OBJ_CT, "-f", NULL),
 	CHANGES(CTL_REQ_KILL, 'k', NULL, false, CTL_OBJ_NONE, "-k", NULL),
 	READS(CTL_REQ_STATS, 's', NULL, false, CTL_OBJ_CT, "-s", shown),
 	CHANGES(CTL_REQ_BULK, 'B', NULL, false, CTL_OBJ_NONE, "-B", NULL),
 	CHANGES(CTL_REQ_REQUEST_RESYNC, 'n', NULL, false, CTL_OBJ_NONE, "-n", NULL),
-	READS(CTL_REQ_DUMP_INT_CT_XML, 'i', NULL, true, CTL_OBJ_CT, "-i -x", NULL),
-	READS(CTL_REQ_DUMP_EXT_CT_XML, 'e', NULL, true, CTL_OBJ_CT, "-e -x", NULL),
+	READS(CTL_REQ_DUMP_INT_CT_XML, 'i', NULL, true, CTL_OBJ_CT, "-i -x", own_xml),
+	READS(CTL_REQ_DUMP_EXT_CT_XML, 'e', NULL, true, CTL_OBJ_CT, "-e -x", peers_xml),
 	CHANGES(CTL_REQ_PURGE, 't', NULL, false, CTL_OBJ_NONE, "-t", NULL),
 	READS(CTL_REQ_STATS_NETWORK, 's', "network", false, CTL_OBJ_NONE, "-s network", shown),
 	READS(CTL_REQ_STATS_CACHE, 's', "cache", false, CTL_OBJ_NONE, "-s cache", shown),

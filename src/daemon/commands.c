@@ -238,11 +238,13 @@ static struct control_job *cmd_flush_external(struct commands *c, const struct c
 static struct control_job *cmd_dump_kernel(struct commands *c, const struct ctl_request *req, enum job_kind kind,
 					struct ctl_out *out)
 {
-	struct control_job *job;
+	struct control_job *job = NULL;
 	struct text err = { 0 };
+	struct dump_wish w;
 
 	(void)kind;
-	job = dump_kernel(c->d, req->cmd->object == CTL_OBJ_EXPECT, req->cmd->xml, &err);
+	if (dump_wish(c->d, req, &w, &err))
+		job = dump_kernel(c->d, req->cmd->object == CTL_OBJ_EXPECT, &w, &err);
 	if (!job) {
 		ctl_note(out, "failed: %s", err.buf ? err.buf : "out of memory");
 		ctl_end(out, 1);
@@ -255,12 +257,19 @@ static struct control_job *cmd_dump(struct commands *c, const struct ctl_request
 					struct ctl_out *out)
 {
 	bool external = req->cmd->option == 'e';
+	struct text err = { 0 };
+	struct dump_wish w;
 
 	if (!external && !pipeline_internal(c->d->pipeline))
 		return cmd_dump_kernel(c, req, job, out);
 	if (req->cmd->object == CTL_OBJ_EXPECT)
 		return job_or_note(dump_expects(c->d, external, req->cmd->xml), out);
-	return job_or_note(dump_flows(c->d, external, req->cmd->xml), out);
+	if (dump_wish(c->d, req, &w, &err))
+		return job_or_note(dump_flows(c->d, &w), out);
+	ctl_note(out, "%s", err.buf ? err.buf : "out of memory");
+	ctl_end(out, 1);
+	text_free(&err);
+	return NULL;
 }
 
 static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_request *req, enum job_kind job,

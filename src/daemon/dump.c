@@ -12,6 +12,7 @@
 #include "flow/flow_json.h"
 #include "flow/flow_print.h"
 
+#define SELECT_STEPS	16	/* so many of these in one step, where few flows are looked for */
 #define DUMP_STEP	256	/* flows per step: about 0.1 ms, so that other clients and events get their turn */
 #define RING_STEP	512	/* lines per step */
 #define RING_LINE	64	/* bytes of one, at most */
@@ -21,8 +22,9 @@
 struct flow_dump {
 	struct control_job job;
 	const struct daemon *d;
-	bool external, xml;
+	struct dump_wish w;
 	uint64_t pos;
+	uint64_t found;
 };
 
 /* Seconds until an external entry expires, -1 where none does: only in ALARM. */
@@ -31,7 +33,7 @@ static int64_t dump_expires_s(const struct flow_dump *f, uint32_t updated_s, str
 	const struct sync_conf *conf = &f->d->conf->sync;
 	uint32_t age = mono_s(now) - updated_s;
 
-	if (!f->external || !sync_can(conf, SYNC_EXPIRES))
+	if (!f->w.external || !sync_can(conf, SYNC_EXPIRES))
 		return -1;
 	return age < conf->cache_timeout_s ? conf->cache_timeout_s - age : 0;
 }
@@ -55,31 +57,56 @@ static void dump_flow(struct ctl_out *out, const struct flow_dump *f, const stru
 			ctl_record_commit(out, flow_record_pack(&rec->flow, &opts, bytes));
 		return;
 	}
-	n = f->xml ? flow_print_xml(&rec->flow, &opts, line, sizeof(line) - 1) :
+	n = f->w.xml ? flow_print_xml(&rec->flow, &opts, line, sizeof(line) - 1) :
 		     flow_print_text(&rec->flow, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	ctl_text(out, line, n);
 }
 
-static enum ctl_step dump_step(struct control_job *job, struct ctl_out *out, struct mono now)
+static bool dump_wants(const struct flow_dump *f, const struct flow_rec *rec)
 {
-	struct flow_dump *f = container_of(job, struct flow_dump, job);
-	struct flow_table *t = f->external ? external_table(pipeline_external(f->d->pipeline)) :
-					     internal_table(pipeline_internal(f->d->pipeline));
+	if (rec->state == REC_DEAD || (f->w.peers && !(f->w.peers & 1u << rec->owner)))
+		return false;
+	return flow_select_pass(&f->w.select, &rec->flow);
+}
+
+/* Returns how many records were looked at; 0 at the end. */
+static size_t dump_some(struct flow_dump *f, struct flow_table *t, struct ctl_out *out, struct mono now)
+{
 	int64_t wall_s = clock_wall_s();
 	uint32_t ids[DUMP_STEP];
-	size_t n;
+	size_t n = table_walk(t, &f->pos, ids, DUMP_STEP);
 
-	if (ctl_room(out) < DUMP_STEP * FLOW_RECORD_MAX / 4)
-		return CTL_MORE;
-	n = table_walk(t, &f->pos, ids, DUMP_STEP);
 	for (size_t i = 0; i < n; i++) {
 		const struct flow_rec *rec = table_rec(t, ids[i]);
 
-		if (rec->state != REC_DEAD)
+		if (!dump_wants(f, rec))
+			continue;
+		f->found++;
+		if (!f->w.count)
 			dump_flow(out, f, rec, now, wall_s);
 	}
-	return n > 0 ? CTL_MORE : CTL_DONE;
+	return n;
+}
+
+/* Who looks for few goes through more records in a step: most of them cost a look. */
+static enum ctl_step dump_step(struct control_job *job, struct ctl_out *out, struct mono now)
+{
+	struct flow_dump *f = container_of(job, struct flow_dump, job);
+	struct flow_table *t = f->w.external ? external_table(pipeline_external(f->d->pipeline)) :
+					       internal_table(pipeline_internal(f->d->pipeline));
+	bool few = f->w.count || f->w.select.wants || f->w.peers;
+
+	for (int i = 0; i < (few ? SELECT_STEPS : 1); i++) {
+		if (ctl_room(out) < DUMP_STEP * FLOW_RECORD_MAX / 4)
+			return CTL_MORE;
+		if (dump_some(f, t, out, now) > 0)
+			continue;
+		if (f->w.count)
+			dump_count(out, &f->w, f->found);
+		return CTL_DONE;
+	}
+	return CTL_MORE;
 }
 
 static void dump_release(struct control_job *job, bool done)
@@ -90,13 +117,13 @@ static void dump_release(struct control_job *job, bool done)
 
 static const struct control_job_ops dump_ops = { .name = "dump", .step = dump_step, .release = dump_release };
 
-struct control_job *dump_flows(const struct daemon *d, bool external, bool xml)
+struct control_job *dump_flows(const struct daemon *d, const struct dump_wish *w)
 {
 	struct flow_dump *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return NULL;
-	*f = (struct flow_dump){ .job.ops = &dump_ops, .d = d, .external = external, .xml = xml };
+	*f = (struct flow_dump){ .job.ops = &dump_ops, .d = d, .w = *w };
 	return &f->job;
 }
 
@@ -118,7 +145,7 @@ static void dump_expect(struct ctl_out *out, const struct flow_dump *f, const st
 			ctl_record_commit(out, expect_record_pack(&rec->expect, &opts, bytes));
 		return;
 	}
-	n = f->xml ? expect_print_xml(&rec->expect, &opts, line, sizeof(line) - 1) :
+	n = f->w.xml ? expect_print_xml(&rec->expect, &opts, line, sizeof(line) - 1) :
 		     expect_print_text(&rec->expect, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	ctl_text(out, line, n);
@@ -128,7 +155,7 @@ static enum ctl_step expects_step(struct control_job *job, struct ctl_out *out, 
 {
 	struct flow_dump *f = container_of(job, struct flow_dump, job);
 	struct exp_path *path = pipeline_expects(f->d->pipeline);
-	const struct expects *cache = f->external ? exp_path_external(path) : exp_path_internal(path);
+	const struct expects *cache = f->w.external ? exp_path_external(path) : exp_path_internal(path);
 	uint32_t ids[DUMP_STEP];
 	size_t n;
 
@@ -154,7 +181,7 @@ struct control_job *dump_expects(const struct daemon *d, bool external, bool xml
 
 	if (!f)
 		return NULL;
-	*f = (struct flow_dump){ .job.ops = &expects_ops, .d = d, .external = external, .xml = xml };
+	*f = (struct flow_dump){ .job.ops = &expects_ops, .d = d, .w = { .external = external, .xml = xml } };
 	return &f->job;
 }
 

@@ -16,7 +16,9 @@ struct kernel_dump {
 	struct control_job job;
 	struct ct_dump *dump;
 	const struct flow_filter *filter;	/* borrowed */
-	bool begun, ended, text, xml, expects;
+	struct dump_wish w;
+	uint64_t found;
+	bool begun, ended, text, expects;
 	int err;
 	int64_t wall_s;
 	struct text part;	/* what was read and waits for the client: lines, or records with their length before them */
@@ -43,11 +45,16 @@ static void kernel_entry(void *ctx, const struct ct_flow *f, const struct ct_see
 	(void)now;
 	if (!flow_filter_pass(k->filter, f))
 		return;		/* with an internal cache it would not be there either */
+	if (!flow_select_pass(&k->w.select, f))
+		return;
+	k->found++;
+	if (k->w.count)
+		return;
 	if (!k->text) {
 		add_record(k, record, flow_record_pack(f, &opts, record));
 		return;
 	}
-	n = k->xml ? flow_print_xml(f, &opts, line, sizeof(line) - 1) :
+	n = k->w.xml ? flow_print_xml(f, &opts, line, sizeof(line) - 1) :
 		     flow_print_text(f, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	text_add(&k->part, line, n);
@@ -66,7 +73,7 @@ static void kernel_expect(void *ctx, const struct ct_expect *e, struct mono now)
 		add_record(k, record, expect_record_pack(e, &opts, record));
 		return;
 	}
-	n = k->xml ? expect_print_xml(e, &opts, line, sizeof(line) - 1) :
+	n = k->w.xml ? expect_print_xml(e, &opts, line, sizeof(line) - 1) :
 		     expect_print_text(e, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	text_add(&k->part, line, n);
@@ -130,6 +137,8 @@ static enum ctl_step kernel_step(struct control_job *job, struct ctl_out *out, s
 	if (k->err < 0 && k->err != -EINTR) {	/* the table may change while it is shown */
 		ctl_note(out, "failed: %s", strerror(-k->err));
 		ctl_end(out, 1);
+	} else if (k->w.count) {
+		dump_count(out, &k->w, k->found);
 	}
 	return CTL_DONE;
 }
@@ -148,7 +157,7 @@ static const struct control_job_ops kernel_ops = {
 	.name = "kernel dump", .step = kernel_step, .release = kernel_release,
 };
 
-struct control_job *dump_kernel(const struct daemon *d, bool expects, bool xml, struct text *err)
+struct control_job *dump_kernel(const struct daemon *d, bool expects, const struct dump_wish *w, struct text *err)
 {
 	struct kernel_dump *k = calloc(1, sizeof(*k));
 	struct ct_dump_cb cb = { .ctx = k, .part = kernel_part, .done = kernel_done };
@@ -158,7 +167,7 @@ struct control_job *dump_kernel(const struct daemon *d, bool expects, bool xml, 
 		return NULL;
 	}
 	k->job.ops = &kernel_ops;
-	k->xml = xml;
+	k->w = *w;
 	k->expects = expects;
 	k->filter = d->filter;
 	if (expects)

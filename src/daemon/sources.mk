@@ -6,6 +6,7 @@ libdaemon_a_SOURCES = \
 	daemon/daemon.c \
 	daemon/dump.c \
 	daemon/dump_kernel.c \
+	daemon/dump_wish.c \
 	daemon/lock.c \
 	daemon/notify.c \
 	daemon/health.c \

@@ -2,6 +2,8 @@
 /* The command line, row by row: what is understood, and every kind of mistake. */
 #include "client/cli.h"
 
+#include "flow/select.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +152,26 @@ static const struct parse_case cases[] = {
 	{ "--request-resync", CLI_CLIENT, 23, NULL },
 	{ "--send-bulk", CLI_CLIENT, 22, NULL },
 	{ "--schedule-flush", CLI_CLIENT, 26, NULL },
+
+	/* few among many */
+	{ "-i --src 10.0.0.1 --proto tcp --dport 80", CLI_CLIENT, 16, NULL },
+	{ "-e --count --peer 10.0.0.2", CLI_CLIENT, 17, NULL },
+	{ "-x -e --any-nat", CLI_CLIENT, 25, NULL },
+	{ "-i --src-nat", CLI_CLIENT, 16, NULL },
+	{ "-i --src-nat --count", CLI_CLIENT, 16, NULL },
+	{ "-i --src-nat 10.0.0.1", CLI_CLIENT, 16, NULL },
+	{ "-i --src-nat=10.0.0.1", CLI_CLIENT, 16, NULL },
+	{ "-i --status ASSURED", CLI_CLIENT, 16, NULL }, /* with a value: no command */
+	{ "--status=ASSURED -i", CLI_CLIENT, 16, NULL },
+	{ "-i --status", CLI_ERROR, 0, "only one command at a time" },
+	{ "--status ASSURED", CLI_ERROR, 0, "--status needs -i or -e" },
+	{ "-i --peer 10.0.0.2", CLI_ERROR, 0, "--peer needs -e" },
+	{ "-i --src", CLI_ERROR, 0, "--src needs a value" },
+	{ "-i --src --count", CLI_ERROR, 0, "--src needs a value" },
+	{ "-i --count=3", CLI_ERROR, 0, "--count takes no argument" },
+	{ "-i expect --src 10.0.0.1", CLI_ERROR, 0, "--src needs -i or -e" },
+	{ "-s --src 10.0.0.1", CLI_ERROR, 0, "--src needs -i or -e" },
+	{ "-i --src 10.0.0.1 --src 10.0.0.2", CLI_ERROR, 0, "--src is given twice" },
 
 	/* commands of our own */
 	{ "--status", CLI_CLIENT, 1001, NULL },
@@ -393,7 +415,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 32); /* the layout of 1.4.x, nine options more */
+	assert_int_equal(lines, 58); /* the layout of 1.4.x, and options of our own */
 	assert_non_null(
 		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));
@@ -438,6 +460,34 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 }
 
+/* Each option that the table of commands has for flows is one that is understood. */
+static void options_for_flows(void **state)
+{
+	static const int32_t numbers[] = { CTL_REQ_DUMP_INT_CT, CTL_REQ_DUMP_EXT_CT,
+					   CTL_REQ_DUMP_INT_CT_XML, CTL_REQ_DUMP_EXT_CT_XML };
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		const struct ctl_arg *a = control_command_by_number(numbers[i])->args;
+
+		for (; a->name; a++) {
+			struct flow_select s = { 0 };
+			struct text err = { 0 };
+
+			if (strcmp(a->name, "json") == 0 || strcmp(a->name, "count") == 0 ||
+			    strcmp(a->name, "peer") == 0)
+				continue;
+			n++;
+			if (!flow_select_set(&s, a->name, "-", &err) &&
+			    strstr(err.buf, "no such option"))
+				fail_msg("%s", err.buf);
+			text_free(&err);
+		}
+	}
+	assert_int_equal(n, 4 * 24);
+}
+
 /* Whoever asks a question reads the answer on standard output, and the status is that of the
  * question. */
 static void questions(void **state)
@@ -464,7 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_rows),   cmocka_unit_test(details),
 		cmocka_unit_test(long_words), cmocka_unit_test(reports),
-		cmocka_unit_test(questions),
+		cmocka_unit_test(questions),  cmocka_unit_test(options_for_flows),
 	};
 
 	return cmocka_run_group_tests_name("client/cli", tests, NULL, NULL);

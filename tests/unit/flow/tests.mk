@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-flow_tests = unit/flow/flow_test unit/flow/print_test unit/flow/print_oracle_test unit/flow/record_test \
+flow_tests = unit/flow/flow_test unit/flow/print_test unit/flow/print_oracle_test unit/flow/record_test unit/flow/select_test \
 	unit/flow/filter_test unit/flow/expect_test unit/flow/json_test unit/flow/judge_test
 check_PROGRAMS += $(flow_tests)
 TESTS += $(flow_tests)
@@ -24,3 +24,5 @@ unit_flow_judge_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
 EXPECT_RANDOM = unit/flow/expect_random.c unit/flow/expect_random.h
 unit_flow_expect_test_SOURCES = unit/flow/expect_test.c $(EXPECT_RANDOM) $(FLOW_RANDOM)
 unit_flow_expect_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS) $(NFCT_LIBS)
+unit_flow_select_test_SOURCES = unit/flow/select_test.c
+unit_flow_select_test_LDADD = $(FLOW_LIBS) $(CMOCKA_LIBS)
