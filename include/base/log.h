@@ -62,6 +62,10 @@ struct log_kept {
 	char text[256]; /* cut to that */
 };
 const struct log_kept *log_kept(unsigned int i);
+/* Each such line from now on, while it is said: said is all of it, borrowed. One watcher at a time;
+ * NULL: none any more. It must not log. */
+typedef void log_watch_fn(void *ctx, const struct log_kept *line, const char *said);
+void log_watch(log_watch_fn *fn, void *ctx);
 /* "notice", "warning", "ERROR": as in the log. */
 const char *log_level_word(enum log_level level);
 

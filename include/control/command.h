@@ -50,6 +50,7 @@ enum ctl_req {
 	CTL_REQ_HEALTH = 1002,		   /* --health */
 	CTL_REQ_READY = 1003,		   /* --ready */
 	CTL_REQ_LIVE = 1004,		   /* --live */
+	CTL_REQ_MONITOR = 1005,		   /* --monitor */
 };
 
 /* What a request is about, where that is a choice. */

@@ -45,6 +45,8 @@ struct log_sink {
 struct log_memory {
 	struct log_kept line[LOG_KEPT];
 	uint64_t n; /* so far */
+	log_watch_fn *watch;
+	void *watch_ctx;
 };
 
 static struct log_memory memory;
@@ -235,6 +237,14 @@ static void keep(enum log_level level, const char *text)
 	k->wall_s = clock_wall_s();
 	k->level = level;
 	snprintf(k->text, sizeof(k->text), "%s", text);
+	if (memory.watch)
+		memory.watch(memory.watch_ctx, k, text);
+}
+
+void log_watch(log_watch_fn *fn, void *ctx)
+{
+	memory.watch = fn;
+	memory.watch_ctx = ctx;
 }
 
 const struct log_kept *log_kept(unsigned int i)

@@ -24,6 +24,7 @@ static const struct ctl_arg commit[] = {
 };
 
 static const char help_status[] = "one page: what this node is, its peers, links, tables";
+static const char help_monitor[] = "what happens, line by line, while it happens";
 static const char help_health[] = "one line for monitoring: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN";
 static const char help_ready[] =
 	"one line for the cluster manager: 0 this node may have the addresses, 1 it may not";
@@ -138,6 +139,7 @@ static const struct ctl_command commands[] = {
 	READS(CTL_REQ_DUMP_EXT_EXP_XML, 'e', "expect", true, CTL_OBJ_EXPECT, "-e expect -x", NULL),
 	READS(CTL_REQ_STATS_PEERS, 's', "peers", false, CTL_OBJ_NONE, "-s peers", shown),
 	ASKS(CTL_REQ_STATUS, "status", CTL_ASKS_NOTHING, help_status),
+	ASKS(CTL_REQ_MONITOR, "monitor", CTL_ASKS_NOTHING, help_monitor),
 	ASKS(CTL_REQ_HEALTH, "health", CTL_ASKS_HEALTH, help_health),
 	ASKS(CTL_REQ_READY, "ready", CTL_ASKS_READY, help_ready),
 	ASKS(CTL_REQ_LIVE, "live", CTL_ASKS_LIVE, help_live),

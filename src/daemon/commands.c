@@ -26,6 +26,7 @@
 #include "follow/expecting.h"
 #include "follow/empty.h"
 #include "follow/jobs.h"
+#include "daemon/monitor.h"
 #include "daemon/report.h"
 #include "daemon/waiters.h"
 #include "flow/flow_json.h"
@@ -34,6 +35,7 @@
 struct commands {
 	struct daemon *d;
 	struct control_server *server;
+	struct monitors *monitors;
 	uint64_t resyncs;		/* -R, each, also one that joins a comparison under way */
 	uint64_t expect_resyncs;	/* -R with expectations, -R expect */
 	uint64_t purges_ignored;	/* -t in the statistics mode */
@@ -279,6 +281,13 @@ static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_requ
 	return job_or_note(dump_ring(c->d, ctl_flag(&req->args, "json")), out);
 }
 
+static struct control_job *cmd_monitor(struct commands *c, const struct ctl_request *req, enum job_kind job,
+					struct ctl_out *out)
+{
+	(void)job;
+	return job_or_note(monitors_add(c->monitors, ctl_flag(&req->args, "json")), out);
+}
+
 /* --health, --ready, --live: the verdict is the exit status. */
 static struct control_job *cmd_ask(struct commands *c, const struct ctl_request *req, enum job_kind job,
 					struct ctl_out *out)
@@ -416,6 +425,7 @@ static const struct what table[] = {
 	{ "-s process", NEEDS_NOTHING, NO_JOB, NULL, report_process, "processes" },
 	{ "-s peers", NEEDS_PEERS, NO_JOB, NULL, report_peers, "peers" },
 	{ "--status", NEEDS_NOTHING, NO_JOB, NULL, report_status, "status" },
+	{ "--monitor", NEEDS_NOTHING, NO_JOB, cmd_monitor, NULL, NULL },
 	{ "--health", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "--ready", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "--live", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
@@ -569,8 +579,10 @@ int commands_open(struct daemon *d, const struct control_conf *conf, struct comm
 	if (!c)
 		return -ENOMEM;
 	c->d = d;
-	ret = control_server_open(d->loop, conf, &ops, c, FLOW_RECORD_VERSION, &c->server, err);
+	c->monitors = monitors_new();
+	ret = c->monitors ? control_server_open(d->loop, conf, &ops, c, FLOW_RECORD_VERSION, &c->server, err) : -ENOMEM;
 	if (ret < 0) {
+		monitors_free(c->monitors);
 		free(c);
 		return ret;
 	}
@@ -583,6 +595,8 @@ void commands_stop(struct commands *c)
 	if (!c)
 		return;
 	control_server_stop(c->server);
+	monitors_free(c->monitors);
+	c->monitors = NULL;
 }
 
 void commands_free(struct commands *c)

@@ -7,9 +7,10 @@ libdaemon_a_SOURCES = \
 	daemon/dump.c \
 	daemon/dump_kernel.c \
 	daemon/dump_wish.c \
-	daemon/lock.c \
-	daemon/notify.c \
 	daemon/health.c \
+	daemon/lock.c \
+	daemon/monitor.c \
+	daemon/notify.c \
 	daemon/page.c \
 	daemon/proc.c \
 	daemon/report.c \

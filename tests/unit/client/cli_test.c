@@ -176,6 +176,7 @@ static const struct parse_case cases[] = {
 	/* commands of our own */
 	{ "--status", CLI_CLIENT, 1001, NULL },
 	{ "--status --json", CLI_CLIENT, 1001, NULL },
+	{ "--monitor --json", CLI_CLIENT, 1005, NULL },
 	{ "--health", CLI_CLIENT, 1002, NULL },
 	{ "--health --json --timeout 3", CLI_CLIENT, 1002, NULL },
 	{ "--json --ready", CLI_CLIENT, 1003, NULL },
@@ -260,9 +261,11 @@ static const struct parse_case cases[] = {
 	{ "--json", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json -x -i", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json -c", CLI_ERROR, 0,
-	  "Invalid parameters: --json needs -i, -e, -s, --status, --health, --ready or --live" },
+	  "Invalid parameters: --json needs -i, -e, -s, --status, --monitor, --health, --ready or "
+	  "--live" },
 	{ "--json -d", CLI_ERROR, 0,
-	  "Invalid parameters: --json needs -i, -e, -s, --status, --health, --ready or --live" },
+	  "Invalid parameters: --json needs -i, -e, -s, --status, --monitor, --health, --ready or "
+	  "--live" },
 	{ "-s --json=x", CLI_ERROR, 0, "--json takes no argument" },
 	{ "--strict", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--strict -i", CLI_ERROR, 0, "Invalid parameters: --strict needs -c" },
@@ -415,7 +418,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 58); /* the layout of 1.4.x, and options of our own */
+	assert_int_equal(lines, 59); /* the layout of 1.4.x, and options of our own */
 	assert_non_null(
 		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));

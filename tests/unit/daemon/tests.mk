@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 daemon_tests = unit/daemon/lock_test unit/daemon/sync_log_test unit/daemon/waiters_test unit/daemon/values_test \
-	unit/daemon/json_page_test unit/daemon/health_test unit/daemon/page_test
+	unit/daemon/json_page_test unit/daemon/health_test unit/daemon/monitor_test unit/daemon/page_test
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 
@@ -20,3 +20,5 @@ unit_daemon_health_test_SOURCES = unit/daemon/health_test.c
 unit_daemon_health_test_LDADD = $(S)/libdaemon.a $(S)/libcontrol.a $(DAEMON_LIBS) $(CMOCKA_LIBS)
 unit_daemon_page_test_SOURCES = unit/daemon/page_test.c
 unit_daemon_page_test_LDADD = $(S)/libdaemon.a $(BASE_LIBS) $(CMOCKA_LIBS)
+unit_daemon_monitor_test_SOURCES = unit/daemon/monitor_test.c
+unit_daemon_monitor_test_LDADD = $(S)/libdaemon.a $(S)/libcontrol.a $(FLOW_LIBS) $(CMOCKA_LIBS)
