@@ -15,22 +15,26 @@ struct status_values {
 };
 void status_values(const struct daemon *d, struct status_values *s);
 
+/* What came of a -c. */
 struct commit_values {
-	int64_t ago_s, at_s;
-	const char *failed; /* why it failed as a whole; NULL: it did not */
+	int64_t ago_s, at_s; /* -1: it is now */
+	const char *failed;  /* why it failed as a whole; NULL: it did not */
 	struct ct_commit_result flows;
 	struct exp_commit_result expects;
 	struct windows_result windows;
 };
-/* False: there was none. */
-bool status_commit(const struct daemon *d, struct commit_values *c);
+void commit_values(const struct job_result *res, struct commit_values *c);
 
 struct refusal_values {
 	const char *why;
 	uint64_t count;
 };
 /* The i-th reason. False: there are no more. */
-bool status_refusal(const struct commit_values *c, int i, struct refusal_values *r);
+bool commit_refusal(const struct commit_values *c, int i, struct refusal_values *r);
+/* Into a document: an object commit and a list refusals. */
+void commit_document(const struct commit_values *c, struct values *v);
+/* Of the last one. False: there was none. */
+bool status_commit(const struct daemon *d, struct commit_values *c);
 
 struct line_values {
 	int64_t time_s;

@@ -21,9 +21,15 @@ void waiters_free(struct waiters *all);
  * that from then on. NULL without memory: nothing was begun then. */
 struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigned int what,
 				struct mono now);
-/* The same for JOB_COMMIT. strict: what could not be committed makes exit status 1. in_kernel:
- * there is no external cache, the job only looks at entries of another time (follow/windows.h). */
-struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, bool strict, bool in_kernel,
+/* The same for JOB_COMMIT. */
+struct commit_wish {
+	enum ctl_object object;
+	bool strict;	/* what could not be committed makes exit status 1 */
+	bool json;	/* what came of it is one document on standard output, and no word beside it */
+	bool in_kernel;	/* there is no external cache, the job only looks at entries of another time
+			 * (follow/windows.h) */
+};
+struct control_job *waiters_commit(struct waiters *all, const struct commit_wish *wish,
 				   struct mono now);
 
 /* jobs_end_cb; ctx is the struct waiters. */

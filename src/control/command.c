@@ -19,6 +19,7 @@
 static const struct ctl_arg shown[] = { ARG_JSON, { .name = NULL } };
 
 static const struct ctl_arg commit[] = {
+	ARG_JSON,
 	{ .name = "strict", .type = CTL_ARG_FLAG, .help = "fail if the kernel refuses an entry" },
 	{ .name = NULL }
 };

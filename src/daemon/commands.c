@@ -95,6 +95,16 @@ static struct control_job *job_or_note(struct control_job *job, struct ctl_out *
 	return job ? job : out_of_memory(out);
 }
 
+static struct commit_wish commit_wish(const struct ctl_request *req, bool in_kernel)
+{
+	return (struct commit_wish){
+		.object = req->cmd->object,
+		.strict = ctl_flag(&req->args, "strict"),
+		.json = ctl_flag(&req->args, "json"),
+		.in_kernel = in_kernel,
+	};
+}
+
 static struct control_job *cmd_commit(struct commands *c, const struct ctl_request *req, enum job_kind job,
 					struct ctl_out *out)
 {
@@ -103,6 +113,7 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 		[CTL_OBJ_EXPECT] = "committing expectation cache",
 		[CTL_OBJ_BOTH] = "committing all external caches",
 	};
+	struct commit_wish wish = commit_wish(req, false);
 
 	/* Now, not when the one that follows begins: a -t that comes in between is newer. */
 	takeover_active(c->d->takeover, evloop_now(c->d->loop));
@@ -110,8 +121,7 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 		done_note(out, "a commit is already running, another one follows it");
 	else
 		log_notice("%s", say[req->cmd->object]);
-	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, ctl_flag(&req->args, "strict"), false,
-					  evloop_now(c->d->loop)), out);
+	return job_or_note(waiters_commit(c->d->waiters, &wish, evloop_now(c->d->loop)), out);
 }
 
 static struct control_job *cmd_flush_expects(struct commands *c, const struct ctl_request *req, enum job_kind job,
@@ -398,9 +408,9 @@ static const struct what table[] = {
 	{ "-i expect -x", NEEDS_EXPECTS, NO_JOB, cmd_dump, NULL, NULL },
 	{ "-e expect", NEEDS_EXPECTS | NEEDS_EXTERNAL, NO_JOB, cmd_dump, NULL, NULL },
 	{ "-e expect -x", NEEDS_EXPECTS | NEEDS_EXTERNAL, NO_JOB, cmd_dump, NULL, NULL },
-	{ "-c", NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, NULL },
-	{ "-c ct", NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, NULL },
-	{ "-c expect", NEEDS_EXPECTS | NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, NULL },
+	{ "-c", NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, "commit_result" },
+	{ "-c ct", NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, "commit_result" },
+	{ "-c expect", NEEDS_EXPECTS | NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, "commit_result" },
 	{ "-F", NEEDS_NOTHING, JOB_FLUSH, cmd_flush_kernel, NULL, NULL },
 	{ "-F ct", NEEDS_NOTHING, JOB_FLUSH, cmd_flush_kernel, NULL, NULL },
 	{ "-F expect", NEEDS_EXPECTS, NO_JOB, cmd_flush_expects, NULL, NULL },
@@ -435,10 +445,11 @@ static const struct what table[] = {
  * stop judging by their windows (takeover.c). */
 static struct control_job *no_commit(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
+	struct commit_wish wish = commit_wish(req, true);
 	struct mono now = evloop_now(c->d->loop);
 
 	takeover_active(c->d->takeover, now);
-	return job_or_note(waiters_commit(c->d->waiters, req->cmd->object, ctl_flag(&req->args, "strict"), true, now), out);
+	return job_or_note(waiters_commit(c->d->waiters, &wish, now), out);
 }
 
 /* -t, and there is no role that this node could give up: nothing is scheduled. */
@@ -494,14 +505,16 @@ static struct control_job *nothing_to_do(struct commands *c, const struct what *
 					 const struct ctl_request *req, enum lack lack,
 					 struct ctl_out *out)
 {
+	bool windows = lack == LACKS_EXTERNAL && what->job == JOB_COMMIT;
+
 	if (lack == LACKS_PEERS && req->cmd->number == CTL_REQ_PURGE) {
 		no_purge(c, out);
 		return NULL;
 	}
 	idle_note(req, out, lack_words[lack]);
-	if (what->kind)
+	if (what->kind && !windows)
 		empty_document(req, what->kind, lack_words[lack], out);
-	return lack == LACKS_EXTERNAL && what->job == JOB_COMMIT ? no_commit(c, req, out) : NULL;
+	return windows ? no_commit(c, req, out) : NULL;
 }
 
 static void print_report(struct commands *c, const struct what *what,

@@ -7,20 +7,6 @@
 #include "daemon/status.h"
 #include "daemon/status_page.h"
 
-static void commit(const struct daemon *d, struct values *v)
-{
-	struct commit_values c;
-	struct refusal_values r;
-
-	if (!status_commit(d, &c))
-		return;
-	values_group(v, "commit", &commit_group, &c);
-	values_list(v, "refusals");
-	for (int i = 0; status_refusal(&c, i, &r); i++)
-		values_group(v, NULL, &refusal_group, &r);
-	values_list_end(v);
-}
-
 static void log_lines(struct values *v)
 {
 	struct line_values l;
@@ -34,6 +20,7 @@ static void log_lines(struct values *v)
 void report_status(const struct daemon *d, struct values *v)
 {
 	struct status_values s;
+	struct commit_values c;
 	struct verdict health;
 
 	if (values_for_people(v)) {
@@ -51,6 +38,7 @@ void report_status(const struct daemon *d, struct values *v)
 		report_link(d, v);
 		report_queue(d, v);
 	}
-	commit(d, v);
+	if (status_commit(d, &c))
+		commit_document(&c, v);
 	log_lines(v);
 }

@@ -41,24 +41,10 @@ bool status_commit(const struct daemon *d, struct commit_values *c)
 {
 	const struct last_commit *last = &d->last_commit;
 
-	*c = (struct commit_values){
-		.ago_s = mono_diff_ms(evloop_now(d->loop), last->at) / 1000,
-		.at_s = last->wall_s,
-		.failed = last->res.err < 0 ? strerror(-last->res.err) : NULL,
-		.flows = last->res.commit,
-		.expects = last->res.expects,
-		.windows = last->res.windows,
-	};
+	commit_values(&last->res, c);
+	c->ago_s = mono_diff_ms(evloop_now(d->loop), last->at) / 1000;
+	c->at_s = last->wall_s;
 	return last->any;
-}
-
-bool status_refusal(const struct commit_values *c, int i, struct refusal_values *r)
-{
-	if (i >= CT_COMMIT_REASONS || c->flows.reason[i].count == 0)
-		return false;
-	r->why = commit_reason(c->flows.reason[i].err);
-	r->count = c->flows.reason[i].count;
-	return true;
 }
 
 bool status_line(unsigned int i, struct line_values *l)

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/evloop.h"
+#include "cache/whole.h"
 #include "channel/channel.h"
 #include "control/verdict.h"
 #include "daemon/ask.h"
@@ -89,19 +90,27 @@ static void put_health(struct page *p, const struct daemon *d)
 
 /* ---- the peers ---- */
 
-static void put_standing(struct page *p, const struct sync *s, struct mono now)
+/* What the peers have told is not all here: only because it was thrown away on purpose? */
+static bool was_emptied(const struct daemon *d, struct mono now)
+{
+	struct completeness_values c;
+
+	return pipeline_completeness(d->pipeline, 1, now, &c) && c.why == WHOLE_FLUSHED;
+}
+
+static void put_standing(struct page *p, const struct daemon *d, struct mono now)
 {
 	struct sync_standing st;
 	struct text t = { 0 };
 
-	sync_standing(s, now, &st);
+	sync_standing(pipeline_sync(d->pipeline), now, &st);
 	text_printf(&t, "received: %s", st.received ? "yes" : "no");
 	if (st.peers == 0)
 		text_str(&t, " (no peer was heard)");
 	else if (!st.whole)
 		text_str(&t, " (our own cache is incomplete)");
 	else if (!st.kept)
-		text_str(&t, " (part of it found no place)");
+		text_str(&t, was_emptied(d, now) ? " (emptied by -f)" : " (part of it found no place)");
 	else if (!st.received)
 		text_str(&t, " (-s peers tells why)");
 	text_printf(&t, ", heard: %s",
@@ -133,7 +142,7 @@ static void put_peers(struct page *p, const struct daemon *d, struct mono now)
 	unsigned int n = 0;
 	struct text t = { 0 };
 
-	put_standing(p, s, now);
+	put_standing(p, d, now);
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
 		if (sync_peer_view(s, i, now, &v) && !v.left && n++ < PEERS_SHOWN)
 			put_peer(p, &v, acks, now);
@@ -267,7 +276,7 @@ static void say_commit(struct text *t, const struct commit_values *c)
 		text_printf(t, "; %" PRIu64 " refused: newer here", r->newer);
 	if (r->ended_here + r->ended > 0)
 		text_printf(t, "; %" PRIu64 " had ended", r->ended_here + r->ended);
-	for (int i = 0; status_refusal(c, i, &why); i++)
+	for (int i = 0; commit_refusal(c, i, &why); i++)
 		text_printf(t, "; %" PRIu64 " failed: %s", why.count, why.why);
 	if (c->expects.total > 0)
 		text_printf(t, "; %" PRIu64 " of %" PRIu64 " expectations failed",

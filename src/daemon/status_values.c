@@ -2,7 +2,10 @@
 /* --status as values: what it has beside what -s has anyway; gathered in status.c. */
 #include "daemon/status.h"
 
+#include <string.h>
+
 #include "base/value_rows.h"
+#include "follow/commit.h"
 
 #define S struct status_values
 static const struct value_row status_rows[] = {
@@ -70,6 +73,38 @@ const struct value_group refusal_group = {
 	.help = "Why the kernel has refused flows of the last commit.",
 	.rows = refusal_rows,
 };
+
+void commit_values(const struct job_result *res, struct commit_values *c)
+{
+	*c = (struct commit_values){
+		.ago_s = -1,
+		.at_s = -1,
+		.failed = res->err < 0 ? strerror(-res->err) : NULL,
+		.flows = res->commit,
+		.expects = res->expects,
+		.windows = res->windows,
+	};
+}
+
+bool commit_refusal(const struct commit_values *c, int i, struct refusal_values *r)
+{
+	if (i >= CT_COMMIT_REASONS || c->flows.reason[i].count == 0)
+		return false;
+	r->why = commit_reason(c->flows.reason[i].err);
+	r->count = c->flows.reason[i].count;
+	return true;
+}
+
+void commit_document(const struct commit_values *c, struct values *v)
+{
+	struct refusal_values r;
+
+	values_group(v, "commit", &commit_group, c);
+	values_list(v, "refusals");
+	for (int i = 0; commit_refusal(c, i, &r); i++)
+		values_group(v, NULL, &refusal_group, &r);
+	values_list_end(v);
+}
 
 #define S struct line_values
 static const struct value_row line_rows[] = {

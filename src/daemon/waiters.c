@@ -12,6 +12,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "control/server.h"
+#include "daemon/status.h"
+#include "flow/flow_json.h"
 #include "follow/expecting.h"
 
 #define PROGRESS_MS	250
@@ -30,9 +32,7 @@ struct waiter {
 	enum job_kind asked;
 	struct job_ticket ticket;
 	bool over;
-	bool strict;
-	bool in_kernel;			/* -c without external cache */
-	enum ctl_object object;		/* of a commit */
+	struct commit_wish commit;	/* of a commit */
 	struct job_result res;
 };
 
@@ -51,7 +51,7 @@ static void waiter_say_expects(const struct waiter *w, struct ctl_out *out)
 	    r->duration_us / 1000 % 1000, r->created, r->kept, r->failed);
 	for (int i = 0; i < EXP_COMMIT_REASONS && r->reason[i].count > 0; i++)
 		say(out, "  %" PRIu64 " failed: %s", r->reason[i].count, exp_commit_reason(r->reason[i].err));
-	if (w->strict && r->failed > 0)
+	if (w->commit.strict && r->failed > 0)
 		ctl_end(out, 1);
 }
 
@@ -71,14 +71,14 @@ static void waiter_say_flows(const struct waiter *w, struct ctl_out *out)
 		say(out, "  %" PRIu64 " ended since their owner told them", r->ended);
 	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
 		say(out, "  %" PRIu64 " failed: %s", r->reason[i].count, commit_reason(r->reason[i].err));
-	ctl_end(out, w->strict && r->failed > 0 ? 1 : 0);
+	ctl_end(out, w->commit.strict && r->failed > 0 ? 1 : 0);
 }
 
 static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 {
-	if (w->object != CTL_OBJ_EXPECT)
+	if (w->commit.object != CTL_OBJ_EXPECT)
 		waiter_say_flows(w, out);
-	if (w->object == CTL_OBJ_EXPECT || (w->object == CTL_OBJ_BOTH && w->all->d->expecting))
+	if (w->commit.object == CTL_OBJ_EXPECT || (w->commit.object == CTL_OBJ_BOTH && w->all->d->expecting))
 		waiter_say_expects(w, out);
 }
 
@@ -96,7 +96,7 @@ static void waiter_say_windows(const struct waiter *w, struct ctl_out *out)
 			 strerror(-err));
 	if (r->failed > 0)
 		ctl_note(out, "%" PRIu64 " older entries still have their windows", r->failed);
-	ctl_end(out, w->strict && (err < 0 || r->failed > 0) ? 1 : 0);
+	ctl_end(out, w->commit.strict && (err < 0 || r->failed > 0) ? 1 : 0);
 }
 
 static void waiter_say_flush(const struct waiter *w, struct ctl_out *out)
@@ -105,6 +105,28 @@ static void waiter_say_flush(const struct waiter *w, struct ctl_out *out)
 	say_fn say = r->failed > 0 ? ctl_note : ctl_result;
 
 	say(out, "deleted %" PRIu64 " flows from the kernel table, %" PRIu64 " could not be deleted", r->deleted, r->failed);
+}
+
+/* All of it for a program, with the status that the words would have. */
+static void waiter_say_json(const struct waiter *w, struct ctl_out *out)
+{
+	uint64_t failed = w->res.commit.failed + w->res.expects.failed + w->res.windows.failed;
+	int err = w->res.err < 0 ? w->res.err : w->res.windows.err;
+	bool bad = err < 0 && !w->commit.in_kernel;
+	struct text text = { 0 };
+	struct commit_values c;
+	struct values v;
+
+	commit_values(&w->res, &c);
+	if (err < 0)
+		c.failed = err == -EBUSY ? "a commit is still running" : strerror(-err);
+	values_begin(&v, &values_json, "commit_result", JSON_SCHEMA, &text);
+	commit_document(&c, &v);
+	values_end(&v);
+	if (!text.truncated)
+		ctl_text(out, text.buf, text.len);
+	ctl_end(out, bad || text.truncated || (w->commit.strict && (failed > 0 || err < 0)) ? 1 : 0);
+	text_free(&text);
 }
 
 static void waiter_say_failed(const struct waiter *w, struct ctl_out *out)
@@ -134,7 +156,9 @@ static enum ctl_step waiter_step(struct control_job *job, struct ctl_out *out, s
 			ctl_progress(out, done, total);
 		return CTL_WAIT;
 	}
-	if (w->in_kernel)
+	if (w->commit.json)
+		waiter_say_json(w, out);
+	else if (w->commit.in_kernel)
 		waiter_say_windows(w, out);
 	else if (w->res.err < 0)
 		waiter_say_failed(w, out);
@@ -222,18 +246,16 @@ struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigne
 	return &w->job;
 }
 
-struct control_job *waiters_commit(struct waiters *all, enum ctl_object object, bool strict, bool in_kernel,
+struct control_job *waiters_commit(struct waiters *all, const struct commit_wish *wish,
 				   struct mono now)
 {
+	enum ctl_object object = wish->object;
 	unsigned int what = object == CTL_OBJ_CT ? COMMIT_FLOWS : object == CTL_OBJ_EXPECT ? COMMIT_EXPECTS : COMMIT_ALL;
 	struct control_job *job = waiters_ask(all, JOB_COMMIT, what, now);
 	struct waiter *w = job ? container_of(job, struct waiter, job) : NULL;
 
-	if (w) {
-		w->strict = strict;
-		w->object = object;
-		w->in_kernel = in_kernel;
-	}
+	if (w)
+		w->commit = *wish;
 	return job;
 }
 

@@ -448,14 +448,20 @@ def test_full_table(lab: Lab, pair: Callable) -> None:
 		with at_most(limit):
 			full = commit(two)
 			internal, strict = active_count(two, "internal"), commit(two, "--strict", status=1)
+			health, status = two.ctl("--health"), two.ok("--status")
 	assert full.counts() == (room, 0, 0, 0, more), full.text
 	assert f"{more} failed: the kernel's table is full (nf_conntrack_max)" in full.text
 	assert strict.counts() == (0, room, 0, 0, more), strict.text
 	assert internal == active_count(two, "internal") == limit
+	assert health.returncode == 2 and f"the kernel's table is full: {limit} of {limit}" in health.stdout, health
+	assert re.search(rf"the last commit \(-c\), \d+ s ago: {more} of {room + more} flows failed: the kernel's table is full",
+			 health.stdout), health
+	assert re.search(rf"^commit .*: {room + more} flows in \d+ ms: 0 created, {room}\s+kept", status, re.M), status
 	assert talk.ask("alive", 10)["alive"] == 20
 	with room_for(limit + more):
 		then = commit(two)
 		assert then.counts() == (more, room, 0, 0, 0), then.text
+		assert "last commit" not in two.ctl("--health").stdout
 		assert active_count(two, "internal") == limit + more
 
 

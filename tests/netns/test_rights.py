@@ -218,7 +218,7 @@ def test_arguments_that_a_daemon_does_not_know(node: Node) -> None:
 	def ask(number: int, args: bytes) -> list[tuple[int, bytes]]:
 		return text_of(bare(node, struct.pack("=i", number) + b"\xffctd" + struct.pack("!HHIH", 3, 2, 0, len(args)) + args), 3)[1]
 
-	assert ask(COMMIT, b"\1\5\0\0quick") == [(2, b'-c: unknown argument "quick" (known: --strict)'), (5, b"\0\0\0\1")]
+	assert ask(COMMIT, b"\1\5\0\0quick") == [(2, b'-c: unknown argument "quick" (known: --json, --strict)'), (5, b"\0\0\0\1")]
 	assert ask(COMMIT, b"\3\6\0\3strictyes") == [(2, b"-c: --strict is of another type here"), (5, b"\0\0\0\1")]
 	assert "committing" not in node.log.read_text()
 	assert ask(COMMIT, b"\1\6\0\0strict")[-1] == (5, b"\0\0\0\0")

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Callable
 
 import scenario
 from netlab import Lab, run, wait_until
-from node import Link, Links, Node, wait_replicated
+from node import TOP, Link, Links, Node, wait_replicated
 from test_every_command import STATS
 from test_json import SCHEMA, SEEN, hold, no_doubles
 from test_health import wait_health
@@ -51,11 +52,11 @@ def test_a_pair(lab: Lab, pair: Callable) -> None:
 	wait_replicated(one, two)
 	for node in (one, two):
 		wait_health(node, 0)
+	wait_until(lambda: page(two)["in sync"] == ["received: yes, heard: yes"], 20, "in sync")
 	p = page(two)
 	assert re.fullmatch(r"2\.\d+\.\d+\S*, FTFW, up \d+ s, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+", p["daemon"][0]), p
 	assert p["node"] == ["not active: it was not told a role (-c, -t, -n) yet"]
 	assert p["health"] == ["OK: not active, 1 peer in sync"]
-	assert p["in sync"] == ["received: yes, heard: yes"]
 	assert re.fullmatch(r"10\.30\.0\.11: in sync for \d+ s; heard \d\.\d s ago; lag \d+ messages, 0 s", p["peer"][0]), p
 	assert re.fullmatch(r"sync0 multicast RUNNING ACTIVE: sent \d+, received \d+, errors 0", p["link"][0]), p
 	assert re.fullmatch(r"0 to be sent, \d+ of 131072 not acknowledged", p["queues"][0]), p
@@ -67,13 +68,16 @@ def test_a_pair(lab: Lab, pair: Callable) -> None:
 	assert d["health"]["word"] == "OK" and d["reasons"] == []
 
 	scenario.inject(lab, "fw2", 3)		# three of them are in its kernel already
-	two.ok("-c")
+	result = json.loads(two.ok("-c", "--json"), object_pairs_hook=no_doubles)
+	hold(result, "commit_result")
+	assert result["commit"]["created"] == 47 and result["refusals"] == []
 	p, d = page(two), document(two)
 	assert re.fullmatch(r"active for \d+ s, by -c", p["node"][0]), p
 	said = re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, by -c: 50 flows in \d+ ms: (\d+) created, (\d+) kept, (\d+) updated, "
 			    r"(\d+) replaced, 0 failed", p["commit"][0])
 	assert said and [int(n) for n in said.groups()] == [d["commit"][n] for n in ("created", "kept", "updated", "replaced")], p
 	assert d["commit"]["total"] == 50 == sum(d["commit"][n] for n in ("created", "kept", "updated", "replaced"))
+	assert {**result["commit"], "ago_s": 0, "time_s": 0} == {**d["commit"], "ago_s": 0, "time_s": 0}
 	assert d["commit"]["created"] == 47 and d["refusals"] == [] and d["node"]["active"]
 	assert any("Committed" in line or "committing" in line for line in p["log"]), p
 	assert [line["text"] for line in d["log"]] == [
@@ -81,7 +85,7 @@ def test_a_pair(lab: Lab, pair: Callable) -> None:
 
 	one.ok("-t")
 	p = page(one)
-	assert re.fullmatch(r"not active, by -t; flush of the kernel table \(-t\) in 9 min \d+ s", p["node"][0]), p
+	assert re.fullmatch(r"not active, by -t; flush of the kernel table \(-t\) in (9|10) min \d+ s", p["node"][0]), p
 	lab.lossy("fw2", 30)
 	for i in range(10):
 		scenario.inject(lab, "fw1", 100, first=100 * (i + 1))
@@ -122,6 +126,9 @@ def test_modes(lab: Lab, pair: Callable) -> None:
 		document(node)
 	assert "the windows of 0 older entries judge no longer" in page(two)["commit"][0]
 	assert document(two)["commit"]["loosened"] == 0
+	result = json.loads(two.ok("-c", "--json"))
+	hold(result, "commit_result")
+	assert result["commit"]["loosened"] == 0
 
 
 def test_statistics_mode(lab: Lab, make: Callable) -> None:
@@ -131,6 +138,9 @@ def test_statistics_mode(lab: Lab, make: Callable) -> None:
 	p = page(node)
 	assert p["node"] == ["has no role in this mode"] and "peer" not in p and "commit" not in p
 	assert "peers" not in document(node)
+	result = json.loads(node.ok("-c", "--json"))
+	hold(result, "commit_result")
+	assert result["nothing"] == "this is the statistics mode"
 
 
 def test_rate(lab: Lab, make: Callable) -> None:
@@ -142,6 +152,37 @@ def test_rate(lab: Lab, make: Callable) -> None:
 	rate = document(node)["overview"]["events_per_s"]
 	assert 6000 / 60 <= rate <= 6000, rate
 	wait_until(lambda: document(node)["overview"]["events_per_s"] == 0, 60, "it has passed", 1)
+
+
+EXAMPLES = {"doc/operation.md": r"(?<=```\n)daemon    .*?\n(?=```)", "conntrackd.8": r"(?<=\.Bd -literal\n)daemon    .*?\n(?=\.Ed)"}
+
+
+def shape(text: str) -> list[str]:
+	"""Without numbers, and without the log, of which it depends on the moment what is in it."""
+	return [re.sub(r"\d+", "N", row) for row in text.split("\nlog ")[0].splitlines()]
+
+
+def test_the_pages_show_what_is(lab: Lab, pair: Callable) -> None:
+	"""The examples in the documentation are a real page, of a node that has taken over. UPDATE=1 writes them."""
+	one, two = pair()
+	scenario.inject(lab, "fw1", 67)
+	wait_replicated(one, two)
+	for node in (one, two):
+		wait_health(node, 0)
+	one.ok("-t")
+	two.ok("-c"), two.ok("-f"), two.ok("-R"), two.ok("-B")
+	wait_until(lambda: len(one.external()) == 67, 20, "fw1 has everything")
+	wait_health(two, 0)
+	wait_until(lambda: "in sync for" in page(two)["peer"][0], 20, "its table has been sent")
+	text = two.ok("--status").replace("10.30.0.", "172.16.0.").replace("sync0", "eth2")
+	for name, block in EXAMPLES.items():
+		path = TOP / name
+		shown = re.search(block, path.read_text(), re.S)
+		assert shown, name
+		if os.environ.get("UPDATE"):
+			path.write_text(path.read_text().replace(shown[0], text))
+		else:
+			assert shape(shown[0]) == shape(text), name
 
 
 def test_every_name_was_seen() -> None:

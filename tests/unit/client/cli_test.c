@@ -260,12 +260,10 @@ static const struct parse_case cases[] = {
 	{ "-c -x", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--json -x -i", CLI_ERROR, 0, "Invalid parameters" },
-	{ "--json -c", CLI_ERROR, 0,
-	  "Invalid parameters: --json needs -i, -e, -s, --status, --monitor, --health, --ready or "
-	  "--live" },
+	{ "--json -c", CLI_CLIENT, 46, NULL },
+	{ "--json -f", CLI_ERROR, 0, "--json needs -i, -e, -c" },
 	{ "--json -d", CLI_ERROR, 0,
-	  "Invalid parameters: --json needs -i, -e, -s, --status, --monitor, --health, --ready or "
-	  "--live" },
+	  "Invalid parameters: --json needs -i, -e, -c, -s, --status, " },
 	{ "-s --json=x", CLI_ERROR, 0, "--json takes no argument" },
 	{ "--strict", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--strict -i", CLI_ERROR, 0, "Invalid parameters: --strict needs -c" },

@@ -30,19 +30,29 @@ static const struct row {
 	struct job_result res;
 	const char *says;	/* part of a note; NULL: nothing */
 	int status;
+	bool json;
 } rows[] = {
-	{ "committed", false, false, 0, { .commit = { .total = 7, .created = 7 } }, "committed 7 flows", 0 },
-	{ "one failed", false, false, 0, { .commit = { .total = 7, .failed = 1 } }, " 1 failed", 0 },
-	{ "one failed, strict", true, false, 0, { .commit = { .total = 7, .failed = 1 } }, " 1 failed", 1 },
-	{ "it could not begin", false, false, -ENOMEM, { 0 }, "failed: Cannot allocate memory", 1 },
-	{ "in the kernel", true, true, 0, { .windows = { .total = 9, .loosened = 3 } }, NULL, 0 },
-	{ "read in vain", false, true, 0, { .windows = { .err = -EINTR } }, "has changed under every reading", 0 },
-	{ "read in vain, strict", true, true, 0, { .windows = { .err = -EINTR } }, "may still have", 1 },
-	{ "no reading", false, true, 0, { .windows = { .err = -EPERM } }, "Operation not permitted", 0 },
-	{ "no beginning", false, true, -ENOMEM, { 0 }, "Cannot allocate memory", 0 },
-	{ "no beginning, strict", true, true, -ENOMEM, { 0 }, "Cannot allocate memory", 1 },
-	{ "some refused", false, true, 0, { .windows = { .failed = 4 } }, "4 older entries still have", 0 },
-	{ "some refused, strict", true, true, 0, { .windows = { .failed = 4 } }, "4 older entries", 1 },
+	{ "committed", false, false, 0, { .commit = { .total = 7, .created = 7 } }, "committed 7 flows", 0, false },
+	{ "one failed", false, false, 0, { .commit = { .total = 7, .failed = 1 } }, " 1 failed", 0, false },
+	{ "one failed, strict", true, false, 0, { .commit = { .total = 7, .failed = 1 } }, " 1 failed", 1, false },
+	{ "it could not begin", false, false, -ENOMEM, { 0 }, "failed: Cannot allocate memory", 1, false },
+	{ "in the kernel", true, true, 0, { .windows = { .total = 9, .loosened = 3 } }, NULL, 0, false },
+	{ "read in vain", false, true, 0, { .windows = { .err = -EINTR } }, "has changed under every reading", 0, false },
+	{ "read in vain, strict", true, true, 0, { .windows = { .err = -EINTR } }, "may still have", 1, false },
+	{ "no reading", false, true, 0, { .windows = { .err = -EPERM } }, "Operation not permitted", 0, false },
+	{ "no beginning", false, true, -ENOMEM, { 0 }, "Cannot allocate memory", 0, false },
+	{ "no beginning, strict", true, true, -ENOMEM, { 0 }, "Cannot allocate memory", 1, false },
+	{ "some refused", false, true, 0, { .windows = { .failed = 4 } }, "4 older entries still have", 0, false },
+	{ "some refused, strict", true, true, 0, { .windows = { .failed = 4 } }, "4 older entries", 1, false },
+	{ "JSON", false, false, 0, { .commit = { .total = 7, .created = 7 } }, "\"total\":7,\"created\":7,", 0, true },
+	{ "JSON, failed", false, false, 0,
+	  { .commit = { .total = 7, .failed = 2, .reason = { { ENOMEM, 2 } } } }, "\"count\":2}]}", 0, true },
+	{ "JSON, failed, strict", true, false, 0, { .commit = { .total = 7, .failed = 1 } }, "\"failed\":1,", 1, true },
+	{ "JSON, it could not begin", false, false, -ENOMEM, { 0 },
+	  "\"failed_whole\":\"Cannot allocate memory\"", 1, true },
+	{ "JSON, in the kernel", false, true, 0, { .windows = { .loosened = 3 } }, "\"loosened\":3,", 0, true },
+	{ "JSON, read in vain", false, true, 0, { .windows = { .err = -EINTR } }, "\"failed_whole\":", 0, true },
+	{ "JSON, read in vain, strict", true, true, 0, { .windows = { .err = -EINTR } }, "\"failed_whole\":", 1, true },
 };
 
 /* The reply is in records: does it hold this text? */
@@ -66,7 +76,8 @@ static void run_row(const struct row *r)
 	jobs_set_ops(d.jobs, JOB_COMMIT, &ops);
 	ctl_out_begin(out, CTL_VERSION, 0, 1);
 	begun = ctl_out_queued(out);
-	job = waiters_commit(d.waiters, CTL_OBJ_CT, r->strict, r->in_kernel, now);
+	job = waiters_commit(d.waiters,
+			     &(struct commit_wish){ CTL_OBJ_CT, r->strict, r->json, r->in_kernel }, now);
 	assert_non_null(job);
 	if (!r->start_err) {
 		assert_int_equal(job->ops->step(job, out, now), CTL_WAIT);
