@@ -343,6 +343,8 @@ static void test_released(void **state)
 	flow_event(w, CT_EVENT_NEW, 0);
 	put(w, &e);
 	turn(w);
+	/* What is told with HELLO is told once more. */
+	peer_control(w, WIRE_F_ALIVE | WIRE_F_HELLO_BACK, 0, 0);
 	exp_path_end(pipeline_expects(w->p), &e, w->now);
 	turn(w);
 	assert_int_not_equal(expects_find(cache, &e), FLOW_ID_NONE);
