@@ -160,6 +160,19 @@ static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint
 	return f->base.next != f->base.first_seq && !seq_after(*from, last);
 }
 
+/* A 1.4.x that has heard us gets everything again (ftfw_recv.c, bulk.c), which does not tell what has ended. It may have missed
+ * this message: was it the end of a flow, then it is told once more. */
+static bool ack_end_again(struct ftfw *f, const struct peer *p, struct resend_entry *e, struct mono now)
+{
+	uint32_t id = e->id;
+
+	if (p->life != 0 || e->kind != MSG_FLOW || !f->base.env->is_dead(f->base.env->ctx, id))
+		return false;
+	settle(f, e, RESEND_MOOT, now);
+	queue_repair(&f->base, id, now);
+	return true;
+}
+
 /* The first acknowledgement of this life: what came before its range the peer never heard of. */
 static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mono now)
 {
@@ -174,7 +187,8 @@ static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mo
 		struct resend_entry *e;
 
 		while ((e = resend_oldest(&f->ring)) && seq_before(e->seq, from))
-			settle(f, e, RESEND_LOST, now);
+			if (!ack_end_again(f, p, e, now))
+				settle(f, e, RESEND_LOST, now);
 	}
 	bulk_confirmed(f, p, from, now);
 }
@@ -198,23 +212,19 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 		settle_nack_lost(f, &f->base.peer[old.peer], old.seq, now);
 }
 
-/* A 1.4.x acknowledges across what it missed of the messages with HELLO. It gets everything again then (ftfw_recv.c), which does not
- * tell what has ended. */
+/* A 1.4.x acknowledges across what it missed of the messages with HELLO. */
 static void ack_tell_ends(struct ftfw *f, const struct peer *p, uint32_t from, uint32_t to, struct mono now)
 {
 	struct resend *ring = &f->ring;
 	uint64_t i = resend_find_from(ring, from), end = ring->end;
 
-	for (i = i > ring->live ? i : ring->live; p->life == 0 && i < end; i++) {
+	for (i = i > ring->live ? i : ring->live; i < end; i++) {
 		struct resend_entry *e = resend_at(ring, i);
-		uint32_t id = e->id;
 
 		if (seq_after(e->seq, to) || !(e->hello & MSG_HELLO))
 			break;
-		if (e->state != RESEND_LIVE || e->kind != MSG_FLOW || !f->base.env->is_dead(f->base.env->ctx, id))
-			continue;
-		settle(f, e, RESEND_MOOT, now);
-		queue_repair(&f->base, id, now);
+		if (e->state == RESEND_LIVE)
+			ack_end_again(f, p, e, now);
 	}
 }
 

@@ -449,6 +449,7 @@ static const struct {
 	{ SYNC_MODE_FTFW, KIND_RESTART, 756, false, "an acknowledgement for an address that was left covered a RESYNC from the new one" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 5465, false, "a 1.4.7 restarted twice: its ACK covers what was lost, live flows are swept" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 1930, false, "a 1.4.7 acknowledged across the end of a flow, told with HELLO and lost" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 2800, false, "the first acknowledgement of a 1.4.7 began behind the end of a flow" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 12988, false, "a late message of a long handshake was taken for a new life" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 13654, false, "a late HELLO emptied the list of a 1.4.7: its ACK covers what was lost" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 16030, false, "the same" },
