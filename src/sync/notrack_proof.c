@@ -68,9 +68,14 @@ void nt_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 
 void nt_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now)
 {
+	struct nt_peer *np = nt_peer(s, p);
+
 	(void)from, (void)to;
+	/* Of an answer that began when we had stopped waiting: it was too fast all the same. */
+	if (p->rs.state == RS_WANT && p->rs.tries > 0 && !p->rs.gapped && np->slow < PACE_SLOWEST)
+		np->slow++;
 	p->rs.stale = p->rs.gapped = true;
-	nt_peer(s, p)->answers = 0;
+	np->answers = 0;
 	if (p->rs.state == RS_IDLE)
 		resync_want(p, GAP_MS, now);
 	else if (p->rs.state == RS_ASKED && !sync_within(p->rs.marked, MARK_EVERY_MS, now))

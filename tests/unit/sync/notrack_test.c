@@ -402,6 +402,33 @@ static void an_answer_with_a_gap_is_no_answer(void **state)
 	sync_close(w->s);
 }
 
+/* The answer begins when we have stopped waiting for it, and part of it is lost: the next one is to be slower all the same. */
+static void a_late_answer_with_a_gap_was_too_fast(void **state)
+{
+	(void)state;
+	for (uint32_t lost = 0; lost < 2; lost++) {
+		struct world *w = settled();
+
+		peer_says(w, WIRE_F_ALIVE, 0, 0);
+		sync_ask_resync(w->s, w->now);
+		pass_ms(w, 1000);
+		peer_says(w, WIRE_F_ALIVE, 0, 0);
+		w->n_sent = 0;
+		pass_ms(w, 200);
+		for (int i = 0; i < 3; i++) {
+			peer_tells(w, WIRE_CT_NEW, 1);
+			w->seq += lost;
+			peer_tells(w, WIRE_CT_NEW, 2);
+			pass_ms(w, 20);
+		}
+		assert_int_equal(find_flag(w, 0, WIRE_F_RESYNC), -1);
+		pass_ms(w, 1000);
+		assert_true(find_flag(w, 0, WIRE_F_RESYNC) >= 0);
+		assert_int_equal(w->sent[find_flag(w, 0, WIRE_F_RESYNC)].hdr.to & 0xff, lost);
+		sync_close(w->s);
+	}
+}
+
 static void a_lost_request_is_repeated_and_an_alive_proves_nothing(void **state)
 {
 	struct world *w = settled();
@@ -678,6 +705,7 @@ int main(void)
 		cmocka_unit_test(a_partial_answer_is_waited_for),
 		cmocka_unit_test(the_oldest_end_makes_room),
 		cmocka_unit_test(an_answer_with_a_gap_is_no_answer),
+		cmocka_unit_test(a_late_answer_with_a_gap_was_too_fast),
 		cmocka_unit_test(a_lost_request_is_repeated_and_an_alive_proves_nothing),
 		cmocka_unit_test(late_messages_change_nothing),
 		cmocka_unit_test(a_number_twice_is_asked_about),
