@@ -36,7 +36,7 @@ enum proto_err {
 
 /* Counters of the receive side, one per reason (-s network). */
 struct proto_stats {
-	uint64_t malformed; /* sum of the refusals below */
+	uint64_t malformed; /* sum of the refusals below, and of PROTO_BAD_SEAL */
 	uint64_t truncated;
 	uint64_t bad_size;
 	uint64_t bad_version;

@@ -93,7 +93,7 @@ static void sequence_numbers_wrap(void **state)
 static void every_reason_has_its_counter(void **state)
 {
 	struct proto_stats s = { 0 };
-	const struct proto_stats expected = { .malformed = 7,
+	const struct proto_stats expected = { .malformed = 8,
 					      .truncated = 1,
 					      .bad_size = 1,
 					      .bad_version = 1,
