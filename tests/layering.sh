@@ -23,14 +23,18 @@ allowed() {	# module -> modules it may include besides itself
 	conf)	echo "base" ;;		# plus <module>/<module>_conf.h of any module
 	node)	echo "base flow proto cache sync" ;;
 	follow)	echo "base flow cache sync node kernel" ;;
-	daemon)	echo "base flow proto cache node follow kernel channel sync stats control conf client" ;;
+	helper)	echo "base flow" ;;
+	queue)	echo "base flow kernel" ;;
+	daemon)	echo "base flow proto cache node follow kernel channel sync stats control conf client helper queue" ;;
 	*)	return 1 ;;
 	esac
 }
 
 # Third-party headers stay in one folder each: pattern and the only module that may include it.
 third_party='
-libmnl/|libnetfilter_conntrack/|linux/netfilter/nfnetlink:kernel
+libnetfilter_conntrack/:kernel
+libmnl/|linux/netfilter/nfnetlink:kernel queue
+libnetfilter_queue/|libnetfilter_cthelper/:queue
 libnfnetlink/:kernel channel
 systemd/:daemon
 '

@@ -27,3 +27,10 @@ TESTS += fuzz/control_fuzz
 fuzz_control_fuzz_SOURCES = fuzz/control_fuzz.c fuzz/replay.c
 fuzz_control_fuzz_LDADD = $(CLIENT_LIBS)
 EXTRA_DIST += fuzz/corpus/control
+
+# helper: arbitrary packets of a flow that has a helper
+check_PROGRAMS += fuzz/helper_fuzz
+TESTS += fuzz/helper_fuzz
+fuzz_helper_fuzz_SOURCES = fuzz/helper_fuzz.c fuzz/replay.c unit/helper/talk.c unit/helper/talk.h
+fuzz_helper_fuzz_LDADD = $(HELPER_LIBS)
+EXTRA_DIST += fuzz/corpus/helper
