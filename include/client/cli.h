@@ -14,9 +14,10 @@
 /* The command line of the whole program, daemon and client (conntrackd.8). Looks at nothing but the
  * words: no file is read here. */
 enum cli_action {
-	CLI_DAEMON, /* run, in the background or not */
-	CLI_CLIENT, /* send cmd to the daemon */
-	CLI_CHECK,  /* -T: read the configuration file, report, exit */
+	CLI_DAEMON,	     /* run, in the background or not */
+	CLI_CLIENT,	     /* send cmd to the daemon */
+	CLI_CHECK,	     /* -T: read the configuration file, report, exit */
+	CLI_DISABLE_HELPERS, /* --disable-helpers: for a daemon that could not do it, then exit */
 	CLI_HELP,
 	CLI_VERSION,
 	CLI_ERROR, /* error says what is wrong; exit status 1, or a question's own */

@@ -63,8 +63,9 @@ struct conf_helper {
 };
 
 struct conf_helpers {
-	bool present;		  /* there is a section Helper */
-	bool setup;		  /* the daemon creates the helpers in the kernel */
+	bool present;	  /* there is a section Helper */
+	bool setup;	  /* the daemon creates the helpers in the kernel */
+	const char *file; /* the configuration file, for messages; borrowed from its reader */
 	struct conf_helper *list; /* n entries in file order, owned */
 	size_t n;
 };

@@ -51,6 +51,7 @@ enum ctl_req {
 	CTL_REQ_READY = 1003,		   /* --ready */
 	CTL_REQ_LIVE = 1004,		   /* --live */
 	CTL_REQ_MONITOR = 1005,		   /* --monitor */
+	CTL_REQ_STATS_HELPER = 1006,	   /* -s helper */
 };
 
 /* What a request is about, where that is a choice. */

@@ -28,6 +28,7 @@ struct expecting;
 struct ct_inject;
 struct exp_inject;
 struct flowlog;
+struct helpers;
 struct jobs;
 struct teller;
 struct waiters;
@@ -59,6 +60,7 @@ struct daemon {
 	struct ct_events *events;
 	struct rate intake;		/* of events */
 	struct blind *blind;		/* NULL with PollSecs */
+	struct helpers *helpers;	/* NULL without section Helper */
 	struct flowlog *flowlog;	/* NULL outside the statistics mode */
 	struct ev_timer tick;		/* next deadline of the pipeline */
 	struct ev_hook turn;		/* end of each loop turn: send what it changed */

@@ -81,6 +81,18 @@ struct queue_values {
 extern const struct value_group queue_group;
 extern const struct value_group queue_nodes_group; /* of struct sync_queues */
 
+struct helper_values {
+	const char *name, *family, *protocol;
+	uint32_t queue_num;
+	uint64_t packets, mangled, unreadable, verdicts;
+	uint64_t made, refreshed, refused;
+	/* by reason */
+	uint64_t taken, full, split, no_nat, other;
+	uint32_t waiting; /* the kernel's figures about the queue */
+	uint64_t dropped_length, dropped_socket;
+};
+extern const struct value_group helper_group;
+
 struct uptime_values {
 	int64_t seconds;
 };

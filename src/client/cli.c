@@ -37,6 +37,7 @@ enum option_kind {
 /* Options without a letter get a number above all letters. */
 enum {
 	LONG_TIMEOUT = 256,
+	LONG_DISABLE_HELPERS,
 };
 
 struct option_row {
@@ -55,6 +56,7 @@ static const struct option_row options[] = {
 	{ 'S', "stats-mode", ARG_NONE, OPT_GENERAL },
 	{ 'x', "xml", ARG_NONE, OPT_GENERAL },
 	{ LONG_TIMEOUT, "timeout", ARG_SECONDS, OPT_GENERAL },
+	{ LONG_DISABLE_HELPERS, "disable-helpers", ARG_NONE, OPT_GENERAL },
 	{ 'c', "commit", ARG_WORD, OPT_COMMAND },
 	{ 'f', "flush", ARG_WORD, OPT_COMMAND },
 	{ 'F', "flush-kernel", ARG_WORD, OPT_COMMAND },
@@ -84,7 +86,7 @@ struct parse {
 		const char *value;
 	} args[CTL_ARGS_MAX];
 	size_t n_args;
-	bool xml, check;
+	bool xml, check, disable_helpers;
 	bool stop; /* -h, -v or an error: nothing that follows matters */
 };
 
@@ -226,6 +228,9 @@ static void apply(struct parse *p, const struct option_row *o, const char *value
 		break;
 	case 'x':
 		p->xml = true;
+		break;
+	case LONG_DISABLE_HELPERS:
+		p->disable_helpers = true;
 		break;
 	case LONG_TIMEOUT:
 		set_timeout(p, value);
@@ -456,6 +461,9 @@ static void check_client(struct parse *p)
 	else if (cli->background || p->check)
 		fail(p, "Invalid parameters: -%c does not go with %s", cli->background ? 'd' : 'T',
 		     p->own ? p->own->text : (const char[]){ '-', p->command, '\0' });
+	else if (p->disable_helpers)
+		fail(p, "Invalid parameters: --disable-helpers does not go with %s",
+		     p->own ? p->own->text : (const char[]){ '-', p->command, '\0' });
 	else if (p->xml && !dump)
 		fail(p, "Invalid parameters: -x needs -i or -e");
 	else if (p->xml && json)
@@ -485,8 +493,13 @@ static void check_daemon(struct parse *p)
 		fail(p, "Invalid parameters: --timeout needs a command for a running daemon");
 	else if (p->check && cli->background)
 		fail(p, "Invalid parameters: -d does not go with -T");
+	else if (p->disable_helpers && (p->check || cli->background))
+		fail(p, "Invalid parameters: --disable-helpers does not go with -%c",
+		     p->check ? 'T' : 'd');
 	else
-		cli->action = p->check ? CLI_CHECK : CLI_DAEMON;
+		cli->action = p->disable_helpers ? CLI_DISABLE_HELPERS :
+			      p->check		 ? CLI_CHECK :
+						   CLI_DAEMON;
 }
 
 /* Whoever asks a question is answered in its form, whatever is wrong with the other words. */
@@ -557,6 +570,8 @@ static void print_help(const char *argv0, FILE *out)
 	      "  -S, --stats-mode, statistics mode, where the file has both sections, Sync and "
 	      "Stats\n"
 	      "  -T, --check, only check the configuration file, then exit\n"
+	      "      --disable-helpers, disable the helpers that a daemon which has crashed left "
+	      "enabled in the kernel, then exit\n"
 	      "      --timeout SECONDS, with a client command: give up when the daemon is silent "
 	      "for so long (30)\n"
 	      "  -v, --version, show the version\n"
@@ -572,7 +587,7 @@ static void print_help(const char *argv0, FILE *out)
 	      "  -x, --xml, with -i or -e: as XML\n"
 	      "  -k, --kill, end the daemon\n"
 	      "  -s, --statistics "
-	      "[network|cache|runtime|link|rsqueue|process|queue|ct|expect|peers], show "
+	      "[network|cache|runtime|link|rsqueue|process|queue|ct|expect|peers|helper], show "
 	      "statistics\n"
 	      "  -R, --resync-kernel [ct|expect], read the kernel table again\n"
 	      "  -n, --request-resync, ask the peer to send all its states (FTFW and NOTRACK)\n"
@@ -610,6 +625,7 @@ int cli_report(const struct cli *cli, FILE *out, FILE *err)
 	case CLI_DAEMON:
 	case CLI_CLIENT:
 	case CLI_CHECK:
+	case CLI_DISABLE_HELPERS:
 		break;
 	}
 	return 0;

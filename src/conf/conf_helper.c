@@ -9,7 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define EXPECT_MAX_KERNEL 255
+#define COUNT(a)	  (sizeof(a) / sizeof((a)[0]))
 
 static const struct helper_type {
 	const char *name;
@@ -142,11 +143,52 @@ void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args,
 			   conf_quote(name, buf), helper->name, helper->policy[0].name);
 }
 
+/* The kernel keeps the number of expectations in a byte, and lets a life of 0 seconds end at
+ * once. */
+static void check_policy(struct conf_ctx *ctx, const struct conf_helper *helper,
+			 const struct conf_place *at)
+{
+	const struct conf_helper_policy *p = &helper->policy[0];
+
+	if (p->expect_max > EXPECT_MAX_KERNEL)
+		conf_error(ctx, at,
+			   "helper %s: the kernel takes an ExpectMax of %d at most, not %u",
+			   helper->name, EXPECT_MAX_KERNEL, p->expect_max);
+	if (p->expect_timeout_s == 0)
+		conf_warn(ctx, at,
+			  "helper %s: with ExpectTimeout 0 an expectation ends before its "
+			  "connection can come",
+			  helper->name);
+	if (!strcmp(helper->name, "dhcpv6") && helper->l3proto == AF_INET)
+		conf_warn(ctx, at, "helper dhcpv6 has nothing to do with inet: write inet6");
+}
+
+/* The kernel has one queue for each name and protocols. */
+static void check_again(struct conf_ctx *ctx, const struct conf_helpers *h, size_t i,
+			const struct conf_place *at)
+{
+	const struct conf_helper *a = &h->list[i];
+
+	for (size_t k = 0; k < i; k++) {
+		const struct conf_helper *b = &h->list[k];
+
+		if (!strcmp(a->name, b->name) && a->l3proto == b->l3proto &&
+		    a->l4proto == b->l4proto) {
+			conf_error(ctx, at,
+				   "helper %s for the same protocols stands in line %u already: "
+				   "remove one of them",
+				   a->name, b->line);
+			return;
+		}
+	}
+}
+
 void conf_check_helpers(struct conf_ctx *ctx)
 {
-	const struct conf_helpers *h = &ctx->conf.helper;
+	struct conf_helpers *h = &ctx->conf.helper;
 	uint32_t used[65536 / 32] = { 0 }; /* queue numbers in use, as bits */
 
+	h->file = ctx->file;
 	for (size_t i = 0; i < h->n; i++) {
 		struct conf_place at = {
 			.file = ctx->file,
@@ -161,10 +203,7 @@ void conf_check_helpers(struct conf_ctx *ctx)
 				   "set QueueNum",
 				   h->list[i].name, num);
 		used[num / 32] |= 1u << (num % 32);
-		conf_warn(ctx, &at,
-			  "helper %s %s %s is not served: this version has no helpers in user "
-			  "space, and its connections get no expectations from it",
-			  h->list[i].name, h->list[i].l3proto == AF_INET ? "inet" : "inet6",
-			  h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp");
+		check_again(ctx, h, i, &at);
+		check_policy(ctx, &h->list[i], &at);
 	}
 }

@@ -314,20 +314,22 @@ const struct conf_option conf_options[] = {
 
 	/* Helper */
 	{ OPTION("Setup", IN(CONF_HELPER), CONF_T_BOOL), .at = AT(helper.setup), .init = "off",
-	  .help = "on: the daemon creates the helpers in the kernel. off: they are there "
-		  "already." },
+	  .help = "on: the daemon creates the helpers in the kernel where they are missing. off: "
+		  "they "
+		  "are there already." },
 	{ BLOCK("Type", IN(CONF_HELPER), CONF_HELPER_TYPE), .header_words = 3,
 	  .help = "One helper: its name, inet or inet6, tcp or udp." },
 	{ NUMBER("QueueNum", IN(CONF_HELPER_TYPE), 0, 65535, NULL), .at = AT_HELPER(queue_num),
 	  .init = "0", .help = "Number of the packet queue; every helper needs its own." },
 	{ NUMBER("QueueLen", IN(CONF_HELPER_TYPE), 0, INT_MAX_31, "packets"),
 	  .at = AT_HELPER(queue_len), .unset = "the kernel's length, 1024",
-	  .help = "Length of the queue." },
+	  .help = "Length of the queue. What finds no room is dropped." },
 	{ BLOCK("Policy", IN(CONF_HELPER_TYPE), CONF_HELPER_POLICY), .header_words = 1,
 	  .help = "Changes a policy of the helper; its name is the helper's." },
 	{ NUMBER("ExpectMax", IN(CONF_HELPER_POLICY), 0, INT_MAX_31, "expectations"),
 	  .at = AT_POLICY(expect_max), .unset = "the helper's own",
-	  .help = "Most expectations per connection." },
+	  .help = "Most expectations per connection that wait at a time, at most 255; another one "
+		  "takes the place of the oldest." },
 	{ NUMBER("ExpectTimeout", IN(CONF_HELPER_POLICY), 0, INT_MAX_31, "seconds"),
 	  .at = AT_POLICY(expect_timeout_s), .unset = "the helper's own",
 	  .help = "Life of an expectation." },

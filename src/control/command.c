@@ -144,6 +144,7 @@ static const struct ctl_command commands[] = {
 	ASKS(CTL_REQ_HEALTH, "health", CTL_ASKS_HEALTH, help_health),
 	ASKS(CTL_REQ_READY, "ready", CTL_ASKS_READY, help_ready),
 	ASKS(CTL_REQ_LIVE, "live", CTL_ASKS_LIVE, help_live),
+	READS(CTL_REQ_STATS_HELPER, 's', "helper", false, CTL_OBJ_NONE, "-s helper", shown),
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -154,14 +155,14 @@ static const struct {
 	const char *word;
 	const char *now; /* an old name: what it is called today */
 } words[] = {
-	{ 's', "network", NULL },     { 's', "cache", NULL },  { 's', "runtime", NULL },
-	{ 's', "multicast", "link" }, { 's', "link", NULL },   { 's', "rsqueue", NULL },
-	{ 's', "process", NULL },     { 's', "queue", NULL },  { 's', "ct", NULL },
-	{ 's', "expect", NULL },      { 's', "peers", NULL },  { 'f', "internal", NULL },
-	{ 'f', "external", NULL },    { 'i', "ct", NULL },     { 'i', "expect", NULL },
-	{ 'e', "ct", NULL },	      { 'e', "expect", NULL }, { 'c', "ct", NULL },
-	{ 'c', "expect", NULL },      { 'F', "ct", NULL },     { 'F', "expect", NULL },
-	{ 'R', "ct", NULL },	      { 'R', "expect", NULL },
+	{ 's', "network", NULL },     { 's', "cache", NULL },	 { 's', "runtime", NULL },
+	{ 's', "multicast", "link" }, { 's', "link", NULL },	 { 's', "rsqueue", NULL },
+	{ 's', "process", NULL },     { 's', "queue", NULL },	 { 's', "ct", NULL },
+	{ 's', "expect", NULL },      { 's', "peers", NULL },	 { 's', "helper", NULL },
+	{ 'f', "internal", NULL },    { 'f', "external", NULL }, { 'i', "ct", NULL },
+	{ 'i', "expect", NULL },      { 'e', "ct", NULL },	 { 'e', "expect", NULL },
+	{ 'c', "ct", NULL },	      { 'c', "expect", NULL },	 { 'F', "ct", NULL },
+	{ 'F', "expect", NULL },      { 'R', "ct", NULL },	 { 'R', "expect", NULL },
 };
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 

@@ -383,6 +383,7 @@ enum needs {
 	NEEDS_EXTERNAL = 2,	/* the states of the peers in a cache: DisableExternalCache is off */
 	NEEDS_EXPECTS = 4,	/* ExpectationSync */
 	NEEDS_ACKS = 8,		/* FTFW */
+	NEEDS_HELPERS = 16,	/* section Helper, and a kernel that can */
 };
 
 /* By what one types, as in control/command.c: the kind of job that it asks for, by the table of who
@@ -439,6 +440,7 @@ static const struct what table[] = {
 	{ "--health", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "--ready", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "--live", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
+	{ "-s helper", NEEDS_HELPERS, NO_JOB, NULL, report_helpers, "helpers" },
 };
 
 /* -c, and the states are in the kernel already: this node is active now, no flush goes on, and entries of another time have to
@@ -466,6 +468,9 @@ enum lack {
 	LACKS_PEERS,
 	LACKS_EXTERNAL,
 	LACKS_ACKS,
+	LACKS_SYNC,
+	LACKS_HELPER,
+	LACKS_HELPERS,
 };
 
 static const char *const lack_words[] = {
@@ -473,6 +478,9 @@ static const char *const lack_words[] = {
 	[LACKS_PEERS] = "this is the statistics mode",
 	[LACKS_EXTERNAL] = "states of the peer are in the kernel already (DisableExternalCache)",
 	[LACKS_ACKS] = "there is no resend queue in this mode",
+	[LACKS_SYNC] = "there is no section Sync",
+	[LACKS_HELPER] = "there is no section Helper",
+	[LACKS_HELPERS] = "no helper is served: the log says why",
 };
 
 static enum lack lacks(const struct commands *c, enum needs needs)
@@ -480,11 +488,13 @@ static enum lack lacks(const struct commands *c, enum needs needs)
 	if (needs & NEEDS_EXPECTS && !c->d->expecting)
 		return LACKS_EXPECTS;
 	if (needs & (NEEDS_PEERS | NEEDS_EXTERNAL) && !pipeline_sync(c->d->pipeline))
-		return LACKS_PEERS;
+		return c->d->conf->mode == CONF_MODE_HELPER_ONLY ? LACKS_SYNC : LACKS_PEERS;
 	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline))
 		return LACKS_EXTERNAL;
 	if (needs & NEEDS_ACKS && !sync_can(&c->d->conf->sync, SYNC_ACKS))
 		return LACKS_ACKS;
+	if (needs & NEEDS_HELPERS && !c->d->helpers)
+		return c->d->conf->helper.n > 0 ? LACKS_HELPERS : LACKS_HELPER;
 	return LACKS_NOTHING;
 }
 
@@ -507,7 +517,7 @@ static struct control_job *nothing_to_do(struct commands *c, const struct what *
 {
 	bool windows = lack == LACKS_EXTERNAL && what->job == JOB_COMMIT;
 
-	if (lack == LACKS_PEERS && req->cmd->number == CTL_REQ_PURGE) {
+	if ((lack == LACKS_PEERS || lack == LACKS_SYNC) && req->cmd->number == CTL_REQ_PURGE) {
 		no_purge(c, out);
 		return NULL;
 	}
@@ -534,8 +544,8 @@ static void note_unserved_helpers(const struct commands *c, struct ctl_out *out)
 {
 	const struct conf_helpers *h = &c->d->conf->helper;
 
-	for (size_t i = 0; i < h->n; i++)
-		ctl_result(out, "helper %s %s %s (line %u of the configuration) is not served by this version",
+	for (size_t i = 0; !c->d->helpers && i < h->n; i++)
+		ctl_result(out, "helper %s %s %s (line %u of the configuration) is not served",
 			   h->list[i].name, h->list[i].l3proto == AF_INET ? "inet" : "inet6",
 			   h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp", h->list[i].line);
 }

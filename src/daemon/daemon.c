@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "follow/blind.h"
 #include "daemon/commands.h"
+#include "daemon/helpers.h"
 #include "follow/jobs.h"
 #include "follow/renew.h"
 #include "daemon/signals.h"
@@ -196,7 +197,7 @@ static int open_kernel(struct daemon *d, struct text *err)
 {
 	struct ct_events_cb cb;
 	struct expecting_cb xcb = wiring_expecting(d);
-	uint32_t own[TAKEOVER_SOCKETS + 2];
+	uint32_t own[TAKEOVER_SOCKETS + 3];
 	size_t n_own = takeover_portids(d->takeover, own);
 	int ret = open_table(d, err);
 
@@ -208,6 +209,8 @@ static int open_kernel(struct daemon *d, struct text *err)
 		own[n_own++] = ct_inject_portid(d->inject);
 	if (d->inject_expects)
 		own[n_own++] = exp_inject_portid(d->inject_expects);
+	if (d->helpers)
+		own[n_own++] = helpers_portid(d->helpers);
 	if (ret < 0)
 		return ret;
 	if (d->conf->mode == CONF_MODE_STATS && !kernel_counts())
@@ -347,6 +350,8 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	if (ret == 0)
 		ret = open_pipeline(d, d->started, err);
 	if (ret == 0)
+		ret = helpers_open(d->loop, &d->conf->helper, &d->helpers, err);
+	if (ret == 0)
 		ret = open_kernel(d, err);
 	if (ret == 0)		/* last: what fails before leaves no file behind */
 		ret = open_flowlog(d, err);
@@ -433,6 +438,7 @@ void daemon_close(struct daemon *d)
 	teller_close(d->teller);
 	reconcile_close(d->reconcile);
 	empty_free(d->empty);
+	helpers_close(d->helpers);
 	pipeline_free(d->pipeline);
 	channel_close(d->channel);
 	exp_inject_close(d->inject_expects);

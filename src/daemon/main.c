@@ -11,6 +11,7 @@
 #include "client/cli.h"
 #include "client/client.h"
 #include "conf/conf.h"
+#include "daemon/helpers.h"
 #include "follow/activity.h"
 #include "daemon/start.h"
 
@@ -132,6 +133,7 @@ static bool choose_config(const struct cli *cli, struct conf *conf, const char *
 {
 	if (read_config(cli, conf, name, warnings) < 0)
 		return false;
+	helpers_warn(&conf->helper, report, warnings);
 	if (!cli->stats || conf->mode == CONF_MODE_STATS)
 		return true;
 	fprintf(stderr, "conntrackd: -S: %s has no section Stats: add one (\"Stats { }\" is enough), or start without -S\n",
@@ -152,6 +154,27 @@ static int run_check(const struct cli *cli)
 		conf_free(&conf);
 		status = 0;
 	}
+	text_free(&warnings);
+	return status;
+}
+
+/* After a crash, for a unit's ExecStopPost: nothing to do is a success. */
+static int run_disable_helpers(const struct cli *cli)
+{
+	struct text warnings = { 0 }, out = { 0 }, err = { 0 };
+	struct conf conf;
+	const char *name;
+	int status = 1;
+
+	if (choose_config(cli, &conf, &name, &warnings)) {
+		status = helpers_disable(&conf.helper, &out, &err) < 0;
+		fputs(out.buf ? out.buf : "", stdout);
+		if (status != 0)
+			fprintf(stderr, "conntrackd: %s", err.buf ? err.buf : "the helpers cannot be disabled\n");
+		conf_free(&conf);
+	}
+	text_free(&out);
+	text_free(&err);
 	text_free(&warnings);
 	return status;
 }
@@ -197,6 +220,8 @@ int main(int argc, char **argv)
 		return run_client(&cli);
 	case CLI_CHECK:
 		return run_check(&cli);
+	case CLI_DISABLE_HELPERS:
+		return run_disable_helpers(&cli);
 	case CLI_HELP:
 	case CLI_VERSION:
 	case CLI_ERROR:

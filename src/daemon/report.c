@@ -10,6 +10,7 @@
 #include "follow/blind.h"
 #include "daemon/commands.h"
 #include "follow/empty.h"
+#include "daemon/helpers.h"
 #include "follow/jobs.h"
 #include "daemon/values.h"
 #include "kernel/ct.h"
@@ -174,6 +175,20 @@ void report_queue(const struct daemon *d, struct values *v)
 	if (q.ring_max > 0) /* FTFW */
 		queue(v, &(struct queue_values){ "rsqueue", q.ring_len, q.ring_max,
 						 sync_stats(s)->ring_overflow });
+	values_list_end(v);
+}
+
+/* ---- helpers ---- */
+
+void report_helpers(const struct daemon *d, struct values *v)
+{
+	struct helper_values h;
+
+	values_list(v, "helpers");
+	for (size_t i = 0; i < helpers_count(d->helpers); i++) {
+		helpers_values(d->helpers, i, &h);
+		values_group(v, NULL, &helper_group, &h);
+	}
 	values_list_end(v);
 }
 

@@ -8,6 +8,8 @@ libdaemon_a_SOURCES = \
 	daemon/dump_kernel.c \
 	daemon/dump_wish.c \
 	daemon/health.c \
+	daemon/helpers.c \
+	daemon/helping.c \
 	daemon/lock.c \
 	daemon/monitor.c \
 	daemon/notify.c \

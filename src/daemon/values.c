@@ -554,6 +554,57 @@ const struct value_group job_group = {
 	.prose = job_prose,
 };
 
+/* ---- helpers ---- */
+
+#define S struct helper_values
+static const struct value_row helper_rows[] = {
+	WORD(S, name, "name", "helper %", "of the helper"),
+	WORD(S, family, "family", " %", "`inet`, `inet6`"),
+	WORD(S, protocol, "protocol", " %:\n", "`tcp`, `udp`"),
+	GAUGE(S, queue_num, "queue", "number", "\tqueue number:\t\t\t%12\n",
+	      "number of its packet queue"),
+	COUNTER(S, packets, "packets", "packets", "\tpackets:\t\t\t%12\n",
+		"packets of connections that have it"),
+	COUNTER(S, mangled, "mangled", "packets", "\t\tmangled:\t\t%12\n",
+		"of these, left with another address or port"),
+	COUNTER(S, unreadable, "unreadable", "packets", "\t\tnot readable:\t\t%12\n",
+		"of these, neither whole nor of its protocol; they passed"),
+	COUNTER(S, verdicts, "verdicts", "messages", "\tverdict messages:\t\t%12\n",
+		"messages with verdicts; one may be for many packets"),
+	COUNTER(S, made, "made", "expectations", "\texpectations made:\t\t%12\n",
+		"connections that were announced"),
+	COUNTER(S, refreshed, "refreshed", "expectations", "\texpectations refreshed:\t\t%12\n",
+		"connections that were announced again"),
+	COUNTER(S, refused, "refused", "expectations", "\texpectations refused:\t\t%12\n",
+		"connections that were announced, and that the kernel does not expect"),
+	QUIET_COUNTER(S, taken, "refused_taken", "expectations", "\t\tfor another one:\t%12\n",
+		      "of these, expected already for another connection, and no other port will do"),
+	QUIET_COUNTER(S, full, "refused_full", "expectations", "\t\ttable full:\t\t%12\n",
+		      "of these, because of nf_conntrack_expect_max"),
+	QUIET_COUNTER(S, split, "refused_split", "expectations", "\t\tin pieces, with NAT:\t%12\n",
+		      "of these, announced in so many pieces that part had left untranslated"),
+	QUIET_COUNTER(S, no_nat, "refused_no_nat", "expectations",
+		      "\t\tno function for NAT:\t%12\n",
+		      "of these, for want of the kernel's function that translates them (nf_nat_sip)"),
+	QUIET_COUNTER(S, other, "refused_other", "expectations", "\t\tother reasons:\t\t%12\n",
+		      "of these, for other reasons"),
+	GAUGE(S, waiting, "waiting", "packets", "\tqueue, waiting:\t\t\t%12\n",
+	      "packets that wait for the daemon"),
+	COUNTER(S, dropped_length, "dropped_length", "packets",
+		"\tqueue, dropped for its length:\t%12\n",
+		"packets dropped because as many as QueueLen waited"),
+	COUNTER(S, dropped_socket, "dropped_socket", "packets",
+		"\tqueue, dropped by the socket:\t%12\n\n",
+		"packets dropped because the daemon did not read them in time"),
+	VALUE_END
+};
+const struct value_group helper_group = {
+	.name = "helper",
+	.help = "A helper in user space.",
+	.rows = helper_rows,
+};
+#undef S
+
 const struct value_group *const value_groups[] = { &cache_group,
 						   &cache_detail_group,
 						   &bypass_group,
@@ -572,6 +623,7 @@ const struct value_group *const value_groups[] = { &cache_group,
 						   &unsent_group,
 						   &queue_nodes_group,
 						   &queue_group,
+						   &helper_group,
 						   &uptime_group,
 						   &netlink_group,
 						   &loop_group,

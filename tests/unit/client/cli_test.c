@@ -270,6 +270,11 @@ static const struct parse_case cases[] = {
 	{ "-T -i", CLI_ERROR, 0, "Invalid parameters" },
 	{ "-T -d", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--timeout 5", CLI_ERROR, 0, "--timeout needs a command" },
+	{ "--disable-helpers", CLI_DISABLE_HELPERS, 0, NULL },
+	{ "--disable-helpers -C x", CLI_DISABLE_HELPERS, 0, NULL },
+	{ "--disable-helpers -k", CLI_ERROR, 0, "--disable-helpers does not go with -k" },
+	{ "--disable-helpers -T", CLI_ERROR, 0, "--disable-helpers does not go with -T" },
+	{ "-d --disable-helpers", CLI_ERROR, 0, "--disable-helpers does not go with -d" },
 	{ "-i --timeout", CLI_ERROR, 0, "--timeout needs a number of seconds" },
 	{ "-i --timeout 0", CLI_ERROR, 0, "\"0\" is no number of seconds from 1 to 86400" },
 	{ "-i --timeout 86401", CLI_ERROR, 0, "is no number of seconds" },
@@ -416,7 +421,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 59); /* the layout of 1.4.x, and options of our own */
+	assert_int_equal(lines, 60); /* the layout of 1.4.x, and options of our own */
 	assert_non_null(
 		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));
