@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Helpers in user space with programs that people use: vsftpd, tftpd-hpa, curl, rpcbind with rpc.statd and rpcinfo, avahi-daemon.
+
+The servers are Debian's, unpacked beside DEBIAN_CONNTRACKD; without them these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from netlab import DNAT4, PLAIN6, SNAT4, Lab, Target, run, wait_until
+from node import DEBIAN, binary
+from scenario import Program
+from test_expect import good
+from test_helpers import announce, rules, start, take_over, user_space_only		# noqa: F401
+
+ROOT = Path(binary(DEBIAN)).parents[2]
+LIBRARIES = {"LD_LIBRARY_PATH": f"{ROOT}/usr/lib/x86_64-linux-gnu:{ROOT}/lib/x86_64-linux-gnu"}
+CONTENT = "what is in the file\n" * 1000
+
+VSFTPD = """listen=NO
+listen_ipv6=YES
+anonymous_enable=YES
+no_anon_password=YES
+anon_root={root}
+ftp_username=daemon
+nopriv_user=nobody
+secure_chroot_dir={empty}
+connect_from_port_20=NO
+seccomp_sandbox=NO
+isolate=NO
+isolate_network=NO
+background=NO
+"""
+
+
+def program(*names: str) -> str:
+	for name in names:
+		for path in (ROOT / name, Path("/") / name):
+			if os.access(path, os.X_OK):
+				return str(path)
+	pytest.skip(f"no {names[0]}: Debian's packages are not unpacked beside {binary(DEBIAN)}")
+
+
+def serve(lab: Lab, *argv: object) -> subprocess.Popen[str]:
+	return lab.spawn("server", *argv, log=lab.scratch / "server.log", env={**os.environ, **LIBRARIES})
+
+
+def client(lab: Lab, *argv: object) -> subprocess.CompletedProcess[str]:
+	return subprocess.run(["ip", "netns", "exec", lab.ns("client"), *map(str, argv)], capture_output=True, text=True,
+			      env={**os.environ, **LIBRARIES}, timeout=120)
+
+
+def files(lab: Lab) -> Path:
+	root, empty = lab.scratch / "files", lab.scratch / "empty"
+	for directory in (root, empty):
+		directory.mkdir()
+	lab.scratch.chmod(0o755)
+	(root / "file").write_text(CONTENT)
+	(lab.scratch / "vsftpd.conf").write_text(VSFTPD.format(root=root, empty=empty))
+	return root
+
+
+@pytest.mark.parametrize("target", (SNAT4, DNAT4, PLAIN6), ids=lambda t: t.name)
+def test_curl(lab: Lab, pair: Callable, target: Target) -> None:
+	"""FTP in all its forms, and TFTP, with a server that takes only what is right."""
+	kinds = [("ftp", "inet", "tcp"), ("ftp", "inet6", "tcp"), ("tftp", "inet", "udp"), ("tftp", "inet6", "udp")]
+	curl = shutil.which("curl") or pytest.skip("no curl")
+	root = files(lab)
+	active, survivor = start(pair, kinds)
+	rules(lab, kinds)
+	serve(lab, program("usr/sbin/vsftpd"), lab.scratch / "vsftpd.conf")
+	serve(lab, program("usr/sbin/in.tftpd"), "-L", "-s", root)
+	wait_until(lambda: ":21 " in run("ip", "netns", "exec", lab.ns("server"), "ss", "-Hltn").stdout, 20, "vsftpd listens")
+	host = f"[{target.address}]" if ":" in target.address else target.address
+	forms = [["--ftp-port", "-"], [], ["--ftp-port", "-", "--disable-eprt"], ["--disable-epsv"]]
+	for node in (active, survivor):
+		for form in forms if ":" not in host else forms[:2]:
+			done = client(lab, curl, "-sS", "-m", 20, *form, f"ftp://{host}/file")
+			assert done.stdout == CONTENT, f"{form}: {done.stderr}{(lab.scratch / 'server.log').read_text()}"
+		done = client(lab, curl, "-sS", "-m", 20, f"tftp://{host}/file")
+		assert done.stdout == CONTENT, done.stderr
+		if node is active:
+			take_over(active, survivor)
+
+
+@pytest.mark.parametrize("target", (SNAT4, DNAT4, PLAIN6), ids=lambda t: t.name)
+def test_rpcinfo(lab: Lab, pair: Callable, target: Target) -> None:
+	"""rpcbind tells where rpc.statd listens, and rpcinfo asks that one whether it is there."""
+	kinds = [("rpc", family, proto) for family in ("inet", "inet6") for proto in ("tcp", "udp")]
+	active, survivor = start(pair, kinds)
+	rules(lab, kinds)
+	rpcbind, statd, rpcinfo = program("sbin/rpcbind"), program("sbin/rpc.statd"), program("usr/sbin/rpcinfo", "usr/bin/rpcinfo")
+	netconfig = Path("/etc/netconfig")
+	if not netconfig.exists() and (ROOT / "etc/netconfig").exists():
+		shutil.copy(ROOT / "etc/netconfig", netconfig)
+	serve(lab, rpcbind, "-f")
+	wait_until(lambda: ":111 " in run("ip", "netns", "exec", lab.ns("server"), "ss", "-Hltn").stdout, 20, "rpcbind listens")
+	serve(lab, statd, "-F", "-L", "--no-notify", "-P", lab.scratch)
+	known = lambda: "100024" in run("ip", "netns", "exec", lab.ns("server"), "env",
+					*[f"{k}={v}" for k, v in LIBRARIES.items()], rpcinfo, "-s", check=False).stdout
+	wait_until(known, 20, f"rpc.statd is registered\n{(lab.scratch / 'server.log').read_text()}")
+	six = "6" if ":" in target.address else ""
+	for node in (active, survivor):
+		for proto in ("udp", "tcp"):
+			done = client(lab, rpcinfo, "-T", proto + six, target.address, 100024, 1)
+			assert "ready and waiting" in done.stdout, f"{proto}: {done.stdout}{done.stderr}"
+		if node is active:
+			take_over(active, survivor)
+
+
+def test_avahi(lab: Lab, pair: Callable) -> None:
+	"""A responder answers a question of the firewall from its own address."""
+	start(pair, [("mdns", "inet", "udp")])
+	run("ip", "netns", "exec", lab.ns("fw1"), "nft", "-f", "-", stdin="""
+table inet helpers {
+	ct helper mdns { type "mdns" protocol udp; }
+	chain assign {
+		type filter hook output priority filter;
+		udp dport 5353 ct helper set "mdns"
+	}
+}
+""")
+	lab.ip("fw1", "route add 224.0.0.0/4 dev wan0")
+	(lab.scratch / "avahi.conf").write_text(
+		"[server]\nhost-name=box\nuse-ipv6=no\nenable-dbus=no\nallow-interfaces=eth0\n[publish]\npublish-workstation=yes\n")
+	serve(lab, program("usr/sbin/avahi-daemon"), "--no-drop-root", "--no-chroot", "--no-rlimits", "-f", lab.scratch / "avahi.conf")
+	asks = Program(lab, "fw1", "announce.py", "client", SNAT4.address).ready()
+	wait_until(lambda: asks.ask("ask-mdns/4", 5)["ok"], 60, f"an answer\n{(lab.scratch / 'server.log').read_text()}", 1)
