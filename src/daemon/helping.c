@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A packet of a flow that has a helper: what does it announce, and how do others have to reach it?
  *
- * Most packets announce nothing and pass in a batch. Else the expectations are made first, each request with its answer, then
- * the packet leaves with the addresses and ports that they have been made for.
+ * Most packets announce nothing and pass in a batch. Else the expectations are made first, each
+ * request with its answer, then the packet leaves with the addresses and ports that they have been
+ * made for.
  *
- * Translation (the flow has SRC_NAT or DST_NAT): what an end says of itself is not what the other one reaches it by. The
- * expectation is made for the address by which the other end knows it, and remembers the real port; the kernel's function
- * nat-follow-master then translates the expected flow as it translates this one. Taken is the same port if it is free, else
- * one of the next. Where anybody may come (multicast questions), that function would give whoever comes the address of the
+ * Translation (the flow has SRC_NAT or DST_NAT): what an end says of itself is not what the other
+ * one reaches it by. The expectation is made for the address by which the other end knows it, and
+ * remembers the real port; the kernel's function nat-follow-master then translates the expected
+ * flow as it translates this one. Taken is the same port if it is free, else one of the next. Where
+ * anybody may come (multicast questions), that function would give whoever comes the address of the
  * group: the one of SIP does not, if its module is loaded.
  *
- * The first packet of a flow is looked at before its flow is in the table, so its expectation travels with the verdict, which
- * has no answer: it is looked for afterwards.
+ * The first packet of a flow is looked at before its flow is in the table, so its expectation
+ * travels with the verdict, which has no answer: it is looked for afterwards.
  *
  * What the kernel refuses never keeps a packet back. */
 #include "daemon/helping.h"
@@ -91,7 +93,8 @@ static void stream_key(const struct work *w, uint64_t key[6])
 	key[5] = (uint64_t)w->packet->ct.zone << 16 | (uint64_t)w->p.l3 << 8 | w->p.reply;
 }
 
-/* Bytes that a receiver is still to get must not be forgotten. Whose sender has not sent the rest after so long never will. */
+/* Bytes that a receiver is still to get must not be forgotten. Whose sender has not sent the rest
+ * after so long never will. */
 static bool holds(const struct helping_stream *s, struct mono now)
 {
 	return helper_stream_holds(&s->s) && mono_diff_ms(now, s->at) < HOLD_MS;
@@ -116,7 +119,8 @@ static void join(struct work *w)
 		return;
 	}
 	if (!helper_stream_continues(&w->stream->s, w->p.seq)) {
-		/* What comes too early would be moved by a wrong number of bytes: once more, please. */
+		/* What comes too early would be moved by a wrong number of bytes: once more,
+		 * please. */
 		w->early = holds(w->stream, evloop_now(all->loop)) && (int32_t)(w->p.seq - w->stream->s.next_seq) > 0;
 		return;
 	}
@@ -307,14 +311,15 @@ static size_t rebuild(struct work *w)
 			    sizeof(all->packet));
 }
 
-/* TCP with a text of another length: see seqadj.c. False: the packet has to stay as it is. */
+/* TCP over IPv6 with a text of another length: see seqadj.c. False: the packet has to stay as it
+ * is. */
 static bool adjust(struct work *w, struct queue_change *change)
 {
 	const struct queue_ct *ct = &w->packet->ct;
 	struct queue_adj a = ct->adj[w->p.reply];
 	int32_t diff = (int32_t)change->len - (int32_t)w->packet->len;
 
-	if (w->p.l4 != IPPROTO_TCP || diff == 0)
+	if (w->p.l3 != AF_INET6 || w->p.l4 != IPPROTO_TCP || diff == 0)
 		return true;
 	seqadj_next(&a, w->p.seq, diff);
 	if (seqadj_set(w->of->all->seqadj, ct, w->p.reply, &a, change) < 0)
@@ -345,7 +350,8 @@ static void verdict(struct work *w)
 	look_for_attached(w);
 }
 
-/* A flow that was itself expected carries data, even if it has been given the helper of its master. */
+/* A flow that was itself expected carries data, even if it has been given the helper of its
+ * master. */
 static bool is_for(struct work *w)
 {
 	const struct queue_ct *ct = &w->packet->ct;

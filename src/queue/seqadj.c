@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The adjustment of sequence numbers after a text of another length.
  *
- * The kernel offers to keep it by itself when a verdict brings a packet of another length. For IPv6
+ * For IPv4 the kernel keeps it by itself when a verdict brings a packet of another length. For IPv6
  * it reads the sequence number at a wrong place (seen up to 6.1; nf_ct_tcp_seqadj_set() measures
- * the header of IPv4), and a segment that comes again with more behind it, so that it changes by
- * another length now, leaves the old one there: the connection would stand still. So the verdict
- * says nothing about the flow, and the adjustment is set by a request before. A segment before the
- * last correction changes nothing. */
+ * the header of IPv4): the connection would stand still from there on. So there the verdict says
+ * nothing about the flow, and the adjustment is set by a request before. A segment before the last
+ * correction changes nothing. */
 #include "queue/queue.h"
 
 #include <errno.h>
