@@ -20,7 +20,8 @@
 	24		   /* bytes; sizes are those of 1.4.7, whose nfct(8) makes helpers, too */
 #define HELPER_EXPECTS	 3 /* most that one packet announces */
 #define HELPER_EDITS	 3
-#define HELPER_CARRY_MAX 512 /* longest unfinished text that is remembered */
+#define HELPER_CARRY_MAX 512	/* longest unfinished text that is remembered */
+#define HELPER_TEXT_MAX	 65536u /* a parser sees no more at once */
 
 struct helper_tuple {
 	union flow_addr src, dst;

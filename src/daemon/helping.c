@@ -44,6 +44,7 @@ struct work {
 	struct helper_place place[HELPER_EXPECTS];
 	struct ct_expect travels;	/* with the verdict */
 	struct helping_stream *stream;
+	struct helper_stream before;	/* of it, if this segment continues something */
 	size_t passed, held;
 	bool nat, attach, early;
 };
@@ -124,6 +125,7 @@ static void join(struct work *w)
 		w->early = holds(w->stream, evloop_now(all->loop)) && (int32_t)(w->p.seq - w->stream->s.next_seq) > 0;
 		return;
 	}
+	w->before = w->stream->s;
 	w->p.carried = w->stream->s.len;
 	w->passed = w->stream->s.passed;
 	memcpy(all->text, w->stream->s.text, w->p.carried);
@@ -336,10 +338,15 @@ static void verdict(struct work *w)
 				       .info_len = w->of->helper->private_len };
 
 	change.len = rebuild(w);
-	if (change.len > 0 && adjust(w, &change))
+	if (change.len > 0 && adjust(w, &change)) {
 		change.bytes = w->of->all->packet;
-	else if (w->held > 0)		/* it leaves as a whole */
+	} else if (w->passed < w->p.carried) {	/* once more, please: it would leave without what was held back before */
+		w->stream->s = w->before;
+		queue_drop(w->of->queue, w->packet->id);
+		return;
+	} else if (w->held > 0) {	/* it leaves as a whole */
 		w->stream->s.passed = w->stream->s.len;
+	}
 	if (w->attach)
 		change.expect = &w->travels;
 	if (!change.bytes && !change.helper && !change.expect) {
@@ -365,6 +372,19 @@ static bool is_for(struct work *w)
 	return w->parts.text_len > 0;
 }
 
+/* What is beyond the bound passes unread, and is the end of nothing. */
+static void parse(struct work *w)
+{
+	const size_t len = w->p.len;
+
+	if (len > HELPER_TEXT_MAX)
+		w->p.len = HELPER_TEXT_MAX;
+	w->of->helper->parse(&w->p, &w->priv, &w->r);
+	if (len > HELPER_TEXT_MAX)
+		w->r.unfinished = 0;
+	w->p.len = len;
+}
+
 void helping_packet(void *ctx, const struct queue_packet *packet)
 {
 	struct helping_of *of = ctx;
@@ -386,7 +406,7 @@ void helping_packet(void *ctx, const struct queue_packet *packet)
 		return;
 	}
 	memcpy(w.priv.bytes, packet->ct.info, of->helper->private_len);
-	of->helper->parse(&w.p, &w.priv, &w.r);
+	parse(&w);
 	for (size_t i = 0; i < w.r.n_expects; i++)
 		expect_one(&w, i);
 	keep(&w);

@@ -2,8 +2,7 @@
 /* SSDP and GENA (UPnP Device Architecture 1.1).
  *
  *   UDP  M-SEARCH to the multicast group: every device answers from its own address, and from any
- *        port; asked by itself, a
- *        device may answer from another port as well
+ *        port; asked by itself, a device may answer from another port as well
  *   TCP  SUBSCRIBE with CALLBACK: <http://address:port/path>...: the device will connect there with
  *        each event */
 #include "helper/parse.h"
@@ -42,9 +41,10 @@ static bool read_url(const struct helper_packet *p, struct cursor c, struct help
 	if (bracket)
 		cur_take(&c, 1);
 	host = c.at;
-	while (c.left > 0 && !strchr(bracket ? "]>" : ":/>", *c.at))
+	/* No longer than an address: there may be as many URLs as fit into the packet. */
+	for (len = 0;
+	     len < INET6_ADDRSTRLEN && c.left > 0 && !strchr(bracket ? "]>" : ":/>", *c.at); len++)
 		cur_take(&c, 1);
-	len = (size_t)(c.at - host);
 	if (bracket && cur_u8(&c) != ']')
 		return false;
 	if (!parse_addr(p->l3, host, len, &addr) || !parse_same_addr(p->l3, &addr, helper_own(p)))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -736,6 +737,50 @@ static void hostile(void **state)
 	}
 }
 
+/* Seconds of the processor for a text in both directions, twenty times. */
+static double time_of(const struct helper *h, const char *text, size_t n)
+{
+	const clock_t began = clock();
+	struct talk t;
+
+	talk_begin(&t, h->name, h->v4 ? AF_INET : AF_INET6, h->tcp ? IPPROTO_TCP : IPPROTO_UDP, 21,
+		   false);
+	for (int times = 0; times < 20; times++) {
+		talk_say(&t, false, text, n);
+		talk_say(&t, true, text, n);
+	}
+	talk_end(&t);
+	return (double)(clock() - began) / CLOCKS_PER_SEC;
+}
+
+/* As much as a parser ever sees, full of beginnings: the work grows with the length. With its
+ * square it would take some hundred times as long as it does. */
+static void full_of_beginnings(void **state)
+{
+	static const char head[] = "SUBSCRIBE / HTTP/1.1\r\nCALLBACK: ", tail[] = "\r\n\r\n";
+	static const char *const patterns[] = {
+		"<http://[", "<http://", "PORT ",    "PORT 1,1,1,1,1,", "227 ",	     "1,",
+		"229 (|||",  "|",	 "\n",	     "EPRT |1|",	"(HOST",     "(HOST =",
+		"(PORT=",    "(HOST=1 ", "CONNECT ", "DATA ",		"M-SEARCH ",
+	};
+	static char text[HELPER_TEXT_MAX];
+	const struct helper *h;
+
+	(void)state;
+	for (size_t i = 0; (h = helper_at(i)); i++) {
+		for (size_t k = 0; k < COUNT(patterns); k++) {
+			size_t n = strlen(patterns[k]), begin = sizeof(head) - 1;
+
+			memcpy(text, head, begin);
+			for (size_t at = begin; at < sizeof(text); at++)
+				text[at] = patterns[k][(at - begin) % n];
+			memcpy(text + sizeof(text) - 4, tail, 4);
+			assert_true(time_of(h, text, sizeof(text)) < 2.0);
+			assert_true(time_of(h, text + begin, sizeof(text) - begin) < 2.0);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -747,7 +792,7 @@ int main(void)
 		cmocka_unit_test(amanda_ports), cmocka_unit_test(sane_start),
 		cmocka_unit_test(tns_redirect), cmocka_unit_test(rpc_forms),
 		cmocka_unit_test(rpc_stream),	cmocka_unit_test(table_is_complete),
-		cmocka_unit_test(hostile),
+		cmocka_unit_test(hostile),	cmocka_unit_test(full_of_beginnings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
