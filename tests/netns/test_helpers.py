@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import struct
+from dataclasses import replace
 from typing import Callable, Iterator
 
 import pytest
@@ -19,7 +20,8 @@ import pace
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, inside, run, wait_until
 from node import OURS, Node, wait_replicated
 from scenario import Program
-from test_expect import CASES, LONG4, LONG6, LONGER6, PLAIN4, Case, good, kernel_expects, port_grew, wait_acknowledged
+from test_expect import CASES, LONG4, LONG6, LONGER6, Case, good, kernel_expects, port_grew, wait_acknowledged
+from test_field import ROWS, Stage, wait_told
 
 SYNC = {"ExpectationSync": "on"}
 FTP, TFTP = 21, 69
@@ -165,12 +167,12 @@ def start(pair: Callable, types: list[tuple[str, str, str]] = TYPES, setup: str 
 	return nodes
 
 
-def rules(lab: Lab, types: list[tuple[str, str, str]] = TYPES, nat: str = "") -> None:
+def rules(lab: Lab, types: list[tuple[str, str, str]] = TYPES, nat: str = "", firewalls: tuple[str, ...] = netlab.FW) -> None:
 	"""Connections to the known ports get their helper, where the daemons have made them."""
 	kinds = dict.fromkeys((name, proto) for name, _, proto in types)
 	objects = "\n\t".join(f'ct helper {name}-{proto} {{ type "{name}" protocol {proto}; }}' for name, proto in kinds)
 	assign = "\n\t\t".join(f'{proto} dport {PORTS[name, proto]} ct helper set "{name}-{proto}"' for name, proto in kinds)
-	for fw in ("fw1", "fw2"):
+	for fw in firewalls:
 		if nat == "plain":
 			run("ip", "netns", "exec", lab.ns(fw), "nft", "flush chain inet fw from_client")
 		run("ip", "netns", "exec", lab.ns(fw), "nft", "-f", "-",
@@ -216,6 +218,7 @@ def test_ftp(lab: Lab, pair: Callable, case: Case) -> None:
 		for _ in range(3):
 			assert port_grew(good(client, "port"))
 			good(client, "retr")
+	wait_acknowledged(lab)
 	take_over(active, survivor, case.settles)
 	for command in ("noop", "passive", "active", "passive", "active", "noop", "tftp"):
 		good(client, command)
@@ -318,6 +321,74 @@ table inet helpers {
 	for question in ("mdns/4", "ssdp/4"):
 		good(asks, question)
 	assert figures(active, "mdns inet udp")["expectations made"] == 1
+
+
+# ---- the other node ----
+
+
+def test_replica_without_the_helper(lab: Lab, pair: Callable) -> None:
+	"""Its kernel does not know the name: the flow is committed without. A connection without helper is better than none."""
+	kind = ("tns", "inet", "tcp")		# the kernel has none of its own that it would load
+	active, replica = pair()
+	active.stop()
+	active.conf.write_text(active.conf.read_text() + section([kind]))
+	active.start()
+	rules(lab, [kind], firewalls=("fw1",))
+
+	def connections(fw: str) -> str:
+		return run("ip", "netns", "exec", lab.ns(fw), "conntrack", "-L").stdout
+
+	client = announce(lab, SNAT4.address)
+	good(client, f"tns/{SNAT4.address}")
+	assert "helper=tns" in connections("fw1")
+	wait_replicated(active, replica)
+	active.cut()
+	for what in ("nft delete table inet helpers", "conntrack -F"):
+		run("ip", "netns", "exec", lab.ns("fw1"), *what.split())
+	cthelper(CTHELPER_DEL, 0, one_helper(kind))
+	assert kind not in kernel_helpers()
+	replica.says("-c")
+	assert "dport=1521" in connections("fw2") and "helper=" not in connections("fw2")
+	lab.addresses_to("fw2")
+	good(client, f"tns/{SNAT4.address}")	# on the stream that was open
+
+
+def test_file_of_a_distribution(lab: Lab) -> None:
+	"""The file that a router distribution writes, as it is, after the calls of nfct(8) that belong to it: the helpers work, and
+	work on at the other node."""
+	kinds = {("rpc", "inet", "tcp"): 16, ("rpc", "inet", "udp"): 16, ("tns", "inet", "tcp"): 1}
+	said = ("rpc-udp", "rpc-tcp", "tns")
+	stage = Stage(lab, next(replace(row, says=()) for row in ROWS if row.file == "helper-rpc-and-tns"))
+	alone = stage.start("fw1", OURS, stage.text("fw1"), "alone")
+	assert alone.process.wait(pace.seconds(20)) == 1
+	errors = [line for line in alone.console.read_text().splitlines() if "[ERROR]" in line]
+	assert len(errors) == 1 and re.search(
+		r'\.conf:\d+:\d+: helper rpc inet tcp: the kernel has no such helper: type "nfct add helper rpc inet tcp"', errors[0]), errors
+	for kind, private in kinds.items():
+		add_helper(kind, private)
+	try:
+		pair, = stage.pairs((OURS, OURS))
+		assert {kind: kernel_helpers()[kind] for kind in kinds} == dict(zip(kinds, ((3, True), (4, True), (5, True))))
+		rules(lab, list(kinds))
+		client = announce(lab, SNAT4.address)
+		for name in said:
+			good(client, f"{name}/{SNAT4.address}")
+		wait_told(lab, pair)
+		lab.links("fw1", up=False)
+		pair[1].ok("-c")
+		lab.addresses_to("fw2")
+		for name in said:
+			good(client, f"{name}/{SNAT4.address}")
+		document = json.loads(pair[1].ok("-s", "helper", "--json"))
+		assert [row["made"] for row in document["helpers"]] == [1, 1, 1], document
+		for daemon in pair:
+			daemon.end()
+		assert not any(kernel_helpers()[kind][1] for kind in kinds)
+	finally:
+		for daemon in stage.daemons:
+			if daemon.process.poll() is None:
+				daemon.process.terminate()
+				daemon.process.wait()
 
 
 # ---- the kernel's side ----

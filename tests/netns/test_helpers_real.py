@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Helpers in user space with programs that people use: vsftpd, tftpd-hpa, curl, rpcbind with rpc.statd and rpcinfo, avahi-daemon.
 
-The servers are Debian's, unpacked beside DEBIAN_CONNTRACKD; without them these tests are skipped.
+The servers are Debian's, unpacked into the directory DEBIAN_SERVERS, or beside DEBIAN_CONNTRACKD; without them these tests are
+skipped.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import pytest
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, Target, run, wait_until
 from node import DEBIAN, binary
 from scenario import Program
-from test_expect import good
+from test_expect import PLAIN4, good
 from test_helpers import announce, rules, start, take_over, user_space_only		# noqa: F401
 
-ROOT = Path(binary(DEBIAN)).parents[2]
+ROOT = Path(os.environ.get("DEBIAN_SERVERS") or Path(binary(DEBIAN)).parents[2])
 LIBRARIES = {"LD_LIBRARY_PATH": f"{ROOT}/usr/lib/x86_64-linux-gnu:{ROOT}/lib/x86_64-linux-gnu"}
 CONTENT = "what is in the file\n" * 1000
 
@@ -39,17 +40,35 @@ isolate_network=NO
 background=NO
 """
 
+# These give their rights up for users whom Debian's packages make, and leave files in /run.
+ALONE = """mount -t tmpfs none /run
+mount --bind $1/passwd /etc/passwd
+mount --bind $1/group /etc/group
+shift
+"""
+PORTMAPPER = """$1 -f & sleep 1
+exec $2 -F -L --no-notify -P $3
+"""
+
 
 def program(*names: str) -> str:
 	for name in names:
 		for path in (ROOT / name, Path("/") / name):
 			if os.access(path, os.X_OK):
 				return str(path)
-	pytest.skip(f"no {names[0]}: Debian's packages are not unpacked beside {binary(DEBIAN)}")
+	pytest.skip(f"no {names[0]}: Debian's packages are not unpacked in {ROOT}")
 
 
 def serve(lab: Lab, *argv: object) -> subprocess.Popen[str]:
 	return lab.spawn("server", *argv, log=lab.scratch / "server.log", env={**os.environ, **LIBRARIES})
+
+
+def serve_alone(lab: Lab, script: str, *argv: object) -> subprocess.Popen[str]:
+	"""The same in a file system that looks as if the package were installed; the script's processes end together."""
+	for name, line in (("passwd", "{}:x:{}:65500::/run:/usr/sbin/nologin\n"), ("group", "{}:x:{}:\n")):
+		more = "".join(line.format(user, 65500 + i) for i, user in enumerate(("avahi", "_rpc")))
+		(lab.scratch / name).write_text(Path("/etc", name).read_text() + more)
+	return serve(lab, "unshare", "-mpf", "--kill-child", "sh", "-c", ALONE + script, "sh", lab.scratch, *argv)
 
 
 def client(lab: Lab, *argv: object) -> subprocess.CompletedProcess[str]:
@@ -97,15 +116,14 @@ def test_rpcinfo(lab: Lab, pair: Callable, target: Target) -> None:
 	active, survivor = start(pair, kinds)
 	rules(lab, kinds)
 	rpcbind, statd, rpcinfo = program("sbin/rpcbind"), program("sbin/rpc.statd"), program("usr/sbin/rpcinfo", "usr/bin/rpcinfo")
-	netconfig = Path("/etc/netconfig")
-	if not netconfig.exists() and (ROOT / "etc/netconfig").exists():
-		shutil.copy(ROOT / "etc/netconfig", netconfig)
-	serve(lab, rpcbind, "-f")
-	wait_until(lambda: ":111 " in run("ip", "netns", "exec", lab.ns("server"), "ss", "-Hltn").stdout, 20, "rpcbind listens")
-	serve(lab, statd, "-F", "-L", "--no-notify", "-P", lab.scratch)
-	known = lambda: "100024" in run("ip", "netns", "exec", lab.ns("server"), "env",
-					*[f"{k}={v}" for k, v in LIBRARIES.items()], rpcinfo, "-s", check=False).stdout
-	wait_until(known, 20, f"rpc.statd is registered\n{(lab.scratch / 'server.log').read_text()}")
+	state = lab.scratch / "statd"
+	for directory in (state, state / "sm", state / "sm.bak"):
+		directory.mkdir()
+	serve_alone(lab, PORTMAPPER, rpcbind, statd, state)
+	try:
+		wait_until(lambda: "100024" in client(lab, rpcinfo, "-p", PLAIN4.address).stdout, 20, "rpc.statd is registered")
+	except AssertionError as e:
+		raise AssertionError(f"{e}\n{client(lab, rpcinfo, '-p', PLAIN4.address)}\n{(lab.scratch / 'server.log').read_text()}") from None
 	six = "6" if ":" in target.address else ""
 	for node in (active, survivor):
 		for proto in ("udp", "tcp"):
@@ -130,6 +148,10 @@ table inet helpers {
 	lab.ip("fw1", "route add 224.0.0.0/4 dev wan0")
 	(lab.scratch / "avahi.conf").write_text(
 		"[server]\nhost-name=box\nuse-ipv6=no\nenable-dbus=no\nallow-interfaces=eth0\n[publish]\npublish-workstation=yes\n")
-	serve(lab, program("usr/sbin/avahi-daemon"), "--no-drop-root", "--no-chroot", "--no-rlimits", "-f", lab.scratch / "avahi.conf")
+	serve_alone(lab, 'exec "$@"', program("usr/sbin/avahi-daemon"), "--no-drop-root", "--no-chroot", "--no-rlimits", "-f",
+		    lab.scratch / "avahi.conf")
 	asks = Program(lab, "fw1", "announce.py", "client", SNAT4.address).ready()
-	wait_until(lambda: asks.ask("ask-mdns/4", 5)["ok"], 60, f"an answer\n{(lab.scratch / 'server.log').read_text()}", 1)
+	try:
+		wait_until(lambda: asks.ask("ask-mdns/4", 5)["ok"], 30, "an answer", 1)
+	except AssertionError as e:
+		raise AssertionError(f"{e}\n{(lab.scratch / 'server.log').read_text()}") from None
