@@ -7,16 +7,19 @@ Needs a kernel with nfnetlink_cthelper and packet queues: tests/guest/check has 
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
 
 import netlab
 import pace
+import record
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, inside, run, wait_until
 from node import OURS, Node, wait_replicated
 from scenario import Program
@@ -139,7 +142,10 @@ def user_space_only(lab: Lab, request: pytest.FixtureRequest) -> Iterator[None]:
 	except OSError:
 		pytest.skip("this kernel has no helpers in user space")
 	run("modprobe", "-r", *MODULES, check=False)
+	recorded = record.sessions(lab, PORTS)
 	yield
+	if recorded:
+		recorded.write(Path(os.environ["RECORD_SESSIONS"]), request.node.name)
 	for node in request.node.nodes:
 		node.stop()
 	for fw in ("fw1", "fw2"):

@@ -19,7 +19,7 @@ import pytest
 import pace
 import tables
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, Target, inside, run, wait_until
-from node import Node
+from node import Node, catch_up
 
 TCP_PORT, UDP_PORT = 7101, 7102
 TARGETS = (SNAT4, DNAT4, PLAIN6)
@@ -163,8 +163,8 @@ def tuples(flows: set[tables.Flow]) -> set[tables.Tuple]:
 	return {flow.orig for flow in flows}
 
 
-def offloaded(lab: Lab) -> int:
-	return sum("[OFFLOAD]" in line for line in listing(lab, "fw1"))
+def offloaded(lab: Lab, fw: str = "fw1") -> int:
+	return sum("[OFFLOAD]" in line for line in listing(lab, fw))
 
 
 def wrong(lab: Lab, fw: str) -> list[str]:
@@ -240,4 +240,45 @@ def test_offloaded_flows_are_injected(lab: Lab, pair: Callable, talks: Callable,
 	wait_until(lambda: tuples(two.kernel()) == tuples(one.kernel()), 30, "the other kernel has the flows")
 	pace.sleep(2)
 	assert offloaded(lab) == TCP + UDP, "a test of flows in the flow table"
+	assert take_over(lab, one, two, talk) == ({"tcp": TCP, "udp": UDP}, [])
+
+
+@pytest.mark.parametrize("before", [nothing, restarts], ids=lambda f: f.__name__)
+def test_there_and_back(lab: Lab, pair: Callable, talks: Callable, before: Callable) -> None:
+	"""Both firewalls have a flow table. The dead one comes back with an empty table, and takes over again."""
+	one, two = pair()
+	talk = talks()
+	need_flow_table(lab, "fw2")
+	lab.sysctl("fw2", IN_TABLE)
+	for old, new in ((one, two), (two, one)):
+		for _ in range(2):
+			talk.converse()
+		wait_until(lambda: offloaded(lab, old.fw) == TCP + UDP, 10, f"all flows are in the flow table of {old.fw}")
+		before(old, new)
+		wait_until(lambda: tuples(new.external()) >= tuples(old.kernel()), 30, "the replica knows the flows")
+		pace.sleep(2)
+		assert take_over(lab, old, new, talk) == ({"tcp": TCP, "udp": UDP}, [])
+		old.reboot()
+		old.start()
+		catch_up(new, old)
+
+
+TEN_MINUTES, SPEAKS = 600, 20		# seconds; at least so often somebody says something
+
+
+def test_ten_minutes_without_an_event(lab: Lab, pair: Callable, talks: Callable) -> None:
+	"""What is in the flow table is not heard of for longer than its time in the table of connections."""
+	one, two = pair()
+	talk = talks()
+	for _ in range(2):
+		talk.converse()
+	wait_until(lambda: offloaded(lab) == TCP + UDP, 10, "all flows are in the flow table")
+	pace.sleep(2)
+	was = {re.sub(r" \[active since \d+s\]", "", line) for line in two.ok("-e").splitlines()}
+	end = time.monotonic() + TEN_MINUTES
+	while time.monotonic() < end:
+		talk.converse()
+		time.sleep(SPEAKS)
+	assert offloaded(lab) == TCP + UDP, "a test of flows in the flow table"
+	assert {re.sub(r" \[active since \d+s\]", "", line) for line in two.ok("-e").splitlines()} == was and len(was) == TCP + UDP
 	assert take_over(lab, one, two, talk) == ({"tcp": TCP, "udp": UDP}, [])

@@ -42,6 +42,16 @@ void talk_to(struct talk *t, const char *server)
 	t->tuple[0].dst = t->tuple[1].src = addr_of(t->l3, server, server);
 }
 
+void talk_between(struct talk *t, const char *client, const char *server)
+{
+	t->tuple[0].src = addr_of(t->l3, client, client);
+	t->tuple[1].src = addr_of(t->l3, server, server);
+	if (!t->nat) {
+		t->tuple[0].dst = t->tuple[1].src;
+		t->tuple[1].dst = t->tuple[0].src;
+	}
+}
+
 void talk_end(struct talk *t)
 {
 	text_free(&t->out[0]);

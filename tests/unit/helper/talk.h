@@ -24,6 +24,7 @@ struct talk {
 void talk_begin(struct talk *t, const char *helper, uint8_t l3, uint8_t l4, uint16_t server_port,
 		bool nat);
 void talk_to(struct talk *t, const char *server); /* another address is asked */
+void talk_between(struct talk *t, const char *client, const char *server); /* they have these */
 void talk_end(struct talk *t);
 
 /* One packet of n bytes from the client (reply: from the server). Gives what is announced: "tcp
