@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* All helpers: a conversation. The first byte chooses helper, family, protocol, translation, and
- * whose addresses: those of the unit tests, or those of the laboratory in which tests/netns/record.py
- * has recorded real clients and servers. Then packets: a byte with the direction in its highest bit
- * and the length (0 to 127) of what follows; the length 127 takes all that is left. */
+ * whose addresses: those of the unit tests, or those of the laboratory in which
+ * tests/netns/record.py has recorded real clients and servers. Then packets: a byte with the
+ * direction in its highest bit and the length (0 to 127) of what follows; the length 127 takes all
+ * that is left. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
