@@ -9,6 +9,7 @@ translated them.
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import socket
 import struct
@@ -87,9 +88,9 @@ class Sessions:
 		self.stop.close()
 		for (name, version, protocol), said in self.said.items():
 			first = NAMES.index(name) | LABORATORY | V6 * (version == 6) | STREAM * (protocol == TCP)
-			words = (name, f"v{version}", "tcp" if protocol == TCP else "udp")
+			words = [name, f"v{version}", "tcp" if protocol == TCP else "udp", *re.findall(r"[\w-]+", test)]
 			for nat in (0, NAT):
-				file = directory / "-".join((*words, "nat" if nat else "plain", *test.translate({91: 32, 93: 32}).split()))
+				file = directory / "-".join([*words, "nat" if nat else "plain"])
 				file.write_bytes(bytes([first | nat]) + said)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import struct
 from dataclasses import replace
@@ -368,8 +369,8 @@ def test_file_of_a_distribution(lab: Lab) -> None:
 	alone = stage.start("fw1", OURS, stage.text("fw1"), "alone")
 	assert alone.process.wait(pace.seconds(20)) == 1
 	errors = [line for line in alone.console.read_text().splitlines() if "[ERROR]" in line]
-	assert len(errors) == 1 and re.search(
-		r'\.conf:\d+:\d+: helper rpc inet tcp: the kernel has no such helper: type "nfct add helper rpc inet tcp"', errors[0]), errors
+	assert len(errors) == 1 and re.search(r"\.conf:\d+:\d+: helper rpc inet tcp: the kernel has no such helper: "
+					      'type "nfct add helper rpc inet tcp"', errors[0]), errors
 	for kind, private in kinds.items():
 		add_helper(kind, private)
 	try:
@@ -466,6 +467,41 @@ def test_refused(lab: Lab, make: Callable) -> None:
 	assert "the kernel takes an ExpectMax of 255 at most, not 256" in node.ctl().stderr
 	node.conf.write_text(plain + section([kind]))
 	node.start()
+
+
+@pytest.mark.parametrize("others", ("Stats {\n}\n", ""), ids=("stats", "alone"))
+def test_without_sync(lab: Lab, make: Callable, others: str) -> None:
+	"""Helpers beside the statistics mode, and with nothing else; and what the file says about queue and policy is what counts."""
+	node = make("fw1")
+	node.conf.write_text(f"General {{\n\tLogFile {node.log}\n\tLockFile {node.lock}\n\tUNIX {{ Path {node.socket} }}\n}}\n{others}"
+			     "Helper {\n\tSetup yes\n"
+			     "\tType ftp inet tcp {\n\t\tQueueNum 7\n\t\tPolicy ftp { ExpectMax 2 ExpectTimeout 77 }\n\t}\n"
+			     "\tType tftp inet udp {\n\t\tQueueNum 8\n\t\tQueueLen 5\n\t}\n}\n")
+	node.start()
+	kinds = [("ftp", "inet", "tcp"), ("tftp", "inet", "udp")]
+	assert [kernel_helpers()[kind] for kind in kinds] == [(7, True), (8, True)]
+	rules(lab, kinds, firewalls=("fw1",))
+	lab.server = Program(lab, "server", "ftpd.py", FTP, TFTP).ready()
+	client = Program(lab, "client", "ftp.py", SNAT4.address, FTP, TFTP).ready()
+	for command in ("passive", "active", "tftp"):
+		good(client, command)
+	for n in (1, 2, 2):
+		good(client, "port")
+		text = run("ip", "netns", "exec", lab.ns("fw1"), "conntrack", "-L", "expect").stdout
+		lives = [int(line.split()[0]) for line in text.splitlines() if "proto=6" in line]
+		assert len(lives) == n and all(60 < life <= 77 for life in lives), lives
+	assert figures(node, "ftp inet tcp")["expectations made"] == 5
+	# While it does not read, five requests wait, and the others are dropped.
+	node.process.send_signal(signal.SIGSTOP)
+	with inside(lab.ns("client")):
+		sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
+	for each in sockets:
+		each.sendto(b"\0\1name\0octet\0", (SNAT4.address, TFTP))
+	pace.sleep(0.5)
+	node.process.send_signal(signal.SIGCONT)
+	wait_until(lambda: figures(node, "tftp inet udp")["packets"] >= 6, 10)
+	said = figures(node, "tftp inet udp")
+	assert said["queue, dropped for its length"] == 15 and said["expectations made"] == 6, said
 
 
 def test_unprivileged_container(lab: Lab, make: Callable) -> None:

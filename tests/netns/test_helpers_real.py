@@ -123,7 +123,8 @@ def test_rpcinfo(lab: Lab, pair: Callable, target: Target) -> None:
 	try:
 		wait_until(lambda: "100024" in client(lab, rpcinfo, "-p", PLAIN4.address).stdout, 20, "rpc.statd is registered")
 	except AssertionError as e:
-		raise AssertionError(f"{e}\n{client(lab, rpcinfo, '-p', PLAIN4.address)}\n{(lab.scratch / 'server.log').read_text()}") from None
+		said = client(lab, rpcinfo, "-p", PLAIN4.address)
+		raise AssertionError(f"{e}\n{said}\n{(lab.scratch / 'server.log').read_text()}") from None
 	six = "6" if ":" in target.address else ""
 	for node in (active, survivor):
 		for proto in ("udp", "tcp"):
