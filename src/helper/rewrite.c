@@ -22,9 +22,10 @@ static const char *addr_text(uint8_t l3, const union flow_addr *a, char text[INE
 static size_t form_commas(const struct helper_place *to, char *text)
 {
 	const uint8_t *a = (const uint8_t *)&to->addr.v4;
+	const unsigned int port = to->port;
 
 	return (size_t)snprintf(text, TEXT_MAX, "%u,%u,%u,%u,%u,%u", a[0], a[1], a[2], a[3],
-				to->port >> 8, to->port & 0xff);
+				port >> 8, port & 0xff);
 }
 
 /* The delimiter is behind the number that begins what is replaced. */
@@ -77,6 +78,7 @@ static void put_record(const struct helper_packet *p, struct cursor old,
 	const size_t mark = p->l4 == IPPROTO_TCP ? 4 : 0,
 		     header = 24; /* xid to the verdict; no authentication */
 	char addr[INET6_ADDRSTRLEN], text[TEXT_MAX];
+	const unsigned int port = to->port;
 	size_t n, begin = w->len;
 	uint32_t record;
 	struct cursor peek = old;
@@ -95,7 +97,7 @@ static void put_record(const struct helper_packet *p, struct cursor old,
 		wr_be32(w, 0);
 	wr_bytes(w, old.at, n <= old.left ? n : old.left);
 	n = (size_t)snprintf(text, sizeof(text), "%s.%u.%u", addr_text(p->l3, &to->addr, addr),
-			     to->port >> 8, to->port & 0xff);
+			     port >> 8, port & 0xff);
 	wr_be32(w, (uint32_t)n);
 	wr_bytes(w, text, n);
 	pad = wr_take(w, -n & 3u);

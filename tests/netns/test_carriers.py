@@ -33,7 +33,6 @@ class Over:
 	"""A link over `device`, which has the addresses 10.40.0.0/24."""
 	device: str
 	kind: str = "Multicast"
-	default: bool = False
 
 	def block(self, fw: str) -> str:
 		mine, theirs = (f"10.40.0.{FW[each]}" for each in (fw, "fw2" if fw == "fw1" else "fw1"))
