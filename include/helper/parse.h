@@ -4,14 +4,16 @@
 
 #include "base/cursor.h"
 #include "helper/helper.h"
+#include "helper/helper_conf.h"
 
 /* What the parsers have in common. For use inside helper/ only. */
 
 typedef void helper_parse_fn(const struct helper_packet *p, struct helper_private *priv,
 			     struct helper_result *r);
 
-helper_parse_fn amanda_parse, dhcpv6_parse, ftp_parse, mdns_parse, rpc_parse, sane_parse, slp_parse,
-	ssdp_parse, tftp_parse, tns_parse;
+#define ROW(name, parser, ...) helper_parse_fn parser;
+HELPER_TABLE(ROW)
+#undef ROW
 
 /* A decimal number of at most `max`, without sign. False: none, too many digits, or too large; the
  * cursor has moved then, but not bad. */

@@ -9,25 +9,44 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+#include "helper/helper_conf.h"
+
 #define EXPECT_MAX_KERNEL 255
 #define COUNT(a)	  (sizeof(a) / sizeof((a)[0]))
 
 static const struct helper_type {
 	const char *name;
-	bool tcp, udp;
+	unsigned int over;
 	uint32_t expect_max, expect_timeout_s; /* of its one policy, which has its name */
 } helper_types[] = {
-	{ "amanda", false, true, 3, 180 }, { "dhcpv6", false, true, 1, 300 },
-	{ "ftp", true, false, 1, 300 },	   { "mdns", false, true, 8, 30 },
-	{ "rpc", true, true, 1, 300 },	   { "sane", true, false, 1, 300 },
-	{ "slp", false, true, 8, 16 },	   { "ssdp", true, true, 8, 300 },
-	{ "tftp", false, true, 1, 300 },   { "tns", true, false, 1, 300 },
+#define ROW(name, parser, over, private_len, max, timeout_s) { #name, over, max, timeout_s },
+	HELPER_TABLE(ROW)
+#undef ROW
 };
+
+static void unknown(struct conf_ctx *ctx, const struct conf_word *word, const char *near)
+{
+	struct text known = { 0 };
+	char buf[CONF_QUOTED];
+
+	for (size_t i = 0; i < COUNT(helper_types); i++) {
+		unsigned int l4 = helper_types[i].over & (HELPER_TCP | HELPER_UDP);
+
+		text_printf(&known, "%s%s %s", i ? ", " : "", helper_types[i].name,
+			    l4 == HELPER_TCP ? "tcp" :
+			    l4 == HELPER_UDP ? "udp" :
+					       "tcp or udp");
+	}
+	conf_error(ctx, &word->at, "unknown helper \"%s\"%s%s%s\n\t(known: %s)",
+		   conf_quote(word->text, buf), near ? ", did you mean \"" : "", near ? near : "",
+		   near ? "\"?" : "", known.buf ? known.buf : "");
+	text_free(&known);
+}
 
 static const struct helper_type *find_type(struct conf_ctx *ctx, const struct conf_word *word)
 {
 	const char *names[COUNT(helper_types)], *near;
-	char buf[CONF_QUOTED];
 
 	for (size_t i = 0; i < COUNT(helper_types); i++) {
 		names[i] = helper_types[i].name;
@@ -36,13 +55,7 @@ static const struct helper_type *find_type(struct conf_ctx *ctx, const struct co
 	}
 	near = conf_nearest(word->text, names, COUNT(helper_types));
 	if (!word->bad)
-		conf_error(
-			ctx, &word->at,
-			"unknown helper \"%s\"%s%s%s\n\t(known: amanda udp, dhcpv6 udp, ftp tcp, "
-			"mdns udp, rpc tcp or udp, sane tcp, slp udp, ssdp tcp or udp, tftp udp, "
-			"tns tcp)",
-			conf_quote(word->text, buf), near ? ", did you mean \"" : "",
-			near ? near : "", near ? "\"?" : "");
+		unknown(ctx, word, near);
 	return NULL;
 }
 
@@ -65,7 +78,7 @@ static bool find_protos(struct conf_ctx *ctx, const struct conf_word *l3,
 			   conf_quote(l4->text, buf));
 		return false;
 	}
-	if (tcp ? !type->tcp : !type->udp) {
+	if (!(type->over & (tcp ? HELPER_TCP : HELPER_UDP))) {
 		conf_error(ctx, &l4->at, "helper %s does not exist for %s, only for %s", type->name,
 			   tcp ? "tcp" : "udp", tcp ? "udp" : "tcp");
 		return false;
@@ -104,6 +117,9 @@ void conf_open_helper(struct conf_ctx *ctx, const struct conf_args *args,
 		type = find_type(ctx, &args->word[0]);
 	if (!type || !find_protos(ctx, &args->word[1], &args->word[2], type, &helper))
 		return;
+	if (!(type->over & HELPER_V4) && helper.l3proto == AF_INET)
+		conf_warn(ctx, at, "helper %s has nothing to do with inet: write inet6",
+			  type->name);
 	helper.name = type->name;
 	helper.n_policies = 1;
 	helper.policy[0].expect_max = type->expect_max;
@@ -159,8 +175,6 @@ static void check_policy(struct conf_ctx *ctx, const struct conf_helper *helper,
 			  "helper %s: with ExpectTimeout 0 an expectation ends before its "
 			  "connection can come",
 			  helper->name);
-	if (!strcmp(helper->name, "dhcpv6") && helper->l3proto == AF_INET)
-		conf_warn(ctx, at, "helper dhcpv6 has nothing to do with inet: write inet6");
 }
 
 /* The kernel has one queue for each name and protocols. */
