@@ -50,7 +50,7 @@ struct helping {
 struct helping_of {
 	struct helping *all;
 	const struct helper *helper;
-	struct queue *queue;
+	struct packet_queue *queue;
 	uint32_t expect_timeout_s;
 	struct helping_stats stats;
 };

@@ -14,7 +14,7 @@
 /* A packet queue of the kernel (nfnetlink_queue): packets come, each gets a verdict, in the order
  * in which they came. One socket for each queue. Needs libnetfilter_queue; built without it every
  * open fails with -EOPNOTSUPP. */
-struct queue;
+struct packet_queue;
 
 #define QUEUE_COPY_ALL 0xffffu /* bytes; the kernel gives no more of a packet */
 
@@ -90,22 +90,23 @@ struct queue_stats {
 };
 
 /* 0; or -errno with a line in *err: -EBUSY another program has this queue. */
-int queue_open(struct evloop *loop, const struct queue_conf *conf, const struct queue_cb *cb,
-	       struct queue **out, struct text *err);
-/* Packets that wait are dropped by the kernel; see queue_drain(). NULL is harmless. */
-void queue_close(struct queue *q);
+int packet_queue_open(struct evloop *loop, const struct queue_conf *conf, const struct queue_cb *cb,
+		      struct packet_queue **out, struct text *err);
+/* Packets that wait are dropped by the kernel; see packet_queue_drain(). NULL is harmless. */
+void packet_queue_close(struct packet_queue *q);
 /* Serves what waits, for the end: nothing new must come meanwhile. */
-void queue_drain(struct queue *q);
+void packet_queue_drain(struct packet_queue *q);
 
 /* Verdicts. A packet that passes may be told together with those after it, at the latest when the
  * descriptor has been served. */
-void queue_pass(struct queue *q, uint32_t id);
+void packet_queue_pass(struct packet_queue *q, uint32_t id);
 /* At once, and everything before it. 0 or -errno: the packet passes as it was then. */
-int queue_pass_changed(struct queue *q, uint32_t id, uint8_t l3, const struct queue_change *change);
+int packet_queue_pass_changed(struct packet_queue *q, uint32_t id, uint8_t l3,
+			      const struct queue_change *change);
 
-void queue_drop(struct queue *q, uint32_t id);
+void packet_queue_drop(struct packet_queue *q, uint32_t id);
 
-const struct queue_stats *queue_stats(const struct queue *q);
+const struct queue_stats *packet_queue_stats(const struct packet_queue *q);
 
 /* ---- sequence numbers of a flow (seqadj.c) ---- */
 

@@ -161,7 +161,7 @@ static int open_service(struct helpers *h, struct evloop *loop, struct service *
 		if (flock(s->lock_fd, LOCK_SH) == -1)
 			return -errno;
 	}
-	rc = queue_open(loop, &conf, &cb, &s->of.queue, err);
+	rc = packet_queue_open(loop, &conf, &cb, &s->of.queue, err);
 	if (rc == 0)
 		rc = enable(s, h->conf->setup, err);
 	if (rc < 0)
@@ -277,8 +277,8 @@ static void close_service(struct service *s)
 				   l3_name(s->conf), l4_name(s->conf));
 	}
 	if (s->of.queue)
-		queue_drain(s->of.queue);
-	queue_close(s->of.queue);
+		packet_queue_drain(s->of.queue);
+	packet_queue_close(s->of.queue);
 	if (s->lock_fd != -1)
 		close(s->lock_fd);
 }
@@ -335,7 +335,7 @@ int helpers_disable(const struct conf_helpers *conf, struct text *out, struct te
 void helpers_values(const struct helpers *h, size_t i, struct helper_values *out)
 {
 	const struct service *s = &h->service[i];
-	const struct queue_stats *q = queue_stats(s->of.queue);
+	const struct queue_stats *q = packet_queue_stats(s->of.queue);
 	const struct helping_stats *n = &s->of.stats;
 	struct queue_kernel k = { 0 };
 

@@ -342,7 +342,7 @@ static void verdict(struct work *w)
 		change.bytes = w->of->all->packet;
 	} else if (w->passed < w->p.carried) {	/* once more, please: it would leave without what was held back before */
 		w->stream->s = w->before;
-		queue_drop(w->of->queue, w->packet->id);
+		packet_queue_drop(w->of->queue, w->packet->id);
 		return;
 	} else if (w->held > 0) {	/* it leaves as a whole */
 		w->stream->s.passed = w->stream->s.len;
@@ -350,10 +350,10 @@ static void verdict(struct work *w)
 	if (w->attach)
 		change.expect = &w->travels;
 	if (!change.bytes && !change.helper && !change.expect) {
-		queue_pass(w->of->queue, w->packet->id);
+		packet_queue_pass(w->of->queue, w->packet->id);
 		return;
 	}
-	queue_pass_changed(w->of->queue, w->packet->id, w->packet->l3, &change);
+	packet_queue_pass_changed(w->of->queue, w->packet->id, w->packet->l3, &change);
 	look_for_attached(w);
 }
 
@@ -391,7 +391,7 @@ void helping_packet(void *ctx, const struct queue_packet *packet)
 	struct work w = { .of = of, .packet = packet };
 
 	if (!is_for(&w)) {
-		queue_pass(of->queue, packet->id);
+		packet_queue_pass(of->queue, packet->id);
 		return;
 	}
 	for (int i = 0; i < 2; i++)
@@ -402,7 +402,7 @@ void helping_packet(void *ctx, const struct queue_packet *packet)
 	w.nat = packet->ct.status & (IPS_SRC_NAT | IPS_DST_NAT);
 	join(&w);
 	if (w.early) {
-		queue_drop(of->queue, packet->id);
+		packet_queue_drop(of->queue, packet->id);
 		return;
 	}
 	memcpy(w.priv.bytes, packet->ct.info, of->helper->private_len);

@@ -38,7 +38,7 @@
 #define ANSWER_WAIT_MS 2000
 #define CT_INFO_REPLY  3u /* IP_CT_IS_REPLY: this and above */
 
-struct queue {
+struct packet_queue {
 	struct evloop *loop;
 	struct ev_io io;
 	struct queue_cb cb;
@@ -50,7 +50,7 @@ struct queue {
 	_Alignas(struct nlmsghdr) uint8_t out[MESSAGE_BYTES];
 };
 
-static struct writer begin(struct queue *q, unsigned int msg, uint8_t family)
+static struct writer begin(struct packet_queue *q, unsigned int msg, uint8_t family)
 {
 	struct nl_request r = nl_request(NFNL_SUBSYS_QUEUE << 8 | msg, 0, family, 0);
 	struct writer w = wr_init(q->out, sizeof(q->out));
@@ -69,7 +69,7 @@ static void put_verdict(struct writer *w, uint32_t id, uint32_t verdict)
 	put_attr(w, NFQA_VERDICT_HDR, &hdr, sizeof(hdr));
 }
 
-static int send_verdict(struct queue *q, struct writer *w)
+static int send_verdict(struct packet_queue *q, struct writer *w)
 {
 	size_t n = nl_end(w);
 
@@ -77,7 +77,7 @@ static int send_verdict(struct queue *q, struct writer *w)
 	return n > 0 ? ct_sock_send(q->io.fd, q->out, n) : -EMSGSIZE;
 }
 
-static void flush(struct queue *q)
+static void flush(struct packet_queue *q)
 {
 	struct writer w;
 
@@ -89,13 +89,13 @@ static void flush(struct queue *q)
 	send_verdict(q, &w);
 }
 
-void queue_pass(struct queue *q, uint32_t id)
+void packet_queue_pass(struct packet_queue *q, uint32_t id)
 {
 	q->waits = true;
 	q->pass_id = id;
 }
 
-void queue_drop(struct queue *q, uint32_t id)
+void packet_queue_drop(struct packet_queue *q, uint32_t id)
 {
 	struct writer w;
 
@@ -131,7 +131,8 @@ static void put_expect(struct writer *w, const struct ct_expect *e)
 	nest_end(w, at);
 }
 
-int queue_pass_changed(struct queue *q, uint32_t id, uint8_t l3, const struct queue_change *change)
+int packet_queue_pass_changed(struct packet_queue *q, uint32_t id, uint8_t l3,
+			      const struct queue_change *change)
 {
 	struct writer w;
 	int err;
@@ -149,7 +150,7 @@ int queue_pass_changed(struct queue *q, uint32_t id, uint8_t l3, const struct qu
 	}
 	err = send_verdict(q, &w);
 	if (err < 0)
-		queue_pass(q, id);
+		packet_queue_pass(q, id);
 	return err;
 }
 
@@ -182,7 +183,7 @@ static int load_packet(struct nlattr **attr, struct queue_packet *p)
 	return 0;
 }
 
-static void take_message(struct queue *q, const struct nlmsghdr *h)
+static void take_message(struct packet_queue *q, const struct nlmsghdr *h)
 {
 	struct nlattr *attr[NFQA_MAX + 1] = { NULL };
 	struct queue_packet p = { .bytes = NULL };
@@ -199,7 +200,7 @@ static void take_message(struct queue *q, const struct nlmsghdr *h)
 }
 
 /* One read. False: there is nothing more. */
-static bool read_one(struct queue *q)
+static bool read_one(struct packet_queue *q)
 {
 	ssize_t n = recv(q->io.fd, q->in, sizeof(q->in), MSG_DONTWAIT);
 	const struct nlmsghdr *h = (const struct nlmsghdr *)q->in;
@@ -218,7 +219,7 @@ static bool read_one(struct queue *q)
 
 static void on_ready(void *ctx, unsigned int ready, struct mono now)
 {
-	struct queue *q = ctx;
+	struct packet_queue *q = ctx;
 
 	(void)ready;
 	(void)now;
@@ -227,7 +228,7 @@ static void on_ready(void *ctx, unsigned int ready, struct mono now)
 	flush(q);
 }
 
-void queue_drain(struct queue *q)
+void packet_queue_drain(struct packet_queue *q)
 {
 	while (read_one(q))
 		;
@@ -236,7 +237,7 @@ void queue_drain(struct queue *q)
 
 /* ---- opening ---- */
 
-static size_t build_config(struct queue *q, const struct queue_conf *conf)
+static size_t build_config(struct packet_queue *q, const struct queue_conf *conf)
 {
 	struct nlmsghdr *h = nfq_nlmsg_put((char *)q->out, NFQNL_MSG_CONFIG, conf->num);
 	uint32_t flags =
@@ -255,7 +256,7 @@ static size_t build_config(struct queue *q, const struct queue_conf *conf)
 }
 
 /* The answer to the configuration. Packets that come before it pass. */
-static int wait_answer(struct queue *q)
+static int wait_answer(struct packet_queue *q)
 {
 	struct pollfd p = { .fd = q->io.fd, .events = POLLIN };
 
@@ -291,10 +292,10 @@ static void explain(const struct queue_conf *conf, int err, struct text *out)
 		text_printf(out, "queue %u: %s", conf->num, strerror(-err));
 }
 
-int queue_open(struct evloop *loop, const struct queue_conf *conf, const struct queue_cb *cb,
-	       struct queue **out, struct text *err)
+int packet_queue_open(struct evloop *loop, const struct queue_conf *conf, const struct queue_cb *cb,
+		      struct packet_queue **out, struct text *err)
 {
-	struct queue *q = calloc(1, sizeof(*q));
+	struct packet_queue *q = calloc(1, sizeof(*q));
 	int rc;
 
 	if (!q)
@@ -333,13 +334,13 @@ int queue_open(struct evloop *loop, const struct queue_conf *conf, const struct 
 
 #else
 
-void queue_drain(struct queue *q)
+void packet_queue_drain(struct packet_queue *q)
 {
 	(void)q;
 }
 
-int queue_open(struct evloop *loop, const struct queue_conf *conf, const struct queue_cb *cb,
-	       struct queue **out, struct text *err)
+int packet_queue_open(struct evloop *loop, const struct queue_conf *conf, const struct queue_cb *cb,
+		      struct packet_queue **out, struct text *err)
 {
 	(void)loop;
 	(void)cb;
@@ -350,7 +351,7 @@ int queue_open(struct evloop *loop, const struct queue_conf *conf, const struct 
 
 #endif
 
-void queue_close(struct queue *q)
+void packet_queue_close(struct packet_queue *q)
 {
 	if (!q)
 		return;
@@ -360,7 +361,7 @@ void queue_close(struct queue *q)
 	free(q);
 }
 
-const struct queue_stats *queue_stats(const struct queue *q)
+const struct queue_stats *packet_queue_stats(const struct packet_queue *q)
 {
 	return &q->stats;
 }
