@@ -223,7 +223,9 @@ const struct conf_option conf_options[] = {
 	  .unset = "none: the socket is for root and the user of the daemon",
 	  .help = "A group whose members may connect as well (mode 0660) and ask: -s, -i, -e. What "
 		  "changes something is for "
-		  "root and the user of the daemon. A name of at most 32 bytes, or a number; one "
+		  "root and the user of the daemon. They are served at most 32 at a time, so that "
+		  "root's commands always find a place. A name of at most 32 bytes, or a number; "
+		  "one "
 		  "that this machine does not have "
 		  "gets a warning at the start, and nobody in. Not known to conntrackd 1.4." },
 	{ OPTION("Backlog", IN(CONF_UNIX), CONF_T_WORD), IGNORED("remove the line") },
