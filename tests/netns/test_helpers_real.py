@@ -16,7 +16,7 @@ from typing import Callable
 import pytest
 
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, Target, run, wait_until
-from node import DEBIAN, binary
+from node import DEBIAN, Node, binary
 from scenario import Program
 from test_expect import PLAIN4, good
 from test_helpers import announce, rules, start, take_over, user_space_only		# noqa: F401
@@ -76,6 +76,13 @@ def client(lab: Lab, *argv: object) -> subprocess.CompletedProcess[str]:
 			      env={**os.environ, **LIBRARIES}, timeout=120)
 
 
+def state_of(node: Node) -> str:
+	def inside(*argv: str) -> str:
+		return run("ip", "netns", "exec", node.lab.ns(node.fw), *argv, check=False).stdout
+
+	return node.ok("-s", "helper") + inside("conntrack", "-L") + inside("conntrack", "-L", "expect") + inside("conntrack", "-S")
+
+
 def files(lab: Lab) -> Path:
 	root, empty = lab.scratch / "files", lab.scratch / "empty"
 	for directory in (root, empty):
@@ -128,8 +135,8 @@ def test_rpcinfo(lab: Lab, pair: Callable, target: Target) -> None:
 	six = "6" if ":" in target.address else ""
 	for node in (active, survivor):
 		for proto in ("udp", "tcp"):
-			done = client(lab, rpcinfo, "-T", proto + six, target.address, 100024, 1)
-			assert "ready and waiting" in done.stdout, f"{proto}: {done.stdout}{done.stderr}"
+			done = client(lab, "timeout", 30, rpcinfo, "-T", proto + six, target.address, 100024, 1)
+			assert "ready and waiting" in done.stdout, f"{proto}: {done.stdout}{done.stderr}{state_of(node)}"
 		if node is active:
 			take_over(active, survivor)
 
