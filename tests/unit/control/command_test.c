@@ -37,7 +37,7 @@ static const struct {
 	{ 44, 'R', NULL, false },	{ 45, 'f', NULL, false },
 	{ 46, 'c', NULL, false },	{ 47, 'i', "expect", true },
 	{ 48, 'e', "expect", true },	{ 1000, 's', "peers", false },
-	{ 1001, 's', "helper", false },
+	{ 1006, 's', "helper", false },
 };
 
 static void numbers_as_ever(void **state)
