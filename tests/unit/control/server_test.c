@@ -504,8 +504,10 @@ static void arguments_that_are_not_accepted(void **state)
 					   "ctd\0\3\0\7\0\0\0\0\x08\x01";
 	int fd;
 
-	refused(w, 46, "\1\5\0\0count", 9, "-c: unknown argument \"count\" (known: --strict)");
-	refused(w, 46, "\1\5\0\0\33[31m", 9, "-c: unknown argument \"?[31m\" (known: --strict)");
+	refused(w, 46, "\1\5\0\0count", 9,
+		"-c: unknown argument \"count\" (known: --json, --strict)");
+	refused(w, 46, "\1\5\0\0\33[31m", 9,
+		"-c: unknown argument \"?[31m\" (known: --json, --strict)");
 	refused(w, 23, "\1\6\0\0strict", 10,
 		"-n: unknown argument \"strict\": the command takes none");
 	refused(w, 46, "\3\6\0\3strictyes", 13, "-c: --strict is of another type here");
