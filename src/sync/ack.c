@@ -110,6 +110,15 @@ void ack_nack(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct
 	}
 }
 
+/* Another address began after p was heard last: p may be there now, and begin with numbers of the same size. */
+static bool ack_may_have_moved(const struct ftfw *f, const struct peer *p)
+{
+	for (const struct peer *q = NULL; (q = peer_next(&f->base, q));)
+		if (q != p && mono_before(p->heard, q->contact))
+			return true;
+	return false;
+}
+
 void ack_release(struct ftfw *f, struct peer *p)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
@@ -117,7 +126,7 @@ void ack_release(struct ftfw *f, struct peer *p)
 	for (unsigned int i = 0; i < fp->holds.n;) {
 		struct hold *h = &fp->holds.at[i];
 
-		if (h->until != HOLD_QUEUE || !txq_passed(&f->base.repair, h->place)) {
+		if (h->until != HOLD_QUEUE || !txq_passed(&f->base.repair, h->place) || ack_may_have_moved(f, p)) {
 			i++;
 			continue;
 		}

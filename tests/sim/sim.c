@@ -450,6 +450,8 @@ static const struct {
 	{ SYNC_MODE_NOTRACK, KIND_OLD, 952, false, "the same" },
 	{ SYNC_MODE_FTFW, KIND_FORGED, 507, false, "a forged ALIVE had the number of a state that was lost: nothing can tell" },
 	{ SYNC_MODE_FTFW, KIND_RESTART, 756, false, "an acknowledgement for an address that was left covered a RESYNC from the new one" },
+	{ SYNC_MODE_FTFW, KIND_RESTART, 3675, false, "so did the end of an answer for the address that was left" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 3898, false, "a 1.4.7 acknowledged across the end of a flow" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 5465, false, "a 1.4.7 restarted twice: its ACK covers what was lost, live flows are swept" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 1930, false, "a 1.4.7 acknowledged across the end of a flow, told with HELLO and lost" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 2800, false, "the first acknowledgement of a 1.4.7 began behind the end of a flow" },

@@ -1258,6 +1258,29 @@ static void an_address_that_was_left_gets_no_acknowledgement(void **state)
 	sync_close(w->s);
 }
 
+/* Nor is its request acknowledged when the answer is out, before it is heard again: the one at the new address may have made one
+ * of that number. */
+static void the_request_of_an_address_that_was_left_waits(void **state)
+{
+	struct world *w = settled(1000, 300);
+	uint32_t resync = w->seq;
+
+	(void)state;
+	w->live = 3;
+	peer_says(w, WIRE_F_RESYNC, 77, 0);
+	w->seq = 70000;
+	w->now = mono_add_ms(w->now, 1);
+	peer_moves_to(w, 3, 0, WIRE_F_ALIVE | WIRE_F_HELLO, 0);
+	pass_ms(w, 500);
+	assert_true(count_flow(w, 0, 2) > 0);
+	assert_false(acked(w, 0, resync));
+	w->seq = resync + 1;
+	peer_says(w, WIRE_F_ALIVE, 0, 0);	/* they are two */
+	pass_ms(w, 1100);
+	assert_true(acked(w, 0, resync));
+	sync_close(w->s);
+}
+
 static void another_is_there(struct world *w, bool is, uint32_t number)
 {
 	uint32_t seq = w->seq;
@@ -1799,6 +1822,7 @@ int main(void)
 		cmocka_unit_test(how_late_is_late_is_learned),
 		cmocka_unit_test(another_address_is_the_same_peer),
 		cmocka_unit_test(an_address_that_was_left_gets_no_acknowledgement),
+		cmocka_unit_test(the_request_of_an_address_that_was_left_waits),
 		cmocka_unit_test(an_acknowledged_nack_is_doubted_among_three),
 		cmocka_unit_test(an_answer_among_three_is_not_all),
 		cmocka_unit_test(several_peers_share_the_laps),
