@@ -283,6 +283,7 @@ static void check_idle(struct sim *sim, const uint64_t *turns)
 /* After the last disturbance: have the caches become equal, and stayed so? True when that is decided. */
 struct settling {
 	int64_t equal_since, idle_from;
+	int64_t again_ns;	/* when they were found busy once more; that happens once: several peers ask again late */
 	uint64_t turns[SIM_NODES];
 };
 
@@ -294,7 +295,7 @@ static bool world_settled(struct sim *sim, struct settling *s)
 	if (!s->equal_since && judge_equal(sim, false) && !world_busy(sim) && judge_acknowledged(sim, false))
 		s->equal_since = sim->now_ns;
 	if (!s->equal_since) {
-		if (sim->now_ns < plan->quiet_ns + plan->patience_ns)
+		if (sim->now_ns < (s->again_ns ? s->again_ns : plan->quiet_ns) + plan->patience_ns)
 			return false;
 		judge_equal(sim, true);
 		judge_acknowledged(sim, true);
@@ -310,6 +311,8 @@ static bool world_settled(struct sim *sim, struct settling *s)
 		return false;
 	if (!judge_equal(sim, false) || world_busy(sim) || !judge_acknowledged(sim, false)) {
 		s->equal_since = 0;
+		if (!s->again_ns)
+			s->again_ns = sim->now_ns;
 		return false;
 	}
 	check_idle(sim, s->turns);
