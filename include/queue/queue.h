@@ -42,6 +42,7 @@ struct queue_ct {
 		union flow_addr src, dst;
 		uint16_t sport, dport;
 	} tuple[2];		 /* original, reply */
+	uint16_t master_dport;	 /* where the flow's master goes; 0: it has none */
 	uint32_t status;	 /* IPS_* */
 	struct queue_adj adj[2]; /* original, reply */
 	uint16_t zone;

@@ -357,13 +357,13 @@ static void verdict(struct work *w)
 	look_for_attached(w);
 }
 
-/* A flow that was itself expected carries data, even if it has been given the helper of its
- * master. */
+/* A flow that was itself expected carries data, even if a rule gives it a helper; but not one to the port that its master goes
+ * to: a portmapper is asked where the portmapper is, a listener of TNS redirects to another listener. */
 static bool is_for(struct work *w)
 {
 	const struct queue_ct *ct = &w->packet->ct;
 
-	if (!w->packet->has_ct || ct->status & IPS_EXPECTED)
+	if (!w->packet->has_ct || (ct->status & IPS_EXPECTED && ct->tuple[0].dport != ct->master_dport))
 		return false;
 	if (packet_parse(w->packet->l3, w->packet->bytes, w->packet->len, &w->parts) < 0 || w->parts.l4 != ct->l4) {
 		w->of->stats.no_packet++;

@@ -52,6 +52,15 @@ static void load_tuple(struct cursor v, struct queue_ct *ct, int i, bool *bad)
 	}
 }
 
+/* Only the port that the flow's master goes to is of interest. */
+static void load_master(struct cursor v, struct queue_ct *ct, bool *bad)
+{
+	struct queue_ct master = { .l3 = ct->l3 };
+
+	load_tuple(v, &master, 0, bad);
+	ct->master_dport = master.tuple[0].dport;
+}
+
 static void load_help(struct cursor v, struct queue_ct *ct, bool *bad)
 {
 	struct cursor a;
@@ -93,6 +102,9 @@ int queue_parse_ct(const uint8_t *attr, size_t n, struct queue_ct *ct)
 		case CTA_TUPLE_REPLY:
 			load_tuple(v, ct, type == CTA_TUPLE_REPLY, &bad);
 			tuples |= type == CTA_TUPLE_REPLY ? 2 : 1;
+			break;
+		case CTA_TUPLE_MASTER:
+			load_master(v, ct, &bad);
 			break;
 		case CTA_STATUS:
 			ct->status = cur_be32(&v);

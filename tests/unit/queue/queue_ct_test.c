@@ -62,6 +62,7 @@ static void whole(void **state)
 	for (int v6 = 0; v6 < 2; v6++) {
 		struct queue_ct ct = { .l3 = v6 ? AF_INET6 : AF_INET };
 		size_t n = build(buf, sizeof(buf), v6);
+		struct writer w;
 
 		assert_int_equal(queue_parse_ct(buf, n, &ct), 0);
 		assert_int_equal(ct.l4, IPPROTO_TCP);
@@ -74,6 +75,13 @@ static void whole(void **state)
 		assert_int_equal(ntohs(ct.tuple[0].sport), 1001);
 		assert_int_equal(ntohs(ct.tuple[1].sport), 1002);
 		assert_int_equal(ntohs(ct.tuple[1].dport), 21);
+		assert_int_equal(ct.master_dport, 0);
+
+		w = wr_init(buf + n, sizeof(buf) - n);
+		put_tuple(&w, CTA_TUPLE_MASTER, v6, 3);
+		assert_int_equal(queue_parse_ct(buf, n + w.len, &ct), 0);
+		assert_int_equal(ntohs(ct.master_dport), 21);
+		assert_int_equal(ntohs(ct.tuple[0].sport), 1001);
 	}
 }
 
