@@ -818,7 +818,7 @@ static void an_incomplete_cache_ends_no_answer(void **state)
 	(void)state;
 	for (uint32_t kind = 0; kind < 2; kind++) {
 		struct world *w = settled(1000, 300);
-		uint32_t resync = w->seq, later;
+		uint32_t resync = w->seq, later = 0;
 
 		w->live = 3;
 		w->incomplete = true;
@@ -1470,7 +1470,7 @@ static void what_came_before_the_first_acknowledgement_is_told_again(void **stat
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct world *w = settled(1000, 300);
 		uint32_t first;
-		unsigned int before;
+		unsigned int before = 0;
 
 		w->live = 3;
 		pass_ms(w, 6000);
