@@ -83,7 +83,7 @@ static void text_value(struct text *out, const struct value_row *r, const void *
 
 static bool is_silent(const struct value_row *r, const void *of)
 {
-	uint64_t v;
+	uint64_t v = 0;
 
 	if (!r->quiet)
 		return false;
