@@ -444,6 +444,7 @@ static const struct {
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 1361, false, "what no answer showed was kept, and said to be all" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 3021, false, "what no answer showed was kept, and said to be all" },
 	{ SYNC_MODE_NOTRACK, KIND_SMALL, 3370, false, "answers that began late were too fast each time, and nobody said so" },
+	{ SYNC_MODE_NOTRACK, KIND_CROWD, 4767, false, "a control message came on top of the largest burst" },
 	{ SYNC_MODE_NOTRACK, KIND_CROWD, 73, false, "two nodes that were started together called their lives the same" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 105, false, "a resync from an address that the peer had left never ended" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 276, false, "the same" },
