@@ -17,12 +17,14 @@ static const uint8_t with_states[SELECT_STATES] = { IPPROTO_TCP, IPPROTO_SCTP, I
 /* The whole of it is a number up to max; also 0x.. */
 static bool read_number(const char *value, unsigned long max, unsigned long *n)
 {
+	unsigned long long all;
 	char *end;
 
 	if (value[0] < '0' || value[0] > '9')
 		return false;
-	*n = strtoul(value, &end, 0);
-	return *end == '\0' && *n <= max;
+	all = strtoull(value, &end, 0); /* an unsigned long may end at max */
+	*n = (unsigned long)all;
+	return *end == '\0' && all <= max;
 }
 
 static void mask_of(unsigned int bits, union flow_addr *mask)
