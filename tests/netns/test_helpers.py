@@ -26,6 +26,7 @@ from node import OURS, Node, wait_replicated
 from scenario import Program
 from test_expect import CASES, LONG4, LONG6, LONGER6, Case, good, kernel_expects, port_grew, wait_acknowledged
 from test_field import ROWS, Stage, wait_told
+from test_json import hold
 
 SYNC = {"ExpectationSync": "on"}
 FTP, TFTP = 21, 69
@@ -202,6 +203,7 @@ def figures(node: Node, kind: str) -> dict[str, int]:
 	block = text.split(f"helper {kind}:\n")[1].split("\n\n")[0]
 	out = {key.strip(): int(value) for key, value in (line.rsplit(":", 1) for line in block.splitlines())}
 	document = json.loads(node.ok("-s", "helper", "--json"))
+	hold(document, "helpers")
 	row = next(row for row in document["helpers"] if f"{row['name']} {row['family']} {row['protocol']}" == kind)
 	assert (row["queue"], row["made"], row["refused"]) == (
 		out["queue number"], out["expectations made"], out["expectations refused"]), row
