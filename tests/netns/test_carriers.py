@@ -126,7 +126,7 @@ def test_link(lab: Lab, pair: Callable, build: Callable[[Lab], tuple[Over, list[
 		first += 50
 		if build is bond and first == 200:
 			lab.ip("fw1", "link set sync0 down")
-		time.sleep(1)
+		pace.sleep(1)
 	assert any(troubled(lab, device) > 0 for device in devices)
 	wait_replicated(active, survivor, 20)
 	talk.ask("mark")

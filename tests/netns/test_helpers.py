@@ -83,7 +83,7 @@ def attribute(kind: int, value: bytes) -> bytes:
 def cthelper(command: int, flags: int, body: bytes = b"") -> list[bytes]:
 	"""The messages that answer."""
 	with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as s:
-		s.settimeout(5)
+		s.settimeout(pace.seconds(5))
 		s.send(struct.pack("=IHHII", 20 + len(body), command, 1 | 4 | flags, 1, 0) + bytes(4) + body)
 		out = []
 		while True:
@@ -542,7 +542,7 @@ def test_taken_port(lab: Lab, pair: Callable) -> None:
 	with inside(lab.ns("client")):
 		sessions = []
 		for own in ("10.10.0.2", "10.10.0.3"):
-			control = socket.create_connection((SNAT4.address, FTP), 20, (own, 0))
+			control = socket.create_connection((SNAT4.address, FTP), pace.seconds(20), (own, 0))
 			data = socket.create_server((own, 5001))
 			data.settimeout(pace.seconds(20))
 			sessions.append((control, control.makefile("rb"), data, own))
@@ -571,7 +571,7 @@ def test_split_command(lab: Lab, pair: Callable) -> None:
 	lab.server = Program(lab, "server", "ftpd.py", FTP, TFTP).ready()
 	for nodelay in (0, 1):
 		with inside(lab.ns("client")):
-			control = socket.create_connection((SNAT4.address, FTP), 20)
+			control = socket.create_connection((SNAT4.address, FTP), pace.seconds(20))
 			data = socket.create_server(("10.10.0.2", 5001 + nodelay))
 		control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, nodelay)
 		data.settimeout(pace.seconds(20))

@@ -15,6 +15,7 @@ from typing import Callable
 
 import pytest
 
+import pace
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, Target, run, wait_until
 from node import DEBIAN, Node, binary
 from scenario import Program
@@ -73,7 +74,7 @@ def serve_alone(lab: Lab, script: str, *argv: object) -> subprocess.Popen[str]:
 
 def client(lab: Lab, *argv: object) -> subprocess.CompletedProcess[str]:
 	return subprocess.run(["ip", "netns", "exec", lab.ns("client"), *map(str, argv)], capture_output=True, text=True,
-			      env={**os.environ, **LIBRARIES}, timeout=120)
+			      env={**os.environ, **LIBRARIES}, timeout=pace.seconds(120))
 
 
 def state_of(node: Node) -> str:

@@ -51,7 +51,7 @@ def listener(address: str, port: int = 0) -> socket.socket:
 def offer(address: str) -> int:
 	"""A port on which the next connection is told something."""
 	s = listener(address)
-	s.settimeout(60)
+	s.settimeout(commands.scaled(60))
 
 	def give() -> None:
 		try:
@@ -67,7 +67,7 @@ def offer(address: str) -> int:
 def offer_datagrams(address: str) -> int:
 	s = socket.socket(family(address), socket.SOCK_DGRAM)
 	s.bind((address, 0))
-	s.settimeout(60)
+	s.settimeout(commands.scaled(60))
 
 	def give() -> None:
 		try:
@@ -121,7 +121,7 @@ def amanda_answer(address: str) -> bytes:
 
 def serve_stream(conn: socket.socket, address: str, port: int) -> None:
 	with conn:
-		conn.settimeout(60)
+		conn.settimeout(commands.scaled(60))
 		while data := conn.recv(4096):
 			if port == 111:
 				conn.sendall(record(rpc_answer(address, data[4:])))
@@ -132,7 +132,7 @@ def serve_stream(conn: socket.socket, address: str, port: int) -> None:
 			elif port == 1400:
 				host, to = re.search(rb"http://\[?([0-9a-f.:]+?)\]?:(\d+)/", data).groups()
 				conn.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-				with socket.create_connection((host.decode(), int(to)), 20) as back:
+				with socket.create_connection((host.decode(), int(to)), commands.scaled(20)) as back:
 					back.sendall(SAID)
 
 
