@@ -221,7 +221,9 @@ const struct conf_option conf_options[] = {
 	{ OPTION("Group", IN(CONF_UNIX), CONF_T_NAME), .ours = true, .max = CONTROL_GROUP_MAX,
 	  .at = AT(control.group),
 	  .unset = "none: the socket is for root and the user of the daemon",
-	  .help = "A group whose members may connect as well (mode 0660) and ask: -s, -i, -e. What "
+	  .help = "A group whose members may connect as well (mode 0660) and ask: -s, -i, -e, "
+		  "--status, "
+		  "--monitor, --health, --ready, --live. What "
 		  "changes something is for "
 		  "root and the user of the daemon. They are served at most 32 at a time, so that "
 		  "root's commands always find a place. A name of at most 32 bytes, or a number; "
