@@ -53,6 +53,7 @@ known() {	# module -> its edges of objects.known
 for archive in "$lib"/lib*.a; do
 	module=$(basename "$archive" .a)
 	module=${module#lib}
+	[ -d "$top/src/$module" ] || continue	# of a folder that is no more, in an old build directory
 	edges "$archive" >"$tmp/edges"
 	cat "$tmp/edges" >>"$tmp/all"
 	known "$module" >"$tmp/known"
