@@ -2,7 +2,7 @@
 #ifndef CONNTRACKD_FLOW_CT_EVENT_H
 #define CONNTRACKD_FLOW_CT_EVENT_H
 
-/* What a conntrack event of the kernel says about its flow or expectation. */
+/* What happened to a flow or an expectation, as an event of the kernel reports. */
 enum ct_event {
 	CT_EVENT_NEW,
 	CT_EVENT_UPDATE,

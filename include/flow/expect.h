@@ -9,9 +9,10 @@
 #include "base/hash.h"
 #include "flow/flow.h"
 
-/* An expectation: a flow that a helper has read about in another one (its master) and that is to be
- * let through, and perhaps translated, when it comes. There are few of them and they live for
- * seconds, so this is a plain value of fixed size without the tricks of struct ct_flow. No I/O, no
+/* An expectation: a flow that a helper announces, because it has read about that flow in the
+ * packets of another one (the master). The kernel lets the expected flow pass, and translates its
+ * addresses, when its first packet comes. Expectations are few and expire after seconds, so struct
+ * ct_expect is a plain value of fixed size without the short slots of struct ct_flow. No I/O, no
  * clock.
  *
  * Byte order: addresses and ports in network order, everything else in host order. */
@@ -41,12 +42,12 @@ struct expect_tuple {
 struct ct_expect {
 	uint32_t has;  /* EXPECT_HAS_* */
 	uint8_t l3;    /* AF_INET or AF_INET6, of all tuples */
-	uint16_t zone; /* that of the master; 0: default */
+	uint16_t zone; /* zone of the master; 0: default */
 	struct expect_tuple master, tuple, mask, nat;
-	uint32_t timeout_s; /* remaining lifetime when learned */
+	uint32_t timeout_s; /* seconds left when it was learned */
 	uint32_t flags;	    /* EXPECT_F_* */
 	uint32_t class;
-	uint32_t nat_dir; /* 0 original, 1 reply */
+	uint32_t nat_dir; /* direction: 0 original, 1 reply */
 	uint32_t id;	  /* the kernel's */
 	char helper[FLOW_HELPER_MAX];
 	char fn[EXPECT_FN_MAX];
@@ -57,17 +58,17 @@ struct ct_expect {
 bool expect_same_key(const struct ct_expect *a, const struct ct_expect *b);
 uint32_t expect_key_hash(const struct hash_key *secret, const struct ct_expect *e);
 
-/* Equal in everything that is replicated: all but timeout and id. */
+/* Are the two equal in everything that is replicated: all but timeout and id? */
 bool expect_equal_replicated(const struct ct_expect *a, const struct ct_expect *b);
 
 /* Do both belong to the same master? */
 bool expect_same_master(const struct ct_expect *a, const struct ct_expect *b);
-/* Is the flow its master? */
+/* Is the flow f the master of e? */
 bool expect_is_master(const struct ct_expect *e, const struct ct_flow *f);
-/* The master as a flow that holds nothing but its key, for looking it up. */
+/* Fills *f with the key of e's master and nothing else, for a look-up. */
 void expect_master_flow(const struct ct_expect *e, struct ct_flow *f);
 
-/* Does the helper's name begin with prefix, whatever the case? */
+/* Does the name of e's helper begin with prefix (upper and lower case are the same)? */
 bool expect_helper_matches(const struct ct_expect *e, const char *prefix);
 
 /* ---- printing (the layouts of nfexp_snprintf(), which 1.4.x prints) ---- */
@@ -78,17 +79,17 @@ struct expect_print_opts {
 	bool timeout;	   /* as in a list of the kernel's table */
 };
 
-/* Each writes a line without newline into buf and returns its length; at most cap - 1 bytes, always
- * terminated. cap of FLOW_LINE_MAX (flow_print.h) is always enough. Names that came from a peer are
- * made harmless. */
+/* Each function writes a line without newline into buf and returns the line's length; at most cap -
+ * 1 bytes, always terminated. cap of FLOW_LINE_MAX (flow_print.h) is always enough. Names that came
+ * from a peer are made harmless. */
 size_t expect_print_text(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf,
 			 size_t cap);
 size_t expect_print_xml(const struct ct_expect *e, const struct expect_print_opts *opts, char *buf,
 			size_t cap);
 
-/* As a record on the control socket (same machine, same version of records). pack returns the
- * number of bytes, at most EXPECT_RECORD_MAX; unpack checks everything: 0, or -EINVAL with the
- * outputs untouched. */
+/* An expectation as a record on the control socket (same machine, same version of records). pack
+ * returns the number of bytes, at most EXPECT_RECORD_MAX; unpack checks every field: 0, or -EINVAL
+ * with the outputs untouched. */
 #define EXPECT_RECORD_MAX (sizeof(struct ct_expect) + sizeof(struct expect_print_opts))
 size_t expect_record_pack(const struct ct_expect *e, const struct expect_print_opts *opts,
 			  uint8_t *out);

@@ -15,8 +15,8 @@ struct flow_filter *flow_filter_new(const struct filter_conf *conf);
 void flow_filter_free(struct flow_filter *f);
 
 /* Does the flow pass (Filter From Userspace, conntrackd.conf.5)? Protocol, state of TCP flows, and
- * address: original source or reply source (the real endpoints). A destroy event of a cached flow
- * must not be asked about: it is never filtered. A NULL filter passes everything. */
+ * address: original source or reply source (the real endpoints). Must not be called for the destroy
+ * event of a cached flow: such an event is never filtered. A NULL filter passes everything. */
 bool flow_filter_pass(const struct flow_filter *f, const struct ct_flow *flow);
 
 #endif

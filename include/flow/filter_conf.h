@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a set of the Filter block does with what it lists. */
+/* What a set of the Filter block does with the flows that it lists. */
 enum filter_policy {
-	FILTER_NONE,   /* the set does not occur: everything passes it */
-	FILTER_ACCEPT, /* only what is listed passes */
-	FILTER_IGNORE, /* what is listed does not pass */
+	FILTER_NONE,   /* the file does not have this set: every flow passes */
+	FILTER_ACCEPT, /* only flows that are listed pass */
+	FILTER_IGNORE, /* flows that are listed do not pass */
 };
 
 /* One network; host bits of addr are zero. A single address has prefix 32 or 128. */
@@ -30,24 +30,24 @@ struct filter_conf {
 	enum filter_policy proto_policy;
 	uint32_t proto[8]; /* layer 4 number n: bit n % 32 of word n / 32 */
 	enum filter_policy addr_policy;
-	/* n_nets entries without repetition, owned by whoever owns this struct */
+	/* n_nets entries without repetition; same owner as this struct */
 	struct filter_net *nets;
 	size_t n_nets;
 	enum filter_policy state_policy;
-	/* TCP states as bits 1 << TCP_CONNTRACK_x of linux/netfilter/nf_conntrack_tcp.h:
-	 * SYN_SENT 1, SYN_RECV 2, ESTABLISHED 3, FIN_WAIT 4, CLOSE_WAIT 5, LAST_ACK 6, TIME_WAIT 7,
-	 * CLOSE 8, LISTEN 9. Only TCP is looked at. */
+	/* TCP states as bits 1 << TCP_CONNTRACK_x of linux/netfilter/nf_conntrack_tcp.h: SYN_SENT
+	 * 1, SYN_RECV 2, ESTABLISHED 3, FIN_WAIT 4, CLOSE_WAIT 5, LAST_ACK 6, TIME_WAIT 7, CLOSE 8,
+	 * LISTEN 9. Flows of other protocols pass this set. */
 	uint32_t tcp_states;
 };
 
-/* Is there any set at all? */
+/* Does the block have any set at all? */
 static inline bool filter_conf_any(const struct filter_conf *conf)
 {
 	return conf->proto_policy != FILTER_NONE || conf->addr_policy != FILTER_NONE ||
 	       conf->state_policy != FILTER_NONE;
 }
 
-/* Is layer 4 protocol number proto in the list? */
+/* Is layer 4 protocol number proto in the block's set of protocols? */
 static inline bool filter_conf_has_proto(const struct filter_conf *conf, uint8_t proto)
 {
 	return conf->proto[proto / 32] >> (proto % 32) & 1;

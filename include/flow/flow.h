@@ -10,8 +10,8 @@
 
 #include "base/hash.h"
 
-/* The domain type: one tracked flow as the kernel, the wire and the caches see it. No I/O, no
- * clock.
+/* struct ct_flow, the value that all modules share: one tracked flow as the kernel, the wire and
+ * the caches have it. No I/O, no clock.
  *
  * Layout: everything common to both families comes first and the addresses last, so that a record
  * of an IPv4 flow can be stored in a shorter slot (FLOW_SIZE_V4) without paying for IPv6 addresses.
@@ -27,7 +27,7 @@
 #define FLOW_HAS_STATUS	 (1u << 1)
 #define FLOW_HAS_TIMEOUT (1u << 2)
 #define FLOW_HAS_MARK	 (1u << 3)
-/* reply tuple as the kernel told it (never for flows from a peer) */
+/* reply tuple as the kernel reported it (never for flows received from a peer) */
 #define FLOW_HAS_REPLY (1u << 4)
 /* from a peer: translated source address, in the reply destination */
 #define FLOW_HAS_SNAT (1u << 5)
@@ -42,7 +42,7 @@
 /* zone != 0 in both directions, or in the one zone_dir names */
 #define FLOW_HAS_ZONE (1u << 11)
 #define FLOW_HAS_ID   (1u << 12) /* the kernel's conntrack id */
-/* The parts below live in struct flow_rare. */
+/* The parts below are stored in struct flow_rare. */
 #define FLOW_HAS_SEQADJ (1u << 13)
 #define FLOW_HAS_HELPER (1u << 14)
 #define FLOW_HAS_LABELS (1u << 15)
@@ -59,8 +59,8 @@
 #define FLOW_HAS_REPLY_ZONE (1u << 23)
 
 /* Status bits (IPS_OFFLOAD, IPS_HW_OFFLOAD) of a flow whose packets pass a flow table instead of
- * connection tracking. They speak about one kernel: no peer is told, no other kernel is given them,
- * and no change of them is news. */
+ * connection tracking. They describe one kernel: they are sent to no peer and put into no other
+ * kernel, and a change of nothing else is not replicated. */
 #define FLOW_STATUS_OFFLOAD (1u << 14 | 1u << 15)
 
 /* Parts that need a struct flow_rare. FLOW_HAS_SYNPROXY needs one only when a value is not zero. */
@@ -123,9 +123,9 @@ struct ct_flow {
 	uint8_t l4;   /* IPPROTO_* */
 	uint16_t zone;
 	uint32_t status;    /* IPS_* bits, linux/netfilter/nf_conntrack_common.h */
-	uint32_t timeout_s; /* remaining lifetime when learned */
+	uint32_t timeout_s; /* seconds left when it was learned */
 	uint32_t mark;
-	uint32_t id; /* the kernel's, as in `conntrack -o id` */
+	uint32_t id; /* the kernel's id, as in `conntrack -o id` */
 	struct flow_ports orig, reply;
 	uint8_t proto_state; /* TCP_CONNTRACK_*, SCTP_CONNTRACK_*, CT_DCCP_* */
 	uint8_t wscale[2];   /* original, reply */
@@ -166,8 +166,8 @@ static inline uint8_t flow_icmp_code(const struct flow_ports *p)
 	return ((const uint8_t *)&p->dport)[1];
 }
 
-/* What makes a flow the same flow: original tuple + zone (and its direction). Whole 64-bit words,
- * so that hashing and comparing are a few instructions; unused bytes are zero. */
+/* What identifies a flow: original tuple and zone (and the direction of the zone). Whole 64-bit
+ * words, so that hashing and comparing are a few instructions; unused bytes are zero. */
 struct flow_key {
 	/* w[0]: from bit 0 on: source port (16), destination port (16), protocol (8), 1 for IPv6
 	 * (1), zone direction (2), nothing (5), zone (16), ports as they lie in memory; IPv4:
@@ -177,7 +177,7 @@ struct flow_key {
 	uint32_t n_words; /* 2 for IPv4, 5 for IPv6 */
 };
 
-/* Word 0 of its key. */
+/* Word 0 of the key of f (struct flow_key). */
 static inline uint64_t flow_key_word0(const struct ct_flow *f)
 {
 	uint64_t w = (uint64_t)f->l4 << 32 | (uint64_t)(f->l3 == AF_INET6) << 40;
@@ -189,8 +189,8 @@ static inline uint64_t flow_key_word0(const struct ct_flow *f)
 	return w;
 }
 
-/* Fill *key; only w[0..n_words-1] are written. In line, as is the next one but one: each event asks
- * several times. */
+/* Fill *key; only w[0..n_words-1] are written. Inline, as flow_same_key() is, because each event
+ * needs keys several times. */
 static inline void flow_key(const struct ct_flow *f, struct flow_key *key)
 {
 	key->w[0] = flow_key_word0(f);
@@ -203,10 +203,11 @@ static inline void flow_key(const struct ct_flow *f, struct flow_key *key)
 	}
 }
 
-/* Keyed hash over the words of the key. */
+/* Keyed hash over the words of the key; the secret keeps peers and clients from choosing
+ * collisions. */
 uint32_t flow_key_hash(const struct hash_key *secret, const struct flow_key *key);
 
-/* The same key? Reads both records directly, without building keys. */
+/* Have both flows the same key? Reads the members directly, without building keys. */
 static inline bool flow_same_key(const struct ct_flow *a, const struct ct_flow *b)
 {
 	if (flow_key_word0(a) != flow_key_word0(b))
@@ -223,8 +224,8 @@ static inline bool flow_l4_has_ports(uint8_t l4)
 	return l4 == IPPROTO_TCP || l4 == IPPROTO_UDP || l4 == IPPROTO_SCTP || l4 == IPPROTO_DCCP;
 }
 
-/* Does the kernel's tuple of this protocol have a port pair? GRE and UDP-Lite too, which peers do
- * not tell. */
+/* Does the kernel's tuple of this protocol have a port pair? GRE and UDP-Lite too, whose ports are
+ * not replicated. */
 static inline bool flow_l4_has_port_attrs(uint8_t l4)
 {
 	return flow_l4_has_ports(l4) || l4 == IPPROTO_UDPLITE || l4 == IPPROTO_GRE;
@@ -239,17 +240,17 @@ bool flow_has_key(const struct ct_flow *f);
  * is copied as it is (shared, not owned). */
 void flow_copy(struct ct_flow *dst, const struct ct_flow *src);
 
-/* Merge newer knowledge into a record with the same key (that of src is not looked at): present
- * parts overwrite, others stay, an attribute never disappears. Counters are not taken over.
+/* Merge newer knowledge (src) into a record with the same key (the key of src is not read): parts
+ * present in src overwrite, others stay, a part never disappears. Counters are not taken over.
  * dst->rare must already exist if src has rare parts that are to be stored (see flow_needs_rare());
  * otherwise they are left out. Returns true when anything but timeout, id, times or the zone of the
- * reply direction has changed, that is when the peers must hear of it. Learning that a mark, the
- * window scales, the labels or the synproxy values are zero is no change: that is what a peer
- * assumes anyway. */
+ * reply direction has changed, that is when the change must be sent to the peers. Learning that a
+ * mark, the window scales, the labels or the synproxy values are zero is no change: a peer assumes
+ * zero anyway. */
 bool flow_merge(struct ct_flow *dst, const struct ct_flow *src);
 
-/* Does its zone belong to one direction only, or has each another one? No message between the nodes
- * can say that. */
+/* Does the flow's zone belong to one direction only, or have the two directions different zones? No
+ * message of the protocol can express either. */
 static inline bool flow_zone_is_partial(const struct ct_flow *f)
 {
 	return (f->has & FLOW_HAS_ZONE) && f->zone_dir != FLOW_ZONE_BOTH;
@@ -260,13 +261,13 @@ static inline bool flow_is_offloaded(const struct ct_flow *f)
 	return (f->has & FLOW_HAS_STATUS) && (f->status & FLOW_STATUS_OFFLOAD);
 }
 
-/* What a kernel tells of a flow in a flow table is not the flow's own: no state, and no timeout or
- * one that it lifts to a day again and again. But only established connections get there. So the
- * state becomes ESTABLISHED where none was told (TCP), and the timeout unknown. Nothing is done to
- * other flows. */
+/* For an offloaded flow the kernel reports no state, and no timeout or one that it raises to a day
+ * again and again: neither describes the connection. But only established connections are
+ * offloaded. So the state becomes ESTABLISHED where the kernel reported none (TCP), and the timeout
+ * unknown. Flows that are not offloaded stay as they are. */
 void flow_settle_offload(struct ct_flow *f);
 
-/* Has src parts that live in struct flow_rare and are kept in a cache (everything but counters)? */
+/* Has src parts that a cache stores in struct flow_rare (all rare parts but counters)? */
 bool flow_needs_rare(const struct ct_flow *src);
 
 /* Set the reply tuple to the mirror image of the original one, with the translations of
@@ -277,17 +278,18 @@ void flow_mirror_reply(struct ct_flow *f);
 
 /* Which translations the flow has, as FLOW_HAS_SNAT... bits: from the difference of the tuples and
  * the status bits for a kernel flow (doc/protocol.md "Reply tuple and NAT"; port translation only
- * where flow_l4_has_ports()), from the presence bits for a peer's. The values are in the reply
- * tuple, see FLOW_HAS_SNAT. */
+ * where flow_l4_has_ports()), from the presence bits for a flow received from a peer. The
+ * translated addresses and ports are in the reply tuple, see FLOW_HAS_SNAT. */
 uint32_t flow_nat(const struct ct_flow *f);
 
-/* The same translations, to the same values? Of two flows with the same key. */
+/* Have two flows with the same key the same translations, to the same addresses and ports? */
 bool flow_same_translations(const struct ct_flow *a, const struct ct_flow *b);
 
-/* Equal in everything that is replicated: key, status, protocol state, mark, translations, labels,
- * helper, seqadj, master, synproxy, vtags, DCCP role; not timeout, id, counters, times, window
- * scales. All-zero mark, labels and synproxy count as absent. One may be a kernel's flow and the
- * other a peer's. For tests and for "did a dump show something new". */
+/* Are the two equal in everything that is replicated: key, status, protocol state, mark,
+ * translations, labels, helper, seqadj, master, synproxy, vtags, DCCP role; not timeout, id,
+ * counters, times, window scales? All-zero mark, labels and synproxy count as absent. One may come
+ * from our kernel and the other from a peer. For tests, and for the question whether a dump has
+ * shown a change. */
 bool flow_equal_replicated(const struct ct_flow *a, const struct ct_flow *b);
 
 /* Protocol and state names as libnetfilter_conntrack prints them: "unknown" for a protocol it has

@@ -7,7 +7,7 @@
 #include "flow/flow.h"
 #include "flow/flow_print.h"
 
-/* The number of the schema of doc/json.md, in every line. New names do not change it. */
+/* The version of the schema (doc/json.md), written in every line. New names do not change it. */
 #define JSON_SCHEMA 1
 
 /* Append one object without newline to out. Names that came from a peer hold any bytes and are

@@ -16,26 +16,27 @@ struct flow_print_opts {
 	 * 0: leave out */
 	int64_t now_s;
 	uint32_t use; /* "use=N" in a kernel view; 0: leave out */
-	/* timeout and use count too (a kernel dump, DisableInternalCache) */
+	/* show timeout and use count too (a kernel dump, DisableInternalCache) */
 	bool kernel_view;
 };
 
-/* Each writes a line without newline into buf and returns its length; at most cap - 1 bytes, always
- * terminated. cap of FLOW_LINE_MAX is always enough. The reply tuple is shown with FLOW_HAS_REPLY
- * only, counters when they are present. Names that came from a peer are made harmless for a
- * terminal and XML. JSON: flow_json.h. */
+/* Each function writes a line without newline into buf and returns the line's length; at most cap -
+ * 1 bytes, always terminated. cap of FLOW_LINE_MAX is always enough. The reply tuple is shown with
+ * FLOW_HAS_REPLY only, counters when they are present. Names that came from a peer are made
+ * harmless for a terminal and XML. JSON: flow_json.h. */
 #define FLOW_LINE_MAX 2048
 size_t flow_print_text(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf,
 		       size_t cap);
 size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opts, char *buf,
 		      size_t cap);
 
-/* An address of the family l3 as in those lines, terminated. */
+/* An address of the family l3 as text, in the notation of the printed lines, terminated. */
 #define FLOW_ADDRESS_MAX 46
 void flow_print_address(uint8_t l3, const void *a, char buf[FLOW_ADDRESS_MAX]);
 
-/* How long the flow has lived, whole seconds; false if nobody knows. The library subtracts whole
- * seconds, but nanoseconds in XML when the end is known, and so do we. */
+/* How long the flow has existed, in whole seconds; false if its start is unknown. Text: the
+ * difference of whole seconds; XML of a flow whose end is known: the difference of nanoseconds, cut
+ * to seconds. Both as libnetfilter_conntrack prints them. */
 bool flow_lived_s(const struct ct_flow *f, const struct flow_print_opts *opts, bool xml,
 		  uint64_t *seconds);
 
@@ -44,7 +45,7 @@ bool flow_lived_s(const struct ct_flow *f, const struct flow_print_opts *opts, b
  * unpack checks everything: 0, or -EINVAL when the bytes are not one whole record, with the outputs
  * in an undefined state. *rare is the storage for rare parts, which f->rare then borrows (NULL if
  * there are none). */
-#define FLOW_RECORD_VERSION 2 /* of this and of expect_record_pack() */
+#define FLOW_RECORD_VERSION 2 /* of flow and expectation records */
 #define FLOW_RECORD_MAX	    512
 size_t flow_record_pack(const struct ct_flow *f, const struct flow_print_opts *opts, uint8_t *out);
 int flow_record_unpack(const uint8_t *bytes, size_t n, struct ct_flow *f, struct flow_rare *rare,

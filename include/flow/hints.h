@@ -4,16 +4,17 @@
 
 #include "flow/flow.h"
 
-/* Where flows are looked up: who reads several of them says so ahead, so that the cache misses of
- * the look-ups overlap. None of the functions, the first two, or all; ctx is borrowed. */
+/* Prefetching of look-ups: a reader of several flows announces them to the table before it looks
+ * them up, so that the processor's cache misses overlap. All functions NULL, the first two set, or
+ * all set; ctx is borrowed. */
 struct flow_hints {
 	void *ctx;
-	/* f (borrowed) is looked up soon. Returns the hint for the others. */
+	/* f (borrowed) is looked up soon. Returns the hint for next() and chain(). */
 	uint32_t (*ahead)(void *ctx, const struct ct_flow *f);
 	/* The flow of this hint is one of the next few. */
 	void (*next)(void *ctx, uint32_t hint);
-	/* The same once more, when next() was called for all of these few: worth it where each is
-	 * a stranger to the processor's cache, as in a dump. */
+	/* A second prefetch for the flow of this hint, after next() was called for all of the
+	 * group: pays where no record is in the processor's cache, as in a dump. */
 	void (*chain)(void *ctx, uint32_t hint);
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expectations as values: identity, comparison, and their way over the control socket. */
+/* Expectations as values: identity, comparison, and their records on the control socket. */
 #include "flow/expect.h"
 
 #include <errno.h>
@@ -119,7 +119,7 @@ int expect_record_unpack(const uint8_t *bytes, size_t n, struct ct_expect *e,
 {
 	struct ct_expect got;
 
-	/* The byte of the bool is no bool until it was looked at. */
+	/* The byte that is copied into a bool must be 0 or 1. */
 	if (n != EXPECT_RECORD_MAX || bytes[offsetof(struct expect_print_opts, timeout)] > 1)
 		return -EINVAL;
 	memcpy(&got, bytes + sizeof(*opts), sizeof(got));

@@ -5,7 +5,7 @@
  * The networks of a family are kept as sorted ranges that do not touch, so that an address is
  * looked up by bisection: a list may hold thousands of entries, and every event asks twice.
  *
- * Destroy events of cached flows are not to be asked about: a list of states without the final ones
+ * The destroy event of a cached flow must not be filtered: a list of states without the final ones
  * would keep such a flow in the caches for ever. */
 #include "flow/filter.h"
 
@@ -21,7 +21,7 @@ struct number {
 	uint64_t high, low;
 };
 
-/* Both ends belong to the range. */
+/* A range of addresses, both ends included. */
 struct range {
 	struct number first, last;
 };
@@ -57,7 +57,7 @@ static struct number number_v6(const void *addr)
 	return (struct number){ .high = be64toh(half[0]), .low = be64toh(half[1]) };
 }
 
-/* The lowest bits ones, the others zeros. bits: 0 to 64; a shift by the full width is undefined. */
+/* A word whose lowest `bits` bits are set, 0 to 64 (a shift by the full width is undefined). */
 static uint64_t low_ones(unsigned int bits)
 {
 	return bits == 0 ? 0 : UINT64_MAX >> (64 - bits);
@@ -84,7 +84,7 @@ static int compare_ranges(const void *a, const void *b)
 	return number_above(x->first, y->first) - number_above(y->first, x->first);
 }
 
-/* Sort and join what overlaps. */
+/* Sort the ranges, and join those that overlap. */
 static void range_set_settle(struct range_set *set)
 {
 	size_t n = 0;
@@ -101,7 +101,7 @@ static void range_set_settle(struct range_set *set)
 	set->n = n;
 }
 
-/* The networks of one family. False without memory. */
+/* Fill the set with the networks of one family. False without memory. */
 static bool range_set_build(struct range_set *set, const struct filter_conf *conf, uint8_t family)
 {
 	for (size_t i = 0; i < conf->n_nets; i++)
@@ -174,7 +174,8 @@ static bool policy_passes(enum filter_policy policy, bool listed)
 	return true;
 }
 
-/* The real endpoints: who opened the flow, and who answers behind a destination translation. */
+/* Is one of the real endpoints listed: the client that opened the flow, or the server that answers
+ * behind a destination translation? */
 static bool addr_listed(const struct flow_filter *f, const struct ct_flow *flow)
 {
 	bool reply = flow->has & FLOW_HAS_REPLY;

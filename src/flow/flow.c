@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The domain type: identity, comparison, merging of knowledge, and the relation between the two
+/* Flows as values: identity, comparison, merging of knowledge, and the relation between the two
  * tuples of a flow.
  *
  * A record of an IPv4 flow may live in a slot of FLOW_SIZE_V4 bytes, so nothing here touches more
@@ -7,7 +7,7 @@
  * that the family names.
  *
  * Sources: linux/netfilter/nf_conntrack_common.h for the status bits, doc/protocol.md "Reply tuple
- * and NAT" for what a peer is told about translations.
+ * and NAT" for what is sent to a peer about translations.
  */
 #include "flow/flow.h"
 
@@ -20,7 +20,7 @@ _Static_assert(sizeof(((struct ct_flow *)0)->addr.v6) == 64, "two address pairs 
 
 _Static_assert(FLOW_STATUS_OFFLOAD == (IPS_OFFLOAD | IPS_HW_OFFLOAD), "bits of the kernel");
 
-/* What a cache keeps of the rare parts. */
+/* The rare parts that a cache keeps. */
 #define RARE_KEPT (FLOW_RARE_PARTS & ~FLOW_HAS_COUNTERS)
 
 uint32_t flow_key_hash(const struct hash_key *secret, const struct flow_key *key)
@@ -111,7 +111,7 @@ uint32_t flow_nat(const struct ct_flow *f)
 	return nat;
 }
 
-/* The type that answers a request and the other way round, as the kernel pairs them. */
+/* The ICMP type that answers a request, and the other way round, as the kernel pairs them. */
 static uint8_t icmp_counterpart(uint8_t l4, uint8_t type)
 {
 	static const uint8_t pairs[][3] = {
@@ -167,7 +167,7 @@ void flow_mirror_reply(struct ct_flow *f)
 		memcpy(f->addr.v6.reply_dst, f->addr.v6.src, 16);
 }
 
-/* Store n bytes; says whether they are news. */
+/* Store n bytes; true if that is a change. */
 static bool store(void *to, const void *from, size_t n, bool known)
 {
 	bool news = !known || memcmp(to, from, n) != 0;
@@ -205,10 +205,10 @@ static bool merge_reply(struct ct_flow *dst, const struct ct_flow *src)
 	return changed;
 }
 
-/* What a peer says about translations. The rest of the reply tuple mirrors the key and cannot
- * differ. */
-/* What is known of an earlier life of the tuple goes: translations come together, and the status
- * says whether there is one. */
+/* Merge the translations that a peer has sent. The rest of the reply tuple mirrors the key and
+ * cannot differ. */
+/* Translations of an earlier flow of the same tuple are dropped: a message has all translations of
+ * its flow, and the status says whether there are any. */
 static bool merge_peer_nat(struct ct_flow *dst, const struct ct_flow *src)
 {
 	const uint32_t snat = FLOW_HAS_SNAT | FLOW_HAS_SPAT, dnat = FLOW_HAS_DNAT | FLOW_HAS_DPAT;
@@ -412,7 +412,8 @@ static void view_rare(const struct ct_flow *f, struct rare_view *v)
 		strncpy(v->helper, r->helper, FLOW_HELPER_MAX);
 }
 
-/* Most flows that are compared differ in nothing at all: then nothing has to be worked out. */
+/* Most flows that are compared are equal member by member: no need then to work out
+ * translations. */
 static bool same_values(const struct ct_flow *a, const struct ct_flow *b)
 {
 	return !a->rare && !b->rare && !((a->has ^ b->has) & ~(FLOW_HAS_TIMEOUT | FLOW_HAS_ID)) &&
@@ -427,7 +428,7 @@ static bool same_values(const struct ct_flow *a, const struct ct_flow *b)
 
 bool flow_equal_replicated(const struct ct_flow *a, const struct ct_flow *b)
 {
-	/* Presence counts for these; for the others an absent value equals zero. */
+	/* For these parts present and absent differ; for the others an absent value equals zero. */
 	const uint32_t presence = FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_SEQADJ |
 				  FLOW_HAS_HELPER | FLOW_HAS_VTAGS | FLOW_HAS_MASTER |
 				  FLOW_HAS_MASTER_PORTS | FLOW_HAS_DCCP_ROLE;

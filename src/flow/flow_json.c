@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Flows and expectations as JSON, one object per line: what they are, without the habits of text
- * and XML (where DCCP and SCTP states are named as if they were TCP's). doc/json.md is the schema,
- * and tests hold every line against it: whoever adds a name here adds its row there, and whoever
- * changes the meaning of one raises JSON_SCHEMA. */
+/* Flows and expectations as JSON, one object per line, with the right names where text and XML
+ * follow the library (which names DCCP and SCTP states as if they were TCP's). doc/json.md is the
+ * schema, and tests compare every line with it: a new name here needs a row there, and a name whose
+ * meaning changes needs a higher JSON_SCHEMA. */
 #include "flow/flow_json.h"
 
 #include <netinet/in.h>
@@ -50,7 +50,7 @@ static void address(struct json *j, const char *name, uint8_t l3, const void *a)
 	json_str(j, name, buf, sizeof(buf));
 }
 
-/* "schema", and what kind of thing this line is, of which family and protocol. */
+/* Begin a line: "schema", the kind of object ("flow" and others), family and protocol. */
 static struct json line_begin(struct text *out, const char *kind, uint8_t l3, uint8_t l4)
 {
 	struct json j = json_begin(out);
@@ -64,7 +64,7 @@ static struct json line_begin(struct text *out, const char *kind, uint8_t l3, ui
 	return j;
 }
 
-/* Ports, or what the protocol has in their place. */
+/* Ports, or what the protocol has in the place of ports. */
 static void ports(struct json *j, uint8_t l4, const struct flow_ports *p)
 {
 	if (l4 == IPPROTO_ICMP || l4 == IPPROTO_ICMPV6) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow as text and XML, those scripts have been reading for years: byte for byte what
+/* A flow as text and XML, in the layouts that scripts have read for years: byte for byte what
  * libnetfilter_conntrack's nfct_snprintf() writes (tests/unit/flow compares them), with the
- * additions of the daemon at the end of the text line. JSON, which tells everything as it is, is in
- * flow_json.c.
+ * additions of the daemon at the end of the text line. JSON is in flow_json.c.
  *
  * A million lines are printed per dump, so numbers and IPv4 addresses are written by hand. The line
  * never overflows: what does not fit is cut.
@@ -121,7 +120,7 @@ void flow_print_address(uint8_t l3, const void *a, char buf[FLOW_ADDRESS_MAX])
 	line_end(&l, buf);
 }
 
-/* A name that came from a peer: nothing a terminal would act on. */
+/* A name that came from a peer, without bytes on which a terminal would act. */
 static void plain_name(struct line *l, const char *name, size_t max)
 {
 	for (size_t i = 0; i < max && name[i] != '\0'; i++)
@@ -205,7 +204,7 @@ static inline bool has_helper(const struct ct_flow *f)
 	return (f->has & FLOW_HAS_HELPER) && f->rare && f->rare->helper[0] != '\0';
 }
 
-/* The zone of the flow as a whole. */
+/* Has the flow one zone, in both directions? */
 static inline bool has_zone(const struct ct_flow *f)
 {
 	return (f->has & FLOW_HAS_ZONE) && f->zone_dir == FLOW_ZONE_BOTH;
@@ -321,7 +320,7 @@ static void text_status(struct line *l, uint32_t status)
 		str(l, "[ASSURED] ");
 }
 
-/* What follows the tuples, each part with a space behind it. */
+/* The attributes that follow the tuples, each with a space behind it. */
 static void text_attributes(struct line *l, const struct ct_flow *f,
 			    const struct flow_print_opts *opts)
 {
@@ -477,7 +476,8 @@ size_t flow_print_xml(const struct ct_flow *f, const struct flow_print_opts *opt
 	str(&l, independent);
 	inside = l.at;
 	xml_independent(&l, f, opts);
-	/* The library leaves an empty one when these are known and have nothing to show. */
+	/* The library writes an empty element when status or labels are known and have nothing to
+	 * show. */
 	if (l.at > inside || (f->has & (FLOW_HAS_STATUS | FLOW_HAS_LABELS)))
 		str(&l, "</meta>");
 	else

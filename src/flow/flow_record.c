@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow as a compact record on the control socket: the daemon writes what it has, the client turns
- * it into text.
+/* A flow as a compact record on the control socket: the daemon writes records, the client turns
+ * them into text.
  *
  * Both run on the same machine, so numbers are in host order and addresses, ports and the like as
  * they are in memory; the socket protocol and the first byte say which layout it is. Layout: the
@@ -73,7 +73,7 @@ static void pack_fixed(struct writer *w, const struct ct_flow *f, uint32_t has,
 	wr_u8(w, f->l3);
 	wr_u8(w, f->l4);
 	put32(w, has);
-	/* What is not present may hold anything: it goes out as zero. */
+	/* A part that is not present has undefined contents: zero is written. */
 	put32(w, has & FLOW_HAS_STATUS ? f->status : 0);
 	put32(w, has & FLOW_HAS_TIMEOUT ? f->timeout_s : 0);
 	put32(w, has & FLOW_HAS_MARK ? f->mark : 0);
@@ -141,7 +141,7 @@ size_t flow_record_pack(const struct ct_flow *f, const struct flow_print_opts *o
 	return w.len;
 }
 
-/* False: a value no sender of ours writes. */
+/* False: a value that the daemon never writes. */
 static bool unpack_fixed(struct cursor *c, struct ct_flow *f, struct flow_print_opts *opts)
 {
 	uint8_t version = cur_u8(c), flags = cur_u8(c);

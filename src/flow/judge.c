@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow of a peer is to be put into the kernel, or has ended at the peer, and the kernel has an
- * entry with one of its tuples.
+/* The verdicts about entries: a flow received from a peer is to be put into the kernel, or its end
+ * was received, and the kernel already has an entry with one of its tuples.
  *
  * That entry may be the same connection, being forwarded right now; or what a packet in mid-stream
  * began, because packets were here before the commit; or what is left of the last time this node
- * was active; or the next connection of the same two ends; or another flow. Status bits do not tell
- * which, whoever writes an entry sets them; packets do. So evidence of packets is gathered first,
- * and the table of rules judges by that.
+ * was active; or the next connection of the same two ends; or another flow. Status bits do not show
+ * which, since a program that writes an entry sets them; packets do. So evidence of packets is
+ * gathered first, and the table of rules judges by that evidence.
  *
  * Equal tuples need no destruction: an entry updated in place serves the old connection and the new
- * one. Against other translations, and against an end, the entry stays only for a connection that
- * packets have established here, in both directions, later than what the peer says. A handshake
- * never does: to replace one costs a second, to keep one may cost a connection.
+ * one. Where the translations differ, or the flow has ended at the peer, the entry stays only if
+ * packets have established its connection here, in both directions, later than the peer's last
+ * change. A handshake does not count as that: to replace it costs a second, to keep it may cost a
+ * connection.
  *
  * Not evidence: ASSURED and SEEN_REPLY of an entry that was written, time stamps (written ones have
  * them too), and CTA_ID, which the next entry of the same tuples gets again nearly always. */
@@ -46,8 +47,8 @@ static void tuple_orig(struct tuple *t, const struct ct_flow *f)
 		t->ports = f->orig;
 }
 
-/* The reply tuple: the kernel's own, or what the kernel will make of the translations a peer
- * told. */
+/* The reply tuple: the kernel's own, or what the kernel will make of the translations that a peer
+ * has sent. */
 static void tuple_reply(struct tuple *t, const struct ct_flow *f)
 {
 	const uint8_t *addr;
@@ -70,7 +71,7 @@ static bool tuple_equal(const struct tuple *a, const struct tuple *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Where a TCP connection stands in its life. */
+/* How far a TCP connection is: a higher number is a later state. */
 static unsigned int tcp_age(uint8_t state)
 {
 	switch (state) {
@@ -101,9 +102,9 @@ bool ct_has_ended(const struct ct_flow *f)
 	       (f->proto_state == TCP_CONNTRACK_TIME_WAIT || f->proto_state == TCP_CONNTRACK_CLOSE);
 }
 
-/* Every packet sets the life of an entry to this kernel's timeout, whatever it was before: so many
- * seconds ago one would have been. 0 where nothing can be said, NEVER for a life that no packet has
- * set. */
+/* How many seconds ago the last packet of an entry was, from its timeout: every packet sets that to
+ * this kernel's value for the state. 0 where nothing can be said, NEVER for a timeout that no
+ * packet has set. */
 static uint32_t idle_s(const struct ct_timeouts *t, const struct ct_flow *entry, bool shortest)
 {
 	uint32_t timeout_s = ct_timeouts_of(t, entry), idle = ct_timeouts_idle_s(t, entry);
@@ -116,9 +117,9 @@ static uint32_t idle_s(const struct ct_timeouts *t, const struct ct_flow *entry,
 	return shortest ? idle : timeout_s - entry->timeout_s;
 }
 
-/* Has the life changed since it was written? Where it is not remembered how long it was, that was
- * less than what a packet gives (kernel/ct_put.c sees to that), so that the last packet seems to be
- * older than the request. */
+/* Has a packet renewed the timeout of an entry since we wrote it? Where the timeout that was
+ * written is not remembered, it was shorter than what a packet sets (kernel/ct_put.c sees to that),
+ * so that without a packet the entry seems to have been idle since before the write. */
 static bool renewed(const struct ct_flow *entry, const struct ct_question *q)
 {
 	uint32_t end_s = q->now_s + entry->timeout_s, idle = idle_s(q->timeouts, entry, false);
@@ -130,14 +131,14 @@ static bool renewed(const struct ct_flow *entry, const struct ct_question *q)
 		return end_s > q->memory.end_s + SLACK_S || q->memory.end_s > end_s + SLACK_S;
 	if (!q->memory.told_s || idle == NEVER)
 		return false;
-	/* So short a life was written as it is: nothing but a packet that came clearly later
-	 * shows. */
+	/* So short a timeout was written unchanged: only a packet that came clearly later can be
+	 * seen. */
 	if (own_s > 0 && own_s <= 2 * CT_SHOW_NEWS_S)
 		return idle + SLACK_S < q->now_s - q->memory.told_s;
 	return idle < q->now_s - q->memory.told_s + SLACK_S;
 }
 
-/* Without what TCP's own flags tell. */
+/* Has the entry had a packet since it was written? TCP's own flags are not used here. */
 static bool any_packet(const struct ct_flow *entry, bool handshake, const struct ct_question *q)
 {
 	uint32_t idle;
@@ -152,7 +153,8 @@ static bool any_packet(const struct ct_flow *entry, bool handshake, const struct
 	}
 	if (entry->l4 != IPPROTO_TCP || handshake)
 		return true;
-	idle = idle_s(q->timeouts, entry, false); /* since we would remember who wrote it */
+	/* A packet after began_s: had the entry been written after it, we would remember. */
+	idle = idle_s(q->timeouts, entry, false);
 	return idle != NEVER && idle > 0 && idle + SLACK_S < q->now_s - q->began_s;
 }
 
@@ -178,9 +180,9 @@ static bool is_since(uint32_t idle, const struct ct_question *q)
 	return true;
 }
 
-/* A node may believe that it was active all the time, and have missed that the other one was in
- * between: then the peer has changed the flow later than the last packet passed here, if it has
- * changed it at all. */
+/* Are the entry's TCP windows up to date? A node may believe that it was active all the time, and
+ * have missed that the other node was active in between: then the peer has changed the flow later
+ * than the last packet passed here, if it has changed the flow at all. */
 static bool windows_of_today(uint32_t idle, const struct ct_question *q)
 {
 	if (q->memory.last == CT_PACKETS && q->memory.born_s && q->memory.born_s > q->changed_s)
@@ -200,7 +202,7 @@ struct ct_evidence ct_evidence(const struct ct_flow *entry, const struct ct_ques
 
 	for (int dir = 0; dir < 2; dir++)
 		ev.packets[dir] = tcp && q->tcp_flags[dir] & IP_CT_TCP_FLAG_MAXACK_SET;
-	/* A liberal TCP entry whose windows are of another time passes packets without setting the
+	/* A liberal TCP entry whose windows are outdated lets packets pass without setting the
 	 * flag. */
 	if (!ev.packets[0] && !ev.packets[1] && any_packet(entry, handshake, q)) {
 		ev.packets[0] = !(entry->has & FLOW_HAS_COUNTERS) || entry->rare->packets[0] > 0;
@@ -237,10 +239,11 @@ const struct ct_rule ct_rules[] = {
 	{ 11, CT_ANOTHER, S_ENDED, 0, { CT_FOREIGN, CT_FOREIGN } },
 	{ 11, CT_ANOTHER, K_ESTABLISHED, 0, { CT_FOREIGN, CT_FOREIGN } },
 	{ 12, CT_ANOTHER, 0, 0, { CT_REPLACE, CT_REPLACE } },
-	/* The peer tells an end. */
+	/* The peer has sent the end of the flow. */
 	{ 0, CT_ANY, K_HIT | SINCE, K_ENDED, { [CT_WAY_END] = CT_USED } },
 	{ 0, CT_ANY, 0, 0, { [CT_WAY_END] = CT_REMOVE } },
-	/* Nobody tells anything: what has ended or become another flow since is left alone. */
+	/* Nothing was received: an entry that has ended or become another flow since is left
+	 * alone. */
 	{ 6, CT_SAME, K_ASSURED | SINCE, K_ENDED, { [CT_WAY_OWN] = CT_KEEP } },
 	{ 7, CT_SAME, K_ASSURED, K_ENDED, { [CT_WAY_OWN] = CT_RAISE } },
 };
@@ -293,7 +296,7 @@ enum ct_verdict ct_judge(const struct ct_flow *entry, const struct ct_flow *f,
 			 0u);
 	enum ct_tuples tuples = compare(entry, f);
 
-	/* Two flows of the peer, of which only one can have the tuple: that is the newer one. */
+	/* Two flows of the peer, of which only one can have the tuple: the newer flow gets it. */
 	if (tuples == CT_ANOTHER && !ev->ended && q->memory.last == CT_WRITTEN &&
 	    q->memory.peers_s && q->memory.peers_s >= q->changed_s)
 		facts |= K_ESTABLISHED;
@@ -319,5 +322,5 @@ void ct_judge_reverse(struct ct_flow *r, const struct ct_flow *f)
 	if (f->zone_dir == FLOW_ZONE_ORIG)
 		r->has &= ~FLOW_HAS_ZONE; /* the reply direction has none */
 	else if (f->zone_dir == FLOW_ZONE_REPLY)
-		r->zone_dir = FLOW_ZONE_ORIG; /* the direction that is asked about */
+		r->zone_dir = FLOW_ZONE_ORIG; /* the direction of the request */
 }

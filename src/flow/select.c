@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which flows are meant by the options of `-i` and `-e`. Each option is a row: its name, how its
- * value is read, and how a flow is looked at; the words mean what they mean to conntrack(8), which
- * tests hold this against. */
+/* Which flows the options of `-i` and `-e` select. Each option is a row: its name, how its value is
+ * read, and which part of a flow is compared; the options mean what they mean to conntrack(8), with
+ * which tests compare them. */
 #include "flow/select.h"
 
 #include <arpa/inet.h>
@@ -14,7 +14,7 @@ static const uint8_t with_states[SELECT_STATES] = { IPPROTO_TCP, IPPROTO_SCTP, I
 
 /* ---- values ---- */
 
-/* The whole of it is a number up to max; also 0x.. */
+/* Is the whole text a number up to max (decimal, octal, or hexadecimal with 0x)? */
 static bool read_number(const char *value, unsigned long max, unsigned long *n)
 {
 	unsigned long long all;
@@ -319,7 +319,7 @@ enum place {
 	REPLY_DST,
 };
 
-/* Of either family: its first word, the others are behind it in IPv6. */
+/* The first word of an address of either family; in IPv6 the other three are behind it. */
 static const uint32_t *address(const struct ct_flow *f, enum place place)
 {
 	return (const uint32_t *)&f->addr + (f->l3 == AF_INET ? 1 : 4) * (size_t)place;
@@ -338,7 +338,7 @@ static bool within(const struct flow_net *net, const struct ct_flow *f, enum pla
 	return true;
 }
 
-/* In a direction that is known: there are ports, which ICMP has not. */
+/* Has the flow ports, which ICMP has not? */
 static bool has_ports(const struct ct_flow *f)
 {
 	return (f->has & FLOW_HAS_PORTS) && flow_l4_has_port_attrs(f->l4);
@@ -359,7 +359,8 @@ static bool in_zone(const struct flow_select *s, const struct ct_flow *f)
 	return zone == s->zone && !flow_zone_is_partial(f);
 }
 
-/* Is it translated, and, where an address was given, to that? The values are in the reply tuple. */
+/* Is the flow translated, and, where an address was given, to that address? The translated
+ * addresses are in the reply tuple. */
 static bool translated(const struct ct_flow *f, uint32_t parts, const struct flow_net *to,
 		       enum place place)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which of the timeouts of connection tracking belongs to a flow.
  *
- * They are the yardstick for two questions: how long does a flow live here that a peer tells about,
- * and when did an entry of our kernel see its last packet (its timeout counts down from this
- * value). The rules by which the kernel chooses:
+ * They answer two questions: which timeout does a flow received from a peer get here, and when did
+ * an entry of our kernel see its last packet (its timeout counts down from this value). The rules
+ * by which the kernel chooses:
  *
  *   UDP, UDP-Lite udp_timeout_stream for an assured flow (and for one that cannot become assured
  *                 after a clash of translations), udp_timeout before; also for an answered one that
@@ -16,8 +16,8 @@
  *   ICMP, ICMPv6  icmp_timeout, icmpv6_timeout
  *   others        generic_timeout
  *
- * A timeout policy of the ruleset (nft "ct timeout") overrides all that for single flows; no
- * message of the kernel tells. The SYN_SENT of a simultaneous open has no sysctl.
+ * A timeout policy of the ruleset (nft "ct timeout") overrides these values for single flows; no
+ * message of the kernel reports that. The SYN_SENT of a simultaneous open has no sysctl.
  *
  * Sources: the kernel's Documentation/networking/nf_conntrack-sysctl.rst, the numbers of the states
  * from its headers, and measuring with packets. */
@@ -57,7 +57,8 @@ static uint32_t by_state(const uint32_t *timeouts, const struct ct_flow *f)
 		       0;
 }
 
-/* A flow is offloaded no earlier than when both directions have been seen. */
+/* Does the timeout of streams apply? An offloaded flow counts as one: it was seen in both
+ * directions. */
 static bool udp_is_stream(const struct ct_flow *f)
 {
 	uint32_t status = status_of(f);
