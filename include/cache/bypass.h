@@ -31,11 +31,12 @@ enum internal_change bypass_destroy(struct bypass *b, const struct ct_flow *f, s
  * under way, which may be older than what the record says. */
 void bypass_release(struct bypass *b, uint32_t id);
 
-/* ---- a full send: the kernel table is dumped, and what it shows is taken from here piece by piece ---- */
+/* ---- a full send: the kernel table is dumped, and what it shows is taken from here piece by piece
+ * ---- */
 
 /* The most entries that may wait in here, and where there is room for another part of a dump. */
-#define BYPASS_TOLD_MAX		4096u
-#define BYPASS_TOLD_HIGH	2048u
+#define BYPASS_TOLD_MAX	 4096u
+#define BYPASS_TOLD_HIGH 2048u
 
 void bypass_dump_begin(struct bypass *b);
 /* One entry. What events said of it is newer and goes over it. False: there was no room, the dump

@@ -33,8 +33,8 @@ bool clash_pending(const struct clash *c);
  * then. */
 bool clash_known(const struct clash *c, uint32_t id);
 
-uint32_t clash_hidden(const struct clash *c);	/* now */
-uint64_t clash_total(const struct clash *c);	/* since the start */
+uint32_t clash_hidden(const struct clash *c); /* now */
+uint64_t clash_total(const struct clash *c);  /* since the start */
 /* Those with a zone of one direction, which the two above do not count. */
 uint32_t clash_zoned(const struct clash *c);
 uint64_t clash_zoned_total(const struct clash *c);

@@ -16,14 +16,14 @@
  * mask and zone. There are few and they are short-lived, so the index has a fixed number of
  * buckets. */
 struct expect_rec {
-	uint32_t chain;		/* next id in the bucket */
-	struct flow_mark mark;	/* replication, see flow/mark.h */
-	uint8_t state;		/* enum rec_state */
-	uint8_t owner;		/* external: small id of the peer */
-	uint16_t pass;		/* internal: dump during which it was last seen; external: resync
-				 * that refreshed it */
-	uint32_t created_s;	/* mono_s() of insertion: "active since" */
-	uint32_t updated_s;	/* mono_s() of the last news: age of timeout_s */
+	uint32_t chain;	       /* next id in the bucket */
+	struct flow_mark mark; /* replication, see flow/mark.h */
+	uint8_t state;	       /* enum rec_state */
+	uint8_t owner;	       /* external: small id of the peer */
+	/* internal: dump during which it was last seen; external: resync that refreshed it */
+	uint16_t pass;
+	uint32_t created_s; /* mono_s() of insertion: "active since" */
+	uint32_t updated_s; /* mono_s() of the last news: age of timeout_s */
 	struct ct_expect expect;
 };
 
@@ -37,7 +37,7 @@ void expects_set_limit(struct expects *x, uint32_t limit);
 /* So many more find a place. */
 uint32_t expects_room(const struct expects *x);
 uint32_t expects_limit(const struct expects *x);
-uint32_t expects_count(const struct expects *x);	/* dead ones not included */
+uint32_t expects_count(const struct expects *x); /* dead ones not included */
 struct table_stats *expects_stats(struct expects *x);
 
 bool expects_has_id(const struct expects *x, uint32_t id);
@@ -51,10 +51,10 @@ size_t expects_walk(const struct expects *x, uint64_t *pos, uint32_t *ids, size_
 void expects_remove(struct expects *x, uint32_t id);
 
 enum expects_change {
-	EXPECTS_NOTHING,	/* known already, all of it */
-	EXPECTS_NEW,		/* inserted, or a new one with the same key: the record is
-				 * REC_NEW */
-	EXPECTS_FULL,		/* limit or memory: counted, not stored */
+	EXPECTS_NOTHING, /* known already, all of it */
+	/* inserted, or a new one with the same key: the record is REC_NEW */
+	EXPECTS_NEW,
+	EXPECTS_FULL, /* limit or memory: counted, not stored */
 };
 
 /* Store it: insert, or replace what has the same key. A record that was the same in all that is

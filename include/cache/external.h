@@ -46,14 +46,16 @@ bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t
 /* The entries of a node, under all its addresses (a bit for each), after its answer. */
 struct external_answer {
 	uint32_t all;
-	uint32_t stale;		/* a sweep would remove them */
-	uint32_t repeated;	/* told since the resync began, and nothing new with it: no change of the flow made it do so */
+	uint32_t stale; /* a sweep would remove them */
+	/* told since the resync began, and nothing new with it: no change of the flow made it do
+	 * so */
+	uint32_t repeated;
 };
 
-/* What a sweep would do, of up to n records looked at. The answer counts up from *pos 0. began: the resync with that peer. True
- * while there is more. */
-bool external_answer_step(const struct external *c, uint32_t peers, struct mono began, uint64_t *pos, size_t n,
-			  struct external_answer *a);
+/* What a sweep would do, of up to n records looked at. The answer counts up from *pos 0. began: the
+ * resync with that peer. True while there is more. */
+bool external_answer_step(const struct external *c, uint32_t peers, struct mono began,
+			  uint64_t *pos, size_t n, struct external_answer *a);
 
 /* Has its owner told it since the last resync with that peer began? */
 bool external_is_fresh(const struct external *c, uint32_t id);
@@ -64,7 +66,7 @@ bool external_flush_step(struct external *c, uint64_t *pos, size_t n);
 /* Remove entries without news for more than life_s seconds, in steps of at most n records looked
  * at, from *pos on (0: begin). True while there is more. *oldest_s becomes the time of the oldest
  * news that stays, counted over all steps: set it to UINT32_MAX with *pos 0. *removed counts up. */
-bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s, struct mono now,
-			  uint32_t *oldest_s, uint32_t *removed);
+bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s,
+			  struct mono now, uint32_t *oldest_s, uint32_t *removed);
 
 #endif

@@ -12,30 +12,36 @@
 struct internal;
 
 enum internal_change {
-	INTERNAL_NOTHING,	/* the peers need not hear of it */
+	INTERNAL_NOTHING, /* the peers need not hear of it */
 	INTERNAL_NEW,
 	INTERNAL_UPDATE,
-	INTERNAL_DESTROY,	/* the record is dead now; keep it until internal_release() */
-	INTERNAL_FULL,		/* limit or memory: counted, not stored */
+	INTERNAL_DESTROY, /* the record is dead now; keep it until internal_release() */
+	INTERNAL_FULL,	  /* limit or memory: counted, not stored */
 };
 
 /* owner bits of an internal record; see internal.c for how they change */
-#define REC_I_SILENT	0x01u	/* known from a dump only: the kernel may never report its changes or its end */
-#define REC_I_COMMIT	0x02u	/* inserted by our own commit, kernel outcome not known yet: the id stays valid */
-#define REC_I_UNDO	0x04u	/* nothing but our own commit speaks for it so far */
-#define REC_I_RELEASED	0x08u	/* dead and given back by sync/, kept only because of REC_I_COMMIT */
-#define REC_I_DOUBT	0x10u	/* a dump contradicted an event: ask the kernel */
-#define REC_I_ASKED	0x20u	/* given out by internal_pass_unseen(), and no event about it since */
-#define REC_I_RECOMMIT	0x40u	/* committed while alive: its kernel id may be that of an ended predecessor */
-#define REC_I_CLASH	0x80u	/* on the wire the same as another one: not sent (clash.h, which alone sets it) */
+/* known from a dump only: the kernel may never report its changes or its end */
+#define REC_I_SILENT 0x01u
+/* inserted by our own commit, kernel outcome not known yet: the id stays valid */
+#define REC_I_COMMIT 0x02u
+#define REC_I_UNDO   0x04u /* nothing but our own commit speaks for it so far */
+/* dead and given back by sync/, kept only because of REC_I_COMMIT */
+#define REC_I_RELEASED 0x08u
+#define REC_I_DOUBT    0x10u /* a dump contradicted an event: ask the kernel */
+/* given out by internal_pass_unseen(), and no event about it since */
+#define REC_I_ASKED 0x20u
+/* committed while alive: its kernel id may be that of an ended predecessor */
+#define REC_I_RECOMMIT 0x40u
+/* on the wire the same as another one: not sent (clash.h, which alone sets it) */
+#define REC_I_CLASH 0x80u
 
 /* Who spoke last about the kernel's entry of an alive record (flow_mark.word). */
 enum internal_word {
-	INTERNAL_WORD_NONE,	/* not known: from a dump */
-	INTERNAL_WORD_PACKET,	/* a packet, by an event */
-	INTERNAL_WORD_WRITTEN,	/* a request, ours or another program's, that has given it the life
-				 * of the record */
-	INTERNAL_WORD_TOLD,	/* we have written a peer's news into it, at told_s */
+	INTERNAL_WORD_NONE,   /* not known: from a dump */
+	INTERNAL_WORD_PACKET, /* a packet, by an event */
+	/* a request, ours or another program's, that has given it the life of the record */
+	INTERNAL_WORD_WRITTEN,
+	INTERNAL_WORD_TOLD, /* we have written a peer's news into it, at told_s */
 };
 
 struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key);
@@ -135,8 +141,8 @@ uint32_t internal_silent(const struct internal *c);
  * INTERNAL_NOTHING or INTERNAL_FULL, and nothing more is to be done whatever the kernel says: an
  * alive record is left as it is; a dead one lives again, as a silent one that a pass removes if the
  * kernel refused. */
-enum internal_change internal_commit(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id,
-				     bool *inserted);
+enum internal_change internal_commit(struct internal *c, const struct ct_flow *f, struct mono now,
+				     uint32_t *id, bool *inserted);
 /* The kernel refused: take the record out again, unless an event or a dump has confirmed it
  * meanwhile. True when sync/ knows the record (a bulk send came across it): the caller lets sync/
  * forget it and then calls internal_release(). */
@@ -147,8 +153,8 @@ void internal_commit_done(struct internal *c, uint32_t id);
 /* The kernel has f (its life as it was written) where it had another flow of the same original
  * tuple, or none: the record of internal_commit() is this one's, and lives again if the end of the
  * predecessor was read meanwhile. cleared: by a destroy of ours, of which no event tells. */
-enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f, bool cleared,
-					struct mono now);
+enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f,
+					bool cleared, struct mono now);
 /* The entry of an alive record, as the kernel has it (f), was written by us. */
 void internal_written(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now);
 

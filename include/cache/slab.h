@@ -9,16 +9,16 @@
 /* Slots of one size, numbered from 0, in chunks that never move and are given back only all
  * together. Memory nobody has used yet costs address space, not pages. */
 #define SLAB_CHUNK_SLOTS 4096u
-#define SLAB_NONE UINT32_MAX
+#define SLAB_NONE	 UINT32_MAX
 
 struct slab {
-	uint8_t **chunk;	/* owned; the slots, then the bitmap of live ones */
+	uint8_t **chunk; /* owned; the slots, then the bitmap of live ones */
 	uint32_t n_chunks, cap_chunks;
-	uint32_t stride;	/* bytes from slot to slot */
-	uint32_t slot_size;	/* bytes of a slot its user may touch */
-	uint32_t used;		/* slots below were handed out at least once */
-	uint32_t free_head;	/* most recently freed slot, SLAB_NONE if there is none */
-	uint32_t max_slots;	/* numbers stay below this */
+	uint32_t stride;    /* bytes from slot to slot */
+	uint32_t slot_size; /* bytes of a slot its user may touch */
+	uint32_t used;	    /* slots below were handed out at least once */
+	uint32_t free_head; /* most recently freed slot, SLAB_NONE if there is none */
+	uint32_t max_slots; /* numbers stay below this */
 };
 
 /* slot_size: bytes, at least 4. max_slots: bound of the numbers. Allocates nothing. */

@@ -14,9 +14,9 @@
 
 /* What is known of a flow of a peer beside what the peer has told. Mono seconds. */
 struct flow_peers_word {
-	uint32_t changed_s;	/* when the peer last told something new about it */
-	uint32_t ended_s;	/* when our kernel last reported the end of the entry with its
-				 * original tuple; 0: never */
+	uint32_t changed_s; /* when the peer last told something new about it */
+	/* when our kernel last reported the end of the entry with its original tuple; 0: never */
+	uint32_t ended_s;
 };
 
 /* The flow table: records in slabs of fixed-size slots (a shorter slot for IPv4), named by 32-bit
@@ -25,34 +25,34 @@ struct flow_peers_word {
  * move. */
 struct flow_rec {
 	uint32_t hash;
-	uint32_t chain;		/* next id in the bucket */
+	uint32_t chain; /* next id in the bucket */
 	union {
-		struct flow_mark mark;		/* internal: replication, see flow/mark.h */
-		struct flow_peers_word peer;	/* external */
+		struct flow_mark mark;	     /* internal: replication, see flow/mark.h */
+		struct flow_peers_word peer; /* external */
 	};
-	uint8_t state;		/* enum rec_state */
-	uint8_t owner;		/* internal: what is known about it (internal.c); external: small id
-				 * of the peer */
-	uint16_t pass;		/* internal: reconcile pass that last saw it; external: resync that
-				 * last refreshed it */
-	uint32_t created_s;	/* mono_s() of insertion: "active since" */
-	uint32_t updated_s;	/* mono_s() of the last news: age of timeout_s */
-	struct ct_flow flow;	/* last: cut short for IPv4 */
+	uint8_t state; /* enum rec_state */
+	/* internal: what is known about it (internal.c); external: small id of the peer */
+	uint8_t owner;
+	/* internal: reconcile pass that last saw it; external: resync that last refreshed it */
+	uint16_t pass;
+	uint32_t created_s;  /* mono_s() of insertion: "active since" */
+	uint32_t updated_s;  /* mono_s() of the last news: age of timeout_s */
+	struct ct_flow flow; /* last: cut short for IPv4 */
 };
 
 enum rec_state {
 	REC_FREE = 0,
-	REC_NEW,		/* inserted, never changed: goes out as CT_NEW */
-	REC_ALIVE,		/* changed at least once: CT_UPD */
-	REC_DEAD,		/* gone from the kernel, kept until its CT_DEL is no longer
-				 * needed */
+	REC_NEW,   /* inserted, never changed: goes out as CT_NEW */
+	REC_ALIVE, /* changed at least once: CT_UPD */
+	/* gone from the kernel, kept until its CT_DEL is no longer needed */
+	REC_DEAD,
 };
 
 struct table_stats {
 	uint64_t created, create_failed_limit, create_failed_memory;
-	uint64_t parts_lost_memory;	/* rare parts of a stored flow left out for want of
-					 * memory */
-	uint64_t updated, destroyed;	/* updated: counted by the owner of the table */
+	/* rare parts of a stored flow left out for want of memory */
+	uint64_t parts_lost_memory;
+	uint64_t updated, destroyed; /* updated: counted by the owner of the table */
 };
 
 struct flow_table;
@@ -127,11 +127,11 @@ static inline struct flow_rec *table_rec(const struct flow_table *t, uint32_t id
  * rec->state. */
 size_t table_walk(const struct flow_table *t, uint64_t *pos, uint32_t *ids, size_t n);
 
-uint32_t table_count(const struct flow_table *t);	/* records, dead ones included */
+uint32_t table_count(const struct flow_table *t); /* records, dead ones included */
 uint32_t table_count_dead(const struct flow_table *t);
 uint32_t table_limit(const struct flow_table *t);
-size_t table_memory(const struct flow_table *t);	/* bytes allocated for slabs, index and rare
-							 * parts */
+/* bytes allocated for slabs, index and rare parts */
+size_t table_memory(const struct flow_table *t);
 struct table_stats *table_stats(struct flow_table *t);
 
 /* Change the state (not to REC_FREE); keeps the dead counter right. An end counts as destroyed, a

@@ -15,39 +15,41 @@
  * of the peers for the external one) that began after it has gone through to its end. A reason that
  * comes again during a repair outlives it. */
 enum whole_reason {
-	WHOLE_START = 0x01,	/* internal: the kernel table has not been read to its end yet */
-	WHOLE_LIMIT = 0x02,	/* HashLimit: flows found no place */
-	WHOLE_MEMORY = 0x04,	/* no memory: the same */
-	WHOLE_KERNEL = 0x08,	/* states injected: our kernel's table had no room for flows of the
-				 * peers */
-	WHOLE_OVERRUN = 0x10,	/* internal: the kernel dropped events */
-	WHOLE_FLUSHED = 0x20,	/* the external one: emptied by -f; the internal one: compared for
-				 * it, or after a flush of the kernel table */
-	WHOLE_EXPECTS = 0x40,	/* HashLimit or memory: expectations found no place */
+	WHOLE_START = 0x01,  /* internal: the kernel table has not been read to its end yet */
+	WHOLE_LIMIT = 0x02,  /* HashLimit: flows found no place */
+	WHOLE_MEMORY = 0x04, /* no memory: the same */
+	/* states injected: our kernel's table had no room for flows of the peers */
+	WHOLE_KERNEL = 0x08,
+	WHOLE_OVERRUN = 0x10, /* internal: the kernel dropped events */
+	/* the external one: emptied by -f; the internal one: compared for it, or after a flush
+	 * of the kernel table */
+	WHOLE_FLUSHED = 0x20,
+	WHOLE_EXPECTS = 0x40, /* HashLimit or memory: expectations found no place */
 };
 
 /* No place was found: other reasons are repaired by those who raise them. */
-#define WHOLE_NO_ROOM (WHOLE_LIMIT | WHOLE_MEMORY | WHOLE_KERNEL)	/* for flows */
-#define WHOLE_SHORT (WHOLE_NO_ROOM | WHOLE_EXPECTS)
+#define WHOLE_NO_ROOM (WHOLE_LIMIT | WHOLE_MEMORY | WHOLE_KERNEL) /* for flows */
+#define WHOLE_SHORT   (WHOLE_NO_ROOM | WHOLE_EXPECTS)
 
 /* So many flows that found no place are told apart; beyond, the number is a lower bound. */
 #define WHOLE_COUNTED 1536u
-#define WHOLE_SLOTS 2048u
+#define WHOLE_SLOTS   2048u
 
 struct whole {
-	uint8_t why;			/* enum whole_reason, several; 0: complete */
-	uint8_t fresh;			/* of these: raised since the last repair began */
+	uint8_t why;   /* enum whole_reason, several; 0: complete */
+	uint8_t fresh; /* of these: raised since the last repair began */
 	bool repairing;
-	bool more;			/* more than n_missing flows, perhaps */
-	bool fresh_more;		/* the same, since the last repair began */
-	bool missed_more;		/* the same, of n_missed */
-	uint32_t n_missing;		/* flows that found no place, and neither got one since nor
-					 * ended */
-	uint32_t n_missed;		/* flows that found no place since it was complete, also
-					 * those that did later */
-	struct mono since;		/* set while why is not 0 */
-	uint32_t missing[WHOLE_SLOTS];	/* by hash: the hash, and whether the flow was missed since
-					 * the last repair began; 0: free */
+	bool more;	  /* more than n_missing flows, perhaps */
+	bool fresh_more;  /* the same, since the last repair began */
+	bool missed_more; /* the same, of n_missed */
+	/* flows that found no place, and neither got one since nor ended */
+	uint32_t n_missing;
+	/* flows that found no place since it was complete, also those that did later */
+	uint32_t n_missed;
+	struct mono since; /* set while why is not 0 */
+	/* by hash: the hash, and whether the flow was missed since the last repair began; 0:
+	 * free */
+	uint32_t missing[WHOLE_SLOTS];
 };
 
 static inline bool whole_is(const struct whole *w)

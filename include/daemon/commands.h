@@ -20,12 +20,12 @@ void commands_stop(struct commands *c);
 void commands_free(struct commands *c);
 
 struct commands_stats {
-	uint64_t read_failed;		/* control connections without a request */
+	uint64_t read_failed; /* control connections without a request */
 	uint64_t unknown_request;
-	uint64_t refused;		/* changes asked for by one who may only read */
-	uint64_t resyncs;		/* comparisons with the kernel that were asked for */
-	uint64_t expect_resyncs;	/* comparisons of the expectations that were asked for */
-	uint64_t purges_ignored;	/* -t in the statistics mode */
+	uint64_t refused;	 /* changes asked for by one who may only read */
+	uint64_t resyncs;	 /* comparisons with the kernel that were asked for */
+	uint64_t expect_resyncs; /* comparisons of the expectations that were asked for */
+	uint64_t purges_ignored; /* -t in the statistics mode */
 };
 void commands_stats(const struct commands *c, struct commands_stats *out);
 

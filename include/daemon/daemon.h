@@ -39,39 +39,39 @@ struct daemon {
 	const struct conf *conf;
 	struct lockfile lock;
 	struct evloop *loop;
-	struct activity *activity;	/* is this node active, since when */
-	struct waiters *waiters;	/* clients that wait for what goes on without them */
-	struct jobs *jobs;		/* long work: what runs and what waits */
+	struct activity *activity; /* is this node active, since when */
+	struct waiters *waiters;   /* clients that wait for what goes on without them */
+	struct jobs *jobs;	   /* long work: what runs and what waits */
 	struct last_commit last_commit;
 	struct commands *commands;
 	struct flow_filter *filter;
 	struct takeover *takeover;
-	struct renew *renew;		/* with inject and an internal cache */
-	struct ct_inject *inject;	/* NULL unless DisableExternalCache is on */
-	struct log_limit refused_log;	/* of flows that the kernel has not taken */
-	struct exp_inject *inject_expects;	/* the same, with ExpectationSync */
-	struct channel *channel;	/* NULL in the statistics mode */
+	struct renew *renew;		   /* with inject and an internal cache */
+	struct ct_inject *inject;	   /* NULL unless DisableExternalCache is on */
+	struct log_limit refused_log;	   /* of flows that the kernel has not taken */
+	struct exp_inject *inject_expects; /* the same, with ExpectationSync */
+	struct channel *channel;	   /* NULL in the statistics mode */
 	struct pipeline *pipeline;
-	struct empty *empty;		/* -f external */
-	struct sync_log sync_log;	/* how often what replication reports was said */
-	struct reconcile *reconcile;	/* NULL without internal cache */
-	struct teller *teller;		/* NULL with it */
-	struct expecting *expecting;	/* NULL without ExpectationSync */
+	struct empty *empty;	     /* -f external */
+	struct sync_log sync_log;    /* how often what replication reports was said */
+	struct reconcile *reconcile; /* NULL without internal cache */
+	struct teller *teller;	     /* NULL with it */
+	struct expecting *expecting; /* NULL without ExpectationSync */
 	struct ct_events *events;
-	struct rate intake;		/* of events */
-	struct blind *blind;		/* NULL with PollSecs */
-	struct helpers *helpers;	/* NULL without section Helper */
-	struct flowlog *flowlog;	/* NULL outside the statistics mode */
-	struct ev_timer tick;		/* next deadline of the pipeline */
-	struct ev_hook turn;		/* end of each loop turn: send what it changed */
-	struct ev_work more;		/* there is more to send or sweep at once */
-	struct life life;		/* of what does not pass a commit */
-	struct mono life_read;		/* when its timeouts were */
-	struct notify notify;		/* set by the starter before daemon_run() */
+	struct rate intake;	 /* of events */
+	struct blind *blind;	 /* NULL with PollSecs */
+	struct helpers *helpers; /* NULL without section Helper */
+	struct flowlog *flowlog; /* NULL outside the statistics mode */
+	struct ev_timer tick;	 /* next deadline of the pipeline */
+	struct ev_hook turn;	 /* end of each loop turn: send what it changed */
+	struct ev_work more;	 /* there is more to send or sweep at once */
+	struct life life;	 /* of what does not pass a commit */
+	struct mono life_read;	 /* when its timeouts were */
+	struct notify notify;	 /* set by the starter before daemon_run() */
 	struct mono started;
 	bool stopping;
-	bool overrun_said;		/* the one line about a buffer that turned out too small */
-	bool filled;			/* the start-up dump has ended */
+	bool overrun_said; /* the one line about a buffer that turned out too small */
+	bool filled;	   /* the start-up dump has ended */
 	int fill_err;
 };
 

@@ -19,7 +19,7 @@ struct dump_wish {
 	bool xml;	/* counts for old clients only, ours prints by itself */
 	bool count;	/* how many there are, and nothing else */
 	bool json;	/* that as a document */
-	uint32_t peers;	/* a bit for each whose entries are meant; 0: all */
+	uint32_t peers; /* a bit for each whose entries are meant; 0: all */
 	struct flow_select select;
 };
 
@@ -40,7 +40,8 @@ struct control_job *dump_kernel(const struct daemon *d, bool expects, const stru
 /* The answer to --count. */
 void dump_count(struct ctl_out *out, const struct dump_wish *w, uint64_t n);
 
-/* `-s rsqueue`: the messages that wait for their acknowledgement, as text or as one JSON document. */
+/* `-s rsqueue`: the messages that wait for their acknowledgement, as text or as one JSON
+ * document. */
 struct control_job *dump_ring(const struct daemon *d, bool json);
 
 #endif

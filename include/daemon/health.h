@@ -27,18 +27,18 @@ void health_table(struct verdict *v, int64_t count, int64_t max);
 void health_commit(struct verdict *v, const struct last_commit *c, struct mono now);
 
 /* May this node carry the addresses? One that is active may, whatever is wrong: who takes them from
- * it cuts what it forwards. One that is not has to wait for nothing but its start and the table of a
- * peer that is there, and for that no longer than a minute: a peer that cannot give it must not
+ * it cuts what it forwards. One that is not has to wait for nothing but its start and the table of
+ * a peer that is there, and for that no longer than a minute: a peer that cannot give it must not
  * leave the addresses to nobody. */
 #define HEALTH_TABLE_S 60
 
 struct ready_facts {
 	bool active;
 	int64_t active_s;
-	bool filled;		/* the kernel table has been read */
+	bool filled; /* the kernel table has been read */
 	int64_t up_s;
-	unsigned int peers;	/* heard since the start */
-	int64_t refresh_s;	/* ALARM: everything is told within this time; else 0 */
+	unsigned int peers; /* heard since the start */
+	int64_t refresh_s;  /* ALARM: everything is told within this time; else 0 */
 };
 void health_ready(struct verdict *v, const struct ready_facts *f);
 /* Of each peer, unless the node is active. */

@@ -10,14 +10,15 @@
 struct helpers;
 struct helper_values; /* daemon/values.h */
 
-/* Why none of them can be served: neither this program nor this kernel has helpers in user space; NULL: they can be. */
+/* Why none of them can be served: neither this program nor this kernel has helpers in user space;
+ * NULL: they can be. */
 const char *helpers_unserved(const struct conf_helpers *conf);
 /* Then a warning for each. */
 void helpers_warn(const struct conf_helpers *conf, conf_report_fn report, void *ctx);
 
 /* Opens a packet queue for each and enables it in the kernel. *out is NULL when there is none to
- * serve: no section, or helpers_unserved(). 0, or -errno with a line in *err that says where in the file and what to do;
- * all is as before then. Borrows conf. */
+ * serve: no section, or helpers_unserved(). 0, or -errno with a line in *err that says where in the
+ * file and what to do; all is as before then. Borrows conf. */
 int helpers_open(struct evloop *loop, const struct conf_helpers *conf, struct helpers **out,
 		 struct text *err);
 
@@ -28,8 +29,8 @@ uint32_t helpers_portid(const struct helpers *h);
  * otherwise. What waits in the queues is served. NULL is harmless. */
 void helpers_close(struct helpers *h);
 
-/* The same for a daemon that could not do it any more; nothing is touched that a running one serves.
- * Writes a line to *out for each that was enabled. 0, or -errno with a line in *err. */
+/* The same for a daemon that could not do it any more; nothing is touched that a running one
+ * serves. Writes a line to *out for each that was enabled. 0, or -errno with a line in *err. */
 int helpers_disable(const struct conf_helpers *conf, struct text *out, struct text *err);
 
 /* -s helper: how many (h may be NULL), and what the i-th has done. */

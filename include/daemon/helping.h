@@ -10,26 +10,27 @@
 
 /* What happens to a packet of a flow that has a helper. */
 
-#define HELPING_STREAMS 256u	/* directions of flows with an unfinished text; a newer one takes the place of an older */
+/* directions of flows with an unfinished text; a newer one takes the place of an older */
+#define HELPING_STREAMS 256u
 
 enum helping_refusal {
-	HELPING_TAKEN,		/* expected already for another connection, and no other port will do */
-	HELPING_FULL,		/* nf_conntrack_expect_max */
-	HELPING_SPLIT,		/* would have to be translated, and part of the text has left already */
-	HELPING_NO_NAT,		/* the kernel lacks the function that translates it */
+	HELPING_TAKEN,	/* expected already for another connection, and no other port will do */
+	HELPING_FULL,	/* nf_conntrack_expect_max */
+	HELPING_SPLIT,	/* would have to be translated, and part of the text has left already */
+	HELPING_NO_NAT, /* the kernel lacks the function that translates it */
 	HELPING_OTHER,
 	HELPING_REFUSALS
 };
 
 struct helping_stats {
 	uint64_t made, refreshed, refused[HELPING_REFUSALS];
-	uint64_t mangled;	/* packets with another address or port */
-	uint64_t no_packet;	/* neither TCP nor UDP, or not whole */
+	uint64_t mangled;   /* packets with another address or port */
+	uint64_t no_packet; /* neither TCP nor UDP, or not whole */
 };
 
 struct helping_stream {
-	uint64_t key[6];	/* of whose direction */
-	struct mono at;		/* since when */
+	uint64_t key[6]; /* of whose direction */
+	struct mono at;	 /* since when */
 	struct helper_stream s;
 };
 
@@ -41,8 +42,8 @@ struct helping {
 	struct log_limit log;
 	struct evloop *loop;
 	struct helping_stream stream[HELPING_STREAMS];
-	uint8_t text[HELPER_CARRY_MAX + QUEUE_COPY_ALL];	/* of a packet, with what came before */
-	uint8_t said[HELPER_CARRY_MAX + QUEUE_COPY_ALL + 256];	/* the same, translated */
+	uint8_t text[HELPER_CARRY_MAX + QUEUE_COPY_ALL]; /* of a packet, with what came before */
+	uint8_t said[HELPER_CARRY_MAX + QUEUE_COPY_ALL + 256]; /* the same, translated */
 	uint8_t packet[QUEUE_COPY_ALL];
 };
 

@@ -7,8 +7,8 @@
 /* One daemon per lock file: flock(2) on it, the pid inside. A file left behind by a crash does no
  * harm. */
 struct lockfile {
-	int fd;			/* -1: not held */
-	const char *path;	/* borrowed */
+	int fd;		  /* -1: not held */
+	const char *path; /* borrowed */
 };
 
 /* Take the lock. 0, or -errno with a line in *err: -EBUSY names the pid that holds it. */

@@ -6,8 +6,8 @@
 
 #include "control/server.h"
 
-/* --monitor: what happens, while it happens. Clients that look on get each line of the log at notice
- * and above: peers, links, the state of replication, roles, commits, repairs. */
+/* --monitor: what happens, while it happens. Clients that look on get each line of the log at
+ * notice and above: peers, links, the state of replication, roles, commits, repairs. */
 struct monitors;
 
 /* Listens to the log until monitors_free(). NULL without memory. */

@@ -11,12 +11,12 @@
  * harmless when there is none, when Systemd is off, or when built without libsystemd. */
 struct notify {
 	bool on;
-	int64_t watchdog_ms;		/* the manager wants a sign of life at least so often; 0: it
-					 * does not */
+	/* the manager wants a sign of life at least so often; 0: it does not */
+	int64_t watchdog_ms;
 	struct ev_timer watchdog;
-	struct evloop *loop;		/* borrowed; NULL until notify_begin() */
+	struct evloop *loop; /* borrowed; NULL until notify_begin() */
 	struct mono next_status;
-	char status[96];		/* the last one told */
+	char status[96]; /* the last one told */
 };
 
 /* Ask the environment. Before the fork of -d, since the watchdog is meant for the process that was

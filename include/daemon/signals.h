@@ -13,6 +13,6 @@
 void signals_init(sigset_t *in_select);
 
 bool signals_take_stop(void);	/* TERM or INT came */
-bool signals_take_reopen(void);	/* HUP came: reopen the logs */
+bool signals_take_reopen(void); /* HUP came: reopen the logs */
 
 #endif

@@ -125,9 +125,9 @@ struct job_values {
 };
 extern const struct value_group job_group;
 
-extern const struct value_group emptied_group;	/* of struct emptied_values (follow/empty.h) */
+extern const struct value_group emptied_group; /* of struct emptied_values (follow/empty.h) */
 
-extern const struct value_group standing_group, peer_group, stranger_group;	/* -s peers */
+extern const struct value_group standing_group, peer_group, stranger_group; /* -s peers */
 
 /* All groups, for doc/json.md; ends with NULL. */
 extern const struct value_group *const value_groups[];

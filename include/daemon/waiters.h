@@ -24,10 +24,11 @@ struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigne
 /* The same for JOB_COMMIT. */
 struct commit_wish {
 	enum ctl_object object;
-	bool strict;	/* what could not be committed makes exit status 1 */
-	bool json;	/* what came of it is one document on standard output, and no word beside it */
-	bool in_kernel;	/* there is no external cache, the job only looks at entries of another time
-			 * (follow/windows.h) */
+	bool strict; /* what could not be committed makes exit status 1 */
+	bool json;   /* what came of it is one document on standard output, and no word beside it */
+	/* there is no external cache, the job only looks at entries of another time
+	 * (follow/windows.h) */
+	bool in_kernel;
 };
 struct control_job *waiters_commit(struct waiters *all, const struct commit_wish *wish,
 				   struct mono now);

@@ -6,32 +6,34 @@
 
 #include "base/clock.h"
 
-/* What this node is: the cluster manager tells by the commands of its scripts, and everything that has to know whether the
- * node is active asks here. Survives a restart of the daemon in a small file. Does nothing by itself: who runs the jobs
- * carries out a purge that is due. */
+/* What this node is: the cluster manager tells by the commands of its scripts, and everything that
+ * has to know whether the node is active asks here. Survives a restart of the daemon in a small
+ * file. Does nothing by itself: who runs the jobs carries out a purge that is due. */
 struct activity;
 
 /* The last command that tells a role. */
 enum activity_role {
-	ACTIVITY_NONE,		/* none so far */
-	ACTIVITY_COMMIT,	/* -c: the node takes over */
-	ACTIVITY_PURGE,		/* -t: the node is active no longer */
-	ACTIVITY_REQUEST,	/* -n: the node wants to hear what the active one has */
+	ACTIVITY_NONE,	  /* none so far */
+	ACTIVITY_COMMIT,  /* -c: the node takes over */
+	ACTIVITY_PURGE,	  /* -t: the node is active no longer */
+	ACTIVITY_REQUEST, /* -n: the node wants to hear what the active one has */
 };
 
 /* The file is beside the control socket, under its name with this behind it. */
-#define ACTIVITY_SUFFIX	".state"
+#define ACTIVITY_SUFFIX ".state"
 
-/* With what the file says, if it is of this boot and this network namespace. path (copied; NULL: no file) is where the state is
- * kept; a file that cannot be used is warned about and replaced by the next command. Owned by the caller; NULL without memory. */
+/* With what the file says, if it is of this boot and this network namespace. path (copied; NULL: no
+ * file) is where the state is kept; a file that cannot be used is warned about and replaced by the
+ * next command. Owned by the caller; NULL without memory. */
 struct activity *activity_open(const char *path, struct mono now);
 /* The file stays: the next daemon reads it. */
 void activity_close(struct activity *a);
 
-/* -c was given while no daemon runs: a flush that the next one would carry out must not hit what this node forwards from now
- * on. Does nothing if there is no such file. True: one was pending. */
+/* -c was given while no daemon runs: a flush that the next one would carry out must not hit what
+ * this node forwards from now on. Does nothing if there is no such file. True: one was pending. */
 bool activity_missed_commit(const char *path, struct mono now);
-/* The same for -t and -n: the next daemon is not to believe that this node has been active all the time. No flush is scheduled. */
+/* The same for -t and -n: the next daemon is not to believe that this node has been active all the
+ * time. No flush is scheduled. */
 void activity_missed_standby(const char *path, struct mono now);
 /* While no daemon answers: does the file say that this node is active? */
 bool activity_was_active(const char *path, struct mono now);
@@ -48,10 +50,11 @@ const char *activity_option(const struct activity *a);
 
 /* The last role command was -c: this node forwards. */
 bool activity_active(const struct activity *a);
-/* When this activity began: the first -c after a -t, a -n or nothing; further ones do not move it. Not set while the node
- * is not active. */
+/* When this activity began: the first -c after a -t, a -n or nothing; further ones do not move it.
+ * Not set while the node is not active. */
 struct mono activity_since(const struct activity *a);
-/* When the last activity ended; not set where that is not known: there was none, or the daemon has started since. */
+/* When the last activity ended; not set where that is not known: there was none, or the daemon has
+ * started since. */
 struct mono activity_left(const struct activity *a);
 
 /* When the purge that -t has scheduled is due, also while it is carried out; not set: none is. */

@@ -12,20 +12,20 @@ struct blind;
 
 /* What one look sees. */
 struct blind_look {
-	int events;		/* nf_conntrack_events; -1: there is none */
-	int set_err;		/* 0, or the errno with which it could not be set from 2 to 1 */
-	uint32_t count;		/* entries of the kernel table */
-	uint64_t forwarded;	/* packets this machine has forwarded, both families; looked at
-				 * while count is 0 */
-	uint64_t heard;		/* events read so far */
-	bool busy;		/* we commit or flush: counts say nothing now */
-	int64_t known;		/* how many entries we know of; -1: cannot be compared (a Filter) */
+	int events;	/* nf_conntrack_events; -1: there is none */
+	int set_err;	/* 0, or the errno with which it could not be set from 2 to 1 */
+	uint32_t count; /* entries of the kernel table */
+	/* packets this machine has forwarded, both families; looked at while count is 0 */
+	uint64_t forwarded;
+	uint64_t heard; /* events read so far */
+	bool busy;	/* we commit or flush: counts say nothing now */
+	int64_t known;	/* how many entries we know of; -1: cannot be compared (a Filter) */
 };
 
 struct blind_cb {
 	void *ctx;
-	bool injects;		/* we write into the table all the time: that it grows says
-				 * nothing */
+	/* we write into the table all the time: that it grows says nothing */
+	bool injects;
 	/* Fill the last three of a look: what the daemon knows of itself. */
 	void (*look)(void *ctx, struct blind_look *look);
 	/* Compare the cache with the kernel table again and again, blind_compared() follows each
@@ -49,10 +49,11 @@ void blind_judge(struct blind *b, const struct blind_look *look, struct mono now
 
 /* Ways in which the kernel keeps its table to itself; blind.c says by which signs. */
 enum blind_reason {
-	BLIND_OFF,		/* events are switched off */
-	BLIND_AUTOMATIC,	/* flows that nobody listened to do not tell their end: they are looked for */
-	BLIND_UNTRACKED,	/* nothing is tracked */
-	BLIND_DEAF,		/* events are missing */
+	BLIND_OFF, /* events are switched off */
+	/* flows that nobody listened to do not tell their end: they are looked for */
+	BLIND_AUTOMATIC,
+	BLIND_UNTRACKED, /* nothing is tracked */
+	BLIND_DEAF,	 /* events are missing */
 	BLIND_REASONS,
 };
 /* Does it now? Then since when. */

@@ -30,7 +30,7 @@ struct emptied_values {
 };
 
 /* Bits of what JOB_EMPTY empties beside the flows. */
-#define EMPTY_EXPECTS	0x1u
+#define EMPTY_EXPECTS 0x1u
 
 /* Gives its job the ops. NULL without memory. */
 struct empty *empty_new(const struct empty_conf *conf);

@@ -10,13 +10,13 @@
 
 struct exp_flush_result {
 	uint32_t deleted;
-	uint32_t left;		/* excluded by ExpectationSync or, with their masters, by the
-				 * Filter */
+	/* excluded by ExpectationSync or, with their masters, by the Filter */
+	uint32_t left;
 };
 
 /* Delete the kernel's expectations that are replicated, at once. 0, or the -errno of the first
  * failure, with *res as far as that went; others have been tried as well. */
-int exp_flush(struct exp_sock *sock, const struct flow_filter *filter, const struct sync_expect_conf *conf,
-	      struct exp_flush_result *res);
+int exp_flush(struct exp_sock *sock, const struct flow_filter *filter,
+	      const struct sync_expect_conf *conf, struct exp_flush_result *res);
 
 #endif

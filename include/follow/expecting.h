@@ -13,16 +13,16 @@
 struct expecting;
 
 enum expecting_reason {
-	EXPECTING_START = 1 << 0,	/* fill the empty cache; nothing is announced to the
-					 * peers */
+	/* fill the empty cache; nothing is announced to the peers */
+	EXPECTING_START = 1 << 0,
 	EXPECTING_COMPARE = 1 << 1,	/* events were lost, or may never come */
 	EXPECTING_COMMAND = 1 << 2,	/* -R */
-	EXPECTING_COMMAND_EXP = 1 << 3,	/* -R expect */
-	EXPECTING_TELL = 1 << 4,	/* without internal cache: a full send; the path is told the
-					 * end, not the callback */
-	EXPECTING_REFRESH = 1 << 6,	/* -f internal: as EXPECTING_COMPARE */
-	EXPECTING_ADOPT = 1 << 5,	/* as EXPECTING_COMPARE, and as a command: also what a peer
-					 * has told about */
+	EXPECTING_COMMAND_EXP = 1 << 3, /* -R expect */
+	/* without internal cache: a full send; the path is told the end, not the callback */
+	EXPECTING_TELL = 1 << 4,
+	EXPECTING_REFRESH = 1 << 6, /* -f internal: as EXPECTING_COMPARE */
+	/* as EXPECTING_COMPARE, and as a command: also what a peer has told about */
+	EXPECTING_ADOPT = 1 << 5,
 };
 
 struct expecting_cb {
@@ -31,8 +31,8 @@ struct expecting_cb {
 	void (*done)(void *ctx, unsigned int why, int err, struct mono now);
 };
 
-int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecting_cb *cb, struct expecting **out,
-		   struct text *err);
+int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecting_cb *cb,
+		   struct expecting **out, struct text *err);
 void expecting_close(struct expecting *x);
 
 /* One event. */

@@ -18,24 +18,27 @@ struct jobs;
 
 /* In the order in which those that wait begin. */
 enum job_kind {
-	JOB_COMMIT,	/* -c: the external caches into the kernel */
-	JOB_FLUSH,	/* -F: the kernel table is emptied */
-	JOB_PURGE,	/* a -t that is due: the same */
-	JOB_EMPTY,	/* -f external: the external caches are emptied */
-	JOB_REFRESH,	/* -f internal: the internal caches are compared with the kernel; nothing known is told again */
-	JOB_COMPARE,	/* -R: the same, and what a peer has told is taken over where it is in our kernel */
-	JOB_COMPARE_EXPECTS,	/* -R expect */
-	JOB_TELL,	/* -B: everything is told to the peers */
+	JOB_COMMIT, /* -c: the external caches into the kernel */
+	JOB_FLUSH,  /* -F: the kernel table is emptied */
+	JOB_PURGE,  /* a -t that is due: the same */
+	JOB_EMPTY,  /* -f external: the external caches are emptied */
+	/* -f internal: the internal caches are compared with the kernel; nothing known is told
+	 * again */
+	JOB_REFRESH,
+	/* -R: the same, and what a peer has told is taken over where it is in our kernel */
+	JOB_COMPARE,
+	JOB_COMPARE_EXPECTS, /* -R expect */
+	JOB_TELL,	     /* -B: everything is told to the peers */
 	JOB_KINDS,
 };
 
 /* What happens to one that is asked for while another one runs. */
 enum job_rule {
-	JOB_BESIDE,	/* it begins at once, both run */
-	JOB_STOP,	/* the one that runs (or waits) is stopped, the new one begins at once */
-	JOB_JOIN,	/* the one that runs does what is asked for: its end is the answer */
-	JOB_FOLLOW,	/* it waits for the end of the one that runs */
-	JOB_REFUSE,	/* -EBUSY */
+	JOB_BESIDE, /* it begins at once, both run */
+	JOB_STOP,   /* the one that runs (or waits) is stopped, the new one begins at once */
+	JOB_JOIN,   /* the one that runs does what is asked for: its end is the answer */
+	JOB_FOLLOW, /* it waits for the end of the one that runs */
+	JOB_REFUSE, /* -EBUSY */
 };
 
 /* The table; asked and running below JOB_KINDS. */
@@ -45,20 +48,20 @@ const char *jobs_name(enum job_kind kind);
 
 /* What came out of one; the parts that are not of its kind are zero. */
 struct job_result {
-	int err;		/* 0; -ECANCELED: stopped; -errno */
-	enum job_kind stopped_by;	/* with -ECANCELED */
+	int err;		  /* 0; -ECANCELED: stopped; -errno */
+	enum job_kind stopped_by; /* with -ECANCELED */
 	struct ct_commit_result commit;
 	struct exp_commit_result expects;
 	struct ct_flush_result flush;
-	struct windows_result windows;	/* of a commit without external cache */
+	struct windows_result windows; /* of a commit without external cache */
 };
 
 /* The last -c that came to its end. */
 struct last_commit {
 	bool any;
-	bool in_kernel;		/* there was no external cache: only windows were looked at */
-	struct mono at;		/* its end */
-	int64_t wall_s;		/* the same, by the clock on the wall */
+	bool in_kernel; /* there was no external cache: only windows were looked at */
+	struct mono at; /* its end */
+	int64_t wall_s; /* the same, by the clock on the wall */
 	struct job_result res;
 };
 
@@ -87,7 +90,7 @@ void jobs_set_ops(struct jobs *jobs, enum job_kind kind, const struct job_ops *o
 
 /* A bit of `what` for every kind: the one that runs does not do all that is asked for, so follow it
  * instead of joining. */
-#define JOB_ALONE	0x80000000u
+#define JOB_ALONE 0x80000000u
 
 /* Which run of which kind answers the question. */
 struct job_ticket {

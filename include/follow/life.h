@@ -7,9 +7,9 @@
 /* How long a flow of a peer is to live in our kernel. A pure function of what is known; the rules
  * stand in life.c. */
 struct life {
-	struct ct_timeouts own;		/* of our kernel */
-	uint32_t commit_timeout_s;	/* CommitTimeout; 0: not given */
-	uint32_t refresh_s;		/* ALARM: RefreshTime; 0 in the other modes */
+	struct ct_timeouts own;	   /* of our kernel */
+	uint32_t commit_timeout_s; /* CommitTimeout; 0: not given */
+	uint32_t refresh_s;	   /* ALARM: RefreshTime; 0 in the other modes */
 };
 
 /* How many seconds at least an entry that our kernel has is to live for flow f, which its owner has

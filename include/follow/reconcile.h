@@ -13,18 +13,19 @@
 struct reconcile;
 
 enum reconcile_reason {
-	RECONCILE_START,	/* fill the empty cache; nothing is announced to the peers */
-	RECONCILE_OVERRUN,	/* events were lost; repeated until a whole pass saw no further
-				 * loss */
-	RECONCILE_COMMAND,	/* -R */
-	RECONCILE_REFRESH,	/* -f internal, and after a flush of the kernel table: changes only are announced */
-	RECONCILE_VERIFY,	/* paced: flows known from a dump only */
-	RECONCILE_ADOPT,	/* a peer begins anew: what it has told and we have in the kernel is
-				 * announced as ours */
-	RECONCILE_REPAIR,	/* flows found no room in the cache, and there is some now */
-	RECONCILE_BLIND,	/* paced, again and again: events do not tell everything */
-	RECONCILE_POLL,		/* PollSecs: there are no events, so every pass announces what
-				 * changed */
+	RECONCILE_START, /* fill the empty cache; nothing is announced to the peers */
+	/* events were lost; repeated until a whole pass saw no further loss */
+	RECONCILE_OVERRUN,
+	RECONCILE_COMMAND, /* -R */
+	/* -f internal, and after a flush of the kernel table: changes only are announced */
+	RECONCILE_REFRESH,
+	RECONCILE_VERIFY, /* paced: flows known from a dump only */
+	/* a peer begins anew: what it has told and we have in the kernel is announced as ours */
+	RECONCILE_ADOPT,
+	RECONCILE_REPAIR, /* flows found no room in the cache, and there is some now */
+	RECONCILE_BLIND,  /* paced, again and again: events do not tell everything */
+	/* PollSecs: there are no events, so every pass announces what changed */
+	RECONCILE_POLL,
 };
 
 struct reconcile_cb {
@@ -36,17 +37,17 @@ struct reconcile_cb {
 struct reconcile_stats {
 	uint64_t passes;
 	uint64_t for_overrun;
-	uint64_t gone;		/* records found to have ended unseen */
-	uint32_t unheard;	/* by the last RECONCILE_BLIND pass: what earlier ones of the run
-				 * had found, and no event has */
-	uint32_t unheard_ends;	/*	told since; and ends of flows that do tell */
+	uint64_t gone; /* records found to have ended unseen */
+	/* by the last RECONCILE_BLIND pass: what earlier ones of the run had found, and no event
+	 * has */
+	uint32_t unheard;
+	uint32_t unheard_ends; /*	told since; and ends of flows that do tell */
 };
 
-/* It becomes the reader of p. poll_s: make a pass every so many seconds, in place of the verify passes; 0: there are events. 0,
- * or -errno with a line in
- * *err. */
-int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, const struct reconcile_cb *cb,
-		   struct reconcile **out, struct text *err);
+/* It becomes the reader of p. poll_s: make a pass every so many seconds, in place of the verify
+ * passes; 0: there are events. 0, or -errno with a line in *err. */
+int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s,
+		   const struct reconcile_cb *cb, struct reconcile **out, struct text *err);
 void reconcile_close(struct reconcile *r);
 
 /* Ask for a pass. While one runs another one follows it; a verify pass gives way. */

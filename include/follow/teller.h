@@ -11,8 +11,8 @@
  * a cache. */
 struct teller;
 
-/* It becomes the reader of p. poll_s: there are no events, so everything is told every so many seconds; 0: there are. Borrows
- * loop and p. 0, or -errno with a line in *err. */
+/* It becomes the reader of p. poll_s: there are no events, so everything is told every so many
+ * seconds; 0: there are. Borrows loop and p. 0, or -errno with a line in *err. */
 int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct teller **out,
 		struct text *err);
 void teller_close(struct teller *t);

@@ -13,11 +13,11 @@
 
 struct bpf_filter {
 	struct sock_filter code[BPF_FILTER_MAX];
-	size_t len;		/* instructions */
+	size_t len; /* instructions */
 	bool full;
 };
 
-struct filter_conf;	/* flow/filter_conf.h */
+struct filter_conf; /* flow/filter_conf.h */
 
 #define BPF_VERDICT_DROP 0u
 #define BPF_VERDICT_PASS 0xffffffffu

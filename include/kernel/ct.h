@@ -18,8 +18,8 @@
  * non-blocking and lives in the loop; long jobs run in steps and report their end through a
  * callback. Everything is for the network namespace in which it was opened. */
 
-struct filter_conf;	/* flow/filter_conf.h */
-struct kernel_conf;	/* kernel/kernel_conf.h */
+struct filter_conf; /* flow/filter_conf.h */
+struct kernel_conf; /* kernel/kernel_conf.h */
 
 /* ---- ct_convert: ctnetlink attributes <-> struct ct_flow (one table, both directions) ---- */
 
@@ -37,8 +37,8 @@ int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f,
 
 /* What a dump tells of an entry beside the flow. */
 struct ct_seen {
-	uint32_t use;		/* the kernel's use count, 0 if the message gives none */
-	uint8_t tcp_flags[2];	/* ct_parse_tcp_flags() */
+	uint32_t use;	      /* the kernel's use count, 0 if the message gives none */
+	uint8_t tcp_flags[2]; /* ct_parse_tcp_flags() */
 };
 /* Of a message told whole (ct_parse() took it). */
 void ct_parse_seen(const void *nlmsg, size_t n, struct ct_seen *seen);
@@ -48,23 +48,24 @@ void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2]);
 
 /* How a flow is put into the kernel. */
 struct ct_build_opts {
-	bool update;		/* change an existing entry: no CREATE|EXCL, original tuple only, no
-				 * NAT, helper, master */
-	bool annotate;		/* change nothing but mark and labels of an existing entry, its life
-				 * if timeout_s is given, and with liberal (TCP) let its window
-				 * tracking no longer judge */
-	bool liberal;		/* TCP: "be liberal" flags (TCPWindowTracking off) */
-	bool expected;		/* update: the entry was made with a master */
-	bool forget;		/* TCP, existing entry: it has seen no packet so far, as far as its
-				 * flags tell */
-	uint32_t timeout_s;	/* instead of the flow's own; 0: the flow's own */
+	/* change an existing entry: no CREATE|EXCL, original tuple only, no NAT, helper, master */
+	bool update;
+	/* change nothing but mark and labels of an existing entry, its life if timeout_s is
+	 * given, and with liberal (TCP) let its window tracking no longer judge */
+	bool annotate;
+	bool liberal;  /* TCP: "be liberal" flags (TCPWindowTracking off) */
+	bool expected; /* update: the entry was made with a master */
+	/* TCP, existing entry: it has seen no packet so far, as far as its flags tell */
+	bool forget;
+	uint32_t timeout_s; /* instead of the flow's own; 0: the flow's own */
 };
 #define CT_BUILD_MAX 1024
 /* Append one request with sequence number seq to buf. Returns its length, or 0 when cap is too
  * small. */
 size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq,
 		       void *buf, size_t cap);
-size_t ct_build_destroy(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);	/* with the id if known */
+/* with the id if known */
+size_t ct_build_destroy(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);
 size_t ct_build_get(const struct ct_flow *f, uint32_t seq, void *buf, size_t cap);
 /* Will a create name a master? (Not when a part of its tuple is missing: the kernel would refuse
  * the flow.) */
@@ -76,7 +77,7 @@ struct ct_events;
 
 struct ct_events_cb {
 	void *ctx;
-	struct flow_hints hints;	/* events of these flows come soon */
+	struct flow_hints hints; /* events of these flows come soon */
 	/* Borrows f and its rare parts. The only one that is given CT_EVENT_WRITTEN. */
 	void (*event)(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now);
 	/* The same for expectations, in the order in which the kernel told both (NEW or DESTROY,
@@ -89,13 +90,13 @@ struct ct_events_cb {
 };
 
 struct ct_events_stats {
-	uint64_t received;	/* events read */
+	uint64_t received; /* events read */
 	uint64_t unknown_type;
 	uint64_t malformed;
-	uint64_t read_failed;	/* read errors other than "no data", overruns included */
+	uint64_t read_failed; /* read errors other than "no data", overruns included */
 	uint64_t overruns;
-	uint32_t buffer_bytes;	/* as the kernel counts it */
-	uint32_t wanted_bytes;	/* size that would have held the last overrun, 0 while none */
+	uint32_t buffer_bytes; /* as the kernel counts it */
+	uint32_t wanted_bytes; /* size that would have held the last overrun, 0 while none */
 };
 
 /* Open and subscribe. Sets the receive buffer (kernel_conf or large enough for a burst of a million
@@ -104,8 +105,9 @@ struct ct_events_stats {
  * what flow_filter_pass() would refuse, if the program is not too long for the kernel; nobody may
  * rely on it. Reading starts at once through the loop. 0, or -errno with a line in
  * *err. Borrows flows for the call. */
-int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flows, struct evloop *loop,
-		   const struct ct_events_cb *cb, const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err);
+int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flows,
+		   struct evloop *loop, const struct ct_events_cb *cb, const uint32_t *own_portids,
+		   size_t n_own, struct ct_events **out, struct text *err);
 void ct_events_close(struct ct_events *e);
 /* Packets are waiting for what we tell (asymmetric paths): do not gather events until their rate is
  * so high that reading each of them at once would cost most of a processor. */
@@ -124,7 +126,7 @@ struct ct_dump;
 
 struct ct_dump_cb {
 	void *ctx;
-	struct flow_hints hints;	/* these flows are given soon */
+	struct flow_hints hints; /* these flows are given soon */
 	/* One of the two; the other is NULL. */
 	void (*flow)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* Not NULL: the table of expectations is read, and this is called instead. */
@@ -174,14 +176,14 @@ struct ct_batch_cb {
 	void *ctx;
 	/* err 0 or the kernel's -errno; found is the entry for a GET that succeeded, else NULL
 	 * (borrowed). May add requests. */
-	void (*answer)(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
-		       struct mono now);
+	void (*answer)(void *ctx, enum ct_op op, uint64_t cookie, int err,
+		       const struct ct_flow *found, struct mono now);
 	/* Room for more: go on with the job. */
 	void (*room)(void *ctx, struct mono now);
 };
 
-int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char *name, struct ct_batch **out,
-		  struct text *err);
+int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char *name,
+		  struct ct_batch **out, struct text *err);
 void ct_batch_close(struct ct_batch *b);
 uint32_t ct_batch_portid(const struct ct_batch *b);
 /* In an answer with an entry: ct_parse_tcp_flags() of that one. */
@@ -191,13 +193,14 @@ size_t ct_batch_in_flight(const struct ct_batch *b);
 /* 0, or -EAGAIN when there is no room. opts for CREATE and UPDATE, else NULL. It leaves from the
  * next turn of the loop on, a send's worth per turn: more at once would take the loop for too
  * long. */
-int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, const struct ct_build_opts *opts,
-		 uint64_t cookie) __attribute__((warn_unused_result));
+int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f,
+		 const struct ct_build_opts *opts, uint64_t cookie)
+	__attribute__((warn_unused_result));
 /* Add a destroy of old and a create of f so that they leave in the same send, with nothing between
  * them. Needs room for two; both answers carry the cookie. */
 int ct_batch_add_replace(struct ct_batch *b, const struct ct_flow *old, const struct ct_flow *f,
 			 const struct ct_build_opts *opts, uint64_t cookie)
-				__attribute__((warn_unused_result));
+	__attribute__((warn_unused_result));
 /* What was added and has not left never does, and nobody is answered. Everything that has left is
  * answered already, unless this is called from an answer. */
 void ct_batch_drop(struct ct_batch *b);

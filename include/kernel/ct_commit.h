@@ -10,34 +10,34 @@
 struct ct_commit;
 
 #define CT_COMMIT_REASONS 8
-#define CT_COMMIT_LOOK 64
+#define CT_COMMIT_LOOK	  64
 
 struct ct_commit_result {
-	uint64_t total;		/* flows given by the source */
-	uint64_t done;		/* so far, for progress */
-	uint64_t created, updated, replaced, kept;	/* kept: as the kernel had them */
-	uint64_t newer;		/* the kernel has a newer flow of the same original tuple: not
-				 * committed */
-	uint64_t ended_here;	/* our kernel has reported their end: not committed */
-	uint64_t ended;		/* their life is over: not committed */
+	uint64_t total;				   /* flows given by the source */
+	uint64_t done;				   /* so far, for progress */
+	uint64_t created, updated, replaced, kept; /* kept: as the kernel had them */
+	/* the kernel has a newer flow of the same original tuple: not committed */
+	uint64_t newer;
+	uint64_t ended_here; /* our kernel has reported their end: not committed */
+	uint64_t ended;	     /* their life is over: not committed */
 	uint64_t failed;
 	struct {
-		int err;		/* errno value, positive */
+		int err; /* errno value, positive */
 		uint64_t count;
-	} reason[CT_COMMIT_REASONS];	/* failures by errno, the rest in the last */
+	} reason[CT_COMMIT_REASONS]; /* failures by errno, the rest in the last */
 	int64_t duration_us;
 };
 
 /* A flow of the source. */
 struct ct_commit_flow {
 	enum {
-		CT_COMMIT_NOT_NOW,	/* this pass does not want it, or nobody does */
+		CT_COMMIT_NOT_NOW, /* this pass does not want it, or nobody does */
 		CT_COMMIT_WANTED,
-		CT_COMMIT_ENDED,	/* counted and nothing else, as the next */
+		CT_COMMIT_ENDED, /* counted and nothing else, as the next */
 		CT_COMMIT_ENDED_HERE,
 	} is;
-	struct ct_wish wish;	/* CT_COMMIT_WANTED: f (borrowed until the next call), timeout_s,
-				 * exact, changed_s */
+	/* CT_COMMIT_WANTED: f (borrowed until the next call), timeout_s, exact, changed_s */
+	struct ct_wish wish;
 };
 
 struct ct_commit_source {
@@ -57,8 +57,8 @@ struct ct_commit_source {
 	void (*done)(void *ctx, const struct ct_commit_result *res, struct mono now);
 };
 
-int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool liberal, struct ct_commit **out,
-		   struct text *err);
+int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool liberal,
+		   struct ct_commit **out, struct text *err);
 void ct_commit_close(struct ct_commit *c);
 uint32_t ct_commit_portid(const struct ct_commit *c);
 /* active: since when this node is active, not set: it is not. 0, or -EBUSY while one runs. */

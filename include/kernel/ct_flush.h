@@ -10,19 +10,20 @@
 struct ct_flush;
 
 struct ct_flush_result {
-	int err;		/* 0; -ECANCELED: it was stopped; else -errno of the dump */
+	int err; /* 0; -ECANCELED: it was stopped; else -errno of the dump */
 	uint64_t deleted;
-	uint64_t failed;	/* the kernel refused */
-	uint64_t unknown;	/* stopped before it was known whether they are gone: compare with
-				 * the kernel */
-	uint64_t total;		/* entries of the table when it began, those that do not pass
-				 * included */
+	uint64_t failed; /* the kernel refused */
+	/* stopped before it was known whether they are gone: compare with the kernel */
+	uint64_t unknown;
+	/* entries of the table when it began, those that do not pass included */
+	uint64_t total;
 };
 
 struct ct_flush_cb {
 	void *ctx;
-	bool (*pass)(void *ctx, const struct ct_flow *f);	/* delete it? */
-	void (*gone)(void *ctx, const struct ct_flow *f, struct mono now);	/* deleted (its event is filtered out) */
+	bool (*pass)(void *ctx, const struct ct_flow *f); /* delete it? */
+	/* deleted (its event is filtered out) */
+	void (*gone)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* Once for each start, also from within ct_flush_stop(). May start again. */
 	void (*done)(void *ctx, const struct ct_flush_result *res, struct mono now);
 };

@@ -15,15 +15,15 @@ struct ct_inject;
 
 struct ct_inject_stats {
 	uint64_t created, create_failed;
-	uint64_t updated, update_failed;	/* entries that were there: changed, left as they
-						 * were further on, or replaced */
+	/* entries that were there: changed, left as they were further on, or replaced */
+	uint64_t updated, update_failed;
 	uint64_t destroyed, destroy_failed;
-	uint64_t in_use;			/* ends that were not carried out, because the flow
-						 * is in use here */
+	/* ends that were not carried out, because the flow is in use here */
+	uint64_t in_use;
 };
 
 struct ct_inject_cb {
-	void *ctx;	/* borrowed */
+	void *ctx; /* borrowed */
 	/* The kernel has this flow now. f says with which of the news' attributes: where its own
 	 * entry was further on, those are fewer, or none. written: the news have been written into
 	 * the entry, beyond mark and labels. Borrows f. Must not call back. */
@@ -31,14 +31,13 @@ struct ct_inject_cb {
 	/* The kernel has not taken this flow (or its end), or another one is in its place. Counted
 	 * already. Borrows r. Must not call back. NULL: not wanted. */
 	void (*failed)(void *ctx, const struct ct_result *r, bool end, struct mono now);
-	struct ct_owner owner;	/* called inside ct_inject_put(), _end() and _flush() */
+	struct ct_owner owner; /* called inside ct_inject_put(), _end() and _flush() */
 };
 
 /* liberal: TCP window tracking off for these flows (TCPWindowTracking off). 0, or -errno with a
  * line in *err. Borrows loop. */
-int ct_inject_open(struct evloop *loop, bool liberal, const struct ct_inject_cb *cb, struct ct_inject **out,
-		   struct text *err)
-	__attribute__((warn_unused_result));
+int ct_inject_open(struct evloop *loop, bool liberal, const struct ct_inject_cb *cb,
+		   struct ct_inject **out, struct text *err) __attribute__((warn_unused_result));
 void ct_inject_close(struct ct_inject *i);
 
 /* For the filter of the event socket: what we do ourselves is not read back. */

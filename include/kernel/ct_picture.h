@@ -66,7 +66,7 @@ struct plain_tuples {
 };
 
 _Static_assert(sizeof(struct plain_tuple) == 48 && sizeof(struct plain_tcp) == 44 &&
-	       sizeof(struct plain_tuples) == 104,
+		       sizeof(struct plain_tuples) == 104,
 	       "as they lie in the message");
 
 /* Where a part of the picture lies in the message. */

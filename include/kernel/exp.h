@@ -25,7 +25,7 @@ size_t exp_build_create(const struct ct_expect *e, uint32_t seq, void *buf, size
 size_t exp_build_prolong(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
 size_t exp_build_destroy(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
 size_t exp_build_get(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap);
-size_t exp_build_list(uint32_t seq, void *buf, size_t cap);	/* all of the namespace */
+size_t exp_build_list(uint32_t seq, void *buf, size_t cap); /* all of the namespace */
 
 /* ---- exp_sock: requests with their answers ---- */
 
@@ -36,8 +36,8 @@ void exp_sock_close(struct exp_sock *s);
 uint32_t exp_sock_portid(const struct exp_sock *s);
 /* Each gives 0 or the kernel's -errno; -ENOBUFS when the answer was lost and the outcome is
  * unknown. */
-int exp_sock_create(struct exp_sock *s, const struct ct_expect *e);	/* with its lifetime, if it
-									 * has one */
+/* with its lifetime, if it has one */
+int exp_sock_create(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_prolong(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_destroy(struct exp_sock *s, const struct ct_expect *e);
 int exp_sock_get(struct exp_sock *s, const struct ct_expect *e, struct ct_expect *found);
@@ -56,13 +56,13 @@ struct exp_commit;
 #define EXP_COMMIT_REASONS 4
 
 struct exp_commit_result {
-	uint64_t total;		/* given by the source */
+	uint64_t total; /* given by the source */
 	uint64_t created, kept, failed;
 	struct {
-		int err;		/* errno value, positive; ENOENT: the kernel has no such
-					 * master */
+		/* errno value, positive; ENOENT: the kernel has no such master */
+		int err;
 		uint64_t count;
-	} reason[EXP_COMMIT_REASONS];	/* failures by errno, the rest in the last */
+	} reason[EXP_COMMIT_REASONS]; /* failures by errno, the rest in the last */
 	int64_t duration_us;
 };
 
@@ -77,8 +77,8 @@ struct exp_commit_source {
 
 /* What the kernel has already is kept if it belongs to the same master; else that one is live here,
  * and this one has failed (EEXIST). Nothing in the kernel is replaced. */
-int exp_commit_open(struct evloop *loop, const struct exp_commit_source *src, struct exp_commit **out,
-		    struct text *err);
+int exp_commit_open(struct evloop *loop, const struct exp_commit_source *src,
+		    struct exp_commit **out, struct text *err);
 void exp_commit_close(struct exp_commit *c);
 uint32_t exp_commit_portid(const struct exp_commit *c);
 /* 0, or -EBUSY while one runs. */

@@ -13,15 +13,15 @@ struct exp_inject;
 
 struct exp_inject_stats {
 	uint64_t created, create_failed;
-	uint64_t updated, update_failed;	/* there was one with the same tuple: its life was
-						 * prolonged, or it was replaced */
+	/* there was one with the same tuple: its life was prolonged, or it was replaced */
+	uint64_t updated, update_failed;
 	uint64_t destroyed, destroy_failed;
-	uint64_t in_use;			/* ends that were not carried out, because it lives
-						 * on here */
+	/* ends that were not carried out, because it lives on here */
+	uint64_t in_use;
 };
 
 struct exp_inject_cb {
-	void *ctx;	/* borrowed */
+	void *ctx; /* borrowed */
 	/* Has our own kernel made this one, for a connection that it forwards? Then it stays as it
 	 * is. */
 	bool (*ours)(void *ctx, const struct ct_expect *e);

@@ -110,7 +110,7 @@ static inline size_t nl_end(struct writer *w)
 
 	if (w->full)
 		return 0;
-	memcpy(w->buf, &len, sizeof(len));	/* nlmsg_len comes first */
+	memcpy(w->buf, &len, sizeof(len)); /* nlmsg_len comes first */
 	return w->len;
 }
 

@@ -18,12 +18,14 @@ void settle_give_up(struct ftfw *f, struct mono now);
 /* A live message is given up: each peer may have heard it or not. */
 void settle_given_up(struct ftfw *f, struct resend_entry *e, struct mono now);
 
-/* A live message of the ring is settled; what that means for its flow, or for the request it was, is done here. */
+/* A live message of the ring is settled; what that means for its flow, or for the request it was,
+ * is done here. */
 void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now);
 /* p acknowledges from..to, in its message number in. */
-void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, uint32_t in, struct mono now);
-/* Part of what p sent does not come again: it is asked for everything. A 1.4.x repeats no NACK, and that part may have been one:
- * it gets everything. */
+void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, uint32_t in,
+		  struct mono now);
+/* Part of what p sent does not come again: it is asked for everything. A 1.4.x repeats no NACK, and
+ * that part may have been one: it gets everything. */
 void settle_missed(struct ftfw *f, struct peer *p, struct mono now);
 /* Our NACK to a peer, number seq, will not be answered. */
 void settle_nack_lost(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now);

@@ -9,65 +9,76 @@
 #include "sync/txq.h"
 #include "sync/walk.h"
 
-/* What the object of every mode begins with: who speaks, with which numbers, and whether we have all it told (peer.c,
- * track.c, resync.c). A mode adds what it does beyond that, through sync_ops. For the files of this folder only. */
+/* What the object of every mode begins with: who speaks, with which numbers, and whether we have
+ * all it told (peer.c, track.c, resync.c). A mode adds what it does beyond that, through sync_ops.
+ * For the files of this folder only. */
 struct sync {
 	const struct sync_ops *ops;
-	const struct sync_env *env;	/* borrowed */
-	const struct sync_conf *conf;	/* borrowed */
+	const struct sync_env *env;   /* borrowed */
+	const struct sync_conf *conf; /* borrowed */
 	struct sync_stats stats;
-	uint32_t life;		/* drawn at the start, never 0: what our RESYNCs carry and those of a 1.4.x do not */
-	uint32_t first_seq, next;	/* our numbers; the next one */
-	bool ask;		/* a RESYNC is to be sent */
-	struct txq live, repair;	/* flows that wait to be sent; repair: behind the live ones (FTFW) */
-	struct walk walk;	/* over all flows, for a full send */
+	/* drawn at the start, never 0: what our RESYNCs carry and those of a 1.4.x do not */
+	uint32_t life;
+	uint32_t first_seq, next; /* our numbers; the next one */
+	bool ask;		  /* a RESYNC is to be sent */
+	/* flows that wait to be sent; repair: behind the live ones (FTFW) */
+	struct txq live, repair;
+	struct walk walk; /* over all flows, for a full send */
 
 	struct peer peer[PEERS_MAX];
 	unsigned int n_peers;
-	uint32_t late_max;	/* a number up to so far before the last is late; beyond, the peer has started anew */
-	uint32_t jump_max;	/* one up to so far ahead is believed at once */
-	uint32_t continue_max;	/* one up to so far ahead, from an address nobody knows, may continue a known peer's */
-	struct stranger {		/* addresses that say what this mode, or this protocol, does not know */
+	/* a number up to so far before the last is late; beyond, the peer has started anew */
+	uint32_t late_max;
+	uint32_t jump_max; /* one up to so far ahead is believed at once */
+	/* one up to so far ahead, from an address nobody knows, may continue a known peer's */
+	uint32_t continue_max;
+	struct stranger { /* addresses that say what this mode, or this protocol, does not know */
 		struct peer_addr source;
-		enum standing_state what;	/* STANDING_OTHER_MODE, STANDING_OTHER_PROTOCOL */
-		struct mono first, last;	/* of a time in which it did so again and again; last not set: a free place */
+		enum standing_state what; /* STANDING_OTHER_MODE, STANDING_OTHER_PROTOCOL */
+		/* of a time in which it did so again and again; last not set: a free place */
+		struct mono first, last;
 	} stranger[PEERS_MAX];
 };
 
 /* One mode. A member that may be NULL says so. */
 struct sync_ops {
-	const char *name;	/* as written in the config */
-	uint32_t can;		/* enum sync_can */
-	int64_t resync_pause_ms;	/* longest pause between two requests */
+	const char *name;	 /* as written in the config */
+	uint32_t can;		 /* enum sync_can */
+	int64_t resync_pause_ms; /* longest pause between two requests */
 
-	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
-			     struct mono now);
+	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf,
+			     uint32_t first_seq, struct mono now);
 	void (*close)(struct sync *s);
-	enum sync_verdict (*recv)(struct sync *s, const struct peer_addr *from, const struct message *msg,
-				  struct cursor body, struct mono now);
+	enum sync_verdict (*recv)(struct sync *s, const struct peer_addr *from,
+				  const struct message *msg, struct cursor body, struct mono now);
 	struct mono (*tick)(struct sync *s, struct mono now);
 	bool (*transmit)(struct sync *s, struct mono now);
 	/* Use a number for nothing: the peers miss it, and nobody can repeat it. */
 	void (*skip_number)(struct sync *s, struct mono now);
-	/* A flow leaves, whose last message has number seq and is not acknowledged. NULL without acknowledgements. */
+	/* A flow leaves, whose last message has number seq and is not acknowledged. NULL without
+	 * acknowledgements. */
 	void (*forget)(struct sync *s, uint32_t seq);
-	/* The same of the oldest message about a flow that has ended. False: there is none. NULL without acknowledgements. */
+	/* The same of the oldest message about a flow that has ended. False: there is none. NULL
+	 * without acknowledgements. */
 	bool (*give_up_dead)(struct sync *s, struct mono now);
 	/* Send everything to p, NULL: to all. at_once: also if that happens too often. */
 	void (*bulk)(struct sync *s, struct peer *p, bool at_once, struct mono now);
 	bool (*bulk_running)(const struct sync *s);
 	void (*queues)(const struct sync *s, struct sync_queues *q);
-	bool (*ring_next)(const struct sync *s, uint32_t *pos, struct sync_sent *out);	/* NULL without one */
+	/* NULL without one */
+	bool (*ring_next)(const struct sync *s, uint32_t *pos, struct sync_sent *out);
 	/* What the mode knows of how p stands, beside what peer_state.c does. May be NULL. */
 	void (*facts)(const struct sync *s, const struct peer *p, struct standing_facts *f);
 
 	/* What peer.c and track.c tell the mode. */
 	/* A message whose turn it is; its number is p->track.last. */
-	enum sync_verdict (*accept)(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				    struct mono now);
+	enum sync_verdict (*accept)(struct sync *s, struct peer *p, const struct message *msg,
+				    struct cursor body, struct mono now);
 	/* from..to are lost. NULL where everything comes again by itself. */
-	void (*missing)(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now);
-	/* The peer is new (fresh: forget what was known of its place), began anew, or is back after silence. May be NULL. */
+	void (*missing)(struct sync *s, struct peer *p, uint32_t from, uint32_t to,
+			struct mono now);
+	/* The peer is new (fresh: forget what was known of its place), began anew, or is back after
+	 * silence. May be NULL. */
 	void (*contact)(struct sync *s, struct peer *p, bool fresh, struct mono now);
 	/* The place of the peer is given up. May be NULL. */
 	void (*gone)(struct sync *s, struct peer *p);
@@ -90,16 +101,18 @@ static inline bool sync_does(const struct sync *s, enum sync_can what)
 	return s->ops->can & what;
 }
 
-void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
-	       uint32_t first_seq, struct mono now);
+void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
+	       const struct sync_conf *conf, uint32_t first_seq, struct mono now);
 
-/* A message about a flow: decode it and hand it on. Gives SYNC_ACCEPTED, or SYNC_REFUSED (counted). whole: this mode
- * always sends whole flows, so that an update replaces too; merging would keep what a tuple had in its life before, if the
- * messages in between are missing or were folded into one. */
-enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct message *msg, struct cursor body, bool whole,
-			      struct mono now);
+/* A message about a flow: decode it and hand it on. Gives SYNC_ACCEPTED, or SYNC_REFUSED (counted).
+ * whole: this mode always sends whole flows, so that an update replaces too; merging would keep
+ * what a tuple had in its life before, if the messages in between are missing or were folded into
+ * one. */
+enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct message *msg,
+			      struct cursor body, bool whole, struct mono now);
 
-/* Report what has happened to p, NULL: to none in particular; what of r is the same for all is set. */
+/* Report what has happened to p, NULL: to none in particular; what of r is the same for all is
+ * set. */
 void sync_report(const struct sync *s, const struct peer *p, struct mono now, struct sync_report r);
 
 /* Is our own cache complete? */

@@ -10,71 +10,83 @@
 
 /* The other nodes. For the files of this folder only. */
 
-#define PEER_ALIVE_MS	3000	/* a peer heard within this time is alive */
-#define PEER_ASKS_MS	90000	/* one whose last request is that old has what it asked for: pauses are shorter */
-#define PEER_BULK_MS	1000	/* one that does not ask (1.4.x never does by itself) gets everything after so long */
+#define PEER_ALIVE_MS 3000 /* a peer heard within this time is alive */
+/* one whose last request is that old has what it asked for: pauses are shorter */
+#define PEER_ASKS_MS 90000
+/* one that does not ask (1.4.x never does by itself) gets everything after so long */
+#define PEER_BULK_MS 1000
 
 struct peer {
 	bool used;
 	uint8_t id;
 	uint8_t n_sources;
 	struct peer_addr source[SYNC_SOURCES];
-	char name[SOURCE_NAME];	/* the first of them as people are to read it */
-	struct mono heard;	/* last message */
-	struct mono contact;	/* first message of this life, or since it is back */
-	struct standing standing;	/* as at the last look */
-	struct mono look_at;		/* when to look again */
-	struct mono lap_end;		/* where nobody asks: it has told everything anew, and what it tells no more is gone */
+	char name[SOURCE_NAME];	  /* the first of them as people are to read it */
+	struct mono heard;	  /* last message */
+	struct mono contact;	  /* first message of this life, or since it is back */
+	struct standing standing; /* as at the last look */
+	struct mono look_at;	  /* when to look again */
+	/* where nobody asks: it has told everything anew, and what it tells no more is gone */
+	struct mono lap_end;
 	struct {
-		uint32_t states;	/* STANDING_IS() of those that were said to have begun, and are not said to be over */
+		/* STANDING_IS() of those that were said to have begun, and are not said to be
+		 * over */
+		uint32_t states;
 		struct mono began[STANDING_STATES];
-		uint32_t most;		/* messages not acknowledged since */
+		uint32_t most; /* messages not acknowledged since */
 	} said;
 	struct log_limit state_log;
-	uint32_t mtu_there, mtu_here;	/* of the link it sends on; 0: it has not said, or they are the same */
-	uint64_t lost, repaired;	/* of its messages, in all its lives: told apart by their numbers; told again since */
-	uint64_t missing;	/* lost and not told again yet */
-	uint64_t lost_said;	/* in the log, of lost */
-	struct mono lost_line;	/* when that was */
-	uint64_t states;	/* messages about flows and expectations accepted */
-	uint32_t with;		/* bit per peer that was heard beside this one: they are two nodes */
-	struct mono beside[PEERS_MAX];	/* since when that is so */
-	struct peer *heir;	/* the same node at another address, as far as can be told: this one has fallen silent */
-	uint32_t inherited;	/* so many complete answers of the heir */
-	bool in_hello;		/* all messages of this life carried HELLO */
-	uint32_t life;		/* what it calls its life; 0: has not said, 1.4.x never does */
+	/* of the link it sends on; 0: it has not said, or they are the same */
+	uint32_t mtu_there, mtu_here;
+	/* of its messages, in all its lives: told apart by their numbers; told again since */
+	uint64_t lost, repaired;
+	uint64_t missing;      /* lost and not told again yet */
+	uint64_t lost_said;    /* in the log, of lost */
+	struct mono lost_line; /* when that was */
+	uint64_t states;       /* messages about flows and expectations accepted */
+	uint32_t with;	       /* bit per peer that was heard beside this one: they are two nodes */
+	struct mono beside[PEERS_MAX]; /* since when that is so */
+	/* the same node at another address, as far as can be told: this one has fallen silent */
+	struct peer *heir;
+	uint32_t inherited; /* so many complete answers of the heir */
+	bool in_hello;	    /* all messages of this life carried HELLO */
+	uint32_t life;	    /* what it calls its life; 0: has not said, 1.4.x never does */
 	struct track track;
-	uint32_t nacks_out;	/* gaps: our NACKs to it that are not acknowledged */
-	struct resync rs;	/* its full table */
-	struct mono bulk_at;	/* ours is sent to it then, unless its RESYNC comes first */
+	uint32_t nacks_out;  /* gaps: our NACKs to it that are not acknowledged */
+	struct resync rs;    /* its full table */
+	struct mono bulk_at; /* ours is sent to it then, unless its RESYNC comes first */
 	struct {
-		uint32_t n;		/* requests for it in a row, each since the answer before was not whole */
+		/* requests for it in a row, each since the answer before was not whole */
+		uint32_t n;
 		struct mono first, last;
 	} asks;
 };
 
-/* The peer a message comes from, its time noted; a new one is added if `add`. NULL: not known and not to be added, or no
- * room (counted). */
-struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct message *msg, bool add,
-		       struct mono now);
+/* The peer a message comes from, its time noted; a new one is added if `add`. NULL: not known and
+ * not to be added, or no room (counted). */
+struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct message *msg,
+		       bool add, struct mono now);
 /* A message of p has come. */
 void peer_heard(struct sync *s, struct peer *p, struct mono now);
 /* p begins a life, its numbers go on. fresh: it is new in this place. */
 void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now);
-/* A RESYNC of this peer has come that is no repetition. again: what it got for the one before did not reach it whole. */
+/* A RESYNC of this peer has come that is no repetition. again: what it got for the one before did
+ * not reach it whole. */
 void peer_asks(struct sync *s, struct peer *p, bool again, struct mono now);
 /* p begins a life whose first number is seq. hello: it says so itself. */
 void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, struct mono now);
 static inline bool peer_alive(const struct peer *p, struct mono now)
 {
-	return p->used && mono_is_set(p->heard) && mono_diff_ns(now, p->heard) < PEER_ALIVE_MS * MONO_NS_PER_MS;
+	return p->used && mono_is_set(p->heard) &&
+	       mono_diff_ns(now, p->heard) < PEER_ALIVE_MS * MONO_NS_PER_MS;
 }
 bool peer_any_alive(const struct sync *s, struct mono now);
 /* Has any other peer been heard within the last ms? */
 bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now);
 /* p says what it calls its life: whoever has the same name is p at another address. */
 void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now);
-/* What p has told so far does not count, where nobody asks: all of it is told again within so many seconds. */
+/* What p has told so far does not count, where nobody asks: all of it is told again within so many
+ * seconds. */
 static inline void peer_lap(struct peer *p, uint32_t within_s, struct mono now)
 {
 	p->lap_end = mono_add_ms(now, ((int64_t)within_s + 2) * 1000);

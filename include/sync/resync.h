@@ -4,33 +4,36 @@
 
 #include "sync/sync.h"
 
-/* Asking a peer for everything it has. What proves that everything has come is each mode's own business (sync_ops.check).
- * For the files of this folder only. */
+/* Asking a peer for everything it has. What proves that everything has come is each mode's own
+ * business (sync_ops.check). For the files of this folder only. */
 struct peer;
 
-#define RESYNC_MAX_TRIES 9	/* the pause after a failure has doubled so often at most */
+#define RESYNC_MAX_TRIES 9 /* the pause after a failure has doubled so often at most */
 
 enum resync_state {
 	RS_IDLE,
-	RS_WANT,	/* to be asked for, not before not_before and when the peer can hear us */
+	RS_WANT, /* to be asked for, not before not_before and when the peer can hear us */
 	RS_ASKED,
 };
 
 struct resync {
 	enum resync_state state;
 	struct mono not_before;
-	struct mono asked;	/* when the RESYNC left; not set: it has not */
-	struct mono marked;	/* when the peer's entries were marked */
-	uint32_t base;		/* its last number then: an answer that began before says nothing */
-	bool stale;		/* something was missing since: they have to be marked anew */
-	bool gapped;		/* something was missing since we asked */
-	bool unread;		/* a state message could not be read since they were marked: its flow is not stale */
-	bool unproven;		/* the last answer was not one that tells what is stale */
-	struct mono partial;	/* when the peer last said that it has answered as far as it can, its cache being incomplete */
-	bool late;		/* RS_WANT: only because the answer took too long */
-	uint32_t tries;		/* failures in a row */
-	struct mono began;	/* when it was first wanted, since RS_IDLE */
-	uint64_t states;	/* of the peer's, when it was asked */
+	struct mono asked;  /* when the RESYNC left; not set: it has not */
+	struct mono marked; /* when the peer's entries were marked */
+	uint32_t base;	    /* its last number then: an answer that began before says nothing */
+	bool stale;	    /* something was missing since: they have to be marked anew */
+	bool gapped;	    /* something was missing since we asked */
+	/* a state message could not be read since they were marked: its flow is not stale */
+	bool unread;
+	bool unproven; /* the last answer was not one that tells what is stale */
+	/* when the peer last said that it has answered as far as it can, its cache being
+	 * incomplete */
+	struct mono partial;
+	bool late;	   /* RS_WANT: only because the answer took too long */
+	uint32_t tries;	   /* failures in a row */
+	struct mono began; /* when it was first wanted, since RS_IDLE */
+	uint64_t states;   /* of the peer's, when it was asked */
 };
 
 /* Ask p, after a pause; whatever was asked before is forgotten, and the marks stay. */
@@ -46,7 +49,8 @@ void resync_mark(struct sync *s, struct peer *p, struct mono now);
 /* A RESYNC of ours has left: everybody who is to be asked is. */
 void resync_left(struct sync *s, struct mono now);
 
-/* Ask for what is due, give up on what is not answered, finish what is complete. Returns when to look again. */
+/* Ask for what is due, give up on what is not answered, finish what is complete. Returns when to
+ * look again. */
 struct mono resync_run(struct sync *s, struct mono now);
 
 #endif

@@ -9,88 +9,95 @@
 
 /* How it stands between us and one peer. Two facts that are never mixed:
  *
- *   received   what the peer told is here: its whole table has come since the last reason for doubt, and no gap is open
+ *   received   what the peer told is here: its whole table has come since the last reason for
+ *              doubt, and no gap is open
  *   heard      what we told has arrived: the peer has acknowledged it, but for the last moments
  *
- * and states in words, of which several may hold; the worst is that of the peer. Pure: evidence and time go in, states come
- * out. From the best to the worst: */
+ * and states in words, of which several may hold; the worst is that of the peer. Pure: evidence and
+ * time go in, states come out. From the best to the worst: */
 enum standing_state {
-	STANDING_UNKNOWN,	/* nothing was looked at yet */
+	STANDING_UNKNOWN, /* nothing was looked at yet */
 	STANDING_IN_SYNC,
-	STANDING_SENDING,	/* our full table is on its way to the peer */
-	STANDING_UNPROVEN,	/* the peer's has come, but was not proven to be whole */
-	STANDING_RECEIVING,	/* the peer's is on its way to us, or is to be asked for */
-	STANDING_UNSERVED,	/* it asks for our full table again and again */
-	STANDING_FAILING,	/* its full table has not come whole, several times in a row */
-	STANDING_GAP,		/* something that it sent is missing, for longer than a repair takes */
-	STANDING_BEHIND,	/* it acknowledges, but not what we told some time ago */
-	STANDING_DEAF,		/* it is heard and does not acknowledge */
+	STANDING_SENDING,   /* our full table is on its way to the peer */
+	STANDING_UNPROVEN,  /* the peer's has come, but was not proven to be whole */
+	STANDING_RECEIVING, /* the peer's is on its way to us, or is to be asked for */
+	STANDING_UNSERVED,  /* it asks for our full table again and again */
+	STANDING_FAILING,   /* its full table has not come whole, several times in a row */
+	STANDING_GAP,	    /* something that it sent is missing, for longer than a repair takes */
+	STANDING_BEHIND,    /* it acknowledges, but not what we told some time ago */
+	STANDING_DEAF,	    /* it is heard and does not acknowledge */
 	STANDING_OTHER_MODE,
 	STANDING_SILENT,
 	STANDING_OTHER_PROTOCOL,
 	STANDING_STATES
 };
 #define STANDING_IS(state) (1u << (state))
-#define STANDING_IS_LATE (STANDING_IS(STANDING_BEHIND) | STANDING_IS(STANDING_DEAF))
+#define STANDING_IS_LATE   (STANDING_IS(STANDING_BEHIND) | STANDING_IS(STANDING_DEAF))
 
 /* Why what the peer told is not all here. */
 enum standing_lack {
 	STANDING_LACKS_NOTHING,
-	STANDING_LACKS_TIME,	/* where nobody asks: it has not had time to tell everything once */
-	STANDING_LACKS_PROOF,	/* its full table has come, or no answer, and nothing proves that it is whole: what it tells no more stays */
-	STANDING_LACKS_TABLE,	/* its full table is to be asked for */
-	STANDING_LACKS_ANSWER,	/* ... is asked for, and not here whole */
-	STANDING_LACKS_REST,	/* ... has come, and its own cache is incomplete */
-	STANDING_LACKS_GAP,	/* a gap in its numbers is open */
+	STANDING_LACKS_TIME, /* where nobody asks: it has not had time to tell everything once */
+	/* its full table has come, or no answer, and nothing proves that it is whole: what it
+	 * tells no more stays */
+	STANDING_LACKS_PROOF,
+	STANDING_LACKS_TABLE,  /* its full table is to be asked for */
+	STANDING_LACKS_ANSWER, /* ... is asked for, and not here whole */
+	STANDING_LACKS_REST,   /* ... has come, and its own cache is incomplete */
+	STANDING_LACKS_GAP,    /* a gap in its numbers is open */
 };
 
 enum standing_heard {
 	STANDING_HEARD,
-	STANDING_NOT_YET,	/* it is to get our full table, or does */
+	STANDING_NOT_YET, /* it is to get our full table, or does */
 	STANDING_NOT_HEARD,
-	STANDING_CANNOT_TELL,	/* the mode knows no acknowledgements */
+	STANDING_CANNOT_TELL, /* the mode knows no acknowledgements */
 };
 
 /* The evidence. Numbers are those of the messages (protocol.md 2.5). */
 struct standing_facts {
-	int64_t silence_ms;		/* for so long its mode may say nothing */
-	bool alive;			/* heard within the last moments */
-	bool other_mode, other_protocol;	/* lately */
-	struct mono heard;		/* its last message */
-	struct mono contact;		/* since when it is there, in this life */
+	int64_t silence_ms;		 /* for so long its mode may say nothing */
+	bool alive;			 /* heard within the last moments */
+	bool other_mode, other_protocol; /* lately */
+	struct mono heard;		 /* its last message */
+	struct mono contact;		 /* since when it is there, in this life */
 
 	/* what it told */
-	enum standing_lack table;	/* of its full table; gaps are told by `open` */
-	uint32_t failed;		/* answers in a row that did not come, or not whole */
-	bool open;			/* a gap in its numbers: what is missing has been asked for, or may still come by itself */
+	enum standing_lack table; /* of its full table; gaps are told by `open` */
+	uint32_t failed;	  /* answers in a row that did not come, or not whole */
+	/* a gap in its numbers: what is missing has been asked for, or may still come by itself */
+	bool open;
 
 	/* what we told */
-	bool acks;			/* the mode acknowledges; the rest only then */
-	bool confirmed;			/* it has acknowledged something in this life */
-	uint32_t told, acked;		/* our last number; the highest it has acknowledged */
-	uint32_t waiting;		/* changes that have no number yet */
-	bool same_mode;			/* what it says is of this mode, beyond doubt */
-	struct mono ack_heard;		/* its last acknowledgement */
-	int64_t patience_ms;		/* an acknowledgement may take so long */
-	bool sending;			/* our full table */
-	bool owed;			/* and it has not all of it: it has begun anew, or asked, or missed what is told no more */
-	uint32_t asks;			/* so many times in a row it has asked for that; in all modes */
+	bool acks;	       /* the mode acknowledges; the rest only then */
+	bool confirmed;	       /* it has acknowledged something in this life */
+	uint32_t told, acked;  /* our last number; the highest it has acknowledged */
+	uint32_t waiting;      /* changes that have no number yet */
+	bool same_mode;	       /* what it says is of this mode, beyond doubt */
+	struct mono ack_heard; /* its last acknowledgement */
+	int64_t patience_ms;   /* an acknowledgement may take so long */
+	bool sending;	       /* our full table */
+	/* and it has not all of it: it has begun anew, or asked, or missed what is told no more */
+	bool owed;
+	uint32_t asks; /* so many times in a row it has asked for that; in all modes */
 };
 
-#define STANDING_OFTEN	4	/* one that fails, or is asked for, so often is something to talk about */
+/* one that fails, or is asked for, so often is something to talk about */
+#define STANDING_OFTEN 4
 
 /* Of one peer; all zeros: nothing known. */
 struct standing {
-	uint32_t is;			/* STANDING_IS() of each state that holds */
-	enum standing_state state;	/* the worst of them */
-	struct mono since;		/* of that one */
-	enum standing_lack lack;	/* received: it lacks nothing */
+	uint32_t is;		   /* STANDING_IS() of each state that holds */
+	enum standing_state state; /* the worst of them */
+	struct mono since;	   /* of that one */
+	enum standing_lack lack;   /* received: it lacks nothing */
 	enum standing_heard heard;
-	uint32_t behind;		/* messages told and not acknowledged, and changes that wait */
-	struct mono gap_since;		/* set while a gap is open */
-	struct mono alive_since;	/* set while the peer is alive */
-	uint32_t mark;			/* a number that was told at told_at and is not acknowledged; valid while mark_at is set */
-	struct mono mark_at;		/* nothing that is not acknowledged is older */
+	uint32_t behind;	 /* messages told and not acknowledged, and changes that wait */
+	struct mono gap_since;	 /* set while a gap is open */
+	struct mono alive_since; /* set while the peer is alive */
+	/* a number that was told at told_at and is not acknowledged; valid while mark_at is set */
+	uint32_t mark;
+	struct mono mark_at; /* nothing that is not acknowledged is older */
 	struct mono told_at;
 };
 

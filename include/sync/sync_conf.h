@@ -6,13 +6,13 @@
 #include <stdint.h>
 
 enum sync_mode {
-	SYNC_MODE_FTFW,		/* acknowledged, repaired */
-	SYNC_MODE_ALARM,	/* everything again every now and then */
-	SYNC_MODE_NOTRACK,	/* best effort */
+	SYNC_MODE_FTFW,	   /* acknowledged, repaired */
+	SYNC_MODE_ALARM,   /* everything again every now and then */
+	SYNC_MODE_NOTRACK, /* best effort */
 };
 
 #define SYNC_EXPECT_NAMES_MAX 64
-#define SYNC_EXPECT_NAME_LEN 16		/* longer names are cut, as 1.4.x does */
+#define SYNC_EXPECT_NAME_LEN  16 /* longer names are cut, as 1.4.x does */
 
 /* Which expectations are replicated (Options: ExpectationSync). */
 struct sync_expect_conf {
@@ -26,16 +26,17 @@ struct sync_expect_conf {
 /* The Mode block, the timers and the Options block of section Sync. Plain data, no pointers. */
 struct sync_conf {
 	enum sync_mode mode;
-	uint32_t resend_queue_size;	/* objects kept until acknowledged; never 0 */
-	uint32_t ack_window;		/* received messages per acknowledgement; never 0 */
-	uint32_t refresh_s;		/* ALARM: longest time until a flow is sent again; never 0 */
-	uint32_t cache_timeout_s;	/* ALARM: life of an external entry without news; never 0 */
-	uint32_t commit_timeout_s;	/* timeout of committed flows; 0: not given, use the flow's own */
-	uint32_t purge_timeout_s;	/* delay between -t and the flush; never 0 */
-	bool disable_internal;		/* NOTRACK: events straight to the wire */
-	bool disable_external;		/* FTFW, NOTRACK: received states straight into the kernel */
-	bool startup_resync;		/* ask the peer for its table after the start */
-	bool tcp_window_tracking;	/* off: committed TCP flows are marked "be liberal" */
+	uint32_t resend_queue_size; /* objects kept until acknowledged; never 0 */
+	uint32_t ack_window;	    /* received messages per acknowledgement; never 0 */
+	uint32_t refresh_s;	    /* ALARM: longest time until a flow is sent again; never 0 */
+	uint32_t cache_timeout_s;   /* ALARM: life of an external entry without news; never 0 */
+	/* timeout of committed flows; 0: not given, use the flow's own */
+	uint32_t commit_timeout_s;
+	uint32_t purge_timeout_s; /* delay between -t and the flush; never 0 */
+	bool disable_internal;	  /* NOTRACK: events straight to the wire */
+	bool disable_external;	  /* FTFW, NOTRACK: received states straight into the kernel */
+	bool startup_resync;	  /* ask the peer for its table after the start */
+	bool tcp_window_tracking; /* off: committed TCP flows are marked "be liberal" */
 	struct sync_expect_conf expect;
 };
 

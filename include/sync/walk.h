@@ -4,13 +4,14 @@
 
 #include "sync/sync.h"
 
-/* A walk over our own flows with a resume point: a few ids are taken from the table at a time, and some of them may
- * still be at hand when the round or the channel is full. Those carry MARK_BATCH, so that a flow which goes meanwhile
- * is known to be here (the table asks, see internal_commit_undo()). */
+/* A walk over our own flows with a resume point: a few ids are taken from the table at a time, and
+ * some of them may still be at hand when the round or the channel is full. Those carry MARK_BATCH,
+ * so that a flow which goes meanwhile is known to be here (the table asks, see
+ * internal_commit_undo()). */
 #define WALK_BATCH 64
 
 struct walk {
-	uint64_t pos;		/* of the table walk */
+	uint64_t pos; /* of the table walk */
 	uint32_t id[WALK_BATCH];
 	uint32_t at, n;
 };

@@ -3,27 +3,30 @@
  *
  *             NEW        UPDATE                DESTROY      dump entry
  *   none      insert     insert, ALIVE         insert DEAD  insert
- *   NEW       replace    merge                 DEAD         what the record says over the entry, NEW
+ *   NEW       replace    merge                 DEAD         what the record says over the entry,
+ *                                                           NEW
  *   ALIVE     replace    merge                 DEAD         the same
  *   DEAD      replace    replace, NEW          nothing      nothing
  *
- * The kernel makes a part of a dump when the part before it is read, so what we read may be older than an event that was
- * read since, and has been sent. Told after it, the entry of a flow that has ended would never go from a peer. So while a
- * dump is under way a record stays when its message has been made (BYPASS_HELD), until the next part has been read: a
- * record that is there is always newer than the entry. */
+ * The kernel makes a part of a dump when the part before it is read, so what we read may be older
+ * than an event that was read since, and has been sent. Told after it, the entry of a flow that has
+ * ended would never go from a peer. So while a dump is under way a record stays when its message
+ * has been made (BYPASS_HELD), until the next part has been read: a record that is there is always
+ * newer than the entry. */
 #include "cache/bypass.h"
 
 #include <stdlib.h>
 
-#define BYPASS_HELD	0x01u	/* its message has been made; it stays for the dump's sake */
-#define BYPASS_TOLD	0x02u	/* a dump showed it, and bypass_told() has not given it out */
+#define BYPASS_HELD 0x01u /* its message has been made; it stays for the dump's sake */
+#define BYPASS_TOLD 0x02u /* a dump showed it, and bypass_told() has not given it out */
 
-#define HELD_MIN	256u
+#define HELD_MIN 256u
 
 struct bypass {
 	struct flow_table *table;
 	bool dumping;
-	/* Ids that may have been freed, or used again, since: what counts is the bit in the record, if there is one. */
+	/* Ids that may have been freed, or used again, since: what counts is the bit in the record,
+	 * if there is one. */
 	uint32_t told[BYPASS_TOLD_MAX];
 	uint32_t told_head, told_tail;
 	uint32_t *held;
@@ -73,7 +76,8 @@ static enum internal_change rec_whole(struct bypass *b, uint32_t id, const struc
 	return INTERNAL_NEW;
 }
 
-enum internal_change bypass_new_flow(struct bypass *b, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change bypass_new_flow(struct bypass *b, const struct ct_flow *f, struct mono now,
+				     uint32_t *id)
 {
 	bool inserted;
 
@@ -83,7 +87,8 @@ enum internal_change bypass_new_flow(struct bypass *b, const struct ct_flow *f, 
 	return inserted ? INTERNAL_NEW : rec_whole(b, *id, f);
 }
 
-enum internal_change bypass_update(struct bypass *b, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change bypass_update(struct bypass *b, const struct ct_flow *f, struct mono now,
+				   uint32_t *id)
 {
 	bool inserted, changed;
 	struct flow_rec *rec;
@@ -96,14 +101,15 @@ enum internal_change bypass_update(struct bypass *b, const struct ct_flow *f, st
 		table_set_state(b->table, *id, REC_ALIVE);
 		return INTERNAL_UPDATE;
 	}
-	if (rec->state == REC_DEAD || other_incarnation(rec, f))	/* its NEW was filtered, or lost */
+	if (rec->state == REC_DEAD || other_incarnation(rec, f)) /* its NEW was filtered, or lost */
 		return rec_whole(b, *id, f);
 	table_merge(b->table, *id, f, &changed);
 	rec->owner = 0;
 	return INTERNAL_UPDATE;
 }
 
-enum internal_change bypass_destroy(struct bypass *b, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change bypass_destroy(struct bypass *b, const struct ct_flow *f, struct mono now,
+				    uint32_t *id)
 {
 	bool inserted, changed;
 	struct flow_rec *rec;
@@ -116,7 +122,7 @@ enum internal_change bypass_destroy(struct bypass *b, const struct ct_flow *f, s
 		if (rec->state == REC_DEAD)
 			return INTERNAL_NOTHING;
 		if ((rec->owner & BYPASS_TOLD) && other_incarnation(rec, f))
-			return INTERNAL_NOTHING;	/* the dump was ahead of this event */
+			return INTERNAL_NOTHING; /* the dump was ahead of this event */
 		table_merge(b->table, *id, f, &changed);
 		rec->owner = 0;
 	}
@@ -141,7 +147,7 @@ static bool rec_hold(struct bypass *b, uint32_t id)
 	}
 	b->held[b->n_held++] = id;
 	rec->owner = BYPASS_HELD;
-	if (rec->state == REC_NEW)	/* what comes now is a change of what has been sent */
+	if (rec->state == REC_NEW) /* what comes now is a change of what has been sent */
 		table_set_state(b->table, id, REC_ALIVE);
 	return true;
 }
@@ -233,7 +239,7 @@ bool bypass_dumped(struct bypass *b, const struct ct_flow *f, struct mono now)
 			return true;
 		rec_rebase(b, id, f);
 		if (rec->mark.bits & (MARK_QUEUED | MARK_BATCH))
-			return true;	/* it is about to be sent anyway */
+			return true; /* it is about to be sent anyway */
 	}
 	if (rec_tell(b, id))
 		return true;
@@ -255,7 +261,9 @@ size_t bypass_told(struct bypass *b, uint32_t *ids, size_t n)
 		uint32_t id = b->told[b->told_head++ % BYPASS_TOLD_MAX];
 
 		if (!table_has_id(b->table, id) || !(table_rec(b->table, id)->owner & BYPASS_TOLD))
-			continue;	/* an event has put it into the other queue, and it has been sent, or will be */
+			/* an event has put it into the other queue, and it has been sent, or
+			 * will be */
+			continue;
 		table_rec(b->table, id)->owner = 0;
 		ids[got++] = id;
 	}

@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flows of ours that are one on the wire (doc/protocol.md section 3.1).
  *
- * The wire names a flow by less than the kernel does: GRE keys and UDP-Lite ports do not travel. A flow that has such a
- * thing is *poor*. While there is a poor flow, its wire identity has a group, and every
- * record of the cache with that identity is a member: other poor ones, and the flow that really is what the wire says.
+ * The wire names a flow by less than the kernel does: GRE keys and UDP-Lite ports do not travel. A
+ * flow that has such a thing is *poor*. While there is a poor flow, its wire identity has a group,
+ * and every record of the cache with that identity is a member: other poor ones, and the flow that
+ * really is what the wire says.
  *
  *     members   0 ----> 1 --------> 2 or more
  *               |       sent        hidden: none is sent
  *               |       ^               |
  *               `-------+---------------' a record is freed
  *
- * A member leaves when its record is freed and not when the flow ends: until then its last message may be sent again, and
- * would remove at the peer what another one with the same identity has just put there. The one that is left alone is
- * given out by clash_next() at the next opportunity, because records are freed from within the sending.
+ * A member leaves when its record is freed and not when the flow ends: until then its last message
+ * may be sent again, and would remove at the peer what another one with the same identity has just
+ * put there. The one that is left alone is given out by clash_next() at the next opportunity,
+ * because records are freed from within the sending.
  *
- * Groups are found through a flow table of their own, by wire identity: an index that grows without a pause. What a
- * group is lies beside that table, under the id of its record, in pieces that never move. Its members need not be
- * listed: the ids of all members, exclusive-ored, are the id of the last one when it is alone.
+ * Groups are found through a flow table of their own, by wire identity: an index that grows without
+ * a pause. What a group is lies beside that table, under the id of its record, in pieces that never
+ * move. Its members need not be listed: the ids of all members, exclusive-ored, are the id of the
+ * last one when it is alone.
  *
- * Nor does a zone of one direction travel, and here it does not help that a flow is alone. At the peer it would stand in the
- * default zone, where no packet of the original direction finds it; the entry that the next packet makes, in the right zone,
- * meets its answers' direction and gets another port from the kernel, so the connection breaks. Without it the connection
- * goes on. So such a flow is hidden for its whole life and belongs to no group.
+ * Nor does a zone of one direction travel, and here it does not help that a flow is alone. At the
+ * peer it would stand in the default zone, where no packet of the original direction finds it; the
+ * entry that the next packet makes, in the right zone, meets its answers' direction and gets
+ * another port from the kernel, so the connection breaks. Without it the connection goes on. So
+ * such a flow is hidden for its whole life and belongs to no group.
  */
 #include "cache/clash.h"
 
@@ -30,30 +34,31 @@
 
 #include "cache/internal.h"
 
-#define SEG_GROUPS 256u	/* places of groups are allocated so many at a time, and never move */
+/* places of groups are allocated so many at a time, and never move */
+#define SEG_GROUPS 256u
 
 /* Records with one identity on the wire; found by the record of the same id in `groups`. */
 struct group {
 	uint32_t members;
-	uint32_t ids;		/* of all members, exclusive-ored */
-	uint32_t known;		/* the member that peers may have received, FLOW_ID_NONE if none has */
-	uint32_t next;		/* in the list of clash_next() */
+	uint32_t ids;	/* of all members, exclusive-ored */
+	uint32_t known; /* the member that peers may have received, FLOW_ID_NONE if none has */
+	uint32_t next;	/* in the list of clash_next() */
 	bool listed;
 };
 
 struct group_segs {
-	struct group **seg;	/* owned, with what they point to; NULL where there was no group */
+	struct group **seg; /* owned, with what they point to; NULL where there was no group */
 	uint32_t n;
 };
 
 struct clash {
-	struct flow_table *flows;	/* the internal cache, borrowed */
-	struct flow_table *groups;	/* index of the groups: one record each, by wire identity */
-	struct group_segs segs[2];	/* by family, as ids are */
-	uint32_t alone;			/* list of groups to look at in clash_next() */
+	struct flow_table *flows;  /* the internal cache, borrowed */
+	struct flow_table *groups; /* index of the groups: one record each, by wire identity */
+	struct group_segs segs[2]; /* by family, as ids are */
+	uint32_t alone;		   /* list of groups to look at in clash_next() */
 	uint32_t n_hidden;
 	uint64_t total;
-	uint32_t n_zoned;		/* hidden for their zone */
+	uint32_t n_zoned; /* hidden for their zone */
 	uint64_t zoned_total;
 };
 
@@ -63,7 +68,9 @@ struct clash *clash_new(struct flow_table *flows, const struct hash_key *key)
 
 	if (!c)
 		return NULL;
-	*c = (struct clash){ .flows = flows, .groups = table_new(64, UINT32_MAX - 1, key), .alone = FLOW_ID_NONE };
+	*c = (struct clash){ .flows = flows,
+			     .groups = table_new(64, UINT32_MAX - 1, key),
+			     .alone = FLOW_ID_NONE };
 	if (!c->groups) {
 		free(c);
 		return NULL;
@@ -144,8 +151,8 @@ static void show(struct clash *c, struct flow_rec *rec)
 	c->n_hidden--;
 }
 
-/* The group the flow belongs to, NULL if it has none. A poor flow gets one, with the flow that is what the wire says as
- * its first member. */
+/* The group the flow belongs to, NULL if it has none. A poor flow gets one, with the flow that is
+ * what the wire says as its first member. */
 static struct group *group_of_new(struct clash *c, const struct ct_flow *f, bool poor)
 {
 	struct ct_flow w;
@@ -175,11 +182,13 @@ static struct group *group_of_new(struct clash *c, const struct ct_flow *f, bool
 	return group_at(c, id);
 }
 
-/* Only what waits for its first message is certainly unknown: MARK_KNOWN says less (sync/transmit.c). To tell the end of a
- * flow that no peer knows does no harm, nobody else having spoken under its name. */
+/* Only what waits for its first message is certainly unknown: MARK_KNOWN says less
+ * (sync/transmit.c). To tell the end of a flow that no peer knows does no harm, nobody else having
+ * spoken under its name. */
 static bool may_be_known(const struct flow_rec *rec)
 {
-	return rec->state != REC_NEW || (rec->mark.bits & (MARK_QUEUED | MARK_KNOWN | MARK_SENT)) != MARK_QUEUED;
+	return rec->state != REC_NEW ||
+	       (rec->mark.bits & (MARK_QUEUED | MARK_KNOWN | MARK_SENT)) != MARK_QUEUED;
 }
 
 uint32_t clash_add(struct clash *c, uint32_t id)
@@ -200,7 +209,7 @@ uint32_t clash_add(struct clash *c, uint32_t id)
 	g = group_of_new(c, &rec->flow, poor);
 	if (!g) {
 		if (poor)
-			hide(c, rec);	/* no memory: who else is the same is unknown */
+			hide(c, rec); /* no memory: who else is the same is unknown */
 		return FLOW_ID_NONE;
 	}
 	other = g->ids;
@@ -212,7 +221,7 @@ uint32_t clash_add(struct clash *c, uint32_t id)
 		return FLOW_ID_NONE;
 	first = table_rec(c->flows, other);
 	if (first->owner & REC_I_CLASH)
-		return FLOW_ID_NONE;	/* clash_next() has not come to it yet */
+		return FLOW_ID_NONE; /* clash_next() has not come to it yet */
 	hide(c, first);
 	if (may_be_known(first))
 		g->known = other;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expectations, ours or the peers'. One kind of table serves both; who owns a record and when it was refreshed means
- * something else on each side, see the header.
+/* Expectations, ours or the peers'. One kind of table serves both; who owns a record and when it
+ * was refreshed means something else on each side, see the header.
  *
- * Records lie in a slab, so an id stays valid until its record is freed and a walk has a resume point. The kernel allows a
- * few thousand expectations; a peer could send as many as the limit lets through, so the index is keyed like that of the
- * flows and large enough for chains of some ten records then. */
+ * Records lie in a slab, so an id stays valid until its record is freed and a walk has a resume
+ * point. The kernel allows a few thousand expectations; a peer could send as many as the limit lets
+ * through, so the index is keyed like that of the flows and large enough for chains of some ten
+ * records then. */
 #include "cache/expects.h"
 
 #include <stdlib.h>
@@ -12,17 +13,17 @@
 #include "cache/slab.h"
 #include "flow/peers.h"
 
-#define BUCKETS		16384u	/* a power of two; 64 KiB, untouched until used */
-#define MAX_RECORDS	FLOW_ID_EXPECT	/* the bit is set in the ids that replication knows */
-#define STEP_IDS	64
+#define BUCKETS	    16384u	   /* a power of two; 64 KiB, untouched until used */
+#define MAX_RECORDS FLOW_ID_EXPECT /* the bit is set in the ids that replication knows */
+#define STEP_IDS    64
 
 struct expects {
 	struct slab slab;
 	struct hash_key key;
-	uint32_t *bucket;	/* owned; BUCKETS heads of chains, ids + 1, 0: empty */
+	uint32_t *bucket; /* owned; BUCKETS heads of chains, ids + 1, 0: empty */
 	uint32_t limit, count, dead;
-	uint16_t pass;		/* internal */
-	uint16_t peer_pass[PEERS_MAX];	/* external: number of the current resync */
+	uint16_t pass;		       /* internal */
+	uint16_t peer_pass[PEERS_MAX]; /* external: number of the current resync */
 	struct table_stats stats;
 };
 
@@ -168,8 +169,12 @@ static uint32_t insert(struct expects *x, const struct ct_expect *e, struct mono
 	rec = expects_rec(x, id);
 	head = bucket_of(x, e);
 	*rec = (struct expect_rec){
-		.chain = *head, .state = REC_NEW, .pass = x->pass, .created_s = mono_s(now),
-		.updated_s = mono_s(now), .expect = *e,
+		.chain = *head,
+		.state = REC_NEW,
+		.pass = x->pass,
+		.created_s = mono_s(now),
+		.updated_s = mono_s(now),
+		.expect = *e,
 	};
 	*head = id + 1;
 	x->count++;
@@ -177,7 +182,8 @@ static uint32_t insert(struct expects *x, const struct ct_expect *e, struct mono
 	return id;
 }
 
-enum expects_change expects_put(struct expects *x, const struct ct_expect *e, struct mono now, uint32_t *id)
+enum expects_change expects_put(struct expects *x, const struct ct_expect *e, struct mono now,
+				uint32_t *id)
 {
 	struct expect_rec *rec;
 	bool same;
@@ -215,7 +221,7 @@ bool expects_end(struct expects *x, const struct ct_expect *e, uint32_t *id)
 		return false;
 	if ((rec->expect.has & e->has & EXPECT_HAS_ID) && rec->expect.id != e->id)
 		return false;
-	if (e->has & EXPECT_HAS_TIMEOUT) {	/* 0: it ran out of time, and the peers are told so */
+	if (e->has & EXPECT_HAS_TIMEOUT) { /* 0: it ran out of time, and the peers are told so */
 		rec->expect.has |= EXPECT_HAS_TIMEOUT;
 		rec->expect.timeout_s = e->timeout_s;
 	}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The flows of the peers. Each entry remembers which peer owns it (the one that spoke of it last) and the number of that
- * peer's resync in which it was last refreshed.
+/* The flows of the peers. Each entry remembers which peer owns it (the one that spoke of it last)
+ * and the number of that peer's resync in which it was last refreshed.
  *
- * A resync is a number per peer: begin counts it up, so all entries of the peer become "not refreshed" at once without
- * being touched. Numbers have 16 bits; before they go round, all entries of the peer are rewritten, so an entry from an
- * ancient resync never looks like a fresh one (65534 resyncs of one peer apart, so the walk in one go does not matter).
+ * A resync is a number per peer: begin counts it up, so all entries of the peer become "not
+ * refreshed" at once without being touched. Numbers have 16 bits; before they go round, all entries
+ * of the peer are rewritten, so an entry from an ancient resync never looks like a fresh one (65534
+ * resyncs of one peer apart, so the walk in one go does not matter).
  */
 #include "cache/external.h"
 
@@ -14,13 +15,14 @@
 
 #include "flow/peers.h"
 
-#define STEP_IDS 256
-#define PASS_FIRST 1u		/* the number before the first resync */
-#define PASS_OLD 0u		/* older than every resync; also what a renumbered entry gets */
+#define STEP_IDS   256
+#define PASS_FIRST 1u /* the number before the first resync */
+#define PASS_OLD   0u /* older than every resync; also what a renumbered entry gets */
 
 struct peer_pass {
-	uint16_t now;		/* entries with this number are refreshed */
-	uint16_t sweep;		/* the running sweep removes what is older than this; 0 when there is none */
+	uint16_t now; /* entries with this number are refreshed */
+	/* the running sweep removes what is older than this; 0 when there is none */
+	uint16_t sweep;
 };
 
 struct external {
@@ -79,32 +81,37 @@ static void rec_refreshed(struct external *c, struct flow_rec *rec, uint8_t peer
 	rec->updated_s = mono_s(now);
 }
 
-/* A connection without any state, but assured: its owner knows it from a flow table only, and none but
- * established ones get there. */
+/* A connection without any state, but assured: its owner knows it from a flow table only, and none
+ * but established ones get there. */
 static void settle_state(struct flow_rec *rec)
 {
 	struct ct_flow *f = &rec->flow;
 
-	if (f->l4 != IPPROTO_TCP || (f->has & FLOW_HAS_PROTO_STATE) || !(f->has & FLOW_HAS_STATUS) || !(f->status & IPS_ASSURED))
+	if (f->l4 != IPPROTO_TCP || (f->has & FLOW_HAS_PROTO_STATE) ||
+	    !(f->has & FLOW_HAS_STATUS) || !(f->status & IPS_ASSURED))
 		return;
 	f->proto_state = TCP_CONNTRACK_ESTABLISHED;
 	f->has |= FLOW_HAS_PROTO_STATE;
 }
 
-/* Where the peer's kernel had nothing to say about state or life, because the flow is in a flow table, what it has told before
- * is still true. (With CommitTimeout a peer never tells a life, so there is none before either.) */
+/* Where the peer's kernel had nothing to say about state or life, because the flow is in a flow
+ * table, what it has told before is still true. (With CommitTimeout a peer never tells a life, so
+ * there is none before either.) */
 static bool says_less(const struct ct_flow *known, const struct ct_flow *f)
 {
-	return (known->has & ~f->has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT)) && flow_same_translations(known, f);
+	return (known->has & ~f->has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT)) &&
+	       flow_same_translations(known, f);
 }
 
 /* Does the message say something new? A refresh and a full answer repeat what is known. */
 static bool says_new(const struct flow_rec *rec, const struct ct_flow *f)
 {
-	return rec->flow.status != f->status || rec->flow.proto_state != f->proto_state || !flow_equal_replicated(&rec->flow, f);
+	return rec->flow.status != f->status || rec->flow.proto_state != f->proto_state ||
+	       !flow_equal_replicated(&rec->flow, f);
 }
 
-static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, bool update, struct mono now)
+static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, bool update,
+		     struct mono now)
 {
 	bool inserted;
 	int err = 0;
@@ -116,7 +123,8 @@ static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, 
 	if (!inserted && says_less(&table_rec(c->table, id)->flow, f))
 		return external_update(c, peer, f, now);
 	rec = table_rec(c->table, id);
-	/* One that begins anew says so once: it may be a full answer that repeats it, but not of what has ended here. */
+	/* One that begins anew says so once: it may be a full answer that repeats it, but not of
+	 * what has ended here. */
 	if (inserted || (!update && rec->peer.ended_s) || says_new(rec, f))
 		rec->peer.changed_s = mono_s(now);
 	if (!inserted) {
@@ -185,7 +193,8 @@ void external_ended_here(struct external *c, const struct ct_flow *f, struct mon
 
 bool external_has_ended_here(const struct flow_rec *rec, uint32_t active_s)
 {
-	return rec->peer.ended_s && rec->peer.ended_s >= rec->peer.changed_s && rec->peer.ended_s >= active_s;
+	return rec->peer.ended_s && rec->peer.ended_s >= rec->peer.changed_s &&
+	       rec->peer.ended_s >= active_s;
 }
 
 void external_forget(struct external *c, uint32_t id)
@@ -195,8 +204,9 @@ void external_forget(struct external *c, uint32_t id)
 
 /* ---- resync ---- */
 
-/* Give all entries of a peer the oldest number and start counting again. A sweep under way ends: its numbers mean nothing
- * any more, and the resync that is about to begin has a sweep of its own. */
+/* Give all entries of a peer the oldest number and start counting again. A sweep under way ends:
+ * its numbers mean nothing any more, and the resync that is about to begin has a sweep of its
+ * own. */
 static void peer_renumber(struct external *c, uint8_t peer)
 {
 	uint32_t ids[STEP_IDS];
@@ -221,7 +231,8 @@ void external_resync_begin(struct external *c, uint8_t peer)
 	c->peer[peer].now++;
 }
 
-bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t n, uint32_t *removed)
+bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t n,
+			 uint32_t *removed)
 {
 	struct peer_pass *p = &c->peer[peer];
 	uint32_t ids[STEP_IDS];
@@ -249,8 +260,8 @@ bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t
 	return p->sweep > 0;
 }
 
-bool external_answer_step(const struct external *c, uint32_t peers, struct mono began, uint64_t *pos, size_t n,
-			  struct external_answer *a)
+bool external_answer_step(const struct external *c, uint32_t peers, struct mono began,
+			  uint64_t *pos, size_t n, struct external_answer *a)
 {
 	uint32_t ids[STEP_IDS];
 
@@ -290,8 +301,8 @@ bool external_flush_step(struct external *c, uint64_t *pos, size_t n)
 	return true;
 }
 
-bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s, struct mono now,
-			  uint32_t *oldest_s, uint32_t *removed)
+bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s,
+			  struct mono now, uint32_t *oldest_s, uint32_t *removed)
 {
 	uint32_t ids[STEP_IDS];
 

@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which flows of our kernel are the peers': a set of hashes.
  *
- * Open addressing with linear probing, in shards that grow on their own, so that nothing ever takes as long as moving the
- * whole set. The hash chooses the shard by its top bits and the place by its low ones. The lowest bit is not part of the
- * hash: it says in which pass the member was last seen. 0 is an empty place. */
+ * Open addressing with linear probing, in shards that grow on their own, so that nothing ever takes
+ * as long as moving the whole set. The hash chooses the shard by its top bits and the place by its
+ * low ones. The lowest bit is not part of the hash: it says in which pass the member was last seen.
+ * 0 is an empty place. */
 #include "cache/foreign.h"
 
 #include <stdlib.h>
 
-#define SHARDS		256u
-#define CAP_MIN		16u	/* a power of two */
-#define SWEEP_SHARDS	8u	/* per step: some thirty thousand places of a set of a million */
-#define PASS_BIT	UINT64_C(1)
+#define SHARDS	     256u
+#define CAP_MIN	     16u /* a power of two */
+#define SWEEP_SHARDS 8u	 /* per step: some thirty thousand places of a set of a million */
+#define PASS_BIT     UINT64_C(1)
 
 struct shard {
 	uint64_t *place;
-	uint32_t *told_s;	/* of each place; the same allocation */
+	uint32_t *told_s; /* of each place; the same allocation */
 	uint32_t cap, n;
 };
 
 struct foreign {
 	struct hash_key low, high;
 	uint32_t n;
-	uint64_t pass;		/* 0 or PASS_BIT */
-	uint32_t sweep;		/* next shard to sweep; SHARDS: none */
+	uint64_t pass;	/* 0 or PASS_BIT */
+	uint32_t sweep; /* next shard to sweep; SHARDS: none */
 	struct shard shard[SHARDS];
 };
 
@@ -117,7 +118,7 @@ static void shard_take_out(struct shard *d, uint32_t hole)
 
 	for (uint32_t at = (hole + 1) & mask; d->place[at] != 0; at = (at + 1) & mask) {
 		if (((at - home_of(d, d->place[at])) & mask) < ((at - hole) & mask))
-			continue;	/* the hole is before its home */
+			continue; /* the hole is before its home */
 		d->place[hole] = d->place[at];
 		d->told_s[hole] = d->told_s[at];
 		hole = at;
@@ -196,7 +197,8 @@ uint32_t foreign_count(const struct foreign *s)
 
 void foreign_pass_begin(struct foreign *s)
 {
-	/* What the sweep before has not reached is judged by this pass: the unseen bit of then would mean "seen" now. */
+	/* What the sweep before has not reached is judged by this pass: the unseen bit of then
+	 * would mean "seen" now. */
 	while (foreign_sweep_step(s))
 		;
 	s->pass ^= PASS_BIT;
@@ -224,7 +226,7 @@ static void shard_sweep(struct foreign *s, struct shard *d)
 {
 	for (uint32_t at = 0; at < d->cap; at++) {
 		while (d->place[at] != 0 && (d->place[at] & PASS_BIT) != s->pass) {
-			shard_take_out(d, at);		/* another member may have moved here */
+			shard_take_out(d, at); /* another member may have moved here */
 			s->n--;
 		}
 	}

@@ -1,58 +1,67 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The flows of our own kernel: what an event, a dump entry, an answer or our own commit means for the record.
+/* The flows of our own kernel: what an event, a dump entry, an answer or our own commit means for
+ * the record.
  *
- *             NEW              UPDATE                 DESTROY                  dump entry, answer to GET
- *   none      insert           insert                 nothing                  insert, silent
- *   alive     replace          merge (other kernel    dead, unless the kernel  merge (other kernel id: replace);
- *                              id: replace)           id is another one        ask first if an event was there before
- *   dead      live again       live again (same id:   nothing                  ask first; then live again, silent
- *                              silent)
+ *           NEW          UPDATE                DESTROY                  dump entry, answer to GET
+ *   none    insert       insert                nothing                  insert, silent
+ *   alive   replace      merge (other kernel   dead, unless the kernel  merge (other kernel id:
+ *                        id: replace)          id is another one        replace); ask first if an
+ *                                                                       event was there before
+ *   dead    live again   live again (same id:  nothing                  ask first; then live again,
+ *                        silent)                                        silent
  *
- * Three sources speak about the same flow over three sockets, so their order is not the order in which things happened:
+ * Three sources speak about the same flow over three sockets, so their order is not the order in
+ * which things happened:
  *
- *  - A dump entry may be older than an event that was read before it. So during a pass an entry is believed only if no
- *    event touched the record since the pass began (the dump began later, so it is newer than all events before);
- *    otherwise the record is marked REC_I_DOUBT and the kernel is asked for this one entry.
- *  - Between question and answer events may arrive, or the record may be freed and its slot used for another flow. Asking
- *    sets REC_I_ASKED, everything else about the record clears it, and an answer counts only while it is set.
- *  - The kernel id tells incarnations of the same tuple apart only when it differs: it is computed from the address of the
- *    kernel's object, which a new flow may get again. Equal ids prove nothing.
- *  - A commit succeeds although the record is alive when the flow has just ended in the kernel and its DESTROY is still on
- *    the way (REC_I_RECOMMIT). That DESTROY must not end the committed flow; since it might also be the new one's, the
- *    record is kept as a silent one and the next pass decides. Where it was read before the kernel's answer, the answer is
- *    newer (internal_committed()).
- *  - While a commit is in flight the id it holds must not be given to another flow (REC_I_COMMIT, REC_I_RELEASED).
+ *  - A dump entry may be older than an event that was read before it. So during a pass an entry is
+ *    believed only if no event touched the record since the pass began (the dump began later, so it
+ *    is newer than all events before); otherwise the record is marked REC_I_DOUBT and the kernel is
+ *    asked for this one entry.
+ *  - Between question and answer events may arrive, or the record may be freed and its slot used
+ *    for another flow. Asking sets REC_I_ASKED, everything else about the record clears it, and an
+ *    answer counts only while it is set.
+ *  - The kernel id tells incarnations of the same tuple apart only when it differs: it is computed
+ *    from the address of the kernel's object, which a new flow may get again. Equal ids prove
+ *    nothing.
+ *  - A commit succeeds although the record is alive when the flow has just ended in the kernel and
+ *    its DESTROY is still on the way (REC_I_RECOMMIT). That DESTROY must not end the committed
+ *    flow; since it might also be the new one's, the record is kept as a silent one and the next
+ *    pass decides. Where it was read before the kernel's answer, the answer is newer
+ *    (internal_committed()).
+ *  - While a commit is in flight the id it holds must not be given to another flow (REC_I_COMMIT,
+ *    REC_I_RELEASED).
  *
- * A silent record is one whose end the kernel might never report. Any event about it proves the contrary.
+ * A silent record is one whose end the kernel might never report. Any event about it proves the
+ * contrary.
  */
 #include "cache/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define STEP_IDS 256
-#define LOOK_AT_MOST 4096u	/* flows, in one go */
-#define TOLD_MASK ((1u << 22) - 1)	/* of flow_mark.told_s: 48 days */
-#define SLACK_S 2	/* the kernel counts whole seconds, and so do we */
-#define LOOK_MAX 4096	/* records that one call looks at in search of unseen ones */
+#define STEP_IDS     256
+#define LOOK_AT_MOST 4096u	      /* flows, in one go */
+#define TOLD_MASK    ((1u << 22) - 1) /* of flow_mark.told_s: 48 days */
+#define SLACK_S	     2		      /* the kernel counts whole seconds, and so do we */
+#define LOOK_MAX     4096	      /* records that one call looks at in search of unseen ones */
 
 /* What any event clears: it is newer than every dump, answer and commit before it. */
 #define EVENT_CLEARS (REC_I_SILENT | REC_I_UNDO | REC_I_DOUBT | REC_I_ASKED | REC_I_RECOMMIT)
 
 struct internal {
 	struct flow_table *table;
-	struct clash *clash;	/* NULL: nobody to send to */
+	struct clash *clash; /* NULL: nobody to send to */
 	void (*hidden)(void *ctx, uint32_t id, struct mono now);
 	void *hidden_ctx;
-	bool (*room)(void *ctx, struct mono now);	/* may be NULL */
+	bool (*room)(void *ctx, struct mono now); /* may be NULL */
 	void *room_ctx;
-	uint32_t refused_hash;	/* of the last flow that found no place */
+	uint32_t refused_hash; /* of the last flow that found no place */
 	bool refused_limit;
 	uint32_t n_silent;
-	uint16_t pass;		/* never 0; records of other passes are unseen */
+	uint16_t pass; /* never 0; records of other passes are unseen */
 	uint32_t unheard, unheard_from_s, unheard_until_s;
-	bool told_life;		/* timeouts are those that the peers have been told */
-	bool quiet;		/* the pass leaves no trace in records that were right */
+	bool told_life; /* timeouts are those that the peers have been told */
+	bool quiet;	/* the pass leaves no trace in records that were right */
 };
 
 struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key)
@@ -133,12 +142,14 @@ static void rec_set(struct internal *c, struct flow_rec *rec, uint8_t bits)
 }
 
 /* No place: a record that has ended and waits for its peers must not keep out one that lives. */
-static uint32_t rec_squeeze_in(struct internal *c, const struct ct_flow *f, struct mono now, bool *inserted, int err)
+static uint32_t rec_squeeze_in(struct internal *c, const struct ct_flow *f, struct mono now,
+			       bool *inserted, int err)
 {
 	uint32_t id = FLOW_ID_NONE;
 
-	if (err == -ENOSPC && c->room && table_count_dead(c->table) > 0 && c->room(c->room_ctx, now)) {
-		table_stats(c->table)->create_failed_limit--;	/* it has not failed yet */
+	if (err == -ENOSPC && c->room && table_count_dead(c->table) > 0 &&
+	    c->room(c->room_ctx, now)) {
+		table_stats(c->table)->create_failed_limit--; /* it has not failed yet */
 		id = table_find_or_insert(c->table, f, mono_s(now), inserted, &err);
 	}
 	if (id == FLOW_ID_NONE) {
@@ -149,7 +160,8 @@ static uint32_t rec_squeeze_in(struct internal *c, const struct ct_flow *f, stru
 }
 
 /* The record of f, a new one if there is none. */
-static uint32_t rec_find_or_insert(struct internal *c, const struct ct_flow *f, struct mono now, bool *inserted)
+static uint32_t rec_find_or_insert(struct internal *c, const struct ct_flow *f, struct mono now,
+				   bool *inserted)
 {
 	int err = 0;
 	uint32_t id = table_find_or_insert(c->table, f, mono_s(now), inserted, &err), other;
@@ -183,9 +195,10 @@ static enum internal_change rec_end(struct internal *c, uint32_t id, struct mono
 	return INTERNAL_DESTROY;
 }
 
-/* A new incarnation of the same tuple takes over the slot. Its message is a CT_NEW, which replaces the old one at the
- * peers too. */
-static enum internal_change rec_restart(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+/* A new incarnation of the same tuple takes over the slot. Its message is a CT_NEW, which replaces
+ * the old one at the peers too. */
+static enum internal_change rec_restart(struct internal *c, uint32_t id, const struct ct_flow *f,
+					struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 
@@ -204,7 +217,8 @@ static bool other_incarnation(const struct flow_rec *rec, const struct ct_flow *
 }
 
 /* Merge into an alive record. */
-static enum internal_change rec_merge(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+static enum internal_change rec_merge(struct internal *c, uint32_t id, const struct ct_flow *f,
+				      struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 	uint64_t life = rec->flow.has & FLOW_HAS_TIMEOUT ? rec->flow.timeout_s : 0;
@@ -223,7 +237,8 @@ static enum internal_change rec_merge(struct internal *c, uint32_t id, const str
 
 /* ---- events ---- */
 
-enum internal_change internal_new_flow(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change internal_new_flow(struct internal *c, const struct ct_flow *f, struct mono now,
+				       uint32_t *id)
 {
 	bool inserted;
 	struct flow_rec *rec;
@@ -237,11 +252,12 @@ enum internal_change internal_new_flow(struct internal *c, const struct ct_flow 
 		return INTERNAL_NEW;
 	rec_clear(c, rec, EVENT_CLEARS);
 	if (rec->state != REC_DEAD)
-		table_count_replaced(c->table);		/* its DESTROY was missed */
+		table_count_replaced(c->table); /* its DESTROY was missed */
 	return rec_restart(c, *id, f, now);
 }
 
-enum internal_change internal_update(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change internal_update(struct internal *c, const struct ct_flow *f, struct mono now,
+				     uint32_t *id)
 {
 	enum internal_change change;
 	bool inserted, other;
@@ -261,8 +277,9 @@ enum internal_change internal_update(struct internal *c, const struct ct_flow *f
 	else
 		rec_clear(c, rec, EVENT_CLEARS);
 	if (rec->state == REC_DEAD) {
-		/* Usually the NEW was filtered or lost. But another CPU may have overtaken the dead flow's last UPDATE
-		 * with its DESTROY, and then nothing would ever end this record: let a pass look at it. */
+		/* Usually the NEW was filtered or lost. But another CPU may have overtaken the dead
+		 * flow's last UPDATE with its DESTROY, and then nothing would ever end this record:
+		 * let a pass look at it. */
 		change = rec_restart(c, *id, f, now);
 		if (!other)
 			rec_set(c, rec, REC_I_SILENT);
@@ -272,7 +289,8 @@ enum internal_change internal_update(struct internal *c, const struct ct_flow *f
 	return other ? rec_restart(c, *id, f, now) : rec_merge(c, *id, f, now);
 }
 
-enum internal_change internal_destroy(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change internal_destroy(struct internal *c, const struct ct_flow *f, struct mono now,
+				      uint32_t *id)
 {
 	struct flow_rec *rec;
 
@@ -287,15 +305,17 @@ enum internal_change internal_destroy(struct internal *c, const struct ct_flow *
 	if (rec->owner & REC_I_RECOMMIT) {
 		if (other_incarnation(rec, f))
 			return rec_end(c, *id, now);
-		/* The predecessor's end, most likely; or nobody knows: one that a commit put there, and no event told of
-		 * since, has no id. The id is used up: the next DESTROY counts. */
+		/* The predecessor's end, most likely; or nobody knows: one that a commit put there,
+		 * and no event told of since, has no id. The id is used up: the next DESTROY
+		 * counts. */
 		rec_clear(c, rec, REC_I_RECOMMIT);
 		rec_set(c, rec, REC_I_SILENT);
 		rec->flow.has &= ~FLOW_HAS_ID;
 		return INTERNAL_NOTHING;
 	}
 	if (other_incarnation(rec, f))
-		return INTERNAL_NOTHING;	/* a dump was ahead of this event: the record is the next incarnation */
+		/* a dump was ahead of this event: the record is the next incarnation */
+		return INTERNAL_NOTHING;
 	return rec_end(c, *id, now);
 }
 
@@ -320,19 +340,24 @@ void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, ui
 
 /* ---- dump entries and answers ---- */
 
-/* An entry that was written and ends at another time than it was given then: a packet has passed since. */
+/* An entry that was written and ends at another time than it was given then: a packet has passed
+ * since. */
 static void dump_look_for_packets(struct flow_rec *rec, const struct ct_flow *f, struct mono now)
 {
-	uint64_t end_s = (uint64_t)mono_s(now) + f->timeout_s, was_s = (uint64_t)rec->updated_s + rec->flow.timeout_s;
+	uint64_t end_s = (uint64_t)mono_s(now) + f->timeout_s,
+		 was_s = (uint64_t)rec->updated_s + rec->flow.timeout_s;
 
-	if (rec->mark.word == INTERNAL_WORD_WRITTEN && (rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
+	if (rec->mark.word == INTERNAL_WORD_WRITTEN &&
+	    (rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
 	    (end_s > was_s + SLACK_S || was_s > end_s + SLACK_S))
 		rec->mark.word = INTERNAL_WORD_PACKET;
 }
 
-/* A believed entry for an alive record. The kernel gives the remaining life here, which shrinks all the time: it is
- * taken over only if it ends later than the one we know, so that passes do not make idle flows look short-lived. */
-static enum internal_change dump_merge(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now)
+/* A believed entry for an alive record. The kernel gives the remaining life here, which shrinks all
+ * the time: it is taken over only if it ends later than the one we know, so that passes do not make
+ * idle flows look short-lived. */
+static enum internal_change dump_merge(struct internal *c, uint32_t id, const struct ct_flow *f,
+				       struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 	enum internal_change change;
@@ -341,14 +366,15 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 	if (other_incarnation(rec, f)) {
 		change = rec_restart(c, id, f, now);
 		if (!(rec->owner & REC_I_RECOMMIT))
-			rec_set(c, rec, REC_I_SILENT);	/* we missed its start */
+			rec_set(c, rec, REC_I_SILENT); /* we missed its start */
 		rec_clear(c, rec, REC_I_RECOMMIT);
 		return change;
 	}
 	dump_look_for_packets(rec, f, now);
 	flow_copy(&news, f);
 	if ((rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
-	    (c->told_life || (uint64_t)mono_s(now) + f->timeout_s <= (uint64_t)rec->updated_s + rec->flow.timeout_s))
+	    (c->told_life || (uint64_t)mono_s(now) + f->timeout_s <=
+				     (uint64_t)rec->updated_s + rec->flow.timeout_s))
 		news.has &= ~FLOW_HAS_TIMEOUT;
 	/* What a dump says of every flow, and an event only if there is something to say. */
 	if (c->quiet && !(rec->flow.has & FLOW_HAS_MARK) && f->mark == 0)
@@ -361,8 +387,9 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 	return change;
 }
 
-/* May the entry be older than what the record says? Not if nobody touched the record since the pass began, nor if this is
- * the answer to a question nobody came between, nor if the kernel has not spoken about the record yet. */
+/* May the entry be older than what the record says? Not if nobody touched the record since the pass
+ * began, nor if this is the answer to a question nobody came between, nor if the kernel has not
+ * spoken about the record yet. */
 static bool dump_may_be_stale(const struct internal *c, const struct flow_rec *rec)
 {
 	if (rec->owner & (REC_I_ASKED | REC_I_RECOMMIT))
@@ -370,7 +397,8 @@ static bool dump_may_be_stale(const struct internal *c, const struct flow_rec *r
 	return rec->state == REC_DEAD || (rec->pass == c->pass && (rec->flow.has & FLOW_HAS_ID));
 }
 
-enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f, struct mono now,
+				     uint32_t *id)
 {
 	enum internal_change change;
 	struct flow_rec *rec;
@@ -387,7 +415,8 @@ enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f
 		return INTERNAL_NEW;
 	}
 	if (stale) {
-		if (rec->state == REC_DEAD || other_incarnation(rec, f) || !flow_equal_replicated(&rec->flow, f))
+		if (rec->state == REC_DEAD || other_incarnation(rec, f) ||
+		    !flow_equal_replicated(&rec->flow, f))
 			rec_set(c, rec, REC_I_DOUBT);
 		return INTERNAL_NOTHING;
 	}
@@ -402,8 +431,8 @@ enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f
 
 /* ---- passes ---- */
 
-/* The number has gone round: make sure that no record of 65535 passes ago looks as if it had been seen. Once in a
- * daemon's life, if ever. */
+/* The number has gone round: make sure that no record of 65535 passes ago looks as if it had been
+ * seen. Once in a daemon's life, if ever. */
 static void pass_renumber(struct internal *c)
 {
 	uint32_t ids[STEP_IDS];
@@ -438,8 +467,8 @@ uint32_t internal_unheard(const struct internal *c)
 
 static bool is_unheard(const struct internal *c, const struct flow_rec *rec)
 {
-	return rec->state != REC_DEAD && (rec->owner & REC_I_SILENT) && rec->created_s >= c->unheard_from_s &&
-	       rec->created_s <= c->unheard_until_s;
+	return rec->state != REC_DEAD && (rec->owner & REC_I_SILENT) &&
+	       rec->created_s >= c->unheard_from_s && rec->created_s <= c->unheard_until_s;
 }
 
 static bool pass_wants(const struct internal *c, const struct flow_rec *rec)
@@ -500,7 +529,8 @@ void internal_pass_seen(struct internal *c, uint32_t id)
 		return;
 	rec = table_rec(c->table, id);
 	rec->pass = c->pass;
-	rec_clear(c, rec, REC_I_DOUBT);	/* still REC_I_ASKED: what the kernel answered follows and is believed */
+	/* still REC_I_ASKED: what the kernel answered follows and is believed */
+	rec_clear(c, rec, REC_I_DOUBT);
 }
 
 /* ---- a question of its own ---- */
@@ -528,7 +558,8 @@ bool internal_asked(const struct internal *c, uint32_t id)
 	return rec->state != REC_DEAD && (rec->owner & REC_I_ASKED);
 }
 
-enum internal_change internal_answered(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change internal_answered(struct internal *c, const struct ct_flow *f, struct mono now,
+				       uint32_t *id)
 {
 	bool quiet = c->quiet;
 	enum internal_change change;
@@ -548,8 +579,8 @@ void internal_ask_over(struct internal *c, uint32_t id)
 
 /* ---- our own commit ---- */
 
-enum internal_change internal_commit(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id,
-				     bool *inserted)
+enum internal_change internal_commit(struct internal *c, const struct ct_flow *f, struct mono now,
+				     uint32_t *id, bool *inserted)
 {
 	struct flow_rec *rec;
 
@@ -557,7 +588,7 @@ enum internal_change internal_commit(struct internal *c, const struct ct_flow *f
 	if (*id == FLOW_ID_NONE)
 		return INTERNAL_FULL;
 	rec = table_rec(c->table, *id);
-	rec->pass = c->pass;	/* an ENOENT on its way is older than what the commit is about to do */
+	rec->pass = c->pass; /* an ENOENT on its way is older than what the commit is about to do */
 	rec_clear(c, rec, REC_I_ASKED | REC_I_DOUBT);
 	if (*inserted) {
 		rec_set(c, rec, REC_I_COMMIT | REC_I_UNDO);
@@ -619,12 +650,13 @@ void internal_written(struct internal *c, uint32_t id, const struct ct_flow *f, 
 	rec->mark.word = INTERNAL_WORD_WRITTEN;
 }
 
-enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f, bool cleared,
-					struct mono now)
+enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f,
+					bool cleared, struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 	uint32_t kernel_id = rec->flow.has & FLOW_HAS_ID ? rec->flow.id : 0;
-	bool ended = rec->state == REC_DEAD;	/* that was the predecessor: the answer to the commit is newer */
+	/* that was the predecessor: the answer to the commit is newer */
+	bool ended = rec->state == REC_DEAD;
 	enum internal_change change = INTERNAL_NOTHING;
 
 	if (ended || !flow_equal_replicated(&rec->flow, f)) {
@@ -652,7 +684,8 @@ void internal_keep_told_life(struct internal *c)
 	c->told_life = true;
 }
 
-enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now, uint32_t *id)
+enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now,
+				      uint32_t *id)
 {
 	enum internal_change change = internal_answered(c, f, now, id);
 	struct flow_rec *rec;
@@ -661,8 +694,8 @@ enum internal_change internal_renewed(struct internal *c, const struct ct_flow *
 		return change;
 	rec = table_rec(c->table, *id);
 	/* The kernel counts whole seconds, and so do we: one more is none. */
-	if (rec->state == REC_DEAD ||
-	    (uint64_t)mono_s(now) + f->timeout_s <= (uint64_t)rec->updated_s + rec->flow.timeout_s + 1)
+	if (rec->state == REC_DEAD || (uint64_t)mono_s(now) + f->timeout_s <=
+					      (uint64_t)rec->updated_s + rec->flow.timeout_s + 1)
 		return change;
 	rec->flow.timeout_s = f->timeout_s;
 	rec->flow.has |= FLOW_HAS_TIMEOUT;
@@ -680,20 +713,25 @@ uint32_t internal_told_s(const struct flow_rec *rec, struct mono now)
 	return rec->mark.told_s ? mono_s(now) - ago : 0;
 }
 
-void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written, struct mono now)
+void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,
+		   struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 	struct ct_flow news;
 	bool changed;
 
 	flow_copy(&news, f);
-	news.has &= FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK | FLOW_HAS_LABELS;
-	/* The life of a record is the one we have told. With another state a life of its own comes; otherwise f has what our
-	 * kernel made of the peer's, and the peer's kernel does not know that. */
-	if (f->l4 != IPPROTO_TCP || !(news.has & FLOW_HAS_PROTO_STATE) || news.proto_state == rec->flow.proto_state)
+	news.has &= FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK |
+		    FLOW_HAS_LABELS;
+	/* The life of a record is the one we have told. With another state a life of its own comes;
+	 * otherwise f has what our kernel made of the peer's, and the peer's kernel does not know
+	 * that. */
+	if (f->l4 != IPPROTO_TCP || !(news.has & FLOW_HAS_PROTO_STATE) ||
+	    news.proto_state == rec->flow.proto_state)
 		news.has &= ~FLOW_HAS_TIMEOUT;
 	if ((news.has & FLOW_HAS_STATUS) && (rec->flow.has & FLOW_HAS_STATUS))
-		news.status |= rec->flow.status;	/* the kernel takes nothing back that it has seen itself */
+		/* the kernel takes nothing back that it has seen itself */
+		news.status |= rec->flow.status;
 	if (news.has & FLOW_HAS_TIMEOUT)
 		rec->updated_s = mono_s(now);
 	rec->pass = c->pass;
@@ -729,7 +767,7 @@ void internal_release(struct internal *c, uint32_t id)
 	struct flow_rec *rec = table_rec(c->table, id);
 
 	if (rec->state != REC_DEAD)
-		return;		/* it lives again */
+		return; /* it lives again */
 	if (rec->owner & REC_I_COMMIT)
 		rec_set(c, rec, REC_I_RELEASED);
 	else

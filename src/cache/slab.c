@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Slots of one size. Chunks come straight from mmap(): zero pages cost nothing until a slot is used, and a table of a
- * million flows does not fragment the heap. A bitmap of live slots at the end of each chunk lets a walk skip free slots
- * without touching them, so a step over a table that was large once is still short. Freed slots are linked through their
- * first four bytes and reused newest first, while they are warm.
+/* Slots of one size. Chunks come straight from mmap(): zero pages cost nothing until a slot is
+ * used, and a table of a million flows does not fragment the heap. A bitmap of live slots at the
+ * end of each chunk lets a walk skip free slots without touching them, so a step over a table that
+ * was large once is still short. Freed slots are linked through their first four bytes and reused
+ * newest first, while they are warm.
  *
- * Under AddressSanitizer free slots and a gap after every slot are poisoned: the shorter slot of an IPv4 flow cannot be
- * overrun unnoticed.
+ * Under AddressSanitizer free slots and a gap after every slot are poisoned: the shorter slot of an
+ * IPv4 flow cannot be overrun unnoticed.
  */
 #include "cache/slab.h"
 
@@ -75,7 +76,8 @@ void slab_init(struct slab *s, size_t slot_size, uint32_t max_slots)
 void slab_free_all(struct slab *s)
 {
 	for (uint32_t i = 0; i < s->n_chunks; i++) {
-		slot_unpoison(s->chunk[i], chunk_bytes(s));	/* the address range may be mapped again by others */
+		/* the address range may be mapped again by others */
+		slot_unpoison(s->chunk[i], chunk_bytes(s));
 		munmap(s->chunk[i], chunk_bytes(s));
 	}
 	free(s->chunk);
@@ -122,7 +124,8 @@ uint32_t slab_take(struct slab *s)
 		slot = s->used++;
 		slot_unpoison(slab_at(s, slot), s->slot_size);
 	}
-	live_words(s, slot / SLAB_CHUNK_SLOTS)[slot % SLAB_CHUNK_SLOTS / 64] |= UINT64_C(1) << slot % 64;
+	live_words(s, slot / SLAB_CHUNK_SLOTS)[slot % SLAB_CHUNK_SLOTS / 64] |= UINT64_C(1)
+										<< slot % 64;
 	return slot;
 }
 
@@ -131,7 +134,8 @@ void slab_give(struct slab *s, uint32_t slot)
 	void *p = slab_at(s, slot);
 
 	assert(slab_is_live(s, slot));
-	live_words(s, slot / SLAB_CHUNK_SLOTS)[slot % SLAB_CHUNK_SLOTS / 64] &= ~(UINT64_C(1) << slot % 64);
+	live_words(s, slot / SLAB_CHUNK_SLOTS)[slot % SLAB_CHUNK_SLOTS / 64] &=
+		~(UINT64_C(1) << slot % 64);
 	memcpy(p, &s->free_head, sizeof(s->free_head));
 	s->free_head = slot;
 	slot_poison(p, s->slot_size);
@@ -154,7 +158,8 @@ bool slab_is_live(const struct slab *s, uint32_t slot)
 {
 	if (slot >= s->used)
 		return false;
-	return live_words(s, slot / SLAB_CHUNK_SLOTS)[slot % SLAB_CHUNK_SLOTS / 64] >> slot % 64 & 1;
+	return live_words(s, slot / SLAB_CHUNK_SLOTS)[slot % SLAB_CHUNK_SLOTS / 64] >> slot % 64 &
+	       1;
 }
 
 size_t slab_memory(const struct slab *s)

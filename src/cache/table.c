@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The flow table: two slabs of records (a short slot for IPv4, a full one for IPv6) and one index over both.
+/* The flow table: two slabs of records (a short slot for IPv4, a full one for IPv6) and one index
+ * over both.
  *
- * An id is the slot number, with the top bit set for IPv6. The index is a linear hash: bucket heads are ids, records are
- * chained through `chain`, and as soon as there are more records than buckets each insert splits one bucket. So it grows
- * with the table, never in one go, and no lookup has to search two indexes. It does not shrink: a table that was large
- * once will be again.
+ * An id is the slot number, with the top bit set for IPv6. The index is a linear hash: bucket heads
+ * are ids, records are chained through `chain`, and as soon as there are more records than buckets
+ * each insert splits one bucket. So it grows with the table, never in one go, and no lookup has to
+ * search two indexes. It does not shrink: a table that was large once will be again.
  *
- * It does not begin with HashSize buckets: looking for a thousand flows in a million of them means waiting for memory each
- * time. When there are more flows than it begins with, each bucket is split in as many as HashSize asks for, and that is done
- * before there are twice as many; beyond HashSize buckets are split in two.
+ * It does not begin with HashSize buckets: looking for a thousand flows in a million of them means
+ * waiting for memory each time. When there are more flows than it begins with, each bucket is split
+ * in as many as HashSize asks for, and that is done before there are twice as many; beyond HashSize
+ * buckets are split in two.
  *
- * Heads live in segments of one page. Those of the first million buckets of HashSize are allocated at the start, the
- * others when the first record falls into them, so a HashSize larger than that costs no more by itself.
+ * Heads live in segments of one page. Those of the first million buckets of HashSize are allocated
+ * at the start, the others when the first record falls into them, so a HashSize larger than that
+ * costs no more by itself.
  *
  * Per IPv4 flow: 96 bytes of slot, 4 of index, 1 bit of the slab's bitmap.
  */
@@ -24,17 +27,19 @@
 
 #include "config.h"
 
-#define ID_V6		TABLE_ID_V6
-#define MAX_SLOTS	FLOW_ID_EXPECT	/* so that no id is FLOW_ID_NONE or that of an expectation */
-#define SEG_BUCKETS	1024u
-#define SEGS_AT_START	1024u	/* 4 MiB: HashSize may be a thousand times what is ever used */
-#define MAX_MASK	UINT32_C(0x7fffffff)
-#define MASK_AT_START	UINT32_C(16383)	/* 64 KiB of heads */
-#define SPLIT_AHEAD	8u
-#define SPARE_MIN	1024u
+#define ID_V6 TABLE_ID_V6
+/* so that no id is FLOW_ID_NONE or that of an expectation */
+#define MAX_SLOTS   FLOW_ID_EXPECT
+#define SEG_BUCKETS 1024u
+/* 4 MiB: HashSize may be a thousand times what is ever used */
+#define SEGS_AT_START 1024u
+#define MAX_MASK      UINT32_C(0x7fffffff)
+#define MASK_AT_START UINT32_C(16383) /* 64 KiB of heads */
+#define SPLIT_AHEAD   8u
+#define SPARE_MIN     1024u
 
 /* Parts that are lost when there is no memory for struct flow_rare. */
-#define RARE_BITS	(FLOW_RARE_PARTS | FLOW_HAS_SYNPROXY)
+#define RARE_BITS (FLOW_RARE_PARTS | FLOW_HAS_SYNPROXY)
 
 /* The hash of a key that was asked for lately. */
 struct hashed {
@@ -42,24 +47,25 @@ struct hashed {
 	uint32_t hash;
 };
 
-#define HASHED_LATELY 256u	/* a power of two */
+#define HASHED_LATELY 256u /* a power of two */
 
 struct flow_table {
-	struct slab slab[2];	/* IPv4, IPv6; first, see table_rec() */
+	struct slab slab[2]; /* IPv4, IPv6; first, see table_rec() */
 	struct hash_key key;
-	struct hashed *lately;	/* owned; HASHED_LATELY of them, by key */
-	uint32_t **seg;		/* owned; n_seg entries, NULL for one without records */
+	struct hashed *lately; /* owned; HASHED_LATELY of them, by key */
+	uint32_t **seg;	       /* owned; n_seg entries, NULL for one without records */
 	uint32_t n_seg;
-	uint32_t mask;		/* buckets at the start of this round of splits, minus one */
-	uint32_t wide;		/* and at its end */
-	uint32_t split;		/* buckets already split in this round */
-	uint32_t hash_mask;	/* HashSize, minus one */
+	uint32_t mask;	    /* buckets at the start of this round of splits, minus one */
+	uint32_t wide;	    /* and at its end */
+	uint32_t split;	    /* buckets already split in this round */
+	uint32_t hash_mask; /* HashSize, minus one */
 	uint32_t limit, count, dead;
-	uint32_t spare;		/* records beyond the limit, as far as it is dead ones that make it so many */
+	/* records beyond the limit, as far as it is dead ones that make it so many */
+	uint32_t spare;
 	bool spare_dead;
 	uint32_t n_rare;
 	struct table_stats stats;
-	uint32_t debug_changes;	/* since the last debug_check() that looked */
+	uint32_t debug_changes; /* since the last debug_check() that looked */
 };
 
 _Static_assert(offsetof(struct flow_table, slab) == 0, "table_rec() finds them there");
@@ -82,7 +88,8 @@ static uint32_t next_wide(const struct flow_table *t)
 	return t->mask >= MAX_MASK ? t->mask : t->mask << 1 | 1;
 }
 
-/* Buckets that become many are split one after the other once that has begun: those that are not yet would get long. */
+/* Buckets that become many are split one after the other once that has begun: those that are not
+ * yet would get long. */
 static inline bool index_is_full(const struct flow_table *t)
 {
 	return t->count > t->mask + t->split || (t->split > 0 && t->wide <= t->hash_mask);
@@ -106,13 +113,13 @@ static uint32_t *segment_get(struct flow_table *t, uint32_t i)
 	if (!t->seg[i]) {
 		t->seg[i] = malloc(SEG_BUCKETS * sizeof(**t->seg));
 		if (t->seg[i])
-			memset(t->seg[i], 0xff, SEG_BUCKETS * sizeof(**t->seg));	/* FLOW_ID_NONE */
+			memset(t->seg[i], 0xff, SEG_BUCKETS * sizeof(**t->seg)); /* FLOW_ID_NONE */
 	}
 	return t->seg[i];
 }
 
-/* Not when the first flow needs one: its peers would be told after the kernel had given a page, which made the first flows
- * of a quiet node a tenth later. */
+/* Not when the first flow needs one: its peers would be told after the kernel had given a page,
+ * which made the first flows of a quiet node a tenth later. */
 static bool segments_get(struct flow_table *t)
 {
 	for (uint32_t i = 0; i < t->n_seg && i < SEGS_AT_START; i++) {
@@ -170,7 +177,9 @@ void table_free(struct flow_table *t)
 void table_set_limit(struct flow_table *t, uint32_t limit)
 {
 	t->limit = limit;
-	t->spare = !t->spare_dead ? 0 : limit > UINT32_MAX / 2 ? UINT32_MAX - limit : limit / 16 + SPARE_MIN;
+	t->spare = !t->spare_dead	  ? 0 :
+		   limit > UINT32_MAX / 2 ? UINT32_MAX - limit :
+					    limit / 16 + SPARE_MIN;
 }
 
 void table_spare_dead(struct flow_table *t)
@@ -181,8 +190,9 @@ void table_spare_dead(struct flow_table *t)
 
 /* ---- index ---- */
 
-/* A flow is looked up to prefetch it and once more when its turn comes, and a connection that opens is asked for three
- * times within milliseconds. So the hashes of the last IPv4 keys are kept: finding one costs a tenth of computing it. */
+/* A flow is looked up to prefetch it and once more when its turn comes, and a connection that opens
+ * is asked for three times within milliseconds. So the hashes of the last IPv4 keys are kept:
+ * finding one costs a tenth of computing it. */
 static uint32_t hash_of(const struct flow_table *t, const struct ct_flow *f)
 {
 	struct hashed *h;
@@ -246,8 +256,8 @@ static inline void prefetch_head(const struct flow_table *t, uint32_t bucket)
 	prefetch_rec(t, bucket_head(t, bucket));
 }
 
-/* Put the records of the list into the buckets of the end of the round. False without memory for their heads: the list is
- * as it was. */
+/* Put the records of the list into the buckets of the end of the round. False without memory for
+ * their heads: the list is as it was. */
 static bool split_list(struct flow_table *t, uint32_t list)
 {
 	uint32_t id, next;
@@ -267,14 +277,16 @@ static bool split_list(struct flow_table *t, uint32_t list)
 	return true;
 }
 
-/* Split the next bucket. Without memory the index just stays as it is: chains get longer, nothing is lost. */
+/* Split the next bucket. Without memory the index just stays as it is: chains get longer, nothing
+ * is lost. */
 static void index_split(struct flow_table *t)
 {
 	uint32_t from = t->split, last = from + (t->wide - t->mask), list;
 
 	if (t->wide == t->mask || !segment_reserve(t, last / SEG_BUCKETS))
 		return;
-	prefetch_head(t, (from + SPLIT_AHEAD) & t->mask);	/* the records of a bucket are strangers to the cache */
+	/* the records of a bucket are strangers to the cache */
+	prefetch_head(t, (from + SPLIT_AHEAD) & t->mask);
 	list = bucket_head(t, from);
 	if (list != FLOW_ID_NONE) {
 		t->seg[from / SEG_BUCKETS][from % SEG_BUCKETS] = FLOW_ID_NONE;
@@ -353,14 +365,18 @@ static void hint_chain(void *ctx, uint32_t hint)
 struct flow_hints table_hints(struct flow_table *t)
 {
 	return (struct flow_hints){
-		.ctx = t, .ahead = hint_ahead, .next = hint_next, .chain = hint_chain,
+		.ctx = t,
+		.ahead = hint_ahead,
+		.next = hint_next,
+		.chain = hint_chain,
 	};
 }
 
 /* ---- records ---- */
 
 /* dst was copied from src: give it rare parts of its own, in `mem` if that is not NULL. */
-static int rare_own(struct flow_table *t, struct ct_flow *dst, struct flow_rare *mem, const struct ct_flow *src)
+static int rare_own(struct flow_table *t, struct ct_flow *dst, struct flow_rare *mem,
+		    const struct ct_flow *src)
 {
 	dst->has &= ~FLOW_HAS_COUNTERS;
 	dst->rare = NULL;
@@ -385,13 +401,15 @@ static int rare_own(struct flow_table *t, struct ct_flow *dst, struct flow_rare 
 	return 0;
 }
 
-static uint32_t insert_hashed(struct flow_table *t, const struct ct_flow *f, uint32_t hash, uint32_t now_s, int *err)
+static uint32_t insert_hashed(struct flow_table *t, const struct ct_flow *f, uint32_t hash,
+			      uint32_t now_s, int *err)
 {
 	uint32_t fam = f->l3 == AF_INET6, bucket, slot, id;
 	struct flow_rec *rec;
 	uint32_t *seg;
 
-	if (t->count >= t->limit && (t->count - t->dead >= t->limit || t->count - t->limit >= t->spare)) {
+	if (t->count >= t->limit &&
+	    (t->count - t->dead >= t->limit || t->count - t->limit >= t->spare)) {
 		t->stats.create_failed_limit++;
 		*err = -ENOSPC;
 		return FLOW_ID_NONE;
@@ -449,7 +467,8 @@ uint32_t table_insert(struct flow_table *t, const struct ct_flow *f, uint32_t no
 	return id;
 }
 
-uint32_t table_find_or_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s, bool *inserted, int *err)
+uint32_t table_find_or_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s,
+			      bool *inserted, int *err)
 {
 	uint32_t hash = hash_of(t, f);
 	uint32_t id = find_hashed(t, f, hash);
@@ -600,7 +619,8 @@ static bool check_chain(const struct flow_table *t, uint32_t bucket, struct tall
 
 		if (sum->count++ > t->count || !slab_is_live(slab, id & ~ID_V6))
 			return false;
-		if (rec->state == REC_FREE || rec->hash != hash_of(t, &rec->flow) || bucket_of(t, rec->hash) != bucket)
+		if (rec->state == REC_FREE || rec->hash != hash_of(t, &rec->flow) ||
+		    bucket_of(t, rec->hash) != bucket)
 			return false;
 		if ((rec->flow.l3 == AF_INET6) != (id >> 31) || table_find(t, &rec->flow) != id)
 			return false;
@@ -627,5 +647,6 @@ bool table_check(const struct flow_table *t)
 		for (; slot != SLAB_NONE; slot = slab_next_live(&t->slab[fam], slot + 1))
 			live++;
 	}
-	return sum.count == t->count && sum.dead == t->dead && sum.rare == t->n_rare && live == t->count;
+	return sum.count == t->count && sum.dead == t->dead && sum.rare == t->n_rare &&
+	       live == t->count;
 }

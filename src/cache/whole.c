@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-_Static_assert((WHOLE_SLOTS & (WHOLE_SLOTS - 1)) == 0 && WHOLE_COUNTED < WHOLE_SLOTS, "a search ends at a free slot");
+_Static_assert((WHOLE_SLOTS & (WHOLE_SLOTS - 1)) == 0 && WHOLE_COUNTED < WHOLE_SLOTS,
+	       "a search ends at a free slot");
 
 bool whole_lack(struct whole *w, enum whole_reason why, struct mono now)
 {
@@ -30,7 +31,8 @@ bool whole_lack(struct whole *w, enum whole_reason why, struct mono now)
 
 /* ---- the flows that are missing ---- */
 
-#define FRESH	UINT32_C(1)	/* missed since the last repair began; the other bits of a slot are the hash's */
+/* missed since the last repair began; the other bits of a slot are the hash's */
+#define FRESH UINT32_C(1)
 
 static uint32_t key_of(uint32_t hash)
 {
@@ -139,10 +141,14 @@ bool whole_settle(struct whole *w, enum whole_reason why)
 	return lacked && w->why == 0;
 }
 
-const char *const whole_words[] = {
-	"the kernel table is being read", "HashLimit reached", "no memory", "the kernel's table is full",
-	"the kernel dropped events", "flushed", "expectations found no place", NULL
-};
+const char *const whole_words[] = { "the kernel table is being read",
+				    "HashLimit reached",
+				    "no memory",
+				    "the kernel's table is full",
+				    "the kernel dropped events",
+				    "flushed",
+				    "expectations found no place",
+				    NULL };
 
 void whole_reasons(uint8_t why, struct text *out)
 {

@@ -17,7 +17,8 @@ static int64_t up_s(const struct daemon *d, struct mono now)
 static int64_t active_s(const struct daemon *d, struct mono now)
 {
 	return activity_active(d->activity) ?
-		       mono_diff_ms(now, activity_since(d->activity)) / 1000 : -1;
+		       mono_diff_ms(now, activity_since(d->activity)) / 1000 :
+		       -1;
 }
 
 /* ---- health ---- */

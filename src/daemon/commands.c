@@ -5,11 +5,11 @@
  *
  *   dump    walks a table with a resume point and writes while the client's queue has room (dump.c)
  *   empty   forgets a cache in steps (-f; empty.c)
- *   waiter  waits for work that goes on without it (-c, -F, -R): the work is not the client's, so it does not stop when
- *           the client leaves (waiters.c)
+ *   waiter  waits for work that goes on without it (-c, -F, -R): the work is not the client's, so
+ *           it does not stop when the client leaves (waiters.c)
  *
- * Exit status: 0 when it is done or there is nothing to do in this mode; 1 when it was refused, is busy, or failed.
- * Scripts stop at the first non-zero status, so each refusal is deliberate. */
+ * Exit status: 0 when it is done or there is nothing to do in this mode; 1 when it was refused, is
+ * busy, or failed. Scripts stop at the first non-zero status, so each refusal is deliberate. */
 #include "daemon/commands.h"
 
 #include <assert.h>
@@ -36,9 +36,9 @@ struct commands {
 	struct daemon *d;
 	struct control_server *server;
 	struct monitors *monitors;
-	uint64_t resyncs;		/* -R, each, also one that joins a comparison under way */
-	uint64_t expect_resyncs;	/* -R with expectations, -R expect */
-	uint64_t purges_ignored;	/* -t in the statistics mode */
+	uint64_t resyncs;	 /* -R, each, also one that joins a comparison under way */
+	uint64_t expect_resyncs; /* -R with expectations, -R expect */
+	uint64_t purges_ignored; /* -t in the statistics mode */
 };
 
 /* ---- one function per command ---- */
@@ -50,7 +50,8 @@ static struct control_job *out_of_memory(struct ctl_out *out)
 	return NULL;
 }
 
-static void done_note(struct ctl_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void done_note(struct ctl_out *out, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 /* What a command that succeeds has to say: into the log, and for a person who has typed it. */
 static void done_note(struct ctl_out *out, const char *fmt, ...)
 {
@@ -64,7 +65,8 @@ static void done_note(struct ctl_out *out, const char *fmt, ...)
 	ctl_result(out, "%s", line);
 }
 
-/* Nothing to do, and that is no failure. A question is answered by nothing and leaves no line: monitoring asks all day. */
+/* Nothing to do, and that is no failure. A question is answered by nothing and leaves no line:
+ * monitoring asks all day. */
 static void idle_note(const struct ctl_request *req, struct ctl_out *out, const char *why)
 {
 	bool asks = strchr("sie", req->cmd->option);
@@ -105,8 +107,8 @@ static struct commit_wish commit_wish(const struct ctl_request *req, bool in_ker
 	};
 }
 
-static struct control_job *cmd_commit(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_commit(struct commands *c, const struct ctl_request *req,
+				      enum job_kind job, struct ctl_out *out)
 {
 	static const char *const say[] = {
 		[CTL_OBJ_CT] = "committing conntrack cache",
@@ -124,8 +126,8 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 	return job_or_note(waiters_commit(c->d->waiters, &wish, evloop_now(c->d->loop)), out);
 }
 
-static struct control_job *cmd_flush_expects(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_flush_expects(struct commands *c, const struct ctl_request *req,
+					     enum job_kind job, struct ctl_out *out)
 {
 	int err;
 
@@ -139,8 +141,8 @@ static struct control_job *cmd_flush_expects(struct commands *c, const struct ct
 	return NULL;
 }
 
-static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl_request *req, enum job_kind kind,
-					struct ctl_out *out)
+static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl_request *req,
+					    enum job_kind kind, struct ctl_out *out)
 {
 	struct control_job *job;
 
@@ -149,40 +151,48 @@ static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl
 	if (!job)
 		return out_of_memory(out);
 	/* Refused while a commit runs, which has put expectations there as well. */
-	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting && !jobs_running(c->d->jobs, JOB_COMMIT))
+	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting &&
+	    !jobs_running(c->d->jobs, JOB_COMMIT))
 		cmd_flush_expects(c, req, kind, out);
 	return job;
 }
 
 /* Says so where there is nothing to compare with the kernel. */
-static bool no_internal(const struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+static bool no_internal(const struct commands *c, const struct ctl_request *req,
+			struct ctl_out *out)
 {
 	if (c->d->reconcile)
 		return false;
 	log_notice("resync is unsupported in this mode");
-	ctl_result(out, "%s: nothing to do, there is no internal cache to compare with the kernel table (DisableInternalCache)",
+	ctl_result(out,
+		   "%s: nothing to do, there is no internal cache to compare with the kernel table "
+		   "(DisableInternalCache)",
 		   req->cmd->text);
 	return true;
 }
 
-static struct control_job *cmd_resync_kernel(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_resync_kernel(struct commands *c, const struct ctl_request *req,
+					     enum job_kind job, struct ctl_out *out)
 {
 	if (no_internal(c, req, out))
 		return NULL;
 	done_note(out, "resync with master conntrack table");
 	c->resyncs++;
 	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting) {
-		log_notice("resync with master expect table");	/* the pass over the flows ends with it */
+		/* the pass over the flows ends with it */
+		log_notice("resync with master expect table");
 		c->expect_resyncs++;
 	}
-	/* What a peer has told is ours from now on where it is in our kernel, and -f does not look at that. */
-	return job_or_note(waiters_ask(c->d->waiters, job, pipeline_foreign(c->d->pipeline) > 0 ? JOB_ALONE : 0,
-				       evloop_now(c->d->loop)), out);
+	/* What a peer has told is ours from now on where it is in our kernel, and -f does not look
+	 * at that. */
+	return job_or_note(waiters_ask(c->d->waiters, job,
+				       pipeline_foreign(c->d->pipeline) > 0 ? JOB_ALONE : 0,
+				       evloop_now(c->d->loop)),
+			   out);
 }
 
-static struct control_job *cmd_resync_expects(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_resync_expects(struct commands *c, const struct ctl_request *req,
+					      enum job_kind job, struct ctl_out *out)
 {
 	if (no_internal(c, req, out))
 		return NULL;
@@ -191,7 +201,8 @@ static struct control_job *cmd_resync_expects(struct commands *c, const struct c
 	return job_or_note(waiters_ask(c->d->waiters, job, 0, evloop_now(c->d->loop)), out);
 }
 
-/* The internal cache is compared with the kernel, which goes on when the client has left; -R joins it. */
+/* The internal cache is compared with the kernel, which goes on when the client has left; -R joins
+ * it. */
 static void flush_internal(struct commands *c, bool external, struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
@@ -200,15 +211,18 @@ static void flush_internal(struct commands *c, bool external, struct ctl_out *ou
 	if (c->d->reconcile)
 		jobs_ask(c->d->jobs, JOB_REFRESH, 0, NULL, now);
 	else
-		done_note(out, "%s: nothing to do, there is no internal cache, and the kernel table is not touched "
-			  "(DisableInternalCache)", external ? "internal cache" : "-f");
+		done_note(out,
+			  "%s: nothing to do, there is no internal cache, and the kernel table is "
+			  "not touched (DisableInternalCache)",
+			  external ? "internal cache" : "-f");
 }
 
-static struct control_job *flush_caches(struct commands *c, struct ctl_out *out, bool internal, bool external)
+static struct control_job *flush_caches(struct commands *c, struct ctl_out *out, bool internal,
+					bool external)
 {
 	bool both = internal && external, cached = internal && c->d->reconcile;
 
-	external = external && pipeline_external(c->d->pipeline);	/* there may be none */
+	external = external && pipeline_external(c->d->pipeline); /* there may be none */
 	if (external && jobs_running(c->d->jobs, JOB_COMMIT)) {
 		log_errx("ignoring flush command, commit still in progress");
 		ctl_note(out, "refused: a commit is still running");
@@ -216,39 +230,43 @@ static struct control_job *flush_caches(struct commands *c, struct ctl_out *out,
 		return NULL;
 	}
 	if (cached || external)
-		done_note(out, "%s", cached && external ? "flushing caches" :
-			  cached ? "flushing internal cache" : "flushing external cache");
+		done_note(out, "%s",
+			  cached && external ? "flushing caches" :
+			  cached	     ? "flushing internal cache" :
+					       "flushing external cache");
 	if (internal)
 		flush_internal(c, external, out);
 	if (!external)
 		return NULL;
-	return job_or_note(waiters_ask(c->d->waiters, JOB_EMPTY, both ? EMPTY_EXPECTS : 0, evloop_now(c->d->loop)), out);
+	return job_or_note(waiters_ask(c->d->waiters, JOB_EMPTY, both ? EMPTY_EXPECTS : 0,
+				       evloop_now(c->d->loop)),
+			   out);
 }
 
-static struct control_job *cmd_flush_caches(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_flush_caches(struct commands *c, const struct ctl_request *req,
+					    enum job_kind job, struct ctl_out *out)
 {
 	(void)req, (void)job;
 	return flush_caches(c, out, true, true);
 }
 
-static struct control_job *cmd_flush_internal(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_flush_internal(struct commands *c, const struct ctl_request *req,
+					      enum job_kind job, struct ctl_out *out)
 {
 	(void)req, (void)job;
 	return flush_caches(c, out, true, false);
 }
 
-static struct control_job *cmd_flush_external(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_flush_external(struct commands *c, const struct ctl_request *req,
+					      enum job_kind job, struct ctl_out *out)
 {
 	(void)req, (void)job;
 	return flush_caches(c, out, false, true);
 }
 
 /* Without internal cache: what the kernel has. */
-static struct control_job *cmd_dump_kernel(struct commands *c, const struct ctl_request *req, enum job_kind kind,
-					struct ctl_out *out)
+static struct control_job *cmd_dump_kernel(struct commands *c, const struct ctl_request *req,
+					   enum job_kind kind, struct ctl_out *out)
 {
 	struct control_job *job = NULL;
 	struct text err = { 0 };
@@ -265,8 +283,8 @@ static struct control_job *cmd_dump_kernel(struct commands *c, const struct ctl_
 	return job;
 }
 
-static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_dump(struct commands *c, const struct ctl_request *req,
+				    enum job_kind job, struct ctl_out *out)
 {
 	bool external = req->cmd->option == 'e';
 	struct text err = { 0 };
@@ -284,23 +302,23 @@ static struct control_job *cmd_dump(struct commands *c, const struct ctl_request
 	return NULL;
 }
 
-static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_rsqueue(struct commands *c, const struct ctl_request *req,
+				       enum job_kind job, struct ctl_out *out)
 {
 	(void)job;
 	return job_or_note(dump_ring(c->d, ctl_flag(&req->args, "json")), out);
 }
 
-static struct control_job *cmd_monitor(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_monitor(struct commands *c, const struct ctl_request *req,
+				       enum job_kind job, struct ctl_out *out)
 {
 	(void)job;
 	return job_or_note(monitors_add(c->monitors, ctl_flag(&req->args, "json")), out);
 }
 
 /* --health, --ready, --live: the verdict is the exit status. */
-static struct control_job *cmd_ask(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_ask(struct commands *c, const struct ctl_request *req,
+				   enum job_kind job, struct ctl_out *out)
 {
 	struct text text = { 0 };
 	struct verdict v;
@@ -313,25 +331,26 @@ static struct control_job *cmd_ask(struct commands *c, const struct ctl_request 
 	return NULL;
 }
 
-static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req,
+				     enum job_kind job, struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
 
 	(void)req, (void)job;
-	if (takeover_schedule(c->d->takeover, now))	/* which is in the log */
-		ctl_result(out, "flushing conntrack table in %u secs", c->d->conf->sync.purge_timeout_s);
+	if (takeover_schedule(c->d->takeover, now)) /* which is in the log */
+		ctl_result(out, "flushing conntrack table in %u secs",
+			   c->d->conf->sync.purge_timeout_s);
 	else
 		done_note(out, "a flush is scheduled already");
 	empty_fill(c->d->empty, now);
 	return NULL;
 }
 
-static struct control_job *cmd_kill(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_kill(struct commands *c, const struct ctl_request *req,
+				    enum job_kind job, struct ctl_out *out)
 {
 	(void)req, (void)job;
-	ctl_hold_until_exit(out);	/* -k returns when lock and socket are gone */
+	ctl_hold_until_exit(out); /* -k returns when lock and socket are gone */
 	daemon_stop(c->d);
 	return NULL;
 }
@@ -345,8 +364,8 @@ static bool no_request(const struct commands *c, const struct ctl_request *req, 
 	return true;
 }
 
-static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request *req,
+				    enum job_kind job, struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
 
@@ -355,13 +374,13 @@ static struct control_job *cmd_bulk(struct commands *c, const struct ctl_request
 	jobs_ask(c->d->jobs, job, 0, NULL, now);
 	if (jobs_waiting(c->d->jobs, job))
 		done_note(out, "the bulk update follows what is still running");
-	else		/* as the log says when it begins */
+	else /* as the log says when it begins */
 		ctl_result(out, "sending bulk update");
 	return NULL;
 }
 
-static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_request *req, enum job_kind job,
-					struct ctl_out *out)
+static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_request *req,
+					  enum job_kind job, struct ctl_out *out)
 {
 	struct mono now = evloop_now(c->d->loop);
 
@@ -379,11 +398,11 @@ static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_r
 
 enum needs {
 	NEEDS_NOTHING = 0,
-	NEEDS_PEERS = 1,	/* there are none in the statistics mode */
-	NEEDS_EXTERNAL = 2,	/* the states of the peers in a cache: DisableExternalCache is off */
-	NEEDS_EXPECTS = 4,	/* ExpectationSync */
-	NEEDS_ACKS = 8,		/* FTFW */
-	NEEDS_HELPERS = 16,	/* section Helper, and a kernel that can */
+	NEEDS_PEERS = 1,    /* there are none in the statistics mode */
+	NEEDS_EXTERNAL = 2, /* the states of the peers in a cache: DisableExternalCache is off */
+	NEEDS_EXPECTS = 4,  /* ExpectationSync */
+	NEEDS_ACKS = 8,	    /* FTFW */
+	NEEDS_HELPERS = 16, /* section Helper, and a kernel that can */
 };
 
 /* By what one types, as in control/command.c: the kind of job that it asks for, by the table of who
@@ -391,11 +410,11 @@ enum needs {
 struct what {
 	const char *text;
 	enum needs needs;
-	enum job_kind job;	/* JOB_KINDS: it is answered at once, or it is a dump */
+	enum job_kind job; /* JOB_KINDS: it is answered at once, or it is a dump */
 	struct control_job *(*run)(struct commands *c, const struct ctl_request *req,
 				   enum job_kind job, struct ctl_out *out);
 	void (*report)(const struct daemon *d, struct values *v);
-	const char *kind;	/* of the JSON document */
+	const char *kind; /* of the JSON document */
 };
 
 #define NO_JOB JOB_KINDS
@@ -411,7 +430,8 @@ static const struct what table[] = {
 	{ "-e expect -x", NEEDS_EXPECTS | NEEDS_EXTERNAL, NO_JOB, cmd_dump, NULL, NULL },
 	{ "-c", NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, "commit_result" },
 	{ "-c ct", NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, "commit_result" },
-	{ "-c expect", NEEDS_EXPECTS | NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL, "commit_result" },
+	{ "-c expect", NEEDS_EXPECTS | NEEDS_EXTERNAL, JOB_COMMIT, cmd_commit, NULL,
+	  "commit_result" },
 	{ "-F", NEEDS_NOTHING, JOB_FLUSH, cmd_flush_kernel, NULL, NULL },
 	{ "-F ct", NEEDS_NOTHING, JOB_FLUSH, cmd_flush_kernel, NULL, NULL },
 	{ "-F expect", NEEDS_EXPECTS, NO_JOB, cmd_flush_expects, NULL, NULL },
@@ -443,9 +463,10 @@ static const struct what table[] = {
 	{ "-s helper", NEEDS_HELPERS, NO_JOB, NULL, report_helpers, "helpers" },
 };
 
-/* -c, and the states are in the kernel already: this node is active now, no flush goes on, and entries of another time have to
- * stop judging by their windows (takeover.c). */
-static struct control_job *no_commit(struct commands *c, const struct ctl_request *req, struct ctl_out *out)
+/* -c, and the states are in the kernel already: this node is active now, no flush goes on, and
+ * entries of another time have to stop judging by their windows (takeover.c). */
+static struct control_job *no_commit(struct commands *c, const struct ctl_request *req,
+				     struct ctl_out *out)
 {
 	struct commit_wish wish = commit_wish(req, true);
 	struct mono now = evloop_now(c->d->loop);
@@ -527,8 +548,8 @@ static struct control_job *nothing_to_do(struct commands *c, const struct what *
 	return windows ? no_commit(c, req, out) : NULL;
 }
 
-static void print_report(struct commands *c, const struct what *what,
-			 const struct ctl_request *req, struct ctl_out *out)
+static void print_report(struct commands *c, const struct what *what, const struct ctl_request *req,
+			 struct ctl_out *out)
 {
 	struct text text = { 0 };
 	struct values v;
@@ -539,7 +560,8 @@ static void print_report(struct commands *c, const struct what *what,
 	send_document(out, &text);
 }
 
-/* What the file asks for and nobody does: for the person who looks, not for the program that parses -s. */
+/* What the file asks for and nobody does: for the person who looks, not for the program that parses
+ * -s. */
 static void note_unserved_helpers(const struct commands *c, struct ctl_out *out)
 {
 	const struct conf_helpers *h = &c->d->conf->helper;
@@ -585,13 +607,17 @@ void commands_stats(const struct commands *c, struct commands_stats *out)
 	const struct control_stats *s = control_server_stats(c->server);
 
 	*out = (struct commands_stats){
-		.read_failed = s->no_request, .unknown_request = s->unknown_request,
+		.read_failed = s->no_request,
+		.unknown_request = s->unknown_request,
 		.refused = s->refused,
-		.resyncs = c->resyncs, .expect_resyncs = c->expect_resyncs, .purges_ignored = c->purges_ignored,
+		.resyncs = c->resyncs,
+		.expect_resyncs = c->expect_resyncs,
+		.purges_ignored = c->purges_ignored,
 	};
 }
 
-int commands_open(struct daemon *d, const struct control_conf *conf, struct commands **out, struct text *err)
+int commands_open(struct daemon *d, const struct control_conf *conf, struct commands **out,
+		  struct text *err)
 {
 	static const struct control_ops ops = { .start = on_request };
 	struct commands *c = calloc(1, sizeof(*c));
@@ -603,7 +629,9 @@ int commands_open(struct daemon *d, const struct control_conf *conf, struct comm
 		return -ENOMEM;
 	c->d = d;
 	c->monitors = monitors_new();
-	ret = c->monitors ? control_server_open(d->loop, conf, &ops, c, FLOW_RECORD_VERSION, &c->server, err) : -ENOMEM;
+	ret = c->monitors ? control_server_open(d->loop, conf, &ops, c, FLOW_RECORD_VERSION,
+						&c->server, err) :
+			    -ENOMEM;
 	if (ret < 0) {
 		monitors_free(c->monitors);
 		free(c);

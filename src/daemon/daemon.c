@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Lifetime: opens every object in order, runs, closes in exact reverse. Their callbacks are in wiring.c.
+/* Lifetime: opens every object in order, runs, closes in exact reverse. Their callbacks are in
+ * wiring.c.
  *
- * What happens in one turn of the loop: descriptors are served (control socket, sync channel, event socket, dump and
- * batch sockets), long jobs get a step each, and then daemon_turn() sends what all of that changed. */
+ * What happens in one turn of the loop: descriptors are served (control socket, sync channel, event
+ * socket, dump and batch sockets), long jobs get a step each, and then daemon_turn() sends what all
+ * of that changed. */
 #include "daemon/daemon.h"
 
 #include <errno.h>
@@ -41,11 +43,13 @@ static void tell_status(struct daemon *d, struct mono now)
 	struct external *external = pipeline_external(d->pipeline);
 
 	if (external && d->teller)
-		notify_status(&d->notify, now, "%" PRIu32 " flows of its peers", flows_alive(external_table(external)));
+		notify_status(&d->notify, now, "%" PRIu32 " flows of its peers",
+			      flows_alive(external_table(external)));
 	else if (d->teller)
 		notify_status(&d->notify, now, "no caches");
 	else if (external)
-		notify_status(&d->notify, now, "%" PRIu32 " flows of this node, %" PRIu32 " of its peers", own,
+		notify_status(&d->notify, now,
+			      "%" PRIu32 " flows of this node, %" PRIu32 " of its peers", own,
 			      flows_alive(external_table(external)));
 	else if (pipeline_sync(d->pipeline))
 		notify_status(&d->notify, now, "%" PRIu32 " flows of this node", own);
@@ -80,7 +84,7 @@ static void daemon_turn_injecting(void *ctx, struct mono now)
 
 	ct_inject_flush(d->inject, now);
 	daemon_turn(d, now);
-	ct_inject_flush(d->inject, now);	/* what a gap that was given up has let through */
+	ct_inject_flush(d->inject, now); /* what a gap that was given up has let through */
 }
 
 /* The timer only has to end the sleep: daemon_turn() runs at the end of the turn anyway. */
@@ -94,7 +98,7 @@ static bool on_more(void *ctx, struct mono now)
 {
 	(void)ctx;
 	(void)now;
-	return false;	/* one more turn, which ends in daemon_turn() */
+	return false; /* one more turn, which ends in daemon_turn() */
 }
 
 /* ---- opening ---- */
@@ -123,8 +127,8 @@ static void open_scheduler(const struct conf_sched *sched)
 	if (sched->type == CONF_SCHED_UNSET)
 		return;
 	if (sched_setscheduler(0, policy, &param) == -1)
-		log_warn("cannot set the scheduler to %s, priority %u", policy == SCHED_RR ? "RR" : "FIFO",
-			 sched->priority);
+		log_warn("cannot set the scheduler to %s, priority %u",
+			 policy == SCHED_RR ? "RR" : "FIFO", sched->priority);
 }
 
 static int open_empty(struct daemon *d)
@@ -162,7 +166,8 @@ static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
 	}
 	d->pipeline = pipeline_new(&pconf, &env, now);
 	if (!d->pipeline) {
-		text_str(err, "not enough memory for the flow tables (HashSize) or the resend queue (ResendQueueSize)");
+		text_str(err, "not enough memory for the flow tables (HashSize) or the resend "
+			      "queue (ResendQueueSize)");
 		return -ENOMEM;
 	}
 	takeover_set_pipeline(d->takeover, d->pipeline,
@@ -214,16 +219,19 @@ static int open_kernel(struct daemon *d, struct text *err)
 	if (ret < 0)
 		return ret;
 	if (d->conf->mode == CONF_MODE_STATS && !kernel_counts())
-		log_warnx("nf_conntrack_acct is 0: the kernel does not count, so ended flows are logged without packets and "
-			  "bytes, and \"traffic processed\" stays 0 (sysctl net.netfilter.nf_conntrack_acct=1)");
+		log_warnx("nf_conntrack_acct is 0: the kernel does not count, so ended flows are "
+			  "logged without packets and bytes, and \"traffic processed\" stays 0 "
+			  "(sysctl net.netfilter.nf_conntrack_acct=1)");
 	if (d->conf->kernel.poll_s > 0) {
 		log_notice("running in polling mode");
 		return 0;
 	}
 	if (d->conf->kernel.events_sysctl && ct_events_ensure_enabled() == 2)
-		log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow reports its end");
+		log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow "
+			   "reports its end");
 	cb = wiring_events(d);
-	ret = ct_events_open(&d->conf->kernel, &d->conf->filter, d->loop, &cb, own, n_own, &d->events, err);
+	ret = ct_events_open(&d->conf->kernel, &d->conf->filter, d->loop, &cb, own, n_own,
+			     &d->events, err);
 	if (ret == 0 && d->inject)
 		ct_events_set_prompt(d->events);
 	return ret;
@@ -237,7 +245,8 @@ static int open_channel(struct daemon *d, struct text *err)
 	if (d->conf->mode != CONF_MODE_SYNC)
 		return 0;
 	ret = channel_open(&d->conf->channel, d->loop, &cb, &d->channel, err);
-	if (ret == 0 && d->inject)	/* a flow costs some 15 us in the kernel, against less than one in a cache */
+	/* a flow costs some 15 us in the kernel, against less than one in a cache */
+	if (ret == 0 && d->inject)
 		channel_set_rounds(d->channel, 1);
 	return ret;
 }
@@ -276,11 +285,12 @@ static int open_takeover(struct daemon *d, struct text *err)
 	d->filter = flow_filter_new(&d->conf->filter);
 	if (!d->filter)
 		return -ENOMEM;
-	return takeover_open(d->loop, &d->conf->sync, d->filter, d->activity, d->jobs, &d->takeover, err);
+	return takeover_open(d->loop, &d->conf->sync, d->filter, d->activity, d->jobs, &d->takeover,
+			     err);
 }
 
-/* Read the kernel table; events and peers are served meanwhile. The event socket is open already, so what changes
- * during the dump is not missed. */
+/* Read the kernel table; events and peers are served meanwhile. The event socket is open already,
+ * so what changes during the dump is not missed. */
 static int fill_cache(struct daemon *d, const sigset_t *in_select, struct text *err)
 {
 	if (!d->reconcile)
@@ -297,7 +307,8 @@ static int fill_cache(struct daemon *d, const sigset_t *in_select, struct text *
 			daemon_stop(d);
 	}
 	if (d->fill_err < 0)
-		text_printf(err, "cannot read the kernel's conntrack table: %s", strerror(-d->fill_err));
+		text_printf(err, "cannot read the kernel's conntrack table: %s",
+			    strerror(-d->fill_err));
 	return d->fill_err;
 }
 
@@ -353,24 +364,28 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 		ret = helpers_open(d->loop, &d->conf->helper, &d->helpers, err);
 	if (ret == 0)
 		ret = open_kernel(d, err);
-	if (ret == 0)		/* last: what fails before leaves no file behind */
+	if (ret == 0) /* last: what fails before leaves no file behind */
 		ret = open_flowlog(d, err);
 	if (ret < 0)
 		return ret;
 	d->tick = (struct ev_timer){ .cb = on_tick, .ctx = d, .name = "tick" };
 	d->more = (struct ev_work){ .step = on_more, .ctx = d, .name = "more" };
-	d->turn = (struct ev_hook){ .cb = d->inject ? daemon_turn_injecting : daemon_turn, .ctx = d, .name = "transmit" };
+	d->turn = (struct ev_hook){ .cb = d->inject ? daemon_turn_injecting : daemon_turn,
+				    .ctx = d,
+				    .name = "transmit" };
 	ret = fill_cache(d, in_select, err);
 	if (ret == 0 && d->events)
 		ret = open_blind(d);
-	/* Nothing is sent before the cache is complete: a peer removes what an answer to its RESYNC does not show. */
+	/* Nothing is sent before the cache is complete: a peer removes what an answer to its RESYNC
+	 * does not show. */
 	ev_hook_add(d->loop, &d->turn);
 	if (ret == 0)
 		takeover_resume(d->takeover, evloop_now(d->loop));
 	return ret;
 }
 
-int daemon_open(struct daemon *d, const struct conf *conf, const sigset_t *in_select, struct text *err)
+int daemon_open(struct daemon *d, const struct conf *conf, const sigset_t *in_select,
+		struct text *err)
 {
 	int ret;
 
@@ -451,6 +466,6 @@ void daemon_close(struct daemon *d)
 	activity_close(d->activity);
 	evloop_free(d->loop);
 	lockfile_drop(&d->lock);
-	commands_free(d->commands);	/* `-k` returns now: neither socket nor lock exists any more */
+	commands_free(d->commands); /* `-k` returns now: neither socket nor lock exists any more */
 	*d = (struct daemon){ .lock = { .fd = -1 } };
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Long answers: the caches (-i, -e) and the resend queue (-s rsqueue), walked with a resume point. A step is short and is
- * taken only while the client's queue has room, so neither a million flows nor a reader that has fallen asleep holds
- * anything up. */
+/* Long answers: the caches (-i, -e) and the resend queue (-s rsqueue), walked with a resume point.
+ * A step is short and is taken only while the client's queue has room, so neither a million flows
+ * nor a reader that has fallen asleep holds anything up. */
 #include "daemon/dump.h"
 
 #include <inttypes.h>
@@ -12,10 +12,11 @@
 #include "flow/flow_json.h"
 #include "flow/flow_print.h"
 
-#define SELECT_STEPS	16	/* so many of these in one step, where few flows are looked for */
-#define DUMP_STEP	256	/* flows per step: about 0.1 ms, so that other clients and events get their turn */
-#define RING_STEP	512	/* lines per step */
-#define RING_LINE	64	/* bytes of one, at most */
+#define SELECT_STEPS 16 /* so many of these in one step, where few flows are looked for */
+/* flows per step: about 0.1 ms, so that other clients and events get their turn */
+#define DUMP_STEP 256
+#define RING_STEP 512 /* lines per step */
+#define RING_LINE 64  /* bytes of one, at most */
 
 /* ---- a cache ---- */
 
@@ -38,8 +39,8 @@ static int64_t dump_expires_s(const struct flow_dump *f, uint32_t updated_s, str
 	return age < conf->cache_timeout_s ? conf->cache_timeout_s - age : 0;
 }
 
-static void dump_flow(struct ctl_out *out, const struct flow_dump *f, const struct flow_rec *rec, struct mono now,
-		      int64_t wall_s)
+static void dump_flow(struct ctl_out *out, const struct flow_dump *f, const struct flow_rec *rec,
+		      struct mono now, int64_t wall_s)
 {
 	struct flow_print_opts opts = {
 		.active_s = mono_s(now) - rec->created_s,
@@ -58,7 +59,7 @@ static void dump_flow(struct ctl_out *out, const struct flow_dump *f, const stru
 		return;
 	}
 	n = f->w.xml ? flow_print_xml(&rec->flow, &opts, line, sizeof(line) - 1) :
-		     flow_print_text(&rec->flow, &opts, line, sizeof(line) - 1);
+		       flow_print_text(&rec->flow, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	ctl_text(out, line, n);
 }
@@ -71,7 +72,8 @@ static bool dump_wants(const struct flow_dump *f, const struct flow_rec *rec)
 }
 
 /* Returns how many records were looked at; 0 at the end. */
-static size_t dump_some(struct flow_dump *f, struct flow_table *t, struct ctl_out *out, struct mono now)
+static size_t dump_some(struct flow_dump *f, struct flow_table *t, struct ctl_out *out,
+			struct mono now)
 {
 	int64_t wall_s = clock_wall_s();
 	uint32_t ids[DUMP_STEP];
@@ -115,7 +117,9 @@ static void dump_release(struct control_job *job, bool done)
 	free(container_of(job, struct flow_dump, job));
 }
 
-static const struct control_job_ops dump_ops = { .name = "dump", .step = dump_step, .release = dump_release };
+static const struct control_job_ops dump_ops = { .name = "dump",
+						 .step = dump_step,
+						 .release = dump_release };
 
 struct control_job *dump_flows(const struct daemon *d, const struct dump_wish *w)
 {
@@ -129,7 +133,8 @@ struct control_job *dump_flows(const struct daemon *d, const struct dump_wish *w
 
 /* ---- a cache of expectations ---- */
 
-static void dump_expect(struct ctl_out *out, const struct flow_dump *f, const struct expect_rec *rec, struct mono now)
+static void dump_expect(struct ctl_out *out, const struct flow_dump *f,
+			const struct expect_rec *rec, struct mono now)
 {
 	struct expect_print_opts opts = {
 		.active_s = mono_s(now) - rec->created_s,
@@ -146,7 +151,7 @@ static void dump_expect(struct ctl_out *out, const struct flow_dump *f, const st
 		return;
 	}
 	n = f->w.xml ? expect_print_xml(&rec->expect, &opts, line, sizeof(line) - 1) :
-		     expect_print_text(&rec->expect, &opts, line, sizeof(line) - 1);
+		       expect_print_text(&rec->expect, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	ctl_text(out, line, n);
 }
@@ -155,7 +160,8 @@ static enum ctl_step expects_step(struct control_job *job, struct ctl_out *out, 
 {
 	struct flow_dump *f = container_of(job, struct flow_dump, job);
 	struct exp_path *path = pipeline_expects(f->d->pipeline);
-	const struct expects *cache = f->w.external ? exp_path_external(path) : exp_path_internal(path);
+	const struct expects *cache =
+		f->w.external ? exp_path_external(path) : exp_path_internal(path);
 	uint32_t ids[DUMP_STEP];
 	size_t n;
 
@@ -172,7 +178,9 @@ static enum ctl_step expects_step(struct control_job *job, struct ctl_out *out, 
 }
 
 static const struct control_job_ops expects_ops = {
-	.name = "dump of expectations", .step = expects_step, .release = dump_release,
+	.name = "dump of expectations",
+	.step = expects_step,
+	.release = dump_release,
 };
 
 struct control_job *dump_expects(const struct daemon *d, bool external, bool xml)
@@ -181,7 +189,9 @@ struct control_job *dump_expects(const struct daemon *d, bool external, bool xml
 
 	if (!f)
 		return NULL;
-	*f = (struct flow_dump){ .job.ops = &expects_ops, .d = d, .w = { .external = external, .xml = xml } };
+	*f = (struct flow_dump){ .job.ops = &expects_ops,
+				 .d = d,
+				 .w = { .external = external, .xml = xml } };
 	return &f->job;
 }
 
@@ -191,9 +201,10 @@ struct ring_dump {
 	struct control_job job;
 	const struct daemon *d;
 	bool as_json, begun;
-	struct json json;	/* one document, written in steps */
-	uint32_t pos;		/* see sync_ring_next() */
-	uint32_t left;		/* lines: what was in the ring at the beginning, so that it ends on a busy node */
+	struct json json; /* one document, written in steps */
+	uint32_t pos;	  /* see sync_ring_next() */
+	/* lines: what was in the ring at the beginning, so that it ends on a busy node */
+	uint32_t left;
 };
 
 static void ring_head(struct ring_dump *r, struct text *text)
@@ -293,7 +304,9 @@ static void ring_release(struct control_job *job, bool done)
 	free(container_of(job, struct ring_dump, job));
 }
 
-static const struct control_job_ops ring_ops = { .name = "rsqueue", .step = ring_step, .release = ring_release };
+static const struct control_job_ops ring_ops = { .name = "rsqueue",
+						 .step = ring_step,
+						 .release = ring_release };
 
 struct control_job *dump_ring(const struct daemon *d, bool json)
 {
@@ -303,6 +316,8 @@ struct control_job *dump_ring(const struct daemon *d, bool json)
 	if (!r)
 		return NULL;
 	sync_queues(pipeline_sync(d->pipeline), &q);
-	*r = (struct ring_dump){ .job.ops = &ring_ops, .d = d, .left = q.ring_len, .as_json = json };
+	*r = (struct ring_dump){
+		.job.ops = &ring_ops, .d = d, .left = q.ring_len, .as_json = json
+	};
 	return &r->job;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `-i` without internal cache: what the Filter lets through of the kernel table, or the kernel's expectations, as the
- * kernel tells them. Each client has a dump of its own, which reads the next part only when the client has taken the one
- * before, so a slow reader costs nobody anything. */
+/* `-i` without internal cache: what the Filter lets through of the kernel table, or the kernel's
+ * expectations, as the kernel tells them. Each client has a dump of its own, which reads the next
+ * part only when the client has taken the one before, so a slow reader costs nobody anything. */
 #include "daemon/dump.h"
 
 #include <errno.h>
@@ -15,13 +15,15 @@
 struct kernel_dump {
 	struct control_job job;
 	struct ct_dump *dump;
-	const struct flow_filter *filter;	/* borrowed */
+	const struct flow_filter *filter; /* borrowed */
 	struct dump_wish w;
 	uint64_t found;
 	bool begun, ended, text, expects;
 	int err;
 	int64_t wall_s;
-	struct text part;	/* what was read and waits for the client: lines, or records with their length before them */
+	/* what was read and waits for the client: lines, or records with their length before
+	 * them */
+	struct text part;
 };
 
 static void add_record(struct kernel_dump *k, const uint8_t *record, size_t len)
@@ -32,11 +34,16 @@ static void add_record(struct kernel_dump *k, const uint8_t *record, size_t len)
 	text_add(&k->part, record, len);
 }
 
-static void kernel_entry(void *ctx, const struct ct_flow *f, const struct ct_seen *seen, struct mono now)
+static void kernel_entry(void *ctx, const struct ct_flow *f, const struct ct_seen *seen,
+			 struct mono now)
 {
 	struct kernel_dump *k = ctx;
 	const struct flow_print_opts opts = {
-		.active_s = -1, .expires_s = -1, .now_s = k->wall_s, .use = seen->use, .kernel_view = true,
+		.active_s = -1,
+		.expires_s = -1,
+		.now_s = k->wall_s,
+		.use = seen->use,
+		.kernel_view = true,
 	};
 	char line[FLOW_LINE_MAX];
 	uint8_t record[FLOW_RECORD_MAX];
@@ -44,7 +51,7 @@ static void kernel_entry(void *ctx, const struct ct_flow *f, const struct ct_see
 
 	(void)now;
 	if (!flow_filter_pass(k->filter, f))
-		return;		/* with an internal cache it would not be there either */
+		return; /* with an internal cache it would not be there either */
 	if (!flow_select_pass(&k->w.select, f))
 		return;
 	k->found++;
@@ -55,7 +62,7 @@ static void kernel_entry(void *ctx, const struct ct_flow *f, const struct ct_see
 		return;
 	}
 	n = k->w.xml ? flow_print_xml(f, &opts, line, sizeof(line) - 1) :
-		     flow_print_text(f, &opts, line, sizeof(line) - 1);
+		       flow_print_text(f, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	text_add(&k->part, line, n);
 }
@@ -74,7 +81,7 @@ static void kernel_expect(void *ctx, const struct ct_expect *e, struct mono now)
 		return;
 	}
 	n = k->w.xml ? expect_print_xml(e, &opts, line, sizeof(line) - 1) :
-		     expect_print_text(e, &opts, line, sizeof(line) - 1);
+		       expect_print_text(e, &opts, line, sizeof(line) - 1);
 	line[n++] = '\n';
 	text_add(&k->part, line, n);
 }
@@ -134,7 +141,7 @@ static enum ctl_step kernel_step(struct control_job *job, struct ctl_out *out, s
 		ct_dump_pause(k->dump, false);
 		return CTL_WAIT;
 	}
-	if (k->err < 0 && k->err != -EINTR) {	/* the table may change while it is shown */
+	if (k->err < 0 && k->err != -EINTR) { /* the table may change while it is shown */
 		ctl_note(out, "failed: %s", strerror(-k->err));
 		ctl_end(out, 1);
 	} else if (k->w.count) {
@@ -154,10 +161,13 @@ static void kernel_release(struct control_job *job, bool done)
 }
 
 static const struct control_job_ops kernel_ops = {
-	.name = "kernel dump", .step = kernel_step, .release = kernel_release,
+	.name = "kernel dump",
+	.step = kernel_step,
+	.release = kernel_release,
 };
 
-struct control_job *dump_kernel(const struct daemon *d, bool expects, const struct dump_wish *w, struct text *err)
+struct control_job *dump_kernel(const struct daemon *d, bool expects, const struct dump_wish *w,
+				struct text *err)
 {
 	struct kernel_dump *k = calloc(1, sizeof(*k));
 	struct ct_dump_cb cb = { .ctx = k, .part = kernel_part, .done = kernel_done };

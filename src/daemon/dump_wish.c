@@ -20,7 +20,8 @@ static bool find_peers(const struct daemon *d, const char *name, struct dump_wis
 		    strcmp(v.name, name) == 0)
 			w->peers |= 1u << i;
 	if (!w->peers)
-		text_printf(err, "--peer: no peer was heard as \"%s\" (-s peers has their addresses)",
+		text_printf(err,
+			    "--peer: no peer was heard as \"%s\" (-s peers has their addresses)",
 			    name);
 	return w->peers != 0;
 }

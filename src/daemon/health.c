@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which facts are reasons, and how bad.
  *
- *	WARNING		the node does its job, and something is not as it should be: a peer is silent,
- *			behind or not in sync, a link is down, the table is nearly full
+ *	WARNING		the node does its job, and something is not as it should be: a peer is
+ *			silent, behind or not in sync, a link is down, the table is nearly full
  *	CRITICAL	it does not: events are lost or off, a table is full, a commit has failed
  *
  * Each reason ends by itself when its cause does: nothing here looks at counters, which never come
@@ -15,8 +15,8 @@
 #include "cache/whole.h"
 #include "follow/commit.h"
 
-#define LONG_MS		60000	/* a full table that is on its way is news for so long */
-#define NEARLY_FULL	90	/* percent */
+#define LONG_MS	    60000 /* a full table that is on its way is news for so long */
+#define NEARLY_FULL 90	  /* percent */
 
 static int64_t seconds(struct mono since, struct mono now)
 {
@@ -93,12 +93,13 @@ void health_cache(struct verdict *v, const struct completeness_values *c, bool a
 		verdict_add(v, VERDICT_CRITICAL, "cache_full",
 			    "%s: full (HashLimit) for %" PRId64 " s", c->cache, c->for_s);
 	if (c->why & WHOLE_MEMORY)
-		verdict_add(v, VERDICT_CRITICAL, "no_memory",
-			    "%s: no memory for %" PRId64 " s", c->cache, c->for_s);
+		verdict_add(v, VERDICT_CRITICAL, "no_memory", "%s: no memory for %" PRId64 " s",
+			    c->cache, c->for_s);
 	if (c->why & WHOLE_KERNEL)
 		verdict_add(v, VERDICT_CRITICAL, "table_refused",
 			    "the kernel's table had no room for flows of the peers, for %" PRId64
-			    " s", c->for_s);
+			    " s",
+			    c->for_s);
 	if (c->why & WHOLE_START)
 		verdict_add(v, VERDICT_WARNING, "starting", "the kernel table is being read");
 	if ((c->why & WHOLE_FLUSHED) && !active)
@@ -128,11 +129,13 @@ void health_table(struct verdict *v, int64_t count, int64_t max)
 	if (count >= max)
 		verdict_add(v, VERDICT_CRITICAL, "table_full",
 			    "the kernel's table is full: %" PRId64 " of %" PRId64
-			    " (nf_conntrack_max)", count, max);
+			    " (nf_conntrack_max)",
+			    count, max);
 	else if (count * 100 / max >= NEARLY_FULL)
 		verdict_add(v, VERDICT_WARNING, "table_nearly_full",
 			    "the kernel's table is nearly full: %" PRId64 " of %" PRId64
-			    " (nf_conntrack_max)", count, max);
+			    " (nf_conntrack_max)",
+			    count, max);
 }
 
 /* ---- commits ---- */
@@ -149,7 +152,8 @@ static void commit_in_kernel(struct verdict *v, const struct last_commit *c, int
 	else if (w->failed > 0)
 		verdict_add(v, VERDICT_WARNING, "commit_windows",
 			    "after the last -c, %" PRId64 " s ago, %" PRIu64
-			    " older entries still have their windows", ago_s, w->failed);
+			    " older entries still have their windows",
+			    ago_s, w->failed);
 }
 
 void health_commit(struct verdict *v, const struct last_commit *c, struct mono now)
@@ -170,13 +174,13 @@ void health_commit(struct verdict *v, const struct last_commit *c, struct mono n
 	if (r->failed > 0)
 		verdict_add(v, VERDICT_CRITICAL, "commit_refused",
 			    "the last commit (-c), %" PRId64 " s ago: %" PRIu64 " of %" PRIu64
-			    " flows failed: %s", ago_s, r->failed, r->total,
-			    commit_reason(r->reason[0].err));
+			    " flows failed: %s",
+			    ago_s, r->failed, r->total, commit_reason(r->reason[0].err));
 	if (c->res.expects.failed > 0)
 		verdict_add(v, VERDICT_WARNING, "commit_expects",
 			    "the last commit (-c), %" PRId64 " s ago: %" PRIu64 " of %" PRIu64
-			    " expectations failed", ago_s, c->res.expects.failed,
-			    c->res.expects.total);
+			    " expectations failed",
+			    ago_s, c->res.expects.failed, c->res.expects.total);
 }
 
 /* ---- ready ---- */
@@ -192,12 +196,14 @@ void health_ready_peer(struct verdict *v, const struct ready_facts *f,
 		return;
 	if (asked && waited_s < HEALTH_TABLE_S)
 		verdict_add(v, VERDICT_NO, "receiving",
-			    "the table of peer %s is not here: %" PRIu64 " states so far, in %" PRId64
-			    " s", p->name, p->states, waited_s);
+			    "the table of peer %s is not here: %" PRIu64
+			    " states so far, in %" PRId64 " s",
+			    p->name, p->states, waited_s);
 	else if (p->table == STANDING_LACKS_TIME && there_s <= f->refresh_s)
 		verdict_add(v, VERDICT_NO, "receiving",
-			    "peer %s has not had time to tell everything once: %" PRId64 " of %" PRId64
-			    " s (RefreshTime)", p->name, there_s, f->refresh_s);
+			    "peer %s has not had time to tell everything once: %" PRId64
+			    " of %" PRId64 " s (RefreshTime)",
+			    p->name, there_s, f->refresh_s);
 }
 
 void health_ready(struct verdict *v, const struct ready_facts *f)

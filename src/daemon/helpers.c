@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The helpers of section Helper: queue and entry in the kernel, from start to end.
  *
- * A helper that is enabled and has no queue is worse than none: established connections pass, the first packet of each new one
- * disappears in the kernel without any trace. So the queue is opened before the helper is enabled, and the helper is disabled
- * before the queue is closed.
+ * A helper that is enabled and has no queue is worse than none: established connections pass, the
+ * first packet of each new one disappears in the kernel without any trace. So the queue is opened
+ * before the helper is enabled, and the helper is disabled before the queue is closed.
  *
- * Helpers belong to the whole kernel, the queue to a network namespace: daemons of other namespaces may serve the same helper,
- * with queues of the same number. Each holds a shared lock on a file that stands for the helper; who gets it exclusively is the
- * last. A 1.4.x knows no such lock: it shows by another queue number only. */
+ * Helpers belong to the whole kernel, the queue to a network namespace: daemons of other namespaces
+ * may serve the same helper, with queues of the same number. Each holds a shared lock on a file
+ * that stands for the helper; who gets it exclusively is the last. A 1.4.x knows no such lock: it
+ * shows by another queue number only. */
 #include "daemon/helpers.h"
 
 #include <errno.h>
@@ -29,8 +30,8 @@ struct service {
 	const struct conf_helper *conf;
 	struct cthelper kernel;
 	struct helping_of of;
-	int lock_fd;		/* -1: none */
-	bool enabled;		/* by this daemon */
+	int lock_fd;  /* -1: none */
+	bool enabled; /* by this daemon */
 };
 
 struct helpers {
@@ -63,8 +64,12 @@ static void put_place(struct text *t, const struct conf_helpers *all, const stru
 static struct cthelper to_kernel(const struct conf_helper *c, const struct helper *h)
 {
 	return (struct cthelper){
-		.name = h->name, .l3 = c->l3proto, .l4 = c->l4proto, .queue_num = (uint16_t)c->queue_num,
-		.private_len = h->private_len, .expect_max = c->policy[0].expect_max,
+		.name = h->name,
+		.l3 = c->l3proto,
+		.l4 = c->l4proto,
+		.queue_num = (uint16_t)c->queue_num,
+		.private_len = h->private_len,
+		.expect_max = c->policy[0].expect_max,
 		.expect_timeout_s = c->policy[0].expect_timeout_s,
 	};
 }
@@ -75,7 +80,8 @@ static int open_lock(const struct conf_helper *c)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), LOCK_DIRECTORY "/conntrackd-helper-%s-%s-%s", c->name, l3_name(c), l4_name(c));
+	snprintf(path, sizeof(path), LOCK_DIRECTORY "/conntrackd-helper-%s-%s-%s", c->name,
+		 l3_name(c), l4_name(c));
 	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 }
 
@@ -108,22 +114,32 @@ static bool module_is_loaded(const char *helper)
 	return access(path, F_OK) == 0;
 }
 
-static void explain(const struct conf_helper *c, const struct cthelper *k, bool setup, int rc, struct text *err)
+static void explain(const struct conf_helper *c, const struct cthelper *k, bool setup, int rc,
+		    struct text *err)
 {
 	bool absent = rc == -ENOENT;
 
 	if ((rc == -EBUSY || absent) && module_is_loaded(c->name))
-		text_printf(err, "the kernel's own helper of that name is loaded and in the way: modprobe -r nf_nat_%s "
-			    "nf_conntrack_%s, and keep it from being loaded again", c->name, c->name);
+		text_printf(err,
+			    "the kernel's own helper of that name is loaded and in the way: "
+			    "modprobe -r nf_nat_%s nf_conntrack_%s, and keep it from being loaded "
+			    "again",
+			    c->name, c->name);
 	else if (absent && !setup)
-		text_printf(err, "the kernel has no such helper: type \"nfct add helper %s %s %s\" before the start, or write "
-			    "\"Setup yes\" into section Helper", c->name, l3_name(c), l4_name(c));
+		text_printf(err,
+			    "the kernel has no such helper: type \"nfct add helper %s %s %s\" "
+			    "before the start, or write \"Setup yes\" into section Helper",
+			    c->name, l3_name(c), l4_name(c));
 	else if (rc == -EBUSY)
-		text_printf(err, "a helper of that name with other properties is in the way: type \"nfct delete helper %s %s %s\"",
+		text_printf(err,
+			    "a helper of that name with other properties is in the way: type "
+			    "\"nfct delete helper %s %s %s\"",
 			    c->name, l3_name(c), l4_name(c));
 	else
-		text_printf(err, "the kernel refuses it (at most %u expectations for %u s, queue %u): %s", k->expect_max,
-			    k->expect_timeout_s, k->queue_num, strerror(-rc));
+		text_printf(
+			err,
+			"the kernel refuses it (at most %u expectations for %u s, queue %u): %s",
+			k->expect_max, k->expect_timeout_s, k->queue_num, strerror(-rc));
 }
 
 static int enable(struct service *s, bool setup, struct text *err)
@@ -134,8 +150,10 @@ static int enable(struct service *s, bool setup, struct text *err)
 	if (rc == 0 && found.private_len != s->kernel.private_len)
 		rc = -EBUSY;
 	else if (rc == 0 && found.enabled && found.queue_num != s->kernel.queue_num)
-		log_warnx("helper %s %s %s was enabled with queue %u and has queue %u now: another daemon that serves it has to use the same",
-			  s->conf->name, l3_name(s->conf), l4_name(s->conf), found.queue_num, s->kernel.queue_num);
+		log_warnx("helper %s %s %s was enabled with queue %u and has queue %u now: another "
+			  "daemon that serves it has to use the same",
+			  s->conf->name, l3_name(s->conf), l4_name(s->conf), found.queue_num,
+			  s->kernel.queue_num);
 	if (rc == 0 || (rc == -ENOENT && setup))
 		rc = cthelper_enable(&s->kernel, setup);
 	if (rc < 0)
@@ -148,16 +166,20 @@ static int open_service(struct helpers *h, struct evloop *loop, struct service *
 {
 	const struct queue_cb cb = { .ctx = &s->of, .packet = helping_packet };
 	const struct conf_helper *c = s->conf;
-	const struct queue_conf conf = { .num = (uint16_t)c->queue_num, .max_len = c->queue_len, .copy_range = QUEUE_COPY_ALL,
+	const struct queue_conf conf = { .num = (uint16_t)c->queue_num,
+					 .max_len = c->queue_len,
+					 .copy_range = QUEUE_COPY_ALL,
 					 .conntrack = true };
 	int rc;
 
-	log_notice("configuring helper `%s' with queuenum=%u and queuelen=%u", c->name, c->queue_num, c->queue_len);
-	log_notice("policy name=%s expect_timeout=%u expect_max=%u", c->policy[0].name, c->policy[0].expect_timeout_s,
-		   c->policy[0].expect_max);
+	log_notice("configuring helper `%s' with queuenum=%u and queuelen=%u", c->name,
+		   c->queue_num, c->queue_len);
+	log_notice("policy name=%s expect_timeout=%u expect_max=%u", c->policy[0].name,
+		   c->policy[0].expect_timeout_s, c->policy[0].expect_max);
 	put_place(err, h->conf, c);
 	s->lock_fd = open_lock(c);
-	if (s->lock_fd != -1 && flock(s->lock_fd, LOCK_SH | LOCK_NB) == -1) {	/* conntrackd --disable-helpers has it, for ms */
+	/* conntrackd --disable-helpers has it, for ms */
+	if (s->lock_fd != -1 && flock(s->lock_fd, LOCK_SH | LOCK_NB) == -1) {
 		if (flock(s->lock_fd, LOCK_SH) == -1)
 			return -errno;
 	}
@@ -189,9 +211,12 @@ void helpers_warn(const struct conf_helpers *conf, conf_report_fn report, void *
 
 	for (size_t i = 0; why && i < conf->n; i++) {
 		const struct conf_helper *c = &conf->list[i];
-		const struct conf_place at = { .file = conf->file, .line = c->line, .column = c->column };
+		const struct conf_place at = { .file = conf->file,
+					       .line = c->line,
+					       .column = c->column };
 
-		snprintf(text, sizeof(text), "helper %s %s %s is not served: %s", c->name, l3_name(c), l4_name(c), why);
+		snprintf(text, sizeof(text), "helper %s %s %s is not served: %s", c->name,
+			 l3_name(c), l4_name(c), why);
 		report(ctx, CONF_WARNING, &at, text);
 	}
 }
@@ -207,14 +232,16 @@ static int probe(const struct conf_helpers *conf, struct text *err)
 		return 0;
 	put_place(err, conf, &conf->list[0]);
 	if (rc == -EPERM)
-		text_str(err, "not permitted: helpers belong to the whole kernel, so an unprivileged container cannot set them up; "
-			 "remove section Helper, or run conntrackd outside");
+		text_str(err, "not permitted: helpers belong to the whole kernel, so an "
+			      "unprivileged container cannot set them up; remove section Helper, "
+			      "or run conntrackd outside");
 	else
 		text_printf(err, "nfnetlink_cthelper: %s", strerror(-rc));
 	return rc;
 }
 
-int helpers_open(struct evloop *loop, const struct conf_helpers *conf, struct helpers **out, struct text *err)
+int helpers_open(struct evloop *loop, const struct conf_helpers *conf, struct helpers **out,
+		 struct text *err)
 {
 	struct helpers *h;
 	int rc = probe(conf, err);
@@ -237,8 +264,11 @@ int helpers_open(struct evloop *loop, const struct conf_helpers *conf, struct he
 		const struct helper *helper = helper_find(conf->list[i].name);
 
 		*s = (struct service){
-			.conf = &conf->list[i], .kernel = to_kernel(&conf->list[i], helper), .lock_fd = -1,
-			.of = { .all = &h->shared, .helper = helper,
+			.conf = &conf->list[i],
+			.kernel = to_kernel(&conf->list[i], helper),
+			.lock_fd = -1,
+			.of = { .all = &h->shared,
+				.helper = helper,
 				.expect_timeout_s = conf->list[i].policy[0].expect_timeout_s },
 		};
 		h->n++;
@@ -264,17 +294,17 @@ static void close_service(struct service *s)
 	int rc;
 
 	if (s->enabled && !nobody_else(s->lock_fd)) {
-		log_notice("helper %s %s %s stays enabled: another conntrackd serves it", s->conf->name, l3_name(s->conf),
-			   l4_name(s->conf));
+		log_notice("helper %s %s %s stays enabled: another conntrackd serves it",
+			   s->conf->name, l3_name(s->conf), l4_name(s->conf));
 	} else if (s->enabled) {
 		rc = disable(&s->kernel);
 		if (rc < 0)
-			log_errx("helper %s %s %s cannot be disabled: %s: new connections to its port are lost until it is "
-				 "(conntrackd --disable-helpers)", s->conf->name, l3_name(s->conf), l4_name(s->conf),
-				 strerror(-rc));
+			log_errx("helper %s %s %s cannot be disabled: %s: new connections to its "
+				 "port are lost until it is (conntrackd --disable-helpers)",
+				 s->conf->name, l3_name(s->conf), l4_name(s->conf), strerror(-rc));
 		else if (rc > 0)
-			log_notice("helper %s %s %s disabled: its connections pass without it", s->conf->name,
-				   l3_name(s->conf), l4_name(s->conf));
+			log_notice("helper %s %s %s disabled: its connections pass without it",
+				   s->conf->name, l3_name(s->conf), l4_name(s->conf));
 	}
 	if (s->of.queue)
 		packet_queue_drain(s->of.queue);
@@ -304,11 +334,13 @@ static int disable_abandoned(const struct conf_helper *c, struct text *out, stru
 	if (alone)
 		rc = disable(&k);
 	if (rc < 0)
-		text_printf(err, "helper %s %s %s cannot be disabled: %s\n", c->name, l3_name(c), l4_name(c), strerror(-rc));
+		text_printf(err, "helper %s %s %s cannot be disabled: %s\n", c->name, l3_name(c),
+			    l4_name(c), strerror(-rc));
 	else if (rc > 0)
 		text_printf(out, "helper %s %s %s disabled\n", c->name, l3_name(c), l4_name(c));
 	else if (!alone)
-		text_printf(out, "helper %s %s %s is served by a conntrackd that runs\n", c->name, l3_name(c), l4_name(c));
+		text_printf(out, "helper %s %s %s is served by a conntrackd that runs\n", c->name,
+			    l3_name(c), l4_name(c));
 	if (fd != -1)
 		close(fd);
 	return rc;

@@ -24,9 +24,9 @@
 
 #include "queue/packet.h"
 
-#define PORTS_MAX 128		/* tried for one expectation */
-#define HOLD_MS (10 * 60 * 1000)
-#define LOG_BURST 5
+#define PORTS_MAX	128 /* tried for one expectation */
+#define HOLD_MS		(10 * 60 * 1000)
+#define LOG_BURST	5
 #define LOG_INTERVAL_MS 10000
 
 #define FN_FOLLOW "nat-follow-master"
@@ -42,9 +42,9 @@ struct work {
 	struct helper_private priv;
 	struct helper_result r;
 	struct helper_place place[HELPER_EXPECTS];
-	struct ct_expect travels;	/* with the verdict */
+	struct ct_expect travels; /* with the verdict */
 	struct helping_stream *stream;
-	struct helper_stream before;	/* of it, if this segment continues something */
+	struct helper_stream before; /* of it, if this segment continues something */
 	size_t passed, held;
 	bool nat, attach, early;
 };
@@ -75,11 +75,12 @@ static void refused(struct work *w, enum helping_refusal why, int err)
 	if (!log_limit_pass(&all->log, LOG_BURST, LOG_INTERVAL_MS, evloop_now(all->loop), NULL))
 		return;
 	if (why == HELPING_NO_NAT)
-		log_warnx("helper %s: a connection from anybody cannot be translated without the kernel's function for it "
-			  "(modprobe nf_nat_sip)", w->of->helper->name);
+		log_warnx("helper %s: a connection from anybody cannot be translated without the "
+			  "kernel's function for it (modprobe nf_nat_sip)",
+			  w->of->helper->name);
 	else
-		log_warnx("helper %s: an expectation was not made: %s%s%s", w->of->helper->name, helping_refusal_text(why),
-			  err ? ": " : "", err ? strerror(-err) : "");
+		log_warnx("helper %s: an expectation was not made: %s%s%s", w->of->helper->name,
+			  helping_refusal_text(why), err ? ": " : "", err ? strerror(-err) : "");
 }
 
 /* ---- what was unfinished ---- */
@@ -122,7 +123,8 @@ static void join(struct work *w)
 	if (!helper_stream_continues(&w->stream->s, w->p.seq)) {
 		/* What comes too early would be moved by a wrong number of bytes: once more,
 		 * please. */
-		w->early = holds(w->stream, evloop_now(all->loop)) && (int32_t)(w->p.seq - w->stream->s.next_seq) > 0;
+		w->early = holds(w->stream, evloop_now(all->loop)) &&
+			   (int32_t)(w->p.seq - w->stream->s.next_seq) > 0;
 		return;
 	}
 	w->before = w->stream->s;
@@ -169,9 +171,13 @@ static void fill(const struct work *w, const struct helper_expect *e, struct ct_
 	const size_t addr = w->p.l3 == AF_INET ? 4 : 16;
 
 	*x = (struct ct_expect){
-		.has = EXPECT_HAS_FLAGS, .l3 = w->p.l3, .zone = w->packet->ct.zone,
+		.has = EXPECT_HAS_FLAGS,
+		.l3 = w->p.l3,
+		.zone = w->packet->ct.zone,
 		.master = { master->src, master->dst, master->sport, master->dport, w->p.l4 },
-		.tuple = { .dst = e->elsewhere ? e->addr : other->dst, .sport = htons(e->sport), .l4 = e->l4 },
+		.tuple = { .dst = e->elsewhere ? e->addr : other->dst,
+			   .sport = htons(e->sport),
+			   .l4 = e->l4 },
 		.mask = { .dport = 0xffff, .sport = e->sport ? 0xffff : 0, .l4 = e->l4 },
 		.flags = e->permanent ? EXPECT_F_PERMANENT : 0,
 	};
@@ -183,7 +189,9 @@ static void fill(const struct work *w, const struct helper_expect *e, struct ct_
 	if (!w->nat || e->elsewhere)
 		return;
 	x->has |= EXPECT_HAS_NAT | EXPECT_HAS_FN;
-	x->nat = (struct expect_tuple){ .src = *helper_own(&w->p), .sport = htons(e->port), .l4 = e->l4 };
+	x->nat = (struct expect_tuple){ .src = *helper_own(&w->p),
+					.sport = htons(e->port),
+					.l4 = e->l4 };
 	x->nat_dir = !w->p.reply;
 	strcpy(x->fn, e->anyone ? FN_ANYONE : FN_FOLLOW);
 }
@@ -194,7 +202,8 @@ static bool refreshed(struct work *w, const struct ct_expect *x)
 	struct ct_expect found;
 
 	if (exp_sock_get(w->of->all->exp, x, &found) < 0 || !expect_same_master(x, &found) ||
-	    found.tuple.dport != x->tuple.dport || ((x->has & EXPECT_HAS_NAT) && found.nat.sport != x->nat.sport))
+	    found.tuple.dport != x->tuple.dport ||
+	    ((x->has & EXPECT_HAS_NAT) && found.nat.sport != x->nat.sport))
 		return false;
 	found.timeout_s = w->of->expect_timeout_s;
 	exp_sock_prolong(w->of->all->exp, &found);
@@ -270,7 +279,8 @@ static void look_for_attached(struct work *w)
 
 	if (!w->attach)
 		return;
-	if (exp_sock_get(w->of->all->exp, &w->travels, &found) == 0 && expect_same_master(&found, &w->travels))
+	if (exp_sock_get(w->of->all->exp, &w->travels, &found) == 0 &&
+	    expect_same_master(&found, &w->travels))
 		w->of->stats.made++;
 	else if (w->travels.has & EXPECT_HAS_FN && !strcmp(w->travels.fn, FN_ANYONE))
 		refused(w, HELPING_NO_NAT, 0);
@@ -287,7 +297,8 @@ static bool places_differ(const struct work *w)
 
 		if (w->r.expect[i].elsewhere)
 			continue;
-		if (to->port != w->r.expect[i].port || memcmp(&to->addr, helper_own(&w->p), w->p.l3 == AF_INET ? 4 : 16))
+		if (to->port != w->r.expect[i].port ||
+		    memcmp(&to->addr, helper_own(&w->p), w->p.l3 == AF_INET ? 4 : 16))
 			return w->r.n_edits > 0;
 	}
 	return false;
@@ -309,8 +320,8 @@ static size_t rebuild(struct work *w)
 	} else if (w->passed == w->p.carried && w->held == 0) {
 		return 0;
 	}
-	return packet_build(&w->parts, w->packet->bytes, text + w->passed, len - w->passed - w->held, all->packet,
-			    sizeof(all->packet));
+	return packet_build(&w->parts, w->packet->bytes, text + w->passed,
+			    len - w->passed - w->held, all->packet, sizeof(all->packet));
 }
 
 /* TCP over IPv6 with a text of another length: see seqadj.c. False: the packet has to stay as it
@@ -333,18 +344,21 @@ static bool adjust(struct work *w, struct queue_change *change)
 static void verdict(struct work *w)
 {
 	const struct queue_ct *ct = &w->packet->ct;
-	const bool told = w->of->helper->private_len > 0 && memcmp(ct->info, w->priv.bytes, w->of->helper->private_len);
-	struct queue_change change = { .helper = told ? w->of->helper->name : NULL, .info = w->priv.bytes,
+	const bool told = w->of->helper->private_len > 0 &&
+			  memcmp(ct->info, w->priv.bytes, w->of->helper->private_len);
+	struct queue_change change = { .helper = told ? w->of->helper->name : NULL,
+				       .info = w->priv.bytes,
 				       .info_len = w->of->helper->private_len };
 
 	change.len = rebuild(w);
 	if (change.len > 0 && adjust(w, &change)) {
 		change.bytes = w->of->all->packet;
-	} else if (w->passed < w->p.carried) {	/* once more, please: it would leave without what was held back before */
+	} else if (w->passed < w->p.carried) {
+		/* once more, please: it would leave without what was held back before */
 		w->stream->s = w->before;
 		packet_queue_drop(w->of->queue, w->packet->id);
 		return;
-	} else if (w->held > 0) {	/* it leaves as a whole */
+	} else if (w->held > 0) { /* it leaves as a whole */
 		w->stream->s.passed = w->stream->s.len;
 	}
 	if (w->attach)
@@ -357,15 +371,18 @@ static void verdict(struct work *w)
 	look_for_attached(w);
 }
 
-/* A flow that was itself expected carries data, even if a rule gives it a helper; but not one to the port that its master goes
- * to: a portmapper is asked where the portmapper is, a listener of TNS redirects to another listener. */
+/* A flow that was itself expected carries data, even if a rule gives it a helper; but not one to
+ * the port that its master goes to: a portmapper is asked where the portmapper is, a listener of
+ * TNS redirects to another listener. */
 static bool is_for(struct work *w)
 {
 	const struct queue_ct *ct = &w->packet->ct;
 
-	if (!w->packet->has_ct || (ct->status & IPS_EXPECTED && ct->tuple[0].dport != ct->master_dport))
+	if (!w->packet->has_ct ||
+	    (ct->status & IPS_EXPECTED && ct->tuple[0].dport != ct->master_dport))
 		return false;
-	if (packet_parse(w->packet->l3, w->packet->bytes, w->packet->len, &w->parts) < 0 || w->parts.l4 != ct->l4) {
+	if (packet_parse(w->packet->l3, w->packet->bytes, w->packet->len, &w->parts) < 0 ||
+	    w->parts.l4 != ct->l4) {
 		w->of->stats.no_packet++;
 		return false;
 	}
@@ -395,9 +412,14 @@ void helping_packet(void *ctx, const struct queue_packet *packet)
 		return;
 	}
 	for (int i = 0; i < 2; i++)
-		w.tuple[i] = (struct helper_tuple){ packet->ct.tuple[i].src, packet->ct.tuple[i].dst, packet->ct.tuple[i].sport,
-						    packet->ct.tuple[i].dport };
-	w.p = (struct helper_packet){ .l3 = packet->l3, .l4 = packet->ct.l4, .reply = packet->reply, .seq = w.parts.seq,
+		w.tuple[i] =
+			(struct helper_tuple){ packet->ct.tuple[i].src, packet->ct.tuple[i].dst,
+					       packet->ct.tuple[i].sport,
+					       packet->ct.tuple[i].dport };
+	w.p = (struct helper_packet){ .l3 = packet->l3,
+				      .l4 = packet->ct.l4,
+				      .reply = packet->reply,
+				      .seq = w.parts.seq,
 				      .tuple = w.tuple };
 	w.nat = packet->ct.status & (IPS_SRC_NAT | IPS_DST_NAT);
 	join(&w);

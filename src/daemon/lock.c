@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The lock file.
  *
- * flock() rather than the mere existence of the file: what a crash or `kill -9` leaves behind is taken over. Scripts
- * remove the file (`rm -f /var/lock/conntrackd.lock`), so after locking, the path is compared with the descriptor: if
- * somebody removed or replaced it in between, we hold the lock of a file nobody else will find, and try again. */
+ * flock() rather than the mere existence of the file: what a crash or `kill -9` leaves behind is
+ * taken over. Scripts remove the file (`rm -f /var/lock/conntrackd.lock`), so after locking, the
+ * path is compared with the descriptor: if somebody removed or replaced it in between, we hold the
+ * lock of a file nobody else will find, and try again. */
 #include "daemon/lock.h"
 
 #include <errno.h>
@@ -21,8 +22,8 @@ static bool lock_is_at_path(int fd, const char *path)
 {
 	struct stat by_fd, by_path;
 
-	return fstat(fd, &by_fd) == 0 && lstat(path, &by_path) == 0 && by_fd.st_dev == by_path.st_dev &&
-	       by_fd.st_ino == by_path.st_ino;
+	return fstat(fd, &by_fd) == 0 && lstat(path, &by_path) == 0 &&
+	       by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino;
 }
 
 static void lock_report_holder(int fd, const char *path, struct text *err)
@@ -32,9 +33,13 @@ static void lock_report_holder(int fd, const char *path, struct text *err)
 	long pid = n > 0 ? strtol(buf, NULL, 10) : 0;
 
 	if (pid > 0)
-		text_printf(err, "lock file %s is held by PID %ld: conntrackd is already running", path, pid);
+		text_printf(err, "lock file %s is held by PID %ld: conntrackd is already running",
+			    path, pid);
 	else
-		text_printf(err, "lock file %s is held by another process: conntrackd is already running", path);
+		text_printf(
+			err,
+			"lock file %s is held by another process: conntrackd is already running",
+			path);
 }
 
 int lockfile_take(struct lockfile *l, const char *path, struct text *err)

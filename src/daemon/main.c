@@ -31,16 +31,20 @@ static void missed_role(const char *socket_path, char option)
 	if (option == 't' || option == 'n')
 		activity_missed_standby(path, clock_now());
 	else if (option == 'c' && activity_missed_commit(path, clock_now()))
-		fprintf(stderr, "conntrackd: the flush of the kernel table (-t) that the next start would have made is "
-			"cancelled\n");
+		fprintf(stderr, "conntrackd: the flush of the kernel table (-t) that the next "
+				"start would have made is cancelled\n");
 }
 
 /* The answer to a question that the daemon has not answered. */
-static int answer(const struct cli *cli, const char *socket_path, const struct client_outcome *outcome)
+static int answer(const struct cli *cli, const char *socket_path,
+		  const struct client_outcome *outcome)
 {
 	char path[CONTROL_PATH_MAX + sizeof(ACTIVITY_SUFFIX)];
 	struct client_answer a = {
-		.asked = cli->question, .json = cli->json, .end = outcome->end, .why = outcome->why,
+		.asked = cli->question,
+		.json = cli->json,
+		.end = outcome->end,
+		.why = outcome->why,
 	};
 
 	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
@@ -52,7 +56,9 @@ static int answer(const struct cli *cli, const char *socket_path, const struct c
 static int no_path(const struct cli *cli)
 {
 	struct client_answer a = {
-		.asked = cli->question, .json = cli->json, .end = CLIENT_NOT_KNOWN,
+		.asked = cli->question,
+		.json = cli->json,
+		.end = CLIENT_NOT_KNOWN,
 		.why = "the configuration does not tell where the control socket is",
 	};
 
@@ -79,7 +85,8 @@ static int run_client(const struct cli *cli)
 	};
 
 	if (cli->config || access(CONF_PATH_DEFAULT, F_OK) == 0) {
-		int ret = conf_read_control_path(config_path(cli), path, sizeof(path), conf_report_to_file, stderr);
+		int ret = conf_read_control_path(config_path(cli), path, sizeof(path),
+						 conf_report_to_file, stderr);
 
 		if (ret < 0)
 			return no_path(cli);
@@ -110,15 +117,18 @@ static void report(void *ctx, enum conf_severity severity, const struct conf_pla
 	text_printf(warnings, "%s\n", said);
 }
 
-/* -S on a machine without any configuration: statistics with everything at its default, where -s finds them. *name is
- * what was read. */
+/* -S on a machine without any configuration: statistics with everything at its default, where -s
+ * finds them. *name is what was read. */
 static int read_config(const struct cli *cli, struct conf *conf, const char **name,
 		       struct text *warnings)
 {
 	static const char builtin[] = "Stats {\n}\n";
 
-	if (cli->stats && !cli->config && access(CONF_PATH_DEFAULT, F_OK) == -1 && errno == ENOENT) {
-		fprintf(stderr, "conntrackd: there is no %s: statistics mode with built-in defaults\n", CONF_PATH_DEFAULT);
+	if (cli->stats && !cli->config && access(CONF_PATH_DEFAULT, F_OK) == -1 &&
+	    errno == ENOENT) {
+		fprintf(stderr,
+			"conntrackd: there is no %s: statistics mode with built-in defaults\n",
+			CONF_PATH_DEFAULT);
 		*name = "built-in defaults";
 		return conf_parse(*name, builtin, sizeof(builtin) - 1, 0, conf, report, warnings);
 	}
@@ -136,7 +146,9 @@ static bool choose_config(const struct cli *cli, struct conf *conf, const char *
 	helpers_warn(&conf->helper, report, warnings);
 	if (!cli->stats || conf->mode == CONF_MODE_STATS)
 		return true;
-	fprintf(stderr, "conntrackd: -S: %s has no section Stats: add one (\"Stats { }\" is enough), or start without -S\n",
+	fprintf(stderr,
+		"conntrackd: -S: %s has no section Stats: add one (\"Stats { }\" is enough), or "
+		"start without -S\n",
 		*name);
 	conf_free(conf);
 	return false;
@@ -170,7 +182,8 @@ static int run_disable_helpers(const struct cli *cli)
 		status = helpers_disable(&conf.helper, &out, &err) < 0;
 		fputs(out.buf ? out.buf : "", stdout);
 		if (status != 0)
-			fprintf(stderr, "conntrackd: %s", err.buf ? err.buf : "the helpers cannot be disabled\n");
+			fprintf(stderr, "conntrackd: %s",
+				err.buf ? err.buf : "the helpers cannot be disabled\n");
 		conf_free(&conf);
 	}
 	text_free(&out);
@@ -199,7 +212,8 @@ static int run_daemon(const struct cli *cli)
 static int ensure_standard_fds(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)	/* gives the lowest, fd */
+		/* gives the lowest, fd */
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)
 			return -errno;
 	return 0;
 }

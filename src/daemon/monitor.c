@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* --monitor. A line is made once it was said, for each who looks on, and waits with the job until
- * the client's queue has room. A reader that has fallen asleep loses lines and is told how many, when
- * it wakes up: nothing is kept for it beyond MONITOR_BYTES. */
+ * the client's queue has room. A reader that has fallen asleep loses lines and is told how many,
+ * when it wakes up: nothing is kept for it beyond MONITOR_BYTES. */
 #include "daemon/monitor.h"
 
 #include <inttypes.h>
@@ -17,15 +17,15 @@
 #define MONITOR_BYTES 65536u
 
 struct monitors {
-	struct list_node list;	/* struct monitor */
+	struct list_node list; /* struct monitor */
 };
 
 struct monitor {
 	struct control_job job;
 	struct list_node node;
 	bool json;
-	struct text waits;	/* lines for the client */
-	uint64_t lost;		/* that found no place since */
+	struct text waits; /* lines for the client */
+	uint64_t lost;	   /* that found no place since */
 };
 
 static void add_json(struct text *out, int64_t wall_s, const char *level, const char *said)
@@ -85,8 +85,8 @@ static enum ctl_step monitor_step(struct control_job *job, struct ctl_out *out, 
 		return CTL_DONE;
 	}
 	if (m->lost > 0) {
-		snprintf(said, sizeof(said), "%" PRIu64 " lines are missing here: the reader was too slow",
-			 m->lost);
+		snprintf(said, sizeof(said),
+			 "%" PRIu64 " lines are missing here: the reader was too slow", m->lost);
 		add(m, clock_wall_s(), "warning", said);
 		m->lost = 0;
 	}
@@ -106,7 +106,9 @@ static void monitor_release(struct control_job *job, bool done)
 }
 
 static const struct control_job_ops monitor_ops = {
-	.name = "monitor", .step = monitor_step, .release = monitor_release,
+	.name = "monitor",
+	.step = monitor_step,
+	.release = monitor_release,
 };
 
 struct control_job *monitors_add(struct monitors *all, bool json)

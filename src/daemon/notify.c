@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Messages to the service manager (sd_notify(3), sd_watchdog_enabled(3)).
  *
- * The sign of life comes from a timer of the loop: a loop that is stuck in a callback gives none, and is restarted. */
+ * The sign of life comes from a timer of the loop: a loop that is stuck in a callback gives none,
+ * and is restarted. */
 #include "daemon/notify.h"
 
 #include <stdarg.h>
@@ -15,9 +16,9 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-#define STATUS_MS	10000
-#define WATCHDOG_LEAST_MS 20	/* nobody means less, and the loop has other things to do */
-#define FIRST_STATUS_MS	1000	/* the manager knows the child of -d by then */
+#define STATUS_MS	  10000
+#define WATCHDOG_LEAST_MS 20   /* nobody means less, and the loop has other things to do */
+#define FIRST_STATUS_MS	  1000 /* the manager knows the child of -d by then */
 
 static void tell(const struct notify *n, const char *text)
 {
@@ -37,7 +38,8 @@ void notify_init(struct notify *n, bool on)
 	uint64_t usec;
 
 	if (n->on && sd_watchdog_enabled(0, &usec) > 0)
-		n->watchdog_ms = usec < WATCHDOG_LEAST_MS * 1000 ? WATCHDOG_LEAST_MS : (int64_t)(usec / 1000);
+		n->watchdog_ms = usec < WATCHDOG_LEAST_MS * 1000 ? WATCHDOG_LEAST_MS :
+								   (int64_t)(usec / 1000);
 #endif
 }
 

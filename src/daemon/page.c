@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rows of a page, cut and wrapped by columns. A byte is a column: what is said here is ASCII but for
- * names from outside, of which no character is cut in two. */
+/* Rows of a page, cut and wrapped by columns. A byte is a column: what is said here is ASCII but
+ * for names from outside, of which no character is cut in two. */
 #include "daemon/page.h"
 
 #include <inttypes.h>

@@ -46,9 +46,9 @@ static void flow_caches(const struct daemon *d, struct values *v, const struct v
 	const uint64_t *told = pipeline_stats(d->pipeline)->told;
 
 	if (!pipeline_internal(d->pipeline))
-		values_group(v, "bypass", &bypass_group,
-			     &(struct bypass_values){ told[MSG_NEW], told[MSG_UPDATE],
-						      told[MSG_END] });
+		values_group(
+			v, "bypass", &bypass_group,
+			&(struct bypass_values){ told[MSG_NEW], told[MSG_UPDATE], told[MSG_END] });
 	values_list(v, "caches");
 	if (pipeline_internal(
 		    d->pipeline)) /* the statistics mode has one only, under its own name */
@@ -377,8 +377,7 @@ static void runtime_of(const struct daemon *d, struct runtime_values *r)
 	r->filtered = r->pipeline.filtered;
 	if (pipeline_expects(d->pipeline))
 		r->filtered += exp_path_stats(pipeline_expects(d->pipeline))->filtered;
-	r->resyncs =
-		r->reconcile.for_overrun + r->commands.resyncs + r->commands.expect_resyncs;
+	r->resyncs = r->reconcile.for_overrun + r->commands.resyncs + r->commands.expect_resyncs;
 }
 
 void report_runtime(const struct daemon *d, struct values *v)

@@ -26,7 +26,8 @@ static const struct {
 	{ SIGTERM, on_stop },
 	{ SIGINT, on_stop },
 	{ SIGHUP, on_reopen },
-	/* 1.4.x dies of these at once and leaves lock and socket behind; nobody means that by sending them. */
+	/* 1.4.x dies of these at once and leaves lock and socket behind; nobody means that by
+	 * sending them. */
 	{ SIGUSR1, SIG_IGN },
 	{ SIGUSR2, SIG_IGN },
 	{ SIGALRM, SIG_IGN },

@@ -97,8 +97,8 @@ static int serve(const struct conf *conf, const char *warnings, int ready_fd,
 		log_discard();
 		return 1;
 	}
-	if (d.stopping) {	/* told to end while it was reading the kernel table: it was never
-				 * ready */
+	/* told to end while it was reading the kernel table: it was never ready */
+	if (d.stopping) {
 		daemon_close(&d);
 		log_notice("---- shutdown received ----");
 		log_close();
@@ -107,7 +107,8 @@ static int serve(const struct conf *conf, const char *warnings, int ready_fd,
 	log_notice("initialization completed");
 	if (chdir("/") == -1)
 		log_warn("cannot change to /");
-	log_notice(ready_fd >= 0 ? "-- starting in daemon mode --" : "-- starting in console mode --");
+	log_notice(ready_fd >= 0 ? "-- starting in daemon mode --" :
+				   "-- starting in console mode --");
 	if (ready_fd >= 0) {
 		log_detach();
 		detach_terminal();
@@ -144,7 +145,7 @@ int start_daemon(const struct conf *conf, const char *warnings, bool background)
 		fprintf(stderr, "conntrackd: pipe: %s\n", strerror(errno));
 		return 1;
 	}
-	fflush(NULL);	/* or both processes print what is still buffered */
+	fflush(NULL); /* or both processes print what is still buffered */
 	child = fork();
 	if (child == -1) {
 		fprintf(stderr, "conntrackd: fork has failed: %s\n", strerror(errno));

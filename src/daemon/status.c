@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --status: what it has beside what -s has, gathered when somebody asks. The tables of these values:
- * status_values.c. */
+/* --status: what it has beside what -s has, gathered when somebody asks. The tables of these
+ * values: status_values.c. */
 #include "daemon/status.h"
 
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The page of --status. Each item is one question of somebody who has been called at night: what is
  * this node, is it well, are the nodes in sync, who is there, does the kernel tell, is there room,
- * what came of the last take-over, what was said. The lines of the log get the rows that are left. */
+ * what came of the last take-over, what was said. The lines of the log get the rows that are
+ * left. */
 #include "daemon/status_page.h"
 
 #include <inttypes.h>
@@ -21,7 +22,7 @@
 #include "daemon/values.h"
 #include "kernel/ct.h"
 
-#define PEERS_SHOWN 2u	/* with two rows each */
+#define PEERS_SHOWN 2u /* with two rows each */
 #define LINKS_SHOWN 2u
 
 static void put_text(struct page *p, const char *label, unsigned int most, struct text *said)
@@ -110,11 +111,14 @@ static void put_standing(struct page *p, const struct daemon *d, struct mono now
 	else if (!st.whole)
 		text_str(&t, " (our own cache is incomplete)");
 	else if (!st.kept)
-		text_str(&t, was_emptied(d, now) ? " (emptied by -f)" : " (part of it found no place)");
+		text_str(&t,
+			 was_emptied(d, now) ? " (emptied by -f)" : " (part of it found no place)");
 	else if (!st.received)
 		text_str(&t, " (-s peers tells why)");
 	text_printf(&t, ", heard: %s",
-		    !st.acks ? "not known in this mode" : st.heard ? "yes" : "no");
+		    !st.acks ? "not known in this mode" :
+		    st.heard ? "yes" :
+			       "no");
 	put_text(p, "in sync", 1, &t);
 }
 
@@ -172,10 +176,10 @@ static void put_links(struct page *p, const struct daemon *d)
 
 	for (size_t i = 0; i < n && i < LINKS_SHOWN; i++) {
 		report_link_values(d, i, &l);
-		text_printf(&t, "%s %s %s %s: sent %" PRIu64 ", received %" PRIu64
-			    ", errors %" PRIu64, l.stats.ifname, l.stats.kind, l.status, l.role,
-			    l.stats.sent_pkts, l.stats.recv_pkts,
-			    l.stats.sent_errors + l.stats.recv_errors);
+		text_printf(&t,
+			    "%s %s %s %s: sent %" PRIu64 ", received %" PRIu64 ", errors %" PRIu64,
+			    l.stats.ifname, l.stats.kind, l.status, l.role, l.stats.sent_pkts,
+			    l.stats.recv_pkts, l.stats.sent_errors + l.stats.recv_errors);
 		put_text(p, "link", 1, &t);
 	}
 	if (n <= LINKS_SHOWN)
@@ -253,8 +257,10 @@ static void put_tables(struct page *p, const struct daemon *d, const struct stat
 
 static void say_windows(struct text *t, const struct windows_result *w)
 {
-	text_printf(t, "nothing to put into the kernel; the windows of %" PRIu64
-		    " older entries judge no longer", w->loosened);
+	text_printf(t,
+		    "nothing to put into the kernel; the windows of %" PRIu64
+		    " older entries judge no longer",
+		    w->loosened);
 	if (w->failed > 0)
 		text_printf(t, ", %" PRIu64 " could not be changed", w->failed);
 }
@@ -268,7 +274,8 @@ static void say_commit(struct text *t, const struct commit_values *c)
 		text_printf(t, "failed: %s", c->failed);
 		return;
 	}
-	text_printf(t, "%" PRIu64 " flows in %" PRId64 " ms: %" PRIu64 " created, %" PRIu64
+	text_printf(t,
+		    "%" PRIu64 " flows in %" PRId64 " ms: %" PRIu64 " created, %" PRIu64
 		    " kept, %" PRIu64 " updated, %" PRIu64 " replaced, %" PRIu64 " failed",
 		    r->total, r->duration_us / 1000, r->created, r->kept, r->updated, r->replaced,
 		    r->failed);

@@ -30,7 +30,8 @@ const struct value_group status_group = {
 #define S struct commit_values
 static const struct value_row commit_rows[] = {
 	GAUGE_IF_KNOWN(S, ago_s, "ago_s", "s", NULL, "since its end"),
-	GAUGE_IF_KNOWN(S, at_s, "time_s", "s", NULL, "the same by the clock on the wall, since 1970"),
+	GAUGE_IF_KNOWN(S, at_s, "time_s", "s", NULL,
+		       "the same by the clock on the wall, since 1970"),
 	WORD_IF_KNOWN(S, failed, "failed_whole", NULL, "why it could not be done at all"),
 	GAUGE(S, flows.total, "total", "flows", NULL, "that the external cache had"),
 	GAUGE(S, flows.created, "created", "flows", NULL, "new in the kernel"),
@@ -64,8 +65,7 @@ const struct value_group commit_group = {
 #define S struct refusal_values
 static const struct value_row refusal_rows[] = {
 	WORD(S, why, "why", NULL, "in words"),
-	GAUGE(S, count, "count", "flows", NULL, "of the last commit"),
-	VALUE_END
+	GAUGE(S, count, "count", "flows", NULL, "of the last commit"), VALUE_END
 };
 #undef S
 const struct value_group refusal_group = {
@@ -110,8 +110,7 @@ void commit_document(const struct commit_values *c, struct values *v)
 static const struct value_row line_rows[] = {
 	GAUGE_IF_KNOWN(S, time_s, "time_s", "s", NULL, "since 1970"),
 	WORD(S, level, "level", NULL, "`notice`, `warning`, `ERROR`"),
-	WORD(S, text, "text", NULL, "the line"),
-	VALUE_END
+	WORD(S, text, "text", NULL, "the line"), VALUE_END
 };
 #undef S
 const struct value_group line_group = {

@@ -42,7 +42,9 @@ static const struct value_row cache_rows[] = {
 	TEXT("\tfailed:\t" ZERO "\n"),
 	VALUE_END
 };
-const struct value_group cache_group = { .name = "cache_summary", .help = "A cache.", .rows = cache_rows };
+const struct value_group cache_group = { .name = "cache_summary",
+					 .help = "A cache.",
+					 .rows = cache_rows };
 
 static const struct value_row cache_detail_rows[] = {
 	WORD(S, name, "name", "cache:%", "as in `cache_summary`"),
@@ -190,9 +192,9 @@ static const struct value_row link_rows[] = {
 	WORD(S, role, "role", " role=%:\n", "`ACTIVE`: it sends; `BACKUP`"),
 	GAUGE(S, stats.mtu, "mtu", "bytes", NULL, "MTU of the way to the peer"),
 	WORD_IF_KNOWN(S, server, "server", NULL,
-	     "TCP: `connected` if the peer is connected to us, else `disconnected`"),
+		      "TCP: `connected` if the peer is connected to us, else `disconnected`"),
 	WORD_IF_KNOWN(S, client, "client", NULL,
-	     "TCP: `connected` if we are connected to the peer, else `disconnected`"),
+		      "TCP: `connected` if we are connected to the peer, else `disconnected`"),
 	ROWS(link_counters),
 	QUIET_YES_NO(S, stats.deaf, "deaf", "\tnothing was ever heard on this link\n",
 		     "it sends, and nothing was ever heard on it"),
@@ -397,7 +399,9 @@ static const struct value_row queue_rows[] = {
 		"elements given up for want of room"),
 	VALUE_END
 };
-const struct value_group queue_group = { .name = "queue_detail", .help = "A queue.", .rows = queue_rows };
+const struct value_group queue_group = { .name = "queue_detail",
+					 .help = "A queue.",
+					 .rows = queue_rows };
 #undef S
 
 /* ---- the process ---- */
@@ -577,15 +581,16 @@ static const struct value_row helper_rows[] = {
 		"connections that were announced again"),
 	COUNTER(S, refused, "refused", "expectations", "\texpectations refused:\t\t%12\n",
 		"connections that were announced, and that the kernel does not expect"),
-	QUIET_COUNTER(S, taken, "refused_taken", "expectations", "\t\tfor another one:\t%12\n",
-		      "of these, expected already for another connection, and no other port will do"),
+	QUIET_COUNTER(
+		S, taken, "refused_taken", "expectations", "\t\tfor another one:\t%12\n",
+		"of these, expected already for another connection, and no other port will do"),
 	QUIET_COUNTER(S, full, "refused_full", "expectations", "\t\ttable full:\t\t%12\n",
 		      "of these, because of nf_conntrack_expect_max"),
 	QUIET_COUNTER(S, split, "refused_split", "expectations", "\t\tin pieces, with NAT:\t%12\n",
 		      "of these, announced in so many pieces that part had left untranslated"),
-	QUIET_COUNTER(S, no_nat, "refused_no_nat", "expectations",
-		      "\t\tno function for NAT:\t%12\n",
-		      "of these, for want of the kernel's function that translates them (nf_nat_sip)"),
+	QUIET_COUNTER(
+		S, no_nat, "refused_no_nat", "expectations", "\t\tno function for NAT:\t%12\n",
+		"of these, for want of the kernel's function that translates them (nf_nat_sip)"),
 	QUIET_COUNTER(S, other, "refused_other", "expectations", "\t\tother reasons:\t\t%12\n",
 		      "of these, for other reasons"),
 	GAUGE(S, waiting, "waiting", "packets", "\tqueue, waiting:\t\t\t%12\n",
@@ -629,6 +634,14 @@ const struct value_group *const value_groups[] = { &cache_group,
 						   &loop_group,
 						   &blind_group,
 						   &node_group,
-						   &job_group, &standing_group, &peer_group, &stranger_group,
-						   &verdict_group, &verdict_reason_group,
-						   &status_group, &commit_group, &refusal_group, &line_group, NULL };
+						   &job_group,
+						   &standing_group,
+						   &peer_group,
+						   &stranger_group,
+						   &verdict_group,
+						   &verdict_reason_group,
+						   &status_group,
+						   &commit_group,
+						   &refusal_group,
+						   &line_group,
+						   NULL };

@@ -16,13 +16,13 @@
 #include "flow/flow_json.h"
 #include "follow/expecting.h"
 
-#define PROGRESS_MS	250
+#define PROGRESS_MS 250
 
 struct waiters {
 	struct daemon *d;
-	struct list_node list;		/* struct waiter */
-	struct ev_timer progress;	/* wakes those who wait, so that they can tell how far it
-					 * is */
+	struct list_node list; /* struct waiter */
+	/* wakes those who wait, so that they can tell how far it is */
+	struct ev_timer progress;
 };
 
 struct waiter {
@@ -32,7 +32,7 @@ struct waiter {
 	enum job_kind asked;
 	struct job_ticket ticket;
 	bool over;
-	struct commit_wish commit;	/* of a commit */
+	struct commit_wish commit; /* of a commit */
 	struct job_result res;
 };
 
@@ -46,11 +46,14 @@ static void waiter_say_expects(const struct waiter *w, struct ctl_out *out)
 	const struct exp_commit_result *r = &w->res.expects;
 	say_fn say = r->failed > 0 ? ctl_note : ctl_result;
 
-	say(out, "committed %" PRIu64 " expectations in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
-	    " kept as the kernel had them, %" PRIu64 " failed", r->total, r->duration_us / 1000000,
-	    r->duration_us / 1000 % 1000, r->created, r->kept, r->failed);
+	say(out,
+	    "committed %" PRIu64 " expectations in %" PRId64 ".%03" PRId64 " s: %" PRIu64
+	    " created, %" PRIu64 " kept as the kernel had them, %" PRIu64 " failed",
+	    r->total, r->duration_us / 1000000, r->duration_us / 1000 % 1000, r->created, r->kept,
+	    r->failed);
 	for (int i = 0; i < EXP_COMMIT_REASONS && r->reason[i].count > 0; i++)
-		say(out, "  %" PRIu64 " failed: %s", r->reason[i].count, exp_commit_reason(r->reason[i].err));
+		say(out, "  %" PRIu64 " failed: %s", r->reason[i].count,
+		    exp_commit_reason(r->reason[i].err));
 	if (w->commit.strict && r->failed > 0)
 		ctl_end(out, 1);
 }
@@ -60,17 +63,23 @@ static void waiter_say_flows(const struct waiter *w, struct ctl_out *out)
 	const struct ct_commit_result *r = &w->res.commit;
 	say_fn say = r->failed > 0 ? ctl_note : ctl_result;
 
-	say(out, "committed %" PRIu64 " flows in %" PRId64 ".%03" PRId64 " s: %" PRIu64 " created, %" PRIu64
-	    " kept as the kernel had them, %" PRIu64 " updated, %" PRIu64 " replaced, %" PRIu64 " failed", r->total,
-	    r->duration_us / 1000000, r->duration_us / 1000 % 1000, r->created, r->kept, r->updated, r->replaced, r->failed);
+	say(out,
+	    "committed %" PRIu64 " flows in %" PRId64 ".%03" PRId64 " s: %" PRIu64
+	    " created, %" PRIu64 " kept as the kernel had them, %" PRIu64 " updated, %" PRIu64
+	    " replaced, %" PRIu64 " failed",
+	    r->total, r->duration_us / 1000000, r->duration_us / 1000 % 1000, r->created, r->kept,
+	    r->updated, r->replaced, r->failed);
 	if (r->newer > 0)
-		say(out, "  %" PRIu64 " refused: a newer flow of the same addresses and ports is here", r->newer);
+		say(out,
+		    "  %" PRIu64 " refused: a newer flow of the same addresses and ports is here",
+		    r->newer);
 	if (r->ended_here > 0)
 		say(out, "  %" PRIu64 " ended here while this node was active", r->ended_here);
 	if (r->ended > 0)
 		say(out, "  %" PRIu64 " ended since their owner told them", r->ended);
 	for (int i = 0; i < CT_COMMIT_REASONS && r->reason[i].count > 0; i++)
-		say(out, "  %" PRIu64 " failed: %s", r->reason[i].count, commit_reason(r->reason[i].err));
+		say(out, "  %" PRIu64 " failed: %s", r->reason[i].count,
+		    commit_reason(r->reason[i].err));
 	ctl_end(out, w->commit.strict && r->failed > 0 ? 1 : 0);
 }
 
@@ -78,7 +87,8 @@ static void waiter_say_commit(const struct waiter *w, struct ctl_out *out)
 {
 	if (w->commit.object != CTL_OBJ_EXPECT)
 		waiter_say_flows(w, out);
-	if (w->commit.object == CTL_OBJ_EXPECT || (w->commit.object == CTL_OBJ_BOTH && w->all->d->expecting))
+	if (w->commit.object == CTL_OBJ_EXPECT ||
+	    (w->commit.object == CTL_OBJ_BOTH && w->all->d->expecting))
 		waiter_say_expects(w, out);
 }
 
@@ -104,7 +114,9 @@ static void waiter_say_flush(const struct waiter *w, struct ctl_out *out)
 	const struct ct_flush_result *r = &w->res.flush;
 	say_fn say = r->failed > 0 ? ctl_note : ctl_result;
 
-	say(out, "deleted %" PRIu64 " flows from the kernel table, %" PRIu64 " could not be deleted", r->deleted, r->failed);
+	say(out,
+	    "deleted %" PRIu64 " flows from the kernel table, %" PRIu64 " could not be deleted",
+	    r->deleted, r->failed);
 }
 
 /* All of it for a program, with the status that the words would have. */
@@ -125,7 +137,8 @@ static void waiter_say_json(const struct waiter *w, struct ctl_out *out)
 	values_end(&v);
 	if (!text.truncated)
 		ctl_text(out, text.buf, text.len);
-	ctl_end(out, bad || text.truncated || (w->commit.strict && (failed > 0 || err < 0)) ? 1 : 0);
+	ctl_end(out,
+		bad || text.truncated || (w->commit.strict && (failed > 0 || err < 0)) ? 1 : 0);
 	text_free(&text);
 }
 
@@ -138,8 +151,8 @@ static void waiter_say_failed(const struct waiter *w, struct ctl_out *out)
 	else if (w->res.err != -ECANCELED)
 		ctl_note(out, "failed: %s", strerror(-w->res.err));
 	else if (w->asked == JOB_FLUSH)
-		ctl_note(out, "%" PRIu64 " of %" PRIu64 " deleted, stopped by a %s", r->deleted, r->total,
-			 jobs_name(w->res.stopped_by));
+		ctl_note(out, "%" PRIu64 " of %" PRIu64 " deleted, stopped by a %s", r->deleted,
+			 r->total, jobs_name(w->res.stopped_by));
 	else
 		ctl_note(out, "stopped by a %s", jobs_name(w->res.stopped_by));
 	ctl_end(out, 1);
@@ -178,7 +191,9 @@ static void waiter_release(struct control_job *job, bool done)
 	free(w);
 }
 
-static const struct control_job_ops waiter_ops = { .name = "wait", .step = waiter_step, .release = waiter_release };
+static const struct control_job_ops waiter_ops = { .name = "wait",
+						   .step = waiter_step,
+						   .release = waiter_release };
 
 /* ---- what the work reports ---- */
 
@@ -236,7 +251,7 @@ struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigne
 	w->res.err = jobs_ask(all->d->jobs, kind, what, &w->ticket, now);
 	w->over = w->res.err < 0;
 	res = w->over ? NULL : jobs_result(all->d->jobs, &w->ticket);
-	if (res) {	/* it has ended within its beginning */
+	if (res) { /* it has ended within its beginning */
 		w->over = true;
 		w->res = *res;
 	}
@@ -250,7 +265,9 @@ struct control_job *waiters_commit(struct waiters *all, const struct commit_wish
 				   struct mono now)
 {
 	enum ctl_object object = wish->object;
-	unsigned int what = object == CTL_OBJ_CT ? COMMIT_FLOWS : object == CTL_OBJ_EXPECT ? COMMIT_EXPECTS : COMMIT_ALL;
+	unsigned int what = object == CTL_OBJ_CT     ? COMMIT_FLOWS :
+			    object == CTL_OBJ_EXPECT ? COMMIT_EXPECTS :
+						       COMMIT_ALL;
 	struct control_job *job = waiters_ask(all, JOB_COMMIT, what, now);
 	struct waiter *w = job ? container_of(job, struct waiter, job) : NULL;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who calls whom: what the objects of the daemon tell each other goes through the callbacks here, one section for each way.
- * An event of the kernel passes on_event(), a datagram of a peer on_datagram(). */
+/* Who calls whom: what the objects of the daemon tell each other goes through the callbacks here,
+ * one section for each way. An event of the kernel passes on_event(), a datagram of a peer
+ * on_datagram(). */
 #include "daemon/wiring.h"
 
 #include <errno.h>
@@ -39,8 +40,10 @@ static void say_overrun(struct daemon *d, const char *repair)
 	const struct ct_events_stats *s = ct_events_stats(d->events);
 
 	if (!d->overrun_said)
-		log_warnx("the kernel dropped events: the netlink buffer of %" PRIu32 " bytes is too small, %" PRIu32
-			  " would have done (NetlinkBufferSize); %s", s->buffer_bytes, s->wanted_bytes, repair);
+		log_warnx("the kernel dropped events: the netlink buffer of %" PRIu32
+			  " bytes is too small, %" PRIu32
+			  " would have done (NetlinkBufferSize); %s",
+			  s->buffer_bytes, s->wanted_bytes, repair);
 	d->overrun_said = true;
 }
 
@@ -59,7 +62,8 @@ static void on_overrun_without_cache(void *ctx, struct mono now)
 	struct daemon *d = ctx;
 
 	(void)now;
-	say_overrun(d, "the peers are told all flows anew, but a 1.4.x keeps those whose end was lost");
+	say_overrun(
+		d, "the peers are told all flows anew, but a 1.4.x keeps those whose end was lost");
 	if (d->conf->kernel.overrun_resync_s > 0)
 		pipeline_lost(d->pipeline);
 }
@@ -77,19 +81,15 @@ static void compared(struct daemon *d, enum job_kind kind, int err, struct mono 
 	jobs_ended(d->jobs, kind, &res, now);
 }
 
-/* The cache of flows has been compared with the kernel. Expectations are looked at after it, when their masters are
- * known. */
+/* The cache of flows has been compared with the kernel. Expectations are looked at after it, when
+ * their masters are known. */
 static void on_reconciled(void *ctx, enum reconcile_reason why, int err, struct mono now)
 {
 	static const enum expecting_reason follow[] = {
-		[RECONCILE_START] = EXPECTING_START,
-		[RECONCILE_OVERRUN] = EXPECTING_COMPARE,
-		[RECONCILE_COMMAND] = EXPECTING_COMMAND,
-		[RECONCILE_REFRESH] = EXPECTING_REFRESH,
-		[RECONCILE_VERIFY] = EXPECTING_COMPARE,
-		[RECONCILE_ADOPT] = EXPECTING_ADOPT,
-		[RECONCILE_REPAIR] = EXPECTING_COMPARE,
-		[RECONCILE_BLIND] = EXPECTING_COMPARE,
+		[RECONCILE_START] = EXPECTING_START,	 [RECONCILE_OVERRUN] = EXPECTING_COMPARE,
+		[RECONCILE_COMMAND] = EXPECTING_COMMAND, [RECONCILE_REFRESH] = EXPECTING_REFRESH,
+		[RECONCILE_VERIFY] = EXPECTING_COMPARE,	 [RECONCILE_ADOPT] = EXPECTING_ADOPT,
+		[RECONCILE_REPAIR] = EXPECTING_COMPARE,	 [RECONCILE_BLIND] = EXPECTING_COMPARE,
 		[RECONCILE_POLL] = EXPECTING_COMPARE,
 	};
 	struct daemon *d = ctx;
@@ -139,7 +139,8 @@ static void on_look_with_cache(void *ctx, struct blind_look *look)
 
 	on_look(ctx, look);
 	if (!filter_conf_any(&d->conf->filter) && whole_is(pipeline_whole(d->pipeline)))
-		look->known = (int64_t)table_count(own) - table_count_dead(own) + pipeline_foreign(d->pipeline);
+		look->known = (int64_t)table_count(own) - table_count_dead(own) +
+			      pipeline_foreign(d->pipeline);
 }
 
 static void on_comparing(void *ctx, bool on, struct mono now)
@@ -169,7 +170,8 @@ static ssize_t on_frame(void *ctx, const uint8_t *bytes, size_t n)
 	return pipeline_frame(d->pipeline, bytes, n);
 }
 
-static void on_datagram(void *ctx, const struct peer_addr *from, const uint8_t *bytes, size_t n, struct mono now)
+static void on_datagram(void *ctx, const struct peer_addr *from, const uint8_t *bytes, size_t n,
+			struct mono now)
 {
 	struct daemon *d = ctx;
 
@@ -195,10 +197,12 @@ static uint32_t on_life(void *ctx, const struct ct_flow *f)
 
 /* ---- network -> pipeline -> kernel, without external cache ---- */
 
-#define LONG_LIFE_S 43200	/* the kernel may have lifted one of that length for a flow table */
+/* the kernel may have lifted one of that length for a flow table */
+#define LONG_LIFE_S 43200
 
 /* What is told without a life, or with one that is not its own, gets that of its state here. */
-static const struct ct_flow *with_life(struct daemon *d, const struct ct_flow *f, struct ct_flow *copy)
+static const struct ct_flow *with_life(struct daemon *d, const struct ct_flow *f,
+				       struct ct_flow *copy)
 {
 	if ((f->has & FLOW_HAS_TIMEOUT) && f->timeout_s < LONG_LIFE_S)
 		return f;
@@ -234,7 +238,8 @@ static void on_stored(void *ctx, const struct ct_flow *f, bool written, struct m
 {
 	struct daemon *d = ctx;
 
-	/* The dump of the start takes all for ours that it shows, and what is stored beside it may be older than this daemon. */
+	/* The dump of the start takes all for ours that it shows, and what is stored beside it may
+	 * be older than this daemon. */
 	if (d->filled || pipeline_in_kernel(d->pipeline, f))
 		pipeline_injected(d->pipeline, f, written, now);
 }
@@ -287,7 +292,8 @@ static void on_removed_expect(void *ctx, const struct ct_expect *e)
 	exp_path_removed(pipeline_expects(d->pipeline), e);
 }
 
-/* The kernel's table is full, or its memory short: the peers are asked for everything when there is room again. */
+/* The kernel's table is full, or its memory short: the peers are asked for everything when there is
+ * room again. */
 static void on_failed(void *ctx, const struct ct_result *r, bool end, struct mono now)
 {
 	struct daemon *d = ctx;
@@ -409,7 +415,8 @@ static unsigned int usable_links(void *ctx)
 		struct channel_link_stats l;
 
 		channel_link_stats(d->channel, i, &l);
-		n += l.up && l.running && (!l.connections || (l.server_connected && l.client_connected));
+		n += l.up && l.running &&
+		     (!l.connections || (l.server_connected && l.client_connected));
 	}
 	return n;
 }
@@ -434,7 +441,8 @@ static int begin_refresh(void *ctx, unsigned int what, struct mono now)
 	struct daemon *d = ctx;
 
 	(void)what;
-	pipeline_lack(d->pipeline, WHOLE_FLUSHED, now);	/* until it has been compared no answer of ours is the whole */
+	/* until it has been compared no answer of ours is the whole */
+	pipeline_lack(d->pipeline, WHOLE_FLUSHED, now);
 	reconcile_start(d->reconcile, RECONCILE_REFRESH, now);
 	return 0;
 }
@@ -474,7 +482,8 @@ void wiring_jobs(struct daemon *d)
 {
 	jobs_set_ops(d->jobs, JOB_REFRESH, &(struct job_ops){ .ctx = d, .start = begin_refresh });
 	jobs_set_ops(d->jobs, JOB_COMPARE, &(struct job_ops){ .ctx = d, .start = begin_compare });
-	jobs_set_ops(d->jobs, JOB_COMPARE_EXPECTS, &(struct job_ops){ .ctx = d, .start = begin_compare_expects });
+	jobs_set_ops(d->jobs, JOB_COMPARE_EXPECTS,
+		     &(struct job_ops){ .ctx = d, .start = begin_compare_expects });
 	jobs_set_ops(d->jobs, JOB_TELL, &(struct job_ops){ .ctx = d, .start = begin_tell });
 }
 
@@ -505,22 +514,30 @@ struct expecting_cb wiring_expecting(struct daemon *d)
 struct channel_cb wiring_channel(struct daemon *d)
 {
 	return (struct channel_cb){
-		.ctx = d, .datagram = on_datagram, .frame = on_frame, .writable = on_writable,
-		.peers_speak = sync_can(&d->conf->sync, SYNC_SPEAKS),	/* else one without flows says nothing */
+		.ctx = d,
+		.datagram = on_datagram,
+		.frame = on_frame,
+		.writable = on_writable,
+		/* else one without flows says nothing */
+		.peers_speak = sync_can(&d->conf->sync, SYNC_SPEAKS),
 	};
 }
 
 struct ct_inject_cb wiring_inject(struct daemon *d)
 {
 	return (struct ct_inject_cb){
-		.ctx = d, .stored = on_stored, .failed = on_failed,
+		.ctx = d,
+		.stored = on_stored,
+		.failed = on_failed,
 		.owner = { .ctx = d, .removed = on_removed, .memory = on_memory },
 	};
 }
 
 struct exp_inject_cb wiring_inject_expects(struct daemon *d)
 {
-	return (struct exp_inject_cb){ .ctx = d, .ours = is_our_expect, .removed = on_removed_expect };
+	return (struct exp_inject_cb){ .ctx = d,
+				       .ours = is_our_expect,
+				       .removed = on_removed_expect };
 }
 
 struct pipeline_env wiring_pipeline(struct daemon *d)

@@ -3,15 +3,16 @@
  *
  * The file is text, one word and one value a line, in this order and nothing else:
  *
- *	conntrackd-state 1
- *	boot 0d1b...		the kernel's boot id: after a reboot there are no flows that a purge could be about
+ *         conntrackd-state 1      boot 0d1b...            the kernel's boot id: after a reboot
+ * there are no flows that a purge could be about
  *	netns 4:4026531840	whose table it is
  *	role 1			enum activity_role
  *	since 81234567		ms of CLOCK_BOOTTIME; 0: not active
  *	purge 0			ms of CLOCK_BOOTTIME; 0: none pending
  *
- * It is written whole under another name and moved into place, so a daemon that is killed leaves the old or the new one. What a
- * reader does not understand, or anybody but this user may write, is not believed: a purge on its word empties a table. */
+ * It is written whole under another name and moved into place, so a daemon that is killed leaves
+ * the old or the new one. What a reader does not understand, or anybody but this user may write, is
+ * not believed: a purge on its word empties a table. */
 #include "follow/activity.h"
 
 #include <errno.h>
@@ -27,19 +28,19 @@
 
 #include "base/log.h"
 
-#define STATE_MAX	256	/* bytes of the file */
-#define BOOT_ID		36	/* characters */
-#define SECONDS_MAX	INT64_C(4294967295)	/* of PurgeTimeout */
+#define STATE_MAX   256			/* bytes of the file */
+#define BOOT_ID	    36			/* characters */
+#define SECONDS_MAX INT64_C(4294967295) /* of PurgeTimeout */
 
 struct activity {
 	enum activity_role role;
-	struct mono since;		/* set while active */
-	struct mono left;		/* when it was active last; not in the file */
-	struct mono purge_due;		/* not set: none is pending */
-	char *path, *temp;		/* NULL: no file */
+	struct mono since;     /* set while active */
+	struct mono left;      /* when it was active last; not in the file */
+	struct mono purge_due; /* not set: none is pending */
+	char *path, *temp;     /* NULL: no file */
 	char boot[BOOT_ID + 1];
-	unsigned long long netns[2];	/* device and inode of the namespace */
-	bool said;			/* that it cannot be written */
+	unsigned long long netns[2]; /* device and inode of the namespace */
+	bool said;		     /* that it cannot be written */
 };
 
 /* ---- clocks: the file must survive the process, so its times are of the boot ---- */
@@ -63,7 +64,7 @@ static struct mono from_boot(int64_t ms, struct mono now)
 
 	if (ms == 0)
 		return (struct mono){ 0 };
-	return t.ns > 0 ? t : (struct mono){ .ns = 1 };	/* the machine has slept since: long ago */
+	return t.ns > 0 ? t : (struct mono){ .ns = 1 }; /* the machine has slept since: long ago */
 }
 
 /* ---- writing ---- */
@@ -89,10 +90,12 @@ static void save(struct activity *a, struct mono now)
 
 	if (!a->path)
 		return;
-	n = snprintf(text, sizeof(text), "conntrackd-state 1\nboot %s\nnetns %llu:%llu\nrole %d\nsince %" PRId64
-		     "\npurge %" PRId64 "\n", a->boot, a->netns[0], a->netns[1], (int)a->role, to_boot(a->since, now),
+	n = snprintf(text, sizeof(text),
+		     "conntrackd-state 1\nboot %s\nnetns %llu:%llu\nrole %d\nsince %" PRId64
+		     "\npurge %" PRId64 "\n",
+		     a->boot, a->netns[0], a->netns[1], (int)a->role, to_boot(a->since, now),
 		     to_boot(a->purge_due, now));
-	unlink(a->temp);	/* of one that was killed */
+	unlink(a->temp); /* of one that was killed */
 	err = write_file(a->temp, text, (size_t)n);
 	if (err == 0 && rename(a->temp, a->path) == -1)
 		err = -errno;
@@ -102,8 +105,9 @@ static void save(struct activity *a, struct mono now)
 	if (a->said)
 		return;
 	a->said = true;
-	log_warnx("cannot write %s: %s; after a restart the daemon will not know whether this node is active, nor of a "
-		  "pending -t", a->path, strerror(-err));
+	log_warnx("cannot write %s: %s; after a restart the daemon will not know whether this node "
+		  "is active, nor of a pending -t",
+		  a->path, strerror(-err));
 }
 
 /* ---- reading ---- */
@@ -138,7 +142,8 @@ static const char *read_file(const char *path, char *text, bool *missing)
 	n = read(fd, text, STATE_MAX);
 	if (n == -1)
 		wrong = strerror(errno);
-	else if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
+	else if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+		 (st.st_mode & 022))
 		wrong = "others may write it";
 	else if (n == STATE_MAX || memchr(text, '\0', (size_t)n))
 		wrong = "it is damaged";
@@ -156,15 +161,19 @@ static const char *take(struct activity *a, const char *text, struct mono now)
 	int64_t since, purge;
 	int role, end = -1;
 
-	if (sscanf(text, "conntrackd-state 1 boot %36s netns %llu:%llu role %d since %" SCNd64 " purge %" SCNd64 "%n", boot,
-		   &netns[0], &netns[1], &role, &since, &purge, &end) != 6 || strcmp(text + end, "\n") != 0)
+	if (sscanf(text,
+		   "conntrackd-state 1 boot %36s netns %llu:%llu role %d since %" SCNd64
+		   " purge %" SCNd64 "%n",
+		   boot, &netns[0], &netns[1], &role, &since, &purge, &end) != 6 ||
+	    strcmp(text + end, "\n") != 0)
 		return "it is damaged";
 	if (strcmp(boot, a->boot) != 0)
 		return NULL;
 	if (netns[0] != a->netns[0] || netns[1] != a->netns[1])
 		return "it is about another network namespace";
-	if (role < ACTIVITY_NONE || role > ACTIVITY_REQUEST || (role == ACTIVITY_COMMIT) != (since != 0) || since < 0 ||
-	    since > boot_ms() || purge < 0 || purge > boot_ms() + SECONDS_MAX * 1000 ||
+	if (role < ACTIVITY_NONE || role > ACTIVITY_REQUEST ||
+	    (role == ACTIVITY_COMMIT) != (since != 0) || since < 0 || since > boot_ms() ||
+	    purge < 0 || purge > boot_ms() + SECONDS_MAX * 1000 ||
 	    (role == ACTIVITY_COMMIT && purge != 0))
 		return "it contradicts itself";
 	a->role = (enum activity_role)role;
@@ -184,7 +193,8 @@ static void load(struct activity *a, struct mono now)
 	if (!wrong)
 		wrong = take(a, text, now);
 	if (wrong)
-		log_warnx("%s, which tells whether this node is active, is ignored: %s", a->path, wrong);
+		log_warnx("%s, which tells whether this node is active, is ignored: %s", a->path,
+			  wrong);
 }
 
 /* ---- commands ---- */

@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Never blind in silence: four ways in which a kernel keeps its table to itself.
  *
- *	reason		sign						until			meanwhile
- *	OFF		nf_conntrack_events is 0			it is not		compared
- *	AUTOMATIC	it is 2 and cannot be set			it is not		(1)
- *	UNTRACKED	packets are forwarded, and the table stays	the table has entries	nothing is there
- *			empty for five looks				 			to compare
- *	DEAF		a comparison finds flows of which no event	a minute of comparisons	compared
- *			told, or ends of which none did			finds none
+ *   reason      sign                                   until                    meanwhile
+ *   OFF         nf_conntrack_events is 0               it is not                compared
+ *   AUTOMATIC   it is 2 and cannot be set              it is not                (1)
+ *   UNTRACKED   packets are forwarded, and the table   the table has entries    nothing is there
+ *               stays empty for five looks                                      to compare
+ *   DEAF        a comparison finds flows of which no   a minute of comparisons  compared
+ *               event told, or ends of which none did  finds none
  *
- * (1) A kernel with 2 attaches what makes a flow report to those that begin while somebody listens. The others are known from
- * dumps only, as silent records, which the reconcile passes look after anyway.
+ * (1) A kernel with 2 attaches what makes a flow report to those that begin while somebody listens.
+ * The others are known from dumps only, as silent records, which the reconcile passes look after
+ * anyway.
  *
- * Comparing all the time would cost a large table too much. So DEAF begins with a suspicion: the table grows and no event
- * comes, or it has other entries than we know of, clearly and for five looks. Three comparisons follow, because a flow that
- * one of them finds may be ahead of its event: the next one sees whether that has come. A suspicion that proves nothing makes
- * the next one wait twice as long. Flows that began while events were off are not held against the kernel: when they are on
- * again one more comparison finds those, and nothing is judged by it.
+ * Comparing all the time would cost a large table too much. So DEAF begins with a suspicion: the
+ * table grows and no event comes, or it has other entries than we know of, clearly and for five
+ * looks. Three comparisons follow, because a flow that one of them finds may be ahead of its event:
+ * the next one sees whether that has come. A suspicion that proves nothing makes the next one wait
+ * twice as long. Flows that began while events were off are not held against the kernel: when they
+ * are on again one more comparison finds those, and nothing is judged by it.
  *
- * The kernel has no word for "nobody asks me to track". A forwarded packet that is tracked leaves an entry behind for
- * seconds at least; so a table that is empty at each of five looks, between which packets were forwarded, is proof enough. */
+ * The kernel has no word for "nobody asks me to track". A forwarded packet that is tracked leaves
+ * an entry behind for seconds at least; so a table that is empty at each of five looks, between
+ * which packets were forwarded, is proof enough. */
 #include "follow/blind.h"
 
 #include <errno.h>
@@ -34,29 +37,34 @@
 #include "base/value_rows.h"
 #include "kernel/ct.h"
 
-#define EVERY_MS	2000
-#define LOOKS		5		/* in a row make a sign */
-#define GROWS		2		/* the same for a table that grows in silence */
-#define SUSPECT_MIN_MS	20000		/* between two suspicions */
-#define SUSPECT_MAX_MS	600000
-#define TRIAL		3u		/* comparisons */
-#define FEW		64u		/* difference of counts that is no sign: what is on its way */
-#define GONE_MIN	16u		/* ends found by comparing, of which the event may just have been late */
-#define WELL_MS		60000
+#define EVERY_MS       2000
+#define LOOKS	       5     /* in a row make a sign */
+#define GROWS	       2     /* the same for a table that grows in silence */
+#define SUSPECT_MIN_MS 20000 /* between two suspicions */
+#define SUSPECT_MAX_MS 600000
+#define TRIAL	       3u  /* comparisons */
+#define FEW	       64u /* difference of counts that is no sign: what is on its way */
+/* ends found by comparing, of which the event may just have been late */
+#define GONE_MIN 16u
+#define WELL_MS	 60000
 
 #define EVENTS "net.netfilter.nf_conntrack_events"
 
 static const struct {
-	const char *name;	/* for -s runtime */
+	const char *name; /* for -s runtime */
 	bool compares;
 	const char *end;
 } reasons[BLIND_REASONS] = {
-	[BLIND_OFF] = { EVENTS " is 0", true, EVENTS " is not 0 any more: flows that begin now tell what becomes of them" },
+	[BLIND_OFF] = { EVENTS " is 0", true,
+			EVENTS
+			" is not 0 any more: flows that begin now tell what becomes of them" },
 	[BLIND_AUTOMATIC] = { EVENTS " is 2 and cannot be set", false,
-			EVENTS " is not 2 any more: every flow that begins now reports its end" },
+			      EVENTS
+			      " is not 2 any more: every flow that begins now reports its end" },
 	[BLIND_UNTRACKED] = { "nothing is tracked", false, "connection tracking sees flows again" },
-	[BLIND_DEAF] = { "events are missing", true, "for a minute comparing has found no flow of which events did not tell: "
-		   "comparing ends" },
+	[BLIND_DEAF] = { "events are missing", true,
+			 "for a minute comparing has found no flow of which events did not tell: "
+			 "comparing ends" },
 };
 
 struct blind {
@@ -66,15 +74,15 @@ struct blind {
 	struct ev_timer timer;
 	bool is[BLIND_REASONS];
 	struct mono since[BLIND_REASONS];
-	bool comparing;			/* again and again */
-	bool closing;			/* once more, after events were off */
-	unsigned int trial;		/* comparisons that a suspicion still has */
-	bool looked;			/* last is valid */
+	bool comparing;	    /* again and again */
+	bool closing;	    /* once more, after events were off */
+	unsigned int trial; /* comparisons that a suspicion still has */
+	bool looked;	    /* last is valid */
 	struct blind_look last;
-	unsigned int empty, grows, differs;	/* looks in a row */
-	struct mono suspect_at;		/* no suspicion before */
+	unsigned int empty, grows, differs; /* looks in a row */
+	struct mono suspect_at;		    /* no suspicion before */
 	int64_t suspect_ms;
-	struct mono well_since;		/* BLIND_DEAF: comparisons have found nothing from then on */
+	struct mono well_since; /* BLIND_DEAF: comparisons have found nothing from then on */
 };
 
 /* ---- reasons ---- */
@@ -94,34 +102,44 @@ static void set_comparing(struct blind *b, struct mono now)
 static const char *what_is_done(const struct blind *b)
 {
 	return b->cb.comparing ? "comparing with the kernel table instead" :
-	       "and without internal cache there is nothing to compare with: the peers are not told of them";
+				 "and without internal cache there is nothing to compare with: the "
+				 "peers are not told of them";
 }
 
-static void say(const struct blind *b, enum blind_reason why, const struct blind_look *look, uint64_t n)
+static void say(const struct blind *b, enum blind_reason why, const struct blind_look *look,
+		uint64_t n)
 {
 	switch (why) {
 	case BLIND_OFF:
-		log_warnx(EVENTS " is 0: the kernel tells nothing of flows that begin now, %s; set it to 1", what_is_done(b));
+		log_warnx(
+			EVENTS
+			" is 0: the kernel tells nothing of flows that begin now, %s; set it to 1",
+			what_is_done(b));
 		return;
 	case BLIND_AUTOMATIC:
-		log_warnx(EVENTS " is 2 and cannot be set to 1 (%s): flows that began while nobody listened tell neither "
-			  "change nor end, they are looked for again and again; set it to 1 where that is allowed, on the host of "
-			  "a container", strerror(look->set_err));
+		log_warnx(EVENTS " is 2 and cannot be set to 1 (%s): flows that began while nobody "
+				 "listened tell neither change nor end, they are looked for again "
+				 "and again; set it to 1 where that is allowed, on the host of a "
+				 "container",
+			  strerror(look->set_err));
 		return;
 	case BLIND_UNTRACKED:
-		log_warnx("packets are forwarded, and connection tracking sees none of them: no rule of this network namespace "
-			  "makes the kernel track (one with \"ct state\", or NAT, does), or rules exclude them (notrack)");
+		log_warnx("packets are forwarded, and connection tracking sees none of them: no "
+			  "rule of this network namespace makes the kernel track (one with \"ct "
+			  "state\", or NAT, does), or rules exclude them (notrack)");
 		return;
 	case BLIND_DEAF:
-		log_warnx("the kernel table has changed and no event told of it (%" PRIu64 " flows), %s: do rules restrict "
-			  "events (\"ct event\", CT --ctevents)?", n, what_is_done(b));
+		log_warnx("the kernel table has changed and no event told of it (%" PRIu64
+			  " flows), %s: do rules restrict events (\"ct event\", CT --ctevents)?",
+			  n, what_is_done(b));
 		return;
 	case BLIND_REASONS:
 		return;
 	}
 }
 
-static void set(struct blind *b, enum blind_reason why, bool on, const struct blind_look *look, uint64_t n, struct mono now)
+static void set(struct blind *b, enum blind_reason why, bool on, const struct blind_look *look,
+		uint64_t n, struct mono now)
 {
 	if (on == b->is[why])
 		return;
@@ -201,7 +219,8 @@ void blind_compared(struct blind *b, bool whole, uint32_t unheard, uint32_t gone
 		set(b, BLIND_DEAF, mono_diff_ms(now, b->well_since) < WELL_MS, &b->last, 0, now);
 	} else if (b->trial > 0 && --b->trial == 0) {
 		b->suspect_at = mono_add_ms(now, b->suspect_ms);
-		b->suspect_ms = b->suspect_ms < SUSPECT_MAX_MS / 2 ? 2 * b->suspect_ms : SUSPECT_MAX_MS;
+		b->suspect_ms =
+			b->suspect_ms < SUSPECT_MAX_MS / 2 ? 2 * b->suspect_ms : SUSPECT_MAX_MS;
 	}
 	set_comparing(b, now);
 }
@@ -245,7 +264,8 @@ static uint64_t forwarded_ipv4(void)
 	fclose(f);
 	name = strtok_r(names, " \n", &at_name);
 	value = strtok_r(values, " \n", &at_value);
-	for (; name && value; name = strtok_r(NULL, " \n", &at_name), value = strtok_r(NULL, " \n", &at_value))
+	for (; name && value;
+	     name = strtok_r(NULL, " \n", &at_name), value = strtok_r(NULL, " \n", &at_value))
 		if (strcmp(name, "ForwDatagrams") == 0)
 			n = strtoull(value, NULL, 10);
 	return n;
@@ -279,7 +299,8 @@ static void look_at_events(const struct blind *b, struct blind_look *look)
 		look->set_err = -was;
 		return;
 	}
-	log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow reports its end");
+	log_notice("nf_conntrack_events set from 2 (automatic) to 1, so that every flow reports "
+		   "its end");
 	look->events = 1;
 }
 
@@ -319,13 +340,13 @@ struct blind_view {
 
 #define S struct blind_view
 static const struct value_row blind_rows[] = {
-	WORD(S, reason, "reason", "kernel events: %, ", "`net.netfilter.nf_conntrack_events is 0`, `net.netfilter.nf_conntrack_events is 2 and cannot be set`, `nothing is "
-	     "tracked`, `events are missing`"),
+	WORD(S, reason, "reason", "kernel events: %, ",
+	     "`net.netfilter.nf_conntrack_events is 0`, `net.netfilter.nf_conntrack_events is 2 "
+	     "and cannot be set`, `nothing is tracked`, `events are missing`"),
 	GAUGE_IF_KNOWN(S, for_s, "for_s", "s", "for % s", "since when"),
 	QUIET_YES_NO(S, comparing, "comparing", ": comparing with the kernel table",
 		     "what is missing is found by comparing the tables"),
-	TEXT("\n"),
-	VALUE_END
+	TEXT("\n"), VALUE_END
 };
 #undef S
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The commit's source: the external cache, flows first, expectations after their masters.
  *
- * The kernel events of a commit are dropped by the socket filter of the event socket (own port ids), so a commit cannot
- * overrun it and nothing of it goes back to the peers. The internal cache therefore learns of it here: a flow is inserted
- * before its request leaves, and taken out again if the kernel refuses. */
+ * The kernel events of a commit are dropped by the socket filter of the event socket (own port
+ * ids), so a commit cannot overrun it and nothing of it goes back to the peers. The internal cache
+ * therefore learns of it here: a flow is inserted before its request leaves, and taken out again if
+ * the kernel refuses. */
 #include "follow/commit.h"
 
 #include <errno.h>
@@ -21,8 +22,8 @@
 /* A peer that has told flows, as it is known when the commit begins. */
 struct owner {
 	uint32_t silent_s;
-	bool uncertain;		/* it fell silent while something that it had sent was missing ... */
-	bool asked;		/* ... but what it has told since we asked it for everything is whole */
+	bool uncertain; /* it fell silent while something that it had sent was missing ... */
+	bool asked;	/* ... but what it has told since we asked it for everything is whole */
 };
 
 struct commit {
@@ -33,14 +34,15 @@ struct commit {
 	struct commit_cb cb;
 	struct pipeline *p;
 	struct ct_commit *flows;
-	struct exp_commit *expects;	/* NULL without ExpectationSync */
-	enum commit_what what;		/* of the one that runs */
+	struct exp_commit *expects; /* NULL without ExpectationSync */
+	enum commit_what what;	    /* of the one that runs */
 	struct ct_commit_result flows_done;
-	bool related;			/* the first pass has seen a flow with a master */
+	bool related; /* the first pass has seen a flow with a master */
 	struct life life;
 	struct owner owner[PEERS_MAX];
-	uint64_t uncertain;		/* flows of the running commit */
-	const char *lacks;		/* what had not been received when it began; NULL: nothing, or nobody was heard */
+	uint64_t uncertain; /* flows of the running commit */
+	/* what had not been received when it began; NULL: nothing, or nobody was heard */
+	const char *lacks;
 };
 
 /* ---- owners ---- */
@@ -60,8 +62,9 @@ static const char *commit_lacks(const struct commit *c, struct mono now)
 	if (all.lack != STANDING_LACKS_NOTHING)
 		return "something that a peer has was missing (-s peers)";
 	if (!all.kept)
-		return "something that the peers have told had no place, or was emptied by -f (-s cache)";
-	return NULL;	/* this node's own flows are missing somewhere: those are not committed */
+		return "something that the peers have told had no place, or was emptied by -f (-s "
+		       "cache)";
+	return NULL; /* this node's own flows are missing somewhere: those are not committed */
 }
 
 static void owners_look(struct commit *c, struct mono now)
@@ -74,7 +77,8 @@ static void owners_look(struct commit *c, struct mono now)
 		if (!pipeline_sync(c->p) || !sync_peer_view(pipeline_sync(c->p), i, now, &v))
 			continue;
 		c->owner[i].silent_s = (uint32_t)(v.silent_ms / 1000);
-		c->owner[i].uncertain = v.standing.lack >= STANDING_LACKS_TABLE && v.silent_ms >= FELL_SILENT_MS;
+		c->owner[i].uncertain =
+			v.standing.lack >= STANDING_LACKS_TABLE && v.silent_ms >= FELL_SILENT_MS;
 		c->owner[i].asked = v.fresh;
 	}
 }
@@ -91,11 +95,12 @@ static bool is_uncertain(const struct commit *c, uint32_t id)
 
 static uint32_t life_kept_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
 {
-	return life_kept(&c->life, &rec->flow, mono_s(now) - rec->updated_s, c->owner[rec->owner].silent_s);
+	return life_kept(&c->life, &rec->flow, mono_s(now) - rec->updated_s,
+			 c->owner[rec->owner].silent_s);
 }
 
-/* What is to be done about a flow of the external cache; what the kernel reports ended while this node was active goes at
- * once: the peer cannot know. */
+/* What is to be done about a flow of the external cache; what the kernel reports ended while this
+ * node was active goes at once: the peer cannot know. */
 static void look_at(struct commit *c, uint32_t id, struct ct_commit_flow *out, struct mono now)
 {
 	const struct flow_rec *rec = table_rec(external_table(pipeline_external(c->p)), id);
@@ -109,15 +114,19 @@ static void look_at(struct commit *c, uint32_t id, struct ct_commit_flow *out, s
 	}
 	kept_s = life_kept_of(c, rec, now);
 	out->wish = (struct ct_wish){
-		.f = &rec->flow, .timeout_s = life_created(&c->life, kept_s), .kept_s = kept_s,
-		.exact = c->life.commit_timeout_s > 0, .changed_s = rec->peer.changed_s,
+		.f = &rec->flow,
+		.timeout_s = life_created(&c->life, kept_s),
+		.kept_s = kept_s,
+		.exact = c->life.commit_timeout_s > 0,
+		.changed_s = rec->peer.changed_s,
 	};
 	out->is = out->wish.timeout_s == 0 ? CT_COMMIT_ENDED : CT_COMMIT_WANTED;
 	c->uncertain += out->is == CT_COMMIT_WANTED && is_uncertain(c, id);
 }
 
 /* Each of the flows is about to be looked up in the internal cache (commit_sending()). */
-static void look_ahead(const struct commit *c, const struct flow_table *table, const uint32_t *ids, size_t n)
+static void look_ahead(const struct commit *c, const struct flow_table *table, const uint32_t *ids,
+		       size_t n)
 {
 	const struct flow_table *own = pipeline_own(c->p);
 	uint32_t hint[CT_COMMIT_LOOK];
@@ -143,7 +152,8 @@ bool commit_judges(const struct commit *c, const struct ct_flow *f, struct mono 
 	       !(mono_is_set(active) && external_has_ended_here(rec, mono_s(active)));
 }
 
-static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows, size_t n)
+static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows,
+			  size_t n)
 {
 	struct commit *c = ctx;
 	struct flow_table *table = external_table(pipeline_external(c->p));
@@ -154,7 +164,7 @@ static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_comm
 	if (*pos == 0 && !related)
 		c->related = false;
 	if (related && !c->related)
-		return 0;	/* the first pass went by all flows, and none has a master */
+		return 0; /* the first pass went by all flows, and none has a master */
 	got = table_walk(table, pos, ids, n);
 	look_ahead(c, table, ids, got);
 	for (size_t i = 0; i < got; i++) {
@@ -169,8 +179,8 @@ static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_comm
 	return got;
 }
 
-/* The flow as our kernel will have it: with a reply tuple of its own (which so far only mirrors the original one and
- * the translations), confirmed, and no longer waiting for its master. */
+/* The flow as our kernel will have it: with a reply tuple of its own (which so far only mirrors the
+ * original one and the translations), confirmed, and no longer waiting for its master. */
 static void as_in_kernel(struct ct_flow *out, const struct ct_flow *f)
 {
 	flow_copy(out, f);
@@ -211,7 +221,9 @@ static void commit_settled(void *ctx, const struct ct_result *r, struct mono now
 	} else if (ours) {
 		as_in_kernel(&f, r->f);
 		if (flow_filter_pass(c->filter, &f))
-			pipeline_committed(c->p, &f, r->token ? (uint32_t)(r->token - 1) : FLOW_ID_NONE, r->cleared, now);
+			pipeline_committed(c->p, &f,
+					   r->token ? (uint32_t)(r->token - 1) : FLOW_ID_NONE,
+					   r->cleared, now);
 	}
 }
 
@@ -223,7 +235,8 @@ static void commit_removed(void *ctx, const struct ct_flow *entry, bool ended, s
 	pipeline_displaced(c->p, entry, now);
 }
 
-static void commit_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
+static void commit_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m,
+			  struct mono now)
 {
 	struct commit *c = ctx;
 
@@ -232,7 +245,8 @@ static void commit_memory(void *ctx, const struct ct_flow *entry, struct ct_memo
 
 static void commit_log_duration(int64_t us)
 {
-	log_notice("commit has taken %" PRId64 ".%06" PRId64 " seconds", us / 1000000, us % 1000000);
+	log_notice("commit has taken %" PRId64 ".%06" PRId64 " seconds", us / 1000000,
+		   us % 1000000);
 }
 
 const char *commit_reason(int err)
@@ -241,7 +255,8 @@ const char *commit_reason(int err)
 	case ENOMEM:
 		return "the kernel's table is full (nf_conntrack_max), or it has no memory";
 	case ENOSPC:
-		return "too many flows in one place of the kernel's table (nf_conntrack_buckets is too small)";
+		return "too many flows in one place of the kernel's table (nf_conntrack_buckets is "
+		       "too small)";
 	case EEXIST:
 		return "another flow of this node has its addresses and ports";
 	case EPERM:
@@ -253,20 +268,28 @@ const char *commit_reason(int err)
 
 static void commit_log_result(const struct ct_commit_result *res)
 {
-	log_notice("Committed %" PRIu64 " new entries", res->created + res->updated + res->replaced);
+	log_notice("Committed %" PRIu64 " new entries",
+		   res->created + res->updated + res->replaced);
 	if (res->kept > 0)
-		log_notice("%" PRIu64 " entries are in the kernel already and were kept", res->kept);
+		log_notice("%" PRIu64 " entries are in the kernel already and were kept",
+			   res->kept);
 	if (res->updated > 0)
-		log_notice("%" PRIu64 " entries were in the kernel already and have taken over the peer's state", res->updated);
+		log_notice(
+			"%" PRIu64
+			" entries were in the kernel already and have taken over the peer's state",
+			res->updated);
 	if (res->replaced > 0)
-		log_notice("%" PRIu64 " entries replaced one in the kernel that was in their way", res->replaced);
+		log_notice("%" PRIu64 " entries replaced one in the kernel that was in their way",
+			   res->replaced);
 	if (res->newer > 0)
-		log_notice("%" PRIu64 " entries were not committed: a newer flow of the same addresses and ports is here",
+		log_notice("%" PRIu64 " entries were not committed: a newer flow of the same "
+			   "addresses and ports is here",
 			   res->newer);
 	if (res->failed > 0)
 		log_warnx("%" PRIu64 " entries can't be committed", res->failed);
 	for (int i = 0; i < CT_COMMIT_REASONS && res->reason[i].count > 0; i++)
-		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, commit_reason(res->reason[i].err));
+		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count,
+			  commit_reason(res->reason[i].err));
 	commit_log_duration(res->duration_us);
 }
 
@@ -279,15 +302,21 @@ static void commit_done(void *ctx, const struct ct_commit_result *res, struct mo
 
 	commit_log_result(res);
 	if (res->ended > 0)
-		log_notice("%" PRIu64 " entries have ended since their owner told them and were not committed", res->ended);
+		log_notice("%" PRIu64
+			   " entries have ended since their owner told them and were not committed",
+			   res->ended);
 	if (res->ended_here > 0)
-		log_notice("%" PRIu64 " entries have ended here while this node was active and were not committed",
+		log_notice("%" PRIu64 " entries have ended here while this node was active and "
+			   "were not committed",
 			   res->ended_here);
 	if (c->uncertain > 0)
-		log_warnx("%" PRIu64 " flows are uncertain: their owner fell silent while changes it had sent were missing, "
-			  "or before it had told everything it was asked for", c->uncertain);
+		log_warnx("%" PRIu64 " flows are uncertain: their owner fell silent while changes "
+			  "it had sent were missing, or before it had told everything it was asked "
+			  "for",
+			  c->uncertain);
 	if (c->lacks)
-		log_notice("what was committed is not all that the peers have: when it began, %s", c->lacks);
+		log_notice("what was committed is not all that the peers have: when it began, %s",
+			   c->lacks);
 	c->flows_done = *res;
 	if (c->expects && c->what & COMMIT_EXPECTS) {
 		err = exp_commit_start(c->expects, now);
@@ -315,7 +344,7 @@ static size_t expects_next(void *ctx, uint64_t *pos, struct ct_expect *out, size
 		out[i] = rec->expect;
 		if (out[i].timeout_s > age_s)
 			out[i].timeout_s -= age_s;
-		else		/* its owner says that it lives: as long as a new one */
+		else /* its owner says that it lives: as long as a new one */
 			out[i].has &= ~EXPECT_HAS_TIMEOUT;
 	}
 	return n;
@@ -334,11 +363,13 @@ static void expects_done(void *ctx, const struct exp_commit_result *res, struct 
 
 	log_notice("Committed %" PRIu64 " new expectations", res->created);
 	if (res->kept > 0)
-		log_notice("%" PRIu64 " expectations are in the kernel already and were kept", res->kept);
+		log_notice("%" PRIu64 " expectations are in the kernel already and were kept",
+			   res->kept);
 	if (res->failed > 0)
 		log_warnx("%" PRIu64 " expectations can't be committed", res->failed);
 	for (int i = 0; i < EXP_COMMIT_REASONS && res->reason[i].count > 0; i++)
-		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count, exp_commit_reason(res->reason[i].err));
+		log_warnx("  %" PRIu64 " of them: %s", res->reason[i].count,
+			  exp_commit_reason(res->reason[i].err));
 	commit_log_duration(res->duration_us);
 	c->cb.done(c->cb.ctx, 0, &c->flows_done, res, now);
 }
@@ -389,7 +420,8 @@ void commit_set_pipeline(struct commit *c, struct pipeline *p)
 }
 
 int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
-		const struct activity *activity, const struct commit_cb *cb, struct commit **out, struct text *err)
+		const struct activity *activity, const struct commit_cb *cb, struct commit **out,
+		struct text *err)
 {
 	struct commit *c = calloc(1, sizeof(*c));
 	struct ct_commit_source src = {

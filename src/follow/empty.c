@@ -3,15 +3,17 @@
  *
  *   this node		the peers are asked for everything
  *   not active		at once
- *   active		after twice PurgeTimeout, or at once when it is active no longer (-t, -n), or when a peer begins anew or a
- *			link comes back
+ *   active		after twice PurgeTimeout, or at once when it is active no longer (-t, -n),
+ *			or when a peer begins anew or a link comes back
  *   ALARM		never: each state is sent again within RefreshTime
  *
- * On an active node, because of what the old primary still has: until its own purge (-t) it would give us the flows that we have
- * just taken over from it. The purge is told to nobody, so nothing would ever end them here, and the next commit would bring
- * them back. And it may come later than that: -t was typed late, a big table takes its time, or the cache was filled before
- * twice PurgeTimeout. So an active node that has been told something asks again, AGAIN times with longer and longer pauses,
- * and on as long as something has gone by that: what the peer does not tell any more goes. */
+ * On an active node, because of what the old primary still has: until its own purge (-t) it would
+ * give us the flows that we have just taken over from it. The purge is told to nobody, so nothing
+ * would ever end them here, and the next commit would bring them back. And it may come later than
+ * that: -t was typed late, a big table takes its time, or the cache was filled before twice
+ * PurgeTimeout. So an active node that has been told something asks again, AGAIN times with longer
+ * and longer pauses, and on as long as something has gone by that: what the peer does not tell any
+ * more goes. */
 #include "follow/empty.h"
 
 #include <errno.h>
@@ -22,19 +24,19 @@
 #include "follow/jobs.h"
 #include "sync/sync_conf.h"
 
-#define EMPTY_STEP	4096
-#define AGAIN		3	/* after twice PurgeTimeout more, then four times, then eight times */
+#define EMPTY_STEP 4096
+#define AGAIN	   3 /* after twice PurgeTimeout more, then four times, then eight times */
 
 struct empty {
 	struct empty_conf conf;
 	struct ev_work work;
 	uint64_t pos;
-	struct ev_timer fill;		/* armed: the cache is empty until then */
-	struct ev_timer again;		/* armed: what has filled it may have been flushed since */
+	struct ev_timer fill;  /* armed: the cache is empty until then */
+	struct ev_timer again; /* armed: what has filled it may have been flushed since */
 	unsigned int n_again;
-	uint64_t swept;			/* by answers, until the last time they were asked */
-	struct mono emptied;		/* since then */
-	unsigned int links;		/* that were usable in the last turn */
+	uint64_t swept;	     /* by answers, until the last time they were asked */
+	struct mono emptied; /* since then */
+	unsigned int links;  /* that were usable in the last turn */
 };
 
 /* ---- filling ---- */
@@ -54,7 +56,8 @@ static void ask_again_later(struct empty *e, struct mono now)
 		return;
 	if (e->n_again < AGAIN)
 		e->n_again++;
-	ev_timer_set(e->conf.loop, &e->again, mono_add_ms(now, twice_purge_ms(e) << (e->n_again - 1)));
+	ev_timer_set(e->conf.loop, &e->again,
+		     mono_add_ms(now, twice_purge_ms(e) << (e->n_again - 1)));
 }
 
 static void again_due(void *ctx, struct mono now)
@@ -64,8 +67,10 @@ static void again_due(void *ctx, struct mono now)
 
 	if (!activity_active(e->conf.activity) || n == 0)
 		return;
-	log_notice("asking the peers once more: %" PRIu32 " flows have come since the external cache was emptied %" PRId64 " s ago, "
-		   "and their node may have flushed them", n, mono_diff_ms(now, e->emptied) / 1000);
+	log_notice("asking the peers once more: %" PRIu32
+		   " flows have come since the external cache was emptied %" PRId64 " s ago, and "
+		   "their node may have flushed them",
+		   n, mono_diff_ms(now, e->emptied) / 1000);
 	pipeline_ask(e->conf.pipeline, now);
 	ask_again_later(e, now);
 }
@@ -74,7 +79,8 @@ static void fill_due(void *ctx, struct mono now)
 {
 	struct empty *e = ctx;
 
-	log_notice("asking the peers for everything: the external cache was emptied %" PRId64 " s ago",
+	log_notice("asking the peers for everything: the external cache was emptied %" PRId64
+		   " s ago",
 		   mono_diff_ms(now, e->emptied) / 1000);
 	pipeline_ask(e->conf.pipeline, now);
 	ask_again_later(e, now);
@@ -94,8 +100,10 @@ static void fill_again(struct empty *e, struct mono now)
 	}
 	e->links = e->conf.links(e->conf.ctx);
 	ev_timer_set(e->conf.loop, &e->fill, mono_add_ms(now, twice_purge_ms(e)));
-	log_notice("the external cache stays empty for %" PRId64 " secs: this node is active, and a peer may still have what was "
-		   "taken over from it", 2 * (int64_t)conf->purge_timeout_s);
+	log_notice("the external cache stays empty for %" PRId64
+		   " secs: this node is active, and a peer may still have what was taken over from "
+		   "it",
+		   2 * (int64_t)conf->purge_timeout_s);
 }
 
 void empty_fill(struct empty *e, struct mono now)
@@ -163,7 +171,7 @@ static int empty_start(void *ctx, unsigned int what, struct mono now)
 
 	(void)now;
 	if (x && what & EMPTY_EXPECTS)
-		exp_path_flush_external(x);	/* few: at once, and before the masters */
+		exp_path_flush_external(x); /* few: at once, and before the masters */
 	e->pos = 0;
 	ev_work_arm(e->conf.loop, &e->work);
 	return 0;
@@ -183,10 +191,13 @@ struct empty *empty_new(const struct empty_conf *conf)
 	if (!e)
 		return NULL;
 	e->conf = *conf;
-	e->work = (struct ev_work){ .step = empty_step, .ctx = e, .name = "flush of the external cache" };
+	e->work = (struct ev_work){ .step = empty_step,
+				    .ctx = e,
+				    .name = "flush of the external cache" };
 	e->fill = (struct ev_timer){ .cb = fill_due, .ctx = e, .name = "fill again" };
 	e->again = (struct ev_timer){ .cb = again_due, .ctx = e, .name = "ask again" };
-	jobs_set_ops(conf->jobs, JOB_EMPTY, &(struct job_ops){ .ctx = e, .start = empty_start, .stop = empty_stop });
+	jobs_set_ops(conf->jobs, JOB_EMPTY,
+		     &(struct job_ops){ .ctx = e, .start = empty_start, .stop = empty_stop });
 	return e;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -F and expectations. As with flows, what the user's Filter excludes belongs to somebody else and is left: the expectations
- * of its flows would be missed by calls and transfers that go on. The same holds for helpers that ExpectationSync does not
- * name. So there is no request for all at once: the kernel lists them, tells of each the master, and deletes one by one.
+/* -F and expectations. As with flows, what the user's Filter excludes belongs to somebody else and
+ * is left: the expectations of its flows would be missed by calls and transfers that go on. The
+ * same holds for helpers that ExpectationSync does not name. So there is no request for all at
+ * once: the kernel lists them, tells of each the master, and deletes one by one.
  *
- * All within one turn of the loop: the kernel carries each request out while it is sent, in 10 us, and it keeps few
- * expectations (nf_conntrack_expect_max, 1024 on most machines). The list is complete before anything is deleted, because a
- * list that is read on beside deletions may leave entries out. */
+ * All within one turn of the loop: the kernel carries each request out while it is sent, in 10 us,
+ * and it keeps few expectations (nf_conntrack_expect_max, 1024 on most machines). The list is
+ * complete before anything is deleted, because a list that is read on beside deletions may leave
+ * entries out. */
 #include "follow/exp_flush.h"
 
 #include <errno.h>
@@ -37,8 +39,10 @@ static void collect(void *ctx, const struct ct_expect *e)
 	l->e[l->n++] = *e;
 }
 
-/* Does its master pass? One that the kernel does not tell is judged by what the expectation says of it. */
-static bool master_passes(struct exp_sock *sock, const struct flow_filter *filter, const struct ct_expect *e)
+/* Does its master pass? One that the kernel does not tell is judged by what the expectation says of
+ * it. */
+static bool master_passes(struct exp_sock *sock, const struct flow_filter *filter,
+			  const struct ct_expect *e)
 {
 	struct flow_rare rare;
 	struct ct_flow master;
@@ -48,8 +52,8 @@ static bool master_passes(struct exp_sock *sock, const struct flow_filter *filte
 	return flow_filter_pass(filter, &master);
 }
 
-int exp_flush(struct exp_sock *sock, const struct flow_filter *filter, const struct sync_expect_conf *conf,
-	      struct exp_flush_result *res)
+int exp_flush(struct exp_sock *sock, const struct flow_filter *filter,
+	      const struct sync_expect_conf *conf, struct exp_flush_result *res)
 {
 	struct list l = { 0 };
 	int first = exp_sock_list(sock, collect, &l), err;
@@ -65,7 +69,8 @@ int exp_flush(struct exp_sock *sock, const struct flow_filter *filter, const str
 		err = exp_sock_destroy(sock, &l.e[i]);
 		if (err == 0)
 			res->deleted++;
-		else if (err != -ENOENT && first == 0)	/* that one has come true, or its time was up */
+		else if (err != -ENOENT &&
+			 first == 0) /* that one has come true, or its time was up */
 			first = err;
 	}
 	free(l.e);

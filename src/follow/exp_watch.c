@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What changes in the kernel's expectations without an event. SIP's helper expects calls for a telephone when it sees the
- * REGISTER, inactive at first; the registrar's answer makes the expectation active and sets its life, and the kernel tells
- * nobody. A replica that only heard of its birth would commit one that lets no call in.
+/* What changes in the kernel's expectations without an event. SIP's helper expects calls for a
+ * telephone when it sees the REGISTER, inactive at first; the registrar's answer makes the
+ * expectation active and sets its life, and the kernel tells nobody. A replica that only heard of
+ * its birth would commit one that lets no call in.
  *
- * So the kernel is asked: soon after the birth and then less and less often, but at least every LOOK_MAX_MS. There are as many
- * of these as there are registered telephones, a question costs about 10 us, and each is one of a list that is looked through
- * for those that are due. */
+ * So the kernel is asked: soon after the birth and then less and less often, but at least every
+ * LOOK_MAX_MS. There are as many of these as there are registered telephones, a question costs
+ * about 10 us, and each is one of a list that is looked through for those that are due. */
 #include "follow/exp_watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define WATCHED_MAX	4096u	/* as many as the kernel keeps by default, or more */
-#define LOOK_MIN_MS	10
-#define LOOK_MAX_MS	10000
-#define LOOKS		64u	/* in one turn: less than a millisecond */
-#define ROUNDING_S	2	/* two looks at one life may differ by less */
+#define WATCHED_MAX 4096u /* as many as the kernel keeps by default, or more */
+#define LOOK_MIN_MS 10
+#define LOOK_MAX_MS 10000
+#define LOOKS	    64u /* in one turn: less than a millisecond */
+#define ROUNDING_S  2	/* two looks at one life may differ by less */
 
 struct watched {
 	struct ct_expect known;
@@ -28,7 +29,7 @@ struct exp_watch {
 	struct exp_sock *sock;
 	struct exp_watch_cb cb;
 	struct ev_timer timer;
-	struct mono due;	/* of the timer while it is armed; not later than the first one's */
+	struct mono due; /* of the timer while it is armed; not later than the first one's */
 	size_t n, cap;
 	struct watched *list;
 };
@@ -73,15 +74,17 @@ static void drop(struct exp_watch *w, size_t i)
 
 static void learn(struct watched *s, const struct ct_expect *e, int64_t pause_ms, struct mono now)
 {
-	*s = (struct watched){ .known = *e, .learned = now, .due = mono_add_ms(now, pause_ms), .pause_ms = pause_ms };
+	*s = (struct watched){
+		.known = *e, .learned = now, .due = mono_add_ms(now, pause_ms), .pause_ms = pause_ms
+	};
 }
 
 static bool has_changed(const struct watched *s, const struct ct_expect *found, struct mono now)
 {
 	int64_t left_s = (int64_t)s->known.timeout_s - mono_diff_ms(now, s->learned) / 1000;
 
-	return !expect_equal_replicated(&s->known, found) || found->timeout_s > left_s + ROUNDING_S ||
-	       found->timeout_s + ROUNDING_S < left_s;
+	return !expect_equal_replicated(&s->known, found) ||
+	       found->timeout_s > left_s + ROUNDING_S || found->timeout_s + ROUNDING_S < left_s;
 }
 
 /* False: it need not be watched any more. */
@@ -90,7 +93,8 @@ static bool look(struct exp_watch *w, struct watched *s, struct mono now)
 	struct ct_expect found;
 	int err = exp_sock_get(w->sock, &s->known, &found);
 
-	if (err == -ENOENT || (err == 0 && (!expect_same_key(&s->known, &found) || !expect_same_master(&s->known, &found))))
+	if (err == -ENOENT || (err == 0 && (!expect_same_key(&s->known, &found) ||
+					    !expect_same_master(&s->known, &found))))
 		return false;
 	if (err == 0 && has_changed(s, &found, now)) {
 		w->cb.changed(w->cb.ctx, &found, now);
@@ -160,7 +164,8 @@ void exp_watch_del(struct exp_watch *w, const struct ct_expect *e)
 		drop(w, i);
 }
 
-struct exp_watch *exp_watch_new(struct evloop *loop, struct exp_sock *sock, const struct exp_watch_cb *cb)
+struct exp_watch *exp_watch_new(struct evloop *loop, struct exp_sock *sock,
+				const struct exp_watch_cb *cb)
 {
 	struct exp_watch *w = calloc(1, sizeof(*w));
 

@@ -34,20 +34,20 @@
 #include "follow/exp_watch.h"
 #include "kernel/exp.h"
 
-#define ASK_SOON_MS	5	/* the packet that caused the event is through by then */
-#define ASK_LATE_MS	250	/* or by then, on a machine that was stopped for a moment */
-#define ASK_TRIES	8
-#define ASK_MAX		1024u	/* masters waiting to be asked for, each kind */
-#define WAIT_MS		20	/* between two looks for a master */
-#define WAIT_TRIES	50
-#define WAIT_MAX	256u	/* expectations waiting for their master */
-#define CHECK_STEP	64	/* records asked about in one turn */
-#define ADOPT		UINT64_MAX	/* as the cookie of a question */
-#define ADOPTING	(EXPECTING_ADOPT | EXPECTING_COMMAND | EXPECTING_COMMAND_EXP)
-#define TELL_AGAIN_MS	1000	/* after a dump for a full send that failed */
+#define ASK_SOON_MS   5	  /* the packet that caused the event is through by then */
+#define ASK_LATE_MS   250 /* or by then, on a machine that was stopped for a moment */
+#define ASK_TRIES     8
+#define ASK_MAX	      1024u /* masters waiting to be asked for, each kind */
+#define WAIT_MS	      20    /* between two looks for a master */
+#define WAIT_TRIES    50
+#define WAIT_MAX      256u	 /* expectations waiting for their master */
+#define CHECK_STEP    64	 /* records asked about in one turn */
+#define ADOPT	      UINT64_MAX /* as the cookie of a question */
+#define ADOPTING      (EXPECTING_ADOPT | EXPECTING_COMMAND | EXPECTING_COMMAND_EXP)
+#define TELL_AGAIN_MS 1000 /* after a dump for a full send that failed */
 
 struct ask {
-	struct ct_flow master;	/* its key */
+	struct ct_flow master; /* its key */
 	uint32_t tries;
 	struct mono due;
 };
@@ -69,7 +69,8 @@ struct waiting {
 struct asking {
 	/* A master that is due. */
 	void (*ask)(struct expecting *x, const struct ask *a, struct mono now);
-	void (*answer)(struct expecting *x, uint64_t cookie, int err, const struct ct_flow *found, struct mono now);
+	void (*answer)(struct expecting *x, uint64_t cookie, int err, const struct ct_flow *found,
+		       struct mono now);
 	/* There is room for questions again. */
 	void (*room)(struct expecting *x, struct mono now);
 	/* Our kernel has made e; a dump has shown it; it has ended, and the peers are not told. */
@@ -91,9 +92,9 @@ struct expecting {
 	struct pipeline *p;
 	struct exp_path *path;
 	struct expecting_cb cb;
-	enum exp_verdict master;	/* the last answer to a question that is answered at once */
-	struct ct_batch *batch;		/* asks for masters */
-	struct exp_sock *sock;		/* asks for single expectations */
+	enum exp_verdict master; /* the last answer to a question that is answered at once */
+	struct ct_batch *batch;	 /* asks for masters */
+	struct exp_sock *sock;	 /* asks for single expectations */
 	struct exp_watch *watch;
 	struct ct_dump *dump;
 	struct ev_timer timer;
@@ -102,11 +103,12 @@ struct expecting {
 	struct waiting wait[WAIT_MAX];
 	struct ev_work check, watch_all;
 	uint64_t check_pos, watch_pos;
-	unsigned int running, wanted;	/* enum expecting_reason */
-	struct ev_timer tell;		/* the dump for a full send, again */
+	unsigned int running, wanted; /* enum expecting_reason */
+	struct ev_timer tell;	      /* the dump for a full send, again */
 };
 
-_Static_assert((ASK_MAX & (ASK_MAX - 1)) == 0 && (WAIT_MAX & (WAIT_MAX - 1)) == 0, "indices wrap around");
+_Static_assert((ASK_MAX & (ASK_MAX - 1)) == 0 && (WAIT_MAX & (WAIT_MAX - 1)) == 0,
+	       "indices wrap around");
 
 /* ---- masters ---- */
 
@@ -191,12 +193,12 @@ static void ask_due(struct expecting *x, struct ask_ring *r, struct mono now)
 }
 
 static void cached_answer(struct expecting *x, uint64_t cookie, int err,
-			     const struct ct_flow *found, struct mono now)
+			  const struct ct_flow *found, struct mono now)
 {
 	struct internal *c = pipeline_internal(x->p);
 	uint32_t id = (uint32_t)cookie, tries = (uint32_t)(cookie >> 32);
 
-	if (err == -ENOENT) {	/* the event of its end is on the way */
+	if (err == -ENOENT) { /* the event of its end is on the way */
 		internal_ask_over(c, id);
 		return;
 	}
@@ -206,22 +208,24 @@ static void cached_answer(struct expecting *x, uint64_t cookie, int err,
 		return;
 	}
 	internal_ask_over(c, id);
-	if (tries < ASK_TRIES && table_has_id(internal_table(c), id)) {	/* an event came between, or
-									 * the answer was lost */
-		ring_push(&x->late, &table_rec(internal_table(c), id)->flow, tries + 1, mono_add_ms(now, ASK_LATE_MS));
+	/* an event came between, or the answer was lost */
+	if (tries < ASK_TRIES && table_has_id(internal_table(c), id)) {
+		ring_push(&x->late, &table_rec(internal_table(c), id)->flow, tries + 1,
+			  mono_add_ms(now, ASK_LATE_MS));
 		arm(x);
 	}
 }
 
-static void uncached_answer(struct expecting *x, uint64_t cookie, int err, const struct ct_flow *found,
-			    struct mono now)
+static void uncached_answer(struct expecting *x, uint64_t cookie, int err,
+			    const struct ct_flow *found, struct mono now)
 {
 	if (err == 0 && found)
-		x->master = pipeline_master(x->p, found, cookie != 0, now) ? EXP_STORED : EXP_FILTERED;
+		x->master =
+			pipeline_master(x->p, found, cookie != 0, now) ? EXP_STORED : EXP_FILTERED;
 }
 
-static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
-		      struct mono now)
+static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
+		      const struct ct_flow *found, struct mono now)
 {
 	struct expecting *x = ctx;
 
@@ -256,7 +260,9 @@ static void wait_for_master(struct expecting *x, const struct ct_expect *e, uint
 		return;
 	}
 	x->wait[x->wait_tail++ % WAIT_MAX] = (struct waiting){
-		.expect = *e, .tries = tries, .due = mono_add_ms(now, WAIT_MS),
+		.expect = *e,
+		.tries = tries,
+		.due = mono_add_ms(now, WAIT_MS),
 	};
 }
 
@@ -388,7 +394,7 @@ static void on_timer(void *ctx, struct mono now)
 	look_for_masters(x, now);
 	ask_due(x, &x->soon, now);
 	ask_due(x, &x->late, now);
-	if (ct_batch_room(x->batch) > 0)	/* else on_room() goes on */
+	if (ct_batch_room(x->batch) > 0) /* else on_room() goes on */
 		arm(x);
 }
 
@@ -448,7 +454,8 @@ static void on_dumped(void *ctx, const struct ct_expect *e, struct mono now)
 	/* Not known: an event may have overtaken the dump, so the kernel's word of now counts. */
 	if (!is_known(x, e) && (exp_sock_get(x->sock, e, &sure) < 0 || !expect_same_key(&sure, e)))
 		return;
-	if (exp_path_theirs(x->path, &sure) && !exp_path_knows(x->path, &sure) && !(x->running & ADOPTING))
+	if (exp_path_theirs(x->path, &sure) && !exp_path_knows(x->path, &sure) &&
+	    !(x->running & ADOPTING))
 		return;
 	if (x->asking->dumped(x, &sure, now) == EXP_STORED)
 		exp_watch_add(x->watch, &sure, now);
@@ -467,7 +474,8 @@ static void cached_begin(struct expecting *x)
 	pipeline_expects_compare_begin(x->p);
 }
 
-static enum exp_verdict cached_dumped(struct expecting *x, const struct ct_expect *e, struct mono now)
+static enum exp_verdict cached_dumped(struct expecting *x, const struct ct_expect *e,
+				      struct mono now)
 {
 	return exp_path_put(x->path, e, x->running != EXPECTING_START, now);
 }
@@ -590,8 +598,8 @@ static void tell_kernels(void *ctx)
 	expecting_compare(x, EXPECTING_TELL, evloop_now(x->loop));
 }
 
-int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecting_cb *cb, struct expecting **out,
-		   struct text *err)
+int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecting_cb *cb,
+		   struct expecting **out, struct text *err)
 {
 	struct expecting *x = calloc(1, sizeof(*x));
 	struct ct_batch_cb batch_cb = { .ctx = x, .answer = on_answer, .room = on_room };
@@ -605,11 +613,16 @@ int expecting_open(struct evloop *loop, struct pipeline *p, const struct expecti
 	x->p = p;
 	x->path = pipeline_expects(p);
 	x->asking = pipeline_internal(p) ? &asking_cached : &asking_uncached;
-	x->tell = (struct ev_timer){ .cb = on_tell_again, .ctx = x, .name = "expectations (full send)" };
+	x->tell = (struct ev_timer){ .cb = on_tell_again,
+				     .ctx = x,
+				     .name = "expectations (full send)" };
 	x->cb = *cb;
 	x->timer = (struct ev_timer){ .cb = on_timer, .ctx = x, .name = "expectations" };
-	x->check = (struct ev_work){ .step = check_step, .ctx = x, .name = "expectations (compare)" };
-	x->watch_all = (struct ev_work){ .step = watch_step, .ctx = x, .name = "expectations (committed)" };
+	x->check =
+		(struct ev_work){ .step = check_step, .ctx = x, .name = "expectations (compare)" };
+	x->watch_all = (struct ev_work){ .step = watch_step,
+					 .ctx = x,
+					 .name = "expectations (committed)" };
 	ret = ct_batch_open(loop, &batch_cb, "masters", &x->batch, err);
 	if (ret == 0)
 		ret = exp_sock_open(&x->sock, err);

@@ -1,44 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who stops, joins or waits for whom.
  *
- * The first rule of the table: a commit waits for nobody but another commit. What would delete flows of the kernel or of the
- * external cache meanwhile is stopped by it, and cannot begin while it runs. Comparisons with the kernel delete nothing, so
- * they run beside everything; one that is asked for while one runs follows it, because that one may have passed already what is
- * to be looked at. Only -R joins the comparison that -f has begun: the scripts of the cluster managers give both in a row. What
- * is told with -B waits for a comparison and a commit, so that it is told once and as the kernel has it; once begun it is paced
- * by sync/ and in nobody's way.
+ * The first rule of the table: a commit waits for nobody but another commit. What would delete
+ * flows of the kernel or of the external cache meanwhile is stopped by it, and cannot begin while
+ * it runs. Comparisons with the kernel delete nothing, so they run beside everything; one that is
+ * asked for while one runs follows it, because that one may have passed already what is to be
+ * looked at. Only -R joins the comparison that -f has begun: the scripts of the cluster managers
+ * give both in a row. What is told with -B waits for a comparison and a commit, so that it is told
+ * once and as the kernel has it; once begun it is paced by sync/ and in nobody's way.
  *
- * A full answer that a peer asks for is not here: it is ended by the completeness of the cache, whatever runs. */
+ * A full answer that a peer asks for is not here: it is ended by the completeness of the cache,
+ * whatever runs. */
 #include "follow/jobs.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define BESIDE	JOB_BESIDE
-#define STOP	JOB_STOP
-#define JOIN	JOB_JOIN
-#define FOLLOW	JOB_FOLLOW
-#define REFUSE	JOB_REFUSE
+#define BESIDE JOB_BESIDE
+#define STOP   JOB_STOP
+#define JOIN   JOB_JOIN
+#define FOLLOW JOB_FOLLOW
+#define REFUSE JOB_REFUSE
 
+/* clang-format off */
 static const enum job_rule rules[JOB_KINDS][JOB_KINDS] = {
-	/* asked             running:  COMMIT  FLUSH   PURGE   EMPTY   REFRESH COMPARE C.EXP.  TELL */
-	[JOB_COMMIT]		= { FOLLOW, STOP,   STOP,   STOP,   BESIDE, BESIDE, BESIDE, BESIDE },
-	[JOB_FLUSH]		= { REFUSE, FOLLOW, FOLLOW, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE },
-	[JOB_PURGE]		= { FOLLOW, FOLLOW, FOLLOW, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE },
-	[JOB_EMPTY]		= { REFUSE, BESIDE, BESIDE, JOIN,   BESIDE, BESIDE, BESIDE, BESIDE },
-	[JOB_REFRESH]		= { BESIDE, BESIDE, BESIDE, BESIDE, FOLLOW, FOLLOW, BESIDE, BESIDE },
-	[JOB_COMPARE]		= { BESIDE, BESIDE, BESIDE, BESIDE, JOIN,   FOLLOW, BESIDE, BESIDE },
-	[JOB_COMPARE_EXPECTS]	= { BESIDE, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE, FOLLOW, BESIDE },
-	[JOB_TELL]		= { FOLLOW, BESIDE, BESIDE, BESIDE, FOLLOW, FOLLOW, FOLLOW, BESIDE },
+	/* asked      running:    COMMIT  FLUSH   PURGE   EMPTY   REFRESH COMPARE C.EXP.  TELL */
+	[JOB_COMMIT]          = { FOLLOW, STOP,   STOP,   STOP,   BESIDE, BESIDE, BESIDE, BESIDE },
+	[JOB_FLUSH]           = { REFUSE, FOLLOW, FOLLOW, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE },
+	[JOB_PURGE]           = { FOLLOW, FOLLOW, FOLLOW, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE },
+	[JOB_EMPTY]           = { REFUSE, BESIDE, BESIDE, JOIN,   BESIDE, BESIDE, BESIDE, BESIDE },
+	[JOB_REFRESH]         = { BESIDE, BESIDE, BESIDE, BESIDE, FOLLOW, FOLLOW, BESIDE, BESIDE },
+	[JOB_COMPARE]         = { BESIDE, BESIDE, BESIDE, BESIDE, JOIN,   FOLLOW, BESIDE, BESIDE },
+	[JOB_COMPARE_EXPECTS] = { BESIDE, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE, FOLLOW, BESIDE },
+	[JOB_TELL]            = { FOLLOW, BESIDE, BESIDE, BESIDE, FOLLOW, FOLLOW, FOLLOW, BESIDE },
 };
+/* clang-format on */
 
 struct job {
 	struct job_ops ops;
-	uint32_t run;			/* number of the one that runs, or ran last */
-	struct job_result last;		/* what came out of the one that ended last */
+	uint32_t run;		/* number of the one that runs, or ran last */
+	struct job_result last; /* what came out of the one that ended last */
 	bool running, waiting;
-	unsigned int what;		/* of the one that waits */
-	bool stopping;			/* in stop(), by */
+	unsigned int what; /* of the one that waits */
+	bool stopping;	   /* in stop(), by */
 	enum job_kind by;
 };
 
@@ -46,7 +50,8 @@ struct jobs {
 	struct job job[JOB_KINDS];
 	jobs_end_cb *ended;
 	void *ctx;
-	bool choosing;			/* jobs_ended() is at the ones that wait: a nested call leaves it to that one */
+	/* jobs_ended() is at the ones that wait: a nested call leaves it to that one */
+	bool choosing;
 };
 
 enum job_rule jobs_rule(enum job_kind asked, enum job_kind running)
@@ -70,8 +75,8 @@ const char *jobs_name(enum job_kind kind)
 	return name[kind];
 }
 
-/* Is there one that runs and is met by this rule? Those that wait count for STOP and REFUSE only: one that begins after
- * us is not in our way, but would undo what we do. */
+/* Is there one that runs and is met by this rule? Those that wait count for STOP and REFUSE only:
+ * one that begins after us is not in our way, but would undo what we do. */
 static bool meets(const struct jobs *jobs, enum job_kind asked, enum job_rule rule)
 {
 	for (unsigned int k = 0; k < JOB_KINDS; k++) {
@@ -83,7 +88,8 @@ static bool meets(const struct jobs *jobs, enum job_kind asked, enum job_rule ru
 	return false;
 }
 
-/* What has to end before one of this kind begins. One that waits does not join any more: what it could have joined has passed. */
+/* What has to end before one of this kind begins. One that waits does not join any more: what it
+ * could have joined has passed. */
 static bool in_the_way(const struct jobs *jobs, enum job_kind kind)
 {
 	return meets(jobs, kind, FOLLOW) || meets(jobs, kind, JOIN);
@@ -106,7 +112,8 @@ static int begin(struct jobs *jobs, enum job_kind kind, struct mono now)
 }
 
 /* Its end is told, whether it had begun or not. */
-static void tell_end(struct jobs *jobs, enum job_kind kind, const struct job_result *res, struct mono now)
+static void tell_end(struct jobs *jobs, enum job_kind kind, const struct job_result *res,
+		     struct mono now)
 {
 	jobs->job[kind].last = *res;
 	jobs->ended(jobs->ctx, kind, jobs->job[kind].run, res, now);
@@ -119,7 +126,7 @@ static void stop_waiting(struct jobs *jobs, enum job_kind kind, enum job_kind by
 
 	j->waiting = false;
 	j->what = 0;
-	j->run++;	/* the run that its clients wait for is this one that never was */
+	j->run++; /* the run that its clients wait for is this one that never was */
 	tell_end(jobs, kind, &res, now);
 }
 
@@ -150,7 +157,8 @@ static enum job_kind joined(const struct jobs *jobs, enum job_kind asked)
 	return (enum job_kind)k;
 }
 
-static int ask(struct jobs *jobs, enum job_kind kind, unsigned int what, struct job_ticket *ticket, struct mono now)
+static int ask(struct jobs *jobs, enum job_kind kind, unsigned int what, struct job_ticket *ticket,
+	       struct mono now)
 {
 	struct job *j = &jobs->job[kind];
 
@@ -199,7 +207,8 @@ static void begin_waiting(struct jobs *jobs, struct mono now)
 	jobs->choosing = false;
 }
 
-int jobs_ask(struct jobs *jobs, enum job_kind kind, unsigned int what, struct job_ticket *ticket, struct mono now)
+int jobs_ask(struct jobs *jobs, enum job_kind kind, unsigned int what, struct job_ticket *ticket,
+	     struct mono now)
 {
 	struct job_ticket mine;
 	bool nested = jobs->choosing;
@@ -215,7 +224,8 @@ int jobs_ask(struct jobs *jobs, enum job_kind kind, unsigned int what, struct jo
 	return err;
 }
 
-void jobs_ended(struct jobs *jobs, enum job_kind kind, const struct job_result *res, struct mono now)
+void jobs_ended(struct jobs *jobs, enum job_kind kind, const struct job_result *res,
+		struct mono now)
 {
 	struct job *j = &jobs->job[kind];
 	struct job_result told = *res;

@@ -6,19 +6,23 @@
  *    ^  \____ verify timer ___^  \__ overrun meanwhile: another pass follows __/        |
  *    |_________________________________________________________________________________|
  *
- * DUMPING: every entry of the kernel table is merged into the cache; live events go on being applied and count as
- * "seen" too. CHECKING: a dump that runs beside changes can miss entries, so a record it did not show is gone only
- * after a GET says ENOENT, and only if no event touched it in between (internal_gone() looks again). Answers that say
- * nothing (ENOBUFS) leave the record for the next pass.
+ * DUMPING: every entry of the kernel table is merged into the cache; live events go on being
+ * applied and count as "seen" too. CHECKING: a dump that runs beside changes can miss entries, so a
+ * record it did not show is gone only after a GET says ENOENT, and only if no event touched it in
+ * between (internal_gone() looks again). Answers that say nothing (ENOBUFS) leave the record for
+ * the next pass.
  *
- * Flows that were there before we listened have no event extension in the kernel (nf_conntrack_events 2): they report
- * neither changes nor their end. The cache knows them (internal_silent()), and while there are any, a paced VERIFY pass
- * is made again and again, at most one twentieth of the time. One follows, too, when the reading at the start left
- * something open.
+ * Flows that were there before we listened have no event extension in the kernel
+ * (nf_conntrack_events 2): they report neither changes nor their end. The cache knows them
+ * (internal_silent()), and while there are any, a paced VERIFY pass is made again and again, at
+ * most one twentieth of the time. One follows, too, when the reading at the start left something
+ * open.
  *
- * Where events do not tell everything (blind.c) passes are made in the same pace that take over all of the table.
+ * Where events do not tell everything (blind.c) passes are made in the same pace that take over all
+ * of the table.
  *
- * With PollSecs there are no events at all: a POLL pass takes the place of the verify pass, at its own interval. */
+ * With PollSecs there are no events at all: a POLL pass takes the place of the verify pass, at its
+ * own interval. */
 #include "follow/reconcile.h"
 
 #include <errno.h>
@@ -27,12 +31,13 @@
 #include "base/log.h"
 #include "kernel/ct.h"
 
-#define VERIFY_PAUSE_MS	5000	/* least time between verify passes */
-#define VERIFY_SHARE	20	/* a pass of n ms is followed by a pause of at least VERIFY_SHARE * n ms */
-#define VERIFY_PACE_MS	2	/* between two reads of a verify dump */
-#define EVENT_LATE_S	2	/* an event is read within this time */
-#define CHECK_STEP	128	/* records asked about at a time */
-#define MAX_REPEATS	16	/* passes in a row for overruns, then a pause as for verify */
+#define VERIFY_PAUSE_MS 5000 /* least time between verify passes */
+/* a pass of n ms is followed by a pause of at least VERIFY_SHARE * n ms */
+#define VERIFY_SHARE   20
+#define VERIFY_PACE_MS 2   /* between two reads of a verify dump */
+#define EVENT_LATE_S   2   /* an event is read within this time */
+#define CHECK_STEP     128 /* records asked about at a time */
+#define MAX_REPEATS    16  /* passes in a row for overruns, then a pause as for verify */
 
 enum reconcile_state {
 	STATE_IDLE,
@@ -46,20 +51,21 @@ struct reconcile {
 	struct reconcile_cb cb;
 	struct ct_dump *dump;
 	struct ct_batch *batch;
-	struct ev_timer verify;		/* or the next poll */
-	int64_t poll_ms;		/* 0: no polling */
-	struct ev_work walk;		/* while the search for unseen records has found none yet */
+	struct ev_timer verify; /* or the next poll */
+	int64_t poll_ms;	/* 0: no polling */
+	struct ev_work walk;	/* while the search for unseen records has found none yet */
 	struct ev_hook watch;
 	enum reconcile_state state;
-	enum reconcile_reason why;	/* of the running pass */
-	bool want[RECONCILE_POLL + 1];	/* passes to follow */
-	bool blind;			/* passes go on and on */
-	uint32_t heard_from_s, heard_until_s;	/* what was found then ought to have been told by an event meanwhile */
+	enum reconcile_reason why;     /* of the running pass */
+	bool want[RECONCILE_POLL + 1]; /* passes to follow */
+	bool blind;		       /* passes go on and on */
+	/* what was found then ought to have been told by an event meanwhile */
+	uint32_t heard_from_s, heard_until_s;
 	bool walk_done;
-	bool unresolved;		/* this pass left something uncompared */
-	uint64_t pos;			/* resume point of the walk over unseen records */
+	bool unresolved; /* this pass left something uncompared */
+	uint64_t pos;	 /* resume point of the walk over unseen records */
 	struct mono began;
-	struct mono rest;		/* no verify pass before */
+	struct mono rest; /* no verify pass before */
 	unsigned int repeats;
 	struct reconcile_stats stats;
 };
@@ -91,7 +97,7 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 	r->began = now;
 	r->state = STATE_DUMPING;
 	r->want[why] = false;
-	if (why == RECONCILE_REPAIR)	/* it does the same, for another reason */
+	if (why == RECONCILE_REPAIR) /* it does the same, for another reason */
 		r->want[RECONCILE_OVERRUN] = false;
 	r->stats.passes++;
 	if (why == RECONCILE_OVERRUN)
@@ -100,11 +106,14 @@ static void pass_begin(struct reconcile *r, enum reconcile_reason why, struct mo
 		pipeline_lack(r->p, WHOLE_START, now);
 	pipeline_compare_begin(r->p);
 	pipeline_dump_begin(r->p);
-	internal_pass_begin(pipeline_internal(r->p), why == RECONCILE_START || why == RECONCILE_VERIFY ||
-			    why == RECONCILE_ADOPT || why == RECONCILE_REFRESH || why == RECONCILE_BLIND);
+	internal_pass_begin(pipeline_internal(r->p),
+			    why == RECONCILE_START || why == RECONCILE_VERIFY ||
+				    why == RECONCILE_ADOPT || why == RECONCILE_REFRESH ||
+				    why == RECONCILE_BLIND);
 	if (why == RECONCILE_BLIND)
 		unheard_begin(r, now);
-	err = ct_dump_start(r->dump, why == RECONCILE_VERIFY || why == RECONCILE_BLIND ? VERIFY_PACE_MS : 0);
+	err = ct_dump_start(r->dump,
+			    why == RECONCILE_VERIFY || why == RECONCILE_BLIND ? VERIFY_PACE_MS : 0);
 	if (err < 0) {
 		errno = -err;
 		log_err("reading the kernel table");
@@ -123,8 +132,10 @@ static void pass_end(struct reconcile *r, int err, struct mono now)
 	enum reconcile_reason why = r->why;
 	int64_t pause = mono_diff_ms(now, r->began) * VERIFY_SHARE;
 
-	/* A verify pass leaves alone what it does not know, where the peers' flows are in the kernel too. */
-	bool all = err == 0 && !r->unresolved && (why != RECONCILE_VERIFY || pipeline_compares_all(r->p));
+	/* A verify pass leaves alone what it does not know, where the peers' flows are in the
+	 * kernel too. */
+	bool all = err == 0 && !r->unresolved &&
+		   (why != RECONCILE_VERIFY || pipeline_compares_all(r->p));
 
 	r->state = STATE_IDLE;
 	pipeline_compare_end(r->p, all, now);
@@ -161,7 +172,8 @@ static void pass_next(struct reconcile *r, struct mono now)
 		ev_timer_set(r->loop, &r->verify, mono_before(due, now) ? now : due);
 	} else {
 		r->repeats = 0;
-		if (r->want[RECONCILE_OVERRUN] || r->want[RECONCILE_VERIFY] || r->blind || internal_silent(pipeline_internal(r->p)) > 0)
+		if (r->want[RECONCILE_OVERRUN] || r->want[RECONCILE_VERIFY] || r->blind ||
+		    internal_silent(pipeline_internal(r->p)) > 0)
 			ev_timer_set(r->loop, &r->verify, r->rest);
 	}
 }
@@ -180,7 +192,7 @@ static void verify_due(void *ctx, struct mono now)
 		pass_begin(r, RECONCILE_BLIND, now);
 	else if (r->want[RECONCILE_VERIFY] || internal_silent(pipeline_internal(r->p)) > 0)
 		pass_begin(r, RECONCILE_VERIFY, now);
-	else	/* each has been heard of since; a pass may wait whose own beginning failed */
+	else /* each has been heard of since; a pass may wait whose own beginning failed */
 		pass_next(r, now);
 }
 
@@ -204,7 +216,8 @@ static void dump_done(void *ctx, int err, struct mono now)
 {
 	struct reconcile *r = ctx;
 
-	/* A table that changed under the dump may hide entries (EINTR): the GETs below find those out as well. */
+	/* A table that changed under the dump may hide entries (EINTR): the GETs below find those
+	 * out as well. */
 	if (err < 0 && err != -EINTR) {
 		errno = -err;
 		log_err("reading the kernel table");
@@ -215,7 +228,7 @@ static void dump_done(void *ctx, int err, struct mono now)
 	if (err == 0)
 		pipeline_dump_end(r->p);
 	else if (r->why == RECONCILE_START || !whole_is(pipeline_whole(r->p)))
-		r->unresolved = true;	/* of what is hidden nothing may be in the cache either */
+		r->unresolved = true; /* of what is hidden nothing may be in the cache either */
 	r->state = STATE_CHECKING;
 	r->pos = 0;
 	r->walk_done = false;
@@ -236,9 +249,10 @@ static void check_more(struct reconcile *r, struct mono now)
 			const struct flow_rec *rec = table_rec(internal_table(c), ids[i]);
 
 			if (ct_batch_add(r->batch, CT_OP_GET, &rec->flow, NULL, ids[i]) < 0)
-				r->unresolved = true;	/* the next pass asks again */
+				r->unresolved = true; /* the next pass asks again */
 		}
-		if (n < CHECK_STEP && !r->walk_done) {	/* it has looked at many that were seen: others' turn */
+		/* it has looked at many that were seen: others' turn */
+		if (n < CHECK_STEP && !r->walk_done) {
 			ev_work_arm(r->loop, &r->walk);
 			return;
 		}
@@ -247,15 +261,16 @@ static void check_more(struct reconcile *r, struct mono now)
 		pass_end(r, 0, now);
 }
 
-static void check_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found,
-			 struct mono now)
+static void check_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
+			 const struct ct_flow *found, struct mono now)
 {
 	struct reconcile *r = ctx;
 	struct internal *c = pipeline_internal(r->p);
 	uint32_t id = (uint32_t)cookie;
 
 	(void)op;
-	/* The id may have been freed and used again since: then the record was seen, and nothing happens here. */
+	/* The id may have been freed and used again since: then the record was seen, and nothing
+	 * happens here. */
 	if (!internal_pass_is_unseen(c, id))
 		return;
 	if (err == -ENOENT) {
@@ -335,12 +350,15 @@ static void adopt(void *ctx)
 	reconcile_start(r, RECONCILE_ADOPT, evloop_now(r->loop));
 }
 
-int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, const struct reconcile_cb *cb,
-		   struct reconcile **out, struct text *err)
+int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s,
+		   const struct reconcile_cb *cb, struct reconcile **out, struct text *err)
 {
 	struct reconcile *r = calloc(1, sizeof(*r));
 	struct ct_dump_cb dump_cb = {
-		.ctx = r, .hints = table_hints(pipeline_own(p)), .flow = dump_flow, .done = dump_done,
+		.ctx = r,
+		.hints = table_hints(pipeline_own(p)),
+		.flow = dump_flow,
+		.done = dump_done,
 	};
 	struct ct_batch_cb batch_cb = { .ctx = r, .answer = check_answer, .room = check_room };
 	int ret;
@@ -362,7 +380,8 @@ int reconcile_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, con
 		return ret;
 	}
 	ev_hook_add(loop, &r->watch);
-	pipeline_set_reader(p, &(struct pipeline_reader){ .ctx = r, .compare = compare, .adopt = adopt });
+	pipeline_set_reader(
+		p, &(struct pipeline_reader){ .ctx = r, .compare = compare, .adopt = adopt });
 	*out = r;
 	return 0;
 }

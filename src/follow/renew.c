@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flows that are about to lapse at a peer that puts them into its kernel.
  *
- * A UDP stream tells nothing after its first packets, however long it goes on, and so does TCP that is established. So every
- * two seconds the internal cache is looked through for records whose life, as it was told last, is nearly over. The kernel is
- * asked about each, a few times in its life, and where packets have renewed the entry the peers are told.
+ * A UDP stream tells nothing after its first packets, however long it goes on, and so does TCP that
+ * is established. So every two seconds the internal cache is looked through for records whose life,
+ * as it was told last, is nearly over. The kernel is asked about each, a few times in its life, and
+ * where packets have renewed the entry the peers are told.
  *
- * A connection of which one half is closed may go on for hours in the other one, without an event either. Only the beginning
- * and the very end of TCP have lives of their own that no packet renews. */
+ * A connection of which one half is closed may go on for hours in the other one, without an event
+ * either. Only the beginning and the very end of TCP have lives of their own that no packet
+ * renews. */
 #include "follow/renew.h"
 
 #include <errno.h>
@@ -16,12 +18,14 @@
 #include "flow/timeouts.h"
 #include "kernel/ct.h"
 
-#define EVERY_MS	2000
-#define SLACK_S		3	/* whole seconds on both nodes, the walk through a large table, a datagram that is lost */
-/* The peer's kernel has the flow with a life that may be shorter than what was told (ct_timeouts_showing()): before that one is
- * over there must have been a look, and an answer must have reached the peer. */
-#define AHEAD_S		(EVERY_MS / 1000 + (int)CT_SHOW_NEWS_S + SLACK_S)
-#define STEP_IDS	1024u
+#define EVERY_MS 2000
+/* whole seconds on both nodes, the walk through a large table, a datagram that is lost */
+#define SLACK_S 3
+/* The peer's kernel has the flow with a life that may be shorter than what was told
+ * (ct_timeouts_showing()): before that one is over there must have been a look, and an answer must
+ * have reached the peer. */
+#define AHEAD_S	 (EVERY_MS / 1000 + (int)CT_SHOW_NEWS_S + SLACK_S)
+#define STEP_IDS 1024u
 
 struct renew {
 	struct evloop *loop;
@@ -61,7 +65,9 @@ static void ask(struct renew *r, uint32_t id)
 {
 	struct internal *c = pipeline_internal(r->p);
 
-	if (internal_ask(c, id) && ct_batch_add(r->batch, CT_OP_GET, &table_rec(internal_table(c), id)->flow, NULL, id) < 0)
+	if (internal_ask(c, id) &&
+	    ct_batch_add(r->batch, CT_OP_GET, &table_rec(internal_table(c), id)->flow, NULL, id) <
+		    0)
 		internal_ask_over(c, id);
 }
 
@@ -73,7 +79,7 @@ static bool step(void *ctx, struct mono now)
 	size_t room = ct_batch_room(r->batch), got;
 
 	if (room == 0)
-		return false;	/* on_room() goes on */
+		return false; /* on_room() goes on */
 	got = table_walk(t, &r->pos, ids, room < STEP_IDS ? room : STEP_IDS);
 	for (size_t i = 0; i < got; i++) {
 		if (lapses(table_rec(t, ids[i]), now))
@@ -85,7 +91,8 @@ static bool step(void *ctx, struct mono now)
 	return false;
 }
 
-static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
+static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
+		      const struct ct_flow *found, struct mono now)
 {
 	struct renew *r = ctx;
 	struct internal *c = pipeline_internal(r->p);
@@ -93,7 +100,8 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const 
 
 	(void)op;
 	/* Gone, or the id is another flow's meanwhile: its event says more. */
-	if (err == 0 && found && internal_asked(c, id) && flow_same_key(&table_rec(internal_table(c), id)->flow, found))
+	if (err == 0 && found && internal_asked(c, id) &&
+	    flow_same_key(&table_rec(internal_table(c), id)->flow, found))
 		pipeline_renewed(r->p, found, now);
 	internal_ask_over(c, id);
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commit, flush and scheduled flush of the kernel table, as jobs; and what is to be told after a commit.
+/* Commit, flush and scheduled flush of the kernel table, as jobs; and what is to be told after a
+ * commit.
  *
- * The kernel events of a flush are dropped by the socket filter of the event socket (own port id), as those of a commit
- * are (commit.c), and nothing of them goes to the peers: an entry that is flushed leaves the internal cache when the kernel
- * has confirmed it. When a flush has ended, or was stopped, the internal cache is compared with the kernel: events about flows
- * that came and went meanwhile may be read in another order than the answers.
+ * The kernel events of a flush are dropped by the socket filter of the event socket (own port id),
+ * as those of a commit are (commit.c), and nothing of them goes to the peers: an entry that is
+ * flushed leaves the internal cache when the kernel has confirmed it. When a flush has ended, or
+ * was stopped, the internal cache is compared with the kernel: events about flows that came and
+ * went meanwhile may be read in another order than the answers.
  *
- * Nor does a commit tell the peers what it creates: the scripts of the cluster managers tell everything with the -B that ends
- * them. Where neither that follows nor a peer asks for everything, the backup would never learn of those flows, as long as no
- * packet changes their state. So a bulk update is asked for here when none has begun some seconds after the commit. */
+ * Nor does a commit tell the peers what it creates: the scripts of the cluster managers tell
+ * everything with the -B that ends them. Where neither that follows nor a peer asks for everything,
+ * the backup would never learn of those flows, as long as no packet changes their state. So a bulk
+ * update is asked for here when none has begun some seconds after the commit. */
 #include "follow/takeover.h"
 
 #include <errno.h>
@@ -23,7 +26,9 @@
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
 
-#define TELL_MS	10000	/* from the end of a commit, or of what has followed it, to the bulk update that nobody has asked for */
+/* from the end of a commit, or of what has followed it, to the bulk update that nobody has asked
+ * for */
+#define TELL_MS 10000
 
 struct takeover {
 	struct evloop *loop;
@@ -33,18 +38,20 @@ struct takeover {
 	struct jobs *jobs;
 	struct pipeline *p;
 	struct commit *commit;
-	struct windows *windows;	/* of our own entries, after the commit; DisableExternalCache: in its place */
-	bool follows;			/* see takeover_set_pipeline() */
-	bool rest;			/* the kernel had entries for the windows when the commit began */
-	bool came_back;			/* this node was told to be the backup, is active now, and no commit has ended since */
-	enum commit_what what;		/* of the commit that runs, ... */
-	struct job_result result;	/* ... while it waits for the windows */
+	/* of our own entries, after the commit; DisableExternalCache: in its place */
+	struct windows *windows;
+	bool follows; /* see takeover_set_pipeline() */
+	bool rest;    /* the kernel had entries for the windows when the commit began */
+	/* this node was told to be the backup, is active now, and no commit has ended since */
+	bool came_back;
+	enum commit_what what;	  /* of the commit that runs, ... */
+	struct job_result result; /* ... while it waits for the windows */
 	struct ct_flush *flush;
-	enum job_kind flush_kind;	/* of the one that runs: -F or -t */
-	struct ev_timer purge;		/* -t is due */
-	struct mono purging;		/* when the one that runs or waits was due */
-	struct ev_timer tell;		/* armed: what a commit has created is not told yet */
-	uint64_t tells;			/* full sends that had begun when that commit ended */
+	enum job_kind flush_kind; /* of the one that runs: -F or -t */
+	struct ev_timer purge;	  /* -t is due */
+	struct mono purging;	  /* when the one that runs or waits was due */
+	struct ev_timer tell;	  /* armed: what a commit has created is not told yet */
+	uint64_t tells;		  /* full sends that had begun when that commit ended */
 	struct takeover_stats stats;
 };
 
@@ -60,7 +67,8 @@ static void windows_failed(int err)
 	log_err("looking for entries of the kernel table that are older than this take-over");
 }
 
-static int windows_begin(struct takeover *t, enum windows_when when, struct mono left, struct mono now)
+static int windows_begin(struct takeover *t, enum windows_when when, struct mono left,
+			 struct mono now)
 {
 	int err = windows_start(t->windows, when, activity_since(t->activity), left, now);
 
@@ -69,8 +77,9 @@ static int windows_begin(struct takeover *t, enum windows_when when, struct mono
 	return err;
 }
 
-/* May the kernel have entries for that walk? To read what a commit has put there takes half as long as the commit did, so it is
- * not done where the cache knows that there was nothing before: as on a node that was the backup for longer than PurgeTimeout. */
+/* May the kernel have entries for that walk? To read what a commit has put there takes half as long
+ * as the commit did, so it is not done where the cache knows that there was nothing before: as on a
+ * node that was the backup for longer than PurgeTimeout. */
 static bool may_have_windows(const struct takeover *t)
 {
 	const struct internal *c = pipeline_internal(t->p);
@@ -111,16 +120,18 @@ static void commit_how_far(void *ctx, uint64_t *done, uint64_t *total)
 /* A comparison belongs to a script whose -B is still to come. */
 static bool script_goes_on(const struct takeover *t)
 {
-	return jobs_running(t->jobs, JOB_COMMIT) || jobs_running(t->jobs, JOB_REFRESH) || jobs_running(t->jobs, JOB_COMPARE) ||
-	       jobs_running(t->jobs, JOB_COMPARE_EXPECTS);
+	return jobs_running(t->jobs, JOB_COMMIT) || jobs_running(t->jobs, JOB_REFRESH) ||
+	       jobs_running(t->jobs, JOB_COMPARE) || jobs_running(t->jobs, JOB_COMPARE_EXPECTS);
 }
 
 static void tell_due(void *ctx, struct mono now)
 {
 	struct takeover *t = ctx;
 
-	/* A peer has asked for everything since; or our kernel table, which is to be emptied, is not the truth any more. */
-	if (sync_stats(pipeline_sync(t->p))->bulk_started != t->tells || !activity_active(t->activity))
+	/* A peer has asked for everything since; or our kernel table, which is to be emptied, is
+	 * not the truth any more. */
+	if (sync_stats(pipeline_sync(t->p))->bulk_started != t->tells ||
+	    !activity_active(t->activity))
 		return;
 	if (script_goes_on(t)) {
 		ev_timer_set(t->loop, &t->tell, mono_add_ms(now, TELL_MS));
@@ -132,7 +143,8 @@ static void tell_due(void *ctx, struct mono now)
 
 static void tell_later(struct takeover *t, struct mono now)
 {
-	if (!pipeline_sync(t->p) || !sync_can(t->conf, SYNC_ASKS))	/* everything is told again and again */
+	/* everything is told again and again */
+	if (!pipeline_sync(t->p) || !sync_can(t->conf, SYNC_ASKS))
 		return;
 	t->tells = sync_stats(pipeline_sync(t->p))->bulk_started;
 	ev_timer_set(t->loop, &t->tell, mono_add_ms(now, TELL_MS));
@@ -143,18 +155,19 @@ void takeover_told(struct takeover *t)
 	ev_timer_del(t->loop, &t->tell);
 }
 
-/* The windows of the flows that no peer tells about; only of a node that was the backup: one that was active all the time has
- * forwarded for its entries. */
+/* The windows of the flows that no peer tells about; only of a node that was the backup: one that
+ * was active all the time has forwarded for its entries. */
 static bool look_at_the_rest(struct takeover *t, struct mono now)
 {
 	if (!t->came_back || !(t->what & COMMIT_FLOWS))
 		return false;
 	t->came_back = false;
-	return t->rest && windows_begin(t, WINDOWS_AFTER_COMMIT, activity_left(t->activity), now) == 0;
+	return t->rest &&
+	       windows_begin(t, WINDOWS_AFTER_COMMIT, activity_left(t->activity), now) == 0;
 }
 
-static void on_committed(void *ctx, int err, const struct ct_commit_result *res, const struct exp_commit_result *exp,
-			 struct mono now)
+static void on_committed(void *ctx, int err, const struct ct_commit_result *res,
+			 const struct exp_commit_result *exp, struct mono now)
 {
 	struct takeover *t = ctx;
 
@@ -162,7 +175,7 @@ static void on_committed(void *ctx, int err, const struct ct_commit_result *res,
 		tell_later(t, now);
 	t->result = (struct job_result){ .err = err, .commit = *res, .expects = *exp };
 	if (!look_at_the_rest(t, now))
-		jobs_ended(t->jobs, JOB_COMMIT, &t->result, now);	/* a -B that has waited begins */
+		jobs_ended(t->jobs, JOB_COMMIT, &t->result, now); /* a -B that has waited begins */
 }
 
 /* ---- after it, or in its place (DisableExternalCache): windows of another time ---- */
@@ -176,7 +189,8 @@ static bool windows_pass(void *ctx, const struct ct_flow *f)
 	       (t->conf->disable_external || !commit_judges(t->commit, f, evloop_now(t->loop)));
 }
 
-/* The request is the last word about the entry; later evidence of packets is judged by that. Not called after a commit. */
+/* The request is the last word about the entry; later evidence of packets is judged by that. Not
+ * called after a commit. */
 static void windows_written(void *ctx, const struct ct_flow *f, struct mono now)
 {
 	struct takeover *t = ctx;
@@ -185,7 +199,8 @@ static void windows_written(void *ctx, const struct ct_flow *f, struct mono now)
 		pipeline_injected(t->p, f, true, now);
 }
 
-static void windows_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)
+static void windows_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m,
+			   struct mono now)
 {
 	struct takeover *t = ctx;
 
@@ -195,14 +210,21 @@ static void windows_memory(void *ctx, const struct ct_flow *entry, struct ct_mem
 static void windows_log(const struct takeover *t, const struct windows_result *res)
 {
 	if (t->conf->disable_external)
-		log_notice("the states of the peer are in the kernel already; of %" PRIu64 " entries there %" PRIu64
-			   " are older than this take-over, their windows judge no longer (%" PRId64 ".%06" PRId64 " seconds)",
-			   res->total, res->loosened, res->duration_us / 1000000, res->duration_us % 1000000);
+		log_notice("the states of the peer are in the kernel already; of %" PRIu64
+			   " entries there %" PRIu64
+			   " are older than this take-over, their windows judge no longer (%" PRId64
+			   ".%06" PRId64 " seconds)",
+			   res->total, res->loosened, res->duration_us / 1000000,
+			   res->duration_us % 1000000);
 	else if (res->loosened > 0)
-		log_notice("%" PRIu64 " entries are older than this take-over, and no peer has told of a flow that lives there: "
-			   "their windows judge no longer", res->loosened);
+		log_notice("%" PRIu64 " entries are older than this take-over, and no peer has "
+			   "told of a flow that lives there: their windows judge no longer",
+			   res->loosened);
 	if (res->failed > 0)
-		log_warnx("%" PRIu64 " older entries still have their windows: their connections may be invalid", res->failed);
+		log_warnx(
+			"%" PRIu64
+			" older entries still have their windows: their connections may be invalid",
+			res->failed);
 	if (res->err < 0)
 		windows_failed(res->err);
 }
@@ -237,16 +259,18 @@ static void flush_gone(void *ctx, const struct ct_flow *f, struct mono now)
 static void flush_log(const struct takeover *t, const struct ct_flush_result *res)
 {
 	if (res->err == -ECANCELED) {
-		log_notice("%s stopped by a commit: %" PRIu64 " of %" PRIu64 " flows deleted", jobs_name(t->flush_kind),
-			   res->deleted, res->total);
+		log_notice("%s stopped by a commit: %" PRIu64 " of %" PRIu64 " flows deleted",
+			   jobs_name(t->flush_kind), res->deleted, res->total);
 	} else if (res->err < 0) {
 		errno = -res->err;
 		log_err("flushing the kernel conntrack table");
-	} else {	/* a client that waits for it shows it to a terminal only */
-		log_notice("%s: %" PRIu64 " of %" PRIu64 " flows deleted", jobs_name(t->flush_kind), res->deleted, res->total);
+	} else { /* a client that waits for it shows it to a terminal only */
+		log_notice("%s: %" PRIu64 " of %" PRIu64 " flows deleted", jobs_name(t->flush_kind),
+			   res->deleted, res->total);
 	}
 	if (res->failed > 0)
-		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted", res->failed);
+		log_warnx("%" PRIu64 " entries of the kernel table could not be deleted",
+			  res->failed);
 }
 
 static void flush_done(void *ctx, const struct ct_flush_result *res, struct mono now)
@@ -259,7 +283,8 @@ static void flush_done(void *ctx, const struct ct_flush_result *res, struct mono
 		activity_purge_done(t->activity, t->purging, now);
 	if (pipeline_internal(t->p))
 		jobs_ask(t->jobs, JOB_REFRESH, 0, NULL, now);
-	/* Without external cache the states of the peers were in that table too: let them tell again. */
+	/* Without external cache the states of the peers were in that table too: let them tell
+	 * again. */
 	if (pipeline_sync(t->p) && !pipeline_external(t->p))
 		pipeline_ask(t->p, now);
 	jobs_ended(t->jobs, t->flush_kind, &result, now);
@@ -319,8 +344,9 @@ int takeover_flush_expects(struct takeover *t)
 	struct exp_flush_result res;
 	int err = exp_flush(commit_exp_sock(t->commit), t->filter, &t->conf->expect, &res);
 
-	log_notice("%" PRIu32 " expectations deleted from the kernel table, %" PRIu32 " left that are not replicated", res.deleted,
-		   res.left);
+	log_notice("%" PRIu32 " expectations deleted from the kernel table, %" PRIu32
+		   " left that are not replicated",
+		   res.deleted, res.left);
 	if (err < 0) {
 		errno = -err;
 		log_err("flushing the kernel expect table");
@@ -357,13 +383,15 @@ static void purge_cancelled(struct takeover *t, bool was, const char *option)
 	bool due = !ev_timer_armed(&t->purge);
 
 	ev_timer_del(t->loop, &t->purge);
-	if (was && !due)	/* one that has begun tells its own end */
-		log_notice("the scheduled flush of the kernel table (-t) is cancelled by %s", option);
+	if (was && !due) /* one that has begun tells its own end */
+		log_notice("the scheduled flush of the kernel table (-t) is cancelled by %s",
+			   option);
 }
 
 void takeover_active(struct takeover *t, struct mono now)
 {
-	t->came_back |= !activity_active(t->activity) && activity_role(t->activity) != ACTIVITY_NONE;
+	t->came_back |=
+		!activity_active(t->activity) && activity_role(t->activity) != ACTIVITY_NONE;
 	purge_cancelled(t, activity_commit(t->activity, now), "-c");
 }
 
@@ -410,22 +438,35 @@ void takeover_set_pipeline(struct takeover *t, struct pipeline *p, bool follows)
 
 static void set_ops(struct takeover *t)
 {
-	jobs_set_ops(t->jobs, JOB_COMMIT, &(struct job_ops){
-		.ctx = t, .start = commit_begin, .progress = commit_how_far });
-	jobs_set_ops(t->jobs, JOB_FLUSH, &(struct job_ops){
-		.ctx = t, .start = flush_begin_now, .stop = flush_stop, .progress = flush_how_far });
-	jobs_set_ops(t->jobs, JOB_PURGE, &(struct job_ops){
-		.ctx = t, .start = flush_begin_purge, .stop = flush_stop, .progress = flush_how_far });
+	jobs_set_ops(
+		t->jobs, JOB_COMMIT,
+		&(struct job_ops){ .ctx = t, .start = commit_begin, .progress = commit_how_far });
+	jobs_set_ops(t->jobs, JOB_FLUSH,
+		     &(struct job_ops){ .ctx = t,
+					.start = flush_begin_now,
+					.stop = flush_stop,
+					.progress = flush_how_far });
+	jobs_set_ops(t->jobs, JOB_PURGE,
+		     &(struct job_ops){ .ctx = t,
+					.start = flush_begin_purge,
+					.stop = flush_stop,
+					.progress = flush_how_far });
 }
 
-int takeover_open(struct evloop *loop, const struct sync_conf *conf, const struct flow_filter *filter,
-		  struct activity *activity, struct jobs *jobs, struct takeover **out, struct text *err)
+int takeover_open(struct evloop *loop, const struct sync_conf *conf,
+		  const struct flow_filter *filter, struct activity *activity, struct jobs *jobs,
+		  struct takeover **out, struct text *err)
 {
 	struct takeover *t = calloc(1, sizeof(*t));
 	struct commit_cb commit_cb = { .ctx = t, .done = on_committed };
-	struct windows_cb windows_cb = { .ctx = t, .pass = windows_pass, .written = windows_written, .done = windows_done,
+	struct windows_cb windows_cb = { .ctx = t,
+					 .pass = windows_pass,
+					 .written = windows_written,
+					 .done = windows_done,
 					 .owner = { .ctx = t, .memory = windows_memory } };
-	struct ct_flush_cb flush_cb = { .ctx = t, .pass = flush_pass, .gone = flush_gone, .done = flush_done };
+	struct ct_flush_cb flush_cb = {
+		.ctx = t, .pass = flush_pass, .gone = flush_gone, .done = flush_done
+	};
 	int ret;
 
 	if (!t)

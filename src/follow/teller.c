@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel table for a full send, where there is no internal cache. A dump that failed, or that the table changed under,
- * is made again: what the peers do not hear of they take for ended. */
+/* The kernel table for a full send, where there is no internal cache. A dump that failed, or that
+ * the table changed under, is made again: what the peers do not hear of they take for ended. */
 #include "follow/teller.h"
 
 #include <errno.h>
@@ -84,10 +84,13 @@ static void poll_due(void *ctx, struct mono now)
 	ev_timer_set(t->loop, &t->poll, mono_add_ms(now, t->poll_ms));
 }
 
-int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct teller **out, struct text *err)
+int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct teller **out,
+		struct text *err)
 {
 	struct teller *t = calloc(1, sizeof(*t));
-	struct ct_dump_cb cb = { .ctx = t, .flow = teller_flow, .part = teller_part, .done = teller_done };
+	struct ct_dump_cb cb = {
+		.ctx = t, .flow = teller_flow, .part = teller_part, .done = teller_done
+	};
 	int ret;
 
 	if (!t)
@@ -104,7 +107,9 @@ int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct
 	}
 	if (poll_s > 0)
 		ev_timer_set(loop, &t->poll, mono_add_ms(evloop_now(loop), t->poll_ms));
-	pipeline_set_reader(p, &(struct pipeline_reader){ .ctx = t, .dump = teller_start, .dump_pause = teller_pause });
+	pipeline_set_reader(p, &(struct pipeline_reader){ .ctx = t,
+							  .dump = teller_start,
+							  .dump_pause = teller_pause });
 	*out = t;
 	return 0;
 }

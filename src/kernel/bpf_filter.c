@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The socket filter of the event socket, in classic BPF.
  *
- * The kernel runs it on each message before it is queued: what it drops occupies no buffer and causes no overrun. One
- * section after the other looks at the message and either drops it or falls through to the next:
+ * The kernel runs it on each message before it is queued: what it drops occupies no buffer and
+ * causes no overrun. One section after the other looks at the message and either drops it or falls
+ * through to the next:
  *
- *	own port ids	nlmsg_pid of a multicast event is the port id of the socket whose request caused the change, 0 when
- *			no request did. Events of our own commits never reach us.
+ *	own port ids	nlmsg_pid of a multicast event is the port id of the socket whose request
+ *			caused the change, 0 when no request did. Events of our own commits never
+ *			reach us.
  *	Filter block	bpf_flow.c; only with From Kernelspace
  *	pass		what is left
  *
- * Loads convert from network byte order; header fields of netlink are in host order, so constants are swapped. */
+ * Loads convert from network byte order; header fields of netlink are in host order, so constants
+ * are swapped. */
 #include "kernel/bpf_filter.h"
 
 #include <arpa/inet.h>

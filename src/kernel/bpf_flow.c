@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The Filter block as a section of the socket filter (From Kernelspace): the verdict of flow/filter.c on the attributes of
- * the message, so that an event nobody wants costs neither buffer nor wake-up.
+/* The Filter block as a section of the socket filter (From Kernelspace): the verdict of
+ * flow/filter.c on the attributes of the message, so that an event nobody wants costs neither
+ * buffer nor wake-up.
  *
- * The meaning is that of user space: original source or reply source (1.4.x compares original source and destination in
- * the kernel and original and reply source in user space, so that moving a filter changes it). The end of a flow always
- * passes: the cache knows whether it had it.
+ * The meaning is that of user space: original source or reply source (1.4.x compares original
+ * source and destination in the kernel and original and reply source in user space, so that moving
+ * a filter changes it). The end of a flow always passes: the cache knows whether it had it.
  *
- * Layout of the section. Each set decides to drop, or falls through to the next; all jumps are forward.
+ * Layout of the section. Each set decides to drop, or falls through to the next; all jumps are
+ * forward.
  *
  *	not a NEW/UPDATE of a flow?  -> end
  *	Protocol                     listed / not listed -> drop, or on
@@ -14,8 +16,9 @@
  *	Address                      for original, then reply tuple: any network matches -> listed
  *	end
  *
- * The extension that walks netlink attributes gives the offset of an attribute in A (0: not there) for the start offset in
- * A and the type in X. Source: linux/filter.h, SKF_AD_NLATTR and SKF_AD_NLATTR_NEST. */
+ * The extension that walks netlink attributes gives the offset of an attribute in A (0: not there)
+ * for the start offset in A and the type in X. Source: linux/filter.h, SKF_AD_NLATTR and
+ * SKF_AD_NLATTR_NEST. */
 #include <arpa/inet.h>
 #include <assert.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -27,11 +30,12 @@
 #include "flow/filter_conf.h"
 #include "kernel/bpf_filter.h"
 
-#define ATTRS		(NLMSG_HDRLEN + sizeof(struct nfgenmsg))	/* where the attributes begin */
-#define MSG_NEW		((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW)
-#define JUMPS_MAX	256	/* one per listed protocol */
+#define ATTRS	  (NLMSG_HDRLEN + sizeof(struct nfgenmsg)) /* where the attributes begin */
+#define MSG_NEW	  ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW)
+#define JUMPS_MAX 256 /* one per listed protocol */
 
-/* Jumps whose target is not known yet. An unconditional one takes any distance, a conditional one 255. */
+/* Jumps whose target is not known yet. An unconditional one takes any distance, a conditional one
+ * 255. */
 struct jumps {
 	size_t at[JUMPS_MAX];
 	size_t n;
@@ -62,13 +66,15 @@ static void land(struct bpf_filter *b, struct jumps *j)
 	j->n = 0;
 }
 
-/* A = offset of the attribute of this type: at the top level, or inside the one whose offset is in A. */
+/* A = offset of the attribute of this type: at the top level, or inside the one whose offset is in
+ * A. */
 static void find(struct bpf_filter *b, bool nested, uint32_t type)
 {
 	if (!nested)
 		load(b, BPF_IMM, ATTRS);
 	bpf_filter_emit(b, BPF_LDX | BPF_IMM, type, 0, 0);
-	load(b, BPF_W | BPF_ABS, (uint32_t)SKF_AD_OFF + (nested ? SKF_AD_NLATTR_NEST : SKF_AD_NLATTR));
+	load(b, BPF_W | BPF_ABS,
+	     (uint32_t)SKF_AD_OFF + (nested ? SKF_AD_NLATTR_NEST : SKF_AD_NLATTR));
 }
 
 /* find(), and go to `missing` if it is not there. */
@@ -87,7 +93,8 @@ static void load_byte(struct bpf_filter *b)
 }
 
 /* A is one of the values that the n bits list, or not: drop, or fall through. */
-static void decide_by_list(struct bpf_filter *b, const uint32_t *bits, unsigned int n, enum filter_policy policy)
+static void decide_by_list(struct bpf_filter *b, const uint32_t *bits, unsigned int n,
+			   enum filter_policy policy)
 {
 	struct jumps on = { .n = 0 };
 
@@ -134,8 +141,8 @@ static void state(struct bpf_filter *b, const struct filter_conf *conf)
 	land(b, &missing);
 }
 
-/* X = offset of an address attribute: does the network hold it? Then the verdict, else on. Word by word; at most four
- * words of three instructions have to be skipped. */
+/* X = offset of an address attribute: does the network hold it? Then the verdict, else on. Word by
+ * word; at most four words of three instructions have to be skipped. */
 static void match_net(struct bpf_filter *b, const struct filter_net *net, uint32_t verdict)
 {
 	const uint8_t *addr = (const uint8_t *)&net->addr;
@@ -158,9 +165,10 @@ static void match_net(struct bpf_filter *b, const struct filter_net *net, uint32
 		b->code[differs[w]].jf = (uint8_t)(b->len - differs[w] - 1);
 }
 
-/* The source address of one tuple, in one family; on when it is not there, or in none of the networks. */
-static void address_source(struct bpf_filter *b, const struct filter_conf *conf, uint32_t tuple, uint8_t family,
-			   uint32_t verdict)
+/* The source address of one tuple, in one family; on when it is not there, or in none of the
+ * networks. */
+static void address_source(struct bpf_filter *b, const struct filter_conf *conf, uint32_t tuple,
+			   uint8_t family, uint32_t verdict)
 {
 	struct jumps missing = { .n = 0 };
 

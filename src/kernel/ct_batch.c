@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Many small requests to ctnetlink, answers mapped back by sequence number.
  *
- * The kernel executes requests inside sendto() and queues the answers before it returns. So a send is the time the loop
- * is gone, and is kept to CT_BATCH_SEND requests (a create takes some 8 us).
+ * The kernel executes requests inside sendto() and queues the answers before it returns. So a send
+ * is the time the loop is gone, and is kept to CT_BATCH_SEND requests (a create takes some 8 us).
  *
- * Only the last request of a send asks for an acknowledgement (and the destroy of a replacement, which must be known before
- * its create): one for each would be a tenth of the cost of a commit. What fails is answered all the same. So after a send
- * and an emptied receive queue
+ * Only the last request of a send asks for an acknowledgement (and the destroy of a replacement,
+ * which must be known before its create): one for each would be a tenth of the cost of a commit.
+ * What fails is answered all the same. So after a send and an emptied receive queue
  *
- *	an unanswered	when the last one is answered and nothing overran	else
- *	GET		-ENOBUFS: its answer is lost				-ENOBUFS
- *	other		done							-ENOBUFS: it may have been refused
+ *	an unanswered  when the last one is answered   else
+ *	               and nothing overran
+ *	GET            -ENOBUFS: its answer is lost    -ENOBUFS
+ *	other          done                            -ENOBUFS: it may have been refused
  *
- * Requests lie in one buffer in the order of their sequence numbers; the ring of slots, indexed by sequence number, knows
- * where each ends and to whom it belongs. slot[first .. next) are unanswered, [sent .. next) not sent yet.
+ * Requests lie in one buffer in the order of their sequence numbers; the ring of slots, indexed by
+ * sequence number, knows where each ends and to whom it belongs. slot[first .. next) are
+ * unanswered, [sent .. next) not sent yet.
  *
  *	ADD -> waiting -> (ev_work: send) -> sent -> answer() -> free
  *
- * Port id and NETLINK_CAP_ACK: design section 7. Extended acknowledgements stay off, they would only cost room. */
+ * Port id and NETLINK_CAP_ACK: design section 7. Extended acknowledgements stay off, they would
+ * only cost room. */
 #include "kernel/ct.h"
 
 #include <errno.h>
@@ -30,20 +33,20 @@
 
 #include "kernel/ct_sock.h"
 
-#define CT_BATCH_SEND	256u
-#define RECV_BATCH	32u
-#define ANSWER_MAX	4096u
+#define CT_BATCH_SEND 256u
+#define RECV_BATCH    32u
+#define ANSWER_MAX    4096u
 /* Room for the answers of a whole send, however large each may be. */
-#define RCVBUF_BYTES	(8u << 20)
-#define SNDBUF_BYTES	(2u << 20)
-#define SEND_TRIES	5u
+#define RCVBUF_BYTES (8u << 20)
+#define SNDBUF_BYTES (2u << 20)
+#define SEND_TRIES   5u
 
 struct slot {
 	uint64_t cookie;
-	uint32_t len;		/* of the request in the buffer */
+	uint32_t len; /* of the request in the buffer */
 	enum ct_op op;
 	bool answered;
-	bool glued;		/* must leave in the same send as the next one */
+	bool glued; /* must leave in the same send as the next one */
 };
 
 struct ct_batch {
@@ -52,17 +55,18 @@ struct ct_batch {
 	struct ev_work work;
 	int fd;
 	uint32_t portid;
-	uint32_t first, sent, next;	/* sequence numbers */
-	uint32_t tries;			/* sends that failed in a row */
-	size_t used;			/* bytes waiting in buf */
-	const uint8_t *found;		/* the message of an entry that is being answered, and its length */
+	uint32_t first, sent, next; /* sequence numbers */
+	uint32_t tries;		    /* sends that failed in a row */
+	size_t used;		    /* bytes waiting in buf */
+	const uint8_t *found; /* the message of an entry that is being answered, and its length */
 	uint32_t found_len;
 	struct slot slot[CT_BATCH_FLIGHT];
 	uint8_t buf[CT_BATCH_FLIGHT * CT_BUILD_MAX];
 	uint8_t answer[RECV_BATCH][ANSWER_MAX];
 };
 
-_Static_assert((CT_BATCH_FLIGHT & (CT_BATCH_FLIGHT - 1)) == 0, "sequence numbers wrap around into the ring");
+_Static_assert((CT_BATCH_FLIGHT & (CT_BATCH_FLIGHT - 1)) == 0,
+	       "sequence numbers wrap around into the ring");
 
 static struct slot *slot_of(struct ct_batch *b, uint32_t seq)
 {
@@ -71,7 +75,8 @@ static struct slot *slot_of(struct ct_batch *b, uint32_t seq)
 
 /* ---- answers ---- */
 
-static void answer(struct ct_batch *b, uint32_t seq, int err, const struct ct_flow *found, struct mono now)
+static void answer(struct ct_batch *b, uint32_t seq, int err, const struct ct_flow *found,
+		   struct mono now)
 {
 	struct slot *s = slot_of(b, seq);
 
@@ -80,7 +85,8 @@ static void answer(struct ct_batch *b, uint32_t seq, int err, const struct ct_fl
 }
 
 /* One message from the kernel. Whatever belongs to no unanswered request is ignored. */
-static void take_message(struct ct_batch *b, const uint8_t *msg, const struct nlmsghdr *h, struct mono now)
+static void take_message(struct ct_batch *b, const uint8_t *msg, const struct nlmsghdr *h,
+			 struct mono now)
 {
 	struct flow_rare rare;
 	enum ct_event what;
@@ -131,7 +137,8 @@ static bool drain(struct ct_batch *b, struct mono now)
 	do {
 		for (unsigned int i = 0; i < RECV_BATCH; i++) {
 			iov[i] = (struct iovec){ .iov_base = b->answer[i], .iov_len = ANSWER_MAX };
-			msgs[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
+			msgs[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i],
+								 .msg_iovlen = 1 } };
 		}
 		got = recvmmsg(b->fd, msgs, RECV_BATCH, MSG_DONTWAIT, NULL);
 		for (int i = 0; i < got; i++) {
@@ -173,14 +180,15 @@ static void mark_acked(struct ct_batch *b, uint32_t n)
 
 		memcpy(&h, at, sizeof(h));
 		h.nlmsg_flags &= (uint16_t)~NLM_F_ACK;
-		if (s->glued || (i == n - 1 && s->op != CT_OP_GET))	/* whose entry is the answer */
+		if (s->glued || (i == n - 1 && s->op != CT_OP_GET)) /* whose entry is the answer */
 			h.nlmsg_flags |= NLM_F_ACK;
 		memcpy(at, &h, sizeof(h));
 		at += s->len;
 	}
 }
 
-/* Everything that was sent is answered now: silence means err for a GET, and for the others unless all has been heard. */
+/* Everything that was sent is answered now: silence means err for a GET, and for the others unless
+ * all has been heard. */
 static void settle(struct ct_batch *b, int err, bool heard_all, struct mono now)
 {
 	for (; b->first != b->sent; b->first++) {
@@ -204,7 +212,7 @@ static bool step(void *ctx, struct mono now)
 	mark_acked(b, n);
 	err = ct_sock_send(b->fd, b->buf, bytes);
 	if (err && ++b->tries < SEND_TRIES && (err == -EAGAIN || err == -ENOBUFS || err == -ENOMEM))
-		return true;	/* nothing was executed: again in the next turn */
+		return true; /* nothing was executed: again in the next turn */
 	b->tries = 0;
 	b->sent += n;
 	b->used -= bytes;
@@ -233,8 +241,8 @@ size_t ct_batch_in_flight(const struct ct_batch *b)
 	return b->next - b->first;
 }
 
-int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, const struct ct_build_opts *opts,
-		 uint64_t cookie)
+int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f,
+		 const struct ct_build_opts *opts, uint64_t cookie)
 {
 	uint8_t *to = b->buf + b->used;
 	size_t cap = sizeof(b->buf) - b->used, len = 0;
@@ -254,7 +262,7 @@ int ct_batch_add(struct ct_batch *b, enum ct_op op, const struct ct_flow *f, con
 		break;
 	}
 	if (len == 0)
-		return -EAGAIN;		/* cannot be: there is CT_BUILD_MAX for each */
+		return -EAGAIN; /* cannot be: there is CT_BUILD_MAX for each */
 	*slot_of(b, b->next) = (struct slot){ .cookie = cookie, .len = (uint32_t)len, .op = op };
 	b->used += len;
 	b->next++;
@@ -293,8 +301,8 @@ void ct_batch_drop(struct ct_batch *b)
 
 /* ---- life ---- */
 
-int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char *name, struct ct_batch **out,
-		  struct text *err)
+int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char *name,
+		  struct ct_batch **out, struct text *err)
 {
 	const int on = 1, sndbuf = SNDBUF_BYTES;
 	struct ct_batch *b = calloc(1, sizeof(*b));
@@ -312,7 +320,8 @@ int ct_batch_open(struct evloop *loop, const struct ct_batch_cb *cb, const char 
 		free(b);
 		return rc;
 	}
-	/* None of these is needed for correctness: a lost or long answer is settled all the same. */
+	/* None of these is needed for correctness: a lost or long answer is settled all the
+	 * same. */
 	ct_sock_set_rcvbuf(b->fd, RCVBUF_BYTES);
 	(void)setsockopt(b->fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
 	(void)setsockopt(b->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* struct ct_flow -> ctnetlink requests: create, update, destroy, get (the way back is ct_convert.c).
+/* struct ct_flow -> ctnetlink requests: create, update, destroy, get (the way back is
+ * ct_convert.c).
  *
- * Rules: doc/architecture.md section 7, checked against what the kernel accepts. The reply tuple of a create is the mirror
- * image of the original one; translations are requested as NAT ranges of one address and one port, and the kernel makes
- * the real reply tuple of them. The port is always named, also where it is not translated: without it the kernel may
- * choose the port of another mapping of the same source, and the answer of the other end would then miss the flow. For the
- * same reason the source is named with a translated destination: left to itself the kernel takes another source port when
- * the reply tuple is taken, instead of saying so (seen: a flow picked up from the server's side in mid-stream).
+ * Rules: doc/architecture.md section 7, checked against what the kernel accepts. The reply tuple of
+ * a create is the mirror image of the original one; translations are requested as NAT ranges of one
+ * address and one port, and the kernel makes the real reply tuple of them. The port is always
+ * named, also where it is not translated: without it the kernel may choose the port of another
+ * mapping of the same source, and the answer of the other end would then miss the flow. For the
+ * same reason the source is named with a translated destination: left to itself the kernel takes
+ * another source port when the reply tuple is taken, instead of saying so (seen: a flow picked up
+ * from the server's side in mid-stream).
  *
- * A value is left out when the kernel would refuse the whole request because of it: an incomplete SCTP or DCCP state, a
- * master without ports. Not done here: what to do about a refusal (ct_commit.c).
+ * A value is left out when the kernel would refuse the whole request because of it: an incomplete
+ * SCTP or DCCP state, a master without ports. Not done here: what to do about a refusal
+ * (ct_commit.c).
  */
 #include "kernel/ct.h"
 
@@ -22,13 +26,14 @@
 #include "base/writer.h"
 #include "kernel/nl_attr.h"
 
-/* The kernel refuses to create an entry without a timeout. This is what 1.4.x asks for when it has lapsed. */
+/* The kernel refuses to create an entry without a timeout. This is what 1.4.x asks for when it has
+ * lapsed. */
 #define TIMEOUT_FALLBACK_S 60
 
-/* Bits a request must not carry: the kernel answers EBUSY when they differ from what it has. EXPECTED comes with the
- * master, DYING never. CONFIRMED must be there for the same reason.
- * That a flow is offloaded says only the kernel whose flow table it is in. */
-#define STATUS_NOT_ASKED	(IPS_EXPECTED | IPS_DYING | FLOW_STATUS_OFFLOAD)
+/* Bits a request must not carry: the kernel answers EBUSY when they differ from what it has.
+ * EXPECTED comes with the master, DYING never. CONFIRMED must be there for the same reason. That a
+ * flow is offloaded says only the kernel whose flow table it is in. */
+#define STATUS_NOT_ASKED (IPS_EXPECTED | IPS_DYING | FLOW_STATUS_OFFLOAD)
 
 /* Indices of the four addresses of a flow, which lie side by side. */
 enum { ORIG_SRC, ORIG_DST, REPLY_SRC, REPLY_DST };
@@ -58,8 +63,8 @@ static void put_tuple_proto(struct writer *w, uint8_t l4, const struct flow_port
 	nest_end(w, at);
 }
 
-static void put_tuple(struct writer *w, uint16_t type, uint8_t l3, const void *src, const void *dst, uint8_t l4,
-		      const struct flow_ports *ports, uint16_t zone)
+static void put_tuple(struct writer *w, uint16_t type, uint8_t l3, const void *src, const void *dst,
+		      uint8_t l4, const struct flow_ports *ports, uint16_t zone)
 {
 	bool v4 = l3 == AF_INET;
 	size_t len = v4 ? 4 : 16, at = nest_begin(w, type), ip = nest_begin(w, CTA_TUPLE_IP);
@@ -96,8 +101,8 @@ static void put_mirror(struct writer *w, const struct ct_flow *f)
 	m.has &= ~(FLOW_FROM_PEER_NAT | FLOW_HAS_REPLY);
 	m.reply = (struct flow_ports){ 0 };
 	flow_mirror_reply(&m);
-	put_tuple(w, CTA_TUPLE_REPLY, f->l3, addr_at(&m, REPLY_SRC), addr_at(&m, REPLY_DST), f->l4, &m.reply,
-		  dir_zone(f, FLOW_ZONE_REPLY));
+	put_tuple(w, CTA_TUPLE_REPLY, f->l3, addr_at(&m, REPLY_SRC), addr_at(&m, REPLY_DST), f->l4,
+		  &m.reply, dir_zone(f, FLOW_ZONE_REPLY));
 }
 
 static void put_master(struct writer *w, const struct ct_flow *f)
@@ -111,7 +116,8 @@ static void put_master(struct writer *w, const struct ct_flow *f)
 		ports.sport = r->master_sport;
 		ports.dport = r->master_dport;
 	}
-	put_tuple(w, CTA_TUPLE_MASTER, f->l3, &r->master_src, &r->master_dst, r->master_l4, &ports, 0);
+	put_tuple(w, CTA_TUPLE_MASTER, f->l3, &r->master_src, &r->master_dst, r->master_l4, &ports,
+		  0);
 }
 
 bool ct_build_has_master(const struct ct_flow *f)
@@ -131,7 +137,8 @@ static void put_zone(struct writer *w, const struct ct_flow *f)
 
 /* ---- NAT ---- */
 
-static void put_nat_range(struct writer *w, uint16_t type, const struct ct_flow *f, const void *addr, uint16_t port)
+static void put_nat_range(struct writer *w, uint16_t type, const struct ct_flow *f,
+			  const void *addr, uint16_t port)
 {
 	bool v4 = f->l3 == AF_INET;
 	size_t len = v4 ? 4 : 16, at = nest_begin(w, type), proto;
@@ -152,12 +159,15 @@ static void put_nat(struct writer *w, const struct ct_flow *f)
 	uint32_t nat = flow_nat(f);
 
 	if (flow_is_icmp(f))
-		nat &= FLOW_HAS_SNAT | FLOW_HAS_DNAT;	/* 1.4.x peers send meaningless ports with ICMP */
+		/* 1.4.x peers send meaningless ports with ICMP */
+		nat &= FLOW_HAS_SNAT | FLOW_HAS_DNAT;
 	if (nat != 0)
-		put_nat_range(w, CTA_NAT_SRC, f, addr_at(f, nat & FLOW_HAS_SNAT ? REPLY_DST : ORIG_SRC),
+		put_nat_range(w, CTA_NAT_SRC, f,
+			      addr_at(f, nat & FLOW_HAS_SNAT ? REPLY_DST : ORIG_SRC),
 			      nat & FLOW_HAS_SPAT ? f->reply.dport : f->orig.sport);
 	if (nat & (FLOW_HAS_DNAT | FLOW_HAS_DPAT))
-		put_nat_range(w, CTA_NAT_DST, f, addr_at(f, nat & FLOW_HAS_DNAT ? REPLY_SRC : ORIG_DST),
+		put_nat_range(w, CTA_NAT_DST, f,
+			      addr_at(f, nat & FLOW_HAS_DNAT ? REPLY_SRC : ORIG_DST),
 			      nat & FLOW_HAS_DPAT ? f->reply.sport : f->orig.dport);
 }
 
@@ -171,7 +181,7 @@ static void put_status(struct writer *w, const struct ct_flow *f, const struct c
 	if (o->update) {
 		status &= ~(uint32_t)(IPS_SRC_NAT | IPS_DST_NAT);
 		if (o->expected || ct_build_has_master(f))
-			status |= IPS_EXPECTED;		/* as the create made it */
+			status |= IPS_EXPECTED; /* as the create made it */
 	}
 	put_u32(w, CTA_STATUS, status);
 }
@@ -187,17 +197,19 @@ static void put_timeout(struct writer *w, const struct ct_flow *f, const struct 
 	put_u32(w, CTA_TIMEOUT, s ? s : TIMEOUT_FALLBACK_S);
 }
 
-/* The kernel sets them with packets, the first with an acknowledgement, the second with data that waits for one.
- * Both are facts of this kernel only: taken back, they come again with the next packet. */
-#define TCP_FLAGS_OF_PACKETS	(IP_CT_TCP_FLAG_MAXACK_SET | IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED)
+/* The kernel sets them with packets, the first with an acknowledgement, the second with data that
+ * waits for one. Both are facts of this kernel only: taken back, they come again with the next
+ * packet. */
+#define TCP_FLAGS_OF_PACKETS (IP_CT_TCP_FLAG_MAXACK_SET | IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED)
 
-/* Be liberal: window tracking no longer judges. Without the flag of the scales the kernel ignores these (seen: it dumps them back
- * as 0). */
+/* Be liberal: window tracking no longer judges. Without the flag of the scales the kernel ignores
+ * these (seen: it dumps them back as 0). */
 static void put_tcp_flags(struct writer *w, const struct ct_flow *f, const struct ct_build_opts *o)
 {
 	struct nf_ct_tcp_flags flags = {
-		.flags = o->liberal ? IP_CT_TCP_FLAG_BE_LIBERAL :
-			 !o->annotate && (f->has & FLOW_HAS_WSCALE) ? IP_CT_TCP_FLAG_WINDOW_SCALE : 0,
+		.flags = o->liberal				    ? IP_CT_TCP_FLAG_BE_LIBERAL :
+			 !o->annotate && (f->has & FLOW_HAS_WSCALE) ? IP_CT_TCP_FLAG_WINDOW_SCALE :
+								      0,
 	};
 
 	flags.mask = (uint8_t)(flags.flags | (o->forget ? TCP_FLAGS_OF_PACKETS : 0));
@@ -245,10 +257,12 @@ static void put_protoinfo(struct writer *w, const struct ct_flow *f, const struc
 	size_t at;
 
 	/* A TCP flow of which the peer told no state is not judged either. */
-	if (!(f->has & FLOW_HAS_PROTO_STATE) && !(f->l4 == IPPROTO_TCP && (o->liberal || o->forget)))
+	if (!(f->has & FLOW_HAS_PROTO_STATE) &&
+	    !(f->l4 == IPPROTO_TCP && (o->liberal || o->forget)))
 		return;
 	if (f->l4 == IPPROTO_SCTP ? !(f->has & FLOW_HAS_VTAGS) :
-	    f->l4 == IPPROTO_DCCP ? !(f->has & FLOW_HAS_DCCP_ROLE) : f->l4 != IPPROTO_TCP)
+	    f->l4 == IPPROTO_DCCP ? !(f->has & FLOW_HAS_DCCP_ROLE) :
+				    f->l4 != IPPROTO_TCP)
 		return;
 	at = nest_begin(w, CTA_PROTOINFO);
 	if (f->l4 == IPPROTO_TCP)
@@ -269,7 +283,8 @@ static void put_helper(struct writer *w, const struct ct_flow *f)
 	if (!(f->has & FLOW_HAS_HELPER) || !f->rare->helper[0])
 		return;
 	at = nest_begin(w, CTA_HELP);
-	put_attr(w, CTA_HELP_NAME, f->rare->helper, strnlen(f->rare->helper, FLOW_HELPER_MAX - 1) + 1);
+	put_attr(w, CTA_HELP_NAME, f->rare->helper,
+		 strnlen(f->rare->helper, FLOW_HELPER_MAX - 1) + 1);
 	nest_end(w, at);
 }
 
@@ -296,7 +311,7 @@ static void put_synproxy(struct writer *w, const struct ct_flow *f)
 	size_t at;
 
 	if (!(f->has & FLOW_HAS_SYNPROXY) || !f->rare || !f->rare->synproxy_set)
-		return;		/* three zeros are what the kernel has anyway */
+		return; /* three zeros are what the kernel has anyway */
 	at = nest_begin(w, CTA_SYNPROXY);
 	put_u32(w, CTA_SYNPROXY_ITS, f->rare->synproxy[0]);
 	put_u32(w, CTA_SYNPROXY_ISN, f->rare->synproxy[1]);
@@ -314,17 +329,19 @@ static void put_mark_labels(struct writer *w, const struct ct_flow *f)
 
 /* ---- messages ---- */
 
-static struct writer msg_begin(void *buf, size_t cap, const struct ct_flow *f, unsigned int type, unsigned int flags,
-			       uint32_t seq)
+static struct writer msg_begin(void *buf, size_t cap, const struct ct_flow *f, unsigned int type,
+			       unsigned int flags, uint32_t seq)
 {
-	const struct nl_request r = nl_request(NFNL_SUBSYS_CTNETLINK << 8 | type, flags, f->l3, seq);
+	const struct nl_request r =
+		nl_request(NFNL_SUBSYS_CTNETLINK << 8 | type, flags, f->l3, seq);
 	struct writer w = wr_init(buf, cap);
 
 	wr_bytes(&w, &r, sizeof(r));
 	return w;
 }
 
-size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq, void *buf, size_t cap)
+size_t ct_build_create(const struct ct_flow *f, const struct ct_build_opts *o, uint32_t seq,
+		       void *buf, size_t cap)
 {
 	unsigned int flags = NLM_F_ACK | (o->update || o->annotate ? 0 : NLM_F_CREATE | NLM_F_EXCL);
 	struct writer w = msg_begin(buf, cap, f, IPCTNL_MSG_CT_NEW, flags, seq);

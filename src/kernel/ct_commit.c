@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A commit: the flows of a source into the kernel, by way of ct_put.c.
  *
- * In steps of the loop: a send's worth of flows is under way at a time, and the source is asked for the next ones when there is
- * room. Masters first: flows with a master are asked for when all others are settled. A single flow that cannot wait goes ahead
- * of all that are not under way yet. */
+ * In steps of the loop: a send's worth of flows is under way at a time, and the source is asked for
+ * the next ones when there is room. Masters first: flows with a master are asked for when all
+ * others are settled. A single flow that cannot wait goes ahead of all that are not under way
+ * yet. */
 #include "kernel/ct_commit.h"
 
 #include <errno.h>
@@ -12,9 +13,10 @@
 
 #include "kernel/ct_put.h"
 
-#define UNDER_WAY	256u	/* flows of a commit at a time */
-#define ONE		(UINT64_C(1) << 63)	/* in a token: not part of the commit */
-#define STEP_LOOK	8192u	/* flows of the source looked at in one step when the pass wants none of them */
+#define UNDER_WAY 256u		      /* flows of a commit at a time */
+#define ONE	  (UINT64_C(1) << 63) /* in a token: not part of the commit */
+/* flows of the source looked at in one step when the pass wants none of them */
+#define STEP_LOOK 8192u
 
 struct ct_commit {
 	struct evloop *loop;
@@ -22,14 +24,14 @@ struct ct_commit {
 	struct ct_put *put;
 	struct ev_work work;
 	bool running;
-	bool related;			/* pass two */
-	bool exhausted;			/* the source has no more for this pass */
+	bool related;	/* pass two */
+	bool exhausted; /* the source has no more for this pass */
 	uint64_t pos;
-	uint32_t active_s;		/* of ct_commit_start() */
+	uint32_t active_s; /* of ct_commit_start() */
 	bool took_over;
 	struct mono start;
 	struct ct_commit_result res;
-	enum ct_outcome one;		/* of ct_commit_one() */
+	enum ct_outcome one; /* of ct_commit_one() */
 };
 
 static void count_failure(struct ct_commit_result *res, int err)
@@ -46,8 +48,10 @@ static void count_failure(struct ct_commit_result *res, int err)
 static void count(struct ct_commit_result *res, const struct ct_result *r)
 {
 	uint64_t *const counters[] = {
-		[CT_CREATED] = &res->created, [CT_UPDATED] = &res->updated, [CT_KEPT] = &res->kept, [CT_LEFT] = &res->kept,
-		[CT_REFUSED] = &res->newer, [CT_REPLACED] = &res->replaced, [CT_FAILED] = &res->failed,
+		[CT_CREATED] = &res->created, [CT_UPDATED] = &res->updated,
+		[CT_KEPT] = &res->kept,	      [CT_LEFT] = &res->kept,
+		[CT_REFUSED] = &res->newer,   [CT_REPLACED] = &res->replaced,
+		[CT_FAILED] = &res->failed,
 	};
 
 	res->done++;
@@ -78,17 +82,20 @@ static void on_room(void *ctx, struct mono now)
 		ev_work_arm(c->loop, &c->work);
 }
 
-/* Take the next flows from the source. Returns at how many it has looked; 0 when it has no more for this pass. */
+/* Take the next flows from the source. Returns at how many it has looked; 0 when it has no more for
+ * this pass. */
 static size_t fetch(struct ct_commit *c, size_t room, struct mono now)
 {
 	struct ct_commit_flow flows[CT_COMMIT_LOOK];
-	size_t n = c->src.next(c->src.ctx, c->related, &c->pos, flows, room < CT_COMMIT_LOOK ? room : CT_COMMIT_LOOK);
+	size_t n = c->src.next(c->src.ctx, c->related, &c->pos, flows,
+			       room < CT_COMMIT_LOOK ? room : CT_COMMIT_LOOK);
 
 	for (size_t i = 0; i < n; i++) {
 		struct ct_wish *wish = &flows[i].wish;
 
 		c->res.total += flows[i].is != CT_COMMIT_NOT_NOW;
-		c->res.done += flows[i].is == CT_COMMIT_ENDED || flows[i].is == CT_COMMIT_ENDED_HERE;
+		c->res.done +=
+			flows[i].is == CT_COMMIT_ENDED || flows[i].is == CT_COMMIT_ENDED_HERE;
 		c->res.ended += flows[i].is == CT_COMMIT_ENDED;
 		c->res.ended_here += flows[i].is == CT_COMMIT_ENDED_HERE;
 		if (flows[i].is != CT_COMMIT_WANTED)
@@ -109,7 +116,7 @@ static void finish(struct ct_commit *c, struct mono now)
 	c->res.duration_us = mono_diff_ns(now, c->start) / 1000;
 	c->running = false;
 	res = c->res;
-	c->src.done(c->src.ctx, &res, now);	/* may start the next one, or close us */
+	c->src.done(c->src.ctx, &res, now); /* may start the next one, or close us */
 }
 
 static bool step(void *ctx, struct mono now)
@@ -119,12 +126,12 @@ static bool step(void *ctx, struct mono now)
 
 	for (;;) {
 		if (!ct_put_step(c->put, now))
-			return false;		/* again when there is room */
+			return false; /* again when there is room */
 		if (c->exhausted)
 			break;
 		room = ct_put_room(c->put);
 		if (room <= 1)
-			return false;		/* the last place is for ct_commit_one() */
+			return false; /* the last place is for ct_commit_one() */
 		if (looked >= STEP_LOOK)
 			return true;
 		n = fetch(c, room - 1, now);
@@ -156,8 +163,8 @@ enum ct_outcome ct_commit_one(struct ct_commit *c, const struct ct_wish *wish, s
 
 /* ---- life ---- */
 
-int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool liberal, struct ct_commit **out,
-		   struct text *err)
+int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool liberal,
+		   struct ct_commit **out, struct text *err)
 {
 	struct ct_commit *c = calloc(1, sizeof(*c));
 	struct ct_put_cb cb = { .ctx = c, .done = on_done, .room = on_room, .owner = src->owner };

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ctnetlink messages -> struct ct_flow (the way back is ct_build.c).
  *
- * One table holds a row per attribute: the sizes it may have and how it is read. Total over whatever bytes arrive: lengths
- * are checked where they are consumed (struct cursor), nested attributes get a cursor of their own, an unknown attribute
- * is skipped, a known one of the wrong size refuses the message. Of two attributes of a message that are of one kind the
- * last one counts, even if it tells less. Allocates nothing, and calls no library function per attribute: this is the
- * event path, and libmnl's getters alone would cost as much as the rest of it.
+ * One table holds a row per attribute: the sizes it may have and how it is read. Total over
+ * whatever bytes arrive: lengths are checked where they are consumed (struct cursor), nested
+ * attributes get a cursor of their own, an unknown attribute is skipped, a known one of the wrong
+ * size refuses the message. Of two attributes of a message that are of one kind the last one
+ * counts, even if it tells less. Allocates nothing, and calls no library function per attribute:
+ * this is the event path, and libmnl's getters alone would cost as much as the rest of it.
  *
- * Sources: linux/netfilter/nfnetlink_conntrack.h for numbers and sizes. Values are big-endian but for the attribute
- * headers and the labels, which are the machine's own.
+ * Sources: linux/netfilter/nfnetlink_conntrack.h for numbers and sizes. Values are big-endian but
+ * for the attribute headers and the labels, which are the machine's own.
  */
 #include "kernel/ct.h"
 
@@ -21,39 +22,43 @@
 #include "kernel/ct_picture.h"
 #include "kernel/nl_attr.h"
 
-#define ATTR_MAX_LEN	UINT16_MAX
-#define MSG_HDR sizeof(struct nl_request)
+#define ATTR_MAX_LEN UINT16_MAX
+#define MSG_HDR	     sizeof(struct nl_request)
 
 _Static_assert(MSG_HDR == 20, "netlink and nfnetlink header");
 _Static_assert(offsetof(struct ct_flow, addr.v6.reply_dst) - offsetof(struct ct_flow, addr) == 48 &&
-	       offsetof(struct ct_flow, addr.v4.reply_dst) - offsetof(struct ct_flow, addr) == 12,
+		       offsetof(struct ct_flow, addr.v4.reply_dst) -
+				       offsetof(struct ct_flow, addr) ==
+			       12,
 	       "the addresses lie side by side");
 
 /* Which parts of a tuple there were: a bit per CTA_PROTO_*, and two for the addresses. */
-#define TUPLE_PART(type)	(1u << (type))
-#define TUPLE_SRC	TUPLE_PART(CTA_PROTO_MAX + 1)
-#define TUPLE_DST	TUPLE_PART(CTA_PROTO_MAX + 2)
-#define TUPLE_BASE	(TUPLE_SRC | TUPLE_DST | TUPLE_PART(CTA_PROTO_NUM))
-#define TUPLE_PORTS	(TUPLE_PART(CTA_PROTO_SRC_PORT) | TUPLE_PART(CTA_PROTO_DST_PORT))
-#define TUPLE_ICMP	(TUPLE_PART(CTA_PROTO_ICMP_ID) | TUPLE_PART(CTA_PROTO_ICMP_TYPE) | \
-			 TUPLE_PART(CTA_PROTO_ICMP_CODE))
-#define TUPLE_ICMPV6	(TUPLE_PART(CTA_PROTO_ICMPV6_ID) | TUPLE_PART(CTA_PROTO_ICMPV6_TYPE) | \
-			 TUPLE_PART(CTA_PROTO_ICMPV6_CODE))
+#define TUPLE_PART(type) (1u << (type))
+#define TUPLE_SRC	 TUPLE_PART(CTA_PROTO_MAX + 1)
+#define TUPLE_DST	 TUPLE_PART(CTA_PROTO_MAX + 2)
+#define TUPLE_BASE	 (TUPLE_SRC | TUPLE_DST | TUPLE_PART(CTA_PROTO_NUM))
+#define TUPLE_PORTS	 (TUPLE_PART(CTA_PROTO_SRC_PORT) | TUPLE_PART(CTA_PROTO_DST_PORT))
+#define TUPLE_ICMP \
+	(TUPLE_PART(CTA_PROTO_ICMP_ID) | TUPLE_PART(CTA_PROTO_ICMP_TYPE) | \
+	 TUPLE_PART(CTA_PROTO_ICMP_CODE))
+#define TUPLE_ICMPV6 \
+	(TUPLE_PART(CTA_PROTO_ICMPV6_ID) | TUPLE_PART(CTA_PROTO_ICMPV6_TYPE) | \
+	 TUPLE_PART(CTA_PROTO_ICMPV6_CODE))
 
 /* Indices of the four addresses of a flow; they lie side by side in both members of the union. */
 enum { ORIG_SRC, ORIG_DST, REPLY_SRC, REPLY_DST };
 
 struct parse {
 	struct ct_flow f;
-	struct flow_rare *rare;		/* the caller's; f.rare is set at the end, if anything is in it */
+	struct flow_rare *rare; /* the caller's; f.rare is set at the end, if anything is in it */
 	uint16_t zone, zone_orig, zone_reply;
 	uint8_t reply_l4;
 	uint8_t info_l4;		/* whose state there was, 0: none */
-	uint32_t orig_seen, reply_seen;	/* TUPLE_* */
+	uint32_t orig_seen, reply_seen; /* TUPLE_* */
 	uint8_t addr_len;
-	uint8_t adj_seen;		/* bit per direction */
-	uint8_t counters_seen;		/* bits per direction: packets, bytes */
-	bool bad;			/* sticky: the message is refused */
+	uint8_t adj_seen;      /* bit per direction */
+	uint8_t counters_seen; /* bits per direction: packets, bytes */
+	bool bad;	       /* sticky: the message is refused */
 };
 
 typedef void load_fn(struct parse *p, struct cursor v, unsigned int dir);
@@ -69,7 +74,7 @@ struct tuple_to {
 	struct flow_ports *ports;
 	uint8_t *l4;
 	uint16_t zone;
-	uint32_t seen;		/* TUPLE_* */
+	uint32_t seen; /* TUPLE_* */
 };
 
 static void load_tuple_ip(struct parse *p, struct cursor v, struct tuple_to *t)
@@ -80,7 +85,7 @@ static void load_tuple_ip(struct parse *p, struct cursor v, struct tuple_to *t)
 
 	while (attr_next(&v, &type, &a, &p->bad)) {
 		if (type != src && type != src + 1)
-			continue;	/* the other family's, or unknown */
+			continue; /* the other family's, or unknown */
 		if (a.left != p->addr_len) {
 			p->bad = true;
 			return;
@@ -93,8 +98,8 @@ static void load_tuple_ip(struct parse *p, struct cursor v, struct tuple_to *t)
 static void load_tuple_proto(struct parse *p, struct cursor v, struct tuple_to *t)
 {
 	static const uint8_t size[CTA_PROTO_MAX + 1] = {
-		[CTA_PROTO_NUM] = 1, [CTA_PROTO_SRC_PORT] = 2, [CTA_PROTO_DST_PORT] = 2,
-		[CTA_PROTO_ICMP_ID] = 2, [CTA_PROTO_ICMP_TYPE] = 1, [CTA_PROTO_ICMP_CODE] = 1,
+		[CTA_PROTO_NUM] = 1,	   [CTA_PROTO_SRC_PORT] = 2,	[CTA_PROTO_DST_PORT] = 2,
+		[CTA_PROTO_ICMP_ID] = 2,   [CTA_PROTO_ICMP_TYPE] = 1,	[CTA_PROTO_ICMP_CODE] = 1,
 		[CTA_PROTO_ICMPV6_ID] = 2, [CTA_PROTO_ICMPV6_TYPE] = 1, [CTA_PROTO_ICMPV6_CODE] = 1,
 	};
 	struct cursor a;
@@ -139,12 +144,14 @@ static inline bool load_plain_tuples(struct parse *p, struct cursor *c)
 {
 	const uint8_t *at = c->at;
 
-	if (p->f.l3 != AF_INET || !begins_plain(*c) || !is_plain_tuple(PART(at, plain_tuples, orig)) ||
+	if (p->f.l3 != AF_INET || !begins_plain(*c) ||
+	    !is_plain_tuple(PART(at, plain_tuples, orig)) ||
 	    !is_plain_tuple(PART(at, plain_tuples, reply)))
 		return false;
-	take_plain_tuple(PART(at, plain_tuples, orig), &p->f.addr.v4.src, &p->f.addr.v4.dst, &p->f.orig, &p->f.l4);
-	take_plain_tuple(PART(at, plain_tuples, reply), &p->f.addr.v4.reply_src, &p->f.addr.v4.reply_dst, &p->f.reply,
-			 &p->reply_l4);
+	take_plain_tuple(PART(at, plain_tuples, orig), &p->f.addr.v4.src, &p->f.addr.v4.dst,
+			 &p->f.orig, &p->f.l4);
+	take_plain_tuple(PART(at, plain_tuples, reply), &p->f.addr.v4.reply_src,
+			 &p->f.addr.v4.reply_dst, &p->f.reply, &p->reply_l4);
 	p->f.has |= FLOW_HAS_REPLY;
 	p->orig_seen = p->reply_seen = TUPLE_BASE | TUPLE_PORTS;
 	cur_take(c, sizeof(struct plain_tuples));
@@ -230,10 +237,10 @@ static void forget_info(struct parse *p)
 	p->f.has &= ~(FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_VTAGS | FLOW_HAS_DCCP_ROLE);
 }
 
-/* The numbers of a nest whose types are first, first + 1, and so on to val[n - 1], of `size` bytes each. A bit
- * for each that was there; val keeps what it had for the others. */
-static unsigned int load_numbers(struct parse *p, struct cursor v, uint16_t first, unsigned int n, size_t size,
-				 uint64_t *val)
+/* The numbers of a nest whose types are first, first + 1, and so on to val[n - 1], of `size` bytes
+ * each. A bit for each that was there; val keeps what it had for the others. */
+static unsigned int load_numbers(struct parse *p, struct cursor v, uint16_t first, unsigned int n,
+				 size_t size, uint64_t *val)
 {
 	unsigned int seen = 0;
 	struct cursor a;
@@ -313,13 +320,15 @@ static inline bool load_plain_tcp(struct parse *p, struct cursor v)
 static void load_protoinfo(struct parse *p, struct cursor v, unsigned int dir)
 {
 	static const uint8_t l4s[] = {
-		[CTA_PROTOINFO_TCP] = IPPROTO_TCP, [CTA_PROTOINFO_DCCP] = IPPROTO_DCCP, [CTA_PROTOINFO_SCTP] = IPPROTO_SCTP,
+		[CTA_PROTOINFO_TCP] = IPPROTO_TCP,
+		[CTA_PROTOINFO_DCCP] = IPPROTO_DCCP,
+		[CTA_PROTOINFO_SCTP] = IPPROTO_SCTP,
 	};
 	struct cursor a;
 	uint16_t type;
 
 	(void)dir;
-	if (load_plain_tcp(p, v))	/* the first one: there is nothing to forget */
+	if (load_plain_tcp(p, v)) /* the first one: there is nothing to forget */
 		return;
 	forget_info(p);
 	while (attr_next(&v, &type, &a, &p->bad)) {
@@ -355,7 +364,7 @@ static void load_helper(struct parse *p, struct cursor v, unsigned int dir)
 		}
 		p->f.has &= ~FLOW_HAS_HELPER;
 		if (len == 0)
-			continue;	/* "no helper" */
+			continue; /* "no helper" */
 		memset(p->rare->helper, 0, sizeof(p->rare->helper));
 		memcpy(p->rare->helper, a.at, len);
 		p->f.has |= FLOW_HAS_HELPER;
@@ -378,13 +387,13 @@ static void load_labels(struct parse *p, struct cursor v, unsigned int dir)
 
 static void load_synproxy(struct parse *p, struct cursor v, unsigned int dir)
 {
-	uint64_t val[3] = { 0 };	/* isn, its, tsoff */
+	uint64_t val[3] = { 0 }; /* isn, its, tsoff */
 
 	(void)dir;
 	load_numbers(p, v, CTA_SYNPROXY_ISN, 3, 4, val);
 	p->f.has |= FLOW_HAS_SYNPROXY;
 	p->rare->synproxy_set = val[0] || val[1] || val[2];
-	p->rare->synproxy[0] = (uint32_t)val[1];	/* the order of the wire: its, isn, tsoff */
+	p->rare->synproxy[0] = (uint32_t)val[1]; /* the order of the wire: its, isn, tsoff */
 	p->rare->synproxy[1] = (uint32_t)val[0];
 	p->rare->synproxy[2] = (uint32_t)val[2];
 }
@@ -393,12 +402,14 @@ static void load_seqadj(struct parse *p, struct cursor v, unsigned int dir)
 {
 	uint64_t val[3];
 
-	p->adj_seen &= (uint8_t)~(1u << dir);
+	p->adj_seen &= (uint8_t) ~(1u << dir);
 	p->f.has &= ~FLOW_HAS_SEQADJ;
 	if (load_numbers(p, v, CTA_SEQADJ_CORRECTION_POS, 3, 4, val) != 7)
 		return;
 	p->rare->adj[dir] = (struct flow_seqadj){
-		.pos = (uint32_t)val[0], .before = (int32_t)val[1], .after = (int32_t)val[2],
+		.pos = (uint32_t)val[0],
+		.before = (int32_t)val[1],
+		.after = (int32_t)val[2],
 	};
 	p->adj_seen |= 1u << dir;
 	if (p->adj_seen == 3)
@@ -409,13 +420,14 @@ static void load_counters(struct parse *p, struct cursor v, unsigned int dir)
 {
 	uint64_t val[2] = { p->rare->packets[dir], p->rare->bytes[dir] };
 
-	p->counters_seen &= (uint8_t)~(3u << 2 * dir);
-	p->counters_seen |= (uint8_t)(load_numbers(p, v, CTA_COUNTERS_PACKETS, 2, 8, val) << 2 * dir);
+	p->counters_seen &= (uint8_t) ~(3u << 2 * dir);
+	p->counters_seen |=
+		(uint8_t)(load_numbers(p, v, CTA_COUNTERS_PACKETS, 2, 8, val) << 2 * dir);
 	p->rare->packets[dir] = val[0];
 	p->rare->bytes[dir] = val[1];
 	p->f.has &= ~FLOW_HAS_COUNTERS;
 	if (p->counters_seen == 0xf)
-		p->f.has |= FLOW_HAS_COUNTERS;	/* the kernel keeps all four or none */
+		p->f.has |= FLOW_HAS_COUNTERS; /* the kernel keeps all four or none */
 }
 
 static void load_times(struct parse *p, struct cursor v, unsigned int dir)
@@ -430,16 +442,17 @@ static void load_times(struct parse *p, struct cursor v, unsigned int dir)
 }
 
 struct attr_rule {
-	uint16_t min, max;	/* value size */
-	uint8_t dir;		/* handed to load: 0 original, 1 reply */
+	uint16_t min, max; /* value size */
+	uint8_t dir;	   /* handed to load: 0 original, 1 reply */
 	load_fn *load;
-	/* A number of 32 bits needs no load: where in the flow it is put, and the bit that says so. */
+	/* A number of 32 bits needs no load: where in the flow it is put, and the bit that says
+	 * so. */
 	uint16_t field;
 	uint32_t has;
 };
 
-#define NESTED .max = ATTR_MAX_LEN
-#define EXACT(n) .min = (n), .max = (n)
+#define NESTED		    .max = ATTR_MAX_LEN
+#define EXACT(n)	    .min = (n), .max = (n)
 #define NUMBER(member, bit) EXACT(4), .field = offsetof(struct ct_flow, member), .has = (bit)
 
 static const struct attr_rule rules[CTA_MAX + 1] = {
@@ -497,7 +510,10 @@ void ct_parse_tcp_flags(const void *nlmsg, size_t n, uint8_t flags[2])
 	}
 	is_tcp = is_tcp && find(info, CTA_PROTOINFO_TCP, &tcp);
 	for (int dir = 0; dir < 2; dir++)
-		flags[dir] = is_tcp && find(tcp, (uint16_t)(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL + dir), &v) ? cur_u8(&v) : 0;
+		flags[dir] = is_tcp && find(tcp, (uint16_t)(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL + dir),
+					    &v) ?
+				     cur_u8(&v) :
+				     0;
 }
 
 void ct_parse_seen(const void *nlmsg, size_t n, struct ct_seen *seen)
@@ -539,8 +555,9 @@ static void load_all(struct parse *p, struct cursor c)
 	}
 }
 
-/* The kernel tells both tuples whole and in the same way: addresses, the same protocol, all of its ports or none; and a
- * state of that protocol. What is told otherwise we would misunderstand. -ENOENT when the flow cannot be identified. */
+/* The kernel tells both tuples whole and in the same way: addresses, the same protocol, all of its
+ * ports or none; and a state of that protocol. What is told otherwise we would misunderstand.
+ * -ENOENT when the flow cannot be identified. */
 static int settle_tuples(struct parse *p)
 {
 	uint32_t ports = p->orig_seen & ~TUPLE_BASE;
@@ -553,7 +570,8 @@ static int settle_tuples(struct parse *p)
 		p->f.has |= FLOW_HAS_PORTS;
 	if (p->info_l4 && p->info_l4 != p->f.l4)
 		return -EPROTO;
-	if ((p->f.has & FLOW_HAS_REPLY) && (p->reply_seen != p->orig_seen || p->reply_l4 != p->f.l4))
+	if ((p->f.has & FLOW_HAS_REPLY) &&
+	    (p->reply_seen != p->orig_seen || p->reply_l4 != p->f.l4))
 		return -EPROTO;
 	return flow_has_key(&p->f) ? 0 : -ENOENT;
 }
@@ -585,7 +603,8 @@ static int msg_event(const struct nlmsghdr *h, enum ct_event *what)
 {
 	switch (h->nlmsg_type) {
 	case NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW:
-		*what = h->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL) ? CT_EVENT_NEW : CT_EVENT_UPDATE;
+		*what = h->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL) ? CT_EVENT_NEW :
+								       CT_EVENT_UPDATE;
 		return 0;
 	case NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE:
 		*what = CT_EVENT_DESTROY;
@@ -595,7 +614,8 @@ static int msg_event(const struct nlmsghdr *h, enum ct_event *what)
 	}
 }
 
-int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare)
+int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f,
+	     struct flow_rare *rare)
 {
 	struct parse p = { .rare = rare };
 	enum ct_event event;
@@ -627,7 +647,8 @@ int ct_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f
 	return 0;
 }
 
-int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f, struct flow_rare *rare)
+int ct_read(const void *nlmsg, size_t n, enum ct_event *what, struct ct_flow *f,
+	    struct flow_rare *rare)
 {
 	int err = ct_parse(nlmsg, n, what, f, rare);
 

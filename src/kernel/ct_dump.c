@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel table as a stream of flows (or that of the expectations), in steps.
  *
- * The kernel makes each part of a dump while we read it (up to 32 KiB, some 130 flows, about half a millisecond), so one
- * read per turn of the loop is a step, and nothing happens while nobody reads: pausing costs nothing. What a dump shows is
- * not a snapshot: an entry that moves or is born meanwhile may be missed or shown twice, also without NLM_F_DUMP_INTR.
+ * The kernel makes each part of a dump while we read it (up to 32 KiB, some 130 flows, about half a
+ * millisecond), so one read per turn of the loop is a step, and nothing happens while nobody reads:
+ * pausing costs nothing. What a dump shows is not a snapshot: an entry that moves or is born
+ * meanwhile may be missed or shown twice, also without NLM_F_DUMP_INTR.
  *
  *	state	on			action
  *	idle	start			send the request, read
@@ -30,15 +31,15 @@
 /* A part is only made when the one before has left more than half of the buffer free. */
 #define RCVBUF_BYTES (1u << 20)
 
-/* Flows that have been read but not handed on: the owner is told about each beforehand (cb.hints), so that the cache
- * misses of its lookups overlap. They never outlive a read. */
+/* Flows that have been read but not handed on: the owner is told about each beforehand (cb.hints),
+ * so that the cache misses of its lookups overlap. They never outlive a read. */
 #define AHEAD 16u
 
 struct parsed {
 	struct ct_flow flow;
 	struct flow_rare rare;
 	struct ct_seen seen;
-	uint32_t hint;		/* of cb.hints.ahead */
+	uint32_t hint; /* of cb.hints.ahead */
 };
 
 struct ct_dump {
@@ -50,7 +51,7 @@ struct ct_dump {
 	uint32_t seq;
 	uint32_t pace_ms;
 	bool running, paused;
-	bool interrupted;	/* NLM_F_DUMP_INTR seen */
+	bool interrupted; /* NLM_F_DUMP_INTR seen */
 	struct parsed ahead[AHEAD];
 	unsigned int n_ahead;
 	uint8_t buf[READ_MAX];
@@ -58,8 +59,9 @@ struct ct_dump {
 
 static int send_request(struct ct_dump *d)
 {
-	const unsigned int type = d->cb.expect ? NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_GET :
-						 NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	const unsigned int type = d->cb.expect ?
+					  NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_GET :
+					  NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 	const struct nl_request req = nl_request(type, NLM_F_DUMP, AF_UNSPEC, d->seq);
 
 	return ct_sock_send(d->fd, &req, sizeof(req));
@@ -67,7 +69,8 @@ static int send_request(struct ct_dump *d)
 
 static void read_more(struct ct_dump *d)
 {
-	ev_io_want(d->loop, &d->io, d->running && !d->paused && !ev_timer_armed(&d->timer) ? EV_READ : 0);
+	ev_io_want(d->loop, &d->io,
+		   d->running && !d->paused && !ev_timer_armed(&d->timer) ? EV_READ : 0);
 }
 
 /* The verdict of NLMSG_DONE or NLMSG_ERROR: 0 or -errno. */
@@ -136,7 +139,7 @@ static bool take(struct ct_dump *d, size_t n, int *err, struct mono now)
 		if (step > n)
 			step = n;
 		if (h.nlmsg_seq != d->seq)
-			continue;	/* the rest of an earlier dump */
+			continue; /* the rest of an earlier dump */
 		if (h.nlmsg_flags & NLM_F_DUMP_INTR)
 			d->interrupted = true;
 		if (h.nlmsg_type == NLMSG_DONE || h.nlmsg_type == NLMSG_ERROR) {
@@ -155,7 +158,7 @@ static void finish(struct ct_dump *d, int err, struct mono now)
 	d->running = false;
 	ev_timer_del(d->loop, &d->timer);
 	read_more(d);
-	d->cb.done(d->cb.ctx, err, now);	/* may start the next one, or close us */
+	d->cb.done(d->cb.ctx, err, now); /* may start the next one, or close us */
 }
 
 static void on_readable(void *ctx, unsigned int ready, struct mono now)
@@ -184,8 +187,9 @@ static void on_readable(void *ctx, unsigned int ready, struct mono now)
 		finish(d, err, now);
 		return;
 	}
-	if (d->pace_ms && ev_timer_set(d->loop, &d->timer, mono_add_ms(clock_now(), d->pace_ms)) != 0)
-		d->pace_ms = 0;		/* no memory for a timer: go on without pauses */
+	if (d->pace_ms &&
+	    ev_timer_set(d->loop, &d->timer, mono_add_ms(clock_now(), d->pace_ms)) != 0)
+		d->pace_ms = 0; /* no memory for a timer: go on without pauses */
 	read_more(d);
 }
 
@@ -203,8 +207,10 @@ static int open_socket(struct ct_dump *d, struct text *err)
 	d->fd = rc < 0 ? -1 : rc;
 	if (rc < 0)
 		return rc;
-	ct_sock_set_rcvbuf(d->fd, RCVBUF_BYTES);	/* a smaller one works too */
-	d->io = (struct ev_io){ .fd = d->fd, .prio = 4, .cb = on_readable, .ctx = d, .name = "kernel dump" };
+	ct_sock_set_rcvbuf(d->fd, RCVBUF_BYTES); /* a smaller one works too */
+	d->io = (struct ev_io){
+		.fd = d->fd, .prio = 4, .cb = on_readable, .ctx = d, .name = "kernel dump"
+	};
 	rc = ev_io_add(d->loop, &d->io);
 	if (rc) {
 		if (err)
@@ -224,7 +230,8 @@ static void close_socket(struct ct_dump *d)
 	d->fd = -1;
 }
 
-int ct_dump_open(struct evloop *loop, const struct ct_dump_cb *cb, struct ct_dump **out, struct text *err)
+int ct_dump_open(struct evloop *loop, const struct ct_dump_cb *cb, struct ct_dump **out,
+		 struct text *err)
 {
 	struct ct_dump *d = calloc(1, sizeof(*d));
 	int rc;
@@ -254,7 +261,8 @@ void ct_dump_close(struct ct_dump *d)
 	free(d);
 }
 
-/* The kernel would refuse the next dump (EBUSY) as long as the rest of this one waits on the socket. */
+/* The kernel would refuse the next dump (EBUSY) as long as the rest of this one waits on the
+ * socket. */
 void ct_dump_stop(struct ct_dump *d)
 {
 	if (!d->running)
@@ -270,7 +278,7 @@ int ct_dump_start(struct ct_dump *d, uint32_t pace_ms)
 
 	if (d->running)
 		return -EBUSY;
-	if (d->fd == -1) {	/* the last one was given up */
+	if (d->fd == -1) { /* the last one was given up */
 		rc = open_socket(d, NULL);
 		if (rc)
 			return rc;

@@ -3,20 +3,22 @@
  *
  * Nothing may get lost here, and little may be spent. So:
  * - Events are read many per system call into buffers that exist once.
- * - The receive buffer is as large as a burst of a million flows needs; it is a limit, not an allocation. With the sizes
- *   of the configuration it starts at the first and doubles up to the second while it is more than half full, that is
- *   before events are lost, not after.
- * - Under load, waking us up costs more than reading: the forwarding CPU pays for it with each packet. So while events
- *   come faster than one per wait, they gather (base/gather.h):
+ * - The receive buffer is as large as a burst of a million flows needs; it is a limit, not an
+ *   allocation. With the sizes of the configuration it starts at the first and doubles up to the
+ *   second while it is more than half full, that is before events are lost, not after.
+ * - Under load, waking us up costs more than reading: the forwarding CPU pays for it with each
+ *   packet. So while events come faster than one per wait, they gather (base/gather.h):
  *
  *	state		entered when			reads happen
  *	immediate	rate below the threshold	as soon as there is something
- *	gathering	rate above it			every GATHER_NS, by the timer; GATHER_MANY_NS when many come
+ *	gathering	rate above it			every GATHER_NS, by the timer;
+ *							GATHER_MANY_NS when many come
  *	flat out	a pass ran into its budget	in each turn of the loop
  *
- * - An overrun (ENOBUFS) is told to the owner, who compares the tables. Until the queue is empty the kernel goes on
- *   dropping, and does not say so again: after one we read on without waiting, and tell the owner when we are through. A
- *   table read before that would lack what is dropped after it.
+ * - An overrun (ENOBUFS) is told to the owner, who compares the tables. Until the queue is empty
+ *   the kernel goes on dropping, and does not say so again: after one we read on without waiting,
+ *   and tell the owner when we are through. A table read before that would lack what is dropped
+ *   after it.
  *
  * Buffer sizes: NetlinkBufferSize in conntrackd.conf.5. */
 #include "kernel/ct.h"
@@ -42,68 +44,70 @@
 #include "kernel/exp.h"
 #include "kernel/kernel_conf.h"
 
-/* The kernel builds an event in a buffer of at most a page. The odd stride keeps the messages of a batch from meeting in
- * the same sets of the processor's first cache. */
-#define EVENT_MAX	4096u
-#define EVENT_STRIDE	(EVENT_MAX + 5 * 64u)
-#define BATCH		64u
+/* The kernel builds an event in a buffer of at most a page. The odd stride keeps the messages of a
+ * batch from meeting in the same sets of the processor's first cache. */
+#define EVENT_MAX    4096u
+#define EVENT_STRIDE (EVENT_MAX + 5 * 64u)
+#define BATCH	     64u
 
 /* An event occupies this much of the receive buffer until it is read (seen: 1280 for TCP/IPv4). */
-#define EVENT_COST	1280u
-#define BURST_EVENTS	1000000u
-#define BUFFER_MIN	(8u << 20)
+#define EVENT_COST   1280u
+#define BURST_EVENTS 1000000u
+#define BUFFER_MIN   (8u << 20)
 
-#define GATHER_NS	MONO_NS_PER_MS
-/* Where a wait finds more than fill a datagram or two, a longer one makes fewer turns of the loop and fuller datagrams; the 99th
- * percentile from event to datagram is 2.2 ms then (bench/RESULTS.md). Not where packets wait. */
-#define GATHER_MANY	45
-#define GATHER_MANY_NS	(7 * MONO_NS_PER_MS / 4)
+#define GATHER_NS MONO_NS_PER_MS
+/* Where a wait finds more than fill a datagram or two, a longer one makes fewer turns of the loop
+ * and fuller datagrams; the 99th percentile from event to datagram is 2.2 ms then
+ * (bench/RESULTS.md). Not where packets wait. */
+#define GATHER_MANY    45
+#define GATHER_MANY_NS (7 * MONO_NS_PER_MS / 4)
 /* Gather from this rate on. Below it a wait would collect one event and only delay it. */
-#define GATHER_PER_S	1500
-#define GATHER_PROMPT_PER_S 20000	/* where packets wait for what we tell */
-/* A buffer smaller than this is emptied as fast as we can: a burst within one wait could fill it. */
-#define GATHER_BUFFER	(2u << 20)
+#define GATHER_PER_S	    1500
+#define GATHER_PROMPT_PER_S 20000 /* where packets wait for what we tell */
+/* A buffer smaller than this is emptied as fast as we can: a burst within one wait could fill
+ * it. */
+#define GATHER_BUFFER (2u << 20)
 
-#define BUDGET_DEFAULT	1024u
+#define BUDGET_DEFAULT 1024u
 
-#define SYSCTL_EVENTS	"/proc/sys/net/netfilter/nf_conntrack_events"
+#define SYSCTL_EVENTS "/proc/sys/net/netfilter/nf_conntrack_events"
 
-/* Events that have been read but not handed on: the owner was told about each (cb.hints), so that the cache misses of
- * several lookups overlap. They never outlive a pass. */
-#define AHEAD		16u
+/* Events that have been read but not handed on: the owner was told about each (cb.hints), so that
+ * the cache misses of several lookups overlap. They never outlive a pass. */
+#define AHEAD 16u
 
 struct parsed {
 	struct ct_flow flow;
 	struct flow_rare rare;
 	enum ct_event what;
-	uint32_t hint;		/* of cb.hints.ahead */
+	uint32_t hint; /* of cb.hints.ahead */
 };
 
 struct ct_events {
 	struct evloop *loop;
 	struct ct_events_cb cb;
 	struct ev_io io;
-	struct ev_timer timer;		/* armed while gathering */
+	struct ev_timer timer; /* armed while gathering */
 	int fd;
-	uint32_t budget;		/* events per pass */
-	uint32_t buffer_limit;		/* the buffer may grow up to here */
-	uint32_t drops_seen;		/* the kernel's drop counter when last looked at */
-	bool overran;			/* and the queue has not been empty since */
+	uint32_t budget;       /* events per pass */
+	uint32_t buffer_limit; /* the buffer may grow up to here */
+	uint32_t drops_seen;   /* the kernel's drop counter when last looked at */
+	bool overran;	       /* and the queue has not been empty since */
 	uint32_t gather_per_s;
 	struct gather gather;
 	struct log_limit log;
 	struct ct_events_stats stats;
 	struct mmsghdr msgs[BATCH];
 	struct iovec iov[BATCH];
-	uint8_t *bufs;			/* BATCH * EVENT_STRIDE */
+	uint8_t *bufs; /* BATCH * EVENT_STRIDE */
 	struct parsed ahead[AHEAD];
 	unsigned int n_ahead;
 };
 
 /* ---- buffer size ---- */
 
-/* Room for the burst of a million flows, but never more than a quarter of the machine's memory: what is in the buffer
- * cannot be swapped out. */
+/* Room for the burst of a million flows, but never more than a quarter of the machine's memory:
+ * what is in the buffer cannot be swapped out. */
 static uint32_t buffer_default(void)
 {
 	uint64_t want = (uint64_t)BURST_EVENTS * EVENT_COST, cap;
@@ -117,13 +121,15 @@ static uint32_t buffer_default(void)
 	return want < BUFFER_MIN ? BUFFER_MIN : (uint32_t)want;
 }
 
-/* Where the buffer starts and ends. Without a limit the given size is the limit; a limit alone bounds our choice. */
+/* Where the buffer starts and ends. Without a limit the given size is the limit; a limit alone
+ * bounds our choice. */
 static void buffer_choose(const struct kernel_conf *conf, uint32_t *start, uint32_t *limit)
 {
 	uint32_t def = buffer_default();
 
 	*limit = conf->netlink_buffer_max ? conf->netlink_buffer_max :
-		 conf->netlink_buffer ? conf->netlink_buffer : def;
+		 conf->netlink_buffer	  ? conf->netlink_buffer :
+					    def;
 	*start = conf->netlink_buffer ? conf->netlink_buffer : def;
 	if (*start > *limit)
 		*start = *limit;
@@ -160,7 +166,7 @@ static void buffer_double(struct ct_events *e)
 	if (bytes <= old)
 		return;
 	if (buffer_set(e, bytes) != 0 || e->stats.buffer_bytes <= old) {
-		e->buffer_limit = old;	/* the kernel gives no more */
+		e->buffer_limit = old; /* the kernel gives no more */
 		return;
 	}
 	log_notice("netlink event buffer grown from %u to %u bytes", old, e->stats.buffer_bytes);
@@ -186,7 +192,8 @@ static void overrun(struct ct_events *e, struct mono now)
 
 	e->stats.overruns++;
 	if (buffer_look(e, &fill, &drops)) {
-		/* The kernel goes on dropping until we have emptied the queue, so this is rather too much. */
+		/* The kernel goes on dropping until we have emptied the queue, so this is rather
+		 * too much. */
 		wanted += (uint64_t)(drops - e->drops_seen) * EVENT_COST;
 		e->drops_seen = drops;
 	}
@@ -195,8 +202,9 @@ static void overrun(struct ct_events *e, struct mono now)
 	if (wanted > e->stats.wanted_bytes)
 		e->stats.wanted_bytes = (uint32_t)wanted;
 	if (log_limit_pass(&e->log, 1, 60000, now, &skipped))
-		log_warnx("the kernel dropped events: %u bytes of netlink buffer were too few, %u would have done "
-			  "(NetlinkBufferSizeMaxGrowth)", e->stats.buffer_bytes, e->stats.wanted_bytes);
+		log_warnx("the kernel dropped events: %u bytes of netlink buffer were too few, %u "
+			  "would have done (NetlinkBufferSizeMaxGrowth)",
+			  e->stats.buffer_bytes, e->stats.wanted_bytes);
 	buffer_double(e);
 	e->overran = true;
 }
@@ -213,7 +221,8 @@ static int take_expect(struct ct_events *e, const uint8_t *msg, size_t n, struct
 }
 
 /* One message that is not about a flow, or not readable. */
-static void take_other(struct ct_events *e, const struct nlmsghdr *h, const uint8_t *msg, struct mono now)
+static void take_other(struct ct_events *e, const struct nlmsghdr *h, const uint8_t *msg,
+		       struct mono now)
 {
 	unsigned int subsys = h->nlmsg_type >> 8, type = h->nlmsg_type & 0xff;
 
@@ -238,7 +247,8 @@ static void hand_on(struct ct_events *e, struct mono now)
 		e->cb.event(e->cb.ctx, e->ahead[i].what, &e->ahead[i].flow, now);
 }
 
-static void take_message(struct ct_events *e, const struct nlmsghdr *h, const uint8_t *msg, struct mono now)
+static void take_message(struct ct_events *e, const struct nlmsghdr *h, const uint8_t *msg,
+			 struct mono now)
 {
 	struct parsed *p;
 
@@ -253,12 +263,14 @@ static void take_message(struct ct_events *e, const struct nlmsghdr *h, const ui
 			p->hint = e->cb.hints.ahead(e->cb.hints.ctx, &p->flow);
 		return;
 	}
-	hand_on(e, now);	/* first things first: it may be about the expectation of one of those flows */
+	/* first things first: it may be about the expectation of one of those flows */
+	hand_on(e, now);
 	take_other(e, h, msg, now);
 }
 
 /* One datagram: one message as a rule, but several would be fine. */
-static unsigned int take_datagram(struct ct_events *e, const uint8_t *buf, size_t n, struct mono now)
+static unsigned int take_datagram(struct ct_events *e, const uint8_t *buf, size_t n,
+				  struct mono now)
 {
 	unsigned int events = 0;
 	struct nlmsghdr h;
@@ -281,7 +293,8 @@ static unsigned int take_datagram(struct ct_events *e, const uint8_t *buf, size_
 	return events;
 }
 
-/* Read up to n datagrams. Returns how many there were; 0 when there is nothing (more), -1 after an overrun: go on. */
+/* Read up to n datagrams. Returns how many there were; 0 when there is nothing (more), -1 after an
+ * overrun: go on. */
 static int read_batch(struct ct_events *e, unsigned int n, unsigned int *events, struct mono now)
 {
 	int got = recvmmsg(e->fd, e->msgs, n, MSG_DONTWAIT, NULL);
@@ -299,7 +312,7 @@ static int read_batch(struct ct_events *e, unsigned int n, unsigned int *events,
 		struct msghdr *m = &e->msgs[i].msg_hdr;
 
 		if (m->msg_flags & MSG_TRUNC) {
-			e->stats.malformed++;	/* longer than anything the kernel sends */
+			e->stats.malformed++; /* longer than anything the kernel sends */
 			continue;
 		}
 		*events += take_datagram(e, m->msg_iov->iov_base, e->msgs[i].msg_len, now);
@@ -372,9 +385,11 @@ static int buffers_alloc(struct ct_events *e)
 	if (!e->bufs)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < BATCH; i++) {
-		e->iov[i] = (struct iovec){ .iov_base = e->bufs + i * EVENT_STRIDE, .iov_len = EVENT_MAX };
+		e->iov[i] = (struct iovec){ .iov_base = e->bufs + i * EVENT_STRIDE,
+					    .iov_len = EVENT_MAX };
 		e->msgs[i].msg_hdr = (struct msghdr){
-			.msg_iov = &e->iov[i], .msg_iovlen = 1,
+			.msg_iov = &e->iov[i],
+			.msg_iovlen = 1,
 		};
 	}
 	return 0;
@@ -383,20 +398,25 @@ static int buffers_alloc(struct ct_events *e)
 static int subscribe(int fd, bool expect)
 {
 	static const int groups[] = {
-		NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY,
+		NFNLGRP_CONNTRACK_NEW,
+		NFNLGRP_CONNTRACK_UPDATE,
+		NFNLGRP_CONNTRACK_DESTROY,
 		/* the kernel never reports an update of an expectation */
-		NFNLGRP_CONNTRACK_EXP_NEW, NFNLGRP_CONNTRACK_EXP_UPDATE, NFNLGRP_CONNTRACK_EXP_DESTROY,
+		NFNLGRP_CONNTRACK_EXP_NEW,
+		NFNLGRP_CONNTRACK_EXP_UPDATE,
+		NFNLGRP_CONNTRACK_EXP_DESTROY,
 	};
 
 	for (size_t i = 0; i < (expect ? 6 : 3); i++) {
-		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) == -1)
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
+			       sizeof(groups[i])) == -1)
 			return -errno;
 	}
 	return 0;
 }
 
-/* From now on nobody but the kernel reaches us, so that nobody has to be asked of each event who sent it. (To our groups only who
- * may change the table itself could send.) */
+/* From now on nobody but the kernel reaches us, so that nobody has to be asked of each event who
+ * sent it. (To our groups only who may change the table itself could send.) */
 static int hear_the_kernel_only(int fd)
 {
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -404,7 +424,8 @@ static int hear_the_kernel_only(int fd)
 	return connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) == -1 ? -errno : 0;
 }
 
-/* The kernel retries undelivered events and drops packets instead; overruns are not reported then. */
+/* The kernel retries undelivered events and drops packets instead; overruns are not reported
+ * then. */
 static int be_reliable(int fd)
 {
 	const int on = 1;
@@ -434,25 +455,28 @@ static int filter_attach(int fd, const struct filter_conf *flows, const uint32_t
 	return rc;
 }
 
-/* Own port ids, and the Filter block if it is to work in the kernel and there is room for it. The verdict is the same in
- * user space, where every event is looked at again anyway. */
+/* Own port ids, and the Filter block if it is to work in the kernel and there is room for it. The
+ * verdict is the same in user space, where every event is looked at again anyway. */
 static int filter_setup(int fd, const struct filter_conf *flows, const uint32_t *own, size_t n_own)
 {
 	int rc = filter_attach(fd, flows->kernelspace ? flows : NULL, own, n_own);
 
 	/* -ENOMEM: within the limit of instructions, but above net.core.optmem_max */
 	if (flows->kernelspace && (rc == -E2BIG || rc == -ENOMEM)) {
-		log_notice("the Filter is too long for a socket filter: using user-space event filtering");
+		log_notice("the Filter is too long for a socket filter: using user-space event "
+			   "filtering");
 		return filter_attach(fd, NULL, own, n_own);
 	}
 	if (rc == 0 && filter_conf_any(flows))
-		log_notice("using %s-space event filtering", flows->kernelspace ? "kernel" : "user");
+		log_notice("using %s-space event filtering",
+			   flows->kernelspace ? "kernel" : "user");
 	return rc;
 }
 
 /* The filter before the groups: no event may slip through between the two. */
-static int sock_setup(struct ct_events *e, const struct kernel_conf *conf, const struct filter_conf *flows,
-		      const uint32_t *own, size_t n_own, struct text *err)
+static int sock_setup(struct ct_events *e, const struct kernel_conf *conf,
+		      const struct filter_conf *flows, const uint32_t *own, size_t n_own,
+		      struct text *err)
 {
 	const char *what = "socket filter";
 	uint32_t start;
@@ -480,8 +504,9 @@ static int sock_setup(struct ct_events *e, const struct kernel_conf *conf, const
 	return rc;
 }
 
-int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flows, struct evloop *loop,
-		   const struct ct_events_cb *cb, const uint32_t *own_portids, size_t n_own, struct ct_events **out, struct text *err)
+int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flows,
+		   struct evloop *loop, const struct ct_events_cb *cb, const uint32_t *own_portids,
+		   size_t n_own, struct ct_events **out, struct text *err)
 {
 	struct ct_events *e = calloc(1, sizeof(*e));
 	int rc;
@@ -506,16 +531,23 @@ int ct_events_open(const struct kernel_conf *conf, const struct filter_conf *flo
 	rc = sock_setup(e, conf, flows, own_portids, n_own, err);
 	if (rc)
 		goto close_fd;
-	e->timer = (struct ev_timer){ .cb = on_timer, .ctx = e, .name = "kernel events (gathered)" };
+	e->timer =
+		(struct ev_timer){ .cb = on_timer, .ctx = e, .name = "kernel events (gathered)" };
 	e->io = (struct ev_io){
-		.fd = e->fd, .want = EV_READ, .prio = 0, .cb = on_readable, .ctx = e, .name = "kernel events",
+		.fd = e->fd,
+		.want = EV_READ,
+		.prio = 0,
+		.cb = on_readable,
+		.ctx = e,
+		.name = "kernel events",
 	};
 	rc = ev_io_add(loop, &e->io);
 	if (rc) {
 		text_printf(err, "netlink event socket: %s", strerror(-rc));
 		goto close_fd;
 	}
-	log_notice("netlink event socket buffer size has been set to %u bytes", e->stats.buffer_bytes);
+	log_notice("netlink event socket buffer size has been set to %u bytes",
+		   e->stats.buffer_bytes);
 	*out = e;
 	return 0;
 close_fd:

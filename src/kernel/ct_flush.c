@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Selective delete of the kernel table: a dump in steps, and a destroy for each flow that passes.
  *
- * A destroy names the tuple, and the kernel's id too. But the id is made from the address of the kernel's object, which a flow
- * that follows at once gets again (299 times of 300), so it protects nothing: a flow born with the tuple of an entry after the
- * kernel has put that entry into the dump is deleted in its place. That time is short. The kernel makes a part of the dump when
- * the part before is read, and the destroys for a part leave in the turn of the loop in which it is read, or in the next: a few
- * milliseconds. A GET right before each destroy would not close it, only double the price. And who asks for a flush wants the
- * table empty; what has to live is protected by stopping it (ct_flush_stop()).
+ * A destroy names the tuple, and the kernel's id too. But the id is made from the address of the
+ * kernel's object, which a flow that follows at once gets again (299 times of 300), so it protects
+ * nothing: a flow born with the tuple of an entry after the kernel has put that entry into the dump
+ * is deleted in its place. That time is short. The kernel makes a part of the dump when the part
+ * before is read, and the destroys for a part leave in the turn of the loop in which it is read, or
+ * in the next: a few milliseconds. A GET right before each destroy would not close it, only double
+ * the price. And who asks for a flush wants the table empty; what has to live is protected by
+ * stopping it (ct_flush_stop()).
  *
- * Flows under way are copies; while there is no place for what one read of the dump can deliver, the dump pauses. Should a read
- * deliver more all the same, the rest is left out and the table is dumped once more at the end.
+ * Flows under way are copies; while there is no place for what one read of the dump can deliver,
+ * the dump pauses. Should a read deliver more all the same, the rest is left out and the table is
+ * dumped once more at the end.
  *
- * A flow the kernel says it does not have (ENOENT) has ended by itself and its event has told so. */
+ * A flow the kernel says it does not have (ENOENT) has ended by itself and its event has told
+ * so. */
 #include "kernel/ct_flush.h"
 
 #include <errno.h>
@@ -22,15 +26,16 @@
 
 #include "base/list.h"
 
-#define ENTRIES	CT_BATCH_FLIGHT
+#define ENTRIES CT_BATCH_FLIGHT
 #define TRIES	16u
 
-_Static_assert(ENTRIES >= 2 * CT_DUMP_READ_MAX, "a read must find room while another one's flows are under way");
+_Static_assert(ENTRIES >= 2 * CT_DUMP_READ_MAX,
+	       "a read must find room while another one's flows are under way");
 
 struct entry {
-	struct list_node node;		/* in `free` or `again`; alone while a request is under way */
+	struct list_node node; /* in `free` or `again`; alone while a request is under way */
 	uint32_t tries;
-	struct ct_flow f;		/* of the rare parts the counters only, in `rare` */
+	struct ct_flow f; /* of the rare parts the counters only, in `rare` */
 	struct flow_rare rare;
 };
 
@@ -43,7 +48,7 @@ struct ct_flush {
 	bool running, dumped, missed;
 	struct ct_flush_result res;
 	size_t n_busy;
-	struct entry *entries;		/* while running */
+	struct entry *entries; /* while running */
 	struct list_node free, again;
 };
 
@@ -84,7 +89,8 @@ static void release(struct ct_flush *fl, struct entry *e)
 	list_add_tail(&fl->free, &e->node);
 }
 
-static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
+static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
+		      const struct ct_flow *found, struct mono now)
 {
 	struct ct_flush *fl = ctx;
 	struct entry *e = &fl->entries[cookie];
@@ -131,7 +137,7 @@ static void finish(struct ct_flush *fl, struct mono now)
 	fl->running = false;
 	free(fl->entries);
 	fl->entries = NULL;
-	fl->cb.done(fl->cb.ctx, &fl->res, now);	/* may start again, or close us */
+	fl->cb.done(fl->cb.ctx, &fl->res, now); /* may start again, or close us */
 }
 
 static bool step(void *ctx, struct mono now)
@@ -141,7 +147,8 @@ static bool step(void *ctx, struct mono now)
 	while (!list_empty(&fl->again)) {
 		struct entry *e = container_of(fl->again.next, struct entry, node);
 
-		if (ct_batch_add(fl->batch, CT_OP_DESTROY, &e->f, NULL, (uint64_t)(e - fl->entries)) != 0)
+		if (ct_batch_add(fl->batch, CT_OP_DESTROY, &e->f, NULL,
+				 (uint64_t)(e - fl->entries)) != 0)
 			return false;
 		list_del(&e->node);
 	}
@@ -163,7 +170,8 @@ static bool step(void *ctx, struct mono now)
 	return false;
 }
 
-int ct_flush_open(struct evloop *loop, const struct ct_flush_cb *cb, struct ct_flush **out, struct text *err)
+int ct_flush_open(struct evloop *loop, const struct ct_flush_cb *cb, struct ct_flush **out,
+		  struct text *err)
 {
 	struct ct_flush *fl = calloc(1, sizeof(*fl));
 	struct ct_batch_cb batch = { .ctx = fl, .answer = on_answer, .room = on_room };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Messages of the peers straight into the kernel, by way of ct_put.c.
  *
- * News wait until the turn ends or CT_INJECT_BATCH of them are there, and are then carried out to the end before anything
- * else happens: the kernel executes requests inside sendto(), so nothing has to be waited for, and no later news about the
- * same flow can overtake a question that is still open. Two news about one flow are never in the same batch. */
+ * News wait until the turn ends or CT_INJECT_BATCH of them are there, and are then carried out to
+ * the end before anything else happens: the kernel executes requests inside sendto(), so nothing
+ * has to be waited for, and no later news about the same flow can overtake a question that is still
+ * open. Two news about one flow are never in the same batch. */
 #include "kernel/ct_inject.h"
 
 #include <errno.h>
@@ -12,16 +13,17 @@
 
 #include "kernel/ct_put.h"
 
-/* Of the check "is this flow in the batch already?". A false yes ends the batch, so there are many more than flows. */
-#define BUCKETS		16384u
-#define END		1u	/* token of an end */
-#define TIMEOUTS_MS	60000	/* between two looks at this kernel's timeouts */
+/* Of the check "is this flow in the batch already?". A false yes ends the batch, so there are many
+ * more than flows. */
+#define BUCKETS	    16384u
+#define END	    1u	  /* token of an end */
+#define TIMEOUTS_MS 60000 /* between two looks at this kernel's timeouts */
 
 struct ct_inject {
 	struct ct_put *put;
 	struct ct_inject_cb cb;
-	uint64_t taken[BUCKETS / 64];	/* a bit per bucket that has a flow of the batch */
-	struct mono timeouts_due;	/* read them again */
+	uint64_t taken[BUCKETS / 64]; /* a bit per bucket that has a flow of the batch */
+	struct mono timeouts_due;     /* read them again */
 	struct hash_key key;
 	struct ct_inject_stats stats;
 };
@@ -44,14 +46,17 @@ static void on_done(void *ctx, const struct ct_result *r, struct mono now)
 	struct ct_inject *i = ctx;
 	struct ct_inject_stats *s = &i->stats;
 	uint64_t *const counters[] = {
-		[CT_CREATED] = &s->created, [CT_UPDATED] = &s->updated, [CT_KEPT] = &s->updated, [CT_LEFT] = &s->updated,
-		[CT_REPLACED] = &s->updated, [CT_ENDED] = &s->destroyed, [CT_IN_USE] = &s->in_use,
+		[CT_CREATED] = &s->created, [CT_UPDATED] = &s->updated,	 [CT_KEPT] = &s->updated,
+		[CT_LEFT] = &s->updated,    [CT_REPLACED] = &s->updated, [CT_ENDED] = &s->destroyed,
+		[CT_IN_USE] = &s->in_use,
 	};
 
 	if (r->outcome == CT_GONE)
 		return;
 	if (r->outcome == CT_FAILED || r->outcome == CT_REFUSED) {
-		++*(r->token == END ? &s->destroy_failed : r->found ? &s->update_failed : &s->create_failed);
+		++*(r->token == END ? &s->destroy_failed :
+		    r->found	    ? &s->update_failed :
+				      &s->create_failed);
 		if (i->cb.failed)
 			i->cb.failed(i->cb.ctx, r, r->token == END, now);
 		return;
@@ -98,8 +103,8 @@ void ct_inject_end(struct ct_inject *i, const struct ct_flow *f, struct mono now
 
 /* ---- lifetime ---- */
 
-int ct_inject_open(struct evloop *loop, bool liberal, const struct ct_inject_cb *cb, struct ct_inject **out,
-		   struct text *err)
+int ct_inject_open(struct evloop *loop, bool liberal, const struct ct_inject_cb *cb,
+		   struct ct_inject **out, struct text *err)
 {
 	struct ct_inject *i = calloc(1, sizeof(*i));
 	struct ct_put_cb put_cb = { .ctx = i, .done = on_done, .owner = cb->owner };

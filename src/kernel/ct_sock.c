@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Netlink sockets to ctnetlink: opening, buffer sizes, sending. Each object of this folder has a socket of its own, since
- * the port id says who caused an event and since a dump occupies its socket. */
+/* Netlink sockets to ctnetlink: opening, buffer sizes, sending. Each object of this folder has a
+ * socket of its own, since the port id says who caused an event and since a dump occupies its
+ * socket. */
 #include "kernel/ct_sock.h"
 
 #include <errno.h>
@@ -35,8 +36,10 @@ int ct_sock_open(uint32_t *portid, struct text *err)
 	if (fd == -1) {
 		e = -errno;
 		if (err)
-			text_printf(err, "netlink socket: %s%s", strerror(-e), e == -EPROTONOSUPPORT ?
-				    " (the kernel has no nfnetlink: module nfnetlink)" : "");
+			text_printf(err, "netlink socket: %s%s", strerror(-e),
+				    e == -EPROTONOSUPPORT ?
+					    " (the kernel has no nfnetlink: module nfnetlink)" :
+					    "");
 		return e;
 	}
 	e = sock_bind(fd, portid);
@@ -54,7 +57,8 @@ int64_t ct_sock_set_rcvbuf(int fd, uint32_t bytes)
 	int half = (int)(bytes / 2), now;
 	socklen_t len = sizeof(now);
 
-	/* FORCE needs CAP_NET_ADMIN, as everything here does; without it the plain option gives what rmem_max allows. */
+	/* FORCE needs CAP_NET_ADMIN, as everything here does; without it the plain option gives
+	 * what rmem_max allows. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof(half)) == -1 &&
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof(half)) == -1)
 		return -errno;
@@ -97,7 +101,8 @@ static int probe_answer(int fd)
 
 int ct_sock_probe(int fd, struct text *err)
 {
-	const struct nl_request req = nl_request(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS, 0, AF_UNSPEC, 0);
+	const struct nl_request req =
+		nl_request(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS, 0, AF_UNSPEC, 0);
 	int e = ct_sock_send(fd, &req, sizeof(req));
 
 	if (!e)
@@ -107,7 +112,9 @@ int ct_sock_probe(int fd, struct text *err)
 	if (e == -EPERM)
 		text_printf(err, "connection tracking: %s (CAP_NET_ADMIN is needed)", strerror(-e));
 	else
-		text_printf(err, "connection tracking: %s (no ctnetlink in the kernel: module nf_conntrack_netlink)",
+		text_printf(err,
+			    "connection tracking: %s (no ctnetlink in the kernel: module "
+			    "nf_conntrack_netlink)",
 			    strerror(-e));
 	return e;
 }

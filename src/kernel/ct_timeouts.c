@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The timeouts of this network namespace's connection tracking, read from /proc/sys (what they mean: flow/timeouts.c). */
+/* The timeouts of this network namespace's connection tracking, read from /proc/sys (what they
+ * mean: flow/timeouts.c). */
 #include "kernel/ct_timeouts.h"
 
 #include <fcntl.h>
@@ -9,13 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYSCTL_DIR "/proc/sys/net/netfilter"
+#define SYSCTL_DIR  "/proc/sys/net/netfilter"
 #define SYN_SENT2_S 120
 
 #define AT(member) offsetof(struct ct_timeouts, member)
 
 static const struct {
-	const char *name;	/* after nf_conntrack_ */
+	const char *name; /* after nf_conntrack_ */
 	size_t at;
 } sysctls[] = {
 	{ "udp_timeout", AT(udp_s) },
@@ -43,7 +44,8 @@ static const struct {
 	{ "sctp_timeout_shutdown_recd", AT(sctp_s[SCTP_CONNTRACK_SHUTDOWN_RECD]) },
 	{ "sctp_timeout_shutdown_ack_sent", AT(sctp_s[SCTP_CONNTRACK_SHUTDOWN_ACK_SENT]) },
 	{ "sctp_timeout_heartbeat_sent", AT(sctp_s[SCTP_CONNTRACK_HEARTBEAT_SENT]) },
-	{ "sctp_timeout_heartbeat_acked", AT(sctp_s[9]) },	/* the state after HEARTBEAT_SENT of older kernels */
+	/* the state after HEARTBEAT_SENT of older kernels */
+	{ "sctp_timeout_heartbeat_acked", AT(sctp_s[9]) },
 	/* The states of DCCP stand in no header for programs. */
 	{ "dccp_timeout_request", AT(dccp_s[1]) },
 	{ "dccp_timeout_respond", AT(dccp_s[2]) },
@@ -54,7 +56,8 @@ static const struct {
 	{ "dccp_timeout_timewait", AT(dccp_s[7]) },
 };
 
-_Static_assert(TCP_CONNTRACK_SYN_SENT2 < CT_TIMEOUTS_STATES, "every state of an entry has its place");
+_Static_assert(TCP_CONNTRACK_SYN_SENT2 < CT_TIMEOUTS_STATES,
+	       "every state of an entry has its place");
 
 static uint32_t sysctl_read(int dir, const char *name)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expectations into the kernel, a step per turn of the loop. Their masters must be there already, so this runs after the
- * commit of the flows. */
+/* Expectations into the kernel, a step per turn of the loop. Their masters must be there already,
+ * so this runs after the commit of the flows. */
 #include "kernel/exp.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP 32		/* requests per turn: about half a millisecond */
+#define STEP 32 /* requests per turn: about half a millisecond */
 
 struct exp_commit {
 	struct evloop *loop;
@@ -38,8 +38,10 @@ static void commit_one(struct exp_commit *c, const struct ct_expect *e, struct m
 	int err = exp_sock_create(c->sock, e);
 
 	c->res.total++;
-	if (err == -ENOBUFS)	/* the answer was lost: look */
-		err = exp_sock_get(c->sock, e, &found) == 0 && expect_same_master(&found, e) ? 0 : -ENOBUFS;
+	if (err == -ENOBUFS) /* the answer was lost: look */
+		err = exp_sock_get(c->sock, e, &found) == 0 && expect_same_master(&found, e) ?
+			      0 :
+			      -ENOBUFS;
 	if (err == 0) {
 		c->res.created++;
 		c->src.created(c->src.ctx, e, now);
@@ -64,7 +66,7 @@ static bool step(void *ctx, struct mono now)
 	c->running = false;
 	c->res.duration_us = mono_diff_ns(now, c->began) / 1000;
 	c->src.done(c->src.ctx, &c->res, now);
-	return c->running;	/* done() may have started the next one */
+	return c->running; /* done() may have started the next one */
 }
 
 int exp_commit_start(struct exp_commit *c, struct mono now)
@@ -108,8 +110,8 @@ struct exp_sock *exp_commit_sock(struct exp_commit *c)
 	return c->sock;
 }
 
-int exp_commit_open(struct evloop *loop, const struct exp_commit_source *src, struct exp_commit **out,
-		    struct text *err)
+int exp_commit_open(struct evloop *loop, const struct exp_commit_source *src,
+		    struct exp_commit **out, struct text *err)
 {
 	struct exp_commit *c = calloc(1, sizeof(*c));
 	int rc;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Expectation messages of ctnetlink <-> struct ct_expect.
  *
- * By hand, as with flows: nfexp_nlmsg_build() of libnetfilter_conntrack leaves out flags, NAT and the function's name, and
- * without those an expectation of a translated flow is useless; its parser asserts that the function's name is short. The
- * library is the oracle of the tests for what it can do. Total over whatever bytes arrive; a known attribute of a wrong size refuses the message.
+ * By hand, as with flows: nfexp_nlmsg_build() of libnetfilter_conntrack leaves out flags, NAT and
+ * the function's name, and without those an expectation of a translated flow is useless; its parser
+ * asserts that the function's name is short. The library is the oracle of the tests for what it can
+ * do. Total over whatever bytes arrive; a known attribute of a wrong size refuses the message.
  *
- * Sources: linux/netfilter/nfnetlink_conntrack.h for numbers and sizes; what the kernel accepts was tried. */
+ * Sources: linux/netfilter/nfnetlink_conntrack.h for numbers and sizes; what the kernel accepts was
+ * tried. */
 #include "kernel/exp.h"
 
 #include <errno.h>
@@ -19,20 +21,20 @@
 
 /* ---- reading ---- */
 
-#define TUPLE_SRC	(1u << 0)
-#define TUPLE_DST	(1u << 1)
-#define TUPLE_L4	(1u << 2)
-#define TUPLE_ALL	(TUPLE_SRC | TUPLE_DST | TUPLE_L4)
+#define TUPLE_SRC (1u << 0)
+#define TUPLE_DST (1u << 1)
+#define TUPLE_L4  (1u << 2)
+#define TUPLE_ALL (TUPLE_SRC | TUPLE_DST | TUPLE_L4)
 
-#define SEEN_MASTER	(1u << 0)
-#define SEEN_TUPLE	(1u << 1)
-#define SEEN_MASK	(1u << 2)
-#define SEEN_ALL	(SEEN_MASTER | SEEN_TUPLE | SEEN_MASK)
+#define SEEN_MASTER (1u << 0)
+#define SEEN_TUPLE  (1u << 1)
+#define SEEN_MASK   (1u << 2)
+#define SEEN_ALL    (SEEN_MASTER | SEEN_TUPLE | SEEN_MASK)
 
 struct parse {
 	struct ct_expect e;
-	unsigned int seen;	/* SEEN_* */
-	bool bad;		/* sticky: the message is refused */
+	unsigned int seen; /* SEEN_* */
+	bool bad;	   /* sticky: the message is refused */
 };
 
 /* A value of exactly n bytes. */
@@ -57,7 +59,8 @@ static void load_number(struct parse *p, struct cursor v, uint32_t *to, uint32_t
 static unsigned int load_ip(struct parse *p, struct cursor v, struct expect_tuple *t)
 {
 	const bool v4 = p->e.l3 == AF_INET;
-	const uint16_t src = v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, dst = v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST;
+	const uint16_t src = v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC,
+		       dst = v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST;
 	const size_t len = v4 ? 4 : 16;
 	unsigned int seen = 0;
 	struct cursor a;
@@ -192,9 +195,11 @@ int exp_parse(const void *nlmsg, size_t n, enum ct_event *what, struct ct_expect
 	uint16_t type;
 
 	cur_bytes(&c, &h, sizeof(h));
-	if (c.bad || h.nlmsg_len < MSG_HDR || h.nlmsg_len > n || h.nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK_EXP)
+	if (c.bad || h.nlmsg_len < MSG_HDR || h.nlmsg_len > n ||
+	    h.nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK_EXP)
 		return -EPROTO;
-	if ((h.nlmsg_type & 0xff) != IPCTNL_MSG_EXP_NEW && (h.nlmsg_type & 0xff) != IPCTNL_MSG_EXP_DELETE)
+	if ((h.nlmsg_type & 0xff) != IPCTNL_MSG_EXP_NEW &&
+	    (h.nlmsg_type & 0xff) != IPCTNL_MSG_EXP_DELETE)
 		return -EPROTO;
 	c.left = h.nlmsg_len - sizeof(h);
 	p.e.l3 = cur_u8(&c);
@@ -233,9 +238,11 @@ static void put_tuple(struct writer *w, uint16_t type, uint8_t l3, const struct 
 	nest_end(w, tuple);
 }
 
-static struct writer begin(void *buf, size_t cap, unsigned int msg, unsigned int flags, uint8_t l3, uint32_t seq)
+static struct writer begin(void *buf, size_t cap, unsigned int msg, unsigned int flags, uint8_t l3,
+			   uint32_t seq)
 {
-	const struct nl_request r = nl_request(NFNL_SUBSYS_CTNETLINK_EXP << 8 | msg, flags, l3, seq);
+	const struct nl_request r =
+		nl_request(NFNL_SUBSYS_CTNETLINK_EXP << 8 | msg, flags, l3, seq);
 	struct writer w = wr_init(buf, cap);
 
 	wr_bytes(&w, &r, sizeof(r));
@@ -268,7 +275,8 @@ size_t exp_build_prolong(const struct ct_expect *e, uint32_t seq, void *buf, siz
 
 size_t exp_build_create(const struct ct_expect *e, uint32_t seq, void *buf, size_t cap)
 {
-	struct writer w = begin(buf, cap, IPCTNL_MSG_EXP_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, e->l3, seq);
+	struct writer w = begin(buf, cap, IPCTNL_MSG_EXP_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+				e->l3, seq);
 	size_t at;
 
 	put_identity(&w, e);
@@ -279,7 +287,8 @@ size_t exp_build_create(const struct ct_expect *e, uint32_t seq, void *buf, size
 	if (e->has & EXPECT_HAS_CLASS)
 		put_u32(&w, CTA_EXPECT_CLASS, e->class);
 	if (e->has & EXPECT_HAS_HELPER)
-		put_attr(&w, CTA_EXPECT_HELP_NAME, e->helper, strnlen(e->helper, sizeof(e->helper) - 1) + 1);
+		put_attr(&w, CTA_EXPECT_HELP_NAME, e->helper,
+			 strnlen(e->helper, sizeof(e->helper) - 1) + 1);
 	if (e->has & EXPECT_HAS_FN)
 		put_attr(&w, CTA_EXPECT_FN, e->fn, strnlen(e->fn, sizeof(e->fn) - 1) + 1);
 	if (e->has & EXPECT_HAS_NAT) {

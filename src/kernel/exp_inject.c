@@ -3,15 +3,18 @@
  *
  *	news	the kernel has			what is done
  *	NEW	nothing				create
- *		the same			prolong its life; that is all the kernel lets us change
+ *		the same			prolong its life; that is all the kernel lets us
+ *						change
  *		one with this tuple, ours	leave it; failed if it belongs to another master
- *		one with this tuple, else	replace it: the peer that told about it says it is no more
+ *		one with this tuple, else	replace it: the peer that told about it says it is
+ *						no more
  *		one that overlaps		failed
- *	END	the same, and not ours		destroy, unless the peer's ran out of time and this one does not
+ *	END	the same, and not ours		destroy, unless the peer's ran out of time and this
+ *						one does not
  *		anything else			nothing
  *
- * "Ours" is what this kernel made by itself: it forwards that connection. Life is what a client's refresh gives it, through
- * whichever node it comes; the other node's copy then runs out. */
+ * "Ours" is what this kernel made by itself: it forwards that connection. Life is what a client's
+ * refresh gives it, through whichever node it comes; the other node's copy then runs out. */
 #include "kernel/exp_inject.h"
 
 #include <errno.h>
@@ -21,7 +24,7 @@
 #include "base/log.h"
 #include "kernel/exp.h"
 
-#define LIFE_LEFT_S 3	/* two copies of one life end within this time */
+#define LIFE_LEFT_S 3 /* two copies of one life end within this time */
 
 struct exp_inject {
 	struct exp_sock *sock;
@@ -37,15 +40,18 @@ static void failed(struct exp_inject *x, uint64_t *counter, int err, struct mono
 	(*counter)++;
 	if (!log_limit_pass(&x->limit, 1, 10000, now, &suppressed))
 		return;
-	log_warnx("an expectation of the peer cannot be put into the kernel: %s (%" PRIu64 " more since the last such line)",
+	log_warnx("an expectation of the peer cannot be put into the kernel: %s (%" PRIu64
+		  " more since the last such line)",
 		  exp_commit_reason(-err), suppressed);
 }
 
-static void prolong(struct exp_inject *x, const struct ct_expect *e, const struct ct_expect *found, struct mono now)
+static void prolong(struct exp_inject *x, const struct ct_expect *e, const struct ct_expect *found,
+		    struct mono now)
 {
 	int err = 0;
 
-	if ((e->has & EXPECT_HAS_TIMEOUT) && !((found->has & EXPECT_HAS_TIMEOUT) && found->timeout_s > e->timeout_s))
+	if ((e->has & EXPECT_HAS_TIMEOUT) &&
+	    !((found->has & EXPECT_HAS_TIMEOUT) && found->timeout_s > e->timeout_s))
 		err = exp_sock_prolong(x->sock, e);
 	if (err < 0)
 		failed(x, &x->stats.update_failed, err, now);
@@ -62,7 +68,8 @@ static int destroy(struct exp_inject *x, const struct ct_expect *found)
 	return err;
 }
 
-static void replace(struct exp_inject *x, const struct ct_expect *e, const struct ct_expect *found, struct mono now)
+static void replace(struct exp_inject *x, const struct ct_expect *e, const struct ct_expect *found,
+		    struct mono now)
 {
 	int err = destroy(x, found);
 
@@ -106,7 +113,8 @@ void exp_inject_put(struct exp_inject *x, const struct ct_expect *e, struct mono
 
 static bool outlives(const struct ct_expect *kernel, const struct ct_expect *e)
 {
-	return (kernel->has & e->has & EXPECT_HAS_TIMEOUT) && e->timeout_s == 0 && kernel->timeout_s > LIFE_LEFT_S;
+	return (kernel->has & e->has & EXPECT_HAS_TIMEOUT) && e->timeout_s == 0 &&
+	       kernel->timeout_s > LIFE_LEFT_S;
 }
 
 void exp_inject_end(struct exp_inject *x, const struct ct_expect *e, struct mono now)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Single requests about expectations. The kernel executes a request inside sendto() and has queued the answer when that
- * returns, so one non-blocking read finds it; when it does not, the answer was lost. About 10 us each. */
+/* Single requests about expectations. The kernel executes a request inside sendto() and has queued
+ * the answer when that returns, so one non-blocking read finds it; when it does not, the answer was
+ * lost. About 10 us each. */
 #include "kernel/exp.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include "kernel/ct_sock.h"
 
 #define RCVBUF_BYTES (1u << 20)
-#define ANSWER_BYTES (32 << 10)	/* the kernel puts less into one part of a list */
+#define ANSWER_BYTES (32 << 10) /* the kernel puts less into one part of a list */
 
 struct exp_sock {
 	int fd;
@@ -35,7 +36,7 @@ int exp_sock_open(struct exp_sock **out, struct text *err)
 		free(s);
 		return rc;
 	}
-	ct_sock_set_rcvbuf(s->fd, RCVBUF_BYTES);	/* the default would do too */
+	ct_sock_set_rcvbuf(s->fd, RCVBUF_BYTES); /* the default would do too */
 	*out = s;
 	return 0;
 }
@@ -57,8 +58,8 @@ uint32_t exp_sock_portid(const struct exp_sock *s)
 struct wanted {
 	struct ct_expect *found;
 	struct ct_flow *master;
-	struct flow_rare *rare;		/* of the master */
-	void (*each)(void *ctx, const struct ct_expect *e);	/* of a list */
+	struct flow_rare *rare;				    /* of the master */
+	void (*each)(void *ctx, const struct ct_expect *e); /* of a list */
 	void *ctx;
 };
 
@@ -127,18 +128,20 @@ int exp_sock_prolong(struct exp_sock *s, const struct ct_expect *e)
 {
 	uint8_t req[EXP_BUILD_MAX];
 
-	return request(s, req, exp_build_prolong(e, ++s->seq, req, sizeof(req)), &(struct wanted){ 0 });
+	return request(s, req, exp_build_prolong(e, ++s->seq, req, sizeof(req)),
+		       &(struct wanted){ 0 });
 }
 
-/* The kernel gives every new one the life that the helper gives to its class, 180 s in the case of SIP, whose phones register
- * for an hour: what a create says about it is ignored. */
+/* The kernel gives every new one the life that the helper gives to its class, 180 s in the case of
+ * SIP, whose phones register for an hour: what a create says about it is ignored. */
 int exp_sock_create(struct exp_sock *s, const struct ct_expect *e)
 {
 	uint8_t req[EXP_BUILD_MAX];
-	int err = request(s, req, exp_build_create(e, ++s->seq, req, sizeof(req)), &(struct wanted){ 0 });
+	int err = request(s, req, exp_build_create(e, ++s->seq, req, sizeof(req)),
+			  &(struct wanted){ 0 });
 
 	if (err == 0 && (e->has & EXPECT_HAS_TIMEOUT) && e->timeout_s > 0)
-		exp_sock_prolong(s, e);		/* without it, it is there all the same */
+		exp_sock_prolong(s, e); /* without it, it is there all the same */
 	return err;
 }
 
@@ -146,7 +149,8 @@ int exp_sock_destroy(struct exp_sock *s, const struct ct_expect *e)
 {
 	uint8_t req[EXP_BUILD_MAX];
 
-	return request(s, req, exp_build_destroy(e, ++s->seq, req, sizeof(req)), &(struct wanted){ 0 });
+	return request(s, req, exp_build_destroy(e, ++s->seq, req, sizeof(req)),
+		       &(struct wanted){ 0 });
 }
 
 int exp_sock_get(struct exp_sock *s, const struct ct_expect *e, struct ct_expect *found)
@@ -157,7 +161,8 @@ int exp_sock_get(struct exp_sock *s, const struct ct_expect *e, struct ct_expect
 	return request(s, req, exp_build_get(e, ++s->seq, req, sizeof(req)), &w);
 }
 
-int exp_sock_master(struct exp_sock *s, const struct ct_expect *e, struct ct_flow *found, struct flow_rare *rare)
+int exp_sock_master(struct exp_sock *s, const struct ct_expect *e, struct ct_flow *found,
+		    struct flow_rare *rare)
 {
 	const struct wanted w = { .master = found, .rare = rare };
 	uint8_t req[CT_BUILD_MAX];

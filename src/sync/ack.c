@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ACK and NACK, ours and theirs (doc/protocol.md sections 3 and 6).
  *
- * An ACK names a range without holes. What must not be acknowledged yet is a *hold*, and the range is cut around it:
+ * An ACK names a range without holes. What must not be acknowledged yet is a *hold*, and the range
+ * is cut around it:
  *
  *   their message               acknowledged
  *   state, ALIVE, ACK           with the next ACK: after ACKWindowSize messages, or one second
  *   NACK we could serve         when all that it asked for is on its way again, at once then
  *   NACK we could not serve     never: the hole tells a peer of our kind to ask for a RESYNC
- *   RESYNC                      when everything we have is on its way, and that is all there is (our cache is complete)
+ *   RESYNC                      when everything we have is on its way, and that is all there is
+ *                               (our cache is complete)
  *   what cannot be held         never: the peer asks again
  *
- * so an acknowledgement of a request always comes after the answer, with a higher number. 1.4.x walks its list of
- * unacknowledged messages by range and is content with any cut. */
+ * so an acknowledgement of a request always comes after the answer, with a higher number. 1.4.x
+ * walks its list of unacknowledged messages by range and is content with any cut. */
 #include "sync/ack.h"
 
 #include "sync/bulk.h"
@@ -19,9 +21,9 @@
 #include "sync/ftfw_proof.h"
 #include "sync/queue.h"
 
-#define SERVE_BURST	131072	/* messages looked at for NACKs at once */
-#define SERVE_PER_MS	64
-#define ACK_LATER_MS	100
+#define SERVE_BURST  131072 /* messages looked at for NACKs at once */
+#define SERVE_PER_MS 64
+#define ACK_LATER_MS 100
 
 /* ---- ours ---- */
 
@@ -55,8 +57,9 @@ void ack_flush(struct ftfw *f, struct peer *p)
 	ack_flush_to(f, p, p->track.last);
 }
 
-/* When several addresses are known one of them may be where the peer was in its life before: an acknowledgement names nobody, and
- * these numbers may mean something else in the life now. Whoever is there is heard each second. */
+/* When several addresses are known one of them may be where the peer was in its life before: an
+ * acknowledgement names nobody, and these numbers may mean something else in the life now. Whoever
+ * is there is heard each second. */
 void ack_due(struct ftfw *f, struct peer *p, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
@@ -64,7 +67,9 @@ void ack_due(struct ftfw *f, struct peer *p, struct mono now)
 	if (f->base.n_peers == 1 || sync_within(p->heard, FTFW_KEEPALIVE_MS - ACK_LATER_MS, now))
 		ack_flush(f, p);
 	else
-		fp->ack_due = fp->ack_pending && peer_alive(p, now) ? mono_add_ms(now, ACK_LATER_MS) : (struct mono){ 0 };
+		fp->ack_due = fp->ack_pending && peer_alive(p, now) ?
+				      mono_add_ms(now, ACK_LATER_MS) :
+				      (struct mono){ 0 };
 }
 
 void ack_never(struct ftfw *f, struct peer *p)
@@ -76,8 +81,8 @@ void ack_never(struct ftfw *f, struct peer *p)
 void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, bool state, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
-	/* Whoever sends us a whole table waits for acknowledgements to go on; its window may be smaller than our
-	 * ACKWindowSize. */
+	/* Whoever sends us a whole table waits for acknowledgements to go on; its window may be
+	 * smaller than our ACKWindowSize. */
 	bool busy = state && p->rs.state == RS_ASKED;
 	struct mono due = mono_add_ms(now, busy ? FTFW_BUSY_ACK_MS : FTFW_KEEPALIVE_MS);
 
@@ -90,8 +95,8 @@ void ack_accepted(struct ftfw *f, struct peer *p, uint32_t seq, bool state, stru
 		fp->ack_from = seq;
 	}
 	fp->ack_due = mono_min(fp->ack_due, due);
-	/* Only state messages use up the window: 1.4.x counts all, and with a window of one acknowledges
-	 * acknowledgements as fast as the link can carry them. */
+	/* Only state messages use up the window: 1.4.x counts all, and with a window of one
+	 * acknowledges acknowledgements as fast as the link can carry them. */
 	if (state && --fp->window == 0) {
 		ack_flush(f, p);
 		fp->window = f->ack_window;
@@ -110,7 +115,8 @@ void ack_nack(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, struct
 	}
 }
 
-/* Another address began after p was heard last: p may be there now, and begin with numbers of the same size. */
+/* Another address began after p was heard last: p may be there now, and begin with numbers of the
+ * same size. */
 static bool ack_may_have_moved(const struct ftfw *f, const struct peer *p)
 {
 	for (const struct peer *q = NULL; (q = peer_next(&f->base, q));)
@@ -126,7 +132,8 @@ void ack_release(struct ftfw *f, struct peer *p)
 	for (unsigned int i = 0; i < fp->holds.n;) {
 		struct hold *h = &fp->holds.at[i];
 
-		if (h->until != HOLD_QUEUE || !txq_passed(&f->base.repair, h->place) || ack_may_have_moved(f, p)) {
+		if (h->until != HOLD_QUEUE || !txq_passed(&f->base.repair, h->place) ||
+		    ack_may_have_moved(f, p)) {
 			i++;
 			continue;
 		}
@@ -153,25 +160,31 @@ void ack_forget_peer(struct ftfw *f, struct peer *p)
 /* ---- theirs ---- */
 
 /* Clip a range to what we sent; false when nothing is left: forged, or meant for another node. */
-static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint32_t *to, struct mono now)
+static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint32_t *to,
+		      struct mono now)
 {
 	uint32_t last = f->base.next - 1;
 
 	if (f->base.next != f->base.first_seq && !seq_after(*to, last))
 		return true;
 	f->base.stats.foreign_acks++;
-	if (f->base.n_peers > 1)	/* it is not about our numbers at all */
+	if (f->base.n_peers > 1) /* it is not about our numbers at all */
 		return false;
-	if (f->hello == HELLO_DONE)	/* before that it may be meant for our last life */
-		sync_report(&f->base, p, now, (struct sync_report){
-			.what = SYNC_ACK_OF_NOTHING, .from = *from, .to = *to, .last = last });
+	if (f->hello == HELLO_DONE) /* before that it may be meant for our last life */
+		sync_report(&f->base, p, now,
+			    (struct sync_report){ .what = SYNC_ACK_OF_NOTHING,
+						  .from = *from,
+						  .to = *to,
+						  .last = last });
 	*to = last;
 	return f->base.next != f->base.first_seq && !seq_after(*from, last);
 }
 
-/* A 1.4.x that has heard us gets everything again (ftfw_recv.c, bulk.c), which does not tell what has ended. It may have missed
- * this message: was it the end of a flow, then it is told once more. */
-static bool ack_end_again(struct ftfw *f, const struct peer *p, struct resend_entry *e, struct mono now)
+/* A 1.4.x that has heard us gets everything again (ftfw_recv.c, bulk.c), which does not tell what
+ * has ended. It may have missed this message: was it the end of a flow, then it is told once
+ * more. */
+static bool ack_end_again(struct ftfw *f, const struct peer *p, struct resend_entry *e,
+			  struct mono now)
 {
 	uint32_t id = e->id;
 
@@ -214,15 +227,17 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 		return;
 	}
 	if (old.kind == MSG_ACK && !peer_alive(&f->base.peer[old.peer], now))
-		return;		/* see ack_due() */
+		return; /* see ack_due() */
 	if (old.kind == MSG_RESYNC)
 		proof_again(f, old.seq);
-	else if (!control_queue(f, (enum msg_kind)old.kind, old.peer, old.from, old.id) && old.kind == MSG_NACK)
+	else if (!control_queue(f, (enum msg_kind)old.kind, old.peer, old.from, old.id) &&
+		 old.kind == MSG_NACK)
 		settle_nack_lost(f, &f->base.peer[old.peer], old.seq, now);
 }
 
 /* A 1.4.x acknowledges across what it missed of the messages with HELLO. */
-static void ack_tell_ends(struct ftfw *f, const struct peer *p, uint32_t from, uint32_t to, struct mono now)
+static void ack_tell_ends(struct ftfw *f, const struct peer *p, uint32_t from, uint32_t to,
+			  struct mono now)
 {
 	struct resend *ring = &f->ring;
 	uint64_t i = resend_find_from(ring, from), end = ring->end;
@@ -262,8 +277,8 @@ void ack_got_ack(struct ftfw *f, struct peer *p, const struct message *msg, stru
 	proof_acked(f, p, from, to, now);
 }
 
-/* A message about a flow that was acknowledged, by another peer or too early, is missed all the same: tell what the flow is
- * now. False: that is not known. */
+/* A message about a flow that was acknowledged, by another peer or too early, is missed all the
+ * same: tell what the flow is now. False: that is not known. */
 static bool ack_tell(struct ftfw *f, struct resend_entry *e, struct mono now)
 {
 	const struct sync_env *env = f->base.env;
@@ -272,7 +287,7 @@ static bool ack_tell(struct ftfw *f, struct resend_entry *e, struct mono now)
 		return false;
 	e->state = RESEND_MOOT;
 	if (!env->has(env->ctx, e->id))
-		return true;	/* its end has a message of its own */
+		return true; /* its end has a message of its own */
 	f->base.stats.resent++;
 	queue_repair(&f->base, e->id, now);
 	return true;
@@ -295,8 +310,10 @@ static bool serve_allowed(struct ftfw *f, uint64_t n, struct mono now)
 	return true;
 }
 
-/* Serve the part of a NACK that the ring knows. False when something asked for cannot be sent again. */
-static bool ack_serve(struct ftfw *f, const struct peer *p, uint32_t from, uint32_t to, struct mono now)
+/* Serve the part of a NACK that the ring knows. False when something asked for cannot be sent
+ * again. */
+static bool ack_serve(struct ftfw *f, const struct peer *p, uint32_t from, uint32_t to,
+		      struct mono now)
 {
 	uint64_t i = resend_find_from(&f->ring, from), end = resend_find_from(&f->ring, to + 1);
 	bool served = true;
@@ -338,7 +355,7 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct message *msg, str
 	}
 	f->base.stats.unrepairable++;
 	ack_never(f, p);
-	ftfw_peer(f, p)->given_up = false;	/* owed from here on */
+	ftfw_peer(f, p)->given_up = false; /* owed from here on */
 	if (p->life != 0)
 		ftfw_peer(f, p)->owed = OWED_REQUEST;
 	bulk_request(f, p, now);
@@ -346,20 +363,25 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct message *msg, str
 
 /* ---- what was passed over ----
  *
- * A peer acknowledges in order. What lies before a number that it had acknowledged some time ago, and is not acknowledged, will
- * not be. So each look deals with what lies before the highest one of the look before:
+ * A peer acknowledges in order. What lies before a number that it had acknowledged some time ago,
+ * and is not acknowledged, will not be. So each look deals with what lies before the highest one of
+ * the look before:
  *
- *   what it is        why                                                 what is done
- *   NACK of ours      the peer does not serve it                          what was missing is lost: RESYNC
- *   RESYNC of ours    being passed over is how it is refused              nothing: ftfw_proof.c
- *   flow              the ACK for it got lost where nobody repeats it (a  sent again, or it would stay here for good
- *                     peer that picked up our numbers anew)
- *   ACK of ours       the same                                            nothing: a message that was forged may have had one
- *                                                                         of its numbers, which is the peer's by now
- *   was given up      nobody can repeat it. It may have been the end of   the peer is made to ask for everything
- *                     a flow, which is not told with everything either */
+ *   what it is       why                                     what is done
+ *   NACK of ours     the peer does not serve it              what was missing is lost: RESYNC
+ *   RESYNC of ours   being passed over is how it is refused  nothing: ftfw_proof.c
+ *   flow             the ACK for it got lost where nobody    sent again, or it would stay here for
+ *                    repeats it (a peer that picked up our   good
+ *                    numbers anew)
+ *   ACK of ours      the same                                nothing: a message that was forged may
+ *                                                            have had one of its numbers, which is
+ *                                                            the peer's by now
+ *   was given up     nobody can repeat it. It may have been  the peer is made to ask for everything
+ *                    the end of a flow, which is not told
+ *                    with everything either */
 
-static void passed_message(struct ftfw *f, const struct peer *p, struct resend_entry *e, struct mono now)
+static void passed_message(struct ftfw *f, const struct peer *p, struct resend_entry *e,
+			   struct mono now)
 {
 	bool other = msg_is_control(e->kind) && e->peer != p->id;
 
@@ -388,14 +410,16 @@ struct mono ack_check_passed(struct ftfw *f, struct peer *p, struct mono now)
 	struct resend_entry *e = resend_oldest(&f->ring);
 	uint64_t end = f->ring.end;
 
-	if (!fp->confirmed || !((e && seq_before(e->seq, fp->ack_high)) || (fp->given_up && seq_after(fp->ack_high, fp->given_to)))) {
+	if (!fp->confirmed || !((e && seq_before(e->seq, fp->ack_high)) ||
+				(fp->given_up && seq_after(fp->ack_high, fp->given_to)))) {
 		fp->passed_at = (struct mono){ 0 };
 		return fp->passed_at;
 	}
 	if (mono_is_set(fp->passed_at) && mono_before(now, fp->passed_at))
 		return fp->passed_at;
 	if (mono_is_set(fp->passed_at)) {
-		for (uint64_t i = f->ring.live; i < end && seq_before((e = resend_at(&f->ring, i))->seq, fp->high_then); i++)
+		for (uint64_t i = f->ring.live;
+		     i < end && seq_before((e = resend_at(&f->ring, i))->seq, fp->high_then); i++)
 			passed_message(f, p, e, now);
 		if (fp->given_up && seq_after(fp->high_then, fp->given_to))
 			passed_given_up(f, p, now);

@@ -1,45 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ALARM: everything again every now and then (doc/protocol.md section 11). A change is sent once, and each live flow again
- * after a random time; what gets lost comes with the next repetition, and what nobody repeats expires at the receiver.
- * There are no control messages, but one: who has said what ALARM does not know is told which mode this is, in a form that each of
- * the others can read, and 1.4.x skips (MSG_IN_ALARM).
+/* ALARM: everything again every now and then (doc/protocol.md section 11). A change is sent once,
+ * and each live flow again after a random time; what gets lost comes with the next repetition, and
+ * what nobody repeats expires at the receiver. There are no control messages, but one: who has said
+ * what ALARM does not know is told which mode this is, in a form that each of the others can read,
+ * and 1.4.x skips (MSG_IN_ALARM).
  *
- * When a flow is due stands in its mark, in ticks; there is no timer per flow. One walk over the table looks for what
- * is due. It begins when the earliest flow is due that the last one saw, so a small table is walked exactly then; a
- * large one, where something is always due, is walked once a second, in steps. Committed flows enter the table without
- * a word to us: the walk meets them, gives them a time, and for that comes by at least every few seconds.
+ * When a flow is due stands in its mark, in ticks; there is no timer per flow. One walk over the
+ * table looks for what is due. It begins when the earliest flow is due that the last one saw, so a
+ * small table is walked exactly then; a large one, where something is always due, is walked once a
+ * second, in steps. Committed flows enter the table without a word to us: the walk meets them,
+ * gives them a time, and for that comes by at least every few seconds.
  *
  * Mark of a flow, beside those of queue.c:
  *
  *   DUE       seq is the tick of its next repetition
- *   KNOWN     this life of the tuple was sent at least twice. Until then it goes out as CT_NEW, which replaces what a
- *             peer may still have of the life before, if its end was lost
- *   REPEAT    stands with KNOWN: a repetition goes out as CT_UPD, also if the flow never changed. 1.4.x sends CT_NEW
- *             for ever, which makes the receiver drop its entry and make a new one each time */
+ *   KNOWN     this life of the tuple was sent at least twice. Until then it goes out as CT_NEW,
+ *             which replaces what a peer may still have of the life before, if its end was lost
+ *   REPEAT    stands with KNOWN: a repetition goes out as CT_UPD, also if the flow never
+ *             changed. 1.4.x sends CT_NEW for ever, which makes the receiver drop its entry and
+ *             make a new one each time */
 #include <stdlib.h>
 
 #include "sync/plain.h"
 
-#define TICK_MS		20
-#define TICKS_S		(1000 / TICK_MS)
-#define STEP_MS		20
-#define STEP_FLOWS	4096	/* looked at in one step, at least: well under a millisecond */
-#define STEPS_LAP	50	/* of a large table: one second */
-#define LAP_MIN_MS	200
-#define LAP_MAX_MS	5000
+#define TICK_MS	   20
+#define TICKS_S	   (1000 / TICK_MS)
+#define STEP_MS	   20
+#define STEP_FLOWS 4096 /* looked at in one step, at least: well under a millisecond */
+#define STEPS_LAP  50	/* of a large table: one second */
+#define LAP_MIN_MS 200
+#define LAP_MAX_MS 5000
 
 struct alarm {
-	struct sync base;	/* first */
+	struct sync base; /* first */
 	struct pace pace;
-	struct mono start;	/* of the ticks */
+	struct mono start; /* of the ticks */
 	uint64_t rng;
-	bool lap;		/* a walk is under way */
-	bool step;		/* it may go on in this turn */
-	bool say_mode;		/* somebody speaks another one: tell it ours */
+	bool lap;      /* a walk is under way */
+	bool step;     /* it may go on in this turn */
+	bool say_mode; /* somebody speaks another one: tell it ours */
 	struct log_limit say_limit;
-	bool earlier;		/* the next walk has to begin sooner than the timer was told */
+	bool earlier; /* the next walk has to begin sooner than the timer was told */
 	struct mono step_at, lap_began, lap_at;
-	uint32_t seen, seen_before;	/* flows this walk and the last one met */
+	uint32_t seen, seen_before; /* flows this walk and the last one met */
 };
 
 static uint32_t alarm_tick_no(const struct alarm *a, struct mono now)
@@ -70,8 +73,8 @@ static void lap_by(struct alarm *a, uint32_t tick, struct mono now)
 	a->earlier = !a->lap;
 }
 
-/* A random whole number of seconds up to RefreshTime, and 0.2, 0.4 ... 1.0 s. What has never been sent (first) has to
- * be within RefreshTime. */
+/* A random whole number of seconds up to RefreshTime, and 0.2, 0.4 ... 1.0 s. What has never been
+ * sent (first) has to be within RefreshTime. */
 static void alarm_arm(struct alarm *a, struct flow_mark *m, bool first, struct mono now)
 {
 	uint32_t s = alarm_random(a, a->base.conf->refresh_s) + (first ? 0 : 1);
@@ -146,7 +149,8 @@ static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mo
 static void refresh_step(struct alarm *a, struct round *r, struct mono now)
 {
 	const struct sync_env *env = a->base.env;
-	uint32_t quota = a->seen_before / STEPS_LAP > STEP_FLOWS ? a->seen_before / STEPS_LAP : STEP_FLOWS;
+	uint32_t quota =
+		a->seen_before / STEPS_LAP > STEP_FLOWS ? a->seen_before / STEPS_LAP : STEP_FLOWS;
 	uint32_t id;
 
 	while (a->lap) {
@@ -204,22 +208,23 @@ static struct mono alarm_tick(struct sync *s, struct mono now)
 
 /* ---- receiving ---- */
 
-static enum sync_verdict alarm_accept(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				      struct mono now)
+static enum sync_verdict alarm_accept(struct sync *s, struct peer *p, const struct message *msg,
+				      struct cursor body, struct mono now)
 {
 	return sync_digest(s, p, msg, body, true, now);
 }
 
-static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, struct mono now)
+static void alarm_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to,
+			  struct mono now)
 {
 	(void)from, (void)to;
 	resync_need(s, p, now);
 }
 
-/* Mode check (protocol.md 5.2): whatever is more than a state belongs to another mode, and is neither counted as malformed
- * nor looked at. */
-static enum sync_verdict alarm_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
-				    struct cursor body, struct mono now)
+/* Mode check (protocol.md 5.2): whatever is more than a state belongs to another mode, and is
+ * neither counted as malformed nor looked at. */
+static enum sync_verdict alarm_recv(struct sync *s, const struct peer_addr *from,
+				    const struct message *msg, struct cursor body, struct mono now)
 {
 	if (msg->kind == MSG_NO_TYPE) {
 		proto_stats_count(&s->stats.wire, PROTO_BAD_TYPE);
@@ -238,8 +243,8 @@ static enum sync_verdict alarm_recv(struct sync *s, const struct peer_addr *from
 
 /* ---- lifetime ---- */
 
-static struct sync *alarm_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
-			       struct mono now)
+static struct sync *alarm_open(const struct sync_env *env, const struct sync_conf *conf,
+			       uint32_t first_seq, struct mono now)
 {
 	struct alarm *a = calloc(1, sizeof(*a));
 

@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Everything we have, for those who need it: one walk over the table that goes in circles.
  *
- * Each request notes where the walk is (lap and position). It is served when the walk has come to the same place one lap
- * later: then every flow that lived throughout was sent after the request. Any number of requests share the walk. A
- * peer has at most two, because acknowledging its first RESYNC must not wait for its second; more than two are served
- * together with the second, and starting a lap is limited in rate: a flood of forged RESYNCs keeps one walk going, no
- * more.
+ * Each request notes where the walk is (lap and position). It is served when the walk has come to
+ * the same place one lap later: then every flow that lived throughout was sent after the request.
+ * Any number of requests share the walk. A peer has at most two, because acknowledging its first
+ * RESYNC must not wait for its second; more than two are served together with the second, and
+ * starting a lap is limited in rate: a flood of forged RESYNCs keeps one walk going, no more.
  *
  *   request made by                    why
  *   RESYNC                             the peer asks; acknowledged when served
  *   a NACK we cannot serve             it misses what we no longer have
  *   one second after a peer's HELLO    1.4.x has nothing after a restart and does not ask
- *   its first ACK after that           what was sent before it could hear us is not missed by it, but missing
+ *   its first ACK after that           what was sent before it could hear us is not missed by it,
+ *                                      but missing
  *   -B                                 somebody says so
  *
- * A flow that waits in a queue, or was sent after the last request and is not acknowledged yet, is skipped.
+ * A flow that waits in a queue, or was sent after the last request and is not acknowledged yet, is
+ * skipped.
  *
- * Pace: at most `window` paced messages (bulk and repair) unacknowledged. It doubles each time a whole window has been
- * acknowledged without a NACK, and is halved by a NACK. */
+ * Pace: at most `window` paced messages (bulk and repair) unacknowledged. It doubles each time a
+ * whole window has been acknowledged without a NACK, and is halved by a NACK. */
 #include "sync/bulk.h"
 
 #include "sync/control.h"
 #include "sync/peer_state.h"
 
-#define WINDOW_MIN	300
-#define WINDOW_START	600
-#define WINDOW_MAX	16384
-#define WINDOW_SMALL	16	/* for rings that hold next to nothing */
+#define WINDOW_MIN   300
+#define WINDOW_START 600
+#define WINDOW_MAX   16384
+#define WINDOW_SMALL 16 /* for rings that hold next to nothing */
 
 /* ---- window ---- */
 
@@ -92,7 +94,8 @@ static bool waits_for_walk(const struct ftfw_peer *fp)
 static bool bulk_wanted(const struct ftfw *f, struct mono now)
 {
 	for (const struct peer *p = NULL; (p = peer_next(&f->base, p));)
-		if (waits_for_walk(&f->peer[p->id]) && sync_within(p->heard, FTFW_BULK_PEER_MS, now))
+		if (waits_for_walk(&f->peer[p->id]) &&
+		    sync_within(p->heard, FTFW_BULK_PEER_MS, now))
 			return true;
 	return false;
 }
@@ -115,7 +118,12 @@ static void req_start(struct ftfw *f, struct bulk_req *req, struct mono now)
 		f->base.stats.bulk_started++;
 	}
 	*req = (struct bulk_req){
-		.active = true, .lap = f->lap, .pos = f->base.walk.pos, .seq = f->base.next, .at = now, .flows = f->base.stats.bulk_flows,
+		.active = true,
+		.lap = f->lap,
+		.pos = f->base.walk.pos,
+		.seq = f->base.next,
+		.at = now,
+		.flows = f->base.stats.bulk_flows,
 	};
 }
 
@@ -130,7 +138,8 @@ static bool bulk_allowed(struct ftfw *f, struct peer *p, struct mono now)
 		return true;
 	}
 	if (many)
-		sync_report(&f->base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_PUT_OFF });
+		sync_report(&f->base, NULL, now,
+			    (struct sync_report){ .what = SYNC_TABLE_PUT_OFF });
 	if (!mono_is_set(p->bulk_at))
 		p->bulk_at = mono_add_ms(now, 5000);
 	return false;
@@ -150,7 +159,8 @@ void bulk_request(struct ftfw *f, struct peer *p, struct mono now)
 		fp->bulk_owed = true;
 		fp->owed_seq = f->base.next;
 	}
-	/* What is asked for without a RESYNC has no acknowledgement that could wait too long: start over. */
+	/* What is asked for without a RESYNC has no acknowledgement that could wait too long: start
+	 * over. */
 	req_start(f, fp->req_next.active ? &fp->req_next : &fp->req, now);
 }
 
@@ -187,7 +197,8 @@ void bulk_check_whole(struct ftfw *f, struct mono now)
 {
 	bool whole, waits = false;
 
-	if (!mono_is_set(f->note_at) || (!(whole = sync_whole(&f->base)) && mono_before(now, f->note_at)))
+	if (!mono_is_set(f->note_at) ||
+	    (!(whole = sync_whole(&f->base)) && mono_before(now, f->note_at)))
 		return;
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		if (whole)
@@ -224,7 +235,7 @@ void bulk_confirmed(struct ftfw *f, struct peer *p, uint32_t from, struct mono n
 		return;
 	if (fp->owed != OWED_REQUEST)
 		fp->owed = OWED_TABLE;
-	req_start(f, &fp->req, now);	/* not limited: happens once in a life of the peer */
+	req_start(f, &fp->req, now); /* not limited: happens once in a life of the peer */
 }
 
 void ftfw_bulk(struct sync *s, struct peer *to, bool at_once, struct mono now)
@@ -243,8 +254,9 @@ void ftfw_bulk(struct sync *s, struct peer *to, bool at_once, struct mono now)
 	}
 }
 
-/* The request of p is served: so are the RESYNCs that made it, but for what is still in the queue, and those that made the next
- * one come after. But a peer of our kind sweeps what it was not shown, and while our cache is incomplete that may live. */
+/* The request of p is served: so are the RESYNCs that made it, but for what is still in the queue,
+ * and those that made the next one come after. But a peer of our kind sweeps what it was not shown,
+ * and while our cache is incomplete that may live. */
 static void holds_served(struct ftfw *f, struct peer *p, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
@@ -257,11 +269,11 @@ static void holds_served(struct ftfw *f, struct peer *p, struct mono now)
 			h->place = f->base.repair.tail;
 			h->until = whole ? HOLD_QUEUE : HOLD_WHOLE;
 			if (!whole)
-				f->note_at = f->keepalive;	/* due as soon as anything is */
+				f->note_at = f->keepalive; /* due as soon as anything is */
 		} else if (h->until == HOLD_BULK_NEXT) {
 			h->until = HOLD_BULK;
 			if (!fp->req.active && !mono_is_set(p->bulk_at))
-				p->bulk_at = now;	/* it was not allowed to start when it came */
+				p->bulk_at = now; /* it was not allowed to start when it came */
 		}
 	}
 	if (fp->owed == OWED_TABLE && !fp->req.active) {
@@ -270,7 +282,8 @@ static void holds_served(struct ftfw *f, struct peer *p, struct mono now)
 	}
 }
 
-/* The walk stands between two flows: whose request is served? Their acknowledgement still waits for what is queued. */
+/* The walk stands between two flows: whose request is served? Their acknowledgement still waits for
+ * what is queued. */
 static void bulk_check(struct ftfw *f, struct mono now)
 {
 	bool running = ftfw_bulk_running(&f->base);
@@ -280,7 +293,8 @@ static void bulk_check(struct ftfw *f, struct mono now)
 
 		if (!fp->req.active || !req_done(f, &fp->req))
 			continue;
-		peer_say_served(&f->base, &f->base.peer[i], f->base.stats.bulk_flows - fp->req.flows, fp->req.at, now);
+		peer_say_served(&f->base, &f->base.peer[i],
+				f->base.stats.bulk_flows - fp->req.flows, fp->req.at, now);
 		fp->req = fp->req_next;
 		fp->req_next.active = false;
 		holds_served(f, &f->base.peer[i], now);
@@ -320,8 +334,9 @@ static bool bulk_needless(const struct ftfw *f, uint32_t id, uint32_t newest)
 	return (m->bits & MARK_QUEUED) || ((m->bits & MARK_SENT) && !seq_before(m->seq, newest));
 }
 
-/* The next batch from the walk; false when nobody waits any more, or when the round has seen enough: a walk over flows
- * that are all dead or needless sends nothing and so is stopped by nothing else. */
+/* The next batch from the walk; false when nobody waits any more, or when the round has seen
+ * enough: a walk over flows that are all dead or needless sends nothing and so is stopped by
+ * nothing else. */
 static bool bulk_load(struct ftfw *f, struct mono now)
 {
 	bulk_check(f, now);

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Control messages that wait to be sent, and settlement: what it means that a message of ours is acknowledged, out of date
- * (moot), or given up (lost).
+/* Control messages that wait to be sent, and settlement: what it means that a message of ours is
+ * acknowledged, out of date (moot), or given up (lost).
  *
  *   what it was   acknowledged                              lost
- *   flow          KNOWN; one that has ended is released     released if it has ended; whoever misses it learns it by NACK
- *   NACK          the gap is closed                         what was asked for will not come: RESYNC
+ *   flow          KNOWN; one that has ended is released     released if it has ended; whoever
+ *                                                           misses it learns it by NACK
+ *   NACK          the gap is closed                         what was asked for will not come:
+ *                                                           RESYNC
  *   RESYNC        ftfw_proof.c                              asked again when it is overdue
  *
- * Acknowledgements in this version carry no addressee. With several peers the first ACK settles a state message. Another peer
- * that misses it sends a NACK, and is told what the flow is now; of one that has ended nothing is left to tell, so that NACK
- * is not acknowledged, and that peer asks for everything. A control message is for one peer, and only that one settles it. */
+ * Acknowledgements in this version carry no addressee. With several peers the first ACK settles a
+ * state message. Another peer that misses it sends a NACK, and is told what the flow is now; of one
+ * that has ended nothing is left to tell, so that NACK is not acknowledged, and that peer asks for
+ * everything. A control message is for one peer, and only that one settles it. */
 #include "sync/control.h"
 
 #include "sync/peer_state.h"
@@ -20,7 +23,10 @@ bool control_queue(struct ftfw *f, enum msg_kind kind, uint8_t peer, uint32_t fr
 	if (f->ctl_tail - f->ctl_head == FTFW_CTL_MAX)
 		return false;
 	f->ctl[f->ctl_tail++ % FTFW_CTL_MAX] = (struct ftfw_ctl){
-		.kind = (uint8_t)kind, .peer = peer, .from = from, .to = to,
+		.kind = (uint8_t)kind,
+		.peer = peer,
+		.from = from,
+		.to = to,
 	};
 	return true;
 }
@@ -37,7 +43,7 @@ static bool settle_flow(struct ftfw *f, const struct resend_entry *e, enum resen
 		return false;
 	m->bits &= (uint8_t)~MARK_SENT;
 	if (m->bits & MARK_QUEUED)
-		return false;	/* what was sent is not what it is now */
+		return false; /* what was sent is not what it is now */
 	/* 1.4.x acknowledges across what it missed of the messages with HELLO. */
 	if (state == RESEND_ACKED && !(e->hello & MSG_HELLO))
 		m->bits |= MARK_KNOWN;
@@ -59,7 +65,8 @@ void settle_nack_lost(struct ftfw *f, struct peer *p, uint32_t seq, struct mono 
 	if (p->nacks_out > 0)
 		p->nacks_out--;
 	/* What was missing before a RESYNC comes with its answer. */
-	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) || seq_after(seq, ftfw_peer(f, p)->proof.seq))
+	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) ||
+	    seq_after(seq, ftfw_peer(f, p)->proof.seq))
 		settle_missed(f, p, now);
 }
 
@@ -69,7 +76,8 @@ static void nack_served(struct ftfw *f, struct peer *p, uint32_t n)
 	peer_repaired(&f->base, p, n);
 }
 
-static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resend_state state, struct mono now)
+static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resend_state state,
+			struct mono now)
 {
 	struct peer *p = &f->base.peer[e->peer];
 	struct ftfw_peer *fp = ftfw_peer(f, p);
@@ -78,7 +86,8 @@ static void settle_nack(struct ftfw *f, const struct resend_entry *e, enum resen
 		settle_nack_lost(f, p, e->seq, now);
 	else if (state == RESEND_ACKED && p->nacks_out > 0)
 		nack_served(f, p, e->id - e->from + 1);
-	/* It may have been meant for another node, whose numbers are the same: what was missing would be for ever. */
+	/* It may have been meant for another node, whose numbers are the same: what was missing
+	 * would be for ever. */
 	if (state == RESEND_ACKED && f->base.n_peers > 1 && !mono_is_set(fp->doubt))
 		fp->doubt = mono_add_ms(now, FTFW_DOUBT_MS << fp->doubts);
 }
@@ -89,7 +98,7 @@ void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, str
 	if (e->kind == MSG_NACK)
 		settle_nack(f, e, state, now);
 	else if (!msg_is_control(e->kind) && settle_flow(f, e, state))
-		e->state = RESEND_LOST;	/* for whoever misses it all the same */
+		e->state = RESEND_LOST; /* for whoever misses it all the same */
 }
 
 /* Those that were given up are acknowledged in order, as all are. */
@@ -117,7 +126,8 @@ void settle_given_up(struct ftfw *f, struct resend_entry *e, struct mono now)
 	settle(f, e, RESEND_LOST, now);
 }
 
-void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, uint32_t in, struct mono now)
+void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, uint32_t in,
+		  struct mono now)
 {
 	struct resend *ring = &f->ring;
 	uint64_t i = resend_find_from(ring, from);
@@ -133,8 +143,8 @@ void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, ui
 		if (msg_is_control(e->kind) && e->peer != p->id && e->peer != RESEND_TO_ALL)
 			continue;
 		settle(f, e, RESEND_ACKED, now);
-		/* So many messages went by between the missing one and the answer that the peer may not have had it any more:
-		 * 1.4.x drops the oldest and says nothing. */
+		/* So many messages went by between the missing one and the answer that the peer may
+		 * not have had it any more: 1.4.x drops the oldest and says nothing. */
 		if (e->kind == MSG_NACK && in - e->from > ftfw_peer_ring(f, p))
 			settle_missed(f, p, now);
 	}
@@ -159,7 +169,9 @@ void settle_forget_peer(struct ftfw *f, struct peer *p)
 void settle_give_up(struct ftfw *f, struct mono now)
 {
 	f->base.stats.ring_overflow++;
-	sync_report(&f->base, NULL, now, (struct sync_report){ .what = SYNC_RING_FULL, .n = f->base.stats.ring_overflow });
+	sync_report(
+		&f->base, NULL, now,
+		(struct sync_report){ .what = SYNC_RING_FULL, .n = f->base.stats.ring_overflow });
 	settle_given_up(f, resend_oldest(&f->ring), now);
 }
 
@@ -172,14 +184,17 @@ void settle_remember(struct ftfw *f, const struct resend_entry *e, struct mono n
 
 void ftfw_skip_number(struct sync *s, struct mono now)
 {
-	struct resend_entry skipped = { .seq = s->next++, .id = FLOW_ID_NONE, .state = RESEND_LOST };
+	struct resend_entry skipped = { .seq = s->next++,
+					.id = FLOW_ID_NONE,
+					.state = RESEND_LOST };
 
 	settle_remember((struct ftfw *)s, &skipped, now);
 }
 
 /* ---- room in the table ---- */
 
-/* The oldest that was sent. A flow whose entry the search has passed was alive then; its end comes behind. */
+/* The oldest that was sent. A flow whose entry the search has passed was alive then; its end comes
+ * behind. */
 bool ftfw_give_up_dead(struct sync *s, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
@@ -189,8 +204,9 @@ bool ftfw_give_up_dead(struct sync *s, struct mono now)
 	for (; f->dead_place < f->ring.end; f->dead_place++) {
 		struct resend_entry *e = resend_at(&f->ring, f->dead_place);
 
-		if (e->state != RESEND_LIVE || msg_is_control(e->kind) || flow_id_is_expect(e->id) ||
-		    !s->env->is_dead(s->env->ctx, e->id) || (s->env->mark(s->env->ctx, e->id)->bits & MARK_QUEUED))
+		if (e->state != RESEND_LIVE || msg_is_control(e->kind) ||
+		    flow_id_is_expect(e->id) || !s->env->is_dead(s->env->ctx, e->id) ||
+		    (s->env->mark(s->env->ctx, e->id)->bits & MARK_QUEUED))
 			continue;
 		settle_given_up(f, e, now);
 		return true;

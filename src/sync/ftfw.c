@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* FTFW: acknowledged replication that repairs itself. This file opens and closes it, runs its timers and reports; what
- * the protocol does stands at the top of its other files, see sync/ftfw_state.h for which.
+/* FTFW: acknowledged replication that repairs itself. This file opens and closes it, runs its
+ * timers and reports; what the protocol does stands at the top of its other files, see
+ * sync/ftfw_state.h for which.
  *
- * An idle pair wakes up once a second, for the keepalive that 1.4.x expects. Every other timer exists only while
- * something is open, and ftfw_tick() returns exactly the next one that is. */
+ * An idle pair wakes up once a second, for the keepalive that 1.4.x expects. Every other timer
+ * exists only while something is open, and ftfw_tick() returns exactly the next one that is. */
 #include <stdlib.h>
 
 #include "sync/ack.h"
@@ -14,15 +15,15 @@
 #include "sync/ftfw_recv.h"
 #include "sync/transmit.h"
 
-#define SOLICIT_AFTER_MS	1500
-#define SOLICIT_MIN_MS		3000
-#define SOLICIT_MAX_MS		48000
-#define SOLICIT_MOST		1024
-#define JUMP_MAX		(1u << 30)
-#define LATE_MS			5000	/* a 1.4.x that has not acknowledged for so long is made to */
+#define SOLICIT_AFTER_MS 1500
+#define SOLICIT_MIN_MS	 3000
+#define SOLICIT_MAX_MS	 48000
+#define SOLICIT_MOST	 1024
+#define JUMP_MAX	 (1u << 30)
+#define LATE_MS		 5000 /* a 1.4.x that has not acknowledged for so long is made to */
 
-static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
-			      struct mono now)
+static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf,
+			      uint32_t first_seq, struct mono now)
 {
 	struct ftfw *f = calloc(1, sizeof(*f));
 	uint32_t most;
@@ -35,15 +36,19 @@ static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf
 		free(f);
 		return NULL;
 	}
-	/* The peer's ring is probably as large as ours: it must not fill up between two of our acknowledgements. */
+	/* The peer's ring is probably as large as ours: it must not fill up between two of our
+	 * acknowledgements. */
 	most = f->ring_max / 3 > 0 ? f->ring_max / 3 : 1;
 	f->ack_window = conf->ack_window < most ? conf->ack_window : most;
 	/* No network loses more than a few rings at once; a larger jump has to be proven. */
-	f->base.jump_max = f->ring_max > JUMP_MAX / 4 ? JUMP_MAX : f->ring_max > TRACK_JUMP / 4 ? 4 * f->ring_max : TRACK_JUMP;
-	f->base.late_max = INT32_MAX;	/* a restart is said by HELLO */
-	f->base.continue_max = f->ring_max > FTFW_PEER_RING_MIN ? f->ring_max / 2 : FTFW_PEER_RING_MIN / 2;
+	f->base.jump_max = f->ring_max > JUMP_MAX / 4	? JUMP_MAX :
+			   f->ring_max > TRACK_JUMP / 4 ? 4 * f->ring_max :
+							  TRACK_JUMP;
+	f->base.late_max = INT32_MAX; /* a restart is said by HELLO */
+	f->base.continue_max =
+		f->ring_max > FTFW_PEER_RING_MIN ? f->ring_max / 2 : FTFW_PEER_RING_MIN / 2;
 	f->solicit_ms = SOLICIT_MIN_MS;
-	f->keepalive = now;	/* say hello at once */
+	f->keepalive = now; /* say hello at once */
 	bulk_init(f);
 	return &f->base;
 }
@@ -66,13 +71,15 @@ static void ftfw_close(struct sync *s)
 /* Something that only p's acknowledgement can finish. */
 static bool awaits_ack(const struct peer *p, const struct ftfw_peer *fp, struct mono now)
 {
-	return !fp->confirmed || p->nacks_out > 0 || (p->life == 0 && standing_lag_ms(&p->standing, now) > LATE_MS) ||
-	       (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked) && !fp->proof.acked && !mono_is_set(p->rs.partial));
+	return !fp->confirmed || p->nacks_out > 0 ||
+	       (p->life == 0 && standing_lag_ms(&p->standing, now) > LATE_MS) ||
+	       (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked) && !fp->proof.acked &&
+		!mono_is_set(p->rs.partial));
 }
 
-/* 1.4.x acknowledges after ACKWindowSize messages, or one second after *its* last transmission: a busy one does not for
- * a long time, because we have little to say. A window full of ALIVEs, two datagrams, makes it. A peer of our kind
- * acknowledges within a second and never needs this. */
+/* 1.4.x acknowledges after ACKWindowSize messages, or one second after *its* last transmission: a
+ * busy one does not for a long time, because we have little to say. A window full of ALIVEs, two
+ * datagrams, makes it. A peer of our kind acknowledges within a second and never needs this. */
 static void ftfw_solicit(struct ftfw *f, struct mono now)
 {
 	for (const struct peer *p = NULL; (p = peer_next(&f->base, p));) {
@@ -84,16 +91,21 @@ static void ftfw_solicit(struct ftfw *f, struct mono now)
 		}
 		if (!mono_is_set(fp->await_since))
 			fp->await_since = now;
-		if (sync_within(fp->ack_heard, SOLICIT_AFTER_MS, now) || sync_within(fp->await_since, SOLICIT_AFTER_MS, now))
+		if (sync_within(fp->ack_heard, SOLICIT_AFTER_MS, now) ||
+		    sync_within(fp->await_since, SOLICIT_AFTER_MS, now))
 			continue;
 		if (f->hello != HELLO_DONE || sync_within(f->solicited, f->solicit_ms, now))
 			continue;
 		/* One that does not hear us at all is asked ever less often. */
-		f->solicit_ms = sync_within(fp->ack_heard, 2 * SOLICIT_MIN_MS, now) ? SOLICIT_MIN_MS : 2 * f->solicit_ms;
+		f->solicit_ms = sync_within(fp->ack_heard, 2 * SOLICIT_MIN_MS, now) ?
+					SOLICIT_MIN_MS :
+					2 * f->solicit_ms;
 		if (f->solicit_ms > SOLICIT_MAX_MS)
 			f->solicit_ms = SOLICIT_MAX_MS;
 		f->solicited = now;
-		f->alive_burst = f->base.conf->ack_window < SOLICIT_MOST ? f->base.conf->ack_window : SOLICIT_MOST;
+		f->alive_burst = f->base.conf->ack_window < SOLICIT_MOST ?
+					 f->base.conf->ack_window :
+					 SOLICIT_MOST;
 		return;
 	}
 }
@@ -115,7 +127,7 @@ static struct mono ftfw_tick_peer(struct ftfw *f, struct peer *p, struct mono no
 	if (sync_due(fp->doubt, now)) {
 		fp->doubt = (struct mono){ 0 };
 		fp->doubts += fp->doubts < FTFW_DOUBTS_MAX;
-		if (f->base.n_peers > 1)	/* an address that was left is forgotten meanwhile */
+		if (f->base.n_peers > 1) /* an address that was left is forgotten meanwhile */
 			resync_need(&f->base, p, now);
 	}
 	if (sync_due(fp->ack_due, now))
@@ -157,7 +169,8 @@ static bool ftfw_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent
 	const struct resend *ring = &((const struct ftfw *)s)->ring;
 	uint64_t i = ring->live;
 
-	/* pos holds the lower half of the next place; places start at 1, so 0 means the beginning. */
+	/* pos holds the lower half of the next place; places start at 1, so 0 means the
+	 * beginning. */
 	if (*pos != 0 && (int32_t)(*pos - (uint32_t)i) > 0)
 		i += *pos - (uint32_t)i;
 	for (; i < ring->end; i++) {
@@ -172,10 +185,13 @@ static bool ftfw_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent
 	return false;
 }
 
-/* Everything up to this number is acknowledged, so that nothing below it waits to be repeated, or was given up meanwhile. */
+/* Everything up to this number is acknowledged, so that nothing below it waits to be repeated, or
+ * was given up meanwhile. */
 static uint32_t acked_to(const struct ftfw *f, const struct ftfw_peer *fp)
 {
-	uint32_t end = fp->given_up && seq_before(fp->given_from - 1, fp->ack_high) ? fp->given_from - 1 : fp->ack_high;
+	uint32_t end = fp->given_up && seq_before(fp->given_from - 1, fp->ack_high) ?
+			       fp->given_from - 1 :
+			       fp->ack_high;
 
 	for (uint64_t i = f->ring.live; i < f->ring.end; i++) {
 		const struct resend_entry *e = resend_at(&f->ring, i);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FTFW: what a message of a peer says, and HELLO (doc/protocol.md sections 5 and 6).
  *
- * A node sets HELLO from its start until it has heard a HELLO_BACK. The number alone does not tell a restart: 1.4.x starts
- * from the wall clock, and an idle node uses one number per second, so a restarted idle node very nearly continues its old
- * numbers.
+ * A node sets HELLO from its start until it has heard a HELLO_BACK. The number alone does not tell
+ * a restart: 1.4.x starts from the wall clock, and an idle node uses one number per second, so a
+ * restarted idle node very nearly continues its old numbers.
  *
  *   known peer, HELLO, number     handshake going on           handshake over
  *   continues (or a small gap)    the same life                a new life
- *   slightly before               late, if the peer is heard   of the old handshake and recent: dropped; else new life
+ *   slightly before               late, if the peer is heard   of the old handshake and recent:
+ *                                                              dropped; else new life
  *   far away                      a new life                   a new life */
 #include "sync/ftfw_recv.h"
 
@@ -17,15 +18,17 @@
 #include "sync/ftfw_proof.h"
 #include "sync/peer_state.h"
 
-#define HELLO_SLACK	4096	/* numbers one handshake may span */
-#define HELLO_LATE	64	/* numbers before the first HELLO we saw that may belong to the same handshake */
-#define HELLO_LATE_MS	5000
-#define HELLO_BURST_MS	1000	/* so soon after its first message late ones may be much older: we came into a burst */
+#define HELLO_SLACK 4096 /* numbers one handshake may span */
+/* numbers before the first HELLO we saw that may belong to the same handshake */
+#define HELLO_LATE    64
+#define HELLO_LATE_MS 5000
+/* so soon after its first message late ones may be much older: we came into a burst */
+#define HELLO_BURST_MS 1000
 
 /* ---- HELLO ---- */
 
-/* Our HELLO has arrived. A 1.4.x never misses what is lost of the messages that carry it, so whoever got a bulk send
- * while they did gets another one. */
+/* Our HELLO has arrived. A 1.4.x never misses what is lost of the messages that carry it, so
+ * whoever got a bulk send while they did gets another one. */
 static void recv_hello_back(struct ftfw *f, struct mono now)
 {
 	f->hello = HELLO_DONE;
@@ -54,19 +57,25 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct message *msg
 		return;
 	if (f->hello == HELLO_SAY)
 		recv_hello_back(f, now);
-	else if (p->life == 0 && (p->nacks_out > 0 ||
-		 (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked) && !fp->proof.early)))	/* else it is asked again */
-		settle_missed(f, p, now);	/* a HELLO was late: a 1.4.x cannot send again what we miss */
+	else if (p->life == 0 &&
+		 (p->nacks_out > 0 || (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked) &&
+				       !fp->proof.early))) /* else it is asked again */
+		/* a HELLO was late: a 1.4.x cannot send again what we miss */
+		settle_missed(f, p, now);
 }
 
-/* Does this HELLO begin a new life of a known peer? quiet: nothing else has come for so long that it is not merely late. */
-static bool hello_is_restart(const struct peer *p, const struct ftfw_peer *fp, uint32_t seq, bool quiet, struct mono now)
+/* Does this HELLO begin a new life of a known peer? quiet: nothing else has come for so long that
+ * it is not merely late. */
+static bool hello_is_restart(const struct peer *p, const struct ftfw_peer *fp, uint32_t seq,
+			     bool quiet, struct mono now)
 {
 	bool burst = sync_within(p->contact, HELLO_BURST_MS, now);
 	uint32_t late = burst ? HELLO_SLACK : HELLO_LATE;
 
-	if (p->in_hello) {	/* a 1.4.x may restart before it has heard HELLO_BACK, from a lower number */
-		if (!seq_after(seq, p->track.last) && (quiet || (!burst && seq_before(seq, fp->hello_first))))
+	/* a 1.4.x may restart before it has heard HELLO_BACK, from a lower number */
+	if (p->in_hello) {
+		if (!seq_after(seq, p->track.last) &&
+		    (quiet || (!burst && seq_before(seq, fp->hello_first))))
 			return true;
 		return seq - p->track.last - 1 + HELLO_SLACK > 2 * HELLO_SLACK;
 	}
@@ -84,13 +93,14 @@ static void recv_resync(struct ftfw *f, struct peer *p, const struct message *ms
 	peer_lives(s, p, msg->from, now);
 	if (sync_is_mtu_note(msg->to))
 		peer_mtu(s, p, msg->to >> 20 & 0xf, msg->to & SYNC_MTU_BYTES, now);
-	else if (msg->to != 0)	/* that of NOTRACK has its number there */
+	else if (msg->to != 0) /* that of NOTRACK has its number there */
 		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_UNKNOWN, now);
 	if (!bulk_asked(f, p, msg->seq, now))
 		ack_never(f, p);
 }
 
-enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct message *msg, struct cursor body, struct mono now)
+enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct message *msg,
+			      struct cursor body, struct mono now)
 {
 	struct ftfw *f = (struct ftfw *)s;
 	enum sync_verdict verdict = SYNC_ACCEPTED;
@@ -118,14 +128,14 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct messa
 	case MSG_IN_ALARM:
 		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_ALARM, now);
 		break;
-	case MSG_COMPLETE:	/* of NOTRACK */
+	case MSG_COMPLETE: /* of NOTRACK */
 	case MSG_PARTIAL:
 		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_UNKNOWN, now);
 		break;
 	case MSG_NONE:
 	case MSG_ALIVE:
 		break;
-	case MSG_UNKNOWN:	/* counted when they came */
+	case MSG_UNKNOWN: /* counted when they came */
 	case MSG_NO_TYPE:
 		verdict = SYNC_REFUSED;
 	}
@@ -138,7 +148,8 @@ void ftfw_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, st
 	struct ftfw *f = (struct ftfw *)s;
 
 	ack_nack(f, p, from, to, now);
-	/* The peer keeps about as many messages as we do: of so many, some are surely gone when our NACK arrives. */
+	/* The peer keeps about as many messages as we do: of so many, some are surely gone when our
+	 * NACK arrives. */
 	if (to - from + 1 > ftfw_peer_ring(f, p) / 2)
 		settle_missed(f, p, now);
 }
@@ -157,8 +168,9 @@ void ftfw_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 	fp->owed = OWED_TABLE;
 	fp->given_up = false;
 	fp->req.active = fp->req_next.active = false;
-	/* Answer at once: the other side learns from it that we hear each other, and so does not wait a second for
-	 * each step of the handshake. 1.4.x takes it as what it is, an acknowledgement. */
+	/* Answer at once: the other side learns from it that we hear each other, and so does not
+	 * wait a second for each step of the handshake. 1.4.x takes it as what it is, an
+	 * acknowledgement. */
 	fp->ack_soon = true;
 	p->life = 0;
 	p->rs = (struct resync){ .stale = true };
@@ -185,7 +197,8 @@ static void recv_refuse(struct sync *s, struct mono now)
 enum sync_verdict ftfw_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
 			    struct cursor body, struct mono now)
 {
-	bool refused = msg_is_refused(msg->kind), hello = (msg->hello & MSG_HELLO) && !refused, quiet;
+	bool refused = msg_is_refused(msg->kind), hello = (msg->hello & MSG_HELLO) && !refused,
+	     quiet;
 	struct peer *p;
 
 	if (refused)

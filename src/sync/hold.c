@@ -35,7 +35,8 @@ bool hold_add(struct holds *h, uint32_t seq, enum hold_until until, uint32_t pla
 	}
 	if (h->n == h->cap && !hold_grow(h))
 		return false;
-	h->at[h->n++] = (struct hold){ .from = seq, .to = seq, .until = (uint8_t)until, .place = place };
+	h->at[h->n++] =
+		(struct hold){ .from = seq, .to = seq, .until = (uint8_t)until, .place = place };
 	return true;
 }
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What all modes have in common and needs to know none of them: reading a message about a flow, and reports. */
+/* What all modes have in common and needs to know none of them: reading a message about a flow, and
+ * reports. */
 #include "sync/mode.h"
 
 #include "base/hash.h"
 #include "proto/proto.h"
 
-void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env, const struct sync_conf *conf,
-	       uint32_t first_seq, struct mono now)
+void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
+	       const struct sync_conf *conf, uint32_t first_seq, struct mono now)
 {
 	struct hash_key random;
 
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		s->peer[i].id = (uint8_t)i;	/* of the places that were never used as well */
+		s->peer[i].id = (uint8_t)i; /* of the places that were never used as well */
 	s->ops = ops;
 	s->env = env;
 	s->conf = conf;
@@ -41,8 +42,8 @@ static enum sync_verdict digest_refused(struct sync *s, struct peer *p, enum pro
 	return SYNC_REFUSED;
 }
 
-static enum sync_verdict digest_expect(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				       struct mono now)
+static enum sync_verdict digest_expect(struct sync *s, struct peer *p, const struct message *msg,
+				       struct cursor body, struct mono now)
 {
 	struct ct_expect e;
 	enum proto_err err;
@@ -56,8 +57,8 @@ static enum sync_verdict digest_expect(struct sync *s, struct peer *p, const str
 	return SYNC_ACCEPTED;
 }
 
-enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct message *msg, struct cursor body, bool whole,
-			      struct mono now)
+enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct message *msg,
+			      struct cursor body, bool whole, struct mono now)
 {
 	static const uint8_t change[] = {
 		[MSG_NEW] = SYNC_NEW,
@@ -75,7 +76,7 @@ enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct messa
 	err = s->env->proto->get_flow(body, &flow, &rare, &s->stats.wire);
 	if (err != PROTO_OK)
 		return digest_refused(s, p, err);
-	if (flow_is_offloaded(&flow)) {		/* a 1.4.x passes on what its kernel says */
+	if (flow_is_offloaded(&flow)) { /* a 1.4.x passes on what its kernel says */
 		flow_settle_offload(&flow);
 		flow.status &= ~FLOW_STATUS_OFFLOAD;
 	}

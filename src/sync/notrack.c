@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NOTRACK: each change is sent once, and nothing is acknowledged (doc/protocol.md section 10). What gets lost
- * is noticed by the numbers and repaired by a full send, see notrack_proof.c.
+/* NOTRACK: each change is sent once, and nothing is acknowledged (doc/protocol.md section 10). What
+ * gets lost is noticed by the numbers and repaired by a full send, see notrack_proof.c.
  *
- * A round sends: RESYNC, live changes, then the full send as its pace allows, and behind it "complete"; ALIVE when
- * nothing else left for a second. A full send is one walk over the table, from its beginning to its end. Whoever asks
- * while it is under way is served by another one after it; those who ask often wait, so a flood of requests keeps one
- * walk going, no more.
+ * A round sends: RESYNC, live changes, then the full send as its pace allows, and behind it
+ * "complete"; ALIVE when nothing else left for a second. A full send is one walk over the table,
+ * from its beginning to its end. Whoever asks while it is under way is served by another one after
+ * it; those who ask often wait, so a flood of requests keeps one walk going, no more.
  *
- * "Complete" names the number with which the walk began. Live changes go first, so when it leaves no flow waits in the
- * queue: whoever has received every message since that number has everything. It is an ALIVE with two numbers that
- * 1.4.x skips, and it is never sent by 1.4.x.
+ * "Complete" names the number with which the walk began. Live changes go first, so when it leaves
+ * no flow waits in the queue: whoever has received every message since that number has everything.
+ * It is an ALIVE with two numbers that 1.4.x skips, and it is never sent by 1.4.x.
  *
- * While our cache is incomplete the end of a full send is not said; what is said instead, each second, is that everything
- * there is has been sent (MSG_PARTIAL). The end follows when the cache is complete.
+ * While our cache is incomplete the end of a full send is not said; what is said instead, each
+ * second, is that everything there is has been sent (MSG_PARTIAL). The end follows when the cache
+ * is complete.
  *
- * Full sends go out as CT_NEW, which replaces: the peer may have missed the end of a life of the tuple and the
- * beginning of the next. Live changes do as well until one message of that life was sent. */
+ * Full sends go out as CT_NEW, which replaces: the peer may have missed the end of a life of the
+ * tuple and the beginning of the next. Live changes do as well until one message of that life was
+ * sent. */
 #include "sync/notrack.h"
 
 #include <stdlib.h>
@@ -23,8 +25,8 @@
 #include "sync/peer_state.h"
 #include "sync/queue.h"
 
-#define LAP_BURST	6	/* full sends in a row */
-#define LAP_EVERY_MS	5000	/* after that */
+#define LAP_BURST    6	  /* full sends in a row */
+#define LAP_EVERY_MS 5000 /* after that */
 
 /* ---- full send ---- */
 
@@ -48,7 +50,8 @@ static void lap_start(struct notrack *n, struct mono now)
 	n->base.stats.bulk_started++;
 }
 
-/* Send everything we have, slow steps slower than usual; at_once: also if that happens too often (-B). */
+/* Send everything we have, slow steps slower than usual; at_once: also if that happens too often
+ * (-B). */
 static void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struct mono now)
 {
 	if (slow > n->slow_next)
@@ -58,8 +61,9 @@ static void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struc
 		pace_set(&n->pace, n->lap_slow);
 	}
 	if (n->lap == LAP_WALK && n->since == n->base.next)
-		return;	/* nothing of it has left yet */
-	n->again = n->lap != LAP_NONE && !lap_held(n);	/* nobody has to wait for the end of one that is held */
+		return; /* nothing of it has left yet */
+	/* nobody has to wait for the end of one that is held */
+	n->again = n->lap != LAP_NONE && !lap_held(n);
 	if (n->again)
 		return;
 	if (at_once || log_limit_pass(&n->lap_limit, LAP_BURST, LAP_EVERY_MS, now, NULL))
@@ -92,7 +96,7 @@ static void lap_walk(struct notrack *n, struct round *r)
 
 		if (id == FLOW_ID_NONE) {
 			if (batches-- == 0)
-				return;	/* nothing but dead ones: the timer goes on */
+				return; /* nothing but dead ones: the timer goes on */
 			if (walk_load(&s->walk, s->env))
 				continue;
 			peer_say_served(s, NULL, s->stats.bulk_flows - n->sent, n->began, r->now);
@@ -108,7 +112,7 @@ static void lap_walk(struct notrack *n, struct round *r)
 		m->bits |= MARK_KNOWN;
 		s->stats.bulk_flows++;
 		walk_done(&s->walk, s->env);
-		if (s->env->is_dead(s->env->ctx, id))		/* no cache: what is sent is forgotten */
+		if (s->env->is_dead(s->env->ctx, id)) /* no cache: what is sent is forgotten */
 			queue_release(s, id);
 	}
 }
@@ -143,7 +147,8 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
 	uint32_t before = s->next;
 
-	if (s->ask && round_put_control(&r, MSG_RESYNC, 0, ROUND_TO_ALL, s->life, nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
+	if (s->ask && round_put_control(&r, MSG_RESYNC, 0, ROUND_TO_ALL, s->life,
+					nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
 		s->ask = false;
 		resync_left(s, now);
 	}
@@ -164,12 +169,14 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 
 /* ---- receiving ---- */
 
-static void nt_got_resync(struct notrack *n, struct peer *p, const struct message *msg, struct mono now)
+static void nt_got_resync(struct notrack *n, struct peer *p, const struct message *msg,
+			  struct mono now)
 {
 	struct nt_peer *np = &n->peer[p->id];
 	uint32_t slow;
-	bool ftfw = sync_is_mtu_note(msg->to);		/* its acknowledgements will say so */
-	bool repeated = np->serial != 0 && msg->from != 0 && msg->from == p->life && msg->to == np->serial;
+	bool ftfw = sync_is_mtu_note(msg->to); /* its acknowledgements will say so */
+	bool repeated =
+		np->serial != 0 && msg->from != 0 && msg->from == p->life && msg->to == np->serial;
 
 	p->bulk_at = (struct mono){ 0 };
 	np->serial = ftfw ? 0 : msg->to;
@@ -182,14 +189,15 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct messag
 	if (repeated)
 		return;
 	sync_report(&n->base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_ASKED_FOR });
-	/* Nobody acknowledges a full send, but who missed part of the last one says that this one has to be slower. */
+	/* Nobody acknowledges a full send, but who missed part of the last one says that this one
+	 * has to be slower. */
 	slow = msg->from != 0 && !ftfw ? msg->to & 0xf : 0;
 	peer_asks(&n->base, p, slow > 0, now);
 	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 
-static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				   struct mono now)
+static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct message *msg,
+				   struct cursor body, struct mono now)
 {
 	if (msg_is_state(msg->kind))
 		return sync_digest(s, p, msg, body, false, now);
@@ -202,12 +210,14 @@ static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct 
 		nt_got_alive(s, p, now);
 	else
 		peer_other_mode(s, p, &p->source[0],
-				msg->kind == MSG_IN_ALARM ? SYNC_SIGN_ALARM : SYNC_SIGN_UNKNOWN, now);
+				msg->kind == MSG_IN_ALARM ? SYNC_SIGN_ALARM : SYNC_SIGN_UNKNOWN,
+				now);
 	return SYNC_ACCEPTED;
 }
 
-static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
-				      struct cursor body, struct mono now)
+static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *from,
+				      const struct message *msg, struct cursor body,
+				      struct mono now)
 {
 	struct peer *p;
 
@@ -218,7 +228,8 @@ static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *fr
 	}
 	/* A life of its own name: the numbers it has now are true, whatever they are. */
 	p = peer_known(s, from);
-	if (p && msg->kind == MSG_RESYNC && msg->from != 0 && p->life != 0 && msg->from != p->life) {
+	if (p && msg->kind == MSG_RESYNC && msg->from != 0 && p->life != 0 &&
+	    msg->from != p->life) {
 		p->life = msg->from;
 		peer_restart(s, p, msg->seq, false, now);
 	}
@@ -255,8 +266,8 @@ static void notrack_facts(const struct sync *s, const struct peer *p, struct sta
 	f->sending = ((const struct notrack *)s)->lap == LAP_WALK;
 }
 
-static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
-				 struct mono now)
+static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf,
+				 uint32_t first_seq, struct mono now)
 {
 	struct notrack *n = calloc(1, sizeof(*n));
 
@@ -264,7 +275,7 @@ static struct sync *notrack_open(const struct sync_env *env, const struct sync_c
 		return NULL;
 	plain_init(&n->base, &notrack_ops, env, conf, first_seq, now);
 	pace_set(&n->pace, 0);
-	n->keepalive = now;	/* who is there? */
+	n->keepalive = now; /* who is there? */
 	return &n->base;
 }
 

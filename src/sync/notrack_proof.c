@@ -2,34 +2,40 @@
 /* NOTRACK: when the answer to our RESYNC is whole.
  *
  *   event                                                                what follows
- *   a message is lost                                                    entries are marked anew; IDLE: ask
- *   "complete since s", s after the mark, nothing lost since             what was not refreshed is swept
- *   "partial": that was all, and the peer's cache is incomplete          wait, for as long as it says so
+ *   a message is lost                                                    entries are marked anew;
+ *                                                                        IDLE: ask
+ *   "complete since s", s after the mark, nothing lost since             what was not refreshed is
+ *                                                                        swept
+ *   "partial": that was all, and the peer's cache is incomplete          wait, for as long as it
+ *                                                                        says so
  *   "complete" after a loss, ALIVE instead of it, no answer              ask again, after a pause
  *
- * The RESYNC itself may be lost, so an ALIVE proves nothing: what was refreshed may have been live changes only, and a
- * sweep would remove what lives. A peer of our kind therefore says with "complete" what it has sent. 1.4.x cannot; its
- * answer counts when an ALIVE came half a second after the RESYNC or later (it sends one only after a second without
- * any other message, so not before its answer), with nothing lost since; and because the RESYNC may have been lost all
- * the same, only the third such answer in a row ends the resync, while an entry refreshed by any of them stays. On a
- * link that is never silent it sends no ALIVE: then nothing is swept. Whether it was an answer at all is judged by what it repeats
- * (SYNC_SEEMS, node/stale.c).
+ * The RESYNC itself may be lost, so an ALIVE proves nothing: what was refreshed may have been live
+ * changes only, and a sweep would remove what lives. A peer of our kind therefore says with
+ * "complete" what it has sent. 1.4.x cannot; its answer counts when an ALIVE came half a second
+ * after the RESYNC or later (it sends one only after a second without any other message, so not
+ * before its answer), with nothing lost since; and because the RESYNC may have been lost all the
+ * same, only the third such answer in a row ends the resync, while an entry refreshed by any of
+ * them stays. On a link that is never silent it sends no ALIVE: then nothing is swept. Whether it
+ * was an answer at all is judged by what it repeats (SYNC_SEEMS, node/stale.c).
  *
- * A peer that was of our kind may have become a 1.4.x, but not without a restart: one whose numbers just go on and who does not
- * answer does not hear us. */
+ * A peer that was of our kind may have become a 1.4.x, but not without a restart: one whose numbers
+ * just go on and who does not answer does not hear us. */
 #include "sync/notrack.h"
 
-#define GAP_MS		200	/* losses come in bursts */
-#define PATIENCE_MS	15000	/* the longest wait for an answer; doubles with each try, a large table takes long */
-#define PATIENCE_TRIES	4
-#define MARK_EVERY_MS	50	/* the cache counts marks with 16 bits */
-#define ALIVE_MS	500
-#define OLD_ANSWERS	3	/* see above */
-#define OLD_CONTACT_MS	5000	/* a peer of our kind has said that it is one within this time */
-#define OLD_TRIES	5	/* so many answers without "complete": it is a 1.4.x now */
-#define REPEATS		2	/* a peer of our kind knows that it is the same RESYNC */
-#define REPEAT_MS	300
-#define AGAIN_MS	1000	/* a peer that begins again and again is asked no more often */
+#define GAP_MS 200 /* losses come in bursts */
+/* the longest wait for an answer; doubles with each try, a large table takes long */
+#define PATIENCE_MS    15000
+#define PATIENCE_TRIES 4
+#define MARK_EVERY_MS  50 /* the cache counts marks with 16 bits */
+#define ALIVE_MS       500
+#define OLD_ANSWERS    3 /* see above */
+/* a peer of our kind has said that it is one within this time */
+#define OLD_CONTACT_MS 5000
+#define OLD_TRIES      5 /* so many answers without "complete": it is a 1.4.x now */
+#define REPEATS	       2 /* a peer of our kind knows that it is the same RESYNC */
+#define REPEAT_MS      300
+#define AGAIN_MS       1000 /* a peer that begins again and again is asked no more often */
 
 static void nt_failed(struct sync *s, struct peer *p, struct mono now)
 {
@@ -62,7 +68,7 @@ void nt_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 		*np = (struct nt_peer){ 0 };
 	p->rs.stale = np->anew = true;
 	p->rs.tries = np->answers = 0;
-	np->serial = 0;		/* a new life counts its requests from the beginning */
+	np->serial = 0; /* a new life counts its requests from the beginning */
 	resync_want(p, !fresh && sync_within(last_asked, AGAIN_MS, now) ? AGAIN_MS : 0, now);
 }
 
@@ -98,7 +104,7 @@ void nt_got_complete(struct sync *s, struct peer *p, const struct message *msg, 
 	bool other = p->life != 0 && p->life != life;
 
 	peer_lives(s, p, life, now);
-	if (other) {	/* a life that began unnoticed: with the number we waited for */
+	if (other) { /* a life that began unnoticed: with the number we waited for */
 		s->stats.restarts++;
 		peer_begins(s, p, false, now);
 		return;
@@ -119,9 +125,11 @@ void nt_got_alive(struct sync *s, struct peer *p, struct mono now)
 {
 	struct nt_peer *np = nt_peer(s, p);
 
-	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) || sync_within(p->rs.asked, ALIVE_MS, now))
+	if (p->rs.state != RS_ASKED || !mono_is_set(p->rs.asked) ||
+	    sync_within(p->rs.asked, ALIVE_MS, now))
 		return;
-	if (p->life != 0) {	/* it has nothing to send and has not said "complete": it did not hear us */
+	/* it has nothing to send and has not said "complete": it did not hear us */
+	if (p->life != 0) {
 		if (p->rs.tries >= OLD_TRIES && !p->rs.gapped && np->anew)
 			p->life = 0;
 		nt_failed(s, p, now);
@@ -130,7 +138,7 @@ void nt_got_alive(struct sync *s, struct peer *p, struct mono now)
 	} else if (!sync_within(p->contact, OLD_CONTACT_MS, now) && ++np->answers == OLD_ANSWERS) {
 		nt_done(s, p, true, now);
 	} else {
-		resync_want(p, 0, now);	/* the mark stays */
+		resync_want(p, 0, now); /* the mark stays */
 	}
 }
 
@@ -144,7 +152,8 @@ void nt_ask(struct sync *s, struct mono now)
 	n->serial++;
 	n->slow = 0;
 	for (const struct peer *p = NULL; (p = peer_next(s, p));)
-		if (p->rs.state == RS_ASKED && !mono_is_set(p->rs.asked) && n->peer[p->id].slow > n->slow)
+		if (p->rs.state == RS_ASKED && !mono_is_set(p->rs.asked) &&
+		    n->peer[p->id].slow > n->slow)
 			n->slow = n->peer[p->id].slow;
 }
 
@@ -170,7 +179,8 @@ static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
 		return;
 	np->said_silent = true;
 	s->stats.foreign_mode++;
-	sync_report(s, p, now, (struct sync_report){ .what = SYNC_OTHER_MODE, .sign = SYNC_SIGN_MUTE });
+	sync_report(s, p, now,
+		    (struct sync_report){ .what = SYNC_OTHER_MODE, .sign = SYNC_SIGN_MUTE });
 }
 
 struct mono nt_check(struct sync *s, struct peer *p, struct mono now)

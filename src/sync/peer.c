@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who is speaking: peers by source address, and their lives, in all modes.
  *
- * A node has one number sequence over all its links, so a new address on another link whose numbers continue those of a
- * known peer is that peer. A peer's *life* begins with its first message, or with what its mode takes for a restart
- * (ftfw_recv.c: HELLO; notrack.c: another name of its life), or where its numbers do not fit any more (track.c).
+ * A node has one number sequence over all its links, so a new address on another link whose numbers
+ * continue those of a known peer is that peer. A peer's *life* begins with its first message, or
+ * with what its mode takes for a restart (ftfw_recv.c: HELLO; notrack.c: another name of its life),
+ * or where its numbers do not fit any more (track.c).
  *
- * A node that comes back with another address, or over its other link before it was missed, cannot be told from a third
- * one at once. It is told later: two addresses that give their life the same name are one node; so are one that has fallen
- * silent and the only one that was never heard beside it. The one that is alive is the
- * *heir*: its full answer counts for what the other one told, and then the place of that is free. */
+ * A node that comes back with another address, or over its other link before it was missed, cannot
+ * be told from a third one at once. It is told later: two addresses that give their life the same
+ * name are one node; so are one that has fallen silent and the only one that was never heard beside
+ * it. The one that is alive is the *heir*: its full answer counts for what the other one told, and
+ * then the place of that is free. */
 #include "sync/peer.h"
 
 #include "sync/mode.h"
 
-#define PEER_BACK_MS	2500	/* without acknowledgements: not heard for so long, it was away */
-#define PEER_SLACK_MS	300	/* so late may be what is repeated, on a link that is well */
-#define PEER_HEIR_MS	10000	/* one that is silent for this long may have an heir */
-#define PEER_SPEAKS_MS	1500	/* a node says something every second */
-#define PEER_BESIDE_MS	3000	/* two addresses that both do for this long are two nodes */
-#define PEER_OLD_MS	120000	/* a 1.4.x may be asked three times before what it does not tell goes (node/stale.c) */
-#define PEER_GONE_MS	60000	/* the place of a peer silent for this long may be taken */
+/* without acknowledgements: not heard for so long, it was away */
+#define PEER_BACK_MS   2500
+#define PEER_SLACK_MS  300   /* so late may be what is repeated, on a link that is well */
+#define PEER_HEIR_MS   10000 /* one that is silent for this long may have an heir */
+#define PEER_SPEAKS_MS 1500  /* a node says something every second */
+#define PEER_BESIDE_MS 3000  /* two addresses that both do for this long are two nodes */
+/* a 1.4.x may be asked three times before what it does not tell goes (node/stale.c) */
+#define PEER_OLD_MS  120000
+#define PEER_GONE_MS 60000 /* the place of a peer silent for this long may be taken */
 
 bool peer_any_alive(const struct sync *s, struct mono now)
 {
@@ -44,21 +48,24 @@ static bool peer_on_link(const struct peer *p, uint8_t link)
 	return false;
 }
 
-/* Could this message, from an address nobody knows, be from p on another link? Its numbers tell, if it is the same life.
- * When p is all we know and has fallen silent, the pair has moved to its other link: also after a restart, or with so
- * much lost that the numbers tell nothing. Taking it for a third node would keep what p had told us for ever. */
+/* Could this message, from an address nobody knows, be from p on another link? Its numbers tell, if
+ * it is the same life. When p is all we know and has fallen silent, the pair has moved to its other
+ * link: also after a restart, or with so much lost that the numbers tell nothing. Taking it for a
+ * third node would keep what p had told us for ever. */
 static bool peer_could_be(const struct sync *s, const struct peer *p, const struct peer_addr *from,
 			  const struct message *msg, struct mono now)
 {
 	if (p->n_sources == SYNC_SOURCES || peer_on_link(p, from->link))
 		return false;
-	if ((p->in_hello || !(msg->hello & MSG_HELLO)) && msg->seq - p->track.last - 1 <= s->continue_max)
+	if ((p->in_hello || !(msg->hello & MSG_HELLO)) &&
+	    msg->seq - p->track.last - 1 <= s->continue_max)
 		return true;
 	return s->n_peers == 1 && !peer_alive(p, now);
 }
 
 /* The one peer that could have moved to this link. Two candidates are no answer. */
-static struct peer *peer_moved(struct sync *s, const struct peer_addr *from, const struct message *msg, struct mono now)
+static struct peer *peer_moved(struct sync *s, const struct peer_addr *from,
+			       const struct message *msg, struct mono now)
 {
 	struct peer *found = NULL;
 
@@ -90,8 +97,8 @@ static struct peer *peer_place(struct sync *s, struct mono now)
 
 /* ---- lives ---- */
 
-/* It is new, began anew, or is back. What it was does not count for bulk_at: it may be a 1.4.x now, whose first messages,
- * its RESYNC among them, were taken for late ones of the life before. */
+/* It is new, began anew, or is back. What it was does not count for bulk_at: it may be a 1.4.x now,
+ * whose first messages, its RESYNC among them, were taken for late ones of the life before. */
 void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now)
 {
 	p->contact = now;
@@ -128,7 +135,10 @@ bool sync_peers_are_ours(const struct sync *s)
 static void numbers_begin(struct track *t, uint32_t seq)
 {
 	struct track fresh = {
-		.last = seq - 1, .reorder = t->reorder, .wait_ms = t->wait_ms, .jitter = t->jitter,
+		.last = seq - 1,
+		.reorder = t->reorder,
+		.wait_ms = t->wait_ms,
+		.jitter = t->jitter,
 	};
 
 	reorder_clear(&fresh.reorder);
@@ -162,7 +172,8 @@ static void peer_clear(struct sync *s, struct peer *p)
 	*p = fresh;
 }
 
-static struct peer *peer_add(struct sync *s, const struct peer_addr *from, const struct message *msg, struct mono now)
+static struct peer *peer_add(struct sync *s, const struct peer_addr *from,
+			     const struct message *msg, struct mono now)
 {
 	struct peer *p = peer_place(s, now);
 
@@ -186,7 +197,8 @@ static struct peer *peer_add(struct sync *s, const struct peer_addr *from, const
 	return p;
 }
 
-struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct message *msg, bool add, struct mono now)
+struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct message *msg,
+		       bool add, struct mono now)
 {
 	struct peer *p = peer_known(s, from);
 
@@ -201,17 +213,19 @@ struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struc
 
 void peer_heard(struct sync *s, struct peer *p, struct mono now)
 {
-	bool back = p->heir || (!sync_does(s, SYNC_ACKS) && !sync_within(p->heard, PEER_BACK_MS, now));
+	bool back =
+		p->heir || (!sync_does(s, SYNC_ACKS) && !sync_within(p->heard, PEER_BACK_MS, now));
 
 	s->stats.recv_msgs++;
 	if (p->standing.state == STANDING_SILENT)
-		p->look_at = (struct mono){ 0 };	/* at once: how long it was is said */
-	/* Whatever it has told of would have been repeated: it was away, and its numbers may go on where they ended. */
+		p->look_at = (struct mono){ 0 }; /* at once: how long it was is said */
+	/* Whatever it has told of would have been repeated: it was away, and its numbers may go on
+	 * where they ended. */
 	if (back && sync_does(s, SYNC_EXPIRES) &&
 	    !sync_within(p->heard, ((int64_t)s->conf->refresh_s + 1) * 1000 + PEER_SLACK_MS, now))
 		peer_lap(p, s->conf->cache_timeout_s, now);
 	p->heard = now;
-	p->heir = NULL;		/* so they are two */
+	p->heir = NULL; /* so they are two */
 	if (back)
 		peer_begins(s, p, false, now);
 }
@@ -230,7 +244,8 @@ static void peer_beside(struct sync *s, struct peer *p, struct mono now)
 	for (struct peer *q = NULL; (q = peer_next(s, q));) {
 		struct mono *since = &p->beside[q->id];
 
-		if (q == p || !sync_within(p->heard, PEER_SPEAKS_MS, now) || !sync_within(q->heard, PEER_SPEAKS_MS, now))
+		if (q == p || !sync_within(p->heard, PEER_SPEAKS_MS, now) ||
+		    !sync_within(q->heard, PEER_SPEAKS_MS, now))
 			*since = (struct mono){ 0 };
 		else if (!mono_is_set(*since))
 			*since = now;
@@ -287,9 +302,11 @@ static void peer_check_heir(struct sync *s, struct peer *p, struct mono now)
 	struct peer *heir;
 
 	peer_beside(s, p, now);
-	if (p->heir && p->inherited > 0 && (p->heir->life != 0 || !sync_within(p->heard, PEER_OLD_MS, now)))
+	if (p->heir && p->inherited > 0 &&
+	    (p->heir->life != 0 || !sync_within(p->heard, PEER_OLD_MS, now)))
 		peer_clear(s, p);
-	if (!p->used || sync_within(p->heard, PEER_HEIR_MS, now) || (p->heir && peer_alive(p->heir, now)))
+	if (!p->used || sync_within(p->heard, PEER_HEIR_MS, now) ||
+	    (p->heir && peer_alive(p->heir, now)))
 		return;
 	heir = peer_heir(s, p, now);
 	if (heir && heir != p->heir)

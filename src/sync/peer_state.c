@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How each peer stands: evidence from the engine goes into standing.c once a second, and what changes is reported. An end is
- * reported whenever its beginning was.
+/* How each peer stands: evidence from the engine goes into standing.c once a second, and what
+ * changes is reported. An end is reported whenever its beginning was.
  *
- * A full table is reported when it has come, or has been sent; that one is on its way is a state and no news. */
+ * A full table is reported when it has come, or has been sent; that one is on its way is a state
+ * and no news. */
 #include "sync/peer_state.h"
 
 #include <string.h>
 
-#define LOOK_MS		1000	/* between two looks; no timer of its own, every mode wakes up often enough */
-#define LOSS_LINE_MS	60000	/* between two lines about losses */
-#define STRANGE_MS	300000	/* a NOTRACK node that is not answered asks again within this time */
-#define SILENCE_MS	10000	/* in ALARM a peer only repeats its flows, each within RefreshTime and a second */
-#define PATIENCE_MS	10000	/* a peer of our kind acknowledges within a second or two */
-#define PATIENCE_OLD_MS	30000	/* even a busy 1.4.x does within this time, being solicited (ftfw.c) */
+/* between two looks; no timer of its own, every mode wakes up often enough */
+#define LOOK_MS	     1000
+#define LOSS_LINE_MS 60000 /* between two lines about losses */
+/* a NOTRACK node that is not answered asks again within this time */
+#define STRANGE_MS 300000
+/* in ALARM a peer only repeats its flows, each within RefreshTime and a second */
+#define SILENCE_MS  10000
+#define PATIENCE_MS 10000 /* a peer of our kind acknowledges within a second or two */
+/* even a busy 1.4.x does within this time, being solicited (ftfw.c) */
+#define PATIENCE_OLD_MS 30000
 
 /* ---- who says what we do not know ---- */
 
@@ -22,7 +27,8 @@ static bool stranger_lately(const struct stranger *g, struct mono now)
 }
 
 /* The place of one, a free one, or NULL. */
-static struct stranger *stranger_place(struct sync *s, const struct peer_addr *from, struct mono now)
+static struct stranger *stranger_place(struct sync *s, const struct peer_addr *from,
+				       struct mono now)
 {
 	struct stranger *found = NULL;
 
@@ -36,19 +42,23 @@ static struct stranger *stranger_place(struct sync *s, const struct peer_addr *f
 }
 
 /* True when that is news. */
-static bool stranger_heard(struct sync *s, const struct peer_addr *from, enum standing_state what, struct mono now)
+static bool stranger_heard(struct sync *s, const struct peer_addr *from, enum standing_state what,
+			   struct mono now)
 {
 	struct stranger *g = stranger_place(s, from, now);
 	bool known;
 
-	if (!g)		/* so many are shown, and all are said */
+	if (!g) /* so many are shown, and all are said */
 		return true;
 	known = stranger_lately(g, now) && g->what == what;
-	*g = (struct stranger){ .source = *from, .what = what, .first = known ? g->first : now, .last = now };
+	*g = (struct stranger){
+		.source = *from, .what = what, .first = known ? g->first : now, .last = now
+	};
 	return !known;
 }
 
-void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *from, enum sync_sign sign, struct mono now)
+void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *from,
+		     enum sync_sign sign, struct mono now)
 {
 	char name[SOURCE_NAME];
 
@@ -56,9 +66,11 @@ void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *fro
 	if (!stranger_heard(s, from, STANDING_OTHER_MODE, now))
 		return;
 	if (p)
-		p->look_at = (struct mono){ 0 };	/* at once: the end of it may come soon */
-	sync_report(s, NULL, now, (struct sync_report){
-		.what = SYNC_OTHER_MODE, .sign = sign, .peer = sync_name_of(s, from, name) });
+		p->look_at = (struct mono){ 0 }; /* at once: the end of it may come soon */
+	sync_report(s, NULL, now,
+		    (struct sync_report){ .what = SYNC_OTHER_MODE,
+					  .sign = sign,
+					  .peer = sync_name_of(s, from, name) });
 }
 
 void sync_other_protocol(struct sync *s, const struct peer_addr *from, struct mono now)
@@ -67,13 +79,14 @@ void sync_other_protocol(struct sync *s, const struct peer_addr *from, struct mo
 }
 
 /* In this life p has said such a thing. */
-static bool peer_is_strange(const struct sync *s, const struct peer *p, enum standing_state what, struct mono now)
+static bool peer_is_strange(const struct sync *s, const struct peer *p, enum standing_state what,
+			    struct mono now)
 {
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		const struct stranger *g = &s->stranger[i];
 
-		if (g->what == what && stranger_lately(g, now) && !mono_before(g->last, p->contact) &&
-		    peer_has_source(p, &g->source))
+		if (g->what == what && stranger_lately(g, now) &&
+		    !mono_before(g->last, p->contact) && peer_has_source(p, &g->source))
 			return true;
 	}
 	return false;
@@ -93,14 +106,17 @@ void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, str
 {
 	const struct outlet *out = &s->env->out;
 	uint32_t here = out->mtu ? out->mtu(out->ctx, (int)link).bytes : 0;
-	bool differ = there != 0 && here != 0 && there != here, known = p->mtu_there == there && p->mtu_here == here;
+	bool differ = there != 0 && here != 0 && there != here,
+	     known = p->mtu_there == there && p->mtu_here == here;
 	bool ended = !differ && p->mtu_there != 0;
 
 	p->mtu_there = differ ? there : 0;
 	p->mtu_here = differ ? here : 0;
 	if (ended || (differ && !known))
-		sync_report(s, p, now, (struct sync_report){
-			.what = ended ? SYNC_MTU_SAME : SYNC_MTU_DIFFERS, .from = there, .to = here });
+		sync_report(s, p, now,
+			    (struct sync_report){ .what = ended ? SYNC_MTU_SAME : SYNC_MTU_DIFFERS,
+						  .from = there,
+						  .to = here });
 }
 
 /* ---- the evidence ---- */
@@ -125,10 +141,12 @@ static enum standing_lack table_lacks(const struct sync *s, const struct peer *p
 	return waits_for_lap(s, p, now) ? STANDING_LACKS_TIME : STANDING_LACKS_NOTHING;
 }
 
-static void peer_facts(const struct sync *s, const struct peer *p, struct standing_facts *f, struct mono now)
+static void peer_facts(const struct sync *s, const struct peer *p, struct standing_facts *f,
+		       struct mono now)
 {
 	*f = (struct standing_facts){
-		.silence_ms = SILENCE_MS + (sync_does(s, SYNC_SPEAKS) ? 0 : 2000 * (int64_t)s->conf->refresh_s),
+		.silence_ms = SILENCE_MS +
+			      (sync_does(s, SYNC_SPEAKS) ? 0 : 2000 * (int64_t)s->conf->refresh_s),
 		.alive = peer_alive(p, now),
 		.other_mode = peer_is_strange(s, p, STANDING_OTHER_MODE, now),
 		.other_protocol = peer_is_strange(s, p, STANDING_OTHER_PROTOCOL, now),
@@ -136,7 +154,8 @@ static void peer_facts(const struct sync *s, const struct peer *p, struct standi
 		.contact = p->contact,
 		.table = table_lacks(s, p, now),
 		.failed = p->rs.tries,
-		.open = p->nacks_out > 0 || p->track.reorder.n > 0 || (p->track.stray.n > 0 && p->track.stray.doubt),
+		.open = p->nacks_out > 0 || p->track.reorder.n > 0 ||
+			(p->track.stray.n > 0 && p->track.stray.doubt),
 		.acks = sync_does(s, SYNC_ACKS),
 		.told = s->next - 1,
 		.patience_ms = p->life != 0 ? PATIENCE_MS : PATIENCE_OLD_MS,
@@ -158,7 +177,8 @@ void peer_repaired(struct sync *s, struct peer *p, uint64_t n)
 /* ---- reports ---- */
 
 /* Since when what is reported of p is so. */
-static struct mono state_since(const struct peer *p, enum standing_state state, const struct standing_facts *f, struct mono now)
+static struct mono state_since(const struct peer *p, enum standing_state state,
+			       const struct standing_facts *f, struct mono now)
 {
 	switch (state) {
 	case STANDING_SILENT:
@@ -177,11 +197,12 @@ static struct mono state_since(const struct peer *p, enum standing_state state, 
 	}
 }
 
-static void report_state(struct sync *s, struct peer *p, enum standing_state state, bool over, const struct standing_facts *f,
-			 struct mono now)
+static void report_state(struct sync *s, struct peer *p, enum standing_state state, bool over,
+			 const struct standing_facts *f, struct mono now)
 {
 	struct mono end = over && state == STANDING_UNSERVED ? p->asks.last : now;
-	struct sync_report r = { .what = over ? SYNC_STATE_OVER : SYNC_STATE_BEGAN, .state = state };
+	struct sync_report r = { .what = over ? SYNC_STATE_OVER : SYNC_STATE_BEGAN,
+				 .state = state };
 
 	if (!over)
 		p->said.began[state] = state_since(p, state, f, now);
@@ -197,26 +218,29 @@ static void report_state(struct sync *s, struct peer *p, enum standing_state sta
 	else if (f->same_mode)
 		r.sign = SYNC_SIGN_SAME_MODE;
 	else if (state == STANDING_DEAF && !over)
-		s->stats.foreign_mode++;	/* perhaps */
+		s->stats.foreign_mode++; /* perhaps */
 	sync_report(s, p, now, r);
 }
 
-static void report_changes(struct sync *s, struct peer *p, const struct standing_facts *f, struct mono now)
+static void report_changes(struct sync *s, struct peer *p, const struct standing_facts *f,
+			   struct mono now)
 {
 	uint32_t is = p->standing.is, said = p->said.states;
 
-	if (is & STANDING_IS(STANDING_SILENT)) {	/* that is worse, and nothing else can be known meanwhile */
+	/* that is worse, and nothing else can be known meanwhile */
+	if (is & STANDING_IS(STANDING_SILENT)) {
 		is = STANDING_IS(STANDING_SILENT);
 		said &= is;
 	}
 	if (is & STANDING_IS(STANDING_DEAF) && said & STANDING_IS(STANDING_BEHIND))
-		said &= ~STANDING_IS_LATE;	/* it has become worse, which is said */
-	else if (is & STANDING_IS_LATE && said & STANDING_IS_LATE)	/* one is no end of the other */
+		said &= ~STANDING_IS_LATE; /* it has become worse, which is said */
+	else if (is & STANDING_IS_LATE && said & STANDING_IS_LATE) /* one is no end of the other */
 		is = (is & ~STANDING_IS_LATE) | (said & STANDING_IS_LATE);
 	for (enum standing_state state = STANDING_UNSERVED; state < STANDING_STATES; state++) {
 		uint32_t bit = STANDING_IS(state);
 
-		if (!((is ^ said) & bit) || (is & bit && !log_limit_pass(&p->state_log, 5, 20000, now, NULL)))
+		if (!((is ^ said) & bit) ||
+		    (is & bit && !log_limit_pass(&p->state_log, 5, 20000, now, NULL)))
 			continue;
 		report_state(s, p, state, said & bit, f, now);
 		said ^= bit;
@@ -229,9 +253,12 @@ static void report_changes(struct sync *s, struct peer *p, const struct standing
 /* Losses that are repaired are nothing bad, but somebody may want to know of the link. */
 static void report_losses(struct sync *s, struct peer *p, struct mono now)
 {
-	if (p->lost <= p->lost_said || p->missing > 0 || sync_within(p->lost_line, LOSS_LINE_MS, now))
+	if (p->lost <= p->lost_said || p->missing > 0 ||
+	    sync_within(p->lost_line, LOSS_LINE_MS, now))
 		return;
-	sync_report(s, p, now, (struct sync_report){ .what = SYNC_LOSSES_REPAIRED, .n = p->lost - p->lost_said });
+	sync_report(
+		s, p, now,
+		(struct sync_report){ .what = SYNC_LOSSES_REPAIRED, .n = p->lost - p->lost_said });
 	p->lost_said = p->lost;
 	p->lost_line = now;
 }
@@ -266,14 +293,18 @@ void peer_look_all(struct sync *s, struct mono now)
 			peer_look(s, p, now);
 }
 
-void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since, struct mono now)
+void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since,
+		     struct mono now)
 {
-	sync_report(s, p, now, (struct sync_report){ .what = SYNC_TABLE_SENT, .n = flows, .ms = mono_diff_ms(now, since) });
+	sync_report(s, p, now,
+		    (struct sync_report){
+			    .what = SYNC_TABLE_SENT, .n = flows, .ms = mono_diff_ms(now, since) });
 }
 
 /* ---- for others ---- */
 
-bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now, struct sync_peer_view *out)
+bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now,
+		    struct sync_peer_view *out)
 {
 	const struct peer *p = &s->peer[peer];
 	struct standing_facts f;
@@ -305,7 +336,8 @@ bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now, st
 }
 
 /* Not one who is a peer as well. */
-bool sync_stranger_view(const struct sync *s, unsigned int i, struct mono now, struct sync_peer_view *out)
+bool sync_stranger_view(const struct sync *s, unsigned int i, struct mono now,
+			struct sync_peer_view *out)
 {
 	const struct stranger *g = &s->stranger[i];
 
@@ -320,7 +352,10 @@ bool sync_stranger_view(const struct sync *s, unsigned int i, struct mono now, s
 void sync_standing(const struct sync *s, struct mono now, struct sync_standing *out)
 {
 	*out = (struct sync_standing){
-		.whole = sync_whole(s), .kept = !s->env->kept || s->env->kept(s->env->ctx), .heard = true, .acks = sync_does(s, SYNC_ACKS),
+		.whole = sync_whole(s),
+		.kept = !s->env->kept || s->env->kept(s->env->ctx),
+		.heard = true,
+		.acks = sync_does(s, SYNC_ACKS),
 	};
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
 		struct sync_peer_view v;
@@ -332,6 +367,7 @@ void sync_standing(const struct sync *s, struct mono now, struct sync_standing *
 		if (v.standing.lack > out->lack)
 			out->lack = v.standing.lack;
 	}
-	out->received = out->peers > 0 && out->lack == STANDING_LACKS_NOTHING && out->whole && out->kept;
+	out->received =
+		out->peers > 0 && out->lack == STANDING_LACKS_NOTHING && out->whole && out->kept;
 	out->heard = out->heard && out->peers > 0;
 }

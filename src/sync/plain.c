@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NOTRACK and ALARM, sending without acknowledgements: a message that has left is forgotten, and a dead flow with it. */
+/* NOTRACK and ALARM, sending without acknowledgements: a message that has left is forgotten, and a
+ * dead flow with it. */
 #include "sync/plain.h"
 
 #include <errno.h>
@@ -8,17 +9,20 @@
 #include "sync/peer_state.h"
 #include "sync/queue.h"
 
-#define PACE_PER_MS	12	/* about 250 flows: a million in four seconds */
-#define PACE_SAVED	4	/* what was not used for longer is lost, or the next burst would overflow a socket */
+#define PACE_PER_MS 12 /* about 250 flows: a million in four seconds */
+/* what was not used for longer is lost, or the next burst would overflow a socket */
+#define PACE_SAVED 4
 
-#define LATE_MAX	16384	/* numbers: a burst that is duplicated, or held back, is no longer */
+/* numbers: a burst that is duplicated, or held back, is no longer */
+#define LATE_MAX 16384
 
 void plain_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
 		const struct sync_conf *conf, uint32_t first_seq, struct mono now)
 {
 	sync_init(s, ops, env, conf, first_seq, now);
-	/* 1.4.x begins with the wall clock, so a node that sent more than one message per second begins again a little before
-	 * or far before where it was, and nothing else says that it has. */
+	/* 1.4.x begins with the wall clock, so a node that sent more than one message per second
+	 * begins again a little before or far before where it was, and nothing else says that it
+	 * has. */
 	s->late_max = s->continue_max = LATE_MAX;
 	s->jump_max = TRACK_JUMP;
 }
@@ -43,7 +47,8 @@ bool plain_put_flow(struct round *r, uint32_t id)
 	return round_put_flow(r, id, 0) != -EAGAIN;
 }
 
-bool plain_put_live(struct round *r, void (*sent)(struct sync *s, struct flow_mark *m, struct mono now))
+bool plain_put_live(struct round *r,
+		    void (*sent)(struct sync *s, struct flow_mark *m, struct mono now))
 {
 	struct sync *s = r->s;
 	uint32_t id;
@@ -77,14 +82,16 @@ uint32_t pace_begin(struct pace *p, struct round *r, struct mono now)
 	uint32_t saved = p->n >= PACE_SAVED ? PACE_SAVED : 1, aside;
 
 	if (times > 0) {
-		p->at = times > saved || !mono_is_set(p->at) ? now : mono_add_ms(p->at, times * p->every_ms);
+		p->at = times > saved || !mono_is_set(p->at) ?
+				now :
+				mono_add_ms(p->at, times * p->every_ms);
 		p->tokens += (uint32_t)(times < saved ? times : saved) * p->n;
 	}
 	if (p->tokens > saved * p->n)
 		p->tokens = saved * p->n;
 	aside = r->left > p->tokens ? r->left - p->tokens : 0;
 	r->left -= aside;
-	p->tokens -= r->left;	/* what is not used comes back */
+	p->tokens -= r->left; /* what is not used comes back */
 	return aside;
 }
 
@@ -98,8 +105,8 @@ void pace_end(struct pace *p, struct round *r, uint32_t aside)
 
 /* ---- receiving ---- */
 
-enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,
-			     struct cursor body, struct mono now)
+enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from,
+			     const struct message *msg, struct cursor body, struct mono now)
 {
 	struct peer *p = peer_find(s, from, msg, true, now);
 
@@ -109,8 +116,8 @@ enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from, const
 	return track_message(s, p, msg, body, now);
 }
 
-void plain_foreign(struct sync *s, const struct peer_addr *from, const struct message *msg, bool meant_for_others,
-		   struct mono now)
+void plain_foreign(struct sync *s, const struct peer_addr *from, const struct message *msg,
+		   bool meant_for_others, struct mono now)
 {
 	struct peer *p = peer_known(s, from);
 

@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Flows that wait to be sent, in all modes: live changes in the order in which they happened, each flow queued once, its content
- * read when the message is made. The mark of a flow tells where it stands:
+/* Flows that wait to be sent, in all modes: live changes in the order in which they happened, each
+ * flow queued once, its content read when the message is made. The mark of a flow tells where it
+ * stands:
  *
  *   bits                    where
  *   -                       nowhere: sent, and acknowledged where the mode acknowledges
  *   QUEUED                  in the queue of live changes at qpos
- *   QUEUED | BULK           in the queue of repairs at qpos (FTFW); a live change moves it to the other
- *   SENT                    the ring entry with number seq is live (FTFW). A flow has at most one: sending it again makes the
- *                           older entry moot
+ *   QUEUED | BULK           in the queue of repairs at qpos (FTFW); a live change moves it to the
+ *                           other
+ *   SENT                    the ring entry with number seq is live (FTFW). A flow has at most one:
+ *                           sending it again makes the older entry moot
  *   QUEUED | SENT           both: changed since it was sent
  *   BATCH                   beside these: the walk has it at hand
  *
- * KNOWN stands beside these from the time when a message of this life of the tuple is known, or expected, to be with the peers,
- * to the next birth. Until then it goes out as CT_NEW: several changes may have become one message, so a peer may know the
- * tuple only from its life before, and 1.4.x would merge into that.
+ * KNOWN stands beside these from the time when a message of this life of the tuple is known, or
+ * expected, to be with the peers, to the next birth. Until then it goes out as CT_NEW: several
+ * changes may have become one message, so a peer may know the tuple only from its life before, and
+ * 1.4.x would merge into that.
  *
  * Invariant: a dead flow is QUEUED or SENT until release() is called for it, which is done once. */
 #include "sync/queue.h"
 
-#define ROOM_LOOK 1024	/* flows looked at for one that has ended */
+#define ROOM_LOOK 1024 /* flows looked at for one that has ended */
 
 void queue_release(struct sync *s, uint32_t id)
 {
@@ -29,8 +32,8 @@ void queue_release(struct sync *s, uint32_t id)
 	s->env->release(s->env->ctx, id);
 }
 
-/* The state of what is not told comes with everything, but an end would not: so they miss a number and ask. In ALARM both come to
- * an end by themselves. */
+/* The state of what is not told comes with everything, but an end would not: so they miss a number
+ * and ask. In ALARM both come to an end by themselves. */
 void sync_lost(struct sync *s, struct mono now)
 {
 	s->ops->skip_number(s, now);
@@ -46,9 +49,10 @@ static void queue_lost(struct sync *s, uint32_t id, struct mono now)
 		queue_release(s, id);
 }
 
-static void queue_put(struct sync *s, struct flow_mark *m, uint32_t id, uint8_t bits, struct mono now)
+static void queue_put(struct sync *s, struct flow_mark *m, uint32_t id, uint8_t bits,
+		      struct mono now)
 {
-	m->bits &= (uint8_t)~(MARK_QUEUED | MARK_BULK);
+	m->bits &= (uint8_t) ~(MARK_QUEUED | MARK_BULK);
 	if (txq_push(bits & MARK_BULK ? &s->repair : &s->live, id, &m->qpos) == 0) {
 		m->bits |= bits;
 		return;
@@ -75,7 +79,7 @@ void sync_local_birth(struct sync *s, uint32_t id, struct mono now)
 {
 	struct flow_mark *m = s->env->mark(s->env->ctx, id);
 
-	m->bits &= (uint8_t)~(MARK_KNOWN | MARK_REPEAT);
+	m->bits &= (uint8_t) ~(MARK_KNOWN | MARK_REPEAT);
 	queue_change(s, m, id, now);
 }
 
@@ -90,7 +94,7 @@ void queue_repair(struct sync *s, uint32_t id, struct mono now)
 bool queue_leave(struct sync *s, struct txq *q, struct flow_mark *m, uint32_t id)
 {
 	txq_pop(q);
-	m->bits &= (uint8_t)~(MARK_QUEUED | MARK_BULK);
+	m->bits &= (uint8_t) ~(MARK_QUEUED | MARK_BULK);
 	if ((m->bits & MARK_SENT) || !s->env->is_dead(s->env->ctx, id))
 		return true;
 	queue_release(s, id);
@@ -117,7 +121,8 @@ static uint32_t dead_waiting(const struct sync *s)
 	for (uint32_t i = q->head; i != q->tail && i - q->head < ROOM_LOOK; i++) {
 		uint32_t id = q->id[i & (q->cap - 1)];
 
-		if (id != FLOW_ID_NONE && !flow_id_is_expect(id) && s->env->is_dead(s->env->ctx, id))
+		if (id != FLOW_ID_NONE && !flow_id_is_expect(id) &&
+		    s->env->is_dead(s->env->ctx, id))
 			return id;
 	}
 	return FLOW_ID_NONE;
@@ -131,7 +136,8 @@ bool sync_make_room(struct sync *s, struct mono now)
 	if (!sent && id == FLOW_ID_NONE)
 		return false;
 	s->stats.given_up_dead++;
-	sync_report(s, NULL, now, (struct sync_report){ .what = SYNC_TABLE_FULL, .n = s->stats.given_up_dead });
+	sync_report(s, NULL, now,
+		    (struct sync_report){ .what = SYNC_TABLE_FULL, .n = s->stats.given_up_dead });
 	if (!sent) {
 		sync_forget(s, id);
 		queue_lost(s, id, now);
@@ -145,7 +151,8 @@ void queue_close(struct sync *s)
 	uint32_t id;
 
 	walk_rewind(&s->walk, s->env);
-	while ((id = txq_first(q)) != FLOW_ID_NONE || (id = txq_first(q = &s->repair)) != FLOW_ID_NONE)
+	while ((id = txq_first(q)) != FLOW_ID_NONE ||
+	       (id = txq_first(q = &s->repair)) != FLOW_ID_NONE)
 		queue_leave(s, q, s->env->mark(s->env->ctx, id), id);
 	txq_free(&s->live);
 	txq_free(&s->repair);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The reorder allowance: one slot per number, addressed by number modulo the room there is.
  *
- * All kept numbers lie in next .. next + cap - 1, so no two share a slot. The caller (sync/track.c) decides how long to wait
- * and what to do when there is no room. */
+ * All kept numbers lie in next .. next + cap - 1, so no two share a slot. The caller (sync/track.c)
+ * decides how long to wait and what to do when there is no room. */
 #include "sync/reorder.h"
 
 #include <assert.h>
@@ -48,11 +48,12 @@ static bool reorder_grow(struct reorder *r, uint32_t ahead)
 static bool slot_is(const struct reorder_slot *slot, const struct message *msg, struct cursor body)
 {
 	return slot->len == body.left && slot->msg.tag == msg->tag && slot->msg.from == msg->from &&
-	       slot->msg.to == msg->to && (body.left == 0 || memcmp(slot->body, body.at, body.left) == 0);
+	       slot->msg.to == msg->to &&
+	       (body.left == 0 || memcmp(slot->body, body.at, body.left) == 0);
 }
 
-enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct message *msg, struct cursor body,
-				 struct mono now)
+enum reorder_verdict reorder_put(struct reorder *r, uint32_t next, const struct message *msg,
+				 struct cursor body, struct mono now)
 {
 	uint32_t ahead = msg->seq - next;
 	struct reorder_slot *slot;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The ring of sent messages (doc/protocol.md section 6, ResendQueueSize).
  *
- * Numbers in the ring grow but have holes: an ALIVE takes a number and is not remembered. Since the holes are rare, the
- * place of a number is known up to the number of holes, and a search inside these bounds takes one or two steps.
+ * Numbers in the ring grow but have holes: an ALIVE takes a number and is not remembered. Since the
+ * holes are rare, the place of a number is known up to the number of holes, and a search inside
+ * these bounds takes one or two steps.
  *
- * Invariants: first <= live <= end; end - first <= cap; no RESEND_LIVE entry before `live`; n_live counts them. It knows
- * nothing of flows: what a settled entry means for its flow is the caller's business (sync/transmit.c, sync/ack.c). */
+ * Invariants: first <= live <= end; end - first <= cap; no RESEND_LIVE entry before `live`; n_live
+ * counts them. It knows nothing of flows: what a settled entry means for its flow is the caller's
+ * business (sync/transmit.c, sync/ack.c). */
 #include "sync/resend.h"
 
 #include <assert.h>

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Asking a peer for everything it has, and knowing when we have it (doc/protocol.md sections 7 and 10), in all modes that
- * can ask.
+/* Asking a peer for everything it has, and knowing when we have it (doc/protocol.md sections 7 and
+ * 10), in all modes that can ask.
  *
- *   state    event                                                          next
- *   IDLE     new peer, new life, something is missing for good, -n          WANT
- *   WANT     the peer can hear us (sync_ops.ask_at), and the pause is over  ASKED  a RESYNC leaves, entries are marked
- *   ASKED    the proof has come (sync_ops.check) that everything has        IDLE   what was not refreshed is swept
- *   ASKED    something is missing for good, or no answer                    WANT   after 1, 2, 4 ... s
- *   ASKED    the peer says that it has sent all it has, and that its        ASKED  for as long as it says so
- *            cache is incomplete
+ *   state    event                                                      next
+ *   IDLE     new peer, new life, something is missing for good, -n      WANT
+ *   WANT     the peer can hear us (sync_ops.ask_at), and the pause is   ASKED  a RESYNC leaves,
+ *            over                                                              entries are marked
+ *   ASKED    the proof has come (sync_ops.check) that everything has    IDLE   what was not
+ *                                                                              refreshed is swept
+ *   ASKED    something is missing for good, or no answer                WANT   after 1, 2, 4 ... s
+ *   ASKED    the peer says that it has sent all it has, and that its    ASKED  for as long as it
+ *            cache is incomplete                                               says so
  *
- * Entries are marked when the RESYNC leaves, and each time it does: what was heard between a copy that got lost and the
- * next one says nothing about what is still there when that one is answered.
+ * Entries are marked when the RESYNC leaves, and each time it does: what was heard between a copy
+ * that got lost and the next one says nothing about what is still there when that one is answered.
  *
- * What proves an answer, and what to do about a loss meanwhile, differs: ftfw_proof.c, notrack_proof.c. */
+ * What proves an answer, and what to do about a loss meanwhile, differs: ftfw_proof.c,
+ * notrack_proof.c. */
 #include "sync/resync.h"
 
 #include "sync/mode.h"
 #include "sync/peer_state.h"
 
-#define PAUSE_MS	1000	/* after the first failure; doubles */
-#define PAUSE_OLD_MS	300000	/* 1.4.x sends a large table so fast that without repair some is always lost */
+#define PAUSE_MS 1000 /* after the first failure; doubles */
+/* 1.4.x sends a large table so fast that without repair some is always lost */
+#define PAUSE_OLD_MS 300000
 
 void resync_mark(struct sync *s, struct peer *p, struct mono now)
 {
@@ -62,7 +66,7 @@ void resync_failed(struct sync *s, struct peer *p, struct mono now)
 
 void resync_need(struct sync *s, struct peer *p, struct mono now)
 {
-	if (!sync_does(s, SYNC_ASKS)) {		/* and what is not told again for CacheTimeout goes */
+	if (!sync_does(s, SYNC_ASKS)) { /* and what is not told again for CacheTimeout goes */
 		peer_lap(p, s->conf->cache_timeout_s, now);
 		return;
 	}
@@ -82,8 +86,10 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 	p->rs.tries = 0;
 	s->stats.resync_done++;
 	peer_repaired(s, p, UINT64_MAX);
-	sync_report(s, p, now, (struct sync_report){
-		.what = SYNC_TABLE_CAME, .n = p->states - p->rs.states, .ms = mono_diff_ms(now, p->rs.began) });
+	sync_report(s, p, now,
+		    (struct sync_report){ .what = SYNC_TABLE_CAME,
+					  .n = p->states - p->rs.states,
+					  .ms = mono_diff_ms(now, p->rs.began) });
 	p->rs.unproven = !sweep || p->rs.unread;
 	if (p->rs.unproven)
 		return;
@@ -93,7 +99,10 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 		peers |= 1u << q->id;
 		q->inherited += q != p;
 	}
-	s->env->resync_done(s->env->ctx, peers, p->life != 0 ? SYNC_SURE : sync_does(s, SYNC_ACKS) ? SYNC_ACKED : SYNC_SEEMS);
+	s->env->resync_done(s->env->ctx, peers,
+			    p->life != 0	    ? SYNC_SURE :
+			    sync_does(s, SYNC_ACKS) ? SYNC_ACKED :
+						      SYNC_SEEMS);
 }
 
 void resync_left(struct sync *s, struct mono now)
@@ -141,7 +150,7 @@ struct mono resync_run(struct sync *s, struct mono now)
 	}
 	if (!ask)
 		return next;
-	s->ask = true;	/* everybody who is due is asked by one RESYNC: it has no addressee */
+	s->ask = true; /* everybody who is due is asked by one RESYNC: it has no addressee */
 	if (s->ops->ask)
 		s->ops->ask(s, now);
 	return next;
@@ -159,14 +168,16 @@ void sync_ask_resync(struct sync *s, struct mono now)
 		known = known || peer_alive(p, now);
 		if (p->rs.state == RS_ASKED && !mono_is_set(p->rs.asked))
 			continue;
-		/* What it is sending now may have come before what made somebody ask: a flush of the kernel table, for one. */
+		/* What it is sending now may have come before what made somebody ask: a flush of
+		 * the kernel table, for one. */
 		again = p->rs.state == RS_ASKED && sync_within(p->rs.asked, PAUSE_MS, now);
 		p->rs.stale = true;
 		resync_want(p, again ? PAUSE_MS : 0, now);
 	}
 	if (known)
 		return;
-	s->ask = true;	/* whoever appears is asked then; this reaches one that hears us and has not spoken */
+	/* whoever appears is asked then; this reaches one that hears us and has not spoken */
+	s->ask = true;
 	if (s->ops->ask)
 		s->ops->ask(s, now);
 }

@@ -20,7 +20,8 @@ static bool round_open(struct round *r)
 		return false;
 	r->left--;
 	if (env->proto->addressed && env->out.address)
-		env->out.address(env->out.ctx, r->whom == ROUND_TO_ALL ? NULL : &r->s->peer[r->whom].source[0]);
+		env->out.address(env->out.ctx,
+				 r->whom == ROUND_TO_ALL ? NULL : &r->s->peer[r->whom].source[0]);
 	return true;
 }
 
@@ -47,7 +48,8 @@ static bool close_full(struct round *r)
 	return true;
 }
 
-/* What follows is for this peer, or for all: the datagram under construction ends if it is for somebody else. */
+/* What follows is for this peer, or for all: the datagram under construction ends if it is for
+ * somebody else. */
 static void round_for(struct round *r, uint8_t whom)
 {
 	if (r->whom == whom)
@@ -73,16 +75,20 @@ int round_put_flow(struct round *r, uint32_t id, uint8_t hello)
 			return 0;
 		}
 		if (!close_full(r)) {
-			sync_report(r->s, NULL, r->now, (struct sync_report){ .what = SYNC_TOO_LARGE });
+			sync_report(r->s, NULL, r->now,
+				    (struct sync_report){ .what = SYNC_TOO_LARGE });
 			return -EMSGSIZE;
 		}
 	}
 	return -EAGAIN;
 }
 
-bool round_put_control(struct round *r, enum msg_kind kind, uint8_t hello, uint8_t whom, uint32_t from, uint32_t to)
+bool round_put_control(struct round *r, enum msg_kind kind, uint8_t hello, uint8_t whom,
+		       uint32_t from, uint32_t to)
 {
-	struct message msg = { .kind = (uint8_t)kind, .hello = hello, .seq = r->s->next, .from = from, .to = to };
+	struct message msg = {
+		.kind = (uint8_t)kind, .hello = hello, .seq = r->s->next, .from = from, .to = to
+	};
 
 	round_for(r, r->s->env->proto->addressed ? whom : ROUND_TO_ALL);
 	while (round_open(r)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Addresses and whose they are, and the proof that numbers which do not fit are the peer's true ones after all: they keep
- * coming and continue each other, for longer than the network can hold back a duplicated burst. */
+/* Addresses and whose they are, and the proof that numbers which do not fit are the peer's true
+ * ones after all: they keep coming and continue each other, for longer than the network can hold
+ * back a duplicated burst. */
 #include "sync/source.h"
 
 #include <arpa/inet.h>
@@ -8,10 +9,10 @@
 
 #include "sync/mode.h"
 
-#define STRAY_STEP	1024	/* strays this close continue each other */
-#define STRAY_MANY	100
-#define STRAY_MANY_MS	250	/* a duplicated burst is over within this time */
-#define STRAY_MS	2000	/* old numbers for this long: the tracking is wrong */
+#define STRAY_STEP    1024 /* strays this close continue each other */
+#define STRAY_MANY    100
+#define STRAY_MANY_MS 250  /* a duplicated burst is over within this time */
+#define STRAY_MS      2000 /* old numbers for this long: the tracking is wrong */
 
 bool source_same(const struct peer_addr *a, const struct peer_addr *b)
 {

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How it stands between us and one peer; see the header for what the words mean.
  *
- * How far a peer is behind is measured with one mark: a number that was told at a known time. When it is acknowledged the
- * next mark is set, at the last number told then, and what is not acknowledged is no older than the mark before. So a busy
- * pair, which always has something unacknowledged, is in sync as long as its marks are reached within half the patience, one
- * that is heard no more shows within the patience, however little is told, and one that comes back is behind until it has
- * acknowledged all that was told in the meantime. */
+ * How far a peer is behind is measured with one mark: a number that was told at a known time. When
+ * it is acknowledged the next mark is set, at the last number told then, and what is not
+ * acknowledged is no older than the mark before. So a busy pair, which always has something
+ * unacknowledged, is in sync as long as its marks are reached within half the patience, one that is
+ * heard no more shows within the patience, however little is told, and one that comes back is
+ * behind until it has acknowledged all that was told in the meantime. */
 #include "sync/standing.h"
 
 #include "proto/proto.h"
 
-#define GAP_MS	5000	/* a gap that is repaired within this time is nothing to talk about */
+#define GAP_MS 5000 /* a gap that is repaired within this time is nothing to talk about */
 
-static void standing_follow_mark(struct standing *st, const struct standing_facts *f, struct mono now)
+static void standing_follow_mark(struct standing *st, const struct standing_facts *f,
+				 struct mono now)
 {
 	if (!f->acks || !f->confirmed) {
 		st->mark_at = (struct mono){ 0 };
@@ -22,7 +24,7 @@ static void standing_follow_mark(struct standing *st, const struct standing_fact
 		return;
 	if (!seq_before(f->acked, f->told))
 		st->mark_at = (struct mono){ 0 };
-	else	/* what was told behind the last mark is no older than that */
+	else /* what was told behind the last mark is no older than that */
 		st->mark_at = mono_is_set(st->mark_at) ? st->told_at : now;
 	st->mark = f->told;
 	st->told_at = now;
@@ -38,23 +40,29 @@ static bool over(struct mono since, int64_t ms, struct mono now)
 	return mono_is_set(since) && mono_diff_ms(now, since) >= ms;
 }
 
-/* Nothing is acknowledged, or not what was told some time ago, though the peer has been there for as long. */
-static bool standing_late(const struct standing *st, const struct standing_facts *f, struct mono now)
+/* Nothing is acknowledged, or not what was told some time ago, though the peer has been there for
+ * as long. */
+static bool standing_late(const struct standing *st, const struct standing_facts *f,
+			  struct mono now)
 {
 	if (!f->acks || !over(st->alive_since, f->patience_ms, now))
 		return false;
-	return f->confirmed ? over(st->mark_at, f->patience_ms, now) : over(f->contact, f->patience_ms, now);
+	return f->confirmed ? over(st->mark_at, f->patience_ms, now) :
+			      over(f->contact, f->patience_ms, now);
 }
 
-static void standing_judge_heard(struct standing *st, const struct standing_facts *f, struct mono now)
+static void standing_judge_heard(struct standing *st, const struct standing_facts *f,
+				 struct mono now)
 {
 	if (!f->acks)
 		st->heard = STANDING_CANNOT_TELL;
-	else if (!f->confirmed || over(f->heard, f->silence_ms, now) || over(st->mark_at, f->patience_ms, now))
+	else if (!f->confirmed || over(f->heard, f->silence_ms, now) ||
+		 over(st->mark_at, f->patience_ms, now))
 		st->heard = STANDING_NOT_HEARD;
 	else
 		st->heard = f->owed ? STANDING_NOT_YET : STANDING_HEARD;
-	st->behind = f->acks && f->confirmed && seq_before(f->acked, f->told) ? f->told - f->acked : 0;
+	st->behind =
+		f->acks && f->confirmed && seq_before(f->acked, f->told) ? f->told - f->acked : 0;
 	st->behind += f->waiting;
 }
 
@@ -63,15 +71,19 @@ static uint32_t if_so(bool so, enum standing_state state)
 	return so ? STANDING_IS(state) : 0;
 }
 
-/* Which states hold? A peer that is about to be silent stays deaf, and a table that failed to come does until it is here. */
-static uint32_t standing_holds(const struct standing *st, const struct standing_facts *f, struct mono now)
+/* Which states hold? A peer that is about to be silent stays deaf, and a table that failed to come
+ * does until it is here. */
+static uint32_t standing_holds(const struct standing *st, const struct standing_facts *f,
+			       struct mono now)
 {
 	bool late = standing_late(st, f, now);
-	bool acks = f->confirmed && mono_before(st->told_at, f->ack_heard) && !over(f->ack_heard, f->patience_ms, now);
+	bool acks = f->confirmed && mono_before(st->told_at, f->ack_heard) &&
+		    !over(f->ack_heard, f->patience_ms, now);
 	bool coming = f->table == STANDING_LACKS_TABLE || f->table == STANDING_LACKS_ANSWER;
 
 	return STANDING_IS(STANDING_IN_SYNC) | if_so(f->sending || f->owed, STANDING_SENDING) |
-	       if_so(f->table != STANDING_LACKS_NOTHING, f->table == STANDING_LACKS_PROOF ? STANDING_UNPROVEN : STANDING_RECEIVING) |
+	       if_so(f->table != STANDING_LACKS_NOTHING,
+		     f->table == STANDING_LACKS_PROOF ? STANDING_UNPROVEN : STANDING_RECEIVING) |
 	       if_so(f->asks >= STANDING_OFTEN, STANDING_UNSERVED) |
 	       if_so(f->failed >= STANDING_OFTEN, STANDING_FAILING) |
 	       (coming ? st->is & STANDING_IS(STANDING_FAILING) : 0) |

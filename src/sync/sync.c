@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The seam between the data path and the replication protocols: each call goes to the configured mode, or to what all
- * have in common. */
+/* The seam between the data path and the replication protocols: each call goes to the configured
+ * mode, or to what all have in common. */
 #include "sync/sync.h"
 
 #include "sync/peer_state.h"
@@ -11,7 +11,8 @@ static const struct sync_ops *const sync_modes[] = {
 	[SYNC_MODE_NOTRACK] = &notrack_ops,
 };
 
-struct sync *sync_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq, struct mono now)
+struct sync *sync_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,
+		       struct mono now)
 {
 	return sync_modes[conf->mode]->open(env, conf, first_seq, now);
 }
@@ -50,7 +51,7 @@ bool sync_transmit(struct sync *s, struct mono now)
 
 void sync_bulk(struct sync *s, struct mono now)
 {
-	if (sync_does(s, SYNC_ASKS))	/* else everything is sent anyway */
+	if (sync_does(s, SYNC_ASKS)) /* else everything is sent anyway */
 		s->ops->bulk(s, NULL, true, now);
 }
 

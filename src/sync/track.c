@@ -1,37 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Numbers: is it this message's turn (doc/protocol.md sections 6 and 10). In all modes the messages of a peer are accepted
- * strictly in the order of their numbers, each number once:
+/* Numbers: is it this message's turn (doc/protocol.md sections 6 and 10). In all modes the messages
+ * of a peer are accepted strictly in the order of their numbers, each number once:
  *
  *   number               action
  *   last + 1             accept, then whatever waited behind it
- *   up to 8192 ahead     keep for a while; then what is missing is lost (sync_ops.missing), and it goes on behind
+ *   up to 8192 ahead     keep for a while; then what is missing is lost (sync_ops.missing), and it
+ *                        goes on behind
  *   farther              what is missing is lost, go on
  *   beyond jump_max      suspicious: dropped, until three such messages continue each other
- *   before               late, or twice: dropped, counted. When they keep coming and continue each other, for longer than
- *                        the network can hold back a duplicated burst, they are the peer's true ones after all: it began
- *                        anew, or a forged number had put us on a wrong track
+ *   before               late, or twice: dropped, counted. When they keep coming and continue each
+ *                        other, for longer than the network can hold back a duplicated burst, they
+ *                        are the peer's true ones after all: it began anew, or a forged number had
+ *                        put us on a wrong track
  *   beyond late_max      the peer began anew: no network holds a message back for so long
  *
- * A number is used up by being passed, also when the mode refuses the message: asking again for what cannot be read would
- * go on for ever. Late messages are never accepted, because what they say may be older than what is known.
+ * A number is used up by being passed, also when the mode refuses the message: asking again for
+ * what cannot be read would go on for ever. Late messages are never accepted, because what they say
+ * may be older than what is known.
  *
- * How long a gap may take to fill itself is learned. At first it is 15 ms; a message that comes later than that was not lost
- * but overtaken, so the next ones are waited for as long as this one took and a half more, 100 ms at most. A minute in which
- * nothing was out of order takes it back. What was counted as lost and came after all is counted as reordered instead. */
+ * How long a gap may take to fill itself is learned. At first it is 15 ms; a message that comes
+ * later than that was not lost but overtaken, so the next ones are waited for as long as this one
+ * took and a half more, 100 ms at most. A minute in which nothing was out of order takes it back.
+ * What was counted as lost and came after all is counted as reordered instead. */
 #include "sync/track.h"
 
 #include <string.h>
 
 #include "sync/mode.h"
 
-#define PRINT_PART	24	/* bytes */
-#define PRINT_FACTOR	UINT64_C(0x9e3779b97f4a7c15)
-#define JUMP_PROOF	3	/* messages that prove a gap larger than jump_max */
-#define LOSS_MAX	(1u << 20)	/* a larger gap is not loss but a number from nowhere */
-#define WAIT_MIN_MS	15
-#define WAIT_MAX_MS	100
-#define LATE_MS		1000	/* what comes later than that was not overtaken but held back, or is not the peer's */
-#define CALM_MS		60000
+#define PRINT_PART   24 /* bytes */
+#define PRINT_FACTOR UINT64_C(0x9e3779b97f4a7c15)
+#define JUMP_PROOF   3		/* messages that prove a gap larger than jump_max */
+#define LOSS_MAX     (1u << 20) /* a larger gap is not loss but a number from nowhere */
+#define WAIT_MIN_MS  15
+#define WAIT_MAX_MS  100
+/* what comes later than that was not overtaken but held back, or is not the peer's */
+#define LATE_MS 1000
+#define CALM_MS 60000
 
 static inline uint64_t word_at(const uint8_t *at)
 {
@@ -41,8 +46,9 @@ static inline uint64_t word_at(const uint8_t *at)
 	return word;
 }
 
-/* What a message was, in one word that is never 0: enough to tell a duplicate from another message of that number. Of its body the
- * beginning (who), the middle and the end; of a short one all, and what its header names. Each message that is accepted pays for it. */
+/* What a message was, in one word that is never 0: enough to tell a duplicate from another message
+ * of that number. Of its body the beginning (who), the middle and the end; of a short one all, and
+ * what its header names. Each message that is accepted pays for it. */
 static uint32_t track_print(const struct message *msg, struct cursor body)
 {
 	uint64_t sum = (uint64_t)body.left << 16 | (uint64_t)msg->tag;
@@ -57,15 +63,16 @@ static uint32_t track_print(const struct message *msg, struct cursor body)
 		sum = 9 * sum + word_at(at + body.left - 8);
 	} else {
 		sum = sum * PRINT_FACTOR + ((uint64_t)msg->to << 32 | msg->from);
-		for (size_t i = 0; i < body.left; i++)	/* of nothing, where there may be no pointer */
+		/* of nothing, where there may be no pointer */
+		for (size_t i = 0; i < body.left; i++)
 			sum = sum * PRINT_FACTOR + at[i];
 	}
 	return (uint32_t)(sum * PRINT_FACTOR >> 32) | 1;
 }
 
 /* It is this message's turn. */
-static enum sync_verdict track_accept(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				      struct mono now)
+static enum sync_verdict track_accept(struct sync *s, struct peer *p, const struct message *msg,
+				      struct cursor body, struct mono now)
 {
 	p->track.last = msg->seq;
 	p->track.seen[msg->seq % TRACK_SEEN] = track_print(msg, body);
@@ -102,7 +109,8 @@ static void track_drain(struct sync *s, struct peer *p, struct mono now)
 }
 
 /* What is between the last number and seq is lost: go on with seq, which came at `at`. */
-static void track_skip(struct sync *s, struct peer *p, uint32_t seq, struct mono at, struct mono now)
+static void track_skip(struct sync *s, struct peer *p, uint32_t seq, struct mono at,
+		       struct mono now)
 {
 	struct track *t = &p->track;
 	uint32_t from = t->last + 1, missing = seq - from;
@@ -116,7 +124,8 @@ static void track_skip(struct sync *s, struct peer *p, uint32_t seq, struct mono
 	}
 	for (uint32_t i = missing < TRACK_SEEN ? missing : TRACK_SEEN; i > 0; i--)
 		t->seen[(seq - i) % TRACK_SEEN] = 0;
-	t->gap[t->n_gaps++ % TRACK_GAPS] = (struct track_gap){ .from = from, .n = missing, .since = at };
+	t->gap[t->n_gaps++ % TRACK_GAPS] =
+		(struct track_gap){ .from = from, .n = missing, .since = at };
 	t->last = seq - 1;
 	if (s->ops->missing)
 		s->ops->missing(s, p, from, seq - 1, now);
@@ -149,7 +158,8 @@ struct mono track_tick(struct sync *s, struct mono now)
 	return next;
 }
 
-/* Overtaken: by what came before it, or already taken for lost. Loss alone keeps messages as well, but fills no gap. */
+/* Overtaken: by what came before it, or already taken for lost. Loss alone keeps messages as well,
+ * but fills no gap. */
 static void track_reordered(struct sync *s, struct track *t, struct mono now)
 {
 	s->stats.reordered++;
@@ -182,8 +192,8 @@ static bool track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono
 	return false;
 }
 
-/* Two messages of one number: one of them was not the peer's, and what the other one said is missing, though it is, or will be,
- * acknowledged. */
+/* Two messages of one number: one of them was not the peer's, and what the other one said is
+ * missing, though it is, or will be, acknowledged. */
 static void track_two(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
 {
 	s->stats.restarts++;
@@ -192,8 +202,8 @@ static void track_two(struct sync *s, struct peer *p, uint32_t seq, struct mono 
 }
 
 /* Ahead of its turn. */
-static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				     struct mono now)
+static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struct message *msg,
+				     struct cursor body, struct mono now)
 {
 	struct track *t = &p->track;
 	enum sync_verdict verdict;
@@ -224,8 +234,10 @@ static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struc
 		case REORDER_NO_ROOM:
 			break;
 		}
-		/* No room: the oldest gap is loss after all, be it in front of what is kept or of this one. */
-		if (t->reorder.n > 0 && seq_before(reorder_lowest(&t->reorder, next, &at), msg->seq))
+		/* No room: the oldest gap is loss after all, be it in front of what is kept or of
+		 * this one. */
+		if (t->reorder.n > 0 &&
+		    seq_before(reorder_lowest(&t->reorder, next, &at), msg->seq))
 			track_gap_due(s, p, now);
 		else
 			track_skip(s, p, msg->seq, now, now);
@@ -236,8 +248,8 @@ static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struc
 }
 
 /* So much was lost: an outage. */
-static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				    struct mono now)
+static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct message *msg,
+				    struct cursor body, struct mono now)
 {
 	stray_add(&p->track.stray, msg->seq, now);
 	p->track.stray.doubt = true;
@@ -250,7 +262,8 @@ static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct
 }
 
 /* A number that was accepted comes again: the same message? */
-static bool track_twice(struct sync *s, struct peer *p, const struct message *msg, struct cursor body, struct mono now)
+static bool track_twice(struct sync *s, struct peer *p, const struct message *msg,
+			struct cursor body, struct mono now)
 {
 	uint32_t print = p->track.seen[msg->seq % TRACK_SEEN];
 
@@ -262,14 +275,15 @@ static bool track_twice(struct sync *s, struct peer *p, const struct message *ms
 	return false;
 }
 
-static enum sync_verdict track_before(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				      struct mono now)
+static enum sync_verdict track_before(struct sync *s, struct peer *p, const struct message *msg,
+				      struct cursor body, struct mono now)
 {
 	struct track *t = &p->track;
 	uint32_t first = msg->seq;
 
 	if (t->last - msg->seq < s->late_max) {
-		bool late = track_late(s, p, msg->seq, now), twice = track_twice(s, p, msg, body, now);
+		bool late = track_late(s, p, msg->seq, now),
+		     twice = track_twice(s, p, msg, body, now);
 		bool doubt = (t->stray.n > 0 && t->stray.doubt) || !(late || twice);
 
 		s->stats.before++;
@@ -278,7 +292,8 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 			return SYNC_DROPPED;
 		}
 		first = t->stray.first;
-		sync_report(s, p, now, (struct sync_report){ .what = SYNC_NUMBERS_ANEW, .from = msg->seq });
+		sync_report(s, p, now,
+			    (struct sync_report){ .what = SYNC_NUMBERS_ANEW, .from = msg->seq });
 	}
 	peer_restart(s, p, first, false, now);
 	/* What was dropped meanwhile was genuine, and may be what nobody repeats. */
@@ -290,8 +305,8 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 	return track_accept(s, p, msg, body, now);
 }
 
-enum sync_verdict track_message(struct sync *s, struct peer *p, const struct message *msg, struct cursor body,
-				struct mono now)
+enum sync_verdict track_message(struct sync *s, struct peer *p, const struct message *msg,
+				struct cursor body, struct mono now)
 {
 	struct track *t = &p->track;
 	uint32_t ahead = msg->seq - t->last - 1;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* FTFW: what leaves in a round, in which order, under which number (doc/protocol.md sections 2.5, 3 and 7).
+/* FTFW: what leaves in a round, in which order, under which number (doc/protocol.md sections 2.5, 3
+ * and 7).
  *
  *   1. control messages
  *   2. live changes, as far as the ring has room
- *   3. repairs (what a NACK asked for), then the bulk walk: only when no live change waits, and only within a window of
- *      unacknowledged messages, because a thousand datagrams at once overflow the peer's socket
+ *   3. repairs (what a NACK asked for), then the bulk walk: only when no live change waits, and
+ *      only within a window of unacknowledged messages, because a thousand datagrams at once
+ *      overflow the peer's socket
  *   4. the acknowledgements that had to wait for 3
  *
  * A message gets its number when it is encoded, and then is what its flow is at that moment.
  *
- * When the ring is full, live data waits for acknowledgements, which only merges more changes into each message. But not
- * longer than a peer answers: without one the oldest messages are given up, and a peer that misses them learns it from
- * a NACK that stays unacknowledged. */
+ * When the ring is full, live data waits for acknowledgements, which only merges more changes into
+ * each message. But not longer than a peer answers: without one the oldest messages are given up,
+ * and a peer that misses them learns it from a NACK that stays unacknowledged. */
 #include "sync/transmit.h"
 
 #include <errno.h>
@@ -25,7 +27,8 @@
 
 static uint8_t tx_hello_bits(const struct ftfw *f)
 {
-	return (uint8_t)((f->hello != HELLO_DONE ? MSG_HELLO : 0) | (f->say_back ? MSG_HELLO_BACK : 0));
+	return (uint8_t)((f->hello != HELLO_DONE ? MSG_HELLO : 0) |
+			 (f->say_back ? MSG_HELLO_BACK : 0));
 }
 
 /* A message with the last number is in the datagram. */
@@ -41,7 +44,11 @@ static uint32_t tx_said(struct ftfw *f)
 static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced)
 {
 	struct flow_mark *m = f->base.env->mark(f->base.env->ctx, id);
-	struct resend_entry e = { .id = id, .kind = MSG_FLOW, .hello = tx_hello_bits(f) & 3u, .state = RESEND_LIVE, .paced = paced };
+	struct resend_entry e = { .id = id,
+				  .kind = MSG_FLOW,
+				  .hello = tx_hello_bits(f) & 3u,
+				  .state = RESEND_LIVE,
+				  .paced = paced };
 	struct resend_entry *old;
 	int err = round_put_flow(r, id, e.hello);
 
@@ -60,7 +67,11 @@ static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced)
 static bool tx_control(struct ftfw *f, struct round *r, const struct ftfw_ctl *c)
 {
 	struct resend_entry e = {
-		.id = c->to, .from = c->from, .peer = c->peer, .kind = c->kind & 0x3fu, .hello = tx_hello_bits(f) & 3u,
+		.id = c->to,
+		.from = c->from,
+		.peer = c->peer,
+		.kind = c->kind & 0x3fu,
+		.hello = tx_hello_bits(f) & 3u,
 		.state = RESEND_LIVE,
 	};
 
@@ -74,7 +85,10 @@ static bool tx_control(struct ftfw *f, struct round *r, const struct ftfw_ctl *c
 
 static bool tx_resync(struct ftfw *f, struct round *r)
 {
-	struct ftfw_ctl c = { .kind = MSG_RESYNC, .peer = RESEND_TO_ALL, .from = f->base.life, .to = sync_mtu_note(&f->base) };
+	struct ftfw_ctl c = { .kind = MSG_RESYNC,
+			      .peer = RESEND_TO_ALL,
+			      .from = f->base.life,
+			      .to = sync_mtu_note(&f->base) };
 
 	if (!tx_control(f, r, &c))
 		return false;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Transmit queue of flow ids: a circular array that doubles.
  *
- * A list linked through the records would need no memory of its own, but a flow that is flushed while it waits must
- * leave at once, and that needs either two links per flow or a search. Four bytes per *waiting* flow are cheaper.
+ * A list linked through the records would need no memory of its own, but a flow that is flushed
+ * while it waits must leave at once, and that needs either two links per flow or a search. Four
+ * bytes per *waiting* flow are cheaper.
  *
  * Invariant: tail - head <= cap; slot of a place is place % cap, also after the array has grown. */
 #include "sync/txq.h"

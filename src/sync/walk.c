@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The walk over our own flows. Invariant: a flow whose id is in id[at .. n) has MARK_BATCH, no other flow has it. */
+/* The walk over our own flows. Invariant: a flow whose id is in id[at .. n) has MARK_BATCH, no
+ * other flow has it. */
 #include "sync/walk.h"
 
 static void walk_put_back(const struct sync_env *env, uint32_t id)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What nobody sent, from an address of the link: something plausible with a number, or a range, that nobody used. Of states
- * those of the right number are the worst, so most have one that is near. */
+/* What nobody sent, from an address of the link: something plausible with a number, or a range,
+ * that nobody used. Of states those of the right number are the worst, so most have one that is
+ * near. */
 #include "sim.h"
 
 #include "proto/v1/attr.h"
 
-#define FAR (1u << 28)	/* no loss explains such a gap */
+#define FAR (1u << 28) /* no loss explains such a gap */
 
 /* A number near those that the forged sender uses now, or just a number. */
 static uint32_t forged_seq(struct sim *sim, unsigned int from)
@@ -22,8 +23,8 @@ static uint32_t forged_seq(struct sim *sim, unsigned int from)
 static void forge_control(struct sim *sim, struct writer *w)
 {
 	static const uint8_t flags[] = {
-		WIRE_F_ALIVE, WIRE_F_ALIVE | WIRE_F_HELLO, WIRE_F_ACK, WIRE_F_NACK, WIRE_F_RESYNC,
-		WIRE_F_ACK | WIRE_F_HELLO_BACK,
+		WIRE_F_ALIVE,  WIRE_F_ALIVE | WIRE_F_HELLO,    WIRE_F_ACK, WIRE_F_NACK,
+		WIRE_F_RESYNC, WIRE_F_ACK | WIRE_F_HELLO_BACK,
 	};
 	struct rng *r = &sim->rng;
 	uint32_t base = sim_wall_s(sim), span = rng_chance(r, 500) ? 4000 : UINT32_MAX;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A firewall's connection table, and what happens in it. It is the truth: at the end the internal cache of its node and
- * the external caches of the others must hold exactly this.
+/* A firewall's connection table, and what happens in it. It is the truth: at the end the internal
+ * cache of its node and the external caches of the others must hold exactly this.
  *
- * As in the kernel an attribute never disappears while a flow lives, and a tuple used again starts from nothing. */
+ * As in the kernel an attribute never disappears while a flow lives, and a tuple used again starts
+ * from nothing. */
 #include "sim.h"
 
 #include <arpa/inet.h>
@@ -11,9 +12,11 @@
 
 #include <linux/netfilter/nf_conntrack_common.h>
 
-#define KERNEL_MARKS 1000	/* marks of one life; the mark tells which life an entry is about */
+/* marks of one life; the mark tells which life an entry is about */
+#define KERNEL_MARKS 1000
 
-static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP, IPPROTO_TCP };
+static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP,
+				     IPPROTO_TCP };
 
 /* The tuple says which flow it is: node in the source network, index in the port (ICMP: id). */
 static void flow_tuple(struct ct_flow *f, unsigned int node, unsigned int i)
@@ -53,7 +56,7 @@ int kernel_index(const struct ct_flow *f, unsigned int *node)
 	return *node < SIM_NODES && i < SIM_LARGE ? (int)i : -1;
 }
 
-#define STAMPED 0x80000000u	/* in a mark: what follows is a stamp */
+#define STAMPED 0x80000000u /* in a mark: what follows is a stamp */
 
 uint32_t kernel_stamp_of(const struct ct_flow *entry)
 {
@@ -67,7 +70,8 @@ bool kernel_same_life(const struct sim_flow *sf, const struct ct_flow *entry)
 	return kernel_stamp_of(entry) / 1000 == sf->life;
 }
 
-/* The stamp travels as the timeout; where that shrinks while a flow waits (DisableExternalCache), as the mark. */
+/* The stamp travels as the timeout; where that shrinks while a flow waits (DisableExternalCache),
+ * as the mark. */
 static void kernel_set_stamp(struct kernel *k, struct sim_flow *sf)
 {
 	sf->flow.timeout_s = kernel_stamp(sf);
@@ -123,11 +127,17 @@ static void kernel_expect_birth(struct kernel *k, unsigned int i)
 	struct ct_expect *e = &k->expect[i].e;
 	bool v4 = f->l3 == AF_INET;
 
-	if (i >= k->n_expects || !k->flow[i].alive || f->zone != 0 || (f->l4 != IPPROTO_TCP && f->l4 != IPPROTO_UDP))
+	if (i >= k->n_expects || !k->flow[i].alive || f->zone != 0 ||
+	    (f->l4 != IPPROTO_TCP && f->l4 != IPPROTO_UDP))
 		return;
 	*e = (struct ct_expect){
-		.has = EXPECT_HAS_TIMEOUT | EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_ID | EXPECT_HAS_HELPER,
-		.l3 = f->l3, .timeout_s = 30, .class = rng_below(&k->sim->rng, 4), .id = k->next_id++, .helper = "ftp",
+		.has = EXPECT_HAS_TIMEOUT | EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_ID |
+		       EXPECT_HAS_HELPER,
+		.l3 = f->l3,
+		.timeout_s = 30,
+		.class = rng_below(&k->sim->rng, 4),
+		.id = k->next_id++,
+		.helper = "ftp",
 	};
 	if (v4) {
 		e->master.src.v4 = f->addr.v4.src;
@@ -250,7 +260,8 @@ void kernel_churn(struct kernel *k)
 		kernel_change(k, i);
 	} else {
 		kernel_end(k, i);
-		/* The same tuple at once: its end may never be sent, and must never be sent late. */
+		/* The same tuple at once: its end may never be sent, and must never be sent
+		 * late. */
 		if (rng_chance(rng, 400)) {
 			kernel_birth(k, i);
 			if (rng_chance(rng, 500))
@@ -261,7 +272,8 @@ void kernel_churn(struct kernel *k)
 
 void kernel_burst(struct kernel *k, uint32_t n)
 {
-	for (unsigned int i = rng_below(&k->sim->rng, k->n_tuples); n > 0; n--, i = (i + 1) % k->n_tuples) {
+	for (unsigned int i = rng_below(&k->sim->rng, k->n_tuples); n > 0;
+	     n--, i = (i + 1) % k->n_tuples) {
 		if (!k->flow[i].alive)
 			kernel_birth(k, i);
 		else if (n % 3 == 0)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The sync link: every datagram goes to every other node, each copy with a fate of its own.
  *
- * As a stream nothing is lost, doubled or reordered while the connection lasts. What would be lost comes later, and holds up
- * what is behind it. While the way is cut a buffer fills up, and then the channel takes no more; after ten seconds the
- * connection breaks: its buffer is lost, and from then on the newest datagrams are kept for the next one. So it is when
- * one of the two ends. */
+ * As a stream nothing is lost, doubled or reordered while the connection lasts. What would be lost
+ * comes later, and holds up what is behind it. While the way is cut a buffer fills up, and then the
+ * channel takes no more; after ten seconds the connection breaks: its buffer is lost, and from then
+ * on the newest datagrams are kept for the next one. So it is when one of the two ends. */
 #include "sim.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BREAK_NS	(10 * SIM_S)	/* nothing acknowledged for so long: the connection is dead */
-#define AGAIN_MS	200		/* until a segment is sent again */
+/* nothing acknowledged for so long: the connection is dead */
+#define BREAK_NS (10 * SIM_S)
+#define AGAIN_MS 200 /* until a segment is sent again */
 
 static bool earlier(const struct packet *a, const struct packet *b)
 {
@@ -58,14 +59,19 @@ static struct packet heap_pop(struct net *net)
 void net_source(const struct node *n, struct peer_addr *out)
 {
 	*out = (struct peer_addr){
-		.family = AF_INET, .link = n->link, .addr = { 10, 9, n->link, (uint8_t)(1 + n->index + SIM_NODES * n->address) },
+		.family = AF_INET,
+		.link = n->link,
+		.addr = { 10, 9, n->link, (uint8_t)(1 + n->index + SIM_NODES * n->address) },
 	};
 }
 
-static struct packet packet_new(struct net *net, unsigned int from, unsigned int to, const uint8_t *bytes, size_t len)
+static struct packet packet_new(struct net *net, unsigned int from, unsigned int to,
+				const uint8_t *bytes, size_t len)
 {
 	const struct node *n = &net->sim->node[from];
-	struct packet p = { .from = from, .to = to, .from_life = n->lives, .len = len, .order = net->order++ };
+	struct packet p = {
+		.from = from, .to = to, .from_life = n->lives, .len = len, .order = net->order++
+	};
 
 	net_source(n, &p.source);
 	p.bytes = malloc(len);
@@ -84,7 +90,8 @@ static int64_t net_delay_us(struct net *net)
 
 /* ---- datagrams ---- */
 
-static void net_copy(struct net *net, unsigned int from, unsigned int to, const uint8_t *bytes, size_t len)
+static void net_copy(struct net *net, unsigned int from, unsigned int to, const uint8_t *bytes,
+		     size_t len)
 {
 	struct rng *rng = &net->sim->rng;
 	const struct net_fault *f = &net->fault;
@@ -97,7 +104,8 @@ static void net_copy(struct net *net, unsigned int from, unsigned int to, const 
 	heap_push(net, p);
 }
 
-static void net_send_to(struct net *net, unsigned int from, unsigned int to, const uint8_t *bytes, size_t len)
+static void net_send_to(struct net *net, unsigned int from, unsigned int to, const uint8_t *bytes,
+			size_t len)
 {
 	struct rng *rng = &net->sim->rng;
 
@@ -116,7 +124,8 @@ static void net_send_to(struct net *net, unsigned int from, unsigned int to, con
 
 static bool pipe_broken(const struct net *net, unsigned int from, unsigned int to)
 {
-	return !net->sim->node[to].up || (net->cut[from][to] && net->sim->now_ns - net->pipe[from][to].cut_ns >= BREAK_NS);
+	return !net->sim->node[to].up ||
+	       (net->cut[from][to] && net->sim->now_ns - net->pipe[from][to].cut_ns >= BREAK_NS);
 }
 
 static void pipe_drop(struct net *net, struct net_pipe *pipe, uint32_t n)
@@ -169,7 +178,8 @@ static void pipe_keep(struct net *net, struct packet p)
 	pipe->kept[i] = p;
 }
 
-static void pipe_write(struct net *net, unsigned int from, unsigned int to, const uint8_t *bytes, size_t len)
+static void pipe_write(struct net *net, unsigned int from, unsigned int to, const uint8_t *bytes,
+		       size_t len)
 {
 	pipe_run(net, from, to);
 	if (net->cut[from][to] || !net->sim->node[to].up)
@@ -194,7 +204,8 @@ void net_set_cut(struct net *net, unsigned int from, unsigned int to, bool cut)
 
 	if (cut && !net->cut[from][to])
 		pipe->cut_ns = net->sim->now_ns;
-	if (!cut && net->cut[from][to] && net->stream && pipe_broken(net, from, to) && pipe->n > SIM_PIPE / 2)
+	if (!cut && net->cut[from][to] && net->stream && pipe_broken(net, from, to) &&
+	    pipe->n > SIM_PIPE / 2)
 		pipe_drop(net, pipe, pipe->n - SIM_PIPE / 2);
 	net->cut[from][to] = cut;
 	if (net->stream)
@@ -234,7 +245,8 @@ static bool net_held(struct net *net, const struct packet *p)
 		return false;
 	if (net->cut[p->from][p->to] && net->pipe[p->from][p->to].n < SIM_PIPE)
 		pipe_keep(net, *p);
-	else if (net->cut[p->from][p->to] || p->from_life != net->sim->node[p->from].lives || !net->sim->node[p->from].up)
+	else if (net->cut[p->from][p->to] || p->from_life != net->sim->node[p->from].lives ||
+		 !net->sim->node[p->from].up)
 		free(p->bytes);
 	else
 		return false;
@@ -261,7 +273,7 @@ bool net_pop(struct net *net, struct packet *out)
 		}
 		if (net->rx_limit == 0 || net->rx_slot_n[out->to]++ < net->rx_limit)
 			return true;
-		net->count.overrun++;	/* the socket is full */
+		net->count.overrun++; /* the socket is full */
 		free(out->bytes);
 	}
 	return false;

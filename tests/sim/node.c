@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A node: the real pipeline with a simulated channel, or the model of a 1.4.7 behind the same calls.
+/* A node: the real pipeline with a simulated channel, or the model of a 1.4.7 behind the same
+ * calls.
  *
- * Without external cache what a peer says goes into a table that stands for its part of our kernel's, at once and whatever
- * else is there: what a kernel entry may be replaced by is another test's matter (flow/judge.h). */
+ * Without external cache what a peer says goes into a table that stands for its part of our
+ * kernel's, at once and whatever else is there: what a kernel entry may be replaced by is another
+ * test's matter (flow/judge.h). */
 #include "sim.h"
 
 #include <arpa/inet.h>
@@ -68,15 +70,17 @@ static void node_report(void *ctx, const struct sync_report *r)
 {
 	struct node *n = ctx;
 
-	sim_trace(n->sim, "node %u: report %d: peer %s, state %d, sign %d, n %llu, %lld ms, numbers %u %u %u", n->index,
-		  (int)r->what, r->peer ? r->peer : "-", (int)r->state, (int)r->sign, (unsigned long long)r->n,
-		  (long long)r->ms, r->from, r->to, r->last);
+	sim_trace(
+		n->sim,
+		"node %u: report %d: peer %s, state %d, sign %d, n %llu, %lld ms, numbers %u %u %u",
+		n->index, (int)r->what, r->peer ? r->peer : "-", (int)r->state, (int)r->sign,
+		(unsigned long long)r->n, (long long)r->ms, r->from, r->to, r->last);
 }
 
 /* ---- comparing with the kernel, as reconcile.c does ---- */
 
-#define COMPARE_STEP	40	/* entries */
-#define COMPARE_MS	20	/* from part to part: events come in between */
+#define COMPARE_STEP 40 /* entries */
+#define COMPARE_MS   20 /* from part to part: events come in between */
 
 static void compare_begin(void *ctx)
 {
@@ -100,7 +104,8 @@ static const struct ct_flow *kernel_entry(const struct node *n, const struct ct_
 
 	if (id != FLOW_ID_NONE)
 		return &table_rec(n->injected, id)->flow;
-	if (i < 0 || owner != n->index || (unsigned int)i >= n->kernel.n_tuples || !n->kernel.flow[i].alive)
+	if (i < 0 || owner != n->index || (unsigned int)i >= n->kernel.n_tuples ||
+	    !n->kernel.flow[i].alive)
 		return NULL;
 	return &n->kernel.flow[i].flow;
 }
@@ -118,7 +123,8 @@ static void compare_end(struct node *n)
 		size_t got = internal_pass_unseen(c, &pos, ids, 64, &end);
 
 		for (size_t i = 0; i < got; i++) {
-			const struct ct_flow *f = kernel_entry(n, &table_rec(internal_table(c), ids[i])->flow);
+			const struct ct_flow *f =
+				kernel_entry(n, &table_rec(internal_table(c), ids[i])->flow);
 
 			if (f) {
 				internal_pass_seen(c, ids[i]);
@@ -164,7 +170,8 @@ static void inject(void *ctx, enum sync_change what, const struct ct_flow *f, st
 		table_remove(n->injected, id);
 		return;
 	}
-	/* A peer that has taken our flows over tells us of them: what we have ourselves is newer. */
+	/* A peer that has taken our flows over tells us of them: what we have ourselves is
+	 * newer. */
 	if (i >= 0 && owner == n->index && n->kernel.flow[i].alive)
 		return;
 	id = table_find_or_insert(n->injected, f, mono_s(now), &inserted, &err);
@@ -199,7 +206,8 @@ static void adopt(void *ctx)
 			pipeline_adopted(n->pipeline, &n->kernel.flow[i].flow, sim_now(n->sim));
 	while ((got = table_walk(n->injected, &pos, ids, 64)) > 0)
 		for (size_t i = 0; i < got; i++)
-			pipeline_adopted(n->pipeline, &table_rec(n->injected, ids[i])->flow, sim_now(n->sim));
+			pipeline_adopted(n->pipeline, &table_rec(n->injected, ids[i])->flow,
+					 sim_now(n->sim));
 	pipeline_dump_end(n->pipeline);
 	n->due_ns = n->sim->now_ns;
 }
@@ -231,15 +239,19 @@ static void dump_expects(void *ctx)
 
 	for (unsigned int i = 0; i < n->kernel.n_expects; i++)
 		if (n->kernel.expect[i].alive)
-			exp_path_put(pipeline_expects(n->pipeline), &n->kernel.expect[i].e, true, sim_now(n->sim));
+			exp_path_put(pipeline_expects(n->pipeline), &n->kernel.expect[i].e, true,
+				     sim_now(n->sim));
 	exp_path_told_all(pipeline_expects(n->pipeline));
 }
 
 static void dump_step(struct node *n)
 {
-	for (unsigned int i = 0; i < COMPARE_STEP && n->dump_at < n->kernel.n_tuples && !n->dump_paused; i++, n->dump_at++)
+	for (unsigned int i = 0;
+	     i < COMPARE_STEP && n->dump_at < n->kernel.n_tuples && !n->dump_paused;
+	     i++, n->dump_at++)
 		if (n->kernel.flow[n->dump_at].alive)
-			pipeline_told(n->pipeline, &n->kernel.flow[n->dump_at].flow, sim_now(n->sim));
+			pipeline_told(n->pipeline, &n->kernel.flow[n->dump_at].flow,
+				      sim_now(n->sim));
 	pipeline_told_part(n->pipeline);
 	n->dump_ns = n->dump_paused ? 0 : n->sim->now_ns + COMPARE_MS * SIM_MS / 10;
 	if (n->dump_at < n->kernel.n_tuples)
@@ -270,7 +282,8 @@ static void node_populate(struct node *n)
 	pipeline_compare_end(n->pipeline, !gaps, sim_now(n->sim));
 	for (unsigned int i = 0; i < n->kernel.n_expects; i++)
 		if (n->kernel.expect[i].alive)
-			exp_path_put(pipeline_expects(n->pipeline), &n->kernel.expect[i].e, false, sim_now(n->sim));
+			exp_path_put(pipeline_expects(n->pipeline), &n->kernel.expect[i].e, false,
+				     sim_now(n->sim));
 }
 
 /* What there is room for is another matter in each life. */
@@ -291,8 +304,13 @@ void node_start(struct node *n)
 {
 	struct pipeline_conf conf = {
 		.proto = &proto_v1,
-		.sync = &n->conf, .buckets = 256, .filter = n->filter, .no_internal = n->no_internal,
-		.no_external = n->no_external, .key = { 1, 2 }, .first_seq = sim_wall_s(n->sim),
+		.sync = &n->conf,
+		.buckets = 256,
+		.filter = n->filter,
+		.no_internal = n->no_internal,
+		.no_external = n->no_external,
+		.key = { 1, 2 },
+		.first_seq = sim_wall_s(n->sim),
 	};
 
 	sim_trace(n->sim, "node %u: starts", n->index);
@@ -313,9 +331,11 @@ void node_start(struct node *n)
 	}
 	n->env = (struct pipeline_env){
 		.ctx = n, .out = {
-			.ctx = n, .datagram = channel_datagram, .even = channel_fills, .send = channel_send, .flush = channel_flush,
+			.ctx = n, .datagram = channel_datagram, .even = channel_fills,
+			.send = channel_send, .flush = channel_flush,
 		},
-		.log = node_log, .report = node_report, .inject = inject, .inject_expect = inject_expect,
+		.log = node_log, .report = node_report, .inject = inject,
+		.inject_expect = inject_expect,
 	};
 	if (n->no_external && !n->injected)
 		n->injected = table_new(256, 100000, &conf.key);
@@ -325,8 +345,12 @@ void node_start(struct node *n)
 		return;
 	}
 	pipeline_set_reader(n->pipeline, &(struct pipeline_reader){
-		.ctx = n, .compare = compare_begin, .adopt = adopt, .dump = dump_begin, .dump_pause = dump_pause,
-	});
+						 .ctx = n,
+						 .compare = compare_begin,
+						 .adopt = adopt,
+						 .dump = dump_begin,
+						 .dump_pause = dump_pause,
+					 });
 	if (pipeline_expects(n->pipeline))
 		exp_path_set_reader(pipeline_expects(n->pipeline), dump_expects, n);
 	n->up = true;
@@ -383,10 +407,11 @@ bool node_busy(const struct node *n)
 
 	if (!n->pipeline)
 		return false;
-	for (unsigned int i = 0; i < n->sim->plan.n_nodes; i++)	/* an answer that is not ended, because there is no room */
+	/* an answer that is not ended, because there is no room */
+	for (unsigned int i = 0; i < n->sim->plan.n_nodes; i++)
 		open = open || (i != n->index && !node_fits_own(&n->sim->node[i]));
-	return sync_bulk_running(pipeline_sync(n->pipeline)) || n->compare_ns > 0 || n->dump_ns > 0 ||
-	       (!open && sync_resync_running(pipeline_sync(n->pipeline)));
+	return sync_bulk_running(pipeline_sync(n->pipeline)) || n->compare_ns > 0 ||
+	       n->dump_ns > 0 || (!open && sync_resync_running(pipeline_sync(n->pipeline)));
 }
 
 /* ---- what happens to it ---- */
@@ -476,7 +501,8 @@ bool node_wants(const struct node *n, const struct ct_flow *f)
 
 bool node_fits(const struct node *holder, const struct node *owner)
 {
-	return node_fits_own(owner) && (holder->old || kernel_count(&owner->kernel) <= holder->limit_external);
+	return node_fits_own(owner) &&
+	       (holder->old || kernel_count(&owner->kernel) <= holder->limit_external);
 }
 
 /* One loop turn after another until there is nothing to do now. */
@@ -505,7 +531,8 @@ void node_run(struct node *n)
 	n->due_ns = mono_is_set(next) ? next.ns : INT64_MAX;
 	if (n->tx_blocked)
 		n->due_ns = (n->sim->now_ns / SIM_MS + (n->sim->net.stream ? 20 : 1)) * SIM_MS;
-	/* What a turn did after its timers may have made one due at once; a timer that stays in the past is a bug. */
+	/* What a turn did after its timers may have made one due at once; a timer that stays in the
+	 * past is a bug. */
 	if (n->due_ns <= n->sim->now_ns) {
 		next = pipeline_turn(n->pipeline, sim_now(n->sim), &again);
 		if (mono_is_set(next) && next.ns <= n->sim->now_ns)
@@ -539,7 +566,8 @@ const struct ct_flow *node_external(const struct node *n, const struct ct_flow *
 	return id == FLOW_ID_NONE ? NULL : &table_rec(node_table(n), id)->flow;
 }
 
-void node_external_walk(const struct node *n, void (*cb)(void *ctx, const struct ct_flow *f), void *ctx)
+void node_external_walk(const struct node *n, void (*cb)(void *ctx, const struct ct_flow *f),
+			void *ctx)
 {
 	struct flow_table *t = node_table(n);
 	uint32_t ids[64];

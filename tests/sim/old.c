@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A model of a 1.4.7, after what was observed of it (doc/protocol.md).
  *
- *   FTFW      one state for all peers, a gap is answered by a NACK at once and skipped, old numbers are dropped, a HELLO takes
- *             any number and empties the list of what was sent, that list drops its oldest silently when it is full, a
- *             RESYNC queues the whole table at once, an acknowledgement leaves after ACKWindowSize messages or one second
- *             after the last transmission
- *   NOTRACK   the same without HELLO, list and acknowledgements; what comes is taken whatever its number
- *   ALARM     each object is sent again after a random time, entries expire without news; a message with a flag is ignored
+ *   FTFW      one state for all peers, a gap is answered by a NACK at once and skipped, old numbers
+ *             are dropped, a HELLO takes any number and empties the list of what was sent, that
+ *             list drops its oldest silently when it is full, a RESYNC queues the whole table at
+ *             once, an acknowledgement leaves after ACKWindowSize messages or one second after the
+ *             last transmission
+ *   NOTRACK   the same without HELLO, list and acknowledgements; what comes is taken whatever its
+ *             number
+ *   ALARM     each object is sent again after a random time, entries expire without news; a message
+ *             with a flag is ignored
  *
  * The model is written for reading, not for speed: queues are arrays, searched from the front. */
 #include "sim.h"
@@ -24,12 +27,12 @@ struct old_object {
 	enum old_status status;
 	struct ct_flow flow;
 	struct flow_rare rare;
-	uint8_t queued;		/* in which of the queues it is: OLD_TX, OLD_RESEND */
-	int64_t refresh_ns;	/* ALARM: when it is sent again */
+	uint8_t queued;	    /* in which of the queues it is: OLD_TX, OLD_RESEND */
+	int64_t refresh_ns; /* ALARM: when it is sent again */
 };
 
-#define OLD_TX		1u
-#define OLD_RESEND	2u
+#define OLD_TX	   1u
+#define OLD_RESEND 2u
 
 struct old_elem {
 	bool control;
@@ -53,7 +56,7 @@ struct old {
 	bool say_back;
 	bool valid, pending;
 	uint32_t last_recv, ack_from, window, next;
-	bool hears_hello;	/* the message at hand carries it */
+	bool hears_hello; /* the message at hand carries it */
 	int64_t keepalive_ns, expire_ns;
 };
 
@@ -126,7 +129,8 @@ static void old_queue_object(struct node *n, int object)
 
 static void old_queue_control(struct node *n, uint8_t flags, uint32_t from, uint32_t to)
 {
-	queue_push(n, &n->o->tx, (struct old_elem){ .control = true, .flags = flags, .from = from, .to = to });
+	queue_push(n, &n->o->tx,
+		   (struct old_elem){ .control = true, .flags = flags, .from = from, .to = to });
 }
 
 /* ---- life ---- */
@@ -168,7 +172,8 @@ void old_start(struct node *n)
 	o->window = n->conf.ack_window;
 	o->next = sim_wall_s(n->sim);
 	o->keepalive_ns = n->sim->now_ns + SIM_S;
-	for (unsigned int i = 0; i < n->kernel.n_tuples; i++)	/* known, but nothing is sent for them */
+	/* known, but nothing is sent for them */
+	for (unsigned int i = 0; i < n->kernel.n_tuples; i++)
 		if (n->kernel.flow[i].alive) {
 			object_set(&o->object[i], &n->kernel.flow[i].flow, OLD_NEW);
 			object_arm(n, &o->object[i]);
@@ -185,7 +190,8 @@ void old_stop(struct node *n)
 	n->o = NULL;
 }
 
-/* Kernel event. The simulated kernel tells all attributes each time, so a merge is a replacement. */
+/* Kernel event. The simulated kernel tells all attributes each time, so a merge is a
+ * replacement. */
 void old_event(struct node *n, enum ct_event what, const struct ct_flow *f)
 {
 	unsigned int node;
@@ -197,7 +203,7 @@ void old_event(struct node *n, enum ct_event what, const struct ct_flow *f)
 		if (obj->status == OLD_NONE || obj->status == OLD_DEAD)
 			return;
 		obj->status = OLD_DEAD;
-	} else if (fresh) {	/* the old object goes, with its place in the queues */
+	} else if (fresh) { /* the old object goes, with its place in the queues */
 		queue_drop(n->o, &n->o->tx, i);
 		queue_drop(n->o, &n->o->resend, i);
 		object_set(obj, f, OLD_NEW);
@@ -244,7 +250,7 @@ static bool old_digest_data(struct node *n, const struct wire_hdr *hdr, struct c
 	struct ct_flow f;
 
 	if (wire_get_flow(body, &f, &rare, &stats) != PROTO_OK)
-		return true;	/* acknowledged and lost */
+		return true; /* acknowledged and lost */
 	if (hdr->type == WIRE_CT_DEL)
 		external_destroy(n->o->external, 0, &f);
 	else if (hdr->type == WIRE_CT_NEW)
@@ -374,7 +380,9 @@ static int old_encode(struct node *n, const struct old_elem *e, uint8_t hello, s
 {
 	static const struct proto_rules rules = { .full = true };
 	static const enum wire_type type[] = {
-		[OLD_NEW] = WIRE_CT_NEW, [OLD_ALIVE] = WIRE_CT_UPD, [OLD_DEAD] = WIRE_CT_DEL,
+		[OLD_NEW] = WIRE_CT_NEW,
+		[OLD_ALIVE] = WIRE_CT_UPD,
+		[OLD_DEAD] = WIRE_CT_DEL,
 	};
 	const struct old_object *obj = &n->o->object[e->object];
 
@@ -415,7 +423,8 @@ static void old_round(struct node *n)
 	o->keepalive_ns = n->sim->now_ns + SIM_S;
 }
 
-/* ALARM: what is due is queued again, and what nobody has spoken of goes. Returns when to come back. */
+/* ALARM: what is due is queued again, and what nobody has spoken of goes. Returns when to come
+ * back. */
 static int64_t old_refresh(struct node *n)
 {
 	struct old *o = n->o;
@@ -437,7 +446,8 @@ static int64_t old_refresh(struct node *n)
 		uint64_t pos = 0;
 		uint32_t oldest = UINT32_MAX, removed = 0;
 
-		while (external_expire_step(o->external, &pos, 4096, n->conf.cache_timeout_s, sim_now(n->sim), &oldest, &removed))
+		while (external_expire_step(o->external, &pos, 4096, n->conf.cache_timeout_s,
+					    sim_now(n->sim), &oldest, &removed))
 			;
 		o->expire_ns = n->sim->now_ns + SIM_S;
 	}

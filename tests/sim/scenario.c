@@ -7,17 +7,20 @@
 
 #include "flow/filter.h"
 
-#define JITTER_US 9500	/* what is late by no more is never to be taken for lost */
+#define JITTER_US 9500 /* what is late by no more is never to be taken for lost */
 
 const char *const kind_name[KIND_MAX] = {
-	[KIND_LIGHT] = "light", [KIND_ROUGH] = "rough", [KIND_RESTART] = "restart", [KIND_OUTAGE] = "outage",
-	[KIND_SMALL] = "small", [KIND_FORGED] = "forged", [KIND_OLD] = "old", [KIND_THREE] = "three",
-	[KIND_LIMIT] = "limit", [KIND_JITTER] = "jitter", [KIND_ADDRESS] = "address", [KIND_LONG] = "long",
-	[KIND_LARGE] = "large", [KIND_CROWD] = "crowd", [KIND_DATA] = "data", [KIND_STREAM] = "stream",
-	[KIND_INJECT] = "inject", [KIND_DIRECT] = "direct", [KIND_EXPECT] = "expect", [KIND_FILTER] = "filter",
+	[KIND_LIGHT] = "light",	  [KIND_ROUGH] = "rough",     [KIND_RESTART] = "restart",
+	[KIND_OUTAGE] = "outage", [KIND_SMALL] = "small",     [KIND_FORGED] = "forged",
+	[KIND_OLD] = "old",	  [KIND_THREE] = "three",     [KIND_LIMIT] = "limit",
+	[KIND_JITTER] = "jitter", [KIND_ADDRESS] = "address", [KIND_LONG] = "long",
+	[KIND_LARGE] = "large",	  [KIND_CROWD] = "crowd",     [KIND_DATA] = "data",
+	[KIND_STREAM] = "stream", [KIND_INJECT] = "inject",   [KIND_DIRECT] = "direct",
+	[KIND_EXPECT] = "expect", [KIND_FILTER] = "filter",
 };
 
-static void plan_add(struct plan *p, int64_t at_ns, enum action what, unsigned int node, unsigned int other, uint32_t n)
+static void plan_add(struct plan *p, int64_t at_ns, enum action what, unsigned int node,
+		     unsigned int other, uint32_t n)
 {
 	struct step s = { .at_ns = at_ns, .what = what, .node = node, .other = other, .n = n };
 	uint32_t i = p->n_steps;
@@ -74,7 +77,8 @@ static void plan_restarts(struct sim *sim, int64_t from, int64_t to)
 			plan_add(&sim->plan, at + 1, ACT_REBOOT, node, 0, 0);
 		if (sim->seed % 3 == 0 || sim->plan.kind == KIND_ADDRESS) {
 			sim->plan.moved = true;
-			plan_add(&sim->plan, at + 1, at / SIM_MS % 2 ? ACT_ADDRESS : ACT_LINK, node, 0, 0);
+			plan_add(&sim->plan, at + 1, at / SIM_MS % 2 ? ACT_ADDRESS : ACT_LINK, node,
+				 0, 0);
 		}
 		plan_add(&sim->plan, back, ACT_START, node, 0, 0);
 		at = back + ms(r, 500, 9000);
@@ -87,7 +91,8 @@ static void plan_outages(struct sim *sim, int64_t from, int64_t to)
 
 	sim->plan.outage = true;
 	for (int64_t at = from; at < to - 2 * SIM_S;) {
-		unsigned int node = rng_below(r, sim->plan.n_nodes), other = (node + 1) % sim->plan.n_nodes;
+		unsigned int node = rng_below(r, sim->plan.n_nodes),
+			     other = (node + 1) % sim->plan.n_nodes;
 		int64_t healed = at + ms(r, 50, 9000);
 		bool both = rng_chance(r, 700);
 
@@ -101,7 +106,8 @@ static void plan_outages(struct sim *sim, int64_t from, int64_t to)
 	}
 }
 
-/* A node sends on another link, or from another address: its numbers go on, so it is the same node. */
+/* A node sends on another link, or from another address: its numbers go on, so it is the same
+ * node. */
 static void plan_moves(struct sim *sim, int64_t from, int64_t to)
 {
 	struct rng r = { .state = ~sim->seed };
@@ -111,7 +117,8 @@ static void plan_moves(struct sim *sim, int64_t from, int64_t to)
 	for (int64_t at = from + ms(&r, 0, 5000); at < to; at += ms(&r, 100, 8000)) {
 		unsigned int node = rng_below(&r, sim->plan.n_nodes);
 
-		plan_add(&sim->plan, at, address && rng_chance(&r, 500) ? ACT_ADDRESS : ACT_LINK, node, 0, 0);
+		plan_add(&sim->plan, at, address && rng_chance(&r, 500) ? ACT_ADDRESS : ACT_LINK,
+			 node, 0, 0);
 	}
 }
 
@@ -122,7 +129,8 @@ static void plan_partitions(struct sim *sim, int64_t from, int64_t to)
 
 	sim->plan.outage = true;
 	for (int64_t at = from; at < to - 30 * SIM_S;) {
-		unsigned int node = rng_below(r, sim->plan.n_nodes), other = (node + 1) % sim->plan.n_nodes;
+		unsigned int node = rng_below(r, sim->plan.n_nodes),
+			     other = (node + 1) % sim->plan.n_nodes;
 		int64_t healed = at + ms(r, 20000, 200000);
 		bool both = rng_chance(r, 700);
 
@@ -150,7 +158,8 @@ static void plan_flushes(struct sim *sim, int64_t from, int64_t to)
 			plan_add(&sim->plan, between(&r, from, to), ACT_ASK, i, 0, 0);
 }
 
-/* HashLimit (node_limits()), -f, and restarts with another limit; in the end all that lives fits, or not. */
+/* HashLimit (node_limits()), -f, and restarts with another limit; in the end all that lives fits,
+ * or not. */
 static void plan_limits(struct sim *sim, int64_t from, int64_t to)
 {
 	struct rng *r = &sim->rng;
@@ -181,8 +190,9 @@ static void plan_forgeries(struct sim *sim, int64_t from, int64_t to)
 		int64_t at = between(r, from, to);
 		unsigned int to_node = rng_below(r, 2);
 
-		plan_add(&sim->plan, at, sim->plan.kind == KIND_DATA && i % 4 ? ACT_FORGE_DATA : ACT_FORGE, 1 - to_node, to_node,
-			 1 + rng_below(r, 3));
+		plan_add(&sim->plan, at,
+			 sim->plan.kind == KIND_DATA && i % 4 ? ACT_FORGE_DATA : ACT_FORGE,
+			 1 - to_node, to_node, 1 + rng_below(r, 3));
 	}
 	/* What was forged about flows stays until the next full answer. */
 	for (unsigned int node = 0; sim->plan.kind == KIND_DATA && node < 2; node++)
@@ -215,13 +225,16 @@ static void plan_filter(struct sim *sim)
 	if (rng_chance(r, 500)) {
 		f->addr_policy = rng_chance(r, 500) ? FILTER_ACCEPT : FILTER_IGNORE;
 		f->n_nets = 1;
-		p->net[0] = (struct filter_net){ .family = AF_INET, .prefix = 15, .addr.v4.s_addr = htonl(0x0a000000u) };
+		p->net[0] = (struct filter_net){ .family = AF_INET,
+						 .prefix = 15,
+						 .addr.v4.s_addr = htonl(0x0a000000u) };
 		if (rng_chance(r, 500))
 			p->net[0].addr.v4.s_addr = htonl(0x0a020000u);
 	}
 	if (rng_chance(r, 400)) {
 		f->proto_policy = rng_chance(r, 500) ? FILTER_ACCEPT : FILTER_IGNORE;
-		f->proto[0] = 1u << IPPROTO_UDP | 1u << (rng_chance(r, 500) ? IPPROTO_TCP : IPPROTO_ICMP);
+		f->proto[0] =
+			1u << IPPROTO_UDP | 1u << (rng_chance(r, 500) ? IPPROTO_TCP : IPPROTO_ICMP);
 	}
 	if (f->n_nets == 0 || rng_chance(r, 500)) {
 		f->state_policy = rng_chance(r, 500) ? FILTER_ACCEPT : FILTER_IGNORE;
@@ -242,7 +255,10 @@ static void plan_caches(struct sim *sim)
 	struct rng *r = &sim->rng;
 	struct plan *p = &sim->plan;
 	unsigned int direct = p->kind == KIND_DIRECT ? some_nodes(r) : 0;
-	unsigned int injecting = p->kind == KIND_INJECT || (p->kind == KIND_DIRECT && rng_chance(r, 300)) ? some_nodes(r) : 0;
+	unsigned int injecting =
+		p->kind == KIND_INJECT || (p->kind == KIND_DIRECT && rng_chance(r, 300)) ?
+			some_nodes(r) :
+			0;
 
 	p->injects = injecting != 0;
 	for (unsigned int i = 0; i < p->n_nodes; i++) {
@@ -263,7 +279,8 @@ static void plan_sizes(struct sim *sim)
 	struct plan *p = &sim->plan;
 	/* A 1.4.7 with a small list has forgotten what it is asked for, and says nothing. */
 	bool small_old = p->kind == KIND_OLD && sim->seed % 4 == 3;
-	bool small = p->disturb == KIND_SMALL || (p->disturb == KIND_OUTAGE && rng_chance(r, 500)) ||
+	bool small = p->disturb == KIND_SMALL ||
+		     (p->disturb == KIND_OUTAGE && rng_chance(r, 500)) ||
 		     (p->disturb == KIND_RESTART && rng_chance(r, 200)) || small_old;
 	uint32_t window = rng_chance(r, 500) ? 300 : 1 + rng_below(r, 60);
 	uint32_t ring = small ? 40 + rng_below(r, 200) : SIM_RING;
@@ -279,11 +296,15 @@ static void plan_sizes(struct sim *sim)
 		struct node *n = &sim->node[i];
 
 		n->conf = (struct sync_conf){
-			.mode = sim->mode, .resend_queue_size = ring, .ack_window = window,
-			.startup_resync = rng_chance(r, 300), .refresh_s = SIM_REFRESH_S,
+			.mode = sim->mode,
+			.resend_queue_size = ring,
+			.ack_window = window,
+			.startup_resync = rng_chance(r, 300),
+			.refresh_s = SIM_REFRESH_S,
 			.cache_timeout_s = SIM_CACHE_S,
 		};
-		kernel_init(&n->kernel, sim, i, large ? n_large : 30 + rng_below(r, SIM_TUPLES - 30));
+		kernel_init(&n->kernel, sim, i,
+			    large ? n_large : 30 + rng_below(r, SIM_TUPLES - 30));
 		if (large)
 			kernel_burst(&n->kernel, n_large);
 	}
@@ -292,7 +313,7 @@ static void plan_sizes(struct sim *sim)
 	/* In NOTRACK a 1.4.7 would never get all of a full send. */
 	if (p->disturb == KIND_SMALL || (p->kind == KIND_OLD && sim->mode == SYNC_MODE_FTFW))
 		sim->net.rx_limit = 2 + rng_below(r, 6);
-	if (small_old)	/* the same part of a table that is sent at once would be lost each time */
+	if (small_old) /* the same part of a table that is sent at once would be lost each time */
 		sim->net.rx_limit = 0;
 	plan_caches(sim);
 }
@@ -300,7 +321,8 @@ static void plan_sizes(struct sim *sim)
 /* ---- what goes wrong ---- */
 
 /* Faults of the link from `when` on, in so many of a thousand seeds. */
-static void plan_faulty(struct sim *sim, uint32_t loss, uint32_t late_ms, int64_t when, uint32_t per_mille)
+static void plan_faulty(struct sim *sim, uint32_t loss, uint32_t late_ms, int64_t when,
+			uint32_t per_mille)
 {
 	plan_faults(sim, loss, late_ms);
 	if (per_mille == 1000 || rng_chance(&sim->rng, per_mille))
@@ -318,10 +340,12 @@ static void plan_jitter(struct sim *sim, int64_t calm)
 	if (rng_chance(r, 400))
 		f->loss = rng_below(r, 100);
 	sim->plan.lossless = f->loss == 0 && f->jitter_us <= JITTER_US;
-	plan_add(&sim->plan, sim->plan.lossless || rng_chance(r, 500) ? 0 : calm, ACT_FAULT, 0, 0, 0);
+	plan_add(&sim->plan, sim->plan.lossless || rng_chance(r, 500) ? 0 : calm, ACT_FAULT, 0, 0,
+		 0);
 }
 
-/* For some seconds after its start a node of ours hears, and is not heard: it goes on to say HELLO, and asks all the same. */
+/* For some seconds after its start a node of ours hears, and is not heard: it goes on to say HELLO,
+ * and asks all the same. */
 static void plan_unheard(struct sim *sim, unsigned int node)
 {
 	plan_add(&sim->plan, 0, ACT_CUT, node, !node, 0);
@@ -354,11 +378,14 @@ static void plan_disturb(struct sim *sim, int64_t calm, int64_t end)
 	case KIND_FORGED:
 	case KIND_DATA:
 		plan_forgeries(sim, calm, end);
-		/* Numbers from nowhere, in bundles of up to three that do not go on from each other, move nothing. */
-		p->lossless = p->kind == KIND_FORGED && sim->mode == SYNC_MODE_FTFW && sim->seed % 4 == 1;
+		/* Numbers from nowhere, in bundles of up to three that do not go on from each
+		 * other, move nothing. */
+		p->lossless =
+			p->kind == KIND_FORGED && sim->mode == SYNC_MODE_FTFW && sim->seed % 4 == 1;
 		if (p->lossless)
 			break;
-		/* A forged acknowledgement of what is lost is the worst: it cannot be sent again. */
+		/* A forged acknowledgement of what is lost is the worst: it cannot be sent
+		 * again. */
 		plan_faulty(sim, 100, 20, calm, 1000);
 		break;
 	case KIND_OLD:
@@ -369,7 +396,8 @@ static void plan_disturb(struct sim *sim, int64_t calm, int64_t end)
 			plan_restarts(sim, calm, end);
 		else if (rng_chance(r, 500))
 			plan_outages(sim, calm, end);
-		/* It does not repeat what it asks for, and in NOTRACK nothing else repairs what it missed. */
+		/* It does not repeat what it asks for, and in NOTRACK nothing else repairs what it
+		 * missed. */
 		for (unsigned int i = 1; i < 4 && sim->mode == SYNC_MODE_NOTRACK; i++)
 			plan_add(p, end + i * 2 * SIM_S, ACT_ASK, sim->node[1].old, 0, 0);
 		break;
@@ -416,7 +444,7 @@ bool plan_exists(enum sim_kind kind, enum sync_mode mode)
 	case KIND_DIRECT:
 		return mode == SYNC_MODE_NOTRACK;
 	case KIND_INJECT:
-	case KIND_LARGE:	/* which repeats all of it, so its size only costs time */
+	case KIND_LARGE: /* which repeats all of it, so its size only costs time */
 	case KIND_CROWD:
 		return mode != SYNC_MODE_ALARM;
 	default:
@@ -431,19 +459,21 @@ static int64_t plan_patience(const struct sim *sim)
 
 	/* Most of what a 1.4.7 has told goes on its third word only, 70 s after the first. */
 	if (p->kind == KIND_OLD)
-		return 120 * SIM_S;	/* and 10 s before that until it is known at another address */
+		return 120 * SIM_S; /* and 10 s before that until it is known at another address */
 	if (p->kind == KIND_LIMIT)
-		return 120 * SIM_S;	/* the pauses between repairs that did not help have grown */
+		return 120 * SIM_S; /* the pauses between repairs that did not help have grown */
 	if (sim->mode == SYNC_MODE_ALARM)
 		return (SIM_REFRESH_S + SIM_CACHE_S + 5) * SIM_S;
 	if (p->kind == KIND_FORGED || p->kind == KIND_DATA)
 		return 60 * SIM_S;
 	if (sim->mode == SYNC_MODE_FTFW && p->n_nodes > 2)
-		return 100 * SIM_S;	/* what was acknowledged to another one, by chance, is asked for 20 s, 40 s ... later */
+		/* what was acknowledged to another one, by chance, is asked for 20 s, 40 s ...
+		 * later */
+		return 100 * SIM_S;
 	if (sim->mode == SYNC_MODE_NOTRACK)
-		return 40 * SIM_S;	/* asks again after 1, 2, 4 ... 20 s */
+		return 40 * SIM_S; /* asks again after 1, 2, 4 ... 20 s */
 	if (p->disturb == KIND_LIGHT)
-		return 4 * SIM_S;	/* a repair takes no longer, not even that of the last message */
+		return 4 * SIM_S; /* a repair takes no longer, not even that of the last message */
 	return 15 * SIM_S;
 }
 
@@ -473,7 +503,8 @@ void plan_make(struct sim *sim, enum sim_kind kind)
 	sim->net.stream = kind == KIND_STREAM;
 	for (unsigned int i = 0; i < p->n_nodes; i++)
 		plan_add(p, SIM_S + (i ? ms(r, 0, 3000) : 0), ACT_START, i, 0, 0);
-	/* A node that has used about one number per second begins its next life where it has ended. */
+	/* A node that has used about one number per second begins its next life where it has
+	 * ended. */
 	plan_churn(sim, SIM_S / 2, end, idle ? 10 + rng_below(r, 15) : 150 + rng_below(r, 150));
 	plan_disturb(sim, calm, end);
 	p->patience_ns = plan_patience(sim);
@@ -484,7 +515,8 @@ void plan_make(struct sim *sim, enum sim_kind kind)
 		node = rng_below(r, p->n_nodes);
 		plan_add(p, calm + ms(r, 0, 4000), ACT_ASK, node, 0, 0);
 	}
-	if (kind != KIND_LIGHT && !p->lossless && (sim->seed % 16 >= 14 || sim->seed % 16 == 7 || sim->seed % 16 == 10))
+	if (kind != KIND_LIGHT && !p->lossless &&
+	    (sim->seed % 16 >= 14 || sim->seed % 16 == 7 || sim->seed % 16 == 10))
 		plan_flushes(sim, calm, end);
 	if ((kind == KIND_LIGHT || kind == KIND_OUTAGE || kind == KIND_SMALL) && sim->seed % 3 == 1)
 		plan_moves(sim, calm, end);

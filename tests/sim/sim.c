@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The world: time goes from one thing that happens to the next, and nothing happens in between, so an hour of protocol
- * takes as long as its messages. Everything comes from kind, mode and seed.
+/* The world: time goes from one thing that happens to the next, and nothing happens in between, so
+ * an hour of protocol takes as long as its messages. Everything comes from kind, mode and seed.
  *
- *   sim [first [count]]        run so many seeds of each kind in each mode, from the first on (default 0 and SIM_SEEDS; of
- *                              kinds that take long, unless named, only a part), stop at the first that fails
+ *   sim [first [count]]        run so many seeds of each kind in each mode, from the first on
+ *                              (default 0 and SIM_SEEDS; of kinds that take long, unless named,
+ *                              only a part), stop at the first that fails
  *   SIM_SEED=n sim             run one; SIM_TRACE=1 prints what happens
  *   SIM_MODE=name sim ...      only that mode
  *   SIM_KIND=name,... sim ...  only these kinds
@@ -11,7 +12,8 @@
  *   SIM_GO_ON=1 sim ...        not only to the first that fails; a line for each
  *   SIM_PART=i/n sim ...       only each n-th seed, the i-th of them (check)
  *   SIM_STATS=1 sim ...        what happened, added up by kind
- *   SIM_DIGEST=1 sim ...       a number for all that was sent and drawn, by kind: the same on every machine (same) */
+ *   SIM_DIGEST=1 sim ...       a number for all that was sent and drawn, by kind: the same on every
+ *                              machine (same) */
 #include "sim.h"
 
 #include <inttypes.h>
@@ -19,9 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_NS		(250 * SIM_MS)	/* how often the judge looks whether all is equal at last */
-#define SETTLED_NS	(12 * SIM_S)	/* equal for this long counts */
-#define SEEDS		50		/* of each kind in each mode, unless said otherwise */
+/* how often the judge looks whether all is equal at last */
+#define LOOK_NS	   (250 * SIM_MS)
+#define SETTLED_NS (12 * SIM_S) /* equal for this long counts */
+#define SEEDS	   50		/* of each kind in each mode, unless said otherwise */
 
 uint64_t rng_next(struct rng *r)
 {
@@ -50,7 +53,8 @@ uint32_t sim_wall_s(const struct sim *sim)
 	return base + (uint32_t)(sim->now_ns / SIM_S);
 }
 
-/* Of the seeds of a kind: all that was sent, from where, when, and the last random number (FNV-1a). */
+/* Of the seeds of a kind: all that was sent, from where, when, and the last random number
+ * (FNV-1a). */
 static struct {
 	bool on;
 	uint64_t sum;
@@ -120,13 +124,16 @@ static void trace_datagram(const struct sim *sim, const struct packet *p)
 			return;
 		if (h.type == WIRE_CTL)
 			sim_trace(sim, "%u -> %u: #%u%s%s%s%s%s%s %u..%u", p->from, p->to, h.seq,
-				  h.flags & WIRE_F_ACK ? " ACK" : "", h.flags & WIRE_F_NACK ? " NACK" : "",
-				  h.flags & WIRE_F_RESYNC ? " RESYNC" : "", h.flags & WIRE_F_ALIVE ? " ALIVE" : "",
+				  h.flags & WIRE_F_ACK ? " ACK" : "",
+				  h.flags & WIRE_F_NACK ? " NACK" : "",
+				  h.flags & WIRE_F_RESYNC ? " RESYNC" : "",
+				  h.flags & WIRE_F_ALIVE ? " ALIVE" : "",
 				  h.flags & WIRE_F_HELLO ? " HELLO" : "",
 				  h.flags & WIRE_F_HELLO_BACK ? " HELLO_BACK" : "", h.from, h.to);
 		else if (wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
-			sim_trace(sim, "%u -> %u: #%u %s flow %d%s%s", p->from, p->to, h.seq, type[h.type % 3],
-				  kernel_index(&f, &node), h.flags & WIRE_F_HELLO ? " HELLO" : "",
+			sim_trace(sim, "%u -> %u: #%u %s flow %d%s%s", p->from, p->to, h.seq,
+				  type[h.type % 3], kernel_index(&f, &node),
+				  h.flags & WIRE_F_HELLO ? " HELLO" : "",
 				  h.flags & WIRE_F_HELLO_BACK ? " HELLO_BACK" : "");
 	}
 }
@@ -159,7 +166,8 @@ static void do_step(struct sim *sim, const struct step *s)
 		break;
 	case ACT_CUT:
 	case ACT_HEAL:
-		sim_trace(sim, "link %u -> %u %s", s->node, s->other, s->what == ACT_CUT ? "breaks" : "is back");
+		sim_trace(sim, "link %u -> %u %s", s->node, s->other,
+			  s->what == ACT_CUT ? "breaks" : "is back");
 		net_set_cut(&sim->net, s->node, s->other, s->what == ACT_CUT);
 		break;
 	case ACT_FAULT:
@@ -167,8 +175,11 @@ static void do_step(struct sim *sim, const struct step *s)
 		break;
 	case ACT_CALM:
 		sim_trace(sim, "calm");
-		/* Where nothing is to be taken for lost, what comes later must not overtake by more than before. */
-		sim->net.fault = (struct net_fault){ .delay_us = sim->plan.lossless ? sim->plan.fault.delay_us : 100 };
+		/* Where nothing is to be taken for lost, what comes later must not overtake by more
+		 * than before. */
+		sim->net.fault = (struct net_fault){ .delay_us = sim->plan.lossless ?
+									 sim->plan.fault.delay_us :
+									 100 };
 		for (unsigned int i = 0; i < sim->plan.n_nodes; i++)
 			if (!sim->node[i].up)
 				node_start(&sim->node[i]);
@@ -208,7 +219,8 @@ static void do_step(struct sim *sim, const struct step *s)
 	}
 }
 
-/* What came before a node was there has been lost, as that node sees it, when it had overtaken what comes now. */
+/* What came before a node was there has been lost, as that node sees it, when it had overtaken what
+ * comes now. */
 static void look_for_loss(struct sim *sim, const struct packet *p)
 {
 	uint64_t *missed = &sim->net.missed[p->from][p->to];
@@ -266,8 +278,9 @@ static bool world_busy(const struct sim *sim)
 	return false;
 }
 
-/* An idle pair wakes up for the keepalives, its own and the other's, and for nothing else. ALARM has its repetitions, and three nodes
- * of FTFW ask once more for what may have been acknowledged to another one. */
+/* An idle pair wakes up for the keepalives, its own and the other's, and for nothing else. ALARM
+ * has its repetitions, and three nodes of FTFW ask once more for what may have been acknowledged to
+ * another one. */
 static void check_idle(struct sim *sim, const uint64_t *turns)
 {
 	if (sim->mode == SYNC_MODE_FTFW && sim->plan.n_nodes > 2)
@@ -280,10 +293,12 @@ static void check_idle(struct sim *sim, const uint64_t *turns)
 	}
 }
 
-/* After the last disturbance: have the caches become equal, and stayed so? True when that is decided. */
+/* After the last disturbance: have the caches become equal, and stayed so? True when that is
+ * decided. */
 struct settling {
 	int64_t equal_since, idle_from;
-	int64_t again_ns;	/* when they were found busy once more; that happens once: several peers ask again late */
+	/* when they were found busy once more; that happens once: several peers ask again late */
+	int64_t again_ns;
 	uint64_t turns[SIM_NODES];
 };
 
@@ -291,8 +306,10 @@ static bool world_settled(struct sim *sim, struct settling *s)
 {
 	const struct plan *plan = &sim->plan;
 
-	/* What is equal can only change where watch.c looks, or by a message; so that it has stayed so is seen at the end. */
-	if (!s->equal_since && judge_equal(sim, false) && !world_busy(sim) && judge_acknowledged(sim, false))
+	/* What is equal can only change where watch.c looks, or by a message; so that it has stayed
+	 * so is seen at the end. */
+	if (!s->equal_since && judge_equal(sim, false) && !world_busy(sim) &&
+	    judge_acknowledged(sim, false))
 		s->equal_since = sim->now_ns;
 	if (!s->equal_since) {
 		if (sim->now_ns < (s->again_ns ? s->again_ns : plan->quiet_ns) + plan->patience_ns)
@@ -302,7 +319,8 @@ static bool world_settled(struct sim *sim, struct settling *s)
 		sim_fail(sim, "a bulk send or resync never ends");
 		return true;
 	}
-	if (sim->now_ns >= s->equal_since + SETTLED_NS - 5 * SIM_S && s->idle_from < s->equal_since) {
+	if (sim->now_ns >= s->equal_since + SETTLED_NS - 5 * SIM_S &&
+	    s->idle_from < s->equal_since) {
 		s->idle_from = sim->now_ns;
 		for (unsigned int i = 0; i < plan->n_nodes; i++)
 			s->turns[i] = sim->node[i].turns;
@@ -355,7 +373,9 @@ static void sum_up(const struct sim *sim)
 		sums[k].worst_ns = took;
 	for (unsigned int i = 0; i < sim->plan.n_nodes; i++) {
 		struct sync_stats s = node_stats(&sim->node[i]);
-		double share = (double)sim->watch.node[i].all_flows / (double)(sim->watch.node[i].all_events + sim->node[i].kernel.n_tuples);
+		double share =
+			(double)sim->watch.node[i].all_flows /
+			(double)(sim->watch.node[i].all_events + sim->node[i].kernel.n_tuples);
 
 		sums[k].flows += sim->watch.node[i].all_flows;
 		sums[k].msgs += sim->watch.node[i].all_msgs;
@@ -375,23 +395,30 @@ static void sum_up(const struct sim *sim)
 
 static void print_sums(void)
 {
-	printf("%-8s %6s %9s %8s %9s %9s %6s %8s %8s %8s %8s %7s %7s %8s\n", "kind", "seeds", "datagrams", "events", "flows",
-	       "messages", "most", "lost", "resent", "reorderd", "overflow", "resyncs", "failed", "worst/s");
+	printf("%-8s %6s %9s %8s %9s %9s %6s %8s %8s %8s %8s %7s %7s %8s\n", "kind", "seeds",
+	       "datagrams", "events", "flows", "messages", "most", "lost", "resent", "reorderd",
+	       "overflow", "resyncs", "failed", "worst/s");
 	for (int k = 0; k < KIND_MAX; k++)
 		if (sums[k].seeds > 0)
-			printf("%-8s %6u %9" PRIu64 " %8" PRIu64 " %9" PRIu64 " %9" PRIu64 " %6.1f %8" PRIu64 " %8" PRIu64 " %8" PRIu64
-			       " %8" PRIu64 " %7" PRIu64 " %7" PRIu64 " %8.1f\n", kind_name[k], sums[k].seeds, sums[k].sent,
-			       sums[k].events, sums[k].flows, sums[k].msgs, sums[k].most, sums[k].s.lost, sums[k].s.resent,
-			       sums[k].s.reordered, sums[k].s.ring_overflow, sums[k].s.resync_asked, sums[k].s.resync_failed,
+			printf("%-8s %6u %9" PRIu64 " %8" PRIu64 " %9" PRIu64 " %9" PRIu64
+			       " %6.1f %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
+			       " %7" PRIu64 " %7" PRIu64 " %8.1f\n",
+			       kind_name[k], sums[k].seeds, sums[k].sent, sums[k].events,
+			       sums[k].flows, sums[k].msgs, sums[k].most, sums[k].s.lost,
+			       sums[k].s.resent, sums[k].s.reordered, sums[k].s.ring_overflow,
+			       sums[k].s.resync_asked, sums[k].s.resync_failed,
 			       (double)sums[k].worst_ns / SIM_S);
 }
 
 static const char *const mode_name[] = {
-	[SYNC_MODE_FTFW] = "FTFW", [SYNC_MODE_ALARM] = "ALARM", [SYNC_MODE_NOTRACK] = "NOTRACK",
+	[SYNC_MODE_FTFW] = "FTFW",
+	[SYNC_MODE_ALARM] = "ALARM",
+	[SYNC_MODE_NOTRACK] = "NOTRACK",
 };
 
-/* What fails with the engine as it is. Not run unless SIM_OPEN is set or the kind is named: an entry goes when its cause has
- * been mended. The number of a mode is that of enum sync_mode; -1: all. */
+/* What fails with the engine as it is. Not run unless SIM_OPEN is set or the kind is named: an
+ * entry goes when its cause has been mended. The number of a mode is that of enum sync_mode; -1:
+ * all. */
 static const struct {
 	enum sim_kind kind;
 	int mode;
@@ -400,7 +427,8 @@ static const struct {
 	{ KIND_MAX, -1, "nothing is known to fail" },
 };
 
-/* Seeds that have found something, and are run always; those that find it still are left out, unless SIM_OPEN is set. */
+/* Seeds that have found something, and are run always; those that find it still are left out,
+ * unless SIM_OPEN is set. */
 static const struct {
 	enum sync_mode mode;
 	enum sim_kind kind;
@@ -408,70 +436,111 @@ static const struct {
 	bool open;
 	const char *what;
 } known[] = {
-	{ SYNC_MODE_FTFW, KIND_OUTAGE, 1030425, false, "a repeated RESYNC kept its old mark: a flow that had ended stayed" },
+	{ SYNC_MODE_FTFW, KIND_OUTAGE, 1030425, false,
+	  "a repeated RESYNC kept its old mark: a flow that had ended stayed" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 1064606, false, "a resync with a 1.4.7 that never ended" },
-	{ SYNC_MODE_FTFW, KIND_LARGE, 109, false, "more than 16 held ranges: what had not arrived was acknowledged" },
+	{ SYNC_MODE_FTFW, KIND_LARGE, 109, false,
+	  "more than 16 held ranges: what had not arrived was acknowledged" },
 	{ SYNC_MODE_FTFW, KIND_LARGE, 115, false, "the same" },
-	{ SYNC_MODE_FTFW, KIND_LARGE, 2774, false, "nine messages that were sent again came on top of a window that had doubled" },
-	{ SYNC_MODE_FTFW, KIND_FORGED, 5425, false, "a forged message with the next number swallowed the true one" },
+	{ SYNC_MODE_FTFW, KIND_LARGE, 2774, false,
+	  "nine messages that were sent again came on top of a window that had doubled" },
+	{ SYNC_MODE_FTFW, KIND_FORGED, 5425, false,
+	  "a forged message with the next number swallowed the true one" },
 	{ SYNC_MODE_FTFW, KIND_FORGED, 2396, false, "one that was kept for its turn did" },
 	{ SYNC_MODE_FTFW, KIND_DATA, 281, false, "the same" },
-	{ SYNC_MODE_FTFW, KIND_DATA, 2459, false, "an ACK of a forged number was sent again when that was the number of a RESYNC" },
-	{ SYNC_MODE_FTFW, KIND_ROUGH, 433, false, "a late message with HELLO was taken for a new life" },
-	{ SYNC_MODE_FTFW, KIND_THREE, 108, false, "an ACK for another node ended the repair of a loss" },
+	{ SYNC_MODE_FTFW, KIND_DATA, 2459, false,
+	  "an ACK of a forged number was sent again when that was the number of a RESYNC" },
+	{ SYNC_MODE_FTFW, KIND_ROUGH, 433, false,
+	  "a late message with HELLO was taken for a new life" },
+	{ SYNC_MODE_FTFW, KIND_THREE, 108, false,
+	  "an ACK for another node ended the repair of a loss" },
 	{ SYNC_MODE_FTFW, KIND_THREE, 2057, false, "the same, for numbers that were never sent" },
 	{ SYNC_MODE_FTFW, KIND_THREE, 3154, false, "the same, with the numbers in step" },
-	{ SYNC_MODE_FTFW, KIND_LIMIT, 1332, false, "places of peers that were never used had the number of the first" },
-	{ SYNC_MODE_FTFW, KIND_JITTER, 5605, false, "a HELLO_BACK that had waited for a message was taken for a late one" },
-	{ SYNC_MODE_FTFW, KIND_OUTAGE, 8194, false, "what was given up for room was said to have been heard" },
-	{ SYNC_MODE_FTFW, KIND_OUTAGE, 7679, false, "the same, of the end of a flow, the NACK for it being lost" },
+	{ SYNC_MODE_FTFW, KIND_LIMIT, 1332, false,
+	  "places of peers that were never used had the number of the first" },
+	{ SYNC_MODE_FTFW, KIND_JITTER, 5605, false,
+	  "a HELLO_BACK that had waited for a message was taken for a late one" },
+	{ SYNC_MODE_FTFW, KIND_OUTAGE, 8194, false,
+	  "what was given up for room was said to have been heard" },
+	{ SYNC_MODE_FTFW, KIND_OUTAGE, 7679, false,
+	  "the same, of the end of a flow, the NACK for it being lost" },
 	{ SYNC_MODE_FTFW, KIND_OUTAGE, 6540, false, "the same" },
 	{ SYNC_MODE_FTFW, KIND_OUTAGE, 8295, false, "the same" },
-	{ SYNC_MODE_FTFW, KIND_OUTAGE, 15560, false, "an answer that began after three seconds was not taken, and asked for again" },
-	{ SYNC_MODE_FTFW, KIND_RESTART, 7054, false, "a table was said to have been heard whose beginning had come too early" },
-	{ SYNC_MODE_FTFW, KIND_ADDRESS, 410, false, "what an address that was forgotten had acknowledged was doubted for ever" },
-	{ SYNC_MODE_FTFW, KIND_JITTER, 9043, false, "what had come before the start, and overtaken the rest, is a loss" },
-	{ SYNC_MODE_NOTRACK, KIND_ADDRESS, 264, false, "an address that was left was judged as the node that came back to it" },
-	{ SYNC_MODE_ALARM, KIND_RESTART, 42, false, "a peer that had been away went on with the numbers it had ended with: no restart" },
-	{ SYNC_MODE_ALARM, KIND_RESTART, 74, false, "after a restart with lower numbers what came was dropped for some seconds, and said to be all" },
+	{ SYNC_MODE_FTFW, KIND_OUTAGE, 15560, false,
+	  "an answer that began after three seconds was not taken, and asked for again" },
+	{ SYNC_MODE_FTFW, KIND_RESTART, 7054, false,
+	  "a table was said to have been heard whose beginning had come too early" },
+	{ SYNC_MODE_FTFW, KIND_ADDRESS, 410, false,
+	  "what an address that was forgotten had acknowledged was doubted for ever" },
+	{ SYNC_MODE_FTFW, KIND_JITTER, 9043, false,
+	  "what had come before the start, and overtaken the rest, is a loss" },
+	{ SYNC_MODE_NOTRACK, KIND_ADDRESS, 264, false,
+	  "an address that was left was judged as the node that came back to it" },
+	{ SYNC_MODE_ALARM, KIND_RESTART, 42, false,
+	  "a peer that had been away went on with the numbers it had ended with: no restart" },
+	{ SYNC_MODE_ALARM, KIND_RESTART, 74, false,
+	  "after a restart with lower numbers what came was dropped for some seconds, and said to "
+	  "be all" },
 	{ SYNC_MODE_ALARM, KIND_OLD, 46, false, "the same" },
-	{ SYNC_MODE_ALARM, KIND_RESTART, 2257, false, "a new life that began word for word as the old one ended was taken for known" },
-	{ SYNC_MODE_ALARM, KIND_LIMIT, 83, false, "a flow that its owner had no room for any more was missed" },
-	{ SYNC_MODE_NOTRACK, KIND_LONG, 9, false, "keepalives of a node that could not hear us ended an answer" },
+	{ SYNC_MODE_ALARM, KIND_RESTART, 2257, false,
+	  "a new life that began word for word as the old one ended was taken for known" },
+	{ SYNC_MODE_ALARM, KIND_LIMIT, 83, false,
+	  "a flow that its owner had no room for any more was missed" },
+	{ SYNC_MODE_NOTRACK, KIND_LONG, 9, false,
+	  "keepalives of a node that could not hear us ended an answer" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 405, false, "the same, after minutes" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 557, false, "the same" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 562, false, "the same" },
-	{ SYNC_MODE_NOTRACK, KIND_LONG, 1361, false, "what no answer showed was kept, and said to be all" },
-	{ SYNC_MODE_NOTRACK, KIND_LONG, 3021, false, "what no answer showed was kept, and said to be all" },
-	{ SYNC_MODE_NOTRACK, KIND_SMALL, 3370, false, "answers that began late were too fast each time, and nobody said so" },
-	{ SYNC_MODE_NOTRACK, KIND_CROWD, 4767, false, "a control message came on top of the largest burst" },
-	{ SYNC_MODE_NOTRACK, KIND_CROWD, 73, false, "two nodes that were started together called their lives the same" },
-	{ SYNC_MODE_FTFW, KIND_LIMIT, 105, false, "a resync from an address that the peer had left never ended" },
+	{ SYNC_MODE_NOTRACK, KIND_LONG, 1361, false,
+	  "what no answer showed was kept, and said to be all" },
+	{ SYNC_MODE_NOTRACK, KIND_LONG, 3021, false,
+	  "what no answer showed was kept, and said to be all" },
+	{ SYNC_MODE_NOTRACK, KIND_SMALL, 3370, false,
+	  "answers that began late were too fast each time, and nobody said so" },
+	{ SYNC_MODE_NOTRACK, KIND_CROWD, 4767, false,
+	  "a control message came on top of the largest burst" },
+	{ SYNC_MODE_NOTRACK, KIND_CROWD, 73, false,
+	  "two nodes that were started together called their lives the same" },
+	{ SYNC_MODE_FTFW, KIND_LIMIT, 105, false,
+	  "a resync from an address that the peer had left never ended" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 276, false, "the same" },
-	{ SYNC_MODE_NOTRACK, KIND_OLD, 0, false, "a translation of an earlier life of the tuple stayed" },
-	{ SYNC_MODE_NOTRACK, KIND_OLD, 327, false, "three keepalives of a 1.4.7 that could not hear us ended an answer" },
+	{ SYNC_MODE_NOTRACK, KIND_OLD, 0, false,
+	  "a translation of an earlier life of the tuple stayed" },
+	{ SYNC_MODE_NOTRACK, KIND_OLD, 327, false,
+	  "three keepalives of a 1.4.7 that could not hear us ended an answer" },
 	{ SYNC_MODE_NOTRACK, KIND_OLD, 692, false, "the same" },
 	{ SYNC_MODE_NOTRACK, KIND_OLD, 952, false, "the same" },
-	{ SYNC_MODE_FTFW, KIND_FORGED, 507, false, "a forged ALIVE had the number of a state that was lost: nothing can tell" },
-	{ SYNC_MODE_FTFW, KIND_RESTART, 756, false, "an acknowledgement for an address that was left covered a RESYNC from the new one" },
-	{ SYNC_MODE_FTFW, KIND_RESTART, 3675, false, "so did the end of an answer for the address that was left" },
+	{ SYNC_MODE_FTFW, KIND_FORGED, 507, false,
+	  "a forged ALIVE had the number of a state that was lost: nothing can tell" },
+	{ SYNC_MODE_FTFW, KIND_RESTART, 756, false,
+	  "an acknowledgement for an address that was left covered a RESYNC from the new one" },
+	{ SYNC_MODE_FTFW, KIND_RESTART, 3675, false,
+	  "so did the end of an answer for the address that was left" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 3898, false, "a 1.4.7 acknowledged across the end of a flow" },
-	{ SYNC_MODE_FTFW, KIND_OLD, 5465, false, "a 1.4.7 restarted twice: its ACK covers what was lost, live flows are swept" },
-	{ SYNC_MODE_FTFW, KIND_OLD, 1930, false, "a 1.4.7 acknowledged across the end of a flow, told with HELLO and lost" },
-	{ SYNC_MODE_FTFW, KIND_OLD, 2800, false, "the first acknowledgement of a 1.4.7 began behind the end of a flow" },
-	{ SYNC_MODE_FTFW, KIND_OLD, 12988, false, "a late message of a long handshake was taken for a new life" },
-	{ SYNC_MODE_FTFW, KIND_OLD, 13654, false, "a late HELLO emptied the list of a 1.4.7: its ACK covers what was lost" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 5465, false,
+	  "a 1.4.7 restarted twice: its ACK covers what was lost, live flows are swept" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 1930, false,
+	  "a 1.4.7 acknowledged across the end of a flow, told with HELLO and lost" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 2800, false,
+	  "the first acknowledgement of a 1.4.7 began behind the end of a flow" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 12988, false,
+	  "a late message of a long handshake was taken for a new life" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 13654, false,
+	  "a late HELLO emptied the list of a 1.4.7: its ACK covers what was lost" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 16030, false, "the same" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 16828, false, "the same" },
-	{ SYNC_MODE_FTFW, KIND_OLD, 19, false, "a 1.4.7 with a small list drops what it is asked for, and acknowledges" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 19, false,
+	  "a 1.4.7 with a small list drops what it is asked for, and acknowledges" },
 	{ SYNC_MODE_FTFW, KIND_OLD, 39, false, "the same" },
-	{ SYNC_MODE_FTFW, KIND_OLD, 411, false, "a NACK of a 1.4.7 that was lost with part of what it sent is not repeated" },
+	{ SYNC_MODE_FTFW, KIND_OLD, 411, false,
+	  "a NACK of a 1.4.7 that was lost with part of what it sent is not repeated" },
 };
 
 static bool seed_open(enum sim_kind kind, enum sync_mode mode, uint64_t seed)
 {
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (known[i].open && known[i].kind == kind && known[i].mode == mode && known[i].seed == seed)
+		if (known[i].open && known[i].kind == kind && known[i].mode == mode &&
+		    known[i].seed == seed)
 			return !getenv("SIM_OPEN") && !getenv("SIM_SEED");
 	return false;
 }
@@ -479,7 +548,8 @@ static bool seed_open(enum sim_kind kind, enum sync_mode mode, uint64_t seed)
 static const char *is_open(enum sim_kind kind, enum sync_mode mode)
 {
 	for (size_t i = 0; i < sizeof(opens) / sizeof(opens[0]); i++)
-		if (opens[i].kind == kind && (opens[i].mode < 0 || (enum sync_mode)opens[i].mode == mode))
+		if (opens[i].kind == kind &&
+		    (opens[i].mode < 0 || (enum sync_mode)opens[i].mode == mode))
 			return opens[i].why;
 	return NULL;
 }
@@ -510,9 +580,11 @@ static bool run_seed(uint64_t seed, enum sync_mode mode, enum sim_kind kind, boo
 	digest_add_u64(sim->rng.state);
 	good = !sim->failed;
 	if (!good)
-		printf("%s, %s, seed %" PRIu64 " failed at %.3f s (calm since %.3f): %s\nreplay: SIM_MODE=%s SIM_KIND=%s SIM_SEED=%" PRIu64
-		       " SIM_TRACE=1 sim\n", mode_name[mode], kind_name[kind], seed, (double)sim->now_ns / SIM_S,
-		       (double)sim->plan.quiet_ns / SIM_S, sim->why, mode_name[mode], kind_name[kind], seed);
+		printf("%s, %s, seed %" PRIu64 " failed at %.3f s (calm since %.3f): %s\nreplay: "
+		       "SIM_MODE=%s SIM_KIND=%s SIM_SEED=%" PRIu64 " SIM_TRACE=1 sim\n",
+		       mode_name[mode], kind_name[kind], seed, (double)sim->now_ns / SIM_S,
+		       (double)sim->plan.quiet_ns / SIM_S, sim->why, mode_name[mode],
+		       kind_name[kind], seed);
 	watch_end(sim);
 	for (unsigned int i = 0; i < SIM_NODES; i++)
 		node_end(&sim->node[i]);
@@ -524,7 +596,8 @@ static bool run_seed(uint64_t seed, enum sync_mode mode, enum sim_kind kind, boo
 /* How many of n seeds: in ALARM, and of large tables, each takes ten times as long and more. */
 static uint64_t seeds_of(uint64_t n, enum sim_kind kind, enum sync_mode mode)
 {
-	return mode == SYNC_MODE_ALARM || kind == KIND_LARGE || kind == KIND_CROWD ? (n + 9) / 10 : n;
+	return mode == SYNC_MODE_ALARM || kind == KIND_LARGE || kind == KIND_CROWD ? (n + 9) / 10 :
+										     n;
 }
 
 /* Is the name in the list, or is there none? */
@@ -563,7 +636,8 @@ static uint64_t run_known(bool go_on)
 	return bad;
 }
 
-static uint64_t run_kind(enum sync_mode mode, enum sim_kind kind, uint64_t first, uint64_t n, bool go_on)
+static uint64_t run_kind(enum sync_mode mode, enum sim_kind kind, uint64_t first, uint64_t n,
+			 bool go_on)
 {
 	uint64_t bad = 0;
 
@@ -571,13 +645,15 @@ static uint64_t run_kind(enum sync_mode mode, enum sim_kind kind, uint64_t first
 	for (uint64_t seed = first; (bad == 0 || go_on) && seed < first + n; seed++)
 		bad += !run_one(mode, kind, seed);
 	if (digest.on)
-		printf("digest: %s %s %016" PRIx64 "\n", mode_name[mode], kind_name[kind], digest.sum);
+		printf("digest: %s %s %016" PRIx64 "\n", mode_name[mode], kind_name[kind],
+		       digest.sum);
 	return bad;
 }
 
 int main(int argc, char **argv)
 {
-	const char *one = getenv("SIM_SEED"), *kinds = getenv("SIM_KIND"), *modes = getenv("SIM_MODE");
+	const char *one = getenv("SIM_SEED"), *kinds = getenv("SIM_KIND"),
+		   *modes = getenv("SIM_MODE");
 	const char *seeds = argc > 2 ? argv[2] : getenv("SIM_SEEDS"), *part = getenv("SIM_PART");
 	uint64_t first = strtoull(one ? one : argc > 1 ? argv[1] : "0", NULL, 10), bad = 0;
 	uint64_t n = one ? 1 : seeds ? strtoull(seeds, NULL, 10) : SEEDS;
@@ -588,16 +664,19 @@ int main(int argc, char **argv)
 		return 2;
 	if (!one && !kinds && !modes)
 		bad = run_known(go_on);
-	for (enum sync_mode mode = 0; mode < sizeof(mode_name) / sizeof(mode_name[0]) && (bad == 0 || go_on); mode++) {
+	for (enum sync_mode mode = 0;
+	     mode < sizeof(mode_name) / sizeof(mode_name[0]) && (bad == 0 || go_on); mode++) {
 		if (!mode_name[mode] || !listed(modes, mode_name[mode]))
 			continue;
 		for (enum sim_kind kind = 0; kind < KIND_MAX && (bad == 0 || go_on); kind++) {
 			if (!listed(kinds, kind_name[kind]) || !plan_exists(kind, mode))
 				continue;
 			if (!kinds && !open && is_open(kind, mode))
-				printf("%s, %s: left out: %s\n", mode_name[mode], kind_name[kind], is_open(kind, mode));
+				printf("%s, %s: left out: %s\n", mode_name[mode], kind_name[kind],
+				       is_open(kind, mode));
 			else
-				bad += run_kind(mode, kind, first, kinds ? n : seeds_of(n, kind, mode), go_on);
+				bad += run_kind(mode, kind, first,
+						kinds ? n : seeds_of(n, kind, mode), go_on);
 		}
 		if (getenv("SIM_STATS")) {
 			printf("%s\n", mode_name[mode]);
@@ -605,7 +684,8 @@ int main(int argc, char **argv)
 		}
 		memset(sums, 0, sizeof(sums));
 		if (bad == 0)
-			printf("%s, %" PRIu64 " seeds of each kind from %" PRIu64 " on: all well\n", mode_name[mode], n, first);
+			printf("%s, %" PRIu64 " seeds of each kind from %" PRIu64 " on: all well\n",
+			       mode_name[mode], n, first);
 	}
 	printf("runs: %" PRIu64 "\n", n_runs);
 	return bad > 0;

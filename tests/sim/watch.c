@@ -1,28 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What must hold at every step, seen where it happens: the calls by which an external cache is changed go through here
- * (the linker's --wrap, tests.mk), and so do all datagrams.
+/* What must hold at every step, seen where it happens: the calls by which an external cache is
+ * changed go through here (the linker's --wrap, tests.mk), and so do all datagrams.
  *
- *   live flows      An entry of a flow that lives at its owner, and is about this life of it, is never removed. No resync,
- *                   sweep, gap, flush, full table or restart of the owner is an excuse; a flush of the holder's external
- *                   cache is, and in ALARM that nobody has spoken of the flow for CacheTimeout.
- *   only forward    What an entry says is never older than what the holder has been told before, nor is it ever anything
- *                   that the owner did not say.
- *   true ACKs       A node acknowledges no number that has not arrived (two nodes: an ACK names no addressee).
- *   whole answers   A RESYNC is acknowledged, and NOTRACK's "complete" said, when everything that lives has been sent.
- *   slow start      Messages about flows that were sent without hearing anything are at most twice as many as were sent
- *                   before, or 1,000, and the changes of the kernel since (two nodes: what a third one acknowledges opens the
- *                   window as well). NOTRACK: 60 datagrams in a millisecond.
+ *   live flows      An entry of a flow that lives at its owner, and is about this life of it, is
+ *                   never removed. No resync, sweep, gap, flush, full table or restart of the owner
+ *                   is an excuse; a flush of the holder's external cache is, and in ALARM that
+ *                   nobody has spoken of the flow for CacheTimeout.
+ *   only forward    What an entry says is never older than what the holder has been told before,
+ *                   nor is it ever anything that the owner did not say.
+ *   true ACKs       A node acknowledges no number that has not arrived (two nodes: an ACK names no
+ *                   addressee).
+ *   whole answers   A RESYNC is acknowledged, and NOTRACK's "complete" said, when everything that
+ *                   lives has been sent.
+ *   slow start      Messages about flows that were sent without hearing anything are at most twice
+ *                   as many as were sent before, or 1,000, and the changes of the kernel since (two
+ *                   nodes: what a third one acknowledges opens the window as well). NOTRACK: 60
+ *                   datagrams in a millisecond.
  *
- * Left out for forged messages (whoever forges an acknowledgement may end a resync early), and for what the model of 1.4.7
- * is known to do. */
+ * Left out for forged messages (whoever forges an acknowledgement may end a resync early), and for
+ * what the model of 1.4.7 is known to do. */
 #include "sim.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOW_START	1000	/* messages: a window of 600, what was under way, what is sent again */
-#define REPEATED	100	/* of these: on top of a window that has doubled */
-#define BURST		62	/* datagrams in a millisecond: NOTRACK sends 12 of a full send, saves up four times as many, and has to answer */
+/* messages: a window of 600, what was under way, what is sent again */
+#define SLOW_START 1000
+#define REPEATED   100 /* of these: on top of a window that has doubled */
+/* datagrams in a millisecond: NOTRACK sends 12 of a full send, saves up four times as many, and
+ * has to answer */
+#define BURST 62
 
 static struct sim *watched;
 
@@ -119,11 +126,16 @@ void watch_stored(struct node *holder, const struct ct_flow *entry)
 	if (!trusts(sim) || takes_late(holder))
 		return;
 	if (stamp < sf->told[holder->index] || stamp > kernel_stamp(sf))
-		sim_fail(sim, "node %u takes back what it knew of %s: life and change %u, but %u was told", holder->index,
-			 flow_text(sim, &sf->flow, text, sizeof(text)), stamp, sf->told[holder->index]);
+		sim_fail(sim,
+			 "node %u takes back what it knew of %s: life and change %u, but %u was "
+			 "told",
+			 holder->index, flow_text(sim, &sf->flow, text, sizeof(text)), stamp,
+			 sf->told[holder->index]);
 	sf->told[holder->index] = stamp;
-	/* In NOTRACK an update may merge into what is known of an earlier life, until the next full answer. */
-	if (sim->mode != SYNC_MODE_NOTRACK && sf->alive && stamp == kernel_stamp(sf) && !holder->old && !flow_equal_replicated(entry, &sf->flow))
+	/* In NOTRACK an update may merge into what is known of an earlier life, until the next full
+	 * answer. */
+	if (sim->mode != SYNC_MODE_NOTRACK && sf->alive && stamp == kernel_stamp(sf) &&
+	    !holder->old && !flow_equal_replicated(entry, &sf->flow))
 		sim_fail(sim, "node %u stores %s otherwise than it was told", holder->index,
 			 flow_text(sim, &sf->flow, text, sizeof(text)));
 }
@@ -146,9 +158,12 @@ static void stored(const struct external *c, const struct ct_flow *f)
 		watch_stored(holder, &table_rec(t, id)->flow);
 }
 
-int __real_external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
-int __wrap_external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
-int __wrap_external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)
+int __real_external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f,
+			     struct mono now);
+int __wrap_external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f,
+			     struct mono now);
+int __wrap_external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f,
+			     struct mono now)
 {
 	int err = __real_external_new_flow(c, peer, f, now);
 
@@ -156,9 +171,12 @@ int __wrap_external_new_flow(struct external *c, uint8_t peer, const struct ct_f
 	return err;
 }
 
-int __real_external_replace(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
-int __wrap_external_replace(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
-int __wrap_external_replace(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)
+int __real_external_replace(struct external *c, uint8_t peer, const struct ct_flow *f,
+			    struct mono now);
+int __wrap_external_replace(struct external *c, uint8_t peer, const struct ct_flow *f,
+			    struct mono now);
+int __wrap_external_replace(struct external *c, uint8_t peer, const struct ct_flow *f,
+			    struct mono now)
 {
 	int err = __real_external_replace(c, peer, f, now);
 
@@ -166,9 +184,12 @@ int __wrap_external_replace(struct external *c, uint8_t peer, const struct ct_fl
 	return err;
 }
 
-int __real_external_update(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
-int __wrap_external_update(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
-int __wrap_external_update(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now)
+int __real_external_update(struct external *c, uint8_t peer, const struct ct_flow *f,
+			   struct mono now);
+int __wrap_external_update(struct external *c, uint8_t peer, const struct ct_flow *f,
+			   struct mono now);
+int __wrap_external_update(struct external *c, uint8_t peer, const struct ct_flow *f,
+			   struct mono now)
 {
 	int err = __real_external_update(c, peer, f, now);
 
@@ -233,9 +254,11 @@ void watch_arrived(struct sim *sim, const struct packet *p)
 	w->node[p->to].events_before = w->node[p->to].events;
 	while (c.left > 0 && wire_next(&c, &h, &body) == PROTO_OK) {
 		mark_arrived(sim, p->to, p->from, h.seq);
-		if (h.type != WIRE_CTL || !(h.flags & WIRE_F_RESYNC) || p->from_life != sim->node[p->from].lives)
+		if (h.type != WIRE_CTL || !(h.flags & WIRE_F_RESYNC) ||
+		    p->from_life != sim->node[p->from].lives)
 			continue;
-		if (w->asked[p->to][p->from].open && !seq_after(h.seq, w->asked[p->to][p->from].seq))
+		if (w->asked[p->to][p->from].open &&
+		    !seq_after(h.seq, w->asked[p->to][p->from].seq))
 			continue;
 		w->asked[p->to][p->from].open = true;
 		w->asked[p->to][p->from].seq = h.seq;
@@ -252,7 +275,8 @@ void watch_forged(struct sim *sim, unsigned int to, const uint8_t *bytes, size_t
 		sim->watch.forged[to].seq[sim->watch.forged[to].n++ % WATCH_FORGED] = h.seq;
 }
 
-bool watch_swallowed(const struct sim *sim, unsigned int owner, unsigned int holder, const struct sim_flow *sf)
+bool watch_swallowed(const struct sim *sim, unsigned int owner, unsigned int holder,
+		     const struct sim_flow *sf)
 {
 	const uint32_t *slots = sim->watch.arrived[holder][owner];
 	bool forged = false;
@@ -263,7 +287,8 @@ bool watch_swallowed(const struct sim *sim, unsigned int owner, unsigned int hol
 }
 
 /* Everything that lives at the node, and would fit, was sent at or after: a time, or a number. */
-static void check_whole(struct sim *sim, const struct node *n, int64_t ns, const uint32_t *seq, const char *what)
+static void check_whole(struct sim *sim, const struct node *n, int64_t ns, const uint32_t *seq,
+			const char *what)
 {
 	char text[160];
 
@@ -274,9 +299,11 @@ static void check_whole(struct sim *sim, const struct node *n, int64_t ns, const
 
 		int64_t least = ns > n->started_ns ? ns : n->started_ns;
 
-		if (!sf->alive || !node_wants(n, &sf->flow) || sf->born_ns >= (seq ? sim->now_ns : ns))
+		if (!sf->alive || !node_wants(n, &sf->flow) ||
+		    sf->born_ns >= (seq ? sim->now_ns : ns))
 			continue;
-		if (sf->sent_ns >= least && sf->sent_ns >= sf->born_ns && (!seq || !seq_before(sf->sent_seq, *seq)))
+		if (sf->sent_ns >= least && sf->sent_ns >= sf->born_ns &&
+		    (!seq || !seq_before(sf->sent_seq, *seq)))
 			continue;
 		sim_fail(sim, "node %u says that %s, and has not sent %s", n->index, what,
 			 flow_text(sim, &sf->flow, text, sizeof(text)));
@@ -295,11 +322,13 @@ static void check_ack(struct sim *sim, unsigned int from, const struct wire_hdr 
 		return;
 	for (uint32_t i = 0; slots && i <= n && i < WATCH_SLOTS / 2; i++)
 		if (slots[(h->to - i) % WATCH_SLOTS] != h->to - i) {
-			sim_fail(sim, "node %u acknowledges %u..%u, and %u has not arrived", from, h->from, h->to, h->to - i);
+			sim_fail(sim, "node %u acknowledges %u..%u, and %u has not arrived", from,
+				 h->from, h->to, h->to - i);
 			return;
 		}
 	if (w->asked[from][to].open && w->asked[from][to].seq - h->from <= n)
-		check_whole(sim, &sim->node[from], w->asked[from][to].at_ns, NULL, "it has answered a RESYNC");
+		check_whole(sim, &sim->node[from], w->asked[from][to].at_ns, NULL,
+			    "it has answered a RESYNC");
 }
 
 static void check_pace(struct sim *sim, const struct node *n)
@@ -318,13 +347,17 @@ static void check_pace(struct sim *sim, const struct node *n)
 	w->node[n->index].slot_n++;
 	if (sim->mode == SYNC_MODE_FTFW && sim->plan.n_nodes == 2 && burst > SLOW_START + events &&
 	    burst > 2 * before + REPEATED + events)
-		sim_fail(sim, "node %u sends %u messages about flows, after %u before, and hears nothing", n->index,
-			 (unsigned int)burst, (unsigned int)before);
+		sim_fail(
+			sim,
+			"node %u sends %u messages about flows, after %u before, and hears nothing",
+			n->index, (unsigned int)burst, (unsigned int)before);
 	if (sim->mode == SYNC_MODE_NOTRACK && calm && w->node[n->index].slot_n > BURST)
-		sim_fail(sim, "node %u sends %u datagrams in a millisecond", n->index, w->node[n->index].slot_n);
+		sim_fail(sim, "node %u sends %u datagrams in a millisecond", n->index,
+			 w->node[n->index].slot_n);
 }
 
-static void sent_flow(struct sim *sim, unsigned int from, const struct wire_hdr *h, struct cursor body)
+static void sent_flow(struct sim *sim, unsigned int from, const struct wire_hdr *h,
+		      struct cursor body)
 {
 	struct proto_stats stats = { 0 };
 	struct flow_rare rare;
@@ -347,7 +380,9 @@ static void sent_flow(struct sim *sim, unsigned int from, const struct wire_hdr 
 		sf->said_seq = h->seq;
 		sf->said_ns = sim->now_ns;
 		/* An end does not say of which life it is: of the last one that was told. */
-		sf->said_stamp = !sf->said_end ? kernel_stamp_of(&f) : sf->alive ? 1000 * sf->life - 1 : kernel_stamp(sf);
+		sf->said_stamp = !sf->said_end ? kernel_stamp_of(&f) :
+				 sf->alive     ? 1000 * sf->life - 1 :
+						 kernel_stamp(sf);
 	}
 	if (h->type == WIRE_CT_DEL)
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which facts are reasons of --health and --ready, and how bad; what is no reason is tried as well. */
+/* Which facts are reasons of --health and --ready, and how bad; what is no reason is tried as
+ * well. */
 #include "daemon/health.h"
 
 #include <errno.h>

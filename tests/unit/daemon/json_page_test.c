@@ -41,7 +41,9 @@ static bool is_optional(const struct value_row *r)
 static void print_row(struct text *out, const struct value_row *r)
 {
 	static const char *const kinds[] = {
-		[VALUE_INFO] = "", [VALUE_GAUGE] = "gauge", [VALUE_COUNTER] = "counter",
+		[VALUE_INFO] = "",
+		[VALUE_GAUGE] = "gauge",
+		[VALUE_COUNTER] = "counter",
 		[VALUE_HISTOGRAM] = "histogram",
 	};
 
@@ -67,9 +69,10 @@ static void print_groups(struct text *out)
 {
 	text_str(out, BEGIN);
 	for (size_t i = 0; value_groups[i]; i++) {
-		text_printf(out,
-			    "\n## %s\n\n%s\n\n| name | type | there | meaning |\n|---|---|---|---|\n",
-			    value_groups[i]->name, value_groups[i]->help);
+		text_printf(
+			out,
+			"\n## %s\n\n%s\n\n| name | type | there | meaning |\n|---|---|---|---|\n",
+			value_groups[i]->name, value_groups[i]->help);
 		print_rows(out, value_groups[i]->rows);
 	}
 	text_str(out, "\n" END);
@@ -112,7 +115,8 @@ static void page(void **state)
 	if (getenv("UPDATE"))
 		write_page(&should);
 	else if (strcmp(is.buf, should.buf) != 0)
-		fail_msg("doc/json.md does not agree with the values: UPDATE=1 writes their tables");
+		fail_msg(
+			"doc/json.md does not agree with the values: UPDATE=1 writes their tables");
 	text_free(&is);
 	text_free(&should);
 }

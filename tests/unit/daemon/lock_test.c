@@ -29,7 +29,7 @@ struct world {
 	char other[PATH_MAX];
 	struct text err;
 	struct lockfile lock;
-	unsigned int fds;	/* open ones at the start */
+	unsigned int fds; /* open ones at the start */
 };
 
 /* Somebody removes the file in the moment between open() and flock(), so many times. */
@@ -174,12 +174,13 @@ static void test_taken(void **state)
 	check_pid(w->path, getpid());
 	assert_int_equal(stat(w->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_true(fcntl(w->lock.fd, F_GETFD) & FD_CLOEXEC);	/* notification scripts must not inherit it */
+	/* notification scripts must not inherit it */
+	assert_true(fcntl(w->lock.fd, F_GETFD) & FD_CLOEXEC);
 
 	assert_int_equal(lockfile_take(&second, w->path, &w->err), -EBUSY);
 	assert_int_equal(second.fd, -1);
 	lockfile_drop(&second);
-	assert_int_equal(access(w->path, F_OK), 0);	/* who does not hold it does not remove it */
+	assert_int_equal(access(w->path, F_OK), 0); /* who does not hold it does not remove it */
 
 	lockfile_drop(&w->lock);
 	assert_int_equal(w->lock.fd, -1);
@@ -196,10 +197,11 @@ static void test_held(void **state)
 
 	assert_int_equal(lockfile_take(&w->lock, w->path, &w->err), -EBUSY);
 	assert_int_equal(w->lock.fd, -1);
-	snprintf(want, sizeof(want), "lock file %s is held by PID %ld: conntrackd is already running", w->path,
+	snprintf(want, sizeof(want),
+		 "lock file %s is held by PID %ld: conntrackd is already running", w->path,
 		 (long)pid);
 	assert_string_equal(w->err.buf, want);
-	check_pid(w->path, pid);	/* untouched */
+	check_pid(w->path, pid); /* untouched */
 	assert_int_equal(count_fds(), w->fds);
 
 	/* A crash leaves the file behind; the lock is gone with the process. */
@@ -251,7 +253,7 @@ static void test_after_fork(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	check_pid(w->path, pid);
-	assert_int_equal(lockfile_take(&second, w->path, &w->err), -EBUSY);	/* still held */
+	assert_int_equal(lockfile_take(&second, w->path, &w->err), -EBUSY); /* still held */
 }
 
 static void test_symlink(void **state)
@@ -284,7 +286,7 @@ static void test_not_a_file(void **state)
 
 	text_reset(&w->err);
 	assert_int_equal(mkfifo(w->path, 0600), 0);
-	alarm(20);		/* a fifo must not make it wait for a reader */
+	alarm(20); /* a fifo must not make it wait for a reader */
 	assert_int_equal(lockfile_take(&w->lock, w->path, &w->err), -EEXIST);
 	alarm(0);
 	assert_non_null(strstr(w->err.buf, "not a regular file"));
@@ -303,7 +305,8 @@ static void test_no_directory(void **state)
 	assert_non_null(strstr(w->err.buf, strerror(ENOENT)));
 }
 
-/* `rm -f` of the lock of a running daemon, and another one started: the first must leave the second's file alone. */
+/* `rm -f` of the lock of a running daemon, and another one started: the first must leave the
+ * second's file alone. */
 static void test_recreated(void **state)
 {
 	struct world *w = *state;
@@ -353,16 +356,11 @@ static void test_removed_always(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_taken),
-		T(test_held),
-		T(test_held_unknown),
-		T(test_stale),
-		T(test_after_fork),
-		T(test_symlink),
-		T(test_not_a_file),
-		T(test_no_directory),
-		T(test_recreated),
-		T(test_removed_meanwhile),
+		T(test_taken),		T(test_held),
+		T(test_held_unknown),	T(test_stale),
+		T(test_after_fork),	T(test_symlink),
+		T(test_not_a_file),	T(test_no_directory),
+		T(test_recreated),	T(test_removed_meanwhile),
 		T(test_removed_always),
 	};
 

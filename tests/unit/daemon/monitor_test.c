@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --monitor: each line of the log reaches each who looks on, and no sleeper costs more than it may. */
+/* --monitor: each line of the log reaches each who looks on, and no sleeper costs more than it
+ * may. */
 #include "daemon/monitor.h"
 
 #include <stdio.h>
@@ -46,8 +47,10 @@ static void both_forms(void **state)
 	assert_non_null(strstr(step(text), " [warning] peer \"x\" is silent\n"));
 	assert_string_equal(step(text), "");
 	log_notice("again");
-	assert_non_null(strstr(step(json), ",\"level\":\"warning\",\"text\":\"peer \\\"x\\\" is silent\"}\n{\"schema\":1,"
-					   "\"kind\":\"event\",\"time_s\":"));
+	assert_non_null(strstr(
+		step(json),
+		",\"level\":\"warning\",\"text\":\"peer \\\"x\\\" is silent\"}\n{\"schema\":1,"
+		"\"kind\":\"event\",\"time_s\":"));
 	text->ops->release(text, false);
 	log_notice("nobody but one");
 	assert_non_null(strstr(step(json), "nobody but one"));
@@ -86,7 +89,8 @@ static void sleeper(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(both_forms), cmocka_unit_test(sleeper) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(both_forms),
+					    cmocka_unit_test(sleeper) };
 
 	log_detach(); /* thousands of lines are of no use on a terminal */
 	return cmocka_run_group_tests_name("daemon/monitor", tests, NULL, NULL);

@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-static void put(const char *label, unsigned int most, const char *said, unsigned int rows, const char *should)
+static void put(const char *label, unsigned int most, const char *said, unsigned int rows,
+		const char *should)
 {
 	struct text out = { 0 };
 	struct page p = { .out = &out };
@@ -22,7 +23,7 @@ static void put(const char *label, unsigned int most, const char *said, unsigned
 	text_free(&out);
 }
 
-#define TEN "123456789 "
+#define TEN	"123456789 "
 #define SEVENTY "1234567890123456789012345678901234567890123456789012345678901234567890"
 
 static void rows(void **state)
@@ -31,15 +32,19 @@ static void rows(void **state)
 	put("node", 1, "", 1, "node      \n");
 	put("node", 1, "active", 1, "node      active\n");
 	put("node", 1, SEVENTY, 1, "node      " SEVENTY "\n");
-	put("node", 1, SEVENTY "1", 1, "node      1234567890123456789012345678901234567890123456789012345678901234567...\n");
+	put("node", 1, SEVENTY "1", 1,
+	    "node      1234567890123456789012345678901234567890123456789012345678901234567...\n");
 	put("node", 2, SEVENTY " and more", 2, "node      " SEVENTY "\n          and more\n");
 	put("node", 2, TEN TEN TEN TEN TEN TEN "word-of-twelve", 2,
 	    "node      " TEN TEN TEN TEN TEN "123456789\n          word-of-twelve\n");
-	put("node", 2, SEVENTY SEVENTY "1", 2, "node      " SEVENTY "\n          "
+	put("node", 2, SEVENTY SEVENTY "1", 2,
+	    "node      " SEVENTY "\n          "
 	    "1234567890123456789012345678901234567890123456789012345678901234567...\n");
 	put("node", 3, TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "end", 3,
-	    "node      " TEN TEN TEN TEN TEN TEN "123456789\n          " TEN TEN TEN TEN TEN TEN "123456789\n"
-	    "          " "123456789 end\n");
+	    "node      " TEN TEN TEN TEN TEN TEN "123456789\n          " TEN TEN TEN TEN TEN TEN
+	    "123456789\n"
+	    "          "
+	    "123456789 end\n");
 }
 
 /* No character of more than one byte is cut in two, at whatever place it stands. */
@@ -58,7 +63,8 @@ static void characters(void **state)
 		said[120] = '\0';
 		page_put(&p, "log", 1 + at % 2, said);
 		euro = strstr(out.buf, "\xe2\x82\xac");
-		if (!euro && (strchr(out.buf, '\xe2') || strchr(out.buf, '\x82') || strchr(out.buf, '\xac')))
+		if (!euro &&
+		    (strchr(out.buf, '\xe2') || strchr(out.buf, '\x82') || strchr(out.buf, '\xac')))
 			fail_msg("cut at %zu: %s", at, out.buf);
 		text_free(&out);
 	}
@@ -70,8 +76,10 @@ static void spans(void **state)
 		int64_t s;
 		const char *text;
 	} all[] = {
-		{ 0, "0 s" }, { 59, "59 s" }, { 60, "1 min 0 s" }, { 3599, "59 min 59 s" }, { 3600, "1 h 0 min" },
-		{ 86399, "23 h 59 min" }, { 86400, "1 d 0 h" }, { INT64_MAX, "106751991167300 d 15 h" },
+		{ 0, "0 s" },	       { 59, "59 s" },
+		{ 60, "1 min 0 s" },   { 3599, "59 min 59 s" },
+		{ 3600, "1 h 0 min" }, { 86399, "23 h 59 min" },
+		{ 86400, "1 d 0 h" },  { INT64_MAX, "106751991167300 d 15 h" },
 	};
 	char span[PAGE_SPAN];
 
@@ -85,7 +93,9 @@ static void spans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows), cmocka_unit_test(characters), cmocka_unit_test(spans),
+		cmocka_unit_test(rows),
+		cmocka_unit_test(characters),
+		cmocka_unit_test(spans),
 	};
 
 	return cmocka_run_group_tests_name("daemon/page", tests, NULL, NULL);

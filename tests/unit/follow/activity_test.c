@@ -83,7 +83,7 @@ static void test_roles(void **state)
 	assert_false(activity_commit(a, now));
 	assert_true(activity_active(a));
 	assert_int_equal(activity_since(a).ns, now.ns);
-	activity_commit(a, later(now, 5));	/* still the same activity */
+	activity_commit(a, later(now, 5)); /* still the same activity */
 	assert_int_equal(activity_since(a).ns, now.ns);
 	activity_request(a, later(now, 6));
 	assert_false(activity_active(a));
@@ -103,9 +103,9 @@ static void test_purges(void **state)
 
 	(void)state;
 	assert_true(activity_purge(a, due, now));
-	assert_false(activity_purge(a, other, later(now, 30)));	/* one at a time */
+	assert_false(activity_purge(a, other, later(now, 30))); /* one at a time */
 	assert_int_equal(activity_purge_due(a).ns, due.ns);
-	activity_request(a, now);	/* -n leaves it alone */
+	activity_request(a, now); /* -n leaves it alone */
 	assert_int_equal(activity_purge_due(a).ns, due.ns);
 	assert_true(activity_commit(a, now));
 	assert_false(mono_is_set(activity_purge_due(a)));
@@ -126,7 +126,7 @@ static void assert_near(struct mono a, struct mono b)
 {
 	int64_t ms = mono_diff_ms(a, b);
 
-	assert_true(ms > -1000 && ms < 1000);	/* of a minute; a machine may be busy */
+	assert_true(ms > -1000 && ms < 1000); /* of a minute; a machine may be busy */
 }
 
 static void test_a_restart(void **state)
@@ -136,7 +136,7 @@ static void test_a_restart(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_int_equal(stat(path, &st), -1);	/* nothing to say yet */
+	assert_int_equal(stat(path, &st), -1); /* nothing to say yet */
 	activity_commit(a, now);
 	activity_close(a);
 	assert_int_equal(stat(path, &st), 0);
@@ -158,7 +158,7 @@ static void test_a_restart(void **state)
 	activity_purge(a, mono_add_ms(clock_now(), 1), clock_now());
 	activity_close(a);
 	usleep(5000);
-	a = begin(clock_now());	/* its time has passed meanwhile: due at once */
+	a = begin(clock_now()); /* its time has passed meanwhile: due at once */
 	assert_true(mono_is_set(activity_purge_due(a)));
 	assert_true(mono_before(activity_purge_due(a), clock_now()));
 	activity_close(a);
@@ -172,9 +172,10 @@ static void assert_ignored(const char *text, size_t n, unsigned int said)
 	warnings = 0;
 	write_text(text, n);
 	a = begin(clock_now());
-	if (activity_role(a) != ACTIVITY_NONE || mono_is_set(activity_purge_due(a)) || warnings != said)
+	if (activity_role(a) != ACTIVITY_NONE || mono_is_set(activity_purge_due(a)) ||
+	    warnings != said)
 		fail_msg("believed, or said %u times: %.*s", warnings, (int)n, text);
-	activity_commit(a, clock_now());	/* and the file is usable again */
+	activity_commit(a, clock_now()); /* and the file is usable again */
 	activity_close(a);
 	a = begin(clock_now());
 	assert_true(activity_active(a));
@@ -203,7 +204,7 @@ static void test_what_is_not_believed(void **state)
 	activity_purge(a, later(now, 60), now);
 	activity_close(a);
 	n = read_text(good, sizeof(good));
-	for (size_t i = 0; i < n; i++)	/* cut off anywhere */
+	for (size_t i = 0; i < n; i++) /* cut off anywhere */
 		assert_ignored(good, i, 1);
 	sprintf(bad, "%s\n", good);
 	assert_ignored(bad, n + 1, 1);
@@ -216,12 +217,14 @@ static void test_what_is_not_believed(void **state)
 	assert_ignored(bad, with_line(bad, good, "netns", "netns 4:1"), 1);
 	assert_ignored(bad, with_line(bad, good, "role", "role 4"), 1);
 	assert_ignored(bad, with_line(bad, good, "role", "role -1"), 1);
-	assert_ignored(bad, with_line(bad, good, "role", "role 1"), 1);	/* active, and a purge is pending */
+	/* active, and a purge is pending */
+	assert_ignored(bad, with_line(bad, good, "role", "role 1"), 1);
 	assert_ignored(bad, with_line(bad, good, "since", "since 1"), 1);
 	assert_ignored(bad, with_line(bad, good, "purge", "purge 9223372036854775807"), 1);
 	assert_ignored(bad, with_line(bad, good, "purge", "purge -1"), 1);
 	/* Of another boot: void, and nothing to wonder about. */
-	assert_ignored(bad, with_line(bad, good, "boot", "boot 00000000-0000-0000-0000-000000000000"), 0);
+	assert_ignored(
+		bad, with_line(bad, good, "boot", "boot 00000000-0000-0000-0000-000000000000"), 0);
 }
 
 /* Asked by a client while no daemon answers. */
@@ -266,7 +269,7 @@ static void test_who_may_write_it(void **state)
 	a = begin(now);
 	assert_int_equal(activity_role(a), ACTIVITY_NONE);
 	assert_int_equal(warnings, 2);
-	activity_commit(a, now);	/* replaces the link, not what it points to */
+	activity_commit(a, now); /* replaces the link, not what it points to */
 	activity_close(a);
 	unlink(path);
 	assert_int_equal(rename(target, path), 0);
@@ -281,12 +284,12 @@ static void test_a_place_that_cannot_be_written(void **state)
 	(void)state;
 	assert_int_equal(mkdir(path, 0700), 0);
 	a = begin(now);
-	assert_int_equal(warnings, 1);	/* not a file */
+	assert_int_equal(warnings, 1); /* not a file */
 	activity_commit(a, now);
 	assert_int_equal(warnings, 2);
 	activity_purge(a, later(now, 60), now);
 	activity_commit(a, now);
-	assert_int_equal(warnings, 2);	/* said once */
+	assert_int_equal(warnings, 2); /* said once */
 	assert_true(activity_active(a));
 	activity_close(a);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is taken for a sign that the kernel does not tell everything, and what is not: looks made by hand, two seconds
- * apart, and comparisons that find what the case says. */
+/* What is taken for a sign that the kernel does not tell everything, and what is not: looks made by
+ * hand, two seconds apart, and comparisons that find what the case says. */
 #include "follow/blind.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ struct world {
 	struct blind_look look;
 	struct mono now;
 	bool comparing;
-	unsigned int runs;	/* how often comparing has begun */
+	unsigned int runs; /* how often comparing has begun */
 };
 
 static void fill_look(void *ctx, struct blind_look *look)
@@ -40,11 +40,15 @@ static int setup_with(void **state, bool compares, bool injects)
 {
 	static struct world w;
 	const struct blind_cb cb = {
-		.ctx = &w, .look = fill_look, .comparing = compares ? comparing : NULL, .injects = injects,
+		.ctx = &w,
+		.look = fill_look,
+		.comparing = compares ? comparing : NULL,
+		.injects = injects,
 	};
 
 	w = (struct world){
-		.now = { .ns = 1000 * MONO_NS_PER_S }, .look = { .events = 1, .count = 100, .heard = 1000, .known = 100 },
+		.now = { .ns = 1000 * MONO_NS_PER_S },
+		.look = { .events = 1, .count = 100, .heard = 1000, .known = 100 },
 	};
 	assert_int_equal(blind_open(NULL, &cb, true, &w.b), 0);
 	*state = &w;
@@ -100,14 +104,15 @@ static void nothing_is_wrong(void **state)
 	for (int i = 0; i < 100; i++) {
 		w->look.heard += 10;
 		w->look.count += 7;
-		w->look.known += 6;		/* a little is always on its way */
+		w->look.known += 6; /* a little is always on its way */
 		look(w, 1);
 		if (i % 10 == 0)
 			w->look.known = w->look.count;
 	}
 	w->look.heard++;
 	look(w, 1);
-	for (int i = 0; i < 50; i++) {		/* silent flows end in silence, and an idle table stays as it is */
+	/* silent flows end in silence, and an idle table stays as it is */
+	for (int i = 0; i < 50; i++) {
 		w->look.count -= 5;
 		w->look.known -= 5;
 		look(w, 2);
@@ -124,12 +129,12 @@ static void events_off_and_on(void **state)
 	look(w, 1);
 	assert_true(w->comparing);
 	assert_true(reported(w, "nf_conntrack_events is 0, for 2 s: comparing"));
-	blind_compared(w->b, true, 50, 50, w->now);	/* nobody expected events of those */
+	blind_compared(w->b, true, 50, 50, w->now); /* nobody expected events of those */
 	look(w, 10);
 	assert_true(w->comparing && !reported(w, "missing"));
 	w->look.events = 1;
 	look(w, 1);
-	assert_true(w->comparing);			/* what began until just now */
+	assert_true(w->comparing); /* what began until just now */
 	assert_false(reported(w, "kernel events"));
 	blind_compared(w->b, false, 0, 0, w->now);
 	assert_true(w->comparing);
@@ -147,7 +152,7 @@ static void automatic_for_ever(void **state)
 	w->look.set_err = EROFS;
 	look(w, 3);
 	assert_true(reported(w, "is 2 and cannot be set"));
-	assert_int_equal(w->runs, 0);		/* silent records are looked after anyway */
+	assert_int_equal(w->runs, 0); /* silent records are looked after anyway */
 	w->look.events = 1;
 	w->look.set_err = 0;
 	look(w, 1);
@@ -159,13 +164,13 @@ static void nothing_is_tracked(void **state)
 	struct world *w = *state;
 
 	w->look.count = w->look.known = 0;
-	look(w, 100);				/* an idle node */
+	look(w, 100); /* an idle node */
 	assert_false(reported(w, "kernel events"));
 	for (int i = 0; i < 4; i++) {
 		w->look.forwarded += 3;
 		look(w, 1);
 	}
-	look(w, 1);				/* a pause: an entry may have ended */
+	look(w, 1); /* a pause: an entry may have ended */
 	for (int i = 0; i < 4; i++) {
 		w->look.forwarded += 3;
 		look(w, 1);
@@ -190,11 +195,11 @@ static void grows_in_silence(void **state)
 	look(w, 2);
 	w->look.count += 3;
 	look(w, 1);
-	assert_int_equal(w->runs, 0);		/* one look may have been between a packet and its event */
+	assert_int_equal(w->runs, 0); /* one look may have been between a packet and its event */
 	w->look.count += 3;
 	look(w, 1);
 	assert_true(w->comparing);
-	blind_compared(w->b, true, 0, 0, w->now);	/* it has just found them */
+	blind_compared(w->b, true, 0, 0, w->now); /* it has just found them */
 	assert_true(w->comparing && !reported(w, "kernel events"));
 	blind_compared(w->b, true, 6, 0, w->now);
 	assert_true(w->comparing && reported(w, "events are missing"));
@@ -203,7 +208,7 @@ static void grows_in_silence(void **state)
 		blind_compared(w->b, true, 0, 0, w->now);
 	}
 	assert_true(w->comparing);
-	blind_compared(w->b, true, 1, 0, w->now);	/* the minute begins anew */
+	blind_compared(w->b, true, 1, 0, w->now); /* the minute begins anew */
 	for (int i = 0; i < 30; i++) {
 		look(w, 1);
 		blind_compared(w->b, true, 0, 0, w->now);
@@ -226,7 +231,7 @@ static void ends_are_missing(void **state)
 		look(w, 1);
 	}
 	assert_true(w->comparing);
-	blind_compared(w->b, true, 0, 15, w->now);	/* some were late */
+	blind_compared(w->b, true, 0, 15, w->now); /* some were late */
 	assert_false(reported(w, "kernel events"));
 	blind_compared(w->b, true, 0, 100, w->now);
 	assert_true(reported(w, "events are missing"));
@@ -238,7 +243,7 @@ static void suspicion_without_proof(void **state)
 	struct world *w = *state;
 
 	w->look.count = 300;
-	for (int i = 0; i < 1000; i++) {	/* half an hour */
+	for (int i = 0; i < 1000; i++) { /* half an hour */
 		w->look.heard++;
 		look(w, 1);
 		if (w->comparing)
@@ -252,13 +257,13 @@ static void no_sign_at_all(void **state)
 {
 	struct world *w = *state;
 
-	w->look.busy = true;			/* a commit */
+	w->look.busy = true; /* a commit */
 	for (int i = 0; i < 10; i++) {
 		w->look.count += 1000;
 		look(w, 1);
 	}
 	w->look.busy = false;
-	w->look.known = -1;			/* a Filter */
+	w->look.known = -1; /* a Filter */
 	w->look.count *= 2;
 	for (int i = 0; i < 10; i++) {
 		w->look.heard++;

@@ -19,9 +19,9 @@
 #include "unit/proto/v1/recorded.h"
 #include "proto/v1/attr.h"
 
-#define FLOWS_MAX	64
-#define HELPER_MAX_1_4	12	/* 1.4.7 refuses a message with a longer name (with its NUL) */
-#define LINE_LEN	65536
+#define FLOWS_MAX      64
+#define HELPER_MAX_1_4 12 /* 1.4.7 refuses a message with a longer name (with its NUL) */
+#define LINE_LEN       65536
 
 struct datagram {
 	char name[64];
@@ -85,7 +85,7 @@ static void decode(struct datagram *d, const uint8_t *bytes, size_t n)
 		struct ct_flow f;
 
 		if (wire_next(&c, &h, &body) != PROTO_OK)
-			break;		/* the rest of a stream */
+			break; /* the rest of a stream */
 		if (h.type > WIRE_CT_UPD)
 			continue;
 		assert_int_equal(wire_get_flow(body, &f, &rare, &stats), PROTO_OK);
@@ -124,7 +124,8 @@ static bool same_tuple(const struct ct_flat *a, const struct ct_flat *b)
 		for (size_t i = 0; i < only[k].n; i++) {
 			if (strncmp(only[k].line[i], paths[0], strlen(paths[0])) == 0 ||
 			    strncmp(only[k].line[i], paths[1], strlen(paths[1])) == 0)
-				memmove(only[k].line[n++], only[k].line[i], sizeof(only[k].line[0]));
+				memmove(only[k].line[n++], only[k].line[i],
+					sizeof(only[k].line[0]));
 		}
 		only[k].n = n;
 	}
@@ -149,7 +150,8 @@ static void compare(struct datagram *d, const struct ct_build_opts *o,
 			continue;
 		assert_int_equal(((const struct nlmsghdr *)buf)->nlmsg_flags, request->nlmsg_flags);
 		assert_int_equal(((const struct nlmsghdr *)buf)->nlmsg_type, request->nlmsg_type);
-		assert_int_equal(buf[sizeof(struct nlmsghdr)], ((const uint8_t *)request)[sizeof(struct nlmsghdr)]);
+		assert_int_equal(buf[sizeof(struct nlmsghdr)],
+				 ((const uint8_t *)request)[sizeof(struct nlmsghdr)]);
 		commit_rules_apply(&d->flow[i], o, &ours, &theirs);
 		settle_timeout(d, &ours, &theirs);
 		diff = ct_flat_difference(&ours, &theirs);
@@ -184,12 +186,15 @@ static void requests_of(const char *file, const struct ct_build_opts *o)
 		fail_msg("%s: cannot be read", path);
 	d.n = d.n_wrong = 0;
 	while (fgets(line, sizeof(line), f)) {
-		size_t n = line[0] == '<' || line[0] == '>' ? unhex(bytes, sizeof(bytes), line + 2) : 0;
+		size_t n = line[0] == '<' || line[0] == '>' ?
+				   unhex(bytes, sizeof(bytes), line + 2) :
+				   0;
 
 		assert_non_null(strchr(line, '\n'));
 		if (line[0] == '@') {
 			all_asked(&d);
-			snprintf(d.name, sizeof(d.name), "%.*s", (int)strcspn(line + 2, "\n"), line + 2);
+			snprintf(d.name, sizeof(d.name), "%.*s", (int)strcspn(line + 2, "\n"),
+				 line + 2);
 		} else if (line[0] == '<') {
 			recorded_settle(bytes, n);
 			decode(&d, bytes, n);
@@ -242,7 +247,7 @@ static int print_payloads(int n)
 		random_peer_flow(&r, &f, &rare);
 		if ((f.has & FLOW_HAS_HELPER) && strlen(rare.helper) >= HELPER_MAX_1_4)
 			f.has &= ~FLOW_HAS_HELPER;
-		f.timeout_s &= INT32_MAX;	/* 1.4.7 takes more for lapsed */
+		f.timeout_s &= INT32_MAX; /* 1.4.7 takes more for lapsed */
 		if (wire_put_flow(&w, WIRE_CT_NEW, 0, (uint32_t)i + 1, &f, &rules) != 0)
 			continue;
 		printf("random-%d ", i);

@@ -17,13 +17,13 @@
 #include "sync/sync_conf.h"
 #include "unit/cache/flows.h"
 
-#define PURGE_S	60
+#define PURGE_S 60
 
 static struct {
 	struct empty *e;
 	struct external *external;
 	struct job_ops ops;
-	struct ev_timer *fill, *again;	/* armed */
+	struct ev_timer *fill, *again; /* armed */
 	struct ev_work *work;
 	struct mono fill_at, again_at;
 	unsigned int asked, lacks, ended, links;
@@ -36,12 +36,38 @@ static const struct sync_conf conf = { .mode = SYNC_MODE_FTFW, .purge_timeout_s 
 
 /* ---- doubles ---- */
 
-bool activity_active(const struct activity *a) { (void)a; return w.active; }
-struct external *pipeline_external(struct pipeline *p) { (void)p; return w.external; }
-struct exp_path *pipeline_expects(struct pipeline *p) { (void)p; return NULL; }
-const struct pipeline_stats *pipeline_stats(const struct pipeline *p) { (void)p; return &w.stats; }
-void pipeline_ask(struct pipeline *p, struct mono now) { (void)p; (void)now; w.asked++; }
-void jobs_set_ops(struct jobs *j, enum job_kind kind, const struct job_ops *ops) { (void)j; (void)kind; w.ops = *ops; }
+bool activity_active(const struct activity *a)
+{
+	(void)a;
+	return w.active;
+}
+struct external *pipeline_external(struct pipeline *p)
+{
+	(void)p;
+	return w.external;
+}
+struct exp_path *pipeline_expects(struct pipeline *p)
+{
+	(void)p;
+	return NULL;
+}
+const struct pipeline_stats *pipeline_stats(const struct pipeline *p)
+{
+	(void)p;
+	return &w.stats;
+}
+void pipeline_ask(struct pipeline *p, struct mono now)
+{
+	(void)p;
+	(void)now;
+	w.asked++;
+}
+void jobs_set_ops(struct jobs *j, enum job_kind kind, const struct job_ops *ops)
+{
+	(void)j;
+	(void)kind;
+	w.ops = *ops;
+}
 
 void pipeline_lack_external(struct pipeline *p, enum whole_reason why, struct mono now)
 {
@@ -80,10 +106,23 @@ void ev_timer_del(struct evloop *loop, struct ev_timer *t)
 	t->heap_pos = 0;
 }
 
-void ev_work_arm(struct evloop *loop, struct ev_work *work) { (void)loop; w.work = work; }
-void ev_work_del(struct evloop *loop, struct ev_work *work) { (void)loop; (void)work; w.work = NULL; }
+void ev_work_arm(struct evloop *loop, struct ev_work *work)
+{
+	(void)loop;
+	w.work = work;
+}
+void ev_work_del(struct evloop *loop, struct ev_work *work)
+{
+	(void)loop;
+	(void)work;
+	w.work = NULL;
+}
 
-static unsigned int links(void *ctx) { (void)ctx; return w.links; }
+static unsigned int links(void *ctx)
+{
+	(void)ctx;
+	return w.links;
+}
 
 /* ---- what the tests say ---- */
 
@@ -133,8 +172,16 @@ static int setup_with(bool active)
 	return w.external && w.e ? 0 : -1;
 }
 
-static int setup(void **state) { (void)state; return setup_with(false); }
-static int setup_active(void **state) { (void)state; return setup_with(true); }
+static int setup(void **state)
+{
+	(void)state;
+	return setup_with(false);
+}
+static int setup_active(void **state)
+{
+	(void)state;
+	return setup_with(true);
+}
 
 static int teardown(void **state)
 {
@@ -195,7 +242,7 @@ static void goes_on_while_something_goes(void **state)
 	}
 	assert_true(ev_timer_armed(w.again));
 	w.active = false;
-	fire(w.again, w.again_at);	/* not the business of a backup */
+	fire(w.again, w.again_at); /* not the business of a backup */
 	assert_int_equal(w.asked, 7);
 	assert_false(ev_timer_armed(w.again));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expectations that change without an event, on a real kernel (in a network namespace of its own; skipped where that is not
- * allowed). */
+/* Expectations that change without an event, on a real kernel (in a network namespace of its own;
+ * skipped where that is not allowed). */
 #include "follow/exp_watch.h"
 
 #include <arpa/inet.h>
@@ -10,14 +10,19 @@
 
 static bool have_netns;
 static struct kernel_hand hand;
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
 struct world {
 	struct evloop *loop;
 	struct exp_sock *s;
 	struct exp_watch *w;
 	unsigned int n_changed;
-	struct ct_expect changed;	/* the last one */
+	struct ct_expect changed; /* the last one */
 };
 
 static void on_changed(void *ctx, const struct ct_expect *e, struct mono now)
@@ -45,19 +50,26 @@ static struct ct_flow control(uint16_t sport, struct flow_rare *rare)
 static struct ct_expect expected(uint16_t sport, uint32_t flags)
 {
 	struct ct_expect e = {
-		.has = EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_HELPER | EXPECT_HAS_TIMEOUT, .l3 = AF_INET,
-		.helper = "ftp", .flags = flags, .timeout_s = 100,
+		.has = EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_HELPER | EXPECT_HAS_TIMEOUT,
+		.l3 = AF_INET,
+		.helper = "ftp",
+		.flags = flags,
+		.timeout_s = 100,
 	};
 	struct flow_rare rare;
 	struct ct_flow f = control(sport, &rare);
 
-	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src, .dst.v4 = f.addr.v4.dst, .sport = f.orig.sport,
-					  .dport = f.orig.dport, .l4 = IPPROTO_TCP };
+	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src,
+					  .dst.v4 = f.addr.v4.dst,
+					  .sport = f.orig.sport,
+					  .dport = f.orig.dport,
+					  .l4 = IPPROTO_TCP };
 	e.tuple = e.master;
 	e.tuple.sport = 0;
 	e.tuple.dport = htons(sport);
-	e.mask = (struct expect_tuple){ .src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .dport = UINT16_MAX,
-					.l4 = IPPROTO_TCP };
+	e.mask = (struct expect_tuple){
+		.src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .dport = UINT16_MAX, .l4 = IPPROTO_TCP
+	};
 	return e;
 }
 
@@ -123,7 +135,8 @@ static void test_new_life(void **state)
 	world_close(&w);
 }
 
-/* An active one in its place, as if the registrar had answered; and one that has gone is not asked about again. */
+/* An active one in its place, as if the registrar had answered; and one that has gone is not asked
+ * about again. */
 static void test_active_and_gone(void **state)
 {
 	struct ct_expect e;
@@ -143,7 +156,7 @@ static void test_active_and_gone(void **state)
 	assert_int_equal(w.changed.flags, EXPECT_F_PERMANENT);
 	assert_int_equal(exp_sock_destroy(w.s, &e), 0);
 	exp_watch_add(w.w, &e, clock_now());
-	turn_for(w.loop, 50);		/* not there: no longer watched */
+	turn_for(w.loop, 50); /* not there: no longer watched */
 	assert_int_equal(exp_sock_create(w.s, &e), 0);
 	prolong(&w, e);
 	turn_for(w.loop, 200);
@@ -151,8 +164,8 @@ static void test_active_and_gone(void **state)
 	world_close(&w);
 }
 
-/* Whoever comes later is looked at in time although the first one is looked at rarely by now, and so is the first one when
- * the later one has gone. */
+/* Whoever comes later is looked at in time although the first one is looked at rarely by now, and
+ * so is the first one when the later one has gone. */
 static void test_order(void **state)
 {
 	struct ct_expect first, second, third;
@@ -167,7 +180,7 @@ static void test_order(void **state)
 	third = create(&w, 4002, EXPECT_F_PERMANENT);
 	now = clock_now();
 	exp_watch_add(w.w, &first, mono_add_ms(now, 300));
-	exp_watch_add(w.w, &second, now);	/* due earlier than the first */
+	exp_watch_add(w.w, &second, now); /* due earlier than the first */
 	exp_watch_add(w.w, &third, mono_add_ms(now, 300));
 	prolong(&w, first);
 	prolong(&w, second);

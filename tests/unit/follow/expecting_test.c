@@ -19,7 +19,12 @@
 
 static bool have_netns;
 static struct kernel_hand hand;
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
 static struct ct_flow control(uint16_t sport, struct flow_rare *rare)
 {
@@ -37,18 +42,24 @@ static struct ct_flow control(uint16_t sport, struct flow_rare *rare)
 static struct ct_expect expected(uint16_t sport, uint16_t port)
 {
 	struct ct_expect e = {
-		.has = EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_HELPER, .l3 = AF_INET, .helper = "ftp",
+		.has = EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_HELPER,
+		.l3 = AF_INET,
+		.helper = "ftp",
 	};
 	struct flow_rare rare;
 	struct ct_flow f = control(sport, &rare);
 
-	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src, .dst.v4 = f.addr.v4.dst, .sport = f.orig.sport,
-					  .dport = f.orig.dport, .l4 = IPPROTO_TCP };
+	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src,
+					  .dst.v4 = f.addr.v4.dst,
+					  .sport = f.orig.sport,
+					  .dport = f.orig.dport,
+					  .l4 = IPPROTO_TCP };
 	e.tuple = e.master;
 	e.tuple.sport = 0;
 	e.tuple.dport = htons(port);
-	e.mask = (struct expect_tuple){ .src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .dport = UINT16_MAX,
-					.l4 = IPPROTO_TCP };
+	e.mask = (struct expect_tuple){
+		.src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .dport = UINT16_MAX, .l4 = IPPROTO_TCP
+	};
 	return e;
 }
 
@@ -122,13 +133,22 @@ static struct world *world_new(bool udp)
 	struct filter_conf filter = { .proto_policy = udp ? FILTER_ACCEPT : FILTER_NONE };
 	struct world *w = calloc(1, sizeof(*w));
 	const struct pipeline_env env = {
-		.ctx = w, .out = { .ctx = w, .datagram = sink_datagram, .send = sink_nothing, .flush = sink_nothing }, .log = sink_line,
+		.ctx = w,
+		.out = { .ctx = w,
+			 .datagram = sink_datagram,
+			 .send = sink_nothing,
+			 .flush = sink_nothing },
+		.log = sink_line,
 		.inject_expect = sink_inject,
 	};
 	const struct expecting_cb cb = { .ctx = w, .done = sink_done };
 	struct pipeline_conf conf = {
 		.proto = &proto_v1,
-		.sync = &w->sync, .buckets = 64, .limit_internal = 100, .limit_external = 100, .no_external = true,
+		.sync = &w->sync,
+		.buckets = 64,
+		.limit_internal = 100,
+		.limit_external = 100,
+		.no_external = true,
 	};
 	struct text err = { 0 };
 
@@ -139,7 +159,10 @@ static struct world *world_new(bool udp)
 	assert_non_null(w->filter);
 	assert_non_null(w->loop);
 	w->now = clock_now();
-	w->sync = (struct sync_conf){ .mode = SYNC_MODE_NOTRACK, .refresh_s = 60, .cache_timeout_s = 180, .purge_timeout_s = 60,
+	w->sync = (struct sync_conf){ .mode = SYNC_MODE_NOTRACK,
+				      .refresh_s = 60,
+				      .cache_timeout_s = 180,
+				      .purge_timeout_s = 60,
 				      .expect.on = true };
 	conf.filter = w->filter;
 	w->p = pipeline_new(&conf, &env, w->now);
@@ -214,7 +237,7 @@ static void test_master_comes_later(void **state)
 	expecting_event(w->x, CT_EVENT_NEW, &orphan, w->now);
 	assert_int_equal(n_internal(w), 0);
 	create_master(4000);
-	for (int i = 0; i < 100 && n_internal(w) == 0; i++)	/* a busy machine takes its time */
+	for (int i = 0; i < 100 && n_internal(w) == 0; i++) /* a busy machine takes its time */
 		turn_for(w->loop, 10);
 	assert_int_equal(n_internal(w), 1);
 	for (int i = 0; i < 100 && n_filtered(w) == 0; i++)
@@ -226,7 +249,7 @@ static void test_master_comes_later(void **state)
 
 /* ---- commit ---- */
 
-#define MANY 70u	/* more than one step */
+#define MANY 70u /* more than one step */
 
 static uint32_t life_cached(struct world *w, const struct ct_expect *e)
 {
@@ -257,7 +280,7 @@ static void test_committed_is_watched(void **state)
 		e.timeout_s = 100;
 		assert_int_equal(exp_sock_create(s, &e), 0);
 		exp_path_committed(pipeline_expects(w->p), &e, w->now);
-		e.timeout_s = 1000;	/* somebody else's doing */
+		e.timeout_s = 1000; /* somebody else's doing */
 		assert_int_equal(exp_sock_prolong(s, &e), 0);
 	}
 	assert_int_equal(n_internal(w), MANY);
@@ -266,7 +289,8 @@ static void test_committed_is_watched(void **state)
 		for (uint16_t i = 0; i < MANY; i++) {
 			struct ct_expect e = expected((uint16_t)(4000 + i), (uint16_t)(7000 + i));
 
-			assert_in_range(life_cached(w, &e), committed ? 995 : 100, committed ? 1000 : 100);
+			assert_in_range(life_cached(w, &e), committed ? 995 : 100,
+					committed ? 1000 : 100);
 		}
 		if (committed == 0)
 			expecting_committed(w->x);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who stops, joins or waits for whom: every pair of jobs, with jobs that only say that they have begun. The table here is the
- * promise, written once more by hand; doc/operation.md tells it in words. */
+/* Who stops, joins or waits for whom: every pair of jobs, with jobs that only say that they have
+ * begun. The table here is the promise, written once more by hand; doc/operation.md tells it in
+ * words. */
 #include "follow/jobs.h"
 
 #include <errno.h>
@@ -15,14 +16,9 @@
 
 static const char promise[JOB_KINDS][JOB_KINDS + 1] = {
 	/* running:              C F P E r R x B */
-	[JOB_COMMIT]		= "wsss....",
-	[JOB_FLUSH]		= "xww.....",
-	[JOB_PURGE]		= "www.....",
-	[JOB_EMPTY]		= "x..j....",
-	[JOB_REFRESH]		= "....ww..",
-	[JOB_COMPARE]		= "....jw..",
-	[JOB_COMPARE_EXPECTS]	= "......w.",
-	[JOB_TELL]		= "w...www.",
+	[JOB_COMMIT] = "wsss....",	    [JOB_FLUSH] = "xww.....",	[JOB_PURGE] = "www.....",
+	[JOB_EMPTY] = "x..j....",	    [JOB_REFRESH] = "....ww..", [JOB_COMPARE] = "....jw..",
+	[JOB_COMPARE_EXPECTS] = "......w.", [JOB_TELL] = "w...www.",
 };
 
 struct fake {
@@ -40,7 +36,7 @@ struct world {
 	unsigned int ends[JOB_KINDS];
 	uint32_t last_run[JOB_KINDS];
 	struct job_result last[JOB_KINDS];
-	char order[64];		/* a letter for each beginning, small for each end */
+	char order[64]; /* a letter for each beginning, small for each end */
 };
 
 static const struct mono now = { .ns = 1 };
@@ -78,7 +74,8 @@ static void fake_stop(void *ctx, struct mono at)
 	jobs_ended(f->w->jobs, f->kind, &res, at);
 }
 
-static void on_end(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res, struct mono at)
+static void on_end(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
+		   struct mono at)
 {
 	struct world *w = ctx;
 
@@ -96,8 +93,9 @@ static void world_begin(struct world *w)
 	assert_non_null(w->jobs);
 	for (unsigned int k = 0; k < JOB_KINDS; k++) {
 		w->fake[k] = (struct fake){ .w = w, .kind = (enum job_kind)k };
-		jobs_set_ops(w->jobs, (enum job_kind)k, &(struct job_ops){
-			.ctx = &w->fake[k], .start = fake_start, .stop = fake_stop });
+		jobs_set_ops(w->jobs, (enum job_kind)k,
+			     &(struct job_ops){
+				     .ctx = &w->fake[k], .start = fake_start, .stop = fake_stop });
 	}
 }
 
@@ -189,7 +187,8 @@ static void test_every_pair(void **state)
 			check_pair((enum job_kind)a, (enum job_kind)r);
 }
 
-/* A commit waits for nothing that deletes, also not for what waits behind it or behind one another. */
+/* A commit waits for nothing that deletes, also not for what waits behind it or behind one
+ * another. */
 static void test_a_commit_is_not_undone(void **state)
 {
 	struct job_ticket flush, purge, commit;
@@ -207,7 +206,7 @@ static void test_a_commit_is_not_undone(void **state)
 	assert_int_equal(w.last[JOB_FLUSH].stopped_by, JOB_COMMIT);
 	assert_int_equal(w.last_run[JOB_FLUSH], flush.run);
 	assert_string_equal(w.order, "PfpC");
-	ask_ok(&w, JOB_PURGE, &purge);	/* of a -t that came after: when the commit is over */
+	ask_ok(&w, JOB_PURGE, &purge); /* of a -t that came after: when the commit is over */
 	assert_true(jobs_waiting(w.jobs, JOB_PURGE));
 	end(&w, JOB_COMMIT);
 	assert_string_equal(w.order, "PfpCcP");
@@ -235,7 +234,8 @@ static void test_what_is_put_together(void **state)
 	jobs_free(w.jobs);
 }
 
-/* -c -f -R -B of the scripts, typed faster than the comparison is: one pass, and everything is told after it. */
+/* -c -f -R -B of the scripts, typed faster than the comparison is: one pass, and everything is told
+ * after it. */
 static void test_the_script(void **state)
 {
 	struct job_ticket t, refresh;
@@ -289,7 +289,7 @@ static void test_one_that_cannot_begin(void **state)
 	assert_false(jobs_running(w.jobs, JOB_FLUSH));
 	ask_ok(&w, JOB_PURGE, &a);
 	ask_ok(&w, JOB_FLUSH, &b);
-	end(&w, JOB_PURGE);	/* whoever waits for the flush hears of it */
+	end(&w, JOB_PURGE); /* whoever waits for the flush hears of it */
 	assert_int_equal(w.ends[JOB_FLUSH], 1);
 	assert_int_equal(w.last[JOB_FLUSH].err, -ENOMEM);
 	assert_int_equal(w.last_run[JOB_FLUSH], b.run);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How long a committed entry lives: every state that can be told, what was told, its age, the silence of its owner. */
+/* How long a committed entry lives: every state that can be told, what was told, its age, the
+ * silence of its owner. */
 #include "follow/life.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -11,18 +12,22 @@
 
 #include <cmocka.h>
 
-#define STREAM	(IPS_SEEN_REPLY | IPS_ASSURED)
-#define NONE	255u		/* no state told */
+#define STREAM	   (IPS_SEEN_REPLY | IPS_ASSURED)
+#define NONE	   255u /* no state told */
 #define NO_TIMEOUT 0xffffffffu
 
-#define EST	TCP_CONNTRACK_ESTABLISHED
+#define EST TCP_CONNTRACK_ESTABLISHED
 
 static const struct ct_timeouts own = {
-	.udp_s = 30, .udp_stream_s = 120, .icmp_s = 30, .icmpv6_s = 30, .gre_s = 30, .gre_stream_s = 180, .generic_s = 600,
+	.udp_s = 30, .udp_stream_s = 120, .icmp_s = 30, .icmpv6_s = 30, .gre_s = 30,
+	.gre_stream_s = 180, .generic_s = 600,
 	.tcp_s = {
-		[TCP_CONNTRACK_SYN_SENT] = 120, [TCP_CONNTRACK_SYN_RECV] = 60, [TCP_CONNTRACK_ESTABLISHED] = 7200,
-		[TCP_CONNTRACK_FIN_WAIT] = 120, [TCP_CONNTRACK_CLOSE_WAIT] = 60, [TCP_CONNTRACK_LAST_ACK] = 30,
-		[TCP_CONNTRACK_TIME_WAIT] = 120, [TCP_CONNTRACK_CLOSE] = 10, [TCP_CONNTRACK_SYN_SENT2] = 120,
+		[TCP_CONNTRACK_SYN_SENT] = 120, [TCP_CONNTRACK_SYN_RECV] = 60,
+		[TCP_CONNTRACK_ESTABLISHED] = 7200,
+		[TCP_CONNTRACK_FIN_WAIT] = 120, [TCP_CONNTRACK_CLOSE_WAIT] = 60,
+		[TCP_CONNTRACK_LAST_ACK] = 30,
+		[TCP_CONNTRACK_TIME_WAIT] = 120, [TCP_CONNTRACK_CLOSE] = 10,
+		[TCP_CONNTRACK_SYN_SENT2] = 120,
 	},
 	.tcp_unacknowledged_s = 300, .tcp_max_retrans_s = 300,
 	.sctp_s = { [2] = 3, [4] = 210 },
@@ -36,7 +41,9 @@ struct row {
 
 static struct ct_flow flow_of(const struct row *r)
 {
-	struct ct_flow f = { .has = FLOW_HAS_STATUS, .l3 = AF_INET, .l4 = r->l4, .status = r->status };
+	struct ct_flow f = {
+		.has = FLOW_HAS_STATUS, .l3 = AF_INET, .l4 = r->l4, .status = r->status
+	};
 
 	if (r->state != NONE) {
 		f.has |= FLOW_HAS_PROTO_STATE;
@@ -53,7 +60,8 @@ static void check(const struct life *l, const struct row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct ct_flow f = flow_of(&rows[i]);
-		uint32_t kept = life_kept(l, &f, rows[i].age_s, rows[i].silent_s), got = life_created(l, kept);
+		uint32_t kept = life_kept(l, &f, rows[i].age_s, rows[i].silent_s),
+			 got = life_created(l, kept);
 
 		if (got != rows[i].want)
 			fail_msg("%s: %u instead of %u", rows[i].name, got, rows[i].want);
@@ -67,16 +75,19 @@ static void check(const struct life *l, const struct row *rows, size_t n)
 static void packets_renew(void **state)
 {
 	static const struct row rows[] = {
-		{ "the owner is there, told 60 s, 59 s ago", IPPROTO_TCP, EST, STREAM, 60, 59, 1, 7200 },
+		{ "the owner is there, told 60 s, 59 s ago", IPPROTO_TCP, EST, STREAM, 60, 59, 1,
+		  7200 },
 		{ "UDP, told long ago", IPPROTO_UDP, NONE, STREAM, 120, 100000, 1, 120 },
 		{ "UDP, told before it was a stream", IPPROTO_UDP, NONE, STREAM, 30, 29, 1, 120 },
 		{ "UDP, one way", IPPROTO_UDP, NONE, 0, 30, 29, 1, 30 },
 		{ "a longer timeout at the owner", IPPROTO_UDP, NONE, STREAM, 300, 299, 10, 300 },
 		{ "TCP FIN_WAIT", IPPROTO_TCP, TCP_CONNTRACK_FIN_WAIT, STREAM, 120, 3000, 3, 120 },
-		{ "TCP CLOSE_WAIT", IPPROTO_TCP, TCP_CONNTRACK_CLOSE_WAIT, STREAM, 10, 3000, 3, 60 },
+		{ "TCP CLOSE_WAIT", IPPROTO_TCP, TCP_CONNTRACK_CLOSE_WAIT, STREAM, 10, 3000, 3,
+		  60 },
 		{ "TCP LAST_ACK", IPPROTO_TCP, TCP_CONNTRACK_LAST_ACK, STREAM, 30, 31, 3, 30 },
 		{ "TCP picked up, one direction", IPPROTO_TCP, EST, 0, 300, 299, 3, 300 },
-		{ "TCP, told while data was not acknowledged", IPPROTO_TCP, EST, STREAM, 299, 400, 3, 7200 },
+		{ "TCP, told while data was not acknowledged", IPPROTO_TCP, EST, STREAM, 299, 400,
+		  3, 7200 },
 		{ "ICMP", IPPROTO_ICMP, NONE, IPS_SEEN_REPLY, 30, 40, 3, 30 },
 		{ "GRE", IPPROTO_GRE, NONE, STREAM, 30, 40, 3, 180 },
 		{ "SCTP", IPPROTO_SCTP, 4, STREAM, 210, 1000, 3, 210 },
@@ -99,7 +110,8 @@ static void silent_owner(void **state)
 		{ "10 s are nothing", IPPROTO_UDP, NONE, STREAM, 120, 200, 10, 120 },
 		{ "beyond them", IPPROTO_UDP, NONE, STREAM, 120, 200, 40, 90 },
 		{ "the larger one shrinks", IPPROTO_UDP, NONE, STREAM, 300, 0, 40, 270 },
-		{ "a flow in use can still show itself", IPPROTO_UDP, NONE, STREAM, 120, 5, 600, 30 },
+		{ "a flow in use can still show itself", IPPROTO_UDP, NONE, STREAM, 120, 5, 600,
+		  30 },
 		{ "as long as a whole life, if that is shorter", IPPROTO_SCTP, 2, 0, 3, 5, 600, 3 },
 		{ "TCP hardly notices", IPPROTO_TCP, EST, STREAM, 7200, 5, 610, 6600 },
 		{ "nobody knows how long", IPPROTO_TCP, EST, STREAM, 7200, 5, 0xffffffffu, 30 },
@@ -113,12 +125,20 @@ static void silent_owner(void **state)
 /* Handshakes and what follows the end: no packet renews them for long, so the told timeout runs. */
 static void told_life_runs(void **state)
 {
-	static const uint8_t states[] = { TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_TIME_WAIT,
-					  TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_SYN_SENT2, TCP_CONNTRACK_NONE, 200 };
+	static const uint8_t states[] = { TCP_CONNTRACK_SYN_SENT,
+					  TCP_CONNTRACK_SYN_RECV,
+					  TCP_CONNTRACK_TIME_WAIT,
+					  TCP_CONNTRACK_CLOSE,
+					  TCP_CONNTRACK_SYN_SENT2,
+					  TCP_CONNTRACK_NONE,
+					  200 };
 	static const struct row other[] = {
-		{ "TIME_WAIT, no timeout told", IPPROTO_TCP, TCP_CONNTRACK_TIME_WAIT, STREAM, NO_TIMEOUT, 20, 3, 100 },
-		{ "CLOSE, no timeout told, over", IPPROTO_TCP, TCP_CONNTRACK_CLOSE, STREAM, NO_TIMEOUT, 20, 3, 0 },
-		{ "NONE, no timeout told", IPPROTO_TCP, TCP_CONNTRACK_NONE, 0, NO_TIMEOUT, 20, 3, 40 },
+		{ "TIME_WAIT, no timeout told", IPPROTO_TCP, TCP_CONNTRACK_TIME_WAIT, STREAM,
+		  NO_TIMEOUT, 20, 3, 100 },
+		{ "CLOSE, no timeout told, over", IPPROTO_TCP, TCP_CONNTRACK_CLOSE, STREAM,
+		  NO_TIMEOUT, 20, 3, 0 },
+		{ "NONE, no timeout told", IPPROTO_TCP, TCP_CONNTRACK_NONE, 0, NO_TIMEOUT, 20, 3,
+		  40 },
 		{ "no state, not assured", IPPROTO_TCP, NONE, 0, 20, 5, 3, 15 },
 	};
 	const struct life l = { .own = own };
@@ -151,7 +171,8 @@ static void lifted(void **state)
 		{ "TCP, silent owner", IPPROTO_TCP, EST, STREAM, 86399, 5, 110, 7100 },
 		{ "TCP, not offloaded ones", IPPROTO_TCP, EST, STREAM, 432000, 5, 3, 432000 },
 		{ "never an SCTP flow", IPPROTO_SCTP, 4, STREAM, 86400, 5, 3, 86400 },
-		{ "known from a dump of a flow table only", IPPROTO_TCP, NONE, STREAM, NO_TIMEOUT, 500, 3, 7200 },
+		{ "known from a dump of a flow table only", IPPROTO_TCP, NONE, STREAM, NO_TIMEOUT,
+		  500, 3, 7200 },
 	};
 	static const struct row long_own[] = {
 		{ "a day is what our kernel gives", IPPROTO_UDP, NONE, STREAM, 86400, 5, 3, 86400 },
@@ -183,26 +204,25 @@ static void commit_timeout(void **state)
 {
 	static const struct row rows[] = {
 		{ "exactly", IPPROTO_TCP, EST, STREAM, 60, 59, 600, 180 },
-		{ "whatever the state", IPPROTO_TCP, TCP_CONNTRACK_TIME_WAIT, STREAM, 60, 70, 3, 180 },
-		{ "none told, as its own sender does", IPPROTO_UDP, NONE, STREAM, NO_TIMEOUT, 1000, 3, 180 },
+		{ "whatever the state", IPPROTO_TCP, TCP_CONNTRACK_TIME_WAIT, STREAM, 60, 70, 3,
+		  180 },
+		{ "none told, as its own sender does", IPPROTO_UDP, NONE, STREAM, NO_TIMEOUT, 1000,
+		  3, 180 },
 	};
 	const struct life l = { .own = own, .commit_timeout_s = 180 };
 	struct ct_flow f = flow_of(&rows[0]);
 
 	(void)state;
 	CHECK(&l, rows);
-	assert_int_equal(life_kept(&l, &f, 59, 3), 7200);	/* for created ones only */
+	assert_int_equal(life_kept(&l, &f, 59, 3), 7200); /* for created ones only */
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(packets_renew),
-		cmocka_unit_test(silent_owner),
-		cmocka_unit_test(told_life_runs),
-		cmocka_unit_test(lifted),
-		cmocka_unit_test(alarm),
-		cmocka_unit_test(commit_timeout),
+		cmocka_unit_test(packets_renew),  cmocka_unit_test(silent_owner),
+		cmocka_unit_test(told_life_runs), cmocka_unit_test(lifted),
+		cmocka_unit_test(alarm),	  cmocka_unit_test(commit_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,8 +34,11 @@ void __wrap_log_warnx(const char *fmt, ...)
 static struct ct_flow flow(uint16_t sport)
 {
 	struct ct_flow f = {
-		.l3 = AF_INET, .l4 = IPPROTO_TCP, .has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE,
-		.status = IPS_SEEN_REPLY | IPS_ASSURED, .proto_state = TCP_CONNTRACK_ESTABLISHED,
+		.l3 = AF_INET,
+		.l4 = IPPROTO_TCP,
+		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE,
+		.status = IPS_SEEN_REPLY | IPS_ASSURED,
+		.proto_state = TCP_CONNTRACK_ESTABLISHED,
 		.orig = { .sport = htons(sport), .dport = htons(80) },
 	};
 
@@ -53,7 +56,9 @@ static void says(const char *what)
 static void names_both(void **state)
 {
 	struct ct_flow peers = flow(1001), ours = flow(1002);
-	struct ct_result r = { .outcome = CT_REFUSED, .err = -EEXIST, .f = &peers, .in_the_way = &ours };
+	struct ct_result r = {
+		.outcome = CT_REFUSED, .err = -EEXIST, .f = &peers, .in_the_way = &ours
+	};
 	struct mono now = mono_add_ms((struct mono){ 0 }, 1000000);
 	struct log_limit limit = { 0 };
 
@@ -63,8 +68,10 @@ static void names_both(void **state)
 	peers.addr.v4.reply_dst = htonl(0xc6336401);
 	peers.reply.dport = htons(4000);
 	refused_log(&limit, &r, false, now);
-	says("cannot be put into the kernel: a newer connection of this node has its addresses and ports: ");
-	says("ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1001 dport=80 src=10.0.0.2 dst=198.51.100.1 sport=80 dport=4000");
+	says("cannot be put into the kernel: a newer connection of this node has its addresses and "
+	     "ports: ");
+	says("ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1001 dport=80 src=10.0.0.2 "
+	     "dst=198.51.100.1 sport=80 dport=4000");
 	says("; in the way: tcp");
 	says("sport=1002 dport=80 src=10.0.0.2 dst=10.0.0.1 sport=80 dport=1002");
 	says("(0 more since the last such line)");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which entries become liberal at a take-over without external cache, and that nothing else happens to any entry: on a real
- * kernel, in a network namespace of its own (skipped where that is not allowed). */
+/* Which entries become liberal at a take-over without external cache, and that nothing else happens
+ * to any entry: on a real kernel, in a network namespace of its own (skipped where that is not
+ * allowed). */
 #include "follow/windows.h"
 
 #include <arpa/inet.h>
@@ -11,13 +12,18 @@
 #include "kernel/ct_timeouts.h"
 #include "unit/kernel/support.h"
 
-#define LIBERAL		IP_CT_TCP_FLAG_BE_LIBERAL
-#define REPLIED		(IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED)
-#define EST_S		1000u	/* this kernel's timeout of ESTABLISHED */
-#define MANY		1000u	/* more than one read of the dump, and than the machine has places */
+#define LIBERAL IP_CT_TCP_FLAG_BE_LIBERAL
+#define REPLIED (IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED)
+#define EST_S	1000u /* this kernel's timeout of ESTABLISHED */
+#define MANY	1000u /* more than one read of the dump, and than the machine has places */
 
 static bool have_netns;
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
 /* ---- the selection ---- */
 
@@ -40,7 +46,12 @@ static const struct {
 	{ "CLOSE", 6, TCP_CONNTRACK_CLOSE, REPLIED, { 0x23, 0x23 }, false },
 	{ "SYN_SENT", 6, TCP_CONNTRACK_SYN_SENT, IPS_CONFIRMED, { 0x03, 0 }, false },
 	{ "SYN_RECV", 6, TCP_CONNTRACK_SYN_RECV, REPLIED, { 0x03, 0x23 }, false },
-	{ "not assured", 6, TCP_CONNTRACK_ESTABLISHED, IPS_CONFIRMED | IPS_SEEN_REPLY, { 0x23, 0x23 }, false },
+	{ "not assured",
+	  6,
+	  TCP_CONNTRACK_ESTABLISHED,
+	  IPS_CONFIRMED | IPS_SEEN_REPLY,
+	  { 0x23, 0x23 },
+	  false },
 	{ "offloaded", 6, TCP_CONNTRACK_ESTABLISHED, REPLIED | IPS_OFFLOAD, { 0x23, 0x23 }, false },
 	{ "UDP", 17, 3, REPLIED, { 0, 0 }, false },
 	{ "SCTP", 132, 3, REPLIED, { 0, 0 }, false },
@@ -51,7 +62,10 @@ static void selection(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(picks) / sizeof(picks[0]); i++) {
 		struct ct_flow f = {
-			.l3 = AF_INET, .l4 = picks[i].l4, .status = picks[i].status, .proto_state = picks[i].state,
+			.l3 = AF_INET,
+			.l4 = picks[i].l4,
+			.status = picks[i].status,
+			.proto_state = picks[i].state,
 			.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE,
 		};
 
@@ -66,14 +80,14 @@ struct bench {
 	struct evloop *loop;
 	struct windows *windows;
 	struct kernel_hand hand;
-	struct ct_memory memory;	/* of every entry */
+	struct ct_memory memory; /* of every entry */
 	enum windows_when when;
 	struct mono left;
-	uint16_t refused_port;		/* the filter does not pass this one */
+	uint16_t refused_port; /* the filter does not pass this one */
 	struct windows_result res;
 	bool done, dumped;
 	size_t written;
-	uint8_t flags[65536][2];	/* by source port, as the kernel has them */
+	uint8_t flags[65536][2]; /* by source port, as the kernel has them */
 };
 
 static bool pass(void *ctx, const struct ct_flow *f)
@@ -150,11 +164,17 @@ static size_t liberal_ones(struct bench *b)
 static struct bench *bench_open(void)
 {
 	static struct bench b;
-	struct windows_cb cb = { .ctx = &b, .pass = pass, .written = written, .done = done, .owner = { .ctx = &b, .memory = memory } };
+	struct windows_cb cb = { .ctx = &b,
+				 .pass = pass,
+				 .written = written,
+				 .done = done,
+				 .owner = { .ctx = &b, .memory = memory } };
 
 	b = (struct bench){ .refused_port = 0 };
 	run("conntrack -F 2>/dev/null");
-	assert_int_equal(run("echo %u >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established", EST_S), 0);
+	assert_int_equal(
+		run("echo %u >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established", EST_S),
+		0);
 	b.loop = evloop_new();
 	assert_non_null(b.loop);
 	assert_int_equal(windows_open(b.loop, &cb, &b.windows, NULL), 0);
@@ -203,7 +223,8 @@ static struct ct_flow now_there(struct bench *b, uint16_t sport)
 	return found;
 }
 
-/* A table of all sorts: what is to become liberal does, its life is raised and never lowered, and the rest is as it was. */
+/* A table of all sorts: what is to become liberal does, its life is raised and never lowered, and
+ * the rest is as it was. */
 static void only_the_windows(void **state)
 {
 	struct ct_flow f;
@@ -213,7 +234,7 @@ static void only_the_windows(void **state)
 	NEED_NETNS();
 	b = bench_open();
 	make(b, entry(1, 100));
-	make(b, entry(2, 5000));		/* more than any packet gives */
+	make(b, entry(2, 5000)); /* more than any packet gives */
 	f = entry(3, 100);
 	f.proto_state = TCP_CONNTRACK_TIME_WAIT;
 	make(b, f);
@@ -242,8 +263,8 @@ static void only_the_windows(void **state)
 	bench_close(b);
 }
 
-/* Packets since this node is active, as the lives tell: these have the windows of today. Right at the take-over they need not
- * be. */
+/* Packets since this node is active, as the lives tell: these have the windows of today. Right at
+ * the take-over they need not be. */
 static void packets_since(void **state)
 {
 	struct mono now = clock_now(), long_ago = mono_add_ms(now, -60000);
@@ -253,8 +274,8 @@ static void packets_since(void **state)
 	NEED_NETNS();
 	b = bench_open();
 	b->memory = (struct ct_memory){ .last = CT_PACKETS, .born_s = mono_s(long_ago) };
-	make(b, entry(1, EST_S));		/* a packet just now */
-	make(b, entry(2, EST_S - 600));		/* none for ten minutes */
+	make(b, entry(1, EST_S));	/* a packet just now */
+	make(b, entry(2, EST_S - 600)); /* none for ten minutes */
 	walk(b, long_ago);
 	assert_int_equal(b->res.loosened, 1);
 	assert_int_equal(liberal_ones(b), 1);
@@ -282,8 +303,8 @@ static void born_since(void **state)
 	bench_close(b);
 }
 
-/* Packets after this node was the backup for a while: they came here, not to the other node. The addresses may have gone some
- * seconds after its -t. */
+/* Packets after this node was the backup for a while: they came here, not to the other node. The
+ * addresses may have gone some seconds after its -t. */
 static void used_since_left(void **state)
 {
 	struct mono now = clock_now();
@@ -309,7 +330,8 @@ static void used_since_left(void **state)
 	bench_close(b);
 }
 
-/* After a commit only the windows: the life of the entry, and what is remembered of it, still tell of its packets. */
+/* After a commit only the windows: the life of the entry, and what is remembered of it, still tell
+ * of its packets. */
 static void after_a_commit(void **state)
 {
 	struct bench *b;
@@ -347,9 +369,10 @@ static void many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(selection), cmocka_unit_test(only_the_windows), cmocka_unit_test(packets_since),
-		cmocka_unit_test(used_since_left), cmocka_unit_test(after_a_commit),
-		cmocka_unit_test(born_since), cmocka_unit_test(many),
+		cmocka_unit_test(selection),	  cmocka_unit_test(only_the_windows),
+		cmocka_unit_test(packets_since),  cmocka_unit_test(used_since_left),
+		cmocka_unit_test(after_a_commit), cmocka_unit_test(born_since),
+		cmocka_unit_test(many),
 	};
 
 	have_netns = netns_enter();

@@ -11,45 +11,57 @@
 
 #include "unit/kernel/support.h"
 
-#define LEN(a)			(sizeof(a) / sizeof((a)[0]))
-#define ANY(t)			[t] = { .name = #t }
-#define EXACT(t, n)		[t] = { .name = #t, .size = (n) }
-#define NEST(t, table)		[t] = { .name = #t, .sub = (table), .n_sub = LEN(table) }
-#define UNREAD(t, table)	[t] = { .name = #t, .sub = (table), .n_sub = LEN(table), .unread = true }
-#define EXCUSED(t, why)		[t] = { .name = #t, .excused = (why) }
+#define LEN(a)		 (sizeof(a) / sizeof((a)[0]))
+#define ANY(t)		 [t] = { .name = #t }
+#define EXACT(t, n)	 [t] = { .name = #t, .size = (n) }
+#define NEST(t, table)	 [t] = { .name = #t, .sub = (table), .n_sub = LEN(table) }
+#define UNREAD(t, table) [t] = { .name = #t, .sub = (table), .n_sub = LEN(table), .unread = true }
+#define EXCUSED(t, why)	 [t] = { .name = #t, .excused = (why) }
 
 static const struct ct_attr ip[] = {
-	EXACT(CTA_IP_V4_SRC, 4), EXACT(CTA_IP_V4_DST, 4), EXACT(CTA_IP_V6_SRC, 16), EXACT(CTA_IP_V6_DST, 16),
+	EXACT(CTA_IP_V4_SRC, 4),
+	EXACT(CTA_IP_V4_DST, 4),
+	EXACT(CTA_IP_V6_SRC, 16),
+	EXACT(CTA_IP_V6_DST, 16),
 };
 
 static const struct ct_attr proto[] = {
-	EXACT(CTA_PROTO_NUM, 1), EXACT(CTA_PROTO_SRC_PORT, 2), EXACT(CTA_PROTO_DST_PORT, 2),
-	EXACT(CTA_PROTO_ICMP_ID, 2), EXACT(CTA_PROTO_ICMP_TYPE, 1), EXACT(CTA_PROTO_ICMP_CODE, 1),
-	EXACT(CTA_PROTO_ICMPV6_ID, 2), EXACT(CTA_PROTO_ICMPV6_TYPE, 1), EXACT(CTA_PROTO_ICMPV6_CODE, 1),
+	EXACT(CTA_PROTO_NUM, 1),	 EXACT(CTA_PROTO_SRC_PORT, 2),
+	EXACT(CTA_PROTO_DST_PORT, 2),	 EXACT(CTA_PROTO_ICMP_ID, 2),
+	EXACT(CTA_PROTO_ICMP_TYPE, 1),	 EXACT(CTA_PROTO_ICMP_CODE, 1),
+	EXACT(CTA_PROTO_ICMPV6_ID, 2),	 EXACT(CTA_PROTO_ICMPV6_TYPE, 1),
+	EXACT(CTA_PROTO_ICMPV6_CODE, 1),
 };
 
 static const struct ct_attr tuple[] = {
-	NEST(CTA_TUPLE_IP, ip), NEST(CTA_TUPLE_PROTO, proto), EXACT(CTA_TUPLE_ZONE, 2),
+	NEST(CTA_TUPLE_IP, ip),
+	NEST(CTA_TUPLE_PROTO, proto),
+	EXACT(CTA_TUPLE_ZONE, 2),
 };
 
 static const struct ct_attr tcp[] = {
-	EXACT(CTA_PROTOINFO_TCP_STATE, 1), EXACT(CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, 1),
+	EXACT(CTA_PROTOINFO_TCP_STATE, 1),	  EXACT(CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, 1),
 	EXACT(CTA_PROTOINFO_TCP_WSCALE_REPLY, 1), ANY(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL),
 	ANY(CTA_PROTOINFO_TCP_FLAGS_REPLY),
 };
 
 static const struct ct_attr dccp[] = {
-	EXACT(CTA_PROTOINFO_DCCP_STATE, 1), EXACT(CTA_PROTOINFO_DCCP_ROLE, 1), ANY(CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ),
+	EXACT(CTA_PROTOINFO_DCCP_STATE, 1),
+	EXACT(CTA_PROTOINFO_DCCP_ROLE, 1),
+	ANY(CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ),
 	EXCUSED(CTA_PROTOINFO_DCCP_PAD, "padding"),
 };
 
 static const struct ct_attr sctp[] = {
-	EXACT(CTA_PROTOINFO_SCTP_STATE, 1), EXACT(CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, 4),
+	EXACT(CTA_PROTOINFO_SCTP_STATE, 1),
+	EXACT(CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, 4),
 	EXACT(CTA_PROTOINFO_SCTP_VTAG_REPLY, 4),
 };
 
 static const struct ct_attr protoinfo[] = {
-	NEST(CTA_PROTOINFO_TCP, tcp), NEST(CTA_PROTOINFO_DCCP, dccp), NEST(CTA_PROTOINFO_SCTP, sctp),
+	NEST(CTA_PROTOINFO_TCP, tcp),
+	NEST(CTA_PROTOINFO_DCCP, dccp),
+	NEST(CTA_PROTOINFO_SCTP, sctp),
 };
 
 static const struct ct_attr help[] = { ANY(CTA_HELP_NAME), ANY(CTA_HELP_INFO) };
@@ -57,40 +69,67 @@ static const struct ct_attr help[] = { ANY(CTA_HELP_NAME), ANY(CTA_HELP_INFO) };
 static const struct ct_attr protonat[] = { ANY(CTA_PROTONAT_PORT_MIN), ANY(CTA_PROTONAT_PORT_MAX) };
 
 static const struct ct_attr nat[] = {
-	ANY(CTA_NAT_V4_MINIP), ANY(CTA_NAT_V4_MAXIP), NEST(CTA_NAT_PROTO, protonat), ANY(CTA_NAT_V6_MINIP),
-	ANY(CTA_NAT_V6_MAXIP),
+	ANY(CTA_NAT_V4_MINIP), ANY(CTA_NAT_V4_MAXIP), NEST(CTA_NAT_PROTO, protonat),
+	ANY(CTA_NAT_V6_MINIP), ANY(CTA_NAT_V6_MAXIP),
 };
 
 static const struct ct_attr counters[] = {
-	EXACT(CTA_COUNTERS_PACKETS, 8), EXACT(CTA_COUNTERS_BYTES, 8),
+	EXACT(CTA_COUNTERS_PACKETS, 8),
+	EXACT(CTA_COUNTERS_BYTES, 8),
 	EXCUSED(CTA_COUNTERS32_PACKETS, "no kernel since 3.10 sends them"),
-	EXCUSED(CTA_COUNTERS32_BYTES, "no kernel since 3.10 sends them"), EXCUSED(CTA_COUNTERS_PAD, "padding"),
+	EXCUSED(CTA_COUNTERS32_BYTES, "no kernel since 3.10 sends them"),
+	EXCUSED(CTA_COUNTERS_PAD, "padding"),
 };
 
 static const struct ct_attr seqadj[] = {
-	EXACT(CTA_SEQADJ_CORRECTION_POS, 4), EXACT(CTA_SEQADJ_OFFSET_BEFORE, 4), EXACT(CTA_SEQADJ_OFFSET_AFTER, 4),
+	EXACT(CTA_SEQADJ_CORRECTION_POS, 4),
+	EXACT(CTA_SEQADJ_OFFSET_BEFORE, 4),
+	EXACT(CTA_SEQADJ_OFFSET_AFTER, 4),
 };
 
 static const struct ct_attr secctx[] = { ANY(CTA_SECCTX_NAME) };
 
 static const struct ct_attr timestamp[] = {
-	EXACT(CTA_TIMESTAMP_START, 8), EXACT(CTA_TIMESTAMP_STOP, 8), EXCUSED(CTA_TIMESTAMP_PAD, "padding"),
+	EXACT(CTA_TIMESTAMP_START, 8),
+	EXACT(CTA_TIMESTAMP_STOP, 8),
+	EXCUSED(CTA_TIMESTAMP_PAD, "padding"),
 };
 
 static const struct ct_attr synproxy[] = {
-	EXACT(CTA_SYNPROXY_ISN, 4), EXACT(CTA_SYNPROXY_ITS, 4), EXACT(CTA_SYNPROXY_TSOFF, 4),
+	EXACT(CTA_SYNPROXY_ISN, 4),
+	EXACT(CTA_SYNPROXY_ITS, 4),
+	EXACT(CTA_SYNPROXY_TSOFF, 4),
 };
 
 static const struct ct_attr filter[] = { ANY(CTA_FILTER_ORIG_FLAGS), ANY(CTA_FILTER_REPLY_FLAGS) };
 
 const struct ct_attr ct_attrs[] = {
-	NEST(CTA_TUPLE_ORIG, tuple), NEST(CTA_TUPLE_REPLY, tuple), EXACT(CTA_STATUS, 4), NEST(CTA_PROTOINFO, protoinfo),
-	NEST(CTA_HELP, help), UNREAD(CTA_NAT_SRC, nat), EXACT(CTA_TIMEOUT, 4), EXACT(CTA_MARK, 4),
-	NEST(CTA_COUNTERS_ORIG, counters), NEST(CTA_COUNTERS_REPLY, counters), ANY(CTA_USE), EXACT(CTA_ID, 4),
-	UNREAD(CTA_NAT_DST, nat), NEST(CTA_TUPLE_MASTER, tuple), NEST(CTA_SEQ_ADJ_ORIG, seqadj),
-	NEST(CTA_SEQ_ADJ_REPLY, seqadj), EXCUSED(CTA_SECMARK, "obsolete since 2.6.37: CTA_SECCTX"), EXACT(CTA_ZONE, 2),
-	UNREAD(CTA_SECCTX, secctx), NEST(CTA_TIMESTAMP, timestamp), ANY(CTA_MARK_MASK), ANY(CTA_LABELS),
-	ANY(CTA_LABELS_MASK), NEST(CTA_SYNPROXY, synproxy), UNREAD(CTA_FILTER, filter), ANY(CTA_STATUS_MASK),
+	NEST(CTA_TUPLE_ORIG, tuple),
+	NEST(CTA_TUPLE_REPLY, tuple),
+	EXACT(CTA_STATUS, 4),
+	NEST(CTA_PROTOINFO, protoinfo),
+	NEST(CTA_HELP, help),
+	UNREAD(CTA_NAT_SRC, nat),
+	EXACT(CTA_TIMEOUT, 4),
+	EXACT(CTA_MARK, 4),
+	NEST(CTA_COUNTERS_ORIG, counters),
+	NEST(CTA_COUNTERS_REPLY, counters),
+	ANY(CTA_USE),
+	EXACT(CTA_ID, 4),
+	UNREAD(CTA_NAT_DST, nat),
+	NEST(CTA_TUPLE_MASTER, tuple),
+	NEST(CTA_SEQ_ADJ_ORIG, seqadj),
+	NEST(CTA_SEQ_ADJ_REPLY, seqadj),
+	EXCUSED(CTA_SECMARK, "obsolete since 2.6.37: CTA_SECCTX"),
+	EXACT(CTA_ZONE, 2),
+	UNREAD(CTA_SECCTX, secctx),
+	NEST(CTA_TIMESTAMP, timestamp),
+	ANY(CTA_MARK_MASK),
+	ANY(CTA_LABELS),
+	ANY(CTA_LABELS_MASK),
+	NEST(CTA_SYNPROXY, synproxy),
+	UNREAD(CTA_FILTER, filter),
+	ANY(CTA_STATUS_MASK),
 };
 const size_t n_ct_attrs = LEN(ct_attrs);
 
@@ -162,7 +201,7 @@ void ct_settle_recorded(void *msg, size_t len)
 struct ct_count {
 	const struct ct_attr *attr;
 	unsigned long seen;
-	struct ct_count *sub;		/* n_sub of them */
+	struct ct_count *sub; /* n_sub of them */
 	size_t n_sub;
 };
 
@@ -209,16 +248,14 @@ static void count_one(struct ct_count *c, size_t n, const struct nlattr *a)
 	c[type].seen++;
 	if (!c[type].sub)
 		return;
-	mnl_attr_for_each_nested(sub, a)
-		count_one(c[type].sub, c[type].n_sub, sub);
+	mnl_attr_for_each_nested(sub, a) count_one(c[type].sub, c[type].n_sub, sub);
 }
 
 void ct_count_message(struct ct_count *c, const struct nlmsghdr *h)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-		count_one(c, n_ct_attrs, a);
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) count_one(c, n_ct_attrs, a);
 }
 
 static size_t report_nodes(const struct ct_count *c, size_t n, const char *path)
@@ -234,7 +271,8 @@ static size_t report_nodes(const struct ct_count *c, size_t n, const char *path)
 		if (c[i].attr->excused)
 			print_message("%10lu  %s (%s)\n", c[i].seen, here, c[i].attr->excused);
 		else
-			print_message("%10lu  %s%s\n", c[i].seen, here, c[i].seen ? "" : ": NO CASE");
+			print_message("%10lu  %s%s\n", c[i].seen, here,
+				      c[i].seen ? "" : ": NO CASE");
 		missing += !c[i].attr->excused && !c[i].seen;
 		if (c[i].sub)
 			missing += report_nodes(c[i].sub, c[i].n_sub, here);
@@ -249,8 +287,8 @@ size_t ct_count_report(const struct ct_count *c)
 
 /* ---- comparing ---- */
 
-static void flatten(struct ct_flat *out, const struct ct_attr *table, size_t n, const struct nlattr *a,
-		    const char *path)
+static void flatten(struct ct_flat *out, const struct ct_attr *table, size_t n,
+		    const struct nlattr *a, const char *path)
 {
 	const struct ct_attr *known = ct_attr_find(table, n, mnl_attr_get_type(a));
 	const uint8_t *p = mnl_attr_get_payload(a);
@@ -263,14 +301,14 @@ static void flatten(struct ct_flat *out, const struct ct_attr *table, size_t n, 
 	else
 		snprintf(here, sizeof(here), "%s/%u", path, mnl_attr_get_type(a));
 	if (known && known->sub) {
-		mnl_attr_for_each_nested(sub, a)
-			flatten(out, known->sub, known->n_sub, sub, here);
+		mnl_attr_for_each_nested(sub, a) flatten(out, known->sub, known->n_sub, sub, here);
 		return;
 	}
 	assert_true(out->n < LEN(out->line));
 	at = (size_t)snprintf(out->line[out->n], sizeof(out->line[0]), "%s: ", here);
 	for (size_t i = 0; i < len && at < sizeof(out->line[0]) - 3; i++)
-		at += (size_t)snprintf(out->line[out->n] + at, sizeof(out->line[0]) - at, "%02x", p[i]);
+		at += (size_t)snprintf(out->line[out->n] + at, sizeof(out->line[0]) - at, "%02x",
+				       p[i]);
 	out->n++;
 }
 
@@ -284,8 +322,7 @@ void ct_flatten(struct ct_flat *out, const struct nlmsghdr *h)
 	const struct nlattr *a;
 
 	out->n = 0;
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-		flatten(out, ct_attrs, n_ct_attrs, a, "");
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) flatten(out, ct_attrs, n_ct_attrs, a, "");
 	qsort(out->line, out->n, sizeof(out->line[0]), by_text);
 }
 
@@ -309,7 +346,8 @@ const char *ct_flat_difference(const struct ct_flat *a, const struct ct_flat *b)
 
 		if (c == 0)
 			continue;
-		snprintf(text, sizeof(text), "%c %s", c < 0 ? '+' : '-', c < 0 ? a->line[i] : b->line[k]);
+		snprintf(text, sizeof(text), "%c %s", c < 0 ? '+' : '-',
+			 c < 0 ? a->line[i] : b->line[k]);
 		return text;
 	}
 	return NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The socket filter, run by the kernel on a pair of datagram sockets: there the filter sees what netlink would show it. */
+/* The socket filter, run by the kernel on a pair of datagram sockets: there the filter sees what
+ * netlink would show it. */
 #include "kernel/bpf_filter.h"
 
 #include <arpa/inet.h>
@@ -56,15 +57,10 @@ static void own_ports_are_dropped(void **state)
 		uint32_t pid;
 		bool pass;
 	} cases[] = {
-		{ 0, true },		/* the kernel, although a 0 is in the list */
-		{ 0x12345678, false },
-		{ 0x78563412, true },	/* byte order */
-		{ 4711, false },
-		{ 4712, true },
-		{ 0xfffffff0, false },
-		{ 1, false },
-		{ 2, true },
-		{ 0x11223344, true },	/* the value of the field before */
+		{ 0, true }, /* the kernel, although a 0 is in the list */
+		{ 0x12345678, false }, { 0x78563412, true }, /* byte order */
+		{ 4711, false },       { 4712, true },	     { 0xfffffff0, false }, { 1, false },
+		{ 2, true },	       { 0x11223344, true }, /* the value of the field before */
 	};
 	int pair[2];
 
@@ -117,16 +113,17 @@ static void too_long(void **state)
 
 /* ---- the Filter block ---- */
 
-#define ROUNDS	150	/* filters */
-#define FLOWS	60	/* messages for each */
-#define NETS	12
+#define ROUNDS 150 /* filters */
+#define FLOWS  60  /* messages for each */
+#define NETS   12
 
 static enum filter_policy random_policy(uint64_t *s)
 {
 	return (enum filter_policy)rnd(s, 3);
 }
 
-/* A network around one of the flow's addresses, so that some match; rarely the destination's, which must not count. */
+/* A network around one of the flow's addresses, so that some match; rarely the destination's, which
+ * must not count. */
 static void random_net(uint64_t *s, struct filter_net *net, const struct ct_flow *f)
 {
 	size_t len = f->l3 == AF_INET ? 4 : 16;
@@ -140,10 +137,11 @@ static void random_net(uint64_t *s, struct filter_net *net, const struct ct_flow
 		net->prefix = (uint8_t)(8 * len);
 	memcpy(to, addr, len);
 	for (size_t bit = net->prefix; bit < 8 * len; bit++)
-		to[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		to[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 }
 
-static void random_filter(uint64_t *s, struct filter_conf *conf, struct filter_net *nets, const struct ct_flow *flows)
+static void random_filter(uint64_t *s, struct filter_conf *conf, struct filter_net *nets,
+			  const struct ct_flow *flows)
 {
 	*conf = (struct filter_conf){ .kernelspace = true, .nets = nets };
 	conf->proto_policy = random_policy(s);
@@ -179,7 +177,8 @@ static size_t message_of(const struct ct_flow *f, uint8_t *buf)
 }
 
 /* One filter against all flows. Counts what was dropped. */
-static unsigned int check_filter(const struct filter_conf *conf, const struct ct_flow *flows, uint64_t seed)
+static unsigned int check_filter(const struct filter_conf *conf, const struct ct_flow *flows,
+				 uint64_t seed)
 {
 	struct flow_filter *user = flow_filter_new(conf);
 	struct bpf_filter *b = malloc(sizeof(*b));
@@ -207,8 +206,8 @@ static unsigned int check_filter(const struct filter_conf *conf, const struct ct
 		passes = flow_filter_pass(user, &f);
 		dropped += !passes;
 		if (comes_through(pair, buf, n) != passes)
-			fail_msg("flow %zu of seed %llu, protocol %u: user space says %d", i, (unsigned long long)seed, f.l4,
-				 passes);
+			fail_msg("flow %zu of seed %llu, protocol %u: user space says %d", i,
+				 (unsigned long long)seed, f.l4, passes);
 		/* its end and an expectation come through whatever the filter says */
 		h->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
 		assert_true(comes_through(pair, buf, n));
@@ -255,7 +254,9 @@ static void long_list(void **state)
 	assert_non_null(nets);
 	assert_non_null(b);
 	for (uint32_t i = 0; i < 2000; i++)
-		nets[i] = (struct filter_net){ .family = AF_INET, .prefix = 32, .addr.v4.s_addr = htonl(i) };
+		nets[i] = (struct filter_net){ .family = AF_INET,
+					       .prefix = 32,
+					       .addr.v4.s_addr = htonl(i) };
 	conf.n_nets = 500;
 	bpf_filter_init(b);
 	bpf_filter_flow(b, &conf);

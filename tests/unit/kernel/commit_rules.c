@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where our requests differ from those of 1.4.x, and why. One table; a difference that is not in it is a defect. */
+/* Where our requests differ from those of 1.4.x, and why. One table; a difference that is not in it
+ * is a defect. */
 #include "unit/kernel/commit_rules.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -16,12 +17,14 @@ static bool has_tuple_ports(const struct ct_flow *f)
 
 static bool source_port_kept(const struct ct_flow *f, const struct ct_build_opts *o)
 {
-	return !o->update && has_tuple_ports(f) && (f->has & FLOW_HAS_SNAT) && !(f->has & FLOW_HAS_SPAT);
+	return !o->update && has_tuple_ports(f) && (f->has & FLOW_HAS_SNAT) &&
+	       !(f->has & FLOW_HAS_SPAT);
 }
 
 static bool destination_port_kept(const struct ct_flow *f, const struct ct_build_opts *o)
 {
-	return !o->update && has_tuple_ports(f) && (f->has & FLOW_HAS_DNAT) && !(f->has & FLOW_HAS_DPAT);
+	return !o->update && has_tuple_ports(f) && (f->has & FLOW_HAS_DNAT) &&
+	       !(f->has & FLOW_HAS_DPAT);
 }
 
 static bool source_address_kept(const struct ct_flow *f, const struct ct_build_opts *o)
@@ -36,17 +39,20 @@ static bool destination_address_kept(const struct ct_flow *f, const struct ct_bu
 
 static bool source_kept(const struct ct_flow *f, const struct ct_build_opts *o)
 {
-	return !o->update && !(f->has & (FLOW_HAS_SNAT | FLOW_HAS_SPAT)) && (f->has & (FLOW_HAS_DNAT | FLOW_HAS_DPAT));
+	return !o->update && !(f->has & (FLOW_HAS_SNAT | FLOW_HAS_SPAT)) &&
+	       (f->has & (FLOW_HAS_DNAT | FLOW_HAS_DPAT));
 }
 
 static bool newer_ports(const struct ct_flow *f, const struct ct_build_opts *o)
 {
-	return !o->update && (f->l4 == IPPROTO_SCTP || f->l4 == IPPROTO_DCCP) && (f->has & FLOW_FROM_PEER_NAT);
+	return !o->update && (f->l4 == IPPROTO_SCTP || f->l4 == IPPROTO_DCCP) &&
+	       (f->has & FLOW_FROM_PEER_NAT);
 }
 
 static bool scales(const struct ct_flow *f, const struct ct_build_opts *o)
 {
-	return !o->liberal && f->l4 == IPPROTO_TCP && (f->has & FLOW_HAS_WSCALE) && (f->has & FLOW_HAS_PROTO_STATE);
+	return !o->liberal && f->l4 == IPPROTO_TCP && (f->has & FLOW_HAS_WSCALE) &&
+	       (f->has & FLOW_HAS_PROTO_STATE);
 }
 
 static bool half_a_state(const struct ct_flow *f, const struct ct_build_opts *o)
@@ -90,19 +96,21 @@ static bool no_status(const struct ct_flow *f, const struct ct_build_opts *o)
 
 struct rule {
 	bool (*applies)(const struct ct_flow *f, const struct ct_build_opts *o);
-	const char *path;	/* not compared then */
+	const char *path; /* not compared then */
 	const char *why;
 };
 
 static const struct rule rules[] = {
 	{ source_port_kept, "CTA_NAT_SRC/CTA_NAT_PROTO",
-	  "we name the port that is not translated: else the kernel may take the one of another mapping" },
+	  "we name the port that is not translated: else the kernel may take the one of another "
+	  "mapping" },
 	{ destination_port_kept, "CTA_NAT_DST/CTA_NAT_PROTO", "the same" },
 	{ source_address_kept, "CTA_NAT_SRC/CTA_NAT_V",
 	  "we name the address that is not translated: a range without one is 0.0.0.0" },
 	{ destination_address_kept, "CTA_NAT_DST/CTA_NAT_V", "the same" },
 	{ source_kept, "CTA_NAT_SRC/",
-	  "we name the source of a flow whose destination is translated: else the kernel may take another port" },
+	  "we name the source of a flow whose destination is translated: else the kernel may take "
+	  "another port" },
 	{ newer_ports, "CTA_NAT_SRC/CTA_NAT_PROTO",
 	  "the library names ports of TCP and UDP only, the kernel takes these too" },
 	{ newer_ports, "CTA_NAT_DST/CTA_NAT_PROTO", "the same" },
@@ -122,7 +130,8 @@ static const struct rule rules[] = {
 
 static size_t used[N_RULES], not_dying;
 
-/* The rules about a part of a value: no flow is born dying, the kernel would refuse it; nor in another kernel's flow table. */
+/* The rules about a part of a value: no flow is born dying, the kernel would refuse it; nor in
+ * another kernel's flow table. */
 static void settle_dying(struct ct_flat *theirs)
 {
 	static const char path[] = "CTA_STATUS: ";
@@ -139,8 +148,8 @@ static void settle_dying(struct ct_flat *theirs)
 	}
 }
 
-void commit_rules_apply(const struct ct_flow *f, const struct ct_build_opts *o, struct ct_flat *ours,
-			struct ct_flat *theirs)
+void commit_rules_apply(const struct ct_flow *f, const struct ct_build_opts *o,
+			struct ct_flat *ours, struct ct_flat *theirs)
 {
 	settle_dying(theirs);
 	for (size_t i = 0; i < N_RULES; i++) {
@@ -160,7 +169,8 @@ size_t commit_rules_report(void)
 
 	print_message("%6zu requests of 1.4.x for a flow that is dying\n", not_dying);
 	for (size_t i = 0; i < N_RULES; i++) {
-		print_message("%6zu requests differ in %s: %s\n", used[i], rules[i].path, rules[i].why);
+		print_message("%6zu requests differ in %s: %s\n", used[i], rules[i].path,
+			      rules[i].why);
 		unused += used[i] == 0;
 	}
 	return unused;

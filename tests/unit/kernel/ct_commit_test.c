@@ -15,8 +15,13 @@
 #include "unit/kernel/support.h"
 
 static bool have_netns;
-static struct kernel_hand hand;	/* the "kernel": whoever has the entries before the commit */
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+static struct kernel_hand hand; /* the "kernel": whoever has the entries before the commit */
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
 /* A source of flows in an array; callbacks are counted and checked against each other. */
 struct bench {
@@ -26,23 +31,23 @@ struct bench {
 	size_t n_flows;
 	uint32_t timeout_s;
 	size_t sending, settled, refused, with_entry, written, removed;
-	struct ct_memory memory;	/* of every entry of the kernel */
-	const struct ct_flow *completes;	/* the entry becomes this one just after the first
-						 * look */
-	bool vanishes;			/* the entry ends just after the first look */
-	bool ended;			/* so are all flows */
-	bool tracking;			/* TCPWindowTracking */
+	struct ct_memory memory; /* of every entry of the kernel */
+	/* the entry becomes this one just after the first look */
+	const struct ct_flow *completes;
+	bool vanishes; /* the entry ends just after the first look */
+	bool ended;    /* so are all flows */
+	bool tracking; /* TCPWindowTracking */
 	int last_err;
 	uint32_t kept_mark;
-	uint8_t *state;		/* per token: 1 announced, 2 settled, 3 refused */
+	uint8_t *state; /* per token: 1 announced, 2 settled, 3 refused */
 	bool done;
 	struct ct_commit_result res;
-	size_t order_broken;	/* a flow of pass two before the end of pass one */
+	size_t order_broken; /* a flow of pass two before the end of pass one */
 	bool saw_related;
-	size_t extra;		/* flows that do not come from next() */
-	uint64_t barren;	/* flows before flows[0] that no pass wants */
-	size_t restored;	/* failures after which the kernel's own entry is back */
-	size_t looked, looked_most;	/* in one turn of the loop */
+	size_t extra;		    /* flows that do not come from next() */
+	uint64_t barren;	    /* flows before flows[0] that no pass wants */
+	size_t restored;	    /* failures after which the kernel's own entry is back */
+	size_t looked, looked_most; /* in one turn of the loop */
 	struct mono turn;
 };
 
@@ -58,8 +63,12 @@ static size_t next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow
 		bool wanted = f && !!(f->has & FLOW_HAS_MASTER) == related;
 
 		flows[got] = (struct ct_commit_flow){
-			.is = !wanted ? CT_COMMIT_NOT_NOW : b->ended ? CT_COMMIT_ENDED : CT_COMMIT_WANTED,
-			.wish = { .f = f, .timeout_s = b->timeout_s, .kept_s = b->timeout_s,
+			.is = !wanted  ? CT_COMMIT_NOT_NOW :
+			      b->ended ? CT_COMMIT_ENDED :
+					 CT_COMMIT_WANTED,
+			.wish = { .f = f,
+				  .timeout_s = b->timeout_s,
+				  .kept_s = b->timeout_s,
 				  .changed_s = mono_s(now) },
 		};
 	}
@@ -145,14 +154,25 @@ static void done(void *ctx, const struct ct_commit_result *res, struct mono now)
 static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint32_t timeout_s)
 {
 	struct ct_commit_source src = {
-		.ctx = b, .next = next, .sending = sending, .settled = settled, .done = done,
+		.ctx = b,
+		.next = next,
+		.sending = sending,
+		.settled = settled,
+		.done = done,
 		.owner = { .ctx = b, .removed = removed, .memory = memory },
 	};
 	struct text err = { 0 };
 
-	*b = (struct bench){ .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = timeout_s,
-			     .barren = b->barren, .restored = b->restored, .memory = b->memory, .ended = b->ended,
-			     .completes = b->completes, .tracking = b->tracking,
+	*b = (struct bench){ .loop = evloop_new(),
+			     .flows = flows,
+			     .n_flows = n,
+			     .timeout_s = timeout_s,
+			     .barren = b->barren,
+			     .restored = b->restored,
+			     .memory = b->memory,
+			     .ended = b->ended,
+			     .completes = b->completes,
+			     .tracking = b->tracking,
 			     .vanishes = b->vanishes,
 			     .state = calloc(n + 1, 1) };
 	assert_non_null(b->loop);
@@ -171,8 +191,9 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 	assert_int_equal(b->settled + b->refused + b->res.ended, n);
 	assert_int_equal(b->res.total, n);
 	assert_int_equal(b->res.done, n);
-	assert_int_equal(b->res.created + b->res.kept + b->res.updated + b->res.replaced + b->res.newer + b->res.ended +
-			 b->res.failed, n);
+	assert_int_equal(b->res.created + b->res.kept + b->res.updated + b->res.replaced +
+				 b->res.newer + b->res.ended + b->res.failed,
+			 n);
 	assert_int_equal(b->refused + b->restored, b->res.failed);
 }
 
@@ -180,8 +201,10 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 static void expect(const struct bench *b, uint64_t created, uint64_t kept, uint64_t replaced,
 		   uint64_t failed)
 {
-	if (b->res.created != created || b->res.kept != kept || b->res.replaced != replaced || b->res.failed != failed)
-		fail_msg("created %llu kept %llu updated %llu replaced %llu failed %llu (last error %d)",
+	if (b->res.created != created || b->res.kept != kept || b->res.replaced != replaced ||
+	    b->res.failed != failed)
+		fail_msg("created %llu kept %llu updated %llu replaced %llu failed %llu (last "
+			 "error %d)",
 			 (unsigned long long)b->res.created, (unsigned long long)b->res.kept,
 			 (unsigned long long)b->res.updated, (unsigned long long)b->res.replaced,
 			 (unsigned long long)b->res.failed, b->last_err);
@@ -231,8 +254,8 @@ static void fresh(void **state)
 		got = entry(&flows[i]);
 		assert_true(got.status & IPS_ASSURED);
 		assert_int_equal(got.proto_state, TCP_CONNTRACK_ESTABLISHED);
-		assert_in_range(got.timeout_s, 290, 300);	/* what the source said, not the
-								 * flow's own */
+		/* what the source said, not the flow's own */
+		assert_in_range(got.timeout_s, 290, 300);
 	}
 	free(flows);
 }
@@ -241,7 +264,7 @@ static void fresh(void **state)
 
 struct flags {
 	bool read;
-	uint8_t of[16][2];	/* by source port */
+	uint8_t of[16][2]; /* by source port */
 };
 
 static void see_flags(void *ctx, const struct ct_flow *f, const struct ct_seen *seen,
@@ -314,8 +337,10 @@ static void windows_without_scales(void **state)
 	flags = read_flags();
 	for (size_t i = 0; i < n; i++) {
 		for (int dir = 0; dir < 2; dir++) {
-			if (!!(flags.of[i + 1][dir] & IP_CT_TCP_FLAG_BE_LIBERAL) != cases[i].liberal)
-				fail_msg("%s: direction %d has flags %#x", cases[i].name, dir, flags.of[i + 1][dir]);
+			if (!!(flags.of[i + 1][dir] & IP_CT_TCP_FLAG_BE_LIBERAL) !=
+			    cases[i].liberal)
+				fail_msg("%s: direction %d has flags %#x", cases[i].name, dir,
+					 flags.of[i + 1][dir]);
 		}
 	}
 }
@@ -338,10 +363,18 @@ static void one_goes_ahead(void **state)
 {
 	const size_t n = 5000;
 	struct ct_flow *flows = calloc(n, sizeof(*flows)), urgent = tcp_flow(6000);
-	struct bench b = { .loop = evloop_new(), .flows = flows, .n_flows = n, .timeout_s = 300, .extra = 2,
+	struct bench b = { .loop = evloop_new(),
+			   .flows = flows,
+			   .n_flows = n,
+			   .timeout_s = 300,
+			   .extra = 2,
 			   .state = calloc(n + 3, 1) };
 	struct ct_commit_source src = {
-		.ctx = &b, .next = next, .sending = sending, .settled = settled, .done = done,
+		.ctx = &b,
+		.next = next,
+		.sending = sending,
+		.settled = settled,
+		.done = done,
 		.owner = { .ctx = &b, .removed = removed, .memory = memory },
 	};
 
@@ -354,7 +387,7 @@ static void one_goes_ahead(void **state)
 	for (size_t i = 0; i < n; i++)
 		flows[i] = tcp_flow((uint16_t)(i + 1));
 	assert_int_equal(ct_commit_open(b.loop, &src, true, &b.commit, NULL), 0);
-	assert_int_equal(ct_commit_one(b.commit, &wish, clock_now()), CT_CREATED);	/* beside none */
+	assert_int_equal(ct_commit_one(b.commit, &wish, clock_now()), CT_CREATED); /* beside none */
 	assert_true(exists(&urgent));
 	assert_int_equal(kernel_destroy(&hand, &urgent), 0);
 	b.sending = b.settled = 0;
@@ -364,7 +397,7 @@ static void one_goes_ahead(void **state)
 	assert_int_equal(ct_commit_one(b.commit, &wish, clock_now()), CT_CREATED);
 	assert_true(exists(&urgent));
 	assert_in_range(entry(&urgent).timeout_s, 90, 100);
-	assert_false(exists(&flows[n - 1]));	/* the commit has not come so far */
+	assert_false(exists(&flows[n - 1])); /* the commit has not come so far */
 	assert_int_equal(ct_commit_one(b.commit, &wish, clock_now()), CT_KEPT);
 	assert_true(turn_until(b.loop, &b.done, 20000));
 	assert_int_equal(b.res.total, n);
@@ -401,7 +434,7 @@ static void same_is_kept(void **state)
 	assert_int_equal(b.with_entry, 1);
 	after = entry(&f);
 	assert_int_equal(after.id, before.id);
-	assert_in_range(after.timeout_s, 990, 1000);	/* not touched */
+	assert_in_range(after.timeout_s, 990, 1000); /* not touched */
 	f.mark = 77;
 	f.has |= FLOW_HAS_MARK;
 	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
@@ -411,8 +444,8 @@ static void same_is_kept(void **state)
 	after = entry(&f);
 	assert_int_equal(after.id, before.id);
 	assert_int_equal(after.mark, 77);
-	assert_int_equal(after.proto_state, TCP_CONNTRACK_ESTABLISHED);	/* the kernel's own state
-									 * counts */
+	/* the kernel's own state counts */
+	assert_int_equal(after.proto_state, TCP_CONNTRACK_ESTABLISHED);
 	assert_in_range(after.timeout_s, 990, 1000);
 	/* A peer that says nothing about the mark does not take it away. */
 	f.has &= ~FLOW_HAS_MARK;
@@ -482,8 +515,8 @@ static void labels_are_added(void **state)
 	assert_int_equal(b.kept_mark, 2);
 	assert_int_equal(entry(&f).mark, 2);
 	empty_table(NULL);
-	if (run("nft 'add table ip l; add chain ip l c { type filter hook input priority 0; }; "
-		"add rule ip l c ct label set 3' 2>/dev/null") != 0) {
+	if (run("nft 'add table ip l; add chain ip l c { type filter hook input priority 0; }; add "
+		"rule ip l c ct label set 3' 2>/dev/null") != 0) {
 		print_message("no nft: labels not tested\n");
 		return;
 	}
@@ -535,28 +568,36 @@ static void equal_tuples(void **state)
 		uint8_t kernel_state, our_state;
 		bool updated;
 	} cases[] = {
-		{ "pickup, one way", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_ESTABLISHED,
-		  TCP_CONNTRACK_ESTABLISHED, true },
-		{ "pickup, both ways, not assured", IPPROTO_TCP, IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
+		{ "pickup, one way", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY,
 		  TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_ESTABLISHED, true },
-		{ "assured", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
-		  TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_ESTABLISHED, false },
-		{ "handshake", IPPROTO_TCP, 0, 0, TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, true },
-		{ "we are behind", IPPROTO_TCP, IPS_SEEN_REPLY, 0, TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_SYN_SENT, false },
-		{ "on its way out here", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
-		  TCP_CONNTRACK_FIN_WAIT, TCP_CONNTRACK_ESTABLISHED, false },
-		{ "ended here, alive there", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
-		  TCP_CONNTRACK_TIME_WAIT, TCP_CONNTRACK_ESTABLISHED, true },
-		{ "reset here, beginning there", IPPROTO_TCP, IPS_SEEN_REPLY, 0, TCP_CONNTRACK_CLOSE,
-		  TCP_CONNTRACK_SYN_SENT, true },
-		{ "ended on both", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY, IPS_ASSURED | IPS_SEEN_REPLY,
-		  TCP_CONNTRACK_TIME_WAIT, TCP_CONNTRACK_CLOSE, false },
-		{ "ended there, beginning here", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_SYN_SENT,
-		  TCP_CONNTRACK_TIME_WAIT, false },
-		{ "ended there, picked up here", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_ESTABLISHED,
-		  TCP_CONNTRACK_CLOSE, false },
+		{ "pickup, both ways, not assured", IPPROTO_TCP, IPS_SEEN_REPLY,
+		  IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_ESTABLISHED,
+		  TCP_CONNTRACK_ESTABLISHED, true },
+		{ "assured", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY,
+		  IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_ESTABLISHED,
+		  false },
+		{ "handshake", IPPROTO_TCP, 0, 0, TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV,
+		  true },
+		{ "we are behind", IPPROTO_TCP, IPS_SEEN_REPLY, 0, TCP_CONNTRACK_ESTABLISHED,
+		  TCP_CONNTRACK_SYN_SENT, false },
+		{ "on its way out here", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY,
+		  IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_FIN_WAIT, TCP_CONNTRACK_ESTABLISHED,
+		  false },
+		{ "ended here, alive there", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY,
+		  IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_TIME_WAIT, TCP_CONNTRACK_ESTABLISHED,
+		  true },
+		{ "reset here, beginning there", IPPROTO_TCP, IPS_SEEN_REPLY, 0,
+		  TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_SYN_SENT, true },
+		{ "ended on both", IPPROTO_TCP, IPS_ASSURED | IPS_SEEN_REPLY,
+		  IPS_ASSURED | IPS_SEEN_REPLY, TCP_CONNTRACK_TIME_WAIT, TCP_CONNTRACK_CLOSE,
+		  false },
+		{ "ended there, beginning here", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY,
+		  TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_TIME_WAIT, false },
+		{ "ended there, picked up here", IPPROTO_TCP, 0, IPS_ASSURED | IPS_SEEN_REPLY,
+		  TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_CLOSE, false },
 		{ "udp one way", IPPROTO_UDP, 0, IPS_SEEN_REPLY, 0, 0, true },
-		{ "udp stream", IPPROTO_UDP, IPS_SEEN_REPLY, IPS_SEEN_REPLY | IPS_ASSURED, 0, 0, true },
+		{ "udp stream", IPPROTO_UDP, IPS_SEEN_REPLY, IPS_SEEN_REPLY | IPS_ASSURED, 0, 0,
+		  true },
 		{ "udp, assured here", IPPROTO_UDP, IPS_SEEN_REPLY | IPS_ASSURED, 0, 0, 0, false },
 	};
 
@@ -578,9 +619,12 @@ static void equal_tuples(void **state)
 		if (b.res.updated != cases[i].updated || b.res.kept == cases[i].updated)
 			fail_msg("%s", cases[i].name);
 		got = entry(&f);
-		if (f.l4 == IPPROTO_TCP && got.proto_state != (cases[i].updated ? cases[i].our_state : cases[i].kernel_state))
+		if (f.l4 == IPPROTO_TCP &&
+		    got.proto_state !=
+			    (cases[i].updated ? cases[i].our_state : cases[i].kernel_state))
 			fail_msg("%s: state", cases[i].name);
-		if ((cases[i].kernel_status | (cases[i].updated ? cases[i].our_status : 0)) & ~got.status)
+		if ((cases[i].kernel_status | (cases[i].updated ? cases[i].our_status : 0)) &
+		    ~got.status)
 			fail_msg("%s: status", cases[i].name);
 		if (cases[i].updated && got.timeout_s < 1990)
 			fail_msg("%s: life", cases[i].name);
@@ -809,7 +853,8 @@ static void picked_up_from_the_other_end(void **state)
 /* Another client of this node has our translated port. It is alive; ours fails. */
 static void foreign_flow_lives(void **state)
 {
-	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), other = snat(tcp_flow(2), 0xc6336401, 4000);
+	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000),
+		       other = snat(tcp_flow(2), 0xc6336401, 4000);
 	struct bench b = { .memory = { .last = CT_PACKETS } };
 	uint32_t id;
 
@@ -836,12 +881,13 @@ static void foreign_flow_lives(void **state)
 /* What has ended makes room, whoever it belonged to, and never takes the place of what lives. */
 static void ended_flows_make_room(void **state)
 {
-	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), other = snat(tcp_flow(2), 0xc6336401, 4000), here;
+	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000),
+		       other = snat(tcp_flow(2), 0xc6336401, 4000), here;
 	struct bench b = { .barren = 0 };
 
 	(void)state;
 	NEED_NETNS();
-	other.proto_state = TCP_CONNTRACK_TIME_WAIT;	/* it had our port before */
+	other.proto_state = TCP_CONNTRACK_TIME_WAIT; /* it had our port before */
 	assert_int_equal(kernel_create(&hand, &other), 0);
 	commit(&b, &mine, 1, 0);
 	expect(&b, 0, 0, 1, 0);
@@ -881,7 +927,7 @@ static void refused_replacement_is_undone(void **state)
 	there.mark = 5;
 	there.has |= FLOW_HAS_MARK;
 	assert_int_equal(kernel_create(&hand, &there), 0);
-	f.proto_state = 200;	/* no such state */
+	f.proto_state = 200; /* no such state */
 	commit(&b, &f, 1, 50);
 	expect(&b, 0, 0, 0, 1);
 	assert_true(b.res.reason[0].err == EINVAL || b.res.reason[0].err == ERANGE);
@@ -896,7 +942,8 @@ static void refused_replacement_is_undone(void **state)
  * back, not the other. */
 static void replacement_in_the_way_of_another(void **state)
 {
-	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000), there = snat(tcp_flow(1), 0xc6336401, 5000);
+	struct ct_flow mine = snat(tcp_flow(1), 0xc6336401, 4000),
+		       there = snat(tcp_flow(1), 0xc6336401, 5000);
 	struct ct_flow other = snat(tcp_flow(2), 0xc6336401, 4000);
 	struct bench b = { .restored = 1, .memory = { .last = CT_PACKETS } };
 	uint32_t id;
@@ -920,8 +967,11 @@ static void replacement_in_the_way_of_another(void **state)
 static void make_related(struct ct_flow *f, struct flow_rare *rare, const struct ct_flow *master)
 {
 	*rare = (struct flow_rare){
-		.master_l4 = IPPROTO_TCP, .master_sport = master->orig.sport, .master_dport = master->orig.dport,
-		.master_src.v4 = master->addr.v4.src, .master_dst.v4 = master->addr.v4.dst,
+		.master_l4 = IPPROTO_TCP,
+		.master_sport = master->orig.sport,
+		.master_dport = master->orig.dport,
+		.master_src.v4 = master->addr.v4.src,
+		.master_dst.v4 = master->addr.v4.dst,
 	};
 	f->rare = rare;
 	f->has |= FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS;
@@ -952,7 +1002,7 @@ static void masters_first(void **state)
 		assert_true(got.status & IPS_EXPECTED);
 		assert_int_equal(r.master_sport, flows[599 - i].orig.sport);
 	}
-	got = entry(&flows[299]);	/* its data connection lives on by itself */
+	got = entry(&flows[299]); /* its data connection lives on by itself */
 	assert_false(got.status & IPS_EXPECTED);
 }
 
@@ -979,11 +1029,11 @@ static void refusals(void **state)
 
 	(void)state;
 	NEED_NETNS();
-	flows[1].proto_state = 200;	/* no such state */
+	flows[1].proto_state = 200; /* no such state */
 	commit(&b, flows, 3, 100);
 	expect(&b, 2, 0, 0, 1);
-	assert_true(b.last_err == -EINVAL || b.last_err == -ERANGE);	/* older and newer
-									 * kernels */
+	/* older and newer kernels */
+	assert_true(b.last_err == -EINVAL || b.last_err == -ERANGE);
 	assert_int_equal(b.res.reason[0].err, -b.last_err);
 	assert_int_equal(b.res.reason[0].count, 1);
 	assert_true(exists(&flows[0]) && exists(&flows[2]));
@@ -1017,16 +1067,19 @@ static void mixed(void **state)
 	}
 	commit(&b, flows, n, 600);
 	assert_int_equal(b.res.failed, 0);
-	print_message("created %llu kept %llu updated %llu replaced %llu\n", (unsigned long long)b.res.created,
-		      (unsigned long long)b.res.kept, (unsigned long long)b.res.updated, (unsigned long long)b.res.replaced);
-	assert_true(b.res.created > 1000 && b.res.kept > 100 && b.res.updated > 100 && b.res.replaced > 100);
+	print_message("created %llu kept %llu updated %llu replaced %llu\n",
+		      (unsigned long long)b.res.created, (unsigned long long)b.res.kept,
+		      (unsigned long long)b.res.updated, (unsigned long long)b.res.replaced);
+	assert_true(b.res.created > 1000 && b.res.kept > 100 && b.res.updated > 100 &&
+		    b.res.replaced > 100);
 	for (size_t i = 0; i < n; i++) {
 		struct ct_flow want = flows[i], got = entry(&flows[i]);
 		const char *diff;
 
 		flow_mirror_reply(&want);
 		want.has |= FLOW_HAS_REPLY;
-		diff = flow_difference(&want, &got, FLOW_HAS_PORTS | FLOW_HAS_REPLY | FLOW_HAS_PROTO_STATE);
+		diff = flow_difference(&want, &got,
+				       FLOW_HAS_PORTS | FLOW_HAS_REPLY | FLOW_HAS_PROTO_STATE);
 		if (diff)
 			fail_msg("flow %zu: %s", i, diff);
 		assert_true(got.status & IPS_ASSURED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ctnetlink messages: requests read back, hostile input, and libnetfilter_conntrack as the judge of what is read (of what
- * is printed and built: the oracle tests). */
+/* ctnetlink messages: requests read back, hostile input, and libnetfilter_conntrack as the judge of
+ * what is read (of what is printed and built: the oracle tests). */
 #include "kernel/ct.h"
 
 #include <arpa/inet.h>
@@ -16,7 +16,7 @@
 
 #include "unit/kernel/support.h"
 
-#define ROUNDS 3000
+#define ROUNDS	3000
 #define MSG_MAX 8192
 
 /* ---- what we build, read back ---- */
@@ -27,14 +27,16 @@ static struct ct_flow as_requested(const struct ct_flow *f, const struct ct_buil
 	struct ct_flow e = *f;
 
 	e.has &= ~(FLOW_FROM_PEER_NAT | FLOW_HAS_ID);
-	e.status = (f->status & ~(uint32_t)(IPS_EXPECTED | IPS_DYING | FLOW_STATUS_OFFLOAD)) | IPS_CONFIRMED;
+	e.status = (f->status & ~(uint32_t)(IPS_EXPECTED | IPS_DYING | FLOW_STATUS_OFFLOAD)) |
+		   IPS_CONFIRMED;
 	if (o->update) {
 		e.status &= ~(uint32_t)(IPS_SRC_NAT | IPS_DST_NAT);
 		if (f->has & FLOW_HAS_MASTER)
 			e.status |= IPS_EXPECTED;
-		e.has &= ~(FLOW_HAS_REPLY | FLOW_HAS_HELPER | FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS);
+		e.has &= ~(FLOW_HAS_REPLY | FLOW_HAS_HELPER | FLOW_HAS_MASTER |
+			   FLOW_HAS_MASTER_PORTS);
 		if (e.zone_dir == FLOW_ZONE_REPLY)
-			e.has &= ~FLOW_HAS_ZONE;	/* it would be in the reply tuple */
+			e.has &= ~FLOW_HAS_ZONE; /* it would be in the reply tuple */
 	} else {
 		flow_mirror_reply(&e);
 		e.has |= FLOW_HAS_REPLY;
@@ -54,7 +56,8 @@ static void requests_read_back(void **state)
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
 		struct flow_rare rare, got_rare;
-		struct ct_build_opts o = { .update = rnd(&s, 3) == 0, .liberal = rnd(&s, 2),
+		struct ct_build_opts o = { .update = rnd(&s, 3) == 0,
+					   .liberal = rnd(&s, 2),
 					   .timeout_s = rnd(&s, 2) ? 77 : 0 };
 		struct ct_flow f, got, want;
 		enum ct_event what;
@@ -100,9 +103,11 @@ static void requests_know_their_room(void **state)
 
 /* ---- events as the kernel makes them, from a second hand ---- */
 
-static void put_tuple(struct nlmsghdr *h, uint16_t type, const struct ct_flow *f, int reply, uint16_t zone)
+static void put_tuple(struct nlmsghdr *h, uint16_t type, const struct ct_flow *f, int reply,
+		      uint16_t zone)
 {
-	struct nlattr *t = mnl_attr_nest_start(h, type), *ip = mnl_attr_nest_start(h, CTA_TUPLE_IP), *p;
+	struct nlattr *t = mnl_attr_nest_start(h, type), *ip = mnl_attr_nest_start(h, CTA_TUPLE_IP),
+		      *p;
 	const struct flow_ports *ports = reply ? &f->reply : &f->orig;
 	size_t len = f->l3 == AF_INET ? 4 : 16;
 	const uint8_t *addr = (const uint8_t *)&f->addr + (reply ? 2 * len : 0);
@@ -130,9 +135,11 @@ static void put_tuple(struct nlmsghdr *h, uint16_t type, const struct ct_flow *f
 
 static void put_master(struct nlmsghdr *h, const struct ct_flow *f)
 {
-	struct ct_flow m = { .has = f->has & FLOW_HAS_MASTER_PORTS ? FLOW_HAS_PORTS : 0, .l3 = f->l3,
+	struct ct_flow m = { .has = f->has & FLOW_HAS_MASTER_PORTS ? FLOW_HAS_PORTS : 0,
+			     .l3 = f->l3,
 			     .l4 = f->rare->master_l4,
-			     .orig = { .sport = f->rare->master_sport, .dport = f->rare->master_dport } };
+			     .orig = { .sport = f->rare->master_sport,
+				       .dport = f->rare->master_dport } };
 	size_t len = f->l3 == AF_INET ? 4 : 16;
 
 	memcpy(&m.addr, &f->rare->master_src, len);
@@ -140,7 +147,8 @@ static void put_master(struct nlmsghdr *h, const struct ct_flow *f)
 	put_tuple(h, CTA_TUPLE_MASTER, &m, 0, 0);
 }
 
-static void put_three(struct nlmsghdr *h, uint16_t type, uint16_t a, uint32_t va, uint32_t vb, uint32_t vc)
+static void put_three(struct nlmsghdr *h, uint16_t type, uint16_t a, uint32_t va, uint32_t vb,
+		      uint32_t vc)
 {
 	struct nlattr *n = mnl_attr_nest_start(h, type);
 
@@ -193,12 +201,15 @@ static struct nlmsghdr *kernel_message(void *buf, const struct ct_flow *f, enum 
 	struct nfgenmsg *g;
 	struct nlattr *n;
 
-	h->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | (what == CT_EVENT_DESTROY ? IPCTNL_MSG_CT_DELETE : IPCTNL_MSG_CT_NEW);
+	h->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 |
+			(what == CT_EVENT_DESTROY ? IPCTNL_MSG_CT_DELETE : IPCTNL_MSG_CT_NEW);
 	h->nlmsg_flags = what == CT_EVENT_NEW ? NLM_F_CREATE | NLM_F_EXCL : 0;
 	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
 	g->nfgen_family = f->l3;
-	put_tuple(h, CTA_TUPLE_ORIG, f, 0, f->has & FLOW_HAS_ZONE && f->zone_dir == FLOW_ZONE_ORIG ? f->zone : 0);
-	put_tuple(h, CTA_TUPLE_REPLY, f, 1, f->has & FLOW_HAS_ZONE && f->zone_dir == FLOW_ZONE_REPLY ? f->zone : 0);
+	put_tuple(h, CTA_TUPLE_ORIG, f, 0,
+		  f->has & FLOW_HAS_ZONE && f->zone_dir == FLOW_ZONE_ORIG ? f->zone : 0);
+	put_tuple(h, CTA_TUPLE_REPLY, f, 1,
+		  f->has & FLOW_HAS_ZONE && f->zone_dir == FLOW_ZONE_REPLY ? f->zone : 0);
 	if (f->has & FLOW_HAS_ZONE && f->zone_dir == FLOW_ZONE_BOTH)
 		mnl_attr_put_u16(h, CTA_ZONE, htons(f->zone));
 	if (f->has & FLOW_HAS_ID)
@@ -225,15 +236,17 @@ static struct nlmsghdr *kernel_message(void *buf, const struct ct_flow *f, enum 
 	if (f->has & FLOW_HAS_LABELS)
 		mnl_attr_put(h, CTA_LABELS, sizeof(f->rare->labels), f->rare->labels);
 	if (f->has & FLOW_HAS_SYNPROXY)
-		put_three(h, CTA_SYNPROXY, CTA_SYNPROXY_ISN, f->rare->synproxy[1], f->rare->synproxy[0], f->rare->synproxy[2]);
+		put_three(h, CTA_SYNPROXY, CTA_SYNPROXY_ISN, f->rare->synproxy[1],
+			  f->rare->synproxy[0], f->rare->synproxy[2]);
 	if (f->has & FLOW_HAS_SEQADJ) {
 		for (int d = 0; d < 2; d++)
-			put_three(h, CTA_SEQ_ADJ_ORIG + d, CTA_SEQADJ_CORRECTION_POS, f->rare->adj[d].pos,
-				  (uint32_t)f->rare->adj[d].before, (uint32_t)f->rare->adj[d].after);
+			put_three(h, CTA_SEQ_ADJ_ORIG + d, CTA_SEQADJ_CORRECTION_POS,
+				  f->rare->adj[d].pos, (uint32_t)f->rare->adj[d].before,
+				  (uint32_t)f->rare->adj[d].after);
 	}
 	if (f->has & FLOW_HAS_MASTER)
 		put_master(h, f);
-	mnl_attr_put_u32(h, 4000, 7);	/* a newer kernel's */
+	mnl_attr_put_u32(h, 4000, 7); /* a newer kernel's */
 	return h;
 }
 
@@ -276,22 +289,26 @@ static void events_are_read(void **state)
 	}
 }
 
-/* Entries of a flow table, as the kernel's dumps and events tell them: without state and life, or with a lifted life. */
+/* Entries of a flow table, as the kernel's dumps and events tell them: without state and life, or
+ * with a lifted life. */
 static void offloaded_flows(void **state)
 {
 	static const struct {
 		const char *name;
-		uint8_t l4, told_state;		/* 0: none */
-		uint32_t status, told_s;	/* 0: none */
+		uint8_t l4, told_state;	 /* 0: none */
+		uint32_t status, told_s; /* 0: none */
 		enum ct_event what;
 		uint8_t want_state;
 		bool want_life;
 	} cases[] = {
-		{ "TCP, dump", IPPROTO_TCP, 0, IPS_OFFLOAD, 0, CT_EVENT_UPDATE, TCP_CONNTRACK_ESTABLISHED, false },
-		{ "TCP, in hardware", IPPROTO_TCP, 0, IPS_HW_OFFLOAD, 0, CT_EVENT_UPDATE, TCP_CONNTRACK_ESTABLISHED, false },
-		{ "TCP, event", IPPROTO_TCP, TCP_CONNTRACK_ESTABLISHED, IPS_OFFLOAD, 86400, CT_EVENT_UPDATE,
+		{ "TCP, dump", IPPROTO_TCP, 0, IPS_OFFLOAD, 0, CT_EVENT_UPDATE,
 		  TCP_CONNTRACK_ESTABLISHED, false },
-		{ "TCP, going back", IPPROTO_TCP, TCP_CONNTRACK_FIN_WAIT, 0, 120, CT_EVENT_UPDATE, TCP_CONNTRACK_FIN_WAIT, true },
+		{ "TCP, in hardware", IPPROTO_TCP, 0, IPS_HW_OFFLOAD, 0, CT_EVENT_UPDATE,
+		  TCP_CONNTRACK_ESTABLISHED, false },
+		{ "TCP, event", IPPROTO_TCP, TCP_CONNTRACK_ESTABLISHED, IPS_OFFLOAD, 86400,
+		  CT_EVENT_UPDATE, TCP_CONNTRACK_ESTABLISHED, false },
+		{ "TCP, going back", IPPROTO_TCP, TCP_CONNTRACK_FIN_WAIT, 0, 120, CT_EVENT_UPDATE,
+		  TCP_CONNTRACK_FIN_WAIT, true },
 		{ "TCP, end", IPPROTO_TCP, 0, IPS_OFFLOAD, 0, CT_EVENT_DESTROY, 0, false },
 		{ "UDP, dump", IPPROTO_UDP, 0, IPS_OFFLOAD, 0, CT_EVENT_UPDATE, 0, false },
 		{ "UDP, event", IPPROTO_UDP, 0, IPS_OFFLOAD, 86399, CT_EVENT_UPDATE, 0, false },
@@ -311,7 +328,8 @@ static void offloaded_flows(void **state)
 		f.status = IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | cases[i].status;
 		f.proto_state = cases[i].told_state;
 		f.timeout_s = cases[i].told_s;
-		f.has |= (f.proto_state ? FLOW_HAS_PROTO_STATE : 0u) | (f.timeout_s ? FLOW_HAS_TIMEOUT : 0u);
+		f.has |= (f.proto_state ? FLOW_HAS_PROTO_STATE : 0u) |
+			 (f.timeout_s ? FLOW_HAS_TIMEOUT : 0u);
 		flow_mirror_reply(&f);
 		h = kernel_message(buf, &f, cases[i].what);
 		print_message("%s\n", cases[i].name);
@@ -320,7 +338,7 @@ static void offloaded_flows(void **state)
 		if (cases[i].want_state)
 			assert_int_equal(got.proto_state, cases[i].want_state);
 		assert_int_equal(!!(got.has & FLOW_HAS_TIMEOUT), cases[i].want_life);
-		assert_int_equal(got.status, f.status);		/* what is printed of it */
+		assert_int_equal(got.status, f.status); /* what is printed of it */
 	}
 }
 
@@ -347,14 +365,21 @@ static void both_tuple_zones(void **state)
 	assert_int_equal(got.rare->reply_zone, 4);
 }
 
-/* Of two of a kind the last one counts, even if there is nothing in it that we know: what the first one told is gone. */
+/* Of two of a kind the last one counts, even if there is nothing in it that we know: what the first
+ * one told is gone. */
 static void last_of_two_counts(void **state)
 {
-	static const uint16_t kinds[] = { CTA_PROTOINFO, CTA_HELP, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY,
-					  CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY };
-	static const uint32_t told[] = { FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_VTAGS | FLOW_HAS_DCCP_ROLE,
-					 FLOW_HAS_HELPER, FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS, FLOW_HAS_SEQADJ,
-					 FLOW_HAS_SEQADJ, FLOW_HAS_COUNTERS, FLOW_HAS_COUNTERS };
+	static const uint16_t kinds[] = { CTA_PROTOINFO,     CTA_HELP,		CTA_TUPLE_MASTER,
+					  CTA_SEQ_ADJ_ORIG,  CTA_SEQ_ADJ_REPLY, CTA_COUNTERS_ORIG,
+					  CTA_COUNTERS_REPLY };
+	static const uint32_t told[] = { FLOW_HAS_PROTO_STATE | FLOW_HAS_WSCALE | FLOW_HAS_VTAGS |
+						 FLOW_HAS_DCCP_ROLE,
+					 FLOW_HAS_HELPER,
+					 FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS,
+					 FLOW_HAS_SEQADJ,
+					 FLOW_HAS_SEQADJ,
+					 FLOW_HAS_COUNTERS,
+					 FLOW_HAS_COUNTERS };
 	uint64_t s = seed_get();
 
 	(void)state;
@@ -374,7 +399,8 @@ static void last_of_two_counts(void **state)
 		mnl_attr_nest_end(h, n);
 		assert_int_equal(ct_parse(h, h->nlmsg_len, &what, &got, &got_rare), 0);
 		if (got.has != (f.has & ~told[k]))
-			fail_msg("attribute %u twice: %x, not %x", kinds[k], got.has, f.has & ~told[k]);
+			fail_msg("attribute %u twice: %x, not %x", kinds[k], got.has,
+				 f.has & ~told[k]);
 	}
 }
 
@@ -418,7 +444,7 @@ static void hostile_bytes(void **state)
 		len = h->nlmsg_len;
 		for (uint32_t cut = 0; cut < len; cut++) {
 			assert_int_equal(parse_copy(buf, cut), -EPROTO);
-			h->nlmsg_len = cut;	/* and the header agreeing with it */
+			h->nlmsg_len = cut; /* and the header agreeing with it */
 			parse_copy(buf, cut);
 			h->nlmsg_len = len;
 		}
@@ -482,7 +508,8 @@ static void helper_names(void **state)
 	static const struct {
 		size_t len;
 		int want;
-	} cases[] = { { 0, 0 }, { 1, 0 }, { 15, 0 }, { 16, -EPROTO }, { 17, -EPROTO }, { 60, -EPROTO } };
+	} cases[] = { { 0, 0 },	       { 1, 0 },	{ 15, 0 },
+		      { 16, -EPROTO }, { 17, -EPROTO }, { 60, -EPROTO } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -523,7 +550,7 @@ static void refused_messages(void **state)
 	h->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8;
 	g->nfgen_family = AF_UNIX;
 	assert_int_equal(parse_copy(buf, h->nlmsg_len), -EPROTO);
-	g->nfgen_family = AF_INET6;	/* its tuples are IPv4 */
+	g->nfgen_family = AF_INET6; /* its tuples are IPv4 */
 	assert_int_equal(parse_copy(buf, h->nlmsg_len), -ENOENT);
 	g->nfgen_family = AF_INET;
 	h->nlmsg_len = 20;
@@ -532,7 +559,8 @@ static void refused_messages(void **state)
 
 /* ---- libnetfilter_conntrack as the judge ---- */
 
-static void check_u32(const struct nf_conntrack *ct, int attr, bool have, uint32_t val, const char *name, int round)
+static void check_u32(const struct nf_conntrack *ct, int attr, bool have, uint32_t val,
+		      const char *name, int round)
 {
 	if (nfct_attr_is_set(ct, (enum nf_conntrack_attr)attr) != have)
 		fail_msg("round %d: %s: presence", round, name);
@@ -540,7 +568,8 @@ static void check_u32(const struct nf_conntrack *ct, int attr, bool have, uint32
 		fail_msg("round %d: %s", round, name);
 }
 
-static void check_u8(const struct nf_conntrack *ct, int attr, bool have, uint8_t val, const char *name, int round)
+static void check_u8(const struct nf_conntrack *ct, int attr, bool have, uint8_t val,
+		     const char *name, int round)
 {
 	if (nfct_attr_is_set(ct, (enum nf_conntrack_attr)attr) != have)
 		fail_msg("round %d: %s: presence", round, name);
@@ -548,7 +577,8 @@ static void check_u8(const struct nf_conntrack *ct, int attr, bool have, uint8_t
 		fail_msg("round %d: %s", round, name);
 }
 
-static void check_addr(const struct nf_conntrack *ct, int v4, int v6, const struct ct_flow *f, int index, int round)
+static void check_addr(const struct nf_conntrack *ct, int v4, int v6, const struct ct_flow *f,
+		       int index, int round)
 {
 	size_t len = f->l3 == AF_INET ? 4 : 16;
 	const void *p = nfct_get_attr(ct, (enum nf_conntrack_attr)(f->l3 == AF_INET ? v4 : v6));
@@ -571,13 +601,16 @@ static void check_rare(const struct nf_conntrack *ct, const struct ct_flow *f, i
 		check_u32(ct, base + 1, adj, (uint32_t)r->adj[d].before, "before", round);
 		check_u32(ct, base + 2, adj, (uint32_t)r->adj[d].after, "after", round);
 		if (f->has & FLOW_HAS_COUNTERS) {
-			assert_int_equal(nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES + d), r->bytes[d]);
-			assert_int_equal(nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_PACKETS + d), r->packets[d]);
+			assert_int_equal(nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES + d),
+					 r->bytes[d]);
+			assert_int_equal(nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_PACKETS + d),
+					 r->packets[d]);
 		}
 	}
 	check_u32(ct, ATTR_SYNPROXY_ITS, f->has & FLOW_HAS_SYNPROXY, r->synproxy[0], "its", round);
 	check_u32(ct, ATTR_SYNPROXY_ISN, f->has & FLOW_HAS_SYNPROXY, r->synproxy[1], "isn", round);
-	check_u32(ct, ATTR_SYNPROXY_TSOFF, f->has & FLOW_HAS_SYNPROXY, r->synproxy[2], "tsoff", round);
+	check_u32(ct, ATTR_SYNPROXY_TSOFF, f->has & FLOW_HAS_SYNPROXY, r->synproxy[2], "tsoff",
+		  round);
 	if (f->has & FLOW_HAS_HELPER)
 		assert_string_equal(nfct_get_attr(ct, ATTR_HELPER_NAME), r->helper);
 	if (f->has & FLOW_HAS_VTAGS) {
@@ -589,15 +622,18 @@ static void check_rare(const struct nf_conntrack *ct, const struct ct_flow *f, i
 
 		assert_non_null(mask);
 		for (unsigned int bit = 0; bit < 128; bit++)
-			assert_int_equal(!!nfct_bitmask_test_bit(mask, bit), r->labels[bit / 32] >> bit % 32 & 1);
+			assert_int_equal(!!nfct_bitmask_test_bit(mask, bit),
+					 r->labels[bit / 32] >> bit % 32 & 1);
 	}
 	if (f->has & FLOW_HAS_MASTER) {
 		check_u8(ct, ATTR_MASTER_L4PROTO, true, r->master_l4, "master protocol", round);
 		assert_int_equal(nfct_get_attr_u16(ct, ATTR_MASTER_PORT_SRC), r->master_sport);
 		assert_int_equal(nfct_get_attr_u16(ct, ATTR_MASTER_PORT_DST), r->master_dport);
-		assert_memory_equal(nfct_get_attr(ct, f->l3 == AF_INET ? ATTR_MASTER_IPV4_SRC : ATTR_MASTER_IPV6_SRC),
+		assert_memory_equal(nfct_get_attr(ct, f->l3 == AF_INET ? ATTR_MASTER_IPV4_SRC :
+									 ATTR_MASTER_IPV6_SRC),
 				    &r->master_src, f->l3 == AF_INET ? 4 : 16);
-		assert_memory_equal(nfct_get_attr(ct, f->l3 == AF_INET ? ATTR_MASTER_IPV4_DST : ATTR_MASTER_IPV6_DST),
+		assert_memory_equal(nfct_get_attr(ct, f->l3 == AF_INET ? ATTR_MASTER_IPV4_DST :
+									 ATTR_MASTER_IPV6_DST),
 				    &r->master_dst, f->l3 == AF_INET ? 4 : 16);
 	}
 }
@@ -607,7 +643,8 @@ static void check_ports(const struct nf_conntrack *ct, const struct ct_flow *f, 
 	if (!(f->has & FLOW_HAS_PORTS))
 		return;
 	if (flow_is_icmp(f)) {
-		/* Its parser takes the reply's values over those of the original tuple; only the id is in both. */
+		/* Its parser takes the reply's values over those of the original tuple; only the id
+		 * is in both. */
 		if (nfct_get_attr_u16(ct, ATTR_ICMP_ID) != f->orig.sport &&
 		    nfct_get_attr_u16(ct, ATTR_ICMP_ID) != f->reply.sport)
 			fail_msg("round %d: icmp id", round);
@@ -646,7 +683,8 @@ static void parser_agrees(void **state)
 		check_u8(ct, ATTR_ORIG_L4PROTO, true, got.l4, "protocol", i);
 		check_ports(ct, &got, i);
 		check_u32(ct, ATTR_STATUS, got.has & FLOW_HAS_STATUS, got.status, "status", i);
-		check_u32(ct, ATTR_TIMEOUT, got.has & FLOW_HAS_TIMEOUT, got.timeout_s, "timeout", i);
+		check_u32(ct, ATTR_TIMEOUT, got.has & FLOW_HAS_TIMEOUT, got.timeout_s, "timeout",
+			  i);
 		check_u32(ct, ATTR_MARK, got.has & FLOW_HAS_MARK, got.mark, "mark", i);
 		check_u32(ct, ATTR_ID, got.has & FLOW_HAS_ID, got.id, "id", i);
 		zone = got.has & FLOW_HAS_ZONE;
@@ -656,10 +694,12 @@ static void parser_agrees(void **state)
 			assert_int_equal(nfct_get_attr_u16(ct, ATTR_ORIG_ZONE), got.zone);
 		if (zone && got.zone_dir == FLOW_ZONE_REPLY)
 			assert_int_equal(nfct_get_attr_u16(ct, ATTR_REPL_ZONE), got.zone);
-		check_u8(ct, got.l4 == IPPROTO_SCTP ? ATTR_SCTP_STATE : ATTR_TCP_STATE, got.has & FLOW_HAS_PROTO_STATE,
-			 got.proto_state, "state", i);
-		check_u8(ct, ATTR_TCP_WSCALE_ORIG, got.has & FLOW_HAS_WSCALE, got.wscale[0], "wscale", i);
-		check_u8(ct, ATTR_TCP_WSCALE_REPL, got.has & FLOW_HAS_WSCALE, got.wscale[1], "wscale", i);
+		check_u8(ct, got.l4 == IPPROTO_SCTP ? ATTR_SCTP_STATE : ATTR_TCP_STATE,
+			 got.has & FLOW_HAS_PROTO_STATE, got.proto_state, "state", i);
+		check_u8(ct, ATTR_TCP_WSCALE_ORIG, got.has & FLOW_HAS_WSCALE, got.wscale[0],
+			 "wscale", i);
+		check_u8(ct, ATTR_TCP_WSCALE_REPL, got.has & FLOW_HAS_WSCALE, got.wscale[1],
+			 "wscale", i);
 		check_rare(ct, &got, i);
 		nfct_destroy(ct);
 	}
@@ -691,18 +731,12 @@ static void reading_is_cheap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(requests_read_back),
-		cmocka_unit_test(requests_know_their_room),
-		cmocka_unit_test(events_are_read),
-		cmocka_unit_test(offloaded_flows),
-		cmocka_unit_test(both_tuple_zones),
-		cmocka_unit_test(last_of_two_counts),
-		cmocka_unit_test(hostile_bytes),
-		cmocka_unit_test(wrong_sizes),
-		cmocka_unit_test(helper_names),
-		cmocka_unit_test(refused_messages),
-		cmocka_unit_test(parser_agrees),
-		cmocka_unit_test(reading_is_cheap),
+		cmocka_unit_test(requests_read_back), cmocka_unit_test(requests_know_their_room),
+		cmocka_unit_test(events_are_read),    cmocka_unit_test(offloaded_flows),
+		cmocka_unit_test(both_tuple_zones),   cmocka_unit_test(last_of_two_counts),
+		cmocka_unit_test(hostile_bytes),      cmocka_unit_test(wrong_sizes),
+		cmocka_unit_test(helper_names),	      cmocka_unit_test(refused_messages),
+		cmocka_unit_test(parser_agrees),      cmocka_unit_test(reading_is_cheap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

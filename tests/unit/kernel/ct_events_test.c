@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The event socket on a real kernel: everything arrives, nothing of our own does, an overrun is told, the buffer grows in
- * time. In a network namespace of its own; skipped where that is not allowed. */
+/* The event socket on a real kernel: everything arrives, nothing of our own does, an overrun is
+ * told, the buffer grows in time. In a network namespace of its own; skipped where that is not
+ * allowed. */
 #include "kernel/ct.h"
 
 #include <arpa/inet.h>
@@ -21,19 +22,24 @@
 #define MANY 20000
 
 static bool have_netns;
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
-#define PROBE	50000u	/* the source port of a flow that is born when an overrun is told */
+#define PROBE 50000u /* the source port of a flow that is born when an overrun is told */
 
 struct bench {
 	struct evloop *loop;
 	struct ct_events *events;
 	struct kernel_hand hand;
-	size_t n[3];		/* by kind */
+	size_t n[3]; /* by kind */
 	size_t batches, overruns, wrong;
-	size_t want;		/* events in all */
+	size_t want; /* events in all */
 	bool reached;
-	uint8_t *seen;		/* bits by kind, per source port */
+	uint8_t *seen; /* bits by kind, per source port */
 };
 
 static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, struct mono now)
@@ -43,7 +49,7 @@ static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, str
 	const char *diff;
 
 	(void)now;
-	assert_true(what & CT_EVENT_WRITTEN);	/* all by requests here */
+	assert_true(what & CT_EVENT_WRITTEN); /* all by requests here */
 	what &= CT_EVENT_KIND;
 	b->n[what]++;
 	b->seen[ntohs(f->orig.sport)] |= (uint8_t)(1 << what);
@@ -52,7 +58,8 @@ static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, str
 	flow_mirror_reply(&want);
 	if (what == CT_EVENT_DESTROY)
 		want.has &= ~FLOW_HAS_TIMEOUT;
-	diff = flow_difference(&want, f, want.has & ~(what == CT_EVENT_DESTROY ? FLOW_HAS_STATUS : 0u));
+	diff = flow_difference(&want, f,
+			       want.has & ~(what == CT_EVENT_DESTROY ? FLOW_HAS_STATUS : 0u));
 	if (diff && b->wrong++ == 0)
 		print_message("event %d: %s\n", what, diff);
 	b->reached = b->n[0] + b->n[1] + b->n[2] >= b->want;
@@ -94,7 +101,9 @@ static void on_overrun(void *ctx, struct mono now)
 
 static void bench_open(struct bench *b, const struct kernel_conf *conf, bool own)
 {
-	const struct ct_events_cb cb = { .ctx = b, .event = on_event, .batch_end = on_batch_end, .overrun = on_overrun };
+	const struct ct_events_cb cb = {
+		.ctx = b, .event = on_event, .batch_end = on_batch_end, .overrun = on_overrun
+	};
 	const struct filter_conf all = { .kernelspace = false };
 	struct text err = { 0 };
 
@@ -102,7 +111,8 @@ static void bench_open(struct bench *b, const struct kernel_conf *conf, bool own
 	assert_non_null(b->loop);
 	assert_non_null(b->seen);
 	kernel_open(&b->hand);
-	if (ct_events_open(conf, &all, b->loop, &cb, &b->hand.portid, own ? 1 : 0, &b->events, &err) != 0)
+	if (ct_events_open(conf, &all, b->loop, &cb, &b->hand.portid, own ? 1 : 0, &b->events,
+			   &err) != 0)
 		fail_msg("%s", err.buf);
 	text_free(&err);
 }
@@ -160,7 +170,8 @@ static uint32_t listener_portid(void)
 
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%*s %d %u %x", &family, &id, &groups) == 3 && family == NETLINK_NETFILTER && groups != 0 && id != 0)
+		if (sscanf(line, "%*s %d %u %x", &family, &id, &groups) == 3 &&
+		    family == NETLINK_NETFILTER && groups != 0 && id != 0)
 			portid = id;
 	}
 	fclose(f);
@@ -223,7 +234,7 @@ static void own_events_stay_out(void **state)
 	bench_open(&b, &conf, true);
 	kernel_open(&other);
 	b.want = 10;
-	create_range(&b.hand, 1, 1000);	/* ours */
+	create_range(&b.hand, 1, 1000); /* ours */
 	create_range(&other, 5000, 10);
 	destroy_range(&b.hand, 1, 1000);
 	turn_until(b.loop, &b.reached, 2000);
@@ -262,7 +273,7 @@ static void overrun_is_told(void **state)
 	NEED_NETNS();
 	bench_open(&b, &conf, false);
 	st = ct_events_stats(b.events);
-	assert_int_equal(st->buffer_bytes, 65536);	/* the size alone is its own limit */
+	assert_int_equal(st->buffer_bytes, 65536); /* the size alone is its own limit */
 	create_range(&b.hand, 1, 1000);
 	turn_for(b.loop, 100);
 	assert_int_equal(b.overruns, 1);
@@ -271,7 +282,8 @@ static void overrun_is_told(void **state)
 	assert_int_equal(st->buffer_bytes, 65536);
 	assert_true(b.n[CT_EVENT_NEW] > 10 && b.n[CT_EVENT_NEW] < 1000);
 	assert_true(st->wanted_bytes > 65536);
-	print_message("wanted: %u bytes, %zu of 1000 events in 65536\n", st->wanted_bytes, b.n[CT_EVENT_NEW]);
+	print_message("wanted: %u bytes, %zu of 1000 events in 65536\n", st->wanted_bytes,
+		      b.n[CT_EVENT_NEW]);
 	assert_true(b.seen[PROBE] & 1 << CT_EVENT_NEW);
 	/* It goes on afterwards. */
 	b.want = b.n[CT_EVENT_NEW] + 10;
@@ -309,11 +321,14 @@ static void wanted_size_holds(void **state)
 	bench_close(&b);
 }
 
-/* Between reads the buffer fills more than half: it doubles, up to the limit, and nothing is lost on the way. */
+/* Between reads the buffer fills more than half: it doubles, up to the limit, and nothing is lost
+ * on the way. */
 static void buffer_grows_in_time(void **state)
 {
 	const struct kernel_conf conf = {
-		.event_iteration_limit = 10, .netlink_buffer = 65536, .netlink_buffer_max = 1 << 20,
+		.event_iteration_limit = 10,
+		.netlink_buffer = 65536,
+		.netlink_buffer_max = 1 << 20,
 	};
 	struct bench b;
 
@@ -349,7 +364,9 @@ static void buffer_sizes(void **state)
 	NEED_NETNS();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct kernel_conf conf = {
-			.netlink_buffer = cases[i].size, .netlink_buffer_max = cases[i].max, .event_iteration_limit = 100,
+			.netlink_buffer = cases[i].size,
+			.netlink_buffer_max = cases[i].max,
+			.event_iteration_limit = 100,
 		};
 
 		bench_open(&b, &conf, false);
@@ -417,7 +434,7 @@ static void events_are_enabled(void **state)
 	assert_int_equal(sysctl_events(), before == '2' ? '1' : before);
 	assert_int_equal(ct_events_ensure_enabled(), before == '2' ? 1 : before - '0');
 	assert_int_equal(run("echo 0 > /proc/sys/net/netfilter/nf_conntrack_events"), 0);
-	assert_int_equal(ct_events_ensure_enabled(), 0);	/* switched off on purpose: left alone */
+	assert_int_equal(ct_events_ensure_enabled(), 0); /* switched off on purpose: left alone */
 	assert_int_equal(sysctl_events(), '0');
 	assert_int_equal(run("echo 2 > /proc/sys/net/netfilter/nf_conntrack_events"), 0);
 }

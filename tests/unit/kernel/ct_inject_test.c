@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* News of the peers, each rule on a real kernel. In a network namespace of its own; skipped where that is not allowed. */
+/* News of the peers, each rule on a real kernel. In a network namespace of its own; skipped where
+ * that is not allowed. */
 #include "kernel/ct_inject.h"
 
 #include <arpa/inet.h>
@@ -10,14 +11,19 @@
 #include "unit/kernel/support.h"
 
 static bool have_netns;
-static struct kernel_hand hand;	/* the "kernel": whoever has the entries before the news */
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+static struct kernel_hand hand; /* the "kernel": whoever has the entries before the news */
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
 static struct evloop *loop;
 static struct ct_inject *inject;
-static bool look_first;		/* the caller thinks that the kernel has them */
+static bool look_first; /* the caller thinks that the kernel has them */
 static size_t removed, removed_ended, stored, stored_written;
-static struct ct_memory memory;	/* of every entry of the kernel */
+static struct ct_memory memory; /* of every entry of the kernel */
 static struct ct_flow last_removed, last_stored, last_in_the_way;
 static enum ct_outcome last_failure;
 
@@ -60,7 +66,9 @@ static void on_failed(void *ctx, const struct ct_result *r, bool ends, struct mo
 
 static int begin(void **state)
 {
-	const struct ct_inject_cb cb = { .stored = on_stored, .failed = on_failed, .owner = { .removed = on_removed, .memory = on_memory } };
+	const struct ct_inject_cb cb = { .stored = on_stored,
+					 .failed = on_failed,
+					 .owner = { .removed = on_removed, .memory = on_memory } };
 	struct text err = { 0 };
 
 	(void)state;
@@ -155,7 +163,7 @@ static void batches(void **state)
 	expect(n, n, 0, 0);
 	assert_int_equal(stored, 2 * n);
 	assert_int_equal(stored_written, 2 * n);
-	assert_int_equal(removed, 0);		/* equal tuples: changed in place */
+	assert_int_equal(removed, 0); /* equal tuples: changed in place */
 	for (uint16_t i = 1; i <= n; i++) {
 		f = tcp_flow(i);
 		assert_true(find(&f, &got));
@@ -209,9 +217,9 @@ static void refused_replacement_is_undone(void **state)
 
 	(void)state;
 	NEED_NETNS();
-	there.status = IPS_SEEN_REPLY;	/* forwarded, not assured yet */
+	there.status = IPS_SEEN_REPLY; /* forwarded, not assured yet */
 	assert_int_equal(kernel_create(&hand, &there), 0);
-	mine.proto_state = 200;		/* no such state */
+	mine.proto_state = 200; /* no such state */
 	put(&mine);
 	flush();
 	expect(0, 0, 0, 1);
@@ -220,14 +228,17 @@ static void refused_replacement_is_undone(void **state)
 	assert_int_equal(got.reply.dport, htons(5000));
 }
 
-/* A flow whose master had ended when it came is a plain one here, and one that the kernel itself has under a master keeps
- * it: news that say otherwise are carried out all the same. */
+/* A flow whose master had ended when it came is a plain one here, and one that the kernel itself
+ * has under a master keeps it: news that say otherwise are carried out all the same. */
 static void master_cannot_change(void **state)
 {
 	struct ct_flow master = tcp_flow(9), f = tcp_flow(1), related = tcp_flow(1), got;
 	struct flow_rare rare = {
-		.master_l4 = IPPROTO_TCP, .master_sport = master.orig.sport, .master_dport = master.orig.dport,
-		.master_src.v4 = master.addr.v4.src, .master_dst.v4 = master.addr.v4.dst,
+		.master_l4 = IPPROTO_TCP,
+		.master_sport = master.orig.sport,
+		.master_dport = master.orig.dport,
+		.master_src.v4 = master.addr.v4.src,
+		.master_dst.v4 = master.addr.v4.dst,
 	};
 
 	(void)state;
@@ -235,7 +246,7 @@ static void master_cannot_change(void **state)
 	related.rare = &rare;
 	related.has |= FLOW_HAS_MASTER | FLOW_HAS_MASTER_PORTS;
 	related.status |= IPS_EXPECTED;
-	put(&related);		/* no such master */
+	put(&related); /* no such master */
 	flush();
 	expect(1, 0, 0, 0);
 	put(&related);
@@ -258,12 +269,14 @@ static void master_cannot_change(void **state)
 	assert_in_range(got.timeout_s, 4900, 5000);
 }
 
-/* How the end of f goes: the kernel has it in that state, with a life as after a packet so many seconds ago. */
+/* How the end of f goes: the kernel has it in that state, with a life as after a packet so many
+ * seconds ago. */
 static bool end_of(struct ct_flow *f, uint8_t state, uint32_t idle_s)
 {
 	struct ct_timeouts own;
 	struct ct_flow got;
-	uint64_t in_use = ct_inject_stats(inject)->in_use, destroyed = ct_inject_stats(inject)->destroyed;
+	uint64_t in_use = ct_inject_stats(inject)->in_use,
+		 destroyed = ct_inject_stats(inject)->destroyed;
 	bool there;
 
 	ct_timeouts_read(&own);
@@ -282,12 +295,13 @@ static bool end_of(struct ct_flow *f, uint8_t state, uint32_t idle_s)
 	return !there;
 }
 
-/* An end is carried out unless packets have been here since the peer last told: whatever state, flags and life say. */
+/* An end is carried out unless packets have been here since the peer last told: whatever state,
+ * flags and life say. */
 static void ends(void **state)
 {
 	static const uint8_t alive[] = {
-		TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_FIN_WAIT,
-		TCP_CONNTRACK_CLOSE_WAIT, TCP_CONNTRACK_LAST_ACK,
+		TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV,	  TCP_CONNTRACK_ESTABLISHED,
+		TCP_CONNTRACK_FIN_WAIT, TCP_CONNTRACK_CLOSE_WAIT, TCP_CONNTRACK_LAST_ACK,
 	};
 	struct ct_flow f = tcp_flow(1);
 	uint32_t now_s = mono_s(clock_now());
@@ -295,22 +309,25 @@ static void ends(void **state)
 	(void)state;
 	NEED_NETNS();
 	for (size_t i = 0; i < sizeof(alive); i++) {
-		memory = (struct ct_memory){ .last = CT_WRITTEN, .told_s = now_s };	/* by us, and no packet since */
+		/* by us, and no packet since */
+		memory = (struct ct_memory){ .last = CT_WRITTEN, .told_s = now_s };
 		assert_true(end_of(&f, alive[i], 4));
-		memory = (struct ct_memory){ .last = CT_PACKETS };	/* ours alone: the peer's one before has ended late */
+		/* ours alone: the peer's one before has ended late */
+		memory = (struct ct_memory){ .last = CT_PACKETS };
 		assert_false(end_of(&f, alive[i], 20));
-		memory.told_s = now_s - 10;		/* packets, but the peer has told of later ones */
+		memory.told_s = now_s - 10; /* packets, but the peer has told of later ones */
 		assert_true(end_of(&f, alive[i], 20));
 		memory.told_s = now_s - 30;
 		assert_false(end_of(&f, alive[i], 20));
 	}
-	memory = (struct ct_memory){ .last = CT_PACKETS };	/* it has ended here too */
+	memory = (struct ct_memory){ .last = CT_PACKETS }; /* it has ended here too */
 	assert_true(end_of(&f, TCP_CONNTRACK_TIME_WAIT, 0));
 	assert_true(end_of(&f, TCP_CONNTRACK_CLOSE, 0));
-	memory = (struct ct_memory){ .last = CT_UNKNOWN };	/* TCP's own flags say that there was no packet */
+	/* TCP's own flags say that there was no packet */
+	memory = (struct ct_memory){ .last = CT_UNKNOWN };
 	assert_true(end_of(&f, TCP_CONNTRACK_ESTABLISHED, 20));
 	f.timeout_s = 300;
-	ct_inject_end(inject, &f, clock_now());	/* gone already */
+	ct_inject_end(inject, &f, clock_now()); /* gone already */
 	flush();
 	assert_int_equal(ct_inject_stats(inject)->destroy_failed, 0);
 }
@@ -330,7 +347,7 @@ static void end_of_a_stream(void **state)
 	assert_false(end_of(&f, 0, 10));
 	memory = (struct ct_memory){ .last = CT_WRITTEN, .told_s = now_s };
 	assert_true(end_of(&f, 0, 4));
-	memory.told_s = now_s - 15;		/* renewed since */
+	memory.told_s = now_s - 15; /* renewed since */
 	assert_false(end_of(&f, 0, 10));
 	memory = (struct ct_memory){ .last = CT_WRITTEN, .end_s = now_s + 20 };
 	assert_true(end_of(&f, 0, 10));
@@ -358,7 +375,8 @@ static void what_is_stored(void **state)
 	assert_int_equal(last_stored.mark, 10);
 
 	run("conntrack -F 2>/dev/null");
-	kernel.proto_state = TCP_CONNTRACK_CLOSE_WAIT;	/* by packets here, further on than the news */
+	/* by packets here, further on than the news */
+	kernel.proto_state = TCP_CONNTRACK_CLOSE_WAIT;
 	memory.last = CT_PACKETS;
 	assert_int_equal(kernel_create(&hand, &kernel), 0);
 	put(&f);
@@ -368,7 +386,8 @@ static void what_is_stored(void **state)
 	assert_int_equal(last_stored.mark, 10);
 
 	run("conntrack -F 2>/dev/null");
-	kernel.proto_state = TCP_CONNTRACK_SYN_SENT;	/* the next connection, while the news are of the end of the last */
+	/* the next connection, while the news are of the end of the last */
+	kernel.proto_state = TCP_CONNTRACK_SYN_SENT;
 	kernel.status = 0;
 	kernel.timeout_s = 120;
 	assert_int_equal(kernel_create(&hand, &kernel), 0);
@@ -376,10 +395,12 @@ static void what_is_stored(void **state)
 	put(&f);
 	flush();
 	assert_int_equal(stored, 4);
-	assert_false(last_stored.has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_STATUS | FLOW_HAS_MARK));
+	assert_false(last_stored.has &
+		     (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_STATUS | FLOW_HAS_MARK));
 }
 
-/* A port that is used again: the entry of the last connection from it has our reply tuple, and another original one. */
+/* A port that is used again: the entry of the last connection from it has our reply tuple, and
+ * another original one. */
 static void port_used_again(void **state)
 {
 	struct ct_flow f = snat(tcp_flow(1), 4000), old = snat(tcp_flow(2), 4000), newer, got;
@@ -461,19 +482,30 @@ static void pickup_from_the_other_end(void **state)
 	assert_int_equal(got.orig.sport, pickup.orig.sport);
 }
 
-#define RULE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define RULE(name)	 cmocka_unit_test_setup_teardown(name, begin, end)
 #define RULE_THERE(name) cmocka_unit_test_setup_teardown(name, begin_there, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RULE(batches), RULE(order), RULE(replaced_is_reported), RULE(refused_replacement_is_undone),
-		RULE(master_cannot_change), RULE(ends), RULE(end_of_a_stream), RULE(pickup_from_the_other_end),
+		RULE(batches),
+		RULE(order),
+		RULE(replaced_is_reported),
+		RULE(refused_replacement_is_undone),
+		RULE(master_cannot_change),
+		RULE(ends),
+		RULE(end_of_a_stream),
+		RULE(pickup_from_the_other_end),
 		RULE(what_is_stored),
 		RULE(port_used_again),
-		RULE_THERE(batches), RULE_THERE(order), RULE_THERE(replaced_is_reported),
-		RULE_THERE(refused_replacement_is_undone), RULE_THERE(master_cannot_change),
-		RULE_THERE(pickup_from_the_other_end), RULE_THERE(what_is_stored), RULE_THERE(port_used_again),
+		RULE_THERE(batches),
+		RULE_THERE(order),
+		RULE_THERE(replaced_is_reported),
+		RULE_THERE(refused_replacement_is_undone),
+		RULE_THERE(master_cannot_change),
+		RULE_THERE(pickup_from_the_other_end),
+		RULE_THERE(what_is_stored),
+		RULE_THERE(port_used_again),
 	};
 	int rc;
 

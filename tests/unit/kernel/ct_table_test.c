@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The whole kernel table: dump in steps, requests in batches, flush. In a network namespace of its own; skipped where
- * that is not allowed. */
+/* The whole kernel table: dump in steps, requests in batches, flush. In a network namespace of its
+ * own; skipped where that is not allowed. */
 #include "kernel/ct_flush.h"
 
 #include <arpa/inet.h>
@@ -18,7 +18,12 @@
 
 static bool have_netns;
 static struct kernel_hand hand;
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
 static int empty_table(void **state)
 {
@@ -49,14 +54,14 @@ static int next_fd(void)
 /* ---- dump ---- */
 
 struct dumped {
-	uint8_t ahead[65536], next[65536];	/* hints, by source port */
+	uint8_t ahead[65536], next[65536]; /* hints, by source port */
 	struct evloop *loop;
 	struct ct_dump *dump;
 	uint8_t seen[65536];
 	size_t flows, wrong, pause_after;
 	bool done;
 	int err;
-	bool again;		/* start the next one from inside done() */
+	bool again; /* start the next one from inside done() */
 	bool close_in_done;
 	unsigned int rounds;
 };
@@ -84,7 +89,9 @@ static void on_flow(void *ctx, const struct ct_flow *f, struct mono now)
 	d->flows++;
 	assert_int_equal(d->next[ntohs(f->orig.sport)], d->seen[ntohs(f->orig.sport)] + 1);
 	d->seen[ntohs(f->orig.sport)]++;
-	d->wrong += flow_difference(&want, f, FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE) != NULL;
+	d->wrong +=
+		flow_difference(&want, f,
+				FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE) != NULL;
 	if (d->flows == d->pause_after)
 		ct_dump_pause(d->dump, true);
 }
@@ -112,7 +119,10 @@ static struct dumped *dump_open(void)
 {
 	struct dumped *d = calloc(1, sizeof(*d));
 	struct ct_dump_cb cb = {
-		.ctx = d, .hints = { .ctx = d, .ahead = on_ahead, .next = on_next }, .flow = on_flow, .done = on_done,
+		.ctx = d,
+		.hints = { .ctx = d, .ahead = on_ahead, .next = on_next },
+		.flow = on_flow,
+		.done = on_done,
 	};
 	struct text err = { 0 };
 
@@ -271,7 +281,8 @@ struct batched {
 	bool done;
 };
 
-static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
+static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
+		      const struct ct_flow *found, struct mono now)
 {
 	struct batched *b = ctx;
 
@@ -310,7 +321,8 @@ static void on_room(void *ctx, struct mono now)
 	fill(b);
 }
 
-/* REQUESTS requests of a kind; each is answered once. rcvbuf: a small receive buffer for the answers, or 0. */
+/* REQUESTS requests of a kind; each is answered once. rcvbuf: a small receive buffer for the
+ * answers, or 0. */
 static void batch_run(struct batched *b, enum ct_op op, int rcvbuf)
 {
 	const struct ct_batch_cb cb = { .ctx = b, .answer = on_answer, .room = on_room };
@@ -382,13 +394,15 @@ static void lost_answers(void **state)
 	assert_int_equal(b.found, REQUESTS);
 }
 
-/* A replacement leaves in one send, wherever it falls in the row of requests: nothing may find the place empty. */
+/* A replacement leaves in one send, wherever it falls in the row of requests: nothing may find the
+ * place empty. */
 static size_t pair_sends;
 static struct ct_batch *pair_batch;
 
-static void pair_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, const struct ct_flow *found, struct mono now)
+static void pair_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
+			const struct ct_flow *found, struct mono now)
 {
-	static size_t destroyed_in[401];	/* the send, counted from 1; by cookie */
+	static size_t destroyed_in[401]; /* the send, counted from 1; by cookie */
 
 	(void)ctx;
 	(void)found;
@@ -396,7 +410,7 @@ static void pair_answer(void *ctx, enum ct_op op, uint64_t cookie, int err, cons
 	assert_int_equal(err, 0);
 	if (op == CT_OP_DESTROY)
 		destroyed_in[cookie] = pair_sends + 1;
-	else	/* the first is known before the second */
+	else /* the first is known before the second */
 		assert_int_equal(destroyed_in[cookie], pair_sends + 1);
 }
 
@@ -421,14 +435,16 @@ static void replacements_stay_together(void **state)
 	create_range(1, 400);
 	pair_sends = 0;
 	assert_int_equal(ct_batch_open(loop, &cb, "test", &pair_batch, NULL), 0);
-	/* One alone first, so that a pair would lie across the end of an even number of requests. */
+	/* One alone first, so that a pair would lie across the end of an even number of
+	 * requests. */
 	f = tcp_flow(400);
 	assert_int_equal(ct_batch_add(pair_batch, CT_OP_DESTROY, &f, NULL, 400), 0);
 	for (uint16_t i = 1; i <= 255; i++) {
 		f = tcp_flow(i);
 		assert_int_equal(ct_batch_add_replace(pair_batch, &f, &f, &o, i), 0);
 	}
-	assert_int_equal(ct_batch_add_replace(pair_batch, &f, &f, &o, 1), -EAGAIN);	/* room for one only */
+	/* room for one only */
+	assert_int_equal(ct_batch_add_replace(pair_batch, &f, &f, &o, 1), -EAGAIN);
 	assert_true(turn_until(loop, &done, 5000));
 	assert_true(pair_sends >= 2);
 	ct_batch_close(pair_batch);
@@ -436,7 +452,8 @@ static void replacements_stay_together(void **state)
 }
 
 /* A commit whose answers get lost settles everything by asking. */
-static size_t settle_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows, size_t n)
+static size_t settle_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows,
+			  size_t n)
 {
 	static struct ct_flow store[64];
 	size_t got = 0;
@@ -445,7 +462,8 @@ static size_t settle_next(void *ctx, bool related, uint64_t *pos, struct ct_comm
 	for (; !related && got < n && got < 64 && *pos < REQUESTS; ++*pos) {
 		store[got] = tcp_flow((uint16_t)(*pos + 1));
 		flows[got] = (struct ct_commit_flow){
-			.is = CT_COMMIT_WANTED, .wish = { .f = &store[got], .timeout_s = 100 },
+			.is = CT_COMMIT_WANTED,
+			.wish = { .f = &store[got], .timeout_s = 100 },
 		};
 		got++;
 	}
@@ -484,7 +502,11 @@ static void commit_settles_lost_answers(void **state)
 {
 	size_t n_settled = 0;
 	const struct ct_commit_source src = {
-		.ctx = &n_settled, .next = settle_next, .sending = settle_sending, .settled = settle_settled, .done = settle_done,
+		.ctx = &n_settled,
+		.next = settle_next,
+		.sending = settle_sending,
+		.settled = settle_settled,
+		.done = settle_done,
 	};
 	/* Room for the answers of some fifty creates, or a few GETs. */
 	const int small = 65536;
@@ -503,8 +525,10 @@ static void commit_settles_lost_answers(void **state)
 	assert_true(turn_until(loop, &settle_done_flag, 10000));
 	ct_commit_close(c);
 	evloop_free(loop);
-	print_message("created %llu kept %llu replaced %llu failed %llu\n", (unsigned long long)settle_result.created,
-		      (unsigned long long)settle_result.kept, (unsigned long long)settle_result.replaced,
+	print_message("created %llu kept %llu replaced %llu failed %llu\n",
+		      (unsigned long long)settle_result.created,
+		      (unsigned long long)settle_result.kept,
+		      (unsigned long long)settle_result.replaced,
 		      (unsigned long long)settle_result.failed);
 	assert_int_equal(settle_result.created, REQUESTS);
 	assert_int_equal(n_settled, REQUESTS);
@@ -552,7 +576,9 @@ static void on_flushed(void *ctx, const struct ct_flush_result *res, struct mono
 /* rcvbuf: a small receive buffer for the answers, or 0. */
 static void flush_run(struct flushed *f, int rcvbuf)
 {
-	const struct ct_flush_cb cb = { .ctx = f, .pass = odd_ports, .gone = on_gone, .done = on_flushed };
+	const struct ct_flush_cb cb = {
+		.ctx = f, .pass = odd_ports, .gone = on_gone, .done = on_flushed
+	};
 	struct text err = { 0 };
 	int fd = next_fd();
 
@@ -561,8 +587,9 @@ static void flush_run(struct flushed *f, int rcvbuf)
 	if (ct_flush_open(f->loop, &cb, &f->flush, &err) != 0)
 		fail_msg("%s", err.buf);
 	assert_int_not_equal(ct_flush_portid(f->flush), 0);
-	if (rcvbuf)	/* the dump's socket comes first */
-		assert_int_equal(setsockopt(fd + 1, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf)), 0);
+	if (rcvbuf) /* the dump's socket comes first */
+		assert_int_equal(setsockopt(fd + 1, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf)),
+				 0);
 	assert_int_equal(ct_flush_start(f->flush), 0);
 	assert_int_equal(ct_flush_start(f->flush), -EBUSY);
 	assert_true(turn_until(f->loop, &f->done, 20000));
@@ -613,7 +640,7 @@ static void flush_repeats_what_is_unanswered(void **state)
 	assert_non_null(f);
 	create_range(1, MANY);
 	f->all = true;
-	flush_run(f, 48000);	/* room for some 190 of the 256 answers of a send */
+	flush_run(f, 48000); /* room for some 190 of the 256 answers of a send */
 	assert_int_equal(f->err, 0);
 	assert_int_equal(f->failed, 0);
 	assert_int_equal(f->deleted, MANY);
@@ -634,11 +661,14 @@ static uint32_t in_the_table(void)
 	return n;
 }
 
-/* Nothing is deleted from then on, what was deleted is known, and the next one begins from the beginning. */
+/* Nothing is deleted from then on, what was deleted is known, and the next one begins from the
+ * beginning. */
 static void flush_stops_at_once(void **state)
 {
 	struct flushed *f = calloc(1, sizeof(*f));
-	struct ct_flush_cb cb = { .ctx = f, .pass = odd_ports, .gone = on_gone, .done = on_flushed };
+	struct ct_flush_cb cb = {
+		.ctx = f, .pass = odd_ports, .gone = on_gone, .done = on_flushed
+	};
 	struct text err = { 0 };
 	uint64_t gone = 0;
 
@@ -650,7 +680,7 @@ static void flush_stops_at_once(void **state)
 	f->loop = evloop_new();
 	assert_int_equal(ct_flush_open(f->loop, &cb, &f->flush, &err), 0);
 	ct_flush_stop(f->flush, clock_now());
-	assert_false(f->done);	/* none ran */
+	assert_false(f->done); /* none ran */
 	assert_int_equal(ct_flush_start(f->flush), 0);
 	while (ct_flush_progress(f->flush)->deleted == 0)
 		assert_int_equal(evloop_turn(f->loop, NULL, 100), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expectation messages against libnetfilter_conntrack, damaged ones, and requests, dump, events and commit on a real
- * kernel (in a network namespace of its own; skipped where that is not allowed). */
+/* Expectation messages against libnetfilter_conntrack, damaged ones, and requests, dump, events and
+ * commit on a real kernel (in a network namespace of its own; skipped where that is not
+ * allowed). */
 #include "kernel/exp.h"
 
 #include <arpa/inet.h>
@@ -20,11 +21,17 @@
 
 static bool have_netns;
 static struct kernel_hand hand;
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
 /* ---- messages ---- */
 
-/* What we write is read back by us, and by the library as far as it goes (it knows nothing of NAT and function). */
+/* What we write is read back by us, and by the library as far as it goes (it knows nothing of NAT
+ * and function). */
 static void test_round_trip(void **state)
 {
 	struct rng r = rng_from_env("exp_test");
@@ -52,7 +59,7 @@ static void test_round_trip(void **state)
 		assert_int_equal(back.timeout_s, e.timeout_s);
 		assert_true(expect_equal_replicated(&back, &e));
 
-		e.has &= ~EXPECT_HAS_FN;	/* the library aborts on a long one */
+		e.has &= ~EXPECT_HAS_FN; /* the library aborts on a long one */
 		n = exp_build_create(&e, 7, msg, sizeof(msg));
 		assert_int_equal(nfexp_nlmsg_parse((struct nlmsghdr *)msg, exp), 0);
 		nfexp_snprintf(theirs, sizeof(theirs), exp, NFCT_T_UNKNOWN, NFCT_O_DEFAULT, 0);
@@ -85,7 +92,7 @@ static void test_damaged(void **state)
 			if (at >= n)
 				exact[(at - n) / 8] ^= (uint8_t)(1u << (at - n) % 8);
 			else if (len >= 4)
-				memcpy(exact, &claimed, 4);	/* cut, with the length that says so */
+				memcpy(exact, &claimed, 4); /* cut, with the length that says so */
 			memset(&e, 0x5a, sizeof(e));
 			untouched = e;
 			if (exp_parse(exact, len, &what, &e) != 0) {
@@ -116,18 +123,24 @@ static struct ct_flow ftp_control(struct flow_rare *rare)
 static struct ct_expect expected(uint16_t port)
 {
 	struct ct_expect e = {
-		.has = EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_HELPER, .l3 = AF_INET, .helper = "ftp",
+		.has = EXPECT_HAS_FLAGS | EXPECT_HAS_CLASS | EXPECT_HAS_HELPER,
+		.l3 = AF_INET,
+		.helper = "ftp",
 	};
 	struct flow_rare rare;
 	struct ct_flow f = ftp_control(&rare);
 
-	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src, .dst.v4 = f.addr.v4.dst, .sport = f.orig.sport,
-					  .dport = f.orig.dport, .l4 = IPPROTO_TCP };
+	e.master = (struct expect_tuple){ .src.v4 = f.addr.v4.src,
+					  .dst.v4 = f.addr.v4.dst,
+					  .sport = f.orig.sport,
+					  .dport = f.orig.dport,
+					  .l4 = IPPROTO_TCP };
 	e.tuple = e.master;
 	e.tuple.sport = 0;
 	e.tuple.dport = htons(port);
-	e.mask = (struct expect_tuple){ .src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .dport = UINT16_MAX,
-					.l4 = IPPROTO_TCP };
+	e.mask = (struct expect_tuple){
+		.src.v4 = UINT32_MAX, .dst.v4 = UINT32_MAX, .dport = UINT16_MAX, .l4 = IPPROTO_TCP
+	};
 	return e;
 }
 
@@ -145,7 +158,7 @@ static int with_master(void **state)
 
 struct counted {
 	unsigned int n;
-	uint16_t dport;		/* of the last one */
+	uint16_t dport; /* of the last one */
 };
 
 static void count(void *ctx, const struct ct_expect *e)
@@ -184,7 +197,7 @@ static void test_requests(void **state)
 	assert_true(expect_equal_replicated(&found, &e));
 	assert_true(found.has & EXPECT_HAS_TIMEOUT && found.timeout_s > 200);
 	assert_int_equal(exp_sock_destroy(s, &found), 0);
-	e.has |= EXPECT_HAS_TIMEOUT;	/* longer than the helper gives */
+	e.has |= EXPECT_HAS_TIMEOUT; /* longer than the helper gives */
 	e.timeout_s = 3600;
 	assert_int_equal(exp_sock_create(s, &e), 0);
 	assert_int_equal(exp_sock_get(s, &e, &found), 0);
@@ -201,7 +214,8 @@ static void test_requests(void **state)
 	assert_int_equal(exp_sock_create(s, &e), 0);
 	assert_int_equal(exp_sock_get(s, &e, &found), 0);
 	assert_true(expect_equal_replicated(&found, &e));
-	assert_int_equal(exp_sock_create(s, &other), 0);	/* this helper allows one per master: the older one goes */
+	/* this helper allows one per master: the older one goes */
+	assert_int_equal(exp_sock_create(s, &other), 0);
 	assert_int_equal(exp_sock_get(s, &e, &found), -ENOENT);
 	listed(s, 1, other.tuple.dport);
 	assert_int_equal(exp_sock_master(s, &other, &master, &rare), 0);
@@ -220,8 +234,8 @@ static void test_requests(void **state)
 struct heard {
 	struct evloop *loop;
 	unsigned int news, ends;
-	uint32_t ports;		/* sum */
-	uint32_t left_s;	/* at the last event */
+	uint32_t ports;	 /* sum */
+	uint32_t left_s; /* at the last event */
 	bool enough, done;
 	int err;
 };
@@ -271,9 +285,15 @@ static void test_events_and_dump(void **state)
 {
 	struct heard h = { .loop = evloop_new() };
 	const struct ct_events_cb cb = {
-		.ctx = &h, .event = hear_flow, .expect = hear_expect, .batch_end = hear_nothing, .overrun = hear_nothing,
+		.ctx = &h,
+		.event = hear_flow,
+		.expect = hear_expect,
+		.batch_end = hear_nothing,
+		.overrun = hear_nothing,
 	};
-	const struct ct_dump_cb dump_cb = { .ctx = &h, .expect = hear_dumped, .done = hear_dump_done };
+	const struct ct_dump_cb dump_cb = { .ctx = &h,
+					    .expect = hear_dumped,
+					    .done = hear_dump_done };
 	const struct kernel_conf conf = { .event_iteration_limit = 100 };
 	const struct filter_conf no_filter = { 0 };
 	struct exp_sock *ours = NULL, *theirs = NULL;
@@ -289,7 +309,8 @@ static void test_events_and_dump(void **state)
 	assert_int_equal(exp_sock_open(&theirs, NULL), 0);
 	own = exp_sock_portid(ours);
 	assert_int_equal(ct_events_open(&conf, &no_filter, h.loop, &cb, &own, 1, &events, &err), 0);
-	/* The kernel tells of expectations only when the master was born after somebody listened. */
+	/* The kernel tells of expectations only when the master was born after somebody
+	 * listened. */
 	with_master(NULL);
 	assert_int_equal(exp_sock_create(theirs, &e), 0);
 	assert_int_equal(exp_sock_destroy(theirs, &e), 0);
@@ -351,8 +372,8 @@ static uint32_t life_of(struct exp_sock *s, const struct ct_expect *e)
 	return found.timeout_s + 1;
 }
 
-static void check_inject(const struct exp_inject *x, uint64_t created, uint64_t updated, uint64_t destroyed, uint64_t in_use,
-			 uint64_t failed)
+static void check_inject(const struct exp_inject *x, uint64_t created, uint64_t updated,
+			 uint64_t destroyed, uint64_t in_use, uint64_t failed)
 {
 	const struct exp_inject_stats *s = exp_inject_stats(x);
 
@@ -386,7 +407,7 @@ static void test_inject(void **state)
 	exp_inject_put(x, &e, now);
 	check_inject(x, 1, 0, 0, 0, 0);
 	assert_in_range(life_of(s, &e), 99, 101);
-	e.timeout_s = 200;		/* prolonged, not shortened */
+	e.timeout_s = 200; /* prolonged, not shortened */
 	exp_inject_put(x, &e, now);
 	assert_in_range(life_of(s, &e), 199, 201);
 	e.timeout_s = 50;
@@ -394,7 +415,7 @@ static void test_inject(void **state)
 	assert_in_range(life_of(s, &e), 199, 201);
 	check_inject(x, 1, 2, 0, 0, 0);
 
-	changed = e;			/* the same with another translation: replaced, unless it is ours */
+	changed = e; /* the same with another translation: replaced, unless it is ours */
 	changed.has |= EXPECT_HAS_NAT;
 	changed.nat = (struct expect_tuple){ .sport = htons(1234), .l4 = IPPROTO_TCP };
 	ours = true;
@@ -405,33 +426,33 @@ static void test_inject(void **state)
 	assert_in_range(life_of(s, &changed), 49, 51);
 	check_inject(x, 1, 4, 0, 0, 0);
 
-	stranger = e;			/* the same of another master */
+	stranger = e; /* the same of another master */
 	stranger.master.sport ^= 1;
 	ours = true;
 	exp_inject_put(x, &stranger, now);
 	assert_int_not_equal(life_of(s, &changed), 0);
 	check_inject(x, 1, 4, 0, 0, 1);
-	exp_inject_end(x, &stranger, now);	/* another master's end is not this one's */
+	exp_inject_end(x, &stranger, now); /* another master's end is not this one's */
 	assert_int_not_equal(life_of(s, &changed), 0);
 	ours = false;
 	exp_inject_put(x, &stranger, now);
 	assert_int_not_equal(life_of(s, &stranger), 0);
 	check_inject(x, 1, 5, 0, 0, 1);
 
-	ours = true;			/* what lives here does not end because a peer's has */
+	ours = true; /* what lives here does not end because a peer's has */
 	exp_inject_end(x, &stranger, now);
 	ours = false;
-	stranger.timeout_s = 0;		/* the peer's has run out of time */
+	stranger.timeout_s = 0; /* the peer's has run out of time */
 	exp_inject_end(x, &stranger, now);
 	check_inject(x, 1, 5, 0, 2, 1);
 	assert_int_not_equal(life_of(s, &stranger), 0);
 	stranger.timeout_s = 50;
 	exp_inject_end(x, &stranger, now);
 	assert_int_equal(life_of(s, &stranger), 0);
-	exp_inject_end(x, &stranger, now);	/* nothing is there */
+	exp_inject_end(x, &stranger, now); /* nothing is there */
 	check_inject(x, 1, 5, 1, 2, 1);
 
-	e.master.sport = 1;		/* no such master */
+	e.master.sport = 1; /* no such master */
 	exp_inject_put(x, &e, now);
 	check_inject(x, 1, 5, 1, 2, 2);
 	exp_inject_close(x);
@@ -480,7 +501,10 @@ static void test_commit(void **state)
 {
 	struct source s = { .n = 3 };
 	const struct exp_commit_source src = {
-		.ctx = &s, .next = source_next, .created = source_created, .done = source_done,
+		.ctx = &s,
+		.next = source_next,
+		.created = source_created,
+		.done = source_done,
 	};
 	struct evloop *loop = evloop_new();
 	struct exp_commit *c = NULL;
@@ -490,9 +514,9 @@ static void test_commit(void **state)
 	NEED_NETNS();
 	s.list[0] = expected(1000);
 	s.list[1] = expected(1001);
-	s.list[1].master.dport = htons(22);	/* no such flow */
+	s.list[1].master.dport = htons(22); /* no such flow */
 	s.list[2] = expected(1002);
-	s.list[2].has &= ~EXPECT_HAS_HELPER;	/* the master's */
+	s.list[2].has &= ~EXPECT_HAS_HELPER; /* the master's */
 	assert_int_equal(exp_commit_open(loop, &src, &c, NULL), 0);
 	listed(exp_commit_sock(c), 0, 0);
 	assert_int_equal(exp_sock_create(exp_commit_sock(c), &s.list[0]), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What we ask for against what the kernel makes of it: create, read back, compare part by part. In a network namespace of
- * its own; skipped where that is not allowed. */
+/* What we ask for against what the kernel makes of it: create, read back, compare part by part. In
+ * a network namespace of its own; skipped where that is not allowed. */
 #include "kernel/ct.h"
 
 #include <arpa/inet.h>
@@ -15,7 +15,12 @@
 static bool have_netns;
 static struct kernel_hand hand;
 
-#define NEED_NETNS() do { if (!have_netns) { skip(); } } while (0)
+#define NEED_NETNS() \
+	do { \
+		if (!have_netns) { \
+			skip(); \
+		} \
+	} while (0)
 
 static struct ct_flow base_flow(uint8_t l3, uint8_t l4)
 {
@@ -69,13 +74,20 @@ static void protocols(void **state)
 		const char *name;
 		uint8_t l3, l4;
 	} cases[] = {
-		{ "tcp 4", AF_INET, IPPROTO_TCP }, { "tcp 6", AF_INET6, IPPROTO_TCP },
-		{ "udp 4", AF_INET, IPPROTO_UDP }, { "udp 6", AF_INET6, IPPROTO_UDP },
-		{ "icmp", AF_INET, IPPROTO_ICMP }, { "icmpv6", AF_INET6, IPPROTO_ICMPV6 },
-		{ "sctp 4", AF_INET, IPPROTO_SCTP }, { "sctp 6", AF_INET6, IPPROTO_SCTP },
-		{ "gre 4", AF_INET, IPPROTO_GRE }, { "gre 6", AF_INET6, IPPROTO_GRE },
-		{ "udplite 4", AF_INET, IPPROTO_UDPLITE }, { "udplite 6", AF_INET6, IPPROTO_UDPLITE },
-		{ "unknown 4", AF_INET, 89 }, { "unknown 6", AF_INET6, 89 },
+		{ "tcp 4", AF_INET, IPPROTO_TCP },
+		{ "tcp 6", AF_INET6, IPPROTO_TCP },
+		{ "udp 4", AF_INET, IPPROTO_UDP },
+		{ "udp 6", AF_INET6, IPPROTO_UDP },
+		{ "icmp", AF_INET, IPPROTO_ICMP },
+		{ "icmpv6", AF_INET6, IPPROTO_ICMPV6 },
+		{ "sctp 4", AF_INET, IPPROTO_SCTP },
+		{ "sctp 6", AF_INET6, IPPROTO_SCTP },
+		{ "gre 4", AF_INET, IPPROTO_GRE },
+		{ "gre 6", AF_INET6, IPPROTO_GRE },
+		{ "udplite 4", AF_INET, IPPROTO_UDPLITE },
+		{ "udplite 6", AF_INET6, IPPROTO_UDPLITE },
+		{ "unknown 4", AF_INET, 89 },
+		{ "unknown 6", AF_INET6, 89 },
 	};
 
 	(void)state;
@@ -94,8 +106,11 @@ static void protocols(void **state)
 
 static void attributes(void **state)
 {
-	struct flow_rare rare = { .adj = { { 1, -2, 3 }, { 4, 5, -6 } }, .synproxy = { 7, 8, 9 }, .synproxy_set = true,
-				  .labels = { 0x10, 0, 0, 0x80000001 }, .vtag = { 0xa1b2c3d4, 5 } };
+	struct flow_rare rare = { .adj = { { 1, -2, 3 }, { 4, 5, -6 } },
+				  .synproxy = { 7, 8, 9 },
+				  .synproxy_set = true,
+				  .labels = { 0x10, 0, 0, 0x80000001 },
+				  .vtag = { 0xa1b2c3d4, 5 } };
 	struct ct_flow f = base_flow(AF_INET, IPPROTO_TCP), got;
 	struct flow_rare got_rare;
 
@@ -109,13 +124,13 @@ static void attributes(void **state)
 	assert_int_equal(kernel_get(&hand, &f, &got, &got_rare), 0);
 	assert_true(got.has & FLOW_HAS_ID);
 	got.id ^= 1;
-	assert_int_equal(kernel_destroy(&hand, &got), -ENOENT);	/* another one's id */
+	assert_int_equal(kernel_destroy(&hand, &got), -ENOENT); /* another one's id */
 	got.id ^= 1;
 	assert_int_equal(kernel_destroy(&hand, &got), 0);
 
 	/* A rule that looks at labels makes room for them in every entry. */
-	if (run("nft 'add table ip l; add chain ip l c { type filter hook input priority 0; }; "
-		"add rule ip l c ct label set 3' 2>/dev/null") == 0) {
+	if (run("nft 'add table ip l; add chain ip l c { type filter hook input priority 0; }; add "
+		"rule ip l c ct label set 3' 2>/dev/null") == 0) {
 		f.has = (f.has & ~FLOW_HAS_SEQADJ) | FLOW_HAS_LABELS;
 		assert_int_equal(kernel_create(&hand, &f), 0);
 		expect_entry("labels", &f, 0);
@@ -148,7 +163,8 @@ static void window_scales(void **state)
 	assert_int_equal(kernel_destroy(&hand, &f), 0);
 }
 
-/* What a commit without TCPWindowTracking asks for is taken: scales beside liberal flags, flags without a state. */
+/* What a commit without TCPWindowTracking asks for is taken: scales beside liberal flags, flags
+ * without a state. */
 static void liberal(void **state)
 {
 	const struct ct_build_opts o = { .liberal = true };
@@ -163,7 +179,9 @@ static void liberal(void **state)
 		f.has |= FLOW_HAS_WSCALE;
 		if (i == 1)
 			f.has &= ~(FLOW_HAS_WSCALE | FLOW_HAS_PROTO_STATE);
-		assert_int_equal(kernel_request(&hand, req, ct_build_create(&f, &o, 1, req, sizeof(req))), 0);
+		assert_int_equal(
+			kernel_request(&hand, req, ct_build_create(&f, &o, 1, req, sizeof(req))),
+			0);
 		f.has &= ~FLOW_HAS_WSCALE;
 		expect_entry("liberal", &f, 0);
 		assert_int_equal(kernel_destroy(&hand, &f), 0);
@@ -172,7 +190,8 @@ static void liberal(void **state)
 
 static void zones(void **state)
 {
-	static const enum flow_zone_dir dirs[] = { FLOW_ZONE_BOTH, FLOW_ZONE_ORIG, FLOW_ZONE_REPLY };
+	static const enum flow_zone_dir dirs[] = { FLOW_ZONE_BOTH, FLOW_ZONE_ORIG,
+						   FLOW_ZONE_REPLY };
 	struct ct_flow plain = base_flow(AF_INET, IPPROTO_UDP);
 
 	(void)state;
@@ -197,7 +216,8 @@ static void zones(void **state)
 static void related(void **state)
 {
 	struct flow_rare rare = { .master_l4 = IPPROTO_TCP };
-	struct ct_flow master = base_flow(AF_INET, IPPROTO_TCP), f = base_flow(AF_INET, IPPROTO_TCP);
+	struct ct_flow master = base_flow(AF_INET, IPPROTO_TCP),
+		       f = base_flow(AF_INET, IPPROTO_TCP);
 
 	(void)state;
 	NEED_NETNS();
@@ -221,12 +241,18 @@ static void related(void **state)
 	assert_int_equal(kernel_destroy(&hand, &master), 0);
 }
 
-/* Translations come out as the peer had them, of either family, also where only one part is translated. */
+/* Translations come out as the peer had them, of either family, also where only one part is
+ * translated. */
 static void nat(void **state)
 {
 	static const uint32_t kinds[] = {
-		FLOW_HAS_SNAT, FLOW_HAS_SNAT | FLOW_HAS_SPAT, FLOW_HAS_SPAT, FLOW_HAS_DNAT, FLOW_HAS_DNAT | FLOW_HAS_DPAT,
-		FLOW_HAS_DPAT, FLOW_HAS_SNAT | FLOW_HAS_SPAT | FLOW_HAS_DNAT | FLOW_HAS_DPAT,
+		FLOW_HAS_SNAT,
+		FLOW_HAS_SNAT | FLOW_HAS_SPAT,
+		FLOW_HAS_SPAT,
+		FLOW_HAS_DNAT,
+		FLOW_HAS_DNAT | FLOW_HAS_DPAT,
+		FLOW_HAS_DPAT,
+		FLOW_HAS_SNAT | FLOW_HAS_SPAT | FLOW_HAS_DNAT | FLOW_HAS_DPAT,
 	};
 	static const uint8_t l4s[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_ICMP };
 
@@ -234,7 +260,8 @@ static void nat(void **state)
 	NEED_NETNS();
 	for (size_t i = 0; i < 2 * 4 * sizeof(kinds) / sizeof(kinds[0]); i++) {
 		uint8_t l3 = i & 1 ? AF_INET : AF_INET6, l4 = l4s[i / 2 % 4];
-		struct ct_flow f = base_flow(l3, l4 == IPPROTO_ICMP && l3 == AF_INET6 ? IPPROTO_ICMPV6 : l4);
+		struct ct_flow f =
+			base_flow(l3, l4 == IPPROTO_ICMP && l3 == AF_INET6 ? IPPROTO_ICMPV6 : l4);
 		uint32_t kind = kinds[i / 8], status = 0;
 		char name[48];
 
@@ -294,14 +321,15 @@ static void updates(void **state)
 	f.timeout_s = 120;
 	f.mark = 3;
 	f.has |= FLOW_HAS_MARK;
-	f.status |= IPS_SRC_NAT | IPS_EXPECTED;	/* not in the request */
+	f.status |= IPS_SRC_NAT | IPS_EXPECTED; /* not in the request */
 	assert_int_equal(kernel_update(&hand, &f), 0);
 	f.status &= ~(uint32_t)(IPS_SRC_NAT | IPS_EXPECTED);
 	expect_entry("updated", &f, 0);
 	assert_int_equal(kernel_destroy(&hand, &f), 0);
 }
 
-/* What ct_commit relies on: a helper can be given at birth only, and an unknown one refuses the flow. */
+/* What ct_commit relies on: a helper can be given at birth only, and an unknown one refuses the
+ * flow. */
 static void helpers(void **state)
 {
 	struct flow_rare rare = { .helper = "ftp" };
@@ -348,16 +376,11 @@ static void no_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(protocols),
-		cmocka_unit_test(attributes),
-		cmocka_unit_test(window_scales),
-		cmocka_unit_test(liberal),
-		cmocka_unit_test(zones),
-		cmocka_unit_test(related),
-		cmocka_unit_test(nat),
-		cmocka_unit_test(nat_keeps_the_port),
-		cmocka_unit_test(updates),
-		cmocka_unit_test(helpers),
+		cmocka_unit_test(protocols),	 cmocka_unit_test(attributes),
+		cmocka_unit_test(window_scales), cmocka_unit_test(liberal),
+		cmocka_unit_test(zones),	 cmocka_unit_test(related),
+		cmocka_unit_test(nat),		 cmocka_unit_test(nat_keeps_the_port),
+		cmocka_unit_test(updates),	 cmocka_unit_test(helpers),
 		cmocka_unit_test(no_timeout),
 	};
 	int rc;

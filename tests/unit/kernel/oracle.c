@@ -23,22 +23,23 @@
 
 /* ---- what ct_parse() must refuse, said a second time ---- */
 
-#define SEEN_ADDRS	(1u << 16 | 1u << 17)
-#define SEEN_NUM	(1u << CTA_PROTO_NUM)
-#define SEEN_PORTS	(1u << CTA_PROTO_SRC_PORT | 1u << CTA_PROTO_DST_PORT)
-#define SEEN_ICMP	(1u << CTA_PROTO_ICMP_ID | 1u << CTA_PROTO_ICMP_TYPE | 1u << CTA_PROTO_ICMP_CODE)
-#define SEEN_ICMPV6	(1u << CTA_PROTO_ICMPV6_ID | 1u << CTA_PROTO_ICMPV6_TYPE | 1u << CTA_PROTO_ICMPV6_CODE)
+#define SEEN_ADDRS (1u << 16 | 1u << 17)
+#define SEEN_NUM   (1u << CTA_PROTO_NUM)
+#define SEEN_PORTS (1u << CTA_PROTO_SRC_PORT | 1u << CTA_PROTO_DST_PORT)
+#define SEEN_ICMP  (1u << CTA_PROTO_ICMP_ID | 1u << CTA_PROTO_ICMP_TYPE | 1u << CTA_PROTO_ICMP_CODE)
+#define SEEN_ICMPV6 \
+	(1u << CTA_PROTO_ICMPV6_ID | 1u << CTA_PROTO_ICMPV6_TYPE | 1u << CTA_PROTO_ICMPV6_CODE)
 
 struct seen {
 	bool there;
-	unsigned int parts;		/* SEEN_* */
+	unsigned int parts; /* SEEN_* */
 	uint8_t l4;
 };
 
 struct check {
 	uint8_t l3;
 	struct seen orig, reply;
-	unsigned int info;		/* a bit per CTA_PROTOINFO_* */
+	unsigned int info; /* a bit per CTA_PROTOINFO_* */
 	const char *reason;
 };
 
@@ -50,7 +51,8 @@ static void refuse(struct check *c, const char *reason)
 
 static bool other_family(const struct check *c, const struct ct_attr *table, unsigned int type)
 {
-	return strcmp(table[CTA_IP_V4_SRC].name ? table[CTA_IP_V4_SRC].name : "", "CTA_IP_V4_SRC") == 0 &&
+	return strcmp(table[CTA_IP_V4_SRC].name ? table[CTA_IP_V4_SRC].name : "",
+		      "CTA_IP_V4_SRC") == 0 &&
 	       (type <= CTA_IP_V4_DST) != (c->l3 == AF_INET);
 }
 
@@ -65,10 +67,12 @@ static void check_value(struct check *c, const char *name, const uint8_t *p, siz
 
 static struct seen *tuple_of(struct check *c, unsigned int type)
 {
-	struct seen *t = type == CTA_TUPLE_ORIG ? &c->orig : type == CTA_TUPLE_REPLY ? &c->reply : NULL;
+	struct seen *t = type == CTA_TUPLE_ORIG	 ? &c->orig :
+			 type == CTA_TUPLE_REPLY ? &c->reply :
+						   NULL;
 
 	if (t)
-		*t = (struct seen){ .there = true };	/* of two, the last one counts */
+		*t = (struct seen){ .there = true }; /* of two, the last one counts */
 	return t;
 }
 
@@ -86,23 +90,28 @@ static void note_part(struct seen *t, const char *name, unsigned int type, const
 static void check_tuples(struct check *c)
 {
 	const struct seen *o = &c->orig, *r = &c->reply;
-	unsigned int whole = o->l4 == IPPROTO_ICMP ? SEEN_ICMP : o->l4 == IPPROTO_ICMPV6 ? SEEN_ICMPV6 : SEEN_PORTS;
+	unsigned int whole = o->l4 == IPPROTO_ICMP   ? SEEN_ICMP :
+			     o->l4 == IPPROTO_ICMPV6 ? SEEN_ICMPV6 :
+						       SEEN_PORTS;
 
 	if (!o->there || (o->parts & (SEEN_ADDRS | SEEN_NUM)) != (SEEN_ADDRS | SEEN_NUM))
 		refuse(c, "no original tuple");
 	if (o->parts != (SEEN_ADDRS | SEEN_NUM) && o->parts != (SEEN_ADDRS | SEEN_NUM | whole))
 		refuse(c, "parts of ports, or those of another protocol");
-	if (o->parts == (SEEN_ADDRS | SEEN_NUM) && (flow_l4_has_ports(o->l4) || whole != SEEN_PORTS))
+	if (o->parts == (SEEN_ADDRS | SEEN_NUM) &&
+	    (flow_l4_has_ports(o->l4) || whole != SEEN_PORTS))
 		refuse(c, "without the ports that identify it");
-	if (c->info && c->info != 1u << (o->l4 == IPPROTO_TCP ? CTA_PROTOINFO_TCP : o->l4 == IPPROTO_DCCP ?
-					 CTA_PROTOINFO_DCCP : o->l4 == IPPROTO_SCTP ? CTA_PROTOINFO_SCTP : 0))
+	if (c->info && c->info != 1u << (o->l4 == IPPROTO_TCP  ? CTA_PROTOINFO_TCP :
+					 o->l4 == IPPROTO_DCCP ? CTA_PROTOINFO_DCCP :
+					 o->l4 == IPPROTO_SCTP ? CTA_PROTOINFO_SCTP :
+								 0))
 		refuse(c, "the state of another protocol");
 	if (r->there && (r->parts != o->parts || r->l4 != o->l4))
 		refuse(c, "a reply tuple of another kind than the original one");
 }
 
-static void check_level(struct check *c, const struct ct_attr *table, size_t n_table, const uint8_t *p, size_t n,
-			struct seen *tuple)
+static void check_level(struct check *c, const struct ct_attr *table, size_t n_table,
+			const uint8_t *p, size_t n, struct seen *tuple)
 {
 	while (n > 0) {
 		const struct ct_attr *known;
@@ -183,7 +192,7 @@ static int library_parse(const void *msg, struct nf_conntrack *ct)
 	volatile int rc = -1;
 
 	assert_true(terminal >= 0 && nowhere >= 0);
-	dup2(nowhere, STDERR_FILENO);	/* it says so, each time */
+	dup2(nowhere, STDERR_FILENO); /* it says so, each time */
 	if (setjmp(library_gave_up) == 0) {
 		in_library = true;
 		rc = nfct_nlmsg_parse(msg, ct);
@@ -201,11 +210,12 @@ static int library_parse(const void *msg, struct nf_conntrack *ct)
  * and why. */
 static const struct {
 	enum nf_conntrack_attr attr;
-	bool kernel_view;	/* taken away there too */
-	bool flow_log;		/* and there */
+	bool kernel_view; /* taken away there too */
+	bool flow_log;	  /* and there */
 	const char *why;
 } hidden[] = {
-	{ ATTR_TIMEOUT, false, true, "a cache does not know what is left of it; a flow that has ended has none" },
+	{ ATTR_TIMEOUT, false, true,
+	  "a cache does not know what is left of it; a flow that has ended has none" },
 	{ ATTR_USE, false, true, "a number of the moment" },
 	{ ATTR_ORIG_COUNTER_PACKETS, false, false, "a cache does not follow them" },
 	{ ATTR_ORIG_COUNTER_BYTES, false, false, "a cache does not follow them" },
@@ -258,7 +268,7 @@ static void settle_helper(struct nf_conntrack *ct, const struct ct_flow *f)
 	if (!(f->has & FLOW_HAS_HELPER)) {
 		if (nfct_attr_is_set(ct, ATTR_HELPER_NAME) > 0 &&
 		    *(const char *)nfct_get_attr(ct, ATTR_HELPER_NAME) == '\0')
-			nfct_attr_unset(ct, ATTR_HELPER_NAME);	/* an empty name is none */
+			nfct_attr_unset(ct, ATTR_HELPER_NAME); /* an empty name is none */
 		return;
 	}
 	for (char *p = f->rare->helper; *p; p++) {
@@ -291,7 +301,7 @@ static void settle_zones(struct nf_conntrack *ct, const struct ct_flow *f)
 		zone[1] = zone[2] = 0;
 	}
 	if (!(f->has & FLOW_HAS_REPLY))
-		zone[2] = 0;	/* there is no such direction */
+		zone[2] = 0; /* there is no such direction */
 	for (size_t i = 0; i < 3; i++) {
 		if (zone[i])
 			nfct_set_attr_u16(ct, zones[i], zone[i]);
@@ -323,7 +333,8 @@ static _Noreturn void show_and_fail(const struct both *b, enum layout layout, co
 	uint32_t len;
 
 	memcpy(&len, b->msg, sizeof(len));
-	print_error("%s, %s:\nours   %s\ntheirs %s\nmessage ", b->name, layout_names[layout], ours, theirs);
+	print_error("%s, %s:\nours   %s\ntheirs %s\nmessage ", b->name, layout_names[layout], ours,
+		    theirs);
 	for (uint32_t i = 0; i < len; i++)
 		print_error("%02x", b->msg[i]);
 	print_error("\n");
@@ -333,7 +344,9 @@ static _Noreturn void show_and_fail(const struct both *b, enum layout layout, co
 
 static void compare_layout(const struct both *b, enum layout layout, bool xml)
 {
-	struct flow_print_opts opts = { .active_s = -1, .expires_s = -1, .kernel_view = layout == KERNEL_VIEW };
+	struct flow_print_opts opts = { .active_s = -1,
+					.expires_s = -1,
+					.kernel_view = layout == KERNEL_VIEW };
 	char ours[FLOW_LINE_MAX], theirs[FLOW_LINE_MAX];
 	struct nf_conntrack *ct = nfct_clone(b->ct);
 	struct ct_flow f = b->flow;
@@ -350,11 +363,12 @@ static void compare_layout(const struct both *b, enum layout layout, bool xml)
 	if (nfct_attr_is_set(ct, ATTR_USE) > 0)
 		opts.use = nfct_get_attr_u32(ct, ATTR_USE);
 	if (opts.use == 0)
-		nfct_attr_unset(ct, ATTR_USE);		/* no kernel shows an entry that nobody
-							 * uses */
-	do {	/* the library reads the clock for the age of a flow */
+		/* no kernel shows an entry that nobody uses */
+		nfct_attr_unset(ct, ATTR_USE);
+	do { /* the library reads the clock for the age of a flow */
 		opts.now_s = time(NULL);
-		nfct_snprintf(theirs, sizeof(theirs), ct, NFCT_T_UNKNOWN, xml ? NFCT_O_XML : NFCT_O_PLAIN, 0);
+		nfct_snprintf(theirs, sizeof(theirs), ct, NFCT_T_UNKNOWN,
+			      xml ? NFCT_O_XML : NFCT_O_PLAIN, 0);
 		(xml ? flow_print_xml : flow_print_text)(&f, &opts, ours, sizeof(ours));
 	} while (strcmp(ours, theirs) != 0 && ++tries < 3);
 	nfct_destroy(ct);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests of a commit against what libnetfilter_conntrack builds from an object that is set up as 1.4.x does it
- * (tests/unit/follow/commit_request_test.c compares with what 1.4.7 really sent).
+/* Requests of a commit against what libnetfilter_conntrack builds from an object that is set up as
+ * 1.4.x does it (tests/unit/follow/commit_request_test.c compares with what 1.4.7 really sent).
  */
 #include "kernel/ct.h"
 
@@ -16,10 +16,11 @@
 #include "unit/kernel/commit_rules.h"
 #include "unit/kernel/support.h"
 
-#define ROUNDS 6000
+#define ROUNDS	6000
 #define MSG_MAX 8192
 
-static void set_addr(struct nf_conntrack *ct, int v4, int v6, const struct ct_flow *f, const void *addr)
+static void set_addr(struct nf_conntrack *ct, int v4, int v6, const struct ct_flow *f,
+		     const void *addr)
 {
 	nfct_set_attr(ct, (enum nf_conntrack_attr)(f->l3 == AF_INET ? v4 : v6), addr);
 }
@@ -50,7 +51,8 @@ static void nfct_rare(struct nf_conntrack *ct, const struct ct_flow *f)
 		return;
 	if (f->has & FLOW_HAS_SEQADJ) {
 		for (int d = 0; d < 2; d++) {
-			int base = d ? ATTR_REPL_NAT_SEQ_CORRECTION_POS : ATTR_ORIG_NAT_SEQ_CORRECTION_POS;
+			int base = d ? ATTR_REPL_NAT_SEQ_CORRECTION_POS :
+				       ATTR_ORIG_NAT_SEQ_CORRECTION_POS;
 
 			nfct_set_attr_u32(ct, base, r->adj[d].pos);
 			nfct_set_attr_u32(ct, base + 1, (uint32_t)r->adj[d].before);
@@ -92,7 +94,8 @@ static void nfct_rare(struct nf_conntrack *ct, const struct ct_flow *f)
 	}
 }
 
-static void nfct_tcp(struct nf_conntrack *ct, const struct ct_flow *f, const struct ct_build_opts *o)
+static void nfct_tcp(struct nf_conntrack *ct, const struct ct_flow *f,
+		     const struct ct_build_opts *o)
 {
 	if (f->has & FLOW_HAS_PROTO_STATE)
 		nfct_set_attr_u8(ct, ATTR_TCP_STATE, f->proto_state);
@@ -117,7 +120,8 @@ static void nfct_only_what_changes(struct nf_conntrack *ct, const struct ct_flow
 static struct nf_conntrack *nfct_of(const struct ct_flow *f, const struct ct_build_opts *o)
 {
 	struct nf_conntrack *ct = nfct_new();
-	uint32_t status = (f->status & ~(uint32_t)(IPS_EXPECTED | FLOW_STATUS_OFFLOAD)) | IPS_CONFIRMED;
+	uint32_t status =
+		(f->status & ~(uint32_t)(IPS_EXPECTED | FLOW_STATUS_OFFLOAD)) | IPS_CONFIRMED;
 
 	nfct_set_attr_u8(ct, ATTR_L3PROTO, f->l3);
 	nfct_set_attr_u8(ct, ATTR_L4PROTO, f->l4);
@@ -145,8 +149,11 @@ static struct nf_conntrack *nfct_of(const struct ct_flow *f, const struct ct_bui
 	if (f->has & FLOW_HAS_MARK)
 		nfct_set_attr_u32(ct, ATTR_MARK, f->mark);
 	if (f->has & FLOW_HAS_ZONE)
-		nfct_set_attr_u16(ct, f->zone_dir == FLOW_ZONE_BOTH ? ATTR_ZONE :
-				  f->zone_dir == FLOW_ZONE_ORIG ? ATTR_ORIG_ZONE : ATTR_REPL_ZONE, f->zone);
+		nfct_set_attr_u16(ct,
+				  f->zone_dir == FLOW_ZONE_BOTH ? ATTR_ZONE :
+				  f->zone_dir == FLOW_ZONE_ORIG ? ATTR_ORIG_ZONE :
+								  ATTR_REPL_ZONE,
+				  f->zone);
 	if (f->l4 == IPPROTO_TCP)
 		nfct_tcp(ct, f, o);
 	nfct_rare(ct, f);
@@ -156,9 +163,12 @@ static struct nf_conntrack *nfct_of(const struct ct_flow *f, const struct ct_bui
 }
 
 /* What peers send, DCCP too. */
-static void random_request(uint64_t *s, struct ct_flow *f, struct flow_rare *rare, struct ct_build_opts *o)
+static void random_request(uint64_t *s, struct ct_flow *f, struct flow_rare *rare,
+			   struct ct_build_opts *o)
 {
-	*o = (struct ct_build_opts){ .update = rnd(s, 3) == 0, .liberal = rnd(s, 2), .timeout_s = rnd(s, 2) ? 77 : 0 };
+	*o = (struct ct_build_opts){ .update = rnd(s, 3) == 0,
+				     .liberal = rnd(s, 2),
+				     .timeout_s = rnd(s, 2) ? 77 : 0 };
 	random_flow(s, f, rare);
 	if (f->l4 == IPPROTO_UDP && rnd(s, 2)) {
 		f->l4 = IPPROTO_DCCP;
@@ -170,7 +180,7 @@ static void random_request(uint64_t *s, struct ct_flow *f, struct flow_rare *rar
 		f->rare = rare;
 	}
 	if (o->update && f->zone_dir == FLOW_ZONE_REPLY)
-		f->has &= ~FLOW_HAS_ZONE;	/* the library builds nothing without the other tuple */
+		f->has &= ~FLOW_HAS_ZONE; /* the library builds nothing without the other tuple */
 }
 
 static void requests_agree(void **state)
@@ -195,7 +205,8 @@ static void requests_agree(void **state)
 		g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
 		g->nfgen_family = f.l3;
 		if (nfct_nlmsg_build(h, ct) != 0)
-			fail_msg("round %d, protocol %u, parts %x: the library builds nothing", i, f.l4, f.has);
+			fail_msg("round %d, protocol %u, parts %x: the library builds nothing", i,
+				 f.l4, f.has);
 		nfct_destroy(ct);
 		assert_true(ct_build_create(&f, &o, 1, ours, sizeof(ours)) > 0);
 		ct_flatten(&a, (const struct nlmsghdr *)ours);
@@ -203,8 +214,8 @@ static void requests_agree(void **state)
 		commit_rules_apply(&f, &o, &a, &b);
 		diff = ct_flat_difference(&a, &b);
 		if (diff)
-			fail_msg("round %d, protocol %u, zone direction %u%s: %s (+ is ours)", i, f.l4, f.zone_dir,
-				 o.update ? ", update" : "", diff);
+			fail_msg("round %d, protocol %u, zone direction %u%s: %s (+ is ours)", i,
+				 f.l4, f.zone_dir, o.update ? ", update" : "", diff);
 	}
 	commit_rules_report();
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Messages of this kernel about real traffic: sockets talk over the loopback of the caller's namespace, whose rules
- * give marks, labels, zones, translations and a helper; what loopback traffic cannot show (sequence adjustment, relations,
- * window scales of any size) is put in by ctnetlink. All events are caught, then the table is dumped, then it is
- * flushed, for the destroy events with counters and time stamps.
+/* Messages of this kernel about real traffic: sockets talk over the loopback of the caller's
+ * namespace, whose rules give marks, labels, zones, translations and a helper; what loopback
+ * traffic cannot show (sequence adjustment, relations, window scales of any size) is put in by
+ * ctnetlink. All events are caught, then the table is dumped, then it is flushed, for the destroy
+ * events with counters and time stamps.
  */
 #include "unit/kernel/oracle.h"
 
@@ -21,16 +22,26 @@
 
 #include "unit/kernel/support.h"
 
-#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define LEN(a)	  (sizeof(a) / sizeof((a)[0]))
 #define N_CREATED 400
 
 /* Ports that the rules below know. */
 enum {
-	PORT_PLAIN = 7000, PORT_MARK, PORT_LABEL, PORT_ZONE, PORT_ZONE_ORIG, PORT_ZONE_REPLY, PORT_DNAT, PORT_SNAT,
-	PORT_BOTH, PORT_FTP, PORT_END,
+	PORT_PLAIN = 7000,
+	PORT_MARK,
+	PORT_LABEL,
+	PORT_ZONE,
+	PORT_ZONE_ORIG,
+	PORT_ZONE_REPLY,
+	PORT_DNAT,
+	PORT_SNAT,
+	PORT_BOTH,
+	PORT_FTP,
+	PORT_END,
 };
 
-/* Each line is a transaction of its own: what this kernel does not have is missing, the rest is there. */
+/* Each line is a transaction of its own: what this kernel does not have is missing, the rest is
+ * there. */
 static const char *const rules[] = {
 	"add table inet o",
 	"add chain inet o early { type filter hook output priority raw; }",
@@ -43,19 +54,20 @@ static const char *const rules[] = {
 	"add rule inet o early th dport 7005 ct reply zone set 7",
 	"add rule inet o out th dport 7001 ct mark set 0x2a",
 	"add rule inet o out th dport 7002 ct label set 3",
-	"add rule inet o there meta nfproto ipv4 "
-		"meta l4proto { tcp, udp } th dport { 7006, 7008 } dnat ip to 127.0.0.9:7000",
-	"add rule inet o there meta nfproto ipv6 "
-		"meta l4proto { tcp, udp } th dport { 7006, 7008 } dnat ip6 to [::1]:7000",
-	"add rule inet o back meta nfproto ipv4 "
-		"meta l4proto { tcp, udp } ct original proto-dst { 7007, 7008 } snat ip to 127.0.0.77",
+	"add rule inet o there meta nfproto ipv4 meta l4proto { tcp, udp } th dport { 7006, 7008 } "
+	"dnat ip to 127.0.0.9:7000",
+	"add rule inet o there meta nfproto ipv6 meta l4proto { tcp, udp } th dport { 7006, 7008 } "
+	"dnat ip6 to [::1]:7000",
+	"add rule inet o back meta nfproto ipv4 meta l4proto { tcp, udp } ct original proto-dst { "
+	"7007, 7008 } snat ip to 127.0.0.77",
 	"add ct helper inet o ftp { type \"ftp\" protocol tcp; }",
 	"add rule inet o out tcp dport 7009 ct helper set ftp",
 };
 
 static void prepare(void)
 {
-	static const char *const on[] = { "nf_conntrack_acct", "nf_conntrack_timestamp", "nf_conntrack_events" };
+	static const char *const on[] = { "nf_conntrack_acct", "nf_conntrack_timestamp",
+					  "nf_conntrack_events" };
 
 	for (size_t i = 0; i < LEN(on); i++)
 		run("echo 1 2>/dev/null >/proc/sys/net/netfilter/%s", on[i]);
@@ -99,7 +111,7 @@ static struct sock_addr server_of(int family, uint16_t port)
 	struct sock_addr s = loopback(family, translated ? PORT_PLAIN : port);
 
 	if (translated && family == AF_INET)
-		s.a.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 8);	/* 127.0.0.9 */
+		s.a.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 8); /* 127.0.0.9 */
 	return s;
 }
 
@@ -107,20 +119,22 @@ static struct sock_addr server_of(int family, uint16_t port)
 static bool stream(int family, int proto, uint16_t port, bool reset)
 {
 	struct sock_addr server = server_of(family, port), to = loopback(family, port);
-	int l = socket(family, SOCK_STREAM, proto), c = socket(family, SOCK_STREAM, proto), s = -1, one = 1;
+	int l = socket(family, SOCK_STREAM, proto), c = socket(family, SOCK_STREAM, proto), s = -1,
+	    one = 1;
 	const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
 	const struct timeval patience = { .tv_usec = 200000 };
 	char b[16];
 	bool ok;
 
 	setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	for (int i = 0; i < 2; i++) {	/* an accepted socket inherits them */
+	for (int i = 0; i < 2; i++) { /* an accepted socket inherits them */
 		setsockopt(i ? l : c, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 		setsockopt(i ? l : c, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	}
 	ok = l >= 0 && c >= 0 && bind(l, &server.a.any, server.len) == 0 && listen(l, 1) == 0 &&
-	     connect(c, &to.a.any, to.len) == 0 && (s = accept(l, NULL, NULL)) >= 0 && send(c, "question", 8, 0) == 8 &&
-	     recv(s, b, sizeof(b), 0) == 8 && send(s, "answer", 6, 0) == 6 && recv(c, b, sizeof(b), 0) == 6;
+	     connect(c, &to.a.any, to.len) == 0 && (s = accept(l, NULL, NULL)) >= 0 &&
+	     send(c, "question", 8, 0) == 8 && recv(s, b, sizeof(b), 0) == 8 &&
+	     send(s, "answer", 6, 0) == 6 && recv(c, b, sizeof(b), 0) == 6;
 	if (reset && c >= 0)
 		setsockopt(c, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	if (c >= 0)
@@ -143,12 +157,12 @@ static bool datagram(int family, int proto, uint16_t port)
 
 	setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(c, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	ok = l >= 0 && c >= 0 && bind(l, &server.a.any, server.len) == 0 && connect(c, &to.a.any, to.len) == 0 &&
-	     send(c, "question", 8, 0) == 8;
-	for (int i = 0; ok && i < 3; i++) {	/* more than one round trip: assured */
+	ok = l >= 0 && c >= 0 && bind(l, &server.a.any, server.len) == 0 &&
+	     connect(c, &to.a.any, to.len) == 0 && send(c, "question", 8, 0) == 8;
+	for (int i = 0; ok && i < 3; i++) { /* more than one round trip: assured */
 		ok = recvfrom(l, b, sizeof(b), 0, &from.a.any, &from.len) == 8 &&
-		     sendto(l, "answer", 6, 0, &from.a.any, from.len) == 6 && recv(c, b, sizeof(b), 0) == 6 &&
-		     send(c, "question", 8, 0) == 8;
+		     sendto(l, "answer", 6, 0, &from.a.any, from.len) == 6 &&
+		     recv(c, b, sizeof(b), 0) == 6 && send(c, "question", 8, 0) == 8;
 	}
 	if (l >= 0)
 		close(l);
@@ -201,7 +215,8 @@ static void traffic(void)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	/* GRE with protocol type IPv4; version 1 with a key as in PPTP. */
-	static const uint8_t gre0[] = { 0, 0, 8, 0 }, gre1[] = { 0x20, 1, 0x88, 0x0b, 0, 0, 0x12, 0x34 };
+	static const uint8_t gre0[] = { 0, 0, 8, 0 },
+			     gre1[] = { 0x20, 1, 0x88, 0x0b, 0, 0, 0x12, 0x34 };
 
 	for (size_t i = 0; i < LEN(families); i++) {
 		for (uint16_t port = PORT_PLAIN; port < PORT_END; port++) {
@@ -218,7 +233,8 @@ static void traffic(void)
 	}
 }
 
-/* Flows that no traffic here makes. The kernel refuses some: a helper it does not have, a master that is not there. */
+/* Flows that no traffic here makes. The kernel refuses some: a helper it does not have, a master
+ * that is not there. */
 static size_t create(void)
 {
 	uint64_t s = seed_get();
@@ -250,7 +266,8 @@ static struct mnl_socket *listener(void)
 	assert_int_equal(mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID), 0);
 	setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	for (int g = NFNLGRP_CONNTRACK_NEW; g <= NFNLGRP_CONNTRACK_DESTROY; g++)
-		assert_int_equal(mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &g, sizeof(g)), 0);
+		assert_int_equal(mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &g, sizeof(g)),
+				 0);
 	return nl;
 }
 
@@ -301,8 +318,8 @@ void oracle_live(struct oracle_list *out)
 	assert_int_equal(mnl_socket_bind(dump, 0, MNL_SOCKET_AUTOPID), 0);
 	ask(dump, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 	collect(dump, out);
-	print_message("%zu events, %zu entries of the table, of which %zu made by ctnetlink", n_events,
-		      out->n - n_events, n_created);
+	print_message("%zu events, %zu entries of the table, of which %zu made by ctnetlink",
+		      n_events, out->n - n_events, n_created);
 	n_events = out->n;
 	ask(dump, IPCTNL_MSG_CT_DELETE, 0);
 	collect(events, out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Messages from libnetfilter_conntrack's builder. Every attribute it can build is set now and then; those only a kernel
- * sends, or only a request holds, are appended by hand.
+/* Messages from libnetfilter_conntrack's builder. Every attribute it can build is set now and then;
+ * those only a kernel sends, or only a request holds, are appended by hand.
  */
 #include "unit/kernel/oracle.h"
 
@@ -37,7 +37,8 @@ static void set_icmp(uint64_t *s, struct nf_conntrack *ct, uint8_t l4)
 {
 	static const uint8_t v4[] = { 0, 8, 13, 14, 15, 16, 17, 18 }, v6[] = { 128, 129, 139, 140 };
 
-	nfct_set_attr_u8(ct, ATTR_ICMP_TYPE, l4 == IPPROTO_ICMP ? v4[rnd(s, sizeof(v4))] : v6[rnd(s, sizeof(v6))]);
+	nfct_set_attr_u8(ct, ATTR_ICMP_TYPE,
+			 l4 == IPPROTO_ICMP ? v4[rnd(s, sizeof(v4))] : v6[rnd(s, sizeof(v6))]);
 	nfct_set_attr_u8(ct, ATTR_ICMP_CODE, (uint8_t)rnd(s, 3));
 	nfct_set_attr_u16(ct, ATTR_ICMP_ID, (uint16_t)u32(s));
 }
@@ -55,7 +56,7 @@ static void set_tuples(uint64_t *s, struct nf_conntrack *ct, uint8_t l3, uint8_t
 		nfct_set_attr_u16(ct, ATTR_ORIG_PORT_DST, (uint16_t)u32(s));
 	}
 	if (rnd(s, 16) == 0)
-		return;		/* no reply tuple */
+		return; /* no reply tuple */
 	nfct_setobjopt(ct, NFCT_SOPT_SETUP_REPLY);
 	if (maybe(s))
 		set_address(s, ct, l3, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC);
@@ -119,7 +120,8 @@ static struct nfct_bitmask *random_labels(uint64_t *s)
 	return mask;
 }
 
-/* The kernel has a zone for both directions or for one of them; two different ones only a message can have. */
+/* The kernel has a zone for both directions or for one of them; two different ones only a message
+ * can have. */
 static void set_zone(uint64_t *s, struct nf_conntrack *ct)
 {
 	uint32_t kind = rnd(s, 8);
@@ -137,8 +139,9 @@ static void set_rest(uint64_t *s, struct nf_conntrack *ct)
 	static const char *const helpers[] = { "ftp", "sip", "a", "fifteen-letters" };
 
 	if (rnd(s, 8))
-		nfct_set_attr_u32(ct, ATTR_STATUS, maybe(s) ? rnd(s, 1 << 16) :
-				  IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
+		nfct_set_attr_u32(ct, ATTR_STATUS,
+				  maybe(s) ? rnd(s, 1 << 16) :
+					     IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
 	if (rnd(s, 8))
 		nfct_set_attr_u32(ct, ATTR_TIMEOUT, u32(s));
 	if (maybe(s))
@@ -147,11 +150,12 @@ static void set_rest(uint64_t *s, struct nf_conntrack *ct)
 	if (rnd(s, 4) == 0)
 		nfct_set_attr(ct, ATTR_HELPER_NAME, helpers[rnd(s, LEN(helpers))]);
 	if (rnd(s, 4) == 0) {
-		for (int a = ATTR_ORIG_NAT_SEQ_CORRECTION_POS; a <= ATTR_REPL_NAT_SEQ_OFFSET_AFTER; a++)
+		for (int a = ATTR_ORIG_NAT_SEQ_CORRECTION_POS; a <= ATTR_REPL_NAT_SEQ_OFFSET_AFTER;
+		     a++)
 			nfct_set_attr_u32(ct, (enum nf_conntrack_attr)a, u32(s));
 	}
 	if (rnd(s, 4) == 0) {
-		nfct_set_attr(ct, ATTR_CONNLABELS, random_labels(s));	/* takes it */
+		nfct_set_attr(ct, ATTR_CONNLABELS, random_labels(s)); /* takes it */
 		if (maybe(s))
 			nfct_set_attr(ct, ATTR_CONNLABELS_MASK, random_labels(s));
 	}
@@ -183,7 +187,8 @@ static void put_times(uint64_t *s, struct nlmsghdr *h)
 
 static void put_master(uint64_t *s, struct nlmsghdr *h, uint8_t l3)
 {
-	struct nlattr *t = mnl_attr_nest_start(h, CTA_TUPLE_MASTER), *n = mnl_attr_nest_start(h, CTA_TUPLE_IP);
+	struct nlattr *t = mnl_attr_nest_start(h, CTA_TUPLE_MASTER),
+		      *n = mnl_attr_nest_start(h, CTA_TUPLE_IP);
 	uint32_t a[4] = { u32(s), u32(s), u32(s), u32(s) };
 	uint16_t src = l3 == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, id = CTA_PROTO_ICMP_ID;
 
@@ -264,8 +269,9 @@ static void put_request(uint64_t *s, struct nlmsghdr *h, uint8_t l3)
 size_t oracle_make(uint64_t *s, void *buf)
 {
 	static const uint8_t l4s[] = {
-		IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_DCCP, IPPROTO_GRE,
-		IPPROTO_UDPLITE, 89, 50, 0, 255,
+		IPPROTO_TCP,  IPPROTO_TCP,  IPPROTO_UDP, IPPROTO_ICMP,
+		IPPROTO_SCTP, IPPROTO_DCCP, IPPROTO_GRE, IPPROTO_UDPLITE,
+		89,	      50,	    0,		 255,
 	};
 	uint8_t l3 = maybe(s) ? AF_INET : AF_INET6, l4 = l4s[rnd(s, sizeof(l4s))];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -275,7 +281,8 @@ size_t oracle_make(uint64_t *s, void *buf)
 	assert_non_null(ct);
 	if (l4 == IPPROTO_ICMP && l3 == AF_INET6)
 		l4 = IPPROTO_ICMPV6;
-	h->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | (rnd(s, 4) ? IPCTNL_MSG_CT_NEW : IPCTNL_MSG_CT_DELETE);
+	h->nlmsg_type =
+		NFNL_SUBSYS_CTNETLINK << 8 | (rnd(s, 4) ? IPCTNL_MSG_CT_NEW : IPCTNL_MSG_CT_DELETE);
 	h->nlmsg_flags = maybe(s) ? NLM_F_CREATE | NLM_F_EXCL : 0;
 	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
 	g->nfgen_family = l3;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Messages of the kernel read and printed as libnetfilter_conntrack does: thousands, from its own builder, from real
- * traffic, and both with faults. Each attribute is counted; one without a case fails the test.
+/* Messages of the kernel read and printed as libnetfilter_conntrack does: thousands, from its own
+ * builder, from real traffic, and both with faults. Each attribute is counted; one without a case
+ * fails the test.
  */
 #include "unit/kernel/oracle.h"
 
@@ -9,17 +10,17 @@
 
 #include "unit/kernel/support.h"
 
-#define N_MADE		6000
-#define N_MUTATED	4	/* of each */
-#define N_CUT		40	/* messages cut at each length */
+#define N_MADE	  6000
+#define N_MUTATED 4  /* of each */
+#define N_CUT	  40 /* messages cut at each length */
 
-static struct oracle_list all;		/* what was compared without faults, for the faults */
+static struct oracle_list all; /* what was compared without faults, for the faults */
 static struct ct_count *counts;
 
 static void print_stats(const char *source, const struct oracle_stats *s)
 {
-	print_message("%s: %lu equal, %lu refused by rule, %lu that only we read\n", source, s->equal, s->refused,
-		      s->only_ours);
+	print_message("%s: %lu equal, %lu refused by rule, %lu that only we read\n", source,
+		      s->equal, s->refused, s->only_ours);
 }
 
 static void library_messages(void **state)
@@ -92,9 +93,9 @@ static void cut_messages(void **state)
 		memcpy(&len, all.msg[i], sizeof(len));
 		for (uint32_t cut = 0; cut < len; cut++) {
 			oracle_compare("cut", all.msg[i], cut, &stats);
-			memcpy(all.msg[i], &cut, sizeof(cut));	/* and the header agreeing with it */
-			oracle_compare("cut, length adjusted", all.msg[i], cut < sizeof(cut) ? sizeof(cut) : cut,
-				       &stats);
+			memcpy(all.msg[i], &cut, sizeof(cut)); /* and the header agreeing with it */
+			oracle_compare("cut, length adjusted", all.msg[i],
+				       cut < sizeof(cut) ? sizeof(cut) : cut, &stats);
 			memcpy(all.msg[i], &len, sizeof(len));
 		}
 	}
@@ -110,10 +111,8 @@ static void no_attribute_is_missing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(library_messages),
-		cmocka_unit_test(real_messages),
-		cmocka_unit_test(faulty_messages),
-		cmocka_unit_test(cut_messages),
+		cmocka_unit_test(library_messages),	   cmocka_unit_test(real_messages),
+		cmocka_unit_test(faulty_messages),	   cmocka_unit_test(cut_messages),
 		cmocka_unit_test(no_attribute_is_missing),
 	};
 	int rc;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Deliberate faults: bytes flipped, the end cut off, attributes at any depth doubled, removed, swapped, of another size,
- * and unknown ones in between.
+/* Deliberate faults: bytes flipped, the end cut off, attributes at any depth doubled, removed,
+ * swapped, of another size, and unknown ones in between.
  */
 #include "unit/kernel/oracle.h"
 
@@ -18,7 +18,7 @@ enum fault { DOUBLE, REMOVE, SWAP, RESIZE, UNKNOWN, N_FAULTS };
 struct edit {
 	uint64_t *seed;
 	enum fault fault;
-	size_t at;		/* number of the attribute it happens to, in order of their appearance */
+	size_t at; /* number of the attribute it happens to, in order of their appearance */
 	size_t seen;
 	struct writer out;
 };
@@ -34,9 +34,11 @@ static void put(struct writer *w, uint16_t type, const void *value, size_t len)
 	wr_bytes(w, zeros, -len & 3);
 }
 
-static void copy_level(struct edit *e, const struct ct_attr *table, size_t n_table, const uint8_t *p, size_t n);
+static void copy_level(struct edit *e, const struct ct_attr *table, size_t n_table,
+		       const uint8_t *p, size_t n);
 
-static void copy_attr(struct edit *e, const struct ct_attr *table, size_t n_table, const struct nlattr *a)
+static void copy_attr(struct edit *e, const struct ct_attr *table, size_t n_table,
+		      const struct nlattr *a)
 {
 	const struct ct_attr *known = ct_attr_find(table, n_table, mnl_attr_get_type(a));
 	size_t begin = e->out.len, len = mnl_attr_get_payload_len(a);
@@ -53,7 +55,8 @@ static void copy_attr(struct edit *e, const struct ct_attr *table, size_t n_tabl
 		memcpy(e->out.buf + begin, &nla_len, sizeof(nla_len));
 }
 
-static void copy_with_fault(struct edit *e, const struct ct_attr *table, size_t n_table, const struct nlattr *a)
+static void copy_with_fault(struct edit *e, const struct ct_attr *table, size_t n_table,
+			    const struct nlattr *a)
 {
 	uint8_t value[256];
 	size_t len = mnl_attr_get_payload_len(a), other = rnd(e->seed, 40);
@@ -80,12 +83,14 @@ static void copy_with_fault(struct edit *e, const struct ct_attr *table, size_t 
 	}
 }
 
-static void copy_level(struct edit *e, const struct ct_attr *table, size_t n_table, const uint8_t *p, size_t n)
+static void copy_level(struct edit *e, const struct ct_attr *table, size_t n_table,
+		       const uint8_t *p, size_t n)
 {
 	const struct nlattr *all[64], *attr;
 	size_t k = 0;
 
-	mnl_attr_for_each_payload((const void *)p, n) {
+	mnl_attr_for_each_payload((const void *)p, n)
+	{
 		assert_true(k < 64);
 		all[k++] = attr;
 	}
@@ -106,7 +111,9 @@ static void copy_level(struct edit *e, const struct ct_attr *table, size_t n_tab
 
 static size_t edit_attrs(uint64_t *seed, const struct nlmsghdr *h, uint8_t *out)
 {
-	struct edit e = { .seed = seed, .fault = (enum fault)rnd(seed, N_FAULTS), .at = rnd(seed, 60) };
+	struct edit e = { .seed = seed,
+			  .fault = (enum fault)rnd(seed, N_FAULTS),
+			  .at = rnd(seed, 60) };
 	uint32_t len;
 
 	e.out = wr_init(out, ORACLE_MSG_MAX);
@@ -129,15 +136,17 @@ size_t oracle_mutate(uint64_t *seed, const void *msg, void *out)
 		return edit_attrs(seed, msg, out);
 	memcpy(out, msg, len);
 	n = len;
-	if (kind == 0) {	/* behind the netlink header, whose fields the kernel itself fills */
-		len = (uint32_t)sizeof(struct nlmsghdr) + rnd(seed, len - (uint32_t)sizeof(struct nlmsghdr));
+	if (kind == 0) { /* behind the netlink header, whose fields the kernel itself fills */
+		len = (uint32_t)sizeof(struct nlmsghdr) +
+		      rnd(seed, len - (uint32_t)sizeof(struct nlmsghdr));
 		memcpy(out, &len, sizeof(len));
 		return len;
 	}
 	for (uint32_t i = 1 + rnd(seed, 3); i > 0; i--) {
 		size_t at = HDR + rnd(seed, (uint32_t)(n - HDR));
 
-		bytes[at] = kind == 1 ? bytes[at] ^ (uint8_t)(1u << rnd(seed, 8)) : (uint8_t)rnd(seed, 256);
+		bytes[at] = kind == 1 ? bytes[at] ^ (uint8_t)(1u << rnd(seed, 8)) :
+					(uint8_t)rnd(seed, 256);
 	}
 	return n;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the tests of kernel/ share: random flows, comparison part by part, a namespace, single requests. */
+/* What the tests of kernel/ share: random flows, comparison part by part, a namespace, single
+ * requests. */
 #include "unit/kernel/support.h"
 
 #include <arpa/inet.h>
@@ -24,7 +25,8 @@
 uint64_t seed_get(void)
 {
 	const char *given = getenv("CT_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) << 16 ^ (uint64_t)getpid();
+	uint64_t seed =
+		given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) << 16 ^ (uint64_t)getpid();
 
 	print_message("seed: CT_SEED=%llu\n", (unsigned long long)seed);
 	return seed * 2 + 1;
@@ -54,8 +56,9 @@ static void random_rare(uint64_t *s, struct ct_flow *f, struct flow_rare *r)
 	r->synproxy[0] |= 1;
 	r->synproxy_set = true;
 	r->master_l4 = rnd(s, 2) ? IPPROTO_TCP : IPPROTO_UDP;
-	f->has |= rnd(s, 256) * FLOW_HAS_SEQADJ & (FLOW_HAS_SEQADJ | FLOW_HAS_HELPER | FLOW_HAS_LABELS |
-						   FLOW_HAS_SYNPROXY | FLOW_HAS_VTAGS | FLOW_HAS_MASTER);
+	f->has |= rnd(s, 256) * FLOW_HAS_SEQADJ &
+		  (FLOW_HAS_SEQADJ | FLOW_HAS_HELPER | FLOW_HAS_LABELS | FLOW_HAS_SYNPROXY |
+		   FLOW_HAS_VTAGS | FLOW_HAS_MASTER);
 	if (f->has & FLOW_HAS_MASTER)
 		f->has |= FLOW_HAS_MASTER_PORTS;
 	if (f->l4 != IPPROTO_SCTP)
@@ -66,11 +69,12 @@ static void random_rare(uint64_t *s, struct ct_flow *f, struct flow_rare *r)
 void random_flow(uint64_t *s, struct ct_flow *f, struct flow_rare *rare)
 {
 	static const uint8_t l4s[] = {
-		IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_GRE,
-		IPPROTO_UDPLITE, 89,
+		IPPROTO_TCP,  IPPROTO_TCP, IPPROTO_UDP,	    IPPROTO_ICMP, IPPROTO_ICMPV6,
+		IPPROTO_SCTP, IPPROTO_GRE, IPPROTO_UDPLITE, 89,
 	};
 
-	*f = (struct ct_flow){ .l3 = rnd(s, 2) ? AF_INET : AF_INET6, .l4 = l4s[rnd(s, sizeof(l4s))] };
+	*f = (struct ct_flow){ .l3 = rnd(s, 2) ? AF_INET : AF_INET6,
+			       .l4 = l4s[rnd(s, sizeof(l4s))] };
 	if (f->l4 == IPPROTO_ICMP || f->l4 == IPPROTO_ICMPV6)
 		f->l4 = f->l3 == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	random_bytes(s, &f->addr, f->l3 == AF_INET ? 16 : 64);
@@ -82,8 +86,9 @@ void random_flow(uint64_t *s, struct ct_flow *f, struct flow_rare *rare)
 	random_bytes(s, &f->orig, 2 * sizeof(f->orig));
 	f->wscale[0] = (uint8_t)rnd(s, 15);
 	f->wscale[1] = (uint8_t)rnd(s, 15);
-	f->has = FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | (rnd(s, 4096) * FLOW_HAS_MARK &
-		 (FLOW_HAS_MARK | FLOW_FROM_PEER_NAT | FLOW_HAS_ZONE));
+	f->has = FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT |
+		 (rnd(s, 4096) * FLOW_HAS_MARK &
+		  (FLOW_HAS_MARK | FLOW_FROM_PEER_NAT | FLOW_HAS_ZONE));
 	if (f->l4 != 89)
 		f->has |= FLOW_HAS_PORTS;
 	if (f->l4 == IPPROTO_ICMP || f->l4 == IPPROTO_ICMPV6) {
@@ -111,7 +116,8 @@ struct ct_flow tcp_flow(uint16_t sport)
 {
 	struct ct_flow f = {
 		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_PROTO_STATE,
-		.l3 = AF_INET, .l4 = IPPROTO_TCP,
+		.l3 = AF_INET,
+		.l4 = IPPROTO_TCP,
 		.status = IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED,
 		.timeout_s = 1000,
 		.orig = { .sport = htons(sport), .dport = htons(80) },
@@ -125,7 +131,8 @@ struct ct_flow tcp_flow(uint16_t sport)
 
 #define DIFFERS(field) (memcmp(&(a->field), &(b->field), sizeof(a->field)) != 0)
 
-static const char *rare_difference(const struct flow_rare *a, const struct flow_rare *b, uint32_t has, size_t addr_len)
+static const char *rare_difference(const struct flow_rare *a, const struct flow_rare *b,
+				   uint32_t has, size_t addr_len)
 {
 	if ((has & FLOW_HAS_SEQADJ) && DIFFERS(adj))
 		return "sequence adjustment";
@@ -133,14 +140,14 @@ static const char *rare_difference(const struct flow_rare *a, const struct flow_
 		return "helper";
 	if ((has & FLOW_HAS_LABELS) && DIFFERS(labels))
 		return "labels";
-	if ((has & FLOW_HAS_SYNPROXY) && (a->synproxy_set != b->synproxy_set ||
-					  (a->synproxy_set && DIFFERS(synproxy))))
+	if ((has & FLOW_HAS_SYNPROXY) &&
+	    (a->synproxy_set != b->synproxy_set || (a->synproxy_set && DIFFERS(synproxy))))
 		return "synproxy";
 	if ((has & FLOW_HAS_VTAGS) && DIFFERS(vtag))
 		return "vtags";
-	if ((has & FLOW_HAS_MASTER) && (memcmp(&a->master_src, &b->master_src, addr_len) != 0 ||
-					memcmp(&a->master_dst, &b->master_dst, addr_len) != 0 ||
-					a->master_l4 != b->master_l4))
+	if ((has & FLOW_HAS_MASTER) &&
+	    (memcmp(&a->master_src, &b->master_src, addr_len) != 0 ||
+	     memcmp(&a->master_dst, &b->master_dst, addr_len) != 0 || a->master_l4 != b->master_l4))
 		return "master";
 	if ((has & FLOW_HAS_MASTER_PORTS) && (DIFFERS(master_sport) || DIFFERS(master_dport)))
 		return "master ports";
@@ -162,14 +169,16 @@ const char *flow_difference(const struct ct_flow *a, const struct ct_flow *b, ui
 	static char text[64];
 
 	if (((a->has ^ b->has) & parts) != 0) {
-		snprintf(text, sizeof(text), "presence %08x / %08x", a->has & parts, b->has & parts);
+		snprintf(text, sizeof(text), "presence %08x / %08x", a->has & parts,
+			 b->has & parts);
 		return text;
 	}
 	if (DIFFERS(l3) || DIFFERS(l4) || memcmp(&a->addr, &b->addr, 2 * len) != 0)
 		return "original tuple";
 	if ((has & FLOW_HAS_PORTS) && DIFFERS(orig))
 		return "ports";
-	if ((has & FLOW_HAS_REPLY) && memcmp((const char *)&a->addr + 2 * len, (const char *)&b->addr + 2 * len, 2 * len))
+	if ((has & FLOW_HAS_REPLY) &&
+	    memcmp((const char *)&a->addr + 2 * len, (const char *)&b->addr + 2 * len, 2 * len))
 		return "reply addresses";
 	if ((has & FLOW_HAS_REPLY) && (has & FLOW_HAS_PORTS) && DIFFERS(reply))
 		return "reply ports";
@@ -177,7 +186,8 @@ const char *flow_difference(const struct ct_flow *a, const struct ct_flow *b, ui
 		snprintf(text, sizeof(text), "status %08x / %08x", a->status, b->status);
 		return text;
 	}
-	if ((has & FLOW_HAS_TIMEOUT) && (a->timeout_s > b->timeout_s + 5 || b->timeout_s > a->timeout_s + 5)) {
+	if ((has & FLOW_HAS_TIMEOUT) &&
+	    (a->timeout_s > b->timeout_s + 5 || b->timeout_s > a->timeout_s + 5)) {
 		snprintf(text, sizeof(text), "timeout %u / %u", a->timeout_s, b->timeout_s);
 		return text;
 	}
@@ -308,7 +318,8 @@ int kernel_destroy(struct kernel_hand *k, const struct ct_flow *f)
 	return kernel_request(k, req, ct_build_destroy(f, 1, req, sizeof(req)));
 }
 
-int kernel_get(struct kernel_hand *k, const struct ct_flow *f, struct ct_flow *out, struct flow_rare *rare)
+int kernel_get(struct kernel_hand *k, const struct ct_flow *f, struct ct_flow *out,
+	       struct flow_rare *rare)
 {
 	_Alignas(struct nlmsghdr) uint8_t buf[8192];
 	uint8_t req[CT_BUILD_MAX];

@@ -24,11 +24,12 @@ void random_flow(uint64_t *state, struct ct_flow *f, struct flow_rare *rare);
 /* TCP, established and assured, 10.0.0.1:sport -> 10.0.0.2:80 unless changed afterwards. */
 struct ct_flow tcp_flow(uint16_t sport);
 
-/* The first difference between the parts in `parts` (FLOW_HAS_*, and the key) as text, NULL when there is none. */
+/* The first difference between the parts in `parts` (FLOW_HAS_*, and the key) as text, NULL when
+ * there is none. */
 const char *flow_difference(const struct ct_flow *a, const struct ct_flow *b, uint32_t parts);
 
-/* A network namespace of our own for this process, loopback up. False, with the reason printed, when that is not
- * allowed or the kernel lacks what `what` needs: the test is skipped. */
+/* A network namespace of our own for this process, loopback up. False, with the reason printed,
+ * when that is not allowed or the kernel lacks what `what` needs: the test is skipped. */
 bool netns_enter(void);
 
 /* Run commands through the shell; 0 when all went well. */
@@ -39,7 +40,8 @@ bool turn_until(struct evloop *loop, const bool *flag, int64_t max_ms);
 /* Turn it for so long. */
 void turn_for(struct evloop *loop, int64_t ms);
 
-/* Requests to the kernel one at a time, for preparing and checking tables. Own port id per call of kernel_open(). */
+/* Requests to the kernel one at a time, for preparing and checking tables. Own port id per call of
+ * kernel_open(). */
 struct kernel_hand {
 	int fd;
 	uint32_t portid;
@@ -49,7 +51,8 @@ void kernel_close(struct kernel_hand *k);
 int kernel_create(struct kernel_hand *k, const struct ct_flow *f);
 int kernel_update(struct kernel_hand *k, const struct ct_flow *f);
 int kernel_destroy(struct kernel_hand *k, const struct ct_flow *f);
-int kernel_get(struct kernel_hand *k, const struct ct_flow *f, struct ct_flow *out, struct flow_rare *rare);
+int kernel_get(struct kernel_hand *k, const struct ct_flow *f, struct ct_flow *out,
+	       struct flow_rare *rare);
 /* One request with its own acknowledgement. */
 int kernel_request(struct kernel_hand *k, const void *req, size_t len);
 

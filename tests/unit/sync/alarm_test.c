@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ALARM message by message: the test plays the peer, and looks at every message that leaves. What happens over a bad
- * network, with two whole nodes, is tests/sim. */
+/* ALARM message by message: the test plays the peer, and looks at every message that leaves. What
+ * happens over a bad network, with two whole nodes, is tests/sim. */
 #include "plain_world.h"
 
 #define REFRESH_S 3
@@ -8,7 +8,9 @@
 static struct world *open_alarm(uint32_t refresh_s)
 {
 	return world_open((struct sync_conf){
-		.mode = SYNC_MODE_ALARM, .refresh_s = refresh_s, .cache_timeout_s = 180,
+		.mode = SYNC_MODE_ALARM,
+		.refresh_s = refresh_s,
+		.cache_timeout_s = 180,
 	});
 }
 
@@ -31,13 +33,14 @@ static void a_flow_is_sent_again_and_again(void **state)
 	change(w, 0);
 	pass_ms(w, 100000);
 	assert_in_range(count_flow(w, 0), 100 / (REFRESH_S + 1), 100);
-	assert_int_equal(w->n_sent, count_flow(w, 0));	/* and nothing else is ever sent */
+	assert_int_equal(w->n_sent, count_flow(w, 0)); /* and nothing else is ever sent */
 	for (unsigned int i = 0; i < w->n_sent; i++) {
 		int64_t gap = w->sent[i].at_ms - last;
 
 		assert_int_equal(w->sent[i].hdr.seq, FIRST + i);
 		assert_int_equal(w->sent[i].hdr.flags, 0);
-		/* The first two of a life replace what the peer may have; after that it is only kept alive. */
+		/* The first two of a life replace what the peer may have; after that it is only
+		 * kept alive. */
 		assert_int_equal(w->sent[i].hdr.type, i < 2 ? WIRE_CT_NEW : WIRE_CT_UPD);
 		last = w->sent[i].at_ms;
 		if (i == 0)
@@ -63,7 +66,7 @@ static void what_was_there_before_is_out_within_refresh_time(void **state)
 	for (int f = 0; f < 500; f++)
 		assert_true(count_flow(w, f) >= 1);
 	for (unsigned int i = 0; i < w->n_sent; i++)
-		early += w->sent[i].at_ms < 3000;	/* spread, not all at once */
+		early += w->sent[i].at_ms < 3000; /* spread, not all at once */
 	assert_in_range(early, 100, 400);
 	sync_close(w->s);
 }
@@ -75,7 +78,7 @@ static void committed_flows_are_found(void **state)
 	(void)state;
 	pass_ms(w, 20000);
 	assert_int_equal(w->n_sent, 0);
-	w->live = 3;		/* nobody said a word */
+	w->live = 3; /* nobody said a word */
 	pass_ms(w, 5000);
 	for (int f = 0; f < 3; f++)
 		assert_true(count_flow(w, f) >= 1);
@@ -157,7 +160,7 @@ static void messages_are_taken_in_their_order(void **state)
 
 	(void)state;
 	assert_int_equal(peer_tells(w, WIRE_CT_UPD, 1), SYNC_ACCEPTED);
-	assert_int_equal(w->last_change[1], SYNC_REPLACE);	/* whole flows: an update replaces */
+	assert_int_equal(w->last_change[1], SYNC_REPLACE); /* whole flows: an update replaces */
 	assert_int_equal(peer_tells(w, WIRE_CT_DEL, 1), SYNC_ACCEPTED);
 	assert_int_equal(w->last_change[1], SYNC_DESTROY);
 	assert_int_equal(peer_tells_at(w, w->seq - 2, WIRE_CT_UPD, 0, 1), SYNC_DROPPED);
@@ -201,7 +204,9 @@ static void what_has_a_flag_is_swallowed(void **state)
 
 static void an_unknown_type_is_a_bad_type(void **state)
 {
-	static const uint8_t message[] = { WIRE_VERSION << 4 | WIRE_CTL, 0, 0, 8, 0, 0, 0x13, 0x88 };
+	static const uint8_t message[] = {
+		WIRE_VERSION << 4 | WIRE_CTL, 0, 0, 8, 0, 0, 0x13, 0x88
+	};
 	struct world *w = open_alarm(REFRESH_S);
 
 	(void)state;
@@ -236,7 +241,7 @@ static void a_flow_that_goes_is_not_sent(void **state)
 	(void)state;
 	w->live = 200;
 	w->full = true;
-	pass_ms(w, 4000);	/* all are due, some are at hand */
+	pass_ms(w, 4000); /* all are due, some are at hand */
 	for (uint32_t id = 0; id < 100; id++) {
 		sync_forget(w->s, id);
 		w->dead[id] = true;
@@ -271,38 +276,45 @@ static struct world *received(void)
 	return w;
 }
 
-/* Nothing else than numbers tells of a restart. What comes with a number of before, and was neither overtaken nor doubled, may be
- * the first of a new life. */
+/* Nothing else than numbers tells of a restart. What comes with a number of before, and was neither
+ * overtaken nor doubled, may be the first of a new life. */
 static void what_does_not_fit_is_doubted(void **state)
 {
 	static const struct {
 		uint32_t back, flow;
 		bool doubt;
-	} cases[] = { { 1, 1, false }, { 1, 2, true }, { 3, 1, false }, { 3, 2, true }, { 2000, 2, true } };
+	} cases[] = {
+		{ 1, 1, false }, { 1, 2, true }, { 3, 1, false }, { 3, 2, true }, { 2000, 2, true }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct world *w = received();
 
-		assert_int_equal(peer_tells_at(w, w->seq - cases[i].back, WIRE_CT_NEW, 0, cases[i].flow), SYNC_DROPPED);
+		assert_int_equal(
+			peer_tells_at(w, w->seq - cases[i].back, WIRE_CT_NEW, 0, cases[i].flow),
+			SYNC_DROPPED);
 		assert_int_equal(received_all(w), !cases[i].doubt);
-		if (cases[i].flow == 2 && cases[i].back < 2000) {	/* two messages of one number */
+		if (cases[i].flow == 2 && cases[i].back < 2000) { /* two messages of one number */
 			sync_close(w->s);
 			continue;
 		}
-		peer_tells(w, WIRE_CT_UPD, 1);	/* it was late after all */
+		peer_tells(w, WIRE_CT_UPD, 1); /* it was late after all */
 		assert_true(received_all(w));
 		sync_close(w->s);
 	}
 }
 
-/* What a peer has is repeated within RefreshTime and a second: one that said nothing for longer was away, whatever its numbers. */
+/* What a peer has is repeated within RefreshTime and a second: one that said nothing for longer was
+ * away, whatever its numbers. */
 static void a_silence_is_doubted(void **state)
 {
 	static const struct {
 		int64_t silent_ms;
 		bool doubt;
-	} cases[] = { { 1000 * REFRESH_S, false }, { 1000 * (REFRESH_S + 1), false }, { 1000 * (REFRESH_S + 2), true } };
+	} cases[] = { { 1000 * REFRESH_S, false },
+		      { 1000 * (REFRESH_S + 1), false },
+		      { 1000 * (REFRESH_S + 2), true } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -311,7 +323,7 @@ static void a_silence_is_doubted(void **state)
 		pass_ms(w, cases[i].silent_ms - 1000);
 		peer_tells(w, WIRE_CT_NEW, 2);
 		assert_int_equal(received_all(w), !cases[i].doubt);
-		for (int k = 0; k < 184; k++) {	/* CacheTimeout */
+		for (int k = 0; k < 184; k++) { /* CacheTimeout */
 			assert_int_equal(received_all(w), !cases[i].doubt || k >= 182);
 			peer_tells(w, WIRE_CT_UPD, 2);
 			pass_ms(w, 1000);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* FTFW message by message: the test plays the peer, and looks at every message that leaves. What happens over a bad
- * network, with two whole nodes, is tests/sim. */
+/* FTFW message by message: the test plays the peer, and looks at every message that leaves. What
+ * happens over a bad network, with two whole nodes, is tests/sim. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,15 +16,15 @@
 #include "proto/v1/attr.h"
 #include "v1_recv.h"
 
-#define FLOWS	64
-#define SENT	4096
-#define FIRST	1000u		/* our first number */
-#define PEER	5000u		/* the peer's */
+#define FLOWS 64
+#define SENT  4096
+#define FIRST 1000u /* our first number */
+#define PEER  5000u /* the peer's */
 
 struct sent {
 	struct wire_hdr hdr;
-	int flow;		/* -1: control message */
-	bool note;	/* of an answer that is not ended: */
+	int flow;  /* -1: control message */
+	bool note; /* of an answer that is not ended: */
 	uint32_t about, what;
 };
 
@@ -36,19 +36,19 @@ struct world {
 	struct flow_mark mark[FLOWS];
 	bool dead[FLOWS];
 	unsigned int released[FLOWS];
-	unsigned int live;	/* flows 0 .. live - 1 are in the table */
+	unsigned int live; /* flows 0 .. live - 1 are in the table */
 	struct sent sent[SENT];
 	unsigned int n_sent;
 	uint8_t buf[1400];
 	struct writer w;
-	uint32_t seq;		/* the peer's next number */
-	int applied[FLOWS];	/* messages about the peer's flow */
+	uint32_t seq;	    /* the peer's next number */
+	int applied[FLOWS]; /* messages about the peer's flow */
 	unsigned int n_applied, begun, done;
 	unsigned int begun_by[PEERS_MAX], done_by[PEERS_MAX];
-	bool sure;			/* of the last one that is done */
-	bool incomplete;		/* our own cache */
-	uint64_t barren;	/* places of the table before flow 0 where nothing lives */
-	size_t walked;		/* places walked over */
+	bool sure;	 /* of the last one that is done */
+	bool incomplete; /* our own cache */
+	uint64_t barren; /* places of the table before flow 0 where nothing lives */
+	size_t walked;	 /* places walked over */
 	unsigned int n_reports, n_other_mode, n_put_off, n_began[STANDING_STATES];
 };
 
@@ -74,7 +74,10 @@ static bool env_is_dead(void *ctx, uint32_t id)
 static void make_flow(struct ct_flow *f, uint32_t id)
 {
 	*f = (struct ct_flow){
-		.l3 = AF_INET, .l4 = IPPROTO_UDP, .has = FLOW_HAS_PORTS | FLOW_HAS_STATUS, .status = 8,
+		.l3 = AF_INET,
+		.l4 = IPPROTO_UDP,
+		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS,
+		.status = 8,
 	};
 	f->addr.v4.src = htonl(0x0a000001);
 	f->addr.v4.dst = htonl(0x0a000002);
@@ -89,7 +92,8 @@ static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struc
 	struct ct_flow f;
 
 	make_flow(&f, id);
-	return wire_put_flow(out, w->dead[id] ? WIRE_CT_DEL : WIRE_CT_UPD, (uint8_t)(hello << 5), seq, &f, &rules);
+	return wire_put_flow(out, w->dead[id] ? WIRE_CT_DEL : WIRE_CT_UPD, (uint8_t)(hello << 5),
+			     seq, &f, &rules);
 }
 
 static struct writer *env_datagram(void *ctx)
@@ -116,7 +120,8 @@ static void env_send(void *ctx)
 		assert_int_equal(wire_next(&c, &sent->hdr, &body), PROTO_OK);
 		sent->flow = -1;
 		sent->note = wire_get_complete(&sent->hdr, body, &sent->about, &sent->what);
-		if (sent->hdr.type != WIRE_CTL && wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
+		if (sent->hdr.type != WIRE_CTL &&
+		    wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
 			sent->flow = ntohs(f.orig.sport);
 	}
 }
@@ -126,7 +131,8 @@ static void env_flush(void *ctx)
 	(void)ctx;
 }
 
-static void env_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now)
+static void env_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
+		      struct mono now)
 {
 	struct world *w = ctx;
 
@@ -209,11 +215,17 @@ static void pass_ms(struct world *w, int64_t ms)
 	}
 }
 
-static enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint8_t flags, uint32_t from, uint32_t to)
+static enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint8_t flags, uint32_t from,
+				      uint32_t to)
 {
 	static const struct peer_addr source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
 	struct wire_hdr hdr = {
-		.version = WIRE_VERSION, .type = WIRE_CTL, .flags = flags, .seq = seq, .from = from, .to = to,
+		.version = WIRE_VERSION,
+		.type = WIRE_CTL,
+		.flags = flags,
+		.seq = seq,
+		.from = from,
+		.to = to,
 	};
 
 	return recv_v1(w->s, &source, &hdr, cur_init(NULL, 0), w->now);
@@ -267,7 +279,8 @@ static int find_flag(const struct world *w, unsigned int from, uint8_t flags)
 /* The first ACK of number seq from there on, or -1. */
 static int find_ack(const struct world *w, unsigned int from, uint32_t seq)
 {
-	for (int i = find_flag(w, from, WIRE_F_ACK); i >= 0; i = find_flag(w, (unsigned int)i + 1, WIRE_F_ACK))
+	for (int i = find_flag(w, from, WIRE_F_ACK); i >= 0;
+	     i = find_flag(w, (unsigned int)i + 1, WIRE_F_ACK))
 		if (!seq_before(seq, w->sent[i].hdr.from) && !seq_after(seq, w->sent[i].hdr.to))
 			return i;
 	return -1;
@@ -293,19 +306,31 @@ static void world_open(struct world *w, uint32_t ring, uint32_t window)
 {
 	memset(w, 0, sizeof(*w));
 	w->conf = (struct sync_conf){
-		.mode = SYNC_MODE_FTFW, .resend_queue_size = ring, .ack_window = window,
+		.mode = SYNC_MODE_FTFW,
+		.resend_queue_size = ring,
+		.ack_window = window,
 	};
 	w->env = (struct sync_env){
-		.ctx = w, .proto = &proto_v1, .mark = env_mark, .has = env_has, .is_dead = env_is_dead, .encode = env_encode,
-		.out = { .ctx = w, .datagram = env_datagram, .send = env_send, .flush = env_flush }, .apply = env_apply, .release = env_release, .walk = env_walk,
-		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
+		.ctx = w,
+		.proto = &proto_v1,
+		.mark = env_mark,
+		.has = env_has,
+		.is_dead = env_is_dead,
+		.encode = env_encode,
+		.out = { .ctx = w, .datagram = env_datagram, .send = env_send, .flush = env_flush },
+		.apply = env_apply,
+		.release = env_release,
+		.walk = env_walk,
+		.resync_begin = env_begin,
+		.resync_done = env_done,
+		.whole = env_whole,
 		.report = env_report,
 	};
 	w->now = (struct mono){ .ns = MONO_NS_PER_S };
 	w->seq = PEER;
 	w->s = sync_open(&w->env, &w->conf, FIRST, w->now);
 	if (!w->s && ring > 1000000)
-		skip();		/* not on every machine, nor under every sanitizer */
+		skip(); /* not on every machine, nor under every sanitizer */
 	assert_non_null(w->s);
 }
 
@@ -316,7 +341,8 @@ static void world_settle(struct world *w)
 
 	turn(w);
 	peer_says(w, WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK, FIRST, last_seq(w));
-	for (int i = 0; i < 50 && (sync_resync_running(w->s) || sync_bulk_running(w->s) || i < 25); i++) {
+	for (int i = 0; i < 50 && (sync_resync_running(w->s) || sync_bulk_running(w->s) || i < 25);
+	     i++) {
 		pass_ms(w, 100);
 		if (w->n_sent > answered) {
 			answered = w->n_sent;
@@ -325,7 +351,7 @@ static void world_settle(struct world *w)
 	}
 	assert_false(sync_resync_running(w->s));
 	assert_false(sync_bulk_running(w->s));
-	pass_ms(w, 1001);	/* nothing of the peer waits for an acknowledgement */
+	pass_ms(w, 1001); /* nothing of the peer waits for an acknowledgement */
 	w->begun = w->done = w->n_sent = 0;
 }
 
@@ -377,11 +403,11 @@ static void gaps_are_asked_for(void **state)
 {
 	static const struct {
 		uint32_t missing;
-		int64_t late_ms;	/* when what was missing comes after all; -1: never */
+		int64_t late_ms; /* when what was missing comes after all; -1: never */
 		bool nack;
 	} cases[] = {
-		{ 0, -1, false }, { 1, -1, true }, { 2, -1, true }, { 100, -1, true }, { 1, 5, false }, { 3, 5, false },
-		{ 1, 20, true },
+		{ 0, -1, false }, { 1, -1, true }, { 2, -1, true }, { 100, -1, true },
+		{ 1, 5, false },  { 3, 5, false }, { 1, 20, true },
 	};
 
 	(void)state;
@@ -407,7 +433,8 @@ static void gaps_are_asked_for(void **state)
 			assert_false(acked(w, 0, gap));
 		}
 		/* Late is never digested, in time always. */
-		assert_int_equal(w->n_applied, cases[i].nack || !cases[i].missing ? 2 : 2 + cases[i].missing);
+		assert_int_equal(w->n_applied,
+				 cases[i].nack || !cases[i].missing ? 2 : 2 + cases[i].missing);
 		assert_int_equal(w->applied[1], 1);
 		sync_close(w->s);
 	}
@@ -426,7 +453,8 @@ static void old_numbers_are_dropped(void **state)
 	sync_close(w->s);
 }
 
-/* Another message of a number that was accepted: one of the two is not the peer's, and what the other one said is missing. */
+/* Another message of a number that was accepted: one of the two is not the peer's, and what the
+ * other one said is missing. */
 static void two_messages_of_a_number_are_not_one(void **state)
 {
 	(void)state;
@@ -444,7 +472,7 @@ static void two_messages_of_a_number_are_not_one(void **state)
 static void nack_repeats_exactly_its_range(void **state)
 {
 	static const struct {
-		uint32_t from, to;	/* places of the messages asked for */
+		uint32_t from, to; /* places of the messages asked for */
 	} cases[] = { { 0, 0 }, { 1, 3 }, { 4, 4 }, { 0, 4 } };
 
 	(void)state;
@@ -463,7 +491,8 @@ static void nack_repeats_exactly_its_range(void **state)
 		turn(w);
 		for (int id = 0; id < 5; id++)
 			assert_int_equal(count_flow(w, before, id),
-					 (uint32_t)id >= cases[i].from && (uint32_t)id <= cases[i].to);
+					 (uint32_t)id >= cases[i].from &&
+						 (uint32_t)id <= cases[i].to);
 		/* Under new numbers, and the request is acknowledged behind them. */
 		assert_int_equal(w->sent[before].hdr.seq, first + 5);
 		pass_ms(w, 1100);
@@ -503,7 +532,8 @@ static void what_cannot_be_repeated_is_never_acknowledged(void **state)
 	sync_close(w->s);
 }
 
-/* Acknowledged by another node, or by a forged message: what is missed all the same is told again, as it is now. */
+/* Acknowledged by another node, or by a forged message: what is missed all the same is told again,
+ * as it is now. */
 static void what_another_acknowledged_is_told_again(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -526,8 +556,8 @@ static void what_another_acknowledged_is_told_again(void **state)
 	sync_close(w->s);
 }
 
-/* A NACK of everything that was sent, again and again: it is walked over so often only, and what a peer truly misses is repeated
- * all the same. */
+/* A NACK of everything that was sent, again and again: it is walked over so often only, and what a
+ * peer truly misses is repeated all the same. */
 static void forged_nacks_cost_little(void **state)
 {
 	struct world *w = settled(50000, 50000);
@@ -594,7 +624,10 @@ static void resync_ends_with_its_acknowledgement(void **state)
 		bool gap, ack_resync, ack_nack;
 		unsigned int done;
 	} cases[] = {
-		{ false, true, false, 1 }, { false, false, false, 0 }, { true, true, false, 0 }, { true, true, true, 1 },
+		{ false, true, false, 1 },
+		{ false, false, false, 0 },
+		{ true, true, false, 0 },
+		{ true, true, true, 1 },
 	};
 
 	(void)state;
@@ -621,8 +654,9 @@ static void resync_ends_with_its_acknowledgement(void **state)
 	}
 }
 
-/* While our HELLO has not arrived a 1.4.x takes any number of ours, and forgets at each HELLO what it could send again: its
- * acknowledgement of a RESYNC may cover what never came. Nothing is swept on it, and the peer is asked once more. */
+/* While our HELLO has not arrived a 1.4.x takes any number of ours, and forgets at each HELLO what
+ * it could send again: its acknowledgement of a RESYNC may cover what never came. Nothing is swept
+ * on it, and the peer is asked once more. */
 static void an_answer_under_hello_proves_nothing(void **state)
 {
 	static struct world w;
@@ -653,7 +687,7 @@ static void an_answer_under_hello_proves_nothing(void **state)
 	resync = find_flag(&w, 0, WIRE_F_RESYNC);
 	assert_in_range(resync, 0, 4095);
 	assert_false(w.sent[resync].hdr.flags & WIRE_F_HELLO);
-	for (int i = 0; i < 2; i++) {	/* that was at once, and does not count yet */
+	for (int i = 0; i < 2; i++) { /* that was at once, and does not count yet */
 		assert_int_equal(w.done, 0);
 		assert_true(find_flag(&w, 0, WIRE_F_RESYNC) >= 0);
 		last = last_seq(&w);
@@ -665,15 +699,19 @@ static void an_answer_under_hello_proves_nothing(void **state)
 	sync_close(w.s);
 }
 
-/* A NACK is acknowledged when so much has been sent since the gap that a 1.4.x has dropped what was missing, and says nothing. */
+/* A NACK is acknowledged when so much has been sent since the gap that a 1.4.x has dropped what was
+ * missing, and says nothing. */
 static void a_late_answer_to_a_nack_proves_nothing(void **state)
 {
 	static const struct {
 		uint32_t ring;
 		unsigned int between;
-		uint32_t life;	/* it is of our kind: it says what it cannot send again */
+		uint32_t life; /* it is of our kind: it says what it cannot send again */
 		bool asks;
-	} cases[] = { { 1000, 500, 0, false }, { 1000, 1500, 0, true }, { 100, 150, 0, true }, { 100, 150, 7, false } };
+	} cases[] = { { 1000, 500, 0, false },
+		      { 1000, 1500, 0, true },
+		      { 100, 150, 0, true },
+		      { 100, 150, 7, false } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -697,7 +735,8 @@ static void a_late_answer_to_a_nack_proves_nothing(void **state)
 	}
 }
 
-/* A HELLO of ours was late: a 1.4.x has nothing any more that it could send again, what it missed of ours included. */
+/* A HELLO of ours was late: a 1.4.x has nothing any more that it could send again, what it missed
+ * of ours included. */
 static void a_late_hello_ends_all_repairs(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -717,7 +756,8 @@ static void a_late_hello_ends_all_repairs(void **state)
 	sync_close(w->s);
 }
 
-/* So one that may be a 1.4.x is asked once more when no HELLO is under way any more; one of our kind does not mind them. */
+/* So one that may be a 1.4.x is asked once more when no HELLO is under way any more; one of our
+ * kind does not mind them. */
 static void an_old_peer_is_asked_again_a_while_after_the_handshake(void **state)
 {
 	static const uint32_t lives[] = { 0, 7 };
@@ -731,7 +771,7 @@ static void an_old_peer_is_asked_again_a_while_after_the_handshake(void **state)
 		peer_says(&w, WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK, FIRST, last_seq(&w));
 		turn(&w);
 		assert_true(find_flag(&w, 0, WIRE_F_RESYNC) >= 0);
-		if (lives[i] != 0)	/* by a request of its own, later than its answer to ours */
+		if (lives[i] != 0) /* by a request of its own, later than its answer to ours */
 			peer_says(&w, WIRE_F_ACK, FIRST, last_seq(&w));
 		pass_ms(&w, 500);
 		if (lives[i] != 0)
@@ -752,8 +792,9 @@ static void an_old_peer_is_asked_again_a_while_after_the_handshake(void **state)
 	}
 }
 
-/* A peer acknowledges what comes later and not this, for long: a flow is told again. What we acknowledged is not acknowledged once
- * more: if that number was forged, the peer's own message of that number would be. */
+/* A peer acknowledges what comes later and not this, for long: a flow is told again. What we
+ * acknowledged is not acknowledged once more: if that number was forged, the peer's own message of
+ * that number would be. */
 static void what_is_passed_over_is_told_again_but_acknowledges_nothing(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -776,7 +817,8 @@ static void what_is_passed_over_is_told_again_but_acknowledges_nothing(void **st
 	sync_close(w->s);
 }
 
-/* Numbers that were never sent are nobody's to acknowledge: what gets them later is not taken for passed over. */
+/* Numbers that were never sent are nobody's to acknowledge: what gets them later is not taken for
+ * passed over. */
 static void an_ack_from_nowhere_moves_nothing(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -807,12 +849,14 @@ static unsigned int count_notes(const struct world *w, uint32_t about)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < w->n_sent; i++)
-		n += w->sent[i].note && w->sent[i].about == about && w->sent[i].what == WIRE_NOT_WHOLE;
+		n += w->sent[i].note && w->sent[i].about == about &&
+		     w->sent[i].what == WIRE_NOT_WHOLE;
 	return n;
 }
 
-/* A peer sweeps when its RESYNC is acknowledged. While our cache is incomplete it gets what there is, what comes later is
- * acknowledged around the hole, and the answer ends by itself. A 1.4.x (nothing in its RESYNC) gets the same, without notes. */
+/* A peer sweeps when its RESYNC is acknowledged. While our cache is incomplete it gets what there
+ * is, what comes later is acknowledged around the hole, and the answer ends by itself. A 1.4.x
+ * (nothing in its RESYNC) gets the same, without notes. */
 static void an_incomplete_cache_ends_no_answer(void **state)
 {
 	(void)state;
@@ -854,7 +898,8 @@ static void an_incomplete_cache_ends_no_answer(void **state)
 	}
 }
 
-/* It asks again while the first answer waits: the second one gets everything again before it is ended. */
+/* It asks again while the first answer waits: the second one gets everything again before it is
+ * ended. */
 static void a_second_request_is_not_ended_with_the_first(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -872,7 +917,7 @@ static void a_second_request_is_not_ended_with_the_first(void **state)
 	turn(w);
 	assert_int_equal(count_flow(w, 0, 0) + count_flow(w, 0, 1), 2);
 	pass_ms(w, 3000);
-	assert_true(acked(w, 0, first));	/* nobody waits for that one any more */
+	assert_true(acked(w, 0, first)); /* nobody waits for that one any more */
 	assert_false(acked(w, 0, second));
 	w->incomplete = false;
 	turn(w);
@@ -894,8 +939,9 @@ static void peer_notes(struct world *w, uint32_t about)
 	assert_int_equal(recv_v1(w->s, &source, &hdr, body, w->now), SYNC_ACCEPTED);
 }
 
-/* The other side of it: as long as the peer says that its cache is incomplete it is not asked again, nothing is swept, and the
- * RESYNC does not stay in the ring, where it would stand in the way. */
+/* The other side of it: as long as the peer says that its cache is incomplete it is not asked
+ * again, nothing is swept, and the RESYNC does not stay in the ring, where it would stand in the
+ * way. */
 static void a_partial_answer_is_waited_for(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -909,7 +955,7 @@ static void a_partial_answer_is_waited_for(void **state)
 	peer_tells(w, w->seq++, 1);
 	for (int i = 0; i < 300; i++) {
 		pass_ms(w, 1000);
-		if (last_seq(w) != resync)	/* around it */
+		if (last_seq(w) != resync) /* around it */
 			peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));
 		peer_notes(w, resync);
 	}
@@ -918,7 +964,7 @@ static void a_partial_answer_is_waited_for(void **state)
 	assert_true(sync_resync_running(w->s));
 	sync_queues(w->s, &q);
 	assert_int_equal(q.ring_len, 0);
-	peer_notes(w, resync - 1);		/* of a request long ago */
+	peer_notes(w, resync - 1); /* of a request long ago */
 	peer_says(w, WIRE_F_ACK, resync, resync);
 	turn(w);
 	assert_int_equal(w->done, 1);
@@ -941,7 +987,8 @@ static void a_partial_answer_is_waited_for(void **state)
 	sync_close(w->s);
 }
 
-/* It begins later than it was waited for: the answer counts all the same, and is not asked for once more. */
+/* It begins later than it was waited for: the answer counts all the same, and is not asked for once
+ * more. */
 static void a_partial_answer_may_be_late(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -952,7 +999,8 @@ static void a_partial_answer_may_be_late(void **state)
 	turn(w);
 	resync = w->sent[find_flag(w, 0, WIRE_F_RESYNC)].hdr.seq;
 	pass_ms(w, 1500);
-	peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));	/* passed over: three seconds from the last state */
+	/* passed over: three seconds from the last state */
+	peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));
 	pass_ms(w, 2000);
 	assert_int_equal(sync_stats(w->s)->resync_failed, 1);
 	peer_notes(w, resync);
@@ -968,7 +1016,8 @@ static void a_partial_answer_may_be_late(void **state)
 	sync_close(w->s);
 }
 
-/* So does a whole one, which a peer that is asked often begins seconds later; but not when something was missing meanwhile. */
+/* So does a whole one, which a peer that is asked often begins seconds later; but not when
+ * something was missing meanwhile. */
 static void an_answer_may_be_late(void **state)
 {
 	(void)state;
@@ -983,7 +1032,7 @@ static void an_answer_may_be_late(void **state)
 		peer_says(w, WIRE_F_ACK, resync + 1, last_seq(w));
 		pass_ms(w, 2000);
 		assert_int_equal(sync_stats(w->s)->resync_failed, 1);
-		w->seq += 600 * (uint32_t)missing;	/* more than it can send again */
+		w->seq += 600 * (uint32_t)missing; /* more than it can send again */
 		peer_tells(w, w->seq++, 1);
 		pass_ms(w, 100);
 		peer_says(w, WIRE_F_ACK, resync, last_seq(w));
@@ -995,7 +1044,8 @@ static void an_answer_may_be_late(void **state)
 	}
 }
 
-/* A 1.4.x does not know whether its cache is complete; a peer of our kind says in its RESYNC that it is one. */
+/* A 1.4.x does not know whether its cache is complete; a peer of our kind says in its RESYNC that
+ * it is one. */
 static void an_answer_is_sure_from_a_peer_of_our_kind(void **state)
 {
 	(void)state;
@@ -1011,7 +1061,7 @@ static void an_answer_is_sure_from_a_peer_of_our_kind(void **state)
 		sync_ask_resync(w->s, w->now);
 		turn(w);
 		resync = find_flag(w, 0, WIRE_F_RESYNC);
-		assert_int_not_equal(w->sent[resync].hdr.from, 0);	/* we are one */
+		assert_int_not_equal(w->sent[resync].hdr.from, 0); /* we are one */
 		peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
 		turn(w);
 		assert_int_equal(w->done, 1);
@@ -1020,7 +1070,8 @@ static void an_answer_is_sure_from_a_peer_of_our_kind(void **state)
 	}
 }
 
-/* The table is full of flows that have ended: the oldest goes, and a peer that misses its end is told that it cannot have it. */
+/* The table is full of flows that have ended: the oldest goes, and a peer that misses its end is
+ * told that it cannot have it. */
 static void the_oldest_end_makes_room(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -1032,7 +1083,7 @@ static void the_oldest_end_makes_room(void **state)
 	for (uint32_t id = 0; id < 4; id++)
 		change(w, id);
 	turn(w);
-	assert_false(sync_make_room(w->s, w->now));	/* nothing has ended */
+	assert_false(sync_make_room(w->s, w->now)); /* nothing has ended */
 	for (uint32_t id = 1; id < 4; id++) {
 		w->dead[id] = true;
 		change(w, id);
@@ -1044,9 +1095,9 @@ static void the_oldest_end_makes_room(void **state)
 		assert_int_equal(w->released[id], 1);
 	}
 	assert_int_equal(w->released[3], 0);
-	w->dead[0] = true;		/* it waits in the queue: a number is burnt */
+	w->dead[0] = true; /* it waits in the queue: a number is burnt */
 	change(w, 0);
-	assert_true(sync_make_room(w->s, w->now));	/* flow 3, which was sent */
+	assert_true(sync_make_room(w->s, w->now)); /* flow 3, which was sent */
 	assert_true(sync_make_room(w->s, w->now));
 	assert_false(sync_make_room(w->s, w->now));
 	assert_int_equal(w->released[0], 1);
@@ -1060,8 +1111,9 @@ static void the_oldest_end_makes_room(void **state)
 	sync_close(w->s);
 }
 
-/* Forty requests to repeat, each a hole for the next acknowledgement until it is served, and losses of the peer's own between
- * them. Whatever happens, no number is acknowledged that has not come, and a RESYNC not before the whole table has left. */
+/* Forty requests to repeat, each a hole for the next acknowledgement until it is served, and losses
+ * of the peer's own between them. Whatever happens, no number is acknowledged that has not come,
+ * and a RESYNC not before the whole table has left. */
 static void no_hold_is_lost_or_stretched(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -1082,18 +1134,18 @@ static void no_hold_is_lost_or_stretched(void **state)
 		came[w->seq - base] = true;
 		peer_tells(w, w->seq++, 60);
 		if (i % 7 == 3)
-			w->seq += 3;		/* lost */
+			w->seq += 3; /* lost */
 		if (i == 20) {
 			came[w->seq - base] = true;
 			resync = w->seq;
 			peer_says(w, WIRE_F_RESYNC, 77, 0);
 		}
-		if (i % 3 == 0) {	/* an acknowledgement of ours passes what is held */
+		if (i % 3 == 0) { /* an acknowledgement of ours passes what is held */
 			w->now = mono_add_ms(w->now, 20);
 			sync_tick(w->s, w->now);
 		}
 	}
-	w->incomplete = true;		/* no RESYNC is served yet */
+	w->incomplete = true; /* no RESYNC is served yet */
 	for (int i = 0; i < 20; i++) {
 		pass_ms(w, 100);
 		came[w->seq - base] = true;
@@ -1111,13 +1163,14 @@ static void no_hold_is_lost_or_stretched(void **state)
 	assert_int_equal(told_all, 50);
 	for (unsigned int i = before; i < w->n_sent; i++)
 		if (w->sent[i].hdr.type == WIRE_CTL && (w->sent[i].hdr.flags & WIRE_F_ACK))
-			for (uint32_t n = w->sent[i].hdr.from; n - base < 1000 && !seq_after(n, w->sent[i].hdr.to); n++)
+			for (uint32_t n = w->sent[i].hdr.from;
+			     n - base < 1000 && !seq_after(n, w->sent[i].hdr.to); n++)
 				assert_true(came[n - base]);
 	sync_close(w->s);
 }
 
-/* What was heard of the peer's flows before a RESYNC is repeated says nothing about what lives when that one is answered: their
- * marks are those of the copy that arrived. */
+/* What was heard of the peer's flows before a RESYNC is repeated says nothing about what lives when
+ * that one is answered: their marks are those of the copy that arrived. */
 static void a_repeated_resync_marks_anew(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -1141,7 +1194,8 @@ static void a_repeated_resync_marks_anew(void **state)
 
 /* ---- reordering ---- */
 
-/* A thousand messages of which the first comes last, 5 ms later: as many as a full send has on the way. */
+/* A thousand messages of which the first comes last, 5 ms later: as many as a full send has on the
+ * way. */
 static void many_messages_may_be_overtaken(void **state)
 {
 	struct world *w = settled(10000, 10000);
@@ -1159,13 +1213,15 @@ static void many_messages_may_be_overtaken(void **state)
 	sync_close(w->s);
 }
 
-/* A message that comes 30 ms late was taken for lost, once. From then on that is waited for; after a calm minute no more. */
+/* A message that comes 30 ms late was taken for lost, once. From then on that is waited for; after
+ * a calm minute no more. */
 static void how_late_is_late_is_learned(void **state)
 {
 	static const struct {
 		int64_t calm_ms;
 		bool nack;
-	} rounds[] = { { 0, true }, { 0, false }, { 1000, false }, { 50000, false }, { 70000, true }, { 0, false } };
+	} rounds[] = { { 0, true },	 { 0, false },	  { 1000, false },
+		       { 50000, false }, { 70000, true }, { 0, false } };
 	struct world *w = settled(1000, 300);
 	uint64_t reordered = 0;
 
@@ -1181,7 +1237,8 @@ static void how_late_is_late_is_learned(void **state)
 		peer_tells(w, w->seq + 1, 2);
 		pass_ms(w, 30);
 		assert_int_equal(find_flag(w, 0, WIRE_F_NACK) >= 0, rounds[i].nack);
-		assert_int_equal(peer_tells(w, w->seq, 1), rounds[i].nack ? SYNC_DROPPED : SYNC_ACCEPTED);
+		assert_int_equal(peer_tells(w, w->seq, 1),
+				 rounds[i].nack ? SYNC_DROPPED : SYNC_ACCEPTED);
 		w->seq += 2;
 		/* Late is not lost. */
 		assert_int_equal(sync_stats(w->s)->lost, 0);
@@ -1196,16 +1253,23 @@ static void how_late_is_late_is_learned(void **state)
 
 static void peer_moves_to(struct world *w, uint8_t host, uint8_t link, uint8_t flags, uint32_t from)
 {
-	struct peer_addr source = { .family = AF_INET, .link = link, .addr = { 10, 0, link, host } };
-	struct wire_hdr hdr = { .version = WIRE_VERSION, .type = WIRE_CTL, .flags = flags, .seq = w->seq++, .from = from };
+	struct peer_addr source = { .family = AF_INET,
+				    .link = link,
+				    .addr = { 10, 0, link, host } };
+	struct wire_hdr hdr = { .version = WIRE_VERSION,
+				.type = WIRE_CTL,
+				.flags = flags,
+				.seq = w->seq++,
+				.from = from };
 
 	if (flags & WIRE_F_ACK)
 		hdr.to = last_seq(w);
 	recv_v1(w->s, &source, &hdr, cur_init(NULL, 0), w->now);
 }
 
-/* Restarted within three seconds, it speaks from another address of the same link: at first it may be a third node. When the old
- * address has been silent for long, its full answer counts for both. Not if both are heard: then they are two. */
+/* Restarted within three seconds, it speaks from another address of the same link: at first it may
+ * be a third node. When the old address has been silent for long, its full answer counts for both.
+ * Not if both are heard: then they are two. */
 static void another_address_is_the_same_peer(void **state)
 {
 	(void)state;
@@ -1220,7 +1284,10 @@ static void another_address_is_the_same_peer(void **state)
 		memset(w->done_by, 0, sizeof(w->done_by));
 		w->seq += 1000;
 		for (int i = 0; i < 40; i++) {
-			peer_moves_to(w, 7, 0, i ? WIRE_F_ALIVE : WIRE_F_RESYNC | WIRE_F_HELLO | WIRE_F_HELLO_BACK, i ? 0 : 78);
+			peer_moves_to(w, 7, 0,
+				      i ? WIRE_F_ALIVE :
+					  WIRE_F_RESYNC | WIRE_F_HELLO | WIRE_F_HELLO_BACK,
+				      i ? 0 : 78);
 			peer_moves_to(w, 7, 0, WIRE_F_ACK, FIRST);
 			if (two)
 				peer_says_at(w, PEER + 900 + (uint32_t)i, WIRE_F_ALIVE, 0, 0);
@@ -1233,18 +1300,21 @@ static void another_address_is_the_same_peer(void **state)
 	}
 }
 
-/* Three nodes: what the others ask for is answered in laps that are limited together, and it is said. */
-/* It comes back at another address, and its numbers begin with the seconds of the clock: those of the life before mean other messages
- * now. An acknowledgement names nobody. */
+/* Three nodes: what the others ask for is answered in laps that are limited together, and it is
+ * said. */
+/* It comes back at another address, and its numbers begin with the seconds of the clock: those of
+ * the life before mean other messages now. An acknowledgement names nobody. */
 static void an_address_that_was_left_gets_no_acknowledgement(void **state)
 {
 	static const struct peer_addr other = { .family = AF_INET, .addr = { 10, 0, 0, 3 } };
 	struct world *w = settled(1000, 300);
-	struct wire_hdr hdr = { .version = WIRE_VERSION, .type = WIRE_CTL, .flags = WIRE_F_ALIVE | WIRE_F_HELLO };
+	struct wire_hdr hdr = { .version = WIRE_VERSION,
+				.type = WIRE_CTL,
+				.flags = WIRE_F_ALIVE | WIRE_F_HELLO };
 	uint32_t last = w->seq;
 
 	(void)state;
-	while (w->n_sent == 0)		/* a keepalive takes along what is not acknowledged yet */
+	while (w->n_sent == 0) /* a keepalive takes along what is not acknowledged yet */
 		pass_ms(w, 10);
 	w->n_sent = 0;
 	peer_tells(w, w->seq++, 1);
@@ -1258,8 +1328,8 @@ static void an_address_that_was_left_gets_no_acknowledgement(void **state)
 	sync_close(w->s);
 }
 
-/* Nor is its request acknowledged when the answer is out, before it is heard again: the one at the new address may have made one
- * of that number. */
+/* Nor is its request acknowledged when the answer is out, before it is heard again: the one at the
+ * new address may have made one of that number. */
 static void the_request_of_an_address_that_was_left_waits(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -1275,7 +1345,7 @@ static void the_request_of_an_address_that_was_left_waits(void **state)
 	assert_true(count_flow(w, 0, 2) > 0);
 	assert_false(acked(w, 0, resync));
 	w->seq = resync + 1;
-	peer_says(w, WIRE_F_ALIVE, 0, 0);	/* they are two */
+	peer_says(w, WIRE_F_ALIVE, 0, 0); /* they are two */
 	pass_ms(w, 1100);
 	assert_true(acked(w, 0, resync));
 	sync_close(w->s);
@@ -1291,7 +1361,8 @@ static void another_is_there(struct world *w, bool is, uint32_t number)
 	w->seq = seq;
 }
 
-/* Another node is there: an ACK that covers our NACK may be meant for that one, and what was missing is missing still. */
+/* Another node is there: an ACK that covers our NACK may be meant for that one, and what was
+ * missing is missing still. */
 static void an_acknowledged_nack_is_doubted_among_three(void **state)
 {
 	static const struct {
@@ -1324,7 +1395,8 @@ static void an_acknowledged_nack_is_doubted_among_three(void **state)
 	}
 }
 
-/* Nothing is swept on an answer whose acknowledgement may have been meant for another one, so what has ended may be here still. */
+/* Nothing is swept on an answer whose acknowledgement may have been meant for another one, so what
+ * has ended may be here still. */
 static void an_answer_among_three_is_not_all(void **state)
 {
 	(void)state;
@@ -1352,7 +1424,7 @@ static void several_peers_share_the_laps(void **state)
 
 	(void)state;
 	w->live = 50;
-	for (int i = 0; i < 80; i++) {	/* two seconds */
+	for (int i = 0; i < 80; i++) { /* two seconds */
 		uint8_t host = (uint8_t)(10 + i % 4);
 		uint32_t seq = w->seq;
 
@@ -1386,7 +1458,7 @@ static void dead_flows_are_released_once(void **state)
 	turn(w);
 	seq = last_seq(w);
 	assert_int_equal(w->released[0] + w->released[1], 0);
-	w->dead[1] = false;	/* the tuple is used again before the end is acknowledged */
+	w->dead[1] = false; /* the tuple is used again before the end is acknowledged */
 	change(w, 1);
 	peer_says(w, WIRE_F_ACK, seq - 3, seq);
 	assert_int_equal(w->released[0], 1);
@@ -1397,14 +1469,15 @@ static void dead_flows_are_released_once(void **state)
 	sync_close(w->s);
 }
 
-/* A 1.4.x acknowledges across what it missed of our messages with HELLO, or begins behind them. It is sent everything when it has
- * heard us, but what had ended has to be told again. */
+/* A 1.4.x acknowledges across what it missed of our messages with HELLO, or begins behind them. It
+ * is sent everything when it has heard us, but what had ended has to be told again. */
 static void an_end_under_hello_is_told_again(void **state)
 {
 	(void)state;
 	for (uint32_t k = 0; k < 4; k++) {
 		static struct world w;
-		uint32_t first, life = k % 2, later = k / 2;	/* the first acknowledgement begins behind it */
+		/* the first acknowledgement begins behind it */
+		uint32_t first, life = k % 2, later = k / 2;
 
 		world_open(&w, 1000, 300);
 		turn(&w);
@@ -1418,7 +1491,8 @@ static void an_end_under_hello_is_told_again(void **state)
 		first = last_of(&w, 0);
 		change(&w, 1);
 		turn(&w);
-		peer_says(&w, WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK, later ? first + 1 : FIRST, last_seq(&w));
+		peer_says(&w, WIRE_F_ACK | WIRE_F_HELLO | WIRE_F_HELLO_BACK,
+			  later ? first + 1 : FIRST, last_seq(&w));
 		turn(&w);
 		assert_int_equal(w.released[0], life);
 		assert_int_equal(last_of(&w, 0) != first, !life);
@@ -1457,13 +1531,15 @@ static void restart_of_the_peer_begins_anew(void **state)
 	}
 }
 
-/* A peer that has restarted gets the table before it has acknowledged anything. Where its first acknowledgement begins within the
- * table it did not hear the beginning, which it will never miss: all of it is told again, once. */
+/* A peer that has restarted gets the table before it has acknowledged anything. Where its first
+ * acknowledgement begins within the table it did not hear the beginning, which it will never miss:
+ * all of it is told again, once. */
 static void what_came_before_the_first_acknowledgement_is_told_again(void **state)
 {
 	static const struct {
-		int heard;	/* the first flow that is acknowledged; -1: the message before the table */
-		int again;	/* so often is each flow told after that */
+		/* the first flow that is acknowledged; -1: the message before the table */
+		int heard;
+		int again; /* so often is each flow told after that */
 	} cases[] = { { -1, 0 }, { 0, 0 }, { 1, 1 }, { 2, 1 } };
 
 	(void)state;
@@ -1491,14 +1567,17 @@ static void what_came_before_the_first_acknowledgement_is_told_again(void **stat
 	}
 }
 
-/* A 1.4.x that restarts before its handshake is over begins with a lower number: it counts seconds. What is merely late is not. */
+/* A 1.4.x that restarts before its handshake is over begins with a lower number: it counts seconds.
+ * What is merely late is not. */
 static void a_restart_within_the_handshake_is_seen(void **state)
 {
 	static const struct {
 		int64_t silent_ms;
 		uint32_t back;
 		uint64_t restarts;
-	} cases[] = { { 1500, 20, 1 }, { 1500, 2, 1 }, { 100, 2, 0 }, { 100, 20, 0 }, { 1500, 0, 0 } };
+	} cases[] = {
+		{ 1500, 20, 1 }, { 1500, 2, 1 }, { 100, 2, 0 }, { 100, 20, 0 }, { 1500, 0, 0 }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -1515,7 +1594,8 @@ static void a_restart_within_the_handshake_is_seen(void **state)
 	}
 }
 
-/* A handshake may take long, where one direction is down. What was sent in its last moments may come behind what follows. */
+/* A handshake may take long, where one direction is down. What was sent in its last moments may
+ * come behind what follows. */
 static void late_messages_of_a_long_handshake_are_late(void **state)
 {
 	static struct world w;
@@ -1533,8 +1613,10 @@ static void late_messages_of_a_long_handshake_are_late(void **state)
 	sync_close(w.s);
 }
 
-/* A full ring holds data back while the peer may still acknowledge, and gives it up for lost when it does not. */
-/* A bulk send over very many records of which none is sent: no round of it takes long, and it comes to its end. */
+/* A full ring holds data back while the peer may still acknowledge, and gives it up for lost when
+ * it does not. */
+/* A bulk send over very many records of which none is sent: no round of it takes long, and it comes
+ * to its end. */
 static void barren_walk_goes_in_steps(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -1583,8 +1665,8 @@ static void full_ring_holds_then_gives_up(void **state)
 	sync_close(w->s);
 }
 
-/* Whether it was heard nobody knows, when later messages are acknowledged and these are not: a number is used for nothing then, so that
- * the peer asks for everything. */
+/* Whether it was heard nobody knows, when later messages are acknowledged and these are not: a
+ * number is used for nothing then, so that the peer asks for everything. */
 static void what_was_given_up_is_not_heard(void **state)
 {
 	struct world *w = settled(10, 300);
@@ -1632,7 +1714,7 @@ static void nonsense_is_refused(void **state)
 		{ WIRE_CTL, 0x80, 0, 0, SYNC_REFUSED },
 		{ 6, 0, 0, 0, SYNC_REFUSED },
 		{ WIRE_CT_NEW, WIRE_F_ACK, 0, 0, SYNC_REFUSED },
-		{ WIRE_CT_NEW, 0, 0, 0, SYNC_REFUSED },		/* no attributes */
+		{ WIRE_CT_NEW, 0, 0, 0, SYNC_REFUSED }, /* no attributes */
 		{ WIRE_CTL, WIRE_F_ALIVE, 0, 0, SYNC_ACCEPTED },
 	};
 	static const struct peer_addr source = { .family = AF_INET, .addr = { 10, 0, 0, 2 } };
@@ -1641,11 +1723,16 @@ static void nonsense_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct world *w = settled(1000, 300);
 		struct wire_hdr hdr = {
-			.version = WIRE_VERSION, .type = cases[i].type, .flags = cases[i].flags, .seq = w->seq,
-			.from = cases[i].from, .to = cases[i].to,
+			.version = WIRE_VERSION,
+			.type = cases[i].type,
+			.flags = cases[i].flags,
+			.seq = w->seq,
+			.from = cases[i].from,
+			.to = cases[i].to,
 		};
 
-		assert_int_equal(recv_v1(w->s, &source, &hdr, cur_init(NULL, 0), w->now), cases[i].want);
+		assert_int_equal(recv_v1(w->s, &source, &hdr, cur_init(NULL, 0), w->now),
+				 cases[i].want);
 		/* Its number is used up all the same: nobody asks for it again. */
 		peer_says_at(w, w->seq + 1, WIRE_F_ALIVE, 0, 0);
 		pass_ms(w, 20);
@@ -1654,7 +1741,8 @@ static void nonsense_is_refused(void **state)
 	}
 }
 
-/* What a peer in each mode says for a minute. ALARM: states. NOTRACK: keepalives, too. FTFW: acknowledgements. */
+/* What a peer in each mode says for a minute. ALARM: states. NOTRACK: keepalives, too. FTFW:
+ * acknowledgements. */
 static void other_mode_is_noticed(void **state)
 {
 	static const struct {
@@ -1719,7 +1807,8 @@ static void notrack_is_noticed_at_once(void **state)
 	sync_close(w.s);
 }
 
-/* A peer that asks again and again, and answers that never come whole, are said once each, and so is their end. */
+/* A peer that asks again and again, and answers that never come whole, are said once each, and so
+ * is their end. */
 static void what_fails_again_and_again_is_said(void **state)
 {
 	struct world *w = settled(1000, 300);
@@ -1727,7 +1816,7 @@ static void what_fails_again_and_again_is_said(void **state)
 	struct sync_peer_view v;
 
 	(void)state;
-	sync_ask_resync(w->s, w->now);		/* which it never acknowledges */
+	sync_ask_resync(w->s, w->now); /* which it never acknowledges */
 	for (int i = 0; i < 90; i++) {
 		if (i % 10 == 0 && i < 50)
 			peer_says(w, WIRE_F_RESYNC, 77, 0);
@@ -1752,13 +1841,13 @@ static void of_a_silent_peer_nothing_else_is_said(void **state)
 
 	(void)state;
 	change(w, 0);
-	for (int i = 0; i < 60; i++) {		/* is heard, acknowledges what is old, and then nothing */
+	for (int i = 0; i < 60; i++) { /* is heard, acknowledges what is old, and then nothing */
 		peer_says(w, WIRE_F_ALIVE, 0, 0);
 		if (i < 20)
 			peer_says(w, WIRE_F_ACK, FIRST, FIRST);
 		pass_ms(w, 1000);
 	}
-	assert_int_equal(w->n_began[STANDING_BEHIND], 1);	/* first, and then the worse of the two */
+	assert_int_equal(w->n_began[STANDING_BEHIND], 1); /* first, and then the worse of the two */
 	assert_int_equal(w->n_began[STANDING_DEAF], 1);
 	before = w->n_reports;
 	for (int i = 0; i < 200; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What each mode takes, refuses and swallows, by the captured and crafted messages of tests/vectors: their files say what
- * 1.4.7 in that mode did with them. */
+/* What each mode takes, refuses and swallows, by the captured and crafted messages of
+ * tests/vectors: their files say what 1.4.7 in that mode did with them. */
 #include "plain_world.h"
 
 #include <stdio.h>
@@ -22,7 +22,11 @@ static struct vector_set vectors;
 static struct world *open_mode(enum sync_mode mode)
 {
 	return world_open((struct sync_conf){
-		.mode = mode, .resend_queue_size = 1024, .ack_window = 300, .refresh_s = 60, .cache_timeout_s = 180,
+		.mode = mode,
+		.resend_queue_size = 1024,
+		.ack_window = 300,
+		.refresh_s = 60,
+		.cache_timeout_s = 180,
 	});
 }
 
@@ -65,15 +69,19 @@ static void crafted_messages_move_the_same_counters(void **state)
 		struct world *w;
 		char line[256];
 
-		if (!vector_is_bad(v) || strcmp(vector_header(v, "expected-ours"), "as 1.4.7 in the same mode") != 0)
+		if (!vector_is_bad(v) ||
+		    strcmp(vector_header(v, "expected-ours"), "as 1.4.7 in the same mode") != 0)
 			continue;
 		snprintf(line, sizeof(line), "%s", vector_header(v, modes[i % 3].reaction));
 		w = open_mode(modes[i % 3].mode);
 		receive(w, v->payload, v->len);
 		s = &sync_stats(w->s)->wire;
-		if (s->malformed != reaction(line, "malformed") || s->truncated != reaction(line, "truncated") ||
-		    s->bad_size != reaction(line, "bad_size") || s->bad_version != reaction(line, "bad_version") ||
-		    s->bad_header != reaction(line, "bad_header") || s->bad_type != reaction(line, "bad_type") ||
+		if (s->malformed != reaction(line, "malformed") ||
+		    s->truncated != reaction(line, "truncated") ||
+		    s->bad_size != reaction(line, "bad_size") ||
+		    s->bad_version != reaction(line, "bad_version") ||
+		    s->bad_header != reaction(line, "bad_header") ||
+		    s->bad_type != reaction(line, "bad_type") ||
 		    s->bad_payload != reaction(line, "bad_payload") ||
 		    w->n_applied != reaction(line, "entries stored"))
 			fail_msg("%s in %s: not \"%s\"", v->name, modes[i % 3].name, line);
@@ -100,7 +108,8 @@ static void captured_messages_are_taken(void **state)
 			flows += v->msgs[k].type <= WIRE_CT_DEL;
 		w = open_mode(modes[i % 3].mode);
 		receive(w, v->payload, v->len);
-		if (sync_stats(w->s)->wire.malformed > 0 || sync_stats(w->s)->foreign_mode > 0 || w->n_applied != flows)
+		if (sync_stats(w->s)->wire.malformed > 0 || sync_stats(w->s)->foreign_mode > 0 ||
+		    w->n_applied != flows)
 			fail_msg("%s: %u of %u flows, %u refused", v->name, w->n_applied, flows,
 				 (unsigned int)sync_stats(w->s)->wire.malformed);
 		checked++;

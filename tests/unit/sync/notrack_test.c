@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NOTRACK message by message: the test plays the peer, and looks at every message that leaves. What happens over a bad
- * network, with two whole nodes, is tests/sim. */
+/* NOTRACK message by message: the test plays the peer, and looks at every message that leaves. What
+ * happens over a bad network, with two whole nodes, is tests/sim. */
 #include "plain_world.h"
 
-#define LIFE	0xabcd01u	/* the peer's */
+#define LIFE 0xabcd01u /* the peer's */
 
 static struct world *open_notrack(void)
 {
@@ -70,7 +70,7 @@ static void keepalive_after_a_second_of_silence(void **state)
 	int64_t at;
 
 	(void)state;
-	pass_ms(w, 1);		/* the first says that we are there */
+	pass_ms(w, 1); /* the first says that we are there */
 	assert_int_equal(w->n_sent, 1);
 	assert_int_equal(w->sent[0].hdr.seq, FIRST);
 	assert_int_equal(w->sent[0].hdr.flags, WIRE_F_ALIVE);
@@ -104,7 +104,7 @@ static void changes_collapse_and_an_end_is_told_once(void **state)
 	assert_int_equal(w->sent[0].hdr.type, WIRE_CT_NEW);
 	change(w, 3);
 	pass_ms(w, 1);
-	assert_int_equal(w->sent[1].hdr.type, WIRE_CT_UPD);	/* the peer may know this life */
+	assert_int_equal(w->sent[1].hdr.type, WIRE_CT_UPD); /* the peer may know this life */
 	ends(w, 3);
 	assert_int_equal(w->released[3], 0);
 	pass_ms(w, 3000);
@@ -147,7 +147,8 @@ static void full_send_is_paced_and_gives_way(void **state)
 
 	(void)state;
 	w->live = FLOWS - 1;
-	peer_says(w, WIRE_F_RESYNC, LIFE, 2 << 8 | 4);	/* as slow as one datagram in two milliseconds */
+	/* as slow as one datagram in two milliseconds */
+	peer_says(w, WIRE_F_RESYNC, LIFE, 2 << 8 | 4);
 	pass_ms(w, 3);
 	assert_true(sync_bulk_running(w->s));
 	change(w, FLOWS - 1);
@@ -164,11 +165,11 @@ static void full_send_is_paced_and_gives_way(void **state)
 		    w->sent[i].at_ms - w->sent[i - 1].at_ms > most)
 			most = (unsigned int)(w->sent[i].at_ms - w->sent[i - 1].at_ms);
 	}
-	assert_int_equal(flows, FLOWS + 1);		/* all, and the live change once more */
-	assert_in_range(live, 1, 150);			/* it did not wait for the rest */
+	assert_int_equal(flows, FLOWS + 1); /* all, and the live change once more */
+	assert_in_range(live, 1, 150);	    /* it did not wait for the rest */
 	assert_in_range(most, 2, 3);
 	assert_int_equal(w->sent[end].since, w->sent[0].hdr.seq);
-	assert_int_equal(count_flag(w, WIRE_F_ALIVE), 1 + 0);	/* no keepalive in between */
+	assert_int_equal(count_flag(w, WIRE_F_ALIVE), 1 + 0); /* no keepalive in between */
 	sync_close(w->s);
 }
 
@@ -181,7 +182,8 @@ static void a_request_during_a_full_send_gets_one_of_its_own(void **state)
 	w->live = FLOWS;
 	peer_says(w, WIRE_F_RESYNC, LIFE, 2 << 8 | 5);
 	pass_ms(w, 20);
-	peer_says(w, WIRE_F_RESYNC, LIFE, 2 << 8 | 5);	/* the same again, because it may be lost: nothing new */
+	/* the same again, because it may be lost: nothing new */
+	peer_says(w, WIRE_F_RESYNC, LIFE, 2 << 8 | 5);
 	pass_ms(w, 3000);
 	first = find_complete(w, 0);
 	assert_true(first > 0);
@@ -226,7 +228,7 @@ static void a_gap_is_counted_and_repaired_by_asking(void **state)
 	w->seq += 3;
 	assert_int_equal(peer_tells(w, WIRE_CT_NEW, 2), SYNC_HELD);
 	assert_int_equal(w->n_applied, 1);
-	pass_ms(w, 20);		/* the reorder allowance */
+	pass_ms(w, 20); /* the reorder allowance */
 	assert_int_equal(w->n_applied, 2);
 	assert_int_equal(sync_stats(w->s)->lost, 3);
 	pass_ms(w, 300);
@@ -257,13 +259,13 @@ static void what_began_before_the_question_is_no_answer(void **state)
 	peer_completes(w, before, LIFE);
 	assert_int_equal(w->done, 0);
 	assert_true(sync_resync_running(w->s));
-	peer_completes(w, w->seq, LIFE);	/* an empty table is an answer too */
+	peer_completes(w, w->seq, LIFE); /* an empty table is an answer too */
 	assert_int_equal(w->done, 1);
 	sync_close(w->s);
 }
 
-/* While our cache is incomplete its end is not said, and keepalives say so; a request meanwhile is served; the end comes by
- * itself. */
+/* While our cache is incomplete its end is not said, and keepalives say so; a request meanwhile is
+ * served; the end comes by itself. */
 static void an_incomplete_cache_ends_no_full_send(void **state)
 {
 	struct world *w = settled();
@@ -289,7 +291,8 @@ static void an_incomplete_cache_ends_no_full_send(void **state)
 		notes++;
 	}
 	assert_in_range(notes, 5, 6);
-	assert_int_equal(count_flag(w, WIRE_F_ALIVE), notes);	/* no ordinary one, which would say more */
+	/* no ordinary one, which would say more */
+	assert_int_equal(count_flag(w, WIRE_F_ALIVE), notes);
 	assert_false(sync_bulk_running(w->s));
 	w->n_sent = 0;
 	peer_says(w, WIRE_F_RESYNC, LIFE, 3 << 8);
@@ -392,17 +395,19 @@ static void an_answer_with_a_gap_is_no_answer(void **state)
 	assert_int_equal(w->done, 0);
 	peer_says(w, WIRE_F_ALIVE, 0, 0);
 	pass_ms(w, 900);
-	assert_int_equal(find_flag(w, 0, WIRE_F_RESYNC), -1);	/* not at once */
+	assert_int_equal(find_flag(w, 0, WIRE_F_RESYNC), -1); /* not at once */
 	peer_says(w, WIRE_F_ALIVE, 0, 0);
 	pass_ms(w, 200);
 	assert_true(find_flag(w, 0, WIRE_F_RESYNC) >= 0);
-	assert_int_equal(w->sent[find_flag(w, 0, WIRE_F_RESYNC)].hdr.to & 0xff, 1);	/* slower this time */
+	/* slower this time */
+	assert_int_equal(w->sent[find_flag(w, 0, WIRE_F_RESYNC)].hdr.to & 0xff, 1);
 	peer_completes(w, w->seq, LIFE);
 	assert_int_equal(w->done, 1);
 	sync_close(w->s);
 }
 
-/* The answer begins when we have stopped waiting for it, and part of it is lost: the next one is to be slower all the same. */
+/* The answer begins when we have stopped waiting for it, and part of it is lost: the next one is to
+ * be slower all the same. */
 static void a_late_answer_with_a_gap_was_too_fast(void **state)
 {
 	(void)state;
@@ -439,7 +444,7 @@ static void a_lost_request_is_repeated_and_an_alive_proves_nothing(void **state)
 	pass_ms(w, 1000);
 	assert_int_equal(count_flag(w, WIRE_F_RESYNC), 3);
 	w->n_sent = 0;
-	peer_tells(w, WIRE_CT_UPD, 1);		/* a live change */
+	peer_tells(w, WIRE_CT_UPD, 1); /* a live change */
 	peer_says(w, WIRE_F_ALIVE, 0, 0);
 	assert_int_equal(w->done, 0);
 	pass_ms(w, 1100);
@@ -471,7 +476,8 @@ static void late_messages_change_nothing(void **state)
 	sync_close(w->s);
 }
 
-/* Two messages of one number that are not the same: one was not the peer's, and it took the place of what the peer said. */
+/* Two messages of one number that are not the same: one was not the peer's, and it took the place
+ * of what the peer said. */
 static void a_number_twice_is_asked_about(void **state)
 {
 	struct world *w = settled();
@@ -521,7 +527,8 @@ static void one_number_from_nowhere_moves_nothing(void **state)
 	pass_ms(w, 500);
 	assert_int_equal(w->begun, 0);
 	for (uint32_t i = 0; i < 3; i++)
-		assert_int_equal(peer_tells_at(w, far + i, WIRE_CT_UPD, 0, 3), i < 2 ? SYNC_DROPPED : SYNC_ACCEPTED);
+		assert_int_equal(peer_tells_at(w, far + i, WIRE_CT_UPD, 0, 3),
+				 i < 2 ? SYNC_DROPPED : SYNC_ACCEPTED);
 	pass_ms(w, 500);
 	assert_int_equal(w->begun, 1);
 	sync_close(w->s);
@@ -554,7 +561,8 @@ static void a_new_life_is_answered_whatever_it_counts(void **state)
 	sync_close(w->s);
 }
 
-/* A node is downgraded: its numbers are lower, and the request that the administrator typed is among the late ones. */
+/* A node is downgraded: its numbers are lower, and the request that the administrator typed is
+ * among the late ones. */
 static void a_peer_that_becomes_1_4_x_gets_everything(void **state)
 {
 	struct world *w = settled();
@@ -604,7 +612,7 @@ static void a_peer_of_1_4_x_gets_everything_and_is_asked_three_times(void **stat
 		peer_says(w, WIRE_F_ALIVE, 0, 0);
 	}
 	assert_in_range(rounds, 7, 12);
-	assert_int_equal(w->begun, 1);		/* what any of the answers refreshed stays */
+	assert_int_equal(w->begun, 1); /* what any of the answers refreshed stays */
 	assert_in_range(count_flag(w, WIRE_F_RESYNC), 3, 8);
 	assert_true(find_complete(w, 0) >= 7);
 	assert_false(sync_resync_running(w->s));
@@ -613,7 +621,8 @@ static void a_peer_of_1_4_x_gets_everything_and_is_asked_three_times(void **stat
 
 static void startup_resync_comes_first(void **state)
 {
-	struct world *w = world_open((struct sync_conf){ .mode = SYNC_MODE_NOTRACK, .startup_resync = true });
+	struct world *w =
+		world_open((struct sync_conf){ .mode = SYNC_MODE_NOTRACK, .startup_resync = true });
 
 	(void)state;
 	change(w, 1);
@@ -630,7 +639,7 @@ static void commands(void **state)
 
 	(void)state;
 	w->live = 3;
-	sync_ask_resync(w->s, w->now);		/* nobody is there: asked all the same */
+	sync_ask_resync(w->s, w->now); /* nobody is there: asked all the same */
 	turn(w);
 	assert_true(find_flag(w, 0, WIRE_F_RESYNC) >= 0);
 	sync_bulk(w->s, w->now);
@@ -646,8 +655,12 @@ static void what_notrack_does_not_know_is_refused(void **state)
 		uint8_t flags;
 		bool good;
 	} control[] = {
-		{ WIRE_F_ACK, false }, { WIRE_F_NACK, false }, { WIRE_F_ACK | WIRE_F_HELLO, false },
-		{ WIRE_F_ACK | WIRE_F_RESYNC, false }, { WIRE_F_ALIVE | WIRE_F_HELLO, true }, { WIRE_F_ALIVE, true },
+		{ WIRE_F_ACK, false },
+		{ WIRE_F_NACK, false },
+		{ WIRE_F_ACK | WIRE_F_HELLO, false },
+		{ WIRE_F_ACK | WIRE_F_RESYNC, false },
+		{ WIRE_F_ALIVE | WIRE_F_HELLO, true },
+		{ WIRE_F_ALIVE, true },
 	};
 	struct world *w = settled();
 	unsigned int bad = 0;
@@ -662,7 +675,7 @@ static void what_notrack_does_not_know_is_refused(void **state)
 	}
 	assert_int_equal(sync_stats(w->s)->foreign_mode, bad);
 	assert_int_equal(w->n_other_mode, 1);
-	assert_int_equal(sync_stats(w->s)->lost, 0);	/* their numbers are used up */
+	assert_int_equal(sync_stats(w->s)->lost, 0); /* their numbers are used up */
 	/* State messages of FTFW are taken. */
 	assert_int_equal(peer_tells_at(w, w->seq++, WIRE_CT_NEW, WIRE_F_HELLO, 9), SYNC_ACCEPTED);
 	assert_int_equal(w->applied[9], 1);

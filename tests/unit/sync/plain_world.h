@@ -18,20 +18,20 @@
 #include "proto/v1/attr.h"
 #include "v1_recv.h"
 
-/* The world around NOTRACK or ALARM, which the test plays: a few flows of ours, time, the peer; and every message that
- * leaves. */
+/* The world around NOTRACK or ALARM, which the test plays: a few flows of ours, time, the peer; and
+ * every message that leaves. */
 
-#define FLOWS	512
-#define SENT	16384
-#define FIRST	1000u		/* our first number */
-#define PEER	5000u		/* the peer's */
+#define FLOWS 512
+#define SENT  16384
+#define FIRST 1000u /* our first number */
+#define PEER  5000u /* the peer's */
 
 struct sent {
 	struct wire_hdr hdr;
-	int flow;		/* -1: control message */
+	int flow; /* -1: control message */
 	int64_t at_ms;
 	unsigned int datagram;
-	uint32_t since, life;	/* of "complete" */
+	uint32_t since, life; /* of "complete" */
 	bool complete;
 };
 
@@ -43,20 +43,20 @@ struct world {
 	struct flow_mark mark[FLOWS];
 	bool dead[FLOWS];
 	unsigned int released[FLOWS];
-	unsigned int live;	/* flows 0 .. live - 1 are in the table */
+	unsigned int live; /* flows 0 .. live - 1 are in the table */
 	struct sent sent[SENT];
 	unsigned int n_sent, n_datagrams;
-	bool full;		/* the channel takes nothing */
+	bool full; /* the channel takes nothing */
 	uint8_t buf[1400];
 	struct writer w;
-	uint32_t seq;		/* the peer's next number */
-	int applied[FLOWS];	/* messages about the peer's flow */
+	uint32_t seq;	    /* the peer's next number */
+	int applied[FLOWS]; /* messages about the peer's flow */
 	enum sync_change last_change[FLOWS];
 	unsigned int n_applied, begun, done, n_other_mode;
-	bool sure;			/* of the last one that is done */
-	bool incomplete;		/* our own cache */
+	bool sure;	 /* of the last one that is done */
+	bool incomplete; /* our own cache */
 	unsigned int n_silent, n_again;
-	int64_t last_ms;	/* of the last report of a state */
+	int64_t last_ms; /* of the last report of a state */
 };
 
 static struct flow_mark *env_mark(void *ctx, uint32_t id)
@@ -72,7 +72,10 @@ static bool env_is_dead(void *ctx, uint32_t id)
 static void make_flow(struct ct_flow *f, uint32_t id)
 {
 	*f = (struct ct_flow){
-		.l3 = AF_INET, .l4 = IPPROTO_UDP, .has = FLOW_HAS_PORTS | FLOW_HAS_STATUS, .status = 8,
+		.l3 = AF_INET,
+		.l4 = IPPROTO_UDP,
+		.has = FLOW_HAS_PORTS | FLOW_HAS_STATUS,
+		.status = 8,
 	};
 	f->addr.v4.src = htonl(0x0a000001);
 	f->addr.v4.dst = htonl(0x0a000002);
@@ -85,7 +88,9 @@ static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struc
 {
 	static const struct proto_rules rules = { 0 };
 	struct world *w = ctx;
-	enum wire_type type = w->dead[id] ? WIRE_CT_DEL : w->mark[id].bits & MARK_KNOWN ? WIRE_CT_UPD : WIRE_CT_NEW;
+	enum wire_type type = w->dead[id]		    ? WIRE_CT_DEL :
+			      w->mark[id].bits & MARK_KNOWN ? WIRE_CT_UPD :
+							      WIRE_CT_NEW;
 	struct ct_flow f;
 
 	make_flow(&f, id);
@@ -116,10 +121,13 @@ static void env_send(void *ctx)
 		struct sent *sent = &w->sent[w->n_sent++];
 
 		assert_true(w->n_sent < SENT);
-		*sent = (struct sent){ .flow = -1, .at_ms = w->now.ns / MONO_NS_PER_MS, .datagram = w->n_datagrams };
+		*sent = (struct sent){ .flow = -1,
+				       .at_ms = w->now.ns / MONO_NS_PER_MS,
+				       .datagram = w->n_datagrams };
 		assert_int_equal(wire_next(&c, &sent->hdr, &body), PROTO_OK);
 		if (sent->hdr.type == WIRE_CTL)
-			sent->complete = wire_get_complete(&sent->hdr, body, &sent->since, &sent->life);
+			sent->complete =
+				wire_get_complete(&sent->hdr, body, &sent->since, &sent->life);
 		else if (wire_get_flow(body, &f, &rare, &stats) == PROTO_OK)
 			sent->flow = ntohs(f.orig.sport);
 	}
@@ -130,14 +138,15 @@ static void env_flush(void *ctx)
 	(void)ctx;
 }
 
-static void env_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow, struct mono now)
+static void env_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
+		      struct mono now)
 {
 	struct world *w = ctx;
 	unsigned int id = ntohs(flow->orig.sport);
 
 	(void)peer, (void)now;
 	w->n_applied++;
-	if (id >= FLOWS)	/* of a captured message */
+	if (id >= FLOWS) /* of a captured message */
 		return;
 	w->applied[id]++;
 	w->last_change[id] = what;
@@ -222,7 +231,8 @@ static inline enum sync_verdict peer_bytes(struct world *w, const uint8_t *bytes
 	return recv_v1(w->s, &peer_source, &hdr, body, w->now);
 }
 
-static inline enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint8_t flags, uint32_t from, uint32_t to)
+static inline enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint8_t flags,
+					     uint32_t from, uint32_t to)
 {
 	uint8_t buf[WIRE_CTL_LEN];
 	struct writer out = wr_init(buf, sizeof(buf));
@@ -231,13 +241,14 @@ static inline enum sync_verdict peer_says_at(struct world *w, uint32_t seq, uint
 	return peer_bytes(w, buf, out.len);
 }
 
-static inline enum sync_verdict peer_says(struct world *w, uint8_t flags, uint32_t from, uint32_t to)
+static inline enum sync_verdict peer_says(struct world *w, uint8_t flags, uint32_t from,
+					  uint32_t to)
 {
 	return peer_says_at(w, w->seq++, flags, from, to);
 }
 
-static inline enum sync_verdict peer_tells_at(struct world *w, uint32_t seq, enum wire_type type, uint8_t flags,
-					      uint32_t id)
+static inline enum sync_verdict peer_tells_at(struct world *w, uint32_t seq, enum wire_type type,
+					      uint8_t flags, uint32_t id)
 {
 	static const struct proto_rules rules = { 0 };
 	struct ct_flow f;
@@ -263,9 +274,21 @@ static inline struct world *world_open(struct sync_conf conf)
 	memset(&w, 0, sizeof(w));
 	w.conf = conf;
 	w.env = (struct sync_env){
-		.ctx = &w, .proto = &proto_v1, .mark = env_mark, .is_dead = env_is_dead, .encode = env_encode,
-		.out = { .ctx = &w, .datagram = env_datagram, .send = env_send, .flush = env_flush }, .apply = env_apply, .release = env_release, .walk = env_walk,
-		.resync_begin = env_begin, .resync_done = env_done, .whole = env_whole,
+		.ctx = &w,
+		.proto = &proto_v1,
+		.mark = env_mark,
+		.is_dead = env_is_dead,
+		.encode = env_encode,
+		.out = { .ctx = &w,
+			 .datagram = env_datagram,
+			 .send = env_send,
+			 .flush = env_flush },
+		.apply = env_apply,
+		.release = env_release,
+		.walk = env_walk,
+		.resync_begin = env_begin,
+		.resync_done = env_done,
+		.whole = env_whole,
 		.report = env_report,
 	};
 	w.now = (struct mono){ .ns = MONO_NS_PER_S };

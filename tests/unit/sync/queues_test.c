@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The three containers of FTFW against models that do the same in the most obvious way: the ring of sent messages, the
- * queue of flows, the reorder allowance. */
+/* The three containers of FTFW against models that do the same in the most obvious way: the ring of
+ * sent messages, the queue of flows, the reorder allowance. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,8 @@ struct model {
 	uint32_t n, live, control;
 };
 
-/* What the ring says about numbers around those it holds, compared with a search through everything ever pushed. */
+/* What the ring says about numbers around those it holds, compared with a search through everything
+ * ever pushed. */
 static void check_ring(const struct resend *r, const struct model *m, uint32_t seq)
 {
 	uint32_t first = m->n > r->cap ? m->n - r->cap : 0, i = first;
@@ -74,8 +75,10 @@ static void run_ring(struct rng *rng, uint32_t cap)
 			settle_one(&r, &m, k);
 		}
 		seq += rng_one_in(rng, 10) ? 1 + rng_below(rng, 4) : 1;
-		m.e[m.n] = (struct resend_entry){ .seq = seq, .id = rng_u32(rng), .paced = rng_one_in(rng, 2),
-						.kind = rng_one_in(rng, 3) ? MSG_ACK : MSG_FLOW };
+		m.e[m.n] = (struct resend_entry){ .seq = seq,
+						  .id = rng_u32(rng),
+						  .paced = rng_one_in(rng, 2),
+						  .kind = rng_one_in(rng, 3) ? MSG_ACK : MSG_FLOW };
 		resend_push(&r, &m.e[m.n++]);
 		m.control += msg_is_control(m.e[m.n - 1].kind);
 		m.live++;
@@ -153,7 +156,8 @@ static enum reorder_verdict put(struct reorder *r, uint32_t next, uint32_t seq, 
 	struct message msg = { .seq = seq };
 
 	memset(bytes, (int)(seq & 0xff), sizeof(bytes));
-	return reorder_put(r, next, &msg, cur_init(bytes, len), (struct mono){ .ns = seq + INT64_C(1) });
+	return reorder_put(r, next, &msg, cur_init(bytes, len),
+			   (struct mono){ .ns = seq + INT64_C(1) });
 }
 
 static void reorder_limits(void **state)
@@ -185,7 +189,8 @@ static void reorder_limits(void **state)
 	assert_int_equal(r.n, 3);
 	assert_int_equal(reorder_lowest(&r, next, &at), next);
 	assert_int_equal(at.ns, next + INT64_C(1));
-	assert_int_equal(reorder_lowest(&r, next + 2, &at), next + REORDER_MAX - 1);	/* also after it has grown */
+	/* also after it has grown */
+	assert_int_equal(reorder_lowest(&r, next + 2, &at), next + REORDER_MAX - 1);
 	assert_int_equal(at.ns, (uint32_t)(next + REORDER_MAX - 1) + INT64_C(1));
 	reorder_clear(&r);
 	assert_int_equal(r.n, 0);
@@ -206,7 +211,8 @@ static void reorder_gives_back_in_order(void **state)
 		struct message msg;
 		struct cursor body;
 
-		assert_int_equal(put(&r, base + next, base + i, i % 50), kept[i] ? REORDER_TWICE : REORDER_KEPT);
+		assert_int_equal(put(&r, base + next, base + i, i % 50),
+				 kept[i] ? REORDER_TWICE : REORDER_KEPT);
 		n += !kept[i];
 		kept[i] = true;
 		for (; reorder_take(&r, base + next, &msg, &body); next++, n--) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Datagrams of a round: each full one is offered to be filled, once and before it is sent; the last one is not. */
+/* Datagrams of a round: each full one is offered to be filled, once and before it is sent; the last
+ * one is not. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,14 +13,14 @@
 
 #include "sync/round.h"
 
-#define CAP 252		/* two flows and a control message, or no more than that */
+#define CAP  252 /* two flows and a control message, or no more than that */
 #define FLOW 100
 #define MOST 16
 
 struct world {
 	uint8_t buf[CAP];
 	struct writer w;
-	size_t filled[MOST], sent[MOST];	/* lengths of the datagrams */
+	size_t filled[MOST], sent[MOST]; /* lengths of the datagrams */
 	unsigned int n_filled, n_sent, n_flushed;
 };
 
@@ -65,8 +66,13 @@ static void flush(void *ctx)
 
 static struct sync_env env_of(struct world *x)
 {
-	return (struct sync_env){ .ctx = x, .proto = &proto_v1, .encode = encode, .fill = fill,
-				   .out = { .ctx = x, .datagram = give, .send = keep, .flush = flush } };
+	return (struct sync_env){
+		.ctx = x,
+		.proto = &proto_v1,
+		.encode = encode,
+		.fill = fill,
+		.out = { .ctx = x, .datagram = give, .send = keep, .flush = flush }
+	};
 }
 
 static struct sync *sync_of(const struct sync_env *env)
@@ -111,7 +117,8 @@ static void other_messages_close_it_as_well(void **state)
 
 		assert_int_equal(round_put_flow(&r, 0, 0), 0);
 		while (x.n_sent == 0 && n++ < 100)
-			assert_true(round_put_control(&r, completes ? MSG_COMPLETE : MSG_ACK, 0, ROUND_TO_ALL, 1, 2));
+			assert_true(round_put_control(&r, completes ? MSG_COMPLETE : MSG_ACK, 0,
+						      ROUND_TO_ALL, 1, 2));
 		assert_int_equal(x.n_filled, 1);
 		assert_int_equal(x.sent[0], CAP);
 		assert_true(round_end(&r));

@@ -17,7 +17,10 @@ static const struct {
 static struct world *open_mode(enum sync_mode mode)
 {
 	return world_open((struct sync_conf){
-		.mode = mode, .resend_queue_size = 1024, .ack_window = 300, .refresh_s = REFRESH_S,
+		.mode = mode,
+		.resend_queue_size = 1024,
+		.ack_window = 300,
+		.refresh_s = REFRESH_S,
 		.cache_timeout_s = 180,
 	});
 }
@@ -57,7 +60,7 @@ static void said_once_when_it_begins_and_once_when_it_ends(void **state)
 
 		print_message("%s\n", modes[i].name);
 		pass_ms(w, 60000);
-		assert_int_equal(w->n_silent, 0);	/* nobody was there */
+		assert_int_equal(w->n_silent, 0); /* nobody was there */
 		peer_is_there(w, 100000);
 		assert_int_equal(w->n_silent, 0);
 		heard = mono_add_ms(w->now, -1);
@@ -89,7 +92,11 @@ static void we_are_woken_in_time(void **state)
 		print_message("%s\n", modes[i].name);
 		peer_is_there(w, 1);
 		sleep_until(w, mono_add_ms(w->now, modes[i].silent_ms +
-					   (modes[i].mode == SYNC_MODE_ALARM ? REFRESH_S + 2 : 1) * 1000 + 1));
+							   (modes[i].mode == SYNC_MODE_ALARM ?
+								    REFRESH_S + 2 :
+								    1) *
+								   1000 +
+							   1));
 		assert_int_equal(w->n_silent, 1);
 		sync_close(w->s);
 	}
@@ -105,7 +112,7 @@ static void one_that_comes_and_goes_does_not_fill_the_log(void **state)
 		w->now = mono_add_ms(w->now, 11000);
 		turn(w);
 	}
-	assert_in_range(w->n_silent + w->n_again, 5, 120);	/* of 200 */
+	assert_in_range(w->n_silent + w->n_again, 5, 120); /* of 200 */
 	sync_close(w->s);
 }
 

@@ -10,7 +10,7 @@
 
 #include "sync/standing.h"
 
-#define FIRST	(UINT32_MAX - 20)	/* the numbers wrap */
+#define FIRST	 (UINT32_MAX - 20) /* the numbers wrap */
 #define PATIENCE 10000
 
 struct world {
@@ -26,15 +26,24 @@ static struct world met(void)
 	struct world w = { .now = { .ns = 1000 * MONO_NS_PER_S } };
 
 	w.f = (struct standing_facts){
-		.alive = true, .silence_ms = PATIENCE, .heard = w.now, .contact = w.now, .acks = true, .confirmed = true, .told = FIRST, .acked = FIRST,
-		.ack_heard = w.now, .patience_ms = PATIENCE,
+		.alive = true,
+		.silence_ms = PATIENCE,
+		.heard = w.now,
+		.contact = w.now,
+		.acks = true,
+		.confirmed = true,
+		.told = FIRST,
+		.acked = FIRST,
+		.ack_heard = w.now,
+		.patience_ms = PATIENCE,
 	};
 	standing_look(&w.st, &w.f, w.now);
 	assert_int_equal(w.st.state, STANDING_IN_SYNC);
 	return w;
 }
 
-/* Seconds pass, and a look in each. The peer is heard; acks: and acknowledges all it was told a second ago. */
+/* Seconds pass, and a look in each. The peer is heard; acks: and acknowledges all it was told a
+ * second ago. */
 static void pass(struct world *w, unsigned int seconds, uint32_t tell, bool acks)
 {
 	enum standing_state was;
@@ -134,7 +143,8 @@ static void back_after_silence_is_not_deaf(void **state)
 	w.f.alive = true;
 	pass(&w, 1, 1, false);
 	assert_int_equal(w.st.state, STANDING_IN_SYNC);
-	assert_int_equal(w.st.heard, STANDING_NOT_HEARD);	/* nothing that was told meanwhile has arrived, as far as is known */
+	/* nothing that was told meanwhile has arrived, as far as is known */
+	assert_int_equal(w.st.heard, STANDING_NOT_HEARD);
 	pass(&w, 2, 1, true);
 	assert_int_equal(w.st.heard, STANDING_HEARD);
 	assert_int_equal(w.changes, 2);
@@ -209,7 +219,7 @@ static void the_worst_counts(void **state)
 	w.f.failed = STANDING_OFTEN;
 	pass(&w, 1, 1, true);
 	assert_int_equal(w.st.state, STANDING_FAILING);
-	w.f.asks = w.f.failed = 0;	/* another life: what failed has not come yet */
+	w.f.asks = w.f.failed = 0; /* another life: what failed has not come yet */
 	pass(&w, 1, 1, true);
 	assert_int_equal(w.st.state, STANDING_FAILING);
 	assert_int_not_equal(w.st.lack, STANDING_LACKS_NOTHING);
