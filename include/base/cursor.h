@@ -20,7 +20,8 @@ static inline struct cursor cur_init(const void *p, size_t n)
 	return (struct cursor){ .at = p, .left = n };
 }
 
-/* The only place that checks and moves: the same n does both. NULL when refused. */
+/* Take the next n bytes: the only function that checks the length and moves on, so that both use
+ * the same n. NULL when refused. */
 static inline const uint8_t *cur_take(struct cursor *c, size_t n)
 {
 	const uint8_t *p = c->at;

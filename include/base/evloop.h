@@ -29,7 +29,7 @@ struct evloop;
 struct ev_io {
 	int fd;
 	unsigned int want; /* EV_READ | EV_WRITE; change only through ev_io_want() */
-	/* 0 is served first within a turn; equal ones by descriptor number */
+	/* priority within a turn: 0 is served first; equal ones in the order of descriptors */
 	unsigned int prio;
 	void (*cb)(void *ctx, unsigned int ready, struct mono now);
 	void *ctx;	  /* borrowed */
@@ -49,7 +49,7 @@ struct ev_timer {
 
 /* Long work in steps: step() does a bounded amount and returns true while there is more to do,
  * false to be disarmed. Armed again during its own step, it stays armed whatever the step returns,
- * so no wake-up is lost. Everything armed gets one step per turn, in turn; what is armed during the
+ * so no wake-up is lost. Each armed ev_work gets one step per turn; one that is armed during the
  * pass gets its first step in the next turn. */
 struct ev_work {
 	bool (*step)(void *ctx, struct mono now);
@@ -73,7 +73,7 @@ struct ev_hook {
 struct evloop *evloop_new(void);
 void evloop_free(struct evloop *loop);
 
-/* 0; -EMFILE when fd >= FD_SETSIZE; -EEXIST when that fd has an owner already. */
+/* 0; -EMFILE when fd >= FD_SETSIZE; -EEXIST when the fd was added already. */
 int ev_io_add(struct evloop *loop, struct ev_io *io) __attribute__((warn_unused_result));
 /* Forget the descriptor (before closing it): a closed and reused number is not called on old
  * readiness. Harmless when not added. */
@@ -96,11 +96,11 @@ void ev_work_del(struct evloop *loop, struct ev_work *w);
 void ev_hook_add(struct evloop *loop, struct ev_hook *h);
 void ev_hook_del(struct evloop *loop, struct ev_hook *h);
 
-/* Run the hooks once, then turns until evloop_stop(); the turn in which that was called is
- * completed. Called before evloop_run(), evloop_stop() makes it return at once. sigmask is the mask
- * in force inside pselect() (NULL: leave as it is). after_select, if not NULL, is called right
- * after each pselect, to look at signal flags. 0, or -errno when select itself failed (EINTR does
- * not count). */
+/* Run the hooks once, then turns until evloop_stop(); the turn in which evloop_stop() was called is
+ * completed. After an evloop_stop() that came before, evloop_run() returns at once. sigmask is the
+ * signal mask in force inside pselect() (NULL: unchanged). after_select, if not NULL, is called
+ * right after each pselect, to look at signal flags. 0, or -errno when select itself failed (EINTR
+ * does not count). */
 int evloop_run(struct evloop *loop, const sigset_t *sigmask, void (*after_select)(void *ctx),
 	       void *ctx);
 /* One turn only, waiting at most max_wait_ms (-1: no limit): for tests and for start-up. */
@@ -111,7 +111,7 @@ void evloop_stop(struct evloop *loop);
  * callbacks. */
 struct mono evloop_now(const struct evloop *loop);
 
-/* Health of the loop, for `-s runtime` and its kin. */
+/* Health of the loop, for `-s runtime` and `-s status`. */
 struct ev_stats {
 	uint64_t turns;
 	uint64_t select_failed;

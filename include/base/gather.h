@@ -4,18 +4,20 @@
 
 #include "base/clock.h"
 
-/* When to let a descriptor gather before it is read, as network cards moderate their interrupts.
- * Under load a wake-up costs more than what it finds: us, and whoever has to wake us. So while
- * things come faster than one per wait, the descriptor is left alone and a timer collects what has
- * gathered; below that rate each is read at once. */
+/* When to read a descriptor later, so that messages gather in its socket: the interrupt moderation
+ * of network cards, for sockets. Under load a wake-up costs more than the message it brings, for
+ * this process and for the kernel, which has to wake it. So while messages come faster than one per
+ * wait, the descriptor is not polled, and a timer reads all that have gathered; below that rate
+ * each message is read at once. */
 struct gather {
-	struct mono window; /* counted from here on; zero to begin with */
-	uint32_t n;	    /* since then */
-	bool on;	    /* wait before the next read */
+	/* start of the window in which messages are counted; zero to begin with */
+	struct mono window;
+	uint32_t n; /* messages since then */
+	bool on;    /* wait before the next read */
 };
 
-/* n more things were read. on becomes true as soon as there were as many as come in one window at
- * the rate of per_s, and false when a whole window had fewer. */
+/* n more messages were read. g->on becomes true as soon as a window has as many as come in one
+ * window at the rate of per_s (messages per second), and false when a whole window had fewer. */
 void gather_count(struct gather *g, uint32_t n, uint32_t per_s, struct mono now);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Keyed hash, random key at start: what is hashed comes from the network and from attackers' port
- * choices. */
+/* Keyed hash with a random key from the start of the daemon: hashed values come from the network,
+ * so that an attacker may choose them. */
 struct hash_key {
 	uint64_t k0, k1;
 };

@@ -8,13 +8,13 @@
 
 #include "base/text.h"
 
-/* Writes JSON (RFC 8259) into a text, without blanks or newlines. Commas are put where they belong.
- * Inside an object each value has a name, which is plain ASCII of ours; inside an array, and for
- * the document itself, name is NULL. The caller closes what it has opened. A text that ran out of
- * memory says so itself (truncated). */
+/* Writes JSON (RFC 8259) into a text, without blanks or newlines. Commas are added as needed.
+ * Inside an object each value has a name, which is one of the program's own, in ASCII; inside an
+ * array, and for the document itself, name is NULL. The caller closes each object and array that it
+ * has opened. Without memory the text is marked truncated (base/text.h). */
 struct json {
 	struct text *out; /* borrowed */
-	bool comma;	  /* the next value has one before it */
+	bool comma;	  /* the next value needs a comma before it */
 };
 
 static inline struct json json_begin(struct text *out)
@@ -31,9 +31,10 @@ void json_uint(struct json *j, const char *name, uint64_t v);
 void json_int(struct json *j, const char *name, int64_t v);
 void json_bool(struct json *j, const char *name, bool v);
 
-/* A string of any bytes, up to its NUL or max bytes. Well-formed UTF-8 goes through, control
- * characters (C0, DEL, C1) as \u00XX, each byte that is no part of it becomes U+FFFD: the document
- * is valid whatever a name holds, and a terminal does nothing because of it. */
+/* A string of any bytes, up to its NUL or max bytes. Well-formed UTF-8 is written as it is, control
+ * characters (C0, DEL, C1) as \u00XX, and each byte that is no part of well-formed UTF-8 becomes
+ * U+FFFD: the document is valid whatever bytes the string holds, and a terminal acts on none of
+ * them. */
 void json_str(struct json *j, const char *name, const char *s, size_t max);
 
 #endif

@@ -29,16 +29,16 @@ int log_open(const struct log_conf *conf, const char **err_path);
  * returned. */
 int log_reopen(void);
 
-/* A start in the background: info and notice go to standard output only if that is a terminal.
- * Whoever reads it in a script finds nothing there after a success, as with 1.4.x. */
+/* For a start in the background: info and notice go to standard output only if that is a terminal.
+ * A script that reads standard output finds nothing there after a success, as with 1.4.x. */
 void log_background(void);
 
 /* No more lines to the terminal: the daemon has gone to the background. */
 void log_detach(void);
 
 void log_close(void);
-/* log_close() after a start that failed: a file that log_open() created goes as well, one that was
- * there stays. */
+/* log_close() after a start that failed: a file that log_open() created is removed, too; one that
+ * existed before stays. */
 void log_discard(void);
 
 /* One line each; no trailing newline in fmt. All preserve errno. log_warn and log_err append ": "
@@ -50,29 +50,30 @@ void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_errx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* A warning that the terminal has been told in words of its own: for the file and syslog. */
+/* A warning for the file and syslog only: the terminal has shown it already, in other words. */
 void log_warn_said(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The last lines at notice and above, for whoever looks at a running daemon: the i-th, the oldest
- * first. NULL: there are no more. Borrowed until the next line. */
+/* The last lines at level notice and above, kept for commands that show the state of a running
+ * daemon: the i-th of them, the oldest first. NULL: there are no more. Borrowed until the next
+ * line. */
 #define LOG_KEPT 5
 struct log_kept {
 	int64_t wall_s; /* seconds since 1970 */
 	enum log_level level;
-	char text[256]; /* cut to that */
+	char text[256]; /* cut to the size of the array */
 };
 const struct log_kept *log_kept(unsigned int i);
-/* Each such line from now on, while it is said: said is all of it, borrowed. One watcher at a time;
- * NULL: none any more. It must not log. */
+/* Called with each line at notice and above while it is written; said is the whole text, borrowed.
+ * One watcher at a time; NULL removes the watcher. A watcher must not log. */
 typedef void log_watch_fn(void *ctx, const struct log_kept *line, const char *said);
 void log_watch(log_watch_fn *fn, void *ctx);
 /* "notice", "warning", "ERROR": as in the log. */
 const char *log_level_word(enum log_level level);
 
 /* One record for the system's log; priority: facility and level of syslog(3), text: one line.
- * Whatever log_open() was told about syslog, for those with a facility of their own. 0, or -errno
- * when it was dropped: -EAGAIN, the log daemon does not keep up and is not waited for; others,
- * there is none. */
+ * Written whether or not the configuration of log_open() uses syslog: for callers with a facility
+ * of their own. 0, or -errno when the record was dropped: -EAGAIN: the log daemon is too slow, and
+ * is not waited for; other values: there is no log daemon. */
 int log_syslog(int priority, const char *text);
 
 /* Rate limit for lines that outside input can cause: at most `burst` lines, refilled one per

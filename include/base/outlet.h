@@ -14,29 +14,29 @@ struct outlet_mtu {
 	uint32_t bytes;
 };
 
-/* Where datagrams leave: what channel/ offers and sync/ uses, neither of which knows the other. ctx
- * is borrowed. */
+/* Where datagrams leave: an interface that channel/ offers and sync/ uses, so that neither includes
+ * the other. ctx is borrowed. */
 struct outlet {
 	void *ctx;
-	/* An empty datagram to fill, or NULL: there is no room, keep everything. The same one is
-	 * given until send(). */
+	/* An empty datagram to fill, or NULL: there is no room, the caller keeps its messages. The
+	 * same datagram is returned until send(). */
 	struct writer *(*datagram)(void *ctx);
-	/* Do full datagrams leave with less work when they all have the length of their cap? NULL:
+	/* Is sending cheaper when full datagrams all have exactly the length of their cap? NULL:
 	 * no. */
 	bool (*even)(void *ctx);
-	/* That datagram, in which there is no message yet, is for this node alone; it is for all
-	 * who listen if nothing is said, or NULL. A link that reaches more than the one does not
-	 * keep it from the others: it is for a seal, and for what a protocol makes of it. NULL: as
-	 * if nothing had been said. */
+	/* Address the datagram, in which there is no message yet, to one node. Without this call,
+	 * and with NULL, it is for all nodes that listen. On a link that reaches several nodes the
+	 * others receive the datagram, too: the address is used by a seal and by protocols that
+	 * have addressees. A NULL function: all datagrams are for all nodes. */
 	void (*address)(void *ctx, const struct peer_addr *to);
-	/* That datagram is finished (at least one message in it): it may leave. */
+	/* The datagram is complete (with at least one message) and may be sent. */
 	void (*send)(void *ctx);
-	/* What was finished leaves now. */
+	/* Send all complete datagrams now. */
 	void (*flush)(void *ctx);
-	/* Whoever is heard as *from: put the address there from which it speaks now, which is its
-	 * name for people. NULL: the same. */
+	/* Replace *from, the configured address of a node, by the address from which the node sends
+	 * at the moment, which logs and reports show. NULL: they are the same. */
 	void (*speaks_from)(void *ctx, struct peer_addr *from);
-	/* The MTU of a link, of the one that sends for -1. NULL: unknown. */
+	/* The MTU of a link; link -1: of the link that sends at the moment. NULL: unknown. */
 	struct outlet_mtu (*mtu)(void *ctx, int link);
 };
 

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /* Who sent a datagram: the address of the node, not its port, which is ephemeral. On a UDP or TCP
- * link the peer has the configured address, whichever it speaks from at the moment; further nodes
- * behind the same destination have their own (channel/speaker.h). */
+ * link this is the peer's configured address, whichever address it sends from at the moment;
+ * further nodes behind the same destination have their own (channel/speaker.h). */
 struct peer_addr {
 	uint8_t family;	  /* AF_INET, AF_INET6 */
 	uint8_t link;	  /* index of the dedicated link in the configuration */

@@ -4,13 +4,13 @@
 
 #include "base/clock.h"
 
-/* How fast a counter grows, over the last five to ten seconds; longer where nobody looks, because
- * nothing happens. Whoever owns the counter looks now and then, which costs a comparison. All zeros
- * at first. */
+/* How fast a counter grows, over the last five to ten seconds; over a longer time if the counter
+ * was not sampled because nothing happened. The holder of the counter samples it now and then, at
+ * the cost of a comparison. All zeros at first. */
 #define RATE_MS 5000
 
 struct rate {
-	struct mono from, last; /* of the two looks that count */
+	struct mono from, last; /* times of the two samples */
 	uint64_t from_count, last_count;
 };
 
@@ -24,7 +24,7 @@ static inline void rate_look(struct rate *r, uint64_t count, struct mono now)
 	r->last_count = count;
 }
 
-/* Per second, of a counter that stands at count now. */
+/* Growth per second of a counter whose value now is count. */
 static inline uint64_t rate_per_s(const struct rate *r, uint64_t count, struct mono now)
 {
 	int64_t ms = mono_diff_ms(now, r->from);

@@ -12,9 +12,9 @@
 /* Named values: what a program shows of itself, described once in tables and rendered by back ends.
  *
  * A row describes one value: where it is found in a plain structure, its name, unit and kind, a
- * line of help, and how the text for people shows it. A group is the table of one structure.
- * Whoever has such a structure hands it over with its group; the back end of the document renders
- * it as text or as JSON. Values are read at that moment, nothing is kept. */
+ * line of help, and how the text for people shows it. A group is the table of one structure. A
+ * caller hands its structure over with the group, and the back end of the document renders it as
+ * text or as JSON. Values are read during that call, nothing is kept. */
 enum value_kind {
 	VALUE_INFO,	 /* words, yes or no: a label of the numbers beside it */
 	VALUE_GAUGE,	 /* goes up and down */
@@ -54,18 +54,18 @@ struct value_row {
 	enum value_type type;
 	bool quiet;    /* the text is left out where the value is 0, false or not known */
 	bool optional; /* a VALUE_STRING that may be NULL */
-	uint8_t size;  /* of a VALUE_UINT, a VALUE_CHARS */
+	uint8_t size;  /* bytes of a VALUE_UINT or VALUE_CHARS */
 	size_t at;     /* offset in the structure */
 	const struct value_row *rows; /* VALUE_ROWS */
 	const char *const *bits;      /* VALUE_BITS: in the order of the bits; ends with NULL */
 };
 
 struct value_group {
-	const char *name; /* of the table in doc/json.md */
+	const char *name; /* name of its table in doc/json.md */
 	const char *help;
 	const struct value_row *rows;
-	/* How people are told, where that is prose and no list of rows; NULL: by the texts of the
-	 * rows. */
+	/* Writes the text for people where that is prose and no list of rows; NULL: the texts of
+	 * the rows are used. */
 	void (*prose)(const void *of, struct text *out);
 };
 
@@ -78,20 +78,22 @@ struct values {
 
 extern const struct values_backend values_text, values_json;
 
-/* Begin one; kind and schema stand at its beginning where the back end has a place for them. */
+/* Begin a document; kind and schema stand at its beginning where the back end has a place for
+ * them. */
 void values_begin(struct values *v, const struct values_backend *as, const char *kind,
 		  unsigned int schema, struct text *out);
 void values_end(struct values *v);
 
-/* Is it the text for people? What is there only if something is wrong is left out then. */
+/* Does the document become text for people? Such a text has some values only if something is
+ * wrong. */
 bool values_for_people(const struct values *v);
 
-/* One structure. name: of the object in JSON; inside a list NULL. */
+/* Add one structure. name: of the object in JSON; NULL inside a list. */
 void values_group(struct values *v, const char *name, const struct value_group *g, const void *of);
-/* Any number of structures of the same kind. */
+/* Begin a list: any number of structures of the same kind. */
 void values_list(struct values *v, const char *name);
 void values_list_end(struct values *v);
-/* Words in a document that has no rows for them: in JSON a string, for people nothing. */
+/* Add a text that no row describes: in JSON a string, for people nothing. */
 void values_word(struct values *v, const char *name, const char *word);
 
 #endif

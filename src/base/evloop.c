@@ -7,8 +7,8 @@
  *
  * Invariants
  * - A callback may add and remove anything, itself included, and free the memory it was embedded
- *   in. So nothing here touches an ev_* object after its callback returned, unless the loop itself
- *   still lists it.
+ *   in. So the loop touches no ev_* object after its callback returned, unless the object is still
+ *   registered.
  * - Readiness belongs to a table by fd number and is cleared when the fd is removed: a closed and
  *   reused number is not called on old readiness, because the slot is looked up again right before
  *   each call.
@@ -53,19 +53,20 @@ struct heap_ent {
 struct evloop {
 	struct ev_io *slot[FD_SETSIZE];
 	uint8_t ready[FD_SETSIZE]; /* EV_* still to be served in this turn */
-	fd_set rd, wr;		   /* what is wanted */
+	fd_set rd, wr;		   /* descriptors to wait for */
 	int n_fds;		   /* highest fd in use + 1 */
 
 	struct heap_ent *heap;
 	uint32_t n_heap, heap_cap;
 	uint64_t timer_seq;
 	bool in_timers;
-	struct mono pass_now; /* the time against which this pass fires */
+	struct mono pass_now; /* timers due at this time fire in this pass */
 
-	struct ev_work work;	 /* ring: waiting for its step in the next turn */
-	struct ev_work pass;	 /* ring: still to be stepped in this turn */
-	struct ev_work *running; /* the one whose step() runs; NULL once it was deleted in there */
-	bool rearmed;		 /* it was armed again in there */
+	struct ev_work work; /* ring: waiting for its step in the next turn */
+	struct ev_work pass; /* ring: still to be stepped in this turn */
+	/* whose step() runs now; NULL once it was removed during its step */
+	struct ev_work *running;
+	bool rearmed; /* `running` was armed again during its step */
 
 	struct ev_hook *hooks, *hook_next;
 
@@ -517,7 +518,7 @@ int evloop_run(struct evloop *loop, const sigset_t *sigmask, void (*after_select
 	int err = 0;
 
 	loop->now = clock_now();
-	hooks_run(loop); /* what was queued while starting up must not wait for the first event */
+	hooks_run(loop); /* messages queued during the start must not wait for the first event */
 	while (!loop->stop && !err)
 		err = turn(loop, sigmask, -1, after_select, ctx);
 	loop->stop = false;

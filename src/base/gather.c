@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See the header. The window is long enough to tell a rate of a few per wait from the same number
- * in a heap, and short enough that the end of a burst is noticed before anybody waits for it. */
+/* See the header. The window is long enough to distinguish a rate of a few messages per wait from
+ * as many messages at once, and short enough that the end of a burst is noticed before any message
+ * has waited for long. */
 #include "base/gather.h"
 
 #define WINDOW_NS (16 * MONO_NS_PER_MS)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A writer of JSON. It knows commas and escapes, and nothing about what it writes: names and their
- * meaning are the affair of the caller, and of doc/json.md. */
+/* A writer of JSON: commas and escapes. Names and their meaning are the caller's, and stand in
+ * doc/json.md. */
 #include "base/json.h"
 
 #include <string.h>
@@ -50,7 +50,7 @@ void json_array_end(struct json *j)
 	closes(j, "]");
 }
 
-/* By hand: a dump of a million flows has ten millions of them. */
+/* Written without printf: a dump of a million flows has ten million numbers. */
 static void digits(struct json *j, bool minus, uint64_t v)
 {
 	char buf[21], *p = buf + sizeof(buf);
@@ -91,7 +91,7 @@ static size_t utf8_length(const unsigned char *s, size_t n)
 		size_t len;
 	} forms[] = {
 		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, /* nothing that fits in two bytes */
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, /* no character that fits in two bytes */
 		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
 		{ 0xed, 0xed, 0x80, 0x9f, 3 }, /* no surrogates */
 		{ 0xee, 0xef, 0x80, 0xbf, 3 },

@@ -3,12 +3,11 @@
  * that lines of a parent and a child never mix and nothing is lost in a buffer when the process
  * dies.
  *
- * This, with the last lines, is one of the two mutable globals of the program (the other is the
- * signal flags). Nothing
- * here blocks on a terminal that nobody reads, on a FIFO given as log file, or on a log daemon that
- * has fallen asleep: the line is dropped instead. syslog(3) would wait for that one, so its records
- * are written here. Control characters in a line become '?', so that a name from outside cannot
- * forge a line of its own.
+ * The sink, with the last lines, is one of the two mutable globals of the program (the other is the
+ * signal flags). Logging never blocks on a terminal that nobody reads, on a FIFO given as log file,
+ * or on a log daemon that hangs: the line is dropped instead. syslog(3) would wait for a log daemon
+ * that hangs, so the records are written to its socket here. Control characters in a line become
+ * '?', so that a name from outside cannot forge a line of its own.
  *
  * Layout: as 1.4.x writes it (base/log.h); scripts match on it. */
 #include "base/log.h"
@@ -213,7 +212,7 @@ int log_syslog(int priority, const char *text)
 	ret = syslog_send(record, (size_t)n);
 	if (ret == 0 || ret == -EAGAIN)
 		return ret;
-	if (sink.syslog_fd != -1) { /* the log daemon has begun anew */
+	if (sink.syslog_fd != -1) { /* the log daemon was restarted */
 		close(sink.syslog_fd);
 		sink.syslog_fd = -1;
 		ret = syslog_send(record, (size_t)n);
@@ -225,7 +224,7 @@ int log_syslog(int priority, const char *text)
 	return ret;
 }
 
-/* ---- what is kept ---- */
+/* ---- the last lines, kept for commands ---- */
 
 static void keep(enum log_level level, const char *text)
 {

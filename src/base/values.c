@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Named values and their back ends. A back end gets each value as it is; what a value means is said
- * by its row (name, unit, kind, help) and nowhere else, so that one more back end needs no word
- * from those who have the values. */
+/* Named values and their back ends. A back end gets each value with its row, and only the row says
+ * what the value means (name, unit, kind, help). So one more back end needs no change where values
+ * come from. */
 #include "base/values.h"
 
 #include <inttypes.h>
@@ -29,7 +29,8 @@ static const void *place(const struct value_row *r, const void *of)
 	return (const char *)of + r->at;
 }
 
-/* A number, or yes and no as 1 and 0; negative: not known. Only of the types that are numbers. */
+/* *v becomes the value of a row that is a number (yes and no: 1 and 0). Negative: not known. Only
+ * for the types that are numbers. */
 static int64_t number(const struct value_row *r, const void *of, uint64_t *v)
 {
 	const void *p = place(r, of);
@@ -63,7 +64,7 @@ static bool is_word(const struct value_row *r)
 	return r->type == VALUE_STRING || r->type == VALUE_CHARS;
 }
 
-/* NULL: not known. */
+/* The text of a row that has one; NULL: not known. */
 static const char *word_of(const struct value_row *r, const void *of)
 {
 	return r->type == VALUE_CHARS ? place(r, of) : *(const char *const *)place(r, of);
