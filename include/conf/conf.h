@@ -55,7 +55,7 @@ struct conf_helper {
 	const char *name;   /* static text */
 	uint8_t l3proto;    /* AF_INET or AF_INET6 */
 	uint8_t l4proto;    /* IPPROTO_TCP or IPPROTO_UDP */
-	uint32_t queue_num; /* 0..65535, unique among those given */
+	uint32_t queue_num; /* 0..65535, unique in the file */
 	uint32_t queue_len; /* packets; 0: the kernel's default */
 	uint32_t n_policies;
 	struct conf_helper_policy policy[CONF_HELPER_POLICIES_MAX];
@@ -84,7 +84,7 @@ struct conf {
 	struct conf_helpers helper;
 	struct conf_sched sched;
 	char lockfile[LOG_CONF_PATH_MAX + 1]; /* absolute, never empty */
-	bool systemd;			      /* tell the service manager about readiness */
+	bool systemd;			      /* report readiness to the service manager */
 };
 
 /* Where in a file. Lines and columns count from 1, columns in bytes. */
@@ -95,7 +95,7 @@ struct conf_place {
 };
 
 enum conf_severity {
-	CONF_WARNING, /* read on, the value is what the text says */
+	CONF_WARNING, /* reading goes on; the text says which value is used */
 	CONF_ERROR,   /* the file is refused */
 };
 
@@ -111,7 +111,8 @@ typedef void (*conf_report_fn)(void *ctx, enum conf_severity severity,
 void conf_report_to_file(void *file, enum conf_severity severity, const struct conf_place *place,
 			 const char *text);
 
-/* A file with both Sync and Stats means Stats (-S on the command line); without it Sync. */
+/* Flag for -S on the command line: a file with both Sync and Stats is used for Stats; without the
+ * flag for Sync. */
 #define CONF_PREFER_STATS 1u
 
 /*

@@ -13,7 +13,7 @@
 
 #define CONF_BESIDE	 0x80u /* beside the flags of conf.h: read conntrackd.conf.d as well */
 #define CONF_DEPTH_MAX	 16    /* open braces; the language needs 5 */
-#define CONF_DIAGS_MAX	 200   /* problems told about one file */
+#define CONF_DIAGS_MAX	 200   /* problems reported about one file */
 #define CONF_OPTIONS_MAX 128   /* rows the table may have */
 
 /* A raw token of the scanner. text is NUL-terminated and borrowed from struct conf_words. */
@@ -22,12 +22,12 @@ enum conf_word_kind {
 	CONF_W_PATH, /* starts with a slash */
 	CONF_W_OPEN,
 	CONF_W_CLOSE,
-	CONF_W_END, /* one, at the end of the file */
+	CONF_W_END, /* the end of the file, once */
 };
 
 struct conf_word {
 	enum conf_word_kind kind;
-	bool bad; /* already reported: no more complaints about it */
+	bool bad; /* a problem of this word was reported: no second report */
 	const char *text;
 	struct conf_place at;
 };
@@ -47,7 +47,7 @@ struct conf_args {
 	size_t n;
 };
 
-/* What the file said about an option so far, by row of the table. */
+/* An option as the file has set it so far, by row of the table. */
 struct conf_seen {
 	bool given;
 	bool bad;	      /* the value was refused (and reported) */
@@ -73,7 +73,8 @@ struct conf_diag {
 struct conf_link_state {
 	struct conf_seen seen[CONF_OPTIONS_MAX];
 	struct conf_place at;
-	bool not_understood; /* something in it was not understood: do not report what is missing */
+	/* a part of the block was not understood: do not report what is missing */
+	bool not_understood;
 };
 
 /* A file of conntrackd.conf.d. */
@@ -83,8 +84,8 @@ struct conf_beside {
 };
 
 struct conf_ctx {
-	const char *file;		 /* the one that is being read; borrowed, for messages */
-	bool beside;			 /* it is one of conntrackd.conf.d */
+	const char *file;		 /* the file that is being read; borrowed, for messages */
+	bool beside;			 /* that file is one of conntrackd.conf.d */
 	struct conf_beside *beside_file; /* n_beside that were read so far, in order; owned */
 	size_t n_beside;
 	struct conf conf; /* what was understood so far */
@@ -97,18 +98,19 @@ struct conf_ctx {
 	bool args_over;		       /* "for TCP" was seen */
 	bool skipping;		       /* after something unknown */
 	uint32_t skip_line;
-	int unclosed; /* braces that may be assumed to be missing */
+	int unclosed; /* closing braces that may be assumed to be missing */
 
 	struct conf_frame frame[CONF_DEPTH_MAX + 1]; /* frame[0] is the file */
 	size_t depth;
 	bool gave_up; /* too deep or out of memory: nothing else is reported */
 
 	struct conf_seen seen[CONF_OPTIONS_MAX];
-	struct conf_link_state link_state[CHANNEL_LINKS_MAX + 1]; /* the last one: links too many */
-	struct channel_link_conf extra_link;		 /* what a link too many says goes here */
-	uint32_t cur_link;				 /* index into link_state */
+	struct conf_link_state link_state[CHANNEL_LINKS_MAX +
+					  1]; /* the last entry: for all links beyond the limit */
+	struct channel_link_conf extra_link;  /* settings of links beyond the limit */
+	uint32_t cur_link;		      /* index into link_state */
 	struct conf_seen scratch_seen[CONF_OPTIONS_MAX]; /* of the current helper and policy */
-	struct conf_helper extra_helper;		 /* what an unknown helper says */
+	struct conf_helper extra_helper;		 /* settings of an unknown helper */
 	struct conf_helper *helper;			 /* current one */
 	struct conf_helper_policy extra_policy;
 	struct conf_helper_policy *policy;
@@ -120,7 +122,7 @@ struct conf_ctx {
 	struct conf_place mode_at;
 	bool filter_given, old_checksum_given, old_checksum;
 	struct conf_place proto_at, addr_at, state_at, filter_at, expect_at;
-	bool proto_bad, state_bad; /* some entry was refused */
+	bool proto_bad, state_bad; /* an entry was refused */
 	size_t nets_cap;
 	bool states_open; /* states since the last "for" */
 	bool states_for;  /* "for" was seen, the protocol is next */
@@ -147,7 +149,8 @@ enum conf_token {
 	CONF_TOK_CLOSE,
 	/* an opening brace is missing here; what follows looks like the block's inside */
 	CONF_TOK_NO_OPEN,
-	CONF_TOK_NO_BODY,  /* likewise, but what follows looks like the outside */
+	/* an opening brace is missing here; what follows does not look like the block's inside */
+	CONF_TOK_NO_BODY,
 	CONF_TOK_NO_CLOSE, /* a closing brace is missing here */
 };
 
@@ -183,7 +186,7 @@ bool conf_set_addr(struct conf_ctx *ctx, const struct conf_option *opt,
 		   const struct conf_word *word, void *to);
 bool conf_set_net(struct conf_ctx *ctx, const struct conf_option *opt,
 		  const struct conf_word *word);
-/* One more entry of the list of nodes that may speak; `to` is not used. */
+/* One more entry of the list of nodes whose datagrams are accepted; `to` is not used. */
 bool conf_set_peer(struct conf_ctx *ctx, const struct conf_option *opt,
 		   const struct conf_word *word, void *to);
 
@@ -199,16 +202,16 @@ bool conf_set_old_states(struct conf_ctx *ctx, const struct conf_args *args,
  * what is wrong with them is reported. */
 int conf_read_beside(struct conf_ctx *ctx);
 void conf_free_beside(struct conf_ctx *ctx);
-/* Reports an option or block that may not stand in a file of conntrackd.conf.d; true if this is
- * one, and is read. */
+/* Reports an option or block that may not stand in a file of conntrackd.conf.d; true if such a file
+ * is being read and opt may not stand in it. */
 bool conf_refuse_beside(struct conf_ctx *ctx, const struct conf_option *opt,
 			const struct conf_place *at);
 
 /* conf_file.c: a whole file. *text is the caller's to free in any case. 0 or -errno; -EFBIG beyond
  * CONF_FILE_MAX. */
 int conf_slurp(const char *path, char **text, size_t *len);
-/* Which of the files that were read is this (a pointer out of a place)? 0: the configuration file
- * itself. */
+/* The number of a file (a pointer out of a place) among those that were read. 0: the configuration
+ * file itself. */
 size_t conf_file_nr(const struct conf_ctx *ctx, const char *file);
 
 /* conf_helper.c: the Helper section. */
@@ -229,15 +232,15 @@ const char *conf_tcp_state_name(unsigned int nr); /* NULL above the last */
 int conf_tcp_state_find(const char *name);	  /* or -1; upper case only */
 const char *conf_tcp_state_near(const char *name);
 bool conf_bool_find(const char *name, bool *value);
-/* Block of the mode of that name, in any case; CONF_JUNK if there is none. *old: it is a name of
- * former times. */
+/* Block of the mode of that name, in upper or lower case; CONF_JUNK if there is none. *old: the
+ * name is an outdated one. */
 enum conf_section conf_mode_section(const char *name, bool *old);
 
 /* conf_near.c: spelling. */
-/* Edits (insert, delete, change, swap neighbours) between the two, without case; at most limit +
- * 1. */
+/* Number of edits (insert, delete, change, swap neighbours) between two words, without case; at
+ * most limit + 1. */
 unsigned int conf_distance(const char *a, const char *b, unsigned int limit);
-/* Most edits that still count as a slip in a word of that length. */
+/* Number of edits up to which a word of that length counts as a slip. */
 unsigned int conf_slip_limit(const char *word);
 /* The nearest of n names (NULL entries are skipped) within the limit, or NULL. */
 const char *conf_nearest(const char *word, const char *const *names, size_t n);
@@ -257,13 +260,13 @@ void conf_flush_diags(struct conf_ctx *ctx, conf_report_fn report, void *report_
 #define CONF_QUOTED 96
 const char *conf_quote(const char *text, char buf[CONF_QUOTED]);
 
-/* conf_seen.c: what was said about an option. */
+/* conf_seen.c: how the file has set an option. */
 struct conf_seen *conf_seen(struct conf_ctx *ctx, const struct conf_option *opt);
 /* The same for the option of that name in that section; for links of link number nr. */
 const struct conf_seen *conf_seen_in(struct conf_ctx *ctx, enum conf_section section,
 				     const char *name, uint32_t nr);
 
-/* Something in the current block was not understood: do not report later that something is missing
+/* A part of the current block was not understood: do not report later that an option is missing
  * there. */
 void conf_set_not_understood(struct conf_ctx *ctx);
 

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The one table of all options: what the reader accepts, what conf_print() writes, what the
- * documentation says. */
+/* The table of all options. The reader accepts, conf_print() writes and the documentation lists the
+ * same rows. */
 
 /* What may stand inside a pair of braces. */
 enum conf_section {
@@ -32,7 +32,7 @@ enum conf_section {
 	CONF_HELPER,
 	CONF_HELPER_TYPE,
 	CONF_HELPER_POLICY,
-	CONF_JUNK, /* what stands in braces nobody understands */
+	CONF_JUNK, /* the inside of a block that is not understood */
 	CONF_SECTIONS,
 };
 
@@ -53,10 +53,10 @@ enum conf_type {
 	CONF_T_IPV6,
 	CONF_T_NET4, /* one more entry of the Filter's address list */
 	CONF_T_NET6,
-	/* one more entry of the list of nodes that may speak, either family */
+	/* one more entry of the list of nodes whose datagrams are accepted, either family */
 	CONF_T_PEER,
 	CONF_T_IFNAME,	     /* char[IF_NAMESIZE] */
-	CONF_T_NAME,	     /* char[max + 1]: a name of something outside; empty: none */
+	CONF_T_NAME,	     /* char[max + 1]: a name that is not this program's; empty: none */
 	CONF_T_SCHED,	     /* enum conf_sched_type */
 	CONF_T_EXPECT,	     /* struct sync_expect_conf: a bool or a block of names */
 	CONF_T_STATES,	     /* old: TCP states up to "for TCP", without braces */
@@ -66,7 +66,7 @@ enum conf_type {
 	CONF_TYPES,
 };
 
-/* How welcome a keyword is. */
+/* Whether a keyword is current. */
 enum conf_use {
 	CONF_CURRENT,
 	CONF_ALIAS,   /* another spelling of `instead`, accepted silently */
@@ -99,7 +99,7 @@ struct conf_option {
 	const char *help;    /* for the documentation: whole sentences */
 };
 
-/* What a value belongs to; decides which struct `at` counts in. */
+/* What a value belongs to, and so the struct in which `at` is the offset. */
 enum conf_scope {
 	CONF_SCOPE_FILE,   /* struct conf */
 	CONF_SCOPE_LINK,   /* struct channel_link_conf */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * Addresses and networks. Only numeric forms without a second reading: 1.4.x took octets with
- * leading zeros as octal numbers. What is none is reported with what to write. That is an error,
- * but for what 1.4.x leaves out and replicates all the same: the form is right and the value is
- * not, in a network of a filter, or in this node's address on a UDP or TCP link, which then
- * receives on all of them.
+ * leading zeros as octal numbers. A word that is no address is reported with what to write instead.
+ * That is an error, unless 1.4.x skips the word and replicates nevertheless: where the form is
+ * right and the value is not, in a network of a filter, or in this node's address on a UDP or TCP
+ * link, which then receives on all addresses.
  */
 #include "conf/conf_ctx.h"
 
@@ -15,8 +15,8 @@
 
 #include "base/text.h"
 
-/* How a fault is reported, conf_error() or conf_warn(), and what happens with the value then (a
- * piece of the text). */
+/* How a fault is reported, conf_error() or conf_warn(), and what becomes of the value (a part of
+ * the message). */
 struct fault {
 	void (*report)(struct conf_ctx *ctx, const struct conf_place *at, const char *fmt, ...);
 	const char *then;
@@ -93,7 +93,7 @@ static const char *ipv6_fault(const char *text)
 	return "is not an IPv6 address";
 }
 
-/* Is it an address of the other family? Then it only stands at the wrong keyword. */
+/* Is the text an address of the other family? Then the address is right, and the keyword is not. */
 static bool other_family(const struct conf_option *opt, const char *text)
 {
 	return is_v4(opt) ? !ipv6_fault(text) : !ipv4_fault(text);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * The files of conntrackd.conf.d beside the configuration file: sections and options that
- * conntrackd 1.4 does not know. It refuses a file with them, so a file that a platform generates
- * cannot carry them, and a file that carries them is no way back. For the same reason nothing else
- * may stand in these files: what 1.4 would do without them must not change.
+ * conntrackd 1.4 does not know. It refuses a file that has them, so a generated file cannot contain
+ * them, and with a file that does there is no way back to 1.4. For the same reason nothing else may
+ * stand in the files of conntrackd.conf.d: without them 1.4 must do the same as this program.
  */
 #include "conf/conf_ctx.h"
 
@@ -21,7 +21,8 @@ static int is_wanted(const struct dirent *entry)
 	return entry->d_name[0] != '.' && n > suffix && !strcmp(entry->d_name + n - suffix, SUFFIX);
 }
 
-/* In bytes, whatever the locale: the order must be the same everywhere. */
+/* Order of files: by the bytes of their names, whatever the locale, so that it is the same on every
+ * machine. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Braces: what a block's header means, which section its inside is, and what is said about braces
- * that are missing, superfluous, or around something unknown.
+/* 
+ * Braces: what a block's header means, which section the inside of a block is, and reports about
+ * braces that are missing, superfluous, or around something unknown.
  */
 #include "conf/conf_ctx.h"
 

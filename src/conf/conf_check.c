@@ -53,7 +53,7 @@ static void check_timers(struct conf_ctx *ctx)
 	if (commit->given && !commit->bad && s->commit_timeout_s && s->disable_external) {
 		conf_warn(ctx, &commit->at,
 			  "CommitTimeout has no effect with DisableExternalCache on");
-		s->commit_timeout_s = 0; /* or the peer would be told no timeouts */
+		s->commit_timeout_s = 0; /* or no timeouts would be sent to the peer */
 	}
 	if (s->mode == SYNC_MODE_ALARM && s->cache_timeout_s <= s->refresh_s && !refresh->bad &&
 	    !life->bad && (refresh->given || life->given))
@@ -95,10 +95,10 @@ static void check_netlink_buffer(struct conf_ctx *ctx)
 		k->netlink_buffer_max = k->netlink_buffer;
 }
 
-/*
- * With PollSecs the socket of the kernel's events is not opened at all. What is written for events
- * beside PollSecs shows that its author did not mean that: changes of state are then seen seconds
- * late, short flows never.
+/* 
+ * With PollSecs the socket of the kernel's events is not opened at all. Then changes of state are
+ * seen seconds late, and short flows never; options for events beside PollSecs show that this was
+ * not intended.
  */
 static void check_polling(struct conf_ctx *ctx)
 {
@@ -170,8 +170,8 @@ static void drop_double_nets(struct filter_conf *f)
 	f->n_nets = n;
 }
 
-/* An Accept list without a member lets nothing pass, here and with 1.4.x; From Kernelspace 1.4.x
- * takes it for no list. */
+/* An Accept list without a member lets no flow pass, here and with 1.4.x; with From Kernelspace
+ * 1.4.x treats such a list as if there were none. */
 static void check_empty(struct conf_ctx *ctx, const char *set, enum filter_policy *policy,
 			bool empty, const struct conf_place *at)
 {

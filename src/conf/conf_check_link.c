@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * Rules for the dedicated links: everything a link needs is there, its addresses fit each other,
  * and two links are two. 1.4.x found out about most of this only when a socket failed, or not at
- * all. What it ran with is no error here.
+ * all. A configuration with which 1.4.x ran is no error here.
  */
 #include "conf/conf_ctx.h"
 
@@ -33,8 +33,8 @@ static const struct conf_seen *link_seen(const struct link_check *c, const char 
 	return conf_seen_in(c->ctx, sections[c->link->type], name, c->nr);
 }
 
-/* Reports that something is missing, unless part of the block was not understood: it may have been
- * just that. */
+/* Reports that an option is missing, unless a part of the block was not understood, which may have
+ * been that option. */
 static void need(const struct link_check *c, const char *name)
 {
 	if (!link_seen(c, name)->given && !c->state->not_understood)
@@ -42,7 +42,7 @@ static void need(const struct link_check *c, const char *name)
 			   kinds[c->link->type]);
 }
 
-/* 1.4.x takes any port that is free, of which no peer knows. */
+/* Without Port 1.4.x takes any port that is free, which no peer knows. */
 static void need_port(const struct link_check *c, const char *name)
 {
 	const struct conf_seen *port = link_seen(c, name);
@@ -182,8 +182,8 @@ static bool link_local(const struct channel_link_conf *l)
 	       (IN6_IS_ADDR_LINKLOCAL(&l->dest.v6) || IN6_IS_ADDR_LINKLOCAL(&l->local.v6));
 }
 
-/* Two links are the same if they would hear the same. Links that only share a port are told apart
- * by who speaks. */
+/* Two links are the same if both would receive the same datagrams. Links that only share a port are
+ * distinguished by the sender's address. */
 static bool same_link(const struct channel_link_conf *a, const struct channel_link_conf *b)
 {
 	if (a->type != b->type || a->family != b->family || a->port != b->port || !a->port)
@@ -224,7 +224,7 @@ static void check_pairs(const struct link_check *c)
 	}
 }
 
-/* Where an option is; what need not be given has no place. */
+/* Where the file sets an option; an option that the file does not set has no place. */
 static struct channel_place place_of(const struct link_check *c, const char *name)
 {
 	const struct conf_seen *seen = link_seen(c, name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * Reporting. Problems are collected while the file is read and handed over in the order of the
- * file, since the rules across options find theirs only at the end. Their number is bounded.
+ * file, since the rules across options are checked only at the end. Their number is bounded.
  */
 #include "conf/conf_ctx.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One file as a whole, and which of those that were read a place is in. */
+/* Reads one file into memory, and finds the file to which a place belongs. */
 #include "conf/conf_ctx.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * The Helper section: which helpers exist, for which layer 4 protocols, and the policies they
- * bring. A Policy block changes only what it names; the rest stays the helper's own.
+ * bring. A Policy block changes only the values it names; for others the helper's own defaults
+ * stay.
  */
 #include "conf/conf_ctx.h"
 
@@ -159,8 +160,8 @@ void conf_open_policy(struct conf_ctx *ctx, const struct conf_args *args,
 			   conf_quote(name, buf), helper->name, helper->policy[0].name);
 }
 
-/* The kernel keeps the number of expectations in a byte, and lets a life of 0 seconds end at
- * once. */
+/* The kernel keeps the number of expectations in a byte, and an expectation with a timeout of 0
+ * seconds expires at once. */
 static void check_policy(struct conf_ctx *ctx, const struct conf_helper *helper,
 			 const struct conf_place *at)
 {
@@ -177,7 +178,7 @@ static void check_policy(struct conf_ctx *ctx, const struct conf_helper *helper,
 			  helper->name);
 }
 
-/* The kernel has one queue for each name and protocols. */
+/* The kernel has one queue for each helper name, layer 3 and layer 4 protocol. */
 static void check_again(struct conf_ctx *ctx, const struct conf_helpers *h, size_t i,
 			const struct conf_place *at)
 {

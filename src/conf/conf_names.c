@@ -62,7 +62,7 @@ static const struct named facilities[] = {
 	{ "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 },
 };
 
-/* Numbers: linux/netfilter/nf_conntrack_tcp.h. CLOSED comes first: it is the name of today. */
+/* Numbers: linux/netfilter/nf_conntrack_tcp.h. CLOSED comes first: that is the current name. */
 static const struct named tcp_states[] = {
 	{ "SYN_SENT", 1 },   { "SYN_RECV", 2 }, { "ESTABLISHED", 3 }, { "FIN_WAIT", 4 },
 	{ "CLOSE_WAIT", 5 }, { "LAST_ACK", 6 }, { "TIME_WAIT", 7 },   { "CLOSED", 8 },

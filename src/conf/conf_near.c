@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define WORD_MAX 40 /* longer words are nobody's slip */
+#define WORD_MAX 40 /* longer words are not compared */
 
 static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
 {

@@ -107,8 +107,8 @@ static int conf_yylex(YYSTYPE *val, struct conf_place *at, struct conf_ctx *ctx)
 	return number[token];
 }
 
-/* Only memory can fail here, see above; if the grammar and conf_token.c ever disagree, that is told
- * too. */
+/* Only memory can fail here, see above; should the grammar and conf_token.c ever disagree, that is
+ * reported, too. */
 static void conf_yyerror(const struct conf_place *at, struct conf_ctx *ctx, const char *text)
 {
 	conf_error(ctx, at, "%s", text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * The configuration as understood, in the language itself: every option with its value, defaults
  * included, today's names, one line each. Reading the output gives the same configuration again;
- * tests hold us to that. Options that are not set and have no default value are left out.
+ * tests check that. Options that are not set and have no default value are left out.
  */
 #include "conf/conf_ctx.h"
 
@@ -141,7 +141,7 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 	case CONF_T_PEER:
 		print_peers(p, opt, base);
 		break;
-	case CONF_T_BLOCK: /* the caller's business */
+	case CONF_T_BLOCK: /* written by the caller */
 	case CONF_T_NET4:
 	case CONF_T_NET6:
 	case CONF_T_STATES: /* old forms */

@@ -147,14 +147,14 @@ static bool error_between(const struct conf_ctx *ctx, const struct conf_place *f
 }
 
 enum control_path {
-	CONTROL_PATH_NONE, /* the file says nothing about it */
+	CONTROL_PATH_NONE, /* the file does not set the path */
 	CONTROL_PATH_FOUND,
-	CONTROL_PATH_BROKEN, /* it says something, but what is not known */
+	CONTROL_PATH_BROKEN, /* the file sets the path, but cannot be understood there */
 };
 
-/* The last UNIX { ... Path p } of a file with errors, wherever its braces may be wrong. To ask at
- * the default path after the file named another one would be to ask the wrong daemon, so whatever
- * looks like a slip in UNIX { Path } counts. */
+/* The last UNIX { ... Path p } of a file with errors, wherever its braces may be wrong. A client
+ * that used the default path although the file names another one would ask the wrong daemon, so
+ * everything that looks like a slip in UNIX { Path } counts. */
 static enum control_path find_control_path(const struct conf_ctx *ctx, const char **path)
 {
 	const struct conf_words *w = &ctx->words;
@@ -183,7 +183,7 @@ static enum control_path find_control_path(const struct conf_ctx *ctx, const cha
 	return found;
 }
 
-/* One warning about a file that is good enough. */
+/* One warning about a file with errors that do not concern the path. */
 static void report_damage(struct conf_ctx *ctx, const char *use, conf_report_fn report,
 			  void *report_ctx)
 {
@@ -206,7 +206,7 @@ static void report_damage(struct conf_ctx *ctx, const char *use, conf_report_fn 
 static int salvage_control_path(struct conf_ctx *ctx, const char **path, conf_report_fn report,
 				void *report_ctx)
 {
-	conf_flush_diags(ctx, NULL, NULL); /* brings them in order */
+	conf_flush_diags(ctx, NULL, NULL); /* sorts the problems in the order of the file */
 	switch (find_control_path(ctx, path)) {
 	case CONTROL_PATH_NONE:
 		report_damage(ctx, "it names no control socket, the default path is taken", report,

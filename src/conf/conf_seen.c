@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What the file said about each option so far. Options of links, helpers and policies are
- * remembered once per block of that kind, all others once.
+/* 
+ * How the file has set each option so far. Options of links, helpers and policies are remembered
+ * once per block of that kind, all others once.
  */
 #include "conf/conf_ctx.h"
 

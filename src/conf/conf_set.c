@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * One option with its value: type, range, the note that it was set before, and where it goes. A
  * value that is refused is reported and remembered as bad, so that later rules do not call it
- * missing. Repeating an option is no error: the last value counts, as it always did.
+ * missing. Repeating an option is no error: the last value counts, as in 1.4.x.
  */
 #include "conf/conf_ctx.h"
 
@@ -62,10 +62,10 @@ static bool read_digits(struct conf_ctx *ctx, const struct conf_option *opt,
 	return true;
 }
 
-/*
- * Sizes, counts and times have ranges that end far beyond what anybody needs; whoever writes more
- * means "very many", and 1.4.x starts with it, so the largest possible value is taken. Elsewhere a
- * number out of range has no such meaning.
+/* 
+ * Sizes, counts and times have ranges that end far beyond any need; a larger number means "very
+ * many", and 1.4.x starts with it, so the largest possible value is taken. Elsewhere a number out
+ * of range has no such meaning.
  */
 static bool parse_number(struct conf_ctx *ctx, const struct conf_option *opt,
 			 const struct conf_word *word, uint32_t *value)
@@ -102,8 +102,8 @@ static bool set_number(struct conf_ctx *ctx, const struct conf_option *opt,
 	return true;
 }
 
-/* Of a number above the range 1.4.x takes the lower 16 bits, on both nodes; such a pair works and
- * is exchanged node by node. */
+/* Of a number above the range 1.4.x takes the lower 16 bits, on both nodes; such a pair works, and
+ * an upgrade goes node by node, so the same bits are taken here. */
 static bool set_port(struct conf_ctx *ctx, const struct conf_option *opt,
 		     const struct conf_word *word, void *to)
 {
@@ -352,7 +352,8 @@ static void report_no_value(struct conf_ctx *ctx, const struct conf_option *opt,
 	}
 }
 
-/* Options that may well occur twice say nothing; the others get a warning if the value changes. */
+/* Warns if an option is set a second time to another value, unless the option may occur several
+ * times. */
 static void note_again(struct conf_ctx *ctx, const struct conf_option *opt,
 		       const struct conf_seen *seen, const struct conf_word *word,
 		       const struct conf_place *at)

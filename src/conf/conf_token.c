@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * Gives each word of the file its role: keyword, value, entry of a list. The language has no
- * separators, so only the table tells how many words belong to a keyword; and the same word may be
+ * separators, so only the table knows how many words belong to a keyword; and the same word may be
  * a keyword in one place and an interface name in another.
  *
  * Slips are repaired where it is clear what was meant, so that one slip gives one message:
@@ -110,7 +110,7 @@ static enum conf_token next_header_token(struct conf_ctx *ctx, const struct conf
 	ctx->row = NULL;
 	if (is_word(w) && (known_in(child, w) ||
 			   (conf_section_is_list(child) && !known_in(conf_section_now(ctx), w)))) {
-		ctx->unclosed++; /* one more to be closed than the braces of the file tell */
+		ctx->unclosed++; /* one block more to be closed than the file has opening braces */
 		return CONF_TOK_NO_OPEN;
 	}
 	return CONF_TOK_NO_BODY;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
+/* 
  * A word that is no keyword where it stands: say what is wrong with it, and what was probably
- * meant. If that is clear (wrong case, a slip of the fingers) reading goes on as if it had been
- * written right, so that the one error is all the user hears about it.
+ * meant. If that is clear (wrong case, a slip of the fingers) reading goes on as if the word had
+ * been written right, so that the user gets one error for one slip.
  */
 #include "conf/conf_ctx.h"
 
@@ -34,7 +34,7 @@ static void add_homes(struct text *t, const char *name)
 	for (int s = 0; s < CONF_SECTIONS; s++) {
 		const struct conf_option *opt = conf_option_find((enum conf_section)s, name);
 
-		/* the timers are accepted in Sync, but nobody should be sent there */
+		/* the timers are accepted in Sync, but Sync is not recommended for them */
 		if (!opt || (s == CONF_SYNC && opt->sections & CONF_IN_MODES))
 			continue;
 		text_printf(t, "%s%s", sep, conf_section_title((enum conf_section)s));
@@ -76,7 +76,7 @@ static const struct conf_option *nearest_option(enum conf_section section, const
 	return NULL;
 }
 
-/* Words that are no slip of a keyword, but something else. */
+/* Words that are no misspelt keyword: comments of other languages, addresses, paths, numbers. */
 static bool report_special(struct conf_ctx *ctx, const struct conf_word *word,
 			   enum conf_section section)
 {
