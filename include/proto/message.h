@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A message between two nodes as a value, whichever version of the protocol carries it: all that
- * replication knows of it. How it looks in bytes is the version's business (proto/proto.h); what
- * the messages mean is in doc/protocol.md. */
+/* A message between two nodes as a value, in whichever version of the protocol it was sent: all
+ * that replication knows of a message. Its bytes are known to the version only (proto/proto.h);
+ * what the messages mean is in doc/protocol.md. */
 
 enum msg_kind {
 	MSG_NONE,
@@ -16,19 +16,22 @@ enum msg_kind {
 	MSG_FLOW,   /* change; the flow is in the body */
 	MSG_EXPECT, /* change; the expectation is in the body */
 
-	/* control messages that nobody acknowledges */
-	MSG_ALIVE,     /* the sender is there */
-	MSG_COMPLETE,  /* everything it has was sent since number from; to: its life (NOTRACK) */
-	MSG_PARTIAL,   /* the same, but its cache is incomplete: that was not all (NOTRACK) */
-	MSG_NOT_WHOLE, /* nor was what answered the RESYNC of number from (FTFW) */
-	MSG_IN_ALARM,  /* the sender is in mode ALARM, which does not know what it was told */
+	/* control messages that are not acknowledged */
+	MSG_ALIVE, /* the sender is there */
+	/* all flows of the sender were sent since number from; to: its incarnation (NOTRACK) */
+	MSG_COMPLETE,
+	MSG_PARTIAL,   /* as MSG_COMPLETE, but the sender's cache is incomplete (NOTRACK) */
+	MSG_NOT_WHOLE, /* the answer to the RESYNC of number from was incomplete (FTFW) */
+	/* the sender is in mode ALARM, which does not know the message it has received */
+	MSG_IN_ALARM,
 
 	/* control messages that are kept until they are acknowledged */
-	MSG_ACK,    /* from..to have come */
-	MSG_NACK,   /* from..to are missing */
-	MSG_RESYNC, /* everything is asked for; from: life of who asks, to: as the mode has it */
+	MSG_ACK,  /* from..to were received */
+	MSG_NACK, /* from..to are missing */
+	/* request for all flows; from: incarnation of the sender, to: depends on the mode */
+	MSG_RESYNC,
 
-	/* Not for this mode, or from nowhere. */
+	/* Refused messages. */
 	MSG_UNKNOWN, /* type and flags that mean nothing together */
 	MSG_NO_TYPE, /* a type that the version does not have, without flags */
 };
@@ -41,7 +44,7 @@ enum msg_change {
 	MSG_CHANGES,
 };
 
-/* Bits of any message: the sender begins a life; it has heard that of somebody else. */
+/* Bits of any message: the sender has just started; the sender has received a HELLO. */
 #define MSG_HELLO      0x1u
 #define MSG_HELLO_BACK 0x2u
 
@@ -50,11 +53,11 @@ struct message {
 	uint8_t change;	 /* enum msg_change */
 	uint8_t hello;	 /* MSG_HELLO bits */
 	uint8_t version; /* of the protocol, also of a message of another one */
-	/* What else its header says. Two messages of one number whose tags differ are not the same
-	 * message; nothing else is made of it. */
+	/* Further bits of the header. Two messages with one sequence number whose tags differ are
+	 * not the same message; the tag has no other use. */
 	uint16_t tag;
 	uint32_t seq;
-	uint32_t from, to; /* as the kind has them, else 0 */
+	uint32_t from, to; /* meaning: see the kind; else 0 */
 };
 
 static inline bool msg_is_state(uint8_t kind)
@@ -73,13 +76,13 @@ static inline bool msg_is_kept(uint8_t kind)
 	return kind >= MSG_ACK && kind <= MSG_RESYNC;
 }
 
-/* Does it mean nothing at all? */
+/* Is a message of that kind refused? */
 static inline bool msg_is_refused(uint8_t kind)
 {
 	return kind >= MSG_UNKNOWN;
 }
 
-/* a precedes b on the circle of sequence numbers. */
+/* Does a precede b on the circle of sequence numbers? */
 static inline bool seq_before(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) < 0;

@@ -11,12 +11,12 @@
 #include "flow/flow.h"
 #include "proto/message.h"
 
-/* The seam between what is said (proto/message.h, flows, expectations) and its bytes. A version of
- * the protocol is one table of operations and one folder; sync/ and node/ know the table only. A
- * version has no state: what a datagram says does not depend on what came before. */
+/* The seam between the values that are sent (proto/message.h, flows, expectations) and their bytes.
+ * A version of the protocol is one table of operations and one folder; sync/ and node/ know the
+ * table only. A version has no state: the meaning of a datagram does not depend on those before. */
 
 /* Longest body of a message about a flow or an expectation, in any version, also when it fills up
- * its datagram. Longer ones are not kept while they wait for their turn. */
+ * its datagram. A longer message that comes before its turn is not kept. */
 #define PROTO_BODY_MAX 640
 
 /* Why a message was refused; each reason has a counter. */
@@ -30,7 +30,7 @@ enum proto_err {
 	PROTO_BAD_PAYLOAD, /* attributes do not parse */
 	/* attributes parse but do not identify a flow (counted as bad payload too) */
 	PROTO_NO_KEY,
-	PROTO_BAD_SEAL, /* a sealed datagram was none, or not by one who may (proto/seal.h) */
+	PROTO_BAD_SEAL, /* the seal of a datagram is missing or wrong (proto/seal.h) */
 	PROTO_MORE,	/* stream only: keep the bytes and wait */
 };
 
@@ -51,20 +51,22 @@ struct proto_stats {
 /* Count one refusal. */
 void proto_stats_count(struct proto_stats *s, enum proto_err err);
 
-/* What a sender leaves out or adds, by its configuration. */
+/* Which attributes a sender leaves out or adds, by its configuration. */
 struct proto_rules {
-	bool no_timeout; /* CommitTimeout is set: no life, but with the end of an expectation */
-	bool wscale;	 /* TCPWindowTracking: window scales */
-	/* Version 1: 1.4.7's own choice, byte for byte: all-zero synproxy, full destroy (tests,
-	 * caution). Only its meaningless port translations of ICMP are never sent. */
+	/* CommitTimeout is set: no timeout is sent, but with the end of an expectation */
+	bool no_timeout;
+	bool wscale; /* TCPWindowTracking: window scales */
+	/* Version 1: send the attributes that 1.4.7 sends, byte for byte: all-zero synproxy, all
+	 * attributes of a destroyed flow (tests, caution). Only 1.4.7's meaningless port
+	 * translations of ICMP are never sent. */
 	bool full;
 };
 
 struct proto_ops {
 	uint8_t version;
-	uint8_t helper_max; /* longest name of a helper that is told, without its NUL */
-	/* Are datagrams addressed: does what is for one peer leave in datagrams for that one alone?
-	 * Version 1 knows no addressee, all of its messages share datagrams. */
+	uint8_t helper_max; /* longest name of a helper that is sent, without its NUL */
+	/* Are datagrams addressed: do messages for one peer leave in datagrams for that peer alone?
+	 * Version 1 knows no addressee; messages for several peers share datagrams. */
 	bool addressed;
 
 	/* ---- bytes to values ---- */
@@ -74,18 +76,18 @@ struct proto_ops {
 	 * with the next; messages of several versions may share a datagram. Any other error: the
 	 * rest of the datagram is to be abandoned. An empty cursor must not be given. */
 	enum proto_err (*next)(struct cursor *datagram, struct message *msg, struct cursor *body);
-	/* The same for a byte stream, where only the length counts: how many bytes the message has
-	 * with which the stream begins. PROTO_MORE while it is incomplete; PROTO_BAD_SIZE: the
-	 * stream cannot be trusted any more, close it. PROTO_BAD_VERSION has a length, too. */
+	/* For a byte stream: how many bytes has the first message of the stream? PROTO_MORE while
+	 * it is incomplete; PROTO_BAD_SIZE: the stream cannot be trusted any more, close it.
+	 * PROTO_BAD_VERSION has a length, too. */
 	enum proto_err (*length)(struct cursor stream, size_t *len);
 	/* Body of MSG_FLOW -> flow. *out (full size, as every local flow) is untouched unless all
 	 * is good; rare parts go to *rare, which out->rare then borrows (NULL if there are none);
-	 * *rare is scratch space in any case. What is unknown is skipped and counted in stats,
-	 * what contradicts itself is refused. The reply tuple is rebuilt (flow_mirror_reply()).
-	 * PROTO_OK, PROTO_BAD_PAYLOAD, PROTO_NO_KEY; the caller counts the refusal. */
+	 * *rare is scratch space in any case. Unknown attributes are skipped and counted in stats,
+	 * contradictory ones refused. The reply tuple is rebuilt (flow_mirror_reply()). PROTO_OK,
+	 * PROTO_BAD_PAYLOAD, PROTO_NO_KEY; the caller counts the refusal. */
 	enum proto_err (*get_flow)(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
 				   struct proto_stats *stats);
-	/* Body of MSG_EXPECT -> expectation; as above. */
+	/* Body of MSG_EXPECT -> expectation; results as of get_flow(). */
 	enum proto_err (*get_expect)(struct cursor body, struct ct_expect *out,
 				     struct proto_stats *stats);
 
@@ -96,10 +98,11 @@ struct proto_ops {
 	 * or -ENOSPC with the writer as it was. */
 	int (*put_flow)(struct writer *w, const struct message *msg, const struct ct_flow *f,
 			const struct proto_rules *rules);
-	/* The same for an expectation; there is no update of one. The zone does not travel. */
+	/* As put_flow(), for an expectation; there are no updates of expectations. The zone is not
+	 * sent. */
 	int (*put_expect)(struct writer *w, const struct message *msg, const struct ct_expect *e,
 			  const struct proto_rules *rules);
-	/* A control message; results as above. */
+	/* Append a control message; results as of put_flow(). */
 	int (*put_control)(struct writer *w, const struct message *msg);
 	/* Make a full datagram exactly as long as its cap, so that the kernel can send it in a run
 	 * of equal ones. Unchanged where that cannot be done. NULL: never. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An outlet before an outlet: a datagram is filled up to the overhead of its seal, and sealed when
- * it is finished, where it lies. Nothing is copied on the way out. */
+/* An outlet on top of another outlet: a datagram is filled up to the overhead of its seal, and
+ * sealed in place when it is complete. Nothing is copied on the way out. */
 #include "proto/seal.h"
 
 #include <assert.h>

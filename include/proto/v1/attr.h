@@ -33,8 +33,8 @@ int wire_put_flow(struct writer *w, enum wire_type type, uint8_t flags, uint32_t
 /* Attributes -> flow. *out (full size, as every local flow) is untouched unless all is good; rare
  * parts go to *rare, which out->rare then borrows (NULL if there are none); *rare is scratch space
  * in any case, and only the parts that are present are defined. Unknown attributes are skipped and
- * counted in stats, and so are labels we cannot keep. What contradicts itself is refused (two
- * address families), what does not apply to the protocol is ignored (a TCP state for UDP). The
+ * counted in stats, and so are labels we cannot keep. Contradictory attributes are refused (two
+ * address families), those that do not apply to the protocol ignored (a TCP state for UDP). The
  * reply tuple is rebuilt (flow_mirror_reply). PROTO_OK, PROTO_BAD_PAYLOAD, PROTO_NO_KEY; the caller
  * counts the refusal with proto_stats_count(). */
 enum proto_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flow_rare *rare,
@@ -52,7 +52,7 @@ void wire_fill(struct writer *w);
 #define WIRE_EXPECT_MAX 264
 
 /* Append one whole message for the expectation to w: type EXP_NEW or EXP_DEL. As wire_put_flow().
- * The zone does not travel: the protocol has no attribute for it. */
+ * The zone is not sent: the protocol has no attribute for it. */
 int wire_put_expect(struct writer *w, enum wire_type type, uint8_t flags, uint32_t seq,
 		    const struct ct_expect *e, const struct proto_rules *rules);
 

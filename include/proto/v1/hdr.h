@@ -48,15 +48,15 @@ struct wire_hdr {
  * (borrowed). On PROTO_OK the cursor stands behind the message. PROTO_BAD_VERSION: this message is
  * skipped, go on with the next. Any other error: the rest of the datagram is to be abandoned. An
  * empty cursor must not be given (an empty datagram is ignored). hdr is filled in whenever there
- * were eight bytes; whether type and flags mean anything is for the mode to say, which refuses with
+ * were eight bytes; the mode decides whether type and flags mean anything, and refuses with
  * PROTO_BAD_HEADER or PROTO_BAD_TYPE. */
 enum proto_err wire_next(struct cursor *datagram, struct wire_hdr *hdr, struct cursor *body);
 
-/* The same for a byte stream: PROTO_MORE while the message is incomplete, the cursor unmoved.
- * PROTO_BAD_SIZE: the stream cannot be trusted any more, close it. */
+/* As wire_next(), for a byte stream: PROTO_MORE while the message is incomplete, the cursor
+ * unmoved. PROTO_BAD_SIZE: the stream cannot be trusted any more, close it. */
 enum proto_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, struct cursor *body);
 
-/* What a header and a body mean together, which is one thing or nothing. */
+/* Fill *msg with what a header and a body mean together; MSG_UNKNOWN or MSG_NO_TYPE if nothing. */
 void wire_meaning(const struct wire_hdr *hdr, struct cursor body, struct message *msg);
 
 /* proto_ops.next, length */
@@ -70,23 +70,25 @@ void wire_put_header(uint8_t *to, enum wire_type type, uint8_t flags, uint16_t l
  * are ignored for ALIVE. 0, or -ENOSPC with nothing written. */
 int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t from, uint32_t to);
 
-/* An answer that has sent all there is, from a node whose cache is incomplete, is not ended but
- * noted, in an ALIVE of 16 bytes. NOTRACK: "complete" with a number so far before the true one; a
- * receiver that does not know this takes it for one from before its request, and waits. FTFW: the
- * number of the RESYNC, and WIRE_NOT_WHOLE in place of the life. */
+/* A node whose cache is incomplete does not end its answer to a request with "complete", but with
+ * an ALIVE of 16 bytes that says so. NOTRACK: "complete" with a number that is WIRE_PARTIAL less
+ * than the true one; a receiver that does not know this takes the message for one from before its
+ * request, and waits. FTFW: the number of the RESYNC, and WIRE_NOT_WHOLE in place of the
+ * incarnation. */
 #define WIRE_PARTIAL   UINT32_C(0x40000000)
 #define WIRE_NOT_WHOLE 1u
 
-/* The same message from a node in ALARM to one that has said what ALARM does not know: the second
- * number, in place of a life, says which mode it is. A 1.4.x takes it for an ALIVE. */
+/* An ALIVE of 16 bytes from a node in mode ALARM that has received a message that ALARM does not
+ * know: this number stands in place of the incarnation and names the mode. A 1.4.x daemon takes the
+ * message for an ALIVE. */
 #define WIRE_IN_ALARM 2u
 
-/* ALIVE with the two numbers behind it that 1.4.x skips: everything the sender has was sent since
- * number `since`, up to this message; life tells its lives apart (protocol.md section 10). Returns
- * as above. */
+/* ALIVE with the two numbers behind it that 1.4.x skips: all flows of the sender were sent since
+ * number `since`, up to this message; the incarnation distinguishes the starts of its daemon
+ * (protocol.md section 10). 0, or -ENOSPC with nothing written. */
 int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t life);
 
-/* Is this ALIVE one of those? body as wire_next() gave it. */
+/* Is this ALIVE one of wire_put_complete()? body as wire_next() gave it. */
 bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t *since,
 		       uint32_t *life);
 

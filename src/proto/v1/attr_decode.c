@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The attributes of a conntrack message into a flow (doc/protocol.md sections 3 and 4).
  *
- * Everything here is from outside, so: bytes are read through a cursor only, a size is checked
- * against one table before the value is looked at, attributes may come in any order and twice (the
- * last one counts), and the caller's flow is written once, when all of it was good.
+ * All input is from outside, so: bytes are read through a cursor only, a size is checked against
+ * one table before the value is looked at, attributes may come in any order and twice (the last one
+ * counts), and the caller's flow is written once, when all of it was good.
  *
  * While the attributes are read nothing is known about family and protocol, so values that depend
  * on them wait in struct draft. What applies is decided at the end by `seen`, one bit per attribute
@@ -26,8 +26,8 @@
 
 _Static_assert(WIRE_ATTR_COUNT <= 64, "one bit per attribute");
 
-/* Size of the value in bytes, padding not included. What a size inside the limits may still be
- * wrong about (labels that are no whole words, a name without its NUL) is for the loader. */
+/* Size of the value in bytes, padding not included. The loaders check what can still be wrong with
+ * a size inside the limits (labels that are no whole words, a name without its NUL). */
 static const struct {
 	uint16_t min, max;
 } value_size[WIRE_ATTR_COUNT] = {
@@ -66,7 +66,7 @@ static const struct {
 	[WIRE_ATTR_ZONE] = { 2, 2 },
 };
 
-/* What a message says, before family and protocol decide what of it applies. */
+/* The attributes of a message, before family and protocol decide which of them apply. */
 struct draft {
 	struct ct_flow flow;
 	uint64_t seen; /* SEEN() bits */
@@ -205,12 +205,12 @@ static bool load_rare(struct draft *d, struct flow_rare *rare, enum wire_attr at
 		d->flow.has |= FLOW_HAS_SYNPROXY;
 		break;
 	default:
-		return false; /* a row in value_size and no case: ours to notice in the tests */
+		return false; /* a row in value_size without a case here: tests find that */
 	}
 	return true;
 }
 
-/* The attributes of an ordinary message, in line; the others are one call away. */
+/* The attributes of an ordinary message, inline; the others cost a call of load_rare(). */
 static inline bool load_attr(struct draft *d, struct flow_rare *rare, enum wire_attr attr,
 			     struct cursor *val)
 {
@@ -287,8 +287,8 @@ static void take_state(struct ct_flow *f, uint8_t state)
 	f->has |= FLOW_HAS_PROTO_STATE;
 }
 
-/* What belongs to the protocol; the rest is ignored, as are translated ports where there are no
- * ports. */
+/* Keep the values that belong to the protocol of the flow; others are ignored, as are translated
+ * ports where there are no ports. */
 static inline void settle_proto(struct draft *d)
 {
 	struct ct_flow *f = &d->flow;
@@ -371,7 +371,7 @@ static inline enum proto_err settle(struct draft *d)
 		f->has |= saw_all(d, SEEN(WIRE_ATTR_MASTER_PORT)) ? FLOW_HAS_MASTER_PORTS : 0;
 	}
 	if (saw_all(d, SEEN(WIRE_ATTR_ZONE)) && f->zone != 0)
-		f->has |= FLOW_HAS_ZONE; /* in both directions: the wire has no other */
+		f->has |= FLOW_HAS_ZONE; /* in both directions: a message has no other zone */
 	flow_mirror_reply(f);
 	return PROTO_OK;
 }
@@ -410,7 +410,8 @@ enum proto_err wire_get_flow(struct cursor body, struct ct_flow *out, struct flo
 		if (err != PROTO_OK)
 			return err;
 		if (number >= WIRE_ATTR_COUNT) {
-			stats->unknown_attr++; /* a newer peer: skip, stay in step */
+			/* an attribute of a newer peer: skip it, and read on */
+			stats->unknown_attr++;
 			continue;
 		}
 		if (val.left < value_size[number].min || val.left > value_size[number].max)

@@ -60,11 +60,11 @@ static const struct sender_rule {
 	{ WHEN_NO_PORTS, FLOW_HAS_SPAT | FLOW_HAS_DPAT, false },
 	/* Entries made through ctnetlink report three zeros: 16 bytes that say nothing. */
 	{ WHEN_SYNPROXY_ZERO, FLOW_HAS_SYNPROXY, true },
-	/* 1.4.x refuses the whole message, so that the flow would be missing there; who listens is
-	 * not known. */
+	/* 1.4.x refuses the whole message, so that the flow would be missing there; which nodes
+	 * listen is not known. */
 	{ WHEN_LONG_HELPER, FLOW_HAS_HELPER, true },
-	/* A receiver finds the entry by its tuple and zone; the last state is for those who read
-	 * along. */
+	/* A receiver finds the entry by its tuple and zone; the last state is sent for people who
+	 * watch the link. */
 	{ WHEN_DESTROY,
 	  (uint32_t) ~(FLOW_HAS_PORTS | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_ZONE),
 	  true },
@@ -75,7 +75,7 @@ static inline bool labels_zero(const struct flow_rare *r)
 	return (r->labels[0] | r->labels[1] | r->labels[2] | r->labels[3]) == 0;
 }
 
-/* What goes out, as FLOW_HAS_* bits. */
+/* The parts that are sent, as FLOW_HAS_* bits. */
 static inline uint32_t parts_to_send(enum wire_type type, const struct ct_flow *f,
 				     const struct proto_rules *rules)
 {
@@ -135,7 +135,7 @@ static inline uint8_t *put_u32(uint8_t *p, enum wire_attr attr, uint32_t v)
 	return p + 4;
 }
 
-/* n bytes, a multiple of four, as they are: what is kept in network byte order. */
+/* n bytes (a multiple of four) without conversion: values that are kept in network byte order. */
 static inline uint8_t *put_raw(uint8_t *p, enum wire_attr attr, const void *v, uint32_t n)
 {
 	p = put_attr(p, attr, n);
@@ -182,7 +182,7 @@ static uint8_t *put_dccp(uint8_t *p, const struct ct_flow *f, uint32_t send)
 	return p;
 }
 
-/* The part that depends on the protocol. GRE, UDP-Lite and the rest have none: 1.4.x would not use
+/* The part that depends on the protocol. GRE, UDP-Lite and others have none: 1.4.x would not use
  * their ports. */
 static inline uint8_t *put_proto(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
@@ -227,7 +227,8 @@ static uint8_t *put_master(uint8_t *p, const struct ct_flow *f, uint32_t send)
 	return p;
 }
 
-/* Where the original source went is what the reply is addressed to, and the other way round. */
+/* Translations: the translated source is the destination of the reply tuple, and the other way
+ * round. */
 static uint8_t *put_nat(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
 	if (f->l3 == AF_INET) {
@@ -287,7 +288,8 @@ static uint8_t *put_synproxy(uint8_t *p, const struct flow_rare *r)
 	return put_words(p, WIRE_ATTR_SYNPROXY, r && r->synproxy_set ? r->synproxy : zero, 3);
 }
 
-/* The attributes, to where at least WIRE_FLOW_MAX - WIRE_HDR_LEN bytes are. Gives the end. */
+/* Write the attributes to p, where at least WIRE_FLOW_MAX - WIRE_HDR_LEN bytes are free. Returns
+ * the end. */
 static uint8_t *put_attributes(uint8_t *p, const struct ct_flow *f, uint32_t send)
 {
 	if (f->l3 == AF_INET)

@@ -110,7 +110,7 @@ static bool load(struct ct_expect *e, const struct row *row, struct cursor *val)
 	return !val->bad;
 }
 
-/* All attributes are read: is it an expectation, and what of it applies? */
+/* All attributes are read: do they make an expectation, and which of them apply? */
 static enum proto_err settle(struct ct_expect *e, uint32_t seen)
 {
 	if ((seen & SEEN_V4) && (seen & SEEN_V6))
@@ -121,8 +121,8 @@ static enum proto_err settle(struct ct_expect *e, uint32_t seen)
 	if (flow_l4_has_ports(e->master.l4) && (seen & SEEN_PORTS) != SEEN_PORTS)
 		return PROTO_NO_KEY;
 	e->l3 = seen & SEEN_V4 ? AF_INET : AF_INET6;
-	/* What is saved without its protocol says nothing, and of an IPv6 one no address can be
-	 * told. */
+	/* A saved NAT tuple without its protocol is useless, and one of IPv6 has no address, since
+	 * the protocol has no attribute for it. */
 	if (!(seen & SEEN(WIRE_EXP_NAT_L4PROTO)))
 		e->has &= ~EXPECT_HAS_NAT;
 	if (!(e->has & EXPECT_HAS_NAT)) {

@@ -4,7 +4,7 @@
  * attribute.
  *
  * Whether ports are sent depends on the protocol of the *master*, as in 1.4.x; the keys of expected
- * GRE flows travel there. */
+ * GRE flows are sent as ports. */
 #include "proto/v1/attr.h"
 
 #include <assert.h>
@@ -85,9 +85,9 @@ static void put_tuple(struct writer *w, enum wire_exp_attr first, const struct c
 		put_ports(w, first + 3, t);
 }
 
-/* The saved address is one of IPv4 or none: an IPv6 one has no attribute. Helpers that follow the
- * master (FTP) save only port and direction, so those go out, and whoever saved an IPv6 address
- * cannot be helped. */
+/* The saved NAT address is sent for IPv4 only: the protocol has no attribute for an IPv6 one.
+ * Helpers that follow the master (FTP) save only port and direction, which are sent for both
+ * families; a helper that saves an IPv6 address loses that address. */
 static void put_nat(struct writer *w, const struct ct_expect *e)
 {
 	static const uint32_t zero[4];

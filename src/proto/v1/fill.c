@@ -12,7 +12,7 @@ static uint16_t get_be16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-/* Of messages we wrote ourselves. */
+/* The last message of a datagram that this program has written. */
 static uint8_t *last_message(const struct writer *w)
 {
 	uint8_t *at = w->buf, *end = w->buf + w->len;

@@ -3,9 +3,9 @@
  *
  * A datagram is a plain concatenation of messages, so one wrong length makes the rest of it
  * unreadable and it is abandoned. The checks and their order are those of 1.4.x (doc/protocol.md
- * section 4), because the counters show which one refused. Nothing is copied: header values go out
- * by value, contents as a cursor into the caller's bytes. There is no state here: a stream keeps
- * its incomplete tail where its bytes are, one buffer per connection.
+ * section 4), because the counters show which check refused a message. Nothing is copied: header
+ * values go out by value, contents as a cursor into the caller's bytes. There is no state here: a
+ * stream keeps its incomplete tail where its bytes are, one buffer per connection.
  */
 #include "proto/v1/hdr.h"
 
@@ -77,9 +77,9 @@ enum proto_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, str
 	return take_message(stream, hdr, body);
 }
 
-/* ---- behind the seam ---- */
+/* ---- messages as values (proto/message.h) ---- */
 
-/* An ALIVE with two numbers behind it: what one of our kind has to say beyond it. */
+/* The meanings of an ALIVE with two numbers behind it, which only this program sends. */
 static void complete_meaning(uint32_t since, uint32_t life, struct message *msg)
 {
 	msg->from = since;
@@ -96,8 +96,8 @@ static void complete_meaning(uint32_t since, uint32_t life, struct message *msg)
 	}
 }
 
-/* What has no type of a state. Should several meanings be set, the first counts: ACK, NACK, RESYNC,
- * ALIVE. */
+/* The meaning of a message that is not about a flow or expectation. Should several flags be set,
+ * the first counts: ACK, NACK, RESYNC, ALIVE. */
 static __attribute__((noinline)) void control_meaning(const struct wire_hdr *hdr,
 						      struct cursor body, struct message *msg)
 {
@@ -141,7 +141,7 @@ void wire_meaning(const struct wire_hdr *hdr, struct cursor body, struct message
 	}
 }
 
-/* In line, all of it: this runs for each message. */
+/* All calls inline: this function runs for each message. */
 __attribute__((flatten)) enum proto_err wire_next_message(struct cursor *datagram,
 							  struct message *msg, struct cursor *body)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Control messages. The header is read in frame.c; here is what writes it, so that the bytes of
+/* Writes message headers and control messages; frame.c reads headers. So the bytes of
  * doc/protocol.md section 2 stand in one place per direction. */
 #include "proto/v1/hdr.h"
 

@@ -39,7 +39,8 @@ static int v1_put_control(struct writer *w, const struct message *msg)
 	case MSG_IN_ALARM:
 		return wire_put_complete(w, msg->seq, msg->from, WIRE_IN_ALARM);
 	case MSG_NOT_WHOLE:
-		/* It has no room for HELLO, which comes first; a plain keepalive goes then. */
+		/* This message has no room for a HELLO, which is more important; an ordinary ALIVE
+		 * is sent then. */
 		if (msg->hello == 0)
 			return wire_put_complete(w, msg->seq, msg->from, WIRE_NOT_WHOLE);
 	}
