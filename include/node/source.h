@@ -31,6 +31,9 @@ struct source_ops {
 	/* We have deleted f from our kernel. Returns the record that has died of it and that the
 	 * peers know of, or FLOW_ID_NONE. */
 	uint32_t (*deleted)(struct pipeline *p, const struct ct_flow *f, struct mono now);
+	/* Our commit has deleted f from our kernel, and the peers are told that f has ended. NULL
+	 * in statistics. */
+	void (*displaced)(struct pipeline *p, const struct ct_flow *f, struct mono now);
 	/* What has been recorded of our flow f, dead or alive, or FLOW_ID_NONE. */
 	uint32_t (*find)(const struct pipeline *p, const struct ct_flow *f);
 	/* What a peer says of f is in our kernel; written: into the entry, beyond mark and

@@ -103,8 +103,8 @@ void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct c
 
 /* ---- what we did ourselves ---- */
 
-/* The record that has died of it, or FLOW_ID_NONE. */
-static uint32_t deleted(struct pipeline *p, const struct ct_flow *f, struct mono now)
+/* What goes with a flow that we have deleted, beside its record. */
+static void goes_with(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
 	p->purged = now;
 	complete_internal_found(p, f);
@@ -113,7 +113,6 @@ static uint32_t deleted(struct pipeline *p, const struct ct_flow *f, struct mono
 	if (p->expects)
 		exp_path_master_purged(p->expects, f);
 	foreign_remove(p->foreign, f);
-	return p->source->deleted(p, f, now);
 }
 
 static void forget(struct pipeline *p, uint32_t id)
@@ -126,13 +125,16 @@ static void forget(struct pipeline *p, uint32_t id)
 
 void pipeline_purged(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
-	forget(p, deleted(p, f, now));
+	goes_with(p, f, now);
+	forget(p, p->source->deleted(p, f, now));
 }
 
 void pipeline_ended(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
-	uint32_t id = deleted(p, f, now);
+	uint32_t id;
 
+	goes_with(p, f, now);
+	id = p->source->deleted(p, f, now);
 	if (id != FLOW_ID_NONE && sync_peers_are_ours(p->sync))
 		p->source->changed(p, INTERNAL_DESTROY, id, now);
 	else
@@ -141,10 +143,8 @@ void pipeline_ended(struct pipeline *p, const struct ct_flow *f, struct mono now
 
 void pipeline_displaced(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
-	uint32_t id = deleted(p, f, now);
-
-	if (id != FLOW_ID_NONE)
-		p->source->changed(p, INTERNAL_DESTROY, id, now);
+	goes_with(p, f, now);
+	p->source->displaced(p, f, now);
 }
 
 bool pipeline_purged_lately(const struct pipeline *p, struct mono now)

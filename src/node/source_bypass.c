@@ -95,6 +95,13 @@ static uint32_t bypass_deleted(struct pipeline *p, const struct ct_flow *f, stru
 	return FLOW_ID_NONE;
 }
 
+/* No record says whether the peers have heard of f, so its end is one like any other: the filter
+ * decides. */
+static void bypass_displaced(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	bypass_event(p, CT_EVENT_DESTROY, false, f, now);
+}
+
 /* What waits to be sent is no record of what our kernel has. */
 static uint32_t bypass_find(const struct pipeline *p, const struct ct_flow *f)
 {
@@ -255,6 +262,7 @@ const struct source_ops source_bypass = {
 	.dumped = bypass_seen,
 	.changed = bypass_changed,
 	.deleted = bypass_deleted,
+	.displaced = bypass_displaced,
 	.find = bypass_find,
 	.injected = bypass_injected,
 	.commit = bypass_commit,

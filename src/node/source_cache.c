@@ -228,12 +228,21 @@ static bool cache_more(const struct pipeline *p)
 	return clash_pending(p->clash);
 }
 
+static void cache_displaced(struct pipeline *p, const struct ct_flow *f, struct mono now)
+{
+	uint32_t id = cache_deleted(p, f, now);
+
+	if (id != FLOW_ID_NONE)
+		cache_changed(p, INTERNAL_DESTROY, id, now);
+}
+
 const struct source_ops source_cache = {
 	.cache = "internal cache",
 	.event = cache_event,
 	.dumped = cache_dumped,
 	.changed = cache_changed,
 	.deleted = cache_deleted,
+	.displaced = cache_displaced,
 	.find = cache_find,
 	.injected = cache_injected,
 	.commit = cache_commit,

@@ -455,6 +455,31 @@ static void test_purged(void **state)
 	check_empty(w);
 }
 
+/* What our own commit removes has ended: the kernel does not say so to the one whose request it
+ * was. A dump that was made before does not bring it back, and what the filter does not want is not
+ * told. */
+static void test_displaced(void **state)
+{
+	struct world *w = *state;
+	struct flow_rare rare;
+	struct ct_flow f;
+
+	kernel_birth(w, 1);
+	settle(w);
+	assert_true(w->replica[1].lives);
+	f = flow_of(1, &w->kernel[1], false, &rare);
+	sync_bulk(pipeline_sync(w->p), w->now);
+	turn(w);
+	kernel_make_part(w);
+	pipeline_displaced(w->p, &f, w->now);
+	w->kernel[1].lives = false;
+	settle(w);
+	assert_int_equal(w->n_del, 1);
+	assert_false(w->replica[1].lives);
+	check_same(w);
+	check_empty(w);
+}
+
 /* More waits than may: what is lost is noticed, and made good when there is room. */
 static void test_full(void **state)
 {
@@ -543,6 +568,7 @@ int main(void)
 		T(test_full_sends),
 		T(test_entry_older_than_end),
 		T(test_purged),
+		T(test_displaced),
 		cmocka_unit_test_setup_teardown(test_full, setup_small, teardown),
 		cmocka_unit_test_setup_teardown(test_full_dump, setup_small, teardown),
 		T(test_overrun),
