@@ -232,9 +232,12 @@ const char *conf_tcp_state_name(unsigned int nr); /* NULL above the last */
 int conf_tcp_state_find(const char *name);	  /* or -1; upper case only */
 const char *conf_tcp_state_near(const char *name);
 bool conf_bool_find(const char *name, bool *value);
-/* Block of the mode of that name, in upper or lower case; CONF_JUNK if there is none. *old: the
- * name is an outdated one. */
-enum conf_section conf_mode_section(const char *name, bool *old);
+const char *conf_mode_name(enum sync_mode mode);
+/* The section whose options the block of a mode takes. */
+enum conf_section conf_mode_section(enum sync_mode mode);
+/* The mode of that name, in upper or lower case, or -1. *old: the name is an outdated one. */
+int conf_mode_find(const char *name, bool *old);
+const char *conf_mode_near(const char *name);
 
 /* conf_near.c: spelling. */
 /* Number of edits (insert, delete, change, swap neighbours) between two words, without case; at

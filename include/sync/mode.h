@@ -94,7 +94,11 @@ struct sync_ops {
 	struct mono (*check)(struct sync *s, struct peer *p, struct mono now);
 };
 
-extern const struct sync_ops ftfw_ops, notrack_ops, alarm_ops;
+/* clang-format off */
+#define ROW(mode, ops, like) extern const struct sync_ops ops;
+SYNC_MODES(ROW)
+#undef ROW
+/* clang-format on */
 
 static inline bool sync_does(const struct sync *s, enum sync_can what)
 {

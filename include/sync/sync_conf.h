@@ -5,11 +5,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The table of modes. Another mode is a file with its struct sync_ops (sync/mode.h) and a row here:
+ * its name, its operations, and the mode whose options its block takes. Where a file has several
+ * the one that stands first here is taken, as in 1.4.x: FTFW (acknowledged, repaired), ALARM
+ * (everything again every now and then), NOTRACK (best effort). */
+/* clang-format off */
+#define SYNC_MODES(ROW) \
+	ROW(FTFW,    ftfw_ops,    FTFW) \
+	ROW(ALARM,   alarm_ops,   ALARM) \
+	ROW(NOTRACK, notrack_ops, NOTRACK)
+
 enum sync_mode {
-	SYNC_MODE_FTFW,	   /* acknowledged, repaired */
-	SYNC_MODE_ALARM,   /* everything again every now and then */
-	SYNC_MODE_NOTRACK, /* best effort */
+#define ROW(mode, ops, like) SYNC_MODE_##mode,
+	SYNC_MODES(ROW)
+#undef ROW
 };
+/* clang-format on */
 
 #define SYNC_EXPECT_NAMES_MAX 64
 #define SYNC_EXPECT_NAME_LEN  16 /* longer names are cut, as 1.4.x does */

@@ -61,63 +61,62 @@ static void remember_section(struct conf_ctx *ctx, enum conf_section section,
 		ctx->conf.helper.present = true;
 }
 
-static const char *const mode_names[] = { "FTFW", "ALARM", "NOTRACK" };
+/* clang-format off */
+#define ROW(mode, ops, like) ", " #mode
+static const char modes_accepted[] = SYNC_MODES(ROW);
+#undef ROW
+/* clang-format on */
 
-static enum conf_section parse_mode(struct conf_ctx *ctx, const struct conf_args *args,
-				    const struct conf_place *at)
+/* The mode of this header, -1 when none can be made of it. */
+static int parse_mode(struct conf_ctx *ctx, const struct conf_args *args,
+		      const struct conf_place *at)
 {
-	enum conf_section section;
-	const char *near;
+	const char *accepted = modes_accepted + 2, *near;
 	char buf[CONF_QUOTED];
 	bool old;
+	int mode;
 
 	if (!args->n) {
-		conf_error(ctx, at, "Mode needs a name: FTFW, ALARM or NOTRACK");
-		return CONF_JUNK;
+		conf_error(ctx, at, "Mode needs a name (accepted: %s)", accepted);
+		return -1;
 	}
-	section = conf_mode_section(args->word->text, &old);
-	if (section == CONF_JUNK) {
-		near = conf_nearest(args->word->text, mode_names, 3);
+	mode = conf_mode_find(args->word->text, &old);
+	if (mode < 0) {
+		near = conf_mode_near(args->word->text);
 		if (!args->word->bad)
-			conf_error(ctx, &args->word->at,
-				   "unknown mode \"%s\"%s%s%s (accepted: FTFW, ALARM, NOTRACK)",
+			conf_error(ctx, &args->word->at, "unknown mode \"%s\"%s%s%s (accepted: %s)",
 				   conf_quote(args->word->text, buf),
 				   near ? ", did you mean \"" : "", near ? near : "",
-				   near ? "\"?" : "");
-		return near ? conf_mode_section(near, &old) : CONF_JUNK;
+				   near ? "\"?" : "", accepted);
+		return near ? conf_mode_find(near, &old) : -1;
 	}
 	if (old)
 		conf_warn(ctx, &args->word->at, "Mode %s is obsolete: write Mode %s",
-			  args->word->text, section == CONF_FTFW ? "FTFW" : "ALARM");
-	return section;
+			  args->word->text, conf_mode_name((enum sync_mode)mode));
+	return mode;
 }
 
 static enum conf_section open_mode(struct conf_ctx *ctx, const struct conf_args *args,
 				   const struct conf_place *at)
 {
-	static const enum sync_mode modes[CONF_SECTIONS] = {
-		[CONF_FTFW] = SYNC_MODE_FTFW,
-		[CONF_ALARM] = SYNC_MODE_ALARM,
-		[CONF_NOTRACK] = SYNC_MODE_NOTRACK,
-	};
-	enum conf_section section = parse_mode(ctx, args, at);
+	int parsed = parse_mode(ctx, args, at);
+	enum sync_mode mode = (enum sync_mode)parsed, *taken = &ctx->conf.sync.mode;
 
-	if (ctx->mode_given && section != CONF_JUNK && modes[section] != ctx->conf.sync.mode) {
+	if (ctx->mode_given && parsed >= 0 && mode != *taken) {
 		/* as in 1.4.x: FTFW before ALARM before NOTRACK (their order as numbers), wherever
 		 * they stand */
-		if (modes[section] < ctx->conf.sync.mode)
-			ctx->conf.sync.mode = modes[section];
+		if (mode < *taken)
+			*taken = mode;
 		conf_warn(ctx, at,
-			  "%s beside the Mode in line %u: there can be only one, %s is taken",
-			  conf_section_title(section), ctx->mode_at.line,
-			  mode_names[ctx->conf.sync.mode]);
-	} else if (section != CONF_JUNK) {
-		ctx->conf.sync.mode = modes[section];
+			  "Mode %s beside the Mode in line %u: there can be only one, %s is taken",
+			  conf_mode_name(mode), ctx->mode_at.line, conf_mode_name(*taken));
+	} else if (parsed >= 0) {
+		*taken = mode;
 	}
 	if (!ctx->mode_given)
 		ctx->mode_at = *at;
 	ctx->mode_given = true;
-	return section;
+	return parsed < 0 ? CONF_JUNK : conf_mode_section(mode);
 }
 
 static void open_link(struct conf_ctx *ctx, const struct conf_option *opt,

@@ -147,12 +147,43 @@ bool conf_bool_find(const char *name, bool *value)
 	return *value || !strcasecmp(name, "off") || !strcasecmp(name, "no");
 }
 
-enum conf_section conf_mode_section(const char *name, bool *old)
+/* clang-format off */
+static const struct named modes[] = {
+#define ROW(mode, ops, like) { #mode, SYNC_MODE_##mode },
+	SYNC_MODES(ROW)
+#undef ROW
+};
+static const enum conf_section mode_section[] = {
+#define ROW(mode, ops, like) [SYNC_MODE_##mode] = CONF_##like,
+	SYNC_MODES(ROW)
+#undef ROW
+};
+/* clang-format on */
+static const struct named old_modes[] = {
+	{ "NACK", SYNC_MODE_FTFW },
+	{ "PERSISTENT", SYNC_MODE_ALARM },
+};
+
+const char *conf_mode_name(enum sync_mode mode)
 {
-	*old = !strcasecmp(name, "NACK") || !strcasecmp(name, "PERSISTENT");
-	if (!strcasecmp(name, "FTFW") || !strcasecmp(name, "NACK"))
-		return CONF_FTFW;
-	if (!strcasecmp(name, "ALARM") || !strcasecmp(name, "PERSISTENT"))
-		return CONF_ALARM;
-	return strcasecmp(name, "NOTRACK") ? CONF_JUNK : CONF_NOTRACK;
+	return name_of(modes, COUNT(modes), (int)mode);
+}
+
+enum conf_section conf_mode_section(enum sync_mode mode)
+{
+	return mode_section[mode];
+}
+
+int conf_mode_find(const char *name, bool *old)
+{
+	int mode = value_of(modes, COUNT(modes), name, true);
+	int was = value_of(old_modes, COUNT(old_modes), name, true);
+
+	*old = mode < 0 && was >= 0;
+	return *old ? was : mode;
+}
+
+const char *conf_mode_near(const char *name)
+{
+	return near(modes, COUNT(modes), name);
 }

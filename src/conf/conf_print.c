@@ -194,26 +194,20 @@ static void print_sync(struct printer *p, const struct conf *conf)
 {
 	static const struct {
 		enum conf_section section;
-		const char *header;
-	} modes[] = {
-		[SYNC_MODE_FTFW] = { CONF_FTFW, "Mode FTFW" },
-		[SYNC_MODE_ALARM] = { CONF_ALARM, "Mode ALARM" },
-		[SYNC_MODE_NOTRACK] = { CONF_NOTRACK, "Mode NOTRACK" },
-	};
-	static const struct {
-		enum conf_section section;
 		const char *name;
 	} links[] = {
 		[CHANNEL_MCAST] = { CONF_MULTICAST, "Multicast" },
 		[CHANNEL_UDP] = { CONF_UDP, "UDP" },
 		[CHANNEL_TCP] = { CONF_TCP, "TCP" },
 	};
+	enum conf_section mode = conf_mode_section(conf->sync.mode);
 
 	open_brace(p, "Sync");
-	open_brace(p, modes[conf->sync.mode].header);
-	print_options(p, conf, modes[conf->sync.mode].section, conf, NULL);
+	line(p, "Mode %s {", conf_mode_name(conf->sync.mode));
+	p->indent++;
+	print_options(p, conf, mode, conf, NULL);
 	close_brace(p);
-	print_leftover_timers(p, conf, modes[conf->sync.mode].section);
+	print_leftover_timers(p, conf, mode);
 	for (uint32_t i = 0; i < conf->channel.n_links; i++) {
 		const struct channel_link_conf *link = &conf->channel.link[i];
 

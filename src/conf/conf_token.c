@@ -77,10 +77,12 @@ static bool takes_value(const struct conf_ctx *ctx, const struct conf_word *w)
 static enum conf_section header_child(const struct conf_ctx *ctx)
 {
 	bool old;
+	int mode;
 
 	if (ctx->row->child != CONF_JUNK || !ctx->n_args)
 		return ctx->row->child;
-	return conf_mode_section(ctx->words.word[ctx->pos - 1].text, &old);
+	mode = conf_mode_find(ctx->words.word[ctx->pos - 1].text, &old);
+	return mode < 0 ? CONF_JUNK : conf_mode_section((enum sync_mode)mode);
 }
 
 static bool takes_header_word(const struct conf_ctx *ctx, const struct conf_word *w)

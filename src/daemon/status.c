@@ -12,9 +12,9 @@
 static const char *mode_name(const struct daemon *d)
 {
 	static const char *const names[] = {
-		[SYNC_MODE_FTFW] = "FTFW",
-		[SYNC_MODE_ALARM] = "ALARM",
-		[SYNC_MODE_NOTRACK] = "NOTRACK",
+#define ROW(mode, ops, like) [SYNC_MODE_##mode] = #mode,
+		SYNC_MODES(ROW)
+#undef ROW
 	};
 
 	return pipeline_sync(d->pipeline) ? names[d->conf->sync.mode] : "statistics";

@@ -6,9 +6,9 @@
 #include "sync/peer_state.h"
 
 static const struct sync_ops *const sync_modes[] = {
-	[SYNC_MODE_FTFW] = &ftfw_ops,
-	[SYNC_MODE_ALARM] = &alarm_ops,
-	[SYNC_MODE_NOTRACK] = &notrack_ops,
+#define ROW(mode, ops, like) [SYNC_MODE_##mode] = &(ops),
+	SYNC_MODES(ROW)
+#undef ROW
 };
 
 struct sync *sync_open(const struct sync_env *env, const struct sync_conf *conf, uint32_t first_seq,

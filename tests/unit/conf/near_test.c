@@ -104,11 +104,15 @@ static void other_names(void **state)
 	assert_true(conf_bool_find("yEs", &on) && on);
 	assert_true(conf_bool_find("OFF", &on) && !on);
 	assert_false(conf_bool_find("true", &on));
-	assert_int_equal(conf_mode_section("persistent", &old), CONF_ALARM);
+	assert_int_equal(conf_mode_find("persistent", &old), SYNC_MODE_ALARM);
 	assert_true(old);
-	assert_int_equal(conf_mode_section("NoTrack", &old), CONF_NOTRACK);
+	assert_int_equal(conf_mode_find("NoTrack", &old), SYNC_MODE_NOTRACK);
 	assert_false(old);
-	assert_int_equal(conf_mode_section("STATS", &old), CONF_JUNK);
+	assert_int_equal(conf_mode_find("STATS", &old), -1);
+	assert_false(old);
+	assert_string_equal(conf_mode_name(SYNC_MODE_ALARM), "ALARM");
+	assert_int_equal(conf_mode_section(SYNC_MODE_NOTRACK), CONF_NOTRACK);
+	assert_string_equal(conf_mode_near("NOTRAK"), "NOTRACK");
 }
 
 static void quoting(void **state)
