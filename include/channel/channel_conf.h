@@ -10,11 +10,23 @@
 #define CHANNEL_LINKS_MAX  4
 #define CHANNEL_ACCEPT_MAX 16
 
+/* The table of transports. Another one is a file with its struct link_ops (channel/link.h) and a
+ * row here: its number, the keyword of its block, the block whose options that takes, its
+ * operations, and what the manual says of it. */
+/* clang-format off */
+#define CHANNEL_TYPES(ROW) \
+	ROW(MCAST, Multicast, MULTICAST, mcast_ops, \
+	    "A dedicated link that uses UDP multicast. Up to four links of one kind; one " \
+	    "carries the traffic, at first the one marked Default, or else the first.") \
+	ROW(UDP, UDP, UDP, udp_ops, "A dedicated link that uses unicast UDP.") \
+	ROW(TCP, TCP, TCP, tcp_ops, "A dedicated link that uses TCP.")
+
 enum channel_type {
-	CHANNEL_MCAST,
-	CHANNEL_UDP,
-	CHANNEL_TCP,
+#define ROW(type, keyword, like, ops, about) CHANNEL_##type,
+	CHANNEL_TYPES(ROW)
+#undef ROW
 };
+/* clang-format on */
 
 /* An address in network byte order; which member counts is said by the family beside it. */
 union channel_addr {

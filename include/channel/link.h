@@ -221,7 +221,11 @@ struct link {
 	} unsent;
 };
 
-extern const struct link_ops mcast_ops, udp_ops, tcp_ops;
+/* clang-format off */
+#define ROW(type, keyword, like, ops, about) extern const struct link_ops ops;
+CHANNEL_TYPES(ROW)
+#undef ROW
+/* clang-format on */
 
 /* tcp_recv.c: the receiving side of a TCP link. tcp_recv_open() makes the listening socket if the
  * link has one; 0, or -errno with one line in *err. tcp_recv_start() begins to wait for it, 0 or

@@ -238,6 +238,10 @@ enum conf_section conf_mode_section(enum sync_mode mode);
 /* The mode of that name, in upper or lower case, or -1. *old: the name is an outdated one. */
 int conf_mode_find(const char *name, bool *old);
 const char *conf_mode_near(const char *name);
+/* The keyword of a link's block, what the block takes, and which type a keyword stands for. */
+const char *conf_link_name(enum channel_type type);
+enum conf_section conf_link_section(enum channel_type type);
+enum channel_type conf_link_type(const char *keyword);
 
 /* conf_near.c: spelling. */
 /* Number of edits (insert, delete, change, swap neighbours) between two words, without case; at

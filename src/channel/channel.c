@@ -606,24 +606,19 @@ static void on_watch(void *ctx, struct mono now)
 		tell_unsent(&c->link[i], now);
 }
 
-static const struct link_ops *ops_of(const struct channel_link_conf *conf)
-{
-	switch (conf->type) {
-	case CHANNEL_MCAST:
-		return &mcast_ops;
-	case CHANNEL_UDP:
-		return &udp_ops;
-	case CHANNEL_TCP:
-		return &tcp_ops;
-	}
-	return NULL; /* conf knows no other */
-}
+/* clang-format off */
+static const struct link_ops *const transports[] = {
+#define ROW(type, keyword, like, ops, about) [CHANNEL_##type] = &(ops),
+	CHANNEL_TYPES(ROW)
+#undef ROW
+};
+/* clang-format on */
 
 static void init_links(struct channel *c, const struct channel_conf *conf)
 {
 	for (uint32_t i = 0; i < conf->n_links; i++) {
 		c->link[i] = (struct link){
-			.ops = ops_of(&conf->link[i]),
+			.ops = transports[conf->link[i].type],
 			.conf = &conf->link[i],
 			.all = conf,
 			.number = (uint8_t)i,

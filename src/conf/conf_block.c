@@ -122,11 +122,6 @@ static enum conf_section open_mode(struct conf_ctx *ctx, const struct conf_args 
 static void open_link(struct conf_ctx *ctx, const struct conf_option *opt,
 		      const struct conf_args *args, const struct conf_place *at)
 {
-	static const enum channel_type types[CONF_SECTIONS] = {
-		[CONF_MULTICAST] = CHANNEL_MCAST,
-		[CONF_UDP] = CHANNEL_UDP,
-		[CONF_TCP] = CHANNEL_TCP,
-	};
 	struct channel_conf *ch = &ctx->conf.channel;
 	struct channel_link_conf *link = &ctx->extra_link;
 	bool is_default = args->n && !strcmp(args->word->text, "Default");
@@ -137,7 +132,7 @@ static void open_link(struct conf_ctx *ctx, const struct conf_option *opt,
 	else
 		conf_error(ctx, at, "too many links: at most %d are possible", CHANNEL_LINKS_MAX);
 	*link = (struct channel_link_conf){
-		.type = types[opt->child],
+		.type = conf_link_type(opt->name),
 		.is_default = is_default,
 		.file = ctx->file,
 		.line = at->line,
@@ -150,11 +145,7 @@ static void open_link(struct conf_ctx *ctx, const struct conf_option *opt,
 	if (link->type != ch->link[0].type)
 		conf_error(ctx, at,
 			   "a %s link beside the %s link in line %u: all links must be of one kind",
-			   opt->name,
-			   ch->link[0].type == CHANNEL_MCAST ? "Multicast" :
-			   ch->link[0].type == CHANNEL_UDP   ? "UDP" :
-							       "TCP",
-			   ch->link[0].line);
+			   opt->name, conf_link_name(ch->link[0].type), ch->link[0].line);
 }
 
 static void open_filter(struct conf_ctx *ctx, const struct conf_option *opt,

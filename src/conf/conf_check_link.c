@@ -8,17 +8,6 @@
 
 #include <string.h>
 
-static const char *const kinds[] = {
-	[CHANNEL_MCAST] = "Multicast",
-	[CHANNEL_UDP] = "UDP",
-	[CHANNEL_TCP] = "TCP",
-};
-static const enum conf_section sections[] = {
-	[CHANNEL_MCAST] = CONF_MULTICAST,
-	[CHANNEL_UDP] = CONF_UDP,
-	[CHANNEL_TCP] = CONF_TCP,
-};
-
 #define PORT_USUAL 3780u
 
 struct link_check {
@@ -30,7 +19,7 @@ struct link_check {
 
 static const struct conf_seen *link_seen(const struct link_check *c, const char *name)
 {
-	return conf_seen_in(c->ctx, sections[c->link->type], name, c->nr);
+	return conf_seen_in(c->ctx, conf_link_section(c->link->type), name, c->nr);
 }
 
 /* Reports that an option is missing, unless a part of the block was not understood, which may have
@@ -39,7 +28,7 @@ static void need(const struct link_check *c, const char *name)
 {
 	if (!link_seen(c, name)->given && !c->state->not_understood)
 		conf_error(c->ctx, &c->state->at, "%s is missing in this %s block", name,
-			   kinds[c->link->type]);
+			   conf_link_name(c->link->type));
 }
 
 /* Without Port 1.4.x takes any port that is free, which no peer knows. */
@@ -58,7 +47,7 @@ static void need_port(const struct link_check *c, const char *name)
 		conf_warn(c->ctx, &c->state->at,
 			  "%s is missing in this %s block: %u is taken, which the other node has "
 			  "to use as well",
-			  name, kinds[c->link->type], PORT_USUAL);
+			  name, conf_link_name(c->link->type), PORT_USUAL);
 }
 
 static bool addr_zero(const union channel_addr *a, int family)
@@ -86,7 +75,7 @@ static int find_family(const struct link_check *c)
 	static const char *const v4_names[] = { "IPv4_address", "IPv4_interface",
 						"IPv4_Destination_Address" };
 	static const char *const v6_names[] = { "IPv6_address", "IPv6_Destination_Address" };
-	enum conf_section section = sections[c->link->type];
+	enum conf_section section = conf_link_section(c->link->type);
 	const char *v4 = NULL, *v6 = NULL;
 
 	for (size_t i = 0; i < 3; i++) {
@@ -142,7 +131,7 @@ static void to_itself(const struct link_check *c, const char *dest_name,
 	conf_warn(c->ctx, dest->given ? &dest->at : &c->state->at,
 		  "%s is %s: this %s link sends to this node itself, and the other node hears "
 		  "nothing",
-		  dest_name, dest->given ? "all zero" : "missing", kinds[link->type]);
+		  dest_name, dest->given ? "all zero" : "missing", conf_link_name(link->type));
 }
 
 static void check_unicast(const struct link_check *c)
@@ -158,11 +147,11 @@ static void check_unicast(const struct link_check *c)
 	if (!local->given && !c->state->not_understood)
 		conf_warn(c->ctx, &c->state->at,
 			  "%s is missing in this %s block: it receives on all addresses",
-			  local_name, kinds[link->type]);
+			  local_name, conf_link_name(link->type));
 	if (local->given && !local->bad && addr_zero(&link->local, link->family))
 		conf_warn(c->ctx, &local->at,
 			  "%s is all zero: this %s link receives on all addresses", local_name,
-			  kinds[link->type]);
+			  conf_link_name(link->type));
 	if (local->given && !local->bad && addr_multicast(&link->local, link->family))
 		conf_error(c->ctx, &local->at, "%s is a multicast address", local_name);
 	if (dest->bad || (!dest->given && c->state->not_understood))

@@ -187,3 +187,31 @@ const char *conf_mode_near(const char *name)
 {
 	return near(modes, COUNT(modes), name);
 }
+
+/* clang-format off */
+static const struct named link_types[] = {
+#define ROW(type, keyword, like, ops, about) { #keyword, CHANNEL_##type },
+	CHANNEL_TYPES(ROW)
+#undef ROW
+};
+static const enum conf_section link_section[] = {
+#define ROW(type, keyword, like, ops, about) [CHANNEL_##type] = CONF_##like,
+	CHANNEL_TYPES(ROW)
+#undef ROW
+};
+/* clang-format on */
+
+const char *conf_link_name(enum channel_type type)
+{
+	return name_of(link_types, COUNT(link_types), (int)type);
+}
+
+enum conf_section conf_link_section(enum channel_type type)
+{
+	return link_section[type];
+}
+
+enum channel_type conf_link_type(const char *keyword)
+{
+	return (enum channel_type)value_of(link_types, COUNT(link_types), keyword, false);
+}

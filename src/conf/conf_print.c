@@ -192,14 +192,6 @@ static void print_leftover_timers(struct printer *p, const struct conf *conf,
 
 static void print_sync(struct printer *p, const struct conf *conf)
 {
-	static const struct {
-		enum conf_section section;
-		const char *name;
-	} links[] = {
-		[CHANNEL_MCAST] = { CONF_MULTICAST, "Multicast" },
-		[CHANNEL_UDP] = { CONF_UDP, "UDP" },
-		[CHANNEL_TCP] = { CONF_TCP, "TCP" },
-	};
 	enum conf_section mode = conf_mode_section(conf->sync.mode);
 
 	open_brace(p, "Sync");
@@ -211,9 +203,9 @@ static void print_sync(struct printer *p, const struct conf *conf)
 	for (uint32_t i = 0; i < conf->channel.n_links; i++) {
 		const struct channel_link_conf *link = &conf->channel.link[i];
 
-		line(p, "%s%s {", links[link->type].name, link->is_default ? " Default" : "");
+		line(p, "%s%s {", conf_link_name(link->type), link->is_default ? " Default" : "");
 		p->indent++;
-		print_options(p, conf, links[link->type].section, link, link);
+		print_options(p, conf, conf_link_section(link->type), link, link);
 		close_brace(p);
 	}
 	open_brace(p, "Options");

@@ -55,15 +55,14 @@ const struct conf_option conf_options[] = {
 		  "again every now and then) or NOTRACK (best effort), in any case. Without it "
 		  "FTFW is taken, with a warning. The old names NACK (FTFW) and PERSISTENT (ALARM) "
 		  "are accepted with a warning." },
-	{ BLOCK("Multicast", IN(CONF_SYNC), CONF_MULTICAST), .header_words = 1,
-	  .help = "A dedicated link that uses UDP multicast. Up to four links of one kind; one "
-		  "carries the traffic, at first the one marked Default, or else the first." },
-	{ BLOCK("UDP", IN(CONF_SYNC), CONF_UDP), .header_words = 1,
-	  .help = "A dedicated link that uses unicast UDP." },
-	{ BLOCK("TCP", IN(CONF_SYNC), CONF_TCP), .header_words = 1,
-	  .help = "A dedicated link that uses TCP." },
+/* clang-format off */
+#define ROW(type, keyword, like, ops, about) \
+	{ BLOCK(#keyword, IN(CONF_SYNC), CONF_##like), .header_words = 1, .help = about },
+	CHANNEL_TYPES(ROW)
+#undef ROW
 	{ BLOCK("Options", IN(CONF_SYNC), CONF_OPTIONS),
 	  .help = "What is replicated, and how it enters the kernel." },
+	/* clang-format on */
 	{ OPTION("Replicate", IN(CONF_SYNC), CONF_T_STATES),
 	  RENAMED_TO("Filter { State Accept { ... } } in section General") },
 	{ OPTION("Checksum", IN(CONF_SYNC), CONF_T_OLD_CHECKSUM),
