@@ -18,6 +18,14 @@
 
 #define PRIO_CONTROL 3 /* in the loop: after the kernel and the peers */
 
+/* Which place a client has. */
+enum control_place {
+	PLACE_FULL,   /* root, the user of the daemon; everybody, without Group */
+	PLACE_READER, /* one who may only look */
+	PLACE_NONE,   /* one more of these, who is told that there is no place */
+	CONTROL_PLACES
+};
+
 enum client_state {
 	CLIENT_REQUEST,
 	CLIENT_RUN,
@@ -29,6 +37,7 @@ struct control_client {
 	struct list_node node; /* in server->clients, oldest first */
 	struct control_server *server;
 	enum client_state state;
+	enum control_place place;
 	struct ev_io io;
 	struct ev_work work;	 /* armed while the job has a step to do and there is room */
 	struct control_job *job; /* borrowed until release(); NULL in other states than RUN */
@@ -40,7 +49,6 @@ struct control_client {
 	size_t extra; /* bytes behind the request, thrown away */
 	uid_t uid;    /* whoever connected; (uid_t)-1: not known */
 	uint8_t in[CTL_REQUEST_MAX];
-	bool reader;  /* may only look, whatever is asked */
 	bool waiting; /* the job said CTL_WAIT */
 	bool woken;   /* control_job_wake() during the step */
 };
@@ -55,7 +63,7 @@ struct control_server {
 	struct ev_io io;
 	struct ev_timer timer; /* requests overdue; accepting again */
 	struct list_node clients;
-	unsigned int n_clients, n_readers;
+	unsigned int n_clients, n_in[CONTROL_PLACES];
 	bool paused; /* not accepting until the timer or until someone leaves */
 	bool stopped;
 	struct control_stats stats;
@@ -68,12 +76,15 @@ struct control_server {
  * closed for it? */
 bool place_make_room(struct control_server *s, struct mono now);
 /* The same for one more user who may only look. */
-bool place_for_reader(struct control_server *s, uid_t uid, struct mono now);
+bool place_for_reader(struct control_server *s, struct mono now);
+/* The same for one who is only to be told that there is none. */
+bool place_to_be_told(struct control_server *s, struct mono now);
 
 /* ---- connection.c ---- */
 
-/* Serve the client behind fd, which has got a place. Without memory fd is closed. */
-void connection_new(struct control_server *s, int fd, uid_t uid, bool reader, struct mono now);
+/* Serve the client behind fd, which has got this place. Without memory fd is closed. */
+void connection_new(struct control_server *s, int fd, uid_t uid, enum control_place place,
+		    struct mono now);
 /* The end of a client in every state; c is gone afterwards. */
 void connection_close(struct control_client *c);
 /* The request has not come in time. */

@@ -23,7 +23,9 @@
 #define CTL_CLIENTS_MAX 64
 /* of them, so many of users who may only look (UNIX { Group }); the rest is kept for the others */
 #define CTL_READERS_MAX 32
-#define CTL_REQUEST_MS	1000 /* from accept to the complete request */
+/* and so many of the same users who are told that there is no place, at a time */
+#define CTL_TURNED_AWAY_MAX 8
+#define CTL_REQUEST_MS	    1000 /* from accept to the complete request */
 /* at the cap, a reader that took nothing for so long may be dropped */
 #define CTL_STALLED_MS 500
 #define CTL_ALIVE_MS   2000 /* a client that waits hears something at least this often */
@@ -84,6 +86,7 @@ struct control_stats {
 	uint64_t vanished;	  /* left before the end of the reply */
 	/* made room at the cap, or sent what it should not, or overran its queue */
 	uint64_t dropped;
+	uint64_t no_place; /* users who may only look, when too many of them were being served */
 	uint64_t accept_failed;
 };
 

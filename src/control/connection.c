@@ -24,6 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control/verdict.h"
+
 #define EXTRA_MAX 4096 /* bytes a client may send behind its request */
 
 /* Take the job away from the client. done: it said so itself. */
@@ -51,7 +53,7 @@ void connection_close(struct control_client *c)
 	close(c->io.fd);
 	ctl_out_free(c->out);
 	s->n_clients--;
-	s->n_readers -= c->reader;
+	s->n_in[c->place]--;
 	free(c);
 	if (s->paused)
 		watch_pause(s, false);
@@ -167,7 +169,7 @@ static bool may(struct control_client *c, const struct ctl_command *cmd)
 	struct control_server *s = c->server;
 	char line[160];
 
-	if (!c->reader || cmd->right == CTL_READS)
+	if (c->place == PLACE_FULL || cmd->right == CTL_READS)
 		return true;
 	s->stats.refused++;
 	snprintf(line, sizeof(line),
@@ -180,13 +182,27 @@ static bool may(struct control_client *c, const struct ctl_command *cmd)
 	return false;
 }
 
-/* Who may, and with which arguments. False: refused. */
+/* One who may only look has found no place: whatever is asked is not done. */
+static void turn_away(struct control_client *c, const struct ctl_command *cmd)
+{
+	bool verdict = cmd && cmd->question == CTL_ASKS_HEALTH;
+
+	ctl_note(c->out, "not served: %u clients of the group %s are being served; ask again later",
+		 c->server->n_in[PLACE_READER], c->server->conf.group);
+	ctl_end(c->out, verdict ? (int)VERDICT_UNKNOWN : 1);
+}
+
+/* Is there a place, who may, and with which arguments. False: refused. */
 static bool accept_request(struct control_client *c, const struct ctl_wire_request *wire,
 			   struct ctl_request *req)
 {
 	struct text err = { 0 };
 	bool ok;
 
+	if (c->place == PLACE_NONE) {
+		turn_away(c, req->cmd);
+		return false;
+	}
 	if (!req->cmd) {
 		c->server->stats.unknown_request++;
 		ctl_note(c->out, "the daemon does not know request %d", wire->number);
@@ -324,7 +340,8 @@ static void client_io(void *ctx, unsigned int ready, struct mono now)
 		ev_work_arm(c->server->loop, &c->work);
 }
 
-void connection_new(struct control_server *s, int fd, uid_t uid, bool reader, struct mono now)
+void connection_new(struct control_server *s, int fd, uid_t uid, enum control_place place,
+		    struct mono now)
 {
 	struct control_client *c = calloc(1, sizeof(*c));
 
@@ -336,7 +353,7 @@ void connection_new(struct control_server *s, int fd, uid_t uid, bool reader, st
 	c->server = s;
 	c->since = now;
 	c->uid = uid;
-	c->reader = reader;
+	c->place = place;
 	c->io = (struct ev_io){ .fd = fd,
 				.want = EV_READ,
 				.prio = PRIO_CONTROL,
@@ -348,7 +365,7 @@ void connection_new(struct control_server *s, int fd, uid_t uid, bool reader, st
 		goto refuse;
 	list_add_tail(&s->clients, &c->node);
 	s->n_clients++;
-	s->n_readers += reader;
+	s->n_in[place]++;
 	s->stats.accepted++;
 	watch_update(s);
 	return;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who gets a place at the control server, and who loses one. At the cap the oldest client without a
- * request makes room, then the one whose reader has taken nothing for longest; if there is none, new
- * clients wait in the kernel's queue. Users who may only look have half of the places, make room for
- * each other alone, and do not wait: root would wait behind them. */
+/* Who gets a place at the control server, and who loses one. At the cap the oldest client without
+ * a request makes room, then the one whose reader has taken nothing for longest; if there is none,
+ * new clients wait in the kernel's queue. Users who may only look have half of the places, make
+ * room for each other alone, and do not wait: root would wait behind them. Whoever of them finds no
+ * place keeps one of a few until it has been told so; where many come at a time, the latest are. */
 #include "control/connection.h"
 
-/* Whom to drop at the cap: the oldest without a request, else the reader that has been asleep
- * longest. Either among the users who may only look or among the others. */
-static struct control_client *find_victim(struct control_server *s, bool readers, struct mono now)
+/* Whom to drop among those who have such a place: the oldest without a request, else the reader
+ * that has been asleep longest. */
+static struct control_client *find_victim(struct control_server *s, enum control_place place,
+					  struct mono now)
 {
 	struct control_client *stalled = NULL;
 	struct list_node *n;
@@ -15,7 +17,7 @@ static struct control_client *find_victim(struct control_server *s, bool readers
 	for (n = s->clients.next; n != &s->clients; n = n->next) {
 		struct control_client *c = container_of(n, struct control_client, node);
 
-		if (c->reader != readers)
+		if (c->place != place)
 			continue;
 		if (c->state == CLIENT_REQUEST)
 			return c;
@@ -26,44 +28,32 @@ static struct control_client *find_victim(struct control_server *s, bool readers
 	return stalled;
 }
 
-static void drop(struct control_client *victim)
+/* False: there is nobody to drop. */
+static bool drop_one(struct control_server *s, enum control_place place, struct mono now)
 {
-	struct control_server *s = victim->server;
+	struct control_client *victim = find_victim(s, place, now);
 
+	if (!victim)
+		return false;
 	s->stats.dropped++;
 	if (victim->state == CLIENT_REQUEST)
 		s->stats.no_request++;
 	connection_close(victim);
+	return true;
 }
 
 bool place_make_room(struct control_server *s, struct mono now)
 {
-	struct control_client *victim;
-
-	if (s->n_clients < CTL_CLIENTS_MAX)
-		return true;
-	victim = find_victim(s, true, now);
-	if (!victim)
-		victim = find_victim(s, false, now);
-	if (victim)
-		drop(victim);
-	return victim != NULL;
+	return s->n_clients < CTL_CLIENTS_MAX || drop_one(s, PLACE_NONE, now) ||
+	       drop_one(s, PLACE_READER, now) || drop_one(s, PLACE_FULL, now);
 }
 
-bool place_for_reader(struct control_server *s, uid_t uid, struct mono now)
+bool place_for_reader(struct control_server *s, struct mono now)
 {
-	struct control_client *victim;
+	return s->n_in[PLACE_READER] < CTL_READERS_MAX || drop_one(s, PLACE_READER, now);
+}
 
-	if (s->n_readers < CTL_READERS_MAX)
-		return true;
-	victim = find_victim(s, true, now);
-	if (victim) {
-		drop(victim);
-		return true;
-	}
-	if (log_limit_pass(&s->refused_log, 1, 10000, now, NULL))
-		log_warnx("control socket: user %u: not served: %u clients of the group %s are "
-			  "being served",
-			  (unsigned int)uid, s->n_readers, s->conf.group);
-	return false;
+bool place_to_be_told(struct control_server *s, struct mono now)
+{
+	return s->n_in[PLACE_NONE] < CTL_TURNED_AWAY_MAX || drop_one(s, PLACE_NONE, now);
 }

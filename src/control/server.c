@@ -22,19 +22,30 @@ static uid_t user_of(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? cred.uid : (uid_t)-1;
 }
 
-/* Takes fd. */
+static enum control_place place_of(struct control_server *s, uid_t uid, struct mono now)
+{
+	if (!s->conf.group[0] || uid == 0 || uid == geteuid())
+		return PLACE_FULL;
+	if (place_for_reader(s, now))
+		return PLACE_READER;
+	s->stats.no_place++;
+	if (log_limit_pass(&s->refused_log, 1, 10000, now, NULL))
+		log_warnx("control socket: user %u: not served: %u clients of the group %s are "
+			  "being served",
+			  (unsigned int)uid, s->n_in[PLACE_READER], s->conf.group);
+	return PLACE_NONE;
+}
+
 /* Takes fd. */
 static void newcomer(struct control_server *s, int fd, struct mono now)
 {
 	uid_t uid = user_of(fd);
-	bool reader = s->conf.group[0] && uid != 0 && uid != geteuid();
+	enum control_place place = place_of(s, uid, now);
 
-	if (reader && !place_for_reader(s, uid, now)) {
-		s->stats.accept_failed++;
+	if (place != PLACE_NONE || place_to_be_told(s, now))
+		connection_new(s, fd, uid, place, now);
+	else /* several are being told already */
 		close(fd);
-		return;
-	}
-	connection_new(s, fd, uid, reader, now);
 }
 
 static void accept_failed(struct control_server *s, int error, struct mono now)

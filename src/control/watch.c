@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the control server is woken for: somebody who comes, unless that has to wait, and the time at
- * which a client is due. */
+/* What the control server is woken for: somebody who comes, unless that has to wait, and the time
+ * at which a client is due. */
 #include "control/connection.h"
 
 #define RETRY_MS 1000 /* accepting again after a failure or at the cap */

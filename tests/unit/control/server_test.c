@@ -31,6 +31,20 @@ struct test_job {
 	int steps;
 };
 
+/* Who has connected, as the server is told; -1: as it is. */
+static int64_t pretend_uid = -1;
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	int ret = __real_getsockopt(fd, level, name, value, len);
+
+	if (name == SO_PEERCRED && pretend_uid >= 0)
+		((struct ucred *)value)->uid = (uid_t)pretend_uid;
+	return ret;
+}
+
 struct world {
 	char dir[64];
 	struct control_conf conf;
@@ -940,6 +954,53 @@ static void cap_drops_who_has_slept_longest(void **state)
 	assert_int_equal(w->released_gone, CTL_CLIENTS_MAX);
 }
 
+/* Group: one more member than may look at a time is told so, whatever is asked, and root is served
+ * all the while. Each is counted under a name of its own, the last few of many are told. */
+static void member_without_a_place_is_told(void **state)
+{
+	static const char said[] = FRAMED "\0\107\0\2not served: 32 clients of the group 0 are "
+					  "being served; ask again later"
+					  "\0\4\0\5\0\0\0\1";
+	enum { MORE = CTL_TURNED_AWAY_MAX + 3 };
+	struct world *w = *state;
+	int fd[CTL_READERS_MAX], more[MORE];
+	char buf[256];
+	bool end;
+
+	strcpy(w->conf.group, "0");
+	open_server(w);
+	pretend_uid = 4242;
+	w->dump_total = 1000000;
+	for (int i = 0; i < CTL_READERS_MAX; i++) {
+		fd[i] = ask(w, 16, true, 0); /* a dump, which nobody reads */
+		turns(w, 2);
+	}
+	ASSERT_REPLY(w, ask(w, 21, true, 0), said);
+	ASSERT_REPLY(w, ask(w, 46, true, 0), said);
+	ASSERT_REPLY(w, ask(w, 21, false, 0), "");
+	for (int i = 0; i < MORE; i++) {
+		more[i] = connect_client(w);
+		turns(w, 2);
+	}
+	for (int i = 0; i < MORE; i++) {
+		take(more[i], buf, sizeof(buf), &end);
+		assert_int_equal(end, i < MORE - CTL_TURNED_AWAY_MAX);
+	}
+	pretend_uid = 0;
+	ASSERT_REPLY(w, ask(w, 21, false, 0), "statistics\n\n");
+	assert_int_equal(control_server_stats(w->server)->no_place, 3 + MORE);
+	assert_int_equal(control_server_stats(w->server)->accept_failed, 0);
+	assert_int_equal(control_server_stats(w->server)->dropped, MORE - CTL_TURNED_AWAY_MAX);
+	assert_int_equal(w->starts, CTL_READERS_MAX + 1);
+	pretend_uid = -1;
+	for (int i = 0; i < MORE; i++)
+		close(more[i]);
+	for (int i = 0; i < CTL_READERS_MAX; i++)
+		close(fd[i]);
+	turns(w, 10);
+	assert_int_equal(control_server_clients(w->server), 0);
+}
+
 /* -k: the connection stays until the process is about to go; then END. Others are told at once. */
 static void kill_is_held(void **state)
 {
@@ -1206,6 +1267,7 @@ int main(void)
 		WITH_SERVER(cap_drops_oldest_without_request),
 		WITH_SERVER(cap_with_busy_clients),
 		WITH_SERVER(cap_drops_who_has_slept_longest),
+		cmocka_unit_test_setup_teardown(member_without_a_place_is_told, setup, teardown),
 		WITH_SERVER(kill_is_held),
 		WITHOUT(files_and_modes),
 		WITHOUT(not_a_socket),
