@@ -25,7 +25,8 @@ allowed() {	# module -> modules it may include besides itself
 	follow)	echo "base flow cache sync node kernel" ;;
 	helper)	echo "base flow" ;;
 	queue)	echo "base flow kernel" ;;
-	daemon)	echo "base flow proto cache node follow kernel channel sync stats control conf client helper queue" ;;
+	command) echo "base flow proto cache sync node follow kernel channel control conf daemon" ;;
+	daemon)	echo "base flow proto cache node follow command kernel channel sync stats control conf client helper queue" ;;
 	*)	return 1 ;;
 	esac
 }

@@ -8,7 +8,7 @@
 
 /* The helpers of section Helper, from the start of the daemon to its end. */
 struct helpers;
-struct helper_values; /* daemon/values.h */
+struct helper_values; /* command/values.h */
 
 /* Why none of them can be served: neither this program nor this kernel has helpers in user space;
  * NULL: they can be. */

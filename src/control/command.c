@@ -2,7 +2,7 @@
 /* The table of control requests: number, option, who may give it, which arguments it takes. The
  * client finds the row for what was typed, the daemon the row for a number; both read this one
  * table. A command of our own is a row here, with a long option for its name, and one in
- * daemon/commands.c, which says what it does. The numbers of 1.4.x: doc/control.md. */
+ * command/commands.c, which says what it does. The numbers of 1.4.x: doc/control.md. */
 #include "control/command.h"
 
 #include <string.h>

@@ -21,7 +21,7 @@
 
 #include "base/log.h"
 #include "daemon/helping.h"
-#include "daemon/values.h"
+#include "command/values.h"
 #include "queue/cthelper.h"
 
 #define LOCK_DIRECTORY "/run"

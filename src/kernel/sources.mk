@@ -15,4 +15,5 @@ libkernel_a_SOURCES = \
 	kernel/exp_commit.c \
 	kernel/exp_convert.c \
 	kernel/exp_inject.c \
-	kernel/exp_sock.c
+	kernel/exp_sock.c \
+	kernel/proc.c

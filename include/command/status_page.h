@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONNTRACKD_COMMAND_STATUS_PAGE_H
+#define CONNTRACKD_COMMAND_STATUS_PAGE_H
+
+#include "base/text.h"
+#include "daemon/daemon.h"
+
+/* --status for people: at most STATUS_ROWS rows of 80 columns, which is a terminal of 24 with what
+ * `watch` puts above. */
+#define STATUS_ROWS 22u
+void status_page(const struct daemon *d, struct text *out);
+
+#endif
