@@ -52,6 +52,11 @@ enum ctl_req {
 	CTL_REQ_LIVE = 1004,		   /* --live */
 	CTL_REQ_MONITOR = 1005,		   /* --monitor */
 	CTL_REQ_STATS_HELPER = 1006,	   /* -s helper */
+	CTL_REQ_ROLE = 1007,		   /* --role */
+	CTL_REQ_ROLE_PRIMARY = 1008,	   /* --role primary */
+	CTL_REQ_ROLE_BACKUP = 1009,	   /* --role backup */
+	CTL_REQ_ROLE_FAULTY = 1010,	   /* --role faulty */
+	CTL_REQ_WAIT_SYNC = 1011,	   /* --wait-sync SECONDS */
 };
 
 /* What a request is about, where that is a choice. */
@@ -102,8 +107,13 @@ const struct ctl_command *control_command_by_number(int32_t number);
  * such command. */
 const struct ctl_command *control_command_find(char option, const char *arg, bool xml);
 
-/* The command of our own whose long option is the n bytes at name, or NULL. */
+/* The command of our own whose long option is the n bytes at name, or NULL; the one without a word
+ * behind the option, where there are several. */
 const struct ctl_command *control_command_by_name(const char *name, size_t n);
+/* The one with that word behind it, as in "--role primary", or NULL. */
+const struct ctl_command *control_command_with_word(const char *name, const char *word);
+/* The words that may stand behind it: the i-th, or NULL after the last. */
+const char *control_command_own_word(const char *name, size_t i);
 
 /* The i-th row of the table, or NULL after the last. */
 const struct ctl_command *control_command_at(size_t i);

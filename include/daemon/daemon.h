@@ -31,6 +31,7 @@ struct flowlog;
 struct helpers;
 struct jobs;
 struct teller;
+struct role;
 struct waiters;
 
 /* Every long-lived object of the running daemon, in the order in which they are opened. Closed in
@@ -40,6 +41,7 @@ struct daemon {
 	struct lockfile lock;
 	struct evloop *loop;
 	struct activity *activity; /* is this node active, since when */
+	struct role *role;	   /* NULL in the statistics mode */
 	struct waiters *waiters;   /* clients that wait for what goes on without them */
 	struct jobs *jobs;	   /* long work: what runs and what waits */
 	struct last_commit last_commit;

@@ -19,6 +19,17 @@ enum activity_role {
 	ACTIVITY_REQUEST, /* -n: the node wants to hear what the active one has */
 };
 
+/* What those commands mean. */
+enum role_kind {
+	ROLE_UNKNOWN, /* nobody has said so far */
+	ROLE_PRIMARY, /* this node has the shared addresses and forwards */
+	ROLE_BACKUP,  /* another one has */
+	ROLE_FAULTY,  /* the same, and this node could not */
+};
+
+/* Bytes of the text that says who has told a role. */
+#define ROLE_BY_MAX 96
+
 /* The file is beside the control socket, under its name with this behind it. */
 #define ACTIVITY_SUFFIX ".state"
 
@@ -47,6 +58,18 @@ void activity_request(struct activity *a, struct mono now);
 enum activity_role activity_role(const struct activity *a);
 /* The option of the last role command, "-c"; NULL: none so far. */
 const char *activity_option(const struct activity *a);
+
+/* The commands that follow are given by somebody else than the letters of 1.4.x, until signed
+ * again: by (copied; NULL: by their letters), and faulty: those other than -c say that the node is
+ * faulty, not that it is the backup. */
+void activity_sign(struct activity *a, bool faulty, const char *by);
+/* The role that the last command means; when a command has first meant it, and who has given the
+ * last one that changed it. Not set, and empty, where none has. Borrowed until the next command. */
+enum role_kind activity_told_role(const struct activity *a);
+struct mono activity_told_since(const struct activity *a);
+const char *activity_told_by(const struct activity *a);
+/* Called after each command, when all of the above says the new; one, NULL: none. */
+void activity_on_command(struct activity *a, void (*fn)(void *ctx, struct mono now), void *ctx);
 
 /* The last role command was -c: this node forwards. */
 bool activity_active(const struct activity *a);

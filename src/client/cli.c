@@ -330,15 +330,57 @@ static void read_arg(struct parse *p, const struct ctl_arg *a, const char *value
 }
 
 /* A name that is an argument as well (--status) is one if it has a value. */
-static bool means_own(const struct parse *p, bool attached, const struct ctl_arg *a)
+static bool means_own(const struct parse *p, const struct ctl_command *own, bool attached,
+		      const struct ctl_arg *a)
 {
 	bool follows = p->at + 1 < p->argc && p->argv[p->at + 1][0] != '-';
 
-	return !a || (!attached && !follows);
+	return !a || (!attached && !follows) || ctl_arg_find(own, own->name);
+}
+
+/* "primary, backup": what may stand behind an option of our own. */
+static void list_own_words(const char *name, char *buf, size_t cap)
+{
+	const char *w;
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; (w = control_command_own_word(name, i)) && n < cap; i++)
+		n += (size_t)snprintf(buf + n, cap - n, "%s%s", i ? ", " : "", w);
+}
+
+/* The word behind it, if there may be one, makes another command of it; a number is an argument of
+ * its name. NULL: an error. */
+static const struct ctl_command *with_value(struct parse *p, const struct ctl_command *cmd,
+					    const char **value)
+{
+	const struct ctl_arg *a = ctl_arg_find(cmd, cmd->name);
+	const struct ctl_command *found;
+	char words[128];
+
+	if (a) {
+		read_arg(p, a, *value);
+		*value = NULL;
+		return p->stop ? NULL : cmd;
+	}
+	if (!control_command_own_word(cmd->name, 0))
+		return cmd;
+	*value = *value ? *value : take_word(p);
+	if (!*value)
+		return cmd;
+	found = control_command_with_word(cmd->name, *value);
+	list_own_words(cmd->name, words, sizeof(words));
+	if (!found)
+		fail(p, "--%s: unknown \"%.40s\" (known: %s)", cmd->name, *value, words);
+	*value = NULL;
+	return found;
 }
 
 static void read_own(struct parse *p, const struct ctl_command *cmd, const char *value)
 {
+	cmd = with_value(p, cmd, &value);
+	if (!cmd)
+		return;
 	if (value)
 		fail(p, "option --%s takes no argument", cmd->name);
 	else if (p->own || p->command)
@@ -363,7 +405,7 @@ static void read_name(struct parse *p, const char *word)
 	if (o) {
 		if (take_value(p, o, equals ? equals + 1 : NULL, &value))
 			apply(p, o, value);
-	} else if (own && means_own(p, equals, a)) {
+	} else if (own && means_own(p, own, equals, a)) {
 		read_own(p, own, equals ? equals + 1 : NULL);
 	} else if (a) {
 		read_arg(p, a, equals ? equals + 1 : NULL);
@@ -389,8 +431,8 @@ static bool is_taker(size_t i, const char *name)
 {
 	const struct ctl_command *cmd = control_command_at(i);
 
-	if (!ctl_arg_find(cmd, name))
-		return false;
+	if (!ctl_arg_find(cmd, name) || (cmd->name && cmd->arg))
+		return false; /* with a word behind it: the row without says it for all */
 	for (size_t k = 0; cmd->option && k < i; k++)
 		if (control_command_at(k)->option == cmd->option &&
 		    ctl_arg_find(control_command_at(k), name))
@@ -421,7 +463,7 @@ static void takers(const char *name, char *buf, size_t cap)
 
 static void needs_command(struct parse *p, const char *name)
 {
-	char commands[128];
+	char commands[160];
 
 	takers(name, commands, sizeof(commands));
 	fail(p, "Invalid parameters: --%s needs %s", name, commands);
@@ -537,15 +579,18 @@ void cli_parse(int argc, char **argv, struct cli *cli)
 static void print_own(FILE *out)
 {
 	const struct ctl_command *cmd, *before;
-	char commands[128];
+	char commands[160];
 
 	for (size_t i = 0; (cmd = control_command_at(i)); i++)
 		if (cmd->name)
-			fprintf(out, "      --%s, %s\n", cmd->name, cmd->help);
+			fprintf(out, "      %s%s, %s\n", cmd->text,
+				ctl_arg_find(cmd, cmd->name) ? " SECONDS" : "", cmd->help);
 	for (size_t i = 0; (cmd = control_command_at(i)); i++) {
 		for (const struct ctl_arg *a = cmd->args; a && a->name; a++) {
 			size_t k = 0;
 
+			if (cmd->name && strcmp(a->name, cmd->name) == 0)
+				continue; /* it stands behind the option itself */
 			while ((before = control_command_at(k)) != cmd &&
 			       !ctl_arg_find(before, a->name))
 				k++;

@@ -28,6 +28,7 @@
 #include "follow/jobs.h"
 #include "command/monitor.h"
 #include "command/report.h"
+#include "command/role_command.h"
 #include "command/waiters.h"
 #include "flow/flow_json.h"
 #include "flow/flow_print.h"
@@ -331,6 +332,20 @@ static struct control_job *cmd_ask(struct commands *c, const struct ctl_request 
 	return NULL;
 }
 
+static struct control_job *cmd_role(struct commands *c, const struct ctl_request *req,
+				    enum job_kind job, struct ctl_out *out)
+{
+	(void)job;
+	return job_or_note(role_change_job(c->d, req), out);
+}
+
+static struct control_job *cmd_wait_sync(struct commands *c, const struct ctl_request *req,
+					 enum job_kind job, struct ctl_out *out)
+{
+	(void)job;
+	return job_or_note(wait_sync_job(c->d, req), out);
+}
+
 static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req,
 				     enum job_kind job, struct ctl_out *out)
 {
@@ -461,6 +476,11 @@ static const struct what table[] = {
 	{ "--ready", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "--live", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "-s helper", NEEDS_HELPERS, NO_JOB, NULL, report_helpers, "helpers" },
+	{ "--role", NEEDS_PEERS, NO_JOB, NULL, report_role, "role" },
+	{ "--role primary", NEEDS_PEERS, NO_JOB, cmd_role, NULL, "role" },
+	{ "--role backup", NEEDS_PEERS, NO_JOB, cmd_role, NULL, "role" },
+	{ "--role faulty", NEEDS_PEERS, NO_JOB, cmd_role, NULL, "role" },
+	{ "--wait-sync", NEEDS_NOTHING, NO_JOB, cmd_wait_sync, NULL, NULL },
 };
 
 /* -c, and the states are in the kernel already: this node is active now, no flush goes on, and

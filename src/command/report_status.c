@@ -4,6 +4,7 @@
 
 #include "control/verdict.h"
 #include "command/ask.h"
+#include "command/role_command.h"
 #include "command/status.h"
 #include "command/status_page.h"
 
@@ -31,6 +32,8 @@ void report_status(const struct daemon *d, struct values *v)
 	values_group(v, "overview", &status_group, &s);
 	ask_daemon(d, CTL_ASKS_HEALTH, &health);
 	verdict_values(&health, "health", v);
+	if (d->role)
+		report_role(d, v);
 	report_runtime(d, v);
 	report_cache(d, v);
 	if (pipeline_sync(d->pipeline)) {

@@ -11,6 +11,8 @@ libcommand_a_SOURCES = \
 	command/report.c \
 	command/report_peers.c \
 	command/report_status.c \
+	command/role_command.c \
+	command/role_values.c \
 	command/status.c \
 	command/status_page.c \
 	command/status_values.c \

@@ -18,6 +18,7 @@
 #include "follow/blind.h"
 #include "command/page.h"
 #include "command/report.h"
+#include "command/role_command.h"
 #include "command/status.h"
 #include "command/values.h"
 #include "kernel/ct.h"
@@ -57,19 +58,24 @@ static void put_head(struct page *p, const struct daemon *d, const struct status
 static void put_node(struct page *p, const struct daemon *d)
 {
 	struct node_values n;
+	struct role_values r;
 	char span[PAGE_SPAN];
 	struct text t = { 0 };
 
 	report_node_values(d, &n);
-	if (!pipeline_sync(d->pipeline)) {
+	if (!d->role) {
 		text_str(&t, "has no role in this mode");
-	} else if (n.active) {
-		page_span(n.active_s, span);
-		text_printf(&t, "active for %s, by %s", span, n.by);
-	} else if (n.by) {
-		text_printf(&t, "not active, by %s", n.by);
 	} else {
-		text_str(&t, "not active: it was not told a role (-c, -t, -n) yet");
+		role_values(d, &r);
+		text_str(&t, r.role);
+		if (r.doubt)
+			text_printf(&t, ": %s", r.doubt);
+		if (r.since_s >= 0) {
+			page_span(r.since_s, span);
+			text_printf(&t, "%s for %s, by %s", r.doubt ? "; told" : "", span, r.by);
+		} else {
+			text_str(&t, ": it was not told a role (--role, -c, -t, -n) yet");
+		}
 	}
 	if (n.purge_s >= 0) {
 		page_span(n.purge_s, span);

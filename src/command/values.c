@@ -15,6 +15,7 @@
 #include "base/value_rows.h"
 #include "follow/blind.h"
 #include "control/verdict.h"
+#include "command/role_command.h"
 #include "command/status.h"
 #include "follow/empty.h"
 
@@ -644,4 +645,6 @@ const struct value_group *const value_groups[] = { &cache_group,
 						   &commit_group,
 						   &refusal_group,
 						   &line_group,
+						   &role_group,
+						   &role_change_group,
 						   NULL };

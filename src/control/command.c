@@ -24,6 +24,22 @@ static const struct ctl_arg commit[] = {
 	{ .name = NULL }
 };
 
+/* The value of the option itself is an argument of its name. */
+static const struct ctl_arg wait_sync[] = { { .name = "wait-sync",
+					      .type = CTL_ARG_NUMBER,
+					      .min = 1,
+					      .max = 86400,
+					      .help = "how many seconds" },
+					    ARG_JSON,
+					    { .name = NULL } };
+
+static const char help_role[] = "what this node is: primary, backup, faulty or unknown";
+static const char help_primary[] =
+	"this node takes over: all that a script of 1.4.x does by -c, -f, -R and -B";
+static const char help_backup[] = "another node is the primary: -t and -n";
+static const char help_faulty[] = "the same, and this node cannot take over: -t";
+static const char help_wait_sync[] =
+	"wait at most so many seconds until --ready says yes: 0 it does, 1 not yet";
 static const char help_status[] = "one page: what this node is, its peers, links, tables";
 static const char help_monitor[] = "what happens, line by line, while it happens";
 static const char help_health[] = "one line for monitoring: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN";
@@ -100,6 +116,12 @@ static const struct ctl_arg peers_xml[] = { ARG_COUNT,
 		.number = (n), .name = (what), .text = "--" what, .help = (h), .question = (q), \
 		.right = CTL_READS, .args = shown \
 	}
+/* A long option of our own with a word behind it. */
+#define SETS(n, what, w, h) \
+	{ \
+		.number = (n), .name = (what), .arg = (w), .text = "--" what " " w, .help = (h), \
+		.right = CTL_CHANGES, .args = shown \
+	}
 #define CHANGES(...) COMMAND(CTL_CHANGES, __VA_ARGS__)
 #define READS(...)   COMMAND(CTL_READS, __VA_ARGS__)
 
@@ -145,6 +167,16 @@ static const struct ctl_command commands[] = {
 	ASKS(CTL_REQ_READY, "ready", CTL_ASKS_READY, help_ready),
 	ASKS(CTL_REQ_LIVE, "live", CTL_ASKS_LIVE, help_live),
 	READS(CTL_REQ_STATS_HELPER, 's', "helper", false, CTL_OBJ_NONE, "-s helper", shown),
+	ASKS(CTL_REQ_ROLE, "role", CTL_ASKS_NOTHING, help_role),
+	SETS(CTL_REQ_ROLE_PRIMARY, "role", "primary", help_primary),
+	SETS(CTL_REQ_ROLE_BACKUP, "role", "backup", help_backup),
+	SETS(CTL_REQ_ROLE_FAULTY, "role", "faulty", help_faulty),
+	{ .number = CTL_REQ_WAIT_SYNC,
+	  .name = "wait-sync",
+	  .text = "--wait-sync",
+	  .help = help_wait_sync,
+	  .right = CTL_READS,
+	  .args = wait_sync },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -202,12 +234,33 @@ const struct ctl_command *control_command_find(char option, const char *arg, boo
 	return NULL;
 }
 
+static bool is_named(const struct ctl_command *c, const char *name, size_t n)
+{
+	return c->name && strlen(c->name) == n && memcmp(c->name, name, n) == 0;
+}
+
 const struct ctl_command *control_command_by_name(const char *name, size_t n)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (commands[i].name && strlen(commands[i].name) == n &&
-		    memcmp(commands[i].name, name, n) == 0)
+		if (is_named(&commands[i], name, n) && !commands[i].arg)
 			return &commands[i];
+	return NULL;
+}
+
+const struct ctl_command *control_command_with_word(const char *name, const char *word)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (is_named(&commands[i], name, strlen(name)) && commands[i].arg &&
+		    strcmp(commands[i].arg, word) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+const char *control_command_own_word(const char *name, size_t i)
+{
+	for (size_t k = 0; k < N_COMMANDS; k++)
+		if (is_named(&commands[k], name, strlen(name)) && commands[k].arg && i-- == 0)
+			return commands[k].arg;
 	return NULL;
 }
 

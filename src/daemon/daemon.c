@@ -21,6 +21,7 @@
 #include "daemon/helpers.h"
 #include "follow/jobs.h"
 #include "follow/renew.h"
+#include "daemon/roles.h"
 #include "daemon/signals.h"
 #include "follow/teller.h"
 #include "command/waiters.h"
@@ -323,7 +324,7 @@ static int open_jobs(struct daemon *d)
 	d->waiters = waiters_new(d);
 	if (!d->activity || !d->waiters)
 		return -ENOMEM;
-	d->jobs = jobs_new(waiters_ended, d->waiters);
+	d->jobs = jobs_new(roles_job_ended, d);
 	if (!d->jobs)
 		return -ENOMEM;
 	wiring_jobs(d);
@@ -364,6 +365,8 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 		ret = helpers_open(d->loop, &d->conf->helper, &d->helpers, err);
 	if (ret == 0)
 		ret = open_kernel(d, err);
+	if (ret == 0)
+		ret = roles_open(d);
 	if (ret == 0) /* last: what fails before leaves no file behind */
 		ret = open_flowlog(d, err);
 	if (ret < 0)
@@ -445,6 +448,7 @@ void daemon_close(struct daemon *d)
 		ev_work_del(d->loop, &d->more);
 		ev_timer_del(d->loop, &d->tick);
 	}
+	roles_close(d);
 	flowlog_close(d->flowlog);
 	blind_close(d->blind);
 	ct_events_close(d->events);

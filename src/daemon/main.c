@@ -23,14 +23,17 @@ static const char *config_path(const struct cli *cli)
 /* The role of this node changes, and its daemon does not run. What -t has scheduled before -c would
  * hit live flows when the daemon does; and after a -t or -n that failed it would take what it finds
  * in the kernel for flows of today. */
-static void missed_role(const char *socket_path, char option)
+static void missed_role(const char *socket_path, const struct ctl_command *cmd)
 {
 	char path[CONTROL_PATH_MAX + sizeof(ACTIVITY_SUFFIX)];
+	bool primary = cmd->option == 'c' || cmd->number == CTL_REQ_ROLE_PRIMARY;
+	bool leaves = cmd->option == 't' || cmd->option == 'n' ||
+		      cmd->number == CTL_REQ_ROLE_BACKUP || cmd->number == CTL_REQ_ROLE_FAULTY;
 
 	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
-	if (option == 't' || option == 'n')
+	if (leaves)
 		activity_missed_standby(path, clock_now());
-	else if (option == 'c' && activity_missed_commit(path, clock_now()))
+	else if (primary && activity_missed_commit(path, clock_now()))
 		fprintf(stderr, "conntrackd: the flush of the kernel table (-t) that the next "
 				"start would have made is cancelled\n");
 }
@@ -93,7 +96,7 @@ static int run_client(const struct cli *cli)
 	}
 	status = client_run(&req);
 	if (outcome.end == CLIENT_ABSENT)
-		missed_role(path, cli->cmd->option);
+		missed_role(path, cli->cmd);
 	if (outcome.end != CLIENT_ANSWERED && cli->question != CTL_ASKS_NOTHING)
 		status = answer(cli, path, &outcome);
 	return status;

@@ -6,6 +6,7 @@ libdaemon_a_SOURCES = \
 	daemon/helping.c \
 	daemon/lock.c \
 	daemon/notify.c \
+	daemon/roles.c \
 	daemon/signals.c \
 	daemon/start.c \
 	daemon/sync_log.c \

@@ -3,16 +3,20 @@
  *
  * The file is text, one word and one value a line, in this order and nothing else:
  *
- *         conntrackd-state 1      boot 0d1b...            the kernel's boot id: after a reboot
- * there are no flows that a purge could be about
+ *	conntrackd-state 2
+ *	boot 0d1b...		the kernel's boot id: after a reboot a purge would find no flows
  *	netns 4:4026531840	whose table it is
  *	role 1			enum activity_role
  *	since 81234567		ms of CLOCK_BOOTTIME; 0: not active
  *	purge 0			ms of CLOCK_BOOTTIME; 0: none pending
+ *	faulty 0		1: the node is not the backup but could not be active
+ *	told 81234567		ms of CLOCK_BOOTTIME: since when the node is what it is
+ *	by --role		who has said so; the rest of the line
  *
- * It is written whole under another name and moved into place, so a daemon that is killed leaves
- * the old or the new one. What a reader does not understand, or anybody but this user may write, is
- * not believed: a purge on its word empties a table. */
+ * The last three lines are missing in a file of version 1, which is read as well. It is written
+ * whole under another name and moved into place, so a daemon that is killed leaves the old or the
+ * new one. What a reader does not understand, or anybody but this user may write, is not believed:
+ * a purge on its word empties a table. */
 #include "follow/activity.h"
 
 #include <errno.h>
@@ -28,7 +32,7 @@
 
 #include "base/log.h"
 
-#define STATE_MAX   256			/* bytes of the file */
+#define STATE_MAX   512			/* bytes of the file */
 #define BOOT_ID	    36			/* characters */
 #define SECONDS_MAX INT64_C(4294967295) /* of PurgeTimeout */
 
@@ -40,7 +44,14 @@ struct activity {
 	char *path, *temp;     /* NULL: no file */
 	char boot[BOOT_ID + 1];
 	unsigned long long netns[2]; /* device and inode of the namespace */
-	bool said;		     /* that it cannot be written */
+	bool faulty;
+	struct mono told; /* since when the role is what it is */
+	char by[ROLE_BY_MAX];
+	bool signs_faulty;
+	char signs[ROLE_BY_MAX]; /* empty: a letter */
+	void (*on_command)(void *ctx, struct mono now);
+	void *ctx;
+	bool said; /* that it cannot be written */
 };
 
 /* ---- clocks: the file must survive the process, so its times are of the boot ---- */
@@ -91,10 +102,10 @@ static void save(struct activity *a, struct mono now)
 	if (!a->path)
 		return;
 	n = snprintf(text, sizeof(text),
-		     "conntrackd-state 1\nboot %s\nnetns %llu:%llu\nrole %d\nsince %" PRId64
-		     "\npurge %" PRId64 "\n",
+		     "conntrackd-state 2\nboot %s\nnetns %llu:%llu\nrole %d\nsince %" PRId64
+		     "\npurge %" PRId64 "\nfaulty %d\ntold %" PRId64 "\nby %s\n",
 		     a->boot, a->netns[0], a->netns[1], (int)a->role, to_boot(a->since, now),
-		     to_boot(a->purge_due, now));
+		     to_boot(a->purge_due, now), a->faulty, to_boot(a->told, now), a->by);
 	unlink(a->temp); /* of one that was killed */
 	err = write_file(a->temp, text, (size_t)n);
 	if (err == 0 && rename(a->temp, a->path) == -1)
@@ -106,7 +117,8 @@ static void save(struct activity *a, struct mono now)
 		return;
 	a->said = true;
 	log_warnx("cannot write %s: %s; after a restart the daemon will not know whether this node "
-		  "is active, nor of a pending -t",
+		  "is active, nor of a "
+		  "pending -t",
 		  a->path, strerror(-err));
 }
 
@@ -153,32 +165,72 @@ static const char *read_file(const char *path, char *text, bool *missing)
 	return wrong;
 }
 
+/* What the lines of the file say. */
+struct said {
+	char boot[BOOT_ID + 1];
+	unsigned long long netns[2];
+	int role, faulty;
+	int64_t since, purge, told;
+	const char *by; /* in the text, to the end of the line */
+};
+
+/* False: it is damaged. */
+static bool parse(const char *text, struct said *w)
+{
+	int version, end = -1;
+
+	if (sscanf(text,
+		   "conntrackd-state %d boot %36s netns %llu:%llu role %d since %" SCNd64
+		   " purge %" SCNd64 "%n",
+		   &version, w->boot, &w->netns[0], &w->netns[1], &w->role, &w->since, &w->purge,
+		   &end) != 7)
+		return false;
+	text += end;
+	if (version == 1)
+		return strcmp(text, "\n") == 0;
+	end = -1;
+	if (version != 2 ||
+	    sscanf(text, "\nfaulty %d\ntold %" SCNd64 "\nby%n", &w->faulty, &w->told, &end) != 2 ||
+	    end < 0 || text[end] != ' ')
+		return false;
+	w->by = text + end + 1;
+	return strcspn(w->by, "\n") < ROLE_BY_MAX &&
+	       strcmp(w->by + strcspn(w->by, "\n"), "\n") == 0;
+}
+
+static bool contradicts(const struct said *w)
+{
+	int64_t now = boot_ms();
+
+	return w->role < ACTIVITY_NONE || w->role > ACTIVITY_REQUEST ||
+	       (w->role == ACTIVITY_COMMIT) != (w->since != 0) || w->since < 0 || w->since > now ||
+	       w->purge < 0 || w->purge > now + SECONDS_MAX * 1000 ||
+	       (w->role == ACTIVITY_COMMIT && (w->purge != 0 || w->faulty != 0)) || w->faulty < 0 ||
+	       w->faulty > 1 || w->told < 0 || w->told > now;
+}
+
 /* NULL or what is wrong. Of another boot: void, and nothing is wrong. */
 static const char *take(struct activity *a, const char *text, struct mono now)
 {
-	unsigned long long netns[2];
-	char boot[BOOT_ID + 1];
-	int64_t since, purge;
-	int role, end = -1;
+	struct said w = { .by = NULL };
 
-	if (sscanf(text,
-		   "conntrackd-state 1 boot %36s netns %llu:%llu role %d since %" SCNd64
-		   " purge %" SCNd64 "%n",
-		   boot, &netns[0], &netns[1], &role, &since, &purge, &end) != 6 ||
-	    strcmp(text + end, "\n") != 0)
+	if (!parse(text, &w))
 		return "it is damaged";
-	if (strcmp(boot, a->boot) != 0)
+	if (strcmp(w.boot, a->boot) != 0)
 		return NULL;
-	if (netns[0] != a->netns[0] || netns[1] != a->netns[1])
+	if (w.netns[0] != a->netns[0] || w.netns[1] != a->netns[1])
 		return "it is about another network namespace";
-	if (role < ACTIVITY_NONE || role > ACTIVITY_REQUEST ||
-	    (role == ACTIVITY_COMMIT) != (since != 0) || since < 0 || since > boot_ms() ||
-	    purge < 0 || purge > boot_ms() + SECONDS_MAX * 1000 ||
-	    (role == ACTIVITY_COMMIT && purge != 0))
+	if (contradicts(&w))
 		return "it contradicts itself";
-	a->role = (enum activity_role)role;
-	a->since = from_boot(since, now);
-	a->purge_due = from_boot(purge, now);
+	a->role = (enum activity_role)w.role;
+	a->since = from_boot(w.since, now);
+	a->purge_due = from_boot(w.purge, now);
+	a->faulty = w.faulty != 0;
+	a->told = from_boot(w.told != 0 ? w.told : w.since, now);
+	if (w.by)
+		snprintf(a->by, sizeof(a->by), "%.*s", (int)strcspn(w.by, "\n"), w.by);
+	else if (activity_option(a))
+		snprintf(a->by, sizeof(a->by), "%s", activity_option(a));
 	return NULL;
 }
 
@@ -199,25 +251,48 @@ static void load(struct activity *a, struct mono now)
 
 /* ---- commands ---- */
 
+/* Who has given the command, and since when this node is what it has made of it. Before the file is
+ * written. True: the role is another one now. */
+static bool note_command(struct activity *a, enum activity_role role, struct mono now)
+{
+	enum role_kind was = activity_told_role(a);
+
+	a->role = role;
+	a->faulty = role != ACTIVITY_COMMIT && a->signs_faulty;
+	if (activity_told_role(a) == was)
+		return false;
+	a->told = now;
+	snprintf(a->by, sizeof(a->by), "%s", a->signs[0] ? a->signs : activity_option(a));
+	return true;
+}
+
+static void tell_command(const struct activity *a, struct mono now)
+{
+	if (a->on_command)
+		a->on_command(a->ctx, now);
+}
+
 bool activity_commit(struct activity *a, struct mono now)
 {
 	bool pending = mono_is_set(a->purge_due), again = activity_active(a);
 
 	if (!again)
 		a->since = now;
-	a->role = ACTIVITY_COMMIT;
+	note_command(a, ACTIVITY_COMMIT, now);
 	a->purge_due = (struct mono){ 0 };
 	if (pending || !again)
 		save(a, now);
+	tell_command(a, now);
 	return pending;
 }
 
-static void leave(struct activity *a, enum activity_role role, struct mono now)
+/* True: the role is another one now. */
+static bool leave(struct activity *a, enum activity_role role, struct mono now)
 {
 	if (activity_active(a))
 		a->left = now;
-	a->role = role;
 	a->since = (struct mono){ 0 };
+	return note_command(a, role, now);
 }
 
 bool activity_purge(struct activity *a, struct mono due, struct mono now)
@@ -228,6 +303,7 @@ bool activity_purge(struct activity *a, struct mono due, struct mono now)
 	if (!pending)
 		a->purge_due = due;
 	save(a, now);
+	tell_command(a, now);
 	return !pending;
 }
 
@@ -235,9 +311,43 @@ void activity_request(struct activity *a, struct mono now)
 {
 	bool again = a->role == ACTIVITY_REQUEST;
 
-	leave(a, ACTIVITY_REQUEST, now);
-	if (!again)
+	if (leave(a, ACTIVITY_REQUEST, now) || !again)
 		save(a, now);
+	tell_command(a, now);
+}
+
+void activity_sign(struct activity *a, bool faulty, const char *by)
+{
+	a->signs_faulty = faulty;
+	snprintf(a->signs, sizeof(a->signs), "%s", by ? by : "");
+	for (char *c = a->signs; *c; c++) /* it is a line of the file */
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
+enum role_kind activity_told_role(const struct activity *a)
+{
+	if (a->role == ACTIVITY_NONE)
+		return ROLE_UNKNOWN;
+	if (a->role == ACTIVITY_COMMIT)
+		return ROLE_PRIMARY;
+	return a->faulty ? ROLE_FAULTY : ROLE_BACKUP;
+}
+
+struct mono activity_told_since(const struct activity *a)
+{
+	return a->told;
+}
+
+const char *activity_told_by(const struct activity *a)
+{
+	return a->by;
+}
+
+void activity_on_command(struct activity *a, void (*fn)(void *ctx, struct mono now), void *ctx)
+{
+	a->on_command = fn;
+	a->ctx = ctx;
 }
 
 enum activity_role activity_role(const struct activity *a)

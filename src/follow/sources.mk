@@ -12,6 +12,7 @@ libfollow_a_SOURCES = \
 	follow/reconcile.c \
 	follow/refused.c \
 	follow/renew.c \
+	follow/role.c \
 	follow/takeover.c \
 	follow/teller.c \
 	follow/windows.c

@@ -56,7 +56,7 @@ def test_a_pair(lab: Lab, pair: Callable) -> None:
 	wait_until(lambda: page(two)["in sync"] == ["received: yes, heard: yes"], 20, "in sync")
 	p = page(two)
 	assert re.fullmatch(r"2\.\d+\.\d+\S*, FTFW, up \d+ s, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+", p["daemon"][0]), p
-	assert p["node"] == ["not active: it was not told a role (-c, -t, -n) yet"]
+	assert p["node"] == ["unknown: it was not told a role (--role, -c, -t, -n) yet"]
 	assert p["health"] == ["OK: not active, 1 peer in sync"]
 	assert re.fullmatch(r"10\.30\.0\.11: in sync for \d+ s; heard \d\.\d s ago; lag \d+ messages, 0 s", p["peer"][0]), p
 	assert re.fullmatch(r"sync0 multicast RUNNING ACTIVE: sent \d+, received \d+, errors 0", p["link"][0]), p
@@ -73,7 +73,7 @@ def test_a_pair(lab: Lab, pair: Callable) -> None:
 	hold(result, "commit_result")
 	assert result["commit"]["created"] == 47 and result["refusals"] == []
 	p, d = page(two), document(two)
-	assert re.fullmatch(r"active for \d+ s, by -c", p["node"][0]), p
+	assert re.fullmatch(r"primary for \d+ s, by -c", p["node"][0]), p
 	said = re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, by -c: 50 flows in \d+ ms: (\d+) created, (\d+) kept, (\d+) updated, "
 			    r"(\d+) replaced, 0 failed", p["commit"][0])
 	assert said and [int(n) for n in said.groups()] == [d["commit"][n] for n in ("created", "kept", "updated", "replaced")], p
@@ -86,7 +86,7 @@ def test_a_pair(lab: Lab, pair: Callable) -> None:
 
 	one.ok("-t")
 	p = page(one)
-	assert re.fullmatch(r"not active, by -t; flush of the kernel table \(-t\) in (9|10) min \d+ s", p["node"][0]), p
+	assert re.fullmatch(r"backup for \d+ s, by -t; flush of the kernel table \(-t\) in (9|10) min \d+ s", p["node"][0]), p
 	lab.lossy("fw2", 30)
 	for i in range(10):
 		scenario.inject(lab, "fw1", 100, first=100 * (i + 1))
@@ -196,4 +196,4 @@ def test_every_name_was_seen() -> None:
 	rare = {("commit", "failed_whole")}
 	rows = {(table, name) for table in ("overview", "commit", "line", "status") for name in SCHEMA[table]}
 	if ("status", "inject") in SEEN and ("commit", "loosened") in SEEN:
-		assert rows - SEEN - rare == {("status", "emptied")}
+		assert rows - SEEN - rare == {("status", "emptied"), ("status", "role_change")}	# test_roles.py

@@ -187,6 +187,21 @@ static const struct parse_case cases[] = {
 	{ "--health now", CLI_ERROR, 0, "unexpected argument \"now\"" },
 	{ "--health=now", CLI_ERROR, 0, "--health takes no argument" },
 	{ "--health --strict", CLI_ERROR, 0, "--strict needs -c" },
+	{ "--role", CLI_CLIENT, 1007, NULL },
+	{ "--role --json", CLI_CLIENT, 1007, NULL },
+	{ "--role primary", CLI_CLIENT, 1008, NULL },
+	{ "--role=backup --json", CLI_CLIENT, 1009, NULL },
+	{ "--role faulty --timeout 3", CLI_CLIENT, 1010, NULL },
+	{ "--role master", CLI_ERROR, 0, "unknown \"master\" (known: primary, backup, faulty)" },
+	{ "--role=", CLI_ERROR, 0, "unknown \"\" (known: primary, backup, faulty)" },
+	{ "--role primary --role backup", CLI_ERROR, 0, "only one command at a time" },
+	{ "--role primary -c", CLI_ERROR, 0, "only one command at a time" },
+	{ "--role primary --strict", CLI_ERROR, 0, "--strict needs -c" },
+	{ "--wait-sync 30", CLI_CLIENT, 1011, NULL },
+	{ "--wait-sync=30 --json", CLI_CLIENT, 1011, NULL },
+	{ "--wait-sync", CLI_ERROR, 0, "--wait-sync needs a value" },
+	{ "--wait-sync 0", CLI_ERROR, 0, "no number from 1 to 86400" },
+	{ "--wait-sync soon", CLI_ERROR, 0, "no number from 1 to 86400" },
 	{ "--healthy", CLI_ERROR, 0, "Unknown option: --healthy" },
 
 	/* errors with long names */
@@ -421,7 +436,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 60); /* the layout of 1.4.x, and options of our own */
+	assert_int_equal(lines, 65); /* the layout of 1.4.x, and options of our own */
 	assert_non_null(
 		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));

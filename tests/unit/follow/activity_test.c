@@ -213,12 +213,12 @@ static void test_what_is_not_believed(void **state)
 	assert_ignored(bad, n, 1);
 	memset(bad, 'x', sizeof(bad));
 	assert_ignored(bad, sizeof(bad), 1);
-	assert_ignored(bad, with_line(bad, good, "conntrackd-state", "conntrackd-state 2"), 1);
+	assert_ignored(bad, with_line(bad, good, "conntrackd-state", "conntrackd-state 3"), 1);
 	assert_ignored(bad, with_line(bad, good, "netns", "netns 4:1"), 1);
 	assert_ignored(bad, with_line(bad, good, "role", "role 4"), 1);
 	assert_ignored(bad, with_line(bad, good, "role", "role -1"), 1);
-	/* active, and a purge is pending */
-	assert_ignored(bad, with_line(bad, good, "role", "role 1"), 1);
+	assert_ignored(bad, with_line(bad, good, "role", "role 1"),
+		       1); /* active, and a purge is pending */
 	assert_ignored(bad, with_line(bad, good, "since", "since 1"), 1);
 	assert_ignored(bad, with_line(bad, good, "purge", "purge 9223372036854775807"), 1);
 	assert_ignored(bad, with_line(bad, good, "purge", "purge -1"), 1);

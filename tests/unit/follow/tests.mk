@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 follow_tests = unit/follow/commit_request_test unit/follow/expecting_test unit/follow/exp_watch_test \
 	unit/follow/reconcile_test unit/follow/life_test unit/follow/blind_test unit/follow/activity_test \
-	unit/follow/jobs_test unit/follow/renew_test unit/follow/refused_test unit/follow/windows_test unit/follow/empty_test
+	unit/follow/jobs_test unit/follow/renew_test unit/follow/refused_test unit/follow/role_test unit/follow/windows_test unit/follow/empty_test
 check_PROGRAMS += $(follow_tests)
 TESTS += $(follow_tests)
 
@@ -37,3 +37,7 @@ unit_follow_windows_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
 # What it asks of pipeline, jobs and loop is defined in the test.
 unit_follow_empty_test_SOURCES = unit/follow/empty_test.c
 unit_follow_empty_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
+# Its words are not for the terminal of the test.
+unit_follow_role_test_SOURCES = unit/follow/role_test.c
+unit_follow_role_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_notice -Wl,--wrap=log_errx
+unit_follow_role_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
