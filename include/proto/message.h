@@ -17,7 +17,8 @@ enum msg_kind {
 	MSG_EXPECT, /* change; the expectation is in the body */
 
 	/* control messages that are not acknowledged */
-	MSG_ALIVE, /* the sender is there */
+	MSG_ALIVE,  /* the sender is there */
+	MSG_ACTIVE, /* the sender is there and active (-c) */
 	/* all flows of the sender were sent since number from; to: its incarnation (NOTRACK) */
 	MSG_COMPLETE,
 	MSG_PARTIAL,   /* as MSG_COMPLETE, but the sender's cache is incomplete (NOTRACK) */

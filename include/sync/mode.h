@@ -20,6 +20,7 @@ struct sync {
 	/* drawn at the start, never 0: what our RESYNCs carry and those of a 1.4.x do not */
 	uint32_t life;
 	uint32_t first_seq, next; /* our numbers; the next one */
+	struct mono said_active;  /* when we last said that we are */
 	bool ask;		  /* a RESYNC is to be sent */
 	/* flows that wait to be sent; repair: behind the live ones (FTFW) */
 	struct txq live, repair;
@@ -125,6 +126,16 @@ static inline bool sync_whole(const struct sync *s)
 	return !s->env->whole || s->env->whole(s->env->ctx);
 }
 
+/* Said so often; and so long it holds, some of which may get lost. */
+#define SYNC_ACTIVE_MS	     1000
+#define SYNC_ACTIVE_HOLDS_MS 5000
+
+/* Is this node active? */
+static inline bool sync_active(const struct sync *s)
+{
+	return s->env->active && s->env->active(s->env->ctx);
+}
+
 static inline bool sync_within(struct mono since, int64_t ms, struct mono now)
 {
 	return mono_is_set(since) && mono_diff_ns(now, since) < ms * MONO_NS_PER_MS;
@@ -133,6 +144,12 @@ static inline bool sync_within(struct mono since, int64_t ms, struct mono now)
 static inline bool sync_due(struct mono t, struct mono now)
 {
 	return mono_is_set(t) && !mono_before(now, t);
+}
+
+/* Is it time to say again that this node is active? */
+static inline bool sync_says_active(const struct sync *s, struct mono now)
+{
+	return !sync_within(s->said_active, SYNC_ACTIVE_MS, now) && sync_active(s);
 }
 
 #endif

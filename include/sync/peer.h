@@ -38,6 +38,7 @@ struct peer {
 	struct log_limit state_log;
 	/* of the link it sends on; 0: it has not said, or they are the same */
 	uint32_t mtu_there, mtu_here;
+	struct mono active_at; /* when it last said that it is active */
 	/* of its messages, in all its lives: told apart by their numbers; told again since */
 	uint64_t lost, repaired;
 	uint64_t missing;      /* lost and not told again yet */

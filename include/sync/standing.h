@@ -29,6 +29,7 @@ enum standing_state {
 	STANDING_OTHER_MODE,
 	STANDING_SILENT,
 	STANDING_OTHER_PROTOCOL,
+	STANDING_TWO_ACTIVE, /* it is active, as we are, and one is meant to be */
 	STANDING_STATES
 };
 #define STANDING_IS(state) (1u << (state))
@@ -62,6 +63,9 @@ struct standing_facts {
 	struct mono heard;		 /* its last message */
 	struct mono contact;		 /* since when it is there, in this life */
 
+	/* it says that it is active, and so are we, though one is meant to be */
+	bool two_active;
+
 	/* what it told */
 	enum standing_lack table; /* of its full table; gaps are told by `open` */
 	uint32_t failed;	  /* answers in a row that did not come, or not whole */
@@ -94,6 +98,7 @@ struct standing {
 	enum standing_heard heard;
 	uint32_t behind;	 /* messages told and not acknowledged, and changes that wait */
 	struct mono gap_since;	 /* set while a gap is open */
+	struct mono two_since;	 /* set while both nodes are active and one is meant to be */
 	struct mono alive_since; /* set while the peer is alive */
 	/* a number that was told at told_at and is not acknowledged; valid while mark_at is set */
 	uint32_t mark;

@@ -161,6 +161,8 @@ struct sync_env {
 	/* Is all that the peers have told, as far as it has come, where it belongs? NULL:
 	 * always. */
 	bool (*kept)(void *ctx);
+	/* Is this node active? The peers are told so each second. NULL: no. */
+	bool (*active)(void *ctx);
 	/* Something has happened that people may want to know. Borrows r. */
 	void (*report)(void *ctx, const struct sync_report *r);
 };

@@ -46,6 +46,7 @@ struct sync_conf {
 	uint32_t purge_timeout_s; /* delay between -t and the flush; never 0 */
 	bool disable_internal;	  /* NOTRACK: events straight to the wire */
 	bool disable_external;	  /* FTFW, NOTRACK: received states straight into the kernel */
+	bool active_active;	  /* both nodes are meant to be active */
 	bool startup_resync;	  /* ask the peer for its table after the start */
 	bool tcp_window_tracking; /* off: committed TCP flows are marked "be liberal" */
 	struct sync_expect_conf expect;

@@ -39,6 +39,7 @@ void health_peer(struct verdict *v, const struct sync_peer_view *p, struct mono 
 		[STANDING_OTHER_MODE] = "peer_other_mode",
 		[STANDING_SILENT] = "peer_silent",
 		[STANDING_OTHER_PROTOCOL] = "peer_other_protocol",
+		[STANDING_TWO_ACTIVE] = "two_active",
 	};
 	const struct standing *st = &p->standing;
 	int64_t for_s = seconds(st->since, now);
@@ -52,8 +53,10 @@ void health_peer(struct verdict *v, const struct sync_peer_view *p, struct mono 
 			    "peer %s: %s for %" PRId64 " s, %" PRIu32 " messages", p->name,
 			    standing_name(st->state), for_s, st->behind);
 	else
-		verdict_add(v, VERDICT_WARNING, name[st->state], "peer %s: %s for %" PRId64 " s",
-			    p->name, standing_name(st->state), for_s);
+		verdict_add(v,
+			    st->state == STANDING_TWO_ACTIVE ? VERDICT_CRITICAL : VERDICT_WARNING,
+			    name[st->state], "peer %s: %s for %" PRId64 " s", p->name,
+			    standing_name(st->state), for_s);
 }
 
 void health_no_peer(struct verdict *v, int64_t up_s)

@@ -65,6 +65,10 @@ static void check_timers(struct conf_ctx *ctx)
 
 static void check_sync(struct conf_ctx *ctx)
 {
+	struct sync_conf *s = &ctx->conf.sync;
+
+	if (!seen(ctx, CONF_OPTIONS, "ActiveActive")->given)
+		s->active_active = s->disable_external;
 	if (!ctx->mode_given && !ctx->sync_not_understood)
 		conf_warn(ctx, &ctx->sync_at, "section Sync has no Mode: FTFW is taken");
 	check_timers(ctx);

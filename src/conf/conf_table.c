@@ -182,6 +182,11 @@ const struct conf_option conf_options[] = {
 	  .help = "Replicates expectations: on for those of all helpers, or a block with the names "
 		  "of helpers. A name is compared without case and also stands for the helpers it "
 		  "is the beginning of." },
+	{ OPTION("ActiveActive", IN(CONF_OPTIONS), CONF_T_BOOL), .ours = true,
+	  .at = AT(sync.active_active), .init = "off",
+	  .help = "Both nodes are meant to be active at the same time. off: two that are is "
+		  "CRITICAL in \"conntrackd --health\", and a warning in the log. Where it is not "
+		  "given, DisableExternalCache on means on. Not known to conntrackd 1.4." },
 	{ OPTION("StrictPeers", IN(CONF_OPTIONS), CONF_T_BOOL), .ours = true,
 	  .at = AT(channel.strict), .unset = "off",
 	  .help = "On UDP and TCP links only the configured peers are heard, and those that "

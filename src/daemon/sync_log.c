@@ -106,6 +106,14 @@ static void state_began(const struct sync_report *r, struct sync_log_line *out)
 		    " times in %lld s and has not come whole: it is asked for again and again",
 		    r->peer, r->n, seconds(r));
 		return;
+	case STANDING_TWO_ACTIVE:
+		say(out,
+		    "peer %s is active, and so is this node, for %lld s: both carry the addresses, "
+		    "or one of them was "
+		    "not told that it is the backup (conntrackd -t there). ActiveActive on, if "
+		    "both are meant",
+		    r->peer, seconds(r));
+		return;
 	case STANDING_UNSERVED:
 		say(out,
 		    "peer %s has asked for our full table %" PRIu64
@@ -137,6 +145,10 @@ static void state_over(const struct sync_report *r, struct sync_log_line *out)
 	case STANDING_FAILING:
 		say(out, "the full table of peer %s has come at last, after %lld s", r->peer,
 		    seconds(r));
+		return;
+	case STANDING_TWO_ACTIVE:
+		say(out, "peer %s and this node are not both active any more, after %lld s",
+		    r->peer, seconds(r));
 		return;
 	case STANDING_UNSERVED:
 		say(out,

@@ -106,6 +106,13 @@ static void path_resync_begin(void *ctx, uint8_t peer)
 	p->sink->resync_begin(p, peer);
 }
 
+static bool path_active(void *ctx)
+{
+	const struct pipeline *p = ctx;
+
+	return p->env.active && p->env.active(p->env.ctx);
+}
+
 static const struct sync_env path_sync_env = {
 	.mark = record_mark,
 	.has = record_has,
@@ -120,6 +127,7 @@ static const struct sync_env path_sync_env = {
 	.resync_begin = path_resync_begin,
 	.whole = complete_internal_is,
 	.kept = stale_kept,
+	.active = path_active,
 	.report = path_report,
 };
 

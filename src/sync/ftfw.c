@@ -144,6 +144,8 @@ static struct mono ftfw_tick(struct sync *s, struct mono now)
 		next = mono_min(next, ftfw_tick_peer(f, p, now));
 	bulk_check_whole(f, now);
 	ftfw_solicit(f, now);
+	if (sync_says_active(s, now) && control_queue(f, MSG_ACTIVE, RESEND_TO_ALL, 0, 0))
+		s->said_active = now;
 	if (sync_due(f->keepalive, now))
 		ftfw_keepalive(f, now);
 	next = mono_min(mono_min(next, f->note_at), f->keepalive);

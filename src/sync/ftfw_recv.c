@@ -132,6 +132,9 @@ enum sync_verdict ftfw_accept(struct sync *s, struct peer *p, const struct messa
 	case MSG_PARTIAL:
 		peer_other_mode(s, p, &p->source[0], SYNC_SIGN_UNKNOWN, now);
 		break;
+	case MSG_ACTIVE:
+		p->active_at = now;
+		break;
 	case MSG_NONE:
 	case MSG_ALIVE:
 		break;

@@ -141,6 +141,23 @@ static void nt_sent(struct sync *s, struct flow_mark *m, struct mono now)
 	m->bits |= MARK_KNOWN;
 }
 
+/* That this node is active is said by an ALIVE, which tells whoever waits for a full send that its
+ * request was not heard: so not before all requests are served. before: our next number when the
+ * round began. */
+static void nt_put_alive(struct notrack *n, struct round *r, uint32_t before)
+{
+	struct sync *s = &n->base;
+	bool served = n->lap == LAP_NONE && !mono_is_set(n->lap_wait);
+
+	if (served && sync_says_active(s, r->now)) {
+		if (round_put_control(r, MSG_ACTIVE, 0, ROUND_TO_ALL, 0, 0))
+			s->said_active = r->now;
+	} else if (n->alive && n->lap != LAP_WALK && !lap_held(n) && s->next == before) {
+		round_put_control(r, MSG_ALIVE, 0, ROUND_TO_ALL, 0, 0);
+	}
+	n->alive = false;
+}
+
 static bool notrack_transmit(struct sync *s, struct mono now)
 {
 	struct notrack *n = (struct notrack *)s;
@@ -158,9 +175,7 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 		lap_walk(n, &r);
 		lap_put_end(n, &r);
 		pace_end(&n->pace, &r, aside);
-		if (n->alive && n->lap != LAP_WALK && !lap_held(n) && s->next == before)
-			round_put_control(&r, MSG_ALIVE, 0, ROUND_TO_ALL, 0, 0);
-		n->alive = false;
+		nt_put_alive(n, &r, before);
 	}
 	if (round_end(&r))
 		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
@@ -202,11 +217,13 @@ static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct 
 	if (msg_is_state(msg->kind))
 		return sync_digest(s, p, msg, body, false, now);
 	nt_peer(s, p)->controls = true;
+	if (msg->kind == MSG_ACTIVE)
+		p->active_at = now;
 	if (msg->kind == MSG_RESYNC)
 		nt_got_resync((struct notrack *)s, p, msg, now);
 	else if (msg->kind == MSG_COMPLETE || msg->kind == MSG_PARTIAL)
 		nt_got_complete(s, p, msg, now);
-	else if (msg->kind == MSG_ALIVE)
+	else if (msg->kind == MSG_ALIVE || msg->kind == MSG_ACTIVE)
 		nt_got_alive(s, p, now);
 	else
 		peer_other_mode(s, p, &p->source[0],

@@ -152,6 +152,9 @@ static void peer_facts(const struct sync *s, const struct peer *p, struct standi
 		.other_protocol = peer_is_strange(s, p, STANDING_OTHER_PROTOCOL, now),
 		.heard = p->heard,
 		.contact = p->contact,
+		.two_active = !s->conf->active_active &&
+			      sync_within(p->active_at, SYNC_ACTIVE_HOLDS_MS, now) &&
+			      sync_active(s),
 		.table = table_lacks(s, p, now),
 		.failed = p->rs.tries,
 		.open = p->nacks_out > 0 || p->track.reorder.n > 0 ||
@@ -189,6 +192,8 @@ static struct mono state_since(const struct peer *p, enum standing_state state,
 		return p->asks.first;
 	case STANDING_GAP:
 		return p->standing.gap_since;
+	case STANDING_TWO_ACTIVE:
+		return p->standing.two_since;
 	case STANDING_BEHIND:
 	case STANDING_DEAF:
 		return f->confirmed ? p->standing.mark_at : p->contact;

@@ -35,6 +35,9 @@ int64_t standing_lag_ms(const struct standing *st, struct mono now)
 	return mono_is_set(st->mark_at) ? mono_diff_ms(now, st->mark_at) : 0;
 }
 
+/* While a role moves both nodes may be active for a moment: their scripts run when they like. */
+#define TWO_ACTIVE_MS 10000
+
 static bool over(struct mono since, int64_t ms, struct mono now)
 {
 	return mono_is_set(since) && mono_diff_ms(now, since) >= ms;
@@ -92,28 +95,35 @@ static uint32_t standing_holds(const struct standing *st, const struct standing_
 	       (f->alive ? 0 : st->is & STANDING_IS(STANDING_DEAF)) |
 	       if_so(f->other_mode, STANDING_OTHER_MODE) |
 	       if_so(over(f->heard, f->silence_ms, now), STANDING_SILENT) |
-	       if_so(f->other_protocol, STANDING_OTHER_PROTOCOL);
+	       if_so(f->other_protocol, STANDING_OTHER_PROTOCOL) |
+	       if_so(over(st->two_since, TWO_ACTIVE_MS, now), STANDING_TWO_ACTIVE);
+}
+
+/* Since when is that so? */
+static void follow(struct mono *since, bool so, struct mono now)
+{
+	if (!so)
+		*since = (struct mono){ 0 };
+	else if (!mono_is_set(*since))
+		*since = now;
 }
 
 void standing_look(struct standing *st, const struct standing_facts *f, struct mono now)
 {
 	enum standing_state state;
 
-	if (!f->open)
-		st->gap_since = (struct mono){ 0 };
-	else if (!mono_is_set(st->gap_since))
-		st->gap_since = now;
-	if (!f->alive)
-		st->alive_since = (struct mono){ 0 };
-	else if (!mono_is_set(st->alive_since))
-		st->alive_since = now;
+	follow(&st->gap_since, f->open, now);
+	follow(&st->alive_since, f->alive, now);
+	follow(&st->two_since, f->two_active, now);
 	st->lack = f->table == STANDING_LACKS_NOTHING && f->open ? STANDING_LACKS_GAP : f->table;
 	standing_follow_mark(st, f, now);
 	standing_judge_heard(st, f, now);
 	st->is = standing_holds(st, f, now);
 	state = (enum standing_state)(31 - __builtin_clz(st->is));
 	if (state != st->state)
-		st->since = state == STANDING_SILENT ? f->heard : now;
+		st->since = state == STANDING_SILENT	 ? f->heard :
+			    state == STANDING_TWO_ACTIVE ? st->two_since :
+							   now;
 	st->state = state;
 }
 
@@ -133,6 +143,7 @@ const char *standing_name(enum standing_state state)
 		[STANDING_SILENT] = "silent",
 		[STANDING_OTHER_MODE] = "speaks another mode",
 		[STANDING_OTHER_PROTOCOL] = "speaks another protocol",
+		[STANDING_TWO_ACTIVE] = "active as well",
 	};
 
 	return name[state];

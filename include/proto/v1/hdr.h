@@ -83,6 +83,14 @@ int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t fro
  * message for an ALIVE. */
 #define WIRE_IN_ALARM 2u
 
+/* An ALIVE of 12 bytes whose last four are this number: the sender is active. A 1.4.x daemon takes
+ * the message for an ALIVE, as does a daemon of this program that does not know it. HELLO bits are
+ * in the header as usual. 0, or -ENOSPC with nothing written. */
+#define WIRE_ALIVE_ACTIVE 1u
+int wire_put_active(struct writer *w, uint8_t hello, uint32_t seq);
+/* Is this message such an ALIVE? body as from wire_next(). */
+bool wire_is_active(const struct wire_hdr *hdr, struct cursor body);
+
 /* ALIVE with the two numbers behind it that 1.4.x skips: all flows of the sender were sent since
  * number `since`, up to this message; the incarnation distinguishes the starts of its daemon
  * (protocol.md section 10). 0, or -ENOSPC with nothing written. */

@@ -114,7 +114,7 @@ static __attribute__((noinline)) void control_meaning(const struct wire_hdr *hdr
 	else if (wire_get_complete(hdr, body, &since, &life))
 		complete_meaning(since, life, msg);
 	else
-		msg->kind = MSG_ALIVE;
+		msg->kind = wire_is_active(hdr, body) ? MSG_ACTIVE : MSG_ALIVE;
 }
 
 void wire_meaning(const struct wire_hdr *hdr, struct cursor body, struct message *msg)

@@ -54,3 +54,23 @@ bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t 
 	*life = cur_be32(&body);
 	return true;
 }
+
+#define ACTIVE_LEN (WIRE_HDR_LEN + 4)
+
+int wire_put_active(struct writer *w, uint8_t hello, uint32_t seq)
+{
+	uint8_t *p;
+
+	if (w->full || wr_room(w) < ACTIVE_LEN)
+		return -ENOSPC;
+	p = wr_take(w, ACTIVE_LEN);
+	wire_put_header(p, WIRE_CTL, WIRE_F_ALIVE | hello, ACTIVE_LEN, seq);
+	put_be32(p + WIRE_HDR_LEN, WIRE_ALIVE_ACTIVE);
+	return 0;
+}
+
+bool wire_is_active(const struct wire_hdr *hdr, struct cursor body)
+{
+	return hdr->type == WIRE_CTL && (hdr->flags & WIRE_F_CTL_MASK) == WIRE_F_ALIVE &&
+	       body.left == ACTIVE_LEN - WIRE_HDR_LEN && cur_be32(&body) == WIRE_ALIVE_ACTIVE;
+}

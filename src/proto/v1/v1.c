@@ -36,6 +36,8 @@ static int v1_put_control(struct writer *w, const struct message *msg)
 		return wire_put_complete(w, msg->seq, msg->from, msg->to);
 	case MSG_PARTIAL:
 		return wire_put_complete(w, msg->seq, msg->from - WIRE_PARTIAL, msg->to);
+	case MSG_ACTIVE:
+		return wire_put_active(w, FLAGS(msg->hello), msg->seq);
 	case MSG_IN_ALARM:
 		return wire_put_complete(w, msg->seq, msg->from, WIRE_IN_ALARM);
 	case MSG_NOT_WHOLE:

@@ -54,6 +54,7 @@ static void peers(void **state)
 		{ STANDING_OTHER_MODE, 1, "peer_other_mode", "another mode" },
 		{ STANDING_SILENT, 10, "peer_silent", "peer fw2: silent for 10 s" },
 		{ STANDING_OTHER_PROTOCOL, 1, "peer_other_protocol", "another protocol" },
+		{ STANDING_TWO_ACTIVE, 12, "two_active", "peer fw2: active as well for 12 s" },
 	};
 
 	(void)state;
@@ -69,7 +70,9 @@ static void peers(void **state)
 		struct verdict v = { .asked = CTL_ASKS_HEALTH };
 
 		health_peer(&v, &p, NOW);
-		is(standing_name(rows[i].state), &v, VERDICT_WARNING, rows[i].name, rows[i].text);
+		is(standing_name(rows[i].state), &v,
+		   rows[i].state == STANDING_TWO_ACTIVE ? VERDICT_CRITICAL : VERDICT_WARNING,
+		   rows[i].name, rows[i].text);
 		p.left = true; /* the same node, which speaks from another address now */
 		v = (struct verdict){ .asked = CTL_ASKS_HEALTH };
 		health_peer(&v, &p, NOW);

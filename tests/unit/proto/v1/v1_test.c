@@ -95,6 +95,8 @@ static void control_values_come_back(void **state)
 	} rows[] = {
 		{ MSG_ALIVE, 0, 5, 0, 0, 8 },
 		{ MSG_ALIVE, MSG_HELLO | MSG_HELLO_BACK, 5, 0, 0, 8 },
+		{ MSG_ACTIVE, 0, 5, 0, 0, 12 },
+		{ MSG_ACTIVE, MSG_HELLO | MSG_HELLO_BACK, 5, 0, 0, 12 },
 		{ MSG_COMPLETE, 0, 5, 2, 77, 16 },
 		{ MSG_COMPLETE, 0, 5, UINT32_MAX - 9, 77, 16 },
 		{ MSG_PARTIAL, 0, 5, 2, 77, 16 },
