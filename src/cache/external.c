@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The external cache: flows received from peers. Each entry remembers which peer sent it last, and
- * the number of that peer's resync in which it was last refreshed.
+/* The flows of the peers. Each entry remembers which peer owns it (the one that spoke of it last)
+ * and the number of that peer's resync in which it was last refreshed.
  *
  * A resync is a number per peer: begin counts it up, so all entries of the peer become "not
  * refreshed" at once without being touched. Numbers have 16 bits; before they go round, all entries
@@ -9,10 +9,15 @@
  */
 #include "cache/external.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
 
+#include "config.h"
+
+#include "cache/reply_index.h"
 #include "flow/peers.h"
 
 #define STEP_IDS   256
@@ -28,7 +33,9 @@ struct peer_pass {
 struct external {
 	struct flow_table *table;
 	struct peer_pass peer[PEERS_MAX];
-	uint64_t ends_of_others;
+	uint64_t foreign_ends;
+	struct hash_key key;
+	struct reply_index *index; /* owned; NULL while nobody asks by reply tuple */
 };
 
 struct external *external_new(uint32_t buckets, uint32_t limit, const struct hash_key *key)
@@ -44,6 +51,7 @@ struct external *external_new(uint32_t buckets, uint32_t limit, const struct has
 		free(c);
 		return NULL;
 	}
+	c->key = *key;
 	return c;
 }
 
@@ -51,6 +59,7 @@ void external_free(struct external *c)
 {
 	if (!c)
 		return;
+	reply_index_free(c->index);
 	table_free(c->table);
 	free(c);
 }
@@ -60,29 +69,67 @@ struct flow_table *external_table(struct external *c)
 	return c->table;
 }
 
-uint64_t external_ends_of_others(const struct external *c)
+int external_index_begin(struct external *c)
 {
-	return c->ends_of_others;
+	if (!c->index)
+		c->index = reply_index_new(c->table, &c->key);
+	return c->index ? 0 : -ENOMEM;
+}
+
+void external_index_end(struct external *c)
+{
+#ifdef CONNTRACKD_DEBUG
+	assert(!c->index || reply_index_check(c->index));
+#endif
+	reply_index_free(c->index);
+	c->index = NULL;
+}
+
+struct reply_index *external_index(const struct external *c)
+{
+	return c->index;
+}
+
+static void take_out(struct external *c, uint32_t id)
+{
+	if (c->index)
+		reply_index_remove(c->index, id);
+	table_remove(c->table, id);
+}
+
+/* again: the flow has begun anew, so what our kernel has may be another one. */
+static void indexed(struct external *c, uint32_t id, bool again)
+{
+	if (!c->index)
+		return;
+	reply_index_put(c->index, id);
+	if (again)
+		reply_index_set_placed(c->index, id, false);
+}
+
+uint64_t external_foreign_ends(const struct external *c)
+{
+	return c->foreign_ends;
 }
 
 bool external_is_fresh(const struct external *c, uint32_t id)
 {
 	const struct flow_rec *rec = table_rec(c->table, id);
 
-	return rec->pass == c->peer[rec->from].now;
+	return rec->pass == c->peer[rec->owner].now;
 }
 
 /* ---- messages ---- */
 
 static void rec_refreshed(struct external *c, struct flow_rec *rec, uint8_t peer, struct mono now)
 {
-	rec->from = peer;
+	rec->owner = peer;
 	rec->pass = c->peer[peer].now;
 	rec->updated_s = mono_s(now);
 }
 
-/* A TCP connection without state, but assured: its node knows it as an offloaded flow only, and
- * only established connections are offloaded. */
+/* A connection without any state, but assured: its owner knows it from a flow table only, and none
+ * but established ones get there. */
 static void settle_state(struct flow_rec *rec)
 {
 	struct ct_flow *f = &rec->flow;
@@ -94,16 +141,16 @@ static void settle_state(struct flow_rec *rec)
 	f->has |= FLOW_HAS_PROTO_STATE;
 }
 
-/* Does the message lack a state or timeout that is known? The peer's kernel does not report them
- * for an offloaded flow: then what was received before is still true. (With CommitTimeout a peer
- * never sends a timeout, so none is known before either.) */
+/* Where the peer's kernel had nothing to say about state or life, because the flow is in a flow
+ * table, what it has told before is still true. (With CommitTimeout a peer never tells a life, so
+ * there is none before either.) */
 static bool says_less(const struct ct_flow *known, const struct ct_flow *f)
 {
 	return (known->has & ~f->has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT)) &&
 	       flow_same_translations(known, f);
 }
 
-/* Does the message change the record? A refresh and a bulk send repeat what is known. */
+/* Does the message say something new? A refresh and a full answer repeat what is known. */
 static bool says_new(const struct flow_rec *rec, const struct ct_flow *f)
 {
 	return rec->flow.status != f->status || rec->flow.proto_state != f->proto_state ||
@@ -123,8 +170,8 @@ static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, 
 	if (!inserted && says_less(&table_rec(c->table, id)->flow, f))
 		return external_update(c, peer, f, now);
 	rec = table_rec(c->table, id);
-	/* The NEW of a known flow may be a repetition by a bulk send, unless the flow has ended
-	 * here: then it is a new one. */
+	/* One that begins anew says so once: it may be a full answer that repeats it, but not of
+	 * what has ended here. */
 	if (inserted || (!update && rec->peer.ended_s) || says_new(rec, f))
 		rec->peer.changed_s = mono_s(now);
 	if (!inserted) {
@@ -137,6 +184,7 @@ static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, 
 	}
 	settle_state(rec);
 	rec_refreshed(c, rec, peer, now);
+	indexed(c, id, !inserted && !update);
 	return 0;
 }
 
@@ -168,6 +216,7 @@ int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, s
 	if (changed)
 		table_rec(c->table, id)->peer.changed_s = mono_s(now);
 	rec_refreshed(c, table_rec(c->table, id), peer, now);
+	indexed(c, id, false);
 	return 0;
 }
 
@@ -177,10 +226,10 @@ void external_destroy(struct external *c, uint8_t peer, const struct ct_flow *f)
 
 	if (id == FLOW_ID_NONE)
 		return;
-	if (table_rec(c->table, id)->from == peer)
-		table_remove(c->table, id);
+	if (table_rec(c->table, id)->owner == peer)
+		take_out(c, id);
 	else
-		c->ends_of_others++;
+		c->foreign_ends++;
 }
 
 void external_ended_here(struct external *c, const struct ct_flow *f, struct mono now)
@@ -199,7 +248,7 @@ bool external_has_ended_here(const struct flow_rec *rec, uint32_t active_s)
 
 void external_forget(struct external *c, uint32_t id)
 {
-	table_remove(c->table, id);
+	take_out(c, id);
 }
 
 /* ---- resync ---- */
@@ -217,7 +266,7 @@ static void peer_renumber(struct external *c, uint8_t peer)
 		for (size_t i = 0; i < n; i++) {
 			struct flow_rec *rec = table_rec(c->table, ids[i]);
 
-			if (rec->from == peer)
+			if (rec->owner == peer)
 				rec->pass = PASS_OLD;
 		}
 	}
@@ -250,9 +299,9 @@ bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t
 		for (size_t i = 0; i < got; i++) {
 			const struct flow_rec *rec = table_rec(c->table, ids[i]);
 
-			if (rec->from != peer || rec->pass >= p->sweep)
+			if (rec->owner != peer || rec->pass >= p->sweep)
 				continue;
-			table_remove(c->table, ids[i]);
+			take_out(c, ids[i]);
 			(*removed)++;
 		}
 		n -= got;
@@ -272,9 +321,9 @@ bool external_answer_step(const struct external *c, uint32_t peers, struct mono 
 			return false;
 		for (size_t i = 0; i < got; i++) {
 			const struct flow_rec *rec = table_rec(c->table, ids[i]);
-			bool fresh = rec->pass >= c->peer[rec->from].now;
+			bool fresh = rec->pass >= c->peer[rec->owner].now;
 
-			if (!(peers >> rec->from & 1))
+			if (!(peers >> rec->owner & 1))
 				continue;
 			a->all++;
 			a->stale += !fresh;
@@ -295,7 +344,7 @@ bool external_flush_step(struct external *c, uint64_t *pos, size_t n)
 		if (got == 0)
 			return false;
 		for (size_t i = 0; i < got; i++)
-			table_remove(c->table, ids[i]);
+			take_out(c, ids[i]);
 		n -= got;
 	}
 	return true;
@@ -315,7 +364,7 @@ bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t 
 			uint32_t news_s = table_rec(c->table, ids[i])->updated_s;
 
 			if (mono_s(now) - news_s > life_s) {
-				table_remove(c->table, ids[i]);
+				take_out(c, ids[i]);
 				(*removed)++;
 			} else if (news_s < *oldest_s) {
 				*oldest_s = news_s;

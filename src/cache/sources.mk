@@ -4,8 +4,9 @@ libcache_a_SOURCES = \
 	cache/clash.c \
 	cache/expects.c \
 	cache/external.c \
-	cache/peer_flows.c \
+	cache/foreign.c \
 	cache/internal.c \
+	cache/reply_index.c \
 	cache/slab.c \
 	cache/table.c \
 	cache/whole.c
