@@ -48,6 +48,10 @@ struct exp_sock *commit_exp_sock(struct commit *c);
 
 /* 0, -EBUSY while one runs, or -ENOMEM. */
 int commit_start(struct commit *c, enum commit_what what, struct mono now);
+/* One flow of the external cache ahead of all others, whether a commit runs or not: before this
+ * returns the kernel has it, or has refused it (CT_FAILED). CT_GONE: its life is over, and it may
+ * have left the cache. Not from a callback of the commit. */
+enum ct_outcome commit_one(struct commit *c, uint32_t id, struct mono now);
 bool commit_running(const struct commit *c);
 /* Does a commit judge the kernel's entry f: has a peer told of a flow of the same original tuple
  * that lives? */

@@ -56,6 +56,9 @@ void takeover_resume(struct takeover *t, struct mono now);
 /* A bulk update begins (JOB_TELL): all that a commit before has created is told by it. */
 void takeover_told(struct takeover *t);
 
+/* For flows that cannot wait for it; borrowed. */
+struct commit *takeover_commit(struct takeover *t);
+
 const struct takeover_stats *takeover_stats(const struct takeover *t);
 
 #endif

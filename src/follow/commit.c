@@ -14,13 +14,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache/reply_index.h"
 #include "follow/life.h"
 #include "flow/judge.h"
 #include "kernel/ct_timeouts.h"
 #include "sync/sync_conf.h"
 
 /* A peer that has told flows, as it is known when the commit begins. */
-struct origin {
+struct owner {
 	uint32_t silent_s;
 	bool uncertain; /* it fell silent while something that it had sent was missing ... */
 	bool asked;	/* ... but what it has told since we asked it for everything is whole */
@@ -39,13 +40,14 @@ struct commit {
 	struct ct_commit_result flows_done;
 	bool related; /* the first pass has seen a flow with a master */
 	struct life life;
-	struct origin origin[PEERS_MAX];
+	struct owner owner[PEERS_MAX];
 	uint64_t uncertain; /* flows of the running commit */
 	/* what had not been received when it began; NULL: nothing, or nobody was heard */
+	struct mono looked; /* at the kernel's timeouts and at the owners */
 	const char *lacks;
 };
 
-/* ---- the peers that sent the flows ---- */
+/* ---- owners ---- */
 
 /* Every peer says something each second, but in ALARM, where nothing is ever missing. */
 #define FELL_SILENT_MS 1500
@@ -67,26 +69,26 @@ static const char *commit_lacks(const struct commit *c, struct mono now)
 	return NULL; /* this node's own flows are missing somewhere: those are not committed */
 }
 
-static void origins_look(struct commit *c, struct mono now)
+static void owners_look(struct commit *c, struct mono now)
 {
 	c->lacks = commit_lacks(c, now);
 	for (uint8_t i = 0; i < PEERS_MAX; i++) {
 		struct sync_peer_view v;
 
-		c->origin[i] = (struct origin){ 0 };
+		c->owner[i] = (struct owner){ 0 };
 		if (!pipeline_sync(c->p) || !sync_peer_view(pipeline_sync(c->p), i, now, &v))
 			continue;
-		c->origin[i].silent_s = (uint32_t)(v.silent_ms / 1000);
-		c->origin[i].uncertain =
+		c->owner[i].silent_s = (uint32_t)(v.silent_ms / 1000);
+		c->owner[i].uncertain =
 			v.standing.lack >= STANDING_LACKS_TABLE && v.silent_ms >= FELL_SILENT_MS;
-		c->origin[i].asked = v.fresh;
+		c->owner[i].asked = v.fresh;
 	}
 }
 
 static bool is_uncertain(const struct commit *c, uint32_t id)
 {
 	struct external *e = pipeline_external(c->p);
-	const struct origin *o = &c->origin[table_rec(external_table(e), id)->from];
+	const struct owner *o = &c->owner[table_rec(external_table(e), id)->owner];
 
 	return o->uncertain && !(o->asked && external_is_fresh(e, id));
 }
@@ -96,7 +98,7 @@ static bool is_uncertain(const struct commit *c, uint32_t id)
 static uint32_t life_kept_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
 {
 	return life_kept(&c->life, &rec->flow, mono_s(now) - rec->updated_s,
-			 c->origin[rec->from].silent_s);
+			 c->owner[rec->owner].silent_s);
 }
 
 /* What is to be done about a flow of the external cache; what the kernel reports ended while this
@@ -152,6 +154,23 @@ bool commit_judges(const struct commit *c, const struct ct_flow *f, struct mono 
 	       !(mono_is_set(active) && external_has_ended_here(rec, mono_s(active)));
 }
 
+/* Put into the kernel ahead of the others already. */
+static bool is_placed(const struct commit *c, uint32_t id)
+{
+	const struct reply_index *x = external_index(pipeline_external(c->p));
+
+	return x && reply_index_is_placed(x, id);
+}
+
+static void set_placed(const struct commit *c, const struct ct_flow *f)
+{
+	struct reply_index *x = external_index(pipeline_external(c->p));
+	uint32_t id = x ? table_find(external_table(pipeline_external(c->p)), f) : FLOW_ID_NONE;
+
+	if (id != FLOW_ID_NONE)
+		reply_index_set_placed(x, id, true);
+}
+
 static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_commit_flow *flows,
 			  size_t n)
 {
@@ -173,7 +192,7 @@ static size_t commit_next(void *ctx, bool related, uint64_t *pos, struct ct_comm
 
 		c->related |= has_master;
 		flows[i].is = CT_COMMIT_NOT_NOW;
-		if (rec->state != REC_DEAD && has_master == related)
+		if (rec->state != REC_DEAD && has_master == related && !is_placed(c, ids[i]))
 			look_at(c, ids[i], &flows[i], now);
 	}
 	return got;
@@ -211,6 +230,8 @@ static void commit_settled(void *ctx, const struct ct_result *r, struct mono now
 	struct commit *c = ctx;
 	struct ct_flow f;
 
+	if (r->outcome != CT_FAILED)
+		set_placed(c, r->f);
 	if (r->token != 0 && ours)
 		internal_commit_done(pipeline_internal(c->p), (uint32_t)(r->token - 1));
 	else if (r->token != 0)
@@ -374,6 +395,31 @@ static void expects_done(void *ctx, const struct exp_commit_result *res, struct 
 	c->cb.done(c->cb.ctx, 0, &c->flows_done, res, now);
 }
 
+static void look_around(struct commit *c, struct mono now)
+{
+	ct_timeouts_read(&c->life.own);
+	owners_look(c, now);
+	c->looked = now;
+}
+
+#define LOOK_AROUND_MS 1000
+
+enum ct_outcome commit_one(struct commit *c, uint32_t id, struct mono now)
+{
+	struct mono active = activity_since(c->activity);
+	struct ct_commit_flow flow;
+
+	if (!commit_running(c) &&
+	    (!mono_is_set(c->looked) || mono_diff_ms(now, c->looked) >= LOOK_AROUND_MS))
+		look_around(c, now);
+	look_at(c, id, &flow, now);
+	if (flow.is != CT_COMMIT_WANTED)
+		return CT_GONE;
+	flow.wish.active_s = mono_is_set(active) ? mono_s(active) : 0;
+	flow.wish.took_over = ct_took_over(flow.wish.active_s, mono_s(now));
+	return ct_commit_one(c->flows, &flow.wish, now);
+}
+
 int commit_start(struct commit *c, enum commit_what what, struct mono now)
 {
 	if (commit_running(c))
@@ -381,8 +427,9 @@ int commit_start(struct commit *c, enum commit_what what, struct mono now)
 	c->what = what;
 	c->flows_done = (struct ct_commit_result){ 0 };
 	c->uncertain = 0;
-	ct_timeouts_read(&c->life.own);
-	origins_look(c, now);
+	look_around(c, now);
+	if (external_index(pipeline_external(c->p))) /* of an earlier time: it may have lapsed */
+		reply_index_unplace(external_index(pipeline_external(c->p)));
 	if (!(c->what & COMMIT_FLOWS))
 		return exp_commit_start(c->expects, now);
 	return ct_commit_start(c->flows, activity_since(c->activity), now);
@@ -429,7 +476,7 @@ int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct 
 		.next = commit_next,
 		.sending = commit_sending,
 		.settled = commit_settled,
-		.caller = { .ctx = c, .removed = commit_removed, .memory = commit_memory },
+		.owner = { .ctx = c, .removed = commit_removed, .memory = commit_memory },
 		.done = commit_done,
 	};
 	struct exp_commit_source exp_src = {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libfollow_a_SOURCES = \
 	follow/activity.c \
+	follow/ahead.c \
 	follow/blind.c \
 	follow/commit.c \
 	follow/empty.c \

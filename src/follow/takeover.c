@@ -415,6 +415,11 @@ void takeover_resume(struct takeover *t, struct mono now)
 
 /* ---- lifetime ---- */
 
+struct commit *takeover_commit(struct takeover *t)
+{
+	return t->commit;
+}
+
 const struct takeover_stats *takeover_stats(const struct takeover *t)
 {
 	return &t->stats;
@@ -463,7 +468,7 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf,
 					 .pass = windows_pass,
 					 .written = windows_written,
 					 .done = windows_done,
-					 .caller = { .ctx = t, .memory = windows_memory } };
+					 .owner = { .ctx = t, .memory = windows_memory } };
 	struct ct_flush_cb flush_cb = {
 		.ctx = t, .pass = flush_pass, .gone = flush_gone, .done = flush_done
 	};
