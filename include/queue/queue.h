@@ -25,6 +25,7 @@ struct queue_conf {
 	uint32_t copy_range;
 	bool conntrack; /* the flow of each packet comes along */
 	bool gso; /* packets come as large as the network stack has them; else they are cut first */
+	bool passing; /* what is new passes, until packet_queue_hold() */
 };
 
 #define QUEUE_INFO_MAX 32 /* private data of a helper */
@@ -106,6 +107,16 @@ int packet_queue_pass_changed(struct packet_queue *q, uint32_t id, uint8_t l3,
 			      const struct queue_change *change);
 
 void packet_queue_drop(struct packet_queue *q, uint32_t id);
+
+/* For packets that wait while later ones pass: a verdict for this one alone. Many leave together,
+ * at the latest with packet_queue_flush() or when the descriptor has been served. Not to be mixed
+ * with the verdicts above in one queue. */
+void packet_queue_verdict(struct packet_queue *q, uint32_t id, bool pass);
+void packet_queue_flush(struct packet_queue *q);
+
+/* From now on: hold, packets come as the queue was opened for; else what is new passes without
+ * coming here, and those that came before wait for their verdicts as ever. 0 or -errno. */
+int packet_queue_hold(struct packet_queue *q, bool hold);
 
 const struct queue_stats *packet_queue_stats(const struct packet_queue *q);
 

@@ -32,11 +32,13 @@
 #include "kernel/exp.h"
 #include "kernel/nl_attr.h"
 
-#define MESSAGE_BYTES  (QUEUE_COPY_ALL + 4096u) /* a packet and what comes with it */
-#define RCVBUF_BYTES   (4u << 20)
-#define ROUND	       64 /* packets of one wake-up */
-#define ANSWER_WAIT_MS 2000
-#define CT_INFO_REPLY  3u /* IP_CT_IS_REPLY: this and above */
+#define MESSAGE_BYTES	  (QUEUE_COPY_ALL + 4096u) /* a packet and what comes with it */
+#define RCVBUF_BYTES	  (4u << 20)
+#define ROUND		  64 /* packets of one wake-up */
+#define ANSWER_WAIT_MS	  2000
+#define CT_INFO_REPLY	  3u	/* IP_CT_IS_REPLY: this and above */
+#define ALONE_BYTES	  8192u /* of verdicts that leave together */
+#define QUEUE_LEN_DEFAULT 1024u
 
 struct packet_queue {
 	struct evloop *loop;
@@ -45,7 +47,10 @@ struct packet_queue {
 	uint16_t num;
 	bool waits; /* packets up to pass_id have no verdict yet */
 	uint32_t pass_id;
+	uint32_t max_len;
+	size_t alone_len;
 	struct queue_stats stats;
+	_Alignas(struct nlmsghdr) uint8_t alone[ALONE_BYTES]; /* verdicts, messages in a row */
 	_Alignas(struct nlmsghdr) uint8_t in[MESSAGE_BYTES];
 	_Alignas(struct nlmsghdr) uint8_t out[MESSAGE_BYTES];
 };
@@ -129,6 +134,49 @@ static void put_expect(struct writer *w, const struct ct_expect *e)
 	if (n > sizeof(struct nl_request))
 		wr_bytes(w, msg + sizeof(struct nl_request), n - sizeof(struct nl_request));
 	nest_end(w, at);
+}
+
+void packet_queue_flush(struct packet_queue *q)
+{
+	if (q->alone_len > 0)
+		ct_sock_send(q->io.fd, q->alone, q->alone_len);
+	q->alone_len = 0;
+}
+
+void packet_queue_verdict(struct packet_queue *q, uint32_t id, bool pass)
+{
+	struct writer w = begin(q, NFQNL_MSG_VERDICT, AF_UNSPEC);
+	size_t n;
+
+	put_verdict(&w, id, pass ? NF_ACCEPT : NF_DROP);
+	n = nl_end(&w);
+	if (q->alone_len + n > sizeof(q->alone))
+		packet_queue_flush(q);
+	memcpy(q->alone + q->alone_len, q->out, n);
+	q->alone_len += NLMSG_ALIGN(n);
+	q->stats.verdicts++;
+}
+
+/* Full from the first packet on, and what finds a queue full passes. */
+static void put_mode(struct writer *w, bool hold, uint32_t max_len)
+{
+	const uint32_t len = htonl(hold ? max_len : 0);
+	const uint32_t flags = htonl(hold ? 0 : NFQA_CFG_F_FAIL_OPEN);
+	const uint32_t mask = htonl(NFQA_CFG_F_FAIL_OPEN);
+
+	put_attr(w, NFQA_CFG_QUEUE_MAXLEN, &len, sizeof(len));
+	put_attr(w, NFQA_CFG_FLAGS, &flags, sizeof(flags));
+	put_attr(w, NFQA_CFG_MASK, &mask, sizeof(mask));
+}
+
+int packet_queue_hold(struct packet_queue *q, bool hold)
+{
+	struct writer w = begin(q, NFQNL_MSG_CONFIG, AF_UNSPEC);
+	size_t n;
+
+	put_mode(&w, hold, q->max_len);
+	n = nl_end(&w);
+	return n > 0 ? ct_sock_send(q->io.fd, q->out, n) : -EMSGSIZE;
 }
 
 int packet_queue_pass_changed(struct packet_queue *q, uint32_t id, uint8_t l3,
@@ -226,6 +274,7 @@ static void on_ready(void *ctx, unsigned int ready, struct mono now)
 	for (int i = 0; i < ROUND && read_one(q); i++)
 		;
 	flush(q);
+	packet_queue_flush(q);
 }
 
 void packet_queue_drain(struct packet_queue *q)
@@ -233,6 +282,7 @@ void packet_queue_drain(struct packet_queue *q)
 	while (read_one(q))
 		;
 	flush(q);
+	packet_queue_flush(q);
 }
 
 /* ---- opening ---- */
@@ -240,8 +290,9 @@ void packet_queue_drain(struct packet_queue *q)
 static size_t build_config(struct packet_queue *q, const struct queue_conf *conf)
 {
 	struct nlmsghdr *h = nfq_nlmsg_put((char *)q->out, NFQNL_MSG_CONFIG, conf->num);
-	uint32_t flags =
-		(conf->conntrack ? NFQA_CFG_F_CONNTRACK : 0u) | (conf->gso ? NFQA_CFG_F_GSO : 0u);
+	uint32_t flags = (conf->conntrack ? NFQA_CFG_F_CONNTRACK : 0u) |
+			 (conf->gso ? NFQA_CFG_F_GSO : 0u) |
+			 (conf->passing ? NFQA_CFG_F_FAIL_OPEN : 0u);
 
 	h->nlmsg_flags |= NLM_F_ACK;
 	h->nlmsg_seq = 1;
@@ -250,8 +301,8 @@ static size_t build_config(struct packet_queue *q, const struct queue_conf *conf
 	mnl_attr_put_u32(h, NFQA_CFG_FLAGS, htonl(flags));
 	mnl_attr_put_u32(h, NFQA_CFG_MASK,
 			 htonl(NFQA_CFG_F_CONNTRACK | NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN));
-	if (conf->max_len > 0)
-		nfq_nlmsg_cfg_put_qmaxlen(h, conf->max_len);
+	if (conf->max_len > 0 || conf->passing)
+		nfq_nlmsg_cfg_put_qmaxlen(h, conf->passing ? 0 : conf->max_len);
 	return h->nlmsg_len;
 }
 
@@ -303,6 +354,7 @@ int packet_queue_open(struct evloop *loop, const struct queue_conf *conf, const 
 	q->loop = loop;
 	q->cb = *cb;
 	q->num = conf->num;
+	q->max_len = conf->max_len > 0 ? conf->max_len : QUEUE_LEN_DEFAULT;
 	q->io.fd = ct_sock_open(NULL, err);
 	if (q->io.fd < 0) {
 		rc = q->io.fd;
@@ -356,6 +408,7 @@ void packet_queue_close(struct packet_queue *q)
 	if (!q)
 		return;
 	flush(q);
+	packet_queue_flush(q);
 	ev_io_del(q->loop, &q->io);
 	close(q->io.fd);
 	free(q);
