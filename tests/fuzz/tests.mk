@@ -34,3 +34,10 @@ TESTS += fuzz/helper_fuzz
 fuzz_helper_fuzz_SOURCES = fuzz/helper_fuzz.c fuzz/replay.c unit/helper/talk.c unit/helper/talk.h
 fuzz_helper_fuzz_LDADD = $(HELPER_LIBS)
 EXTRA_DIST += fuzz/corpus/helper
+
+# gate: arbitrary bytes as a packet
+check_PROGRAMS += fuzz/packet_fuzz
+TESTS += fuzz/packet_fuzz
+fuzz_packet_fuzz_SOURCES = fuzz/packet_fuzz.c fuzz/replay.c
+fuzz_packet_fuzz_LDADD = $(GATE_LIBS)
+EXTRA_DIST += fuzz/corpus/packet
