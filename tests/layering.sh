@@ -25,8 +25,9 @@ allowed() {	# module -> modules it may include besides itself
 	follow)	echo "base flow cache sync node kernel" ;;
 	helper)	echo "base flow" ;;
 	queue)	echo "base flow kernel" ;;
+	gate)	echo "base flow" ;;
 	command) echo "base flow proto cache sync node follow kernel channel control conf daemon" ;;
-	daemon)	echo "base flow proto cache node follow command kernel channel sync stats control conf client helper queue" ;;
+	daemon)	echo "base flow proto cache node follow command kernel channel sync stats control conf client helper queue gate" ;;
 	*)	return 1 ;;
 	esac
 }

@@ -10,11 +10,11 @@
 #include "cache/slab.h"
 #include "flow/flow.h"
 #include "flow/hints.h"
-#include "flow/repl.h"
+#include "flow/mark.h"
 
-/* What we know about a flow of a peer beside what the peer has sent. Mono seconds. */
+/* What is known of a flow of a peer beside what the peer has told. Mono seconds. */
 struct flow_peers_word {
-	uint32_t changed_s; /* when a change of the flow was last received */
+	uint32_t changed_s; /* when the peer last told something new about it */
 	/* when our kernel last reported the end of the entry with its original tuple; 0: never */
 	uint32_t ended_s;
 };
@@ -27,18 +27,16 @@ struct flow_rec {
 	uint32_t hash;
 	uint32_t chain; /* next id in the bucket */
 	union {
-		struct flow_repl repl;	     /* internal: replication, see flow/repl.h */
+		struct flow_mark mark;	     /* internal: replication, see flow/mark.h */
 		struct flow_peers_word peer; /* external */
 	};
 	uint8_t state; /* enum rec_state */
-	union {
-		uint8_t flags; /* internal: what is known about the entry, REC_I_* (internal.c) */
-		uint8_t from;  /* external: id of the peer that sent the flow last */
-	};
+	/* internal: what is known about it (internal.c); external: small id of the peer */
+	uint8_t owner;
 	/* internal: reconcile pass that last saw it; external: resync that last refreshed it */
 	uint16_t pass;
 	uint32_t created_s;  /* mono_s() of insertion: "active since" */
-	uint32_t updated_s;  /* mono_s() of the last change: age of timeout_s */
+	uint32_t updated_s;  /* mono_s() of the last news: age of timeout_s */
 	struct ct_flow flow; /* last: cut short for IPv4 */
 };
 
@@ -54,7 +52,7 @@ struct table_stats {
 	uint64_t created, create_failed_limit, create_failed_memory;
 	/* rare parts of a stored flow left out for want of memory */
 	uint64_t parts_lost_memory;
-	uint64_t updated, destroyed; /* updated: counted by the cache that has the table */
+	uint64_t updated, destroyed; /* updated: counted by the owner of the table */
 };
 
 struct flow_table;
@@ -68,8 +66,8 @@ void table_free(struct flow_table *t);
 /* Change the limit (nf_conntrack_max may change); records beyond it stay. */
 void table_set_limit(struct flow_table *t, uint32_t limit);
 /* Let dead records not count against the limit, as long as there are no more than it and a
- * sixteenth, and 1024, in all: an end is sent within milliseconds, and must not cost another flow
- * its place in the meantime. A dead record that becomes alive again stays. Off in a new table. */
+ * sixteenth, and 1024, in all: an end is told within milliseconds, and must not cost a flow its
+ * place in the meantime. One of them that lives again stays. Off in a new table. */
 void table_spare_dead(struct flow_table *t);
 
 /* The record with this key, FLOW_ID_NONE if there is none. Dead records are found too. */
@@ -86,7 +84,7 @@ struct flow_hints table_hints(struct flow_table *t);
 
 /* Insert a record with a copy of f (rare parts copied into memory of the table's own; counters
  * dropped). The key must not be present. The id, or FLOW_ID_NONE with *err (if not NULL) -ENOSPC at
- * the limit or -ENOMEM. state is REC_NEW, repl, flags and pass zero, created and updated now_s.
+ * the limit or -ENOMEM. state is REC_NEW, mark, owner and pass zero, created and updated now_s.
  * Counts. */
 uint32_t table_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s, int *err);
 
@@ -96,7 +94,7 @@ uint32_t table_find_or_insert(struct flow_table *t, const struct ct_flow *f, uin
 			      bool *inserted, int *err);
 
 /* Replace everything but the key with what f has (a new incarnation of the same tuple); state,
- * repl, flags, pass and times of the record stay. 0 or -ENOMEM (rare parts left out then,
+ * mark, owner, pass and times of the record stay. 0 or -ENOMEM (rare parts left out then,
  * counted). */
 int table_replace(struct flow_table *t, uint32_t id, const struct ct_flow *f);
 
@@ -116,8 +114,8 @@ bool table_has_id(const struct flow_table *t, uint32_t id);
  * slot. */
 #define TABLE_ID_V6 UINT32_C(0x80000000)
 
-/* The record of a valid id; never NULL. Borrowed, valid until table_remove(). Inline, because an
- * event needs it ten times; for that a table begins with its two slabs. */
+/* The record of a valid id; never NULL. Borrowed, valid until table_remove(). In line, as an event
+ * asks ten times: a table begins with its two slabs. */
 static inline struct flow_rec *table_rec(const struct flow_table *t, uint32_t id)
 {
 	return slab_at((const struct slab *)t + (id >> 31), id & ~TABLE_ID_V6);

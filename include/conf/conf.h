@@ -12,6 +12,7 @@
 #include "channel/channel_conf.h"
 #include "control/control_conf.h"
 #include "flow/filter_conf.h"
+#include "gate/gate_conf.h"
 #include "kernel/kernel_conf.h"
 #include "stats/stats_conf.h"
 #include "sync/sync_conf.h"
@@ -76,6 +77,7 @@ struct conf {
 	struct cache_conf cache;
 	struct sync_conf sync;	     /* valid in CONF_MODE_SYNC */
 	struct channel_conf channel; /* valid in CONF_MODE_SYNC: at least one link */
+	struct gate_conf gate;	     /* on: valid in CONF_MODE_SYNC, with an external cache */
 	struct kernel_conf kernel;
 	struct filter_conf filter;
 	struct control_conf control;

@@ -121,6 +121,7 @@ struct conf_ctx {
 	bool mode_given;
 	struct conf_place mode_at;
 	bool filter_given, old_checksum_given, old_checksum;
+	struct conf_place gate_at;
 	struct conf_place proto_at, addr_at, state_at, filter_at, expect_at;
 	bool proto_bad, state_bad; /* an entry was refused */
 	size_t nets_cap;

@@ -20,6 +20,7 @@ enum conf_section {
 	CONF_UDP,
 	CONF_TCP,
 	CONF_OPTIONS,
+	CONF_GATE,
 	CONF_EXPECT, /* list of helper names */
 	CONF_GENERAL,
 	CONF_UNIX,
@@ -58,6 +59,7 @@ enum conf_type {
 	CONF_T_IFNAME,	     /* char[IF_NAMESIZE] */
 	CONF_T_NAME,	     /* char[max + 1]: a name that is not this program's; empty: none */
 	CONF_T_SCHED,	     /* enum conf_sched_type */
+	CONF_T_RULES,	     /* enum gate_rules */
 	CONF_T_EXPECT,	     /* struct sync_expect_conf: a bool or a block of names */
 	CONF_T_STATES,	     /* old: TCP states up to "for TCP", without braces */
 	CONF_T_OLD_CHECKSUM, /* old: Checksum of the first link, directly in Sync */

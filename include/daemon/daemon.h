@@ -28,6 +28,7 @@ struct expecting;
 struct ct_inject;
 struct exp_inject;
 struct flowlog;
+struct gating;
 struct helpers;
 struct jobs;
 struct teller;
@@ -62,6 +63,7 @@ struct daemon {
 	struct ct_events *events;
 	struct rate intake;	 /* of events */
 	struct blind *blind;	 /* NULL with PollSecs */
+	struct gating *gating;	 /* NULL without Gate */
 	struct helpers *helpers; /* NULL without section Helper */
 	struct flowlog *flowlog; /* NULL outside the statistics mode */
 	struct ev_timer tick;	 /* next deadline of the pipeline */

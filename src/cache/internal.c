@@ -39,18 +39,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STEP_IDS      256
-#define LOOK_AT_MOST  4096u	       /* flows, in one go */
-#define RECEIVED_MASK ((1u << 22) - 1) /* of flow_repl.received_s: 48 days */
-#define SLACK_S	      2		       /* the kernel counts whole seconds, and so do we */
-#define LOOK_MAX      4096	       /* records that one call looks at in search of unseen ones */
+#define STEP_IDS     256
+#define LOOK_AT_MOST 4096u	      /* flows, in one go */
+#define TOLD_MASK    ((1u << 22) - 1) /* of flow_mark.told_s: 48 days */
+#define SLACK_S	     2		      /* the kernel counts whole seconds, and so do we */
+#define LOOK_MAX     4096	      /* records that one call looks at in search of unseen ones */
 
-/* The flags that each event clears: an event is newer than every dump, answer and commit before. */
+/* What any event clears: it is newer than every dump, answer and commit before it. */
 #define EVENT_CLEARS (REC_I_SILENT | REC_I_UNDO | REC_I_DOUBT | REC_I_ASKED | REC_I_RECOMMIT)
 
 struct internal {
 	struct flow_table *table;
-	struct clash *clash; /* NULL: flows are sent to no peer */
+	struct clash *clash; /* NULL: nobody to send to */
 	void (*hidden)(void *ctx, uint32_t id, struct mono now);
 	void *hidden_ctx;
 	bool (*room)(void *ctx, struct mono now); /* may be NULL */
@@ -60,8 +60,8 @@ struct internal {
 	uint32_t n_silent;
 	uint16_t pass; /* never 0; records of other passes are unseen */
 	uint32_t unheard, unheard_from_s, unheard_until_s;
-	bool received_timeout; /* timeouts are those that were sent to the peers */
-	bool quiet;	       /* the pass leaves no trace in records that were right */
+	bool told_life; /* timeouts are those that the peers have been told */
+	bool quiet;	/* the pass leaves no trace in records that were right */
 };
 
 struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key)
@@ -129,20 +129,19 @@ uint32_t internal_silent(const struct internal *c)
 
 static void rec_clear(struct internal *c, struct flow_rec *rec, uint8_t bits)
 {
-	if (rec->flags & bits & REC_I_SILENT)
+	if (rec->owner & bits & REC_I_SILENT)
 		c->n_silent--;
-	rec->flags &= (uint8_t)~bits;
+	rec->owner &= (uint8_t)~bits;
 }
 
 static void rec_set(struct internal *c, struct flow_rec *rec, uint8_t bits)
 {
-	if (bits & ~rec->flags & REC_I_SILENT)
+	if (bits & ~rec->owner & REC_I_SILENT)
 		c->n_silent++;
-	rec->flags |= bits;
+	rec->owner |= bits;
 }
 
-/* No room: a record that has ended and waits for an acknowledgement must not keep out a live
- * flow. */
+/* No place: a record that has ended and waits for its peers must not keep out one that lives. */
 static uint32_t rec_squeeze_in(struct internal *c, const struct ct_flow *f, struct mono now,
 			       bool *inserted, int err)
 {
@@ -150,7 +149,7 @@ static uint32_t rec_squeeze_in(struct internal *c, const struct ct_flow *f, stru
 
 	if (err == -ENOSPC && c->room && table_count_dead(c->table) > 0 &&
 	    c->room(c->room_ctx, now)) {
-		table_stats(c->table)->create_failed_limit--; /* the insertion has not failed yet */
+		table_stats(c->table)->create_failed_limit--; /* it has not failed yet */
 		id = table_find_or_insert(c->table, f, mono_s(now), inserted, &err);
 	}
 	if (id == FLOW_ID_NONE) {
@@ -177,7 +176,7 @@ static uint32_t rec_find_or_insert(struct internal *c, const struct ct_flow *f, 
 	return id;
 }
 
-/* Free the slot; the id must not be in use any more. */
+/* Free the slot; nobody may hold the id any more. */
 static void rec_remove(struct internal *c, uint32_t id)
 {
 	if (c->clash)
@@ -206,8 +205,8 @@ static enum internal_change rec_restart(struct internal *c, uint32_t id, const s
 	table_replace(c->table, id, f);
 	table_set_state(c->table, id, REC_NEW);
 	rec_clear(c, rec, REC_I_RELEASED);
-	rec->repl.word = INTERNAL_WORD_NONE;
-	rec->repl.received_s = 0;
+	rec->mark.word = INTERNAL_WORD_NONE;
+	rec->mark.told_s = 0;
 	rec->created_s = rec->updated_s = mono_s(now);
 	return INTERNAL_NEW;
 }
@@ -272,8 +271,8 @@ enum internal_change internal_update(struct internal *c, const struct ct_flow *f
 	if (inserted)
 		return INTERNAL_NEW;
 	other = other_incarnation(rec, f);
-	/* With the kernel id that we know already this may be the predecessor's last UPDATE. */
-	if ((rec->flags & REC_I_RECOMMIT) && (rec->flow.has & f->has & FLOW_HAS_ID) && !other)
+	/* With the id we know already it may be the predecessor's own last UPDATE. */
+	if ((rec->owner & REC_I_RECOMMIT) && (rec->flow.has & f->has & FLOW_HAS_ID) && !other)
 		rec_clear(c, rec, EVENT_CLEARS & ~REC_I_RECOMMIT);
 	else
 		rec_clear(c, rec, EVENT_CLEARS);
@@ -303,60 +302,60 @@ enum internal_change internal_destroy(struct internal *c, const struct ct_flow *
 		rec_clear(c, rec, EVENT_CLEARS);
 		return INTERNAL_NOTHING;
 	}
-	if (rec->flags & REC_I_RECOMMIT) {
+	if (rec->owner & REC_I_RECOMMIT) {
 		if (other_incarnation(rec, f))
 			return rec_end(c, *id, now);
-		/* Most likely the predecessor's end. It cannot be known: a flow that a commit has
-		 * put there, and of which there was no event since, has no id. The id is cleared,
-		 * so the next DESTROY counts. */
+		/* The predecessor's end, most likely; or nobody knows: one that a commit put there,
+		 * and no event told of since, has no id. The id is used up: the next DESTROY
+		 * counts. */
 		rec_clear(c, rec, REC_I_RECOMMIT);
 		rec_set(c, rec, REC_I_SILENT);
 		rec->flow.has &= ~FLOW_HAS_ID;
 		return INTERNAL_NOTHING;
 	}
 	if (other_incarnation(rec, f))
-		/* a dump was read before this event: the record is the next incarnation */
+		/* a dump was ahead of this event: the record is the next incarnation */
 		return INTERNAL_NOTHING;
 	return rec_end(c, *id, now);
 }
 
-static void set_received(struct flow_rec *rec, uint32_t received_s)
+static void set_told(struct flow_rec *rec, uint32_t told_s)
 {
-	rec->repl.received_s = received_s & RECEIVED_MASK ? received_s & RECEIVED_MASK : 1;
+	rec->mark.told_s = told_s & TOLD_MASK ? told_s & TOLD_MASK : 1;
 }
 
-void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, uint32_t received_s)
+void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, uint32_t told_s)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 
-	if (received_s)
-		set_received(rec, received_s);
+	if (told_s)
+		set_told(rec, told_s);
 	if (packet)
-		rec->repl.word = INTERNAL_WORD_PACKET;
+		rec->mark.word = INTERNAL_WORD_PACKET;
 	else if (birth)
-		rec->repl.word = INTERNAL_WORD_WRITTEN;
-	else if (received_s)
-		rec->repl.word = INTERNAL_WORD_RECEIVED;
+		rec->mark.word = INTERNAL_WORD_WRITTEN;
+	else if (told_s)
+		rec->mark.word = INTERNAL_WORD_TOLD;
 }
 
 /* ---- dump entries and answers ---- */
 
-/* If an entry that was written expires at another time than was written, a packet has passed
+/* An entry that was written and ends at another time than it was given then: a packet has passed
  * since. */
 static void dump_look_for_packets(struct flow_rec *rec, const struct ct_flow *f, struct mono now)
 {
 	uint64_t end_s = (uint64_t)mono_s(now) + f->timeout_s,
 		 was_s = (uint64_t)rec->updated_s + rec->flow.timeout_s;
 
-	if (rec->repl.word == INTERNAL_WORD_WRITTEN &&
+	if (rec->mark.word == INTERNAL_WORD_WRITTEN &&
 	    (rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
 	    (end_s > was_s + SLACK_S || was_s > end_s + SLACK_S))
-		rec->repl.word = INTERNAL_WORD_PACKET;
+		rec->mark.word = INTERNAL_WORD_PACKET;
 }
 
-/* A believed entry for an alive record. A dump has the seconds left, which become fewer all the
- * time: the timeout is taken over only if it expires later than the one we know, so that passes do
- * not make idle flows look short-lived. */
+/* A believed entry for an alive record. The kernel gives the remaining life here, which shrinks all
+ * the time: it is taken over only if it ends later than the one we know, so that passes do not make
+ * idle flows look short-lived. */
 static enum internal_change dump_merge(struct internal *c, uint32_t id, const struct ct_flow *f,
 				       struct mono now)
 {
@@ -366,7 +365,7 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 
 	if (other_incarnation(rec, f)) {
 		change = rec_restart(c, id, f, now);
-		if (!(rec->flags & REC_I_RECOMMIT))
+		if (!(rec->owner & REC_I_RECOMMIT))
 			rec_set(c, rec, REC_I_SILENT); /* we missed its start */
 		rec_clear(c, rec, REC_I_RECOMMIT);
 		return change;
@@ -374,10 +373,10 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 	dump_look_for_packets(rec, f, now);
 	flow_copy(&news, f);
 	if ((rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
-	    (c->received_timeout || (uint64_t)mono_s(now) + f->timeout_s <=
-					    (uint64_t)rec->updated_s + rec->flow.timeout_s))
+	    (c->told_life || (uint64_t)mono_s(now) + f->timeout_s <=
+				     (uint64_t)rec->updated_s + rec->flow.timeout_s))
 		news.has &= ~FLOW_HAS_TIMEOUT;
-	/* A dump has a ct mark for every flow, an event only if the mark is not 0. */
+	/* What a dump says of every flow, and an event only if there is something to say. */
 	if (c->quiet && !(rec->flow.has & FLOW_HAS_MARK) && f->mark == 0)
 		news.has &= ~FLOW_HAS_MARK;
 	if (c->quiet && !(rec->flow.has & FLOW_HAS_TIMES))
@@ -388,12 +387,12 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 	return change;
 }
 
-/* May the entry of a dump be older than the record? Not if the record has not changed since the
- * pass began, nor if the entry is the answer to a question and no event came in between, nor if the
- * kernel has not reported the record yet. */
+/* May the entry be older than what the record says? Not if nobody touched the record since the pass
+ * began, nor if this is the answer to a question nobody came between, nor if the kernel has not
+ * spoken about the record yet. */
 static bool dump_may_be_stale(const struct internal *c, const struct flow_rec *rec)
 {
-	if (rec->flags & (REC_I_ASKED | REC_I_RECOMMIT))
+	if (rec->owner & (REC_I_ASKED | REC_I_RECOMMIT))
 		return false;
 	return rec->state == REC_DEAD || (rec->pass == c->pass && (rec->flow.has & FLOW_HAS_ID));
 }
@@ -433,7 +432,7 @@ enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f
 /* ---- passes ---- */
 
 /* The number has gone round: make sure that no record of 65535 passes ago looks as if it had been
- * seen. At most once while a daemon runs. */
+ * seen. Once in a daemon's life, if ever. */
 static void pass_renumber(struct internal *c)
 {
 	uint32_t ids[STEP_IDS];
@@ -468,13 +467,13 @@ uint32_t internal_unheard(const struct internal *c)
 
 static bool is_unheard(const struct internal *c, const struct flow_rec *rec)
 {
-	return rec->state != REC_DEAD && (rec->flags & REC_I_SILENT) &&
+	return rec->state != REC_DEAD && (rec->owner & REC_I_SILENT) &&
 	       rec->created_s >= c->unheard_from_s && rec->created_s <= c->unheard_until_s;
 }
 
 static bool pass_wants(const struct internal *c, const struct flow_rec *rec)
 {
-	if (rec->flags & REC_I_DOUBT)
+	if (rec->owner & REC_I_DOUBT)
 		return true;
 	return rec->state != REC_DEAD && rec->pass != c->pass;
 }
@@ -508,7 +507,7 @@ bool internal_pass_is_unseen(const struct internal *c, uint32_t id)
 	if (!table_has_id(c->table, id))
 		return false;
 	rec = table_rec(c->table, id);
-	return (rec->flags & REC_I_ASKED) && pass_wants(c, rec);
+	return (rec->owner & REC_I_ASKED) && pass_wants(c, rec);
 }
 
 enum internal_change internal_gone(struct internal *c, uint32_t id, struct mono now)
@@ -530,11 +529,11 @@ void internal_pass_seen(struct internal *c, uint32_t id)
 		return;
 	rec = table_rec(c->table, id);
 	rec->pass = c->pass;
-	/* still REC_I_ASKED: the kernel's answer follows and is believed */
+	/* still REC_I_ASKED: what the kernel answered follows and is believed */
 	rec_clear(c, rec, REC_I_DOUBT);
 }
 
-/* ---- a question about one record, outside of a pass ---- */
+/* ---- a question of its own ---- */
 
 bool internal_ask(struct internal *c, uint32_t id)
 {
@@ -556,7 +555,7 @@ bool internal_asked(const struct internal *c, uint32_t id)
 	if (!table_has_id(c->table, id))
 		return false;
 	rec = table_rec(c->table, id);
-	return rec->state != REC_DEAD && (rec->flags & REC_I_ASKED);
+	return rec->state != REC_DEAD && (rec->owner & REC_I_ASKED);
 }
 
 enum internal_change internal_answered(struct internal *c, const struct ct_flow *f, struct mono now,
@@ -598,17 +597,17 @@ enum internal_change internal_commit(struct internal *c, const struct ct_flow *f
 	if (rec->state == REC_DEAD) {
 		rec_restart(c, *id, f, now);
 		rec_set(c, rec, REC_I_SILENT);
-	} else if (!(rec->flags & REC_I_COMMIT)) {
+	} else if (!(rec->owner & REC_I_COMMIT)) {
 		rec_set(c, rec, REC_I_RECOMMIT);
 	}
 	return INTERNAL_NOTHING;
 }
 
-/* From now on only sync/ may hold the id. */
+/* The id is nobody's but sync/'s from now on. */
 static void commit_unpin(struct internal *c, uint32_t id)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
-	bool released = rec->flags & REC_I_RELEASED;
+	bool released = rec->owner & REC_I_RELEASED;
 
 	rec_clear(c, rec, REC_I_COMMIT | REC_I_UNDO | REC_I_RELEASED);
 	if (released)
@@ -618,14 +617,14 @@ static void commit_unpin(struct internal *c, uint32_t id)
 bool internal_commit_undo(struct internal *c, uint32_t id)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
-	bool undo = (rec->flags & REC_I_UNDO) && rec->state != REC_DEAD;
+	bool undo = (rec->owner & REC_I_UNDO) && rec->state != REC_DEAD;
 
-	if (!(rec->flags & REC_I_COMMIT))
+	if (!(rec->owner & REC_I_COMMIT))
 		return false;
 	commit_unpin(c, id);
 	if (!undo)
 		return false;
-	if (rec->repl.bits == 0) {
+	if (rec->mark.bits == 0) {
 		rec_remove(c, id);
 		return false;
 	}
@@ -635,7 +634,7 @@ bool internal_commit_undo(struct internal *c, uint32_t id)
 
 void internal_commit_done(struct internal *c, uint32_t id)
 {
-	if (table_rec(c->table, id)->flags & REC_I_COMMIT)
+	if (table_rec(c->table, id)->owner & REC_I_COMMIT)
 		commit_unpin(c, id);
 }
 
@@ -648,7 +647,7 @@ void internal_written(struct internal *c, uint32_t id, const struct ct_flow *f, 
 		rec->flow.has |= FLOW_HAS_TIMEOUT;
 		rec->updated_s = mono_s(now);
 	}
-	rec->repl.word = INTERNAL_WORD_WRITTEN;
+	rec->mark.word = INTERNAL_WORD_WRITTEN;
 }
 
 enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f,
@@ -664,7 +663,7 @@ enum internal_change internal_committed(struct internal *c, uint32_t id, const s
 		change = rec_restart(c, id, f, now);
 		if (ended)
 			rec_set(c, rec, REC_I_SILENT);
-		/* The DESTROY of the predecessor may still come, and is recognized by this. */
+		/* The end of the one before may still be on its way, and is told by this. */
 		if (kernel_id && !cleared && !ended) {
 			rec->flow.id = kernel_id;
 			rec->flow.has |= FLOW_HAS_ID;
@@ -678,11 +677,11 @@ enum internal_change internal_committed(struct internal *c, uint32_t id, const s
 	return change;
 }
 
-/* ---- timeouts that were sent ---- */
+/* ---- lives that were told ---- */
 
-void internal_keep_received_timeout(struct internal *c)
+void internal_keep_told_life(struct internal *c)
 {
-	c->received_timeout = true;
+	c->told_life = true;
 }
 
 enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now,
@@ -694,7 +693,7 @@ enum internal_change internal_renewed(struct internal *c, const struct ct_flow *
 	if (*id == FLOW_ID_NONE || change == INTERNAL_NEW || !(f->has & FLOW_HAS_TIMEOUT))
 		return change;
 	rec = table_rec(c->table, *id);
-	/* The kernel and we count whole seconds: a difference of one second is none. */
+	/* The kernel counts whole seconds, and so do we: one more is none. */
 	if (rec->state == REC_DEAD || (uint64_t)mono_s(now) + f->timeout_s <=
 					      (uint64_t)rec->updated_s + rec->flow.timeout_s + 1)
 		return change;
@@ -705,17 +704,17 @@ enum internal_change internal_renewed(struct internal *c, const struct ct_flow *
 	return INTERNAL_UPDATE;
 }
 
-/* ---- changes received from peers and put into our kernel ---- */
+/* ---- a peer's news in our kernel ---- */
 
-uint32_t internal_received_s(const struct flow_rec *rec, struct mono now)
+uint32_t internal_told_s(const struct flow_rec *rec, struct mono now)
 {
-	uint32_t ago = (mono_s(now) - rec->repl.received_s) & RECEIVED_MASK;
+	uint32_t ago = (mono_s(now) - rec->mark.told_s) & TOLD_MASK;
 
-	return rec->repl.received_s ? mono_s(now) - ago : 0;
+	return rec->mark.told_s ? mono_s(now) - ago : 0;
 }
 
-void internal_received(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,
-		       struct mono now)
+void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,
+		   struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 	struct ct_flow news;
@@ -724,9 +723,9 @@ void internal_received(struct internal *c, uint32_t id, const struct ct_flow *f,
 	flow_copy(&news, f);
 	news.has &= FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK |
 		    FLOW_HAS_LABELS;
-	/* The timeout of a record is the one we have sent. Another state has another timeout;
-	 * otherwise the timeout of f is what our kernel has made of the peer's, and the peer's
-	 * kernel does not know that. */
+	/* The life of a record is the one we have told. With another state a life of its own comes;
+	 * otherwise f has what our kernel made of the peer's, and the peer's kernel does not know
+	 * that. */
 	if (f->l4 != IPPROTO_TCP || !(news.has & FLOW_HAS_PROTO_STATE) ||
 	    news.proto_state == rec->flow.proto_state)
 		news.has &= ~FLOW_HAS_TIMEOUT;
@@ -736,9 +735,9 @@ void internal_received(struct internal *c, uint32_t id, const struct ct_flow *f,
 	if (news.has & FLOW_HAS_TIMEOUT)
 		rec->updated_s = mono_s(now);
 	rec->pass = c->pass;
-	set_received(rec, mono_s(now));
+	set_told(rec, mono_s(now));
 	if (written)
-		rec->repl.word = INTERNAL_WORD_RECEIVED;
+		rec->mark.word = INTERNAL_WORD_TOLD;
 	table_merge(c->table, id, &news, &changed);
 }
 
@@ -768,8 +767,8 @@ void internal_release(struct internal *c, uint32_t id)
 	struct flow_rec *rec = table_rec(c->table, id);
 
 	if (rec->state != REC_DEAD)
-		return; /* it has become alive again */
-	if (rec->flags & REC_I_COMMIT)
+		return; /* it lives again */
+	if (rec->owner & REC_I_COMMIT)
 		rec_set(c, rec, REC_I_RELEASED);
 	else
 		rec_remove(c, id);

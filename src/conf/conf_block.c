@@ -148,6 +148,15 @@ static void open_link(struct conf_ctx *ctx, const struct conf_option *opt,
 			   opt->name, conf_link_name(ch->link[0].type), ch->link[0].line);
 }
 
+static void open_gate(struct conf_ctx *ctx, const struct conf_place *at)
+{
+	ctx->conf.gate.on = true;
+	ctx->conf.gate.file = at->file;
+	ctx->conf.gate.line = at->line;
+	ctx->conf.gate.column = at->column;
+	ctx->gate_at = *at;
+}
+
 static void open_filter(struct conf_ctx *ctx, const struct conf_option *opt,
 			const struct conf_args *args, const struct conf_place *at)
 {
@@ -185,6 +194,8 @@ static enum conf_section open_section(struct conf_ctx *ctx, const struct conf_op
 		return open_mode(ctx, args, at);
 	if (CONF_IN(opt->child) & CONF_IN_LINKS)
 		open_link(ctx, opt, args, at);
+	else if (opt->child == CONF_GATE)
+		open_gate(ctx, at);
 	else if (opt->child == CONF_FILTER)
 		open_filter(ctx, opt, args, at);
 	else if (conf_section_is_list(opt->child) || opt->child == CONF_FILTER_ADDR)

@@ -76,6 +76,12 @@ static void check_sync(struct conf_ctx *ctx)
 		conf_warn(ctx, &ctx->expect_at,
 			  "the list of helpers is empty: expectations of all helpers are "
 			  "replicated; write ExpectationSync on if that is meant");
+	if (ctx->conf.gate.on && ctx->conf.sync.disable_external) {
+		conf_warn(ctx, &ctx->gate_at,
+			  "Gate has no effect with DisableExternalCache on: the states are in the "
+			  "kernel before any packet");
+		ctx->conf.gate.on = false;
+	}
 	conf_check_links(ctx);
 }
 

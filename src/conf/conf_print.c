@@ -135,6 +135,9 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 	case CONF_T_SCHED:
 		print_sched(p, opt, *(const enum conf_sched_type *)at);
 		break;
+	case CONF_T_RULES:
+		line(p, "%s external", opt->name);
+		break;
 	case CONF_T_EXPECT:
 		print_expect(p, opt, at);
 		break;
@@ -211,6 +214,11 @@ static void print_sync(struct printer *p, const struct conf *conf)
 	open_brace(p, "Options");
 	print_options(p, conf, CONF_OPTIONS, conf, NULL);
 	close_brace(p);
+	if (conf->gate.on) {
+		open_brace(p, "Gate");
+		print_options(p, conf, CONF_GATE, conf, NULL);
+		close_brace(p);
+	}
 	close_brace(p);
 }
 

@@ -278,6 +278,19 @@ static bool set_sched(struct conf_ctx *ctx, const struct conf_option *opt,
 	return true;
 }
 
+static bool set_rules(struct conf_ctx *ctx, const struct conf_option *opt,
+		      const struct conf_word *word, void *to)
+{
+	char buf[CONF_QUOTED];
+
+	if (strcasecmp(word->text, "external") != 0) {
+		conf_error(ctx, &word->at, "%s: \"%s\": use external", opt->name, QUOTE(word, buf));
+		return false;
+	}
+	*(enum gate_rules *)to = GATE_RULES_EXTERNAL;
+	return true;
+}
+
 static bool set_expect(struct conf_ctx *ctx, const struct conf_option *opt,
 		       const struct conf_word *word, void *to)
 {
@@ -329,6 +342,7 @@ static bool (*const setters[CONF_TYPES])(struct conf_ctx *ctx, const struct conf
 	[CONF_T_IFNAME] = set_ifname,
 	[CONF_T_NAME] = set_name,
 	[CONF_T_SCHED] = set_sched,
+	[CONF_T_RULES] = set_rules,
 	[CONF_T_EXPECT] = set_expect,
 	[CONF_T_OLD_CHECKSUM] = set_old_checksum,
 };

@@ -197,6 +197,29 @@ const struct conf_option conf_options[] = {
 		  "as in 10.0.0.0/8; may be repeated up to 16 times. Not known to conntrackd "
 		  "1.4." },
 
+	/* Gate */
+	{ BLOCK("Gate", IN(CONF_SYNC), CONF_GATE), .ours = true,
+	  .help = "While this node is backup, packets that would need a state which is not in the "
+		  "kernel yet are held, and go on in order when it is; a connection that talks is "
+		  "committed first. Not known to conntrackd "
+		  "1.4." },
+	{ OPTION("Rules", IN(CONF_GATE), CONF_T_RULES), .ours = true, .at = AT(gate.rules),
+	  .init = "external",
+	  .help = "Who queues the packets. external: rules of yours, in the hook prerouting before "
+		  "connection tracking, the last ones of their chain, with the queue of QueueNum "
+		  "and bypass." },
+	{ NUMBER("QueueNum", IN(CONF_GATE), 1, 65535, NULL), .ours = true, .at = AT(gate.queue_num),
+	  .init = "3780",
+	  .help = "Number of the packet queue. One that another program has is an error." },
+	{ NUMBER("QueueLen", IN(CONF_GATE), 64, 1u << 20, "packets"), .ours = true,
+	  .at = AT(gate.queue_len), .init = "8192",
+	  .help = "Most packets held at a time. What finds no room is dropped. Flows that no node "
+		  "knows take at most half of it." },
+	{ NUMBER("Deadline", IN(CONF_GATE), 10, 60000, "milliseconds"), .ours = true,
+	  .at = AT(gate.deadline_ms), .init = "1000",
+	  .help = "For how long a packet is held where no commit comes. After that its flow is "
+		  "committed and it goes on; where the kernel refuses the flow it is dropped." },
+
 	/* General */
 	{ NUMBER("HashSize", IN(CONF_GENERAL), 0, 1u << 27, "buckets"), .at = AT(cache.hash_size),
 	  .init = "65536",
@@ -357,6 +380,7 @@ const char *conf_section_title(enum conf_section section)
 		[CONF_UDP] = "block UDP",
 		[CONF_TCP] = "block TCP",
 		[CONF_OPTIONS] = "block Options",
+		[CONF_GATE] = "block Gate",
 		[CONF_EXPECT] = "block ExpectationSync",
 		[CONF_GENERAL] = "section General",
 		[CONF_UNIX] = "block UNIX",
@@ -431,6 +455,7 @@ const char *conf_type_name(enum conf_type type)
 		[CONF_T_IFNAME] = "interface",
 		[CONF_T_NAME] = "name",
 		[CONF_T_SCHED] = "RR|FIFO",
+		[CONF_T_RULES] = "external",
 		[CONF_T_EXPECT] = "on|off|block",
 		[CONF_T_STATES] = "states",
 		[CONF_T_OLD_CHECKSUM] = "on|off",

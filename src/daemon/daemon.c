@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "follow/blind.h"
 #include "command/commands.h"
+#include "daemon/gating.h"
 #include "daemon/helpers.h"
 #include "follow/jobs.h"
 #include "follow/renew.h"
@@ -67,6 +68,8 @@ static void daemon_turn(void *ctx, struct mono now)
 	if (d->events)
 		rate_look(&d->intake, ct_events_stats(d->events)->received, now);
 	empty_turn(d->empty, now);
+	if (d->gating)
+		gating_turn(d->gating, now);
 	if (d->flowlog)
 		flowlog_flush(d->flowlog, now);
 	if (notify_status_due(&d->notify, now))
@@ -290,6 +293,20 @@ static int open_takeover(struct daemon *d, struct text *err)
 			     err);
 }
 
+/* Without external cache the states are in the kernel before any packet. */
+static int open_gate(struct daemon *d, struct text *err)
+{
+	int ret;
+
+	if (!d->conf->gate.on || !pipeline_external(d->pipeline))
+		return 0;
+	ret = gating_open(d->loop, &d->conf->gate, d->activity, d->jobs,
+			  takeover_commit(d->takeover), &d->gating, err);
+	if (ret == 0)
+		gating_set_pipeline(d->gating, d->pipeline);
+	return ret;
+}
+
 /* Read the kernel table; events and peers are served meanwhile. The event socket is open already,
  * so what changes during the dump is not missed. */
 static int fill_cache(struct daemon *d, const sigset_t *in_select, struct text *err)
@@ -361,6 +378,8 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 		ret = open_channel(d, err);
 	if (ret == 0)
 		ret = open_pipeline(d, d->started, err);
+	if (ret == 0)
+		ret = open_gate(d, err);
 	if (ret == 0)
 		ret = helpers_open(d->loop, &d->conf->helper, &d->helpers, err);
 	if (ret == 0)
@@ -458,6 +477,7 @@ void daemon_close(struct daemon *d)
 	reconcile_close(d->reconcile);
 	empty_free(d->empty);
 	helpers_close(d->helpers);
+	gating_close(d->gating);
 	pipeline_free(d->pipeline);
 	channel_close(d->channel);
 	exp_inject_close(d->inject_expects);

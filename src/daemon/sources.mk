@@ -2,10 +2,12 @@
 libdaemon_a_SOURCES = \
 	daemon/caps.c \
 	daemon/daemon.c \
+	daemon/gating.c \
 	daemon/helpers.c \
 	daemon/helping.c \
 	daemon/lock.c \
 	daemon/notify.c \
+	daemon/own_addrs.c \
 	daemon/roles.c \
 	daemon/signals.c \
 	daemon/start.c \

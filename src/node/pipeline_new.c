@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "cache/peer_flows.h"
+#include "cache/foreign.h"
 #include "node/sink.h"
 #include "node/source.h"
 #include "sync/sync_conf.h"
@@ -114,7 +114,7 @@ static bool path_active(void *ctx)
 }
 
 static const struct sync_env path_sync_env = {
-	.repl = record_repl,
+	.mark = record_mark,
 	.has = record_has,
 	.is_dead = record_is_dead,
 	.encode = path_encode,
@@ -153,16 +153,16 @@ static bool path_new_expects(struct pipeline *p, const struct pipeline_conf *con
 
 static bool new_source(struct pipeline *p, const struct pipeline_conf *conf)
 {
-	p->peer_flows = peer_flows_new(&conf->key);
+	p->foreign = foreign_new(&conf->key);
 	if (conf->no_internal) {
 		p->source = &source_bypass;
 		p->bypass = bypass_new(conf->buckets, conf->limit_internal, &conf->key);
 		p->own = p->bypass ? bypass_table(p->bypass) : NULL;
-		return p->own && p->peer_flows;
+		return p->own && p->foreign;
 	}
 	p->source = conf->sync ? &source_cache : &source_stats;
 	p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
-	if (!p->internal || !p->peer_flows)
+	if (!p->internal || !p->foreign)
 		return false;
 	p->own = p->in.table = internal_table(p->internal);
 	p->in.name = p->source->cache;
@@ -170,7 +170,7 @@ static bool new_source(struct pipeline *p, const struct pipeline_conf *conf)
 		return true;
 	internal_set_room(p->internal, path_room, p);
 	if (conf->no_external)
-		internal_keep_received_timeout(p->internal);
+		internal_keep_told_life(p->internal);
 	if (internal_watch_clashes(p->internal, &conf->key, ambiguous_hidden, p) < 0)
 		return false;
 	p->clash = internal_clash(p->internal);
@@ -252,7 +252,7 @@ void pipeline_free(struct pipeline *p)
 		sync_close(p->sync); /* releases dead records, so the caches go after it */
 	sealed_free(&p->sealed);
 	exp_path_free(p->expects);
-	peer_flows_free(p->peer_flows);
+	foreign_free(p->foreign);
 	external_free(p->external);
 	bypass_free(p->bypass);
 	internal_free(p->internal);
