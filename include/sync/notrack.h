@@ -23,6 +23,8 @@ struct nt_peer {
 	unsigned int repeats; /* the same RESYNC again, so many times more */
 	struct mono repeat_at;
 	uint32_t serial; /* of its last RESYNC */
+	uint32_t before; /* its last number when it last began, or was back */
+	bool unnamed;	 /* it has not called its life by name since */
 };
 
 struct notrack {
@@ -74,6 +76,8 @@ struct mono nt_check(struct sync *s, struct peer *p, struct mono now);
  * it is there. */
 void nt_got_complete(struct sync *s, struct peer *p, const struct message *msg, struct mono now);
 void nt_got_alive(struct sync *s, struct peer *p, struct mono now);
+/* It says what it calls its life, which a 1.4.x never does. */
+void nt_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now);
 /* p may have started again, with numbers that go on: ask, but not often. */
 void nt_hint(struct sync *s, struct peer *p, struct mono now);
 

@@ -25,8 +25,9 @@
 #include "sync/peer_state.h"
 #include "sync/queue.h"
 
-#define LAP_BURST    6	  /* full sends in a row */
-#define LAP_EVERY_MS 5000 /* after that */
+#define LAP_BURST	6    /* full sends in a row */
+#define LAP_EVERY_MS	5000 /* after that */
+#define NT_OVERTAKEN_MS 1000 /* no network holds a message back for longer while others pass */
 
 /* ---- full send ---- */
 
@@ -198,7 +199,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct messag
 	if (msg->from != 0 && !ftfw)
 		peer_mtu(&n->base, p, msg->to >> 4 & 0xf, msg->to >> 16, now);
 	if (msg->from != 0)
-		peer_lives(&n->base, p, msg->from, now);
+		nt_lives(&n->base, p, msg->from, now);
 	else
 		nt_hint(&n->base, p, now);
 	if (repeated)
@@ -232,6 +233,17 @@ static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct 
 	return SYNC_ACCEPTED;
 }
 
+/* Has the request that names a new life been overtaken by messages of that life? Then its beginning
+ * was noticed without the name, just before, and numbers have been accepted since. Going back to
+ * the number of the request would let what is older replace what is newer. */
+static bool nt_overtaken(struct sync *s, const struct peer *p, uint32_t seq, struct mono now)
+{
+	const struct nt_peer *np = nt_peer(s, p);
+
+	return np->unnamed && p->track.last != np->before &&
+	       sync_within(p->contact, NT_OVERTAKEN_MS, now) && p->track.last - seq < s->late_max;
+}
+
 static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *from,
 				      const struct message *msg, struct cursor body,
 				      struct mono now)
@@ -243,10 +255,17 @@ static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *fr
 		plain_foreign(s, from, msg, false, now);
 		return SYNC_REFUSED;
 	}
-	/* A life of its own name: the numbers it has now are true, whatever they are. */
 	p = peer_known(s, from);
 	if (p && msg->kind == MSG_RESYNC && msg->from != 0 && p->life != 0 &&
 	    msg->from != p->life) {
+		if (nt_overtaken(s, p, msg->seq, now)) {
+			peer_heard(s, p, now);
+			p->life = msg->from;
+			nt_missing(s, p, msg->seq, p->track.last, now);
+			nt_got_resync((struct notrack *)s, p, msg, now);
+			return SYNC_ACCEPTED;
+		}
+		/* A life of its own name: the numbers it has now are true, whatever they are. */
 		p->life = msg->from;
 		peer_restart(s, p, msg->seq, false, now);
 	}

@@ -59,6 +59,24 @@ static void nt_done(struct sync *s, struct peer *p, bool proven, struct mono now
 
 /* ---- what happens ---- */
 
+void nt_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now)
+{
+	bool known = p->life != 0;
+
+	nt_peer(s, p)->unnamed = false;
+	peer_lives(s, p, life, now);
+	if (known)
+		return;
+	/* Taken for a 1.4.x because it did not hear us: what then seemed to be answers proved
+	 * nothing, and the long pauses between requests to a 1.4.x are not for it. */
+	nt_peer(s, p)->answers = 0;
+	p->rs.tries = 0;
+	if (p->rs.state == RS_ASKED)
+		return;
+	p->rs.stale = p->rs.stale || p->rs.state == RS_IDLE;
+	resync_want(p, 0, now);
+}
+
 void nt_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 {
 	struct nt_peer *np = nt_peer(s, p);
@@ -66,6 +84,8 @@ void nt_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 
 	if (fresh)
 		*np = (struct nt_peer){ 0 };
+	np->before = p->track.last;
+	np->unnamed = true;
 	p->rs.stale = np->anew = true;
 	p->rs.tries = np->answers = 0;
 	np->serial = 0; /* a new life counts its requests from the beginning */
@@ -103,12 +123,13 @@ void nt_got_complete(struct sync *s, struct peer *p, const struct message *msg, 
 	uint32_t since = msg->from, life = msg->to;
 	bool other = p->life != 0 && p->life != life;
 
-	peer_lives(s, p, life, now);
 	if (other) { /* a life that began unnoticed: with the number we waited for */
 		s->stats.restarts++;
 		peer_begins(s, p, false, now);
-		return;
 	}
+	nt_lives(s, p, life, now);
+	if (other)
+		return;
 	nt_peer(s, p)->anew = false;
 	if (p->rs.state == RS_IDLE)
 		return;

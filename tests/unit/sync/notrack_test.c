@@ -619,6 +619,64 @@ static void a_peer_of_1_4_x_gets_everything_and_is_asked_three_times(void **stat
 	sync_close(w->s);
 }
 
+/* It did not hear us, so that it was taken for a 1.4.x: whose answers are doubted, and which is
+ * asked ever less often. Once its life has a name again it is asked at once. */
+static void a_peer_that_hears_us_again_is_asked_at_once(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct world *w = settled();
+		bool waits = i & 1, complete = i & 2; /* or it seems that all has come */
+
+		pass_ms(w, 4000);
+		for (int s = 0; s < 150; s++) {
+			w->seq += waits && s > 40; /* so much is lost */
+			peer_says(w, WIRE_F_ALIVE, 0, 0);
+			pass_ms(w, 1000);
+			if (s == 145)
+				w->n_sent = 0;
+		}
+		assert_int_equal(w->done, !waits);
+		assert_int_equal(sync_resync_running(w->s), waits);
+		assert_int_equal(find_flag(w, 0, WIRE_F_RESYNC), -1);
+		if (complete)
+			peer_completes(w, PEER, LIFE);
+		else
+			peer_says(w, WIRE_F_RESYNC, LIFE, 9 << 8);
+		pass_ms(w, 10);
+		assert_true(find_flag(w, 0, WIRE_F_RESYNC) >= 0);
+		peer_completes(w, w->seq, LIFE);
+		assert_true(w->sure);
+		assert_false(sync_resync_running(w->s));
+		sync_close(w->s);
+	}
+}
+
+/* The first message of a new life comes behind the next ones, which went on from the numbers of the
+ * life before: what is older than they are must not replace what they have told. */
+static void an_overtaken_request_does_not_turn_back(void **state)
+{
+	struct world *w = settled();
+	uint32_t seq = w->seq;
+
+	(void)state;
+	pass_ms(w, 4000);
+	assert_int_equal(peer_tells_at(w, seq, WIRE_CT_UPD, 0, 1), SYNC_ACCEPTED);
+	pass_ms(w, 2);
+	peer_says_at(w, seq - 3, WIRE_F_RESYNC, LIFE + 2, 1 << 8);
+	assert_int_equal(peer_tells_at(w, seq - 2, WIRE_CT_NEW, 0, 1), SYNC_DROPPED);
+	assert_int_equal(w->applied[1], 1);
+	/* It is answered, and what it told in between is asked for. */
+	w->n_sent = 0;
+	pass_ms(w, 1100);
+	assert_true(find_complete(w, 0) >= 0);
+	w->seq = seq + 1;
+	peer_completes(w, w->seq, LIFE + 2);
+	assert_false(sync_resync_running(w->s));
+	assert_true(w->sure);
+	sync_close(w->s);
+}
+
 static void startup_resync_comes_first(void **state)
 {
 	struct world *w =
@@ -729,6 +787,8 @@ int main(void)
 		cmocka_unit_test(a_peer_that_becomes_1_4_x_gets_everything),
 		cmocka_unit_test(a_peer_that_was_away_is_asked),
 		cmocka_unit_test(a_peer_of_1_4_x_gets_everything_and_is_asked_three_times),
+		cmocka_unit_test(a_peer_that_hears_us_again_is_asked_at_once),
+		cmocka_unit_test(an_overtaken_request_does_not_turn_back),
 		cmocka_unit_test(startup_resync_comes_first),
 		cmocka_unit_test(commands),
 		cmocka_unit_test(what_notrack_does_not_know_is_refused),
