@@ -238,6 +238,24 @@ static void peer_are_two(struct peer *p, struct peer *q)
 	q->with |= 1u << p->id;
 }
 
+/* Also of what still waits for its turn. */
+static uint32_t peer_highest(const struct peer *p)
+{
+	return p->track.reorder.n > 0 ? p->track.high : p->track.last;
+}
+
+/* Could the two be one node that goes to and fro between its addresses? It has one sequence of
+ * numbers: the address heard last has the higher one. Of two nodes the one with the lower numbers
+ * is heard last before long. */
+static bool peer_in_turn(const struct peer *p, const struct peer *q)
+{
+	uint32_t ahead = peer_highest(q) - peer_highest(p);
+
+	if (mono_before(p->heard, q->heard))
+		return (int32_t)ahead > 0;
+	return mono_before(q->heard, p->heard) && (int32_t)ahead < 0;
+}
+
 /* Who is heard beside p? A node that changes its address is heard at both for a moment only. */
 static void peer_beside(struct sync *s, struct peer *p, struct mono now)
 {
@@ -249,7 +267,7 @@ static void peer_beside(struct sync *s, struct peer *p, struct mono now)
 			*since = (struct mono){ 0 };
 		else if (!mono_is_set(*since))
 			*since = now;
-		else if (!sync_within(*since, PEER_BESIDE_MS, now))
+		else if (!sync_within(*since, PEER_BESIDE_MS, now) && !peer_in_turn(p, q))
 			peer_are_two(p, q);
 	}
 }

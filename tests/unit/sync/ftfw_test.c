@@ -1300,6 +1300,27 @@ static void another_address_is_the_same_peer(void **state)
 	}
 }
 
+/* It goes to and fro between two addresses, with one sequence of numbers, and so is heard at both:
+ * that does not make it two. */
+static void to_and_fro_is_one_node(void **state)
+{
+	struct world *w = settled(1000, 300);
+	struct sync_peer_view view;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		peer_moves_to(w, i % 2 ? 7 : 2, 0, WIRE_F_ALIVE, 0);
+		pass_ms(w, 500);
+	}
+	for (int i = 0; i < 30; i++) {
+		peer_moves_to(w, 7, 0, WIRE_F_ALIVE, 0);
+		pass_ms(w, 500);
+	}
+	assert_true(sync_peer_view(w->s, 0, w->now, &view));
+	assert_true(view.left);
+	sync_close(w->s);
+}
+
 /* Three nodes: what the others ask for is answered in laps that are limited together, and it is
  * said. */
 /* It comes back at another address, and its numbers begin with the seconds of the clock: those of
@@ -1910,6 +1931,7 @@ int main(void)
 		cmocka_unit_test(many_messages_may_be_overtaken),
 		cmocka_unit_test(how_late_is_late_is_learned),
 		cmocka_unit_test(another_address_is_the_same_peer),
+		cmocka_unit_test(to_and_fro_is_one_node),
 		cmocka_unit_test(an_address_that_was_left_gets_no_acknowledgement),
 		cmocka_unit_test(the_request_of_an_address_that_was_left_waits),
 		cmocka_unit_test(an_acknowledged_nack_is_doubted_among_three),
