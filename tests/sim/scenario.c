@@ -474,7 +474,9 @@ static int64_t plan_patience(const struct sim *sim)
 		return 40 * SIM_S; /* asks again after 1, 2, 4 ... 20 s */
 	if (p->disturb == KIND_LIGHT)
 		return 4 * SIM_S; /* a repair takes no longer, not even that of the last message */
-	return 15 * SIM_S;
+	/* That an address was left is known when it has been silent for 10 s. Then everything is
+	 * asked for, which is answered up to 5 s later when that has happened often. */
+	return (p->kind == KIND_ADDRESS ? 18 : 15) * SIM_S;
 }
 
 void plan_make(struct sim *sim, enum sim_kind kind)

@@ -198,6 +198,21 @@ static bool knows_heard(const struct node *n, const struct node *peer)
 			      !sync_bulk_running(pipeline_sync(n->pipeline)));
 }
 
+/* In ALARM nothing tells of a restart but the numbers and a long silence. Numbers that stand where
+ * they stood, or that go on from there after no longer a pause than lies between two repetitions,
+ * are those of one life as far as anybody can tell. What the life before had told, and nobody
+ * repeats, goes when CacheTimeout is over. */
+static bool unnoticed(const struct sim *sim, const struct node *n, unsigned int place,
+		      const struct node *peer, const struct sync_peer_view *v)
+{
+	uint32_t number = sim->watch.claims[n->index][place].number;
+
+	if (sim->mode != SYNC_MODE_ALARM)
+		return false;
+	return v->number == number || (peer->first_seq == number + 1 &&
+				       sim->now_ns - peer->started_ns < SIM_CACHE_S * SIM_S);
+}
+
 static void look(struct sim *sim, struct node *n, bool all)
 {
 	struct sync_standing node;
@@ -219,8 +234,7 @@ static void look(struct sim *sim, struct node *n, bool all)
 		 * may say under them what that said. */
 		received = received && peer &&
 			   !seq_after(v.number, sim->watch.node[peer->index].seq) &&
-			   (sim->mode != SYNC_MODE_ALARM ||
-			    v.number != sim->watch.claims[n->index][i].number);
+			   !unnoticed(sim, n, i, peer, &v);
 		if (received && (all || !sim->watch.claims[n->index][i].received) &&
 		    judges_received(sim, n, peer))
 			look_at_received(sim, n, peer, i, &v);
