@@ -31,8 +31,8 @@ void settle_missed(struct ftfw *f, struct peer *p, struct mono now);
 void settle_nack_lost(struct ftfw *f, struct peer *p, uint32_t seq, struct mono now);
 /* Everything that only p could acknowledge is given up. */
 void settle_forget_peer(struct ftfw *f, struct peer *p);
-/* sync_ops.skip_number, give_up_dead, forget */
-void ftfw_skip_number(struct sync *s, struct mono now);
+/* sync_ops.skipped, give_up_dead, forget */
+void ftfw_skipped(struct sync *s, uint32_t seq, struct mono now);
 bool ftfw_give_up_dead(struct sync *s, struct mono now);
 void ftfw_forget(struct sync *s, uint32_t seq);
 

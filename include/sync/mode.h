@@ -47,15 +47,18 @@ struct sync_ops {
 	uint32_t can;		 /* enum sync_can */
 	int64_t resync_pause_ms; /* longest pause between two requests */
 
-	struct sync *(*open)(const struct sync_env *env, const struct sync_conf *conf,
-			     uint32_t first_seq, struct mono now);
+	size_t size; /* of its object, whose first member is a struct sync */
+	/* That one is set, the rest is zero. 0, or -ENOMEM and nothing stays open. */
+	int (*open)(struct sync *s, struct mono now);
+	/* What it has beside struct sync; no flow waits in its queues any more. May be NULL. */
 	void (*close)(struct sync *s);
 	enum sync_verdict (*recv)(struct sync *s, const struct peer_addr *from,
 				  const struct message *msg, struct cursor body, struct mono now);
 	struct mono (*tick)(struct sync *s, struct mono now);
 	bool (*transmit)(struct sync *s, struct mono now);
-	/* Use a number for nothing: the peers miss it, and nobody can repeat it. */
-	void (*skip_number)(struct sync *s, struct mono now);
+	/* Number seq is used for nothing: the peers miss it, and nobody can repeat it. NULL without
+	 * acknowledgements. */
+	void (*skipped)(struct sync *s, uint32_t seq, struct mono now);
 	/* A flow leaves, whose last message has number seq and is not acknowledged. NULL without
 	 * acknowledgements. */
 	void (*forget)(struct sync *s, uint32_t seq);
@@ -65,8 +68,9 @@ struct sync_ops {
 	/* Send everything to p, NULL: to all. at_once: also if that happens too often. */
 	void (*bulk)(struct sync *s, struct peer *p, bool at_once, struct mono now);
 	bool (*bulk_running)(const struct sync *s);
+	/* Add what waits beside the flows, and the ring. NULL without acknowledgements. */
 	void (*queues)(const struct sync *s, struct sync_queues *q);
-	/* NULL without one */
+	/* NULL without a ring. */
 	bool (*ring_next)(const struct sync *s, uint32_t *pos, struct sync_sent *out);
 	/* What the mode knows of how p stands, beside what peer_state.c does. May be NULL. */
 	void (*facts)(const struct sync *s, const struct peer *p, struct standing_facts *f);
@@ -105,9 +109,6 @@ static inline bool sync_does(const struct sync *s, enum sync_can what)
 {
 	return s->ops->can & what;
 }
-
-void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
-	       const struct sync_conf *conf, uint32_t first_seq, struct mono now);
 
 /* A message about a flow: decode it and hand it on. Gives SYNC_ACCEPTED, or SYNC_REFUSED (counted).
  * whole: this mode always sends whole flows, so that an update replaces too; merging would keep

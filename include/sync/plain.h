@@ -16,12 +16,6 @@ struct pace {
 	struct mono at; /* tokens are counted up to then */
 };
 
-void plain_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
-		const struct sync_conf *conf, uint32_t first_seq, struct mono now);
-/* Gives every dead flow back and frees s. */
-void plain_close(struct sync *s);
-
-void plain_skip_number(struct sync *s, struct mono now);
 /* All live changes; false when the round is over before the last. sent(): a message about a live
  * flow is in the datagram. */
 bool plain_put_live(struct round *r,
@@ -46,6 +40,5 @@ enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from,
  * same. */
 void plain_foreign(struct sync *s, const struct peer_addr *from, const struct message *msg,
 		   bool meant_for_others, struct mono now);
-void plain_queues(const struct sync *s, struct sync_queues *q);
 
 #endif

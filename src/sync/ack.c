@@ -400,7 +400,7 @@ static void passed_given_up(struct ftfw *f, struct peer *p, struct mono now)
 		bulk_request(f, p, now);
 	} else if (!p->heir) {
 		ftfw_peer(f, p)->owed = OWED_REQUEST;
-		ftfw_skip_number(&f->base, now);
+		ftfw_skipped(&f->base, f->base.next++, now);
 	}
 }
 

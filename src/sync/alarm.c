@@ -19,8 +19,6 @@
  *   REPEAT    stands with KNOWN: a repetition goes out as CT_UPD, also if the flow never
  *             changed. 1.4.x sends CT_NEW for ever, which makes the receiver drop its entry and
  *             make a new one each time */
-#include <stdlib.h>
-
 #include "sync/plain.h"
 
 #define TICK_MS	   20
@@ -243,30 +241,24 @@ static enum sync_verdict alarm_recv(struct sync *s, const struct peer_addr *from
 
 /* ---- lifetime ---- */
 
-static struct sync *alarm_open(const struct sync_env *env, const struct sync_conf *conf,
-			       uint32_t first_seq, struct mono now)
+static int alarm_open(struct sync *s, struct mono now)
 {
-	struct alarm *a = calloc(1, sizeof(*a));
+	struct alarm *a = (struct alarm *)s;
 
-	if (!a)
-		return NULL;
-	plain_init(&a->base, &alarm_ops, env, conf, first_seq, now);
 	pace_set(&a->pace, 0);
 	a->start = a->lap_at = now;
-	a->rng = (uint64_t)now.ns ^ first_seq;
-	return &a->base;
+	a->rng = (uint64_t)now.ns ^ s->first_seq;
+	return 0;
 }
 
 const struct sync_ops alarm_ops = {
 	.name = "ALARM",
 	.can = SYNC_EXPIRES,
+	.size = sizeof(struct alarm),
 	.open = alarm_open,
-	.close = plain_close,
 	.recv = alarm_recv,
 	.tick = alarm_tick,
 	.transmit = alarm_transmit,
-	.skip_number = plain_skip_number,
-	.queues = plain_queues,
 	.accept = alarm_accept,
 	.missing = alarm_missing,
 };

@@ -182,11 +182,9 @@ void settle_remember(struct ftfw *f, const struct resend_entry *e, struct mono n
 	resend_push(&f->ring, e);
 }
 
-void ftfw_skip_number(struct sync *s, struct mono now)
+void ftfw_skipped(struct sync *s, uint32_t seq, struct mono now)
 {
-	struct resend_entry skipped = { .seq = s->next++,
-					.id = FLOW_ID_NONE,
-					.state = RESEND_LOST };
+	struct resend_entry skipped = { .seq = seq, .id = FLOW_ID_NONE, .state = RESEND_LOST };
 
 	settle_remember((struct ftfw *)s, &skipped, now);
 }

@@ -5,8 +5,6 @@
  *
  * An idle pair wakes up once a second, for the keepalive that 1.4.x expects. Every other timer
  * exists only while something is open, and ftfw_tick() returns exactly the next one that is. */
-#include <stdlib.h>
-
 #include "sync/ack.h"
 #include "sync/bulk.h"
 #include "sync/control.h"
@@ -22,35 +20,30 @@
 #define JUMP_MAX	 (1u << 30)
 #define LATE_MS		 5000 /* a 1.4.x that has not acknowledged for so long is made to */
 
-static struct sync *ftfw_open(const struct sync_env *env, const struct sync_conf *conf,
-			      uint32_t first_seq, struct mono now)
+static int ftfw_open(struct sync *s, struct mono now)
 {
-	struct ftfw *f = calloc(1, sizeof(*f));
-	uint32_t most;
+	struct ftfw *f = (struct ftfw *)s;
+	uint32_t window = s->conf->ack_window, most;
+	int err;
 
-	if (!f)
-		return NULL;
-	sync_init(&f->base, &ftfw_ops, env, conf, first_seq, now);
-	f->ring_max = conf->resend_queue_size;
-	if (resend_init(&f->ring, f->ring_max + FTFW_SPARE, first_seq) < 0) {
-		free(f);
-		return NULL;
-	}
+	f->ring_max = s->conf->resend_queue_size;
+	err = resend_init(&f->ring, f->ring_max + FTFW_SPARE, s->first_seq);
+	if (err < 0)
+		return err;
 	/* The peer's ring is probably as large as ours: it must not fill up between two of our
 	 * acknowledgements. */
 	most = f->ring_max / 3 > 0 ? f->ring_max / 3 : 1;
-	f->ack_window = conf->ack_window < most ? conf->ack_window : most;
+	f->ack_window = window < most ? window : most;
 	/* No network loses more than a few rings at once; a larger jump has to be proven. */
-	f->base.jump_max = f->ring_max > JUMP_MAX / 4	? JUMP_MAX :
-			   f->ring_max > TRACK_JUMP / 4 ? 4 * f->ring_max :
-							  TRACK_JUMP;
-	f->base.late_max = INT32_MAX; /* a restart is said by HELLO */
-	f->base.continue_max =
+	if (f->ring_max > TRACK_JUMP / 4)
+		s->jump_max = f->ring_max > JUMP_MAX / 4 ? JUMP_MAX : 4 * f->ring_max;
+	s->late_max = INT32_MAX; /* a restart is said by HELLO */
+	s->continue_max =
 		f->ring_max > FTFW_PEER_RING_MIN ? f->ring_max / 2 : FTFW_PEER_RING_MIN / 2;
 	f->solicit_ms = SOLICIT_MIN_MS;
 	f->keepalive = now; /* say hello at once */
 	bulk_init(f);
-	return &f->base;
+	return 0;
 }
 
 static void ftfw_close(struct sync *s)
@@ -58,14 +51,11 @@ static void ftfw_close(struct sync *s)
 	struct ftfw *f = (struct ftfw *)s;
 	struct resend_entry *e;
 
-	queue_close(s);
 	while ((e = resend_oldest(&f->ring)))
 		settle(f, e, RESEND_LOST, f->keepalive);
 	resend_free(&f->ring);
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
 		hold_free(&f->peer[i].holds);
-	peer_free_all(s);
-	free(f);
 }
 
 /* Something that only p's acknowledgement can finish. */
@@ -158,12 +148,10 @@ static void ftfw_queues(const struct sync *s, struct sync_queues *q)
 {
 	const struct ftfw *f = (const struct ftfw *)s;
 
-	*q = (struct sync_queues){
-		.tx_len = f->base.live.n + f->base.repair.n + (f->ctl_tail - f->ctl_head),
-		.ring_len = f->ring.n_live,
-		.ring_max = f->ring_max,
-		.control = f->ring.n_control + (f->ctl_tail - f->ctl_head),
-	};
+	q->tx_len += f->ctl_tail - f->ctl_head;
+	q->ring_len = f->ring.n_live;
+	q->ring_max = f->ring_max;
+	q->control = f->ring.n_control + (f->ctl_tail - f->ctl_head);
 }
 
 static bool ftfw_ring_next(const struct sync *s, uint32_t *pos, struct sync_sent *out)
@@ -224,12 +212,13 @@ const struct sync_ops ftfw_ops = {
 	.name = "FTFW",
 	.can = SYNC_ACKS | SYNC_ASKS | SYNC_SPEAKS,
 	.resync_pause_ms = 60000,
+	.size = sizeof(struct ftfw),
 	.open = ftfw_open,
 	.close = ftfw_close,
 	.recv = ftfw_recv,
 	.tick = ftfw_tick,
 	.transmit = ftfw_transmit,
-	.skip_number = ftfw_skip_number,
+	.skipped = ftfw_skipped,
 	.forget = ftfw_forget,
 	.give_up_dead = ftfw_give_up_dead,
 	.bulk = ftfw_bulk,

@@ -3,26 +3,7 @@
  * reports. */
 #include "sync/mode.h"
 
-#include "base/hash.h"
 #include "proto/proto.h"
-
-void sync_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
-	       const struct sync_conf *conf, uint32_t first_seq, struct mono now)
-{
-	struct hash_key random;
-
-	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		s->peer[i].id = (uint8_t)i; /* of the places that were never used as well */
-	s->ops = ops;
-	s->env = env;
-	s->conf = conf;
-	s->first_seq = s->next = first_seq;
-	/* The time does for two lives of one node, not for two nodes that were started together. */
-	if (hash_key_random(&random) < 0)
-		random.k0 = first_seq * 2654435761u ^ (uint32_t)(now.ns >> 8);
-	s->life = (uint32_t)random.k0 | 1;
-	s->ask = conf->startup_resync && sync_does(s, SYNC_ASKS);
-}
 
 void sync_report(const struct sync *s, const struct peer *p, struct mono now, struct sync_report r)
 {

@@ -20,8 +20,6 @@
  * sent. */
 #include "sync/notrack.h"
 
-#include <stdlib.h>
-
 #include "sync/peer_state.h"
 #include "sync/queue.h"
 
@@ -302,32 +300,26 @@ static void notrack_facts(const struct sync *s, const struct peer *p, struct sta
 	f->sending = ((const struct notrack *)s)->lap == LAP_WALK;
 }
 
-static struct sync *notrack_open(const struct sync_env *env, const struct sync_conf *conf,
-				 uint32_t first_seq, struct mono now)
+static int notrack_open(struct sync *s, struct mono now)
 {
-	struct notrack *n = calloc(1, sizeof(*n));
+	struct notrack *n = (struct notrack *)s;
 
-	if (!n)
-		return NULL;
-	plain_init(&n->base, &notrack_ops, env, conf, first_seq, now);
 	pace_set(&n->pace, 0);
 	n->keepalive = now; /* who is there? */
-	return &n->base;
+	return 0;
 }
 
 const struct sync_ops notrack_ops = {
 	.name = "NOTRACK",
 	.can = SYNC_ASKS | SYNC_SPEAKS,
 	.resync_pause_ms = 20000,
+	.size = sizeof(struct notrack),
 	.open = notrack_open,
-	.close = plain_close,
 	.recv = notrack_recv,
 	.tick = notrack_tick,
 	.transmit = notrack_transmit,
-	.skip_number = plain_skip_number,
 	.bulk = notrack_bulk,
 	.bulk_running = notrack_bulk_running,
-	.queues = plain_queues,
 	.facts = notrack_facts,
 	.accept = nt_accept,
 	.missing = nt_missing,

@@ -4,7 +4,6 @@
 #include "sync/plain.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "sync/peer_state.h"
 #include "sync/queue.h"
@@ -12,33 +11,6 @@
 #define PACE_PER_MS 12 /* about 250 flows: a million in four seconds */
 /* what was not used for longer is lost, or the next burst would overflow a socket */
 #define PACE_SAVED 4
-
-/* numbers: a burst that is duplicated, or held back, is no longer */
-#define LATE_MAX 16384
-
-void plain_init(struct sync *s, const struct sync_ops *ops, const struct sync_env *env,
-		const struct sync_conf *conf, uint32_t first_seq, struct mono now)
-{
-	sync_init(s, ops, env, conf, first_seq, now);
-	/* 1.4.x begins with the wall clock, so a node that sent more than one message per second
-	 * begins again a little before or far before where it was, and nothing else says that it
-	 * has. */
-	s->late_max = s->continue_max = LATE_MAX;
-	s->jump_max = TRACK_JUMP;
-}
-
-void plain_close(struct sync *s)
-{
-	queue_close(s);
-	peer_free_all(s);
-	free(s);
-}
-
-void plain_skip_number(struct sync *s, struct mono now)
-{
-	(void)now;
-	s->next++;
-}
 
 /* ---- a round ---- */
 
@@ -125,9 +97,4 @@ void plain_foreign(struct sync *s, const struct peer_addr *from, const struct me
 		p->track.last = msg->seq;
 	if (!meant_for_others)
 		peer_other_mode(s, p, from, SYNC_SIGN_UNKNOWN, now);
-}
-
-void plain_queues(const struct sync *s, struct sync_queues *q)
-{
-	*q = (struct sync_queues){ .tx_len = s->live.n };
 }

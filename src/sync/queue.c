@@ -36,7 +36,10 @@ void queue_release(struct sync *s, uint32_t id)
  * and ask. In ALARM both come to an end by themselves. */
 void sync_lost(struct sync *s, struct mono now)
 {
-	s->ops->skip_number(s, now);
+	uint32_t seq = s->next++;
+
+	if (s->ops->skipped)
+		s->ops->skipped(s, seq, now);
 	if (sync_does(s, SYNC_ASKS))
 		s->ops->bulk(s, NULL, false, now);
 }
