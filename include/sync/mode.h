@@ -119,7 +119,11 @@ enum sync_verdict sync_digest(struct sync *s, struct peer *p, const struct messa
 
 /* Report what has happened to p, NULL: to none in particular; what of r is the same for all is
  * set. */
-void sync_report(const struct sync *s, const struct peer *p, struct mono now, struct sync_report r);
+void sync_report_of(const struct sync *s, const struct peer *p, struct mono now,
+		    struct sync_report r);
+/* The same in one line: sync_report(s, p, now, SYNC_RING_FULL, .n = n). */
+#define sync_report(s, p, now, ...) \
+	sync_report_of(s, p, now, (struct sync_report){ .what = __VA_ARGS__ })
 
 /* Is our own cache complete? */
 static inline bool sync_whole(const struct sync *s)

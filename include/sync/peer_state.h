@@ -31,8 +31,4 @@ void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, str
  * (UINT64_MAX). */
 void peer_repaired(struct sync *s, struct peer *p, uint64_t n);
 
-/* p, NULL: all, was sent all we have, so many flows since then. */
-void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since,
-		     struct mono now);
-
 #endif

@@ -171,11 +171,8 @@ static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint
 	if (f->base.n_peers > 1) /* it is not about our numbers at all */
 		return false;
 	if (f->hello == HELLO_DONE) /* before that it may be meant for our last life */
-		sync_report(&f->base, p, now,
-			    (struct sync_report){ .what = SYNC_ACK_OF_NOTHING,
-						  .from = *from,
-						  .to = *to,
-						  .last = last });
+		sync_report(&f->base, p, now, SYNC_ACK_OF_NOTHING, .from = *from, .to = *to,
+			    .last = last);
 	*to = last;
 	return f->base.next != f->base.first_seq && !seq_after(*from, last);
 }

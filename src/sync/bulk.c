@@ -138,8 +138,7 @@ static bool bulk_allowed(struct ftfw *f, struct peer *p, struct mono now)
 		return true;
 	}
 	if (many)
-		sync_report(&f->base, NULL, now,
-			    (struct sync_report){ .what = SYNC_TABLE_PUT_OFF });
+		sync_report(&f->base, NULL, now, SYNC_TABLE_PUT_OFF);
 	if (!mono_is_set(p->bulk_at))
 		p->bulk_at = mono_add_ms(now, 5000);
 	return false;
@@ -293,8 +292,9 @@ static void bulk_check(struct ftfw *f, struct mono now)
 
 		if (!fp->req.active || !req_done(f, &fp->req))
 			continue;
-		peer_say_served(&f->base, &f->base.peer[i],
-				f->base.stats.bulk_flows - fp->req.flows, fp->req.at, now);
+		sync_report(&f->base, &f->base.peer[i], now, SYNC_TABLE_SENT,
+			    .n = f->base.stats.bulk_flows - fp->req.flows,
+			    .ms = mono_diff_ms(now, fp->req.at));
 		fp->req = fp->req_next;
 		fp->req_next.active = false;
 		holds_served(f, &f->base.peer[i], now);

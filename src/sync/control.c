@@ -169,9 +169,7 @@ void settle_forget_peer(struct ftfw *f, struct peer *p)
 void settle_give_up(struct ftfw *f, struct mono now)
 {
 	f->base.stats.ring_overflow++;
-	sync_report(
-		&f->base, NULL, now,
-		(struct sync_report){ .what = SYNC_RING_FULL, .n = f->base.stats.ring_overflow });
+	sync_report(&f->base, NULL, now, SYNC_RING_FULL, .n = f->base.stats.ring_overflow);
 	settle_given_up(f, resend_oldest(&f->ring), now);
 }
 

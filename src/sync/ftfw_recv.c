@@ -194,7 +194,7 @@ static void recv_refuse(struct sync *s, struct mono now)
 {
 	proto_stats_count(&s->stats.wire, PROTO_BAD_HEADER);
 	s->stats.foreign_mode++;
-	sync_report(s, NULL, now, (struct sync_report){ .what = SYNC_OTHER_MODE });
+	sync_report(s, NULL, now, SYNC_OTHER_MODE);
 }
 
 enum sync_verdict ftfw_recv(struct sync *s, const struct peer_addr *from, const struct message *msg,

@@ -5,7 +5,8 @@
 
 #include "proto/proto.h"
 
-void sync_report(const struct sync *s, const struct peer *p, struct mono now, struct sync_report r)
+void sync_report_of(const struct sync *s, const struct peer *p, struct mono now,
+		    struct sync_report r)
 {
 	r.at = now;
 	r.mode = s->ops->name;

@@ -98,7 +98,9 @@ static void lap_walk(struct notrack *n, struct round *r)
 				return; /* nothing but dead ones: the timer goes on */
 			if (walk_load(&s->walk, s->env))
 				continue;
-			peer_say_served(s, NULL, s->stats.bulk_flows - n->sent, n->began, r->now);
+			sync_report(s, NULL, r->now, SYNC_TABLE_SENT,
+				    .n = s->stats.bulk_flows - n->sent,
+				    .ms = mono_diff_ms(r->now, n->began));
 			n->lap = LAP_OVER;
 			n->note_at = r->now;
 			s->stats.bulk_done++;
@@ -202,7 +204,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct messag
 		nt_hint(&n->base, p, now);
 	if (repeated)
 		return;
-	sync_report(&n->base, NULL, now, (struct sync_report){ .what = SYNC_TABLE_ASKED_FOR });
+	sync_report(&n->base, NULL, now, SYNC_TABLE_ASKED_FOR);
 	/* Nobody acknowledges a full send, but who missed part of the last one says that this one
 	 * has to be slower. */
 	slow = msg->from != 0 && !ftfw ? msg->to & 0xf : 0;

@@ -200,8 +200,7 @@ static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
 		return;
 	np->said_silent = true;
 	s->stats.foreign_mode++;
-	sync_report(s, p, now,
-		    (struct sync_report){ .what = SYNC_OTHER_MODE, .sign = SYNC_SIGN_MUTE });
+	sync_report(s, p, now, SYNC_OTHER_MODE, .sign = SYNC_SIGN_MUTE);
 }
 
 struct mono nt_check(struct sync *s, struct peer *p, struct mono now)

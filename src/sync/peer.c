@@ -190,10 +190,10 @@ static struct peer *peer_add(struct sync *s, const struct peer_addr *from,
 	p->in_hello = msg->hello & MSG_HELLO;
 	peer_lap(p, s->conf->refresh_s, now);
 	numbers_begin(&p->track, msg->seq);
-	sync_report(s, p, now, (struct sync_report){ .what = SYNC_PEER_NEW });
+	sync_report(s, p, now, SYNC_PEER_NEW);
 	peer_begins(s, p, true, now);
 	if (s->n_peers > 1 && sync_does(s, SYNC_ACKS))
-		sync_report(s, NULL, now, (struct sync_report){ .what = SYNC_PEERS_MANY });
+		sync_report(s, NULL, now, SYNC_PEERS_MANY);
 	return p;
 }
 
@@ -285,7 +285,7 @@ static void peer_inherit(struct sync *s, struct peer *p, struct peer *heir, stru
 	p->bulk_at = (struct mono){ 0 };
 	if (s->ops->gone)
 		s->ops->gone(s, p);
-	sync_report(s, heir, now, (struct sync_report){ .what = SYNC_PEER_MOVED, .was = p->name });
+	sync_report(s, heir, now, SYNC_PEER_MOVED, .was = p->name);
 	resync_need(s, heir, now);
 }
 

@@ -67,10 +67,8 @@ void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *fro
 		return;
 	if (p)
 		p->look_at = (struct mono){ 0 }; /* at once: the end of it may come soon */
-	sync_report(s, NULL, now,
-		    (struct sync_report){ .what = SYNC_OTHER_MODE,
-					  .sign = sign,
-					  .peer = sync_name_of(s, from, name) });
+	sync_report(s, NULL, now, SYNC_OTHER_MODE, .sign = sign,
+		    .peer = sync_name_of(s, from, name));
 }
 
 void sync_other_protocol(struct sync *s, const struct peer_addr *from, struct mono now)
@@ -113,10 +111,8 @@ void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, str
 	p->mtu_there = differ ? there : 0;
 	p->mtu_here = differ ? here : 0;
 	if (ended || (differ && !known))
-		sync_report(s, p, now,
-			    (struct sync_report){ .what = ended ? SYNC_MTU_SAME : SYNC_MTU_DIFFERS,
-						  .from = there,
-						  .to = here });
+		sync_report(s, p, now, ended ? SYNC_MTU_SAME : SYNC_MTU_DIFFERS, .from = there,
+			    .to = here);
 }
 
 /* ---- the evidence ---- */
@@ -224,7 +220,7 @@ static void report_state(struct sync *s, struct peer *p, enum standing_state sta
 		r.sign = SYNC_SIGN_SAME_MODE;
 	else if (state == STANDING_DEAF && !over)
 		s->stats.foreign_mode++; /* perhaps */
-	sync_report(s, p, now, r);
+	sync_report_of(s, p, now, r);
 }
 
 static void report_changes(struct sync *s, struct peer *p, const struct standing_facts *f,
@@ -261,9 +257,7 @@ static void report_losses(struct sync *s, struct peer *p, struct mono now)
 	if (p->lost <= p->lost_said || p->missing > 0 ||
 	    sync_within(p->lost_line, LOSS_LINE_MS, now))
 		return;
-	sync_report(
-		s, p, now,
-		(struct sync_report){ .what = SYNC_LOSSES_REPAIRED, .n = p->lost - p->lost_said });
+	sync_report(s, p, now, SYNC_LOSSES_REPAIRED, .n = p->lost - p->lost_said);
 	p->lost_said = p->lost;
 	p->lost_line = now;
 }
@@ -296,14 +290,6 @@ void peer_look_all(struct sync *s, struct mono now)
 	for (struct peer *p = NULL; (p = peer_next(s, p));)
 		if (!mono_before(now, p->look_at))
 			peer_look(s, p, now);
-}
-
-void peer_say_served(struct sync *s, const struct peer *p, uint64_t flows, struct mono since,
-		     struct mono now)
-{
-	sync_report(s, p, now,
-		    (struct sync_report){
-			    .what = SYNC_TABLE_SENT, .n = flows, .ms = mono_diff_ms(now, since) });
 }
 
 /* ---- for others ---- */

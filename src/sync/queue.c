@@ -139,8 +139,7 @@ bool sync_make_room(struct sync *s, struct mono now)
 	if (!sent && id == FLOW_ID_NONE)
 		return false;
 	s->stats.given_up_dead++;
-	sync_report(s, NULL, now,
-		    (struct sync_report){ .what = SYNC_TABLE_FULL, .n = s->stats.given_up_dead });
+	sync_report(s, NULL, now, SYNC_TABLE_FULL, .n = s->stats.given_up_dead);
 	if (!sent) {
 		sync_forget(s, id);
 		queue_lost(s, id, now);

@@ -86,10 +86,8 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 	p->rs.tries = 0;
 	s->stats.resync_done++;
 	peer_repaired(s, p, UINT64_MAX);
-	sync_report(s, p, now,
-		    (struct sync_report){ .what = SYNC_TABLE_CAME,
-					  .n = p->states - p->rs.states,
-					  .ms = mono_diff_ms(now, p->rs.began) });
+	sync_report(s, p, now, SYNC_TABLE_CAME, .n = p->states - p->rs.states,
+		    .ms = mono_diff_ms(now, p->rs.began));
 	p->rs.unproven = !sweep || p->rs.unread;
 	if (p->rs.unproven)
 		return;

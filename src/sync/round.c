@@ -75,8 +75,7 @@ int round_put_flow(struct round *r, uint32_t id, uint8_t hello)
 			return 0;
 		}
 		if (!close_full(r)) {
-			sync_report(r->s, NULL, r->now,
-				    (struct sync_report){ .what = SYNC_TOO_LARGE });
+			sync_report(r->s, NULL, r->now, SYNC_TOO_LARGE);
 			return -EMSGSIZE;
 		}
 	}

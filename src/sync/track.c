@@ -197,7 +197,7 @@ static bool track_late(struct sync *s, struct peer *p, uint32_t seq, struct mono
 static void track_two(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
 {
 	s->stats.restarts++;
-	sync_report(s, p, now, (struct sync_report){ .what = SYNC_NUMBER_TWICE, .from = seq });
+	sync_report(s, p, now, SYNC_NUMBER_TWICE, .from = seq);
 	resync_need(s, p, now);
 }
 
@@ -292,8 +292,7 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 			return SYNC_DROPPED;
 		}
 		first = t->stray.first;
-		sync_report(s, p, now,
-			    (struct sync_report){ .what = SYNC_NUMBERS_ANEW, .from = msg->seq });
+		sync_report(s, p, now, SYNC_NUMBERS_ANEW, .from = msg->seq);
 	}
 	peer_restart(s, p, first, false, now);
 	/* What was dropped meanwhile was genuine, and may be what nobody repeats. */
