@@ -21,6 +21,12 @@ void settle_given_up(struct ftfw *f, struct resend_entry *e, struct mono now);
 /* A live message of the ring is settled; what that means for its flow, or for the request it was,
  * is done here. */
 void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, struct mono now);
+/* A live message is acknowledged by p, or will never be. A 1.4.x that has heard us gets everything
+ * again (ftfw_recv.c, bulk.c), which does not tell what has ended, and may have missed this
+ * message: if that was the end of a flow, it is told once more. False: it was not, and is not
+ * settled. */
+bool settle_end_again(struct ftfw *f, const struct peer *p, struct resend_entry *e,
+		      struct mono now);
 /* p acknowledges from..to, in its message number in. */
 void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, uint32_t in,
 		  struct mono now);

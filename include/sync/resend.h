@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/message.h"
+
 /* What was sent and may have to be sent again: a ring of (sequence number, flow or control message)
  * in the order of sending. What is settled stays readable until newer messages need its place, so
  * that a NACK can be told "already acknowledged" from "sent again meanwhile" from "given up". */
@@ -41,6 +43,12 @@ struct resend {
 	uint32_t n_control; /* of these, control messages */
 	uint32_t base; /* every number sent from here on is in the ring, unless it was an ALIVE */
 };
+
+/* Can this peer acknowledge it? */
+static inline bool resend_is_for(const struct resend_entry *e, uint8_t peer)
+{
+	return !msg_is_control(e->kind) || e->peer == peer || e->peer == RESEND_TO_ALL;
+}
 
 /* first_seq: the first number that will be used. 0 or -ENOMEM. */
 int resend_init(struct resend *r, uint32_t cap, uint32_t first_seq);

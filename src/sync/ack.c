@@ -177,21 +177,6 @@ static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint
 	return f->base.next != f->base.first_seq && !seq_after(*from, last);
 }
 
-/* A 1.4.x that has heard us gets everything again (ftfw_recv.c, bulk.c), which does not tell what
- * has ended. It may have missed this message: was it the end of a flow, then it is told once
- * more. */
-static bool ack_end_again(struct ftfw *f, const struct peer *p, struct resend_entry *e,
-			  struct mono now)
-{
-	uint32_t id = e->id;
-
-	if (p->life != 0 || e->kind != MSG_FLOW || !f->base.env->is_dead(f->base.env->ctx, id))
-		return false;
-	settle(f, e, RESEND_MOOT, now);
-	queue_repair(&f->base, id, now);
-	return true;
-}
-
 /* The first acknowledgement of this life: what came before its range the peer never heard of. */
 static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mono now)
 {
@@ -206,7 +191,7 @@ static void ack_confirm(struct ftfw *f, struct peer *p, uint32_t from, struct mo
 		struct resend_entry *e;
 
 		while ((e = resend_oldest(&f->ring)) && seq_before(e->seq, from))
-			if (!ack_end_again(f, p, e, now))
+			if (!settle_end_again(f, p, e, now))
 				settle(f, e, RESEND_LOST, now);
 	}
 	bulk_confirmed(f, p, from, now);
@@ -232,23 +217,6 @@ static void ack_repeat(struct ftfw *f, struct resend_entry *e, struct mono now)
 		settle_nack_lost(f, &f->base.peer[old.peer], old.seq, now);
 }
 
-/* A 1.4.x acknowledges across what it missed of the messages with HELLO. */
-static void ack_tell_ends(struct ftfw *f, const struct peer *p, uint32_t from, uint32_t to,
-			  struct mono now)
-{
-	struct resend *ring = &f->ring;
-	uint64_t i = resend_find_from(ring, from), end = ring->end;
-
-	for (i = i > ring->live ? i : ring->live; i < end; i++) {
-		struct resend_entry *e = resend_at(ring, i);
-
-		if (seq_after(e->seq, to) || !(e->hello & MSG_HELLO))
-			break;
-		if (e->state == RESEND_LIVE)
-			ack_end_again(f, p, e, now);
-	}
-}
-
 void ack_got_ack(struct ftfw *f, struct peer *p, const struct message *msg, struct mono now)
 {
 	struct ftfw_peer *fp = ftfw_peer(f, p);
@@ -262,7 +230,6 @@ void ack_got_ack(struct ftfw *f, struct peer *p, const struct message *msg, stru
 	ack_confirm(f, p, from, now);
 	n_live = f->ring.n_live;
 	n_paced = f->ring.n_paced;
-	ack_tell_ends(f, p, from, to, now);
 	settle_acked(f, p, from, to, msg->seq, now);
 	if (f->ring.n_live < n_live)
 		f->progress = now;
@@ -321,7 +288,7 @@ static bool ack_serve(struct ftfw *f, const struct peer *p, uint32_t from, uint3
 		struct resend_entry *e = resend_at(&f->ring, i);
 		bool control = msg_is_control(e->kind);
 
-		if (control && e->peer != p->id && e->peer != RESEND_TO_ALL)
+		if (!resend_is_for(e, p->id))
 			continue;
 		if (e->state == RESEND_LIVE)
 			ack_repeat(f, e, now);

@@ -101,6 +101,17 @@ void settle(struct ftfw *f, struct resend_entry *e, enum resend_state state, str
 		e->state = RESEND_LOST; /* for whoever misses it all the same */
 }
 
+bool settle_end_again(struct ftfw *f, const struct peer *p, struct resend_entry *e, struct mono now)
+{
+	uint32_t id = e->id;
+
+	if (p->life != 0 || e->kind != MSG_FLOW || !f->base.env->is_dead(f->base.env->ctx, id))
+		return false;
+	settle(f, e, RESEND_MOOT, now);
+	queue_repair(&f->base, id, now);
+	return true;
+}
+
 /* Those that were given up are acknowledged in order, as all are. */
 static void given_acked(struct ftfw_peer *fp, uint32_t from, uint32_t to)
 {
@@ -138,9 +149,10 @@ void settle_acked(struct ftfw *f, struct peer *p, uint32_t from, uint32_t to, ui
 
 		if (seq_after(e->seq, to))
 			break;
-		if (e->state != RESEND_LIVE)
+		if (e->state != RESEND_LIVE || !resend_is_for(e, p->id))
 			continue;
-		if (msg_is_control(e->kind) && e->peer != p->id && e->peer != RESEND_TO_ALL)
+		/* 1.4.x acknowledges across what it missed of the messages with HELLO. */
+		if (e->hello & MSG_HELLO && settle_end_again(f, p, e, now))
 			continue;
 		settle(f, e, RESEND_ACKED, now);
 		/* So many messages went by between the missing one and the answer that the peer may

@@ -117,6 +117,14 @@ void resync_left(struct sync *s, struct mono now)
 	}
 }
 
+/* Everybody who is due is asked by one RESYNC: it has no addressee. */
+static void resync_send(struct sync *s, struct mono now)
+{
+	s->ask = true;
+	if (s->ops->ask)
+		s->ops->ask(s, now);
+}
+
 /* When p, who is to be asked, may be. */
 static struct mono resync_ask_at(const struct sync *s, const struct peer *p)
 {
@@ -146,11 +154,8 @@ struct mono resync_run(struct sync *s, struct mono now)
 		}
 		next = mono_min(next, p->rs.state == RS_WANT ? resync_ask_at(s, p) : check);
 	}
-	if (!ask)
-		return next;
-	s->ask = true; /* everybody who is due is asked by one RESYNC: it has no addressee */
-	if (s->ops->ask)
-		s->ops->ask(s, now);
+	if (ask)
+		resync_send(s, now);
 	return next;
 }
 
@@ -172,12 +177,9 @@ void sync_ask_resync(struct sync *s, struct mono now)
 		p->rs.stale = true;
 		resync_want(p, again ? PAUSE_MS : 0, now);
 	}
-	if (known)
-		return;
-	/* whoever appears is asked then; this reaches one that hears us and has not spoken */
-	s->ask = true;
-	if (s->ops->ask)
-		s->ops->ask(s, now);
+	/* Whoever appears is asked then; this reaches one that hears us and has not spoken. */
+	if (!known)
+		resync_send(s, now);
 }
 
 bool sync_resync_running(const struct sync *s)
