@@ -10,14 +10,14 @@
 #include "base/hash.h"
 #include "cache/table.h"
 #include "flow/expect.h"
-#include "flow/mark.h"
+#include "flow/repl.h"
 
 /* A cache of expectations, internal or external: records named by 32-bit ids, an index by tuple,
  * mask and zone. There are few and they are short-lived, so the index has a fixed number of
  * buckets. */
 struct expect_rec {
 	uint32_t chain;	       /* next id in the bucket */
-	struct flow_mark mark; /* replication, see flow/mark.h */
+	struct flow_repl repl; /* replication, see flow/repl.h */
 	uint8_t state;	       /* enum rec_state */
 	uint8_t owner;	       /* external: small id of the peer */
 	/* internal: dump during which it was last seen; external: resync that refreshed it */

@@ -35,7 +35,7 @@ enum internal_change {
 /* on the wire the same as another one: not sent (clash.h, which alone sets it) */
 #define REC_I_CLASH 0x80u
 
-/* Who spoke last about the kernel's entry of an alive record (flow_mark.word). */
+/* Who spoke last about the kernel's entry of an alive record (flow_repl.word). */
 enum internal_word {
 	INTERNAL_WORD_NONE,   /* not known: from a dump */
 	INTERNAL_WORD_PACKET, /* a packet, by an event */

@@ -10,7 +10,7 @@
 #include "cache/slab.h"
 #include "flow/flow.h"
 #include "flow/hints.h"
-#include "flow/mark.h"
+#include "flow/repl.h"
 
 /* What is known of a flow of a peer beside what the peer has told. Mono seconds. */
 struct flow_peers_word {
@@ -27,7 +27,7 @@ struct flow_rec {
 	uint32_t hash;
 	uint32_t chain; /* next id in the bucket */
 	union {
-		struct flow_mark mark;	     /* internal: replication, see flow/mark.h */
+		struct flow_repl repl;	     /* internal: replication, see flow/repl.h */
 		struct flow_peers_word peer; /* external */
 	};
 	uint8_t state; /* enum rec_state */
@@ -84,7 +84,7 @@ struct flow_hints table_hints(struct flow_table *t);
 
 /* Insert a record with a copy of f (rare parts copied into memory of the table's own; counters
  * dropped). The key must not be present. The id, or FLOW_ID_NONE with *err (if not NULL) -ENOSPC at
- * the limit or -ENOMEM. state is REC_NEW, mark, owner and pass zero, created and updated now_s.
+ * the limit or -ENOMEM. state is REC_NEW, repl, flags and pass zero, created and updated now_s.
  * Counts. */
 uint32_t table_insert(struct flow_table *t, const struct ct_flow *f, uint32_t now_s, int *err);
 
@@ -94,7 +94,7 @@ uint32_t table_find_or_insert(struct flow_table *t, const struct ct_flow *f, uin
 			      bool *inserted, int *err);
 
 /* Replace everything but the key with what f has (a new incarnation of the same tuple); state,
- * mark, owner, pass and times of the record stay. 0 or -ENOMEM (rare parts left out then,
+ * repl, flags, pass and times of the record stay. 0 or -ENOMEM (rare parts left out then,
  * counted). */
 int table_replace(struct flow_table *t, uint32_t id, const struct ct_flow *f);
 

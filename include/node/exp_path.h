@@ -90,7 +90,7 @@ void exp_path_flush_external(struct exp_path *x);
 
 /* ---- for sync ---- */
 
-struct flow_mark *exp_path_mark(struct exp_path *x, uint32_t id);
+struct flow_repl *exp_path_repl(struct exp_path *x, uint32_t id);
 bool exp_path_is_dead(const struct exp_path *x, uint32_t id);
 /* As sync_env.encode: msg has number and HELLO bits. */
 int exp_path_encode(struct exp_path *x, uint32_t id, struct message *msg,

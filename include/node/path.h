@@ -146,7 +146,7 @@ void complete_answers_begin(struct pipeline *p, struct mono now);
 struct mono complete_step(struct pipeline *p, struct mono now);
 
 /* ---- records.c ---- */
-struct flow_mark *record_mark(void *ctx, uint32_t id);
+struct flow_repl *record_repl(void *ctx, uint32_t id);
 bool record_has(void *ctx, uint32_t id);
 bool record_is_dead(void *ctx, uint32_t id);
 void record_release(void *ctx, uint32_t id);

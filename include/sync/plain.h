@@ -19,7 +19,7 @@ struct pace {
 /* All live changes; false when the round is over before the last. sent(): a message about a live
  * flow is in the datagram. */
 bool plain_put_live(struct round *r,
-		    void (*sent)(struct sync *s, struct flow_mark *m, struct mono now));
+		    void (*sent)(struct sync *s, struct flow_repl *m, struct mono now));
 /* One flow as one message. False when the round is over. One that fits into no datagram is
  * skipped. */
 bool plain_put_flow(struct round *r, uint32_t id);

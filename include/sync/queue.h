@@ -11,7 +11,7 @@
 void queue_repair(struct sync *s, uint32_t id, struct mono now);
 /* The first flow of q has been sent, or cannot be: it leaves. False: that was its end, it is
  * gone. */
-bool queue_leave(struct sync *s, struct txq *q, struct flow_mark *m, uint32_t id);
+bool queue_leave(struct sync *s, struct txq *q, struct flow_repl *m, uint32_t id);
 /* Give a flow back for which is_dead() holds; it is neither queued nor waits for an
  * acknowledgement. */
 void queue_release(struct sync *s, uint32_t id);

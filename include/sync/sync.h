@@ -13,7 +13,7 @@
 #include "base/writer.h"
 #include "flow/expect.h"
 #include "flow/flow.h"
-#include "flow/mark.h"
+#include "flow/repl.h"
 #include "flow/peers.h"
 #include "sync/standing.h"
 #include "proto/proto.h"
@@ -112,9 +112,9 @@ struct sync_env {
 	/* Which bytes the messages are. */
 	const struct proto_ops *proto;
 	struct outlet out; /* where the datagrams leave */
-	/* Where the replication mark of flow id lives (an id may name an expectation as well, see
-	 * flow/mark.h: sync does not care). Never NULL for an id sync was given. */
-	struct flow_mark *(*mark)(void *ctx, uint32_t id);
+	/* The replication state of flow id (or of an expectation, see flow/repl.h). Never NULL for
+	 * an id that sync/ was given. */
+	struct flow_repl *(*repl)(void *ctx, uint32_t id);
 	/* Is there still a flow with this id, and one that is told? Any id that was ever given may
 	 * be asked. NULL: not known. */
 	bool (*has)(void *ctx, uint32_t id);

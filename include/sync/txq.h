@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Flows waiting to be sent, in order. A flow's place is kept in its mark, so it can leave from the
- * middle at once; the ids stand side by side, so a round does not chase pointers through the
- * table. */
+/* Flows waiting to be sent, in order. A flow's place is kept in its replication state, so it can
+ * leave from the middle at once; the ids stand side by side, so a round does not chase pointers
+ * through the table. */
 struct txq {
 	uint32_t *id;	     /* owned; FLOW_ID_NONE where one has left */
 	uint32_t cap;	     /* power of two, or 0 */

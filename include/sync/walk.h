@@ -5,7 +5,7 @@
 #include "sync/sync.h"
 
 /* A walk over our own flows with a resume point: a few ids are taken from the table at a time, and
- * some of them may still be at hand when the round or the channel is full. Those carry MARK_BATCH,
+ * some of them may still be at hand when the round or the channel is full. Those carry REPL_BATCH,
  * so that a flow which goes meanwhile is known to be here (the table asks, see
  * internal_commit_undo()). */
 #define WALK_BATCH 64
@@ -28,7 +28,7 @@ uint32_t walk_next(struct walk *w);
 /* The flow at hand is dealt with. */
 void walk_done(struct walk *w, const struct sync_env *env);
 
-/* Flow id, with mark m, goes: forget it. */
-void walk_scrub(struct walk *w, struct flow_mark *m, uint32_t id);
+/* Forget flow id, whose replication state is m: its record is freed. */
+void walk_scrub(struct walk *w, struct flow_repl *m, uint32_t id);
 
 #endif

@@ -238,7 +238,7 @@ bool bypass_dumped(struct bypass *b, const struct ct_flow *f, struct mono now)
 		if (rec->state == REC_DEAD || other_incarnation(rec, f))
 			return true;
 		rec_rebase(b, id, f);
-		if (rec->mark.bits & (MARK_QUEUED | MARK_BATCH))
+		if (rec->repl.bits & (REPL_QUEUED | REPL_BATCH))
 			return true; /* it is about to be sent anyway */
 	}
 	if (rec_tell(b, id))

@@ -182,13 +182,13 @@ static struct group *group_of_new(struct clash *c, const struct ct_flow *f, bool
 	return group_at(c, id);
 }
 
-/* Only what waits for its first message is certainly unknown: MARK_KNOWN says less
+/* Only what waits for its first message is certainly unknown: REPL_KNOWN says less
  * (sync/transmit.c). To tell the end of a flow that no peer knows does no harm, nobody else having
  * spoken under its name. */
 static bool may_be_known(const struct flow_rec *rec)
 {
 	return rec->state != REC_NEW ||
-	       (rec->mark.bits & (MARK_QUEUED | MARK_KNOWN | MARK_SENT)) != MARK_QUEUED;
+	       (rec->repl.bits & (REPL_QUEUED | REPL_KNOWN | REPL_SENT)) != REPL_QUEUED;
 }
 
 uint32_t clash_add(struct clash *c, uint32_t id)

@@ -41,7 +41,7 @@
 
 #define STEP_IDS     256
 #define LOOK_AT_MOST 4096u	      /* flows, in one go */
-#define TOLD_MASK    ((1u << 22) - 1) /* of flow_mark.told_s: 48 days */
+#define TOLD_MASK    ((1u << 22) - 1) /* of flow_repl.told_s: 48 days */
 #define SLACK_S	     2		      /* the kernel counts whole seconds, and so do we */
 #define LOOK_MAX     4096	      /* records that one call looks at in search of unseen ones */
 
@@ -205,8 +205,8 @@ static enum internal_change rec_restart(struct internal *c, uint32_t id, const s
 	table_replace(c->table, id, f);
 	table_set_state(c->table, id, REC_NEW);
 	rec_clear(c, rec, REC_I_RELEASED);
-	rec->mark.word = INTERNAL_WORD_NONE;
-	rec->mark.told_s = 0;
+	rec->repl.word = INTERNAL_WORD_NONE;
+	rec->repl.told_s = 0;
 	rec->created_s = rec->updated_s = mono_s(now);
 	return INTERNAL_NEW;
 }
@@ -321,7 +321,7 @@ enum internal_change internal_destroy(struct internal *c, const struct ct_flow *
 
 static void set_told(struct flow_rec *rec, uint32_t told_s)
 {
-	rec->mark.told_s = told_s & TOLD_MASK ? told_s & TOLD_MASK : 1;
+	rec->repl.told_s = told_s & TOLD_MASK ? told_s & TOLD_MASK : 1;
 }
 
 void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, uint32_t told_s)
@@ -331,11 +331,11 @@ void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, ui
 	if (told_s)
 		set_told(rec, told_s);
 	if (packet)
-		rec->mark.word = INTERNAL_WORD_PACKET;
+		rec->repl.word = INTERNAL_WORD_PACKET;
 	else if (birth)
-		rec->mark.word = INTERNAL_WORD_WRITTEN;
+		rec->repl.word = INTERNAL_WORD_WRITTEN;
 	else if (told_s)
-		rec->mark.word = INTERNAL_WORD_TOLD;
+		rec->repl.word = INTERNAL_WORD_TOLD;
 }
 
 /* ---- dump entries and answers ---- */
@@ -347,10 +347,10 @@ static void dump_look_for_packets(struct flow_rec *rec, const struct ct_flow *f,
 	uint64_t end_s = (uint64_t)mono_s(now) + f->timeout_s,
 		 was_s = (uint64_t)rec->updated_s + rec->flow.timeout_s;
 
-	if (rec->mark.word == INTERNAL_WORD_WRITTEN &&
+	if (rec->repl.word == INTERNAL_WORD_WRITTEN &&
 	    (rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
 	    (end_s > was_s + SLACK_S || was_s > end_s + SLACK_S))
-		rec->mark.word = INTERNAL_WORD_PACKET;
+		rec->repl.word = INTERNAL_WORD_PACKET;
 }
 
 /* A believed entry for an alive record. The kernel gives the remaining life here, which shrinks all
@@ -624,7 +624,7 @@ bool internal_commit_undo(struct internal *c, uint32_t id)
 	commit_unpin(c, id);
 	if (!undo)
 		return false;
-	if (rec->mark.bits == 0) {
+	if (rec->repl.bits == 0) {
 		rec_remove(c, id);
 		return false;
 	}
@@ -647,7 +647,7 @@ void internal_written(struct internal *c, uint32_t id, const struct ct_flow *f, 
 		rec->flow.has |= FLOW_HAS_TIMEOUT;
 		rec->updated_s = mono_s(now);
 	}
-	rec->mark.word = INTERNAL_WORD_WRITTEN;
+	rec->repl.word = INTERNAL_WORD_WRITTEN;
 }
 
 enum internal_change internal_committed(struct internal *c, uint32_t id, const struct ct_flow *f,
@@ -708,9 +708,9 @@ enum internal_change internal_renewed(struct internal *c, const struct ct_flow *
 
 uint32_t internal_told_s(const struct flow_rec *rec, struct mono now)
 {
-	uint32_t ago = (mono_s(now) - rec->mark.told_s) & TOLD_MASK;
+	uint32_t ago = (mono_s(now) - rec->repl.told_s) & TOLD_MASK;
 
-	return rec->mark.told_s ? mono_s(now) - ago : 0;
+	return rec->repl.told_s ? mono_s(now) - ago : 0;
 }
 
 void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,
@@ -737,7 +737,7 @@ void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, boo
 	rec->pass = c->pass;
 	set_told(rec, mono_s(now));
 	if (written)
-		rec->mark.word = INTERNAL_WORD_TOLD;
+		rec->repl.word = INTERNAL_WORD_TOLD;
 	table_merge(c->table, id, &news, &changed);
 }
 

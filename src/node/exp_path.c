@@ -297,9 +297,9 @@ static struct expect_rec *rec_of(const struct exp_path *x, uint32_t id)
 	return expects_rec(x->internal, id & ~FLOW_ID_EXPECT);
 }
 
-struct flow_mark *exp_path_mark(struct exp_path *x, uint32_t id)
+struct flow_repl *exp_path_repl(struct exp_path *x, uint32_t id)
 {
-	return &rec_of(x, id)->mark;
+	return &rec_of(x, id)->repl;
 }
 
 bool exp_path_is_dead(const struct exp_path *x, uint32_t id)

@@ -114,7 +114,7 @@ static bool path_active(void *ctx)
 }
 
 static const struct sync_env path_sync_env = {
-	.mark = record_mark,
+	.repl = record_repl,
 	.has = record_has,
 	.is_dead = record_is_dead,
 	.encode = path_encode,

@@ -6,11 +6,11 @@
 
 #define WALK_EXPECTS (UINT64_C(1) << 63) /* in the resume point of a walk: the flows are done */
 
-struct flow_mark *record_mark(void *ctx, uint32_t id)
+struct flow_repl *record_repl(void *ctx, uint32_t id)
 {
 	struct pipeline *p = ctx;
 
-	return flow_id_is_expect(id) ? exp_path_mark(p->expects, id) : &table_rec(p->own, id)->mark;
+	return flow_id_is_expect(id) ? exp_path_repl(p->expects, id) : &table_rec(p->own, id)->repl;
 }
 
 bool record_has(void *ctx, uint32_t id)

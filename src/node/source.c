@@ -71,7 +71,7 @@ void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written
 static void remembered(const struct flow_rec *rec, struct ct_memory *m, struct mono now)
 {
 	m->told_s = internal_told_s(rec, now);
-	switch ((enum internal_word)rec->mark.word) {
+	switch ((enum internal_word)rec->repl.word) {
 	case INTERNAL_WORD_NONE:
 		return;
 	case INTERNAL_WORD_PACKET:

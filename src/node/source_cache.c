@@ -211,9 +211,9 @@ static size_t cache_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size_
 
 static enum msg_change cache_change(const struct flow_rec *rec)
 {
-	if (rec->mark.bits & MARK_REPEAT)
+	if (rec->repl.bits & REPL_REPEAT)
 		return MSG_UPDATE;
-	return rec->state == REC_NEW || !(rec->mark.bits & MARK_KNOWN) ? MSG_NEW : MSG_UPDATE;
+	return rec->state == REC_NEW || !(rec->repl.bits & REPL_KNOWN) ? MSG_NEW : MSG_UPDATE;
 }
 
 static struct mono cache_turn(struct pipeline *p, struct mono now)

@@ -5,11 +5,11 @@
  * what ALARM does not know is told which mode this is, in a form that each of the others can read,
  * and 1.4.x skips (MSG_IN_ALARM).
  *
- * When a flow is due stands in its mark, in ticks; there is no timer per flow. One walk over the
- * table looks for what is due. It begins when the earliest flow is due that the last one saw, so a
- * small table is walked exactly then; a large one, where something is always due, is walked once a
- * second, in steps. Committed flows enter the table without a word to us: the walk meets them,
- * gives them a time, and for that comes by at least every few seconds.
+ * When a flow is due stands in its replication state, in ticks; there is no timer per flow. One
+ * walk over the table looks for what is due. It begins when the earliest flow is due that the last
+ * one saw, so a small table is walked exactly then; a large one, where something is always due, is
+ * walked once a second, in steps. Committed flows enter the table without a word to us: the walk
+ * meets them, gives them a time, and for that comes by at least every few seconds.
  *
  * Mark of a flow, beside those of queue.c:
  *
@@ -73,17 +73,17 @@ static void lap_by(struct alarm *a, uint32_t tick, struct mono now)
 
 /* A random whole number of seconds up to RefreshTime, and 0.2, 0.4 ... 1.0 s. What has never been
  * sent (first) has to be within RefreshTime. */
-static void alarm_arm(struct alarm *a, struct flow_mark *m, bool first, struct mono now)
+static void alarm_arm(struct alarm *a, struct flow_repl *m, bool first, struct mono now)
 {
 	uint32_t s = alarm_random(a, a->base.conf->refresh_s) + (first ? 0 : 1);
 	uint32_t fifths = 1 + alarm_random(a, 5);
 
 	m->seq = alarm_tick_no(a, now) + s * TICKS_S + fifths * (TICKS_S / 5);
-	m->bits |= MARK_DUE;
+	m->bits |= REPL_DUE;
 	lap_by(a, m->seq, now);
 }
 
-static void alarm_sent(struct sync *s, struct flow_mark *m, struct mono now)
+static void alarm_sent(struct sync *s, struct flow_repl *m, struct mono now)
 {
 	alarm_arm((struct alarm *)s, m, false, now);
 }
@@ -124,11 +124,11 @@ static void lap_end(struct alarm *a)
 static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mono now)
 {
 	const struct sync_env *env = a->base.env;
-	struct flow_mark *m = env->mark(env->ctx, id);
+	struct flow_repl *m = env->repl(env->ctx, id);
 
-	if (m->bits & MARK_QUEUED)
+	if (m->bits & REPL_QUEUED)
 		return true;
-	if (!(m->bits & MARK_DUE)) {
+	if (!(m->bits & REPL_DUE)) {
 		alarm_arm(a, m, true, now);
 		return true;
 	}
@@ -139,7 +139,7 @@ static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mo
 	if (!plain_put_flow(r, id))
 		return false;
 	a->base.stats.bulk_flows++;
-	m->bits |= MARK_KNOWN | MARK_REPEAT;
+	m->bits |= REPL_KNOWN | REPL_REPEAT;
 	alarm_arm(a, m, false, now);
 	return true;
 }

@@ -329,9 +329,9 @@ static uint32_t bulk_newest_seq(const struct ftfw *f)
 
 static bool bulk_needless(const struct ftfw *f, uint32_t id, uint32_t newest)
 {
-	const struct flow_mark *m = f->base.env->mark(f->base.env->ctx, id);
+	const struct flow_repl *m = f->base.env->repl(f->base.env->ctx, id);
 
-	return (m->bits & MARK_QUEUED) || ((m->bits & MARK_SENT) && !seq_before(m->seq, newest));
+	return (m->bits & REPL_QUEUED) || ((m->bits & REPL_SENT) && !seq_before(m->seq, newest));
 }
 
 /* The next batch from the walk; false when nobody waits any more, or when the round has seen

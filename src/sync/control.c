@@ -37,16 +37,16 @@ bool control_queue(struct ftfw *f, enum msg_kind kind, uint8_t peer, uint32_t fr
 static bool settle_flow(struct ftfw *f, const struct resend_entry *e, enum resend_state state)
 {
 	const struct sync_env *env = f->base.env;
-	struct flow_mark *m = env->mark(env->ctx, e->id);
+	struct flow_repl *m = env->repl(env->ctx, e->id);
 
-	if (!(m->bits & MARK_SENT) || m->seq != e->seq)
+	if (!(m->bits & REPL_SENT) || m->seq != e->seq)
 		return false;
-	m->bits &= (uint8_t)~MARK_SENT;
-	if (m->bits & MARK_QUEUED)
+	m->bits &= (uint8_t)~REPL_SENT;
+	if (m->bits & REPL_QUEUED)
 		return false; /* what was sent is not what it is now */
 	/* 1.4.x acknowledges across what it missed of the messages with HELLO. */
 	if (state == RESEND_ACKED && !(e->hello & MSG_HELLO))
-		m->bits |= MARK_KNOWN;
+		m->bits |= REPL_KNOWN;
 	if (state == RESEND_MOOT || !env->is_dead(env->ctx, e->id))
 		return false;
 	queue_release(&f->base, e->id);
@@ -214,7 +214,7 @@ bool ftfw_give_up_dead(struct sync *s, struct mono now)
 
 		if (e->state != RESEND_LIVE || msg_is_control(e->kind) ||
 		    flow_id_is_expect(e->id) || !s->env->is_dead(s->env->ctx, e->id) ||
-		    (s->env->mark(s->env->ctx, e->id)->bits & MARK_QUEUED))
+		    (s->env->repl(s->env->ctx, e->id)->bits & REPL_QUEUED))
 			continue;
 		settle_given_up(f, e, now);
 		return true;

@@ -91,7 +91,7 @@ static void lap_walk(struct notrack *n, struct round *r)
 
 	while (n->lap == LAP_WALK) {
 		uint32_t id = walk_next(&s->walk);
-		struct flow_mark *m;
+		struct flow_repl *m;
 
 		if (id == FLOW_ID_NONE) {
 			if (batches-- == 0)
@@ -106,11 +106,11 @@ static void lap_walk(struct notrack *n, struct round *r)
 			s->stats.bulk_done++;
 			break;
 		}
-		m = s->env->mark(s->env->ctx, id);
-		m->bits &= (uint8_t)~MARK_KNOWN;
+		m = s->env->repl(s->env->ctx, id);
+		m->bits &= (uint8_t)~REPL_KNOWN;
 		if (!plain_put_flow(r, id))
 			return;
-		m->bits |= MARK_KNOWN;
+		m->bits |= REPL_KNOWN;
 		s->stats.bulk_flows++;
 		walk_done(&s->walk, s->env);
 		if (s->env->is_dead(s->env->ctx, id)) /* no cache: what is sent is forgotten */
@@ -136,10 +136,10 @@ static void lap_put_end(struct notrack *n, struct round *r)
 
 /* ---- sending ---- */
 
-static void nt_sent(struct sync *s, struct flow_mark *m, struct mono now)
+static void nt_sent(struct sync *s, struct flow_repl *m, struct mono now)
 {
 	(void)s, (void)now;
-	m->bits |= MARK_KNOWN;
+	m->bits |= REPL_KNOWN;
 }
 
 /* That this node is active is said by an ALIVE, which tells whoever waits for a full send that its

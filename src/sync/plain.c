@@ -20,13 +20,13 @@ bool plain_put_flow(struct round *r, uint32_t id)
 }
 
 bool plain_put_live(struct round *r,
-		    void (*sent)(struct sync *s, struct flow_mark *m, struct mono now))
+		    void (*sent)(struct sync *s, struct flow_repl *m, struct mono now))
 {
 	struct sync *s = r->s;
 	uint32_t id;
 
 	while ((id = txq_first(&s->live)) != FLOW_ID_NONE) {
-		struct flow_mark *m = s->env->mark(s->env->ctx, id);
+		struct flow_repl *m = s->env->repl(s->env->ctx, id);
 
 		if (!plain_put_flow(r, id))
 			return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flows that wait to be sent, in all modes: live changes in the order in which they happened, each
- * flow queued once, its content read when the message is made. The mark of a flow tells where it
- * stands:
+ * flow queued once, its content read when the message is made. The replication state of a flow says
+ * where it stands:
  *
  *   bits                    where
  *   -                       nowhere: sent, and acknowledged where the mode acknowledges
@@ -25,7 +25,7 @@
 
 void queue_release(struct sync *s, uint32_t id)
 {
-	struct flow_mark *m = s->env->mark(s->env->ctx, id);
+	struct flow_repl *m = s->env->repl(s->env->ctx, id);
 
 	walk_scrub(&s->walk, m, id);
 	m->bits = 0;
@@ -48,15 +48,15 @@ void sync_lost(struct sync *s, struct mono now)
 static void queue_lost(struct sync *s, uint32_t id, struct mono now)
 {
 	sync_lost(s, now);
-	if (s->env->is_dead(s->env->ctx, id) && !(s->env->mark(s->env->ctx, id)->bits & MARK_SENT))
+	if (s->env->is_dead(s->env->ctx, id) && !(s->env->repl(s->env->ctx, id)->bits & REPL_SENT))
 		queue_release(s, id);
 }
 
-static void queue_put(struct sync *s, struct flow_mark *m, uint32_t id, uint8_t bits,
+static void queue_put(struct sync *s, struct flow_repl *m, uint32_t id, uint8_t bits,
 		      struct mono now)
 {
-	m->bits &= (uint8_t) ~(MARK_QUEUED | MARK_BULK);
-	if (txq_push(bits & MARK_BULK ? &s->repair : &s->live, id, &m->qpos) == 0) {
+	m->bits &= (uint8_t) ~(REPL_QUEUED | REPL_BULK);
+	if (txq_push(bits & REPL_BULK ? &s->repair : &s->live, id, &m->qpos) == 0) {
 		m->bits |= bits;
 		return;
 	}
@@ -64,41 +64,41 @@ static void queue_put(struct sync *s, struct flow_mark *m, uint32_t id, uint8_t 
 	queue_lost(s, id, now);
 }
 
-static void queue_change(struct sync *s, struct flow_mark *m, uint32_t id, struct mono now)
+static void queue_change(struct sync *s, struct flow_repl *m, uint32_t id, struct mono now)
 {
-	if ((m->bits & MARK_QUEUED) && !(m->bits & MARK_BULK))
+	if ((m->bits & REPL_QUEUED) && !(m->bits & REPL_BULK))
 		return;
-	if (m->bits & MARK_QUEUED)
+	if (m->bits & REPL_QUEUED)
 		txq_remove(&s->repair, m->qpos);
-	queue_put(s, m, id, MARK_QUEUED, now);
+	queue_put(s, m, id, REPL_QUEUED, now);
 }
 
 void sync_local_change(struct sync *s, uint32_t id, struct mono now)
 {
-	queue_change(s, s->env->mark(s->env->ctx, id), id, now);
+	queue_change(s, s->env->repl(s->env->ctx, id), id, now);
 }
 
 void sync_local_birth(struct sync *s, uint32_t id, struct mono now)
 {
-	struct flow_mark *m = s->env->mark(s->env->ctx, id);
+	struct flow_repl *m = s->env->repl(s->env->ctx, id);
 
-	m->bits &= (uint8_t) ~(MARK_KNOWN | MARK_REPEAT);
+	m->bits &= (uint8_t) ~(REPL_KNOWN | REPL_REPEAT);
 	queue_change(s, m, id, now);
 }
 
 void queue_repair(struct sync *s, uint32_t id, struct mono now)
 {
-	struct flow_mark *m = s->env->mark(s->env->ctx, id);
+	struct flow_repl *m = s->env->repl(s->env->ctx, id);
 
-	if (!(m->bits & MARK_QUEUED))
-		queue_put(s, m, id, MARK_QUEUED | MARK_BULK, now);
+	if (!(m->bits & REPL_QUEUED))
+		queue_put(s, m, id, REPL_QUEUED | REPL_BULK, now);
 }
 
-bool queue_leave(struct sync *s, struct txq *q, struct flow_mark *m, uint32_t id)
+bool queue_leave(struct sync *s, struct txq *q, struct flow_repl *m, uint32_t id)
 {
 	txq_pop(q);
-	m->bits &= (uint8_t) ~(MARK_QUEUED | MARK_BULK);
-	if ((m->bits & MARK_SENT) || !s->env->is_dead(s->env->ctx, id))
+	m->bits &= (uint8_t) ~(REPL_QUEUED | REPL_BULK);
+	if ((m->bits & REPL_SENT) || !s->env->is_dead(s->env->ctx, id))
 		return true;
 	queue_release(s, id);
 	return false;
@@ -106,12 +106,12 @@ bool queue_leave(struct sync *s, struct txq *q, struct flow_mark *m, uint32_t id
 
 void sync_forget(struct sync *s, uint32_t id)
 {
-	struct flow_mark *m = s->env->mark(s->env->ctx, id);
+	struct flow_repl *m = s->env->repl(s->env->ctx, id);
 
-	if (s->ops->forget && (m->bits & MARK_SENT))
+	if (s->ops->forget && (m->bits & REPL_SENT))
 		s->ops->forget(s, m->seq);
-	if (m->bits & MARK_QUEUED)
-		txq_remove(m->bits & MARK_BULK ? &s->repair : &s->live, m->qpos);
+	if (m->bits & REPL_QUEUED)
+		txq_remove(m->bits & REPL_BULK ? &s->repair : &s->live, m->qpos);
 	walk_scrub(&s->walk, m, id);
 	m->bits = 0;
 }
@@ -155,7 +155,7 @@ void queue_close(struct sync *s)
 	walk_rewind(&s->walk, s->env);
 	while ((id = txq_first(q)) != FLOW_ID_NONE ||
 	       (id = txq_first(q = &s->repair)) != FLOW_ID_NONE)
-		queue_leave(s, q, s->env->mark(s->env->ctx, id), id);
+		queue_leave(s, q, s->env->repl(s->env->ctx, id), id);
 	txq_free(&s->live);
 	txq_free(&s->repair);
 }

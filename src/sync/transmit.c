@@ -43,7 +43,7 @@ static uint32_t tx_said(struct ftfw *f)
 /* False when the round is over. */
 static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced)
 {
-	struct flow_mark *m = f->base.env->mark(f->base.env->ctx, id);
+	struct flow_repl *m = f->base.env->repl(f->base.env->ctx, id);
 	struct resend_entry e = { .id = id,
 				  .kind = MSG_FLOW,
 				  .hello = tx_hello_bits(f) & 3u,
@@ -55,12 +55,12 @@ static bool tx_flow(struct ftfw *f, struct round *r, uint32_t id, bool paced)
 	if (err < 0)
 		return err != -EAGAIN;
 	e.seq = tx_said(f);
-	old = m->bits & MARK_SENT ? resend_find(&f->ring, m->seq) : NULL;
+	old = m->bits & REPL_SENT ? resend_find(&f->ring, m->seq) : NULL;
 	if (old && old->state == RESEND_LIVE)
 		settle(f, old, RESEND_MOOT, r->now);
 	settle_remember(f, &e, r->now);
 	m->seq = e.seq;
-	m->bits |= MARK_SENT;
+	m->bits |= REPL_SENT;
 	return true;
 }
 
@@ -139,7 +139,7 @@ static bool tx_queue(struct ftfw *f, struct round *r, struct txq *q, bool paced)
 			return false;
 		if (!tx_flow(f, r, id, paced))
 			return false;
-		queue_leave(&f->base, q, f->base.env->mark(f->base.env->ctx, id), id);
+		queue_leave(&f->base, q, f->base.env->repl(f->base.env->ctx, id), id);
 	}
 	return true;
 }

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "flow/mark.h"
+#include "flow/repl.h"
 
 #define TXQ_MIN 1024
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The walk over our own flows. Invariant: a flow whose id is in id[at .. n) has MARK_BATCH, no
+/* The walk over our own flows. Invariant: a flow whose id is in id[at .. n) has REPL_BATCH, no
  * other flow has it. */
 #include "sync/walk.h"
 
 static void walk_put_back(const struct sync_env *env, uint32_t id)
 {
 	if (id != FLOW_ID_NONE)
-		env->mark(env->ctx, id)->bits &= (uint8_t)~MARK_BATCH;
+		env->repl(env->ctx, id)->bits &= (uint8_t)~REPL_BATCH;
 }
 
 void walk_rewind(struct walk *w, const struct sync_env *env)
@@ -22,7 +22,7 @@ bool walk_load(struct walk *w, const struct sync_env *env)
 	w->n = (uint32_t)env->walk(env->ctx, &w->pos, w->id, WALK_BATCH);
 	for (uint32_t i = 0; i < w->n; i++)
 		if (w->id[i] != FLOW_ID_NONE)
-			env->mark(env->ctx, w->id[i])->bits |= MARK_BATCH;
+			env->repl(env->ctx, w->id[i])->bits |= REPL_BATCH;
 	return w->n > 0;
 }
 
@@ -38,11 +38,11 @@ void walk_done(struct walk *w, const struct sync_env *env)
 	walk_put_back(env, w->id[w->at++]);
 }
 
-void walk_scrub(struct walk *w, struct flow_mark *m, uint32_t id)
+void walk_scrub(struct walk *w, struct flow_repl *m, uint32_t id)
 {
-	if (!(m->bits & MARK_BATCH))
+	if (!(m->bits & REPL_BATCH))
 		return;
-	m->bits &= (uint8_t)~MARK_BATCH;
+	m->bits &= (uint8_t)~REPL_BATCH;
 	for (uint32_t i = w->at; i < w->n; i++)
 		if (w->id[i] == id)
 			w->id[i] = FLOW_ID_NONE;

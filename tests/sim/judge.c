@@ -30,7 +30,7 @@ const char *flow_text(const struct sim *sim, const struct ct_flow *f, char *out,
 		if (id != FLOW_ID_NONE)
 			snprintf(out + len, n - (size_t)len,
 				 " (id %u, state %u, mark %#x, last sent as %u)", id,
-				 table_rec(t, id)->state, table_rec(t, id)->mark.bits,
+				 table_rec(t, id)->state, table_rec(t, id)->repl.bits,
 				 table_rec(t, id)->mark.seq);
 	}
 	return out;

@@ -101,7 +101,7 @@ static bool admits(const struct node *n, const struct sim_flow *sf)
 	const struct flow_table *t = n->old ? NULL : pipeline_own(n->pipeline);
 	uint32_t id = t ? table_find(t, &sf->flow) : FLOW_ID_NONE;
 
-	return id != FLOW_ID_NONE && (table_rec(t, id)->mark.bits & MARK_QUEUED);
+	return id != FLOW_ID_NONE && (table_rec(t, id)->repl.bits & REPL_QUEUED);
 }
 
 static void look_at_received(struct sim *sim, const struct node *holder, struct node *owner,

@@ -187,15 +187,15 @@ static void zones_of_one_direction_are_always_hidden(void **state)
 /* Peers may know everything but what waits for its first message. */
 static void what_peers_know_is_remembered(void **state)
 {
-	static const uint8_t bits[] = { MARK_KNOWN, MARK_SENT, MARK_QUEUED, 0 };
+	static const uint8_t bits[] = { REPL_KNOWN, REPL_SENT, REPL_QUEUED, 0 };
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof(bits); i++) {
 		uint32_t other, next, a = add(w, GRE, 1, &other), b;
 
-		table_rec(w->flows, a)->mark.bits = bits[i];
+		table_rec(w->flows, a)->repl.bits = bits[i];
 		b = add(w, GRE, 2, &other);
-		assert_int_equal(clash_known(w->c, a), bits[i] != MARK_QUEUED);
+		assert_int_equal(clash_known(w->c, a), bits[i] != REPL_QUEUED);
 		assert_false(clash_known(w->c, b));
 		del(w, a);
 		assert_true(clash_next(w->c, &next));

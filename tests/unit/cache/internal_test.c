@@ -397,7 +397,7 @@ static void run_step(struct world *w, const struct step *s, size_t number)
 		internal_release(w->c, w->id);
 		break;
 	case BULK:
-		table_rec(internal_table(w->c), w->id)->mark.bits = MARK_QUEUED;
+		table_rec(internal_table(w->c), w->id)->repl.bits = REPL_QUEUED;
 		break;
 	case OTHER:
 		got = do_other(w);

@@ -124,7 +124,7 @@ static void step_insert(struct flow_table *t, uint64_t *rng, uint32_t i, struct 
 		return;
 	assert_int_not_equal(m->id, FLOW_ID_NONE);
 	assert_int_equal(table_rec(t, m->id)->state, REC_NEW);
-	assert_int_equal(table_rec(t, m->id)->mark.bits, 0);
+	assert_int_equal(table_rec(t, m->id)->repl.bits, 0);
 	m->present = true;
 	m->dead = false;
 	m->created_s = now_s;

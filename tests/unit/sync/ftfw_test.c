@@ -33,7 +33,7 @@ struct world {
 	struct sync_conf conf;
 	struct sync_env env;
 	struct mono now;
-	struct flow_mark mark[FLOWS];
+	struct flow_repl repl[FLOWS];
 	bool dead[FLOWS];
 	unsigned int released[FLOWS];
 	unsigned int live; /* flows 0 .. live - 1 are in the table */
@@ -54,9 +54,9 @@ struct world {
 
 /* ---- our side of the world ---- */
 
-static struct flow_mark *env_mark(void *ctx, uint32_t id)
+static struct flow_repl *env_repl(void *ctx, uint32_t id)
 {
-	return &((struct world *)ctx)->mark[id];
+	return &((struct world *)ctx)->repl[id];
 }
 
 static bool env_has(void *ctx, uint32_t id)
@@ -147,7 +147,7 @@ static void env_release(void *ctx, uint32_t id)
 
 	assert_true(w->dead[id]);
 	w->released[id]++;
-	w->mark[id] = (struct flow_mark){ 0 };
+	w->repl[id] = (struct flow_repl){ 0 };
 }
 
 static size_t env_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
@@ -313,7 +313,7 @@ static void world_open(struct world *w, uint32_t ring, uint32_t window)
 	w->env = (struct sync_env){
 		.ctx = w,
 		.proto = &proto_v1,
-		.mark = env_mark,
+		.repl = env_repl,
 		.has = env_has,
 		.is_dead = env_is_dead,
 		.encode = env_encode,

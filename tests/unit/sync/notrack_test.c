@@ -753,7 +753,7 @@ static void a_flow_that_goes_leaves_queue_and_walk(void **state)
 	w->full = false;
 	sync_forget(w->s, 60);
 	w->dead[60] = true;
-	assert_int_equal(w->mark[60].bits, 0);
+	assert_int_equal(w->repl[60].bits, 0);
 	turn(w);
 	pass_ms(w, 50);
 	for (unsigned int i = 0; i < w->n_sent; i++)

@@ -40,7 +40,7 @@ struct world {
 	struct sync_conf conf;
 	struct sync_env env;
 	struct mono now;
-	struct flow_mark mark[FLOWS];
+	struct flow_repl repl[FLOWS];
 	bool dead[FLOWS];
 	unsigned int released[FLOWS];
 	unsigned int live; /* flows 0 .. live - 1 are in the table */
@@ -59,9 +59,9 @@ struct world {
 	int64_t last_ms; /* of the last report of a state */
 };
 
-static struct flow_mark *env_mark(void *ctx, uint32_t id)
+static struct flow_repl *env_repl(void *ctx, uint32_t id)
 {
-	return &((struct world *)ctx)->mark[id];
+	return &((struct world *)ctx)->repl[id];
 }
 
 static bool env_is_dead(void *ctx, uint32_t id)
@@ -89,7 +89,7 @@ static int env_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struc
 	static const struct proto_rules rules = { 0 };
 	struct world *w = ctx;
 	enum wire_type type = w->dead[id]		    ? WIRE_CT_DEL :
-			      w->mark[id].bits & MARK_KNOWN ? WIRE_CT_UPD :
+			      w->repl[id].bits & REPL_KNOWN ? WIRE_CT_UPD :
 							      WIRE_CT_NEW;
 	struct ct_flow f;
 
@@ -158,7 +158,7 @@ static void env_release(void *ctx, uint32_t id)
 
 	assert_true(w->dead[id]);
 	w->released[id]++;
-	w->mark[id] = (struct flow_mark){ 0 };
+	w->repl[id] = (struct flow_repl){ 0 };
 }
 
 static size_t env_walk(void *ctx, uint64_t *pos, uint32_t *ids, size_t n)
@@ -276,7 +276,7 @@ static inline struct world *world_open(struct sync_conf conf)
 	w.env = (struct sync_env){
 		.ctx = &w,
 		.proto = &proto_v1,
-		.mark = env_mark,
+		.repl = env_repl,
 		.is_dead = env_is_dead,
 		.encode = env_encode,
 		.out = { .ctx = &w,

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../flow/flow_random.h"
-#include "flow/mark.h"
+#include "flow/repl.h"
 #include "sync/reorder.h"
 #include "sync/resend.h"
 #include "sync/txq.h"
