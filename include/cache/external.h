@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "cache/table.h"
 
-/* The flows of the peers: the source of a commit. */
+/* The external cache: flows received from peers, the source of a commit. */
 struct external;
 
 struct external *external_new(uint32_t buckets, uint32_t limit, const struct hash_key *key);
@@ -14,29 +14,30 @@ struct flow_table *external_table(struct external *c);
 
 /* A message from `peer` (small id). NEW and REPLACE replace the content and keep the record (the
  * first counts as an end and a start, the second as an update), UPDATE merges, and so do the others
- * when they tell no state or no life where one is known of a flow with the same translations: a
+ * when they have no state or no timeout where one is known of a flow with the same translations: a
  * known state is never overwritten with nothing; all insert what is not there, make the entry this
  * peer's and count as refreshed in its current resync. 0, or -ENOSPC / -ENOMEM: counted, not
  * stored. */
 int external_new_flow(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
 int external_replace(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
 int external_update(struct external *c, uint8_t peer, const struct ct_flow *f, struct mono now);
-/* DESTROY removes the entry if it is this peer's. One that another peer told us about since is
- * still alive there and stays (counted): after a fail-over the old owner's entries lapse while the
- * flows live on at the new one. */
+/* DESTROY removes the entry if it is this peer's. An entry that another peer has sent since is
+ * still alive at that peer and stays (counted): after a failover the entries of the old active node
+ * expire while the flows go on at the new one. */
 void external_destroy(struct external *c, uint8_t peer, const struct ct_flow *f);
 /* Our kernel has reported the end of an entry while this node was active: if the cache has a flow
  * of that original tuple, it has ended here. */
 void external_ended_here(struct external *c, const struct ct_flow *f, struct mono now);
-/* Has it, since active_s (mono seconds), and has its owner told nothing new about it since? */
+/* Has the flow of rec ended here since active_s (mono seconds), and has no peer sent a change of
+ * the flow since? */
 bool external_has_ended_here(const struct flow_rec *rec, uint32_t active_s);
-/* It goes, without a word of its owner. */
+/* Remove record id, without a message of the peer that sent the flow. */
 void external_forget(struct external *c, uint32_t id);
-/* DESTROYs ignored for that reason. */
-uint64_t external_foreign_ends(const struct external *c);
+/* Number of DESTROYs ignored because another peer had sent the flow since. */
+uint64_t external_ends_of_others(const struct external *c);
 
 /* Resync with one peer: begin marks all its entries as not refreshed; sweep removes, in steps of at
- * most n records looked at, those that still are not. A flow that was refreshed by another peer
+ * most n records, those that still are not refreshed. A flow that was refreshed by another peer
  * meanwhile belongs to that peer and stays. A sweep starts with *pos 0 and judges by the last begin
  * before that; a resync begun while it is under way does not make it remove more.
  * external_sweep_step returns true while there is more. *removed counts up. */
@@ -47,17 +48,16 @@ bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t
 struct external_answer {
 	uint32_t all;
 	uint32_t stale; /* a sweep would remove them */
-	/* told since the resync began, and nothing new with it: no change of the flow made it do
-	 * so */
+	/* received since the resync began, but unchanged: so not because the flow has changed */
 	uint32_t repeated;
 };
 
-/* What a sweep would do, of up to n records looked at. The answer counts up from *pos 0. began: the
+/* Count what a sweep would do, for up to n records. Begin with *pos 0 and a zeroed *a. began: the
  * resync with that peer. True while there is more. */
 bool external_answer_step(const struct external *c, uint32_t peers, struct mono began,
 			  uint64_t *pos, size_t n, struct external_answer *a);
 
-/* Has its owner told it since the last resync with that peer began? */
+/* Was the entry received since the last resync with its peer began? */
 bool external_is_fresh(const struct external *c, uint32_t id);
 
 /* An index by reply tuple from here on: 0, or -ENOMEM. It begins empty (reply_index_fill_step()),
@@ -67,12 +67,13 @@ int external_index_begin(struct external *c);
 void external_index_end(struct external *c);
 struct reply_index *external_index(const struct external *c);
 
-/* Look at up to n entries from *pos on and forget them; true while there is more. */
+/* Remove up to n entries from *pos on; true while there is more. */
 bool external_flush_step(struct external *c, uint64_t *pos, size_t n);
 
-/* Remove entries without news for more than life_s seconds, in steps of at most n records looked
- * at, from *pos on (0: begin). True while there is more. *oldest_s becomes the time of the oldest
- * news that stays, counted over all steps: set it to UINT32_MAX with *pos 0. *removed counts up. */
+/* Remove entries that were not received again for more than life_s seconds, in steps of at most n
+ * records, from *pos on (0: begin). True while there is more. *oldest_s becomes the time at which
+ * the oldest remaining entry was received, over all steps: set it to UINT32_MAX with *pos 0.
+ * *removed counts up. */
 bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s,
 			  struct mono now, uint32_t *oldest_s, uint32_t *removed);
 

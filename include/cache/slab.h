@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Slots of one size, numbered from 0, in chunks that never move and are given back only all
- * together. Memory nobody has used yet costs address space, not pages. */
+ * together. Memory that was never used costs address space, not pages. */
 #define SLAB_CHUNK_SLOTS 4096u
 #define SLAB_NONE	 UINT32_MAX
 
@@ -28,7 +28,7 @@ void slab_free_all(struct slab *s);
 
 /* Hand out a slot, contents undefined. Its number, or SLAB_NONE without memory or numbers. */
 uint32_t slab_take(struct slab *s);
-/* Take it back; the number may be handed out at once. */
+/* Free a slot; its number may be handed out again at once. */
 void slab_give(struct slab *s, uint32_t slot);
 
 /* The first live slot with a number of at least `from`, SLAB_NONE if there is none. Does not touch

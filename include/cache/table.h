@@ -12,9 +12,9 @@
 #include "flow/hints.h"
 #include "flow/repl.h"
 
-/* What is known of a flow of a peer beside what the peer has told. Mono seconds. */
+/* What we know about a flow of a peer beside what the peer has sent. Mono seconds. */
 struct flow_peers_word {
-	uint32_t changed_s; /* when the peer last told something new about it */
+	uint32_t changed_s; /* when a change of the flow was last received */
 	/* when our kernel last reported the end of the entry with its original tuple; 0: never */
 	uint32_t ended_s;
 };
@@ -31,12 +31,14 @@ struct flow_rec {
 		struct flow_peers_word peer; /* external */
 	};
 	uint8_t state; /* enum rec_state */
-	/* internal: what is known about it (internal.c); external: small id of the peer */
-	uint8_t owner;
+	union {
+		uint8_t flags; /* internal: what is known about the entry, REC_I_* (internal.c) */
+		uint8_t from;  /* external: id of the peer that sent the flow last */
+	};
 	/* internal: reconcile pass that last saw it; external: resync that last refreshed it */
 	uint16_t pass;
 	uint32_t created_s;  /* mono_s() of insertion: "active since" */
-	uint32_t updated_s;  /* mono_s() of the last news: age of timeout_s */
+	uint32_t updated_s;  /* mono_s() of the last change: age of timeout_s */
 	struct ct_flow flow; /* last: cut short for IPv4 */
 };
 
@@ -52,7 +54,7 @@ struct table_stats {
 	uint64_t created, create_failed_limit, create_failed_memory;
 	/* rare parts of a stored flow left out for want of memory */
 	uint64_t parts_lost_memory;
-	uint64_t updated, destroyed; /* updated: counted by the owner of the table */
+	uint64_t updated, destroyed; /* updated: counted by the cache that has the table */
 };
 
 struct flow_table;
@@ -66,8 +68,8 @@ void table_free(struct flow_table *t);
 /* Change the limit (nf_conntrack_max may change); records beyond it stay. */
 void table_set_limit(struct flow_table *t, uint32_t limit);
 /* Let dead records not count against the limit, as long as there are no more than it and a
- * sixteenth, and 1024, in all: an end is told within milliseconds, and must not cost a flow its
- * place in the meantime. One of them that lives again stays. Off in a new table. */
+ * sixteenth, and 1024, in all: an end is sent within milliseconds, and must not cost another flow
+ * its place in the meantime. A dead record that becomes alive again stays. Off in a new table. */
 void table_spare_dead(struct flow_table *t);
 
 /* The record with this key, FLOW_ID_NONE if there is none. Dead records are found too. */
@@ -114,8 +116,8 @@ bool table_has_id(const struct flow_table *t, uint32_t id);
  * slot. */
 #define TABLE_ID_V6 UINT32_C(0x80000000)
 
-/* The record of a valid id; never NULL. Borrowed, valid until table_remove(). In line, as an event
- * asks ten times: a table begins with its two slabs. */
+/* The record of a valid id; never NULL. Borrowed, valid until table_remove(). Inline, because an
+ * event needs it ten times; for that a table begins with its two slabs. */
 static inline struct flow_rec *table_rec(const struct flow_table *t, uint32_t id)
 {
 	return slab_at((const struct slab *)t + (id >> 31), id & ~TABLE_ID_V6);

@@ -40,7 +40,7 @@ extern const struct value_group bypass_group;
 extern const struct value_group inject_group; /* of struct ct_inject_stats */
 
 struct injected_values {
-	uint32_t foreign; /* flows of the peers only */
+	uint32_t peer_flows; /* flows of the peers only */
 	struct ct_inject_stats stats;
 };
 extern const struct value_group injected_group;

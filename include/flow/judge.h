@@ -30,9 +30,9 @@ enum ct_verdict {
 	CT_REPLACE, /* the entry is destroyed, and the flow put in its place */
 	/* the entry is a newer flow of the same original tuple: it stays, and ours is not put */
 	CT_NEWER,
-	CT_FOREIGN, /* the entry is another flow: it stays, and ours cannot be put */
-	CT_REMOVE,  /* CT_WAY_END */
-	CT_USED,    /* CT_WAY_END: the entry is in use here, and stays */
+	CT_OTHER_FLOW, /* the entry is another flow: it stays, and ours cannot be put */
+	CT_REMOVE,     /* CT_WAY_END */
+	CT_USED,       /* CT_WAY_END: the entry is in use here, and stays */
 };
 
 /* Does the way concern packets from before this node took over? */
@@ -59,7 +59,7 @@ struct ct_memory {
 	uint32_t peers_s;
 	/* when we last put what a peer had sent about this flow into the kernel; mono seconds, 0:
 	 * never */
-	uint32_t told_s;
+	uint32_t received_s;
 };
 
 /* The circumstances. All times are mono seconds, 0: not known or never. */

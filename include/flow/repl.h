@@ -29,7 +29,7 @@ struct flow_repl {
 	uint32_t bits : 8; /* REPL_* */
 	uint32_t word : 2; /* enum internal_word (cache/internal.h) */
 	/* when the flow was last received from a peer, the low bits of mono seconds; 0: never */
-	uint32_t told_s : 22;
+	uint32_t received_s : 22;
 };
 
 #define REPL_QUEUED 0x01u /* waiting in a transmit queue, once */

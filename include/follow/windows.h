@@ -33,7 +33,7 @@ struct windows_cb {
 	void (*written)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* The end, once for each start. May start the next one. */
 	void (*done)(void *ctx, const struct windows_result *res, struct mono now);
-	struct ct_owner owner;
+	struct ct_put_caller caller;
 };
 
 int windows_open(struct evloop *loop, const struct windows_cb *cb, struct windows **out,

@@ -52,7 +52,7 @@ struct ct_commit_source {
 	uint64_t (*sending)(void *ctx, const struct ct_flow *f, struct mono now);
 	/* The outcome, once for each that was sent. Borrows r and what it points to. */
 	void (*settled)(void *ctx, const struct ct_result *r, struct mono now);
-	struct ct_owner owner;
+	struct ct_put_caller caller;
 	/* The end of the whole commit. */
 	void (*done)(void *ctx, const struct ct_commit_result *res, struct mono now);
 };

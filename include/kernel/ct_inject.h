@@ -31,7 +31,7 @@ struct ct_inject_cb {
 	/* The kernel has not taken this flow (or its end), or another one is in its place. Counted
 	 * already. Borrows r. Must not call back. NULL: not wanted. */
 	void (*failed)(void *ctx, const struct ct_result *r, bool end, struct mono now);
-	struct ct_owner owner; /* called inside ct_inject_put(), _end() and _flush() */
+	struct ct_put_caller caller; /* called inside ct_inject_put(), _end() and _flush() */
 };
 
 /* liberal: TCP window tracking off for these flows (TCPWindowTracking off). 0, or -errno with a

@@ -60,14 +60,14 @@ struct ct_result {
 
 /* Who keeps book of what is in the kernel. Pointers handed to these are borrowed for the call; they
  * must not call back. Both may be NULL. */
-struct ct_owner {
+struct ct_put_caller {
 	void *ctx;
-	/* This entry of the kernel has gone through us, ended or to make room: no event will tell.
-	 * Before ct_put_cb.done. Not called for one in whose place a commit has put the flow
-	 * (CT_REPLACED), when both have the same original tuple. ended: a peer has told its end
-	 * (CT_ENDED). */
+	/* We have removed this entry from the kernel, because its flow has ended or to make room;
+	 * there is no event for that. Called before ct_put_cb.done. Not called for an entry that a
+	 * commit has replaced by the flow (CT_REPLACED), when both have the same original tuple.
+	 * ended: the end was received from a peer (CT_ENDED). */
 	void (*removed)(void *ctx, const struct ct_flow *entry, bool ended, struct mono now);
-	/* What is remembered of an entry of the kernel; *m is all zero before. */
+	/* Fill in what is remembered about an entry of the kernel; *m is all zero before. */
 	void (*memory)(void *ctx, const struct ct_flow *entry, struct ct_memory *m,
 		       struct mono now);
 };
@@ -79,7 +79,7 @@ struct ct_put_cb {
 	void (*done)(void *ctx, const struct ct_result *r, struct mono now);
 	/* Answers have come: ct_put_step() may go on. NULL where only ct_put_run() is used. */
 	void (*room)(void *ctx, struct mono now);
-	struct ct_owner owner;
+	struct ct_put_caller caller;
 };
 
 /* n: how many flows may be under way, at most CT_BATCH_FLIGHT. liberal: TCP window tracking off
@@ -88,7 +88,7 @@ int ct_put_open(struct evloop *loop, const struct ct_put_cb *cb, const char *nam
 		bool liberal, struct ct_put **out, struct text *err)
 	__attribute__((warn_unused_result));
 void ct_put_close(struct ct_put *p);
-/* For the filter of the event socket: what we do ourselves is not read back. */
+/* Port id of the socket, for the filter of the event socket: our own changes are not read back. */
 uint32_t ct_put_portid(const struct ct_put *p);
 
 /* Read this kernel's timeouts again. */

@@ -58,7 +58,7 @@ struct pipeline {
 	struct external *external;
 	/* The flows of the peers in our kernel. Stays empty with an external cache or without an
 	 * internal one. */
-	struct foreign *foreign;
+	struct peer_flows *peer_flows;
 	struct exp_path *expects; /* NULL without ExpectationSync */
 	struct sync *sync;
 	const struct flow_filter *filter;

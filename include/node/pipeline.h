@@ -257,7 +257,7 @@ void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written
 /* Has our kernel got it, as far as we know? */
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f);
 /* How many flows of our kernel are the peers' and not known from its own events. */
-uint32_t pipeline_foreign(const struct pipeline *p);
+uint32_t pipeline_peer_flows(const struct pipeline *p);
 
 /* ---- time and sending ---- */
 

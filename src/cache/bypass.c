@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What waits to be sent, where there is no internal cache.
+/* Changes that wait to be sent, where there is no internal cache.
  *
  *             NEW        UPDATE                DESTROY      dump entry
  *   none      insert     insert, ALIVE         insert DEAD  insert
@@ -9,16 +9,16 @@
  *   DEAD      replace    replace, NEW          nothing      nothing
  *
  * The kernel makes a part of a dump when the part before it is read, so what we read may be older
- * than an event that was read since, and has been sent. Told after it, the entry of a flow that has
- * ended would never go from a peer. So while a dump is under way a record stays when its message
- * has been made (BYPASS_HELD), until the next part has been read: a record that is there is always
- * newer than the entry. */
+ * than an event that was read since, and has been sent. Sent after that event, the entry of a flow
+ * that has ended would never be removed at a peer. So while a dump is under way a record stays when
+ * its message has been made (BYPASS_HELD), until the next part has been read: a record that exists
+ * is always newer than the entry. */
 #include "cache/bypass.h"
 
 #include <stdlib.h>
 
-#define BYPASS_HELD 0x01u /* its message has been made; it stays for the dump's sake */
-#define BYPASS_TOLD 0x02u /* a dump showed it, and bypass_told() has not given it out */
+#define BYPASS_HELD   0x01u /* its message has been made; it stays because of a dump */
+#define BYPASS_DUMPED 0x02u /* entry of a dump that bypass_take_dumped() has not returned yet */
 
 #define HELD_MIN 256u
 
@@ -27,8 +27,8 @@ struct bypass {
 	bool dumping;
 	/* Ids that may have been freed, or used again, since: what counts is the bit in the record,
 	 * if there is one. */
-	uint32_t told[BYPASS_TOLD_MAX];
-	uint32_t told_head, told_tail;
+	uint32_t dumped[BYPASS_DUMPED_MAX];
+	uint32_t dumped_head, dumped_tail;
 	uint32_t *held;
 	size_t n_held, cap_held;
 };
@@ -72,7 +72,7 @@ static enum internal_change rec_whole(struct bypass *b, uint32_t id, const struc
 {
 	table_replace(b->table, id, f);
 	table_set_state(b->table, id, REC_NEW);
-	table_rec(b->table, id)->owner = 0;
+	table_rec(b->table, id)->flags = 0;
 	return INTERNAL_NEW;
 }
 
@@ -104,7 +104,7 @@ enum internal_change bypass_update(struct bypass *b, const struct ct_flow *f, st
 	if (rec->state == REC_DEAD || other_incarnation(rec, f)) /* its NEW was filtered, or lost */
 		return rec_whole(b, *id, f);
 	table_merge(b->table, *id, f, &changed);
-	rec->owner = 0;
+	rec->flags = 0;
 	return INTERNAL_UPDATE;
 }
 
@@ -121,10 +121,11 @@ enum internal_change bypass_destroy(struct bypass *b, const struct ct_flow *f, s
 	if (!inserted) {
 		if (rec->state == REC_DEAD)
 			return INTERNAL_NOTHING;
-		if ((rec->owner & BYPASS_TOLD) && other_incarnation(rec, f))
-			return INTERNAL_NOTHING; /* the dump was ahead of this event */
+		if ((rec->flags & BYPASS_DUMPED) && other_incarnation(rec, f))
+			/* the dump had the entry before this event was read */
+			return INTERNAL_NOTHING;
 		table_merge(b->table, *id, f, &changed);
-		rec->owner = 0;
+		rec->flags = 0;
 	}
 	table_set_state(b->table, *id, REC_DEAD);
 	return INTERNAL_DESTROY;
@@ -146,8 +147,8 @@ static bool rec_hold(struct bypass *b, uint32_t id)
 		b->cap_held = cap;
 	}
 	b->held[b->n_held++] = id;
-	rec->owner = BYPASS_HELD;
-	if (rec->state == REC_NEW) /* what comes now is a change of what has been sent */
+	rec->flags = BYPASS_HELD;
+	if (rec->state == REC_NEW) /* from now on changes are updates of what was sent */
 		table_set_state(b->table, id, REC_ALIVE);
 	return true;
 }
@@ -163,7 +164,7 @@ void bypass_dump_part(struct bypass *b)
 	for (size_t i = 0; i < b->n_held; i++) {
 		uint32_t id = b->held[i];
 
-		if (table_has_id(b->table, id) && (table_rec(b->table, id)->owner & BYPASS_HELD))
+		if (table_has_id(b->table, id) && (table_rec(b->table, id)->flags & BYPASS_HELD))
 			table_remove(b->table, id);
 	}
 	b->n_held = 0;
@@ -181,7 +182,7 @@ void bypass_purge(struct bypass *b, const struct ct_flow *f, struct mono now)
 	bypass_release(b, id);
 }
 
-/* ---- full sends ---- */
+/* ---- bulk sends ---- */
 
 void bypass_dump_begin(struct bypass *b)
 {
@@ -194,20 +195,20 @@ void bypass_dump_end(struct bypass *b)
 	b->dumping = false;
 }
 
-static bool rec_tell(struct bypass *b, uint32_t id)
+static bool rec_dumped(struct bypass *b, uint32_t id)
 {
 	struct flow_rec *rec = table_rec(b->table, id);
 
-	if (rec->owner & BYPASS_TOLD)
+	if (rec->flags & BYPASS_DUMPED)
 		return true;
-	if (bypass_n_told(b) == BYPASS_TOLD_MAX)
+	if (bypass_n_dumped(b) == BYPASS_DUMPED_MAX)
 		return false;
-	rec->owner = BYPASS_TOLD;
-	b->told[b->told_tail++ % BYPASS_TOLD_MAX] = id;
+	rec->flags = BYPASS_DUMPED;
+	b->dumped[b->dumped_tail++ % BYPASS_DUMPED_MAX] = id;
 	return true;
 }
 
-/* The entry, and what events said since over it. */
+/* The record becomes the entry of the dump, with what events have reported since merged over it. */
 static void rec_rebase(struct bypass *b, uint32_t id, const struct ct_flow *f)
 {
 	const struct flow_rec *rec = table_rec(b->table, id);
@@ -241,30 +242,31 @@ bool bypass_dumped(struct bypass *b, const struct ct_flow *f, struct mono now)
 		if (rec->repl.bits & (REPL_QUEUED | REPL_BATCH))
 			return true; /* it is about to be sent anyway */
 	}
-	if (rec_tell(b, id))
+	if (rec_dumped(b, id))
 		return true;
 	if (inserted)
 		table_remove(b->table, id);
 	return false;
 }
 
-uint32_t bypass_n_told(const struct bypass *b)
+uint32_t bypass_n_dumped(const struct bypass *b)
 {
-	return b->told_tail - b->told_head;
+	return b->dumped_tail - b->dumped_head;
 }
 
-size_t bypass_told(struct bypass *b, uint32_t *ids, size_t n)
+size_t bypass_take_dumped(struct bypass *b, uint32_t *ids, size_t n)
 {
 	size_t got = 0;
 
-	while (got < n && bypass_n_told(b) > 0) {
-		uint32_t id = b->told[b->told_head++ % BYPASS_TOLD_MAX];
+	while (got < n && bypass_n_dumped(b) > 0) {
+		uint32_t id = b->dumped[b->dumped_head++ % BYPASS_DUMPED_MAX];
 
-		if (!table_has_id(b->table, id) || !(table_rec(b->table, id)->owner & BYPASS_TOLD))
+		if (!table_has_id(b->table, id) ||
+		    !(table_rec(b->table, id)->flags & BYPASS_DUMPED))
 			/* an event has put it into the other queue, and it has been sent, or
 			 * will be */
 			continue;
-		table_rec(b->table, id)->owner = 0;
+		table_rec(b->table, id)->flags = 0;
 		ids[got++] = id;
 	}
 	return got;

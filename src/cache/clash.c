@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flows of ours that are one on the wire (doc/protocol.md section 3.1).
  *
- * The wire names a flow by less than the kernel does: GRE keys and UDP-Lite ports do not travel. A
- * flow that has such a thing is *poor*. While there is a poor flow, its wire identity has a group,
- * and every record of the cache with that identity is a member: other poor ones, and the flow that
- * really is what the wire says.
+ * The wire names a flow by less than the kernel does: GRE keys and UDP-Lite ports are not sent. A
+ * flow that has them is *poor*. While there is a poor flow, its wire identity has a group, and
+ * every record of the cache with that identity is a member: other poor ones, and the flow that
+ * really has that identity.
  *
  *     members   0 ----> 1 --------> 2 or more
  *               |       sent        hidden: none is sent
@@ -13,19 +13,19 @@
  *
  * A member leaves when its record is freed and not when the flow ends: until then its last message
  * may be sent again, and would remove at the peer what another one with the same identity has just
- * put there. The one that is left alone is given out by clash_next() at the next opportunity,
- * because records are freed from within the sending.
+ * put there. The member that is left alone is returned by clash_next() later, because records are
+ * freed while messages are being made.
  *
  * Groups are found through a flow table of their own, by wire identity: an index that grows without
  * a pause. What a group is lies beside that table, under the id of its record, in pieces that never
  * move. Its members need not be listed: the ids of all members, exclusive-ored, are the id of the
  * last one when it is alone.
  *
- * Nor does a zone of one direction travel, and here it does not help that a flow is alone. At the
- * peer it would stand in the default zone, where no packet of the original direction finds it; the
- * entry that the next packet makes, in the right zone, meets its answers' direction and gets
- * another port from the kernel, so the connection breaks. Without it the connection goes on. So
- * such a flow is hidden for its whole life and belongs to no group.
+ * A zone of one direction is not sent either, and here it does not help that a flow is the only
+ * one. At the peer it would stand in the default zone, where no packet of the original direction
+ * finds it; the entry that the next packet makes, in the right zone, meets its answers' direction
+ * and gets another port from the kernel, so the connection breaks. Without it the connection goes
+ * on. So such a flow is hidden as long as it exists, and belongs to no group.
  */
 #include "cache/clash.h"
 
@@ -138,16 +138,16 @@ static void wire_identity(const struct ct_flow *f, struct ct_flow *w)
 
 static void hide(struct clash *c, struct flow_rec *rec)
 {
-	rec->owner |= REC_I_CLASH;
+	rec->flags |= REC_I_CLASH;
 	c->n_hidden++;
 	c->total++;
 }
 
 static void show(struct clash *c, struct flow_rec *rec)
 {
-	if (!(rec->owner & REC_I_CLASH))
+	if (!(rec->flags & REC_I_CLASH))
 		return;
-	rec->owner &= (uint8_t)~REC_I_CLASH;
+	rec->flags &= (uint8_t)~REC_I_CLASH;
 	c->n_hidden--;
 }
 
@@ -182,9 +182,9 @@ static struct group *group_of_new(struct clash *c, const struct ct_flow *f, bool
 	return group_at(c, id);
 }
 
-/* Only what waits for its first message is certainly unknown: REPL_KNOWN says less
- * (sync/transmit.c). To tell the end of a flow that no peer knows does no harm, nobody else having
- * spoken under its name. */
+/* May a peer have received the flow? Certainly not if it waits for its first message; without
+ * REPL_KNOWN a peer may have it (sync/transmit.c). To send the end of a flow that no peer has does
+ * no harm, since no other flow was sent with its identity. */
 static bool may_be_known(const struct flow_rec *rec)
 {
 	return rec->state != REC_NEW ||
@@ -199,7 +199,7 @@ uint32_t clash_add(struct clash *c, uint32_t id)
 	uint32_t other;
 
 	if (flow_zone_is_partial(&rec->flow)) {
-		rec->owner |= REC_I_CLASH;
+		rec->flags |= REC_I_CLASH;
 		c->n_zoned++;
 		c->zoned_total++;
 		return FLOW_ID_NONE;
@@ -209,7 +209,7 @@ uint32_t clash_add(struct clash *c, uint32_t id)
 	g = group_of_new(c, &rec->flow, poor);
 	if (!g) {
 		if (poor)
-			hide(c, rec); /* no memory: who else is the same is unknown */
+			hide(c, rec); /* no memory: flows with the same identity are unknown */
 		return FLOW_ID_NONE;
 	}
 	other = g->ids;
@@ -220,8 +220,8 @@ uint32_t clash_add(struct clash *c, uint32_t id)
 	if (g->members > 2)
 		return FLOW_ID_NONE;
 	first = table_rec(c->flows, other);
-	if (first->owner & REC_I_CLASH)
-		return FLOW_ID_NONE; /* clash_next() has not come to it yet */
+	if (first->flags & REC_I_CLASH)
+		return FLOW_ID_NONE; /* clash_next() has not returned it yet */
 	hide(c, first);
 	if (may_be_known(first))
 		g->known = other;
@@ -239,7 +239,7 @@ void clash_remove(struct clash *c, uint32_t id)
 		return;
 	rec = table_rec(c->flows, id);
 	if (flow_zone_is_partial(&rec->flow)) {
-		rec->owner &= (uint8_t)~REC_I_CLASH;
+		rec->flags &= (uint8_t)~REC_I_CLASH;
 		c->n_zoned--;
 		return;
 	}
@@ -280,7 +280,7 @@ bool clash_next(struct clash *c, uint32_t *id)
 			table_remove(c->groups, group);
 		else if (g->members == 1 && table_has_id(c->flows, *id)) {
 			rec = table_rec(c->flows, *id);
-			if (!(rec->owner & REC_I_CLASH))
+			if (!(rec->flags & REC_I_CLASH))
 				continue;
 			show(c, rec);
 			if (rec->state != REC_DEAD)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expectations, ours or the peers'. One kind of table serves both; who owns a record and when it
- * was refreshed means something else on each side, see the header.
+/* Expectations of our kernel, or received from peers. One kind of table serves both; expects.h says
+ * which members mean something else in each.
  *
  * Records lie in a slab, so an id stays valid until its record is freed and a walk has a resume
  * point. The kernel allows a few thousand expectations; a peer could send as many as the limit lets
@@ -221,7 +221,7 @@ bool expects_end(struct expects *x, const struct ct_expect *e, uint32_t *id)
 		return false;
 	if ((rec->expect.has & e->has & EXPECT_HAS_ID) && rec->expect.id != e->id)
 		return false;
-	if (e->has & EXPECT_HAS_TIMEOUT) { /* 0: it ran out of time, and the peers are told so */
+	if (e->has & EXPECT_HAS_TIMEOUT) { /* 0: it has expired, which is sent to the peers */
 		rec->expect.has |= EXPECT_HAS_TIMEOUT;
 		rec->expect.timeout_s = e->timeout_s;
 	}
@@ -271,7 +271,7 @@ int expects_peer_new(struct expects *x, uint8_t peer, const struct ct_expect *e,
 		break;
 	}
 	rec = expects_rec(x, id);
-	rec->owner = peer;
+	rec->from = peer;
 	rec->pass = x->peer_pass[peer];
 	return 0;
 }
@@ -280,7 +280,7 @@ void expects_peer_end(struct expects *x, uint8_t peer, const struct ct_expect *e
 {
 	uint32_t id = expects_find(x, e);
 
-	if (id != FLOW_ID_NONE && expects_rec(x, id)->owner == peer)
+	if (id != FLOW_ID_NONE && expects_rec(x, id)->from == peer)
 		expects_remove(x, id);
 }
 
@@ -299,7 +299,7 @@ uint32_t expects_resync_done(struct expects *x, uint8_t peer)
 		for (size_t i = 0; i < n; i++) {
 			const struct expect_rec *rec = expects_rec(x, ids[i]);
 
-			if (rec->owner != peer || rec->pass == x->peer_pass[peer])
+			if (rec->from != peer || rec->pass == x->peer_pass[peer])
 				continue;
 			expects_remove(x, ids[i]);
 			removed++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The flows of the peers. Each entry remembers which peer owns it (the one that spoke of it last)
- * and the number of that peer's resync in which it was last refreshed.
+/* The external cache: flows received from peers. Each entry remembers which peer sent it last, and
+ * the number of that peer's resync in which it was last refreshed.
  *
  * A resync is a number per peer: begin counts it up, so all entries of the peer become "not
  * refreshed" at once without being touched. Numbers have 16 bits; before they go round, all entries
@@ -33,7 +33,7 @@ struct peer_pass {
 struct external {
 	struct flow_table *table;
 	struct peer_pass peer[PEERS_MAX];
-	uint64_t foreign_ends;
+	uint64_t ends_of_others;
 	struct hash_key key;
 	struct reply_index *index; /* owned; NULL while nobody asks by reply tuple */
 };
@@ -107,29 +107,29 @@ static void indexed(struct external *c, uint32_t id, bool again)
 		reply_index_set_placed(c->index, id, false);
 }
 
-uint64_t external_foreign_ends(const struct external *c)
+uint64_t external_ends_of_others(const struct external *c)
 {
-	return c->foreign_ends;
+	return c->ends_of_others;
 }
 
 bool external_is_fresh(const struct external *c, uint32_t id)
 {
 	const struct flow_rec *rec = table_rec(c->table, id);
 
-	return rec->pass == c->peer[rec->owner].now;
+	return rec->pass == c->peer[rec->from].now;
 }
 
 /* ---- messages ---- */
 
 static void rec_refreshed(struct external *c, struct flow_rec *rec, uint8_t peer, struct mono now)
 {
-	rec->owner = peer;
+	rec->from = peer;
 	rec->pass = c->peer[peer].now;
 	rec->updated_s = mono_s(now);
 }
 
-/* A connection without any state, but assured: its owner knows it from a flow table only, and none
- * but established ones get there. */
+/* A TCP connection without state, but assured: its node knows it as an offloaded flow only, and
+ * only established connections are offloaded. */
 static void settle_state(struct flow_rec *rec)
 {
 	struct ct_flow *f = &rec->flow;
@@ -141,16 +141,16 @@ static void settle_state(struct flow_rec *rec)
 	f->has |= FLOW_HAS_PROTO_STATE;
 }
 
-/* Where the peer's kernel had nothing to say about state or life, because the flow is in a flow
- * table, what it has told before is still true. (With CommitTimeout a peer never tells a life, so
- * there is none before either.) */
+/* Does the message lack a state or timeout that is known? The peer's kernel does not report them
+ * for an offloaded flow: then what was received before is still true. (With CommitTimeout a peer
+ * never sends a timeout, so none is known before either.) */
 static bool says_less(const struct ct_flow *known, const struct ct_flow *f)
 {
 	return (known->has & ~f->has & (FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT)) &&
 	       flow_same_translations(known, f);
 }
 
-/* Does the message say something new? A refresh and a full answer repeat what is known. */
+/* Does the message change the record? A refresh and a bulk send repeat what is known. */
 static bool says_new(const struct flow_rec *rec, const struct ct_flow *f)
 {
 	return rec->flow.status != f->status || rec->flow.proto_state != f->proto_state ||
@@ -170,8 +170,8 @@ static int put_whole(struct external *c, uint8_t peer, const struct ct_flow *f, 
 	if (!inserted && says_less(&table_rec(c->table, id)->flow, f))
 		return external_update(c, peer, f, now);
 	rec = table_rec(c->table, id);
-	/* One that begins anew says so once: it may be a full answer that repeats it, but not of
-	 * what has ended here. */
+	/* The NEW of a known flow may be a repetition by a bulk send, unless the flow has ended
+	 * here: then it is a new one. */
 	if (inserted || (!update && rec->peer.ended_s) || says_new(rec, f))
 		rec->peer.changed_s = mono_s(now);
 	if (!inserted) {
@@ -226,10 +226,10 @@ void external_destroy(struct external *c, uint8_t peer, const struct ct_flow *f)
 
 	if (id == FLOW_ID_NONE)
 		return;
-	if (table_rec(c->table, id)->owner == peer)
+	if (table_rec(c->table, id)->from == peer)
 		take_out(c, id);
 	else
-		c->foreign_ends++;
+		c->ends_of_others++;
 }
 
 void external_ended_here(struct external *c, const struct ct_flow *f, struct mono now)
@@ -266,7 +266,7 @@ static void peer_renumber(struct external *c, uint8_t peer)
 		for (size_t i = 0; i < n; i++) {
 			struct flow_rec *rec = table_rec(c->table, ids[i]);
 
-			if (rec->owner == peer)
+			if (rec->from == peer)
 				rec->pass = PASS_OLD;
 		}
 	}
@@ -299,7 +299,7 @@ bool external_sweep_step(struct external *c, uint8_t peer, uint64_t *pos, size_t
 		for (size_t i = 0; i < got; i++) {
 			const struct flow_rec *rec = table_rec(c->table, ids[i]);
 
-			if (rec->owner != peer || rec->pass >= p->sweep)
+			if (rec->from != peer || rec->pass >= p->sweep)
 				continue;
 			take_out(c, ids[i]);
 			(*removed)++;
@@ -321,9 +321,9 @@ bool external_answer_step(const struct external *c, uint32_t peers, struct mono 
 			return false;
 		for (size_t i = 0; i < got; i++) {
 			const struct flow_rec *rec = table_rec(c->table, ids[i]);
-			bool fresh = rec->pass >= c->peer[rec->owner].now;
+			bool fresh = rec->pass >= c->peer[rec->from].now;
 
-			if (!(peers >> rec->owner & 1))
+			if (!(peers >> rec->from & 1))
 				continue;
 			a->all++;
 			a->stale += !fresh;

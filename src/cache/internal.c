@@ -39,18 +39,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STEP_IDS     256
-#define LOOK_AT_MOST 4096u	      /* flows, in one go */
-#define TOLD_MASK    ((1u << 22) - 1) /* of flow_repl.told_s: 48 days */
-#define SLACK_S	     2		      /* the kernel counts whole seconds, and so do we */
-#define LOOK_MAX     4096	      /* records that one call looks at in search of unseen ones */
+#define STEP_IDS      256
+#define LOOK_AT_MOST  4096u	       /* flows, in one go */
+#define RECEIVED_MASK ((1u << 22) - 1) /* of flow_repl.received_s: 48 days */
+#define SLACK_S	      2		       /* the kernel counts whole seconds, and so do we */
+#define LOOK_MAX      4096	       /* records that one call looks at in search of unseen ones */
 
-/* What any event clears: it is newer than every dump, answer and commit before it. */
+/* The flags that each event clears: an event is newer than every dump, answer and commit before. */
 #define EVENT_CLEARS (REC_I_SILENT | REC_I_UNDO | REC_I_DOUBT | REC_I_ASKED | REC_I_RECOMMIT)
 
 struct internal {
 	struct flow_table *table;
-	struct clash *clash; /* NULL: nobody to send to */
+	struct clash *clash; /* NULL: flows are sent to no peer */
 	void (*hidden)(void *ctx, uint32_t id, struct mono now);
 	void *hidden_ctx;
 	bool (*room)(void *ctx, struct mono now); /* may be NULL */
@@ -60,8 +60,8 @@ struct internal {
 	uint32_t n_silent;
 	uint16_t pass; /* never 0; records of other passes are unseen */
 	uint32_t unheard, unheard_from_s, unheard_until_s;
-	bool told_life; /* timeouts are those that the peers have been told */
-	bool quiet;	/* the pass leaves no trace in records that were right */
+	bool received_timeout; /* timeouts are those that were sent to the peers */
+	bool quiet;	       /* the pass leaves no trace in records that were right */
 };
 
 struct internal *internal_new(uint32_t buckets, uint32_t limit, const struct hash_key *key)
@@ -129,19 +129,20 @@ uint32_t internal_silent(const struct internal *c)
 
 static void rec_clear(struct internal *c, struct flow_rec *rec, uint8_t bits)
 {
-	if (rec->owner & bits & REC_I_SILENT)
+	if (rec->flags & bits & REC_I_SILENT)
 		c->n_silent--;
-	rec->owner &= (uint8_t)~bits;
+	rec->flags &= (uint8_t)~bits;
 }
 
 static void rec_set(struct internal *c, struct flow_rec *rec, uint8_t bits)
 {
-	if (bits & ~rec->owner & REC_I_SILENT)
+	if (bits & ~rec->flags & REC_I_SILENT)
 		c->n_silent++;
-	rec->owner |= bits;
+	rec->flags |= bits;
 }
 
-/* No place: a record that has ended and waits for its peers must not keep out one that lives. */
+/* No room: a record that has ended and waits for an acknowledgement must not keep out a live
+ * flow. */
 static uint32_t rec_squeeze_in(struct internal *c, const struct ct_flow *f, struct mono now,
 			       bool *inserted, int err)
 {
@@ -149,7 +150,7 @@ static uint32_t rec_squeeze_in(struct internal *c, const struct ct_flow *f, stru
 
 	if (err == -ENOSPC && c->room && table_count_dead(c->table) > 0 &&
 	    c->room(c->room_ctx, now)) {
-		table_stats(c->table)->create_failed_limit--; /* it has not failed yet */
+		table_stats(c->table)->create_failed_limit--; /* the insertion has not failed yet */
 		id = table_find_or_insert(c->table, f, mono_s(now), inserted, &err);
 	}
 	if (id == FLOW_ID_NONE) {
@@ -176,7 +177,7 @@ static uint32_t rec_find_or_insert(struct internal *c, const struct ct_flow *f, 
 	return id;
 }
 
-/* Free the slot; nobody may hold the id any more. */
+/* Free the slot; the id must not be in use any more. */
 static void rec_remove(struct internal *c, uint32_t id)
 {
 	if (c->clash)
@@ -206,7 +207,7 @@ static enum internal_change rec_restart(struct internal *c, uint32_t id, const s
 	table_set_state(c->table, id, REC_NEW);
 	rec_clear(c, rec, REC_I_RELEASED);
 	rec->repl.word = INTERNAL_WORD_NONE;
-	rec->repl.told_s = 0;
+	rec->repl.received_s = 0;
 	rec->created_s = rec->updated_s = mono_s(now);
 	return INTERNAL_NEW;
 }
@@ -271,8 +272,8 @@ enum internal_change internal_update(struct internal *c, const struct ct_flow *f
 	if (inserted)
 		return INTERNAL_NEW;
 	other = other_incarnation(rec, f);
-	/* With the id we know already it may be the predecessor's own last UPDATE. */
-	if ((rec->owner & REC_I_RECOMMIT) && (rec->flow.has & f->has & FLOW_HAS_ID) && !other)
+	/* With the kernel id that we know already this may be the predecessor's last UPDATE. */
+	if ((rec->flags & REC_I_RECOMMIT) && (rec->flow.has & f->has & FLOW_HAS_ID) && !other)
 		rec_clear(c, rec, EVENT_CLEARS & ~REC_I_RECOMMIT);
 	else
 		rec_clear(c, rec, EVENT_CLEARS);
@@ -302,45 +303,45 @@ enum internal_change internal_destroy(struct internal *c, const struct ct_flow *
 		rec_clear(c, rec, EVENT_CLEARS);
 		return INTERNAL_NOTHING;
 	}
-	if (rec->owner & REC_I_RECOMMIT) {
+	if (rec->flags & REC_I_RECOMMIT) {
 		if (other_incarnation(rec, f))
 			return rec_end(c, *id, now);
-		/* The predecessor's end, most likely; or nobody knows: one that a commit put there,
-		 * and no event told of since, has no id. The id is used up: the next DESTROY
-		 * counts. */
+		/* Most likely the predecessor's end. It cannot be known: a flow that a commit has
+		 * put there, and of which there was no event since, has no id. The id is cleared,
+		 * so the next DESTROY counts. */
 		rec_clear(c, rec, REC_I_RECOMMIT);
 		rec_set(c, rec, REC_I_SILENT);
 		rec->flow.has &= ~FLOW_HAS_ID;
 		return INTERNAL_NOTHING;
 	}
 	if (other_incarnation(rec, f))
-		/* a dump was ahead of this event: the record is the next incarnation */
+		/* a dump was read before this event: the record is the next incarnation */
 		return INTERNAL_NOTHING;
 	return rec_end(c, *id, now);
 }
 
-static void set_told(struct flow_rec *rec, uint32_t told_s)
+static void set_received(struct flow_rec *rec, uint32_t received_s)
 {
-	rec->repl.told_s = told_s & TOLD_MASK ? told_s & TOLD_MASK : 1;
+	rec->repl.received_s = received_s & RECEIVED_MASK ? received_s & RECEIVED_MASK : 1;
 }
 
-void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, uint32_t told_s)
+void internal_heard(struct internal *c, uint32_t id, bool packet, bool birth, uint32_t received_s)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 
-	if (told_s)
-		set_told(rec, told_s);
+	if (received_s)
+		set_received(rec, received_s);
 	if (packet)
 		rec->repl.word = INTERNAL_WORD_PACKET;
 	else if (birth)
 		rec->repl.word = INTERNAL_WORD_WRITTEN;
-	else if (told_s)
-		rec->repl.word = INTERNAL_WORD_TOLD;
+	else if (received_s)
+		rec->repl.word = INTERNAL_WORD_RECEIVED;
 }
 
 /* ---- dump entries and answers ---- */
 
-/* An entry that was written and ends at another time than it was given then: a packet has passed
+/* If an entry that was written expires at another time than was written, a packet has passed
  * since. */
 static void dump_look_for_packets(struct flow_rec *rec, const struct ct_flow *f, struct mono now)
 {
@@ -353,9 +354,9 @@ static void dump_look_for_packets(struct flow_rec *rec, const struct ct_flow *f,
 		rec->repl.word = INTERNAL_WORD_PACKET;
 }
 
-/* A believed entry for an alive record. The kernel gives the remaining life here, which shrinks all
- * the time: it is taken over only if it ends later than the one we know, so that passes do not make
- * idle flows look short-lived. */
+/* A believed entry for an alive record. A dump has the seconds left, which become fewer all the
+ * time: the timeout is taken over only if it expires later than the one we know, so that passes do
+ * not make idle flows look short-lived. */
 static enum internal_change dump_merge(struct internal *c, uint32_t id, const struct ct_flow *f,
 				       struct mono now)
 {
@@ -365,7 +366,7 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 
 	if (other_incarnation(rec, f)) {
 		change = rec_restart(c, id, f, now);
-		if (!(rec->owner & REC_I_RECOMMIT))
+		if (!(rec->flags & REC_I_RECOMMIT))
 			rec_set(c, rec, REC_I_SILENT); /* we missed its start */
 		rec_clear(c, rec, REC_I_RECOMMIT);
 		return change;
@@ -373,10 +374,10 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 	dump_look_for_packets(rec, f, now);
 	flow_copy(&news, f);
 	if ((rec->flow.has & f->has & FLOW_HAS_TIMEOUT) &&
-	    (c->told_life || (uint64_t)mono_s(now) + f->timeout_s <=
-				     (uint64_t)rec->updated_s + rec->flow.timeout_s))
+	    (c->received_timeout || (uint64_t)mono_s(now) + f->timeout_s <=
+					    (uint64_t)rec->updated_s + rec->flow.timeout_s))
 		news.has &= ~FLOW_HAS_TIMEOUT;
-	/* What a dump says of every flow, and an event only if there is something to say. */
+	/* A dump has a ct mark for every flow, an event only if the mark is not 0. */
 	if (c->quiet && !(rec->flow.has & FLOW_HAS_MARK) && f->mark == 0)
 		news.has &= ~FLOW_HAS_MARK;
 	if (c->quiet && !(rec->flow.has & FLOW_HAS_TIMES))
@@ -387,12 +388,12 @@ static enum internal_change dump_merge(struct internal *c, uint32_t id, const st
 	return change;
 }
 
-/* May the entry be older than what the record says? Not if nobody touched the record since the pass
- * began, nor if this is the answer to a question nobody came between, nor if the kernel has not
- * spoken about the record yet. */
+/* May the entry of a dump be older than the record? Not if the record has not changed since the
+ * pass began, nor if the entry is the answer to a question and no event came in between, nor if the
+ * kernel has not reported the record yet. */
 static bool dump_may_be_stale(const struct internal *c, const struct flow_rec *rec)
 {
-	if (rec->owner & (REC_I_ASKED | REC_I_RECOMMIT))
+	if (rec->flags & (REC_I_ASKED | REC_I_RECOMMIT))
 		return false;
 	return rec->state == REC_DEAD || (rec->pass == c->pass && (rec->flow.has & FLOW_HAS_ID));
 }
@@ -432,7 +433,7 @@ enum internal_change internal_dumped(struct internal *c, const struct ct_flow *f
 /* ---- passes ---- */
 
 /* The number has gone round: make sure that no record of 65535 passes ago looks as if it had been
- * seen. Once in a daemon's life, if ever. */
+ * seen. At most once while a daemon runs. */
 static void pass_renumber(struct internal *c)
 {
 	uint32_t ids[STEP_IDS];
@@ -467,13 +468,13 @@ uint32_t internal_unheard(const struct internal *c)
 
 static bool is_unheard(const struct internal *c, const struct flow_rec *rec)
 {
-	return rec->state != REC_DEAD && (rec->owner & REC_I_SILENT) &&
+	return rec->state != REC_DEAD && (rec->flags & REC_I_SILENT) &&
 	       rec->created_s >= c->unheard_from_s && rec->created_s <= c->unheard_until_s;
 }
 
 static bool pass_wants(const struct internal *c, const struct flow_rec *rec)
 {
-	if (rec->owner & REC_I_DOUBT)
+	if (rec->flags & REC_I_DOUBT)
 		return true;
 	return rec->state != REC_DEAD && rec->pass != c->pass;
 }
@@ -507,7 +508,7 @@ bool internal_pass_is_unseen(const struct internal *c, uint32_t id)
 	if (!table_has_id(c->table, id))
 		return false;
 	rec = table_rec(c->table, id);
-	return (rec->owner & REC_I_ASKED) && pass_wants(c, rec);
+	return (rec->flags & REC_I_ASKED) && pass_wants(c, rec);
 }
 
 enum internal_change internal_gone(struct internal *c, uint32_t id, struct mono now)
@@ -529,11 +530,11 @@ void internal_pass_seen(struct internal *c, uint32_t id)
 		return;
 	rec = table_rec(c->table, id);
 	rec->pass = c->pass;
-	/* still REC_I_ASKED: what the kernel answered follows and is believed */
+	/* still REC_I_ASKED: the kernel's answer follows and is believed */
 	rec_clear(c, rec, REC_I_DOUBT);
 }
 
-/* ---- a question of its own ---- */
+/* ---- a question about one record, outside of a pass ---- */
 
 bool internal_ask(struct internal *c, uint32_t id)
 {
@@ -555,7 +556,7 @@ bool internal_asked(const struct internal *c, uint32_t id)
 	if (!table_has_id(c->table, id))
 		return false;
 	rec = table_rec(c->table, id);
-	return rec->state != REC_DEAD && (rec->owner & REC_I_ASKED);
+	return rec->state != REC_DEAD && (rec->flags & REC_I_ASKED);
 }
 
 enum internal_change internal_answered(struct internal *c, const struct ct_flow *f, struct mono now,
@@ -597,17 +598,17 @@ enum internal_change internal_commit(struct internal *c, const struct ct_flow *f
 	if (rec->state == REC_DEAD) {
 		rec_restart(c, *id, f, now);
 		rec_set(c, rec, REC_I_SILENT);
-	} else if (!(rec->owner & REC_I_COMMIT)) {
+	} else if (!(rec->flags & REC_I_COMMIT)) {
 		rec_set(c, rec, REC_I_RECOMMIT);
 	}
 	return INTERNAL_NOTHING;
 }
 
-/* The id is nobody's but sync/'s from now on. */
+/* From now on only sync/ may hold the id. */
 static void commit_unpin(struct internal *c, uint32_t id)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
-	bool released = rec->owner & REC_I_RELEASED;
+	bool released = rec->flags & REC_I_RELEASED;
 
 	rec_clear(c, rec, REC_I_COMMIT | REC_I_UNDO | REC_I_RELEASED);
 	if (released)
@@ -617,9 +618,9 @@ static void commit_unpin(struct internal *c, uint32_t id)
 bool internal_commit_undo(struct internal *c, uint32_t id)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
-	bool undo = (rec->owner & REC_I_UNDO) && rec->state != REC_DEAD;
+	bool undo = (rec->flags & REC_I_UNDO) && rec->state != REC_DEAD;
 
-	if (!(rec->owner & REC_I_COMMIT))
+	if (!(rec->flags & REC_I_COMMIT))
 		return false;
 	commit_unpin(c, id);
 	if (!undo)
@@ -634,7 +635,7 @@ bool internal_commit_undo(struct internal *c, uint32_t id)
 
 void internal_commit_done(struct internal *c, uint32_t id)
 {
-	if (table_rec(c->table, id)->owner & REC_I_COMMIT)
+	if (table_rec(c->table, id)->flags & REC_I_COMMIT)
 		commit_unpin(c, id);
 }
 
@@ -663,7 +664,7 @@ enum internal_change internal_committed(struct internal *c, uint32_t id, const s
 		change = rec_restart(c, id, f, now);
 		if (ended)
 			rec_set(c, rec, REC_I_SILENT);
-		/* The end of the one before may still be on its way, and is told by this. */
+		/* The DESTROY of the predecessor may still come, and is recognized by this. */
 		if (kernel_id && !cleared && !ended) {
 			rec->flow.id = kernel_id;
 			rec->flow.has |= FLOW_HAS_ID;
@@ -677,11 +678,11 @@ enum internal_change internal_committed(struct internal *c, uint32_t id, const s
 	return change;
 }
 
-/* ---- lives that were told ---- */
+/* ---- timeouts that were sent ---- */
 
-void internal_keep_told_life(struct internal *c)
+void internal_keep_received_timeout(struct internal *c)
 {
-	c->told_life = true;
+	c->received_timeout = true;
 }
 
 enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now,
@@ -693,7 +694,7 @@ enum internal_change internal_renewed(struct internal *c, const struct ct_flow *
 	if (*id == FLOW_ID_NONE || change == INTERNAL_NEW || !(f->has & FLOW_HAS_TIMEOUT))
 		return change;
 	rec = table_rec(c->table, *id);
-	/* The kernel counts whole seconds, and so do we: one more is none. */
+	/* The kernel and we count whole seconds: a difference of one second is none. */
 	if (rec->state == REC_DEAD || (uint64_t)mono_s(now) + f->timeout_s <=
 					      (uint64_t)rec->updated_s + rec->flow.timeout_s + 1)
 		return change;
@@ -704,17 +705,17 @@ enum internal_change internal_renewed(struct internal *c, const struct ct_flow *
 	return INTERNAL_UPDATE;
 }
 
-/* ---- a peer's news in our kernel ---- */
+/* ---- changes received from peers and put into our kernel ---- */
 
-uint32_t internal_told_s(const struct flow_rec *rec, struct mono now)
+uint32_t internal_received_s(const struct flow_rec *rec, struct mono now)
 {
-	uint32_t ago = (mono_s(now) - rec->repl.told_s) & TOLD_MASK;
+	uint32_t ago = (mono_s(now) - rec->repl.received_s) & RECEIVED_MASK;
 
-	return rec->repl.told_s ? mono_s(now) - ago : 0;
+	return rec->repl.received_s ? mono_s(now) - ago : 0;
 }
 
-void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,
-		   struct mono now)
+void internal_received(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,
+		       struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
 	struct ct_flow news;
@@ -723,9 +724,9 @@ void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, boo
 	flow_copy(&news, f);
 	news.has &= FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK |
 		    FLOW_HAS_LABELS;
-	/* The life of a record is the one we have told. With another state a life of its own comes;
-	 * otherwise f has what our kernel made of the peer's, and the peer's kernel does not know
-	 * that. */
+	/* The timeout of a record is the one we have sent. Another state has another timeout;
+	 * otherwise the timeout of f is what our kernel has made of the peer's, and the peer's
+	 * kernel does not know that. */
 	if (f->l4 != IPPROTO_TCP || !(news.has & FLOW_HAS_PROTO_STATE) ||
 	    news.proto_state == rec->flow.proto_state)
 		news.has &= ~FLOW_HAS_TIMEOUT;
@@ -735,9 +736,9 @@ void internal_told(struct internal *c, uint32_t id, const struct ct_flow *f, boo
 	if (news.has & FLOW_HAS_TIMEOUT)
 		rec->updated_s = mono_s(now);
 	rec->pass = c->pass;
-	set_told(rec, mono_s(now));
+	set_received(rec, mono_s(now));
 	if (written)
-		rec->repl.word = INTERNAL_WORD_TOLD;
+		rec->repl.word = INTERNAL_WORD_RECEIVED;
 	table_merge(c->table, id, &news, &changed);
 }
 
@@ -767,8 +768,8 @@ void internal_release(struct internal *c, uint32_t id)
 	struct flow_rec *rec = table_rec(c->table, id);
 
 	if (rec->state != REC_DEAD)
-		return; /* it lives again */
-	if (rec->owner & REC_I_COMMIT)
+		return; /* it has become alive again */
+	if (rec->flags & REC_I_COMMIT)
 		rec_set(c, rec, REC_I_RELEASED);
 	else
 		rec_remove(c, id);

@@ -4,7 +4,7 @@ libcache_a_SOURCES = \
 	cache/clash.c \
 	cache/expects.c \
 	cache/external.c \
-	cache/foreign.c \
+	cache/peer_flows.c \
 	cache/internal.c \
 	cache/reply_index.c \
 	cache/slab.c \

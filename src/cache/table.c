@@ -41,7 +41,7 @@
 /* Parts that are lost when there is no memory for struct flow_rare. */
 #define RARE_BITS (FLOW_RARE_PARTS | FLOW_HAS_SYNPROXY)
 
-/* The hash of a key that was asked for lately. */
+/* The hash of a key that was looked up lately. */
 struct hashed {
 	uint64_t w[2];
 	uint32_t hash;
@@ -50,7 +50,7 @@ struct hashed {
 #define HASHED_LATELY 256u /* a power of two */
 
 struct flow_table {
-	struct slab slab[2]; /* IPv4, IPv6; first, see table_rec() */
+	struct slab slab[2]; /* IPv4, IPv6; first members: see table_rec() */
 	struct hash_key key;
 	struct hashed *lately; /* owned; HASHED_LATELY of them, by key */
 	uint32_t **seg;	       /* owned; n_seg entries, NULL for one without records */
@@ -60,7 +60,7 @@ struct flow_table {
 	uint32_t split;	    /* buckets already split in this round */
 	uint32_t hash_mask; /* HashSize, minus one */
 	uint32_t limit, count, dead;
-	/* records beyond the limit, as far as it is dead ones that make it so many */
+	/* records beyond the limit that dead records may occupy */
 	uint32_t spare;
 	bool spare_dead;
 	uint32_t n_rare;
@@ -80,7 +80,7 @@ static inline uint32_t bucket_of(const struct flow_table *t, uint32_t hash)
 	return b < t->split ? hash & t->wide : b;
 }
 
-/* How far the next round goes. */
+/* Number of buckets at the end of the next round, minus one. */
 static uint32_t next_wide(const struct flow_table *t)
 {
 	if (t->mask < t->hash_mask)
@@ -88,8 +88,8 @@ static uint32_t next_wide(const struct flow_table *t)
 	return t->mask >= MAX_MASK ? t->mask : t->mask << 1 | 1;
 }
 
-/* Buckets that become many are split one after the other once that has begun: those that are not
- * yet would get long. */
+/* Once a round that splits each bucket in many has begun, the buckets are split one after the
+ * other: those not split yet would get long chains. */
 static inline bool index_is_full(const struct flow_table *t)
 {
 	return t->count > t->mask + t->split || (t->split > 0 && t->wide <= t->hash_mask);
@@ -118,8 +118,8 @@ static uint32_t *segment_get(struct flow_table *t, uint32_t i)
 	return t->seg[i];
 }
 
-/* Not when the first flow needs one: its peers would be told after the kernel had given a page,
- * which made the first flows of a quiet node a tenth later. */
+/* Allocate the segments at the start, not when the first flow needs one: the first flows of a quiet
+ * node would be sent a tenth later, after the kernel has mapped a page. */
 static bool segments_get(struct flow_table *t)
 {
 	for (uint32_t i = 0; i < t->n_seg && i < SEGS_AT_START; i++) {
@@ -285,7 +285,7 @@ static void index_split(struct flow_table *t)
 
 	if (t->wide == t->mask || !segment_reserve(t, last / SEG_BUCKETS))
 		return;
-	/* the records of a bucket are strangers to the cache */
+	/* the records of a bucket are not in the processor's cache */
 	prefetch_head(t, (from + SPLIT_AHEAD) & t->mask);
 	list = bucket_head(t, from);
 	if (list != FLOW_ID_NONE) {
@@ -444,8 +444,8 @@ no_memory:
 	return FLOW_ID_NONE;
 }
 
-/* With --enable-debug all of a table is looked at whenever as many records have come and gone as
- * it has, and a thousand more: so each of them pays the same. */
+/* With --enable-debug a table is checked as a whole whenever as many records have been inserted and
+ * removed as it has, and a thousand more: so the cost per record is constant. */
 static void debug_check(struct flow_table *t)
 {
 #ifdef CONNTRACKD_DEBUG

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What makes a cache incomplete, until it has been repaired. Who asks: the end of a full answer
- * (only a complete internal cache may make a peer sweep), -s cache, and the repair itself
+/* What makes a cache incomplete, until it has been repaired. Used by the end of a bulk send (only a
+ * complete internal cache may make a peer sweep), by -s cache, and by the repair itself
  * (node/complete.c).
  *
  * The count is one of flows, not of attempts, and of those that are missing now: a flow that finds
- * no place is heard of again with each of its events, and it may end, or find a place later. So
- * their hashes are kept. There are few slots, because beyond some number only its size matters. An
- * end that nobody told is noticed by the next repair that sees everything. */
+ * no place is reported again by each of its events, and may end, or find a place later. So their
+ * hashes are kept. There are few slots, because beyond some number only its size matters. An end
+ * without an event is noticed by the next repair that goes over everything. */
 #include "cache/whole.h"
 
 #include <string.h>
@@ -93,8 +93,8 @@ void whole_found(struct whole *w, uint32_t hash)
 		slot_free(w, i);
 }
 
-/* What moves up comes from further on and is looked at too, or, round the end of the slots, is
- * fresh. */
+/* A slot that moves up comes from further on and is checked too, or, beyond the end of the slots,
+ * is fresh. */
 static void forget_others_than_fresh(struct whole *w)
 {
 	for (uint32_t i = 0; i < WHOLE_SLOTS; i++)

@@ -187,7 +187,7 @@ static struct control_job *cmd_resync_kernel(struct commands *c, const struct ct
 	/* What a peer has told is ours from now on where it is in our kernel, and -f does not look
 	 * at that. */
 	return job_or_note(waiters_ask(c->d->waiters, job,
-				       pipeline_foreign(c->d->pipeline) > 0 ? JOB_ALONE : 0,
+				       pipeline_peer_flows(c->d->pipeline) > 0 ? JOB_ALONE : 0,
 				       evloop_now(c->d->loop)),
 			   out);
 }

@@ -66,7 +66,7 @@ static void dump_flow(struct ctl_out *out, const struct flow_dump *f, const stru
 
 static bool dump_wants(const struct flow_dump *f, const struct flow_rec *rec)
 {
-	if (rec->state == REC_DEAD || (f->w.peers && !(f->w.peers & 1u << rec->owner)))
+	if (rec->state == REC_DEAD || (f->w.peers && !(f->w.peers & 1u << rec->from)))
 		return false;
 	return flow_select_pass(&f->w.select, &rec->flow);
 }

@@ -67,7 +67,8 @@ static void injected(const struct daemon *d, struct values *v)
 
 	if (!d->inject)
 		return;
-	i = (struct injected_values){ pipeline_foreign(d->pipeline), *ct_inject_stats(d->inject) };
+	i = (struct injected_values){ pipeline_peer_flows(d->pipeline),
+				      *ct_inject_stats(d->inject) };
 	values_group(v, "injected", &injected_group, &i);
 }
 

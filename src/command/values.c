@@ -124,7 +124,7 @@ const struct value_group inject_group = {
 #define S struct injected_values
 static const struct value_row injected_rows[] = {
 	TEXT("injected flows:\n"),
-	GAUGE(S, foreign, "peers_only", "flows", "\tof the peers only:\t\t%12\n",
+	GAUGE(S, peer_flows, "peers_only", "flows", "\tof the peers only:\t\t%12\n",
 	      "flows in the kernel that only a peer has told of"),
 	COUNTER(S, stats.in_use, "in_use", "flows", "\tended there, in use here:\t%12\n\n",
 		"ends that were not carried out because the flow is in use here"),

@@ -140,7 +140,7 @@ static void on_look_with_cache(void *ctx, struct blind_look *look)
 	on_look(ctx, look);
 	if (!filter_conf_any(&d->conf->filter) && whole_is(pipeline_whole(d->pipeline)))
 		look->known = (int64_t)table_count(own) - table_count_dead(own) +
-			      pipeline_foreign(d->pipeline);
+			      pipeline_peer_flows(d->pipeline);
 }
 
 static void on_comparing(void *ctx, bool on, struct mono now)
@@ -529,7 +529,7 @@ struct ct_inject_cb wiring_inject(struct daemon *d)
 		.ctx = d,
 		.stored = on_stored,
 		.failed = on_failed,
-		.owner = { .ctx = d, .removed = on_removed, .memory = on_memory },
+		.caller = { .ctx = d, .removed = on_removed, .memory = on_memory },
 	};
 }
 

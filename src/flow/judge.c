@@ -129,13 +129,13 @@ static bool renewed(const struct ct_flow *entry, const struct ct_question *q)
 		return false;
 	if (q->memory.end_s)
 		return end_s > q->memory.end_s + SLACK_S || q->memory.end_s > end_s + SLACK_S;
-	if (!q->memory.told_s || idle == NEVER)
+	if (!q->memory.received_s || idle == NEVER)
 		return false;
 	/* So short a timeout was written unchanged: only a packet that came clearly later can be
 	 * seen. */
 	if (own_s > 0 && own_s <= 2 * CT_SHOW_NEWS_S)
-		return idle + SLACK_S < q->now_s - q->memory.told_s;
-	return idle < q->now_s - q->memory.told_s + SLACK_S;
+		return idle + SLACK_S < q->now_s - q->memory.received_s;
+	return idle < q->now_s - q->memory.received_s + SLACK_S;
 }
 
 /* Has the entry had a packet since it was written? TCP's own flags are not used here. */
@@ -173,7 +173,7 @@ static bool is_since(uint32_t idle, const struct ct_question *q)
 		 * time. */
 		return idle <= NEWS_S;
 	case CT_WAY_END:
-		return !q->memory.told_s || last_s + 1 >= q->memory.told_s;
+		return !q->memory.received_s || last_s + 1 >= q->memory.received_s;
 	case CT_WAYS:
 		break;
 	}
@@ -236,8 +236,8 @@ const struct ct_rule ct_rules[] = {
 	{ 8, CT_TRANSLATED, K_ESTABLISHED | SINCE, 0, { CT_NEWER, CT_NEWER } },
 	{ 9, CT_TRANSLATED, S_ENDED, 0, { CT_LEAVE, CT_LEAVE } },
 	{ 9, CT_TRANSLATED, 0, 0, { CT_REPLACE, CT_REPLACE } },
-	{ 11, CT_ANOTHER, S_ENDED, 0, { CT_FOREIGN, CT_FOREIGN } },
-	{ 11, CT_ANOTHER, K_ESTABLISHED, 0, { CT_FOREIGN, CT_FOREIGN } },
+	{ 11, CT_ANOTHER, S_ENDED, 0, { CT_OTHER_FLOW, CT_OTHER_FLOW } },
+	{ 11, CT_ANOTHER, K_ESTABLISHED, 0, { CT_OTHER_FLOW, CT_OTHER_FLOW } },
 	{ 12, CT_ANOTHER, 0, 0, { CT_REPLACE, CT_REPLACE } },
 	/* The peer has sent the end of the flow. */
 	{ 0, CT_ANY, K_HIT | SINCE, K_ENDED, { [CT_WAY_END] = CT_USED } },

@@ -21,7 +21,7 @@
 #include "sync/sync_conf.h"
 
 /* A peer that has told flows, as it is known when the commit begins. */
-struct owner {
+struct origin {
 	uint32_t silent_s;
 	bool uncertain; /* it fell silent while something that it had sent was missing ... */
 	bool asked;	/* ... but what it has told since we asked it for everything is whole */
@@ -40,14 +40,14 @@ struct commit {
 	struct ct_commit_result flows_done;
 	bool related; /* the first pass has seen a flow with a master */
 	struct life life;
-	struct owner owner[PEERS_MAX];
+	struct origin origin[PEERS_MAX];
 	uint64_t uncertain; /* flows of the running commit */
 	/* what had not been received when it began; NULL: nothing, or nobody was heard */
-	struct mono looked; /* at the kernel's timeouts and at the owners */
+	struct mono looked; /* at the kernel's timeouts and at the origins */
 	const char *lacks;
 };
 
-/* ---- owners ---- */
+/* ---- the peers that sent the flows ---- */
 
 /* Every peer says something each second, but in ALARM, where nothing is ever missing. */
 #define FELL_SILENT_MS 1500
@@ -69,26 +69,26 @@ static const char *commit_lacks(const struct commit *c, struct mono now)
 	return NULL; /* this node's own flows are missing somewhere: those are not committed */
 }
 
-static void owners_look(struct commit *c, struct mono now)
+static void origins_look(struct commit *c, struct mono now)
 {
 	c->lacks = commit_lacks(c, now);
 	for (uint8_t i = 0; i < PEERS_MAX; i++) {
 		struct sync_peer_view v;
 
-		c->owner[i] = (struct owner){ 0 };
+		c->origin[i] = (struct origin){ 0 };
 		if (!pipeline_sync(c->p) || !sync_peer_view(pipeline_sync(c->p), i, now, &v))
 			continue;
-		c->owner[i].silent_s = (uint32_t)(v.silent_ms / 1000);
-		c->owner[i].uncertain =
+		c->origin[i].silent_s = (uint32_t)(v.silent_ms / 1000);
+		c->origin[i].uncertain =
 			v.standing.lack >= STANDING_LACKS_TABLE && v.silent_ms >= FELL_SILENT_MS;
-		c->owner[i].asked = v.fresh;
+		c->origin[i].asked = v.fresh;
 	}
 }
 
 static bool is_uncertain(const struct commit *c, uint32_t id)
 {
 	struct external *e = pipeline_external(c->p);
-	const struct owner *o = &c->owner[table_rec(external_table(e), id)->owner];
+	const struct origin *o = &c->origin[table_rec(external_table(e), id)->from];
 
 	return o->uncertain && !(o->asked && external_is_fresh(e, id));
 }
@@ -98,7 +98,7 @@ static bool is_uncertain(const struct commit *c, uint32_t id)
 static uint32_t life_kept_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
 {
 	return life_kept(&c->life, &rec->flow, mono_s(now) - rec->updated_s,
-			 c->owner[rec->owner].silent_s);
+			 c->origin[rec->from].silent_s);
 }
 
 /* What is to be done about a flow of the external cache; what the kernel reports ended while this
@@ -398,7 +398,7 @@ static void expects_done(void *ctx, const struct exp_commit_result *res, struct 
 static void look_around(struct commit *c, struct mono now)
 {
 	ct_timeouts_read(&c->life.own);
-	owners_look(c, now);
+	origins_look(c, now);
 	c->looked = now;
 }
 
@@ -476,7 +476,7 @@ int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct 
 		.next = commit_next,
 		.sending = commit_sending,
 		.settled = commit_settled,
-		.owner = { .ctx = c, .removed = commit_removed, .memory = commit_memory },
+		.caller = { .ctx = c, .removed = commit_removed, .memory = commit_memory },
 		.done = commit_done,
 	};
 	struct exp_commit_source exp_src = {

@@ -69,18 +69,19 @@ static uint32_t renewed_life(const struct life *l, const struct ct_flow *f, uint
 	return life_s - LEAST_S > lost_s ? life_s - lost_s : LEAST_S;
 }
 
-static uint32_t told_life(const struct life *l, const struct ct_flow *f, uint32_t age_s)
+static uint32_t received_timeout(const struct life *l, const struct ct_flow *f, uint32_t age_s)
 {
-	uint32_t told_s = f->has & FLOW_HAS_TIMEOUT ? f->timeout_s : own_timeout(l, f);
+	uint32_t received_s = f->has & FLOW_HAS_TIMEOUT ? f->timeout_s : own_timeout(l, f);
 
-	if (!(f->has & FLOW_HAS_TIMEOUT) && told_s == 0)
-		told_s = UNKNOWN_S;
-	return told_s > age_s ? told_s - age_s : 0;
+	if (!(f->has & FLOW_HAS_TIMEOUT) && received_s == 0)
+		received_s = UNKNOWN_S;
+	return received_s > age_s ? received_s - age_s : 0;
 }
 
 uint32_t life_kept(const struct life *l, const struct ct_flow *f, uint32_t age_s, uint32_t silent_s)
 {
-	return flow_packets_renew(f) ? renewed_life(l, f, age_s, silent_s) : told_life(l, f, age_s);
+	return flow_packets_renew(f) ? renewed_life(l, f, age_s, silent_s) :
+				       received_timeout(l, f, age_s);
 }
 
 uint32_t life_created(const struct life *l, uint32_t kept_s)

@@ -275,7 +275,7 @@ static void check_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
 		return;
 	if (err == -ENOENT) {
 		r->stats.gone++;
-		r->stats.unheard_ends += !(table_rec(internal_table(c), id)->owner & REC_I_SILENT);
+		r->stats.unheard_ends += !(table_rec(internal_table(c), id)->flags & REC_I_SILENT);
 		pipeline_gone(r->p, id, now);
 	} else if (err == 0) {
 		internal_pass_seen(c, id);

@@ -468,7 +468,7 @@ int takeover_open(struct evloop *loop, const struct sync_conf *conf,
 					 .pass = windows_pass,
 					 .written = windows_written,
 					 .done = windows_done,
-					 .owner = { .ctx = t, .memory = windows_memory } };
+					 .caller = { .ctx = t, .memory = windows_memory } };
 	struct ct_flush_cb flush_cb = {
 		.ctx = t, .pass = flush_pass, .gone = flush_gone, .done = flush_done
 	};

@@ -222,7 +222,7 @@ int windows_open(struct evloop *loop, const struct windows_cb *cb, struct window
 		 struct text *err)
 {
 	struct windows *w = calloc(1, sizeof(*w));
-	struct ct_put_cb put = { .ctx = w, .done = on_put, .room = on_room, .owner = cb->owner };
+	struct ct_put_cb put = { .ctx = w, .done = on_put, .room = on_room, .caller = cb->caller };
 	struct ct_dump_cb dump = {
 		.ctx = w, .entry = on_entry, .part = on_part, .done = on_dumped
 	};

@@ -167,7 +167,7 @@ int ct_commit_open(struct evloop *loop, const struct ct_commit_source *src, bool
 		   struct ct_commit **out, struct text *err)
 {
 	struct ct_commit *c = calloc(1, sizeof(*c));
-	struct ct_put_cb cb = { .ctx = c, .done = on_done, .room = on_room, .owner = src->owner };
+	struct ct_put_cb cb = { .ctx = c, .done = on_done, .room = on_room, .caller = src->caller };
 	int rc;
 
 	if (!c) {

@@ -107,7 +107,7 @@ int ct_inject_open(struct evloop *loop, bool liberal, const struct ct_inject_cb 
 		   struct ct_inject **out, struct text *err)
 {
 	struct ct_inject *i = calloc(1, sizeof(*i));
-	struct ct_put_cb put_cb = { .ctx = i, .done = on_done, .owner = cb->owner };
+	struct ct_put_cb put_cb = { .ctx = i, .done = on_done, .caller = cb->caller };
 	int ret;
 
 	if (!i)

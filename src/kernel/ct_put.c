@@ -127,8 +127,8 @@ static void wants(struct ct_put *p, struct put *e, enum put_state state)
 static void removed(struct ct_put *p, struct put *e, bool ended, struct mono now)
 {
 	e->destroyed = false;
-	if (p->cb.owner.removed)
-		p->cb.owner.removed(p->cb.owner.ctx, &e->old, ended, now);
+	if (p->cb.caller.removed)
+		p->cb.caller.removed(p->cb.caller.ctx, &e->old, ended, now);
 }
 
 static void done(struct ct_put *p, struct put *e, enum ct_outcome outcome,
@@ -307,8 +307,8 @@ static enum ct_verdict judge(struct ct_put *p, struct put *e, const struct ct_fl
 
 	e->q.now_s = mono_s(now);
 	e->q.memory = (struct ct_memory){ 0 };
-	if (p->cb.owner.memory)
-		p->cb.owner.memory(p->cb.owner.ctx, kernel, &e->q.memory, now);
+	if (p->cb.caller.memory)
+		p->cb.caller.memory(p->cb.caller.ctx, kernel, &e->q.memory, now);
 	ct_batch_tcp_flags(p->batch, e->q.tcp_flags);
 	ev = ct_evidence(kernel, &e->q);
 	e->hit = ev.packets[0] || ev.packets[1];
@@ -323,14 +323,14 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 	enum ct_verdict verdict = judge(p, e, kernel, now);
 
 	/* that one stays; what had to go before it was found comes back */
-	if (verdict != CT_FOREIGN) {
+	if (verdict != CT_OTHER_FLOW) {
 		if (e->destroyed)
 			removed(p, e, false, now);
 		remember(e, kernel);
 	}
 	e->raise = false;
 	e->carries = e->f.has;
-	if (verdict == CT_NEWER || verdict == CT_FOREIGN) {
+	if (verdict == CT_NEWER || verdict == CT_OTHER_FLOW) {
 		flow_copy(&e->in_the_way, kernel);
 		e->in_the_way.has &= NAME | FLOW_HAS_REPLY | FLOW_HAS_STATUS | FLOW_HAS_PROTO_STATE;
 	}
@@ -366,7 +366,7 @@ static void on_found(struct ct_put *p, struct put *e, const struct ct_flow *kern
 	case CT_NEWER:
 		done(p, e, CT_REFUSED, &e->old, -EEXIST, now);
 		return;
-	case CT_FOREIGN:
+	case CT_OTHER_FLOW:
 		failed(p, e, -EEXIST, now);
 		return;
 	case CT_REMOVE:

@@ -32,7 +32,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-#include "cache/foreign.h"
+#include "cache/peer_flows.h"
 #include "node/path.h"
 #include "node/sink.h"
 #include "node/source.h"
@@ -236,7 +236,7 @@ struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again)
 	path_settle(p);
 	more = sync_transmit(p->sync, now);
 	more = stale_expire_step(p, now) || more;
-	more |= foreign_sweep_step(p->foreign);
+	more |= peer_flows_sweep_step(p->peer_flows);
 	more |= p->source->more(p);
 	*again = stale_sweep_step(p, now) || more;
 	path_check_silence(p, now);

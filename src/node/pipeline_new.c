@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "cache/foreign.h"
+#include "cache/peer_flows.h"
 #include "node/sink.h"
 #include "node/source.h"
 #include "sync/sync_conf.h"
@@ -153,16 +153,16 @@ static bool path_new_expects(struct pipeline *p, const struct pipeline_conf *con
 
 static bool new_source(struct pipeline *p, const struct pipeline_conf *conf)
 {
-	p->foreign = foreign_new(&conf->key);
+	p->peer_flows = peer_flows_new(&conf->key);
 	if (conf->no_internal) {
 		p->source = &source_bypass;
 		p->bypass = bypass_new(conf->buckets, conf->limit_internal, &conf->key);
 		p->own = p->bypass ? bypass_table(p->bypass) : NULL;
-		return p->own && p->foreign;
+		return p->own && p->peer_flows;
 	}
 	p->source = conf->sync ? &source_cache : &source_stats;
 	p->internal = internal_new(conf->buckets, conf->limit_internal, &conf->key);
-	if (!p->internal || !p->foreign)
+	if (!p->internal || !p->peer_flows)
 		return false;
 	p->own = p->in.table = internal_table(p->internal);
 	p->in.name = p->source->cache;
@@ -170,7 +170,7 @@ static bool new_source(struct pipeline *p, const struct pipeline_conf *conf)
 		return true;
 	internal_set_room(p->internal, path_room, p);
 	if (conf->no_external)
-		internal_keep_told_life(p->internal);
+		internal_keep_received_timeout(p->internal);
 	if (internal_watch_clashes(p->internal, &conf->key, ambiguous_hidden, p) < 0)
 		return false;
 	p->clash = internal_clash(p->internal);
@@ -252,7 +252,7 @@ void pipeline_free(struct pipeline *p)
 		sync_close(p->sync); /* releases dead records, so the caches go after it */
 	sealed_free(&p->sealed);
 	exp_path_free(p->expects);
-	foreign_free(p->foreign);
+	peer_flows_free(p->peer_flows);
 	external_free(p->external);
 	bypass_free(p->bypass);
 	internal_free(p->internal);

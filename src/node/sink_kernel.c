@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The sink into our kernel (env.inject). Whose are the flows of our kernel then? Those that a peer
- * has told about and no packet has hit here are the peer's (cache/foreign.h), all others are ours,
- * also those that are both's. In the statistics mode there are no peers. */
+/* The sink into our kernel (env.inject). A flow of our kernel then counts as a peer's if it was
+ * received from a peer and no packet has hit its entry here (cache/peer_flows.h); all others are
+ * ours, also those that both nodes forward. In the statistics mode there are no peers. */
 #include "node/sink.h"
 
-#include "cache/foreign.h"
+#include "cache/peer_flows.h"
 #include "node/path.h"
 
 static void kernel_apply(void *ctx, uint8_t peer, enum sync_change what, const struct ct_flow *flow,
@@ -68,21 +68,21 @@ const struct sink_ops sink_none = {
 /* Our kernel speaks about it: packets have hit it, so it is ours as well, or it has ended. */
 uint32_t peers_flow_heard(struct pipeline *p, enum ct_event what, const struct ct_flow *f)
 {
-	uint32_t told_s;
+	uint32_t received_s;
 
 	if (what != CT_EVENT_DESTROY && !flow_filter_pass(p->filter, f))
 		return 0;
-	if (!foreign_told(p->foreign, f, &told_s))
+	if (!peer_flows_received(p->peer_flows, f, &received_s))
 		return 0;
-	foreign_remove(p->foreign, f);
-	return told_s;
+	peer_flows_remove(p->peer_flows, f);
+	return received_s;
 }
 
 bool peers_flow_dumped(struct pipeline *p, const struct ct_flow *f)
 {
-	if (!foreign_has(p->foreign, f))
+	if (!peer_flows_has(p->peer_flows, f))
 		return false;
-	foreign_pass_seen(p->foreign, f);
+	peer_flows_pass_seen(p->peer_flows, f);
 	return true;
 }
 
@@ -92,7 +92,7 @@ bool peers_flow_dumped(struct pipeline *p, const struct ct_flow *f)
  * hears of flows that it has: ct_judge() keeps what packets here have taken further. */
 void peers_flows_adopt(struct pipeline *p)
 {
-	if (foreign_count(p->foreign) > 0 && p->reader.adopt)
+	if (peer_flows_count(p->peer_flows) > 0 && p->reader.adopt)
 		p->reader.adopt(p->reader.ctx);
 }
 

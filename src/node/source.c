@@ -3,7 +3,7 @@
  * whatever the source (node/source.h): entries of a dump, answers, our own commits and flushes. */
 #include "node/source.h"
 
-#include "cache/foreign.h"
+#include "cache/peer_flows.h"
 #include "node/path.h"
 #include "node/sink.h"
 
@@ -36,29 +36,29 @@ bool pipeline_adopted(struct pipeline *p, const struct ct_flow *f, struct mono n
 	bool wanted = flow_filter_pass(p->filter, f);
 
 	if (wanted)
-		foreign_remove(p->foreign, f);
+		peer_flows_remove(p->peer_flows, f);
 	pipeline_dumped(p, f, true, now);
 	return wanted;
 }
 
 void pipeline_dump_begin(struct pipeline *p)
 {
-	foreign_pass_begin(p->foreign);
+	peer_flows_pass_begin(p->peer_flows);
 }
 
 void pipeline_dump_end(struct pipeline *p)
 {
-	foreign_pass_end(p->foreign);
+	peer_flows_pass_end(p->peer_flows);
 }
 
-uint32_t pipeline_foreign(const struct pipeline *p)
+uint32_t pipeline_peer_flows(const struct pipeline *p)
 {
-	return foreign_count(p->foreign);
+	return peer_flows_count(p->peer_flows);
 }
 
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 {
-	return lives(p, p->source->find(p, f)) || foreign_has(p->foreign, f);
+	return lives(p, p->source->find(p, f)) || peer_flows_has(p->peer_flows, f);
 }
 
 void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now)
@@ -70,7 +70,7 @@ void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written
 /* What the record says beside what the kernel does. */
 static void remembered(const struct flow_rec *rec, struct ct_memory *m, struct mono now)
 {
-	m->told_s = internal_told_s(rec, now);
+	m->received_s = internal_received_s(rec, now);
 	switch ((enum internal_word)rec->repl.word) {
 	case INTERNAL_WORD_NONE:
 		return;
@@ -83,7 +83,7 @@ static void remembered(const struct flow_rec *rec, struct ct_memory *m, struct m
 		m->end_s =
 			rec->flow.has & FLOW_HAS_TIMEOUT ? rec->updated_s + rec->flow.timeout_s : 0;
 		return;
-	case INTERNAL_WORD_TOLD:
+	case INTERNAL_WORD_RECEIVED:
 		m->last = CT_WRITTEN;
 		return;
 	}
@@ -97,7 +97,7 @@ void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct c
 	m->peers_s = p->sink->changed_s(p, f);
 	if (lives(p, id))
 		remembered(table_rec(p->own, id), m, now);
-	else if (foreign_told(p->foreign, f, &m->told_s))
+	else if (peer_flows_received(p->peer_flows, f, &m->received_s))
 		m->last = CT_WRITTEN;
 }
 
@@ -112,7 +112,7 @@ static void goes_with(struct pipeline *p, const struct ct_flow *f, struct mono n
 	 * an event. */
 	if (p->expects)
 		exp_path_master_purged(p->expects, f);
-	foreign_remove(p->foreign, f);
+	peer_flows_remove(p->peer_flows, f);
 }
 
 static void forget(struct pipeline *p, uint32_t id)

@@ -152,8 +152,8 @@ static size_t bypass_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size
 		bypass_dump_begin(p->bypass);
 		p->reader.dump(p->reader.ctx);
 	}
-	got = bypass_told(p->bypass, ids, n);
-	if (p->paused && bypass_n_told(p->bypass) < BYPASS_TOLD_HIGH / 2) {
+	got = bypass_take_dumped(p->bypass, ids, n);
+	if (p->paused && bypass_n_dumped(p->bypass) < BYPASS_DUMPED_HIGH / 2) {
 		p->paused = false;
 		p->reader.dump_pause(p->reader.ctx, false);
 	}
@@ -172,7 +172,7 @@ void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
 		path_full(p, &p->stats.full_internal, "the outgoing queue", now);
 		p->no_room = true;
 	}
-	if (bypass_n_told(p->bypass) >= BYPASS_TOLD_HIGH) {
+	if (bypass_n_dumped(p->bypass) >= BYPASS_DUMPED_HIGH) {
 		p->paused = true;
 		p->reader.dump_pause(p->reader.ctx, true);
 	}

@@ -5,7 +5,7 @@
 #include "node/source.h"
 
 #include "cache/clash.h"
-#include "cache/foreign.h"
+#include "cache/peer_flows.h"
 #include "node/path.h"
 
 /* ---- our kernel ---- */
@@ -14,10 +14,10 @@ static void cache_event(struct pipeline *p, enum ct_event what, bool packet,
 			const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change = INTERNAL_NOTHING;
-	uint32_t id = FLOW_ID_NONE, told_s = 0;
+	uint32_t id = FLOW_ID_NONE, received_s = 0;
 
-	if (foreign_count(p->foreign) > 0)
-		told_s = peers_flow_heard(p, what, f);
+	if (peer_flows_count(p->peer_flows) > 0)
+		received_s = peers_flow_heard(p, what, f);
 	/* The end of a cached flow is never filtered: its last state may be one the filter does
 	 * not want, and it would stay here and at the peers for ever. The cache itself ignores the
 	 * end of what it does not know. */
@@ -35,7 +35,7 @@ static void cache_event(struct pipeline *p, enum ct_event what, bool packet,
 		change = internal_update(p->internal, f, now, &id);
 	}
 	if (id != FLOW_ID_NONE && what != CT_EVENT_DESTROY)
-		internal_heard(p->internal, id, packet, what == CT_EVENT_NEW, told_s);
+		internal_heard(p->internal, id, packet, what == CT_EVENT_NEW, received_s);
 	if (p->in.whole.n_missing > 0 && change != INTERNAL_FULL)
 		complete_internal_found(p, f);
 	p->source->changed(p, change, id, now);
@@ -110,9 +110,9 @@ static void cache_injected(struct pipeline *p, const struct ct_flow *f, bool wri
 	uint32_t id = cache_find(p, f);
 
 	if (id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD)
-		internal_told(p->internal, id, f, written, now);
+		internal_received(p->internal, id, f, written, now);
 	else
-		foreign_add(p->foreign, f, mono_s(now));
+		peer_flows_add(p->peer_flows, f, mono_s(now));
 }
 
 static void cache_commit(struct pipeline *p, const struct ct_flow *f, struct mono now, uint32_t *id,

@@ -31,7 +31,7 @@ const char *flow_text(const struct sim *sim, const struct ct_flow *f, char *out,
 			snprintf(out + len, n - (size_t)len,
 				 " (id %u, state %u, mark %#x, last sent as %u)", id,
 				 table_rec(t, id)->state, table_rec(t, id)->repl.bits,
-				 table_rec(t, id)->mark.seq);
+				 table_rec(t, id)->repl.seq);
 	}
 	return out;
 }

@@ -69,7 +69,7 @@ static bool has_from(const struct node *n, const struct ct_flow *entry, unsigned
 {
 	const struct flow_table *t = external_table(pipeline_external(n->pipeline));
 
-	return entry && table_rec(t, table_find(t, entry))->owner == peer;
+	return entry && table_rec(t, table_find(t, entry))->from == peer;
 }
 
 /* What `owner` has said last of its flow is not what `holder` has, from that peer if it is given:

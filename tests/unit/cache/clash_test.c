@@ -110,7 +110,7 @@ static void del(struct world *w, uint32_t id)
 
 static bool hidden(const struct world *w, uint32_t id)
 {
-	return table_rec(w->flows, id)->owner & REC_I_CLASH;
+	return table_rec(w->flows, id)->flags & REC_I_CLASH;
 }
 
 static void two_are_hidden_and_one_is_given_back(void **state)

@@ -92,7 +92,7 @@ static void test_messages(void **state)
 	assert_null(rec_of(c, 0));
 	external_destroy(c, 1, &f); /* unknown: nothing */
 	assert_int_equal(table_stats(external_table(c))->destroyed, 2);
-	assert_int_equal(external_foreign_ends(c), 0);
+	assert_int_equal(external_ends_of_others(c), 0);
 	external_free(c);
 }
 
@@ -121,7 +121,7 @@ static void test_end_at_old_owner(void **state)
 	external_update(c, 2, &f, at_s(2));
 	external_destroy(c, 1, &f);
 	assert_non_null(rec_of(c, 0));
-	assert_int_equal(external_foreign_ends(c), 1);
+	assert_int_equal(external_ends_of_others(c), 1);
 	external_destroy(c, 2, &f);
 	assert_null(rec_of(c, 0));
 	external_free(c);
@@ -385,7 +385,7 @@ static void test_random(void **state)
 	struct external *c = external_new(1, 1000, &test_key);
 	struct {
 		bool present, fresh;
-		uint8_t owner;
+		uint8_t from;
 	} m[FLOWS] = { 0 };
 
 	(void)state;
@@ -401,19 +401,19 @@ static void test_random(void **state)
 			else
 				external_update(c, peer, &f, at_s(s));
 			m[i].present = m[i].fresh = true;
-			m[i].owner = peer;
+			m[i].from = peer;
 		} else if (what < 960) {
 			external_destroy(c, peer, &f);
-			if (m[i].owner == peer)
+			if (m[i].from == peer)
 				m[i].present = false;
 		} else if (what < 990) {
 			external_resync_begin(c, peer);
 			for (i = 0; i < FLOWS; i++)
-				m[i].fresh &= m[i].owner != peer;
+				m[i].fresh &= m[i].from != peer;
 		} else {
 			sweep(c, peer, 1 + rnd_below(&rng, 50));
 			for (i = 0; i < FLOWS; i++)
-				m[i].present &= m[i].owner != peer || m[i].fresh;
+				m[i].present &= m[i].from != peer || m[i].fresh;
 			for (i = 0; i < FLOWS; i++)
 				assert_int_equal(rec_of(c, i) != NULL, m[i].present);
 		}

@@ -839,7 +839,7 @@ static void test_told_life(void **state)
 	uint32_t id, other;
 
 	(void)state;
-	internal_keep_told_life(c);
+	internal_keep_received_timeout(c);
 	f.timeout_s = 120;
 	assert_int_equal(internal_new_flow(c, &f, now, &id), INTERNAL_NEW);
 	/* A pass sees a renewed entry, and nobody tells. */
@@ -869,12 +869,12 @@ static void test_told_life(void **state)
 	f.timeout_s = 180;
 	f.mark = 5;
 	f.has |= FLOW_HAS_MARK;
-	internal_told(c, id, &f, true, mono_add_ms(now, 9000));
+	internal_received(c, id, &f, true, mono_add_ms(now, 9000));
 	assert_int_equal(table_rec(internal_table(c), id)->flow.mark, 5);
 	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 30);
 	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1100);
 	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
-	internal_told(c, id, &f, true, mono_add_ms(now, 9000));
+	internal_received(c, id, &f, true, mono_add_ms(now, 9000));
 	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 180);
 	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1109);
 	internal_free(c);

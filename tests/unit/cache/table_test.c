@@ -251,12 +251,12 @@ static void test_walk(void **state)
 			if (rnd_below(&rng, 4))
 				step_insert(t, &rng, i, &m[i], 0);
 			if (m[i].present)
-				table_rec(t, m[i].id)->mark.seq = i;
+				table_rec(t, m[i].id)->repl.seq = i;
 			throughout[i] = m[i].present;
 		}
 		while ((n = table_walk(t, &pos, ids, 1 + rnd_below(&rng, 64))) > 0) {
 			for (size_t k = 0; k < n; k++) {
-				uint32_t i = table_rec(t, ids[k])->mark.seq;
+				uint32_t i = table_rec(t, ids[k])->repl.seq;
 
 				assert_true(m[i].present && m[i].id == ids[k]);
 				seen[i]++;
@@ -269,7 +269,7 @@ static void test_walk(void **state)
 					m[i].present = throughout[i] = false;
 				} else {
 					step_insert(t, &rng, i, &m[i], 0);
-					table_rec(t, m[i].id)->mark.seq = i;
+					table_rec(t, m[i].id)->repl.seq = i;
 				}
 			}
 		}

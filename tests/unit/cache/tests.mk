@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 cache_tests = unit/cache/clash_test unit/cache/external_test unit/cache/internal_test unit/cache/table_test \
-	unit/cache/expects_test unit/cache/foreign_test unit/cache/reply_index_test unit/cache/whole_test
+	unit/cache/expects_test unit/cache/peer_flows_test unit/cache/reply_index_test unit/cache/whole_test
 check_PROGRAMS += $(cache_tests)
 TESTS += $(cache_tests)
 EXTRA_DIST += unit/cache/flows.h
@@ -12,8 +12,8 @@ unit_cache_expects_test_SOURCES = unit/cache/expects_test.c unit/flow/expect_ran
 unit_cache_expects_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
 unit_cache_external_test_SOURCES = unit/cache/external_test.c
 unit_cache_external_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
-unit_cache_foreign_test_SOURCES = unit/cache/foreign_test.c
-unit_cache_foreign_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
+unit_cache_peer_flows_test_SOURCES = unit/cache/peer_flows_test.c
+unit_cache_peer_flows_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
 unit_cache_internal_test_SOURCES = unit/cache/internal_test.c
 unit_cache_internal_test_LDADD = $(CACHE_LIBS) $(CMOCKA_LIBS)
 unit_cache_table_test_SOURCES = unit/cache/table_test.c

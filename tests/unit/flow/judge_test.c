@@ -53,9 +53,9 @@ static const struct {
 	{ "10 the wrong direction", CT_REVERSED, 0,
 	  K_HIT | SINCE | K_ESTABLISHED | K_FURTHER | S_MORE, CT_REPLACE, CT_REPLACE },
 	{ "11 another one lives", CT_ANOTHER, K_HIT | K_ESTABLISHED,
-	  K_ASSURED | K_FURTHER | SINCE | S_ENDED | S_MORE, CT_FOREIGN, CT_FOREIGN },
+	  K_ASSURED | K_FURTHER | SINCE | S_ENDED | S_MORE, CT_OTHER_FLOW, CT_OTHER_FLOW },
 	{ "11 the peer's has ended", CT_ANOTHER, S_ENDED, (CT_FACTS & ~(unsigned int)S_ENDED),
-	  CT_FOREIGN, CT_FOREIGN },
+	  CT_OTHER_FLOW, CT_OTHER_FLOW },
 	{ "12 another one is not used", CT_ANOTHER, 0,
 	  K_HIT | K_ASSURED | K_ENDED | K_FURTHER | SINCE | S_MORE, CT_REPLACE, CT_REPLACE },
 };
@@ -178,7 +178,7 @@ static void promises(void **state)
 					assert_true(v == CT_KEEP || v == CT_LEAVE);
 				if (used && (facts & K_ESTABLISHED) &&
 				    (tuples & (CT_TRANSLATED | CT_ANOTHER)))
-					assert_true(v == CT_NEWER || v == CT_FOREIGN);
+					assert_true(v == CT_NEWER || v == CT_OTHER_FLOW);
 				/* Equal tuples: destroyed for the sake of a helper only. */
 				if (tuples == CT_SAME && !(facts & S_MORE))
 					assert_int_not_equal(v, CT_REPLACE);
@@ -825,7 +825,7 @@ static void two_of_the_peer(void **state)
 	q.memory.peers_s = NOW - 70;
 	assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_REPLACE);
 	q.memory.peers_s = NOW - 50;
-	assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_FOREIGN);
+	assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_OTHER_FLOW);
 }
 
 /* Counters know more than a guess. */
@@ -871,7 +871,7 @@ static void short_life(void **state)
 		.way = CT_WAY_NEWS,
 		.timeouts = &fast,
 		.now_s = NOW,
-		.memory = { .last = CT_WRITTEN, .told_s = NOW },
+		.memory = { .last = CT_WRITTEN, .received_s = NOW },
 	};
 	struct ct_evidence ev;
 	struct ct_flow f;
@@ -882,7 +882,7 @@ static void short_life(void **state)
 	f.proto_state = TCP_CONNTRACK_ESTABLISHED;
 	for (uint32_t ago = 0; ago <= 3; ago++) {
 		k.timeout_s = 3 - ago;
-		q.memory.told_s = NOW - ago;
+		q.memory.received_s = NOW - ago;
 		ev = ct_evidence(&k, &q);
 		assert_int_equal(ct_judge(&k, &f, &q, &ev), CT_REPLACE);
 	}

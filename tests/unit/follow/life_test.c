@@ -36,7 +36,7 @@ static const struct ct_timeouts own = {
 struct row {
 	const char *name;
 	uint8_t l4;
-	uint32_t state, status, told_s, age_s, silent_s, want;
+	uint32_t state, status, received_s, age_s, silent_s, want;
 };
 
 static struct ct_flow flow_of(const struct row *r)
@@ -49,9 +49,9 @@ static struct ct_flow flow_of(const struct row *r)
 		f.has |= FLOW_HAS_PROTO_STATE;
 		f.proto_state = (uint8_t)r->state;
 	}
-	if (r->told_s != NO_TIMEOUT) {
+	if (r->received_s != NO_TIMEOUT) {
 		f.has |= FLOW_HAS_TIMEOUT;
-		f.timeout_s = r->told_s;
+		f.timeout_s = r->received_s;
 	}
 	return f;
 }

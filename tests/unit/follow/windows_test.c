@@ -168,7 +168,7 @@ static struct bench *bench_open(void)
 				 .pass = pass,
 				 .written = written,
 				 .done = done,
-				 .owner = { .ctx = &b, .memory = memory } };
+				 .caller = { .ctx = &b, .memory = memory } };
 
 	b = (struct bench){ .refused_port = 0 };
 	run("conntrack -F 2>/dev/null");

@@ -159,7 +159,7 @@ static void commit(struct bench *b, const struct ct_flow *flows, size_t n, uint3
 		.sending = sending,
 		.settled = settled,
 		.done = done,
-		.owner = { .ctx = b, .removed = removed, .memory = memory },
+		.caller = { .ctx = b, .removed = removed, .memory = memory },
 	};
 	struct text err = { 0 };
 
@@ -375,7 +375,7 @@ static void one_goes_ahead(void **state)
 		.sending = sending,
 		.settled = settled,
 		.done = done,
-		.owner = { .ctx = &b, .removed = removed, .memory = memory },
+		.caller = { .ctx = &b, .removed = removed, .memory = memory },
 	};
 
 	const struct ct_wish wish = { .f = &urgent, .timeout_s = 100 };

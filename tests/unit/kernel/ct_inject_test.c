@@ -68,7 +68,7 @@ static int begin(void **state)
 {
 	const struct ct_inject_cb cb = { .stored = on_stored,
 					 .failed = on_failed,
-					 .owner = { .removed = on_removed, .memory = on_memory } };
+					 .caller = { .removed = on_removed, .memory = on_memory } };
 	struct text err = { 0 };
 
 	(void)state;
@@ -310,14 +310,14 @@ static void ends(void **state)
 	NEED_NETNS();
 	for (size_t i = 0; i < sizeof(alive); i++) {
 		/* by us, and no packet since */
-		memory = (struct ct_memory){ .last = CT_WRITTEN, .told_s = now_s };
+		memory = (struct ct_memory){ .last = CT_WRITTEN, .received_s = now_s };
 		assert_true(end_of(&f, alive[i], 4));
 		/* ours alone: the peer's one before has ended late */
 		memory = (struct ct_memory){ .last = CT_PACKETS };
 		assert_false(end_of(&f, alive[i], 20));
-		memory.told_s = now_s - 10; /* packets, but the peer has told of later ones */
+		memory.received_s = now_s - 10; /* packets, but the peer has told of later ones */
 		assert_true(end_of(&f, alive[i], 20));
-		memory.told_s = now_s - 30;
+		memory.received_s = now_s - 30;
 		assert_false(end_of(&f, alive[i], 20));
 	}
 	memory = (struct ct_memory){ .last = CT_PACKETS }; /* it has ended here too */
@@ -345,9 +345,9 @@ static void end_of_a_stream(void **state)
 	f.status = 0;
 	memory = (struct ct_memory){ .last = CT_UNKNOWN };
 	assert_false(end_of(&f, 0, 10));
-	memory = (struct ct_memory){ .last = CT_WRITTEN, .told_s = now_s };
+	memory = (struct ct_memory){ .last = CT_WRITTEN, .received_s = now_s };
 	assert_true(end_of(&f, 0, 4));
-	memory.told_s = now_s - 15; /* renewed since */
+	memory.received_s = now_s - 15; /* renewed since */
 	assert_false(end_of(&f, 0, 10));
 	memory = (struct ct_memory){ .last = CT_WRITTEN, .end_s = now_s + 20 };
 	assert_true(end_of(&f, 0, 10));

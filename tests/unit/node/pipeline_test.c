@@ -571,7 +571,7 @@ static void test_ended(void **state)
 	pipeline_injected(w->p, &theirs, true, w->now);
 	pipeline_ended(w->p, &theirs, w->now);
 	check_silence(w);
-	assert_int_equal(pipeline_foreign(w->p), 0);
+	assert_int_equal(pipeline_peer_flows(w->p), 0);
 	pipeline_ended(w->p, &both, w->now);
 	check_only(w, WIRE_CT_DEL, &both);
 	pipeline_ended(w->p, &both, w->now);
@@ -954,8 +954,8 @@ static void test_injected(void **state)
 	pipeline_injected(w->p, &theirs, true, w->now);
 	assert_true(pipeline_in_kernel(w->p, &theirs));
 	assert_int_equal(memory_of(w, &theirs).last, CT_WRITTEN);
-	assert_int_equal(memory_of(w, &theirs).told_s, mono_s(w->now));
-	assert_int_equal(pipeline_foreign(w->p), 1);
+	assert_int_equal(memory_of(w, &theirs).received_s, mono_s(w->now));
+	assert_int_equal(pipeline_peer_flows(w->p), 1);
 	turn(w);
 	pipeline_dumped(w->p, &theirs, true, w->now);
 	turn(w);
@@ -964,7 +964,7 @@ static void test_injected(void **state)
 	pipeline_adopted(w->p, &theirs, w->now);
 	check_only(w, WIRE_CT_NEW, &theirs);
 	assert_int_equal(internal_count(w), 2);
-	assert_int_equal(pipeline_foreign(w->p), 0);
+	assert_int_equal(pipeline_peer_flows(w->p), 0);
 }
 
 /* What is remembered of an entry tells packets from requests, and says when the peer told last. */
@@ -978,7 +978,7 @@ static void test_memory(void **state)
 	event(w, (enum ct_event)(CT_EVENT_NEW | CT_EVENT_WRITTEN), &f);
 	assert_int_equal(memory_of(w, &f).last, CT_WRITTEN);
 	assert_int_equal(memory_of(w, &f).end_s, began + f.timeout_s);
-	assert_int_equal(memory_of(w, &f).told_s, 0);
+	assert_int_equal(memory_of(w, &f).received_s, 0);
 	event(w, CT_EVENT_UPDATE, &f);
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
 	event(w, (enum ct_event)(CT_EVENT_UPDATE | CT_EVENT_WRITTEN), &f); /* a mark */
@@ -986,7 +986,7 @@ static void test_memory(void **state)
 	w->now = mono_add_ms(w->now, 7000);
 	pipeline_injected(w->p, &f, false, w->now);
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
-	assert_int_equal(memory_of(w, &f).told_s, began + 7);
+	assert_int_equal(memory_of(w, &f).received_s, began + 7);
 	pipeline_injected(w->p, &f, true, w->now);
 	assert_int_equal(memory_of(w, &f).last, CT_WRITTEN);
 	assert_int_equal(memory_of(w, &f).end_s, 0);
@@ -998,7 +998,7 @@ static void test_memory(void **state)
 	w->now = mono_add_ms(w->now, 7000);
 	event(w, (enum ct_event)(CT_EVENT_UPDATE | CT_EVENT_WRITTEN), &other);
 	assert_int_equal(memory_of(w, &other).last, CT_WRITTEN);
-	assert_int_equal(memory_of(w, &other).told_s, began + 7);
+	assert_int_equal(memory_of(w, &other).received_s, began + 7);
 }
 
 /* A flow of the peer whose packets come here as well is ours, too; and it stays the peer's to
@@ -1015,8 +1015,8 @@ static void test_injected_and_hit(void **state)
 	event(w, CT_EVENT_UPDATE, &f);
 	check_only(w, WIRE_CT_NEW, &f);
 	assert_int_equal(memory_of(w, &f).last, CT_PACKETS);
-	assert_int_equal(memory_of(w, &f).told_s, mono_s(w->now)); /* both's */
-	assert_int_equal(pipeline_foreign(w->p), 2);
+	assert_int_equal(memory_of(w, &f).received_s, mono_s(w->now)); /* both's */
+	assert_int_equal(pipeline_peer_flows(w->p), 2);
 
 	/* What the peer says goes into the record and not back to the peer, and is not undone by
 	 * what we send later. */
@@ -1026,7 +1026,7 @@ static void test_injected_and_hit(void **state)
 	pipeline_injected(w->p, &f, true, w->now);
 	turn(w);
 	assert_int_equal(w->n_msg, 0);
-	assert_int_equal(pipeline_foreign(w->p), 2);
+	assert_int_equal(pipeline_peer_flows(w->p), 2);
 	f.has &= ~FLOW_HAS_MARK;
 	f.proto_state = TCP_CONNTRACK_FIN_WAIT;
 	event(w, CT_EVENT_UPDATE, &f);
@@ -1039,12 +1039,12 @@ static void test_injected_and_hit(void **state)
 	event(w, CT_EVENT_DESTROY, &ended);
 	turn(w);
 	assert_int_equal(w->n_msg, 0);
-	assert_int_equal(pipeline_foreign(w->p), 1);
+	assert_int_equal(pipeline_peer_flows(w->p), 1);
 	pipeline_dump_begin(w->p);
 	pipeline_dumped(w->p, &f, true, w->now);
 	pipeline_dump_end(w->p);
 	turn(w);
-	assert_int_equal(pipeline_foreign(w->p), 0);
+	assert_int_equal(pipeline_peer_flows(w->p), 0);
 	assert_int_equal(internal_count(w), 1);
 }
 

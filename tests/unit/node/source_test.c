@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "cache/foreign.h"
+#include "cache/peer_flows.h"
 #include "flow/filter_conf.h"
 #include "node/path.h"
 #include "node/sink.h"
@@ -285,7 +285,7 @@ static void test_dumps(void **state)
 	pipeline_dumped(p, &f, true, now);
 	pipeline_dumped(p, &f, false, now);
 	assert_string_equal(log_of(), "Aa");
-	foreign_add(p->foreign, &theirs, 1);
+	peer_flows_add(p->peer_flows, &theirs, 1);
 	pipeline_dumped(p, &theirs, true, now);
 	assert_string_equal(log_of(), "");
 	assert_false(pipeline_compares_all(p));
@@ -314,11 +314,11 @@ static void test_what_we_did(void **state)
 	assert_string_equal(log_of(), "ffs");
 	assert_int_equal(m.peers_s, 4711);
 	assert_int_equal(m.last, CT_UNKNOWN);
-	foreign_add(p->foreign, &f, 42);
+	peer_flows_add(p->peer_flows, &f, 42);
 	assert_true(pipeline_in_kernel(p, &f));
 	pipeline_memory(p, &f, &m, now);
 	assert_int_equal(m.last, CT_WRITTEN);
-	assert_int_equal(m.told_s, 42);
+	assert_int_equal(m.received_s, 42);
 }
 
 /* What sync asks comes through, and what it says of a resync. */

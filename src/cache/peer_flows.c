@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which flows of our kernel are the peers': a set of hashes.
+/* Which flows of our kernel were received from peers: a set of hashes.
  *
  * Open addressing with linear probing, in shards that grow on their own, so that nothing ever takes
  * as long as moving the whole set. The hash chooses the shard by its top bits and the place by its
  * low ones. The lowest bit is not part of the hash: it says in which pass the member was last seen.
  * 0 is an empty place. */
-#include "cache/foreign.h"
+#include "cache/peer_flows.h"
 
 #include <stdlib.h>
 
@@ -16,11 +16,11 @@
 
 struct shard {
 	uint64_t *place;
-	uint32_t *told_s; /* of each place; the same allocation */
+	uint32_t *received_s; /* of each place; the same allocation */
 	uint32_t cap, n;
 };
 
-struct foreign {
+struct peer_flows {
 	struct hash_key low, high;
 	uint32_t n;
 	uint64_t pass;	/* 0 or PASS_BIT */
@@ -28,9 +28,9 @@ struct foreign {
 	struct shard shard[SHARDS];
 };
 
-struct foreign *foreign_new(const struct hash_key *key)
+struct peer_flows *peer_flows_new(const struct hash_key *key)
 {
-	struct foreign *s = calloc(1, sizeof(*s));
+	struct peer_flows *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
@@ -40,15 +40,15 @@ struct foreign *foreign_new(const struct hash_key *key)
 	return s;
 }
 
-void foreign_free(struct foreign *s)
+void peer_flows_free(struct peer_flows *s)
 {
 	if (!s)
 		return;
-	foreign_clear(s);
+	peer_flows_clear(s);
 	free(s);
 }
 
-void foreign_clear(struct foreign *s)
+void peer_flows_clear(struct peer_flows *s)
 {
 	for (uint32_t i = 0; i < SHARDS; i++) {
 		free(s->shard[i].place);
@@ -58,7 +58,7 @@ void foreign_clear(struct foreign *s)
 	s->sweep = SHARDS;
 }
 
-static uint64_t hash_of(const struct foreign *s, const struct ct_flow *f)
+static uint64_t hash_of(const struct peer_flows *s, const struct ct_flow *f)
 {
 	struct flow_key key;
 	uint64_t hash;
@@ -93,10 +93,10 @@ static bool shard_grow(struct shard *d)
 {
 	struct shard to = { .cap = d->cap ? 2 * d->cap : CAP_MIN, .n = d->n };
 
-	to.place = calloc(to.cap, sizeof(*to.place) + sizeof(*to.told_s));
+	to.place = calloc(to.cap, sizeof(*to.place) + sizeof(*to.received_s));
 	if (!to.place)
 		return false;
-	to.told_s = (uint32_t *)(to.place + to.cap);
+	to.received_s = (uint32_t *)(to.place + to.cap);
 	for (uint32_t i = 0; i < d->cap; i++) {
 		uint32_t at;
 
@@ -104,7 +104,7 @@ static bool shard_grow(struct shard *d)
 			continue;
 		at = place_of(&to, d->place[i] & ~PASS_BIT);
 		to.place[at] = d->place[i];
-		to.told_s[at] = d->told_s[i];
+		to.received_s[at] = d->received_s[i];
 	}
 	free(d->place);
 	*d = to;
@@ -120,14 +120,14 @@ static void shard_take_out(struct shard *d, uint32_t hole)
 		if (((at - home_of(d, d->place[at])) & mask) < ((at - hole) & mask))
 			continue; /* the hole is before its home */
 		d->place[hole] = d->place[at];
-		d->told_s[hole] = d->told_s[at];
+		d->received_s[hole] = d->received_s[at];
 		hole = at;
 	}
 	d->place[hole] = 0;
 	d->n--;
 }
 
-bool foreign_add(struct foreign *s, const struct ct_flow *f, uint32_t now_s)
+bool peer_flows_add(struct peer_flows *s, const struct ct_flow *f, uint32_t now_s)
 {
 	uint64_t hash = hash_of(s, f);
 	struct shard *d = &s->shard[shard_of(hash)];
@@ -141,11 +141,11 @@ bool foreign_add(struct foreign *s, const struct ct_flow *f, uint32_t now_s)
 		s->n++;
 	}
 	d->place[at] = hash | s->pass;
-	d->told_s[at] = now_s;
+	d->received_s[at] = now_s;
 	return true;
 }
 
-bool foreign_remove(struct foreign *s, const struct ct_flow *f)
+bool peer_flows_remove(struct peer_flows *s, const struct ct_flow *f)
 {
 	struct shard *d;
 	uint64_t hash;
@@ -165,7 +165,7 @@ bool foreign_remove(struct foreign *s, const struct ct_flow *f)
 	return true;
 }
 
-bool foreign_told(const struct foreign *s, const struct ct_flow *f, uint32_t *told_s)
+bool peer_flows_received(const struct peer_flows *s, const struct ct_flow *f, uint32_t *received_s)
 {
 	const struct shard *d;
 	uint64_t hash;
@@ -178,33 +178,33 @@ bool foreign_told(const struct foreign *s, const struct ct_flow *f, uint32_t *to
 	if (d->n == 0)
 		return false;
 	at = place_of(d, hash);
-	if (told_s)
-		*told_s = d->told_s[at];
+	if (received_s)
+		*received_s = d->received_s[at];
 	return d->place[at] != 0;
 }
 
-bool foreign_has(const struct foreign *s, const struct ct_flow *f)
+bool peer_flows_has(const struct peer_flows *s, const struct ct_flow *f)
 {
-	return foreign_told(s, f, NULL);
+	return peer_flows_received(s, f, NULL);
 }
 
-uint32_t foreign_count(const struct foreign *s)
+uint32_t peer_flows_count(const struct peer_flows *s)
 {
 	return s->n;
 }
 
 /* ---- passes ---- */
 
-void foreign_pass_begin(struct foreign *s)
+void peer_flows_pass_begin(struct peer_flows *s)
 {
-	/* What the sweep before has not reached is judged by this pass: the unseen bit of then
-	 * would mean "seen" now. */
-	while (foreign_sweep_step(s))
+	/* The sweep of the last pass is completed first: its bit for unseen means seen in this
+	 * pass. */
+	while (peer_flows_sweep_step(s))
 		;
 	s->pass ^= PASS_BIT;
 }
 
-void foreign_pass_seen(struct foreign *s, const struct ct_flow *f)
+void peer_flows_pass_seen(struct peer_flows *s, const struct ct_flow *f)
 {
 	uint64_t hash = hash_of(s, f);
 	struct shard *d = &s->shard[shard_of(hash)];
@@ -217,12 +217,12 @@ void foreign_pass_seen(struct foreign *s, const struct ct_flow *f)
 		d->place[at] = hash | s->pass;
 }
 
-void foreign_pass_end(struct foreign *s)
+void peer_flows_pass_end(struct peer_flows *s)
 {
 	s->sweep = s->n > 0 ? 0 : SHARDS;
 }
 
-static void shard_sweep(struct foreign *s, struct shard *d)
+static void shard_sweep(struct peer_flows *s, struct shard *d)
 {
 	for (uint32_t at = 0; at < d->cap; at++) {
 		while (d->place[at] != 0 && (d->place[at] & PASS_BIT) != s->pass) {
@@ -232,7 +232,7 @@ static void shard_sweep(struct foreign *s, struct shard *d)
 	}
 }
 
-bool foreign_sweep_step(struct foreign *s)
+bool peer_flows_sweep_step(struct peer_flows *s)
 {
 	for (uint32_t i = 0; i < SWEEP_SHARDS && s->sweep < SHARDS; i++)
 		shard_sweep(s, &s->shard[s->sweep++]);
