@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Tells conntrackd which role this node has now. The cluster manager runs it at every change:
+# Tells conntrackd which role this node has now. Not needed with keepalived and section Role of conntrackd.conf (the other
+# files here), nor where one line does: conntrackd --role primary. It is for those who have scripts, and speaks to a 1.4.x
+# as well. The cluster manager runs it at every change:
 #
 #     primary-backup.sh primary    the node has become the active one: it has the addresses
 #     primary-backup.sh backup     the other node is the active one

@@ -24,6 +24,8 @@ void health_cache(struct verdict *v, const struct completeness_values *c, bool a
 void health_events(struct verdict *v, enum blind_reason why, int64_t for_s);
 /* Of the kernel's table; either may be -1: not known. */
 void health_table(struct verdict *v, int64_t count, int64_t max);
+/* keepalived is to tell the role by a FIFO that cannot be read. */
+void health_deaf_role(struct verdict *v);
 void health_commit(struct verdict *v, const struct last_commit *c, struct mono now);
 
 /* May this node carry the addresses? One that is active may, whatever is wrong: who takes them from
@@ -37,6 +39,7 @@ struct ready_facts {
 	int64_t active_s;
 	bool filled; /* the kernel table has been read */
 	int64_t up_s;
+	int64_t listen_s;   /* so long after the start one that hears nobody is alone */
 	unsigned int peers; /* heard since the start */
 	int64_t refresh_s;  /* ALARM: everything is told within this time; else 0 */
 };

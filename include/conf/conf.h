@@ -13,6 +13,7 @@
 #include "control/control_conf.h"
 #include "flow/filter_conf.h"
 #include "gate/gate_conf.h"
+#include "follow/role_conf.h"
 #include "kernel/kernel_conf.h"
 #include "stats/stats_conf.h"
 #include "sync/sync_conf.h"
@@ -78,6 +79,7 @@ struct conf {
 	struct sync_conf sync;	     /* valid in CONF_MODE_SYNC */
 	struct channel_conf channel; /* valid in CONF_MODE_SYNC: at least one link */
 	struct gate_conf gate;	     /* on: valid in CONF_MODE_SYNC, with an external cache */
+	struct role_conf role;	     /* without effect outside CONF_MODE_SYNC */
 	struct kernel_conf kernel;
 	struct filter_conf filter;
 	struct control_conf control;

@@ -115,7 +115,8 @@ struct conf_ctx {
 	struct conf_helper_policy extra_policy;
 	struct conf_helper_policy *policy;
 
-	struct conf_place sync_at, stats_at, helper_at; /* first of each section; line 0: none */
+	struct conf_place sync_at, stats_at, helper_at,
+		role_at;	  /* first of each section; line 0: none */
 	bool sync_not_understood; /* something in Sync or at top level was not understood */
 	bool prefer_stats;	  /* -S: Stats counts where both sections are there */
 	bool mode_given;

@@ -33,6 +33,7 @@ enum conf_section {
 	CONF_HELPER,
 	CONF_HELPER_TYPE,
 	CONF_HELPER_POLICY,
+	CONF_ROLE,
 	CONF_JUNK, /* the inside of a block that is not understood */
 	CONF_SECTIONS,
 };
@@ -58,6 +59,7 @@ enum conf_type {
 	CONF_T_PEER,
 	CONF_T_IFNAME,	     /* char[IF_NAMESIZE] */
 	CONF_T_NAME,	     /* char[max + 1]: a name that is not this program's; empty: none */
+	CONF_T_NAMES,	     /* struct role_names: one more of it */
 	CONF_T_SCHED,	     /* enum conf_sched_type */
 	CONF_T_RULES,	     /* enum gate_rules */
 	CONF_T_EXPECT,	     /* struct sync_expect_conf: a bool or a block of names */

@@ -33,6 +33,7 @@ struct helpers;
 struct jobs;
 struct teller;
 struct role;
+struct roles;
 struct waiters;
 
 /* Every long-lived object of the running daemon, in the order in which they are opened. Closed in
@@ -43,6 +44,7 @@ struct daemon {
 	struct evloop *loop;
 	struct activity *activity; /* is this node active, since when */
 	struct role *role;	   /* NULL in the statistics mode */
+	struct roles *roles;	   /* who tells it, and is told */
 	struct waiters *waiters;   /* clients that wait for what goes on without them */
 	struct jobs *jobs;	   /* long work: what runs and what waits */
 	struct last_commit last_commit;

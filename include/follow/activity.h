@@ -28,7 +28,7 @@ enum role_kind {
 };
 
 /* Bytes of the text that says who has told a role. */
-#define ROLE_BY_MAX 96
+#define ROLE_BY_MAX 128
 
 /* The file is beside the control socket, under its name with this behind it. */
 #define ACTIVITY_SUFFIX ".state"

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "command/health.h"
+#include "daemon/roles.h"
 #include "kernel/proc.h"
 #include "sync/sync_conf.h"
 
@@ -97,6 +98,8 @@ static void health(const struct daemon *d, struct verdict *v, struct mono now)
 	}
 	caches(d, v, now);
 	kernel(d, v, now);
+	if (roles_deaf(d))
+		health_deaf_role(v);
 	if (activity_active(d->activity))
 		health_commit(v, &d->last_commit, now);
 	good(d, n, v, now);
@@ -113,6 +116,7 @@ static void ready(const struct daemon *d, struct verdict *v, struct mono now)
 		.active_s = active_s(d, now),
 		.filled = d->filled || !d->reconcile,
 		.up_s = up_s(d, now),
+		.listen_s = d->conf->role.listen_s,
 		.refresh_s = s && sync_can(conf, SYNC_EXPIRES) ? (int64_t)conf->refresh_s : 0,
 	};
 	struct sync_peer_view p;
@@ -124,7 +128,7 @@ static void ready(const struct daemon *d, struct verdict *v, struct mono now)
 		health_ready_peer(v, &f, &p, now);
 	}
 	if (!s)
-		f.up_s = HEALTH_LISTEN_S; /* there is nobody to listen to */
+		f.up_s = f.listen_s; /* there is nobody to listen to */
 	health_ready(v, &f);
 }
 

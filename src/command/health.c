@@ -141,7 +141,13 @@ void health_table(struct verdict *v, int64_t count, int64_t max)
 			    count, max);
 }
 
-/* ---- commits ---- */
+/* ---- role, commits ---- */
+
+void health_deaf_role(struct verdict *v)
+{
+	verdict_add(v, VERDICT_CRITICAL, "role_deaf",
+		    "the FIFO of keepalived cannot be read: the log says why");
+}
 
 static void commit_in_kernel(struct verdict *v, const struct last_commit *c, int64_t ago_s)
 {
@@ -217,7 +223,7 @@ void health_ready(struct verdict *v, const struct ready_facts *f)
 	}
 	if (!f->filled)
 		verdict_add(v, VERDICT_NO, "starting", "the kernel table is being read");
-	else if (f->peers == 0 && f->up_s < HEALTH_LISTEN_S)
+	else if (f->peers == 0 && f->up_s < f->listen_s)
 		verdict_add(v, VERDICT_NO, "listening",
 			    "no peer was heard yet, %" PRId64 " s after the start", f->up_s);
 	verdict_good(v, f->peers == 0 ? "no peer is heard: nobody else could carry them" :

@@ -53,6 +53,7 @@ static void remember_section(struct conf_ctx *ctx, enum conf_section section,
 	struct conf_place *first = section == CONF_SYNC	  ? &ctx->sync_at :
 				   section == CONF_STATS  ? &ctx->stats_at :
 				   section == CONF_HELPER ? &ctx->helper_at :
+				   section == CONF_ROLE	  ? &ctx->role_at :
 							    NULL;
 
 	if (first && !first->line && !ctx->beside)

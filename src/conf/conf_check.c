@@ -221,6 +221,26 @@ static void check_filter(struct conf_ctx *ctx)
 			  "source or reply source; 1.4.x compared original source and destination");
 }
 
+static void check_role(struct conf_ctx *ctx)
+{
+	const struct conf_seen *fifo = seen(ctx, CONF_ROLE, "Fifo");
+	const struct conf_seen *track = seen(ctx, CONF_ROLE, "TrackFile");
+	const struct role_conf *r = &ctx->conf.role;
+
+	if (ctx->role_at.line && ctx->conf.mode != CONF_MODE_SYNC)
+		conf_warn(ctx, &ctx->role_at,
+			  "section Role has no effect without section Sync: there is no role");
+	if (ctx->role_at.line && !fifo->given && !track->given)
+		conf_warn(ctx, &ctx->role_at,
+			  "section Role has no effect without Fifo or TrackFile");
+	else if (!fifo->given && r->instances.n + r->groups.n > 0)
+		conf_warn(ctx, &ctx->role_at,
+			  "section Role: Instance and Group have no effect without Fifo");
+	if (r->fifo[0] && strcmp(r->fifo, r->track_file) == 0)
+		conf_error(ctx, &track->at, "TrackFile: \"%s\" is the Fifo of line %u",
+			   r->track_file, fifo->at.line);
+}
+
 void conf_check(struct conf_ctx *ctx)
 {
 	check_mode(ctx);
@@ -232,5 +252,6 @@ void conf_check(struct conf_ctx *ctx)
 	check_polling(ctx);
 	check_scheduler(ctx);
 	check_filter(ctx);
+	check_role(ctx);
 	conf_check_helpers(ctx);
 }

@@ -94,6 +94,13 @@ static void print_peers(struct printer *p, const struct conf_option *opt, const 
 	}
 }
 
+static void print_names(struct printer *p, const struct conf_option *opt,
+			const struct role_names *names)
+{
+	for (uint32_t i = 0; i < names->n; i++)
+		line(p, "%s %s", opt->name, names->name[i]);
+}
+
 static void print_value(struct printer *p, const struct conf_option *opt, const void *base,
 			const struct channel_link_conf *link)
 {
@@ -110,13 +117,16 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 		if (*(const bool *)at || opt->init)
 			line(p, "%s %s", opt->name, *(const bool *)at ? "on" : "off");
 		break;
-	case CONF_T_PATH:
 	case CONF_T_IFNAME:
 		line(p, "%s %s", opt->name, (const char *)at);
 		break;
+	case CONF_T_PATH:
 	case CONF_T_NAME:
 		if (*(const char *)at)
 			line(p, "%s %s", opt->name, (const char *)at);
+		break;
+	case CONF_T_NAMES:
+		print_names(p, opt, at);
 		break;
 	case CONF_T_LOGFILE:
 	case CONF_T_FACILITY:
@@ -334,5 +344,10 @@ void conf_print(const struct conf *conf, FILE *to)
 	}
 	if (conf->helper.present)
 		print_helpers(&p, conf);
+	if (conf->role.fifo[0] || conf->role.track_file[0]) {
+		open_brace(&p, "Role");
+		print_options(&p, conf, CONF_ROLE, conf, NULL);
+		close_brace(&p);
+	}
 	print_general(&p, conf);
 }

@@ -260,6 +260,26 @@ static bool set_name(struct conf_ctx *ctx, const struct conf_option *opt,
 	return true;
 }
 
+/* One that is there already is no second one. */
+static bool set_names(struct conf_ctx *ctx, const struct conf_option *opt,
+		      const struct conf_word *word, void *to)
+{
+	struct role_names *names = to;
+	char name[ROLE_NAME_MAX + 1];
+
+	if (!set_name(ctx, opt, word, name))
+		return false;
+	for (uint32_t i = 0; i < names->n; i++)
+		if (strcmp(names->name[i], name) == 0)
+			return true;
+	if (names->n == ROLE_NAMES_MAX) {
+		conf_error(ctx, &word->at, "%s: more than %d names", opt->name, ROLE_NAMES_MAX);
+		return false;
+	}
+	memcpy(names->name[names->n++], name, sizeof(name));
+	return true;
+}
+
 static bool set_sched(struct conf_ctx *ctx, const struct conf_option *opt,
 		      const struct conf_word *word, void *to)
 {
@@ -341,6 +361,7 @@ static bool (*const setters[CONF_TYPES])(struct conf_ctx *ctx, const struct conf
 	[CONF_T_PEER] = conf_set_peer,
 	[CONF_T_IFNAME] = set_ifname,
 	[CONF_T_NAME] = set_name,
+	[CONF_T_NAMES] = set_names,
 	[CONF_T_SCHED] = set_sched,
 	[CONF_T_RULES] = set_rules,
 	[CONF_T_EXPECT] = set_expect,
@@ -373,7 +394,8 @@ static void note_again(struct conf_ctx *ctx, const struct conf_option *opt,
 		       const struct conf_place *at)
 {
 	if (!seen->given || seen->bad || opt->type == CONF_T_NET4 || opt->type == CONF_T_NET6 ||
-	    opt->type == CONF_T_PEER || !strcmp(seen->text, word->text))
+	    opt->type == CONF_T_PEER || opt->type == CONF_T_NAMES ||
+	    !strcmp(seen->text, word->text))
 		return;
 	if (seen->at.file == at->file)
 		conf_warn(ctx, at, "%s was already set in line %u; this value counts", opt->name,

@@ -43,6 +43,9 @@ const struct conf_option conf_options[] = {
 	  .help = "Collects statistics and logs ended flows. Beside Sync it counts with -S only." },
 	{ BLOCK("Helper", IN(CONF_TOP), CONF_HELPER),
 	  .help = "Connection tracking helpers in user space, alone or beside Sync or Stats." },
+	{ BLOCK("Role", IN(CONF_TOP), CONF_ROLE), .ours = true,
+	  .help = "keepalived tells this node its role without a script, and is told whether the "
+		  "node may take over. Only beside Sync." },
 	{ BLOCK("IgnoreTrafficFor", IN(CONF_TOP), CONF_FILTER_ADDR),
 	  RENAMED_TO("Filter { Address Ignore { ... } } in section General") },
 	{ BLOCK("IgnoreProtocol", IN(CONF_TOP), CONF_FILTER_PROTO),
@@ -364,6 +367,26 @@ const struct conf_option conf_options[] = {
 	{ NUMBER("ExpectTimeout", IN(CONF_HELPER_POLICY), 0, INT_MAX_31, "seconds"),
 	  .at = AT_POLICY(expect_timeout_s), .unset = "the helper's own",
 	  .help = "Life of an expectation." },
+
+	/* Role */
+	{ OPTION("Fifo", IN(CONF_ROLE), CONF_T_PATH), .at = AT(role.fifo), .max = ROLE_PATH_MAX,
+	  .ours = true, .unset = "none",
+	  .help = "The FIFO that keepalived's vrrp_notify_fifo or notify_fifo names. The daemon "
+		  "makes it and reads it." },
+	{ OPTION("Instance", IN(CONF_ROLE), CONF_T_NAMES), .at = AT(role.instances),
+	  .max = ROLE_NAME_MAX, .ours = true, .unset = "with no Group either, all decide",
+	  .help = "A VRRP instance whose state decides the role. May be repeated." },
+	{ OPTION("Group", IN(CONF_ROLE), CONF_T_NAMES), .at = AT(role.groups), .max = ROLE_NAME_MAX,
+	  .ours = true, .unset = "with no Instance either, all decide",
+	  .help = "A VRRP sync group whose state decides the role. May be repeated." },
+	{ OPTION("TrackFile", IN(CONF_ROLE), CONF_T_PATH), .at = AT(role.track_file),
+	  .max = ROLE_PATH_MAX, .ours = true, .unset = "none",
+	  .help = "A file for keepalived's track_file: 0 where this node is ready to take over, 1 "
+		  "where it is not, as --ready says. A primary always has 0." },
+	{ NUMBER("ListenTime", IN(CONF_ROLE), 1, 3600, "seconds"), .at = AT(role.listen_s),
+	  .ours = true, .init = "10",
+	  .help = "A node that has heard no peer for so long after its start is ready: nobody "
+		  "else could take over." },
 };
 
 const size_t conf_n_options = sizeof(conf_options) / sizeof(conf_options[0]);
@@ -393,6 +416,7 @@ const char *conf_section_title(enum conf_section section)
 		[CONF_HELPER] = "section Helper",
 		[CONF_HELPER_TYPE] = "block Type of section Helper",
 		[CONF_HELPER_POLICY] = "block Policy",
+		[CONF_ROLE] = "section Role",
 		[CONF_JUNK] = "a block that is not understood",
 	};
 
@@ -454,6 +478,7 @@ const char *conf_type_name(enum conf_type type)
 		[CONF_T_PEER] = "address or network",
 		[CONF_T_IFNAME] = "interface",
 		[CONF_T_NAME] = "name",
+		[CONF_T_NAMES] = "name",
 		[CONF_T_SCHED] = "RR|FIFO",
 		[CONF_T_RULES] = "external",
 		[CONF_T_EXPECT] = "on|off|block",

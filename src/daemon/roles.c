@@ -1,14 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a change of the role is made of in the running daemon: the same functions that the
- * letters of 1.4.x call. */
+/* The role in the running daemon: what a change of it is made of (the same functions that the
+ * letters of 1.4.x call), and keepalived at both ends: its FIFO tells the role, and a file tells
+ * it whether this node may become the primary. */
 #include "daemon/roles.h"
 
 #include <errno.h>
 
+#include <stdlib.h>
+
 #include "base/log.h"
+#include "command/ask.h"
 #include "command/waiters.h"
 #include "follow/empty.h"
 #include "follow/role.h"
+#include "follow/role_fifo.h"
+#include "follow/track_file.h"
+
+#define TRACK_MS 250 /* the track file is looked at so often */
+
+struct roles {
+	struct daemon *d;
+	struct role_fifo *fifo; /* NULL: none is configured */
+	struct track_file track;
+	struct role_watch watch;
+	struct ev_timer timer;
+};
+
+/* ---- what a change is made of ---- */
 
 static void take(void *ctx, struct mono now)
 {
@@ -37,6 +55,99 @@ static void ask(void *ctx, struct mono now)
 	pipeline_ask(d->pipeline, now);
 }
 
+/* ---- keepalived says what this node is ---- */
+
+static void on_told(void *ctx, enum role_kind role, bool crossed, const char *by, struct mono now)
+{
+	struct daemon *d = ctx;
+
+	/* What came in between was no mistake: somebody else has been the primary meanwhile. */
+	if (crossed)
+		role_set(d->role, role, by, now);
+	else if (!role_told(d->role, role, by, now))
+		log_info("role: %s already (%s)", role_name(role), by);
+}
+
+static int open_fifo(struct roles *r)
+{
+	const struct role_conf *conf = &r->d->conf->role;
+	struct role_fifo_cb cb = { .ctx = r->d, .told = on_told };
+
+	if (!conf->fifo[0])
+		return 0;
+	r->fifo = role_fifo_open(r->d->loop, conf, &cb);
+	return r->fifo ? 0 : -ENOMEM;
+}
+
+bool roles_deaf(const struct daemon *d)
+{
+	struct role_fifo_stats s;
+
+	if (!d->roles || !d->roles->fifo)
+		return false;
+	role_fifo_stats(d->roles->fifo, &s);
+	return !s.open;
+}
+
+/* ---- and is told whether it may be the primary ---- */
+
+/* A primary never says no, and neither does one of which nobody knows whether it is: keepalived
+ * would take its addresses away. */
+static bool may_be_primary(const struct daemon *d)
+{
+	struct verdict v;
+
+	if (role_now(d->role) == ROLE_PRIMARY || role_doubted(d->role))
+		return true;
+	ask_daemon(d, CTL_ASKS_READY, &v);
+	return v.status == VERDICT_YES;
+}
+
+static void track(void *ctx, struct mono now)
+{
+	struct roles *r = ctx;
+
+	track_file_set(&r->track, may_be_primary(r->d));
+	ev_timer_set(r->d->loop, &r->timer, mono_add_ms(now, TRACK_MS));
+}
+
+static void on_changed(void *ctx, enum role_kind from, enum role_kind to, struct mono now)
+{
+	struct roles *r = ctx;
+
+	(void)from;
+	if (to == ROLE_PRIMARY) /* at once */
+		track(r, now);
+}
+
+static void open_track(struct roles *r)
+{
+	struct daemon *d = r->d;
+
+	if (!d->conf->role.track_file[0])
+		return;
+	r->track.path = d->conf->role.track_file;
+	r->timer = (struct ev_timer){ .cb = track, .ctx = r, .name = "keepalived's track file" };
+	r->watch = (struct role_watch){ .ctx = r, .changed = on_changed };
+	role_watch_add(d->role, &r->watch);
+	track(r, evloop_now(d->loop));
+}
+
+/* Without a daemon this node cannot take over without loss. */
+static void close_track(struct roles *r)
+{
+	const struct daemon *d = r->d;
+
+	if (!r->track.path)
+		return;
+	role_watch_del(&r->watch);
+	ev_timer_del(d->loop, &r->timer);
+	if (role_now(d->role) != ROLE_PRIMARY && !role_doubted(d->role))
+		track_file_set(&r->track, false);
+}
+
+/* ---- lifetime ---- */
+
 int roles_open(struct daemon *d)
 {
 	struct role_env env = {
@@ -54,11 +165,23 @@ int roles_open(struct daemon *d)
 	if (!pipeline_sync(d->pipeline))
 		return 0;
 	d->role = role_new(&env);
-	return d->role ? 0 : -ENOMEM;
+	d->roles = calloc(1, sizeof(*d->roles));
+	if (!d->role || !d->roles)
+		return -ENOMEM;
+	d->roles->d = d;
+	open_track(d->roles);
+	return open_fifo(d->roles);
 }
 
 void roles_close(struct daemon *d)
 {
+	if (d->roles) {
+		role_fifo_close(d->roles->fifo);
+		if (d->role)
+			close_track(d->roles);
+	}
+	free(d->roles);
+	d->roles = NULL;
 	role_free(d->role);
 	d->role = NULL;
 }

@@ -8,12 +8,15 @@ libfollow_a_SOURCES = \
 	follow/exp_flush.c \
 	follow/exp_watch.c \
 	follow/expecting.c \
+	follow/fifo_line.c \
 	follow/jobs.c \
 	follow/life.c \
 	follow/reconcile.c \
 	follow/refused.c \
 	follow/renew.c \
 	follow/role.c \
+	follow/role_fifo.c \
 	follow/takeover.c \
 	follow/teller.c \
+	follow/track_file.c \
 	follow/windows.c

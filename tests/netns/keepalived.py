@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Callable
 import pace
 import scenario
 from netlab import Lab, run, wait_until
-from node import TOP, Node
+from node import DEBIAN, TOP, Node
 from scenario import Traffic
 from settings import OTHER, SETTINGS, Setting
 
@@ -24,6 +25,13 @@ SCRIPT = "/etc/conntrackd/primary-backup.sh"
 # What the examples say, and what it is called here. Last parts of addresses are the same in both.
 NAMES = (("2001:db8:10::", "fd00:10::"), ("2001:db8:20::", "fd00:20::"), ("192.168.0.", "10.10.0."),
 	 ("192.0.2.", "10.20.0."), ("172.16.0.", "10.30.0."), ("eth1", "lan0"), ("eth0", "wan0"), ("eth2", "sync0"))
+
+FIFO, TRACK = "/run/conntrackd.fifo", "/run/conntrackd.ready"
+# 1.4.7 is told by a script instead.
+WITH_SCRIPT = "".join(f'\tnotify_{when} "{{}} {role}"\n' for when, role in (
+	("master", "primary"), ("backup", "backup"), ("fault", "fault"), ("stop", "fault")))
+GROUP_TRACKS = "\ttrack_file {\n\t\tconntrackd\n\t}\n"
+ENTERED = re.compile(r"role: (\w+)(?:, the change has taken| already)")
 
 MODE_BLOCK = "Mode FTFW {\n\t\tStartupResync on\n\t\tPurgeTimeout 60\n\t}"
 
@@ -45,10 +53,12 @@ def example(name: str, *more: tuple[str, str]) -> str:
 
 def configure_daemon(node: Node, mode_block: str) -> None:
 	"""The example of this firewall instead of the usual file of the tests."""
-	node.conf.write_text(example(f"conntrackd-{node.fw}.conf", (MODE_BLOCK, mode_block),
-				     ("LogFile on", f"LogFile {node.log}"),
-				     ("/var/lock/conntrackd.lock", str(node.lock)),
-				     ("/var/run/conntrackd.ctl", str(node.socket))))
+	text = example(f"conntrackd-{node.fw}.conf", (MODE_BLOCK, mode_block), ("LogFile on", f"LogFile {node.log}"),
+		       ("/var/lock/conntrackd.lock", str(node.lock)), ("/var/run/conntrackd.ctl", str(node.socket)),
+		       (FIFO, str(node.dir / "fifo")), (TRACK, str(node.dir / "track")))
+	if node.which == DEBIAN:	# which does not know the section
+		text = re.sub(r"# keepalived tells[^\n]*\nRole {.*?\n}\n", "", text, flags=re.S)
+	node.conf.write_text(text)
 
 
 def firewall(lab: Lab, fw: str) -> None:
@@ -59,46 +69,64 @@ def firewall(lab: Lab, fw: str) -> None:
 
 
 class Keepalived:
-	"""Of one firewall. `roles` is the log of primary-backup.sh."""
+	"""Of one firewall. Ours hears of its FIFO; 1.4.7 by primary-backup.sh, whose log is `roles`."""
 
 	def __init__(self, node: Node, *changes: tuple[str, str]):
 		self.node, self.lab, self.fw = node, node.lab, node.fw
 		self.dir = node.dir
 		self.roles, self.log = self.dir / "roles", self.dir / "keepalived.log"
+		self.by_script = node.which == DEBIAN
 		self.script = self.dir / "primary-backup.sh"
 		shutil.copy(EXAMPLES / "primary-backup.sh", self.script)
 		self.conf = self.dir / "keepalived.conf"
-		self.conf.write_text(example(f"keepalived-{self.fw}.conf", (SCRIPT, str(self.script)), *changes))
+		self.conf.write_text(self.text(*changes))
 		self.process: subprocess.Popen[str] | None = None
 		self.roles.touch()
+
+	def text(self, *changes: tuple[str, str]) -> str:
+		fifo, ready = str(self.dir / "fifo"), str(self.dir / "track")
+		text = example(f"keepalived-{self.fw}.conf", (FIFO, fifo), (TRACK, ready), *changes)
+		if not self.by_script:
+			return text
+		text = text.replace(f"\tvrrp_notify_fifo {fifo}\n", "\tenable_script_security\n\tscript_user root\n")
+		text = re.sub(r"track_file conntrackd {.*?\n}\n", "", text, flags=re.S)
+		assert GROUP_TRACKS in text
+		return text.replace(GROUP_TRACKS, WITH_SCRIPT.format(*[self.script] * 4))
 
 	def environment(self) -> dict[str, str]:
 		return {**os.environ, "CONNTRACKD": self.node.program, "CONNTRACKD_CONF": str(self.node.conf),
 			"ROLE_DIR": str(self.dir), "LOGGER": f"tee -a {self.roles}"}
 
 	def start(self) -> None:
-		"""Returns when it has taken a role: the script has run."""
+		"""Returns when it has taken a role, and the daemon knows."""
 		before = self.done()
 		self.process = self.lab.spawn(self.fw, program(), "--dont-fork", "--log-console", "--no-syslog", "--vrrp",
 					      "--use-file", self.conf, "--pid", self.dir / "keepalived.pid",
 					      "--vrrp_pid", self.dir / "vrrp.pid", log=self.log, env=self.environment())
 		wait_until(lambda: self.done() > before, 20, f"{self.fw}: keepalived takes a role")
 
+	def told(self) -> list[str]:
+		"""The roles that were told, and came to their end, in the words of the script."""
+		if self.by_script:
+			return [line.split(":")[0] for line in self.roles.read_text().splitlines() if line.endswith(": done")]
+		log = self.node.log.read_text() if self.node.log.exists() else ""
+		return [role.replace("faulty", "fault") for role in ENTERED.findall(log)]
+
 	def done(self) -> int:
-		"""How often the script has come to its end."""
-		return sum(line.endswith(": done") for line in self.roles.read_text().splitlines())
+		"""How often a role has been told."""
+		return len(self.told())
 
 	def said(self) -> str:
-		"""The role that the script has told the daemon last."""
-		rows = [line for line in self.roles.read_text().splitlines() if line.endswith(": done")]
-		return rows[-1].split(":")[0] if rows else ""
+		"""The role that the daemon was told last."""
+		told = self.told()
+		return told[-1] if told else ""
 
 	def stop(self) -> None:
 		"""As its service is stopped: it hands the addresses over."""
 		self.process.terminate()
 		self.process.wait(pace.seconds(20))
 		self.process = None
-		wait_until(lambda: self.said() == "fault", 10, f"{self.fw}: the script of notify_stop")
+		wait_until(lambda: self.said() == "fault", 10, f"{self.fw}: the daemon is told that keepalived ends")
 
 	def die(self) -> None:
 		"""Both of its processes at once, the addresses stay where they are.

@@ -24,10 +24,10 @@ CONNECTIONS, STREAMS = 20, 2
 
 
 def every_command_was_taken(cluster: Cluster) -> None:
-	"""The script has not stopped halfway, for any role at any node."""
+	"""No change has stopped halfway, for any role at any node."""
 	for manager in cluster.managers.values():
-		said = manager.roles.read_text()
-		assert "failed with status" not in said, said
+		said = manager.roles.read_text() if manager.by_script else manager.node.log.read_text()
+		assert "failed with status" not in said and "role: the change" not in said, said
 
 
 def change_roles(cell: Cell) -> None:

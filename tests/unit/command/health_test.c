@@ -404,7 +404,9 @@ static void ready(void **state)
 
 static void ready_alone(void **state)
 {
-	struct ready_facts f = { .filled = true, .up_s = HEALTH_LISTEN_S - 1 };
+	struct ready_facts f = { .filled = true,
+				 .up_s = HEALTH_LISTEN_S - 1,
+				 .listen_s = HEALTH_LISTEN_S };
 	struct verdict v = { .asked = CTL_ASKS_READY };
 
 	(void)state;

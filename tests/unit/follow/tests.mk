@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 follow_tests = unit/follow/commit_request_test unit/follow/expecting_test unit/follow/exp_watch_test \
 	unit/follow/reconcile_test unit/follow/life_test unit/follow/blind_test unit/follow/activity_test \
-	unit/follow/jobs_test unit/follow/renew_test unit/follow/refused_test unit/follow/role_test unit/follow/windows_test unit/follow/empty_test
+	unit/follow/jobs_test unit/follow/renew_test unit/follow/refused_test unit/follow/role_test unit/follow/fifo_line_test unit/follow/role_fifo_test \
+	unit/follow/track_file_test unit/follow/windows_test unit/follow/empty_test
 check_PROGRAMS += $(follow_tests)
 TESTS += $(follow_tests)
 
@@ -41,3 +42,11 @@ unit_follow_empty_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
 unit_follow_role_test_SOURCES = unit/follow/role_test.c
 unit_follow_role_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_notice -Wl,--wrap=log_errx
 unit_follow_role_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
+unit_follow_fifo_line_test_SOURCES = unit/follow/fifo_line_test.c
+unit_follow_fifo_line_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
+unit_follow_role_fifo_test_SOURCES = unit/follow/role_fifo_test.c
+unit_follow_role_fifo_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_warnx -Wl,--wrap=log_notice
+unit_follow_role_fifo_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
+unit_follow_track_file_test_SOURCES = unit/follow/track_file_test.c
+unit_follow_track_file_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_warnx
+unit_follow_track_file_test_LDADD = $(FOLLOW_LIBS) $(CMOCKA_LIBS)
