@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import struct
 import subprocess
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Iterator
@@ -218,28 +218,62 @@ def test_nobody_commits(lab: Lab) -> None:
 		assert said["alive"] == 50 and said["errors"] == [], said
 
 
-def test_port_of_a_flow_that_waits(lab: Lab) -> None:
-	"""Ten ports for NAT, eight of them are those of live connections: two new ones begin before the commit, and must get the
-	two that are left."""
+def say(conn: socket.socket, text: bytes) -> bool:
+	"""One line, and its echo."""
+	conn.sendall(text + b"\n")
+	got = b""
+	while not got.endswith(b"\n") and (part := conn.recv(100)):
+		got += part
+	return text in got
+
+
+def nat_ports(text: str) -> set[str]:
+	"""In what conntrack prints: where the server's answers go to."""
+	return set(re.findall(rf"sport={ECHO_PORT} dport=(\d+)", text))
+
+
+@pytest.mark.parametrize("commit", [True, False], ids=["commit", "deadline"])
+def test_port_of_a_flow_that_waits(lab: Lab, commit: bool) -> None:
+	"""Ten ports for NAT, eight of them are those of live connections that are silent: two new ones begin before the commit, or
+	where none comes, and get the two that are left, at once. (One that got the port of a live connection would hear nothing but
+	what the server says to that one, and were it only for a moment.)"""
 	for fw in FW:
 		run("ip", "netns", "exec", lab.ns(fw), "nft", "-f", "-", stdin="""
 			flush chain inet fw from_client
 			add rule inet fw from_client oifname "wan0" ip saddr 10.10.0.0/24 meta l4proto { tcp, udp } snat ip to 10.20.0.1:40000-40009""")
-	one, two = start(lab)
+	one, two = start(lab, policy="accept", Deadline=1000 if commit else 200)
 	with told(one, two):
 		scenario.serve(lab)
-		old = scenario.lines(lab, 8, interval=0.05)
+		with inside(lab.ns("client")):
+			conns = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(10)]
+		for conn in conns:
+			conn.settimeout(pace.seconds(10))
+		old, new = conns[:8], conns[8:]
+		for conn in old:
+			conn.connect((SNAT4.address, ECHO_PORT))
+			assert say(conn, b"before")
 		wait_replicated(one, two)
+		taken = nat_ports(run("ip", "netns", "exec", lab.ns("fw1"), "conntrack", "-L", "-p", "tcp").stdout)
+		assert len(taken) == 8
+		events = lab.scratch / "events"
+		lab.spawn("fw2", "conntrack", "-E", "-e", "NEW", "-p", "tcp", "-b", "8388608", log=events)
+		wait_until(lambda: "40" not in events.read_text() and len(lab.pids("fw2")) >= 2, 10, "events are listened to")
+		pace.sleep(0.3)
 		lab.addresses_to("fw2")
-		with ThreadPoolExecutor(1) as pool:
-			new = pool.submit(scenario.lines, lab, 2, interval=0.05)
+		with ThreadPoolExecutor(2) as pool:
+			begun = [pool.submit(conn.connect, (SNAT4.address, ECHO_PORT)) for conn in new]
 			time.sleep(LATER)
-			one.ok("-n")
-			for option in ("-c", "-f", "-R", "-B"):
-				two.ok(option)
-			said = new.result().ask("alive", 20), old.ask("alive", 20)
-		assert said[1]["alive"] == 8 and said[1]["errors"] == [], said
-		assert said[0]["alive"] == 2, said
+			if commit:
+				one.ok("-n")
+				for option in ("-c", "-f", "-R", "-B"):
+					two.ok(option)
+			for each in begun:
+				each.result()
+		for conn in new + old:
+			assert say(conn, b"after")
+		mine = {conn.getsockname()[1] for conn in new}
+		began = [line for line in events.read_text().splitlines() if any(f" sport={port} " in line for port in mine)]
+		assert began and not nat_ports("\n".join(began)) & taken, (began, taken)
 
 
 def test_flood_of_strangers(lab: Lab) -> None:
