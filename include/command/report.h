@@ -17,6 +17,7 @@ void report_process(const struct daemon *d, struct values *v);
 void report_peers(const struct daemon *d, struct values *v);
 /* Ours: --status, one page for people, in JSON all that -s has. */
 void report_status(const struct daemon *d, struct values *v);
+void report_gate(const struct daemon *d, struct values *v);    /* needs a block Gate */
 void report_helpers(const struct daemon *d, struct values *v); /* needs section Helper */
 void report_link(const struct daemon *d, struct values *v);
 void report_queue(const struct daemon *d, struct values *v);

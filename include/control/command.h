@@ -57,6 +57,7 @@ enum ctl_req {
 	CTL_REQ_ROLE_BACKUP = 1009,	   /* --role backup */
 	CTL_REQ_ROLE_FAULTY = 1010,	   /* --role faulty */
 	CTL_REQ_WAIT_SYNC = 1011,	   /* --wait-sync SECONDS */
+	CTL_REQ_STATS_GATE = 1012,	   /* -s gate */
 };
 
 /* What a request is about, where that is a choice. */

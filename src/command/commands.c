@@ -418,6 +418,7 @@ enum needs {
 	NEEDS_EXPECTS = 4,  /* ExpectationSync */
 	NEEDS_ACKS = 8,	    /* FTFW */
 	NEEDS_HELPERS = 16, /* section Helper, and a kernel that can */
+	NEEDS_GATE = 32,    /* a block Gate */
 };
 
 /* By what one types, as in control/command.c: the kind of job that it asks for, by the table of who
@@ -476,6 +477,7 @@ static const struct what table[] = {
 	{ "--ready", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "--live", NEEDS_NOTHING, NO_JOB, cmd_ask, NULL, NULL },
 	{ "-s helper", NEEDS_HELPERS, NO_JOB, NULL, report_helpers, "helpers" },
+	{ "-s gate", NEEDS_PEERS | NEEDS_GATE, NO_JOB, NULL, report_gate, "gate" },
 	{ "--role", NEEDS_PEERS, NO_JOB, NULL, report_role, "role" },
 	{ "--role primary", NEEDS_PEERS, NO_JOB, cmd_role, NULL, "role" },
 	{ "--role backup", NEEDS_PEERS, NO_JOB, cmd_role, NULL, "role" },
@@ -512,6 +514,7 @@ enum lack {
 	LACKS_SYNC,
 	LACKS_HELPER,
 	LACKS_HELPERS,
+	LACKS_GATE,
 };
 
 static const char *const lack_words[] = {
@@ -522,6 +525,7 @@ static const char *const lack_words[] = {
 	[LACKS_SYNC] = "there is no section Sync",
 	[LACKS_HELPER] = "there is no section Helper",
 	[LACKS_HELPERS] = "no helper is served: the log says why",
+	[LACKS_GATE] = "there is no block Gate",
 };
 
 static enum lack lacks(const struct commands *c, enum needs needs)
@@ -536,6 +540,8 @@ static enum lack lacks(const struct commands *c, enum needs needs)
 		return LACKS_ACKS;
 	if (needs & NEEDS_HELPERS && !c->d->helpers)
 		return c->d->conf->helper.n > 0 ? LACKS_HELPERS : LACKS_HELPER;
+	if (needs & NEEDS_GATE && !c->d->gating)
+		return LACKS_GATE;
 	return LACKS_NOTHING;
 }
 

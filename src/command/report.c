@@ -10,6 +10,7 @@
 #include "follow/blind.h"
 #include "command/commands.h"
 #include "follow/empty.h"
+#include "daemon/gating.h"
 #include "daemon/helpers.h"
 #include "follow/jobs.h"
 #include "command/values.h"
@@ -191,6 +192,16 @@ void report_helpers(const struct daemon *d, struct values *v)
 		values_group(v, NULL, &helper_group, &h);
 	}
 	values_list_end(v);
+}
+
+/* ---- the gate ---- */
+
+void report_gate(const struct daemon *d, struct values *v)
+{
+	struct gating_values g;
+
+	gating_values(d->gating, &g);
+	values_group(v, "gate", &gate_group, &g);
 }
 
 /* ---- subjects ---- */

@@ -17,6 +17,7 @@
 #include "control/verdict.h"
 #include "command/role_command.h"
 #include "command/status.h"
+#include "daemon/gating.h"
 #include "follow/empty.h"
 
 #define ZERO "           0\n"
@@ -611,40 +612,75 @@ const struct value_group helper_group = {
 };
 #undef S
 
-const struct value_group *const value_groups[] = { &cache_group,
-						   &cache_detail_group,
-						   &bypass_group,
-						   &inject_group,
-						   &injected_group,
-						   &completeness_group,
-						   &emptied_group,
-						   &traffic_group,
-						   &link_group,
-						   &active_link_group,
-						   &tracking_group,
-						   &received_group,
-						   &sequence_group,
-						   &repair_group,
-						   &replication_group,
-						   &unsent_group,
-						   &queue_nodes_group,
-						   &queue_group,
-						   &helper_group,
-						   &uptime_group,
-						   &netlink_group,
-						   &loop_group,
-						   &blind_group,
-						   &node_group,
-						   &job_group,
-						   &standing_group,
-						   &peer_group,
-						   &stranger_group,
-						   &verdict_group,
-						   &verdict_reason_group,
-						   &status_group,
-						   &commit_group,
-						   &refusal_group,
-						   &line_group,
-						   &role_group,
-						   &role_change_group,
-						   NULL };
+/* ---- the gate ---- */
+
+#define S struct gating_values
+static const struct value_row gate_rows[] = {
+	WORD(S, state, "state", "gate:\t\t\t\t%\n",
+	     "`open`: nothing is held; `closed`: backup; `opening`: a commit runs; `draining`: "
+	     "what has "
+	     "waited passes"),
+	GAUGE(S, holds, "held_now", "packets", "\tpackets held:\t\t\t%12\n",
+	      "packets that are held at the moment"),
+	GAUGE(S, holds_tuples, "tuples_now", "tuples", "\t\tof so many flows:\t%12\n",
+	      "directions of flows that these belong to"),
+	COUNTER(S, gate.packets, "packets", "packets", "\tpackets:\t\t\t%12\n",
+		"packets that came to the queue"),
+	COUNTER(S, gate.exempt, "exempt", "packets", "\t\tnever held:\t\t%12\n",
+		"of these, to this node's own addresses, multicast and the like"),
+	COUNTER(S, gate.held, "held", "packets", "\t\theld:\t\t\t%12\n", "of these, had to wait"),
+	COUNTER(S, gate.passed_new, "passed_new", "packets", "\t\tof new flows:\t\t%12\n",
+		"of these that were held, passed as flows that no node knew"),
+	COUNTER(S, gate.ahead, "ahead", "commits", "\tcommitted ahead:\t\t%12\n",
+		"times that the flow of a packet was committed before the others"),
+	COUNTER(S, ahead.committed, "flows", "flows", "\t\tflows:\t\t\t%12\n",
+		"flows that were committed so, with masters and those whose NAT ports a new flow "
+		"could "
+		"have taken"),
+	COUNTER(S, ahead.failed, "failed", "flows", "\t\tfailed:\t\t\t%12\n",
+		"flows that the kernel has refused then"),
+	COUNTER(S, gate.sweeps, "sweeps", "sweeps", "\t\tfor new flows:\t\t%12\n",
+		"times that flows were committed because of new ones"),
+	COUNTER(S, gate.dropped_full, "dropped_full", "packets", "\tdropped, no room:\t\t%12\n",
+		"packets dropped because of QueueLen"),
+	COUNTER(S, gate.dropped_late, "dropped_late", "packets", "\tdropped, too late:\t\t%12\n",
+		"packets dropped because their flow was not certain in time"),
+	COUNTER(S, gate.dropped_refused, "dropped_refused", "packets",
+		"\tdropped, flow refused:\t\t%12\n",
+		"packets dropped because the kernel has refused their flow"),
+	COUNTER(S, dropped_kernel, "dropped_kernel", "packets", "\tdropped by the kernel:\t\t%12\n",
+		"packets dropped because the kernel's queue or its socket had no room"),
+	GAUGE(S, gate.longest_ms, "longest_ms", "milliseconds", "\tlongest wait in ms:\t\t%12\n",
+	      "the longest wait of a packet that has passed, since the gate was closed last"),
+	GAUGE(S, ahead.index_bytes, "index_bytes", "bytes", "\tindex, bytes:\t\t\t%12\n",
+	      "memory of the index by reply tuple; 0: the gate is open"),
+	WORD_IF_KNOWN(S, lacks, "lacks", "\tcannot be closed: %\n",
+		      "why the gate cannot be closed"),
+	VALUE_END
+};
+const struct value_group gate_group = {
+	.name = "gate",
+	.help = "The gate of this node.",
+	.rows = gate_rows,
+};
+#undef S
+
+const struct value_group *const value_groups[] = { &cache_group,	  &cache_detail_group,
+						   &bypass_group,	  &inject_group,
+						   &injected_group,	  &completeness_group,
+						   &emptied_group,	  &traffic_group,
+						   &link_group,		  &active_link_group,
+						   &tracking_group,	  &received_group,
+						   &sequence_group,	  &repair_group,
+						   &replication_group,	  &unsent_group,
+						   &queue_nodes_group,	  &queue_group,
+						   &helper_group,	  &gate_group,
+						   &uptime_group,	  &netlink_group,
+						   &loop_group,		  &blind_group,
+						   &node_group,		  &job_group,
+						   &standing_group,	  &peer_group,
+						   &stranger_group,	  &verdict_group,
+						   &verdict_reason_group, &status_group,
+						   &commit_group,	  &refusal_group,
+						   &line_group,		  &role_group,
+						   &role_change_group,	  NULL };

@@ -167,6 +167,7 @@ static const struct ctl_command commands[] = {
 	ASKS(CTL_REQ_READY, "ready", CTL_ASKS_READY, help_ready),
 	ASKS(CTL_REQ_LIVE, "live", CTL_ASKS_LIVE, help_live),
 	READS(CTL_REQ_STATS_HELPER, 's', "helper", false, CTL_OBJ_NONE, "-s helper", shown),
+	READS(CTL_REQ_STATS_GATE, 's', "gate", false, CTL_OBJ_NONE, "-s gate", shown),
 	ASKS(CTL_REQ_ROLE, "role", CTL_ASKS_NOTHING, help_role),
 	SETS(CTL_REQ_ROLE_PRIMARY, "role", "primary", help_primary),
 	SETS(CTL_REQ_ROLE_BACKUP, "role", "backup", help_backup),
@@ -191,10 +192,11 @@ static const struct {
 	{ 's', "multicast", "link" }, { 's', "link", NULL },	 { 's', "rsqueue", NULL },
 	{ 's', "process", NULL },     { 's', "queue", NULL },	 { 's', "ct", NULL },
 	{ 's', "expect", NULL },      { 's', "peers", NULL },	 { 's', "helper", NULL },
-	{ 'f', "internal", NULL },    { 'f', "external", NULL }, { 'i', "ct", NULL },
-	{ 'i', "expect", NULL },      { 'e', "ct", NULL },	 { 'e', "expect", NULL },
-	{ 'c', "ct", NULL },	      { 'c', "expect", NULL },	 { 'F', "ct", NULL },
-	{ 'F', "expect", NULL },      { 'R', "ct", NULL },	 { 'R', "expect", NULL },
+	{ 's', "gate", NULL },	      { 'f', "internal", NULL }, { 'f', "external", NULL },
+	{ 'i', "ct", NULL },	      { 'i', "expect", NULL },	 { 'e', "ct", NULL },
+	{ 'e', "expect", NULL },      { 'c', "ct", NULL },	 { 'c', "expect", NULL },
+	{ 'F', "ct", NULL },	      { 'F', "expect", NULL },	 { 'R', "ct", NULL },
+	{ 'R', "expect", NULL },
 };
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 

@@ -8,6 +8,7 @@ connection without a gate; with one it must not matter.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -117,7 +118,8 @@ def survive(gate: bool, target: str, policy: str, how: str, loose: int) -> dict[
 			talk.ask("mark"), stream.ask("mark")
 			take_over(lab, one, two, how)
 			said = talk.ask("alive", 10 if gate else 4)
-			return {"alive": said["alive"], "errors": said["errors"], "stall_ms": said["stall_ms"],
+			shown = json.loads(two.ok("-s", "gate", "--json"))
+			return {"gate": shown.get("gate"), "nothing": shown.get("nothing"), "alive": said["alive"], "errors": said["errors"], "stall_ms": said["stall_ms"],
 				"streams": stream.ask("alive", 10 if gate else 1)["alive"],
 				"log": two.log.read_text(), "node": two.describe()}
 
@@ -138,6 +140,9 @@ def test_all_live(outcome: Callable, target: str, policy: str, how: str, loose: 
 	said = outcome((target, policy, how, loose))
 	assert said["alive"] == CONNECTIONS and said["errors"] == [] and said["streams"] == 5, said["node"]
 	assert "gate: closed" in said["log"] and "gate: open; " in said["log"]
+	shown = said["gate"]
+	assert shown["state"] == "open" and shown["held_now"] == 0 and shown["index_bytes"] == 0, shown
+	assert shown["held"] >= CONNECTIONS / 2 and shown["failed"] == 0, shown
 
 
 @pytest.mark.parametrize("target,policy,how,loose", [cell for cell in CELLS if cell[1] == "reject"])
@@ -145,6 +150,7 @@ def test_without_gate(control: Callable, target: str, policy: str, how: str, loo
 	"""The control: what lives above does so because of the gate and of nothing else."""
 	said = control((target, policy, how, loose))
 	assert said["alive"] < CONNECTIONS / 2, said
+	assert said["gate"] is None and said["nothing"] == "there is no block Gate", said
 
 
 # --- what else happens while packets wait -----------------------------------
@@ -274,6 +280,34 @@ def test_port_of_a_flow_that_waits(lab: Lab, commit: bool) -> None:
 		mine = {conn.getsockname()[1] for conn in new}
 		began = [line for line in events.read_text().splitlines() if any(f" sport={port} " in line for port in mine)]
 		assert began and not nat_ports("\n".join(began)) & taken, (began, taken)
+
+
+MANY = 20000
+
+
+def test_talkers_among_many(lab: Lab) -> None:
+	"""The flows that talk are a few of many: they are committed first, and so is what a new connection could get in the way of.
+	All the others follow, and none is committed twice."""
+	one, two = start(lab)
+	with told(one, two):
+		scenario.serve(lab)
+		scenario.inject(lab, "fw1", MANY)
+		talk = scenario.lines(lab, 50, interval=0.02)
+		wait_replicated(one, two)
+		talk.ask("mark")
+		lab.addresses_to("fw2")
+		with ThreadPoolExecutor(1) as pool:
+			new = pool.submit(scenario.lines, lab, 5, interval=0.05)
+			time.sleep(LATER)
+			one.ok("-n")
+			for option in ("-c", "-f", "-R", "-B"):
+				two.ok(option)
+			said = talk.ask("alive", 20), new.result().ask("alive", 20)
+		assert said[0]["alive"] == 50 and said[0]["errors"] == [] and said[1]["alive"] == 5, said
+		shown = json.loads(two.ok("-s", "gate", "--json"))["gate"]
+		assert shown["ahead"] >= 25 and shown["sweeps"] >= 1 and shown["failed"] == 0 and shown["state"] == "open", shown
+		committed = sum(int(n) for n in re.findall(r"Committed (\d+) new entries", two.log.read_text()))
+		assert committed + shown["flows"] >= MANY + 50 > committed, (committed, shown)
 
 
 def test_flood_of_strangers(lab: Lab) -> None:

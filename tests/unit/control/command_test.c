@@ -37,7 +37,7 @@ static const struct {
 	{ 44, 'R', NULL, false },	{ 45, 'f', NULL, false },
 	{ 46, 'c', NULL, false },	{ 47, 'i', "expect", true },
 	{ 48, 'e', "expect", true },	{ 1000, 's', "peers", false },
-	{ 1006, 's', "helper", false },
+	{ 1006, 's', "helper", false }, { 1012, 's', "gate", false },
 };
 
 static void numbers_as_ever(void **state)
@@ -180,7 +180,7 @@ static void words_lead_to_commands(void **state)
 			assert_non_null(control_command_find(*o, full, false));
 		}
 	}
-	assert_int_equal(n, 24);
+	assert_int_equal(n, 25);
 	assert_string_equal(control_command_word('s', 0), "network");
 	assert_null(control_command_word('B', 0));
 }
