@@ -160,12 +160,12 @@ enum internal_change internal_committed(struct internal *c, uint32_t id, const s
 void internal_written(struct internal *c, uint32_t id, const struct ct_flow *f, struct mono now);
 
 /* A peer's kernel drops a flow when the timeout that we have sent expires: from now on only events
- * and internal_renewed() change the timeout of a record. */
+ * and internal_timeout_refreshed() change the timeout of a record. */
 void internal_keep_received_timeout(struct internal *c);
 /* internal_answered() for such a record; INTERNAL_UPDATE: the entry expires later than the timeout
  * that was sent. */
-enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now,
-				      uint32_t *id);
+enum internal_change internal_timeout_refreshed(struct internal *c, const struct ct_flow *f,
+						struct mono now, uint32_t *id);
 
 /* What f, received from a peer, says about an alive record was put into our kernel, without an
  * event. The record takes over the same, so that later messages about it are not older than what

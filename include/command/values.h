@@ -126,7 +126,8 @@ struct job_values {
 };
 extern const struct value_group job_group;
 
-extern const struct value_group emptied_group; /* of struct emptied_values (follow/empty.h) */
+extern const struct value_group
+	external_flush_group; /* of struct external_flush_values (follow/external_flush.h) */
 
 extern const struct value_group standing_group, peer_group, stranger_group; /* -s peers */
 

@@ -11,7 +11,7 @@
 #include "conf/conf.h"
 #include "follow/activity.h"
 #include "follow/jobs.h"
-#include "follow/life.h"
+#include "follow/entry_timeout.h"
 #include "daemon/lock.h"
 #include "daemon/notify.h"
 #include "node/pipeline.h"
@@ -23,7 +23,7 @@ struct blind;
 struct channel;
 struct commands;
 struct ct_events;
-struct empty;
+struct external_flush;
 struct expecting;
 struct ct_inject;
 struct exp_inject;
@@ -31,10 +31,10 @@ struct flowlog;
 struct gating;
 struct helpers;
 struct jobs;
-struct teller;
+struct bulk_dump;
 struct role;
 struct roles;
-struct waiters;
+struct job_clients;
 
 /* Every long-lived object of the running daemon, in the order in which they are opened. Closed in
  * reverse. All owned, NULL until opened; conf is borrowed. */
@@ -42,38 +42,38 @@ struct daemon {
 	const struct conf *conf;
 	struct lockfile lock;
 	struct evloop *loop;
-	struct activity *activity; /* is this node active, since when */
-	struct role *role;	   /* NULL in the statistics mode */
-	struct roles *roles;	   /* who tells it, and is told */
-	struct waiters *waiters;   /* clients that wait for what goes on without them */
-	struct jobs *jobs;	   /* long work: what runs and what waits */
+	struct activity *activity;	 /* is this node active, since when */
+	struct role *role;		 /* NULL in the statistics mode */
+	struct roles *roles;		 /* who tells it, and is told */
+	struct job_clients *job_clients; /* clients that wait for what goes on without them */
+	struct jobs *jobs;		 /* long work: what runs and what waits */
 	struct last_commit last_commit;
 	struct commands *commands;
 	struct flow_filter *filter;
 	struct takeover *takeover;
-	struct renew *renew;		   /* with inject and an internal cache */
-	struct ct_inject *inject;	   /* NULL unless DisableExternalCache is on */
-	struct log_limit refused_log;	   /* of flows that the kernel has not taken */
-	struct exp_inject *inject_expects; /* the same, with ExpectationSync */
-	struct channel *channel;	   /* NULL in the statistics mode */
+	struct timeout_refresh *timeout_refresh; /* with inject and an internal cache */
+	struct ct_inject *inject;		 /* NULL unless DisableExternalCache is on */
+	struct log_limit refused_log;		 /* of flows that the kernel has not taken */
+	struct exp_inject *inject_expects;	 /* the same, with ExpectationSync */
+	struct channel *channel;		 /* NULL in the statistics mode */
 	struct pipeline *pipeline;
-	struct empty *empty;	     /* -f external */
-	struct sync_log sync_log;    /* how often what replication reports was said */
-	struct reconcile *reconcile; /* NULL without internal cache */
-	struct teller *teller;	     /* NULL with it */
-	struct expecting *expecting; /* NULL without ExpectationSync */
+	struct external_flush *external_flush; /* -f external */
+	struct sync_log sync_log;	       /* how often what replication reports was said */
+	struct reconcile *reconcile;	       /* NULL without internal cache */
+	struct bulk_dump *bulk_dump;	       /* NULL with it */
+	struct expecting *expecting;	       /* NULL without ExpectationSync */
 	struct ct_events *events;
-	struct rate intake;	 /* of events */
-	struct blind *blind;	 /* NULL with PollSecs */
-	struct gating *gating;	 /* NULL without Gate */
-	struct helpers *helpers; /* NULL without section Helper */
-	struct flowlog *flowlog; /* NULL outside the statistics mode */
-	struct ev_timer tick;	 /* next deadline of the pipeline */
-	struct ev_hook turn;	 /* end of each loop turn: send what it changed */
-	struct ev_work more;	 /* there is more to send or sweep at once */
-	struct life life;	 /* of what does not pass a commit */
-	struct mono life_read;	 /* when its timeouts were */
-	struct notify notify;	 /* set by the starter before daemon_run() */
+	struct rate intake;		    /* of events */
+	struct blind *blind;		    /* NULL with PollSecs */
+	struct gating *gating;		    /* NULL without Gate */
+	struct helpers *helpers;	    /* NULL without section Helper */
+	struct flowlog *flowlog;	    /* NULL outside the statistics mode */
+	struct ev_timer tick;		    /* next deadline of the pipeline */
+	struct ev_hook turn;		    /* end of each loop turn: send what it changed */
+	struct ev_work more;		    /* there is more to send or sweep at once */
+	struct entry_timeout entry_timeout; /* of what does not pass a commit */
+	struct mono timeouts_read;	    /* when its timeouts were */
+	struct notify notify;		    /* set by the starter before daemon_run() */
 	struct mono started;
 	bool stopping;
 	bool overrun_said; /* the one line about a buffer that turned out too small */

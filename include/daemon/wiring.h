@@ -4,7 +4,7 @@
 
 #include "channel/channel.h"
 #include "follow/blind.h"
-#include "follow/empty.h"
+#include "follow/external_flush.h"
 #include "daemon/daemon.h"
 #include "follow/expecting.h"
 #include "kernel/ct.h"
@@ -24,7 +24,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d);
 /* The ops of the jobs that are carried out by objects which know nothing of jobs. */
 void wiring_jobs(struct daemon *d);
 struct blind_cb wiring_blind(struct daemon *d);
-/* Wants all but d->empty to be open. */
-struct empty_conf wiring_empty(struct daemon *d);
+/* Wants all but d->external_flush to be open. */
+struct external_flush_conf wiring_empty(struct daemon *d);
 
 #endif

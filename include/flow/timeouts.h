@@ -46,7 +46,7 @@ uint32_t ct_timeouts_idle_s(const struct ct_timeouts *t, const struct ct_flow *f
 uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f, uint32_t life_s,
 			     uint32_t show_s);
 /* What show_s is. A commit can afford more seconds than a flow injected at once, which the peer has
- * to send again before it expires here (follow/renew.c). */
+ * to send again before it expires here (follow/timeout_refresh.c). */
 #define CT_SHOW_COMMIT_S 10u
 #define CT_SHOW_NEWS_S	 4u
 

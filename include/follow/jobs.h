@@ -18,17 +18,17 @@ struct jobs;
 
 /* In the order in which those that wait begin. */
 enum job_kind {
-	JOB_COMMIT, /* -c: the external caches into the kernel */
-	JOB_FLUSH,  /* -F: the kernel table is emptied */
-	JOB_PURGE,  /* a -t that is due: the same */
-	JOB_EMPTY,  /* -f external: the external caches are emptied */
+	JOB_COMMIT,	 /* -c: the external caches into the kernel */
+	JOB_FLUSH,	 /* -F: the kernel table is emptied */
+	JOB_PURGE,	 /* a -t that is due: the same */
+	JOB_CACHE_FLUSH, /* -f external: the external caches are emptied */
 	/* -f internal: the internal caches are compared with the kernel; nothing known is told
 	 * again */
 	JOB_REFRESH,
 	/* -R: the same, and what a peer has told is taken over where it is in our kernel */
 	JOB_COMPARE,
 	JOB_COMPARE_EXPECTS, /* -R expect */
-	JOB_TELL,	     /* -B: everything is told to the peers */
+	JOB_BULK,	     /* -B: a bulk send: all flows are sent to the peers */
 	JOB_KINDS,
 };
 

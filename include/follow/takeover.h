@@ -53,8 +53,8 @@ void takeover_cancel_schedule(struct takeover *t, struct mono now);
  * again, or is due. */
 void takeover_resume(struct takeover *t, struct mono now);
 
-/* A bulk update begins (JOB_TELL): all that a commit before has created is told by it. */
-void takeover_told(struct takeover *t);
+/* A bulk send begins (JOB_BULK): it sends all flows that a commit before has created. */
+void takeover_bulk_begins(struct takeover *t);
 
 /* For flows that cannot wait for it; borrowed. */
 struct commit *takeover_commit(struct takeover *t);

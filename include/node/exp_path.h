@@ -49,7 +49,7 @@ void exp_path_free(struct exp_path *x);
 /* Sync is opened after the caches; borrowed. */
 void exp_path_set_sync(struct exp_path *x, struct sync *sync);
 /* Without internal cache: who dumps the kernel's expectations for a full send, with
- * exp_path_put() and then exp_path_told_all(), when dump() asks for that. ctx is borrowed. */
+ * exp_path_put() and then exp_path_bulk_end(), when dump() asks for that. ctx is borrowed. */
 void exp_path_set_reader(struct exp_path *x, void (*dump)(void *ctx), void *ctx);
 void exp_path_set_limit(struct exp_path *x, uint32_t limit);
 
@@ -76,7 +76,7 @@ bool exp_path_knows(const struct exp_path *x, const struct ct_expect *e);
 bool exp_path_theirs(const struct exp_path *x, const struct ct_expect *e);
 bool exp_path_ours(const struct exp_path *x, const struct ct_expect *e);
 /* The kernel's expectations have been read for a full send. */
-void exp_path_told_all(struct exp_path *x);
+void exp_path_bulk_end(struct exp_path *x);
 /* Our own commit has put it into the kernel. */
 void exp_path_committed(struct exp_path *x, const struct ct_expect *e, struct mono now);
 /* We have taken it out of the kernel, because it was a peer's and has ended there. */

@@ -87,9 +87,9 @@ struct pipeline {
 	uint32_t sweep_peers;
 	uint64_t sweep_pos; /* resume point of the lowest of them */
 	uint32_t swept;
-	uint32_t life_s;	/* ALARM: entries without news for longer expire; 0: none does */
-	struct mono expire_due; /* when to look for some */
-	bool expiring;		/* at that, from expire_pos on */
+	uint32_t cache_timeout_s; /* ALARM: entries without news for longer expire; 0: none does */
+	struct mono expire_due;	  /* when to look for some */
+	bool expiring;		  /* at that, from expire_pos on */
 	uint64_t expire_pos;
 	uint32_t oldest_s;
 	/* Without internal cache: the kernel dump of a full send, and whether it waits for room. */
@@ -109,8 +109,8 @@ void path_full(struct pipeline *p, uint64_t *counter, const char *cache, struct 
 void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, struct mono now);
 /* f, or, for an offloaded flow whose life the kernel did not tell, *copy with the life that a
  * packet gives it. */
-const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f,
-				     struct ct_flow *copy);
+const struct ct_flow *path_with_timeout(const struct pipeline *p, const struct ct_flow *f,
+					struct ct_flow *copy);
 /* A flow has ended; f says what is known of its last moment. */
 void path_ended(struct pipeline *p, const struct ct_flow *f);
 

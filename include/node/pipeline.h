@@ -51,7 +51,7 @@ struct pipeline_env {
 	/* How long an entry of f's protocol and state lives in our kernel after a packet, in
 	 * seconds, 0 if unknown: the life of an offloaded flow, of which the kernel does not tell.
 	 * NULL: always unknown. */
-	uint32_t (*life)(void *ctx, const struct ct_flow *f);
+	uint32_t (*timeout)(void *ctx, const struct ct_flow *f);
 	/* A peer begins a life: it is new, has started again, or is back after a silence. May be
 	 * NULL. */
 	void (*peer_begins)(void *ctx);
@@ -67,14 +67,14 @@ struct pipeline_reader {
 	/* The internal cache is incomplete and there is room again: compare it with the kernel, as
 	 * pipeline_compare_begin() and what follows it. */
 	void (*compare)(void *ctx);
-	/* A peer may have lost its table, with flows of which our kernel has what it told before:
+	/* A peer may have lost its table, with flows that our kernel has received from it before:
 	 * give the whole kernel table to pipeline_adopted(). */
 	void (*adopt)(void *ctx);
-	/* Without internal cache: dump the kernel table, from its beginning, into pipeline_told()
-	 * and the calls after it, and again if that did not succeed. Never called while one is
-	 * under way. */
+	/* Without internal cache: dump the kernel table, from its beginning, into
+	 * pipeline_bulk_entry() and the calls after it, and again if that did not succeed. Never
+	 * called while a dump is under way. */
 	void (*dump)(void *ctx);
-	/* Stop giving entries, and go on. May be called from pipeline_told(). */
+	/* Pause the dump, or go on. May be called from pipeline_bulk_entry(). */
 	void (*dump_pause)(void *ctx, bool pause);
 };
 
@@ -137,7 +137,7 @@ void pipeline_dump_end(struct pipeline *p);
 void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* The same about a flow whose life, as the peers know it, is nearly over: if it has been renewed
  * they are told. */
-void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now);
+void pipeline_timeout_refreshed(struct pipeline *p, const struct ct_flow *f, struct mono now);
 /* The kernel says the record is gone, and no event has touched it since it was found unseen. */
 void pipeline_gone(struct pipeline *p, uint32_t id, struct mono now);
 
@@ -191,9 +191,9 @@ void pipeline_lost(struct pipeline *p);
 /* The dump that pipeline_reader.dump() asked for: an entry; a part has been read, and the kernel
  * has made the next one meanwhile; the end. False: it has to be made again after a while,
  * because part of it found no room. */
-void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now);
-void pipeline_told_part(struct pipeline *p);
-bool pipeline_told_all(struct pipeline *p);
+void pipeline_bulk_entry(struct pipeline *p, const struct ct_flow *f, struct mono now);
+void pipeline_bulk_part(struct pipeline *p);
+bool pipeline_bulk_end(struct pipeline *p);
 
 /* Without internal cache: the master of an expectation, as the kernel has it at this moment. No
  * event tells when a helper has begun to adjust its sequence numbers, and the peers are to have it

@@ -685,8 +685,8 @@ void internal_keep_received_timeout(struct internal *c)
 	c->received_timeout = true;
 }
 
-enum internal_change internal_renewed(struct internal *c, const struct ct_flow *f, struct mono now,
-				      uint32_t *id)
+enum internal_change internal_timeout_refreshed(struct internal *c, const struct ct_flow *f,
+						struct mono now, uint32_t *id)
 {
 	enum internal_change change = internal_answered(c, f, now, id);
 	struct flow_rec *rec;

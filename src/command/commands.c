@@ -6,7 +6,7 @@
  *   dump    walks a table with a resume point and writes while the client's queue has room (dump.c)
  *   empty   forgets a cache in steps (-f; empty.c)
  *   waiter  waits for work that goes on without it (-c, -F, -R): the work is not the client's, so
- *           it does not stop when the client leaves (waiters.c)
+ *           it does not stop when the client leaves (job_clients.c)
  *
  * Exit status: 0 when it is done or there is nothing to do in this mode; 1 when it was refused, is
  * busy, or failed. Scripts stop at the first non-zero status, so each refusal is deliberate. */
@@ -24,12 +24,12 @@
 #include "command/ask.h"
 #include "command/dump.h"
 #include "follow/expecting.h"
-#include "follow/empty.h"
+#include "follow/external_flush.h"
 #include "follow/jobs.h"
 #include "command/monitor.h"
 #include "command/report.h"
 #include "command/role_command.h"
-#include "command/waiters.h"
+#include "command/job_clients.h"
 #include "flow/flow_json.h"
 #include "flow/flow_print.h"
 
@@ -124,7 +124,8 @@ static struct control_job *cmd_commit(struct commands *c, const struct ctl_reque
 		done_note(out, "a commit is already running, another one follows it");
 	else
 		log_notice("%s", say[req->cmd->object]);
-	return job_or_note(waiters_commit(c->d->waiters, &wish, evloop_now(c->d->loop)), out);
+	return job_or_note(job_clients_commit(c->d->job_clients, &wish, evloop_now(c->d->loop)),
+			   out);
 }
 
 static struct control_job *cmd_flush_expects(struct commands *c, const struct ctl_request *req,
@@ -148,7 +149,7 @@ static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl
 	struct control_job *job;
 
 	log_notice("flushing kernel conntrack table");
-	job = waiters_ask(c->d->waiters, kind, 0, evloop_now(c->d->loop));
+	job = job_clients_ask(c->d->job_clients, kind, 0, evloop_now(c->d->loop));
 	if (!job)
 		return out_of_memory(out);
 	/* Refused while a commit runs, which has put expectations there as well. */
@@ -186,9 +187,9 @@ static struct control_job *cmd_resync_kernel(struct commands *c, const struct ct
 	}
 	/* What a peer has told is ours from now on where it is in our kernel, and -f does not look
 	 * at that. */
-	return job_or_note(waiters_ask(c->d->waiters, job,
-				       pipeline_peer_flows(c->d->pipeline) > 0 ? JOB_ALONE : 0,
-				       evloop_now(c->d->loop)),
+	return job_or_note(job_clients_ask(c->d->job_clients, job,
+					   pipeline_peer_flows(c->d->pipeline) > 0 ? JOB_ALONE : 0,
+					   evloop_now(c->d->loop)),
 			   out);
 }
 
@@ -199,7 +200,7 @@ static struct control_job *cmd_resync_expects(struct commands *c, const struct c
 		return NULL;
 	done_note(out, "resync with master expect table");
 	c->expect_resyncs++;
-	return job_or_note(waiters_ask(c->d->waiters, job, 0, evloop_now(c->d->loop)), out);
+	return job_or_note(job_clients_ask(c->d->job_clients, job, 0, evloop_now(c->d->loop)), out);
 }
 
 /* The internal cache is compared with the kernel, which goes on when the client has left; -R joins
@@ -239,8 +240,8 @@ static struct control_job *flush_caches(struct commands *c, struct ctl_out *out,
 		flush_internal(c, external, out);
 	if (!external)
 		return NULL;
-	return job_or_note(waiters_ask(c->d->waiters, JOB_EMPTY, both ? EMPTY_EXPECTS : 0,
-				       evloop_now(c->d->loop)),
+	return job_or_note(job_clients_ask(c->d->job_clients, JOB_CACHE_FLUSH,
+					   both ? FLUSH_EXPECTS : 0, evloop_now(c->d->loop)),
 			   out);
 }
 
@@ -357,7 +358,7 @@ static struct control_job *cmd_purge(struct commands *c, const struct ctl_reques
 			   c->d->conf->sync.purge_timeout_s);
 	else
 		done_note(out, "a flush is scheduled already");
-	empty_fill(c->d->empty, now);
+	external_flush_fill(c->d->external_flush, now);
 	return NULL;
 }
 
@@ -403,7 +404,7 @@ static struct control_job *cmd_ask_resync(struct commands *c, const struct ctl_r
 	activity_request(c->d->activity, now);
 	if (!no_request(c, req, out)) {
 		done_note(out, "resync requested");
-		empty_asked(c->d->empty);
+		external_flush_asked(c->d->external_flush);
 		pipeline_ask(c->d->pipeline, now);
 	}
 	return NULL;
@@ -454,10 +455,10 @@ static const struct what table[] = {
 	{ "-R", NEEDS_NOTHING, JOB_COMPARE, cmd_resync_kernel, NULL, NULL },
 	{ "-R ct", NEEDS_NOTHING, JOB_COMPARE, cmd_resync_kernel, NULL, NULL },
 	{ "-R expect", NEEDS_EXPECTS, JOB_COMPARE_EXPECTS, cmd_resync_expects, NULL, NULL },
-	{ "-f", NEEDS_NOTHING, JOB_EMPTY, cmd_flush_caches, NULL, NULL },
+	{ "-f", NEEDS_NOTHING, JOB_CACHE_FLUSH, cmd_flush_caches, NULL, NULL },
 	{ "-f internal", NEEDS_NOTHING, JOB_REFRESH, cmd_flush_internal, NULL, NULL },
-	{ "-f external", NEEDS_EXTERNAL, JOB_EMPTY, cmd_flush_external, NULL, NULL },
-	{ "-B", NEEDS_PEERS, JOB_TELL, cmd_bulk, NULL, NULL },
+	{ "-f external", NEEDS_EXTERNAL, JOB_CACHE_FLUSH, cmd_flush_external, NULL, NULL },
+	{ "-B", NEEDS_PEERS, JOB_BULK, cmd_bulk, NULL, NULL },
 	{ "-n", NEEDS_PEERS, NO_JOB, cmd_ask_resync, NULL, NULL },
 	{ "-t", NEEDS_PEERS, NO_JOB, cmd_purge, NULL, NULL },
 	{ "-k", NEEDS_NOTHING, NO_JOB, cmd_kill, NULL, NULL },
@@ -494,7 +495,7 @@ static struct control_job *no_commit(struct commands *c, const struct ctl_reques
 	struct mono now = evloop_now(c->d->loop);
 
 	takeover_active(c->d->takeover, now);
-	return job_or_note(waiters_commit(c->d->waiters, &wish, now), out);
+	return job_or_note(job_clients_commit(c->d->job_clients, &wish, now), out);
 }
 
 /* -t, and there is no role that this node could give up: nothing is scheduled. */
@@ -546,7 +547,7 @@ static enum lack lacks(const struct commands *c, enum needs needs)
 }
 
 /* A program that asked for a document gets one, and reads there why nothing is in it. */
-static void empty_document(const struct ctl_request *req, const char *kind, const char *why,
+static void flush_document(const struct ctl_request *req, const char *kind, const char *why,
 			   struct ctl_out *out)
 {
 	struct text text = { 0 };
@@ -570,7 +571,7 @@ static struct control_job *nothing_to_do(struct commands *c, const struct what *
 	}
 	idle_note(req, out, lack_words[lack]);
 	if (what->kind && !windows)
-		empty_document(req, what->kind, lack_words[lack], out);
+		flush_document(req, what->kind, lack_words[lack], out);
 	return windows ? no_commit(c, req, out) : NULL;
 }
 

@@ -9,7 +9,7 @@
 #include "channel/channel.h"
 #include "follow/blind.h"
 #include "command/commands.h"
-#include "follow/empty.h"
+#include "follow/external_flush.h"
 #include "daemon/gating.h"
 #include "daemon/helpers.h"
 #include "follow/jobs.h"
@@ -86,14 +86,14 @@ static void completeness(const struct daemon *d, struct values *v)
 
 void report_cache(const struct daemon *d, struct values *v)
 {
-	struct emptied_values emptied;
+	struct external_flush_values emptied;
 
 	flow_caches(d, v, &cache_detail_group);
 	/* Not in 1.4.x, and therefore behind everything else. */
 	injected(d, v);
 	completeness(d, v);
-	if (empty_values(d->empty, evloop_now(d->loop), &emptied))
-		values_group(v, "emptied", &emptied_group, &emptied);
+	if (external_flush_values(d->external_flush, evloop_now(d->loop), &emptied))
+		values_group(v, "emptied", &external_flush_group, &emptied);
 }
 
 /* ---- links ---- */

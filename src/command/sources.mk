@@ -17,4 +17,4 @@ libcommand_a_SOURCES = \
 	command/status_page.c \
 	command/status_values.c \
 	command/values.c \
-	command/waiters.c
+	command/job_clients.c

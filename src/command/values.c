@@ -18,7 +18,7 @@
 #include "command/role_command.h"
 #include "command/status.h"
 #include "daemon/gating.h"
-#include "follow/empty.h"
+#include "follow/external_flush.h"
 
 #define ZERO "           0\n"
 
@@ -138,7 +138,7 @@ const struct value_group injected_group = {
 };
 #undef S
 
-#define S struct emptied_values
+#define S struct external_flush_values
 static const struct value_row emptied_rows[] = {
 	GAUGE_IF_KNOWN(S, ago_s, "ago_s", "s",
 		       "cache external emptied:\t\t%12 s ago (-f): this node is active, ",
@@ -147,7 +147,7 @@ static const struct value_row emptied_rows[] = {
 		       "until the peers are asked to fill it again"),
 	VALUE_END
 };
-const struct value_group emptied_group = {
+const struct value_group external_flush_group = {
 	.name = "emptied",
 	.help = "The external cache was emptied on purpose.",
 	.rows = emptied_rows,
@@ -668,7 +668,7 @@ const struct value_group gate_group = {
 const struct value_group *const value_groups[] = { &cache_group,	  &cache_detail_group,
 						   &bypass_group,	  &inject_group,
 						   &injected_group,	  &completeness_group,
-						   &emptied_group,	  &traffic_group,
+						   &external_flush_group, &traffic_group,
 						   &link_group,		  &active_link_group,
 						   &tracking_group,	  &received_group,
 						   &sequence_group,	  &repair_group,

@@ -21,11 +21,11 @@
 #include "daemon/gating.h"
 #include "daemon/helpers.h"
 #include "follow/jobs.h"
-#include "follow/renew.h"
+#include "follow/timeout_refresh.h"
 #include "daemon/roles.h"
 #include "daemon/signals.h"
-#include "follow/teller.h"
-#include "command/waiters.h"
+#include "follow/bulk_dump.h"
+#include "command/job_clients.h"
 #include "daemon/wiring.h"
 #include "kernel/ct_timeouts.h"
 #include "stats/flowlog.h"
@@ -44,10 +44,10 @@ static void tell_status(struct daemon *d, struct mono now)
 	uint32_t own = flows_alive(pipeline_own(d->pipeline));
 	struct external *external = pipeline_external(d->pipeline);
 
-	if (external && d->teller)
+	if (external && d->bulk_dump)
 		notify_status(&d->notify, now, "%" PRIu32 " flows of its peers",
 			      flows_alive(external_table(external)));
-	else if (d->teller)
+	else if (d->bulk_dump)
 		notify_status(&d->notify, now, "no caches");
 	else if (external)
 		notify_status(&d->notify, now,
@@ -67,7 +67,7 @@ static void daemon_turn(void *ctx, struct mono now)
 
 	if (d->events)
 		rate_look(&d->intake, ct_events_stats(d->events)->received, now);
-	empty_turn(d->empty, now);
+	external_flush_turn(d->external_flush, now);
 	if (d->gating)
 		gating_turn(d->gating, now);
 	if (d->flowlog)
@@ -137,10 +137,10 @@ static void open_scheduler(const struct conf_sched *sched)
 
 static int open_empty(struct daemon *d)
 {
-	const struct empty_conf conf = wiring_empty(d);
+	const struct external_flush_conf conf = wiring_empty(d);
 
-	d->empty = empty_new(&conf);
-	return d->empty ? 0 : -ENOMEM;
+	d->external_flush = external_flush_new(&conf);
+	return d->external_flush ? 0 : -ENOMEM;
 }
 
 static int open_pipeline(struct daemon *d, struct mono now, struct text *err)
@@ -199,7 +199,7 @@ static int open_table(struct daemon *d, struct text *err)
 	if (pipeline_internal(d->pipeline))
 		return reconcile_open(d->loop, d->pipeline, poll_s, &cb, &d->reconcile, err);
 	log_notice("disabling internal cache");
-	return teller_open(d->loop, d->pipeline, poll_s, &d->teller, err);
+	return bulk_dump_open(d->loop, d->pipeline, poll_s, &d->bulk_dump, err);
 }
 
 static int open_kernel(struct daemon *d, struct text *err)
@@ -211,7 +211,7 @@ static int open_kernel(struct daemon *d, struct text *err)
 	int ret = open_table(d, err);
 
 	if (ret == 0 && d->inject && d->reconcile)
-		ret = renew_open(d->loop, d->pipeline, &d->renew, err);
+		ret = timeout_refresh_open(d->loop, d->pipeline, &d->timeout_refresh, err);
 	if (ret == 0 && pipeline_expects(d->pipeline))
 		ret = expecting_open(d->loop, d->pipeline, &xcb, &d->expecting, err);
 	if (d->inject)
@@ -338,8 +338,8 @@ static int open_jobs(struct daemon *d)
 
 	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
 	d->activity = activity_open(d->conf->mode == CONF_MODE_SYNC ? path : NULL, d->started);
-	d->waiters = waiters_new(d);
-	if (!d->activity || !d->waiters)
+	d->job_clients = job_clients_new(d);
+	if (!d->activity || !d->job_clients)
 		return -ENOMEM;
 	d->jobs = jobs_new(roles_job_ended, d);
 	if (!d->jobs)
@@ -472,10 +472,10 @@ void daemon_close(struct daemon *d)
 	blind_close(d->blind);
 	ct_events_close(d->events);
 	expecting_close(d->expecting);
-	renew_close(d->renew);
-	teller_close(d->teller);
+	timeout_refresh_close(d->timeout_refresh);
+	bulk_dump_close(d->bulk_dump);
 	reconcile_close(d->reconcile);
-	empty_free(d->empty);
+	external_flush_free(d->external_flush);
 	helpers_close(d->helpers);
 	gating_close(d->gating);
 	pipeline_free(d->pipeline);
@@ -486,7 +486,7 @@ void daemon_close(struct daemon *d)
 	flow_filter_free(d->filter);
 	commands_stop(d->commands);
 	jobs_free(d->jobs);
-	waiters_free(d->waiters);
+	job_clients_free(d->job_clients);
 	activity_close(d->activity);
 	evloop_free(d->loop);
 	lockfile_drop(&d->lock);

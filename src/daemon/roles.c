@@ -10,8 +10,8 @@
 
 #include "base/log.h"
 #include "command/ask.h"
-#include "command/waiters.h"
-#include "follow/empty.h"
+#include "command/job_clients.h"
+#include "follow/external_flush.h"
 #include "follow/role.h"
 #include "follow/role_fifo.h"
 #include "follow/track_file.h"
@@ -41,7 +41,7 @@ static void leave(void *ctx, struct mono now)
 
 	if (!takeover_schedule(d->takeover, now))
 		log_notice("a flush is scheduled already");
-	empty_fill(d->empty, now);
+	external_flush_fill(d->external_flush, now);
 }
 
 static void ask(void *ctx, struct mono now)
@@ -51,7 +51,7 @@ static void ask(void *ctx, struct mono now)
 	activity_request(d->activity, now);
 	if (!sync_can(&d->conf->sync, SYNC_ASKS))
 		return;
-	empty_asked(d->empty);
+	external_flush_asked(d->external_flush);
 	pipeline_ask(d->pipeline, now);
 }
 
@@ -191,7 +191,7 @@ void roles_job_ended(void *ctx, enum job_kind kind, uint32_t run, const struct j
 {
 	struct daemon *d = ctx;
 
-	waiters_ended(d->waiters, kind, run, res, now);
+	job_clients_ended(d->job_clients, kind, run, res, now);
 	if (d->role)
 		role_job_ended(d->role, kind, run, res, now);
 }

@@ -12,12 +12,12 @@
 #include "base/log.h"
 #include "follow/jobs.h"
 #include "follow/refused.h"
-#include "follow/teller.h"
+#include "follow/bulk_dump.h"
 #include "flow/filter_conf.h"
 #include "kernel/ct_timeouts.h"
 #include "stats/flowlog.h"
 
-#define LIFE_READ_MS 60000
+#define TIMEOUTS_READ_MS 60000
 
 /* ---- kernel -> pipeline ---- */
 
@@ -179,20 +179,21 @@ static void on_datagram(void *ctx, const struct peer_addr *from, const uint8_t *
 }
 
 /* Our kernel's timeouts, of the last minute. */
-static const struct life *our_life(struct daemon *d)
+static const struct entry_timeout *our_timeouts(struct daemon *d)
 {
 	struct mono now = evloop_now(d->loop);
 
-	if (!mono_is_set(d->life_read) || mono_diff_ms(now, d->life_read) >= LIFE_READ_MS) {
-		ct_timeouts_read(&d->life.own);
-		d->life_read = now;
+	if (!mono_is_set(d->timeouts_read) ||
+	    mono_diff_ms(now, d->timeouts_read) >= TIMEOUTS_READ_MS) {
+		ct_timeouts_read(&d->entry_timeout.own);
+		d->timeouts_read = now;
 	}
-	return &d->life;
+	return &d->entry_timeout;
 }
 
-static uint32_t on_life(void *ctx, const struct ct_flow *f)
+static uint32_t on_timeout(void *ctx, const struct ct_flow *f)
 {
-	return ct_timeouts_of(&our_life(ctx)->own, f);
+	return ct_timeouts_of(&our_timeouts(ctx)->own, f);
 }
 
 /* ---- network -> pipeline -> kernel, without external cache ---- */
@@ -201,13 +202,13 @@ static uint32_t on_life(void *ctx, const struct ct_flow *f)
 #define LONG_LIFE_S 43200
 
 /* What is told without a life, or with one that is not its own, gets that of its state here. */
-static const struct ct_flow *with_life(struct daemon *d, const struct ct_flow *f,
-				       struct ct_flow *copy)
+static const struct ct_flow *with_timeout(struct daemon *d, const struct ct_flow *f,
+					  struct ct_flow *copy)
 {
 	if ((f->has & FLOW_HAS_TIMEOUT) && f->timeout_s < LONG_LIFE_S)
 		return f;
 	flow_copy(copy, f);
-	copy->timeout_s = life_kept(our_life(d), f, 0, 0);
+	copy->timeout_s = entry_timeout_kept(our_timeouts(d), f, 0, 0);
 	copy->has |= FLOW_HAS_TIMEOUT;
 	return copy;
 }
@@ -218,7 +219,7 @@ static void on_inject(void *ctx, enum sync_change what, const struct ct_flow *fl
 	struct ct_flow copy;
 
 	if (what != SYNC_DESTROY)
-		flow = with_life(d, flow, &copy);
+		flow = with_timeout(d, flow, &copy);
 
 	switch (what) {
 	case SYNC_NEW:
@@ -262,7 +263,7 @@ static void on_peer_begins(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	empty_fill(d->empty, evloop_now(d->loop));
+	external_flush_fill(d->external_flush, evloop_now(d->loop));
 }
 
 /* Its master may be among the news that wait. */
@@ -421,9 +422,9 @@ static unsigned int usable_links(void *ctx)
 	return n;
 }
 
-struct empty_conf wiring_empty(struct daemon *d)
+struct external_flush_conf wiring_empty(struct daemon *d)
 {
-	return (struct empty_conf){
+	return (struct external_flush_conf){
 		.sync = &d->conf->sync,
 		.loop = d->loop,
 		.pipeline = d->pipeline,
@@ -472,9 +473,9 @@ static int begin_tell(void *ctx, unsigned int what, struct mono now)
 
 	(void)what;
 	log_notice("sending bulk update");
-	takeover_told(d->takeover);
+	takeover_bulk_begins(d->takeover);
 	sync_bulk(pipeline_sync(d->pipeline), now);
-	jobs_ended(d->jobs, JOB_TELL, &begun, now);
+	jobs_ended(d->jobs, JOB_BULK, &begun, now);
 	return 0;
 }
 
@@ -484,7 +485,7 @@ void wiring_jobs(struct daemon *d)
 	jobs_set_ops(d->jobs, JOB_COMPARE, &(struct job_ops){ .ctx = d, .start = begin_compare });
 	jobs_set_ops(d->jobs, JOB_COMPARE_EXPECTS,
 		     &(struct job_ops){ .ctx = d, .start = begin_compare_expects });
-	jobs_set_ops(d->jobs, JOB_TELL, &(struct job_ops){ .ctx = d, .start = begin_tell });
+	jobs_set_ops(d->jobs, JOB_BULK, &(struct job_ops){ .ctx = d, .start = begin_tell });
 }
 
 /* ---- the tables ---- */
@@ -557,7 +558,7 @@ struct pipeline_env wiring_pipeline(struct daemon *d)
 		.report = on_report,
 		.full = on_full,
 		.kernel_room = on_kernel_room,
-		.life = on_life,
+		.timeout = on_timeout,
 		.ended = on_ended,
 		.active = is_active,
 		.inject = on_inject,

@@ -15,7 +15,7 @@
 
 #include "base/log.h"
 #include "cache/reply_index.h"
-#include "follow/life.h"
+#include "follow/entry_timeout.h"
 #include "flow/judge.h"
 #include "kernel/ct_timeouts.h"
 #include "sync/sync_conf.h"
@@ -39,7 +39,7 @@ struct commit {
 	enum commit_what what;	    /* of the one that runs */
 	struct ct_commit_result flows_done;
 	bool related; /* the first pass has seen a flow with a master */
-	struct life life;
+	struct entry_timeout timeout;
 	struct origin origin[PEERS_MAX];
 	uint64_t uncertain; /* flows of the running commit */
 	/* what had not been received when it began; NULL: nothing, or nobody was heard */
@@ -95,10 +95,10 @@ static bool is_uncertain(const struct commit *c, uint32_t id)
 
 /* ---- flows ---- */
 
-static uint32_t life_kept_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
+static uint32_t timeout_kept_of(const struct commit *c, const struct flow_rec *rec, struct mono now)
 {
-	return life_kept(&c->life, &rec->flow, mono_s(now) - rec->updated_s,
-			 c->origin[rec->from].silent_s);
+	return entry_timeout_kept(&c->timeout, &rec->flow, mono_s(now) - rec->updated_s,
+				  c->origin[rec->from].silent_s);
 }
 
 /* What is to be done about a flow of the external cache; what the kernel reports ended while this
@@ -114,12 +114,12 @@ static void look_at(struct commit *c, uint32_t id, struct ct_commit_flow *out, s
 		external_forget(pipeline_external(c->p), id);
 		return;
 	}
-	kept_s = life_kept_of(c, rec, now);
+	kept_s = timeout_kept_of(c, rec, now);
 	out->wish = (struct ct_wish){
 		.f = &rec->flow,
-		.timeout_s = life_created(&c->life, kept_s),
+		.timeout_s = entry_timeout_created(&c->timeout, kept_s),
 		.kept_s = kept_s,
-		.exact = c->life.commit_timeout_s > 0,
+		.exact = c->timeout.commit_timeout_s > 0,
 		.changed_s = rec->peer.changed_s,
 	};
 	out->is = out->wish.timeout_s == 0 ? CT_COMMIT_ENDED : CT_COMMIT_WANTED;
@@ -150,7 +150,7 @@ bool commit_judges(const struct commit *c, const struct ct_flow *f, struct mono 
 		return false;
 	rec = table_rec(table, id);
 	return rec->state != REC_DEAD && !ct_has_ended(&rec->flow) &&
-	       life_created(&c->life, life_kept_of(c, rec, now)) > 0 &&
+	       entry_timeout_created(&c->timeout, timeout_kept_of(c, rec, now)) > 0 &&
 	       !(mono_is_set(active) && external_has_ended_here(rec, mono_s(active)));
 }
 
@@ -397,7 +397,7 @@ static void expects_done(void *ctx, const struct exp_commit_result *res, struct 
 
 static void look_around(struct commit *c, struct mono now)
 {
-	ct_timeouts_read(&c->life.own);
+	ct_timeouts_read(&c->timeout.own);
 	origins_look(c, now);
 	c->looked = now;
 }
@@ -491,8 +491,8 @@ int commit_open(struct evloop *loop, const struct sync_conf *conf, const struct 
 		return -ENOMEM;
 	c->loop = loop;
 	c->conf = conf;
-	c->life.commit_timeout_s = conf->commit_timeout_s;
-	c->life.refresh_s = sync_can(conf, SYNC_EXPIRES) ? conf->refresh_s : 0;
+	c->timeout.commit_timeout_s = conf->commit_timeout_s;
+	c->timeout.refresh_s = sync_can(conf, SYNC_EXPIRES) ? conf->refresh_s : 0;
 	c->filter = filter;
 	c->activity = activity;
 	c->cb = *cb;

@@ -413,7 +413,7 @@ static void compare_end(struct expecting *x, int err, struct mono now)
 	}
 	if (why & EXPECTING_TELL) {
 		if (err == 0)
-			exp_path_told_all(x->path);
+			exp_path_bulk_end(x->path);
 		else
 			ev_timer_set(x->loop, &x->tell, mono_add_ms(now, TELL_AGAIN_MS));
 	} else {

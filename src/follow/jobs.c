@@ -24,15 +24,15 @@
 
 /* clang-format off */
 static const enum job_rule rules[JOB_KINDS][JOB_KINDS] = {
-	/* asked      running:    COMMIT  FLUSH   PURGE   EMPTY   REFRESH COMPARE C.EXP.  TELL */
+	/* asked      running:    COMMIT  FLUSH   PURGE   CACHE   REFRESH COMPARE C.EXP.  BULK */
 	[JOB_COMMIT]          = { FOLLOW, STOP,   STOP,   STOP,   BESIDE, BESIDE, BESIDE, BESIDE },
 	[JOB_FLUSH]           = { REFUSE, FOLLOW, FOLLOW, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE },
 	[JOB_PURGE]           = { FOLLOW, FOLLOW, FOLLOW, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE },
-	[JOB_EMPTY]           = { REFUSE, BESIDE, BESIDE, JOIN,   BESIDE, BESIDE, BESIDE, BESIDE },
+	[JOB_CACHE_FLUSH]     = { REFUSE, BESIDE, BESIDE, JOIN,   BESIDE, BESIDE, BESIDE, BESIDE },
 	[JOB_REFRESH]         = { BESIDE, BESIDE, BESIDE, BESIDE, FOLLOW, FOLLOW, BESIDE, BESIDE },
 	[JOB_COMPARE]         = { BESIDE, BESIDE, BESIDE, BESIDE, JOIN,   FOLLOW, BESIDE, BESIDE },
 	[JOB_COMPARE_EXPECTS] = { BESIDE, BESIDE, BESIDE, BESIDE, BESIDE, BESIDE, FOLLOW, BESIDE },
-	[JOB_TELL]            = { FOLLOW, BESIDE, BESIDE, BESIDE, FOLLOW, FOLLOW, FOLLOW, BESIDE },
+	[JOB_BULK]            = { FOLLOW, BESIDE, BESIDE, BESIDE, FOLLOW, FOLLOW, FOLLOW, BESIDE },
 };
 /* clang-format on */
 
@@ -65,11 +65,11 @@ const char *jobs_name(enum job_kind kind)
 		[JOB_COMMIT] = "commit",
 		[JOB_FLUSH] = "flush of the kernel table",
 		[JOB_PURGE] = "scheduled flush of the kernel table",
-		[JOB_EMPTY] = "flush of the external cache",
+		[JOB_CACHE_FLUSH] = "flush of the external cache",
 		[JOB_REFRESH] = "flush of the internal cache",
 		[JOB_COMPARE] = "comparison with the kernel table",
 		[JOB_COMPARE_EXPECTS] = "comparison with the kernel's expectations",
-		[JOB_TELL] = "bulk update",
+		[JOB_BULK] = "bulk update",
 	};
 
 	return name[kind];

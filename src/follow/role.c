@@ -25,7 +25,7 @@
 
 #include "base/log.h"
 #include "follow/commit.h"
-#include "follow/empty.h"
+#include "follow/external_flush.h"
 
 struct role {
 	struct role_env env;
@@ -193,11 +193,11 @@ static int ask(struct role *r, enum role_step step, struct mono now)
 	case ROLE_COMMIT:
 		return jobs_ask(jobs, JOB_COMMIT, COMMIT_ALL, &r->ticket, now);
 	case ROLE_EMPTY:
-		return jobs_ask(jobs, JOB_EMPTY, EMPTY_EXPECTS, &r->ticket, now);
+		return jobs_ask(jobs, JOB_CACHE_FLUSH, FLUSH_EXPECTS, &r->ticket, now);
 	case ROLE_COMPARE:
 		return jobs_ask(jobs, JOB_COMPARE, JOB_ALONE, &r->ticket, now);
 	case ROLE_TELL:
-		return jobs_ask(jobs, JOB_TELL, 0, &r->ticket, now);
+		return jobs_ask(jobs, JOB_BULK, 0, &r->ticket, now);
 	case ROLE_NOTHING:
 		break;
 	}

@@ -4,19 +4,19 @@ libfollow_a_SOURCES = \
 	follow/ahead.c \
 	follow/blind.c \
 	follow/commit.c \
-	follow/empty.c \
+	follow/external_flush.c \
 	follow/exp_flush.c \
 	follow/exp_watch.c \
 	follow/expecting.c \
 	follow/fifo_line.c \
 	follow/jobs.c \
-	follow/life.c \
+	follow/entry_timeout.c \
 	follow/reconcile.c \
 	follow/refused.c \
-	follow/renew.c \
+	follow/timeout_refresh.c \
 	follow/role.c \
 	follow/role_fifo.c \
 	follow/takeover.c \
-	follow/teller.c \
+	follow/bulk_dump.c \
 	follow/track_file.c \
 	follow/windows.c

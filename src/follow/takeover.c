@@ -138,7 +138,7 @@ static void tell_due(void *ctx, struct mono now)
 		return;
 	}
 	log_notice("the peers are told what the commit has created: no -B has followed it");
-	jobs_ask(t->jobs, JOB_TELL, 0, NULL, now);
+	jobs_ask(t->jobs, JOB_BULK, 0, NULL, now);
 }
 
 static void tell_later(struct takeover *t, struct mono now)
@@ -150,7 +150,7 @@ static void tell_later(struct takeover *t, struct mono now)
 	ev_timer_set(t->loop, &t->tell, mono_add_ms(now, TELL_MS));
 }
 
-void takeover_told(struct takeover *t)
+void takeover_bulk_begins(struct takeover *t)
 {
 	ev_timer_del(t->loop, &t->tell);
 }

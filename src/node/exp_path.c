@@ -328,7 +328,7 @@ void exp_path_release(struct exp_path *x, uint32_t id)
 	x->source->release(x->internal, id & ~FLOW_ID_EXPECT);
 }
 
-void exp_path_told_all(struct exp_path *x)
+void exp_path_bulk_end(struct exp_path *x)
 {
 	x->telling = false;
 }

@@ -36,13 +36,13 @@ void path_changed(struct pipeline *p, enum internal_change change, uint32_t id, 
 		sync_local_change(p->sync, id, now);
 }
 
-const struct ct_flow *path_with_life(const struct pipeline *p, const struct ct_flow *f,
-				     struct ct_flow *copy)
+const struct ct_flow *path_with_timeout(const struct pipeline *p, const struct ct_flow *f,
+					struct ct_flow *copy)
 {
-	if (!flow_is_offloaded(f) || (f->has & FLOW_HAS_TIMEOUT) || !p->env.life)
+	if (!flow_is_offloaded(f) || (f->has & FLOW_HAS_TIMEOUT) || !p->env.timeout)
 		return f;
 	flow_copy(copy, f);
-	copy->timeout_s = p->env.life(p->env.ctx, f);
+	copy->timeout_s = p->env.timeout(p->env.ctx, f);
 	if (copy->timeout_s > 0)
 		copy->has |= FLOW_HAS_TIMEOUT;
 	return copy;

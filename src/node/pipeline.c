@@ -48,7 +48,7 @@ static __attribute__((noinline)) void path_event_offloaded(struct pipeline *p, e
 {
 	struct ct_flow copy;
 
-	p->source->event(p, what, packet, path_with_life(p, f, &copy), now);
+	p->source->event(p, what, packet, path_with_timeout(p, f, &copy), now);
 }
 
 void pipeline_event(struct pipeline *p, enum ct_event what, const struct ct_flow *f,

@@ -212,7 +212,7 @@ static bool new_sync(struct pipeline *p, const struct pipeline_conf *conf, struc
 	if (sync_can(conf->sync, SYNC_SPEAKS)) /* else a peer without flows is silent */
 		p->silence_due = mono_add_ms(now, PATH_SILENCE_MS);
 	if (sync_can(conf->sync, SYNC_EXPIRES)) {
-		p->life_s = conf->sync->cache_timeout_s;
+		p->cache_timeout_s = conf->sync->cache_timeout_s;
 		p->refresh_s = conf->sync->refresh_s;
 		p->expire_due = mono_add_ms(now, 1000);
 	}

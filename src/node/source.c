@@ -18,7 +18,7 @@ void pipeline_dumped(struct pipeline *p, const struct ct_flow *f, bool announce,
 {
 	struct ct_flow copy;
 
-	f = path_with_life(p, f, &copy);
+	f = path_with_timeout(p, f, &copy);
 	if (!peers_flow_dumped(p, f) && flow_filter_pass(p->filter, f))
 		p->source->dumped(p, f, announce, now);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The source without internal cache (DisableInternalCache): a record of cache/bypass.c lives
  * from the event to its message, and a full send walks over a dump of the kernel table, which
- * the world feeds in with pipeline_told() and what follows it.
+ * the world feeds in with pipeline_bulk_entry() and what follows it.
  *
  *   kernel event ---> bypass_event ---> filter ---> bypass ---> path_changed ---> sync
  *   full send ------> bypass_walk ----> reader.dump
- *   dump entry -----> pipeline_told -------> filter ---> bypass ---> bypass_walk ---> sync
+ *   dump entry -----> pipeline_bulk_entry -------> filter ---> bypass ---> bypass_walk ---> sync
  *
  * What got lost cannot be looked up later: the peers are told that something is missing, and
  * everything is sent. */
@@ -162,13 +162,13 @@ static size_t bypass_walk(struct pipeline *p, uint64_t *pos, uint32_t *ids, size
 	return got;
 }
 
-void pipeline_told(struct pipeline *p, const struct ct_flow *f, struct mono now)
+void pipeline_bulk_entry(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
 	struct ct_flow copy;
 
 	if (!flow_filter_pass(p->filter, f) || zoned(p, f, false))
 		return;
-	if (!bypass_dumped(p->bypass, path_with_life(p, f, &copy), now)) {
+	if (!bypass_dumped(p->bypass, path_with_timeout(p, f, &copy), now)) {
 		path_full(p, &p->stats.full_internal, "the outgoing queue", now);
 		p->no_room = true;
 	}
@@ -193,12 +193,12 @@ bool pipeline_master(struct pipeline *p, const struct ct_flow *f, bool only_adju
 	return true;
 }
 
-void pipeline_told_part(struct pipeline *p)
+void pipeline_bulk_part(struct pipeline *p)
 {
 	bypass_dump_part(p->bypass);
 }
 
-bool pipeline_told_all(struct pipeline *p)
+bool pipeline_bulk_end(struct pipeline *p)
 {
 	bool complete = !p->no_room;
 

@@ -159,17 +159,17 @@ void pipeline_answered(struct pipeline *p, const struct ct_flow *f, struct mono 
 	struct ct_flow copy;
 	uint32_t id;
 
-	change = internal_answered(p->internal, path_with_life(p, f, &copy), now, &id);
+	change = internal_answered(p->internal, path_with_timeout(p, f, &copy), now, &id);
 	p->source->changed(p, change, id, now);
 }
 
-void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now)
+void pipeline_timeout_refreshed(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
 	enum internal_change change;
 	struct ct_flow copy;
 	uint32_t id;
 
-	change = internal_renewed(p->internal, path_with_life(p, f, &copy), now, &id);
+	change = internal_timeout_refreshed(p->internal, path_with_timeout(p, f, &copy), now, &id);
 	p->source->changed(p, change, id, now);
 }
 

@@ -204,20 +204,22 @@ bool stale_expire_step(struct pipeline *p, struct mono now)
 	uint32_t removed = 0; /* of no interest: that entries lapse is how the mode works */
 	int64_t left_s;
 
-	if (p->life_s == 0 || (!p->expiring && mono_before(now, p->expire_due)))
+	if (p->cache_timeout_s == 0 || (!p->expiring && mono_before(now, p->expire_due)))
 		return false;
 	if (!p->expiring) {
 		p->expire_pos = 0;
 		p->oldest_s = UINT32_MAX;
 		if (p->expects)
-			expects_expire(exp_path_external(p->expects), p->life_s, now, &p->oldest_s);
+			expects_expire(exp_path_external(p->expects), p->cache_timeout_s, now,
+				       &p->oldest_s);
 	}
-	p->expiring = external_expire_step(p->external, &p->expire_pos, SWEEP_STEP, p->life_s, now,
-					   &p->oldest_s, &removed);
+	p->expiring = external_expire_step(p->external, &p->expire_pos, SWEEP_STEP,
+					   p->cache_timeout_s, now, &p->oldest_s, &removed);
 	if (p->expiring)
 		return true;
-	left_s = p->oldest_s == UINT32_MAX ? p->life_s :
-					     (int64_t)p->oldest_s + p->life_s - mono_s(now);
+	left_s = p->oldest_s == UINT32_MAX ?
+			 p->cache_timeout_s :
+			 (int64_t)p->oldest_s + p->cache_timeout_s - mono_s(now);
 	p->expire_due = mono_add_ms(now, (left_s > 0 ? left_s + 1 : 1) * 1000);
 	return false;
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How long a committed entry lives: as long as its state and its owner's silence allow, not as long as the last news were
-good for. The rules stand in src/follow/life.c, and its unit test has all of them."""
+good for. The rules stand in src/follow/entry_timeout.c, and its unit test has all of them."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ static void dump_expects(void *ctx)
 		if (n->kernel.expect[i].alive)
 			exp_path_put(pipeline_expects(n->pipeline), &n->kernel.expect[i].e, true,
 				     sim_now(n->sim));
-	exp_path_told_all(pipeline_expects(n->pipeline));
+	exp_path_bulk_end(pipeline_expects(n->pipeline));
 }
 
 static void dump_step(struct node *n)
@@ -250,14 +250,14 @@ static void dump_step(struct node *n)
 	     i < COMPARE_STEP && n->dump_at < n->kernel.n_tuples && !n->dump_paused;
 	     i++, n->dump_at++)
 		if (n->kernel.flow[n->dump_at].alive)
-			pipeline_told(n->pipeline, &n->kernel.flow[n->dump_at].flow,
-				      sim_now(n->sim));
-	pipeline_told_part(n->pipeline);
+			pipeline_bulk_entry(n->pipeline, &n->kernel.flow[n->dump_at].flow,
+					    sim_now(n->sim));
+	pipeline_bulk_part(n->pipeline);
 	n->dump_ns = n->dump_paused ? 0 : n->sim->now_ns + COMPARE_MS * SIM_MS / 10;
 	if (n->dump_at < n->kernel.n_tuples)
 		return;
 	n->dump_ns = 0;
-	if (!pipeline_told_all(n->pipeline))
+	if (!pipeline_bulk_end(n->pipeline))
 		dump_begin(n);
 }
 

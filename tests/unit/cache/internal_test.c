@@ -852,12 +852,12 @@ static void test_told_life(void **state)
 	/* One that has not been renewed. */
 	dump.timeout_s = 21; /* and a second of rounding */
 	assert_true(internal_ask(c, id));
-	assert_int_equal(internal_renewed(c, &dump, now, &other), INTERNAL_NOTHING);
+	assert_int_equal(internal_timeout_refreshed(c, &dump, now, &other), INTERNAL_NOTHING);
 	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1000);
 	/* One that has. */
 	dump.timeout_s = 118;
 	assert_true(internal_ask(c, id));
-	assert_int_equal(internal_renewed(c, &dump, now, &other), INTERNAL_UPDATE);
+	assert_int_equal(internal_timeout_refreshed(c, &dump, now, &other), INTERNAL_UPDATE);
 	assert_int_equal(other, id);
 	assert_int_equal(table_rec(internal_table(c), id)->flow.timeout_s, 118);
 	assert_int_equal(table_rec(internal_table(c), id)->updated_s, 1100);

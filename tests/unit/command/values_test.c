@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "follow/blind.h"
-#include "follow/empty.h"
+#include "follow/external_flush.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,7 @@ static void caches(void **state)
 	const struct bypass_values b = { 1, 22, 333 };
 	const struct ct_inject_stats i = { 1, 2, 3, 4, 5, 6, 7 };
 	const struct injected_values in = { 8, i };
-	const struct emptied_values e = { 9, 10 };
+	const struct external_flush_values e = { 9, 10 };
 
 	(void)state;
 	shows(&cache_group, &c,
@@ -76,7 +76,7 @@ static void caches(void **state)
 	      "injected flows:\n"
 	      "\tof the peers only:\t\t           8\n"
 	      "\tended there, in use here:\t           7\n\n");
-	shows(&emptied_group, &e,
+	shows(&external_flush_group, &e,
 	      "cache external emptied:\t\t           9 s ago (-f): this node is active, its peers "
 	      "are asked in 10 s\n\n");
 }

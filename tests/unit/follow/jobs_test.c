@@ -17,8 +17,8 @@
 static const char promise[JOB_KINDS][JOB_KINDS + 1] = {
 	/* running:              C F P E r R x B */
 	[JOB_COMMIT] = "wsss....",	    [JOB_FLUSH] = "xww.....",	[JOB_PURGE] = "www.....",
-	[JOB_EMPTY] = "x..j....",	    [JOB_REFRESH] = "....ww..", [JOB_COMPARE] = "....jw..",
-	[JOB_COMPARE_EXPECTS] = "......w.", [JOB_TELL] = "w...www.",
+	[JOB_CACHE_FLUSH] = "x..j....",	    [JOB_REFRESH] = "....ww..", [JOB_COMPARE] = "....jw..",
+	[JOB_COMPARE_EXPECTS] = "......w.", [JOB_BULK] = "w...www.",
 };
 
 struct fake {
@@ -243,19 +243,19 @@ static void test_the_script(void **state)
 
 	(void)state;
 	world_begin(&w);
-	w.fake[JOB_TELL].ends_at_once = true;
+	w.fake[JOB_BULK].ends_at_once = true;
 	ask_ok(&w, JOB_COMMIT, &t);
 	end(&w, JOB_COMMIT);
 	ask_ok(&w, JOB_REFRESH, &refresh);
-	ask_ok(&w, JOB_EMPTY, &t);
-	end(&w, JOB_EMPTY);
+	ask_ok(&w, JOB_CACHE_FLUSH, &t);
+	end(&w, JOB_CACHE_FLUSH);
 	ask_ok(&w, JOB_COMPARE, &t);
 	assert_int_equal(t.kind, JOB_REFRESH);
-	ask_ok(&w, JOB_TELL, &t);
+	ask_ok(&w, JOB_BULK, &t);
 	assert_string_equal(w.order, "CcQEe");
 	end(&w, JOB_REFRESH);
 	assert_string_equal(w.order, "CcQEeqBb");
-	assert_false(jobs_running(w.jobs, JOB_TELL));
+	assert_false(jobs_running(w.jobs, JOB_BULK));
 	jobs_free(w.jobs);
 }
 
@@ -307,7 +307,8 @@ static void test_names(void **state)
 		assert_non_null(jobs_name((enum job_kind)k));
 		for (unsigned int a = 0; a < JOB_KINDS; a++)
 			if (jobs_rule((enum job_kind)a, (enum job_kind)k) == JOB_STOP)
-				assert_true(k == JOB_FLUSH || k == JOB_PURGE || k == JOB_EMPTY);
+				assert_true(k == JOB_FLUSH || k == JOB_PURGE ||
+					    k == JOB_CACHE_FLUSH);
 	}
 }
 

@@ -79,7 +79,7 @@ static void stop_empty(void *ctx, struct mono now)
 	const struct job_result res = { .err = -ECANCELED };
 	struct world *w = ctx;
 
-	jobs_ended(w->jobs, JOB_EMPTY, &res, now);
+	jobs_ended(w->jobs, JOB_CACHE_FLUSH, &res, now);
 }
 
 static void stop_nothing(void *ctx, struct mono now)
@@ -93,7 +93,7 @@ static int tell_at_once(void *ctx, unsigned int what, struct mono now)
 	struct world *w = ctx;
 
 	(void)what;
-	jobs_ended(w->jobs, JOB_TELL, &done, now);
+	jobs_ended(w->jobs, JOB_BULK, &done, now);
 	return 0;
 }
 
@@ -193,9 +193,9 @@ static void begin(struct world *w, uint64_t seed)
 		jobs_set_ops(
 			w->jobs, k,
 			&(struct job_ops){ .ctx = w, .start = start_job, .stop = stop_nothing });
-	jobs_set_ops(w->jobs, JOB_EMPTY,
+	jobs_set_ops(w->jobs, JOB_CACHE_FLUSH,
 		     &(struct job_ops){ .ctx = w, .start = start_empty, .stop = stop_empty });
-	jobs_set_ops(w->jobs, JOB_TELL, &(struct job_ops){ .ctx = w, .start = tell_at_once });
+	jobs_set_ops(w->jobs, JOB_BULK, &(struct job_ops){ .ctx = w, .start = tell_at_once });
 	env.activity = w->activity;
 	env.jobs = w->jobs;
 	w->role = role_new(&env);
@@ -289,7 +289,7 @@ static void test_primary(void **state)
 	assert_string_equal(role_by(w.role), "--role");
 	assert_int_equal(c->step, ROLE_COMMIT);
 	assert_true(jobs_running(w.jobs, JOB_COMMIT));
-	assert_false(jobs_running(w.jobs, JOB_EMPTY));
+	assert_false(jobs_running(w.jobs, JOB_CACHE_FLUSH));
 	assert_int_equal(say(&w, ROLE_PRIMARY, "another"), number); /* joins */
 	settle(&w);
 	assert_string_equal(w.order, "cERB");
@@ -361,7 +361,7 @@ static void test_commit_in_between(void **state)
 	end_job(&w, JOB_COMMIT, 0);
 	assert_int_equal(c->step, ROLE_EMPTY);
 	letter(&w, 'c');
-	assert_false(jobs_running(w.jobs, JOB_EMPTY));
+	assert_false(jobs_running(w.jobs, JOB_CACHE_FLUSH));
 	assert_false(mono_is_set(c->ended));
 	settle(&w);
 	assert_int_equal(c->err, 0);
@@ -381,7 +381,7 @@ static void test_failure(void **state)
 	end_job(&w, JOB_COMMIT, -ENOMEM);
 	assert_int_equal(c->err, -ENOMEM);
 	assert_int_equal(c->step, ROLE_COMMIT);
-	assert_false(jobs_running(w.jobs, JOB_EMPTY)); /* the states are still there */
+	assert_false(jobs_running(w.jobs, JOB_CACHE_FLUSH)); /* the states are still there */
 	assert_int_equal(role_now(w.role), ROLE_PRIMARY);
 	assert_true(role_told(w.role, ROLE_PRIMARY, "keepalived", w.now)); /* once more */
 	finish(&w);

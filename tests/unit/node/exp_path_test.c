@@ -741,14 +741,14 @@ static void test_bypass_full_send(void **state)
 	sync_bulk(pipeline_sync(w->p), w->now);
 	turn(w);
 	assert_int_equal(w->n_dumps, 0); /* flows first */
-	assert_true(pipeline_told_all(w->p));
+	assert_true(pipeline_bulk_end(w->p));
 	turn(w);
 	assert_int_equal(w->n_dumps, 1);
 	put(w, &e);
 	CHECK_SENT(w, WIRE_EXP_NEW);
 	assert_true(sync_bulk_running(pipeline_sync(w->p)));
 	put(w, &f);
-	exp_path_told_all(x);
+	exp_path_bulk_end(x);
 	CHECK_SENT(w, WIRE_EXP_NEW);
 	assert_false(sync_bulk_running(pipeline_sync(w->p)));
 	world_free(w);

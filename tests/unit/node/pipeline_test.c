@@ -162,7 +162,7 @@ static void world_open(struct world *w)
 			 .flush = sink_flush },
 		.log = keep_line,
 		.report = keep_report,
-		.life = own_life,
+		.timeout = own_life,
 		.full = count_full,
 		.ended = keep_ended,
 		.inject = keep_injected,

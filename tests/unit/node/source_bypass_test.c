@@ -186,12 +186,12 @@ static void kernel_read(struct world *w)
 	for (uint32_t i = 0; i < n; i++) {
 		struct ct_flow f = flow_of(of[i], &part[i], true, &rare);
 
-		pipeline_told(w->p, &f, w->now);
+		pipeline_bulk_entry(w->p, &f, w->now);
 	}
-	pipeline_told_part(w->p);
+	pipeline_bulk_part(w->p);
 	if (n > 0)
 		return;
-	if (pipeline_told_all(w->p)) {
+	if (pipeline_bulk_end(w->p)) {
 		w->dumping = false;
 	} else { /* no room: again, as the teller does it */
 		w->at = 0;

@@ -231,7 +231,8 @@ static int setup(void **state)
 		.limit_external = 16,
 	};
 	static const struct pipeline_env env = {
-		.out = { .datagram = no_datagram, .send = nothing, .flush = nothing }, .life = life
+		.out = { .datagram = no_datagram, .send = nothing, .flush = nothing },
+		.timeout = life
 	};
 	struct pipeline *p = pipeline_new(&conf, &env, now);
 

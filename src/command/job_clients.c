@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Clients that wait for work which is not theirs: a commit, a flush, a comparison with the kernel.
- * It goes on when they leave, and whoever asks while one runs gets the one that the table of the
- * jobs says (jobs.c). */
-#include "command/waiters.h"
+/* Clients that wait for a job: a commit, a flush, a comparison with the kernel. The job goes on
+ * when its clients leave. What a client gets that asks while another job runs is decided by the
+ * table of follow/jobs.c. */
+#include "command/job_clients.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,17 +18,17 @@
 
 #define PROGRESS_MS 250
 
-struct waiters {
+struct job_clients {
 	struct daemon *d;
 	struct list_node list; /* struct waiter */
-	/* wakes those who wait, so that they can tell how far it is */
+	/* wakes the clients, so that each can show the progress of its job */
 	struct ev_timer progress;
 };
 
 struct waiter {
 	struct control_job job;
 	struct list_node node;
-	struct waiters *all;
+	struct job_clients *all;
 	enum job_kind asked;
 	struct job_ticket ticket;
 	bool over;
@@ -197,10 +197,10 @@ static const struct control_job_ops waiter_ops = { .name = "wait",
 
 /* ---- what the work reports ---- */
 
-void waiters_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
-		   struct mono now)
+void job_clients_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
+		       struct mono now)
 {
-	struct waiters *all = ctx;
+	struct job_clients *all = ctx;
 
 	if (kind == JOB_COMMIT)
 		all->d->last_commit = (struct last_commit){
@@ -227,7 +227,7 @@ void waiters_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job
 
 static void on_progress(void *ctx, struct mono now)
 {
-	struct waiters *all = ctx;
+	struct job_clients *all = ctx;
 
 	for (struct list_node *at = all->list.next; at != &all->list; at = at->next)
 		control_job_wake(&container_of(at, struct waiter, node)->job);
@@ -237,8 +237,8 @@ static void on_progress(void *ctx, struct mono now)
 
 /* ---- beginning ---- */
 
-struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigned int what,
-				struct mono now)
+struct control_job *job_clients_ask(struct job_clients *all, enum job_kind kind, unsigned int what,
+				    struct mono now)
 {
 	struct waiter *w = calloc(1, sizeof(*w));
 	const struct job_result *res;
@@ -261,14 +261,14 @@ struct control_job *waiters_ask(struct waiters *all, enum job_kind kind, unsigne
 	return &w->job;
 }
 
-struct control_job *waiters_commit(struct waiters *all, const struct commit_wish *wish,
-				   struct mono now)
+struct control_job *job_clients_commit(struct job_clients *all, const struct commit_wish *wish,
+				       struct mono now)
 {
 	enum ctl_object object = wish->object;
 	unsigned int what = object == CTL_OBJ_CT     ? COMMIT_FLOWS :
 			    object == CTL_OBJ_EXPECT ? COMMIT_EXPECTS :
 						       COMMIT_ALL;
-	struct control_job *job = waiters_ask(all, JOB_COMMIT, what, now);
+	struct control_job *job = job_clients_ask(all, JOB_COMMIT, what, now);
 	struct waiter *w = job ? container_of(job, struct waiter, job) : NULL;
 
 	if (w)
@@ -278,9 +278,9 @@ struct control_job *waiters_commit(struct waiters *all, const struct commit_wish
 
 /* ---- lifetime ---- */
 
-struct waiters *waiters_new(struct daemon *d)
+struct job_clients *job_clients_new(struct daemon *d)
 {
-	struct waiters *all = calloc(1, sizeof(*all));
+	struct job_clients *all = calloc(1, sizeof(*all));
 
 	if (!all)
 		return NULL;
@@ -290,7 +290,7 @@ struct waiters *waiters_new(struct daemon *d)
 	return all;
 }
 
-void waiters_free(struct waiters *all)
+void job_clients_free(struct job_clients *all)
 {
 	if (!all)
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* When a flow that tells nothing is asked about, so that no peer's kernel forgets it: kernel and
  * clock are scripted here. */
-#include "follow/renew.h"
+#include "follow/timeout_refresh.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,7 +103,7 @@ struct flow_table *pipeline_own(struct pipeline *p)
 	(void)p;
 	return (struct flow_table *)slabs;
 }
-void pipeline_renewed(struct pipeline *p, const struct ct_flow *f, struct mono now)
+void pipeline_timeout_refreshed(struct pipeline *p, const struct ct_flow *f, struct mono now)
 {
 	(void)p;
 	(void)f;
@@ -154,7 +154,7 @@ static uint32_t peers_life(void)
 static void asked_in_time(void **state)
 {
 	const uint64_t told_ms = TOLD_S * 1000u;
-	struct renew *r;
+	struct timeout_refresh *r;
 
 	(void)state;
 	for (unsigned int phase_ms = 0; phase_ms < 2000; phase_ms += 50) {
@@ -168,7 +168,7 @@ static void asked_in_time(void **state)
 						.timeout_s = LIFE_S };
 		w.asked = w.told = 0;
 		assert_int_equal(peers_life(), LIFE_S - CT_SHOW_NEWS_S);
-		assert_int_equal(renew_open(NULL, NULL, &r, NULL), 0);
+		assert_int_equal(timeout_refresh_open(NULL, NULL, &r, NULL), 0);
 		for (w.due = mono_add_ms((struct mono){ 0 }, (int64_t)now_ms); w.asked == 0;) {
 			now = w.due;
 			w.timer->cb(w.timer->ctx, now);
@@ -185,7 +185,7 @@ static void asked_in_time(void **state)
 		assert_true(mono_s(now) > TOLD_S + LIFE_S / 2); /* and not all the time */
 		w.batch.answer(w.batch.ctx, CT_OP_GET, 0, 0, &record.flow, now);
 		assert_int_equal(w.told, 1);
-		renew_close(r);
+		timeout_refresh_close(r);
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How long a committed entry lives: every state that can be told, what was told, its age, the
  * silence of its owner. */
-#include "follow/life.h"
+#include "follow/entry_timeout.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
@@ -56,12 +56,12 @@ static struct ct_flow flow_of(const struct row *r)
 	return f;
 }
 
-static void check(const struct life *l, const struct row *rows, size_t n)
+static void check(const struct entry_timeout *l, const struct row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct ct_flow f = flow_of(&rows[i]);
-		uint32_t kept = life_kept(l, &f, rows[i].age_s, rows[i].silent_s),
-			 got = life_created(l, kept);
+		uint32_t kept = entry_timeout_kept(l, &f, rows[i].age_s, rows[i].silent_s),
+			 got = entry_timeout_created(l, kept);
 
 		if (got != rows[i].want)
 			fail_msg("%s: %u instead of %u", rows[i].name, got, rows[i].want);
@@ -98,7 +98,7 @@ static void packets_renew(void **state)
 		{ "no timeout of our own", IPPROTO_DCCP, 4, STREAM, 43200, 1000, 3, 43200 },
 		{ "neither", IPPROTO_DCCP, 4, STREAM, NO_TIMEOUT, 1000, 3, 60 },
 	};
-	const struct life l = { .own = own };
+	const struct entry_timeout l = { .own = own };
 
 	(void)state;
 	CHECK(&l, rows);
@@ -116,7 +116,7 @@ static void silent_owner(void **state)
 		{ "TCP hardly notices", IPPROTO_TCP, EST, STREAM, 7200, 5, 610, 6600 },
 		{ "nobody knows how long", IPPROTO_TCP, EST, STREAM, 7200, 5, 0xffffffffu, 30 },
 	};
-	const struct life l = { .own = own };
+	const struct entry_timeout l = { .own = own };
 
 	(void)state;
 	CHECK(&l, rows);
@@ -141,7 +141,7 @@ static void told_life_runs(void **state)
 		  40 },
 		{ "no state, not assured", IPPROTO_TCP, NONE, 0, 20, 5, 3, 15 },
 	};
-	const struct life l = { .own = own };
+	const struct entry_timeout l = { .own = own };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(states); i++) {
@@ -177,7 +177,7 @@ static void lifted(void **state)
 	static const struct row long_own[] = {
 		{ "a day is what our kernel gives", IPPROTO_UDP, NONE, STREAM, 86400, 5, 3, 86400 },
 	};
-	struct life l = { .own = own };
+	struct entry_timeout l = { .own = own };
 
 	(void)state;
 	CHECK(&l, rows);
@@ -194,7 +194,7 @@ static void alarm(void **state)
 		{ "far beyond it", IPPROTO_UDP, NONE, STREAM, 120, 500, 0, 30 },
 		{ "handshake", IPPROTO_TCP, TCP_CONNTRACK_SYN_SENT, 0, 120, 20, 0, 100 },
 	};
-	const struct life l = { .own = own, .refresh_s = 15 };
+	const struct entry_timeout l = { .own = own, .refresh_s = 15 };
 
 	(void)state;
 	CHECK(&l, rows);
@@ -209,12 +209,12 @@ static void commit_timeout(void **state)
 		{ "none told, as its own sender does", IPPROTO_UDP, NONE, STREAM, NO_TIMEOUT, 1000,
 		  3, 180 },
 	};
-	const struct life l = { .own = own, .commit_timeout_s = 180 };
+	const struct entry_timeout l = { .own = own, .commit_timeout_s = 180 };
 	struct ct_flow f = flow_of(&rows[0]);
 
 	(void)state;
 	CHECK(&l, rows);
-	assert_int_equal(life_kept(&l, &f, 59, 3), 7200); /* for created ones only */
+	assert_int_equal(entry_timeout_kept(&l, &f, 59, 3), 7200); /* for created ones only */
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a client that waits for a job is told at its end, and with which exit status. */
-#include "command/waiters.h"
+#include "command/job_clients.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -188,14 +188,14 @@ static void run_row(const struct row *r)
 	struct control_job *job;
 	size_t begun;
 
-	d.waiters = waiters_new(&d);
-	d.jobs = jobs_new(waiters_ended, d.waiters);
+	d.job_clients = job_clients_new(&d);
+	d.jobs = jobs_new(job_clients_ended, d.job_clients);
 	jobs_set_ops(d.jobs, JOB_COMMIT, &ops);
 	ctl_out_begin(out, CTL_VERSION, 0, 1);
 	begun = ctl_out_queued(out);
-	job = waiters_commit(d.waiters,
-			     &(struct commit_wish){ CTL_OBJ_CT, r->strict, r->json, r->in_kernel },
-			     now);
+	job = job_clients_commit(
+		d.job_clients,
+		&(struct commit_wish){ CTL_OBJ_CT, r->strict, r->json, r->in_kernel }, now);
 	assert_non_null(job);
 	if (!r->start_err) {
 		assert_int_equal(job->ops->step(job, out, now), CTL_WAIT);
@@ -210,7 +210,7 @@ static void run_row(const struct row *r)
 	job->ops->release(job, true);
 	ctl_out_free(out);
 	jobs_free(d.jobs);
-	waiters_free(d.waiters);
+	job_clients_free(d.job_clients);
 	evloop_free(d.loop);
 }
 
@@ -225,5 +225,5 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(the_end_is_told) };
 
-	return cmocka_run_group_tests_name("command/waiters", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("command/job_clients", tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel table for a full send, where there is no internal cache. A dump that failed, or that
- * the table changed under, is made again: what the peers do not hear of they take for ended. */
-#include "follow/teller.h"
+/* The kernel table for a bulk send, where there is no internal cache. A dump that failed, or during
+ * which the table was changed, is made again: a flow that a bulk send does not have counts as ended
+ * at the peers. */
+#include "follow/bulk_dump.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 #define RETRY_MS 1000
 
-struct teller {
+struct bulk_dump {
 	struct evloop *loop;
 	struct pipeline *p;
 	struct ct_dump *dump;
@@ -20,7 +21,7 @@ struct teller {
 	struct log_limit failed;
 };
 
-static void teller_again(struct teller *t, int err, struct mono now)
+static void bulk_dump_again(struct bulk_dump *t, int err, struct mono now)
 {
 	if (err != -EINTR && log_limit_pass(&t->failed, 1, 60000, now, NULL)) {
 		errno = -err;
@@ -29,43 +30,43 @@ static void teller_again(struct teller *t, int err, struct mono now)
 	ev_timer_set(t->loop, &t->retry, mono_add_ms(now, RETRY_MS));
 }
 
-static void teller_flow(void *ctx, const struct ct_flow *f, struct mono now)
+static void bulk_dump_flow(void *ctx, const struct ct_flow *f, struct mono now)
 {
-	struct teller *t = ctx;
+	struct bulk_dump *t = ctx;
 
-	pipeline_told(t->p, f, now);
+	pipeline_bulk_entry(t->p, f, now);
 }
 
-static void teller_part(void *ctx, struct mono now)
+static void bulk_dump_part(void *ctx, struct mono now)
 {
-	struct teller *t = ctx;
+	struct bulk_dump *t = ctx;
 
 	(void)now;
-	pipeline_told_part(t->p);
+	pipeline_bulk_part(t->p);
 }
 
-static void teller_done(void *ctx, int err, struct mono now)
+static void bulk_dump_done(void *ctx, int err, struct mono now)
 {
-	struct teller *t = ctx;
+	struct bulk_dump *t = ctx;
 
 	if (err < 0)
-		teller_again(t, err, now);
-	else if (!pipeline_told_all(t->p))
+		bulk_dump_again(t, err, now);
+	else if (!pipeline_bulk_end(t->p))
 		ev_timer_set(t->loop, &t->retry, mono_add_ms(now, RETRY_MS));
 }
 
-static void teller_start(void *ctx)
+static void bulk_dump_start(void *ctx)
 {
-	struct teller *t = ctx;
+	struct bulk_dump *t = ctx;
 	int err = ct_dump_start(t->dump, 0);
 
 	if (err < 0)
-		teller_again(t, err, evloop_now(t->loop));
+		bulk_dump_again(t, err, evloop_now(t->loop));
 }
 
-static void teller_pause(void *ctx, bool pause)
+static void bulk_dump_pause(void *ctx, bool pause)
 {
-	struct teller *t = ctx;
+	struct bulk_dump *t = ctx;
 
 	ct_dump_pause(t->dump, pause);
 }
@@ -73,23 +74,23 @@ static void teller_pause(void *ctx, bool pause)
 static void retry_due(void *ctx, struct mono now)
 {
 	(void)now;
-	teller_start(ctx);
+	bulk_dump_start(ctx);
 }
 
 static void poll_due(void *ctx, struct mono now)
 {
-	struct teller *t = ctx;
+	struct bulk_dump *t = ctx;
 
 	pipeline_lost(t->p);
 	ev_timer_set(t->loop, &t->poll, mono_add_ms(now, t->poll_ms));
 }
 
-int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct teller **out,
-		struct text *err)
+int bulk_dump_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct bulk_dump **out,
+		   struct text *err)
 {
-	struct teller *t = calloc(1, sizeof(*t));
+	struct bulk_dump *t = calloc(1, sizeof(*t));
 	struct ct_dump_cb cb = {
-		.ctx = t, .flow = teller_flow, .part = teller_part, .done = teller_done
+		.ctx = t, .flow = bulk_dump_flow, .part = bulk_dump_part, .done = bulk_dump_done
 	};
 	int ret;
 
@@ -102,19 +103,19 @@ int teller_open(struct evloop *loop, struct pipeline *p, uint32_t poll_s, struct
 	t->poll = (struct ev_timer){ .cb = poll_due, .ctx = t, .name = "poll" };
 	ret = ct_dump_open(loop, &cb, &t->dump, err);
 	if (ret < 0) {
-		teller_close(t);
+		bulk_dump_close(t);
 		return ret;
 	}
 	if (poll_s > 0)
 		ev_timer_set(loop, &t->poll, mono_add_ms(evloop_now(loop), t->poll_ms));
 	pipeline_set_reader(p, &(struct pipeline_reader){ .ctx = t,
-							  .dump = teller_start,
-							  .dump_pause = teller_pause });
+							  .dump = bulk_dump_start,
+							  .dump_pause = bulk_dump_pause });
 	*out = t;
 	return 0;
 }
 
-void teller_close(struct teller *t)
+void bulk_dump_close(struct bulk_dump *t)
 {
 	if (!t)
 		return;

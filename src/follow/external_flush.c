@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -f external: the external cache forgets what it knows, in steps, and fills again by itself.
+/* -f external: the external cache is emptied, in steps, and fills again by itself.
  *
  *   this node		the peers are asked for everything
  *   not active		at once
  *   active		after twice PurgeTimeout, or at once when it is active no longer (-t, -n),
- *			or when a peer begins anew or a link comes back
+ * 			or when a peer begins anew or a link comes back
  *   ALARM		never: each state is sent again within RefreshTime
  *
  * On an active node, because of what the old primary still has: until its own purge (-t) it would
- * give us the flows that we have just taken over from it. The purge is told to nobody, so nothing
+ * give us the flows that we have just taken over from it. The purge is sent to no peer, so nothing
  * would ever end them here, and the next commit would bring them back. And it may come later than
  * that: -t was typed late, a big table takes its time, or the cache was filled before twice
- * PurgeTimeout. So an active node that has been told something asks again, AGAIN times with longer
- * and longer pauses, and on as long as something has gone by that: what the peer does not tell any
- * more goes. */
-#include "follow/empty.h"
+ * PurgeTimeout. So an active node that has received flows asks again, AGAIN times with longer and
+ * longer pauses, and goes on as long as an answer has removed flows: those that the peer does not
+ * send any more are removed. */
+#include "follow/external_flush.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,11 +24,11 @@
 #include "follow/jobs.h"
 #include "sync/sync_conf.h"
 
-#define EMPTY_STEP 4096
+#define FLUSH_STEP 4096
 #define AGAIN	   3 /* after twice PurgeTimeout more, then four times, then eight times */
 
-struct empty {
-	struct empty_conf conf;
+struct external_flush {
+	struct external_flush_conf conf;
 	struct ev_work work;
 	uint64_t pos;
 	struct ev_timer fill;  /* armed: the cache is empty until then */
@@ -41,12 +41,12 @@ struct empty {
 
 /* ---- filling ---- */
 
-static int64_t twice_purge_ms(const struct empty *e)
+static int64_t twice_purge_ms(const struct external_flush *e)
 {
 	return 2000 * (int64_t)e->conf.sync->purge_timeout_s;
 }
 
-static void ask_again_later(struct empty *e, struct mono now)
+static void ask_again_later(struct external_flush *e, struct mono now)
 {
 	uint64_t swept = pipeline_stats(e->conf.pipeline)->swept;
 	bool goes_on = swept != e->swept;
@@ -62,7 +62,7 @@ static void ask_again_later(struct empty *e, struct mono now)
 
 static void again_due(void *ctx, struct mono now)
 {
-	struct empty *e = ctx;
+	struct external_flush *e = ctx;
 	uint32_t n = table_count(external_table(pipeline_external(e->conf.pipeline)));
 
 	if (!activity_active(e->conf.activity) || n == 0)
@@ -77,7 +77,7 @@ static void again_due(void *ctx, struct mono now)
 
 static void fill_due(void *ctx, struct mono now)
 {
-	struct empty *e = ctx;
+	struct external_flush *e = ctx;
 
 	log_notice("asking the peers for everything: the external cache was emptied %" PRId64
 		   " s ago",
@@ -86,7 +86,7 @@ static void fill_due(void *ctx, struct mono now)
 	ask_again_later(e, now);
 }
 
-static void fill_again(struct empty *e, struct mono now)
+static void fill_again(struct external_flush *e, struct mono now)
 {
 	const struct sync_conf *conf = e->conf.sync;
 
@@ -106,18 +106,18 @@ static void fill_again(struct empty *e, struct mono now)
 		   2 * (int64_t)conf->purge_timeout_s);
 }
 
-void empty_fill(struct empty *e, struct mono now)
+void external_flush_fill(struct external_flush *e, struct mono now)
 {
 	if (ev_timer_armed(&e->fill))
 		ev_timer_set(e->conf.loop, &e->fill, now);
 }
 
-void empty_asked(struct empty *e)
+void external_flush_asked(struct external_flush *e)
 {
 	ev_timer_del(e->conf.loop, &e->fill);
 }
 
-void empty_turn(struct empty *e, struct mono now)
+void external_flush_turn(struct external_flush *e, struct mono now)
 {
 	unsigned int links;
 
@@ -125,18 +125,19 @@ void empty_turn(struct empty *e, struct mono now)
 		return;
 	links = e->conf.links(e->conf.ctx);
 	if (links > e->links)
-		empty_fill(e, now);
+		external_flush_fill(e, now);
 	e->links = links;
 }
 
-bool empty_values(const struct empty *e, struct mono now, struct emptied_values *out)
+bool external_flush_values(const struct external_flush *e, struct mono now,
+			   struct external_flush_values *out)
 {
 	struct mono due;
 
 	if (!ev_timer_armed(&e->fill))
 		return false;
 	due = mono_add_ms(e->emptied, twice_purge_ms(e));
-	*out = (struct emptied_values){
+	*out = (struct external_flush_values){
 		.ago_s = mono_diff_ms(now, e->emptied) / 1000,
 		.asks_s = mono_before(now, due) ? (mono_diff_ms(due, now) + 999) / 1000 : 0,
 	};
@@ -145,63 +146,63 @@ bool empty_values(const struct empty *e, struct mono now, struct emptied_values 
 
 /* ---- emptying ---- */
 
-static void finish(struct empty *e, int err, struct mono now)
+static void finish(struct external_flush *e, int err, struct mono now)
 {
 	const struct job_result res = { .err = err };
 
 	ev_work_del(e->conf.loop, &e->work);
 	fill_again(e, now);
-	jobs_ended(e->conf.jobs, JOB_EMPTY, &res, now);
+	jobs_ended(e->conf.jobs, JOB_CACHE_FLUSH, &res, now);
 }
 
-static bool empty_step(void *ctx, struct mono now)
+static bool flush_step(void *ctx, struct mono now)
 {
-	struct empty *e = ctx;
+	struct external_flush *e = ctx;
 
-	if (external_flush_step(pipeline_external(e->conf.pipeline), &e->pos, EMPTY_STEP))
+	if (external_flush_step(pipeline_external(e->conf.pipeline), &e->pos, FLUSH_STEP))
 		return true;
 	finish(e, 0, now);
 	return false;
 }
 
-static int empty_start(void *ctx, unsigned int what, struct mono now)
+static int flush_start(void *ctx, unsigned int what, struct mono now)
 {
-	struct empty *e = ctx;
+	struct external_flush *e = ctx;
 	struct exp_path *x = pipeline_expects(e->conf.pipeline);
 
 	(void)now;
-	if (x && what & EMPTY_EXPECTS)
+	if (x && what & FLUSH_EXPECTS)
 		exp_path_flush_external(x); /* few: at once, and before the masters */
 	e->pos = 0;
 	ev_work_arm(e->conf.loop, &e->work);
 	return 0;
 }
 
-static void empty_stop(void *ctx, struct mono now)
+static void flush_stop(void *ctx, struct mono now)
 {
 	finish(ctx, -ECANCELED, now);
 }
 
 /* ---- lifetime ---- */
 
-struct empty *empty_new(const struct empty_conf *conf)
+struct external_flush *external_flush_new(const struct external_flush_conf *conf)
 {
-	struct empty *e = calloc(1, sizeof(*e));
+	struct external_flush *e = calloc(1, sizeof(*e));
 
 	if (!e)
 		return NULL;
 	e->conf = *conf;
-	e->work = (struct ev_work){ .step = empty_step,
+	e->work = (struct ev_work){ .step = flush_step,
 				    .ctx = e,
 				    .name = "flush of the external cache" };
 	e->fill = (struct ev_timer){ .cb = fill_due, .ctx = e, .name = "fill again" };
 	e->again = (struct ev_timer){ .cb = again_due, .ctx = e, .name = "ask again" };
-	jobs_set_ops(conf->jobs, JOB_EMPTY,
-		     &(struct job_ops){ .ctx = e, .start = empty_start, .stop = empty_stop });
+	jobs_set_ops(conf->jobs, JOB_CACHE_FLUSH,
+		     &(struct job_ops){ .ctx = e, .start = flush_start, .stop = flush_stop });
 	return e;
 }
 
-void empty_free(struct empty *e)
+void external_flush_free(struct external_flush *e)
 {
 	if (!e)
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* -f external: when the peers are asked to fill the cache again. What it asks of pipeline, loop and
  * jobs is defined here; the external cache is a real one. */
-#include "follow/empty.h"
+#include "follow/external_flush.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,7 +20,7 @@
 #define PURGE_S 60
 
 static struct {
-	struct empty *e;
+	struct external_flush *e;
 	struct external *external;
 	struct job_ops ops;
 	struct ev_timer *fill, *again; /* armed */
@@ -81,7 +81,7 @@ void jobs_ended(struct jobs *j, enum job_kind kind, const struct job_result *res
 {
 	(void)j;
 	(void)now;
-	assert_int_equal(kind, JOB_EMPTY);
+	assert_int_equal(kind, JOB_CACHE_FLUSH);
 	w.err = res->err;
 	w.ended++;
 }
@@ -162,13 +162,13 @@ static void flush(void)
 static int setup_with(bool active)
 {
 	const struct hash_key key = { 1, 2 };
-	struct empty_conf c = { .sync = &conf, .links = links };
+	struct external_flush_conf c = { .sync = &conf, .links = links };
 
 	memset(&w, 0, sizeof(w));
 	w.active = active;
 	w.links = 1;
 	w.external = external_new(16, 16, &key);
-	w.e = empty_new(&c);
+	w.e = external_flush_new(&c);
 	return w.external && w.e ? 0 : -1;
 }
 
@@ -186,7 +186,7 @@ static int setup_active(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	empty_free(w.e);
+	external_flush_free(w.e);
 	external_free(w.external);
 	return 0;
 }
@@ -195,31 +195,31 @@ static int teardown(void **state)
 
 static void not_active(void **state)
 {
-	struct emptied_values v;
+	struct external_flush_values v;
 
 	(void)state;
 	flush();
 	assert_int_equal(w.err, 0);
 	assert_int_equal(w.asked, 1);
-	assert_false(empty_values(w.e, at_s(0), &v));
+	assert_false(external_flush_values(w.e, at_s(0), &v));
 }
 
 /* Later, and again while something comes, or goes by it. */
 static void active(void **state)
 {
-	struct emptied_values v;
+	struct external_flush_values v;
 	int64_t s = 2 * PURGE_S;
 
 	(void)state;
 	flush();
 	assert_int_equal(w.asked, 0);
-	assert_true(empty_values(w.e, at_s(20), &v));
+	assert_true(external_flush_values(w.e, at_s(20), &v));
 	assert_int_equal(v.ago_s, 20);
 	assert_int_equal(v.asks_s, 2 * PURGE_S - 20);
 	assert_int_equal(mono_diff_ms(w.fill_at, at_s(0)), 2000 * PURGE_S);
 	fire(w.fill, w.fill_at);
 	assert_int_equal(w.asked, 1);
-	assert_false(empty_values(w.e, at_s(s), &v));
+	assert_false(external_flush_values(w.e, at_s(s), &v));
 	a_flow_comes();
 	for (unsigned int i = 0; i < 3; i++) {
 		s += (2 * PURGE_S) << i;
@@ -252,22 +252,22 @@ static void a_link_comes_back(void **state)
 	(void)state;
 	flush();
 	w.links = 0;
-	empty_turn(w.e, at_s(1));
+	external_flush_turn(w.e, at_s(1));
 	assert_int_equal(mono_diff_ms(w.fill_at, at_s(0)), 2000 * PURGE_S);
 	w.links = 1;
-	empty_turn(w.e, at_s(2));
+	external_flush_turn(w.e, at_s(2));
 	assert_int_equal(mono_diff_ms(w.fill_at, at_s(2)), 0);
 }
 
 static void somebody_else_asks(void **state)
 {
-	struct emptied_values v;
+	struct external_flush_values v;
 
 	(void)state;
 	flush();
-	empty_asked(w.e);
-	assert_false(empty_values(w.e, at_s(1), &v));
-	empty_fill(w.e, at_s(1));
+	external_flush_asked(w.e);
+	assert_false(external_flush_values(w.e, at_s(1), &v));
+	external_flush_fill(w.e, at_s(1));
 	assert_false(ev_timer_armed(w.fill));
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Flows that are about to lapse at a peer that puts them into its kernel.
+/* Flows that are about to expire at a peer that injects them into its kernel.
  *
- * A UDP stream tells nothing after its first packets, however long it goes on, and so does TCP that
- * is established. So every two seconds the internal cache is looked through for records whose life,
- * as it was told last, is nearly over. The kernel is asked about each, a few times in its life, and
- * where packets have renewed the entry the peers are told.
+ * A UDP stream causes no events after its first packets, however long it goes on, and neither does
+ * an established TCP connection. So every two seconds the internal cache is searched for records
+ * whose timeout, as sent last, has nearly expired. The kernel is asked about each of them, a few
+ * times per timeout, and where packets have renewed the entry its timeout is sent again.
  *
- * A connection of which one half is closed may go on for hours in the other one, without an event
- * either. Only the beginning and the very end of TCP have lives of their own that no packet
+ * A connection of which one half is closed may go on for hours in the other half, without an event
+ * either. Only states at the beginning and the very end of TCP have timeouts that no packet
  * renews. */
-#include "follow/renew.h"
+#include "follow/timeout_refresh.h"
 
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
@@ -21,13 +21,13 @@
 #define EVERY_MS 2000
 /* whole seconds on both nodes, the walk through a large table, a datagram that is lost */
 #define SLACK_S 3
-/* The peer's kernel has the flow with a life that may be shorter than what was told
- * (ct_timeouts_showing()): before that one is over there must have been a look, and an answer must
- * have reached the peer. */
+/* The peer's kernel has the flow with a timeout that may be shorter than what was sent
+ * (ct_timeouts_showing()): before that timeout expires our kernel must have been asked, and a
+ * message must have reached the peer. */
 #define AHEAD_S	 (EVERY_MS / 1000 + (int)CT_SHOW_NEWS_S + SLACK_S)
 #define STEP_IDS 1024u
 
-struct renew {
+struct timeout_refresh {
 	struct evloop *loop;
 	struct pipeline *p;
 	struct ct_batch *batch;
@@ -36,7 +36,7 @@ struct renew {
 	uint64_t pos;
 };
 
-/* Do packets that change nothing renew it? */
+/* Do packets that change no state renew the timeout of f's entry? */
 static bool renewable(const struct ct_flow *f)
 {
 	if (f->l4 != IPPROTO_TCP)
@@ -61,7 +61,7 @@ static bool lapses(const struct flow_rec *rec, struct mono now)
 	return (uint64_t)mono_s(now) + AHEAD_S >= (uint64_t)rec->updated_s + f->timeout_s;
 }
 
-static void ask(struct renew *r, uint32_t id)
+static void ask(struct timeout_refresh *r, uint32_t id)
 {
 	struct internal *c = pipeline_internal(r->p);
 
@@ -73,7 +73,7 @@ static void ask(struct renew *r, uint32_t id)
 
 static bool step(void *ctx, struct mono now)
 {
-	struct renew *r = ctx;
+	struct timeout_refresh *r = ctx;
 	struct flow_table *t = pipeline_own(r->p);
 	uint32_t ids[STEP_IDS];
 	size_t room = ct_batch_room(r->batch), got;
@@ -94,7 +94,7 @@ static bool step(void *ctx, struct mono now)
 static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
 		      const struct ct_flow *found, struct mono now)
 {
-	struct renew *r = ctx;
+	struct timeout_refresh *r = ctx;
 	struct internal *c = pipeline_internal(r->p);
 	uint32_t id = (uint32_t)cookie;
 
@@ -102,13 +102,13 @@ static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
 	/* Gone, or the id is another flow's meanwhile: its event says more. */
 	if (err == 0 && found && internal_asked(c, id) &&
 	    flow_same_key(&table_rec(internal_table(c), id)->flow, found))
-		pipeline_renewed(r->p, found, now);
+		pipeline_timeout_refreshed(r->p, found, now);
 	internal_ask_over(c, id);
 }
 
 static void on_room(void *ctx, struct mono now)
 {
-	struct renew *r = ctx;
+	struct timeout_refresh *r = ctx;
 
 	(void)now;
 	if (!ev_timer_armed(&r->timer))
@@ -117,16 +117,17 @@ static void on_room(void *ctx, struct mono now)
 
 static void on_timer(void *ctx, struct mono now)
 {
-	struct renew *r = ctx;
+	struct timeout_refresh *r = ctx;
 
 	(void)now;
 	r->pos = 0;
 	ev_work_arm(r->loop, &r->walk);
 }
 
-int renew_open(struct evloop *loop, struct pipeline *p, struct renew **out, struct text *err)
+int timeout_refresh_open(struct evloop *loop, struct pipeline *p, struct timeout_refresh **out,
+			 struct text *err)
 {
-	struct renew *r = calloc(1, sizeof(*r));
+	struct timeout_refresh *r = calloc(1, sizeof(*r));
 	struct ct_batch_cb cb = { .ctx = r, .answer = on_answer, .room = on_room };
 	int ret;
 
@@ -140,14 +141,14 @@ int renew_open(struct evloop *loop, struct pipeline *p, struct renew **out, stru
 	if (ret == 0)
 		ret = ev_timer_set(loop, &r->timer, mono_add_ms(evloop_now(loop), EVERY_MS));
 	if (ret < 0) {
-		renew_close(r);
+		timeout_refresh_close(r);
 		return ret;
 	}
 	*out = r;
 	return 0;
 }
 
-void renew_close(struct renew *r)
+void timeout_refresh_close(struct timeout_refresh *r)
 {
 	if (!r)
 		return;
