@@ -20,6 +20,7 @@ allowed() {	# module -> modules it may include besides itself
 	stats)	echo "base flow" ;;
 	control) echo "base" ;;
 	client)	echo "base flow control" ;;
+	check)	echo "base conf" ;;
 	conf)	echo "base" ;;		# plus <module>/<module>_conf.h of any module
 	node)	echo "base flow proto cache sync" ;;
 	follow)	echo "base flow cache sync node kernel" ;;
@@ -27,7 +28,7 @@ allowed() {	# module -> modules it may include besides itself
 	queue)	echo "base flow kernel" ;;
 	gate)	echo "base flow" ;;
 	command) echo "base flow proto cache sync node follow kernel channel control conf daemon" ;;
-	daemon)	echo "base flow proto cache node follow command kernel channel sync stats control conf client helper queue gate" ;;
+	daemon)	echo "base flow proto cache node follow command kernel channel sync stats control conf check client helper queue gate" ;;
 	*)	return 1 ;;
 	esac
 }

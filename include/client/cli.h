@@ -35,7 +35,13 @@ struct cli {
 	struct ctl_args args;	       /* of cmd: --strict, --json */
 	enum ctl_question question;    /* that one of the words is, also with CLI_ERROR */
 	bool json;		       /* one of them is --json */
-	unsigned int timeout_s;	       /* --timeout, with a client command; 0: not given */
+	struct cli_check {
+		bool strict;	  /* a warning is a failure */
+		bool no_machine;  /* leave out what depends on this machine */
+		bool explain;	  /* print the effective configuration */
+		const char *peer; /* the other node's file; NULL: none */
+	} check;		  /* CLI_CHECK */
+	unsigned int timeout_s;	  /* --timeout, with a client command; 0: not given */
 	char error[256];
 	/* empty, or a line for standard error whatever the action */
 	char warning[128];

@@ -10,6 +10,7 @@
 #include "base/log_conf.h"
 #include "cache/cache_conf.h"
 #include "channel/channel_conf.h"
+#include "conf/conf_table.h"
 #include "control/control_conf.h"
 #include "flow/filter_conf.h"
 #include "gate/gate_conf.h"
@@ -91,7 +92,8 @@ struct conf {
 	bool systemd;			      /* report readiness to the service manager */
 };
 
-/* Where in a file. Lines and columns count from 1, columns in bytes. */
+/* Where in a file. Lines and columns count from 1, columns in bytes. Line 0: the file as a
+ * whole. */
 struct conf_place {
 	const char *file; /* borrowed from the caller of the reading function */
 	uint32_t line;
@@ -130,6 +132,22 @@ void conf_report_to_file(void *file, enum conf_severity severity, const struct c
 int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report,
 	      void *ctx) __attribute__((warn_unused_result));
 
+/* Where the values of a configuration come from. Borrows the path as struct conf does; owned by the
+ * caller: conf_source_free(), NULL is fine. */
+struct conf_ctx;
+/* As conf_read() and conf_parse(), and *source (may be NULL: not wanted), set if 0 is returned. */
+int conf_read_source(const char *path, unsigned int flags, struct conf *out,
+		     struct conf_ctx **source, conf_report_fn report, void *ctx)
+	__attribute__((warn_unused_result));
+int conf_parse_source(const char *name, const char *text, size_t len, unsigned int flags,
+		      struct conf *out, struct conf_ctx **source, conf_report_fn report, void *ctx)
+	__attribute__((warn_unused_result));
+/* Where the option of that name in that section was set, of links in link number nr; also the
+ * blocks of the Filter. False: nowhere. *out is valid as long as source. */
+bool conf_source_of(const struct conf_ctx *source, enum conf_section section, const char *name,
+		    uint32_t nr, struct conf_place *out);
+void conf_source_free(struct conf_ctx *source);
+
 #define CONF_FILE_MAX (4u << 20) /* bytes */
 
 /* As conf_read() for len bytes at text, borrowed during the call. name stands in messages, and is
@@ -148,11 +166,21 @@ int conf_parse(const char *name, const char *text, size_t len, unsigned int flag
 int conf_read_control_path(const char *path, char *out, size_t len, conf_report_fn report,
 			   void *ctx) __attribute__((warn_unused_result));
 
+/* The name of a mode, as in the file. */
+const char *conf_mode_name(enum sync_mode mode);
+/* The keyword of a link's block, and the section whose options the block takes. */
+const char *conf_link_name(enum channel_type type);
+enum conf_section conf_link_section(enum channel_type type);
+
 /* Frees what conf holds, not conf itself, and clears it. NULL and an all-zero conf are fine. */
 void conf_free(struct conf *conf);
 
 /* Writes the configuration as understood, defaults included; reading the result gives an equal
  * configuration. */
 void conf_print(const struct conf *conf, FILE *to);
+
+/* The same, each value with a comment that says where it comes from: file and line, or that it is
+ * the default. source may be NULL: everything is. */
+void conf_explain(const struct conf *conf, const struct conf_ctx *source, FILE *to);
 
 #endif

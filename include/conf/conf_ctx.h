@@ -77,6 +77,13 @@ struct conf_link_state {
 	bool not_understood;
 };
 
+/* Where an option of a helper or of one of its policies was set: their places in the list. */
+struct conf_helper_seen {
+	const struct conf_option *opt;
+	size_t helper, policy;
+	struct conf_place at;
+};
+
 /* A file of conntrackd.conf.d. */
 struct conf_beside {
 	char *path;		 /* owned; places point to it */
@@ -114,6 +121,8 @@ struct conf_ctx {
 	struct conf_helper *helper;			 /* current one */
 	struct conf_helper_policy extra_policy;
 	struct conf_helper_policy *policy;
+	struct conf_helper_seen *helper_seen; /* n_helper_seen, owned */
+	size_t n_helper_seen;
 
 	struct conf_place sync_at, stats_at, helper_at,
 		role_at;	  /* first of each section; line 0: none */
@@ -234,15 +243,12 @@ const char *conf_tcp_state_name(unsigned int nr); /* NULL above the last */
 int conf_tcp_state_find(const char *name);	  /* or -1; upper case only */
 const char *conf_tcp_state_near(const char *name);
 bool conf_bool_find(const char *name, bool *value);
-const char *conf_mode_name(enum sync_mode mode);
 /* The section whose options the block of a mode takes. */
 enum conf_section conf_mode_section(enum sync_mode mode);
 /* The mode of that name, in upper or lower case, or -1. *old: the name is an outdated one. */
 int conf_mode_find(const char *name, bool *old);
 const char *conf_mode_near(const char *name);
-/* The keyword of a link's block, what the block takes, and which type a keyword stands for. */
-const char *conf_link_name(enum channel_type type);
-enum conf_section conf_link_section(enum channel_type type);
+/* Which type of a link the keyword of its block stands for. */
 enum channel_type conf_link_type(const char *keyword);
 
 /* conf_near.c: spelling. */
@@ -274,6 +280,13 @@ struct conf_seen *conf_seen(struct conf_ctx *ctx, const struct conf_option *opt)
 /* The same for the option of that name in that section; for links of link number nr. */
 const struct conf_seen *conf_seen_in(struct conf_ctx *ctx, enum conf_section section,
 				     const char *name, uint32_t nr);
+/* Remember where an option of the current helper or policy was set. */
+void conf_seen_helper(struct conf_ctx *ctx, const struct conf_option *opt,
+		      const struct conf_place *at);
+/* Where the value of an option comes from: link for those of links, helper and policy for those of
+ * helpers. NULL: nobody has said anything. */
+const struct conf_place *conf_seen_place(const struct conf_ctx *ctx, const struct conf_option *opt,
+					 uint32_t link, size_t helper, size_t policy);
 
 /* A part of the current block was not understood: do not report later that an option is missing
  * there. */

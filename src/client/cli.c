@@ -38,6 +38,8 @@ enum option_kind {
 enum {
 	LONG_TIMEOUT = 256,
 	LONG_DISABLE_HELPERS,
+	LONG_NO_MACHINE,
+	LONG_EXPLAIN,
 };
 
 struct option_row {
@@ -57,6 +59,8 @@ static const struct option_row options[] = {
 	{ 'x', "xml", ARG_NONE, OPT_GENERAL },
 	{ LONG_TIMEOUT, "timeout", ARG_SECONDS, OPT_GENERAL },
 	{ LONG_DISABLE_HELPERS, "disable-helpers", ARG_NONE, OPT_GENERAL },
+	{ LONG_NO_MACHINE, "no-machine", ARG_NONE, OPT_GENERAL },
+	{ LONG_EXPLAIN, "explain", ARG_NONE, OPT_GENERAL },
 	{ 'c', "commit", ARG_WORD, OPT_COMMAND },
 	{ 'f', "flush", ARG_WORD, OPT_COMMAND },
 	{ 'F', "flush-kernel", ARG_WORD, OPT_COMMAND },
@@ -231,6 +235,12 @@ static void apply(struct parse *p, const struct option_row *o, const char *value
 		break;
 	case LONG_DISABLE_HELPERS:
 		p->disable_helpers = true;
+		break;
+	case LONG_NO_MACHINE:
+		p->cli->check.no_machine = true;
+		break;
+	case LONG_EXPLAIN:
+		p->cli->check.explain = true;
 		break;
 	case LONG_TIMEOUT:
 		set_timeout(p, value);
@@ -486,11 +496,25 @@ static void check_args(struct parse *p)
 	text_free(&err);
 }
 
+static void needs_check(struct parse *p)
+{
+	const struct cli_check *c = &p->cli->check;
+
+	if (!p->check && (c->no_machine || c->explain))
+		fail(p, "Invalid parameters: --%s needs -T", c->explain ? "explain" : "no-machine");
+	else if (c->explain && p->cli->json)
+		fail(p, "Invalid parameters: not both --explain and --json");
+}
+
 /* Combinations, once all words are known. */
 static void check_client(struct parse *p)
 {
 	struct cli *cli = p->cli;
 	bool dump = p->command == 'i' || p->command == 'e', json = false;
+
+	needs_check(p);
+	if (p->stop)
+		return;
 
 	for (size_t i = 0; i < p->n_args; i++)
 		json = json || strcmp(p->args[i].arg->name, "json") == 0;
@@ -523,13 +547,32 @@ static void check_client(struct parse *p)
 		check_args(p);
 }
 
+/* -T takes words that commands take, too: --strict, --json, --peer. False: one that it does not. */
+static bool take_check_args(struct parse *p)
+{
+	for (size_t i = 0; i < p->n_args; i++) {
+		const char *name = p->args[i].arg->name;
+
+		if (strcmp(name, "strict") == 0)
+			p->cli->check.strict = true;
+		else if (strcmp(name, "peer") == 0)
+			p->cli->check.peer = p->args[i].value;
+		else if (strcmp(name, "json") != 0)
+			return false;
+	}
+	return true;
+}
+
 static void check_daemon(struct parse *p)
 {
 	struct cli *cli = p->cli;
 
+	needs_check(p);
+	if (p->stop)
+		return;
 	if (p->xml)
 		fail(p, "Invalid parameters: -x needs -i or -e");
-	else if (p->n_args > 0)
+	else if (p->n_args > 0 && !(p->check && take_check_args(p)))
 		needs_command(p, p->args[0].arg->name);
 	else if (cli->timeout_s)
 		fail(p, "Invalid parameters: --timeout needs a command for a running daemon");
@@ -614,7 +657,13 @@ static void print_help(const char *argv0, FILE *out)
 	      "  -C, --config [configfile], use this configuration file\n"
 	      "  -S, --stats-mode, statistics mode, where the file has both sections, Sync and "
 	      "Stats\n"
-	      "  -T, --check, only check the configuration file, then exit\n"
+	      "  -T, --check, check the configuration file and what this machine would make of "
+	      "it, then exit\n"
+	      "      --strict, with -T: warnings are failures\n"
+	      "      --no-machine, with -T: only what does not depend on this machine\n"
+	      "      --peer FILE, with -T: do both files make a pair?\n"
+	      "      --explain, with -T: print the effective configuration, and where each value "
+	      "comes from\n"
 	      "      --disable-helpers, disable the helpers that a daemon which has crashed left "
 	      "enabled in the kernel, then exit\n"
 	      "      --timeout SECONDS, with a client command: give up when the daemon is silent "

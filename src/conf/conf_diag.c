@@ -127,9 +127,11 @@ void conf_report_to_file(void *file, enum conf_severity severity, const struct c
 {
 	const char *word = severity == CONF_ERROR ? "error" : "warning";
 
-	if (place)
+	if (place && place->line)
 		fprintf(file, "%s:%u:%u: %s: %s\n", place->file, place->line, place->column, word,
 			text);
+	else if (place)
+		fprintf(file, "%s: %s: %s\n", place->file, word, text);
 	else
 		fprintf(file, "%s: %s\n", word, text);
 }

@@ -14,7 +14,26 @@
 struct printer {
 	FILE *to;
 	unsigned int indent;
+	bool explain;
+	const struct conf_ctx *source; /* explain: where the values come from; NULL: nowhere */
+	/* explain: whose value is being printed; NULL: no option's */
+	const struct conf_option *opt;
+	uint32_t link;
+	size_t helper, policy;
 };
+
+/* A filter's set has its place at its brace. */
+static void origin(const struct printer *p)
+{
+	const struct conf_place *at = NULL;
+
+	if (p->source)
+		at = conf_seen_place(p->source, p->opt, p->link, p->helper, p->policy);
+	if (at)
+		fprintf(p->to, "\t# %s:%u", at->file, at->line);
+	else
+		fputs("\t# default", p->to);
+}
 
 __attribute__((format(printf, 2, 3))) static void line(struct printer *p, const char *fmt, ...)
 {
@@ -25,6 +44,8 @@ __attribute__((format(printf, 2, 3))) static void line(struct printer *p, const 
 	va_start(args, fmt);
 	vfprintf(p->to, fmt, args);
 	va_end(args);
+	if (p->explain && p->opt)
+		origin(p);
 	fputc('\n', p->to);
 }
 
@@ -106,6 +127,7 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 {
 	const void *at = (const char *)base + opt->at;
 
+	p->opt = opt;
 	switch (opt->type) {
 	case CONF_T_NUMBER:
 		print_number(p, opt, *(const uint32_t *)at);
@@ -164,6 +186,7 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 	case CONF_TYPES:
 		break;
 	}
+	p->opt = NULL;
 }
 
 /* All options of a section but blocks. Those that are shared by all links stand in the first. */
@@ -216,6 +239,7 @@ static void print_sync(struct printer *p, const struct conf *conf)
 	for (uint32_t i = 0; i < conf->channel.n_links; i++) {
 		const struct channel_link_conf *link = &conf->channel.link[i];
 
+		p->link = i;
 		line(p, "%s%s {", conf_link_name(link->type), link->is_default ? " Default" : "");
 		p->indent++;
 		print_options(p, conf, conf_link_section(link->type), link, link);
@@ -234,7 +258,13 @@ static void print_sync(struct printer *p, const struct conf *conf)
 
 static void open_set(struct printer *p, const char *name, enum filter_policy policy)
 {
-	line(p, "%s %s {", name, policy == FILTER_ACCEPT ? "Accept" : "Ignore");
+	struct conf_place at;
+
+	if (p->explain && p->source && conf_source_of(p->source, CONF_FILTER, name, 0, &at))
+		line(p, "%s %s {\t# %s:%u", name, policy == FILTER_ACCEPT ? "Accept" : "Ignore",
+		     at.file, at.line);
+	else
+		line(p, "%s %s {", name, policy == FILTER_ACCEPT ? "Accept" : "Ignore");
 	p->indent++;
 }
 
@@ -319,8 +349,10 @@ static void print_helpers(struct printer *p, const struct conf *conf)
 		line(p, "Type %s %s %s {", h->name, h->l3proto == AF_INET6 ? "inet6" : "inet",
 		     h->l4proto == IPPROTO_TCP ? "tcp" : "udp");
 		p->indent++;
+		p->helper = i;
 		print_options(p, conf, CONF_HELPER_TYPE, h, NULL);
 		for (uint32_t j = 0; j < h->n_policies; j++) {
+			p->policy = j;
 			line(p, "Policy %s {", h->policy[j].name);
 			p->indent++;
 			print_options(p, conf, CONF_HELPER_POLICY, &h->policy[j], NULL);
@@ -331,23 +363,31 @@ static void print_helpers(struct printer *p, const struct conf *conf)
 	close_brace(p);
 }
 
-void conf_print(const struct conf *conf, FILE *to)
+static void print_all(struct printer *p, const struct conf *conf)
 {
-	struct printer p = { .to = to };
-
 	if (conf->mode == CONF_MODE_SYNC)
-		print_sync(&p, conf);
+		print_sync(p, conf);
 	if (conf->mode == CONF_MODE_STATS) {
-		open_brace(&p, "Stats");
-		print_options(&p, conf, CONF_STATS, conf, NULL);
-		close_brace(&p);
+		open_brace(p, "Stats");
+		print_options(p, conf, CONF_STATS, conf, NULL);
+		close_brace(p);
 	}
 	if (conf->helper.present)
-		print_helpers(&p, conf);
+		print_helpers(p, conf);
 	if (conf->role.fifo[0] || conf->role.track_file[0]) {
-		open_brace(&p, "Role");
-		print_options(&p, conf, CONF_ROLE, conf, NULL);
-		close_brace(&p);
+		open_brace(p, "Role");
+		print_options(p, conf, CONF_ROLE, conf, NULL);
+		close_brace(p);
 	}
-	print_general(&p, conf);
+	print_general(p, conf);
+}
+
+void conf_print(const struct conf *conf, FILE *to)
+{
+	print_all(&(struct printer){ .to = to }, conf);
+}
+
+void conf_explain(const struct conf *conf, const struct conf_ctx *source, FILE *to)
+{
+	print_all(&(struct printer){ .to = to, .explain = true, .source = source }, conf);
 }

@@ -55,6 +55,7 @@ void conf_ctx_free(struct conf_ctx *ctx)
 	for (size_t i = 0; i < ctx->n_diags; i++)
 		free(ctx->diag[i].text);
 	free(ctx->diag);
+	free(ctx->helper_seen);
 	conf_free_beside(ctx);
 	conf_words_free(&ctx->words);
 	conf_free(&ctx->conf);
@@ -87,8 +88,9 @@ __attribute__((format(printf, 3, 4))) static void report_plain(conf_report_fn re
 	free(text);
 }
 
-int conf_parse(const char *name, const char *text, size_t len, unsigned int flags, struct conf *out,
-	       conf_report_fn report, void *report_ctx)
+int conf_parse_source(const char *name, const char *text, size_t len, unsigned int flags,
+		      struct conf *out, struct conf_ctx **source, conf_report_fn report,
+		      void *report_ctx)
 {
 	struct conf_ctx *ctx = conf_ctx_new(name);
 	int err = ctx ? conf_ctx_read(ctx, text, len, flags) : -ENOMEM;
@@ -101,12 +103,32 @@ int conf_parse(const char *name, const char *text, size_t len, unsigned int flag
 		*out = ctx->conf;
 		ctx->conf = (struct conf){ 0 };
 	}
-	conf_ctx_free(ctx);
+	if (!err && source)
+		*source = ctx;
+	else
+		conf_ctx_free(ctx);
 	return err;
+}
+
+int conf_parse(const char *name, const char *text, size_t len, unsigned int flags, struct conf *out,
+	       conf_report_fn report, void *report_ctx)
+{
+	return conf_parse_source(name, text, len, flags, out, NULL, report, report_ctx);
+}
+
+void conf_source_free(struct conf_ctx *source)
+{
+	conf_ctx_free(source);
 }
 
 int conf_read(const char *path, unsigned int flags, struct conf *out, conf_report_fn report,
 	      void *report_ctx)
+{
+	return conf_read_source(path, flags, out, NULL, report, report_ctx);
+}
+
+int conf_read_source(const char *path, unsigned int flags, struct conf *out,
+		     struct conf_ctx **source, conf_report_fn report, void *report_ctx)
 {
 	size_t len = 0;
 	char *text = NULL;
@@ -118,7 +140,8 @@ int conf_read(const char *path, unsigned int flags, struct conf *out, conf_repor
 		free(text);
 		return err;
 	}
-	err = conf_parse(path, text, len, flags | CONF_BESIDE, out, report, report_ctx);
+	err = conf_parse_source(path, text, len, flags | CONF_BESIDE, out, source, report,
+				report_ctx);
 	free(text);
 	return err;
 }

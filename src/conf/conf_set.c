@@ -421,6 +421,9 @@ static void set_value(struct conf_ctx *ctx, const struct conf_option *opt,
 	note_again(ctx, opt, seen, word, at);
 	ok = !word->bad && setters[opt->type](ctx, opt, word, base + opt->at);
 	*seen = (struct conf_seen){ .given = true, .bad = !ok, .text = word->text, .at = *at };
+	if (conf_option_scope(opt) == CONF_SCOPE_HELPER ||
+	    conf_option_scope(opt) == CONF_SCOPE_POLICY)
+		conf_seen_helper(ctx, opt, at);
 }
 
 void conf_set_line(struct conf_ctx *ctx, const struct conf_option *opt,

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "check/check.h"
+#include "check/run.h"
 #include "client/answer.h"
 #include "client/cli.h"
 #include "client/client.h"
@@ -120,56 +122,72 @@ static void report(void *ctx, enum conf_severity severity, const struct conf_pla
 	text_printf(warnings, "%s\n", said);
 }
 
+/* A configuration on its way. */
+struct reading {
+	conf_report_fn report;
+	void *ctx;
+	bool explains;		 /* source is wanted */
+	struct conf_ctx *source; /* where its values come from; owned */
+	const char *name;	 /* what was read */
+};
+
 /* -S on a machine without any configuration: statistics with everything at its default, where -s
- * finds them. *name is what was read. */
-static int read_config(const struct cli *cli, struct conf *conf, const char **name,
-		       struct text *warnings)
+ * finds them. */
+static int read_config(const struct cli *cli, struct conf *conf, struct reading *r)
 {
 	static const char builtin[] = "Stats {\n}\n";
+	struct conf_ctx **source = r->explains ? &r->source : NULL;
 
 	if (cli->stats && !cli->config && access(CONF_PATH_DEFAULT, F_OK) == -1 &&
 	    errno == ENOENT) {
 		fprintf(stderr,
 			"conntrackd: there is no %s: statistics mode with built-in defaults\n",
 			CONF_PATH_DEFAULT);
-		*name = "built-in defaults";
-		return conf_parse(*name, builtin, sizeof(builtin) - 1, 0, conf, report, warnings);
+		r->name = "built-in defaults";
+		return conf_parse(r->name, builtin, sizeof(builtin) - 1, 0, conf, r->report,
+				  r->ctx);
 	}
-	*name = config_path(cli);
-	return conf_read(*name, mode_flags(cli), conf, report, warnings);
+	r->name = config_path(cli);
+	return conf_read_source(r->name, mode_flags(cli), conf, source, r->report, r->ctx);
 }
 
-/* What a start with these options runs with, and -T judges. warnings: all that was reported, for
- * the log, which is not open yet. False: reported, and there is nothing to free but that. */
-static bool choose_config(const struct cli *cli, struct conf *conf, const char **name,
-			  struct text *warnings)
+/* What a start with these options runs with, and -T judges. False: reported, and there is nothing
+ * to free but r->source. */
+static bool choose_config(const struct cli *cli, struct conf *conf, struct reading *r)
 {
-	if (read_config(cli, conf, name, warnings) < 0)
+	if (read_config(cli, conf, r) < 0)
 		return false;
-	helpers_warn(&conf->helper, report, warnings);
+	helpers_warn(&conf->helper, r->report, r->ctx);
 	if (!cli->stats || conf->mode == CONF_MODE_STATS)
 		return true;
 	fprintf(stderr,
 		"conntrackd: -S: %s has no section Stats: add one (\"Stats { }\" is enough), or "
 		"start without -S\n",
-		*name);
+		r->name);
 	conf_free(conf);
+	conf_source_free(r->source);
+	r->source = NULL;
 	return false;
 }
 
 static int run_check(const struct cli *cli)
 {
-	struct text warnings = { 0 };
-	struct conf conf;
-	const char *name;
-	int status = 1;
+	struct check_run run = {
+		.strict = cli->check.strict,
+		.no_machine = cli->check.no_machine,
+		.explain = cli->check.explain,
+		.peer = cli->check.peer,
+		.json = cli->json,
+		.out = stdout,
+		.err = stderr,
+	};
+	struct reading r = { .report = check_run_report, .ctx = &run, .explains = true };
+	struct conf conf = { 0 };
+	bool good = choose_config(cli, &conf, &r);
+	int status = check_run_end(&run, r.name, good ? &conf : NULL, r.source);
 
-	if (choose_config(cli, &conf, &name, &warnings)) {
-		printf("%s: ok\n", name);
-		conf_free(&conf);
-		status = 0;
-	}
-	text_free(&warnings);
+	conf_source_free(r.source);
+	conf_free(&conf);
 	return status;
 }
 
@@ -177,11 +195,11 @@ static int run_check(const struct cli *cli)
 static int run_disable_helpers(const struct cli *cli)
 {
 	struct text warnings = { 0 }, out = { 0 }, err = { 0 };
+	struct reading r = { .report = report, .ctx = &warnings };
 	struct conf conf;
-	const char *name;
 	int status = 1;
 
-	if (choose_config(cli, &conf, &name, &warnings)) {
+	if (choose_config(cli, &conf, &r)) {
 		status = helpers_disable(&conf.helper, &out, &err) < 0;
 		fputs(out.buf ? out.buf : "", stdout);
 		if (status != 0)
@@ -198,11 +216,17 @@ static int run_disable_helpers(const struct cli *cli)
 static int run_daemon(const struct cli *cli)
 {
 	struct text warnings = { 0 };
+	struct reading r = { .report = report, .ctx = &warnings, .explains = true };
 	struct conf conf;
-	const char *name;
 	int status = 1;
 
-	if (choose_config(cli, &conf, &name, &warnings)) {
+	if (choose_config(cli, &conf, &r)) {
+		check_file(&(struct check){ .conf = &conf,
+					    .source = r.source,
+					    .file = r.name,
+					    .report = report,
+					    .ctx = &warnings });
+		conf_source_free(r.source);
 		status = start_daemon(&conf, warnings.buf ? warnings.buf : "", cli->background);
 		conf_free(&conf);
 	}

@@ -407,7 +407,8 @@ FILTERS = (
 	*[case(116, f"state {n}", filter_(f"State Accept {{ {MARK}{n} for TCP }}"),
 	       f'error: unknown TCP state "{n}"{near}{STATES}')
 	  for n, near in (("established", r', did you mean "ESTABLISHED"\?'), ("FOO", ""))],
-	case(117, "no final states", filter_("State Accept { ESTABLISHED for TCP }")),
+	case(117, "no final states", filter_(f"{MARK}State Accept {{ ESTABLISHED for TCP }}"),
+	     "warning: State lets neither TIME_WAIT nor CLOSED pass: .*"),
 	case(118, "From userspace", filter_("Protocol Accept { TCP }", f"Filter From {MARK}userspace {{"),
 	     'error: "From userspace": Userspace or Kernelspace is expected'),
 )

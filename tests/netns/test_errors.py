@@ -130,7 +130,7 @@ def test_mistake(scratch: Path, m: Mistake) -> None:
 	file = scratch / "x.conf"
 	wanted = build(m, file)
 	before = tree(scratch)
-	for option in ((), ("-d",), ("-T",)) if m.refused else (("-T",),):
+	for option in ((), ("-d",), ("-T", "--no-machine")) if m.refused else (("-T", "--no-machine"),):
 		done = conntrackd("-C", file, *option)
 		compare(done.stderr, wanted)
 		assert done.returncode == (1 if m.refused else 0), (option, done)

@@ -176,7 +176,7 @@ class Stage:
 		return made
 
 	def says(self, daemon: Daemon) -> None:
-		for text in (daemon.console.read_text(), daemon.ctl("-T").stderr):
+		for text in (daemon.console.read_text(), daemon.ctl("-T", "--no-machine").stderr):
 			lines = [line for line in text.splitlines() if line.startswith(f"{daemon.file}:")]
 			assert len(lines) == len(self.row.says) and all(re.search(want, line)
 									for want, line in zip(self.row.says, lines)), text

@@ -205,7 +205,7 @@ exit $status
 	done = subprocess.run(["ip", "netns", "exec", lab.ns("fw1"), "unshare", "-m", "--propagation", "private", "sh", "-c", script,
 			       "sh", binary(OURS)], capture_output=True, text=True, timeout=pace.seconds(60))
 	assert done.returncode == 0, done.stdout + done.stderr
-	assert done.stderr.count("built-in defaults") == 2, done.stderr
+	assert done.stderr.count("statistics mode with built-in defaults") == 2, done.stderr
 	assert done.stdout.startswith("built-in defaults: ok\n"), done.stdout
 	assert re.search(r"cache stats:\ncurrent active connections:\t +\d+\n", done.stdout), done.stdout
 	assert "conntrackd" not in done.stdout.rpartition("Pckts")[2]	# neither socket nor lock is left

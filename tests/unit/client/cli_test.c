@@ -285,6 +285,14 @@ static const struct parse_case cases[] = {
 	{ "-T -i", CLI_ERROR, 0, "Invalid parameters" },
 	{ "-T -d", CLI_ERROR, 0, "Invalid parameters" },
 	{ "--timeout 5", CLI_ERROR, 0, "--timeout needs a command" },
+	{ "-T --strict --no-machine --peer x --explain", CLI_CHECK, 0, NULL },
+	{ "-T --json --strict", CLI_CHECK, 0, NULL },
+	{ "-T --explain --json", CLI_ERROR, 0, "not both --explain and --json" },
+	{ "-T --count", CLI_ERROR, 0, "--count needs -i or -e" },
+	{ "-T --peer", CLI_ERROR, 0, "--peer needs a value" },
+	{ "--explain", CLI_ERROR, 0, "--explain needs -T" },
+	{ "-s --no-machine", CLI_ERROR, 0, "--no-machine needs -T" },
+	{ "--strict", CLI_ERROR, 0, "--strict needs" },
 	{ "--disable-helpers", CLI_DISABLE_HELPERS, 0, NULL },
 	{ "--disable-helpers -C x", CLI_DISABLE_HELPERS, 0, NULL },
 	{ "--disable-helpers -k", CLI_ERROR, 0, "--disable-helpers does not go with -k" },
@@ -436,7 +444,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 65); /* the layout of 1.4.x, and options of our own */
+	assert_int_equal(lines, 69); /* the layout of 1.4.x, and options of our own */
 	assert_non_null(
 		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));
