@@ -18,6 +18,7 @@ struct gate_conf {
 	uint32_t queue_len; /* packets held at a time */
 	const char *file;   /* where the block is, for messages; borrowed from its reader */
 	uint32_t line, column;
+	uint32_t wait_ms;     /* both nodes active: for a state that is under way; 0: not */
 	uint32_t deadline_ms; /* for how long, unless the commit is through before */
 };
 

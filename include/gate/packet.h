@@ -33,6 +33,9 @@ enum gate_packet_kind {
 enum gate_packet_kind gate_packet_read(uint8_t l3, const uint8_t *bytes, size_t n,
 				       struct ct_flow *tuple);
 
+/* The flags of the header of TCP (its byte 13); 0: it is not there. */
+uint8_t gate_packet_tcp_flags(uint8_t l3, const uint8_t *bytes, size_t n);
+
 /* The destination of a tuple that gate_packet_read() has made: 4 or 16 bytes. */
 static inline const uint8_t *gate_packet_dst(const struct ct_flow *tuple)
 {

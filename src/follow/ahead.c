@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "cache/reply_index.h"
-#include "kernel/ct.h"
+#include "kernel/ct_ask.h"
 
 #define FILL_STEP    8192u /* records in one turn of the loop */
 #define SWEEP_LOOK   8192u
@@ -39,8 +39,7 @@ struct ahead {
 	struct commit *commit;
 	struct ahead_cb cb;
 	struct pipeline *p;
-	struct ct_batch *ask;
-	bool found; /* by the kernel, of the question that was asked last */
+	struct ct_ask *ask;
 	bool on;
 	struct ev_work fill, sweep;
 	uint64_t fill_pos, sweep_pos;
@@ -99,33 +98,6 @@ void ahead_end(struct ahead *a)
 }
 
 /* ---- what is known ---- */
-
-static void on_answer(void *ctx, enum ct_op op, uint64_t cookie, int err,
-		      const struct ct_flow *found, struct mono now)
-{
-	struct ahead *a = ctx;
-
-	(void)op;
-	(void)cookie;
-	(void)now;
-	a->found = err == 0 && found;
-}
-
-static void on_room(void *ctx, struct mono now)
-{
-	(void)ctx;
-	(void)now;
-}
-
-/* The kernel looks for either tuple, whatever it is called in the question. */
-static bool in_kernel(struct ahead *a, const struct ct_flow *tuple, struct mono now)
-{
-	a->found = false;
-	if (ct_batch_add(a->ask, CT_OP_GET, tuple, NULL, 0) < 0)
-		return false;
-	ct_batch_run(a->ask, now);
-	return a->found;
-}
 
 static bool masked_equal(const void *a, const void *b, const void *mask, size_t n)
 {
@@ -187,7 +159,7 @@ enum ahead_known ahead_known(struct ahead *a, const struct ct_flow *tuple, struc
 	/* What was put there before the commit may have lapsed since. */
 	if (n > 0 && commit_running(a->commit))
 		return AHEAD_THERE;
-	if (in_kernel(a, tuple, now))
+	if (ct_ask_tuple(a->ask, tuple, now))
 		return AHEAD_THERE;
 	if (n > 0) {
 		for (size_t i = 0; i < n; i++)
@@ -360,7 +332,6 @@ int ahead_open(struct evloop *loop, struct commit *commit, const struct ahead_cb
 	       struct ahead **out, struct text *err)
 {
 	struct ahead *a = calloc(1, sizeof(*a));
-	struct ct_batch_cb ask = { .ctx = a, .answer = on_answer, .room = on_room };
 	int rc;
 
 	if (!a)
@@ -370,7 +341,7 @@ int ahead_open(struct evloop *loop, struct commit *commit, const struct ahead_cb
 	a->cb = *cb;
 	a->fill = (struct ev_work){ .step = fill_step, .ctx = a, .name = "index by reply tuple" };
 	a->sweep = (struct ev_work){ .step = sweep_step, .ctx = a, .name = "flows in the way" };
-	rc = ct_batch_open(loop, &ask, "questions about packets", &a->ask, err);
+	rc = ct_ask_open(loop, &a->ask, err);
 	if (rc < 0) {
 		free(a);
 		return rc;
@@ -384,7 +355,7 @@ void ahead_close(struct ahead *a)
 	if (!a)
 		return;
 	ahead_end(a);
-	ct_batch_close(a->ask);
+	ct_ask_close(a->ask);
 	free(a);
 }
 

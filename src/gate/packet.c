@@ -199,3 +199,13 @@ enum gate_packet_kind gate_packet_read(uint8_t l3, const uint8_t *bytes, size_t 
 		return read_error(s, tuple);
 	return GATE_PACKET_TUPLE;
 }
+
+uint8_t gate_packet_tcp_flags(uint8_t l3, const uint8_t *bytes, size_t n)
+{
+	struct seen s = { .at = bytes, .left = n };
+	struct ct_flow t;
+
+	if (!read_network(l3, &s, &t) || s.later || t.l4 != IPPROTO_TCP || s.left < 14)
+		return 0;
+	return s.at[13];
+}

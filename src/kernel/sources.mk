@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libkernel_a_SOURCES = \
 	kernel/bpf_filter.c kernel/bpf_flow.c \
+	kernel/ct_ask.c \
 	kernel/ct_batch.c \
 	kernel/ct_build.c \
 	kernel/ct_commit.c \
