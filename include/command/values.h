@@ -92,6 +92,7 @@ struct helper_values {
 	uint64_t dropped_length, dropped_socket;
 };
 extern const struct value_group helper_group;
+extern const struct value_group wait_group; /* -s gate, of struct awaiting_values */
 extern const struct value_group gate_group; /* -s gate, of struct gating_values */
 
 struct uptime_values {

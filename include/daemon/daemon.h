@@ -28,6 +28,7 @@ struct expecting;
 struct ct_inject;
 struct exp_inject;
 struct flowlog;
+struct awaiting;
 struct gating;
 struct helpers;
 struct jobs;
@@ -65,7 +66,8 @@ struct daemon {
 	struct ct_events *events;
 	struct rate intake;		    /* of events */
 	struct blind *blind;		    /* NULL with PollSecs */
-	struct gating *gating;		    /* NULL without Gate */
+	struct gating *gating;		    /* NULL without Gate, or without external cache */
+	struct awaiting *awaiting;	    /* with Gate, and without external cache */
 	struct helpers *helpers;	    /* NULL without section Helper */
 	struct flowlog *flowlog;	    /* NULL outside the statistics mode */
 	struct ev_timer tick;		    /* next deadline of the pipeline */

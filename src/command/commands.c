@@ -541,7 +541,7 @@ static enum lack lacks(const struct commands *c, enum needs needs)
 		return LACKS_ACKS;
 	if (needs & NEEDS_HELPERS && !c->d->helpers)
 		return c->d->conf->helper.n > 0 ? LACKS_HELPERS : LACKS_HELPER;
-	if (needs & NEEDS_GATE && !c->d->gating)
+	if (needs & NEEDS_GATE && !c->d->gating && !c->d->awaiting)
 		return LACKS_GATE;
 	return LACKS_NOTHING;
 }

@@ -10,6 +10,7 @@
 #include "follow/blind.h"
 #include "command/commands.h"
 #include "follow/external_flush.h"
+#include "daemon/awaiting.h"
 #include "daemon/gating.h"
 #include "daemon/helpers.h"
 #include "follow/jobs.h"
@@ -198,10 +199,16 @@ void report_helpers(const struct daemon *d, struct values *v)
 
 void report_gate(const struct daemon *d, struct values *v)
 {
+	struct awaiting_values a;
 	struct gating_values g;
 
-	gating_values(d->gating, &g);
-	values_group(v, "gate", &gate_group, &g);
+	if (d->gating) {
+		gating_values(d->gating, &g);
+		values_group(v, "gate", &gate_group, &g);
+	} else {
+		awaiting_values(d->awaiting, &a);
+		values_group(v, "wait", &wait_group, &a);
+	}
 }
 
 /* ---- subjects ---- */

@@ -17,6 +17,7 @@
 #include "control/verdict.h"
 #include "command/role_command.h"
 #include "command/status.h"
+#include "daemon/awaiting.h"
 #include "daemon/gating.h"
 #include "follow/external_flush.h"
 
@@ -659,28 +660,52 @@ static const struct value_row gate_rows[] = {
 	VALUE_END
 };
 const struct value_group gate_group = {
-	.name = "gate",
+	.name = "packet_gate",
 	.help = "The gate of this node.",
 	.rows = gate_rows,
 };
 #undef S
 
-const struct value_group *const value_groups[] = { &cache_group,	  &cache_detail_group,
-						   &bypass_group,	  &inject_group,
-						   &injected_group,	  &completeness_group,
-						   &external_flush_group, &traffic_group,
-						   &link_group,		  &active_link_group,
-						   &tracking_group,	  &received_group,
-						   &sequence_group,	  &repair_group,
-						   &replication_group,	  &unsent_group,
-						   &queue_nodes_group,	  &queue_group,
-						   &helper_group,	  &gate_group,
-						   &uptime_group,	  &netlink_group,
-						   &loop_group,		  &blind_group,
-						   &node_group,		  &job_group,
-						   &standing_group,	  &peer_group,
-						   &stranger_group,	  &verdict_group,
-						   &verdict_reason_group, &status_group,
-						   &commit_group,	  &refusal_group,
-						   &line_group,		  &role_group,
-						   &role_change_group,	  NULL };
+#define S struct awaiting_values
+static const struct value_row wait_rows[] = {
+	GAUGE(S, holds, "held_now", "packets",
+	      "gate, both nodes active:\n\tpackets held:\t\t\t%12\n",
+	      "packets that wait at the moment"),
+	COUNTER(S, await.packets, "packets", "packets", "\tpackets:\t\t\t%12\n",
+		"packets that came to the queue"),
+	COUNTER(S, await.asked, "asked", "questions", "\tquestions to the kernel:\t%12\n",
+		"times that the kernel was asked for an entry"),
+	COUNTER(S, await.waited, "waited", "packets", "\twaited:\t\t\t\t%12\n",
+		"packets that were ahead of their state"),
+	COUNTER(S, await.in_time, "in_time", "packets", "\t\tstate came in time:\t%12\n",
+		"of these, passed because the state came"),
+	COUNTER(S, await.late, "late", "packets", "\t\tstate did not:\t\t%12\n",
+		"of these, passed after Wait, without it"),
+	COUNTER(S, await.no_room, "no_room", "packets", "\tno room to wait:\t\t%12\n",
+		"packets that passed at once because as many as QueueLen waited"),
+	COUNTER(S, dropped_kernel, "dropped_kernel", "packets", "\tdropped by the kernel:\t\t%12\n",
+		"packets dropped because the kernel's queue or its socket had no room"),
+	VALUE_END
+};
+const struct value_group wait_group = {
+	.name = "wait",
+	.help = "Packets that are ahead of their states, where both nodes are active.",
+	.rows = wait_rows,
+};
+#undef S
+
+const struct value_group *const value_groups[] = {
+	&cache_group,	       &cache_detail_group,   &bypass_group,
+	&inject_group,	       &injected_group,	      &completeness_group,
+	&external_flush_group, &traffic_group,	      &link_group,
+	&active_link_group,    &tracking_group,	      &received_group,
+	&sequence_group,       &repair_group,	      &replication_group,
+	&unsent_group,	       &queue_nodes_group,    &queue_group,
+	&helper_group,	       &gate_group,	      &wait_group,
+	&uptime_group,	       &netlink_group,	      &loop_group,
+	&blind_group,	       &node_group,	      &job_group,
+	&standing_group,       &peer_group,	      &stranger_group,
+	&verdict_group,	       &verdict_reason_group, &status_group,
+	&commit_group,	       &refusal_group,	      &line_group,
+	&role_group,	       &role_change_group,    NULL
+};

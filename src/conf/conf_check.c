@@ -63,6 +63,26 @@ static void check_timers(struct conf_ctx *ctx)
 			  s->cache_timeout_s, s->refresh_s);
 }
 
+static void check_gate(struct conf_ctx *ctx)
+{
+	struct gate_conf *g = &ctx->conf.gate;
+	const struct conf_seen *wait = seen(ctx, CONF_GATE, "Wait");
+
+	if (!g->on)
+		return;
+	if (ctx->conf.sync.disable_external && !wait->given) {
+		conf_warn(
+			ctx, &ctx->gate_at,
+			"Gate has no effect with DisableExternalCache on, but with Wait: there is "
+			"nothing to commit");
+		g->on = false;
+	} else if (!ctx->conf.sync.disable_external && wait->given) {
+		conf_warn(ctx, &wait->at,
+			  "Wait has no effect without DisableExternalCache on: packets wait for "
+			  "the commit");
+	}
+}
+
 static void check_sync(struct conf_ctx *ctx)
 {
 	struct sync_conf *s = &ctx->conf.sync;
@@ -76,12 +96,7 @@ static void check_sync(struct conf_ctx *ctx)
 		conf_warn(ctx, &ctx->expect_at,
 			  "the list of helpers is empty: expectations of all helpers are "
 			  "replicated; write ExpectationSync on if that is meant");
-	if (ctx->conf.gate.on && ctx->conf.sync.disable_external) {
-		conf_warn(ctx, &ctx->gate_at,
-			  "Gate has no effect with DisableExternalCache on: the states are in the "
-			  "kernel before any packet");
-		ctx->conf.gate.on = false;
-	}
+	check_gate(ctx);
 	conf_check_links(ctx);
 }
 

@@ -223,6 +223,13 @@ const struct conf_option conf_options[] = {
 	  .help = "For how long a packet is held where no commit comes. After that its flow is "
 		  "committed and it goes on; where the kernel refuses the flow it is dropped." },
 
+	{ NUMBER("Wait", IN(CONF_GATE), 1, 1000, "milliseconds"), .ours = true,
+	  .at = AT(gate.wait_ms), .unset = "off",
+	  .help = "With DisableExternalCache, where both nodes forward and the paths are "
+		  "asymmetric: a packet of TCP of whose connection this node has no state, or only "
+		  "the SYN, waits so long for the other node to tell it. Then it goes on in any "
+		  "case." },
+
 	/* General */
 	{ NUMBER("HashSize", IN(CONF_GENERAL), 0, 1u << 27, "buckets"), .at = AT(cache.hash_size),
 	  .init = "65536",

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "follow/blind.h"
 #include "command/commands.h"
+#include "daemon/awaiting.h"
 #include "daemon/gating.h"
 #include "daemon/helpers.h"
 #include "follow/jobs.h"
@@ -88,6 +89,8 @@ static void daemon_turn_injecting(void *ctx, struct mono now)
 
 	ct_inject_flush(d->inject, now);
 	daemon_turn(d, now);
+	if (d->awaiting)
+		awaiting_turn(d->awaiting, now);
 	ct_inject_flush(d->inject, now); /* what a gap that was given up has let through */
 }
 
@@ -293,13 +296,15 @@ static int open_takeover(struct daemon *d, struct text *err)
 			     err);
 }
 
-/* Without external cache the states are in the kernel before any packet. */
+/* Without external cache there is nothing to commit; what a packet may wait for is under way. */
 static int open_gate(struct daemon *d, struct text *err)
 {
 	int ret;
 
-	if (!d->conf->gate.on || !pipeline_external(d->pipeline))
+	if (!d->conf->gate.on || d->conf->mode != CONF_MODE_SYNC)
 		return 0;
+	if (d->inject)
+		return awaiting_open(d->loop, &d->conf->gate, &d->awaiting, err);
 	ret = gating_open(d->loop, &d->conf->gate, d->activity, d->jobs,
 			  takeover_commit(d->takeover), &d->gating, err);
 	if (ret == 0)
@@ -478,6 +483,7 @@ void daemon_close(struct daemon *d)
 	external_flush_free(d->external_flush);
 	helpers_close(d->helpers);
 	gating_close(d->gating);
+	awaiting_close(d->awaiting);
 	pipeline_free(d->pipeline);
 	channel_close(d->channel);
 	exp_inject_close(d->inject_expects);

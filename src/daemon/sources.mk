@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libdaemon_a_SOURCES = \
+	daemon/awaiting.c \
 	daemon/caps.c \
 	daemon/daemon.c \
 	daemon/gating.c \

@@ -27,6 +27,7 @@ import scenario
 from netlab import DNAT4, ECHO_PORT, FW, PLAIN6, SNAT4, Lab, Target, inside, run, wait_until
 from node import OURS, Node, wait_replicated
 from repeats import only_long
+from test_json import hold
 
 QUEUE = 3780
 LATER = 0.3		# seconds from the addresses to the commit
@@ -119,6 +120,7 @@ def survive(gate: bool, target: str, policy: str, how: str, loose: int) -> dict[
 			take_over(lab, one, two, how)
 			said = talk.ask("alive", 10 if gate else 4)
 			shown = json.loads(two.ok("-s", "gate", "--json"))
+			hold(shown, "gate")
 			return {"gate": shown.get("gate"), "nothing": shown.get("nothing"), "alive": said["alive"], "errors": said["errors"], "stall_ms": said["stall_ms"],
 				"streams": stream.ask("alive", 10 if gate else 1)["alive"],
 				"log": two.log.read_text(), "node": two.describe()}

@@ -365,6 +365,7 @@ def test_every_row_of_the_page_was_seen() -> None:
 		pytest.skip("not all tests above have run")
 	others = ("flow", "direction", "expectation", "tuple", "master",	# test_json.py
 		  "helpers", "helper",						# test_helpers.py, in the guest
+		  "gate", "packet_gate", "wait",				# test_gate.py, test_gate_paths.py
 		  "health", "ready", "live", "verdict", "reason",		# test_health.py
 		  "check", "problem",						# test_check.py
 		  "commit_result", "count", "event", "status", "overview", "commit", "refusal", "line")		# test_select.py, test_status.py, test_monitor.py
