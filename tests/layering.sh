@@ -27,7 +27,7 @@ allowed() {	# module -> modules it may include besides itself
 	helper)	echo "base flow" ;;
 	queue)	echo "base flow kernel" ;;
 	gate)	echo "base flow" ;;
-	command) echo "base flow proto cache sync node follow kernel channel control conf daemon" ;;
+	command) echo "base flow proto cache sync node follow kernel channel control gate" ;;
 	daemon)	echo "base flow proto cache node follow command kernel channel sync stats control conf check client helper queue gate" ;;
 	*)	return 1 ;;
 	esac

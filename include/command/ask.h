@@ -3,9 +3,9 @@
 #define CONNTRACKD_COMMAND_ASK_H
 
 #include "control/verdict.h"
-#include "daemon/daemon.h"
+#include "command/env.h"
 
 /* --health, --ready, --live: gathers what is judged by health.c. */
-void ask_daemon(const struct daemon *d, enum ctl_question question, struct verdict *v);
+void ask_daemon(const struct command_env *d, enum ctl_question question, struct verdict *v);
 
 #endif

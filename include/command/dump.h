@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "control/server.h"
-#include "daemon/daemon.h"
+#include "command/env.h"
 #include "flow/select.h"
 
 /* Answers that can be long, as jobs of the control server: printed in steps, only while the client
@@ -24,24 +24,24 @@ struct dump_wish {
 };
 
 /* Of a request for flows. False: an argument is not understood, with a line in *err. */
-bool dump_wish(const struct daemon *d, const struct ctl_request *req, struct dump_wish *w,
+bool dump_wish(const struct command_env *d, const struct ctl_request *req, struct dump_wish *w,
 	       struct text *err);
 
 /* `-i`, `-e`: a cache. w is copied. */
-struct control_job *dump_flows(const struct daemon *d, const struct dump_wish *w);
+struct control_job *dump_flows(const struct command_env *d, const struct dump_wish *w);
 
 /* `-i expect`, `-e expect`: needs ExpectationSync. */
-struct control_job *dump_expects(const struct daemon *d, bool external, bool xml);
+struct control_job *dump_expects(const struct command_env *d, bool external, bool xml);
 
 /* `-i` without internal cache: the kernel table. NULL with a line in *err also when there is no
  * socket. */
-struct control_job *dump_kernel(const struct daemon *d, bool expects, const struct dump_wish *w,
-				struct text *err);
+struct control_job *dump_kernel(const struct command_env *d, bool expects,
+				const struct dump_wish *w, struct text *err);
 /* The answer to --count. */
 void dump_count(struct ctl_out *out, const struct dump_wish *w, uint64_t n);
 
 /* `-s rsqueue`: the messages that wait for their acknowledgement, as text or as one JSON
  * document. */
-struct control_job *dump_ring(const struct daemon *d, bool json);
+struct control_job *dump_ring(const struct command_env *d, bool json);
 
 #endif

@@ -3,7 +3,7 @@
 #define CONNTRACKD_COMMAND_JOB_CLIENTS_H
 
 #include "control/command.h"
-#include "daemon/daemon.h"
+#include "command/env.h"
 #include "follow/jobs.h"
 
 struct control_job;
@@ -12,7 +12,7 @@ struct control_job;
 struct job_clients;
 
 /* Borrows d. NULL without memory. */
-struct job_clients *job_clients_new(struct daemon *d);
+struct job_clients *job_clients_new(const struct command_env *d);
 /* To be called after the last job was released and before the loop is freed. NULL is harmless. */
 void job_clients_free(struct job_clients *all);
 

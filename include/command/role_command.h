@@ -4,7 +4,7 @@
 
 #include "base/values.h"
 #include "control/server.h"
-#include "daemon/daemon.h"
+#include "command/env.h"
 
 /* --role, --role primary|backup|faulty, --wait-sync. */
 
@@ -25,17 +25,17 @@ struct role_change_values {
 };
 extern const struct value_group role_group, role_change_group;
 
-void role_values(const struct daemon *d, struct role_values *r);
+void role_values(const struct command_env *d, struct role_values *r);
 /* False: there was none since the start. */
-bool role_change_values(const struct daemon *d, struct role_change_values *c);
+bool role_change_values(const struct command_env *d, struct role_change_values *c);
 
 /* What --role shows, and part of --status: the daemon has a role. */
-void report_role(const struct daemon *d, struct values *v);
+void report_role(const struct command_env *d, struct values *v);
 
 /* Begin the change, for a client that waits for its end. NULL without memory: then nothing was
  * begun. */
-struct control_job *role_change_job(struct daemon *d, const struct ctl_request *req);
+struct control_job *role_change_job(const struct command_env *d, const struct ctl_request *req);
 /* For a client that waits until this node is ready. NULL without memory. */
-struct control_job *wait_sync_job(struct daemon *d, const struct ctl_request *req);
+struct control_job *wait_sync_job(const struct command_env *d, const struct ctl_request *req);
 
 #endif

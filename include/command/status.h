@@ -3,7 +3,7 @@
 #define CONNTRACKD_COMMAND_STATUS_H
 
 #include "base/values.h"
-#include "daemon/daemon.h"
+#include "command/env.h"
 
 /* What --status shows beside what -s has. */
 struct status_values {
@@ -13,7 +13,7 @@ struct status_values {
 	int64_t table, table_max; /* entries of the kernel's table; -1: not known */
 	int64_t nf_events;	  /* nf_conntrack_events; -1: not known */
 };
-void status_values(const struct daemon *d, struct status_values *s);
+void status_values(const struct command_env *d, struct status_values *s);
 
 /* What came of a -c. */
 struct commit_values {
@@ -34,7 +34,7 @@ bool commit_refusal(const struct commit_values *c, int i, struct refusal_values 
 /* Into a document: an object commit and a list refusals. */
 void commit_document(const struct commit_values *c, struct values *v);
 /* Of the last one. False: there was none. */
-bool status_commit(const struct daemon *d, struct commit_values *c);
+bool status_commit(const struct command_env *d, struct commit_values *c);
 
 struct line_values {
 	int64_t time_s;

@@ -6,7 +6,8 @@
 #include "base/values.h"
 #include "cache/table.h"
 #include "channel/channel.h"
-#include "command/commands.h"
+#include "command/env.h"
+#include "command/gate_values.h"
 #include "node/exp_path.h"
 #include "node/pipeline.h"
 #include "follow/reconcile.h"
@@ -108,7 +109,8 @@ struct runtime_values {
 	struct reconcile_stats reconcile;
 	struct takeover_stats takeover;
 	struct ev_stats loop;
-	struct commands_stats commands;
+	struct command_counts counts;
+	struct control_stats socket;
 };
 extern const struct value_group netlink_group, loop_group;
 

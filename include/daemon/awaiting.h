@@ -18,11 +18,7 @@ void awaiting_close(struct awaiting *a);
 /* At the end of each turn of the loop, when what the peers told is in the kernel. */
 void awaiting_turn(struct awaiting *a, struct mono now);
 
-struct awaiting_values {
-	uint32_t holds; /* packets */
-	struct await_stats await;
-	uint64_t dropped_kernel; /* no room in the kernel's queue or in its socket */
-};
+struct awaiting_values; /* command/gate_values.h */
 void awaiting_values(const struct awaiting *a, struct awaiting_values *out);
 
 #endif

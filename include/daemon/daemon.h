@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/rate.h"
 #include "base/text.h"
+#include "command/env.h"
 #include "conf/conf.h"
 #include "follow/activity.h"
 #include "follow/jobs.h"
@@ -50,6 +51,7 @@ struct daemon {
 	struct jobs *jobs;		 /* long work: what runs and what waits */
 	struct last_commit last_commit;
 	struct commands *commands;
+	struct command_env env; /* of the objects, what commands need; filled by wiring.c */
 	struct flow_filter *filter;
 	struct takeover *takeover;
 	struct timeout_refresh *timeout_refresh; /* with inject and an internal cache */

@@ -23,14 +23,7 @@ void gating_set_pipeline(struct gating *g, struct pipeline *p);
 /* At the end of each turn of the loop. */
 void gating_turn(struct gating *g, struct mono now);
 
-struct gating_values {
-	const char *state;
-	uint32_t holds, holds_tuples; /* packets, tuples */
-	struct gate_stats gate;
-	struct ahead_stats ahead;
-	uint64_t dropped_kernel; /* no room in the kernel's queue or in its socket */
-	const char *lacks;	 /* why the gate cannot close; NULL: it can */
-};
+struct gating_values; /* command/gate_values.h */
 void gating_values(const struct gating *g, struct gating_values *out);
 
 #endif

@@ -15,8 +15,4 @@ void roles_close(struct daemon *d);
 /* keepalived is to tell the role by a FIFO, and that cannot be read. */
 bool roles_deaf(const struct daemon *d);
 
-/* jobs_end_cb of the daemon; ctx is the struct daemon. */
-void roles_job_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
-		     struct mono now);
-
 #endif

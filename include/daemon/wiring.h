@@ -24,6 +24,11 @@ struct pipeline_env wiring_pipeline(struct daemon *d);
 /* The ops of the jobs that are carried out by objects which know nothing of jobs. */
 void wiring_jobs(struct daemon *d);
 struct blind_cb wiring_blind(struct daemon *d);
+/* What the commands see of d, as far as it has been opened: again when they need more of it. */
+void wiring_commands(struct daemon *d);
+/* jobs_end_cb; ctx is d. */
+void wiring_job_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
+		      struct mono now);
 /* Wants all but d->external_flush to be open. */
 struct external_flush_conf wiring_empty(struct daemon *d);
 

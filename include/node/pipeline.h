@@ -25,6 +25,7 @@
  * mode it ends at the internal cache. Knows no socket and reads no clock, so that two whole nodes
  * run inside one test process. */
 struct pipeline;
+struct sink_ops; /* node/sink.h */
 
 /* What it asks of the world; pointers are borrowed and outlive it. */
 struct pipeline_env {
@@ -267,6 +268,9 @@ uint32_t pipeline_peer_flows(const struct pipeline *p);
 struct mono pipeline_turn(struct pipeline *p, struct mono now, bool *again);
 
 /* ---- its parts ---- */
+
+/* The row of what becomes of what the peers tell. */
+const struct sink_ops *pipeline_sink(const struct pipeline *p);
 
 /* NULL without internal cache. */
 struct internal *pipeline_internal(struct pipeline *p);

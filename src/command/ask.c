@@ -6,16 +6,15 @@
 #include <inttypes.h>
 
 #include "command/health.h"
-#include "daemon/roles.h"
 #include "kernel/proc.h"
 #include "sync/sync_conf.h"
 
-static int64_t up_s(const struct daemon *d, struct mono now)
+static int64_t up_s(const struct command_env *d, struct mono now)
 {
 	return mono_diff_ms(now, d->started) / 1000;
 }
 
-static int64_t active_s(const struct daemon *d, struct mono now)
+static int64_t active_s(const struct command_env *d, struct mono now)
 {
 	return activity_active(d->activity) ?
 		       mono_diff_ms(now, activity_since(d->activity)) / 1000 :
@@ -25,7 +24,7 @@ static int64_t active_s(const struct daemon *d, struct mono now)
 /* ---- health ---- */
 
 /* Gives how many peers there are, without those that speak from another address now. */
-static unsigned int peers(const struct daemon *d, struct verdict *v, struct mono now)
+static unsigned int peers(const struct command_env *d, struct verdict *v, struct mono now)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
 	struct sync_peer_view p;
@@ -46,7 +45,7 @@ static unsigned int peers(const struct daemon *d, struct verdict *v, struct mono
 	return n;
 }
 
-static void links(const struct daemon *d, struct verdict *v)
+static void links(const struct command_env *d, struct verdict *v)
 {
 	struct channel_link_stats l;
 
@@ -56,7 +55,7 @@ static void links(const struct daemon *d, struct verdict *v)
 	}
 }
 
-static void caches(const struct daemon *d, struct verdict *v, struct mono now)
+static void caches(const struct command_env *d, struct verdict *v, struct mono now)
 {
 	struct completeness_values c;
 
@@ -65,7 +64,7 @@ static void caches(const struct daemon *d, struct verdict *v, struct mono now)
 			health_cache(v, &c, activity_active(d->activity));
 }
 
-static void kernel(const struct daemon *d, struct verdict *v, struct mono now)
+static void kernel(const struct command_env *d, struct verdict *v, struct mono now)
 {
 	int64_t for_s;
 
@@ -75,7 +74,7 @@ static void kernel(const struct daemon *d, struct verdict *v, struct mono now)
 	health_table(v, proc_number(PROC_CT_COUNT), proc_number(PROC_CT_MAX));
 }
 
-static void good(const struct daemon *d, unsigned int n, struct verdict *v, struct mono now)
+static void good(const struct command_env *d, unsigned int n, struct verdict *v, struct mono now)
 {
 	int64_t active = active_s(d, now);
 
@@ -88,7 +87,7 @@ static void good(const struct daemon *d, unsigned int n, struct verdict *v, stru
 		verdict_good(v, "not active, %u peer%s in sync", n, n == 1 ? "" : "s");
 }
 
-static void health(const struct daemon *d, struct verdict *v, struct mono now)
+static void health(const struct command_env *d, struct verdict *v, struct mono now)
 {
 	unsigned int n = 0;
 
@@ -98,25 +97,25 @@ static void health(const struct daemon *d, struct verdict *v, struct mono now)
 	}
 	caches(d, v, now);
 	kernel(d, v, now);
-	if (roles_deaf(d))
+	if (d->role_deaf(d->ctx))
 		health_deaf_role(v);
 	if (activity_active(d->activity))
-		health_commit(v, &d->last_commit, now);
+		health_commit(v, d->last_commit, now);
 	good(d, n, v, now);
 }
 
 /* ---- ready, live ---- */
 
-static void ready(const struct daemon *d, struct verdict *v, struct mono now)
+static void ready(const struct command_env *d, struct verdict *v, struct mono now)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
-	const struct sync_conf *conf = &d->conf->sync;
+	const struct sync_conf *conf = d->sync;
 	struct ready_facts f = {
 		.active = activity_active(d->activity),
 		.active_s = active_s(d, now),
-		.filled = d->filled || !d->reconcile,
+		.filled = *d->filled || !pipeline_internal(d->pipeline),
 		.up_s = up_s(d, now),
-		.listen_s = d->conf->role.listen_s,
+		.listen_s = d->listen_s,
 		.refresh_s = s && sync_can(conf, SYNC_EXPIRES) ? (int64_t)conf->refresh_s : 0,
 	};
 	struct sync_peer_view p;
@@ -132,7 +131,7 @@ static void ready(const struct daemon *d, struct verdict *v, struct mono now)
 	health_ready(v, &f);
 }
 
-void ask_daemon(const struct daemon *d, enum ctl_question question, struct verdict *v)
+void ask_daemon(const struct command_env *d, enum ctl_question question, struct verdict *v)
 {
 	struct mono now = evloop_now(d->loop);
 

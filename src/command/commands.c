@@ -34,12 +34,10 @@
 #include "flow/flow_print.h"
 
 struct commands {
-	struct daemon *d;
+	const struct command_env *d;
 	struct control_server *server;
 	struct monitors *monitors;
-	uint64_t resyncs;	 /* -R, each, also one that joins a comparison under way */
-	uint64_t expect_resyncs; /* -R with expectations, -R expect */
-	uint64_t purges_ignored; /* -t in the statistics mode */
+	struct command_counts counts;
 };
 
 /* ---- one function per command ---- */
@@ -163,7 +161,7 @@ static struct control_job *cmd_flush_kernel(struct commands *c, const struct ctl
 static bool no_internal(const struct commands *c, const struct ctl_request *req,
 			struct ctl_out *out)
 {
-	if (c->d->reconcile)
+	if (pipeline_internal(c->d->pipeline))
 		return false;
 	log_notice("resync is unsupported in this mode");
 	ctl_result(out,
@@ -179,11 +177,11 @@ static struct control_job *cmd_resync_kernel(struct commands *c, const struct ct
 	if (no_internal(c, req, out))
 		return NULL;
 	done_note(out, "resync with master conntrack table");
-	c->resyncs++;
+	c->counts.resyncs++;
 	if (req->cmd->object == CTL_OBJ_BOTH && c->d->expecting) {
 		/* the pass over the flows ends with it */
 		log_notice("resync with master expect table");
-		c->expect_resyncs++;
+		c->counts.expect_resyncs++;
 	}
 	/* What a peer has told is ours from now on where it is in our kernel, and -f does not look
 	 * at that. */
@@ -199,7 +197,7 @@ static struct control_job *cmd_resync_expects(struct commands *c, const struct c
 	if (no_internal(c, req, out))
 		return NULL;
 	done_note(out, "resync with master expect table");
-	c->expect_resyncs++;
+	c->counts.expect_resyncs++;
 	return job_or_note(job_clients_ask(c->d->job_clients, job, 0, evloop_now(c->d->loop)), out);
 }
 
@@ -210,7 +208,7 @@ static void flush_internal(struct commands *c, bool external, struct ctl_out *ou
 	struct mono now = evloop_now(c->d->loop);
 
 	takeover_cancel_schedule(c->d->takeover, now);
-	if (c->d->reconcile)
+	if (pipeline_internal(c->d->pipeline))
 		jobs_ask(c->d->jobs, JOB_REFRESH, 0, NULL, now);
 	else
 		done_note(out,
@@ -222,7 +220,7 @@ static void flush_internal(struct commands *c, bool external, struct ctl_out *ou
 static struct control_job *flush_caches(struct commands *c, struct ctl_out *out, bool internal,
 					bool external)
 {
-	bool both = internal && external, cached = internal && c->d->reconcile;
+	bool both = internal && external, cached = internal && pipeline_internal(c->d->pipeline);
 
 	external = external && pipeline_external(c->d->pipeline); /* there may be none */
 	if (external && jobs_running(c->d->jobs, JOB_COMMIT)) {
@@ -354,8 +352,7 @@ static struct control_job *cmd_purge(struct commands *c, const struct ctl_reques
 
 	(void)req, (void)job;
 	if (takeover_schedule(c->d->takeover, now)) /* which is in the log */
-		ctl_result(out, "flushing conntrack table in %u secs",
-			   c->d->conf->sync.purge_timeout_s);
+		ctl_result(out, "flushing conntrack table in %u secs", c->d->sync->purge_timeout_s);
 	else
 		done_note(out, "a flush is scheduled already");
 	external_flush_fill(c->d->external_flush, now);
@@ -367,14 +364,14 @@ static struct control_job *cmd_kill(struct commands *c, const struct ctl_request
 {
 	(void)req, (void)job;
 	ctl_hold_until_exit(out); /* -k returns when lock and socket are gone */
-	daemon_stop(c->d);
+	c->d->stop(c->d->ctx);
 	return NULL;
 }
 
 /* ALARM sends everything again anyway and has no word for asking. */
 static bool no_request(const struct commands *c, const struct ctl_request *req, struct ctl_out *out)
 {
-	if (sync_can(&c->d->conf->sync, SYNC_ASKS))
+	if (sync_can(c->d->sync, SYNC_ASKS))
 		return false;
 	idle_note(req, out, "mode ALARM sends every state again within RefreshTime");
 	return true;
@@ -430,7 +427,7 @@ struct what {
 	enum job_kind job; /* JOB_KINDS: it is answered at once, or it is a dump */
 	struct control_job *(*run)(struct commands *c, const struct ctl_request *req,
 				   enum job_kind job, struct ctl_out *out);
-	void (*report)(const struct daemon *d, struct values *v);
+	void (*report)(const struct command_env *d, struct values *v);
 	const char *kind; /* of the JSON document */
 };
 
@@ -502,7 +499,7 @@ static struct control_job *no_commit(struct commands *c, const struct ctl_reques
 static void no_purge(struct commands *c, struct ctl_out *out)
 {
 	done_note(out, "ignoring -t: nothing is scheduled in the statistics mode");
-	c->purges_ignored++;
+	c->counts.purges_ignored++;
 }
 
 /* What a command is about and this daemon has not got. */
@@ -534,14 +531,14 @@ static enum lack lacks(const struct commands *c, enum needs needs)
 	if (needs & NEEDS_EXPECTS && !c->d->expecting)
 		return LACKS_EXPECTS;
 	if (needs & (NEEDS_PEERS | NEEDS_EXTERNAL) && !pipeline_sync(c->d->pipeline))
-		return c->d->conf->mode == CONF_MODE_HELPER_ONLY ? LACKS_SYNC : LACKS_PEERS;
+		return c->d->only_helpers ? LACKS_SYNC : LACKS_PEERS;
 	if (needs & NEEDS_EXTERNAL && !pipeline_external(c->d->pipeline))
 		return LACKS_EXTERNAL;
-	if (needs & NEEDS_ACKS && !sync_can(&c->d->conf->sync, SYNC_ACKS))
+	if (needs & NEEDS_ACKS && !sync_can(c->d->sync, SYNC_ACKS))
 		return LACKS_ACKS;
-	if (needs & NEEDS_HELPERS && !c->d->helpers)
-		return c->d->conf->helper.n > 0 ? LACKS_HELPERS : LACKS_HELPER;
-	if (needs & NEEDS_GATE && !c->d->gating && !c->d->awaiting)
+	if (needs & NEEDS_HELPERS && c->d->helpers.count(c->d->helpers.ctx) == 0)
+		return c->d->helpers.named ? LACKS_HELPERS : LACKS_HELPER;
+	if (needs & NEEDS_GATE && !c->d->gate && !c->d->await)
 		return LACKS_GATE;
 	return LACKS_NOTHING;
 }
@@ -591,12 +588,14 @@ static void print_report(struct commands *c, const struct what *what, const stru
  * -s. */
 static void note_unserved_helpers(const struct commands *c, struct ctl_out *out)
 {
-	const struct conf_helpers *h = &c->d->conf->helper;
+	const struct command_helpers *h = &c->d->helpers;
+	struct text line = { 0 };
 
-	for (size_t i = 0; !c->d->helpers && i < h->n; i++)
-		ctl_result(out, "helper %s %s %s (line %u of the configuration) is not served",
-			   h->list[i].name, h->list[i].l3proto == AF_INET ? "inet" : "inet6",
-			   h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp", h->list[i].line);
+	for (size_t i = 0; h->unserved(h->ctx, i, &line); i++) {
+		ctl_result(out, "%s", line.buf ? line.buf : "");
+		text_reset(&line);
+	}
+	text_free(&line);
 }
 
 /* Every command has its row; commands_open() has looked. */
@@ -629,22 +628,18 @@ static void on_request(void *ctx, const struct ctl_request *req, struct ctl_out 
 
 /* ---- lifetime ---- */
 
-void commands_stats(const struct commands *c, struct commands_stats *out)
+const struct command_counts *commands_counts(const struct commands *c)
 {
-	const struct control_stats *s = control_server_stats(c->server);
-
-	*out = (struct commands_stats){
-		.read_failed = s->no_request,
-		.unknown_request = s->unknown_request,
-		.refused = s->refused,
-		.resyncs = c->resyncs,
-		.expect_resyncs = c->expect_resyncs,
-		.purges_ignored = c->purges_ignored,
-	};
+	return &c->counts;
 }
 
-int commands_open(struct daemon *d, const struct control_conf *conf, struct commands **out,
-		  struct text *err)
+const struct control_stats *commands_socket(const struct commands *c)
+{
+	return control_server_stats(c->server);
+}
+
+int commands_open(const struct command_env *d, const struct control_conf *conf,
+		  struct commands **out, struct text *err)
 {
 	static const struct control_ops ops = { .start = on_request };
 	struct commands *c = calloc(1, sizeof(*c));

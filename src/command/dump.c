@@ -22,7 +22,7 @@
 
 struct flow_dump {
 	struct control_job job;
-	const struct daemon *d;
+	const struct command_env *d;
 	struct dump_wish w;
 	uint64_t pos;
 	uint64_t found;
@@ -31,7 +31,7 @@ struct flow_dump {
 /* Seconds until an external entry expires, -1 where none does: only in ALARM. */
 static int64_t dump_expires_s(const struct flow_dump *f, uint32_t updated_s, struct mono now)
 {
-	const struct sync_conf *conf = &f->d->conf->sync;
+	const struct sync_conf *conf = f->d->sync;
 	uint32_t age = mono_s(now) - updated_s;
 
 	if (!f->w.external || !sync_can(conf, SYNC_EXPIRES))
@@ -121,7 +121,7 @@ static const struct control_job_ops dump_ops = { .name = "dump",
 						 .step = dump_step,
 						 .release = dump_release };
 
-struct control_job *dump_flows(const struct daemon *d, const struct dump_wish *w)
+struct control_job *dump_flows(const struct command_env *d, const struct dump_wish *w)
 {
 	struct flow_dump *f = calloc(1, sizeof(*f));
 
@@ -183,7 +183,7 @@ static const struct control_job_ops expects_ops = {
 	.release = dump_release,
 };
 
-struct control_job *dump_expects(const struct daemon *d, bool external, bool xml)
+struct control_job *dump_expects(const struct command_env *d, bool external, bool xml)
 {
 	struct flow_dump *f = calloc(1, sizeof(*f));
 
@@ -199,7 +199,7 @@ struct control_job *dump_expects(const struct daemon *d, bool external, bool xml
 
 struct ring_dump {
 	struct control_job job;
-	const struct daemon *d;
+	const struct command_env *d;
 	bool as_json, begun;
 	struct json json; /* one document, written in steps */
 	uint32_t pos;	  /* see sync_ring_next() */
@@ -308,7 +308,7 @@ static const struct control_job_ops ring_ops = { .name = "rsqueue",
 						 .step = ring_step,
 						 .release = ring_release };
 
-struct control_job *dump_ring(const struct daemon *d, bool json)
+struct control_job *dump_ring(const struct command_env *d, bool json)
 {
 	struct ring_dump *r = calloc(1, sizeof(*r));
 	struct sync_queues q;

@@ -166,8 +166,8 @@ static const struct control_job_ops kernel_ops = {
 	.release = kernel_release,
 };
 
-struct control_job *dump_kernel(const struct daemon *d, bool expects, const struct dump_wish *w,
-				struct text *err)
+struct control_job *dump_kernel(const struct command_env *d, bool expects,
+				const struct dump_wish *w, struct text *err)
 {
 	struct kernel_dump *k = calloc(1, sizeof(*k));
 	struct ct_dump_cb cb = { .ctx = k, .part = kernel_part, .done = kernel_done };

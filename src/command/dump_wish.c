@@ -10,7 +10,7 @@
 
 /* Everything that speaks from this address: a node that has come back with another one stands there
  * twice. */
-static bool find_peers(const struct daemon *d, const char *name, struct dump_wish *w,
+static bool find_peers(const struct command_env *d, const char *name, struct dump_wish *w,
 		       struct text *err)
 {
 	struct sync_peer_view v;
@@ -26,7 +26,7 @@ static bool find_peers(const struct daemon *d, const char *name, struct dump_wis
 	return w->peers != 0;
 }
 
-bool dump_wish(const struct daemon *d, const struct ctl_request *req, struct dump_wish *w,
+bool dump_wish(const struct command_env *d, const struct ctl_request *req, struct dump_wish *w,
 	       struct text *err)
 {
 	*w = (struct dump_wish){

@@ -14,12 +14,11 @@
 #include "control/server.h"
 #include "command/status.h"
 #include "flow/flow_json.h"
-#include "follow/expecting.h"
 
 #define PROGRESS_MS 250
 
 struct job_clients {
-	struct daemon *d;
+	const struct command_env *d;
 	struct list_node list; /* struct waiter */
 	/* wakes the clients, so that each can show the progress of its job */
 	struct ev_timer progress;
@@ -202,16 +201,7 @@ void job_clients_ended(void *ctx, enum job_kind kind, uint32_t run, const struct
 {
 	struct job_clients *all = ctx;
 
-	if (kind == JOB_COMMIT)
-		all->d->last_commit = (struct last_commit){
-			.any = true,
-			.in_kernel = all->d->inject,
-			.at = now,
-			.wall_s = clock_wall_s(),
-			.res = *res,
-		};
-	if (kind == JOB_COMMIT && all->d->expecting)
-		expecting_committed(all->d->expecting);
+	(void)now;
 	if (kind == JOB_PURGE && res->err == -ECANCELED && res->flush.err == 0)
 		log_notice("%s stopped by a commit before it began", jobs_name(kind));
 	for (struct list_node *at = all->list.next; at != &all->list; at = at->next) {
@@ -278,7 +268,7 @@ struct control_job *job_clients_commit(struct job_clients *all, const struct com
 
 /* ---- lifetime ---- */
 
-struct job_clients *job_clients_new(struct daemon *d)
+struct job_clients *job_clients_new(const struct command_env *d)
 {
 	struct job_clients *all = calloc(1, sizeof(*all));
 

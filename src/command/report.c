@@ -8,16 +8,13 @@
 
 #include "channel/channel.h"
 #include "follow/blind.h"
-#include "command/commands.h"
 #include "follow/external_flush.h"
-#include "daemon/awaiting.h"
-#include "daemon/gating.h"
-#include "daemon/helpers.h"
 #include "follow/jobs.h"
 #include "command/values.h"
 #include "kernel/ct.h"
 #include "kernel/ct_inject.h"
 #include "kernel/exp_inject.h"
+#include "node/sink.h"
 
 /* ---- caches ---- */
 
@@ -42,7 +39,7 @@ static void flow_cache(struct values *v, const struct value_group *g, const char
 	values_group(v, NULL, g, &c);
 }
 
-static void flow_caches(const struct daemon *d, struct values *v, const struct value_group *g)
+static void flow_caches(const struct command_env *d, struct values *v, const struct value_group *g)
 {
 	struct external *external = pipeline_external(d->pipeline);
 	const uint64_t *told = pipeline_stats(d->pipeline)->told;
@@ -59,22 +56,22 @@ static void flow_caches(const struct daemon *d, struct values *v, const struct v
 	if (external)
 		flow_cache(v, g, "external", external_table(external));
 	values_list_end(v);
-	if (!external && d->inject)
+	if (pipeline_sink(d->pipeline)->in_kernel)
 		values_group(v, "inject", &inject_group, ct_inject_stats(d->inject));
 }
 
-static void injected(const struct daemon *d, struct values *v)
+static void injected(const struct command_env *d, struct values *v)
 {
 	struct injected_values i;
 
-	if (!d->inject)
+	if (!pipeline_sink(d->pipeline)->in_kernel)
 		return;
 	i = (struct injected_values){ pipeline_peer_flows(d->pipeline),
 				      *ct_inject_stats(d->inject) };
 	values_group(v, "injected", &injected_group, &i);
 }
 
-static void completeness(const struct daemon *d, struct values *v)
+static void completeness(const struct command_env *d, struct values *v)
 {
 	struct completeness_values c;
 
@@ -85,7 +82,7 @@ static void completeness(const struct daemon *d, struct values *v)
 	values_list_end(v);
 }
 
-void report_cache(const struct daemon *d, struct values *v)
+void report_cache(const struct command_env *d, struct values *v)
 {
 	struct external_flush_values emptied;
 
@@ -113,7 +110,7 @@ static const char *connection(const struct channel_link_stats *l, bool there)
 	return there ? "connected" : "disconnected";
 }
 
-void report_link_values(const struct daemon *d, size_t i, struct link_values *l)
+void report_link_values(const struct command_env *d, size_t i, struct link_values *l)
 {
 	const struct channel_link_stats *s = &l->stats;
 
@@ -127,7 +124,7 @@ void report_link_values(const struct daemon *d, size_t i, struct link_values *l)
 		     s->held_back > 0 || s->own > 0;
 }
 
-static void active_link(const struct daemon *d, struct values *v)
+static void active_link(const struct command_env *d, struct values *v)
 {
 	struct link_values l;
 
@@ -140,7 +137,7 @@ static void active_link(const struct daemon *d, struct values *v)
 	}
 }
 
-void report_link(const struct daemon *d, struct values *v)
+void report_link(const struct command_env *d, struct values *v)
 {
 	struct link_values l;
 
@@ -161,7 +158,7 @@ static void queue(struct values *v, const struct queue_values *q)
 
 /* In the error queue is what waits for a TCP connection. What a full socket does not take stays in
  * the channel's own batch, and is no error. */
-void report_queue(const struct daemon *d, struct values *v)
+void report_queue(const struct command_env *d, struct values *v)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
 	struct sync_queues q;
@@ -173,8 +170,7 @@ void report_queue(const struct daemon *d, struct values *v)
 	values_group(v, "nodes", &queue_nodes_group, &q);
 	values_list(v, "queues");
 	queue(v, &(struct queue_values){ "txqueue", q.tx_len, INT32_MAX, 0 });
-	queue(v, &(struct queue_values){ "errorq", waiting, d->conf->channel.error_queue_len,
-					 given_up });
+	queue(v, &(struct queue_values){ "errorq", waiting, d->error_queue_len, given_up });
 	if (q.ring_max > 0) /* FTFW */
 		queue(v, &(struct queue_values){ "rsqueue", q.ring_len, q.ring_max,
 						 sync_stats(s)->ring_overflow });
@@ -183,13 +179,13 @@ void report_queue(const struct daemon *d, struct values *v)
 
 /* ---- helpers ---- */
 
-void report_helpers(const struct daemon *d, struct values *v)
+void report_helpers(const struct command_env *d, struct values *v)
 {
 	struct helper_values h;
 
 	values_list(v, "helpers");
-	for (size_t i = 0; i < helpers_count(d->helpers); i++) {
-		helpers_values(d->helpers, i, &h);
+	for (size_t i = 0; i < d->helpers.count(d->helpers.ctx); i++) {
+		d->helpers.values(d->helpers.ctx, i, &h);
 		values_group(v, NULL, &helper_group, &h);
 	}
 	values_list_end(v);
@@ -197,16 +193,16 @@ void report_helpers(const struct daemon *d, struct values *v)
 
 /* ---- the gate ---- */
 
-void report_gate(const struct daemon *d, struct values *v)
+void report_gate(const struct command_env *d, struct values *v)
 {
 	struct awaiting_values a;
 	struct gating_values g;
 
-	if (d->gating) {
-		gating_values(d->gating, &g);
+	if (d->gate) {
+		d->gate(d->ctx, &g);
 		values_group(v, "gate", &gate_group, &g);
 	} else {
-		awaiting_values(d->awaiting, &a);
+		d->await(d->ctx, &a);
 		values_group(v, "wait", &wait_group, &a);
 	}
 }
@@ -214,7 +210,7 @@ void report_gate(const struct daemon *d, struct values *v)
 /* ---- subjects ---- */
 
 /* What -s shows below its two cache blocks. */
-static void common(const struct daemon *d, struct values *v)
+static void common(const struct command_env *d, struct values *v)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
 
@@ -225,7 +221,7 @@ static void common(const struct daemon *d, struct values *v)
 	values_group(v, "tracking", &tracking_group, sync_stats(s));
 }
 
-void report_general(const struct daemon *d, struct values *v)
+void report_general(const struct command_env *d, struct values *v)
 {
 	flow_caches(d, v, &cache_group);
 	common(d, v);
@@ -248,10 +244,11 @@ static struct ct_inject_stats injected_expects(const struct exp_inject_stats *s)
 	};
 }
 
-void report_expect(const struct daemon *d, struct values *v)
+void report_expect(const struct command_env *d, struct values *v)
 {
 	struct exp_path *x = pipeline_expects(d->pipeline);
 	const struct exp_path_stats *s = exp_path_stats(x);
+	bool in_kernel = pipeline_sink(d->pipeline)->in_kernel;
 
 	if (!pipeline_internal(d->pipeline))
 		values_group(v, "bypass", &bypass_group,
@@ -259,10 +256,10 @@ void report_expect(const struct daemon *d, struct values *v)
 	values_list(v, "caches");
 	if (pipeline_internal(d->pipeline))
 		expect_cache(v, "internal", exp_path_internal(x));
-	if (!d->inject_expects)
+	if (!in_kernel)
 		expect_cache(v, "external", exp_path_external(x));
 	values_list_end(v);
-	if (d->inject_expects) {
+	if (in_kernel) {
 		struct ct_inject_stats i = injected_expects(exp_inject_stats(d->inject_expects));
 
 		values_group(v, "inject", &inject_group, &i);
@@ -270,7 +267,7 @@ void report_expect(const struct daemon *d, struct values *v)
 	common(d, v);
 }
 
-static void unsent(const struct daemon *d, struct values *v)
+static void unsent(const struct command_env *d, struct values *v)
 {
 	struct internal *internal = pipeline_internal(d->pipeline);
 	const struct clash *c = internal ? internal_clash(internal) : NULL;
@@ -287,7 +284,7 @@ static void unsent(const struct daemon *d, struct values *v)
 	values_group(v, "not_replicated", &unsent_group, &u);
 }
 
-void report_network(const struct daemon *d, struct values *v)
+void report_network(const struct command_env *d, struct values *v)
 {
 	const struct sync_stats *s = sync_stats(pipeline_sync(d->pipeline));
 
@@ -303,7 +300,7 @@ void report_network(const struct daemon *d, struct values *v)
 }
 
 /* One line for each child process; there are none. */
-void report_process(const struct daemon *d, struct values *v)
+void report_process(const struct command_env *d, struct values *v)
 {
 	(void)d;
 	values_list(v, "processes");
@@ -312,7 +309,7 @@ void report_process(const struct daemon *d, struct values *v)
 
 /* ---- runtime ---- */
 
-static int64_t purge_s(const struct daemon *d, struct mono now)
+static int64_t purge_s(const struct command_env *d, struct mono now)
 {
 	struct mono due = activity_purge_due(d->activity);
 
@@ -321,7 +318,7 @@ static int64_t purge_s(const struct daemon *d, struct mono now)
 	return mono_before(now, due) ? (mono_diff_ms(due, now) + 999) / 1000 : 0;
 }
 
-static void jobs(const struct daemon *d, struct values *v)
+static void jobs(const struct command_env *d, struct values *v)
 {
 	values_list(v, "jobs");
 	for (unsigned int k = 0; k < JOB_KINDS; k++) {
@@ -342,23 +339,21 @@ static void jobs(const struct daemon *d, struct values *v)
 	values_list_end(v);
 }
 
-void report_node_values(const struct daemon *d, struct node_values *n)
+void report_node_values(const struct command_env *d, struct node_values *n)
 {
 	struct mono now = evloop_now(d->loop);
 	bool active = activity_active(d->activity);
-	struct commands_stats commands;
 
-	commands_stats(d->commands, &commands);
 	*n = (struct node_values){
 		.active = active,
 		.by = activity_option(d->activity),
 		.purge_s = purge_s(d, now),
 		.active_s = active ? mono_diff_ms(now, activity_since(d->activity)) / 1000 : -1,
-		.purges_ignored = commands.purges_ignored,
+		.purges_ignored = d->counts->purges_ignored,
 	};
 }
 
-static void node(const struct daemon *d, struct values *v)
+static void node(const struct command_env *d, struct values *v)
 {
 	struct node_values n;
 
@@ -368,7 +363,7 @@ static void node(const struct daemon *d, struct values *v)
 }
 
 /* For people behind everything else, and only where there is something to say. */
-static void node_for_people(const struct daemon *d, struct text *out)
+static void node_for_people(const struct command_env *d, struct text *out)
 {
 	struct text lines = { 0 };
 	struct values v;
@@ -381,7 +376,7 @@ static void node_for_people(const struct daemon *d, struct text *out)
 	text_free(&lines);
 }
 
-static void runtime_of(const struct daemon *d, struct runtime_values *r)
+static void runtime_of(const struct command_env *d, struct runtime_values *r)
 {
 	*r = (struct runtime_values){
 		.pipeline = *pipeline_stats(d->pipeline),
@@ -392,14 +387,15 @@ static void runtime_of(const struct daemon *d, struct runtime_values *r)
 		r->events = *ct_events_stats(d->events);
 	if (d->reconcile)
 		r->reconcile = *reconcile_stats(d->reconcile);
-	commands_stats(d->commands, &r->commands);
+	r->counts = *d->counts;
+	r->socket = *d->socket;
 	r->filtered = r->pipeline.filtered;
 	if (pipeline_expects(d->pipeline))
 		r->filtered += exp_path_stats(pipeline_expects(d->pipeline))->filtered;
-	r->resyncs = r->reconcile.for_overrun + r->commands.resyncs + r->commands.expect_resyncs;
+	r->resyncs = r->reconcile.for_overrun + r->counts.resyncs + r->counts.expect_resyncs;
 }
 
-void report_runtime(const struct daemon *d, struct values *v)
+void report_runtime(const struct command_env *d, struct values *v)
 {
 	struct mono now = evloop_now(d->loop);
 	struct uptime_values up = { mono_diff_ms(now, d->started) / 1000 };

@@ -235,14 +235,14 @@ static int64_t since(struct mono then, struct mono now)
 	return mono_is_set(then) ? seconds(then, now) : -1;
 }
 
-static void peer_values(const struct daemon *d, struct mono now, struct peer_values *p)
+static void peer_values(const struct command_env *d, struct mono now, struct peer_values *p)
 {
 	const struct sync_peer_view *v = &p->view;
 	const struct standing *st = &v->standing;
-	bool acks = sync_can(&d->conf->sync, SYNC_ACKS), wanted = v->table >= STANDING_LACKS_TABLE;
+	bool acks = sync_can(d->sync, SYNC_ACKS), wanted = v->table >= STANDING_LACKS_TABLE;
 
 	p->now = now;
-	p->asks = sync_can(&d->conf->sync, SYNC_ASKS);
+	p->asks = sync_can(d->sync, SYNC_ASKS);
 	p->acks = acks;
 	p->state = standing_name(st->state);
 	p->since_s = seconds(st->since, now);
@@ -276,7 +276,7 @@ const struct value_group stranger_group = {
 	.rows = stranger_rows,
 };
 
-void report_peers(const struct daemon *d, struct values *v)
+void report_peers(const struct command_env *d, struct values *v)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
 	struct mono now = evloop_now(d->loop);

@@ -18,7 +18,7 @@ static void log_lines(struct values *v)
 	values_list_end(v);
 }
 
-void report_status(const struct daemon *d, struct values *v)
+void report_status(const struct command_env *d, struct values *v)
 {
 	struct status_values s;
 	struct commit_values c;

@@ -18,7 +18,7 @@
 
 struct role_wait {
 	struct control_job job;
-	struct daemon *d;
+	const struct command_env *d;
 	struct role_watch watch;  /* of a change */
 	struct ev_timer timer;	  /* the next look */
 	struct mono deadline;	  /* of --wait-sync */
@@ -111,7 +111,7 @@ static void look(void *ctx, struct mono now)
 	control_job_wake(&w->job);
 }
 
-static struct role_wait *wait_new(struct daemon *d, const struct ctl_request *req,
+static struct role_wait *wait_new(const struct command_env *d, const struct ctl_request *req,
 				  const struct control_job_ops *ops)
 {
 	struct role_wait *w = calloc(1, sizeof(*w));
@@ -125,7 +125,7 @@ static struct role_wait *wait_new(struct daemon *d, const struct ctl_request *re
 	return w;
 }
 
-struct control_job *role_change_job(struct daemon *d, const struct ctl_request *req)
+struct control_job *role_change_job(const struct command_env *d, const struct ctl_request *req)
 {
 	struct role_wait *w = wait_new(d, req, &change_ops);
 	struct mono now = evloop_now(d->loop);
@@ -171,7 +171,7 @@ static const struct control_job_ops sync_ops = {
 	.release = wait_release,
 };
 
-struct control_job *wait_sync_job(struct daemon *d, const struct ctl_request *req)
+struct control_job *wait_sync_job(const struct command_env *d, const struct ctl_request *req)
 {
 	struct role_wait *w = wait_new(d, req, &sync_ops);
 	struct mono now = evloop_now(d->loop);

@@ -89,7 +89,7 @@ static int64_t seconds(struct mono since, struct mono now)
 	return mono_is_set(since) ? mono_diff_ms(now, since) / 1000 : -1;
 }
 
-void role_values(const struct daemon *d, struct role_values *r)
+void role_values(const struct command_env *d, struct role_values *r)
 {
 	const char *by = role_by(d->role);
 
@@ -101,7 +101,7 @@ void role_values(const struct daemon *d, struct role_values *r)
 	};
 }
 
-bool role_change_values(const struct daemon *d, struct role_change_values *v)
+bool role_change_values(const struct command_env *d, struct role_change_values *v)
 {
 	const struct role_change *c = role_change(d->role);
 	bool over = mono_is_set(c->ended);
@@ -127,7 +127,7 @@ bool role_change_values(const struct daemon *d, struct role_change_values *v)
 	return true;
 }
 
-void report_role(const struct daemon *d, struct values *v)
+void report_role(const struct command_env *d, struct values *v)
 {
 	struct role_change_values c;
 	struct role_values r;

@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "config.h"
+#include "base/log.h"
 #include "kernel/proc.h"
 #include "kernel/ct.h"
 
-static const char *mode_name(const struct daemon *d)
+static const char *mode_name(const struct command_env *d)
 {
 	static const char *const names[] = {
 #define ROW(mode, ops, like) [SYNC_MODE_##mode] = #mode,
@@ -17,10 +18,10 @@ static const char *mode_name(const struct daemon *d)
 #undef ROW
 	};
 
-	return pipeline_sync(d->pipeline) ? names[d->conf->sync.mode] : "statistics";
+	return pipeline_sync(d->pipeline) ? names[d->sync->mode] : "statistics";
 }
 
-void status_values(const struct daemon *d, struct status_values *s)
+void status_values(const struct command_env *d, struct status_values *s)
 {
 	int events = ct_events_value();
 
@@ -33,13 +34,13 @@ void status_values(const struct daemon *d, struct status_values *s)
 		.nf_events = events < 0 ? -1 : events,
 	};
 	if (d->events)
-		s->events_per_s = rate_per_s(&d->intake, ct_events_stats(d->events)->received,
+		s->events_per_s = rate_per_s(d->intake, ct_events_stats(d->events)->received,
 					     evloop_now(d->loop));
 }
 
-bool status_commit(const struct daemon *d, struct commit_values *c)
+bool status_commit(const struct command_env *d, struct commit_values *c)
 {
-	const struct last_commit *last = &d->last_commit;
+	const struct last_commit *last = d->last_commit;
 
 	commit_values(&last->res, c);
 	c->ago_s = mono_diff_ms(evloop_now(d->loop), last->at) / 1000;

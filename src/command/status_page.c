@@ -43,7 +43,7 @@ static void stamp(int64_t wall_s, const char *layout, char *buf, size_t cap)
 
 /* ---- the node ---- */
 
-static void put_head(struct page *p, const struct daemon *d, const struct status_values *s,
+static void put_head(struct page *p, const struct command_env *d, const struct status_values *s,
 		     struct mono now)
 {
 	char when[64], up[PAGE_SPAN];
@@ -55,7 +55,7 @@ static void put_head(struct page *p, const struct daemon *d, const struct status
 	put_text(p, "daemon", 1, &t);
 }
 
-static void put_node(struct page *p, const struct daemon *d)
+static void put_node(struct page *p, const struct command_env *d)
 {
 	struct node_values n;
 	struct role_values r;
@@ -84,7 +84,7 @@ static void put_node(struct page *p, const struct daemon *d)
 	put_text(p, "node", 2, &t);
 }
 
-static void put_health(struct page *p, const struct daemon *d)
+static void put_health(struct page *p, const struct command_env *d)
 {
 	struct text t = { 0 };
 	struct verdict v;
@@ -98,14 +98,14 @@ static void put_health(struct page *p, const struct daemon *d)
 /* ---- the peers ---- */
 
 /* What the peers have told is not all here: only because it was thrown away on purpose? */
-static bool was_emptied(const struct daemon *d, struct mono now)
+static bool was_emptied(const struct command_env *d, struct mono now)
 {
 	struct completeness_values c;
 
 	return pipeline_completeness(d->pipeline, 1, now, &c) && c.why == WHOLE_FLUSHED;
 }
 
-static void put_standing(struct page *p, const struct daemon *d, struct mono now)
+static void put_standing(struct page *p, const struct command_env *d, struct mono now)
 {
 	struct sync_standing st;
 	struct text t = { 0 };
@@ -144,10 +144,10 @@ static void put_peer(struct page *p, const struct sync_peer_view *v, bool acks, 
 	put_text(p, "peer", 2, &t);
 }
 
-static void put_peers(struct page *p, const struct daemon *d, struct mono now)
+static void put_peers(struct page *p, const struct command_env *d, struct mono now)
 {
 	const struct sync *s = pipeline_sync(d->pipeline);
-	bool acks = sync_can(&d->conf->sync, SYNC_ACKS);
+	bool acks = sync_can(d->sync, SYNC_ACKS);
 	struct sync_peer_view v;
 	unsigned int n = 0;
 	struct text t = { 0 };
@@ -162,7 +162,7 @@ static void put_peers(struct page *p, const struct daemon *d, struct mono now)
 	put_text(p, "", 1, &t);
 }
 
-static void put_messages(struct page *p, const struct daemon *d, struct mono now)
+static void put_messages(struct page *p, const struct command_env *d, struct mono now)
 {
 	const struct sync_stats *s = sync_stats(pipeline_sync(d->pipeline));
 	char up[PAGE_SPAN];
@@ -174,7 +174,7 @@ static void put_messages(struct page *p, const struct daemon *d, struct mono now
 	put_text(p, "messages", 1, &t);
 }
 
-static void put_links(struct page *p, const struct daemon *d)
+static void put_links(struct page *p, const struct command_env *d)
 {
 	size_t n = channel_links(d->channel);
 	struct link_values l;
@@ -194,7 +194,7 @@ static void put_links(struct page *p, const struct daemon *d)
 	put_text(p, "", 1, &t);
 }
 
-static void put_queues(struct page *p, const struct daemon *d)
+static void put_queues(struct page *p, const struct command_env *d)
 {
 	struct sync_queues q;
 	struct text t = { 0 };
@@ -209,7 +209,7 @@ static void put_queues(struct page *p, const struct daemon *d)
 
 /* ---- the kernel ---- */
 
-static const char *blind_to(const struct daemon *d, struct mono now)
+static const char *blind_to(const struct command_env *d, struct mono now)
 {
 	int64_t for_s;
 
@@ -219,15 +219,14 @@ static const char *blind_to(const struct daemon *d, struct mono now)
 	return NULL;
 }
 
-static void put_events(struct page *p, const struct daemon *d, const struct status_values *s,
+static void put_events(struct page *p, const struct command_env *d, const struct status_values *s,
 		       struct mono now)
 {
 	const char *blind = blind_to(d, now);
 	struct text t = { 0 };
 
 	if (!d->events) {
-		text_printf(&t, "none: the table is read every %u s (PollSecs)",
-			    d->conf->kernel.poll_s);
+		text_printf(&t, "none: the table is read every %u s (PollSecs)", d->poll_s);
 	} else {
 		const struct ct_events_stats *e = ct_events_stats(d->events);
 
@@ -245,7 +244,7 @@ static void say_table(struct text *t, const char *name, struct flow_table *table
 		    table_count(table) - table_count_dead(table), table_limit(table));
 }
 
-static void put_tables(struct page *p, const struct daemon *d, const struct status_values *s)
+static void put_tables(struct page *p, const struct command_env *d, const struct status_values *s)
 {
 	struct external *external = pipeline_external(d->pipeline);
 	struct text t = { 0 };
@@ -296,7 +295,7 @@ static void say_commit(struct text *t, const struct commit_values *c)
 			    c->expects.failed, c->expects.total);
 }
 
-static void put_commit(struct page *p, const struct daemon *d)
+static void put_commit(struct page *p, const struct command_env *d)
 {
 	struct commit_values c;
 	struct text t = { 0 };
@@ -308,14 +307,14 @@ static void put_commit(struct page *p, const struct daemon *d)
 	}
 	stamp(c.at_s, "%F %T", when, sizeof(when));
 	text_printf(&t, "%s, by -c: ", when);
-	if (d->last_commit.in_kernel)
+	if (d->last_commit->in_kernel)
 		say_windows(&t, &c.windows);
 	else
 		say_commit(&t, &c);
 	put_text(p, "commit", 3, &t);
 }
 
-static void put_jobs(struct page *p, const struct daemon *d)
+static void put_jobs(struct page *p, const struct command_env *d)
 {
 	struct text t = { 0 };
 
@@ -353,7 +352,7 @@ static void put_log(struct page *p)
 	}
 }
 
-void status_page(const struct daemon *d, struct text *out)
+void status_page(const struct command_env *d, struct text *out)
 {
 	struct mono now = evloop_now(d->loop);
 	struct page p = { .out = out };

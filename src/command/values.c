@@ -17,8 +17,6 @@
 #include "control/verdict.h"
 #include "command/role_command.h"
 #include "command/status.h"
-#include "daemon/awaiting.h"
-#include "daemon/gating.h"
 #include "follow/external_flush.h"
 
 #define ZERO "           0\n"
@@ -480,13 +478,14 @@ static const struct value_row loop_rows[] = {
 	COUNTER(S, loop.slow_callbacks, "slow_callbacks", "calls", NULL,
 		"pieces of work longer than 50 ms"),
 	GAUGE(S, loop.worst_us, "worst_us", "us", NULL, "the longest piece of work so far"),
-	COUNTER(S, commands.read_failed, "no_request", "connections",
-		"\tlocal read failed:\t\t%12\n",
+	COUNTER(S, socket.no_request, "no_request", "connections", "\tlocal read failed:\t\t%12\n",
 		"connections to the control socket without a request"),
-	COUNTER(S, commands.unknown_request, "unknown_request", "requests",
+	COUNTER(S, socket.unknown_request, "unknown_request", "requests",
 		"\tlocal unknown request:\t\t%12\n\n", "requests that are not known"),
-	COUNTER(S, commands.refused, "refused", "requests", NULL,
+	COUNTER(S, socket.refused, "refused", "requests", NULL,
 		"changes asked for by one who may only read (`UNIX Group`)"),
+	COUNTER(S, socket.no_place, "no_place", "connections", NULL,
+		"users who may only read, when too many of them were being served"),
 	VALUE_END
 };
 const struct value_group loop_group = { .name = "loop",

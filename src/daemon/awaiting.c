@@ -7,6 +7,7 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
 
+#include "command/gate_values.h"
 #include "gate/packet.h"
 #include "kernel/ct_ask.h"
 #include "queue/queue.h"

@@ -343,10 +343,10 @@ static int open_jobs(struct daemon *d)
 
 	snprintf(path, sizeof(path), "%s" ACTIVITY_SUFFIX, socket_path);
 	d->activity = activity_open(d->conf->mode == CONF_MODE_SYNC ? path : NULL, d->started);
-	d->job_clients = job_clients_new(d);
+	d->job_clients = job_clients_new(&d->env);
 	if (!d->activity || !d->job_clients)
 		return -ENOMEM;
-	d->jobs = jobs_new(roles_job_ended, d);
+	d->jobs = jobs_new(wiring_job_ended, d);
 	if (!d->jobs)
 		return -ENOMEM;
 	wiring_jobs(d);
@@ -372,9 +372,10 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	if (!d->loop)
 		return -ENOMEM;
 	d->started = clock_now();
+	wiring_commands(d);
 	ret = open_jobs(d);
 	if (ret == 0)
-		ret = commands_open(d, &d->conf->control, &d->commands, err);
+		ret = commands_open(&d->env, &d->conf->control, &d->commands, err);
 	if (ret == 0)
 		ret = open_takeover(d, err);
 	if (ret == 0)
@@ -389,6 +390,7 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 		ret = helpers_open(d->loop, &d->conf->helper, &d->helpers, err);
 	if (ret == 0)
 		ret = open_kernel(d, err);
+	wiring_commands(d); /* the role asks whether this node is ready */
 	if (ret == 0)
 		ret = roles_open(d);
 	if (ret == 0) /* last: what fails before leaves no file behind */
@@ -400,9 +402,11 @@ static int open_all(struct daemon *d, const sigset_t *in_select, struct text *er
 	d->turn = (struct ev_hook){ .cb = d->inject ? daemon_turn_injecting : daemon_turn,
 				    .ctx = d,
 				    .name = "transmit" };
+	wiring_commands(d); /* from here on the loop turns */
 	ret = fill_cache(d, in_select, err);
 	if (ret == 0 && d->events)
 		ret = open_blind(d);
+	wiring_commands(d);
 	/* Nothing is sent before the cache is complete: a peer removes what an answer to its RESYNC
 	 * does not show. */
 	ev_hook_add(d->loop, &d->turn);

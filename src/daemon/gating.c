@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "command/gate_values.h"
 #include "daemon/own_addrs.h"
 #include "gate/packet.h"
 #include "queue/queue.h"

@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "command/ask.h"
-#include "command/job_clients.h"
 #include "follow/external_flush.h"
 #include "follow/role.h"
 #include "follow/role_fifo.h"
@@ -99,7 +98,7 @@ static bool may_be_primary(const struct daemon *d)
 
 	if (role_now(d->role) == ROLE_PRIMARY || role_doubted(d->role))
 		return true;
-	ask_daemon(d, CTL_ASKS_READY, &v);
+	ask_daemon(&d->env, CTL_ASKS_READY, &v);
 	return v.status == VERDICT_YES;
 }
 
@@ -184,14 +183,4 @@ void roles_close(struct daemon *d)
 	d->roles = NULL;
 	role_free(d->role);
 	d->role = NULL;
-}
-
-void roles_job_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
-		     struct mono now)
-{
-	struct daemon *d = ctx;
-
-	job_clients_ended(d->job_clients, kind, run, res, now);
-	if (d->role)
-		role_job_ended(d->role, kind, run, res, now);
 }

@@ -10,8 +10,15 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "command/commands.h"
+#include "command/job_clients.h"
+#include "daemon/awaiting.h"
+#include "daemon/gating.h"
+#include "daemon/helpers.h"
+#include "daemon/roles.h"
 #include "follow/jobs.h"
 #include "follow/refused.h"
+#include "follow/role.h"
 #include "follow/bulk_dump.h"
 #include "flow/filter_conf.h"
 #include "kernel/ct_timeouts.h"
@@ -486,6 +493,124 @@ void wiring_jobs(struct daemon *d)
 	jobs_set_ops(d->jobs, JOB_COMPARE_EXPECTS,
 		     &(struct job_ops){ .ctx = d, .start = begin_compare_expects });
 	jobs_set_ops(d->jobs, JOB_BULK, &(struct job_ops){ .ctx = d, .start = begin_tell });
+}
+
+void wiring_job_ended(void *ctx, enum job_kind kind, uint32_t run, const struct job_result *res,
+		      struct mono now)
+{
+	struct daemon *d = ctx;
+
+	if (kind == JOB_COMMIT)
+		d->last_commit = (struct last_commit){
+			.any = true,
+			.in_kernel = d->inject,
+			.at = now,
+			.wall_s = clock_wall_s(),
+			.res = *res,
+		};
+	if (kind == JOB_COMMIT && d->expecting)
+		expecting_committed(d->expecting);
+	job_clients_ended(d->job_clients, kind, run, res, now);
+	if (d->role)
+		role_job_ended(d->role, kind, run, res, now);
+}
+
+/* ---- the commands ---- */
+
+static size_t helpers_served(void *ctx)
+{
+	const struct daemon *d = ctx;
+
+	return helpers_count(d->helpers);
+}
+
+static void helper_did(void *ctx, size_t i, struct helper_values *out)
+{
+	const struct daemon *d = ctx;
+
+	helpers_values(d->helpers, i, out);
+}
+
+static bool helper_unserved(void *ctx, size_t i, struct text *line)
+{
+	const struct daemon *d = ctx;
+	const struct conf_helpers *h = &d->conf->helper;
+
+	if (d->helpers || i >= h->n)
+		return false;
+	text_printf(line, "helper %s %s %s (line %u of the configuration) is not served",
+		    h->list[i].name, h->list[i].l3proto == AF_INET ? "inet" : "inet6",
+		    h->list[i].l4proto == IPPROTO_TCP ? "tcp" : "udp", h->list[i].line);
+	return true;
+}
+
+static bool role_deaf(void *ctx)
+{
+	return roles_deaf(ctx);
+}
+
+static void gate_did(void *ctx, struct gating_values *out)
+{
+	const struct daemon *d = ctx;
+
+	gating_values(d->gating, out);
+}
+
+static void await_did(void *ctx, struct awaiting_values *out)
+{
+	const struct daemon *d = ctx;
+
+	awaiting_values(d->awaiting, out);
+}
+
+static void on_stop(void *ctx)
+{
+	daemon_stop(ctx);
+}
+
+void wiring_commands(struct daemon *d)
+{
+	d->env = (struct command_env){
+		.loop = d->loop,
+		.pipeline = d->pipeline,
+		.activity = d->activity,
+		.role = d->role,
+		.jobs = d->jobs,
+		.job_clients = d->job_clients,
+		.takeover = d->takeover,
+		.external_flush = d->external_flush,
+		.channel = d->channel,
+		.expecting = d->expecting,
+		.filter = d->filter,
+		.last_commit = &d->last_commit,
+		.reconcile = d->reconcile,
+		.inject = d->inject,
+		.inject_expects = d->inject_expects,
+		.events = d->events,
+		.blind = d->blind,
+		.intake = &d->intake,
+		.socket = d->commands ? commands_socket(d->commands) : NULL,
+		.counts = d->commands ? commands_counts(d->commands) : NULL,
+		.helpers = {
+			.ctx = d,
+			.named = d->conf->helper.n > 0,
+			.count = helpers_served,
+			.values = helper_did,
+			.unserved = helper_unserved,
+		},
+		.sync = &d->conf->sync,
+		.started = d->started,
+		.filled = &d->filled,
+		.only_helpers = d->conf->mode == CONF_MODE_HELPER_ONLY,
+		.poll_s = d->conf->kernel.poll_s,
+		.error_queue_len = d->conf->channel.error_queue_len,
+		.listen_s = d->conf->role.listen_s,
+		.ctx = d,
+		.role_deaf = role_deaf,
+		.gate = d->gating ? gate_did : NULL,
+		.await = d->awaiting ? await_did : NULL,
+		.stop = on_stop,
+	};
 }
 
 /* ---- the tables ---- */

@@ -51,6 +51,11 @@ void pipeline_dump_end(struct pipeline *p)
 	peer_flows_pass_end(p->peer_flows);
 }
 
+const struct sink_ops *pipeline_sink(const struct pipeline *p)
+{
+	return p->sink;
+}
+
 uint32_t pipeline_peer_flows(const struct pipeline *p)
 {
 	return peer_flows_count(p->peer_flows);

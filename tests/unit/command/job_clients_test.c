@@ -180,7 +180,7 @@ static bool says(const struct ctl_out *out, const char *text)
 
 static void run_row(const struct row *r)
 {
-	struct daemon d = { .loop = evloop_new() };
+	struct command_env d = { .loop = evloop_new() };
 	int start_err = r->start_err;
 	const struct job_ops ops = { .ctx = &start_err, .start = start };
 	struct ctl_out *out = ctl_out_new();

@@ -217,7 +217,7 @@ static void process(void **state)
 			    .buffer_bytes = 8 },
 		.takeover = { .kernel_flushes = 6 },
 		.loop = { .select_failed = 9 },
-		.commands = { .read_failed = 10, .unknown_request = 11 },
+		.socket = { .no_request = 10, .unknown_request = 11 },
 	};
 	struct uptime_values up = { 59 };
 	struct node_values n = { .active = true, .active_s = 5, .by = "-c", .purge_s = -1 };
