@@ -42,6 +42,7 @@ struct helping {
 	struct log_limit log;
 	struct evloop *loop;
 	struct helping_stream stream[HELPING_STREAMS];
+	struct helper_memory memory;			 /* of flows that were expected */
 	uint8_t text[HELPER_CARRY_MAX + QUEUE_COPY_ALL]; /* of a packet, with what came before */
 	uint8_t said[HELPER_CARRY_MAX + QUEUE_COPY_ALL + 256]; /* the same, translated */
 	uint8_t packet[QUEUE_COPY_ALL];

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash.h"
 #include "flow/flow.h"
 
 /* What the helpers know about protocols: which further connection a packet announces, and where in
@@ -114,6 +115,28 @@ struct helper_place {
  * or 0 when it does not fit into cap or cannot be said. Everything outside the edits stays. */
 size_t helper_rewrite(const struct helper_packet *p, const struct helper_result *r,
 		      const struct helper_place *place, uint8_t *out, size_t cap);
+
+/* ---- what the kernel does not keep ---- */
+
+#define HELPER_KEY    6u
+#define HELPER_MEMORY 256u /* flows */
+
+struct helper_memory_row {
+	uint64_t key[HELPER_KEY]; /* of the flow; all zero: free */
+	struct helper_private priv;
+};
+
+/* All zero: empty. */
+struct helper_memory {
+	struct helper_memory_row row[HELPER_MEMORY];
+};
+
+/* All zero if nothing is remembered of the flow. */
+void helper_memory_get(struct helper_memory *m, const struct hash_key *hash,
+		       const uint64_t key[HELPER_KEY], struct helper_private *priv);
+/* In place of what was remembered of it, or of another one. */
+void helper_memory_put(struct helper_memory *m, const struct hash_key *hash,
+		       const uint64_t key[HELPER_KEY], const struct helper_private *priv);
 
 /* ---- text that ends within a segment ---- */
 

@@ -45,6 +45,7 @@ struct queue_ct {
 	} tuple[2];		 /* original, reply */
 	uint16_t master_dport;	 /* where the flow's master goes; 0: it has none */
 	uint32_t status;	 /* IPS_* */
+	uint32_t id;		 /* the kernel's, opaque */
 	struct queue_adj adj[2]; /* original, reply */
 	uint16_t zone;
 	uint8_t info_len; /* 0: the helper has none */

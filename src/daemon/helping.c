@@ -39,7 +39,7 @@ struct work {
 	struct packet_parts parts;
 	struct helper_tuple tuple[2];
 	struct helper_packet p;
-	struct helper_private priv;
+	struct helper_private was, priv;
 	struct helper_result r;
 	struct helper_place place[HELPER_EXPECTS];
 	struct ct_expect travels; /* with the verdict */
@@ -83,16 +83,54 @@ static void refused(struct work *w, enum helping_refusal why, int err)
 			  helping_refusal_text(why), err ? ": " : "", err ? strerror(-err) : "");
 }
 
-/* ---- what was unfinished ---- */
+/* ---- what is remembered of a flow ---- */
 
-static void stream_key(const struct work *w, uint64_t key[6])
+static void key_of(const struct work *w, uint64_t key[HELPER_KEY])
 {
 	const struct helper_tuple *t = &w->tuple[0];
 
 	memcpy(key, &t->src, 16);
 	memcpy(key + 2, &t->dst, 16);
 	key[4] = (uint64_t)t->sport << 16 | t->dport;
-	key[5] = (uint64_t)w->packet->ct.zone << 16 | (uint64_t)w->p.l3 << 8 | w->p.reply;
+	key[5] = (uint64_t)w->packet->ct.id << 32 | (uint64_t)w->packet->ct.zone << 16 |
+		 (uint64_t)w->p.l3 << 8;
+}
+
+/* The private data travel with each packet, but for a flow with a master. */
+static void recall(struct work *w)
+{
+	const struct queue_ct *ct = &w->packet->ct;
+	uint64_t key[HELPER_KEY];
+
+	if (ct->status & IPS_EXPECTED) {
+		key_of(w, key);
+		helper_memory_get(&w->of->all->memory, &w->of->all->hash, key, &w->priv);
+	} else {
+		memcpy(w->priv.bytes, ct->info, w->of->helper->private_len);
+	}
+	w->was = w->priv;
+}
+
+/* Has the kernel to be told? */
+static bool remember(struct work *w)
+{
+	uint64_t key[HELPER_KEY];
+
+	if (!memcmp(w->was.bytes, w->priv.bytes, w->of->helper->private_len))
+		return false;
+	if (!(w->packet->ct.status & IPS_EXPECTED))
+		return true;
+	key_of(w, key);
+	helper_memory_put(&w->of->all->memory, &w->of->all->hash, key, &w->priv);
+	return false;
+}
+
+/* ---- what was unfinished ---- */
+
+static void stream_key(const struct work *w, uint64_t key[HELPER_KEY])
+{
+	key_of(w, key);
+	key[5] |= w->p.reply;
 }
 
 /* Bytes that a receiver is still to get must not be forgotten. Whose sender has not sent the rest
@@ -107,14 +145,14 @@ static void join(struct work *w)
 {
 	struct helping *all = w->of->all;
 	const uint8_t *text = w->packet->bytes + w->parts.text_at;
-	uint64_t key[6];
+	uint64_t key[HELPER_KEY];
 
 	w->p.text = text;
 	w->p.len = w->parts.text_len;
 	if (w->p.l4 != IPPROTO_TCP)
 		return;
 	stream_key(w, key);
-	w->stream = &all->stream[hash_words(&all->hash, key, 6) % HELPING_STREAMS];
+	w->stream = &all->stream[hash_words(&all->hash, key, HELPER_KEY) % HELPING_STREAMS];
 	if (memcmp(w->stream->key, key, sizeof(key))) {
 		if (holds(w->stream, evloop_now(all->loop)))
 			w->stream = NULL;
@@ -138,7 +176,7 @@ static void join(struct work *w)
 
 static void keep(struct work *w)
 {
-	uint64_t key[6];
+	uint64_t key[HELPER_KEY];
 
 	if (!w->stream)
 		return;
@@ -343,11 +381,7 @@ static bool adjust(struct work *w, struct queue_change *change)
 
 static void verdict(struct work *w)
 {
-	const struct queue_ct *ct = &w->packet->ct;
-	const bool told = w->of->helper->private_len > 0 &&
-			  memcmp(ct->info, w->priv.bytes, w->of->helper->private_len);
-	struct queue_change change = { .helper = told ? w->of->helper->name : NULL,
-				       .info = w->priv.bytes,
+	struct queue_change change = { .info = w->priv.bytes,
 				       .info_len = w->of->helper->private_len };
 
 	change.len = rebuild(w);
@@ -361,6 +395,8 @@ static void verdict(struct work *w)
 	} else if (w->held > 0) { /* it leaves as a whole */
 		w->stream->s.passed = w->stream->s.len;
 	}
+	if (remember(w))
+		change.helper = w->of->helper->name;
 	if (w->attach)
 		change.expect = &w->travels;
 	if (!change.bytes && !change.helper && !change.expect) {
@@ -427,7 +463,7 @@ void helping_packet(void *ctx, const struct queue_packet *packet)
 		packet_queue_drop(of->queue, packet->id);
 		return;
 	}
-	memcpy(w.priv.bytes, packet->ct.info, of->helper->private_len);
+	recall(&w);
 	parse(&w);
 	for (size_t i = 0; i < w.r.n_expects; i++)
 		expect_one(&w, i);

@@ -109,6 +109,9 @@ int queue_parse_ct(const uint8_t *attr, size_t n, struct queue_ct *ct)
 		case CTA_STATUS:
 			ct->status = cur_be32(&v);
 			break;
+		case CTA_ID:
+			ct->id = cur_be32(&v);
+			break;
 		case CTA_SEQ_ADJ_ORIG:
 		case CTA_SEQ_ADJ_REPLY:
 			load_adj(v, &ct->adj[type == CTA_SEQ_ADJ_REPLY], &bad);

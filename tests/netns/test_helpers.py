@@ -239,7 +239,7 @@ def test_ftp(lab: Lab, pair: Callable, case: Case) -> None:
 # ---- the others ----
 
 SERVER = (SNAT4.address, PLAIN6.address)
-ASKED = ("rpc-udp", "rpc-tcp", "rpc4-udp", "rpc4-tcp", "tns", "sane", "amanda", "subscribe")
+ASKED = ("rpc-udp", "rpc-tcp", "rpc4-udp", "rpc4-tcp", "rpc-self", "tns", "sane", "amanda", "subscribe")
 OTHERS = [kind for kind in TYPES if kind[0] not in ("ftp", "tftp")]
 
 

@@ -8,6 +8,7 @@ The client's commands are `PROTOCOL ADDRESS [MULTICAST-INTERFACE]`; each carries
 
     rpc-udp, rpc-tcp      GETPORT of the portmapper for TCP, then a connection there
     rpc4-udp, rpc4-tcp    the same with GETADDR of version 4, for UDP
+    rpc-self              the portmapper says where the portmapper is; the next question goes there
     tns                   a connection that is redirected
     sane                  START, and the image from the port of its answer
     amanda                three connections to the ports of an answer
@@ -87,8 +88,11 @@ def xdr(text: str) -> bytes:
 	return struct.pack(">I", len(text)) + text.encode() + bytes(-len(text) % 4)
 
 
-def rpc_call(address: str, version: int) -> bytes:
-	head = struct.pack(">IIIIIIIIIIII", 4711, 0, 2, 100000, version, 3, 0, 0, 0, 0, 100005, 3)
+PORTMAPPER, MOUNT = 100000, 100005
+
+
+def rpc_call(address: str, version: int, program: int = MOUNT) -> bytes:
+	head = struct.pack(">IIIIIIIIIIII", 4711, 0, 2, PORTMAPPER, version, 3, 0, 0, 0, 0, program, 3)
 	if version == 2:
 		return head + struct.pack(">II", socket.IPPROTO_TCP, 0)
 	return head + xdr("udp6" if ":" in address else "udp") + xdr("") + xdr("me")
@@ -96,8 +100,9 @@ def rpc_call(address: str, version: int) -> bytes:
 
 def rpc_answer(address: str, call: bytes) -> bytes:
 	head = call[:4] + struct.pack(">IIIII", 1, 0, 0, 0, 0)
-	if struct.unpack(">I", call[16:20])[0] == 2:
-		return head + struct.pack(">I", offer(address))
+	version, program = struct.unpack(">I", call[16:20])[0], struct.unpack(">I", call[40:44])[0]
+	if version == 2:
+		return head + struct.pack(">I", 111 if program == PORTMAPPER else offer(address))
 	port = offer_datagrams(address)
 	return head + xdr(f"{address}.{port >> 8}.{port & 255}")
 
@@ -250,6 +255,17 @@ def rpc(address: str, version: int, tcp: bool) -> str:
 	return fetch_datagram(host, int(high) << 8 | int(low))
 
 
+def rpc_self(address: str) -> str:
+	"""As rpcinfo does, which asks for the portmapper's own port first."""
+	def ask(s: socket.socket, program: int) -> int:
+		s.sendall(record(rpc_call(address, 2, program)))
+		return struct.unpack(">I", s.recv(4096)[28:32])[0]
+
+	port = ask(stream(address, 111), PORTMAPPER)
+	with socket.create_connection((address, port), commands.scaled(10)) as s:
+		return fetch(address, ask(s, MOUNT))
+
+
 def tns(address: str) -> str:
 	s = stream(address, 1521)
 	s.sendall(struct.pack(">HHBBH", 8, 0, 1, 0, 0))
@@ -316,7 +332,7 @@ async def client() -> None:
 	for address in sys.argv[2:]:
 		for name, what in (("rpc-udp", lambda a: rpc(a, 2, False)), ("rpc-tcp", lambda a: rpc(a, 2, True)),
 				   ("rpc4-udp", lambda a: rpc(a, 4, False)), ("rpc4-tcp", lambda a: rpc(a, 4, True)),
-				   ("tns", tns), ("sane", sane), ("amanda", amanda), ("subscribe", subscribe)):
+				   ("rpc-self", rpc_self), ("tns", tns), ("sane", sane), ("amanda", amanda), ("subscribe", subscribe)):
 			work[f"{name}/{address}"] = lambda what=what, address=address: what(address)
 	for name in GROUPS:
 		for v6 in (False, True):

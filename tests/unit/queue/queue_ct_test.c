@@ -76,6 +76,7 @@ static void whole(void **state)
 		assert_int_equal(ntohs(ct.tuple[1].sport), 1002);
 		assert_int_equal(ntohs(ct.tuple[1].dport), 21);
 		assert_int_equal(ct.master_dport, 0);
+		assert_int_equal(ct.id, 77);
 
 		w = wr_init(buf + n, sizeof(buf) - n);
 		put_tuple(&w, CTA_TUPLE_MASTER, v6, 3);
