@@ -19,7 +19,7 @@ import pytest
 import pace
 import tables
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, Target, inside, run, wait_until
-from node import Node, catch_up
+from node import Node, wait_met
 
 TCP_PORT, UDP_PORT = 7101, 7102
 TARGETS = (SNAT4, DNAT4, PLAIN6)
@@ -260,7 +260,9 @@ def test_there_and_back(lab: Lab, pair: Callable, talks: Callable, before: Calla
 		assert take_over(lab, old, new, talk) == ({"tcp": TCP, "udp": UDP}, [])
 		old.reboot()
 		old.start()
-		catch_up(new, old)
+		# by tuples: what is in the flow table shows no state, which the replica knows
+		wait_met(new, old)
+		wait_until(lambda: tuples(old.external()) >= tuples(new.kernel()), 30, "the one that came back knows the flows")
 
 
 TEN_MINUTES, SPEAKS = 600, 20		# seconds; at least so often somebody says something
