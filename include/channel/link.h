@@ -166,6 +166,8 @@ struct link {
 	bool any_rx;
 	/* scoped: of the interface that carries it; else of Interface, 0: not there */
 	unsigned int ifindex;
+	/* which it was a port of when the sockets were opened; 0: none */
+	unsigned int vrf;
 	/* scoped: its name; not always the configured one */
 	char carrier[IF_NAMESIZE];
 	/* it could not be opened yet: interface or address are missing */

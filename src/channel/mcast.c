@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "channel/port_owner.h"
 #include "channel/udp_sock.h"
+#include "channel/vrf.h"
 
 #define ADDRS_MAX_AGE_MS 2000
 
@@ -121,6 +122,8 @@ static int open_tx(struct link *l, struct text *err)
 	int ret = udp_sock_open_tx(l);
 
 	if (ret == 0)
+		ret = vrf_bind(l->tx, l->vrf);
+	if (ret == 0)
 		ret = is_v4(l) ? set_tx_v4(l) : set_tx_v6(l);
 	l->source_bound = false;
 	if (ret == 0)
@@ -169,6 +172,8 @@ static int open_rx(struct link *l, struct text *err)
 	char text[INET6_ADDRSTRLEN], at[LINK_PLACE_MAX];
 	int on = 1, ret = udp_sock_open_rx(l);
 
+	if (ret == 0)
+		ret = vrf_bind(l->rx, l->vrf);
 	/* Two daemons of one machine may be in one group: each gets its own copy. */
 	if (ret == 0 && (setsockopt(l->rx, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
 			 bind(l->rx, &group.sa, len) == -1))
@@ -191,6 +196,7 @@ static int mcast_open(struct link *l, struct text *err)
 
 	if (ret == 0)
 		ret = find_interface(l, err);
+	l->vrf = ret == 0 ? vrf_of(l->ifindex) : 0;
 	if (ret == 0)
 		ret = open_tx(l, err);
 	if (ret == 0)

@@ -15,4 +15,5 @@ libchannel_a_SOURCES = \
 	channel/tcp_recv.c \
 	channel/udp.c \
 	channel/udp_sock.c \
-	channel/unicast.c
+	channel/unicast.c \
+	channel/vrf.c

@@ -11,6 +11,7 @@
 #include "channel/port_owner.h"
 #include "channel/udp_sock.h"
 #include "channel/unicast.h"
+#include "channel/vrf.h"
 
 static int open_tx(struct link *l, struct text *err)
 {
@@ -35,6 +36,8 @@ static int open_rx(struct link *l, struct text *err)
 
 	if (ret == 0)
 		ret = unicast_allow_absent(l, l->rx);
+	if (ret == 0)
+		ret = vrf_bind(l->rx, l->vrf);
 	if (ret == 0 && bind(l->rx, &local.sa, len) == -1)
 		ret = -errno;
 	if (ret < 0)

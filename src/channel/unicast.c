@@ -2,7 +2,8 @@
 /* What UDP and TCP links have in common: whose address is configured, which of several links a
  * packet belongs to, and what of their interface and addresses is there when they are opened. Only
  * link-local addresses tie a link to its interface; all others go where the routes lead, so no
- * socket is bound to a device and nothing is refused for the device it came in on. */
+ * socket is bound to a device, but for a VRF, and nothing is refused for the device it came in
+ * on. */
 #include "channel/unicast.h"
 
 #include <assert.h>
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "channel/speaker.h"
 #include "channel/udp_sock.h"
+#include "channel/vrf.h"
 
 static bool is_v4(const struct link *l)
 {
@@ -32,7 +34,7 @@ static bool any_local(const struct link *l)
 static bool same_port(const struct link *a, const struct link *b)
 {
 	return a->conf->type == b->conf->type && a->conf->family == b->conf->family &&
-	       a->conf->port == b->conf->port;
+	       a->conf->port == b->conf->port && a->vrf == b->vrf;
 }
 
 /* The kernel lets two sockets have one port only if they have different addresses, or are scoped to
@@ -73,6 +75,8 @@ static void share_one(struct link *links, size_t n, struct link *l)
 
 void unicast_share(struct link *links, size_t n)
 {
+	for (size_t i = 0; i < n; i++)
+		links[i].vrf = vrf_of(if_nametoindex(links[i].conf->ifname));
 	for (size_t i = 0; i < n; i++)
 		share_one(links, n, &links[i]);
 }
@@ -194,7 +198,9 @@ int unicast_bind_device(const struct link *l, int fd)
 {
 	char name[IF_NAMESIZE];
 
-	if (link_is_scoped(l) && if_indextoname(l->ifindex, name) &&
+	if (!link_is_scoped(l))
+		return vrf_bind(fd, l->vrf);
+	if (if_indextoname(l->ifindex, name) &&
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) == -1 &&
 	    errno != EPERM)
 		return -errno;
@@ -228,7 +234,7 @@ void unicast_warn_unreachable(struct link *l)
 	int fd;
 
 	link_addr_text(l, &c->dest, text);
-	if (!link_is_scoped(l) && route_find(c->family, &any, &c->dest, 0, &l->way) == 0)
+	if (!link_is_scoped(l) && route_find(c->family, &any, &c->dest, l->vrf, &l->way) == 0)
 		l->dest_own = l->way.local;
 	if (l->dest_own)
 		log_warnx("%s: %s %s is an address of this machine: nothing leaves it unless a "

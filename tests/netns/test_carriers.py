@@ -70,6 +70,14 @@ def vrf(lab: Lab) -> tuple[Over, list[str]]:
 	return Over("sync0"), ["sync0"]
 
 
+def vrf_udp(lab: Lab) -> tuple[Over, list[str]]:
+	return Over("sync0", "UDP"), vrf(lab)[1]
+
+
+def vrf_tcp(lab: Lab) -> tuple[Over, list[str]]:
+	return Over("sync0", "TCP"), vrf(lab)[1]
+
+
 def bond(lab: Lab) -> tuple[Over, list[str]]:
 	lab.more_cables(1)
 	for fw in FW:
@@ -104,8 +112,7 @@ def troubled(lab: Lab, device: str) -> int:
 	return int(in_ns(lab, "fw1", "tc", "-s", "qdisc", "show", "dev", device).split("dropped ")[1].split(",")[0])
 
 
-@pytest.mark.parametrize("build", (cable, vlan, vrf, bond, wireguard), ids=lambda f: f.__name__)
-def test_link(lab: Lab, pair: Callable, build: Callable[[Lab], tuple[Over, list[str]]]) -> None:
+def made(lab: Lab, build: Callable[[Lab], tuple[Over, list[str]]]) -> tuple[Over, list[str]]:
 	try:
 		link, devices = build(lab)
 	except AssertionError as e:
@@ -114,6 +121,12 @@ def test_link(lab: Lab, pair: Callable, build: Callable[[Lab], tuple[Over, list[
 		raise
 	for fw in FW:
 		lab.ip(fw, f"link set {link.device} up", f"addr add 10.40.0.{FW[fw]}/24 dev {link.device}")
+	return link, devices
+
+
+@pytest.mark.parametrize("build", (cable, vlan, vrf, bond, wireguard), ids=lambda f: f.__name__)
+def test_link(lab: Lab, pair: Callable, build: Callable[[Lab], tuple[Over, list[str]]]) -> None:
+	link, devices = made(lab, build)
 	trouble(lab, devices)
 	active, survivor = pair(link=link)
 	scenario.serve(lab)
@@ -135,6 +148,15 @@ def test_link(lab: Lab, pair: Callable, build: Callable[[Lab], tuple[Over, list[
 	lab.addresses_to(survivor.fw)
 	said = talk.ask("alive", 10)
 	assert said["alive"] == CONNECTIONS, said
+
+
+@pytest.mark.parametrize("build", (vrf, vrf_udp, vrf_tcp), ids=lambda f: f.__name__)
+def test_vrf(lab: Lab, pair: Callable, build: Callable[[Lab], tuple[Over, list[str]]]) -> None:
+	"""The sockets belong to the VRF of their interface: nobody has to set a sysctl, or to start the daemon in it."""
+	link, _ = made(lab, build)
+	active, survivor = pair(link=link)
+	scenario.inject(lab, "fw1", 50)
+	wait_replicated(active, survivor)
 
 
 # ---- protocols of the kernels' own ----

@@ -41,8 +41,9 @@ TIMEOUT = {"tcp": 7200, "udp": 240}
 SYSCTL = {"net/netfilter/nf_conntrack_tcp_timeout_established": TIMEOUT["tcp"],
 	  # A stream that is taken over by the flow table within two seconds is not assured.
 	  "net/netfilter/nf_conntrack_udp_timeout": TIMEOUT["udp"], "net/netfilter/nf_conntrack_udp_timeout_stream": TIMEOUT["udp"]}
-# A flow leaves the table when it is silent for so long.
-IN_TABLE = {"net/netfilter/nf_flowtable_tcp_timeout": 600, "net/netfilter/nf_flowtable_udp_timeout": 600}
+# A flow leaves the table when it is silent for so long. Of its time among the connections it then has what is over this one left,
+# and with nothing left it is gone at once.
+IN_TABLE = {"net/netfilter/nf_flowtable_tcp_timeout": 600, "net/netfilter/nf_flowtable_udp_timeout": 200}
 
 
 class Talk(NamedTuple):
