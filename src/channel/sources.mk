@@ -2,6 +2,7 @@
 libchannel_a_SOURCES = \
 	channel/batch.c \
 	channel/channel.c \
+	channel/choose.c \
 	channel/ifaddr.c \
 	channel/ifwatch.c \
 	channel/link.c \
@@ -9,10 +10,14 @@ libchannel_a_SOURCES = \
 	channel/mcast.c \
 	channel/multi.c \
 	channel/port_owner.c \
+	channel/receive.c \
+	channel/reopen.c \
 	channel/route.c \
+	channel/send.c \
 	channel/speaker.c \
 	channel/tcp.c \
 	channel/tcp_recv.c \
+	channel/trouble.c \
 	channel/udp.c \
 	channel/udp_sock.c \
 	channel/unicast.c \
