@@ -38,11 +38,11 @@
 #define FTFW_DOUBTS_MAX 5
 #define FTFW_SPARE	256 /* places of the ring that only control messages may use */
 
-/* One lap round the table that somebody waits for: from where the walk was to the same place in the
- * next lap. */
+/* A bulk send that a peer waits for: one pass over the table, from where the walk was to the same
+ * place of the next pass. */
 struct bulk_req {
 	bool active;
-	uint32_t lap;
+	uint32_t pass;
 	uint64_t pos;
 	uint32_t seq;	/* our next number when it was made */
 	struct mono at; /* when that was */
@@ -105,7 +105,7 @@ struct ftfw_peer {
 };
 
 struct ftfw_ctl {
-	uint8_t kind; /* enum msg_kind; MSG_NONE: its peer has begun a new life */
+	uint8_t kind; /* enum msg_kind; MSG_NONE: its peer has restarted */
 	uint8_t peer;
 	uint32_t from, to;
 };
@@ -135,13 +135,13 @@ struct ftfw {
 	struct mono note_at;
 
 	/* bulk: one walk for all who wait */
-	uint32_t lap;
+	uint32_t pass;
 	uint32_t walk_left;	       /* batches that this round may still take from the walk */
 	uint32_t window, window_acked; /* of unacknowledged paced messages */
 	bool window_nacked;
 
 	struct ftfw_peer peer[PEERS_MAX];
-	/* of laps, in place of the peers' own, when there are several */
+	/* of passes, in place of the peers' own, when there are several */
 	struct log_limit many_limit;
 };
 
@@ -156,7 +156,8 @@ static inline struct ftfw_peer *ftfw_peer(struct ftfw *f, const struct peer *p)
  * would be wrong all the time, it is not made. */
 static inline uint32_t ftfw_peer_ring(const struct ftfw *f, const struct peer *p)
 {
-	return p->life != 0 && f->ring_max < FTFW_PEER_RING_MIN ? FTFW_PEER_RING_MIN : f->ring_max;
+	return p->incarnation != 0 && f->ring_max < FTFW_PEER_RING_MIN ? FTFW_PEER_RING_MIN :
+									 f->ring_max;
 }
 
 #endif

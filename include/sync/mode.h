@@ -18,7 +18,7 @@ struct sync {
 	const struct sync_conf *conf; /* borrowed */
 	struct sync_stats stats;
 	/* drawn at the start, never 0: what our RESYNCs carry and those of a 1.4.x do not */
-	uint32_t life;
+	uint32_t incarnation;
 	uint32_t first_seq, next; /* our numbers; the next one */
 	struct mono said_active;  /* when we last said that we are */
 	bool ask;		  /* a RESYNC is to be sent */

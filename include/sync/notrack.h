@@ -3,7 +3,7 @@
 #define CONNTRACKD_SYNC_NOTRACK_H
 
 #include "sync/peer_state.h"
-#include "sync/plain.h"
+#include "sync/unack.h"
 
 /* NOTRACK inside: notrack.c sends and receives, notrack_proof.c knows whether the answer to our
  * RESYNC is whole. For these two files only. */
@@ -24,7 +24,7 @@ struct nt_peer {
 	struct mono repeat_at;
 	uint32_t serial; /* of its last RESYNC */
 	uint32_t before; /* its last number when it last began, or was back */
-	bool unnamed;	 /* it has not called its life by name since */
+	bool unnamed;	 /* the number of its incarnation was not received since */
 };
 
 struct notrack {
@@ -36,15 +36,15 @@ struct notrack {
 	uint32_t slow;	       /* of the full sends we ask for */
 
 	/* the full send under way */
-	enum { LAP_NONE, LAP_WALK, LAP_OVER } lap; /* over: and that has not been said yet */
+	enum { PASS_NONE, PASS_WALK, PASS_OVER } pass; /* over: and that has not been said yet */
 	bool again;	     /* one more after it, asked for too late to be served by it */
 	struct mono note_at; /* when to say that everything was sent, and our cache is incomplete */
 	uint32_t since;	     /* our next number when it began */
 	struct mono began;
-	uint64_t sent;		      /* flows sent in this way until then */
-	uint32_t lap_slow, slow_next; /* how slow it is, and the one after it has to be */
-	struct mono lap_wait;	      /* when one that was not allowed yet may begin */
-	struct log_limit lap_limit, hint_limit;
+	uint64_t sent;		       /* flows sent in this way until then */
+	uint32_t pass_slow, slow_next; /* how slow it is, and the one after it has to be */
+	struct mono pass_wait;	       /* when one that was not allowed yet may begin */
+	struct log_limit pass_limit, hint_limit;
 
 	struct nt_peer peer[PEERS_MAX];
 };
@@ -77,7 +77,7 @@ struct mono nt_check(struct sync *s, struct peer *p, struct mono now);
 void nt_got_complete(struct sync *s, struct peer *p, const struct message *msg, struct mono now);
 void nt_got_alive(struct sync *s, struct peer *p, struct mono now);
 /* It says what it calls its life, which a 1.4.x never does. */
-void nt_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now);
+void nt_set_incarnation(struct sync *s, struct peer *p, uint32_t incarnation, struct mono now);
 /* p may have started again, with numbers that go on: ask, but not often. */
 void nt_hint(struct sync *s, struct peer *p, struct mono now);
 

@@ -23,11 +23,12 @@ struct peer {
 	struct peer_addr source[SYNC_SOURCES];
 	char name[SOURCE_NAME];	  /* the first of them as people are to read it */
 	struct mono heard;	  /* last message */
-	struct mono contact;	  /* first message of this life, or since it is back */
+	struct mono contact;	  /* first message of this incarnation, or since the peer is back */
 	struct standing standing; /* as at the last look */
 	struct mono look_at;	  /* when to look again */
-	/* where nobody asks: it has told everything anew, and what it tells no more is gone */
-	struct mono lap_end;
+	/* ALARM: by then the peer has sent everything once more, and what it does not send any more
+	 * has expired */
+	struct mono pass_end;
 	struct {
 		/* STANDING_IS() of those that were said to have begun, and are not said to be
 		 * over */
@@ -39,9 +40,10 @@ struct peer {
 	/* of the link it sends on; 0: it has not said, or they are the same */
 	uint32_t mtu_there, mtu_here;
 	struct mono active_at; /* when it last said that it is active */
-	/* of its messages, in all its lives: told apart by their numbers; told again since */
+	/* messages of the peer that were lost, in all its incarnations (seen by their numbers); of
+	 * these repaired since */
 	uint64_t lost, repaired;
-	uint64_t missing;      /* lost and not told again yet */
+	uint64_t missing;      /* lost and not repaired yet */
 	uint64_t lost_said;    /* in the log, of lost */
 	struct mono lost_line; /* when that was */
 	uint64_t states;       /* messages about flows and expectations accepted */
@@ -50,14 +52,16 @@ struct peer {
 	/* the same node at another address, as far as can be told: this one has fallen silent */
 	struct peer *heir;
 	uint32_t inherited; /* so many complete answers of the heir */
-	bool in_hello;	    /* all messages of this life carried HELLO */
-	uint32_t life;	    /* what it calls its life; 0: has not said, 1.4.x never does */
+	bool in_hello;	    /* all messages of this incarnation carried HELLO */
+	/* the number that it sends for its incarnation; 0: not received; 1.4.x never sends one */
+	uint32_t incarnation;
 	struct track track;
 	uint32_t nacks_out;  /* gaps: our NACKs to it that are not acknowledged */
 	struct resync rs;    /* its full table */
 	struct mono bulk_at; /* ours is sent to it then, unless its RESYNC comes first */
 	struct {
-		/* requests for it in a row, each since the answer before was not whole */
+		/* requests for our table in a row, each because the answer before was not
+		 * complete */
 		uint32_t n;
 		struct mono first, last;
 	} asks;
@@ -67,14 +71,15 @@ struct peer {
  * not to be added, or no room (counted). */
 struct peer *peer_find(struct sync *s, const struct peer_addr *from, const struct message *msg,
 		       bool add, struct mono now);
-/* A message of p has come. */
+/* A message of p was received. */
 void peer_heard(struct sync *s, struct peer *p, struct mono now);
-/* p begins a life, its numbers go on. fresh: it is new in this place. */
+/* A new incarnation of p begins, and its sequence numbers go on. fresh: p was not known before. */
 void peer_begins(struct sync *s, struct peer *p, bool fresh, struct mono now);
-/* A RESYNC of this peer has come that is no repetition. again: what it got for the one before did
- * not reach it whole. */
+/* A RESYNC of this peer was received that is no repetition. again: the answer to the one before did
+ * not reach the peer completely. */
 void peer_asks(struct sync *s, struct peer *p, bool again, struct mono now);
-/* p begins a life whose first number is seq. hello: it says so itself. */
+/* A new incarnation of p begins with sequence number seq. hello: the peer has said so with a
+ * HELLO. */
 void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, struct mono now);
 static inline bool peer_alive(const struct peer *p, struct mono now)
 {
@@ -84,13 +89,13 @@ static inline bool peer_alive(const struct peer *p, struct mono now)
 bool peer_any_alive(const struct sync *s, struct mono now);
 /* Has any other peer been heard within the last ms? */
 bool peer_others(const struct sync *s, const struct peer *p, int64_t ms, struct mono now);
-/* p says what it calls its life: whoever has the same name is p at another address. */
-void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now);
-/* What p has told so far does not count, where nobody asks: all of it is told again within so many
- * seconds. */
-static inline void peer_lap(struct peer *p, uint32_t within_s, struct mono now)
+/* The number of p's incarnation was received: another peer with the same number is p at another
+ * address. */
+void peer_set_incarnation(struct sync *s, struct peer *p, uint32_t incarnation, struct mono now);
+/* ALARM: what p has sent so far does not count; p sends everything again within so many seconds. */
+static inline void peer_pass(struct peer *p, uint32_t within_s, struct mono now)
 {
-	p->lap_end = mono_add_ms(now, ((int64_t)within_s + 2) * 1000);
+	p->pass_end = mono_add_ms(now, ((int64_t)within_s + 2) * 1000);
 }
 /* Timers; returns the next. */
 struct mono peer_tick(struct sync *s, struct mono now);

@@ -19,12 +19,12 @@ enum resync_state {
 struct resync {
 	enum resync_state state;
 	struct mono not_before;
-	struct mono asked;  /* when the RESYNC left; not set: it has not */
-	struct mono marked; /* when the peer's entries were marked */
-	uint32_t base;	    /* its last number then: an answer that began before says nothing */
-	bool stale;	    /* something was missing since: they have to be marked anew */
-	bool gapped;	    /* something was missing since we asked */
-	/* a state message could not be read since they were marked: its flow is not stale */
+	struct mono asked; /* when the RESYNC left; not set: it has not */
+	struct mono begun; /* when the peer's entries became not refreshed */
+	uint32_t base;	   /* its last number then: an answer that began before says nothing */
+	bool stale;	   /* a message was missing since: the resync has to begin anew */
+	bool gapped;	   /* something was missing since we asked */
+	/* a state message since then could not be read: its flow is not stale */
 	bool unread;
 	bool unproven; /* the last answer was not one that tells what is stale */
 	/* when the peer last said that it has answered as far as it can, its cache being
@@ -36,7 +36,7 @@ struct resync {
 	uint64_t states;   /* of the peer's, when it was asked */
 };
 
-/* Ask p, after a pause; whatever was asked before is forgotten, and the marks stay. */
+/* Ask p, after a pause; earlier requests are forgotten, and what was refreshed stays so. */
 void resync_want(struct peer *p, int64_t pause_ms, struct mono now);
 /* Something of p is missing that will not come by itself: ask, or ask again. */
 void resync_need(struct sync *s, struct peer *p, struct mono now);
@@ -44,8 +44,8 @@ void resync_need(struct sync *s, struct peer *p, struct mono now);
 void resync_failed(struct sync *s, struct peer *p, struct mono now);
 /* Everything has come; sweep: and what was not refreshed is stale. */
 void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now);
-/* What p has told so far no longer counts: its entries are marked. */
-void resync_mark(struct sync *s, struct peer *p, struct mono now);
+/* From now on all entries of p count as not refreshed. */
+void resync_begin(struct sync *s, struct peer *p, struct mono now);
 /* A RESYNC of ours has left: everybody who is to be asked is. */
 void resync_left(struct sync *s, struct mono now);
 

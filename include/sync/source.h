@@ -12,27 +12,28 @@ struct peer;
 /* The same node and link address; the link it came over does not matter. */
 bool source_same(const struct peer_addr *a, const struct peer_addr *b);
 
-/* Who that is for people (sync_env.speaks_from), "10.0.0.1", into out (at least SOURCE_NAME bytes);
- * gives out. */
+/* The address of a node as people are to read it (sync_env.speaks_from), "10.0.0.1", into out (at
+ * least SOURCE_NAME bytes). Returns out. */
 const char *sync_name_of(const struct sync *s, const struct peer_addr *from, char *out);
 
-/* The peers, one after the other: for (p = NULL; (p = peer_next(s, p));) */
+/* Iterates over the peers: for (p = NULL; (p = peer_next(s, p));) */
 struct peer *peer_next(const struct sync *s, const struct peer *p);
-/* The one with this address, NULL when there is none. */
+/* The peer with this address, NULL when there is none. */
 struct peer *peer_known(struct sync *s, const struct peer_addr *from);
-/* Is that one of its addresses? */
+/* Is from one of p's addresses? */
 bool peer_has_source(const struct peer *p, const struct peer_addr *from);
 
-/* Messages whose numbers do not fit, as long as they continue each other. */
-struct stray {
+/* Messages with unexpected sequence numbers, as long as each continues the one before. */
+struct unexpected {
 	uint32_t first, last, n;
-	/* one of them was neither overtaken nor doubled: they may be the peer's present numbers */
+	/* at least one of them was neither reordered nor duplicated: the numbers may be the peer's
+	 * current ones */
 	bool doubt;
 	struct mono since;
 };
 
-/* A message whose number does not fit was dropped. True: enough of them, number seq is the peer's
- * true place now. */
-bool stray_add(struct stray *s, uint32_t seq, struct mono now);
+/* A message with an unexpected sequence number was dropped. True: so many of them continue each
+ * other that the peer's current number is seq. */
+bool unexpected_add(struct unexpected *s, uint32_t seq, struct mono now);
 
 #endif

@@ -7,11 +7,11 @@
 
 #include "base/clock.h"
 
-/* How it stands between us and one peer. Two facts that are never mixed:
+/* The state of replication with one peer. Two facts that are never mixed:
  *
- *   received   what the peer told is here: its whole table has come since the last reason for
+ *   received   what the peer has sent is here: its whole table has come since the last reason for
  *              doubt, and no gap is open
- *   heard      what we told has arrived: the peer has acknowledged it, but for the last moments
+ *   heard      what we have sent has arrived: the peer has acknowledged all but the last moments
  *
  * and states in words, of which several may hold; the worst is that of the peer. Pure: evidence and
  * time go in, states come out. From the best to the worst: */
@@ -24,8 +24,8 @@ enum standing_state {
 	STANDING_UNSERVED,  /* it asks for our full table again and again */
 	STANDING_FAILING,   /* its full table has not come whole, several times in a row */
 	STANDING_GAP,	    /* something that it sent is missing, for longer than a repair takes */
-	STANDING_BEHIND,    /* it acknowledges, but not what we told some time ago */
-	STANDING_DEAF,	    /* it is heard and does not acknowledge */
+	STANDING_BEHIND,    /* it acknowledges, but not what we sent some time ago */
+	STANDING_DEAF,	    /* its messages arrive, and it does not acknowledge ours */
 	STANDING_OTHER_MODE,
 	STANDING_SILENT,
 	STANDING_OTHER_PROTOCOL,
@@ -35,12 +35,12 @@ enum standing_state {
 #define STANDING_IS(state) (1u << (state))
 #define STANDING_IS_LATE   (STANDING_IS(STANDING_BEHIND) | STANDING_IS(STANDING_DEAF))
 
-/* Why what the peer told is not all here. */
+/* Why not all that the peer has sent is here. */
 enum standing_lack {
 	STANDING_LACKS_NOTHING,
-	STANDING_LACKS_TIME, /* where nobody asks: it has not had time to tell everything once */
-	/* its full table has come, or no answer, and nothing proves that it is whole: what it
-	 * tells no more stays */
+	STANDING_LACKS_TIME, /* ALARM: it has not had time to send everything once */
+	/* its full table has come, or no answer, and nothing proves that the table is complete:
+	 * flows that the peer does not send any more stay */
 	STANDING_LACKS_PROOF,
 	STANDING_LACKS_TABLE,  /* its full table is to be asked for */
 	STANDING_LACKS_ANSWER, /* ... is asked for, and not here whole */
@@ -55,33 +55,34 @@ enum standing_heard {
 	STANDING_CANNOT_TELL, /* the mode knows no acknowledgements */
 };
 
-/* The evidence. Numbers are those of the messages (protocol.md 2.5). */
+/* The evidence. Numbers are sequence numbers of messages (protocol.md 2.5). */
 struct standing_facts {
 	int64_t silence_ms;		 /* for so long its mode may say nothing */
 	bool alive;			 /* heard within the last moments */
 	bool other_mode, other_protocol; /* lately */
 	struct mono heard;		 /* its last message */
-	struct mono contact;		 /* since when it is there, in this life */
+	struct mono contact;		 /* since when it is there, in this incarnation */
 
 	/* it says that it is active, and so are we, though one is meant to be */
 	bool two_active;
 
-	/* what it told */
-	enum standing_lack table; /* of its full table; gaps are told by `open` */
+	/* what the peer has sent */
+	enum standing_lack table; /* of its full table; `open` is about gaps */
 	uint32_t failed;	  /* answers in a row that did not come, or not whole */
 	/* a gap in its numbers: what is missing has been asked for, or may still come by itself */
 	bool open;
 
-	/* what we told */
+	/* what we have sent */
 	bool acks;	       /* the mode acknowledges; the rest only then */
-	bool confirmed;	       /* it has acknowledged something in this life */
-	uint32_t told, acked;  /* our last number; the highest it has acknowledged */
+	bool confirmed;	       /* it has acknowledged a message in this incarnation */
+	uint32_t sent, acked;  /* our last number; the highest it has acknowledged */
 	uint32_t waiting;      /* changes that have no number yet */
 	bool same_mode;	       /* what it says is of this mode, beyond doubt */
 	struct mono ack_heard; /* its last acknowledgement */
 	int64_t patience_ms;   /* an acknowledgement may take so long */
 	bool sending;	       /* our full table */
-	/* and it has not all of it: it has begun anew, or asked, or missed what is told no more */
+	/* the peer lacks a part of our table: it has restarted, or asked, or missed a message that
+	 * is not sent again */
 	bool owed;
 	uint32_t asks; /* so many times in a row it has asked for that; in all modes */
 };
@@ -96,14 +97,14 @@ struct standing {
 	struct mono since;	   /* of that one */
 	enum standing_lack lack;   /* received: it lacks nothing */
 	enum standing_heard heard;
-	uint32_t behind;	 /* messages told and not acknowledged, and changes that wait */
+	uint32_t behind;	 /* messages sent and not acknowledged, and changes that wait */
 	struct mono gap_since;	 /* set while a gap is open */
 	struct mono two_since;	 /* set while both nodes are active and one is meant to be */
 	struct mono alive_since; /* set while the peer is alive */
-	/* a number that was told at told_at and is not acknowledged; valid while mark_at is set */
-	uint32_t mark;
-	struct mono mark_at; /* nothing that is not acknowledged is older */
-	struct mono told_at;
+	/* a sequence number that is not acknowledged; valid while checkpoint_at is set */
+	uint32_t checkpoint;
+	struct mono checkpoint_at; /* no unacknowledged message is older */
+	struct mono sent_at;
 };
 
 /* Look at the evidence of now. */

@@ -29,7 +29,8 @@ enum sync_can {
 	SYNC_ACKS = 1, /* messages are kept until they are acknowledged: there is a resend queue */
 	SYNC_ASKS = 2, /* a node asks for everything a peer has, and gives it */
 	SYNC_SPEAKS = 4, /* a node says something every second: silence means something */
-	/* everything is told again within RefreshTime; what is not told for CacheTimeout is gone */
+	/* everything is sent again within RefreshTime; what was not received for CacheTimeout is
+	 * removed */
 	SYNC_EXPIRES = 8,
 };
 
@@ -37,7 +38,7 @@ enum sync_can {
 
 enum sync_change {
 	SYNC_NEW, /* the whole flow: replaces what is known of it */
-	/* the same, of a flow that the peer has told about before: counts as an update */
+	/* the same, of a flow that was received from the peer before: counts as an update */
 	SYNC_REPLACE,
 	SYNC_UPDATE, /* merges */
 	SYNC_DESTROY,
@@ -63,7 +64,7 @@ enum sync_reported {
 	SYNC_OTHER_MODE,  /* peer (NULL: somebody): speaks another mode, by sign */
 	SYNC_MTU_DIFFERS, /* peer: its link takes packets of from bytes, ours of to */
 	SYNC_MTU_SAME,	  /* peer: no longer; to bytes */
-	/* peer: n messages were lost since the last of these reports, and have been told again */
+	/* peer: n messages were lost since the last of these reports, and have been repaired */
 	SYNC_LOSSES_REPAIRED,
 	SYNC_TABLE_CAME,      /* peer: its full table is here, n states in ms */
 	SYNC_TABLE_SENT,      /* peer (NULL: all): ours was sent, n flows in ms */
@@ -115,7 +116,7 @@ struct sync_env {
 	/* The replication state of flow id (or of an expectation, see flow/repl.h). Never NULL for
 	 * an id that sync/ was given. */
 	struct flow_repl *(*repl)(void *ctx, uint32_t id);
-	/* Is there still a flow with this id, and one that is told? Any id that was ever given may
+	/* Is there still a flow with this id, and is it replicated? Any id that was ever given may
 	 * be asked. NULL: not known. */
 	bool (*has)(void *ctx, uint32_t id);
 	/* Does the flow end with its next message: does it need release() then? Where there is no
@@ -153,7 +154,7 @@ struct sync_env {
 	 * resync_done() are stale. */
 	void (*resync_begin)(void *ctx, uint8_t peer);
 	/* A node has sent everything and nothing is missing: sweep what was not refreshed, as far
-	 * as the proof goes. peers: a bit for each address under which it has told something. */
+	 * as the proof goes. peers: a bit for each address from which it has sent something. */
 	void (*resync_done)(void *ctx, uint32_t peers, enum sync_proof proof);
 	/* Is our own cache complete? While it is not, no answer of ours is ended in a way that
 	 * makes a peer sweep; sync looks again with each tick. NULL: always. */
@@ -181,9 +182,9 @@ struct sync_stats {
 	uint64_t resync_asked, resync_done, resync_failed; /* by us */
 	uint64_t bulk_started, bulk_done, bulk_flows;	   /* for others */
 	uint64_t peers_refused;				   /* more than PEERS_MAX sources */
-	uint64_t foreign_mode; /* messages of a peer that speaks another mode */
+	uint64_t other_mode; /* messages of a peer that speaks another mode */
 	/* ACK and NACK of numbers we never sent: forged, or meant for another node */
-	uint64_t foreign_acks;
+	uint64_t acks_for_others;
 	uint64_t unrepairable; /* NACKs for messages we could not send again */
 	uint64_t restarts; /* peers that started again, or whose numbers had to be picked up anew */
 };
@@ -211,7 +212,7 @@ struct sync_peer_view {
 	char name[SOURCE_NAME];
 	struct standing standing; /* as of now */
 	bool left;		  /* it speaks from another address now, as far as can be told */
-	struct mono contact;	  /* since when it is there, in this life */
+	struct mono contact;	  /* since when it is there, in this incarnation */
 	int64_t silent_ms;	  /* since its last message */
 	uint32_t number;	  /* of that */
 	uint32_t acked;		  /* the highest of ours that it has acknowledged, where it does */
@@ -220,10 +221,11 @@ struct sync_peer_view {
 	bool fresh;
 	uint64_t states; /* of its full table so far, and since when that is wanted, if it is */
 	struct mono table_since;
-	uint32_t failed;	      /* answers in a row that did not come, or not whole */
-	bool sending;		      /* our full table is on its way to it */
-	uint32_t nacks;		      /* open requests to repeat */
-	uint64_t lost, repaired;      /* messages of it in all its lives; told again since */
+	uint32_t failed; /* answers in a row that did not come, or not whole */
+	bool sending;	 /* our full table is on its way to it */
+	uint32_t nacks;	 /* open requests to repeat */
+	/* messages of the peer that were lost, in all its incarnations; repaired since */
+	uint64_t lost, repaired;
 	uint32_t mtu_there, mtu_here; /* of the link it sends on, if they differ; else 0 */
 };
 

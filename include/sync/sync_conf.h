@@ -40,7 +40,8 @@ struct sync_conf {
 	uint32_t resend_queue_size; /* objects kept until acknowledged; never 0 */
 	uint32_t ack_window;	    /* received messages per acknowledgement; never 0 */
 	uint32_t refresh_s;	    /* ALARM: longest time until a flow is sent again; never 0 */
-	uint32_t cache_timeout_s;   /* ALARM: life of an external entry without news; never 0 */
+	/* ALARM: how long an external entry stays that is not received again; never 0 */
+	uint32_t cache_timeout_s;
 	/* timeout of committed flows; 0: not given, use the flow's own */
 	uint32_t commit_timeout_s;
 	uint32_t purge_timeout_s; /* delay between -t and the flush; never 0 */

@@ -28,9 +28,9 @@ struct track {
 	struct mono kept;    /* when a message last had to be */
 	struct mono jitter;  /* when something last came out of order */
 	struct track_gap gap[TRACK_GAPS];
-	uint32_t n_gaps;	   /* counted on; the oldest is forgotten */
-	struct stray stray;	   /* messages whose numbers do not fit */
-	uint32_t seen[TRACK_SEEN]; /* what the last messages were, by number; 0: not accepted */
+	uint32_t n_gaps;	      /* counted on; the oldest is forgotten */
+	struct unexpected unexpected; /* messages with unexpected sequence numbers */
+	uint32_t seen[TRACK_SEEN];    /* what the last messages were, by number; 0: not accepted */
 };
 
 /* Follow the numbers of one message of p: accept it (sync_ops.accept), keep it, drop it. */

@@ -324,7 +324,7 @@ static const struct value_row replication_rows[] = {
 	COUNTER(S, bulk_flows, "bulk_flows", "messages", NULL, "flows told in them"),
 	COUNTER(S, restarts, "restarts", "lives", NULL,
 		"peers that started again, or whose numbers had to be picked up anew"),
-	COUNTER(S, foreign_mode, "other_mode", "messages", NULL,
+	COUNTER(S, other_mode, "other_mode", "messages", NULL,
 		"messages of a peer that speaks another mode"),
 	COUNTER(S, peers_refused, "peers_refused", "sources", NULL,
 		"nodes beyond the number that can be kept apart"),

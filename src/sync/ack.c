@@ -167,7 +167,7 @@ static bool clip_sent(struct ftfw *f, const struct peer *p, uint32_t *from, uint
 
 	if (f->base.next != f->base.first_seq && !seq_after(*to, last))
 		return true;
-	f->base.stats.foreign_acks++;
+	f->base.stats.acks_for_others++;
 	if (f->base.n_peers > 1) /* it is not about our numbers at all */
 		return false;
 	if (f->hello == HELLO_DONE) /* before that it may be meant for our last life */
@@ -320,7 +320,7 @@ void ack_got_nack(struct ftfw *f, struct peer *p, const struct message *msg, str
 	f->base.stats.unrepairable++;
 	ack_never(f, p);
 	ftfw_peer(f, p)->given_up = false; /* owed from here on */
-	if (p->life != 0)
+	if (p->incarnation != 0)
 		ftfw_peer(f, p)->owed = OWED_REQUEST;
 	bulk_request(f, p, now);
 }
@@ -360,7 +360,7 @@ static void passed_message(struct ftfw *f, const struct peer *p, struct resend_e
 static void passed_given_up(struct ftfw *f, struct peer *p, struct mono now)
 {
 	ftfw_peer(f, p)->given_up = false;
-	if (p->life == 0) {
+	if (p->incarnation == 0) {
 		bulk_request(f, p, now);
 	} else if (!p->heir) {
 		ftfw_peer(f, p)->owed = OWED_REQUEST;

@@ -19,27 +19,27 @@
  *   REPEAT    stands with KNOWN: a repetition goes out as CT_UPD, also if the flow never
  *             changed. 1.4.x sends CT_NEW for ever, which makes the receiver drop its entry and
  *             make a new one each time */
-#include "sync/plain.h"
+#include "sync/unack.h"
 
-#define TICK_MS	   20
-#define TICKS_S	   (1000 / TICK_MS)
-#define STEP_MS	   20
-#define STEP_FLOWS 4096 /* looked at in one step, at least: well under a millisecond */
-#define STEPS_LAP  50	/* of a large table: one second */
-#define LAP_MIN_MS 200
-#define LAP_MAX_MS 5000
+#define TICK_MS	    20
+#define TICKS_S	    (1000 / TICK_MS)
+#define STEP_MS	    20
+#define STEP_FLOWS  4096 /* looked at in one step, at least: well under a millisecond */
+#define STEPS_LAP   50	 /* of a large table: one second */
+#define PASS_MIN_MS 200
+#define PASS_MAX_MS 5000
 
 struct alarm {
 	struct sync base; /* first */
 	struct pace pace;
 	struct mono start; /* of the ticks */
 	uint64_t rng;
-	bool lap;      /* a walk is under way */
+	bool pass;     /* a walk is under way */
 	bool step;     /* it may go on in this turn */
 	bool say_mode; /* somebody speaks another one: tell it ours */
 	struct log_limit say_limit;
 	bool earlier; /* the next walk has to begin sooner than the timer was told */
-	struct mono step_at, lap_began, lap_at;
+	struct mono step_at, pass_began, pass_at;
 	uint32_t seen, seen_before; /* flows this walk and the last one met */
 };
 
@@ -60,15 +60,15 @@ static uint32_t alarm_random(struct alarm *a, uint32_t below)
 /* ---- when ---- */
 
 /* The next walk must not be later than this tick. */
-static void lap_by(struct alarm *a, uint32_t tick, struct mono now)
+static void pass_by(struct alarm *a, uint32_t tick, struct mono now)
 {
 	int32_t ticks = (int32_t)(tick - alarm_tick_no(a, now));
 	struct mono at = mono_add_ms(now, ticks > 0 ? (int64_t)ticks * TICK_MS : 0);
 
-	if (!mono_before(at, a->lap_at))
+	if (!mono_before(at, a->pass_at))
 		return;
-	a->lap_at = at;
-	a->earlier = !a->lap;
+	a->pass_at = at;
+	a->earlier = !a->pass;
 }
 
 /* A random whole number of seconds up to RefreshTime, and 0.2, 0.4 ... 1.0 s. What has never been
@@ -80,7 +80,7 @@ static void alarm_arm(struct alarm *a, struct flow_repl *m, bool first, struct m
 
 	m->seq = alarm_tick_no(a, now) + s * TICKS_S + fifths * (TICKS_S / 5);
 	m->bits |= REPL_DUE;
-	lap_by(a, m->seq, now);
+	pass_by(a, m->seq, now);
 }
 
 static void alarm_sent(struct sync *s, struct flow_repl *m, struct mono now)
@@ -90,33 +90,33 @@ static void alarm_sent(struct sync *s, struct flow_repl *m, struct mono now)
 
 /* ---- the walk ---- */
 
-static int64_t lap_most_ms(const struct alarm *a)
+static int64_t pass_most_ms(const struct alarm *a)
 {
 	int64_t refresh = (int64_t)a->base.conf->refresh_s * 1000;
 
-	return refresh < LAP_MAX_MS ? refresh : LAP_MAX_MS;
+	return refresh < PASS_MAX_MS ? refresh : PASS_MAX_MS;
 }
 
-static void lap_begin(struct alarm *a, struct mono now)
+static void pass_begin(struct alarm *a, struct mono now)
 {
 	walk_rewind(&a->base.walk, a->base.env);
-	a->lap = true;
-	a->lap_began = a->step_at = now;
-	a->lap_at = mono_add_ms(now, lap_most_ms(a));
+	a->pass = true;
+	a->pass_began = a->step_at = now;
+	a->pass_at = mono_add_ms(now, pass_most_ms(a));
 	a->seen = 0;
 }
 
-static void lap_end(struct alarm *a)
+static void pass_end(struct alarm *a)
 {
-	struct mono soonest = mono_add_ms(a->lap_began, LAP_MIN_MS);
+	struct mono soonest = mono_add_ms(a->pass_began, PASS_MIN_MS);
 
 	/* A large table is always due somewhere: no faster than it was meant to be. */
 	if (a->seen > STEP_FLOWS)
-		soonest = mono_add_ms(a->lap_began, STEPS_LAP * STEP_MS);
-	a->lap = false;
+		soonest = mono_add_ms(a->pass_began, STEPS_LAP * STEP_MS);
+	a->pass = false;
 	a->seen_before = a->seen;
-	if (mono_before(a->lap_at, soonest))
-		a->lap_at = soonest;
+	if (mono_before(a->pass_at, soonest))
+		a->pass_at = soonest;
 	a->earlier = true;
 }
 
@@ -133,10 +133,10 @@ static bool refresh_one(struct alarm *a, struct round *r, uint32_t id, struct mo
 		return true;
 	}
 	if (seq_after(m->seq, alarm_tick_no(a, now))) {
-		lap_by(a, m->seq, now);
+		pass_by(a, m->seq, now);
 		return true;
 	}
-	if (!plain_put_flow(r, id))
+	if (!unack_put_flow(r, id))
 		return false;
 	a->base.stats.bulk_flows++;
 	m->bits |= REPL_KNOWN | REPL_REPEAT;
@@ -151,7 +151,7 @@ static void refresh_step(struct alarm *a, struct round *r, struct mono now)
 		a->seen_before / STEPS_LAP > STEP_FLOWS ? a->seen_before / STEPS_LAP : STEP_FLOWS;
 	uint32_t id;
 
-	while (a->lap) {
+	while (a->pass) {
 		id = walk_next(&a->base.walk);
 		if (id != FLOW_ID_NONE) {
 			if (!refresh_one(a, r, id, now))
@@ -162,7 +162,7 @@ static void refresh_step(struct alarm *a, struct round *r, struct mono now)
 		if (quota < WALK_BATCH)
 			break;
 		if (!walk_load(&a->base.walk, env)) {
-			lap_end(a);
+			pass_end(a);
 			break;
 		}
 		quota -= WALK_BATCH;
@@ -179,7 +179,7 @@ static bool alarm_transmit(struct sync *s, struct mono now)
 
 	if (a->say_mode && round_put_control(&r, MSG_IN_ALARM, 0, ROUND_TO_ALL, 0, 0))
 		a->say_mode = false;
-	if (plain_put_live(&r, alarm_sent) && a->step) {
+	if (unack_put_live(&r, alarm_sent) && a->step) {
 		uint32_t aside = pace_begin(&a->pace, &r, now);
 
 		refresh_step(a, &r, now);
@@ -195,13 +195,13 @@ static struct mono alarm_tick(struct sync *s, struct mono now)
 {
 	struct alarm *a = (struct alarm *)s;
 
-	if (!a->lap && !mono_before(now, a->lap_at))
-		lap_begin(a, now);
-	if (a->lap && !mono_before(now, a->step_at)) {
+	if (!a->pass && !mono_before(now, a->pass_at))
+		pass_begin(a, now);
+	if (a->pass && !mono_before(now, a->step_at)) {
 		a->step = true;
 		a->step_at = mono_add_ms(now, STEP_MS);
 	}
-	return a->lap ? a->step_at : a->lap_at;
+	return a->pass ? a->step_at : a->pass_at;
 }
 
 /* ---- receiving ---- */
@@ -231,12 +231,12 @@ static enum sync_verdict alarm_recv(struct sync *s, const struct peer_addr *from
 	if (!msg_is_state(msg->kind) || msg->hello != 0) {
 		bool alarm = msg->kind == MSG_IN_ALARM;
 
-		plain_foreign(s, from, msg, alarm, now);
+		unack_refuse(s, from, msg, alarm, now);
 		if (!alarm && log_limit_pass(&((struct alarm *)s)->say_limit, 1, 10000, now, NULL))
 			((struct alarm *)s)->say_mode = true;
 		return SYNC_DROPPED;
 	}
-	return plain_recv(s, from, msg, body, now);
+	return unack_recv(s, from, msg, body, now);
 }
 
 /* ---- lifetime ---- */
@@ -246,7 +246,7 @@ static int alarm_open(struct sync *s, struct mono now)
 	struct alarm *a = (struct alarm *)s;
 
 	pace_set(&a->pace, 0);
-	a->start = a->lap_at = now;
+	a->start = a->pass_at = now;
 	a->rng = (uint64_t)now.ns ^ s->first_seq;
 	return 0;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Everything we have, for those who need it: one walk over the table that goes in circles.
  *
- * Each request notes where the walk is (lap and position). It is served when the walk has come to
- * the same place one lap later: then every flow that lived throughout was sent after the request.
+ * Each request notes where the walk is (pass and position). It is served when the walk has come to
+ * the same place one pass later: then every flow that lived throughout was sent after the request.
  * Any number of requests share the walk. A peer has at most two, because acknowledging its first
  * RESYNC must not wait for its second; more than two are served together with the second, and
- * starting a lap is limited in rate: a flood of forged RESYNCs keeps one walk going, no more.
+ * starting a pass is limited in rate: a flood of forged RESYNCs keeps one walk going, no more.
  *
  *   request made by                    why
  *   RESYNC                             the peer asks; acknowledged when served
@@ -80,9 +80,9 @@ void bulk_nacked(struct ftfw *f)
 
 static bool req_done(const struct ftfw *f, const struct bulk_req *req)
 {
-	uint32_t laps = f->lap - req->lap;
+	uint32_t passes = f->pass - req->pass;
 
-	return laps > 1 || (laps == 1 && f->base.walk.pos >= req->pos);
+	return passes > 1 || (passes == 1 && f->base.walk.pos >= req->pos);
 }
 
 static bool waits_for_walk(const struct ftfw_peer *fp)
@@ -113,13 +113,13 @@ bool ftfw_bulk_running(const struct sync *s)
 static void req_start(struct ftfw *f, struct bulk_req *req, struct mono now)
 {
 	if (!ftfw_bulk_running(&f->base)) {
-		f->lap++;
+		f->pass++;
 		walk_rewind(&f->base.walk, f->base.env);
 		f->base.stats.bulk_started++;
 	}
 	*req = (struct bulk_req){
 		.active = true,
-		.lap = f->lap,
+		.pass = f->pass,
 		.pos = f->base.walk.pos,
 		.seq = f->base.next,
 		.at = now,
@@ -127,7 +127,7 @@ static void req_start(struct ftfw *f, struct bulk_req *req, struct mono now)
 	};
 }
 
-/* May a lap for this peer start now? If not, it does later, by the timer. */
+/* May a pass for this peer start now? If not, it does later, by the timer. */
 static bool bulk_allowed(struct ftfw *f, struct peer *p, struct mono now)
 {
 	bool many = f->base.n_peers > 1;
@@ -186,7 +186,7 @@ static bool holds_note(struct ftfw *f, const struct peer *p)
 		if (holds->at[k].until != HOLD_WHOLE)
 			continue;
 		waits = true;
-		if (p->life != 0)
+		if (p->incarnation != 0)
 			control_queue(f, MSG_NOT_WHOLE, p->id, holds->at[k].to, 0);
 	}
 	return waits;
@@ -344,7 +344,7 @@ static bool bulk_load(struct ftfw *f, struct mono now)
 		f->walk_left--;
 		if (walk_load(&f->base.walk, f->base.env))
 			return true;
-		f->lap++;
+		f->pass++;
 		walk_rewind(&f->base.walk, f->base.env);
 		bulk_check(f, now);
 	}

@@ -55,7 +55,7 @@ static bool settle_flow(struct ftfw *f, const struct resend_entry *e, enum resen
 
 void settle_missed(struct ftfw *f, struct peer *p, struct mono now)
 {
-	if (p->life == 0 && !mono_is_set(p->bulk_at))
+	if (p->incarnation == 0 && !mono_is_set(p->bulk_at))
 		p->bulk_at = now;
 	resync_need(&f->base, p, now);
 }
@@ -105,7 +105,8 @@ bool settle_end_again(struct ftfw *f, const struct peer *p, struct resend_entry 
 {
 	uint32_t id = e->id;
 
-	if (p->life != 0 || e->kind != MSG_FLOW || !f->base.env->is_dead(f->base.env->ctx, id))
+	if (p->incarnation != 0 || e->kind != MSG_FLOW ||
+	    !f->base.env->is_dead(f->base.env->ctx, id))
 		return false;
 	settle(f, e, RESEND_MOOT, now);
 	queue_repair(&f->base, id, now);

@@ -62,7 +62,7 @@ static void ftfw_close(struct sync *s)
 static bool awaits_ack(const struct peer *p, const struct ftfw_peer *fp, struct mono now)
 {
 	return !fp->confirmed || p->nacks_out > 0 ||
-	       (p->life == 0 && standing_lag_ms(&p->standing, now) > LATE_MS) ||
+	       (p->incarnation == 0 && standing_lag_ms(&p->standing, now) > LATE_MS) ||
 	       (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked) && !fp->proof.acked &&
 		!mono_is_set(p->rs.partial));
 }

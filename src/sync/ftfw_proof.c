@@ -63,7 +63,7 @@ static void proof_comes(struct resync *rs)
 	if (rs->state != RS_WANT || !rs->late)
 		return;
 	rs->state = RS_ASKED;
-	rs->asked = rs->marked;
+	rs->asked = rs->begun;
 	rs->stale = rs->late = false;
 }
 
@@ -114,8 +114,9 @@ struct mono proof_ask_at(const struct sync *s, const struct peer *p)
 
 	if (f->hello != HELLO_DONE || !f->peer[p->id].confirmed)
 		return mono_add_ms(p->contact, SETTLE_MS);
-	return f->peer[p->id].proof.early && p->life == 0 ? mono_add_ms(f->hello_done, CALM_MS) :
-							    p->rs.not_before;
+	return f->peer[p->id].proof.early && p->incarnation == 0 ?
+		       mono_add_ms(f->hello_done, CALM_MS) :
+		       p->rs.not_before;
 }
 
 /* When p's answer is overdue; not set: it is not, or cannot be. */
@@ -147,7 +148,7 @@ struct mono proof_check(struct sync *s, struct peer *p, struct mono now)
 		if (proof->weak) {
 			resync_need(s, p, now);
 		} else if (proof->early &&
-			   p->life == 0) { /* a request of its own may still tell its life */
+			   p->incarnation == 0) { /* a request of its own may still tell its life */
 			if (mono_before(now, calm))
 				return calm;
 			p->rs.stale = true;

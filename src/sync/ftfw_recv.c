@@ -57,7 +57,7 @@ static void recv_hello(struct ftfw *f, struct peer *p, const struct message *msg
 		return;
 	if (f->hello == HELLO_SAY)
 		recv_hello_back(f, now);
-	else if (p->life == 0 &&
+	else if (p->incarnation == 0 &&
 		 (p->nacks_out > 0 || (p->rs.state == RS_ASKED && mono_is_set(p->rs.asked) &&
 				       !fp->proof.early))) /* else it is asked again */
 		/* a HELLO was late: a 1.4.x cannot send again what we miss */
@@ -90,7 +90,7 @@ static void recv_resync(struct ftfw *f, struct peer *p, const struct message *ms
 {
 	struct sync *s = &f->base;
 
-	peer_lives(s, p, msg->from, now);
+	peer_set_incarnation(s, p, msg->from, now);
 	if (sync_is_mtu_note(msg->to))
 		peer_mtu(s, p, msg->to >> 20 & 0xf, msg->to & SYNC_MTU_BYTES, now);
 	else if (msg->to != 0) /* that of NOTRACK has its number there */
@@ -175,7 +175,7 @@ void ftfw_contact(struct sync *s, struct peer *p, bool fresh, struct mono now)
 	 * wait a second for each step of the handshake. 1.4.x takes it as what it is, an
 	 * acknowledgement. */
 	fp->ack_soon = true;
-	p->life = 0;
+	p->incarnation = 0;
 	p->rs = (struct resync){ .stale = true };
 	resync_want(p, 0, now);
 }
@@ -193,7 +193,7 @@ void ftfw_gone(struct sync *s, struct peer *p)
 static void recv_refuse(struct sync *s, struct mono now)
 {
 	proto_stats_count(&s->stats.wire, PROTO_BAD_HEADER);
-	s->stats.foreign_mode++;
+	s->stats.other_mode++;
 	sync_report(s, NULL, now, SYNC_OTHER_MODE);
 }
 

@@ -23,73 +23,73 @@
 #include "sync/peer_state.h"
 #include "sync/queue.h"
 
-#define LAP_BURST	6    /* full sends in a row */
-#define LAP_EVERY_MS	5000 /* after that */
+#define PASS_BURST	6    /* full sends in a row */
+#define PASS_EVERY_MS	5000 /* after that */
 #define NT_OVERTAKEN_MS 1000 /* no network holds a message back for longer while others pass */
 
 /* ---- full send ---- */
 
 /* Over, but our cache is incomplete: its end is not said. */
-static bool lap_held(const struct notrack *n)
+static bool pass_held(const struct notrack *n)
 {
-	return n->lap == LAP_OVER && !sync_whole(&n->base);
+	return n->pass == PASS_OVER && !sync_whole(&n->base);
 }
 
-static void lap_start(struct notrack *n, struct mono now)
+static void pass_start(struct notrack *n, struct mono now)
 {
 	walk_rewind(&n->base.walk, n->base.env);
-	n->lap = LAP_WALK;
+	n->pass = PASS_WALK;
 	n->since = n->base.next;
-	n->lap_wait = (struct mono){ 0 };
+	n->pass_wait = (struct mono){ 0 };
 	n->began = now;
 	n->sent = n->base.stats.bulk_flows;
-	n->lap_slow = n->slow_next;
+	n->pass_slow = n->slow_next;
 	n->slow_next = 0;
-	pace_set(&n->pace, n->lap_slow);
+	pace_set(&n->pace, n->pass_slow);
 	n->base.stats.bulk_started++;
 }
 
 /* Send everything we have, slow steps slower than usual; at_once: also if that happens too often
  * (-B). */
-static void nt_lap_request(struct notrack *n, uint32_t slow, bool at_once, struct mono now)
+static void nt_pass_request(struct notrack *n, uint32_t slow, bool at_once, struct mono now)
 {
 	if (slow > n->slow_next)
 		n->slow_next = slow;
-	if (n->lap == LAP_WALK && n->slow_next > n->lap_slow) {
-		n->lap_slow = n->slow_next;
-		pace_set(&n->pace, n->lap_slow);
+	if (n->pass == PASS_WALK && n->slow_next > n->pass_slow) {
+		n->pass_slow = n->slow_next;
+		pace_set(&n->pace, n->pass_slow);
 	}
-	if (n->lap == LAP_WALK && n->since == n->base.next)
+	if (n->pass == PASS_WALK && n->since == n->base.next)
 		return; /* nothing of it has left yet */
 	/* nobody has to wait for the end of one that is held */
-	n->again = n->lap != LAP_NONE && !lap_held(n);
+	n->again = n->pass != PASS_NONE && !pass_held(n);
 	if (n->again)
 		return;
-	if (at_once || log_limit_pass(&n->lap_limit, LAP_BURST, LAP_EVERY_MS, now, NULL))
-		lap_start(n, now);
-	else if (!mono_is_set(n->lap_wait))
-		n->lap_wait = mono_add_ms(now, LAP_EVERY_MS);
+	if (at_once || log_limit_pass(&n->pass_limit, PASS_BURST, PASS_EVERY_MS, now, NULL))
+		pass_start(n, now);
+	else if (!mono_is_set(n->pass_wait))
+		n->pass_wait = mono_add_ms(now, PASS_EVERY_MS);
 }
 
 static void notrack_bulk(struct sync *s, struct peer *p, bool at_once, struct mono now)
 {
 	(void)p;
-	nt_lap_request((struct notrack *)s, 0, at_once, now);
+	nt_pass_request((struct notrack *)s, 0, at_once, now);
 }
 
 static bool notrack_bulk_running(const struct sync *s)
 {
 	const struct notrack *n = (const struct notrack *)s;
 
-	return (n->lap != LAP_NONE && !lap_held(n)) || n->again || mono_is_set(n->lap_wait);
+	return (n->pass != PASS_NONE && !pass_held(n)) || n->again || mono_is_set(n->pass_wait);
 }
 
-static void lap_walk(struct notrack *n, struct round *r)
+static void pass_walk(struct notrack *n, struct round *r)
 {
 	struct sync *s = &n->base;
 	uint32_t batches = ROUND_WALK;
 
-	while (n->lap == LAP_WALK) {
+	while (n->pass == PASS_WALK) {
 		uint32_t id = walk_next(&s->walk);
 		struct flow_repl *m;
 
@@ -101,14 +101,14 @@ static void lap_walk(struct notrack *n, struct round *r)
 			sync_report(s, NULL, r->now, SYNC_TABLE_SENT,
 				    .n = s->stats.bulk_flows - n->sent,
 				    .ms = mono_diff_ms(r->now, n->began));
-			n->lap = LAP_OVER;
+			n->pass = PASS_OVER;
 			n->note_at = r->now;
 			s->stats.bulk_done++;
 			break;
 		}
 		m = s->env->repl(s->env->ctx, id);
 		m->bits &= (uint8_t)~REPL_KNOWN;
-		if (!plain_put_flow(r, id))
+		if (!unack_put_flow(r, id))
 			return;
 		m->bits |= REPL_KNOWN;
 		s->stats.bulk_flows++;
@@ -119,19 +119,20 @@ static void lap_walk(struct notrack *n, struct round *r)
 }
 
 /* What is to be said of a full send that is over, and who waits for the next one. */
-static void lap_put_end(struct notrack *n, struct round *r)
+static void pass_put_end(struct notrack *n, struct round *r)
 {
-	bool held = lap_held(n);
+	bool held = pass_held(n);
 
-	if (n->lap != LAP_OVER)
+	if (n->pass != PASS_OVER)
 		return;
-	if (!held && round_put_control(r, MSG_COMPLETE, 0, ROUND_TO_ALL, n->since, n->base.life))
-		n->lap = LAP_NONE;
+	if (!held &&
+	    round_put_control(r, MSG_COMPLETE, 0, ROUND_TO_ALL, n->since, n->base.incarnation))
+		n->pass = PASS_NONE;
 	else if (held && sync_due(n->note_at, r->now) &&
-		 round_put_control(r, MSG_PARTIAL, 0, ROUND_TO_ALL, n->since, n->base.life))
+		 round_put_control(r, MSG_PARTIAL, 0, ROUND_TO_ALL, n->since, n->base.incarnation))
 		n->note_at = mono_add_ms(r->now, NT_NOTE_MS);
-	if (n->again && (held || n->lap == LAP_NONE))
-		nt_lap_request(n, 0, false, r->now);
+	if (n->again && (held || n->pass == PASS_NONE))
+		nt_pass_request(n, 0, false, r->now);
 }
 
 /* ---- sending ---- */
@@ -148,12 +149,12 @@ static void nt_sent(struct sync *s, struct flow_repl *m, struct mono now)
 static void nt_put_alive(struct notrack *n, struct round *r, uint32_t before)
 {
 	struct sync *s = &n->base;
-	bool served = n->lap == LAP_NONE && !mono_is_set(n->lap_wait);
+	bool served = n->pass == PASS_NONE && !mono_is_set(n->pass_wait);
 
 	if (served && sync_says_active(s, r->now)) {
 		if (round_put_control(r, MSG_ACTIVE, 0, ROUND_TO_ALL, 0, 0))
 			s->said_active = r->now;
-	} else if (n->alive && n->lap != LAP_WALK && !lap_held(n) && s->next == before) {
+	} else if (n->alive && n->pass != PASS_WALK && !pass_held(n) && s->next == before) {
 		round_put_control(r, MSG_ALIVE, 0, ROUND_TO_ALL, 0, 0);
 	}
 	n->alive = false;
@@ -165,16 +166,16 @@ static bool notrack_transmit(struct sync *s, struct mono now)
 	struct round r = round_begin(s, ROUND_DATAGRAMS, now);
 	uint32_t before = s->next;
 
-	if (s->ask && round_put_control(&r, MSG_RESYNC, 0, ROUND_TO_ALL, s->life,
+	if (s->ask && round_put_control(&r, MSG_RESYNC, 0, ROUND_TO_ALL, s->incarnation,
 					nt_request(n->serial, n->slow, sync_mtu_note(s)))) {
 		s->ask = false;
 		resync_left(s, now);
 	}
-	if (!s->ask && plain_put_live(&r, nt_sent)) {
+	if (!s->ask && unack_put_live(&r, nt_sent)) {
 		uint32_t aside = pace_begin(&n->pace, &r, now);
 
-		lap_walk(n, &r);
-		lap_put_end(n, &r);
+		pass_walk(n, &r);
+		pass_put_end(n, &r);
 		pace_end(&n->pace, &r, aside);
 		nt_put_alive(n, &r, before);
 	}
@@ -191,15 +192,15 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct messag
 	struct nt_peer *np = &n->peer[p->id];
 	uint32_t slow;
 	bool ftfw = sync_is_mtu_note(msg->to); /* its acknowledgements will say so */
-	bool repeated =
-		np->serial != 0 && msg->from != 0 && msg->from == p->life && msg->to == np->serial;
+	bool repeated = np->serial != 0 && msg->from != 0 && msg->from == p->incarnation &&
+			msg->to == np->serial;
 
 	p->bulk_at = (struct mono){ 0 };
 	np->serial = ftfw ? 0 : msg->to;
 	if (msg->from != 0 && !ftfw)
 		peer_mtu(&n->base, p, msg->to >> 4 & 0xf, msg->to >> 16, now);
 	if (msg->from != 0)
-		nt_lives(&n->base, p, msg->from, now);
+		nt_set_incarnation(&n->base, p, msg->from, now);
 	else
 		nt_hint(&n->base, p, now);
 	if (repeated)
@@ -209,7 +210,7 @@ static void nt_got_resync(struct notrack *n, struct peer *p, const struct messag
 	 * has to be slower. */
 	slow = msg->from != 0 && !ftfw ? msg->to & 0xf : 0;
 	peer_asks(&n->base, p, slow > 0, now);
-	nt_lap_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
+	nt_pass_request(n, slow < PACE_SLOWEST ? slow : PACE_SLOWEST, false, now);
 }
 
 static enum sync_verdict nt_accept(struct sync *s, struct peer *p, const struct message *msg,
@@ -252,24 +253,24 @@ static enum sync_verdict notrack_recv(struct sync *s, const struct peer_addr *fr
 
 	if (msg_is_refused(msg->kind) || msg->kind == MSG_ACK || msg->kind == MSG_NACK) {
 		proto_stats_count(&s->stats.wire, PROTO_BAD_HEADER);
-		plain_foreign(s, from, msg, false, now);
+		unack_refuse(s, from, msg, false, now);
 		return SYNC_REFUSED;
 	}
 	p = peer_known(s, from);
-	if (p && msg->kind == MSG_RESYNC && msg->from != 0 && p->life != 0 &&
-	    msg->from != p->life) {
+	if (p && msg->kind == MSG_RESYNC && msg->from != 0 && p->incarnation != 0 &&
+	    msg->from != p->incarnation) {
 		if (nt_overtaken(s, p, msg->seq, now)) {
 			peer_heard(s, p, now);
-			p->life = msg->from;
+			p->incarnation = msg->from;
 			nt_missing(s, p, msg->seq, p->track.last, now);
 			nt_got_resync((struct notrack *)s, p, msg, now);
 			return SYNC_ACCEPTED;
 		}
 		/* A life of its own name: the numbers it has now are true, whatever they are. */
-		p->life = msg->from;
+		p->incarnation = msg->from;
 		peer_restart(s, p, msg->seq, false, now);
 	}
-	return plain_recv(s, from, msg, body, now);
+	return unack_recv(s, from, msg, body, now);
 }
 
 /* ---- lifetime ---- */
@@ -279,18 +280,18 @@ static struct mono notrack_tick(struct sync *s, struct mono now)
 	struct notrack *n = (struct notrack *)s;
 	struct mono next;
 
-	if (sync_due(n->lap_wait, now)) {
-		n->lap_wait = (struct mono){ 0 };
-		nt_lap_request(n, 0, false, now);
+	if (sync_due(n->pass_wait, now)) {
+		n->pass_wait = (struct mono){ 0 };
+		nt_pass_request(n, 0, false, now);
 	}
 	if (sync_due(n->keepalive, now)) {
 		n->alive = true;
 		n->keepalive = mono_add_ms(now, NT_KEEPALIVE_MS);
 	}
-	next = mono_min(n->keepalive, n->lap_wait);
-	if (lap_held(n) && mono_before(now, n->note_at))
+	next = mono_min(n->keepalive, n->pass_wait);
+	if (pass_held(n) && mono_before(now, n->note_at))
 		return mono_min(next, n->note_at);
-	return n->lap != LAP_NONE ? mono_min(next, mono_add_ms(now, n->pace.every_ms)) : next;
+	return n->pass != PASS_NONE ? mono_min(next, mono_add_ms(now, n->pace.every_ms)) : next;
 }
 
 static void notrack_facts(const struct sync *s, const struct peer *p, struct standing_facts *f)
@@ -299,7 +300,7 @@ static void notrack_facts(const struct sync *s, const struct peer *p, struct sta
 
 	f->other_mode = f->other_mode || (np->said_silent && !np->controls);
 	f->waiting = s->live.n;
-	f->sending = ((const struct notrack *)s)->lap == LAP_WALK;
+	f->sending = ((const struct notrack *)s)->pass == PASS_WALK;
 }
 
 static int notrack_open(struct sync *s, struct mono now)

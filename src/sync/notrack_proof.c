@@ -27,7 +27,7 @@
 /* the longest wait for an answer; doubles with each try, a large table takes long */
 #define PATIENCE_MS    15000
 #define PATIENCE_TRIES 4
-#define MARK_EVERY_MS  50 /* the cache counts marks with 16 bits */
+#define BEGIN_EVERY_MS 50 /* the cache counts resyncs with 16 bits */
 #define ALIVE_MS       500
 #define OLD_ANSWERS    3 /* see above */
 /* a peer of our kind has said that it is one within this time */
@@ -59,12 +59,12 @@ static void nt_done(struct sync *s, struct peer *p, bool proven, struct mono now
 
 /* ---- what happens ---- */
 
-void nt_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now)
+void nt_set_incarnation(struct sync *s, struct peer *p, uint32_t incarnation, struct mono now)
 {
-	bool known = p->life != 0;
+	bool known = p->incarnation != 0;
 
 	nt_peer(s, p)->unnamed = false;
-	peer_lives(s, p, life, now);
+	peer_set_incarnation(s, p, incarnation, now);
 	if (known)
 		return;
 	/* Taken for a 1.4.x because it did not hear us: what then seemed to be answers proved
@@ -104,8 +104,8 @@ void nt_missing(struct sync *s, struct peer *p, uint32_t from, uint32_t to, stru
 	np->answers = 0;
 	if (p->rs.state == RS_IDLE)
 		resync_want(p, GAP_MS, now);
-	else if (p->rs.state == RS_ASKED && !sync_within(p->rs.marked, MARK_EVERY_MS, now))
-		resync_mark(s, p, now);
+	else if (p->rs.state == RS_ASKED && !sync_within(p->rs.begun, BEGIN_EVERY_MS, now))
+		resync_begin(s, p, now);
 }
 
 void nt_hint(struct sync *s, struct peer *p, struct mono now)
@@ -120,14 +120,14 @@ void nt_hint(struct sync *s, struct peer *p, struct mono now)
 
 void nt_got_complete(struct sync *s, struct peer *p, const struct message *msg, struct mono now)
 {
-	uint32_t since = msg->from, life = msg->to;
-	bool other = p->life != 0 && p->life != life;
+	uint32_t since = msg->from, incarnation = msg->to;
+	bool other = p->incarnation != 0 && p->incarnation != incarnation;
 
 	if (other) { /* a life that began unnoticed: with the number we waited for */
 		s->stats.restarts++;
 		peer_begins(s, p, false, now);
 	}
-	nt_lives(s, p, life, now);
+	nt_set_incarnation(s, p, incarnation, now);
 	if (other)
 		return;
 	nt_peer(s, p)->anew = false;
@@ -150,9 +150,9 @@ void nt_got_alive(struct sync *s, struct peer *p, struct mono now)
 	    sync_within(p->rs.asked, ALIVE_MS, now))
 		return;
 	/* it has nothing to send and has not said "complete": it did not hear us */
-	if (p->life != 0) {
+	if (p->incarnation != 0) {
 		if (p->rs.tries >= OLD_TRIES && !p->rs.gapped && np->anew)
-			p->life = 0;
+			p->incarnation = 0;
 		nt_failed(s, p, now);
 	} else if (p->rs.gapped || p->rs.stale) {
 		nt_failed(s, p, now);
@@ -182,7 +182,7 @@ void nt_asked(struct sync *s, struct peer *p, struct mono now)
 {
 	struct nt_peer *np = nt_peer(s, p);
 
-	np->repeats = p->life != 0 ? REPEATS : 0;
+	np->repeats = p->incarnation != 0 ? REPEATS : 0;
 	np->repeat_at = mono_add_ms(now, REPEAT_MS);
 }
 
@@ -191,7 +191,7 @@ static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
 {
 	struct nt_peer *np = nt_peer(s, p);
 
-	if (p->life != 0 || p->rs.gapped || p->rs.stale) {
+	if (p->incarnation != 0 || p->rs.gapped || p->rs.stale) {
 		nt_failed(s, p, now);
 		return;
 	}
@@ -199,7 +199,7 @@ static void nt_overdue(struct sync *s, struct peer *p, struct mono now)
 	if (np->controls || np->said_silent)
 		return;
 	np->said_silent = true;
-	s->stats.foreign_mode++;
+	s->stats.other_mode++;
 	sync_report(s, p, now, SYNC_OTHER_MODE, .sign = SYNC_SIGN_MUTE);
 }
 

@@ -126,7 +126,7 @@ void peer_asks(struct sync *s, struct peer *p, bool again, struct mono now)
 bool sync_peers_are_ours(const struct sync *s)
 {
 	for (const struct peer *p = NULL; (p = peer_next(s, p));)
-		if (p->life == 0)
+		if (p->incarnation == 0)
 			return false;
 	return true;
 }
@@ -150,7 +150,7 @@ void peer_restart(struct sync *s, struct peer *p, uint32_t seq, bool hello, stru
 	s->stats.restarts++;
 	numbers_begin(&p->track, seq);
 	p->in_hello = hello;
-	peer_lap(p, s->conf->cache_timeout_s, now);
+	peer_pass(p, s->conf->cache_timeout_s, now);
 	peer_begins(s, p, false, now);
 }
 
@@ -188,7 +188,7 @@ static struct peer *peer_add(struct sync *s, const struct peer_addr *from,
 	p->source[p->n_sources++] = *from;
 	sync_name_of(s, from, p->name);
 	p->in_hello = msg->hello & MSG_HELLO;
-	peer_lap(p, s->conf->refresh_s, now);
+	peer_pass(p, s->conf->refresh_s, now);
 	numbers_begin(&p->track, msg->seq);
 	sync_report(s, p, now, SYNC_PEER_NEW);
 	peer_begins(s, p, true, now);
@@ -223,7 +223,7 @@ void peer_heard(struct sync *s, struct peer *p, struct mono now)
 	 * where they ended. */
 	if (back && sync_does(s, SYNC_EXPIRES) &&
 	    !sync_within(p->heard, ((int64_t)s->conf->refresh_s + 1) * 1000 + PEER_SLACK_MS, now))
-		peer_lap(p, s->conf->cache_timeout_s, now);
+		peer_pass(p, s->conf->cache_timeout_s, now);
 	p->heard = now;
 	p->heir = NULL; /* so they are two */
 	if (back)
@@ -289,11 +289,11 @@ static void peer_inherit(struct sync *s, struct peer *p, struct peer *heir, stru
 	resync_need(s, heir, now);
 }
 
-void peer_lives(struct sync *s, struct peer *p, uint32_t life, struct mono now)
+void peer_set_incarnation(struct sync *s, struct peer *p, uint32_t incarnation, struct mono now)
 {
-	p->life = life;
-	for (struct peer *q = NULL; life != 0 && (q = peer_next(s, q));)
-		if (q != p && q->life == life && q->heir != p)
+	p->incarnation = incarnation;
+	for (struct peer *q = NULL; incarnation != 0 && (q = peer_next(s, q));)
+		if (q != p && q->incarnation == incarnation && q->heir != p)
 			peer_inherit(s, q, p, now);
 }
 
@@ -321,7 +321,7 @@ static void peer_check_heir(struct sync *s, struct peer *p, struct mono now)
 
 	peer_beside(s, p, now);
 	if (p->heir && p->inherited > 0 &&
-	    (p->heir->life != 0 || !sync_within(p->heard, PEER_OLD_MS, now)))
+	    (p->heir->incarnation != 0 || !sync_within(p->heard, PEER_OLD_MS, now)))
 		peer_clear(s, p);
 	if (!p->used || sync_within(p->heard, PEER_HEIR_MS, now) ||
 	    (p->heir && peer_alive(p->heir, now)))

@@ -62,7 +62,7 @@ void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *fro
 {
 	char name[SOURCE_NAME];
 
-	s->stats.foreign_mode++;
+	s->stats.other_mode++;
 	if (!stranger_heard(s, from, STANDING_OTHER_MODE, now))
 		return;
 	if (p)
@@ -118,9 +118,9 @@ void peer_mtu(struct sync *s, struct peer *p, uint32_t link, uint32_t there, str
 /* ---- the evidence ---- */
 
 /* Where nobody asks, everything is told again within RefreshTime, ours being the peer's too. */
-static bool waits_for_lap(const struct sync *s, const struct peer *p, struct mono now)
+static bool waits_for_pass(const struct sync *s, const struct peer *p, struct mono now)
 {
-	return sync_does(s, SYNC_EXPIRES) && mono_before(now, p->lap_end);
+	return sync_does(s, SYNC_EXPIRES) && mono_before(now, p->pass_end);
 }
 
 static enum standing_lack table_lacks(const struct sync *s, const struct peer *p, struct mono now)
@@ -134,7 +134,7 @@ static enum standing_lack table_lacks(const struct sync *s, const struct peer *p
 		if (p->rs.unproven)
 			return STANDING_LACKS_PROOF;
 	}
-	return waits_for_lap(s, p, now) ? STANDING_LACKS_TIME : STANDING_LACKS_NOTHING;
+	return waits_for_pass(s, p, now) ? STANDING_LACKS_TIME : STANDING_LACKS_NOTHING;
 }
 
 static void peer_facts(const struct sync *s, const struct peer *p, struct standing_facts *f,
@@ -154,10 +154,10 @@ static void peer_facts(const struct sync *s, const struct peer *p, struct standi
 		.table = table_lacks(s, p, now),
 		.failed = p->rs.tries,
 		.open = p->nacks_out > 0 || p->track.reorder.n > 0 ||
-			(p->track.stray.n > 0 && p->track.stray.doubt),
+			(p->track.unexpected.n > 0 && p->track.unexpected.doubt),
 		.acks = sync_does(s, SYNC_ACKS),
-		.told = s->next - 1,
-		.patience_ms = p->life != 0 ? PATIENCE_MS : PATIENCE_OLD_MS,
+		.sent = s->next - 1,
+		.patience_ms = p->incarnation != 0 ? PATIENCE_MS : PATIENCE_OLD_MS,
 		.asks = sync_within(p->asks.last, PEER_ASKS_MS, now) ? p->asks.n : 0,
 	};
 	if (s->ops->facts)
@@ -192,7 +192,7 @@ static struct mono state_since(const struct peer *p, enum standing_state state,
 		return p->standing.two_since;
 	case STANDING_BEHIND:
 	case STANDING_DEAF:
-		return f->confirmed ? p->standing.mark_at : p->contact;
+		return f->confirmed ? p->standing.checkpoint_at : p->contact;
 	default:
 		return now;
 	}
@@ -219,7 +219,7 @@ static void report_state(struct sync *s, struct peer *p, enum standing_state sta
 	else if (f->same_mode)
 		r.sign = SYNC_SIGN_SAME_MODE;
 	else if (state == STANDING_DEAF && !over)
-		s->stats.foreign_mode++; /* perhaps */
+		s->stats.other_mode++; /* perhaps */
 	sync_report_of(s, p, now, r);
 }
 
@@ -268,8 +268,8 @@ static void peer_look(struct sync *s, struct peer *p, struct mono now)
 	struct mono silent;
 
 	if (p->standing.state == STANDING_SILENT)
-		peer_lap(p, s->conf->cache_timeout_s, now);
-	if (sync_does(s, SYNC_EXPIRES) && !waits_for_lap(s, p, now))
+		peer_pass(p, s->conf->cache_timeout_s, now);
+	if (sync_does(s, SYNC_EXPIRES) && !waits_for_pass(s, p, now))
 		peer_repaired(s, p, UINT64_MAX);
 	peer_facts(s, p, &f, now);
 	standing_look(&p->standing, &f, now);

@@ -26,11 +26,11 @@
 /* 1.4.x sends a large table so fast that without repair some is always lost */
 #define PAUSE_OLD_MS 300000
 
-void resync_mark(struct sync *s, struct peer *p, struct mono now)
+void resync_begin(struct sync *s, struct peer *p, struct mono now)
 {
 	struct resync *rs = &p->rs;
 
-	rs->marked = now;
+	rs->begun = now;
 	rs->base = p->track.last;
 	rs->stale = rs->unread = false;
 	rs->partial = (struct mono){ 0 };
@@ -57,7 +57,7 @@ void resync_failed(struct sync *s, struct peer *p, struct mono now)
 	uint32_t tries = rs->tries < RESYNC_MAX_TRIES ? rs->tries : RESYNC_MAX_TRIES;
 	int64_t pause = (int64_t)PAUSE_MS << tries, most = s->ops->resync_pause_ms;
 
-	if (p->life == 0 && !sync_does(s, SYNC_ACKS))
+	if (p->incarnation == 0 && !sync_does(s, SYNC_ACKS))
 		most = PAUSE_OLD_MS;
 	s->stats.resync_failed++;
 	resync_want(p, pause < most ? pause : most, now);
@@ -67,7 +67,7 @@ void resync_failed(struct sync *s, struct peer *p, struct mono now)
 void resync_need(struct sync *s, struct peer *p, struct mono now)
 {
 	if (!sync_does(s, SYNC_ASKS)) { /* and what is not told again for CacheTimeout goes */
-		peer_lap(p, s->conf->cache_timeout_s, now);
+		peer_pass(p, s->conf->cache_timeout_s, now);
 		return;
 	}
 	p->rs.stale = true;
@@ -98,7 +98,7 @@ void resync_done(struct sync *s, struct peer *p, bool sweep, struct mono now)
 		q->inherited += q != p;
 	}
 	s->env->resync_done(s->env->ctx, peers,
-			    p->life != 0	    ? SYNC_SURE :
+			    p->incarnation != 0	    ? SYNC_SURE :
 			    sync_does(s, SYNC_ACKS) ? SYNC_ACKED :
 						      SYNC_SEEMS);
 }
@@ -111,7 +111,7 @@ void resync_left(struct sync *s, struct mono now)
 		p->rs.asked = now;
 		p->rs.states = p->states;
 		if (p->rs.stale)
-			resync_mark(s, p, now);
+			resync_begin(s, p, now);
 		if (s->ops->asked)
 			s->ops->asked(s, p, now);
 	}

@@ -56,10 +56,10 @@ struct peer *peer_known(struct sync *s, const struct peer_addr *from)
 	return p;
 }
 
-bool stray_add(struct stray *s, uint32_t seq, struct mono now)
+bool unexpected_add(struct unexpected *s, uint32_t seq, struct mono now)
 {
 	if (s->n == 0 || seq - s->last - 1 >= STRAY_STEP) {
-		*s = (struct stray){ .first = seq, .last = seq, .n = 1, .since = now };
+		*s = (struct unexpected){ .first = seq, .last = seq, .n = 1, .since = now };
 		return false;
 	}
 	s->n++;

@@ -13,7 +13,7 @@ libsync_a_SOURCES = \
 	sync/notrack_proof.c \
 	sync/peer.c \
 	sync/peer_state.c \
-	sync/plain.c \
+	sync/unack.c \
 	sync/queue.c \
 	sync/reorder.c \
 	sync/resend.c \

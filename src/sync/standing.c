@@ -1,38 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How it stands between us and one peer; see the header for what the words mean.
+/* The state of replication with one peer; the header has the terms.
  *
- * How far a peer is behind is measured with one mark: a number that was told at a known time. When
- * it is acknowledged the next mark is set, at the last number told then, and what is not
- * acknowledged is no older than the mark before. So a busy pair, which always has something
- * unacknowledged, is in sync as long as its marks are reached within half the patience, one that is
- * heard no more shows within the patience, however little is told, and one that comes back is
- * behind until it has acknowledged all that was told in the meantime. */
+ * How far a peer is behind is measured with one checkpoint: a sequence number that was sent at a
+ * known time. When the checkpoint is acknowledged, the next one is set at the last number sent so
+ * far, and messages that are not acknowledged are no older than the checkpoint before. So a busy
+ * pair, which always has unacknowledged messages, is in sync as long as its checkpoints are reached
+ * within half the patience; a peer that does not receive any more is noticed within the patience,
+ * however little is sent; and a peer that comes back is behind until it has acknowledged all that
+ * was sent in the meantime. */
 #include "sync/standing.h"
 
 #include "proto/proto.h"
 
 #define GAP_MS 5000 /* a gap that is repaired within this time is nothing to talk about */
 
-static void standing_follow_mark(struct standing *st, const struct standing_facts *f,
-				 struct mono now)
+static void standing_follow_checkpoint(struct standing *st, const struct standing_facts *f,
+				       struct mono now)
 {
 	if (!f->acks || !f->confirmed) {
-		st->mark_at = (struct mono){ 0 };
+		st->checkpoint_at = (struct mono){ 0 };
 		return;
 	}
-	if (mono_is_set(st->mark_at) && seq_before(f->acked, st->mark))
+	if (mono_is_set(st->checkpoint_at) && seq_before(f->acked, st->checkpoint))
 		return;
-	if (!seq_before(f->acked, f->told))
-		st->mark_at = (struct mono){ 0 };
-	else /* what was told behind the last mark is no older than that */
-		st->mark_at = mono_is_set(st->mark_at) ? st->told_at : now;
-	st->mark = f->told;
-	st->told_at = now;
+	if (!seq_before(f->acked, f->sent))
+		st->checkpoint_at = (struct mono){ 0 };
+	else /* messages sent after the last checkpoint are no older than that */
+		st->checkpoint_at = mono_is_set(st->checkpoint_at) ? st->sent_at : now;
+	st->checkpoint = f->sent;
+	st->sent_at = now;
 }
 
 int64_t standing_lag_ms(const struct standing *st, struct mono now)
 {
-	return mono_is_set(st->mark_at) ? mono_diff_ms(now, st->mark_at) : 0;
+	return mono_is_set(st->checkpoint_at) ? mono_diff_ms(now, st->checkpoint_at) : 0;
 }
 
 /* While a role moves both nodes may be active for a moment: their scripts run when they like. */
@@ -43,14 +44,14 @@ static bool over(struct mono since, int64_t ms, struct mono now)
 	return mono_is_set(since) && mono_diff_ms(now, since) >= ms;
 }
 
-/* Nothing is acknowledged, or not what was told some time ago, though the peer has been there for
- * as long. */
+/* Is the peer late: does it acknowledge nothing, or not what was sent some time ago, though it has
+ * been there for as long? */
 static bool standing_late(const struct standing *st, const struct standing_facts *f,
 			  struct mono now)
 {
 	if (!f->acks || !over(st->alive_since, f->patience_ms, now))
 		return false;
-	return f->confirmed ? over(st->mark_at, f->patience_ms, now) :
+	return f->confirmed ? over(st->checkpoint_at, f->patience_ms, now) :
 			      over(f->contact, f->patience_ms, now);
 }
 
@@ -60,12 +61,12 @@ static void standing_judge_heard(struct standing *st, const struct standing_fact
 	if (!f->acks)
 		st->heard = STANDING_CANNOT_TELL;
 	else if (!f->confirmed || over(f->heard, f->silence_ms, now) ||
-		 over(st->mark_at, f->patience_ms, now))
+		 over(st->checkpoint_at, f->patience_ms, now))
 		st->heard = STANDING_NOT_HEARD;
 	else
 		st->heard = f->owed ? STANDING_NOT_YET : STANDING_HEARD;
 	st->behind =
-		f->acks && f->confirmed && seq_before(f->acked, f->told) ? f->told - f->acked : 0;
+		f->acks && f->confirmed && seq_before(f->acked, f->sent) ? f->sent - f->acked : 0;
 	st->behind += f->waiting;
 }
 
@@ -80,7 +81,7 @@ static uint32_t standing_holds(const struct standing *st, const struct standing_
 			       struct mono now)
 {
 	bool late = standing_late(st, f, now);
-	bool acks = f->confirmed && mono_before(st->told_at, f->ack_heard) &&
+	bool acks = f->confirmed && mono_before(st->sent_at, f->ack_heard) &&
 		    !over(f->ack_heard, f->patience_ms, now);
 	bool coming = f->table == STANDING_LACKS_TABLE || f->table == STANDING_LACKS_ANSWER;
 
@@ -116,7 +117,7 @@ void standing_look(struct standing *st, const struct standing_facts *f, struct m
 	follow(&st->alive_since, f->alive, now);
 	follow(&st->two_since, f->two_active, now);
 	st->lack = f->table == STANDING_LACKS_NOTHING && f->open ? STANDING_LACKS_GAP : f->table;
-	standing_follow_mark(st, f, now);
+	standing_follow_checkpoint(st, f, now);
 	standing_judge_heard(st, f, now);
 	st->is = standing_holds(st, f, now);
 	state = (enum standing_state)(31 - __builtin_clz(st->is));

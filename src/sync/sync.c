@@ -31,7 +31,7 @@ static void sync_init(struct sync *s, const struct sync_ops *ops, const struct s
 	/* The time does for two lives of one node, not for two nodes that were started together. */
 	if (hash_key_random(&random) < 0)
 		random.k0 = first_seq * 2654435761u ^ (uint32_t)(now.ns >> 8);
-	s->life = (uint32_t)random.k0 | 1;
+	s->incarnation = (uint32_t)random.k0 | 1;
 	s->ask = conf->startup_resync && sync_does(s, SYNC_ASKS);
 	/* A node that does not say when it restarts: 1.4.x begins with the wall clock, so one that
 	 * sent more than one message per second begins again a little before or far before where it

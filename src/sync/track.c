@@ -76,7 +76,7 @@ static enum sync_verdict track_accept(struct sync *s, struct peer *p, const stru
 {
 	p->track.last = msg->seq;
 	p->track.seen[msg->seq % TRACK_SEEN] = track_print(msg, body);
-	p->track.stray.n = 0;
+	p->track.unexpected.n = 0;
 	return s->ops->accept(s, p, msg, body, now);
 }
 
@@ -251,9 +251,9 @@ static enum sync_verdict track_ahead(struct sync *s, struct peer *p, const struc
 static enum sync_verdict track_jump(struct sync *s, struct peer *p, const struct message *msg,
 				    struct cursor body, struct mono now)
 {
-	stray_add(&p->track.stray, msg->seq, now);
-	p->track.stray.doubt = true;
-	if (p->track.stray.n < JUMP_PROOF)
+	unexpected_add(&p->track.unexpected, msg->seq, now);
+	p->track.unexpected.doubt = true;
+	if (p->track.unexpected.n < JUMP_PROOF)
 		return SYNC_DROPPED;
 	track_skip(s, p, msg->seq, now, now);
 	reorder_clear(&p->track.reorder);
@@ -284,14 +284,14 @@ static enum sync_verdict track_before(struct sync *s, struct peer *p, const stru
 	if (t->last - msg->seq < s->late_max) {
 		bool late = track_late(s, p, msg->seq, now),
 		     twice = track_twice(s, p, msg, body, now);
-		bool doubt = (t->stray.n > 0 && t->stray.doubt) || !(late || twice);
+		bool doubt = (t->unexpected.n > 0 && t->unexpected.doubt) || !(late || twice);
 
 		s->stats.before++;
-		if (!stray_add(&t->stray, msg->seq, now)) {
-			t->stray.doubt = doubt;
+		if (!unexpected_add(&t->unexpected, msg->seq, now)) {
+			t->unexpected.doubt = doubt;
 			return SYNC_DROPPED;
 		}
-		first = t->stray.first;
+		first = t->unexpected.first;
 		sync_report(s, p, now, SYNC_NUMBERS_ANEW, .from = msg->seq);
 	}
 	peer_restart(s, p, first, false, now);

@@ -87,7 +87,7 @@ static bool tx_resync(struct ftfw *f, struct round *r)
 {
 	struct ftfw_ctl c = { .kind = MSG_RESYNC,
 			      .peer = RESEND_TO_ALL,
-			      .from = f->base.life,
+			      .from = f->base.incarnation,
 			      .to = sync_mtu_note(&f->base) };
 
 	if (!tx_control(f, r, &c))

@@ -94,10 +94,10 @@ bool wire_is_active(const struct wire_hdr *hdr, struct cursor body);
 /* ALIVE with the two numbers behind it that 1.4.x skips: all flows of the sender were sent since
  * number `since`, up to this message; the incarnation distinguishes the starts of its daemon
  * (protocol.md section 10). 0, or -ENOSPC with nothing written. */
-int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t life);
+int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t incarnation);
 
 /* Is this ALIVE one of wire_put_complete()? body as wire_next() gave it. */
 bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t *since,
-		       uint32_t *life);
+		       uint32_t *incarnation);
 
 #endif

@@ -80,13 +80,13 @@ enum proto_err wire_next_stream(struct cursor *stream, struct wire_hdr *hdr, str
 /* ---- messages as values (proto/message.h) ---- */
 
 /* The meanings of an ALIVE with two numbers behind it, which only this program sends. */
-static void complete_meaning(uint32_t since, uint32_t life, struct message *msg)
+static void complete_meaning(uint32_t since, uint32_t incarnation, struct message *msg)
 {
 	msg->from = since;
-	msg->to = life;
-	if (life == WIRE_NOT_WHOLE) {
+	msg->to = incarnation;
+	if (incarnation == WIRE_NOT_WHOLE) {
 		msg->kind = MSG_NOT_WHOLE;
-	} else if (life == WIRE_IN_ALARM) {
+	} else if (incarnation == WIRE_IN_ALARM) {
 		msg->kind = MSG_IN_ALARM;
 	} else if (msg->seq - since >= WIRE_PARTIAL) {
 		msg->kind = MSG_PARTIAL;
@@ -101,7 +101,7 @@ static void complete_meaning(uint32_t since, uint32_t life, struct message *msg)
 static __attribute__((noinline)) void control_meaning(const struct wire_hdr *hdr,
 						      struct cursor body, struct message *msg)
 {
-	uint32_t since, life;
+	uint32_t since, incarnation;
 
 	if (hdr->type != WIRE_CTL || !(hdr->flags & WIRE_F_CTL_MASK))
 		msg->kind = hdr->flags == 0 ? MSG_NO_TYPE : MSG_UNKNOWN;
@@ -111,8 +111,8 @@ static __attribute__((noinline)) void control_meaning(const struct wire_hdr *hdr
 							     MSG_NACK;
 	else if (hdr->flags & WIRE_F_RESYNC)
 		msg->kind = MSG_RESYNC;
-	else if (wire_get_complete(hdr, body, &since, &life))
-		complete_meaning(since, life, msg);
+	else if (wire_get_complete(hdr, body, &since, &incarnation))
+		complete_meaning(since, incarnation, msg);
 	else
 		msg->kind = wire_is_active(hdr, body) ? MSG_ACTIVE : MSG_ALIVE;
 }

@@ -31,7 +31,7 @@ int wire_put_control(struct writer *w, uint8_t flags, uint32_t seq, uint32_t fro
 	return 0;
 }
 
-int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t life)
+int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t incarnation)
 {
 	uint8_t *p;
 
@@ -40,18 +40,18 @@ int wire_put_complete(struct writer *w, uint32_t seq, uint32_t since, uint32_t l
 	p = wr_take(w, WIRE_CTL_LEN);
 	wire_put_header(p, WIRE_CTL, WIRE_F_ALIVE, WIRE_CTL_LEN, seq);
 	put_be32(p + 8, since);
-	put_be32(p + 12, life);
+	put_be32(p + 12, incarnation);
 	return 0;
 }
 
 bool wire_get_complete(const struct wire_hdr *hdr, struct cursor body, uint32_t *since,
-		       uint32_t *life)
+		       uint32_t *incarnation)
 {
 	if (hdr->type != WIRE_CTL || hdr->flags != WIRE_F_ALIVE ||
 	    body.left != WIRE_CTL_LEN - WIRE_HDR_LEN)
 		return false;
 	*since = cur_be32(&body);
-	*life = cur_be32(&body);
+	*incarnation = cur_be32(&body);
 	return true;
 }
 

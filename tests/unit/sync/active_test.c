@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Two active nodes where one is meant: what an active node says of itself, in each mode, and what
  * comes of hearing that while this node is active. */
-#include "plain_world.h"
+#include "unack_world.h"
 
 static bool active;
 

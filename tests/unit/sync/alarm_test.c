@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ALARM message by message: the test plays the peer, and looks at every message that leaves. What
  * happens over a bad network, with two whole nodes, is tests/sim. */
-#include "plain_world.h"
+#include "unack_world.h"
 
 #define REFRESH_S 3
 
@@ -189,7 +189,7 @@ static void what_has_a_flag_is_swallowed(void **state)
 	assert_int_equal(peer_tells_at(w, w->seq++, WIRE_CT_NEW, WIRE_F_HELLO, 3), SYNC_DROPPED);
 	assert_int_equal(w->n_applied, 0);
 	assert_int_equal(sync_stats(w->s)->wire.malformed, 0);
-	assert_int_equal(sync_stats(w->s)->foreign_mode, 6);
+	assert_int_equal(sync_stats(w->s)->other_mode, 6);
 	assert_int_equal(w->n_other_mode, 1);
 	turn(w);
 	/* A RESYNC is not answered, but who sends such a thing is told once which mode this is. */

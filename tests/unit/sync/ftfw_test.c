@@ -828,7 +828,7 @@ static void an_ack_from_nowhere_moves_nothing(void **state)
 	turn(w);
 	peer_says(w, WIRE_F_ACK, last_seq(w) + 100, last_seq(w) + 200);
 	peer_says(w, WIRE_F_NACK, last_seq(w), last_seq(w) + 5000);
-	assert_int_equal(sync_stats(w->s)->foreign_acks, 2);
+	assert_int_equal(sync_stats(w->s)->acks_for_others, 2);
 	turn(w);
 	peer_says(w, WIRE_F_ACK, FIRST, last_seq(w));
 	w->n_sent = 0;
@@ -1793,7 +1793,7 @@ static void other_mode_is_noticed(void **state)
 				peer_tells(&w, w.seq++, 0);
 		}
 		assert_int_equal(w.n_other_mode, cases[i].lines);
-		assert_int_equal(sync_stats(w.s)->foreign_mode, cases[i].lines);
+		assert_int_equal(sync_stats(w.s)->other_mode, cases[i].lines);
 		/* Silent for an hour, then one word: no reason to complain. */
 		w.n_other_mode = w.n_sent = 0;
 		pass_ms(&w, 5000);
@@ -1821,7 +1821,7 @@ static void notrack_is_noticed_at_once(void **state)
 		pass_ms(&w, 1000);
 	}
 	assert_int_equal(w.n_other_mode, 1);
-	assert_int_equal(sync_stats(w.s)->foreign_mode, 3);
+	assert_int_equal(sync_stats(w.s)->other_mode, 3);
 	assert_true(sync_peer_view(w.s, 0, w.now, &v));
 	assert_string_equal(v.name, "10.0.0.2");
 	assert_int_equal(v.standing.state, STANDING_OTHER_MODE);

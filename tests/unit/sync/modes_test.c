@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What each mode takes, refuses and swallows, by the captured and crafted messages of
  * tests/vectors: their files say what 1.4.7 in that mode did with them. */
-#include "plain_world.h"
+#include "unack_world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,7 +108,7 @@ static void captured_messages_are_taken(void **state)
 			flows += v->msgs[k].type <= WIRE_CT_DEL;
 		w = open_mode(modes[i % 3].mode);
 		receive(w, v->payload, v->len);
-		if (sync_stats(w->s)->wire.malformed > 0 || sync_stats(w->s)->foreign_mode > 0 ||
+		if (sync_stats(w->s)->wire.malformed > 0 || sync_stats(w->s)->other_mode > 0 ||
 		    w->n_applied != flows)
 			fail_msg("%s: %u of %u flows, %u refused", v->name, w->n_applied, flows,
 				 (unsigned int)sync_stats(w->s)->wire.malformed);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* NOTRACK message by message: the test plays the peer, and looks at every message that leaves. What
  * happens over a bad network, with two whole nodes, is tests/sim. */
-#include "plain_world.h"
+#include "unack_world.h"
 
 #define LIFE 0xabcd01u /* the peer's */
 
@@ -731,7 +731,7 @@ static void what_notrack_does_not_know_is_refused(void **state)
 		assert_int_equal(v, control[i].good ? SYNC_ACCEPTED : SYNC_REFUSED);
 		assert_int_equal(sync_stats(w->s)->wire.bad_header, bad);
 	}
-	assert_int_equal(sync_stats(w->s)->foreign_mode, bad);
+	assert_int_equal(sync_stats(w->s)->other_mode, bad);
 	assert_int_equal(w->n_other_mode, 1);
 	assert_int_equal(sync_stats(w->s)->lost, 0); /* their numbers are used up */
 	/* State messages of FTFW are taken. */

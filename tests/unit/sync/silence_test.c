@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is reported when a peer falls silent and when it is back, in every mode. */
-#include "plain_world.h"
+#include "unack_world.h"
 
 #define REFRESH_S 15
 

@@ -32,7 +32,7 @@ static struct world met(void)
 		.contact = w.now,
 		.acks = true,
 		.confirmed = true,
-		.told = FIRST,
+		.sent = FIRST,
 		.acked = FIRST,
 		.ack_heard = w.now,
 		.patience_ms = PATIENCE,
@@ -51,12 +51,12 @@ static void pass(struct world *w, unsigned int seconds, uint32_t tell, bool acks
 	for (unsigned int i = 0; i < seconds; i++) {
 		w->now = mono_add_ms(w->now, 1000);
 		if (acks) {
-			w->f.acked = w->f.told;
+			w->f.acked = w->f.sent;
 			w->f.ack_heard = w->now;
 		}
 		if (w->f.alive)
 			w->f.heard = w->now;
-		w->f.told += tell;
+		w->f.sent += tell;
 		was = w->st.state;
 		standing_look(&w->st, &w->f, w->now);
 		w->changes += w->st.state != was;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NOTRACK and ALARM, sending without acknowledgements: a message that has left is forgotten, and a
- * dead flow with it. */
-#include "sync/plain.h"
+/* NOTRACK and ALARM: sending without acknowledgements. Nothing is kept of a message that was sent,
+ * nor of the dead flow that it was about. */
+#include "sync/unack.h"
 
 #include <errno.h>
 
@@ -14,12 +14,12 @@
 
 /* ---- a round ---- */
 
-bool plain_put_flow(struct round *r, uint32_t id)
+bool unack_put_flow(struct round *r, uint32_t id)
 {
 	return round_put_flow(r, id, 0) != -EAGAIN;
 }
 
-bool plain_put_live(struct round *r,
+bool unack_put_live(struct round *r,
 		    void (*sent)(struct sync *s, struct flow_repl *m, struct mono now))
 {
 	struct sync *s = r->s;
@@ -28,7 +28,7 @@ bool plain_put_live(struct round *r,
 	while ((id = txq_first(&s->live)) != FLOW_ID_NONE) {
 		struct flow_repl *m = s->env->repl(s->env->ctx, id);
 
-		if (!plain_put_flow(r, id))
+		if (!unack_put_flow(r, id))
 			return false;
 		if (queue_leave(s, &s->live, m, id))
 			sent(s, m, r->now);
@@ -77,7 +77,7 @@ void pace_end(struct pace *p, struct round *r, uint32_t aside)
 
 /* ---- receiving ---- */
 
-enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from,
+enum sync_verdict unack_recv(struct sync *s, const struct peer_addr *from,
 			     const struct message *msg, struct cursor body, struct mono now)
 {
 	struct peer *p = peer_find(s, from, msg, true, now);
@@ -88,8 +88,8 @@ enum sync_verdict plain_recv(struct sync *s, const struct peer_addr *from,
 	return track_message(s, p, msg, body, now);
 }
 
-void plain_foreign(struct sync *s, const struct peer_addr *from, const struct message *msg,
-		   bool meant_for_others, struct mono now)
+void unack_refuse(struct sync *s, const struct peer_addr *from, const struct message *msg,
+		  bool meant_for_others, struct mono now)
 {
 	struct peer *p = peer_known(s, from);
 
