@@ -34,6 +34,8 @@ struct gating;
 struct helpers;
 struct jobs;
 struct bulk_dump;
+struct addrs;
+struct leaving;
 struct role;
 struct roles;
 struct job_clients;
@@ -46,6 +48,8 @@ struct daemon {
 	struct evloop *loop;
 	struct activity *activity;	 /* is this node active, since when */
 	struct role *role;		 /* NULL in the statistics mode */
+	struct addrs *addrs;		 /* of this machine; NULL: they cannot be followed */
+	struct leaving *leaving;	 /* flows whose address leaves; NULL without addrs */
 	struct roles *roles;		 /* who tells it, and is told */
 	struct job_clients *job_clients; /* clients that wait for what goes on without them */
 	struct jobs *jobs;		 /* long work: what runs and what waits */

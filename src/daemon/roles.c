@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "command/ask.h"
 #include "follow/external_flush.h"
+#include "follow/leaving.h"
 #include "follow/role.h"
 #include "follow/role_fifo.h"
 #include "follow/track_file.h"
@@ -145,6 +146,23 @@ static void close_track(struct roles *r)
 		track_file_set(&r->track, false);
 }
 
+/* ---- addresses that leave ---- */
+
+/* Without the addresses the daemon does what it can. */
+static int open_leaving(struct daemon *d)
+{
+	struct text err = { 0 };
+
+	if (addrs_open(d->loop, NULL, NULL, &d->addrs, &err) < 0) {
+		log_warnx("%s: flows that go with an address are told as ended",
+			  err.buf ? err.buf : "no memory for addresses");
+		text_free(&err);
+		return 0;
+	}
+	d->leaving = leaving_open(d->loop, d->addrs, d->pipeline, d->activity);
+	return d->leaving ? 0 : -ENOMEM;
+}
+
 /* ---- lifetime ---- */
 
 int roles_open(struct daemon *d)
@@ -168,6 +186,8 @@ int roles_open(struct daemon *d)
 	if (!d->role || !d->roles)
 		return -ENOMEM;
 	d->roles->d = d;
+	if (open_leaving(d) < 0)
+		return -ENOMEM;
 	open_track(d->roles);
 	return open_fifo(d->roles);
 }
@@ -179,6 +199,10 @@ void roles_close(struct daemon *d)
 		if (d->role)
 			close_track(d->roles);
 	}
+	leaving_close(d->leaving);
+	addrs_close(d->addrs);
+	d->leaving = NULL;
+	d->addrs = NULL;
 	free(d->roles);
 	d->roles = NULL;
 	role_free(d->role);

@@ -17,6 +17,7 @@
 #include "daemon/helpers.h"
 #include "daemon/roles.h"
 #include "follow/jobs.h"
+#include "follow/leaving.h"
 #include "follow/refused.h"
 #include "follow/role.h"
 #include "follow/bulk_dump.h"
@@ -32,6 +33,8 @@ static void on_event(void *ctx, enum ct_event what, const struct ct_flow *f, str
 {
 	struct daemon *d = ctx;
 
+	if (d->leaving && leaving_event(d->leaving, what, f, now))
+		return;
 	pipeline_event(d->pipeline, what, f, now);
 }
 

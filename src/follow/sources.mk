@@ -10,6 +10,7 @@ libfollow_a_SOURCES = \
 	follow/expecting.c \
 	follow/fifo_line.c \
 	follow/jobs.c \
+	follow/leaving.c \
 	follow/entry_timeout.c \
 	follow/reconcile.c \
 	follow/refused.c \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 libkernel_a_SOURCES = \
-	kernel/bpf_filter.c kernel/bpf_flow.c \
+	kernel/addrs.c kernel/bpf_filter.c kernel/bpf_flow.c \
 	kernel/ct_ask.c \
 	kernel/ct_batch.c \
 	kernel/ct_build.c \
