@@ -11,8 +11,9 @@ struct log_conf; /* base/log_conf.h */
 
 /* The log sink: one of the two allowed mutable globals (the other is the signal flags). Lines go to
  * the file, to syslog, and, until log_detach(), to the terminal (info, notice: stdout; warning,
- * error: stderr). Layout, as 1.4.x has it:
- * "[Mon Nov 23 06:38:28 2026] (pid=21898) [notice] text". */
+ * error: stderr). Layout: "[2026-11-23T06:38:28.123+01:00] (pid=21898) [notice] text". Where the
+ * terminal is the journal of systemd the line is "<5>text": the journal has time, process and
+ * priority of its own, and where syslog is used too, which ends there as well, none at all. */
 enum log_level {
 	LOG_LVL_INFO,
 	LOG_LVL_NOTICE,
@@ -24,6 +25,11 @@ enum log_level {
  * (if not NULL) set to the file that could not be opened (borrowed from conf). Opening for
  * appending, mode 0600. */
 int log_open(const struct log_conf *conf, const char **err_path);
+
+/* Lines below this level are dropped from now on. */
+void log_set_level(enum log_level level);
+/* The level of that word ("info", "notice", "warning", "error"), or -1. */
+int log_level_find(const char *word);
 
 /* Close and open the file again (SIGHUP: log rotation). On failure the old file stays and -errno is
  * returned. */

@@ -14,6 +14,7 @@ struct log_conf {
 	char path[LOG_CONF_PATH_MAX + 1]; /* absolute; valid if to_file, else empty */
 	/* LOG_DAEMON, LOG_LOCAL0 ... of syslog.h, or LOG_CONF_NO_SYSLOG */
 	int facility;
+	int level; /* enum log_level of base/log.h: lines below it are dropped */
 };
 
 #endif

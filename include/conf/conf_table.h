@@ -61,6 +61,7 @@ enum conf_type {
 	CONF_T_NAME,	     /* char[max + 1]: a name that is not this program's; empty: none */
 	CONF_T_NAMES,	     /* struct role_names: one more of it */
 	CONF_T_SCHED,	     /* enum conf_sched_type */
+	CONF_T_LEVEL,	     /* int, enum log_level */
 	CONF_T_RULES,	     /* enum gate_rules */
 	CONF_T_EXPECT,	     /* struct sync_expect_conf: a bool or a block of names */
 	CONF_T_STATES,	     /* old: TCP states up to "for TCP", without braces */

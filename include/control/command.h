@@ -58,6 +58,7 @@ enum ctl_req {
 	CTL_REQ_ROLE_FAULTY = 1010,	   /* --role faulty */
 	CTL_REQ_WAIT_SYNC = 1011,	   /* --wait-sync SECONDS */
 	CTL_REQ_STATS_GATE = 1012,	   /* -s gate */
+	CTL_REQ_LOG_LEVEL = 1013,	   /* --log-level LEVEL */
 };
 
 /* What a request is about, where that is a choice. */

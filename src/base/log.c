@@ -9,7 +9,7 @@
  * that hangs, so the records are written to its socket here. Control characters in a line become
  * '?', so that a name from outside cannot forge a line of its own.
  *
- * Layout: as 1.4.x writes it (base/log.h); scripts match on it. */
+ * Layout: base/log.h; that of 1.4.x, but for the time, which has milliseconds and a zone. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -17,7 +17,9 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -38,6 +40,7 @@ struct log_sink {
 	int syslog_fd;		     /* of the log daemon, -1: not connected */
 	bool quiet;		     /* nothing for standard output */
 	bool detached;		     /* no terminal any more */
+	enum log_level level;	     /* what is below is dropped */
 };
 
 /* The last lines, the newest before `next`. */
@@ -93,8 +96,22 @@ int log_open(const struct log_conf *conf, const char **err_path)
 	sink.fd = fd;
 	sink.created = created;
 	sink.conf = conf;
+	sink.level = (enum log_level)conf->level;
 	openlog(SYSLOG_NAME, LOG_PID, LOG_DAEMON); /* for log_syslog() in its last resort */
 	return 0;
+}
+
+void log_set_level(enum log_level level)
+{
+	sink.level = level;
+}
+
+int log_level_find(const char *word)
+{
+	for (int i = LOG_LVL_INFO; i <= LOG_LVL_ERROR; i++)
+		if (strcasecmp(word, levels[i].word) == 0)
+			return i;
+	return -1;
 }
 
 int log_reopen(void)
@@ -146,6 +163,11 @@ void log_discard(void)
 	log_close();
 }
 
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 /* A full disk must not stop replication, and there is nowhere to complain: the result is
  * deliberately unused. */
 static void put_line(int fd, const char *line, size_t len)
@@ -153,6 +175,27 @@ static void put_line(int fd, const char *line, size_t len)
 	ssize_t n = write(fd, line, len);
 
 	(void)n;
+}
+
+/* systemd says which file its journal is: "device:inode". */
+static bool is_journal(int fd)
+{
+	const char *said = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return said && sscanf(said, "%llu:%llu", &dev, &ino) == 2 && fstat(fd, &st) == 0 &&
+	       st.st_dev == dev && st.st_ino == ino;
+}
+
+static void to_journal(int fd, enum log_level level, const char *text)
+{
+	char line[LINE_MAX_BYTES + 8];
+	int n = snprintf(line, sizeof(line), "<%d>%s\n", levels[level].priority, text);
+
+	/* Syslog ends in the journal as well: each line once. */
+	if (n > 0 && (!sink.conf || sink.conf->facility == LOG_CONF_NO_SYSLOG))
+		put_line(fd, line, min_size((size_t)n, sizeof(line) - 1));
 }
 
 static void to_terminal(int fd, const char *line, size_t len)
@@ -263,20 +306,18 @@ const char *log_level_word(enum log_level level)
 /* "[time] (pid=N) [level] " into buf; returns its length. */
 static size_t line_head(char *buf, size_t cap, enum log_level level)
 {
-	time_t t = (time_t)clock_wall_s();
-	char stamp[64];
+	char date[32] = "?", zone[8] = "";
+	struct timespec t = { 0 };
 	struct tm tm;
 
-	if (!localtime_r(&t, &tm) ||
-	    strftime(stamp, sizeof(stamp), "%a %b %e %H:%M:%S %Y", &tm) == 0)
-		strcpy(stamp, "?");
-	return (size_t)snprintf(buf, cap, "[%s] (pid=%d) [%s] ", stamp, (int)getpid(),
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (localtime_r(&t.tv_sec, &tm)) {
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+		strftime(zone, sizeof(zone), "%z", &tm); /* +0100 */
+	}
+	return (size_t)snprintf(buf, cap, "[%s.%03ld%.3s:%.2s] (pid=%d) [%s] ", date,
+				t.tv_nsec / 1000000, zone, zone[0] ? zone + 3 : "", (int)getpid(),
 				levels[level].word);
-}
-
-static size_t min_size(size_t a, size_t b)
-{
-	return a < b ? a : b;
 }
 
 /* Text of the line behind `at`, with ": reason" if err is not 0. Returns the new end, always below
@@ -305,18 +346,23 @@ static void vlog(enum log_level level, int err, const char *fmt, va_list ap)
 	int saved = errno;
 	char line[LINE_MAX_BYTES];
 	size_t head, len;
+	int fd = levels[level].terminal_fd;
 
+	if (level < sink.level)
+		return;
 	head = line_head(line, sizeof(line), level);
 	len = line_text(line, head, sizeof(line) - 1, err, fmt, ap);
 	line[len] = '\0';
 	keep(level, line + head);
 	if (sink.conf && sink.conf->facility != LOG_CONF_NO_SYSLOG)
 		log_syslog(sink.conf->facility | levels[level].priority, line + head);
+	if (!sink.detached && is_journal(fd))
+		to_journal(fd, level, line + head);
 	line[len++] = '\n';
 	if (sink.fd != -1)
 		put_line(sink.fd, line, len);
-	if (!sink.detached && !(sink.quiet && levels[level].terminal_fd == STDOUT_FILENO))
-		to_terminal(levels[level].terminal_fd, line, len);
+	if (!sink.detached && !(sink.quiet && fd == STDOUT_FILENO) && !is_journal(fd))
+		to_terminal(fd, line, len);
 	errno = saved;
 }
 

@@ -345,6 +345,25 @@ static struct control_job *cmd_wait_sync(struct commands *c, const struct ctl_re
 	return job_or_note(wait_sync_job(c->d, req), out);
 }
 
+/* Said in any case: whoever reads the log later wants to know why lines are missing. */
+static struct control_job *cmd_log_level(struct commands *c, const struct ctl_request *req,
+					 enum job_kind job, struct ctl_out *out)
+{
+	const char *word = ctl_word(&req->args, "log-level");
+	int level = word ? log_level_find(word) : -1;
+
+	(void)c, (void)job;
+	if (level == -1) {
+		ctl_note(out, "--log-level needs a level: info, notice, warning or error");
+		ctl_end(out, 1);
+		return NULL;
+	}
+	log_set_level(LOG_LVL_INFO);
+	done_note(out, "lines below level %s are not written from now on", word);
+	log_set_level((enum log_level)level);
+	return NULL;
+}
+
 static struct control_job *cmd_purge(struct commands *c, const struct ctl_request *req,
 				     enum job_kind job, struct ctl_out *out)
 {
@@ -481,6 +500,7 @@ static const struct what table[] = {
 	{ "--role backup", NEEDS_PEERS, NO_JOB, cmd_role, NULL, "role" },
 	{ "--role faulty", NEEDS_PEERS, NO_JOB, cmd_role, NULL, "role" },
 	{ "--wait-sync", NEEDS_NOTHING, NO_JOB, cmd_wait_sync, NULL, NULL },
+	{ "--log-level", NEEDS_NOTHING, NO_JOB, cmd_log_level, NULL, NULL },
 };
 
 /* -c, and the states are in the kernel already: this node is active now, no flush goes on, and

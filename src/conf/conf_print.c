@@ -6,6 +6,8 @@
  */
 #include "conf/conf_ctx.h"
 
+#include "base/log.h"
+
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -163,6 +165,12 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 	case CONF_T_IPV4:
 	case CONF_T_IPV6:
 		print_addr(p, opt, at, link);
+		break;
+	case CONF_T_LEVEL:
+		line(p, "%s %s", opt->name,
+		     *(const int *)at == LOG_LVL_ERROR ?
+			     "error" :
+			     log_level_word(*(const enum log_level *)at));
 		break;
 	case CONF_T_SCHED:
 		print_sched(p, opt, *(const enum conf_sched_type *)at);

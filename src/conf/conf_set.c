@@ -6,6 +6,8 @@
  */
 #include "conf/conf_ctx.h"
 
+#include "base/log.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +300,22 @@ static bool set_sched(struct conf_ctx *ctx, const struct conf_option *opt,
 	return true;
 }
 
+static bool set_level(struct conf_ctx *ctx, const struct conf_option *opt,
+		      const struct conf_word *word, void *to)
+{
+	int level = log_level_find(word->text);
+	char buf[CONF_QUOTED];
+
+	if (level == -1) {
+		conf_error(ctx, &word->at,
+			   "%s: \"%s\" is not a level: use info, notice, warning or error",
+			   opt->name, QUOTE(word, buf));
+		return false;
+	}
+	*(int *)to = level;
+	return true;
+}
+
 static bool set_rules(struct conf_ctx *ctx, const struct conf_option *opt,
 		      const struct conf_word *word, void *to)
 {
@@ -363,6 +381,7 @@ static bool (*const setters[CONF_TYPES])(struct conf_ctx *ctx, const struct conf
 	[CONF_T_NAME] = set_name,
 	[CONF_T_NAMES] = set_names,
 	[CONF_T_SCHED] = set_sched,
+	[CONF_T_LEVEL] = set_level,
 	[CONF_T_RULES] = set_rules,
 	[CONF_T_EXPECT] = set_expect,
 	[CONF_T_OLD_CHECKSUM] = set_old_checksum,

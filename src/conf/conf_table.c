@@ -247,6 +247,11 @@ const struct conf_option conf_options[] = {
 		  "/var/log/conntrackd.log." },
 	{ OPTION("Syslog", IN(CONF_GENERAL), CONF_T_FACILITY), .at = AT(log), .init = "off",
 	  .help = "Messages of the daemon to syslog; on is the facility daemon." },
+	{ OPTION("LogLevel", IN(CONF_GENERAL), CONF_T_LEVEL), .ours = true, .at = AT(log.level),
+	  .init = "info",
+	  .help = "Lines of a lower level are not written: info, notice, warning or error. Changed "
+		  "at runtime by \"conntrackd --log-level\", until the next start. Not known to "
+		  "conntrackd 1.4." },
 	{ OPTION("LockFile", IN(CONF_GENERAL), CONF_T_PATH), .max = LOG_CONF_PATH_MAX,
 	  .at = AT(lockfile), .init = "/var/lock/conntrackd.lock",
 	  .help = "Keeps a second daemon from starting. At most 256 bytes." },
@@ -487,6 +492,7 @@ const char *conf_type_name(enum conf_type type)
 		[CONF_T_NAME] = "name",
 		[CONF_T_NAMES] = "name",
 		[CONF_T_SCHED] = "RR|FIFO",
+		[CONF_T_LEVEL] = "info|notice|warning|error",
 		[CONF_T_RULES] = "external",
 		[CONF_T_EXPECT] = "on|off|block",
 		[CONF_T_STATES] = "states",

@@ -32,6 +32,7 @@ static const size_t value_words[CONF_TYPES] = {
 	[CONF_T_NAME] = 1,
 	[CONF_T_NAMES] = 1,
 	[CONF_T_SCHED] = 1,
+	[CONF_T_LEVEL] = 1,
 	[CONF_T_RULES] = 1,
 	[CONF_T_EXPECT] = 1,
 	[CONF_T_OLD_CHECKSUM] = 1,

@@ -38,6 +38,14 @@ static const char help_primary[] =
 	"this node takes over: all that a script of 1.4.x does by -c, -f, -R and -B";
 static const char help_backup[] = "another node is the primary: -t and -n";
 static const char help_faulty[] = "the same, and this node cannot take over: -t";
+static const char *const level_words[] = { "info", "notice", "warning", "error", NULL };
+static const struct ctl_arg log_level[] = { { .name = "log-level",
+					      .type = CTL_ARG_WORD,
+					      .words = level_words,
+					      .help = "the lowest level of lines to be written" },
+					    { .name = NULL } };
+static const char help_log_level[] =
+	"write lines of this level and above from now on: info, notice, warning, error";
 static const char help_wait_sync[] =
 	"wait at most so many seconds until --ready says yes: 0 it does, 1 not yet";
 static const char help_status[] = "one page: what this node is, its peers, links, tables";
@@ -178,6 +186,12 @@ static const struct ctl_command commands[] = {
 	  .help = help_wait_sync,
 	  .right = CTL_READS,
 	  .args = wait_sync },
+	{ .number = CTL_REQ_LOG_LEVEL,
+	  .name = "log-level",
+	  .text = "--log-level",
+	  .help = help_log_level,
+	  .right = CTL_CHANGES,
+	  .args = log_level },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -227,7 +227,8 @@ static int run_daemon(const struct cli *cli)
 					    .report = report,
 					    .ctx = &warnings });
 		conf_source_free(r.source);
-		status = start_daemon(&conf, warnings.buf ? warnings.buf : "", cli->background);
+		status = start_daemon(&conf, r.name, warnings.buf ? warnings.buf : "",
+				      cli->background);
 		conf_free(&conf);
 	}
 	text_free(&warnings);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "config.h"
 #include "daemon/caps.h"
 #include "daemon/daemon.h"
 #include "daemon/notify.h"
@@ -67,8 +68,25 @@ static void log_warnings(const char *lines)
 	}
 }
 
+/* What runs, by which file, over which links. */
+static void say_start(const struct conf *conf, const char *name)
+{
+	char links[160] = "";
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < conf->channel.n_links && n < sizeof(links); i++)
+		n += (size_t)snprintf(links + n, sizeof(links) - n, "%s%s over %s", ", ",
+				      conf_link_name(conf->channel.link[i].type),
+				      conf->channel.link[i].ifname);
+	log_notice("conntrackd %s starts by %s: %s%s", PACKAGE_VERSION, name,
+		   conf->mode == CONF_MODE_SYNC	 ? conf_mode_name(conf->sync.mode) :
+		   conf->mode == CONF_MODE_STATS ? "statistics mode" :
+						   "helpers only",
+		   links);
+}
+
 /* Everything from the logs on; ready_fd is -1 in the foreground. Takes over *notify. */
-static int serve(const struct conf *conf, const char *warnings, int ready_fd,
+static int serve(const struct conf *conf, const char *name, const char *warnings, int ready_fd,
 		 const struct notify *notify)
 {
 	struct text err = { 0 };
@@ -89,6 +107,7 @@ static int serve(const struct conf *conf, const char *warnings, int ready_fd,
 			strerror(-ret));
 		return 1;
 	}
+	say_start(conf, name);
 	log_warnings(warnings);
 	signals_init(&in_select);
 	if (daemon_open(&d, conf, &in_select, &err) < 0) {
@@ -131,7 +150,7 @@ static int serve(const struct conf *conf, const char *warnings, int ready_fd,
 	return ret < 0 ? 1 : 0;
 }
 
-int start_daemon(const struct conf *conf, const char *warnings, bool background)
+int start_daemon(const struct conf *conf, const char *name, const char *warnings, bool background)
 {
 	struct notify notify;
 	int fds[2];
@@ -140,7 +159,7 @@ int start_daemon(const struct conf *conf, const char *warnings, bool background)
 	umask(0177);
 	notify_init(&notify, conf->systemd);
 	if (!background)
-		return serve(conf, warnings, -1, &notify);
+		return serve(conf, name, warnings, -1, &notify);
 	if (pipe2(fds, O_CLOEXEC) == -1) {
 		fprintf(stderr, "conntrackd: pipe: %s\n", strerror(errno));
 		return 1;
@@ -158,5 +177,5 @@ int start_daemon(const struct conf *conf, const char *warnings, bool background)
 	close(fds[0]);
 	log_background();
 	setsid();
-	return serve(conf, warnings, fds[1], &notify);
+	return serve(conf, name, warnings, fds[1], &notify);
 }

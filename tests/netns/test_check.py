@@ -92,3 +92,24 @@ def test_words_that_do_not_fit(make: Callable) -> None:
 			    (("--peer", "x"), "--peer needs")):
 		done = node.ctl(*words)
 		assert done.returncode == 1 and text in done.stderr, (words, done)
+
+
+def test_log_level(make: Callable) -> None:
+	"""LogLevel of the file, changed at runtime; the change itself and the start are said."""
+	node = make("fw1", OURS)
+	node.configure()
+	node.start()
+	assert f"starts by {node.conf}: FTFW, Multicast over sync0" in node.log.read_text()
+	node.ok("--log-level", "warning")
+	assert "lines below level warning are not written from now on" in node.log.read_text()
+	before = node.log.read_text()
+	node.ok("-B")
+	assert node.log.read_text() == before
+	node.ok("--log-level", "info")
+	node.ok("-B")
+	assert "sending bulk update" in node.log.read_text()[len(before):]
+	node.stop()
+	node.conf.write_text(node.conf.read_text() + "\nGeneral {\n\tLogLevel error\n}\n")
+	node.log.unlink()
+	node.start()
+	assert not node.log.exists() or node.log.read_text() == ""

@@ -115,6 +115,7 @@ ON_PURPOSE = [
 	Row("FTFW-expect", "kernel: -F.*", "log", r"\[notice\] \d+ expectations deleted from the kernel table, .*", "", SAYS),
 	Row("(?!.*inject|statistics).*", "commit: -c.*", "log", r"\[notice\] \d+ entries are older than this take-over, and no peer .*", "",
 	    "entries of another time judge by windows of that time"),
+	Row(ANY, "start: ?", "log", r"\[notice\] conntrackd \S+ starts by .*", "", "which program, file, mode and links"),
 	Row("statistics", "start: ", "log", r"\[warning\] nf_conntrack_acct is 0: .*", "", "figures that stay 0 look like a defect"),
 	Row("statistics", "send: -t", "log", r"\[notice\] ignoring -t: .*", "", "1.4.7 does nothing either, in silence"),
 	Row("(?!statistics).*", "commit: -c.*", "log", r"\[notice\] the scheduled flush of the kernel table \(-t\) is cancelled by -c",

@@ -72,7 +72,8 @@ static void assert_matches(const char *text, const char *pattern)
 }
 
 #define STAMP \
-	"\\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}\\] " \
+	"\\[[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}[+-][0-9]{2}:[0-9]{2}" \
+	"\\] " \
 	"\\(pid=[0-9]+\\) "
 
 static void lines_in_file(void **state)
@@ -342,6 +343,72 @@ static void limit_passes_and_counts(void **state)
 	assert_false(log_limit_pass(&l, 3, 1000, t, NULL));
 }
 
+/* What is below the level goes nowhere, nor to whoever shows the last lines. */
+static void levels_are_left_out(void **state)
+{
+	static const char *const words[] = { "info", "NOTICE", "warning", "error" };
+	char buf[8192];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(log_level_find(words[i]), i);
+	assert_int_equal(log_level_find("loud"), -1);
+	conf.level = LOG_LVL_WARNING;
+	assert_int_equal(log_open(&conf, NULL), 0);
+	log_notice("not this");
+	log_warnx("but this");
+	log_set_level(LOG_LVL_ERROR);
+	log_warnx("nor that");
+	log_errx("but that");
+	log_set_level(LOG_LVL_INFO);
+	log_info("all");
+	read_file(conf.path, buf, sizeof(buf));
+	assert_matches(buf, "^" STAMP "\\[warning\\] but this\n" STAMP
+			    "\\[ERROR\\] but that\n" STAMP "\\[info\\] all\n$");
+	assert_string_equal(log_kept(LOG_KEPT - 1)->text, "but that");
+}
+
+/* What a service manager that keeps standard error in its journal gets of one line. */
+static size_t journal_gets(char *buf, size_t cap, bool its_journal)
+{
+	int fds[2], saved = dup(2);
+	char name[64];
+	struct stat st;
+	ssize_t n;
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	assert_int_equal(fstat(fds[1], &st), 0);
+	snprintf(name, sizeof(name), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino + !its_journal);
+	setenv("JOURNAL_STREAM", name, 1);
+	fflush(stderr);
+	dup2(fds[1], 2);
+	log_warnx("one line");
+	dup2(saved, 2);
+	close(saved);
+	unsetenv("JOURNAL_STREAM");
+	n = read(fds[0], buf, cap - 1);
+	close(fds[0]);
+	close(fds[1]);
+	buf[n > 0 ? n : 0] = '\0';
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* Priority and text: the journal has a time of its own. With syslog the line is there already. */
+static void journal(void **state)
+{
+	char buf[512];
+
+	(void)state;
+	assert_int_equal(log_open(&conf, NULL), 0);
+	assert_true(journal_gets(buf, sizeof(buf), true) > 0);
+	assert_string_equal(buf, "<4>one line\n");
+	assert_true(journal_gets(buf, sizeof(buf), false) > 0);
+	assert_matches(buf, "^" STAMP "\\[warning\\] one line\n$");
+	conf.facility = LOG_LOCAL3;
+	assert_int_equal(journal_gets(buf, sizeof(buf), true), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +419,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_failures, setup, teardown),
 		cmocka_unit_test(limit_passes_and_counts),
 		cmocka_unit_test_setup_teardown(the_last_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(levels_are_left_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(journal, setup, teardown),
 		cmocka_unit_test(terminal_sides), /* detaches */
 		cmocka_unit_test_setup_teardown(syslog_is_not_waited_for, setup, teardown),
 	};

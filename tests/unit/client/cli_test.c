@@ -192,6 +192,10 @@ static const struct parse_case cases[] = {
 	{ "--role primary", CLI_CLIENT, 1008, NULL },
 	{ "--role=backup --json", CLI_CLIENT, 1009, NULL },
 	{ "--role faulty --timeout 3", CLI_CLIENT, 1010, NULL },
+	{ "--log-level notice", CLI_CLIENT, 1013, NULL },
+	{ "--log-level=error", CLI_CLIENT, 1013, NULL },
+	{ "--log-level", CLI_ERROR, 0, "--log-level needs a value" },
+	{ "--log-level loud", CLI_ERROR, 0, "log-level" },
 	{ "--role master", CLI_ERROR, 0, "unknown \"master\" (known: primary, backup, faulty)" },
 	{ "--role=", CLI_ERROR, 0, "unknown \"\" (known: primary, backup, faulty)" },
 	{ "--role primary --role backup", CLI_ERROR, 0, "only one command at a time" },
@@ -444,7 +448,7 @@ static void reports(void **state)
 	assert_string_equal(err, "");
 	for (p = out; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 69); /* the layout of 1.4.x, and options of our own */
+	assert_int_equal(lines, 70); /* the layout of 1.4.x, and options of our own */
 	assert_non_null(
 		strstr(out, "\nUsage: conntrackd [commands] [options]\n\nGeneral commands:\n"));
 	assert_non_null(strstr(out, "\n\nClient mode commands:\n"));

@@ -155,16 +155,27 @@ static void ranges(void **state)
 static void only_at_home(void **state)
 {
 	static const char *const value[CONF_TYPES] = {
-		[CONF_T_BLOCK] = "{ }",	   [CONF_T_NUMBER] = "5",
-		[CONF_T_PORT] = "5",	   [CONF_T_BOOL] = "on",
-		[CONF_T_PATH] = "/x",	   [CONF_T_LOGFILE] = "on",
-		[CONF_T_FACILITY] = "on",  [CONF_T_SECONDS_OR_BOOL] = "5",
-		[CONF_T_IPV4] = "1.2.3.4", [CONF_T_IPV6] = "::1",
-		[CONF_T_NET4] = "1.2.3.4", [CONF_T_NET6] = "::1",
-		[CONF_T_IFNAME] = "eth0",  [CONF_T_SCHED] = "RR",
-		[CONF_T_EXPECT] = "on",	   [CONF_T_STATES] = "CLOSED for TCP",
-		[CONF_T_NAME] = "adm",	   [CONF_T_OLD_CHECKSUM] = "on",
-		[CONF_T_FLAG] = "",	   [CONF_T_WORD] = "x",
+		[CONF_T_BLOCK] = "{ }",
+		[CONF_T_NUMBER] = "5",
+		[CONF_T_PORT] = "5",
+		[CONF_T_BOOL] = "on",
+		[CONF_T_PATH] = "/x",
+		[CONF_T_LOGFILE] = "on",
+		[CONF_T_FACILITY] = "on",
+		[CONF_T_SECONDS_OR_BOOL] = "5",
+		[CONF_T_IPV4] = "1.2.3.4",
+		[CONF_T_IPV6] = "::1",
+		[CONF_T_NET4] = "1.2.3.4",
+		[CONF_T_NET6] = "::1",
+		[CONF_T_IFNAME] = "eth0",
+		[CONF_T_SCHED] = "RR",
+		[CONF_T_LEVEL] = "notice",
+		[CONF_T_EXPECT] = "on",
+		[CONF_T_STATES] = "CLOSED for TCP",
+		[CONF_T_NAME] = "adm",
+		[CONF_T_OLD_CHECKSUM] = "on",
+		[CONF_T_FLAG] = "",
+		[CONF_T_WORD] = "x",
 	};
 
 	(void)state;
