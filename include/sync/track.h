@@ -37,6 +37,9 @@ struct track {
 enum sync_verdict track_message(struct sync *s, struct peer *p, const struct message *msg,
 				struct cursor body, struct mono now);
 
+/* A message that this mode does not read has used up number seq, if it is the next one. */
+void track_pass(struct sync *s, struct peer *p, uint32_t seq, struct mono now);
+
 /* Gaps that have had their time are losses. Returns when the next one has. */
 struct mono track_tick(struct sync *s, struct mono now);
 

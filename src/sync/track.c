@@ -324,3 +324,11 @@ enum sync_verdict track_message(struct sync *s, struct peer *p, const struct mes
 		track_drain(s, p, now);
 	return verdict;
 }
+
+void track_pass(struct sync *s, struct peer *p, uint32_t seq, struct mono now)
+{
+	if (seq != p->track.last + 1)
+		return;
+	p->track.last = seq;
+	track_drain(s, p, now);
+}

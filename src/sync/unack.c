@@ -93,8 +93,8 @@ void unack_refuse(struct sync *s, const struct peer_addr *from, const struct mes
 {
 	struct peer *p = peer_known(s, from);
 
-	if (p && msg->seq == p->track.last + 1)
-		p->track.last = msg->seq;
+	if (p)
+		track_pass(s, p, msg->seq, now);
 	if (!meant_for_others)
 		peer_other_mode(s, p, from, SYNC_SIGN_UNKNOWN, now);
 }

@@ -175,6 +175,24 @@ static void messages_are_taken_in_their_order(void **state)
 	sync_close(w->s);
 }
 
+/* A number that is used up by what this mode does not read makes it the turn of what waits behind
+ * it. What stayed behind the numbers would be looked for without an end. */
+static void what_is_swallowed_gives_way(void **state)
+{
+	struct world *w = open_alarm(REFRESH_S);
+	uint32_t seq = w->seq + 1;
+
+	(void)state;
+	peer_tells(w, WIRE_CT_NEW, 1);
+	assert_int_equal(peer_tells_at(w, seq + 1, WIRE_CT_NEW, 0, 2), SYNC_HELD);
+	assert_int_equal(peer_says_at(w, seq, WIRE_F_ALIVE, 0, 0), SYNC_DROPPED);
+	assert_int_equal(w->applied[2], 1);
+	assert_int_equal(peer_says_at(w, seq + 1, WIRE_F_ALIVE, 0, 0), SYNC_DROPPED);
+	pass_ms(w, 20);
+	assert_int_equal(sync_stats(w->s)->lost, 0);
+	sync_close(w->s);
+}
+
 static void what_has_a_flag_is_swallowed(void **state)
 {
 	struct world *w = open_alarm(REFRESH_S);
@@ -343,6 +361,7 @@ int main(void)
 		cmocka_unit_test(an_end_waits_for_the_channel),
 		cmocka_unit_test(an_idle_node_sleeps),
 		cmocka_unit_test(messages_are_taken_in_their_order),
+		cmocka_unit_test(what_is_swallowed_gives_way),
 		cmocka_unit_test(what_has_a_flag_is_swallowed),
 		cmocka_unit_test(an_unknown_type_is_a_bad_type),
 		cmocka_unit_test(commands_do_nothing),
