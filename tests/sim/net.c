@@ -204,6 +204,8 @@ void net_set_cut(struct net *net, unsigned int from, unsigned int to, bool cut)
 
 	if (cut && !net->cut[from][to])
 		pipe->cut_ns = net->sim->now_ns;
+	if (!cut && net->cut[from][to])
+		pipe->healed_ns = net->sim->now_ns;
 	if (!cut && net->cut[from][to] && net->stream && pipe_broken(net, from, to) &&
 	    pipe->n > SIM_PIPE / 2)
 		pipe_drop(net, pipe, pipe->n - SIM_PIPE / 2);

@@ -293,11 +293,37 @@ static void check_idle(struct sim *sim, const uint64_t *turns)
 	}
 }
 
+/* Where everything may be asked for once more after all was well:
+ *
+ *   - In FTFW an acknowledgement names nobody. A node that knows several addresses, be they of
+ *     several nodes or left by one, asks 20 s, 40 s ... after one that may have been meant for
+ *     another.
+ *   - What a 1.4.7 answers is doubted when it lacks most, or repeats nothing: it is asked again
+ *     after 10 s, and 60 s.
+ *   - A cache that has no room is tried to be completed after pauses that grow. */
+static bool world_doubts(const struct sim *sim)
+{
+	struct sync_peer_view v;
+
+	if (sim->plan.kind == KIND_OLD || sim->plan.kind == KIND_LIMIT)
+		return true;
+	for (unsigned int i = 0; sim->mode == SYNC_MODE_FTFW && i < sim->plan.n_nodes; i++) {
+		const struct node *n = &sim->node[i];
+		unsigned int known = 0;
+
+		for (unsigned int k = 0; !n->old && k < PEERS_MAX; k++)
+			known += sync_peer_view(pipeline_sync(n->pipeline), k, sim_now(sim), &v);
+		if (known > 1)
+			return true;
+	}
+	return false;
+}
+
 /* After the last disturbance: have the caches become equal, and stayed so? True when that is
  * decided. */
 struct settling {
 	int64_t equal_since, idle_from;
-	/* when they were found busy once more; that happens once: several peers ask again late */
+	/* when they were found busy once more, which happens once, and where there are doubts */
 	int64_t again_ns;
 	uint64_t turns[SIM_NODES];
 };
@@ -329,6 +355,9 @@ static bool world_settled(struct sim *sim, struct settling *s)
 		return false;
 	if (!judge_equal(sim, false) || world_busy(sim) || !judge_acknowledged(sim, false)) {
 		s->equal_since = 0;
+		if (!world_doubts(sim))
+			sim_fail(sim,
+				 "all was well, and is not any more, with no disturbance between");
 		if (!s->again_ns)
 			s->again_ns = sim->now_ns;
 		return false;
@@ -490,6 +519,8 @@ static const struct {
 	  "a new life that began word for word as the old one ended was taken for known" },
 	{ SYNC_MODE_ALARM, KIND_RESTART, 3527, false,
 	  "a new life that went on from the numbers of the old one was taken for known" },
+	{ SYNC_MODE_ALARM, KIND_DATA, 701, false,
+	  "what waited for its turn was passed by numbers of another mode: a loop without an end" },
 	{ SYNC_MODE_ALARM, KIND_LIMIT, 83, false,
 	  "a flow that its owner had no room for any more was missed" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 9, false,
@@ -508,6 +539,8 @@ static const struct {
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 10973, false, "the same" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 12048, false, "the same" },
 	{ SYNC_MODE_NOTRACK, KIND_LONG, 12970, false, "the same" },
+	{ SYNC_MODE_NOTRACK, KIND_LONG, 16822, false,
+	  "taken for a 1.4.x, as it did not hear us, it was said to have told all" },
 	{ SYNC_MODE_NOTRACK, KIND_RESTART, 12906, false,
 	  "a request that was overtaken turned the numbers of the new life back" },
 	{ SYNC_MODE_NOTRACK, KIND_SMALL, 3370, false,
@@ -519,11 +552,15 @@ static const struct {
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 105, false,
 	  "a resync from an address that the peer had left never ended" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 276, false, "the same" },
+	{ SYNC_MODE_FTFW, KIND_LIMIT, 14082, false,
+	  "an incomplete cache was tried to be completed after all was well" },
 	{ SYNC_MODE_NOTRACK, KIND_OLD, 0, false,
 	  "a translation of an earlier life of the tuple stayed" },
 	{ SYNC_MODE_NOTRACK, KIND_OLD, 327, false,
 	  "three keepalives of a 1.4.7 that could not hear us ended an answer" },
 	{ SYNC_MODE_NOTRACK, KIND_OLD, 692, false, "the same" },
+	{ SYNC_MODE_NOTRACK, KIND_OLD, 14692, false,
+	  "a 1.4.7 whose answer was doubted was asked again after all was well" },
 	{ SYNC_MODE_NOTRACK, KIND_OLD, 952, false, "the same" },
 	{ SYNC_MODE_FTFW, KIND_FORGED, 507, false,
 	  "a forged ALIVE had the number of a state that was lost: nothing can tell" },

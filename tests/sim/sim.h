@@ -205,6 +205,7 @@ struct packet {
 struct net_pipe {
 	int64_t last_due_ns; /* nothing arrives before what was sent before it */
 	int64_t cut_ns;	     /* since when it is broken */
+	int64_t healed_ns;   /* when it was last mended */
 	uint32_t n;
 	struct packet kept[SIM_PIPE];
 };

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define UNHEARD_NS   (30 * SIM_S)
 #define NOW_AND_THEN 256 /* steps between two looks at all flows */
 /* a mark may be reached just within the patience, and the next one as well */
 #define ACK_LATE_NS	(22 * SIM_S)
@@ -176,6 +177,19 @@ static void look_at_heard(struct sim *sim, struct node *n, const struct node *pe
 	}
 }
 
+/* In NOTRACK one that has been silent, and then does not answer for half a minute, is taken for a
+ * 1.4.x until its life has a name again. What it tells without having heard us then counts as an
+ * answer as far as that of a 1.4.x does, which proves nothing. That it does not hear us is said by
+ * the other node. */
+static bool unheard(const struct sim *sim, const struct node *holder, const struct node *owner)
+{
+	const struct net_pipe *pipe = &sim->net.pipe[holder->index][owner->index];
+	bool cut = sim->net.cut[holder->index][owner->index];
+	int64_t until = cut ? sim->now_ns : pipe->healed_ns;
+
+	return until - pipe->cut_ns >= UNHEARD_NS && sim->now_ns - until < 2 * SIM_S;
+}
+
 /* What of it can be judged? */
 static bool judges_received(const struct sim *sim, const struct node *holder,
 			    const struct node *owner)
@@ -186,7 +200,9 @@ static bool judges_received(const struct sim *sim, const struct node *holder,
 	/* an acknowledgement may have been meant for another node */
 	if (sim->plan.n_nodes > 2 && sim->mode == SYNC_MODE_FTFW)
 		return false;
-	return !(owner->old && sim->mode == SYNC_MODE_NOTRACK);
+	if (sim->mode == SYNC_MODE_NOTRACK)
+		return !owner->old && !unheard(sim, holder, owner);
+	return true;
 }
 
 /* A 1.4.7 with a small list acknowledges what it asked for in vain; and while all is on its way
