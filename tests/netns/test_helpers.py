@@ -564,6 +564,31 @@ def test_taken_port(lab: Lab, pair: Callable) -> None:
 	assert said["expectations made"] == 2 and said["mangled"] == 2, said
 
 
+def test_nothing_is_written_back(lab: Lab, pair: Callable) -> None:
+	"""What has changed in the flow while a packet waited for the daemon stays, with private data and text changed, too."""
+	active, _ = start(pair, [("ftp", "inet", "tcp")])
+	rules(lab, [("ftp", "inet", "tcp")])
+	lab.server = Program(lab, "server", "ftpd.py", FTP, TFTP).ready()
+	with inside(lab.ns("client")):
+		control = socket.create_connection((SNAT4.address, FTP), pace.seconds(20))
+	lines = control.makefile("rb")
+	assert lines.readline().startswith(b"220")
+
+	def conntrack(*argv: str) -> str:
+		return run("ip", "netns", "exec", lab.ns("fw1"), "conntrack", *argv).stdout
+
+	for mark, command in ((7, b"NOOP\r\n"), (8, b"PORT 10,10,0,2,19,137\r\n"), (9, b"NOOP\r\n")):
+		active.process.send_signal(signal.SIGSTOP)
+		control.sendall(command)
+		pace.sleep(0.3)
+		conntrack("-U", "-p", "tcp", "--orig-port-dst", "21", "--mark", str(mark))
+		active.process.send_signal(signal.SIGCONT)
+		assert lines.readline().startswith(b"200")
+		assert f"mark={mark} " in conntrack("-L", "-p", "tcp", "--orig-port-dst", "21")
+	assert figures(active, "ftp inet tcp")["mangled"] == 1
+	control.close()
+
+
 def test_split_command(lab: Lab, pair: Callable) -> None:
 	"""A command in several segments, and two in one, with translation: the client is never kept waiting."""
 	active, _ = start(pair, [("ftp", "inet", "tcp")])
