@@ -143,9 +143,10 @@ def test_rpcinfo(lab: Lab, pair: Callable, target: Target) -> None:
 
 
 def test_avahi(lab: Lab, pair: Callable) -> None:
-	"""A responder answers a question of the firewall from its own address."""
-	start(pair, [("mdns", "inet", "udp")])
-	run("ip", "netns", "exec", lab.ns("fw1"), "nft", "-f", "-", stdin="""
+	"""A responder answers a question of the firewall from its own address; then one of the firewall that has taken over."""
+	active, survivor = start(pair, [("mdns", "inet", "udp")])
+	for node in (active, survivor):
+		run("ip", "netns", "exec", lab.ns(node.fw), "nft", "-f", "-", stdin="""
 table inet helpers {
 	ct helper mdns { type "mdns" protocol udp; }
 	chain assign {
@@ -154,13 +155,16 @@ table inet helpers {
 	}
 }
 """)
-	lab.ip("fw1", "route add 224.0.0.0/4 dev wan0")
 	(lab.scratch / "avahi.conf").write_text(
 		"[server]\nhost-name=box\nuse-ipv6=no\nenable-dbus=no\nallow-interfaces=eth0\n[publish]\npublish-workstation=yes\n")
 	serve_alone(lab, 'exec "$@"', program("usr/sbin/avahi-daemon"), "--no-drop-root", "--no-chroot", "--no-rlimits", "-f",
 		    lab.scratch / "avahi.conf")
-	asks = Program(lab, "fw1", "announce.py", "client", SNAT4.address).ready()
-	try:
-		wait_until(lambda: asks.ask("ask-mdns/4", 5)["ok"], 30, "an answer", 1)
-	except AssertionError as e:
-		raise AssertionError(f"{e}\n{(lab.scratch / 'server.log').read_text()}") from None
+	for node in (active, survivor):
+		lab.ip(node.fw, "route add 224.0.0.0/4 dev wan0")
+		asks = Program(lab, node.fw, "announce.py", "client", SNAT4.address).ready()
+		try:
+			wait_until(lambda asks=asks: asks.ask("ask-mdns/4", 5)["ok"], 30, "an answer", 1)
+		except AssertionError as e:
+			raise AssertionError(f"{node.fw}: {e}\n{(lab.scratch / 'server.log').read_text()}") from None
+		if node is active:
+			take_over(active, survivor)
