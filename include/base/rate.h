@@ -24,12 +24,15 @@ static inline void rate_look(struct rate *r, uint64_t count, struct mono now)
 	r->last_count = count;
 }
 
-/* Growth per second of a counter whose value now is count. */
+/* Growth per second of a counter whose value now is count. What grew within less than a second is
+ * no rate yet: it counts as that second's. */
 static inline uint64_t rate_per_s(const struct rate *r, uint64_t count, struct mono now)
 {
 	int64_t ms = mono_diff_ms(now, r->from);
 
-	return mono_is_set(r->from) && ms > 0 ? (count - r->from_count) * 1000 / (uint64_t)ms : 0;
+	if (!mono_is_set(r->from))
+		return 0;
+	return (count - r->from_count) * 1000 / (ms > 1000 ? (uint64_t)ms : 1000);
 }
 
 #endif

@@ -479,6 +479,15 @@ static void needs_command(struct parse *p, const char *name)
 	fail(p, "Invalid parameters: --%s needs %s", name, commands);
 }
 
+/* Does the option take it without its word: -i, where -i expect does not? */
+static bool is_about_flows(const struct parse *p, const char *name)
+{
+	const struct ctl_command *flows =
+		p->own ? NULL : control_command_find(p->command, NULL, p->xml);
+
+	return p->word && flows && ctl_arg_find(flows, name);
+}
+
 /* The arguments, now that it is known of which command. */
 static void check_args(struct parse *p)
 {
@@ -488,7 +497,10 @@ static void check_args(struct parse *p)
 	for (size_t i = 0; i < p->n_args && !p->stop; i++) {
 		const char *name = p->args[i].arg->name;
 
-		if (!ctl_arg_find(cli->cmd, name))
+		if (!ctl_arg_find(cli->cmd, name) && is_about_flows(p, name))
+			fail(p, "Invalid parameters: --%s is about flows, and does not go with %s",
+			     name, cli->cmd->text);
+		else if (!ctl_arg_find(cli->cmd, name))
 			needs_command(p, name);
 		else if (!ctl_args_add(&cli->args, cli->cmd, name, p->args[i].value, &err))
 			fail(p, "%s", err.buf ? err.buf : "out of memory");

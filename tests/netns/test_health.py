@@ -280,3 +280,26 @@ def test_keepalived_keeps_the_addresses(cluster: Callable, lab: Lab) -> None:
 	assert manager.active() and not pair.managers["fw2"].owns()
 	pair.wait_equal("fw1")
 	finish(traffic)
+
+
+def test_cable_that_comes_and_goes(lab: Lab, pair: Callable) -> None:
+	"""Named while it is out, over soon after it has stayed, nothing is missing then, and the log is no flood."""
+	active, backup = pair()
+	scenario.inject(lab, "fw1", 50)
+	wait_replicated(active, backup)
+	active.ok("-c")
+	backup.ok("-n")
+	wait_health(active, OK)
+	seen: set[str] = set()
+	for i in range(10):
+		lab.ip("fw1", "link set sync0 down")
+		scenario.inject(lab, "fw1", 20, first=50 + 20 * i)
+		seen |= reasons(active)
+		lab.ip("fw1", "link set sync0 up")
+		time.sleep(0.1)
+	assert "link_down" in seen or "link_no_carrier" in seen, seen
+	wait_replicated(active, backup)
+	for node in (active, backup):
+		wait_health(node, OK)
+		assert ask(node, "ready")[0] == 0
+	assert len(active.log.read_text().splitlines()) < 120
