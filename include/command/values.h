@@ -25,6 +25,8 @@ struct cache_values {
 	uint32_t active;  /* flows that live */
 	uint32_t records; /* and those that wait for their end to be acknowledged */
 	uint64_t create_failed;
+	int64_t memory;		/* bytes; -1: not known */
+	int64_t ends_of_others; /* -1: not the external cache */
 	struct table_stats stats;
 };
 extern const struct value_group cache_group; /* -s, -s expect */

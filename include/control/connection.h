@@ -63,7 +63,7 @@ struct control_server {
 	struct ev_io io;
 	struct ev_timer timer; /* requests overdue; accepting again */
 	struct list_node clients;
-	unsigned int n_clients, n_in[CONTROL_PLACES];
+	unsigned int n_in[CONTROL_PLACES];
 	bool paused; /* not accepting until the timer or until someone leaves */
 	bool stopped;
 	struct control_stats stats;

@@ -75,6 +75,7 @@ struct control_ops {
 };
 
 struct control_stats {
+	uint32_t clients; /* connected now */
 	uint64_t accepted;
 	uint64_t requests;
 	/* "local read failed": closed, timed out or made room without a request */
@@ -113,8 +114,5 @@ void control_server_stop(struct control_server *s);
 void control_server_free(struct control_server *s);
 
 const struct control_stats *control_server_stats(const struct control_server *s);
-
-/* Clients connected now. */
-unsigned int control_server_clients(const struct control_server *s);
 
 #endif

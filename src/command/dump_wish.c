@@ -29,20 +29,24 @@ static bool find_peers(const struct command_env *d, const char *name, struct dum
 bool dump_wish(const struct command_env *d, const struct ctl_request *req, struct dump_wish *w,
 	       struct text *err)
 {
+	const char *peer = ctl_word(&req->args, "peer");
+
 	*w = (struct dump_wish){
 		.external = req->cmd->option == 'e',
 		.xml = req->cmd->xml,
 		.count = ctl_flag(&req->args, "count"),
 		.json = ctl_flag(&req->args, "json"),
 	};
+	if (peer && !find_peers(d, peer, w, err))
+		return false;
 	for (size_t i = 0; i < req->args.n; i++) {
 		const struct ctl_given *g = &req->args.given[i];
 		const char *name = g->arg->name;
 
-		if (strcmp(name, "json") == 0 || strcmp(name, "count") == 0)
+		if (strcmp(name, "json") == 0 || strcmp(name, "count") == 0 ||
+		    strcmp(name, "peer") == 0)
 			continue;
-		if (strcmp(name, "peer") == 0 ? !find_peers(d, g->word, w, err) :
-						!flow_select_set(&w->select, name, g->word, err))
+		if (!flow_select_set(&w->select, name, g->word, err))
 			return false;
 	}
 	return true;

@@ -26,16 +26,20 @@ static struct cache_values cache_of(const char *name, uint32_t records, uint32_t
 		.records = records,
 		.active = active,
 		.stats = *stats,
+		.memory = -1,
+		.ends_of_others = -1,
 		.create_failed = stats->create_failed_limit + stats->create_failed_memory,
 	};
 }
 
 static void flow_cache(struct values *v, const struct value_group *g, const char *name,
-		       struct flow_table *t)
+		       struct flow_table *t, int64_t ends_of_others)
 {
 	struct cache_values c = cache_of(name, table_count(t), table_count(t) - table_count_dead(t),
 					 table_stats(t));
 
+	c.memory = (int64_t)table_memory(t);
+	c.ends_of_others = ends_of_others;
 	values_group(v, NULL, g, &c);
 }
 
@@ -52,9 +56,10 @@ static void flow_caches(const struct command_env *d, struct values *v, const str
 	if (pipeline_internal(
 		    d->pipeline)) /* the statistics mode has one only, under its own name */
 		flow_cache(v, g, pipeline_sync(d->pipeline) ? "internal" : "stats",
-			   pipeline_own(d->pipeline));
+			   pipeline_own(d->pipeline), -1);
 	if (external)
-		flow_cache(v, g, "external", external_table(external));
+		flow_cache(v, g, "external", external_table(external),
+			   (int64_t)external_ends_of_others(external));
 	values_list_end(v);
 	if (pipeline_sink(d->pipeline)->in_kernel)
 		values_group(v, "inject", &inject_group, ct_inject_stats(d->inject));

@@ -70,6 +70,10 @@ static const struct value_row cache_detail_rows[] = {
 	COUNTER(S, stats.destroyed, "destroyed", "entries", "\tdeletion created/failed:\t%12",
 		"entries that ended"),
 	TEXT("/" ZERO "\t\tentry not found:\t" ZERO "\n"),
+	GAUGE_IF_KNOWN(S, memory, "memory", "bytes", NULL, "what the table of flows takes"),
+	GAUGE_IF_KNOWN(S, ends_of_others, "ends_of_others", "messages", NULL,
+		       "ends told by another peer than the one that told the entry, which stays: "
+		       "a counter of the external cache"),
 	VALUE_END
 };
 const struct value_group cache_detail_group = {
@@ -484,6 +488,8 @@ static const struct value_row loop_rows[] = {
 		"\tlocal unknown request:\t\t%12\n\n", "requests that are not known"),
 	COUNTER(S, socket.refused, "refused", "requests", NULL,
 		"changes asked for by one who may only read (`UNIX Group`)"),
+	GAUGE(S, socket.clients, "clients", "connections", NULL,
+	      "connections to the control socket now"),
 	COUNTER(S, socket.no_place, "no_place", "connections", NULL,
 		"users who may only read, when too many of them were being served"),
 	VALUE_END

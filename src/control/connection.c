@@ -52,7 +52,7 @@ void connection_close(struct control_client *c)
 	list_del(&c->node);
 	close(c->io.fd);
 	ctl_out_free(c->out);
-	s->n_clients--;
+	s->stats.clients--;
 	s->n_in[c->place]--;
 	free(c);
 	if (s->paused)
@@ -364,7 +364,7 @@ void connection_new(struct control_server *s, int fd, uid_t uid, enum control_pl
 	if (ev_io_add(s->loop, &c->io) < 0)
 		goto refuse;
 	list_add_tail(&s->clients, &c->node);
-	s->n_clients++;
+	s->stats.clients++;
 	s->n_in[place]++;
 	s->stats.accepted++;
 	watch_update(s);

@@ -44,7 +44,7 @@ static bool drop_one(struct control_server *s, enum control_place place, struct 
 
 bool place_make_room(struct control_server *s, struct mono now)
 {
-	return s->n_clients < CTL_CLIENTS_MAX || drop_one(s, PLACE_NONE, now) ||
+	return s->stats.clients < CTL_CLIENTS_MAX || drop_one(s, PLACE_NONE, now) ||
 	       drop_one(s, PLACE_READER, now) || drop_one(s, PLACE_FULL, now);
 }
 

@@ -65,7 +65,7 @@ static void server_accept(void *ctx, unsigned int ready, struct mono now)
 
 	(void)ready;
 	for (i = 0; i < ACCEPT_BUDGET; i++) {
-		if (i > 0 && s->n_clients >= CTL_CLIENTS_MAX)
+		if (i > 0 && s->stats.clients >= CTL_CLIENTS_MAX)
 			return; /* nobody goes before it is known that someone comes: next turn */
 		if (!place_make_room(s, now)) {
 			watch_pause(s, true);
@@ -179,9 +179,4 @@ void control_server_free(struct control_server *s)
 const struct control_stats *control_server_stats(const struct control_server *s)
 {
 	return &s->stats;
-}
-
-unsigned int control_server_clients(const struct control_server *s)
-{
-	return s->n_clients;
 }

@@ -368,6 +368,7 @@ def test_every_row_of_the_page_was_seen() -> None:
 		  "gate", "packet_gate", "wait",				# test_gate.py, test_gate_paths.py
 		  "health", "ready", "live", "verdict", "reason",		# test_health.py
 		  "check", "problem",						# test_check.py
+		  "role", "node_role", "role_change",				# test_roles.py
 		  "commit_result", "count", "event", "status", "overview", "commit", "refusal", "line")		# test_select.py, test_status.py, test_monitor.py
 	rows = {(table, name) for table in SCHEMA if table not in others for name in SCHEMA[table]}
 	# A job that runs, and a link whose datagrams do not leave, are short, or take more to be made.

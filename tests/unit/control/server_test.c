@@ -330,7 +330,7 @@ static void old_client(void **state)
 	assert_int_equal(w->starts, 3);
 	assert_int_equal(control_server_stats(w->server)->unknown_request, 2);
 	assert_int_equal(control_server_stats(w->server)->requests, 3);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	assert_int_equal(control_server_stats(w->server)->vanished, 0);
 }
 
@@ -377,7 +377,7 @@ static void request_of_a_late_loop_is_answered(void **state)
 	bool end;
 
 	turns(w, 3);
-	assert_int_equal(control_server_clients(w->server), 3);
+	assert_int_equal(control_server_stats(w->server)->clients, 3);
 	assert_int_equal(write(asked, &number, sizeof(number)), sizeof(number));
 	close(gone);
 	usleep((CTL_REQUEST_MS + 100) * 1000);
@@ -387,7 +387,7 @@ static void request_of_a_late_loop_is_answered(void **state)
 	close(silent);
 	assert_int_equal(control_server_stats(w->server)->timed_out, 1);
 	assert_int_equal(control_server_stats(w->server)->no_request, 2);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 }
 
 /* Says nothing, or half a request, or half of our magic: gone after a second, and nobody else was
@@ -409,8 +409,9 @@ static void silent_clients_time_out(void **state)
 	turns(w, 3);
 	ASSERT_REPLY(w, ask(w, 21, false, 0), "statistics\n\n");
 	assert_true(mono_diff_ms(clock_now(), begin) < 500);
-	assert_int_equal(control_server_clients(w->server), 3);
-	while (control_server_clients(w->server) > 0 && mono_diff_ms(clock_now(), begin) < 5000)
+	assert_int_equal(control_server_stats(w->server)->clients, 3);
+	while (control_server_stats(w->server)->clients > 0 &&
+	       mono_diff_ms(clock_now(), begin) < 5000)
 		assert_int_equal(evloop_turn(w->loop, NULL, 5000), 0);
 	assert_true(mono_diff_ms(clock_now(), begin) >= CTL_REQUEST_MS);
 	assert_true(mono_diff_ms(clock_now(), begin) < CTL_REQUEST_MS + 500);
@@ -545,7 +546,7 @@ static void closed_without_request(void **state)
 	for (int i = 0; i < 3; i++)
 		close(connect_client(w));
 	turns(w, 4);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	assert_int_equal(control_server_stats(w->server)->no_request, 3);
 	assert_int_equal(control_server_stats(w->server)->timed_out, 0);
 }
@@ -663,7 +664,7 @@ static void client_vanishes_mid_dump(void **state)
 	turns(w, 5);
 	assert_int_equal(w->released_gone, 1);
 	assert_int_equal(w->released_done, 0);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	assert_int_equal(control_server_stats(w->server)->vanished, 1);
 	assert_true(w->dump_at < 20000);
 }
@@ -679,7 +680,7 @@ static void client_asks_and_leaves(void **state)
 	close(ask(w, 16, false, 0));
 	close(ask(w, 46, true, 0));
 	turns(w, 4);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	assert_int_equal(control_server_stats(w->server)->vanished, 3);
 	assert_int_equal(w->released_done, 0);
 	assert_int_equal(w->released_gone, 2);
@@ -816,9 +817,10 @@ static void garbage_requests(void **state)
 		turns(w, 1);
 	}
 	begin = clock_now();
-	while (control_server_clients(w->server) > 0 && mono_diff_ms(clock_now(), begin) < 3000)
+	while (control_server_stats(w->server)->clients > 0 &&
+	       mono_diff_ms(clock_now(), begin) < 3000)
 		assert_int_equal(evloop_turn(w->loop, NULL, 100), 0);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	ASSERT_REPLY(w, ask(w, 21, false, 0), "statistics\n\n");
 }
 
@@ -831,14 +833,14 @@ static void client_that_floods(void **state)
 	int i;
 
 	turns(w, 2);
-	assert_int_equal(control_server_clients(w->server), 1);
-	for (i = 0; i < 100 && control_server_clients(w->server) == 1; i++) {
+	assert_int_equal(control_server_stats(w->server)->clients, 1);
+	for (i = 0; i < 100 && control_server_stats(w->server)->clients == 1; i++) {
 		if (send(fd, junk, sizeof(junk), MSG_NOSIGNAL) == -1)
 			break;
 		turns(w, 2);
 	}
 	assert_true(i < 20);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	assert_int_equal(w->released_gone, 1);
 	assert_int_equal(control_server_stats(w->server)->dropped, 1);
 	close(fd);
@@ -859,7 +861,7 @@ static void cap_drops_oldest_without_request(void **state)
 		fd[i] = connect_client(w);
 		turns(w, 2);
 	}
-	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
+	assert_int_equal(control_server_stats(w->server)->clients, CTL_CLIENTS_MAX);
 	extra = ask(w, 21, false, 0);
 	turns(w, 2);
 	take(fd[1], buf, sizeof(buf), &end);
@@ -872,7 +874,7 @@ static void cap_drops_oldest_without_request(void **state)
 	for (int i = 0; i < CTL_CLIENTS_MAX; i++)
 		close(fd[i]);
 	turns(w, 4);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 }
 
 /* All 64 are busy, and none of them is asleep over what it asked for: number 65 waits until one
@@ -889,7 +891,7 @@ static void cap_with_busy_clients(void **state)
 		turns(w, 2);
 	}
 	turns(w, 20);
-	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
+	assert_int_equal(control_server_stats(w->server)->clients, CTL_CLIENTS_MAX);
 	extra = ask(w, 21, false, 0);
 	turns(w, 5);
 	assert_int_equal(w->starts, CTL_CLIENTS_MAX);
@@ -899,7 +901,7 @@ static void cap_with_busy_clients(void **state)
 	while (mono_diff_ms(clock_now(), begin) < 3 * CTL_STALLED_MS)
 		assert_int_equal(evloop_turn(w->loop, NULL, 100), 0);
 	assert_true(evloop_stats(w->loop)->turns - before < 50);
-	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
+	assert_int_equal(control_server_stats(w->server)->clients, CTL_CLIENTS_MAX);
 	assert_int_equal(control_server_stats(w->server)->dropped, 0);
 	close(fd[7]);
 	ASSERT_REPLY(w, extra, "statistics\n\n");
@@ -907,7 +909,7 @@ static void cap_with_busy_clients(void **state)
 		if (i != 7)
 			close(fd[i]);
 	turns(w, 10);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	assert_int_equal(w->released_gone, CTL_CLIENTS_MAX);
 }
 
@@ -929,7 +931,7 @@ static void cap_drops_who_has_slept_longest(void **state)
 		turns(w, i < 2 ? 50 : 2);
 	}
 	turns(w, 20);
-	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX);
+	assert_int_equal(control_server_stats(w->server)->clients, CTL_CLIENTS_MAX);
 	/* the first wakes up for a moment: now the second has slept longest */
 	for (int i = 0; i < 20; i++) {
 		assert_true(take(fd[0], buf, sizeof(buf), &end) > 0);
@@ -942,7 +944,7 @@ static void cap_drops_who_has_slept_longest(void **state)
 	ASSERT_REPLY(w, extra, "statistics\n\n");
 	assert_int_equal(control_server_stats(w->server)->dropped, 1);
 	assert_int_equal(w->released_gone, 1);
-	assert_int_equal(control_server_clients(w->server), CTL_CLIENTS_MAX - 1);
+	assert_int_equal(control_server_stats(w->server)->clients, CTL_CLIENTS_MAX - 1);
 	/* what was on its way, and then */
 	while (take(fd[1], buf, sizeof(buf), &end) == sizeof(buf))
 		;
@@ -950,7 +952,7 @@ static void cap_drops_who_has_slept_longest(void **state)
 	for (int i = 0; i < CTL_CLIENTS_MAX; i++)
 		close(fd[i]);
 	turns(w, 10);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	assert_int_equal(w->released_gone, CTL_CLIENTS_MAX);
 }
 
@@ -998,7 +1000,7 @@ static void member_without_a_place_is_told(void **state)
 	for (int i = 0; i < CTL_READERS_MAX; i++)
 		close(fd[i]);
 	turns(w, 10);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 }
 
 /* -k: the connection stays until the process is about to go; then END. Others are told at once. */
@@ -1230,7 +1232,7 @@ static void descriptor_too_high(void **state)
 		hog[n] = open("/dev/null", O_RDONLY);
 	} while (hog[n] != -1 && hog[n++] < 1023);
 	turns(w, 3);
-	assert_int_equal(control_server_clients(w->server), 0);
+	assert_int_equal(control_server_stats(w->server)->clients, 0);
 	assert_int_equal(control_server_stats(w->server)->accept_failed, 1);
 	while (n > 0)
 		close(hog[--n]);
