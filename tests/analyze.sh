@@ -17,12 +17,12 @@ jobs=$(nproc)
 mkdir -p "$out"
 cd "$top" || exit 1
 list=$out/files
-ls src/*/*.c | grep -v 'conf_lex.c\|conf_parse.c' >"$list"
+ls src/*/*.c src/*/*/*.c | grep -v 'conf_lex.c\|conf_parse.c' >"$list"
 export flags out
 
 run_gcc() {	# one log per file, so that two at a time do not mix
 	rm -f "$out"/*.gcc
-	xargs -P"$jobs" -I{} sh -c 'gcc $flags -O2 -fanalyzer -c -o /dev/null {} 2>"$out/$(basename {}).gcc"' <"$list"
+	xargs -P"$jobs" -I{} sh -c 'gcc $flags -O2 -fanalyzer -c -o /dev/null {} 2>"$out/$(echo {} | tr / _).gcc"' <"$list"
 	cat "$out"/*.gcc
 }
 
@@ -34,7 +34,7 @@ run_cppcheck() {
 
 run_clang_tidy() {
 	rm -f "$out"/*.tidy
-	xargs -P"$jobs" -I{} sh -c 'clang-tidy --quiet {} -- $flags >"$out/$(basename {}).tidy" 2>/dev/null' <"$list"
+	xargs -P"$jobs" -I{} sh -c 'clang-tidy --quiet {} -- $flags >"$out/$(echo {} | tr / _).tidy" 2>/dev/null' <"$list"
 	cat "$out"/*.tidy
 }
 

@@ -348,7 +348,8 @@ static bool in_state(const struct flow_select *s, const struct ct_flow *f)
 {
 	for (int i = 0; i < SELECT_STATES; i++)
 		if (with_states[i] == f->l4)
-			return (f->has & FLOW_HAS_PROTO_STATE) && s->state[i] == f->proto_state;
+			return (f->has & FLOW_HAS_PROTO_STATE) && s->state[i] >= 0 &&
+			       (uint8_t)s->state[i] == f->proto_state;
 	return false;
 }
 
