@@ -39,6 +39,7 @@ libnetfilter_conntrack/:kernel
 libmnl/|linux/netfilter/nfnetlink:kernel queue
 libnetfilter_queue/|libnetfilter_cthelper/:queue
 libnfnetlink/:kernel channel
+nftables/:queue
 systemd/:daemon
 '
 

@@ -4,6 +4,7 @@
 
 #include "base/evloop.h"
 #include "base/text.h"
+#include "channel/channel_conf.h"
 #include "follow/ahead.h"
 #include "follow/activity.h"
 #include "follow/jobs.h"
@@ -14,8 +15,9 @@ struct gating;
 
 /* A gate is closed while the node's last role command says that it is backup, opens with the commit
  * and is open after it. What has no role yet is open. Borrows all it is given. 0, or -errno with a
- * line in *err, and where in file at line that can be mended. */
-int gating_open(struct evloop *loop, const struct gate_conf *conf, const struct activity *activity,
+ * line in *err that says where in the file. channel: packets of its links are never held. */
+int gating_open(struct evloop *loop, const struct gate_conf *conf,
+		const struct channel_conf *channel, const struct activity *activity,
 		const struct jobs *jobs, struct commit *commit, struct gating **out,
 		struct text *err);
 void gating_close(struct gating *g);

@@ -176,7 +176,8 @@ static void print_value(struct printer *p, const struct conf_option *opt, const 
 		print_sched(p, opt, *(const enum conf_sched_type *)at);
 		break;
 	case CONF_T_RULES:
-		line(p, "%s external", opt->name);
+		line(p, "%s %s", opt->name,
+		     *(const enum gate_rules *)at == GATE_RULES_NATIVE ? "native" : "external");
 		break;
 	case CONF_T_EXPECT:
 		print_expect(p, opt, at);

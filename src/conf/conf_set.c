@@ -321,11 +321,15 @@ static bool set_rules(struct conf_ctx *ctx, const struct conf_option *opt,
 {
 	char buf[CONF_QUOTED];
 
-	if (strcasecmp(word->text, "external") != 0) {
-		conf_error(ctx, &word->at, "%s: \"%s\": use external", opt->name, QUOTE(word, buf));
+	if (!strcasecmp(word->text, "external")) {
+		*(enum gate_rules *)to = GATE_RULES_EXTERNAL;
+	} else if (!strcasecmp(word->text, "native")) {
+		*(enum gate_rules *)to = GATE_RULES_NATIVE;
+	} else {
+		conf_error(ctx, &word->at, "%s: \"%s\": use native or external", opt->name,
+			   QUOTE(word, buf));
 		return false;
 	}
-	*(enum gate_rules *)to = GATE_RULES_EXTERNAL;
 	return true;
 }
 

@@ -210,7 +210,9 @@ const struct conf_option conf_options[] = {
 	  .init = "external",
 	  .help = "Who queues the packets. external: rules of yours, in the hook prerouting before "
 		  "connection tracking, the last ones of their chain, with the queue of QueueNum "
-		  "and bypass." },
+		  "and bypass. native: nftables rules of the daemon's own, which come and go with "
+		  "it "
+		  "(needs libnftables, and a kernel with the queue of nftables)." },
 	{ NUMBER("QueueNum", IN(CONF_GATE), 1, 65535, NULL), .ours = true, .at = AT(gate.queue_num),
 	  .init = "3780",
 	  .help = "Number of the packet queue. One that another program has is an error." },
@@ -493,7 +495,7 @@ const char *conf_type_name(enum conf_type type)
 		[CONF_T_NAMES] = "name",
 		[CONF_T_SCHED] = "RR|FIFO",
 		[CONF_T_LEVEL] = "info|notice|warning|error",
-		[CONF_T_RULES] = "external",
+		[CONF_T_RULES] = "native|external",
 		[CONF_T_EXPECT] = "on|off|block",
 		[CONF_T_STATES] = "states",
 		[CONF_T_OLD_CHECKSUM] = "on|off",

@@ -305,7 +305,7 @@ static int open_gate(struct daemon *d, struct text *err)
 		return 0;
 	if (d->inject)
 		return awaiting_open(d->loop, &d->conf->gate, &d->awaiting, err);
-	ret = gating_open(d->loop, &d->conf->gate, d->activity, d->jobs,
+	ret = gating_open(d->loop, &d->conf->gate, &d->conf->channel, d->activity, d->jobs,
 			  takeover_commit(d->takeover), &d->gating, err);
 	if (ret == 0)
 		gating_set_pipeline(d->gating, d->pipeline);

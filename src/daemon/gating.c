@@ -21,7 +21,9 @@
 #include "daemon/own_addrs.h"
 #include "gate/packet.h"
 #include "queue/queue.h"
+#include "queue/queue_rules.h"
 
+#define RENEW_MS (QUEUE_RULES_LIFE_MS / 4)
 #define AGAIN_MS 5000 /* after the queue could not be opened */
 
 struct gating {
@@ -32,8 +34,10 @@ struct gating {
 	struct gate *gate;
 	struct ahead *ahead;
 	struct own_addrs *own;
+	struct queue_rules *rules; /* NULL: they are somebody else's */
+	struct mono renewed;
 	struct packet_queue *queue; /* NULL while the gate is open */
-	struct ev_timer tick;
+	struct ev_timer tick, renew;
 	struct ev_work work;
 	struct mono again;	 /* not before: the queue could not be opened */
 	char lacks[256];	 /* why */
@@ -136,6 +140,31 @@ static void on_packet(void *ctx, const struct queue_packet *p)
 
 /* ---- closing and opening ---- */
 
+/* Rules of our own queue for a second, and are told so again and again. */
+static int hold_rules(struct gating *g, bool on, struct mono now)
+{
+	g->renewed = now;
+	return g->rules ? queue_rules_hold(g->rules, on) : 0;
+}
+
+static bool is_closed(const struct gating *g)
+{
+	return gate_state(g->gate) == GATE_CLOSED || gate_state(g->gate) == GATE_OPENING;
+}
+
+static void on_renew(void *ctx, struct mono now)
+{
+	struct gating *g = ctx;
+
+	if (!is_closed(g))
+		return;
+	if (hold_rules(g, true, now) < 0 && !g->lacks[0]) {
+		snprintf(g->lacks, sizeof(g->lacks), "its rules are gone");
+		log_errx("gate: its rules are gone: nothing is held any more");
+	}
+	ev_timer_set(g->loop, &g->renew, mono_add_ms(now, RENEW_MS));
+}
+
 static int open_queue(struct gating *g, bool passing, struct text *err)
 {
 	const struct queue_cb cb = { .ctx = g, .packet = on_packet };
@@ -182,8 +211,14 @@ static void shut(struct gating *g, struct mono now)
 	gate_close(g->gate); /* packets may come while the queue is opened */
 	if (rc == 0)
 		rc = open_queue(g, false, &err);
+	if (rc == 0 && hold_rules(g, true, now) < 0) {
+		rc = -EINVAL;
+		text_str(&err, "its rules are gone");
+	}
 	if (rc == 0) {
 		log_notice("gate: closed");
+		if (g->rules)
+			ev_timer_set(g->loop, &g->renew, mono_add_ms(now, RENEW_MS));
 		g->lacks[0] = '\0';
 		g->again = (struct mono){ 0 };
 	} else {
@@ -198,9 +233,10 @@ static void shut(struct gating *g, struct mono now)
 	text_free(&err);
 }
 
-static void all_there(struct gating *g)
+static void all_there(struct gating *g, struct mono now)
 {
 	gate_all_there(g->gate);
+	hold_rules(g, false, now);
 	if (packet_queue_hold(g->queue, false) < 0)
 		log_warnx("gate: the kernel goes on queueing packets: they pass, slowly");
 	settle(g);
@@ -240,10 +276,13 @@ static void follow_role(struct gating *g, struct mono now)
 	    backup) {
 		gate_close(g->gate);
 		packet_queue_hold(g->queue, true);
+		hold_rules(g, true, now);
+		if (g->rules)
+			ev_timer_set(g->loop, &g->renew, mono_add_ms(now, RENEW_MS));
 	}
 	if (gate_state(g->gate) == GATE_OPENING && !jobs_running(g->jobs, JOB_COMMIT) &&
 	    !jobs_waiting(g->jobs, JOB_COMMIT))
-		all_there(g);
+		all_there(g, now);
 	if (gate_state(g->gate) == GATE_DRAINING)
 		drain(g);
 }
@@ -279,7 +318,20 @@ void gating_values(const struct gating *g, struct gating_values *out)
 
 /* ---- lifetime ---- */
 
-static int open_parts(struct gating *g, struct commit *commit, struct text *err)
+static int open_rules(struct gating *g, const struct channel_conf *channel, struct text *err)
+{
+	const char *except[CHANNEL_LINKS_MAX];
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < channel->n_links; i++) {
+		if (channel->link[i].ifname[0])
+			except[n++] = channel->link[i].ifname;
+	}
+	return queue_rules_open((uint16_t)g->conf.queue_num, except, n, &g->rules, err);
+}
+
+static int open_parts(struct gating *g, const struct channel_conf *channel, struct commit *commit,
+		      struct text *err)
 {
 	const struct gate_env env = {
 		.ctx = g,
@@ -307,12 +359,15 @@ static int open_parts(struct gating *g, struct commit *commit, struct text *err)
 		text_printf(err, "%s:%u:%u: gate: ", g->conf.file, g->conf.line, g->conf.column);
 	rc = open_queue(g, true, err);
 	close_queue(g);
+	if (rc == 0 && g->conf.rules == GATE_RULES_NATIVE)
+		rc = open_rules(g, channel, err);
 	if (rc == 0)
 		text_reset(err);
 	return rc;
 }
 
-int gating_open(struct evloop *loop, const struct gate_conf *conf, const struct activity *activity,
+int gating_open(struct evloop *loop, const struct gate_conf *conf,
+		const struct channel_conf *channel, const struct activity *activity,
 		const struct jobs *jobs, struct commit *commit, struct gating **out,
 		struct text *err)
 {
@@ -326,8 +381,9 @@ int gating_open(struct evloop *loop, const struct gate_conf *conf, const struct 
 	g->activity = activity;
 	g->jobs = jobs;
 	g->tick = (struct ev_timer){ .cb = on_tick, .ctx = g, .name = "gate" };
+	g->renew = (struct ev_timer){ .cb = on_renew, .ctx = g, .name = "rules of the gate" };
 	g->work = (struct ev_work){ .step = on_work, .ctx = g, .name = "gate" };
-	rc = open_parts(g, commit, err);
+	rc = open_parts(g, channel, commit, err);
 	if (rc < 0) {
 		gating_close(g);
 		return rc;
@@ -341,7 +397,9 @@ void gating_close(struct gating *g)
 	if (!g)
 		return;
 	ev_timer_del(g->loop, &g->tick);
+	ev_timer_del(g->loop, &g->renew);
 	ev_work_del(g->loop, &g->work);
+	queue_rules_close(g->rules);
 	packet_queue_close(g->queue);
 	gate_free(g->gate);
 	ahead_close(g->ahead);

@@ -369,6 +369,19 @@ def test_icmp_error(lab: Lab) -> None:
 			client.recv(100)
 
 
+def test_rules_that_the_kernel_refuses(lab: Lab) -> None:
+	"""No queue in nftables: that is said where it can be mended. (With one: test_gate_native.py.)"""
+	node = Node(lab, "fw1", OURS)
+	with_gate(node, Rules="native")
+	probe = "table inet probe { chain c { queue num 1\n}\n}"
+	if run("ip", "netns", "exec", lab.ns("fw1"), "nft", "-f", "-", stdin=probe, check=False).returncode == 0:
+		pytest.skip("this kernel has it")
+	done = subprocess.run(node.argv(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=pace.seconds(20))
+	line = next(i for i, text in enumerate(node.conf.read_text().splitlines(), 1) if text.startswith("\tGate"))
+	assert done.returncode == 1
+	assert f"{node.conf}:{line}:2: gate: the kernel refuses the rules: " in done.stdout + done.stderr
+
+
 def test_queue_of_another_program(lab: Lab) -> None:
 	"""It is an error where it can be mended, and nothing of the daemon is left."""
 	one, _ = start(lab, gate=False)
