@@ -469,6 +469,7 @@ void node_flush(struct node *n)
 		return;
 	pipeline_lack(n->pipeline, WHOLE_FLUSHED, sim_now(n->sim));
 	compare_begin(n);
+	n->compared = true;
 	n->due_ns = n->sim->now_ns;
 }
 

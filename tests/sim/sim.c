@@ -552,6 +552,8 @@ static const struct {
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 105, false,
 	  "a resync from an address that the peer had left never ended" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 276, false, "the same" },
+	{ SYNC_MODE_FTFW, KIND_LIMIT, 18001, false,
+	  "what a comparison with the kernel finds is told beside the window" },
 	{ SYNC_MODE_FTFW, KIND_LIMIT, 14082, false,
 	  "an incomplete cache was tried to be completed after all was well" },
 	{ SYNC_MODE_NOTRACK, KIND_OLD, 0, false,

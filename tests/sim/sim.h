@@ -115,6 +115,7 @@ struct node {
 	bool no_internal, no_external;
 	uint32_t limit_internal, limit_external; /* HashLimit in this life */
 	bool forgetting;			 /* its external cache is being emptied */
+	bool compared;				 /* ... was asked for, in any of its lives */
 	int64_t compare_ns;	 /* when the comparison with the kernel goes on; 0: there is none */
 	unsigned int compare_at; /* the next tuple of its dump */
 	int64_t dump_ns;	 /* the same for the dump of a full send without internal cache */
