@@ -100,10 +100,13 @@ class Keepalived:
 	def start(self) -> None:
 		"""Returns when it has taken a role, and the daemon knows."""
 		before = self.done()
+		self.launch()
+		wait_until(lambda: self.done() > before, 20, f"{self.fw}: keepalived takes a role")
+
+	def launch(self) -> None:
 		self.process = self.lab.spawn(self.fw, program(), "--dont-fork", "--log-console", "--no-syslog", "--vrrp",
 					      "--use-file", self.conf, "--pid", self.dir / "keepalived.pid",
 					      "--vrrp_pid", self.dir / "vrrp.pid", log=self.log, env=self.environment())
-		wait_until(lambda: self.done() > before, 20, f"{self.fw}: keepalived takes a role")
 
 	def told(self) -> list[str]:
 		"""The roles that were told, and came to their end, in the words of the script."""
