@@ -16,19 +16,20 @@ allowed() {	# module -> modules it may include besides itself
 	cache)	echo "base flow" ;;
 	kernel)	echo "base flow" ;;
 	channel) echo "base" ;;
-	sync)	echo "base flow proto" ;;
+	standing) echo "base flow proto" ;;
+	sync)	echo "base flow proto standing" ;;
 	stats)	echo "base flow" ;;
 	control) echo "base" ;;
 	client)	echo "base flow control" ;;
 	check)	echo "base conf" ;;
 	conf)	echo "base" ;;		# plus <module>/<module>_conf.h of any module
-	node)	echo "base flow proto cache sync" ;;
-	follow)	echo "base flow cache sync node kernel" ;;
+	node)	echo "base flow proto cache sync standing" ;;
+	follow)	echo "base flow cache sync standing node kernel" ;;
 	helper)	echo "base flow" ;;
 	queue)	echo "base flow kernel" ;;
 	gate)	echo "base flow" ;;
-	command) echo "base flow proto cache sync node follow kernel channel control gate" ;;
-	daemon)	echo "base flow proto cache node follow command kernel channel sync stats control conf check client helper queue gate" ;;
+	command) echo "base flow proto cache sync standing node follow kernel channel control gate" ;;
+	daemon)	echo "base flow proto cache node follow command kernel channel sync standing stats control conf check client helper queue gate" ;;
 	*)	return 1 ;;
 	esac
 }

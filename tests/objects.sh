@@ -5,7 +5,7 @@
 #   circles        no two files of a module need each other, also by way of others: of the files of a module some may be read,
 #                  and understood, first. The calls of objects.known have a reason; without them there is no circle
 #   include circles no two headers do either, of whatever modules
-#   no sockets     what decides (node, sync, cache, flow, proto) is told what came and what time it is: no symbol of sockets or clocks
+#   no sockets     what decides (node, sync, standing, cache, flow, proto) is told what came and what time it is: no symbol of sockets or clocks
 #
 # Self-checks: a circle that is made up is found, and so are the sockets of channel and the clock of base.
 set -eu
@@ -85,7 +85,7 @@ world() {
 
 world "$lib/libchannel.a" | grep -qx socket && world "$lib/libbase.a" | grep -qx clock_gettime ||
 	{ echo "nm finds neither socket nor clock where they are"; exit 1; }
-for module in node sync cache flow proto; do
+for module in node sync standing cache flow proto; do
 	[ -f "$lib/lib$module.a" ] || fail "no archive" "lib$module.a"
 	found=$(world "$lib/lib$module.a" | tr '\n' ' ')
 	[ -z "$found" ] || fail "$module knows sockets or clocks" "$found"

@@ -3,6 +3,7 @@
 #define CONNTRACKD_SYNC_MODE_H
 
 #include "base/log.h"
+#include "standing/strangers.h"
 #include "sync/peer.h"
 #include "sync/sync.h"
 #include "sync/sync_conf.h"
@@ -33,12 +34,7 @@ struct sync {
 	uint32_t jump_max; /* one up to so far ahead is believed at once */
 	/* one up to so far ahead, from an address nobody knows, may continue a known peer's */
 	uint32_t continue_max;
-	struct stranger { /* addresses that say what this mode, or this protocol, does not know */
-		struct peer_addr source;
-		enum standing_state what; /* STANDING_OTHER_MODE, STANDING_OTHER_PROTOCOL */
-		/* of a time in which it did so again and again; last not set: a free place */
-		struct mono first, last;
-	} stranger[PEERS_MAX];
+	struct strangers strangers; /* who says what this mode, or this protocol, does not know */
 };
 
 /* One mode. A member that may be NULL says so. */

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "sync/resync.h"
 #include "sync/source.h"
-#include "sync/standing.h"
+#include "standing/news.h"
 #include "sync/track.h"
 
 /* The other nodes. For the files of this folder only. */
@@ -29,14 +29,7 @@ struct peer {
 	/* ALARM: by then the peer has sent everything once more, and what it does not send any more
 	 * has expired */
 	struct mono pass_end;
-	struct {
-		/* STANDING_IS() of those that were said to have begun, and are not said to be
-		 * over */
-		uint32_t states;
-		struct mono began[STANDING_STATES];
-		uint32_t most; /* messages not acknowledged since */
-	} said;
-	struct log_limit state_log;
+	struct standing_said said; /* of that */
 	/* of the link it sends on; 0: it has not said, or they are the same */
 	uint32_t mtu_there, mtu_here;
 	struct mono active_at; /* when it last said that it is active */
@@ -56,15 +49,10 @@ struct peer {
 	/* the number that it sends for its incarnation; 0: not received; 1.4.x never sends one */
 	uint32_t incarnation;
 	struct track track;
-	uint32_t nacks_out;  /* gaps: our NACKs to it that are not acknowledged */
-	struct resync rs;    /* its full table */
-	struct mono bulk_at; /* ours is sent to it then, unless its RESYNC comes first */
-	struct {
-		/* requests for our table in a row, each because the answer before was not
-		 * complete */
-		uint32_t n;
-		struct mono first, last;
-	} asks;
+	uint32_t nacks_out;	   /* gaps: our NACKs to it that are not acknowledged */
+	struct resync rs;	   /* its full table */
+	struct mono bulk_at;	   /* ours is sent to it then, unless its RESYNC comes first */
+	struct standing_asks asks; /* its requests for ours */
 };
 
 /* The peer a message comes from, its time noted; a new one is added if `add`. NULL: not known and

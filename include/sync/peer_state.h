@@ -4,7 +4,7 @@
 
 #include "sync/mode.h"
 
-/* How each peer stands (sync/standing.h): the evidence is gathered, a change of the state is
+/* How each peer stands (standing/standing.h): the evidence is gathered, a change of the state is
  * reported, and all of it shown. For the files of this folder only. */
 
 /* Look at everybody whose time it is, and report what has changed. To be called at every tick. */

@@ -9,9 +9,6 @@ struct peer;
 
 #define SYNC_SOURCES 4 /* addresses of one peer: one per link */
 
-/* The same node and link address; the link it came over does not matter. */
-bool source_same(const struct peer_addr *a, const struct peer_addr *b);
-
 /* The address of a node as people are to read it (sync_env.speaks_from), "10.0.0.1", into out (at
  * least SOURCE_NAME bytes). Returns out. */
 const char *sync_name_of(const struct sync *s, const struct peer_addr *from, char *out);

@@ -15,7 +15,7 @@
 #include "flow/flow.h"
 #include "flow/repl.h"
 #include "flow/peers.h"
-#include "sync/standing.h"
+#include "standing/standing.h"
 #include "proto/proto.h"
 
 /* Replication as a state machine: (change | message | tick, now) -> (send | apply). Owns no socket,

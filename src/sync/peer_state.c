@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How each peer stands: evidence from the engine goes into standing.c once a second, and what
- * changes is reported. An end is reported whenever its beginning was.
+/* The evidence of how each peer stands: gathered for standing/ once a second. What that says of a
+ * peer is reported, and shown to who asks.
  *
  * A full table is reported when it has come, or has been sent; that one is on its way is a state
  * and no news. */
@@ -11,8 +11,6 @@
 /* between two looks; no timer of its own, every mode wakes up often enough */
 #define LOOK_MS	     1000
 #define LOSS_LINE_MS 60000 /* between two lines about losses */
-/* a NOTRACK node that is not answered asks again within this time */
-#define STRANGE_MS 300000
 /* in ALARM a peer only repeats its flows, each within RefreshTime and a second */
 #define SILENCE_MS  10000
 #define PATIENCE_MS 10000 /* a peer of our kind acknowledges within a second or two */
@@ -21,49 +19,13 @@
 
 /* ---- who says what we do not know ---- */
 
-static bool stranger_lately(const struct stranger *g, struct mono now)
-{
-	return sync_within(g->last, STRANGE_MS, now);
-}
-
-/* The place of one, a free one, or NULL. */
-static struct stranger *stranger_place(struct sync *s, const struct peer_addr *from,
-				       struct mono now)
-{
-	struct stranger *found = NULL;
-
-	for (struct stranger *g = s->stranger; g < s->stranger + PEERS_MAX; g++) {
-		if (!stranger_lately(g, now))
-			found = g;
-		else if (source_same(&g->source, from))
-			return g;
-	}
-	return found;
-}
-
-/* True when that is news. */
-static bool stranger_heard(struct sync *s, const struct peer_addr *from, enum standing_state what,
-			   struct mono now)
-{
-	struct stranger *g = stranger_place(s, from, now);
-	bool known;
-
-	if (!g) /* so many are shown, and all are said */
-		return true;
-	known = stranger_lately(g, now) && g->what == what;
-	*g = (struct stranger){
-		.source = *from, .what = what, .first = known ? g->first : now, .last = now
-	};
-	return !known;
-}
-
 void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *from,
 		     enum sync_sign sign, struct mono now)
 {
 	char name[SOURCE_NAME];
 
 	s->stats.other_mode++;
-	if (!stranger_heard(s, from, STANDING_OTHER_MODE, now))
+	if (!strangers_heard(&s->strangers, from, STANDING_OTHER_MODE, now))
 		return;
 	if (p)
 		p->look_at = (struct mono){ 0 }; /* at once: the end of it may come soon */
@@ -73,7 +35,7 @@ void peer_other_mode(struct sync *s, struct peer *p, const struct peer_addr *fro
 
 void sync_other_protocol(struct sync *s, const struct peer_addr *from, struct mono now)
 {
-	stranger_heard(s, from, STANDING_OTHER_PROTOCOL, now);
+	strangers_heard(&s->strangers, from, STANDING_OTHER_PROTOCOL, now);
 }
 
 /* In this life p has said such a thing. */
@@ -81,7 +43,7 @@ static bool peer_is_strange(const struct sync *s, const struct peer *p, enum sta
 			    struct mono now)
 {
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		const struct stranger *g = &s->stranger[i];
+		const struct stranger *g = &s->strangers.at[i];
 
 		if (g->what == what && stranger_lately(g, now) &&
 		    !mono_before(g->last, p->contact) && peer_has_source(p, &g->source))
@@ -153,12 +115,14 @@ static void peer_facts(const struct sync *s, const struct peer *p, struct standi
 			      sync_active(s),
 		.table = table_lacks(s, p, now),
 		.failed = p->rs.tries,
+		.wanted = p->rs.began,
 		.open = p->nacks_out > 0 || p->track.reorder.n > 0 ||
 			(p->track.unexpected.n > 0 && p->track.unexpected.doubt),
 		.acks = sync_does(s, SYNC_ACKS),
 		.sent = s->next - 1,
 		.patience_ms = p->incarnation != 0 ? PATIENCE_MS : PATIENCE_OLD_MS,
 		.asks = sync_within(p->asks.last, PEER_ASKS_MS, now) ? p->asks.n : 0,
+		.asked = p->asks,
 	};
 	if (s->ops->facts)
 		s->ops->facts(s, p, f);
@@ -175,80 +139,25 @@ void peer_repaired(struct sync *s, struct peer *p, uint64_t n)
 
 /* ---- reports ---- */
 
-/* Since when what is reported of p is so. */
-static struct mono state_since(const struct peer *p, enum standing_state state,
-			       const struct standing_facts *f, struct mono now)
+/* Whose states they are, for state_changed(). */
+struct looked_at {
+	struct sync *s;
+	const struct peer *p;
+	const struct standing_facts *f;
+	struct mono now;
+};
+
+static void state_changed(void *ctx, const struct standing_news *news)
 {
-	switch (state) {
-	case STANDING_SILENT:
-		return p->heard;
-	case STANDING_FAILING:
-		return p->rs.began;
-	case STANDING_UNSERVED:
-		return p->asks.first;
-	case STANDING_GAP:
-		return p->standing.gap_since;
-	case STANDING_TWO_ACTIVE:
-		return p->standing.two_since;
-	case STANDING_BEHIND:
-	case STANDING_DEAF:
-		return f->confirmed ? p->standing.checkpoint_at : p->contact;
-	default:
-		return now;
-	}
-}
+	const struct looked_at *at = ctx;
+	enum sync_sign sign = at->f->confirmed ? SYNC_SIGN_ACKED :
+			      at->f->same_mode ? SYNC_SIGN_SAME_MODE :
+						 SYNC_SIGN_UNKNOWN;
 
-static void report_state(struct sync *s, struct peer *p, enum standing_state state, bool over,
-			 const struct standing_facts *f, struct mono now)
-{
-	struct mono end = over && state == STANDING_UNSERVED ? p->asks.last : now;
-	struct sync_report r = { .what = over ? SYNC_STATE_OVER : SYNC_STATE_BEGAN,
-				 .state = state };
-
-	if (!over)
-		p->said.began[state] = state_since(p, state, f, now);
-	r.ms = mono_is_set(p->said.began[state]) ? mono_diff_ms(end, p->said.began[state]) : 0;
-	if (state == STANDING_UNSERVED)
-		r.n = p->asks.n;
-	else if (state == STANDING_FAILING)
-		r.n = f->failed;
-	else
-		r.n = over ? p->said.most : p->standing.behind;
-	if (f->confirmed)
-		r.sign = SYNC_SIGN_ACKED;
-	else if (f->same_mode)
-		r.sign = SYNC_SIGN_SAME_MODE;
-	else if (state == STANDING_DEAF && !over)
-		s->stats.other_mode++; /* perhaps */
-	sync_report_of(s, p, now, r);
-}
-
-static void report_changes(struct sync *s, struct peer *p, const struct standing_facts *f,
-			   struct mono now)
-{
-	uint32_t is = p->standing.is, said = p->said.states;
-
-	/* that is worse, and nothing else can be known meanwhile */
-	if (is & STANDING_IS(STANDING_SILENT)) {
-		is = STANDING_IS(STANDING_SILENT);
-		said &= is;
-	}
-	if (is & STANDING_IS(STANDING_DEAF) && said & STANDING_IS(STANDING_BEHIND))
-		said &= ~STANDING_IS_LATE; /* it has become worse, which is said */
-	else if (is & STANDING_IS_LATE && said & STANDING_IS_LATE) /* one is no end of the other */
-		is = (is & ~STANDING_IS_LATE) | (said & STANDING_IS_LATE);
-	for (enum standing_state state = STANDING_UNSERVED; state < STANDING_STATES; state++) {
-		uint32_t bit = STANDING_IS(state);
-
-		if (!((is ^ said) & bit) ||
-		    (is & bit && !log_limit_pass(&p->state_log, 5, 20000, now, NULL)))
-			continue;
-		report_state(s, p, state, said & bit, f, now);
-		said ^= bit;
-		if (is & bit & STANDING_IS_LATE)
-			p->said.most = 0;
-	}
-	p->said.states = said;
+	if (news->state == STANDING_DEAF && !news->over && sign == SYNC_SIGN_UNKNOWN)
+		at->s->stats.other_mode++; /* perhaps */
+	sync_report(at->s, at->p, at->now, news->over ? SYNC_STATE_OVER : SYNC_STATE_BEGAN,
+		    .state = news->state, .sign = sign, .n = news->n, .ms = news->ms);
 }
 
 /* Losses that are repaired are nothing bad, but somebody may want to know of the link. */
@@ -265,6 +174,7 @@ static void report_losses(struct sync *s, struct peer *p, struct mono now)
 static void peer_look(struct sync *s, struct peer *p, struct mono now)
 {
 	struct standing_facts f;
+	struct looked_at at = { .s = s, .p = p, .f = &f, .now = now };
 	struct mono silent;
 
 	if (p->standing.state == STANDING_SILENT)
@@ -275,10 +185,8 @@ static void peer_look(struct sync *s, struct peer *p, struct mono now)
 	standing_look(&p->standing, &f, now);
 	if (p->standing.state != STANDING_SILENT)
 		sync_name_of(s, &p->source[0], p->name);
-	report_changes(s, p, &f, now);
+	standing_tell(&p->said, &p->standing, &f, now, state_changed, &at);
 	report_losses(s, p, now);
-	if (p->standing.behind > p->said.most)
-		p->said.most = p->standing.behind;
 	silent = mono_add_ms(p->heard, f.silence_ms);
 	p->look_at = mono_add_ms(now, LOOK_MS);
 	if (mono_before(now, silent))
@@ -330,7 +238,7 @@ bool sync_peer_view(const struct sync *s, unsigned int peer, struct mono now,
 bool sync_stranger_view(const struct sync *s, unsigned int i, struct mono now,
 			struct sync_peer_view *out)
 {
-	const struct stranger *g = &s->stranger[i];
+	const struct stranger *g = &s->strangers.at[i];
 
 	*out = (struct sync_peer_view){ .standing = { .state = g->what, .since = g->first } };
 	for (const struct peer *p = NULL; (p = peer_next(s, p));)

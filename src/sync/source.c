@@ -14,11 +14,6 @@
 #define STRAY_MANY_MS 250  /* a duplicated burst is over within this time */
 #define STRAY_MS      2000 /* old numbers for this long: the tracking is wrong */
 
-bool source_same(const struct peer_addr *a, const struct peer_addr *b)
-{
-	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
-}
-
 const char *sync_name_of(const struct sync *s, const struct peer_addr *from, char *out)
 {
 	struct peer_addr spoke = *from;
@@ -42,7 +37,7 @@ struct peer *peer_next(const struct sync *s, const struct peer *p)
 bool peer_has_source(const struct peer *p, const struct peer_addr *from)
 {
 	for (unsigned int k = 0; k < p->n_sources; k++)
-		if (source_same(&p->source[k], from))
+		if (peer_addr_same(&p->source[k], from))
 			return true;
 	return false;
 }

@@ -20,7 +20,6 @@ libsync_a_SOURCES = \
 	sync/resync.c \
 	sync/round.c \
 	sync/source.c \
-	sync/standing.c \
 	sync/sync.c \
 	sync/track.c \
 	sync/transmit.c \

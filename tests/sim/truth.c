@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a node says of itself is true (sync/standing.h), whenever it says something else than
+/* What a node says of itself is true (standing/standing.h), whenever it says something else than
  * before, and now and then:
  *
  *   received   what the owner of a flow has said last, up to the number that the holder has

@@ -77,7 +77,7 @@ compile() {	# directory, sources
 compile sim "$top"/tests/sim/*.c
 compile unit "$top"/tests/unit/flow/flow_random.c "$top"/tests/unit/flow/expect_random.c
 compile engine "$top"/src/node/*.c "$top"/src/base/*.c "$top"/src/flow/*.c \
-	"$top"/src/proto/*.c "$top"/src/proto/v1/*.c "$top"/src/cache/*.c "$top"/src/sync/*.c
+	"$top"/src/proto/*.c "$top"/src/proto/v1/*.c "$top"/src/cache/*.c "$top"/src/standing/*.c "$top"/src/sync/*.c
 
 bad=0
 grep -nE "^${MUTANT:-[a-z]}${MUTANT:+[|]}" "$here/list" | cut -d : -f 1 |

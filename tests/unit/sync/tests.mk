@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 sync_tests = unit/sync/queues_test unit/sync/ftfw_test unit/sync/notrack_test unit/sync/alarm_test \
-	unit/sync/modes_test unit/sync/round_test unit/sync/silence_test unit/sync/standing_test unit/sync/active_test
+	unit/sync/modes_test unit/sync/round_test unit/sync/silence_test unit/sync/active_test
 check_PROGRAMS += $(sync_tests)
 TESTS += $(sync_tests)
 
@@ -19,7 +19,5 @@ unit_sync_round_test_SOURCES = unit/sync/round_test.c
 unit_sync_round_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
 unit_sync_silence_test_SOURCES = unit/sync/silence_test.c unit/sync/unack_world.h unit/sync/v1_recv.h
 unit_sync_silence_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
-unit_sync_standing_test_SOURCES = unit/sync/standing_test.c
-unit_sync_standing_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)
 unit_sync_active_test_SOURCES = unit/sync/active_test.c unit/sync/unack_world.h unit/sync/v1_recv.h
 unit_sync_active_test_LDADD = $(SYNC_LIBS) $(CMOCKA_LIBS)

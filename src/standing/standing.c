@@ -8,9 +8,9 @@
  * within half the patience; a peer that does not receive any more is noticed within the patience,
  * however little is sent; and a peer that comes back is behind until it has acknowledged all that
  * was sent in the meantime. */
-#include "sync/standing.h"
+#include "standing/standing.h"
 
-#include "proto/proto.h"
+#include "proto/message.h"
 
 #define GAP_MS 5000 /* a gap that is repaired within this time is nothing to talk about */
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "sync/standing.h"
+#include "standing/standing.h"
 
 #define FIRST	 (UINT32_MAX - 20) /* the numbers wrap */
 #define PATIENCE 10000

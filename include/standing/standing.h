@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef CONNTRACKD_SYNC_STANDING_H
-#define CONNTRACKD_SYNC_STANDING_H
+#ifndef CONNTRACKD_STANDING_STANDING_H
+#define CONNTRACKD_STANDING_STANDING_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,6 +55,12 @@ enum standing_heard {
 	STANDING_CANNOT_TELL, /* the mode knows no acknowledgements */
 };
 
+/* Requests in a row, each because the answer before was not complete. */
+struct standing_asks {
+	uint32_t n;
+	struct mono first, last;
+};
+
 /* The evidence. Numbers are sequence numbers of messages (protocol.md 2.5). */
 struct standing_facts {
 	int64_t silence_ms;		 /* for so long its mode may say nothing */
@@ -69,6 +75,7 @@ struct standing_facts {
 	/* what the peer has sent */
 	enum standing_lack table; /* of its full table; `open` is about gaps */
 	uint32_t failed;	  /* answers in a row that did not come, or not whole */
+	struct mono wanted;	  /* since when that is wanted, while it is */
 	/* a gap in its numbers: what is missing has been asked for, or may still come by itself */
 	bool open;
 
@@ -84,7 +91,8 @@ struct standing_facts {
 	/* the peer lacks a part of our table: it has restarted, or asked, or missed a message that
 	 * is not sent again */
 	bool owed;
-	uint32_t asks; /* so many times in a row it has asked for that; in all modes */
+	uint32_t asks;		    /* so many times in a row it has asked for that; in all modes */
+	struct standing_asks asked; /* the last of these rows, however long ago */
 };
 
 /* one that fails, or is asked for, so often is something to talk about */
