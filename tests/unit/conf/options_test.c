@@ -30,6 +30,8 @@ static const struct {
 	[CONF_UDP] = { "Sync { UDP {\n", "} }" },
 	[CONF_TCP] = { "Sync { TCP {\n", "} }" },
 	[CONF_OPTIONS] = { "Sync { Options {\n", "} }" },
+	[CONF_GATE] = { "Sync { Gate {\n", "} }" },
+	[CONF_ROLE] = { "Role {\n", "}" },
 	[CONF_GENERAL] = { "General {\n", "}" },
 	[CONF_UNIX] = { "General { UNIX {\n", "} }" },
 	[CONF_SCHEDULER] = { "General { Scheduler {\n", "} }" },
