@@ -88,9 +88,9 @@ void expects_peer_end(struct expects *x, uint8_t peer, const struct ct_expect *e
  * removed, and their number returned. */
 void expects_resync_begin(struct expects *x, uint8_t peer);
 uint32_t expects_resync_done(struct expects *x, uint8_t peer);
-/* ALARM: remove expectations that were not received again for more than life_s seconds, and return
+/* ALARM: remove expectations that were not received for more than timeout_s seconds, and return
  * their number. *oldest_s becomes the time at which the oldest remaining one was received, if that
  * is earlier. */
-uint32_t expects_expire(struct expects *x, uint32_t life_s, struct mono now, uint32_t *oldest_s);
+uint32_t expects_expire(struct expects *x, uint32_t timeout_s, struct mono now, uint32_t *oldest_s);
 
 #endif

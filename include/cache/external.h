@@ -70,11 +70,11 @@ struct reply_index *external_index(const struct external *c);
 /* Remove up to n entries from *pos on; true while there is more. */
 bool external_flush_step(struct external *c, uint64_t *pos, size_t n);
 
-/* Remove entries that were not received again for more than life_s seconds, in steps of at most n
- * records, from *pos on (0: begin). True while there is more. *oldest_s becomes the time at which
+/* Remove entries that were not received again for more than timeout_s seconds, in steps of at most
+ * n records, from *pos on (0: begin). True while there is more. *oldest_s becomes the time at which
  * the oldest remaining entry was received, over all steps: set it to UINT32_MAX with *pos 0.
  * *removed counts up. */
-bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s,
+bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t timeout_s,
 			  struct mono now, uint32_t *oldest_s, uint32_t *removed);
 
 #endif

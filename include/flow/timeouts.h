@@ -40,11 +40,11 @@ bool flow_packets_renew(const struct ct_flow *f);
  * entry does not see, for a fixed timeout, and for an unknown one. */
 uint32_t ct_timeouts_idle_s(const struct ct_timeouts *t, const struct ct_flow *f);
 
-/* The timeout to write into an entry instead of life_s, so that a later packet can be seen: each
- * packet sets the timeout of an entry to this kernel's value for its state. Where life_s is that
+/* The timeout to write into an entry instead of timeout_s, so that a later packet can be seen: each
+ * packet sets the timeout of an entry to this kernel's value for its state. Where timeout_s is that
  * value, or up to show_s seconds less, the value less show_s is returned. */
-uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f, uint32_t life_s,
-			     uint32_t show_s);
+uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f,
+			     uint32_t timeout_s, uint32_t show_s);
 /* What show_s is. A commit can afford more seconds than a flow injected at once, which the peer has
  * to send again before it expires here (follow/timeout_refresh.c). */
 #define CT_SHOW_COMMIT_S 10u

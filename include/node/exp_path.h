@@ -39,7 +39,7 @@ enum exp_verdict {
 
 struct exp_path_stats {
 	uint64_t events, filtered;
-	uint64_t told_new, told_end; /* messages made */
+	uint64_t sent_new, sent_end; /* messages made */
 };
 
 /* Gives NULL without memory. masters: the internal cache of flows, borrowed; NULL: there is none,

@@ -107,7 +107,7 @@ struct pipeline_stats {
 					 * direction, not sent */
 	uint64_t helpers_left_out;  /* messages without the helper's name, which is too long for
 					 * 1.4.x */
-	uint64_t told[MSG_CHANGES]; /* messages about flows */
+	uint64_t sent[MSG_CHANGES]; /* messages about flows */
 };
 
 /* Gives a pipeline, or NULL without memory. */

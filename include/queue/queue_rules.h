@@ -20,9 +20,9 @@ int queue_rules_open(uint16_t queue_num, const char *const *except, size_t n,
 /* The kernel drops what is in a queue when a base chain goes. NULL is harmless. */
 void queue_rules_close(struct queue_rules *r);
 
-/* From now on, for QUEUE_RULES_LIFE_MS: packets are queued; said again before that is over, they go
- * on being queued. on false: what is new passes. 0 or -errno. */
+/* From now on, for QUEUE_RULES_TIMEOUT_MS: packets are queued; repeated before that is over, they
+ * go on being queued. on false: what is new passes. 0 or -errno. */
 int queue_rules_hold(struct queue_rules *r, bool on);
-#define QUEUE_RULES_LIFE_MS 1000
+#define QUEUE_RULES_TIMEOUT_MS 1000
 
 #endif

@@ -308,7 +308,7 @@ uint32_t expects_resync_done(struct expects *x, uint8_t peer)
 	return removed;
 }
 
-uint32_t expects_expire(struct expects *x, uint32_t life_s, struct mono now, uint32_t *oldest_s)
+uint32_t expects_expire(struct expects *x, uint32_t timeout_s, struct mono now, uint32_t *oldest_s)
 {
 	uint32_t ids[STEP_IDS], removed = 0;
 	uint64_t pos = 0;
@@ -318,7 +318,7 @@ uint32_t expects_expire(struct expects *x, uint32_t life_s, struct mono now, uin
 		for (size_t i = 0; i < n; i++) {
 			const struct expect_rec *rec = expects_rec(x, ids[i]);
 
-			if (mono_s(now) - rec->updated_s > life_s) {
+			if (mono_s(now) - rec->updated_s > timeout_s) {
 				expects_remove(x, ids[i]);
 				removed++;
 			} else if (rec->updated_s < *oldest_s) {

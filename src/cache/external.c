@@ -350,7 +350,7 @@ bool external_flush_step(struct external *c, uint64_t *pos, size_t n)
 	return true;
 }
 
-bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t life_s,
+bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t timeout_s,
 			  struct mono now, uint32_t *oldest_s, uint32_t *removed)
 {
 	uint32_t ids[STEP_IDS];
@@ -363,7 +363,7 @@ bool external_expire_step(struct external *c, uint64_t *pos, size_t n, uint32_t 
 		for (size_t i = 0; i < got; i++) {
 			uint32_t news_s = table_rec(c->table, ids[i])->updated_s;
 
-			if (mono_s(now) - news_s > life_s) {
+			if (mono_s(now) - news_s > timeout_s) {
 				take_out(c, ids[i]);
 				(*removed)++;
 			} else if (news_s < *oldest_s) {

@@ -222,13 +222,13 @@ static enum internal_change rec_merge(struct internal *c, uint32_t id, const str
 				      struct mono now)
 {
 	struct flow_rec *rec = table_rec(c->table, id);
-	uint64_t life = rec->flow.has & FLOW_HAS_TIMEOUT ? rec->flow.timeout_s : 0;
+	uint64_t timeout_s = rec->flow.has & FLOW_HAS_TIMEOUT ? rec->flow.timeout_s : 0;
 	bool changed;
 
 	table_merge(c->table, id, f, &changed);
 	if (f->has & FLOW_HAS_TIMEOUT) {
 		rec->updated_s = mono_s(now);
-		changed |= f->timeout_s > life + life / 2;
+		changed |= f->timeout_s > timeout_s + timeout_s / 2;
 	}
 	if (!changed)
 		return INTERNAL_NOTHING;

@@ -46,12 +46,12 @@ static void flow_cache(struct values *v, const struct value_group *g, const char
 static void flow_caches(const struct command_env *d, struct values *v, const struct value_group *g)
 {
 	struct external *external = pipeline_external(d->pipeline);
-	const uint64_t *told = pipeline_stats(d->pipeline)->told;
+	const uint64_t *sent = pipeline_stats(d->pipeline)->sent;
 
 	if (!pipeline_internal(d->pipeline))
 		values_group(
 			v, "bypass", &bypass_group,
-			&(struct bypass_values){ told[MSG_NEW], told[MSG_UPDATE], told[MSG_END] });
+			&(struct bypass_values){ sent[MSG_NEW], sent[MSG_UPDATE], sent[MSG_END] });
 	values_list(v, "caches");
 	if (pipeline_internal(
 		    d->pipeline)) /* the statistics mode has one only, under its own name */
@@ -257,7 +257,7 @@ void report_expect(const struct command_env *d, struct values *v)
 
 	if (!pipeline_internal(d->pipeline))
 		values_group(v, "bypass", &bypass_group,
-			     &(struct bypass_values){ s->told_new, 0, s->told_end });
+			     &(struct bypass_values){ s->sent_new, 0, s->sent_end });
 	values_list(v, "caches");
 	if (pipeline_internal(d->pipeline))
 		expect_cache(v, "internal", exp_path_internal(x));

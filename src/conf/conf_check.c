@@ -48,7 +48,7 @@ static void check_timers(struct conf_ctx *ctx)
 	struct sync_conf *s = &ctx->conf.sync;
 	const struct conf_seen *commit = seen(ctx, CONF_SYNC, "CommitTimeout");
 	const struct conf_seen *refresh = seen(ctx, CONF_ALARM, "RefreshTime");
-	const struct conf_seen *life = seen(ctx, CONF_ALARM, "CacheTimeout");
+	const struct conf_seen *cache_timeout = seen(ctx, CONF_ALARM, "CacheTimeout");
 
 	if (commit->given && !commit->bad && s->commit_timeout_s && s->disable_external) {
 		conf_warn(ctx, &commit->at,
@@ -56,8 +56,8 @@ static void check_timers(struct conf_ctx *ctx)
 		s->commit_timeout_s = 0; /* or no timeouts would be sent to the peer */
 	}
 	if (s->mode == SYNC_MODE_ALARM && s->cache_timeout_s <= s->refresh_s && !refresh->bad &&
-	    !life->bad && (refresh->given || life->given))
-		conf_warn(ctx, life->given ? &life->at : &refresh->at,
+	    !cache_timeout->bad && (refresh->given || cache_timeout->given))
+		conf_warn(ctx, cache_timeout->given ? &cache_timeout->at : &refresh->at,
 			  "CacheTimeout (%u) is not longer than RefreshTime (%u): states may "
 			  "expire before they are sent again",
 			  s->cache_timeout_s, s->refresh_s);

@@ -23,7 +23,7 @@
 #include "queue/queue.h"
 #include "queue/queue_rules.h"
 
-#define RENEW_MS (QUEUE_RULES_LIFE_MS / 4)
+#define RENEW_MS (QUEUE_RULES_TIMEOUT_MS / 4)
 #define AGAIN_MS 5000 /* after the queue could not be opened */
 
 struct gating {

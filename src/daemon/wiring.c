@@ -209,13 +209,13 @@ static uint32_t on_timeout(void *ctx, const struct ct_flow *f)
 /* ---- network -> pipeline -> kernel, without external cache ---- */
 
 /* the kernel may have lifted one of that length for a flow table */
-#define LONG_LIFE_S 43200
+#define LONG_TIMEOUT_S 43200
 
 /* What is told without a life, or with one that is not its own, gets that of its state here. */
 static const struct ct_flow *with_timeout(struct daemon *d, const struct ct_flow *f,
 					  struct ct_flow *copy)
 {
-	if ((f->has & FLOW_HAS_TIMEOUT) && f->timeout_s < LONG_LIFE_S)
+	if ((f->has & FLOW_HAS_TIMEOUT) && f->timeout_s < LONG_TIMEOUT_S)
 		return f;
 	flow_copy(copy, f);
 	copy->timeout_s = entry_timeout_kept(our_timeouts(d), f, 0, 0);

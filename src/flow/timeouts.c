@@ -120,11 +120,12 @@ uint32_t ct_timeouts_idle_s(const struct ct_timeouts *t, const struct ct_flow *f
 	return timeout_s > left_s ? timeout_s - left_s : 0;
 }
 
-uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f, uint32_t life_s,
-			     uint32_t show_s)
+uint32_t ct_timeouts_showing(const struct ct_timeouts *t, const struct ct_flow *f,
+			     uint32_t timeout_s, uint32_t show_s)
 {
 	uint32_t own_s = ct_timeouts_of(t, f);
 
-	return own_s > 2 * show_s && life_s <= own_s && life_s > own_s - show_s ? own_s - show_s :
-										  life_s;
+	return own_s > 2 * show_s && timeout_s <= own_s && timeout_s > own_s - show_s ?
+		       own_s - show_s :
+		       timeout_s;
 }

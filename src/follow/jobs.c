@@ -228,12 +228,12 @@ void jobs_ended(struct jobs *jobs, enum job_kind kind, const struct job_result *
 		struct mono now)
 {
 	struct job *j = &jobs->job[kind];
-	struct job_result told = *res;
+	struct job_result result = *res;
 
 	j->running = false;
-	if (j->stopping && told.err == -ECANCELED)
-		told.stopped_by = j->by;
-	tell_end(jobs, kind, &told, now);
+	if (j->stopping && result.err == -ECANCELED)
+		result.stopped_by = j->by;
+	tell_end(jobs, kind, &result, now);
 	begin_waiting(jobs, now);
 }
 

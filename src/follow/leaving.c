@@ -27,7 +27,7 @@ struct leaving {
 	struct pipeline *p;
 	const struct activity *activity;
 	struct ev_timer still;
-	uint64_t flows, told; /* hidden; those of them that the log knows of */
+	uint64_t flows, said; /* hidden; those of them that the log knows of */
 };
 
 /* The address its source was translated to; NULL: to none. */
@@ -43,9 +43,9 @@ static const void *translated_to(const struct ct_flow *f)
 static void still_due(void *ctx, struct mono now)
 {
 	struct leaving *l = ctx;
-	uint64_t n = l->flows - l->told;
+	uint64_t n = l->flows - l->said;
 
-	l->told = l->flows;
+	l->said = l->flows;
 	if (!activity_active(l->activity)) {
 		log_notice("%" PRIu64 " flows were deleted here because an address left: "
 			   "their end was not told",

@@ -83,15 +83,15 @@ struct put {
 	bool exists;  /* the last create has met an entry */
 	bool unknown; /* a create may or may not have happened */
 	bool found;
-	bool loosen;	   /* ANNOTATE: its windows judge no longer ... */
-	bool windows_only; /* ... and nothing else is to be written */
-	bool raise, hit;   /* ANNOTATE, UPDATE: with life; packets have passed the entry */
-	uint32_t carries;  /* ANNOTATE, UPDATE: parts of f; a CREATE has them all */
-	bool replacing;	   /* a destroy has been sent */
-	bool destroyed;	   /* and has happened, as far as is known */
-	bool cleared;	   /* it has, for certain */
-	int err;	   /* RESTORE: why ours has failed */
-	uint32_t life_s;   /* of an entry that is created, 0: that of f */
+	bool loosen;	    /* ANNOTATE: its windows judge no longer ... */
+	bool windows_only;  /* ... and nothing else is to be written */
+	bool raise, hit;    /* ANNOTATE, UPDATE: with life; packets have passed the entry */
+	uint32_t carries;   /* ANNOTATE, UPDATE: parts of f; a CREATE has them all */
+	bool replacing;	    /* a destroy has been sent */
+	bool destroyed;	    /* and has happened, as far as is known */
+	bool cleared;	    /* it has, for certain */
+	int err;	    /* RESTORE: why ours has failed */
+	uint32_t timeout_s; /* of an entry that is created, 0: that of f */
 	uint64_t token;
 	struct ct_flow f;
 	struct flow_rare rare;
@@ -196,8 +196,8 @@ static void on_create(struct ct_put *p, struct put *e, int err, struct mono now)
 		return;
 	}
 	if (!err) {
-		if (e->life_s)
-			e->f.timeout_s = e->life_s;
+		if (e->timeout_s)
+			e->f.timeout_s = e->timeout_s;
 		e->f.has |= FLOW_HAS_TIMEOUT;
 		done(p, e, e->replacing ? CT_REPLACED : CT_CREATED, NULL, 0, now);
 		return;
@@ -497,7 +497,7 @@ static int request_update(struct ct_put *p, struct put *e, uint64_t cookie)
 static int request(struct ct_put *p, struct put *e)
 {
 	const struct ct_build_opts create = { .liberal = p->liberal || ct_scales_unknown(&e->f),
-					      .timeout_s = e->life_s };
+					      .timeout_s = e->timeout_s };
 	uint64_t cookie = (uint64_t)(e - p->put);
 	struct ct_flow q;
 
@@ -574,9 +574,9 @@ static struct put *take(struct ct_put *p)
 	return container_of(node, struct put, node);
 }
 
-static uint32_t showing(const struct ct_put *p, const struct put *e, uint32_t life_s)
+static uint32_t showing(const struct ct_put *p, const struct put *e, uint32_t timeout_s)
 {
-	return ct_timeouts_showing(&p->timeouts, &e->f, life_s,
+	return ct_timeouts_showing(&p->timeouts, &e->f, timeout_s,
 				   ct_way_takes_over(e->q.way) ? CT_SHOW_COMMIT_S : CT_SHOW_NEWS_S);
 }
 
@@ -613,11 +613,11 @@ void ct_put_add(struct ct_put *p, const struct ct_wish *wish)
 	if (e->f.has & FLOW_HAS_TIMEOUT)
 		e->f.timeout_s = showing(p, e, e->f.timeout_s);
 	if (wish->exact)
-		e->life_s = wish->timeout_s;
+		e->timeout_s = wish->timeout_s;
 	else
-		e->life_s = wish->kept_s && wish->kept_s == wish->timeout_s ?
-				    e->f.timeout_s :
-				    showing(p, e, wish->timeout_s);
+		e->timeout_s = wish->kept_s && wish->kept_s == wish->timeout_s ?
+				       e->f.timeout_s :
+				       showing(p, e, wish->timeout_s);
 	p->n_busy++;
 	wants(p, e, wish->way >= CT_WAY_END ? PUT_LOOK : wish->there ? PUT_GET : PUT_CREATE);
 }

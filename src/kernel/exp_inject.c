@@ -24,7 +24,7 @@
 #include "base/log.h"
 #include "kernel/exp.h"
 
-#define LIFE_LEFT_S 3 /* two copies of one life end within this time */
+#define TIMEOUT_LEFT_S 3 /* two copies of one life end within this time */
 
 struct exp_inject {
 	struct exp_sock *sock;
@@ -114,7 +114,7 @@ void exp_inject_put(struct exp_inject *x, const struct ct_expect *e, struct mono
 static bool outlives(const struct ct_expect *kernel, const struct ct_expect *e)
 {
 	return (kernel->has & e->has & EXPECT_HAS_TIMEOUT) && e->timeout_s == 0 &&
-	       kernel->timeout_s > LIFE_LEFT_S;
+	       kernel->timeout_s > TIMEOUT_LEFT_S;
 }
 
 void exp_inject_end(struct exp_inject *x, const struct ct_expect *e, struct mono now)

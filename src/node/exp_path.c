@@ -319,7 +319,7 @@ int exp_path_encode(struct exp_path *x, uint32_t id, struct message *msg,
 	msg->change = dead ? MSG_END : MSG_NEW;
 	err = proto->put_expect(out, msg, &rec->expect, rules);
 	if (err == 0)
-		(*(dead ? &x->stats.told_end : &x->stats.told_new))++;
+		(*(dead ? &x->stats.sent_end : &x->stats.sent_new))++;
 	return err;
 }
 

@@ -126,7 +126,7 @@ int path_encode(void *ctx, uint32_t id, uint32_t seq, uint8_t hello, struct writ
 	err = p->proto->put_flow(out, &msg, path_left(p, rec, &left), &p->rules);
 	if (err < 0)
 		return err;
-	p->stats.told[msg.change]++;
+	p->stats.sent[msg.change]++;
 	if (msg.change != MSG_END && proto_helper_too_long(p->proto, &rec->flow))
 		path_helper_left_out(p, &rec->flow);
 	return 0;

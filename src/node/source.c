@@ -9,7 +9,7 @@
 
 #define LATELY_MS 1000 /* the kernel's events about what went along have been read by then */
 
-static bool lives(const struct pipeline *p, uint32_t id)
+static bool is_alive(const struct pipeline *p, uint32_t id)
 {
 	return id != FLOW_ID_NONE && table_rec(p->own, id)->state != REC_DEAD;
 }
@@ -63,7 +63,7 @@ uint32_t pipeline_peer_flows(const struct pipeline *p)
 
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 {
-	return lives(p, p->source->find(p, f)) || peer_flows_has(p->peer_flows, f);
+	return is_alive(p, p->source->find(p, f)) || peer_flows_has(p->peer_flows, f);
 }
 
 void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now)
@@ -100,7 +100,7 @@ void pipeline_memory(const struct pipeline *p, const struct ct_flow *f, struct c
 	uint32_t id = p->source->find(p, f);
 
 	m->peers_s = p->sink->changed_s(p, f);
-	if (lives(p, id))
+	if (is_alive(p, id))
 		remembered(table_rec(p->own, id), m, now);
 	else if (peer_flows_received(p->peer_flows, f, &m->received_s))
 		m->last = CT_WRITTEN;
@@ -184,7 +184,7 @@ void pipeline_commit_kept(struct pipeline *p, const struct ct_flow *f, bool writ
 		return;
 	if (id == FLOW_ID_NONE)
 		id = p->source->find(p, f);
-	if (lives(p, id))
+	if (is_alive(p, id))
 		internal_written(p->internal, id, f, now);
 }
 

@@ -95,7 +95,7 @@ int queue_rules_hold(struct queue_rules *r, bool on)
 		text_printf(&cmd,
 			    "add element " TABLE
 			    " closed { ipv4 timeout %ums, ipv6 timeout %ums }\n",
-			    r->num, QUEUE_RULES_LIFE_MS, QUEUE_RULES_LIFE_MS);
+			    r->num, QUEUE_RULES_TIMEOUT_MS, QUEUE_RULES_TIMEOUT_MS);
 	rc = run(r, &cmd, NULL);
 	text_free(&cmd);
 	return rc;

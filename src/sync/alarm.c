@@ -25,7 +25,7 @@
 #define TICKS_S	    (1000 / TICK_MS)
 #define STEP_MS	    20
 #define STEP_FLOWS  4096 /* looked at in one step, at least: well under a millisecond */
-#define STEPS_LAP   50	 /* of a large table: one second */
+#define STEPS_PASS  50	 /* of a large table: one second */
 #define PASS_MIN_MS 200
 #define PASS_MAX_MS 5000
 
@@ -112,7 +112,7 @@ static void pass_end(struct alarm *a)
 
 	/* A large table is always due somewhere: no faster than it was meant to be. */
 	if (a->seen > STEP_FLOWS)
-		soonest = mono_add_ms(a->pass_began, STEPS_LAP * STEP_MS);
+		soonest = mono_add_ms(a->pass_began, STEPS_PASS * STEP_MS);
 	a->pass = false;
 	a->seen_before = a->seen;
 	if (mono_before(a->pass_at, soonest))
@@ -148,7 +148,7 @@ static void refresh_step(struct alarm *a, struct round *r, struct mono now)
 {
 	const struct sync_env *env = a->base.env;
 	uint32_t quota =
-		a->seen_before / STEPS_LAP > STEP_FLOWS ? a->seen_before / STEPS_LAP : STEP_FLOWS;
+		a->seen_before / STEPS_PASS > STEP_FLOWS ? a->seen_before / STEPS_PASS : STEP_FLOWS;
 	uint32_t id;
 
 	while (a->pass) {

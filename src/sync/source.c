@@ -9,10 +9,10 @@
 
 #include "sync/mode.h"
 
-#define STRAY_STEP    1024 /* strays this close continue each other */
-#define STRAY_MANY    100
-#define STRAY_MANY_MS 250  /* a duplicated burst is over within this time */
-#define STRAY_MS      2000 /* old numbers for this long: the tracking is wrong */
+#define UNEXPECTED_STEP	   1024 /* strays this close continue each other */
+#define UNEXPECTED_MANY	   100
+#define UNEXPECTED_MANY_MS 250	/* a duplicated burst is over within this time */
+#define UNEXPECTED_MS	   2000 /* old numbers for this long: the tracking is wrong */
 
 const char *sync_name_of(const struct sync *s, const struct peer_addr *from, char *out)
 {
@@ -53,13 +53,13 @@ struct peer *peer_known(struct sync *s, const struct peer_addr *from)
 
 bool unexpected_add(struct unexpected *s, uint32_t seq, struct mono now)
 {
-	if (s->n == 0 || seq - s->last - 1 >= STRAY_STEP) {
+	if (s->n == 0 || seq - s->last - 1 >= UNEXPECTED_STEP) {
 		*s = (struct unexpected){ .first = seq, .last = seq, .n = 1, .since = now };
 		return false;
 	}
 	s->n++;
 	s->last = seq;
-	if (s->n >= STRAY_MANY && !sync_within(s->since, STRAY_MANY_MS, now))
+	if (s->n >= UNEXPECTED_MANY && !sync_within(s->since, UNEXPECTED_MANY_MS, now))
 		return true;
-	return !sync_within(s->since, STRAY_MS, now);
+	return !sync_within(s->since, UNEXPECTED_MS, now);
 }

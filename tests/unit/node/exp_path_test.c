@@ -721,8 +721,8 @@ static void test_bypass(void **state)
 	exp_path_end(x, &e, w->now);
 	put(w, &e);
 	CHECK_SENT(w, WIRE_EXP_NEW);
-	assert_int_equal(exp_path_stats(x)->told_new, 2);
-	assert_int_equal(exp_path_stats(x)->told_end, 2);
+	assert_int_equal(exp_path_stats(x)->sent_new, 2);
+	assert_int_equal(exp_path_stats(x)->sent_end, 2);
 	exp_path_committed(x, &e, w->now); /* what we did ourselves is not told */
 	check_silence(w);
 	assert_int_equal(expects_find(exp_path_internal(x), &e), FLOW_ID_NONE);

@@ -378,9 +378,9 @@ static void test_events(void **state)
 	check_same(w);
 	check_empty(w);
 	assert_null(pipeline_internal(w->p));
-	assert_int_equal(pipeline_stats(w->p)->told[WIRE_CT_NEW], 2);
-	assert_int_equal(pipeline_stats(w->p)->told[WIRE_CT_UPD], 1);
-	assert_int_equal(pipeline_stats(w->p)->told[WIRE_CT_DEL], 2);
+	assert_int_equal(pipeline_stats(w->p)->sent[WIRE_CT_NEW], 2);
+	assert_int_equal(pipeline_stats(w->p)->sent[WIRE_CT_UPD], 1);
+	assert_int_equal(pipeline_stats(w->p)->sent[WIRE_CT_DEL], 2);
 }
 
 /* What was there before, while everything goes on, over a channel that is full now and then. */
