@@ -34,16 +34,27 @@ struct test_job {
 /* Who has connected, as the server is told; -1: as it is. */
 static int64_t pretend_uid = -1;
 
-int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
-int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
-int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+typedef int getsockopt_fn(int fd, int level, int name, void *value, socklen_t *len);
+
+static int pretending(getsockopt_fn *real, int fd, int level, int name, void *value, socklen_t *len)
 {
-	int ret = __real_getsockopt(fd, level, name, value, len);
+	int ret = real(fd, level, name, value, len);
 
 	if (name == SO_PEERCRED && pretend_uid >= 0)
 		((struct ucred *)value)->uid = (uid_t)pretend_uid;
 	return ret;
 }
+
+#define WRAPPED(name) \
+	getsockopt_fn __wrap_##name, __real_##name; \
+	int __wrap_##name(int fd, int level, int option, void *value, socklen_t *len) \
+	{ \
+		return pretending(__real_##name, fd, level, option, value, len); \
+	}
+WRAPPED(getsockopt)
+#ifdef __USE_TIME_BITS64 /* glibc's name of it on 32-bit machines */
+WRAPPED(__getsockopt64)
+#endif
 
 struct world {
 	char dir[64];

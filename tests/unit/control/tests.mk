@@ -14,7 +14,7 @@ unit_control_record_test_SOURCES = unit/control/record_test.c
 unit_control_record_test_LDADD = $(CONTROL_LIBS) $(CMOCKA_LIBS)
 unit_control_server_test_SOURCES = unit/control/server_test.c
 # whoever connects is another user
-unit_control_server_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getsockopt
+unit_control_server_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getsockopt -Wl,--wrap=__getsockopt64
 unit_control_server_test_LDADD = $(CONTROL_LIBS) $(CMOCKA_LIBS)
 unit_control_verdict_test_SOURCES = unit/control/verdict_test.c
 unit_control_verdict_test_LDADD = $(CONTROL_LIBS) $(CMOCKA_LIBS)
