@@ -103,7 +103,8 @@ const struct conf_option conf_options[] = {
 		  "the external cache is disabled." },
 	{ NUMBER("PurgeTimeout", CONF_IN_MODES | IN(CONF_SYNC), 0, INT_MAX_31, "seconds"),
 	  .at = AT(sync.purge_timeout_s), .init = "60",
-	  .help = "Delay between conntrackd -t and the flush of the kernel table it asks for." },
+	  .help = "Delay between conntrackd -t and the flush of the kernel table it asks for; 0 "
+		  "is 60, as in 1.4.x." },
 	{ OPTION("DisableInternalCache", IN(CONF_NOTRACK), CONF_T_BOOL),
 	  .at = AT(sync.disable_internal), .init = "off",
 	  .help = "Kernel events go straight to the link, without a cache. What a peer asks for is "
