@@ -105,9 +105,8 @@ static void windows(const struct check *c)
 
 	if (c->conf->mode == CONF_MODE_SYNC && s->tcp_window_tracking && s->active_active)
 		check_say(c, CONF_WARNING, CONF_OPTIONS, "TCPWindowTracking", 0,
-			  "TCPWindowTracking with both nodes active: each sees part of the packets "
-			  "of a connection, and its "
-			  "kernel takes the others for invalid");
+			  "TCPWindowTracking with both nodes active: where a connection takes both "
+			  "paths each node sees part of its packets, and takes others for invalid");
 }
 
 void check_file(const struct check *c)

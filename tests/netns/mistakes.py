@@ -151,7 +151,7 @@ THE_FILE = (
 	case(11, "Sync and Stats", lambda text: text + f"{MARK}Stats {{\n}}\n",
 	     "warning: section Stats is not used: section Sync in line 1 is; with -S the statistics mode runs instead"),
 	case(12, "unknown at the top", lambda text: text + f"{MARK}Foo {{\n}}\n",
-	     r'error: unknown keyword "Foo" in the top level of the file\n\t\(accepted here: Sync, General, Stats, Helper\)'),
+	     r'error: unknown keyword "Foo" in the top level of the file\n\t\(accepted here: Sync, General, Stats, Helper, Role\)'),
 	case(13, "typing error", change("HashSize", f"{MARK}HashSzie"),
 	     rf'error: unknown keyword "HashSzie" in section General\n\tdid you mean "HashSize"\? {ALIEN}'),
 	case(13, "unknown in General", general(f"{MARK}Xyzzy 5"),
@@ -200,7 +200,7 @@ THE_FILE = (
 	     r'error: "Port" does not belong to block Multicast \(only to: block UDP, block TCP\)'),
 	case(22, "in UDP", udp("Interface sync0", "Interface sync0\n" + "".join(f"\t\t{MARK}{k}\n" for k in (
 	     "Group 3780", "IPv4_interface 10.30.0.11", "ErrorQueueLength 5"))[:-1]),
-	     r'error: "Group" does not belong to block UDP \(only to: block Multicast, block UNIX\)',
+	     r'error: "Group" does not belong to block UDP \(only to: block Multicast, block UNIX, section Role\)',
 	     r'error: "IPv4_interface" does not belong to block UDP \(only to: block Multicast\)',
 	     r'error: "ErrorQueueLength" does not belong to block UDP \(only to: block TCP\)'),
 	case(22, "NetlinkEventsReliable in Stats", whole(f"Stats {{\n\t{MARK}NetlinkEventsReliable on\n}}\n{GENERAL}"),

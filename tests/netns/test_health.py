@@ -296,7 +296,7 @@ def test_cable_that_comes_and_goes(lab: Lab, pair: Callable) -> None:
 		scenario.inject(lab, "fw1", 20, first=50 + 20 * i)
 		seen |= reasons(active)
 		lab.ip("fw1", "link set sync0 up")
-		time.sleep(0.1)
+		pace.sleep(0.1)
 	assert "link_down" in seen or "link_no_carrier" in seen, seen
 	wait_replicated(active, backup)
 	for node in (active, backup):
