@@ -244,10 +244,15 @@ void gate_sure(struct gate *g)
 
 /* ---- packets ---- */
 
+static bool half_full(const struct gate *g)
+{
+	return waiting_packets(g->hold) >= g->conf.queue_len / 2;
+}
+
 static void hold(struct gate *g, const struct ct_flow *tuple, uint32_t packet, enum waits waits,
 		 bool stranger, struct mono now)
 {
-	bool full = stranger && waiting_packets(g->hold) >= g->conf.queue_len / 2;
+	bool full = stranger && half_full(g);
 	bool begins = waiting_find(g->hold, tuple) == WAITING_NONE;
 	uint32_t i = full ? WAITING_NONE : waiting_add(g->hold, tuple, packet, now);
 
@@ -261,13 +266,25 @@ static void hold(struct gate *g, const struct ct_flow *tuple, uint32_t packet, e
 		*waiting_word(g->hold, i) = waits;
 }
 
+/* Is the tuple of a place nobody's that is known? While the gate is closed its word does not say. */
+static bool is_stranger(const struct gate *g, enum waits waits, const struct ct_flow *tuple,
+			struct mono now)
+{
+	enum gate_known known;
+
+	if (waits != WAITS_LOOK)
+		return true;
+	known = g->env.known(g->env.ctx, tuple, now);
+	return known == GATE_UNKNOWN || known == GATE_UNSURE;
+}
+
 /* Packets of its tuple wait already: behind them, unless all of them can go. */
 static void join(struct gate *g, uint32_t place, const struct ct_flow *tuple, uint32_t packet,
 		 struct mono now)
 {
 	enum waits waits = (enum waits) * waiting_word(g->hold, place);
 
-	hold(g, tuple, packet, waits, waits != WAITS_LOOK, now);
+	hold(g, tuple, packet, waits, half_full(g) && is_stranger(g, waits, tuple, now), now);
 	if (g->state != GATE_CLOSED && waits == WAITS_LOOK)
 		settle(g, place, now);
 }

@@ -370,6 +370,7 @@ int packet_queue_open(struct evloop *loop, const struct queue_conf *conf, const 
 	if (rc == -EPERM)
 		rc = -EBUSY;
 	flush(q);
+	packet_queue_flush(q);
 	q->io = (struct ev_io){
 		.fd = q->io.fd, .want = EV_READ, .cb = on_ready, .ctx = q, .name = "packet queue"
 	};

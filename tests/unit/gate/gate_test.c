@@ -344,6 +344,30 @@ static void test_room(void **state)
 	end(w);
 }
 
+/* Nor does one stranger take more than half by itself. */
+static void test_room_of_one(void **state)
+{
+	struct world *w = begin();
+
+	(void)state;
+	gate_close(w->g);
+	w->known[1] = GATE_UNKNOWN;
+	w->known[2] = GATE_MISSING;
+	for (uint32_t i = 0; i < ROOM; i++)
+		send_one(w, 1);
+	assert_int_equal(gate_holds(w->g), ROOM / 2);
+	assert_int_equal(gate_stats(w->g)->dropped_full, ROOM / 2);
+	send_one(w, 2);
+	send_one(w, 2);
+	assert_int_equal(gate_holds(w->g), ROOM / 2 + 2);
+	gate_begin_open(w->g);
+	step(w);
+	assert_int_equal(w->commits, 1);
+	swept(w);
+	assert_int_equal(gate_holds(w->g), 0);
+	end(w);
+}
+
 static void test_own(void **state)
 {
 	struct world *w = begin();
@@ -438,6 +462,7 @@ int main(void)
 		cmocka_unit_test(test_unsure),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_room_of_one),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_random),
 	};
