@@ -99,14 +99,21 @@ static void states(const struct check *c)
 			  "and a take-over brings it back");
 }
 
+/* DisableExternalCache alone may be hot standby, where one node is active at a time. */
 static void windows(const struct check *c)
 {
 	const struct sync_conf *s = &c->conf->sync;
+	struct conf_place at = { 0 };
 
-	if (c->conf->mode == CONF_MODE_SYNC && s->tcp_window_tracking && s->active_active)
-		check_say(c, CONF_WARNING, CONF_OPTIONS, "TCPWindowTracking", 0,
-			  "TCPWindowTracking with both nodes active: where a connection takes both "
-			  "paths each node sees part of its packets, and takes others for invalid");
+	if (c->conf->mode != CONF_MODE_SYNC || !s->tcp_window_tracking || !s->active_active)
+		return;
+	if (c->source)
+		conf_source_of(c->source, CONF_OPTIONS, "ActiveActive", 0, &at);
+	if (at.line == 0)
+		return;
+	check_say(c, CONF_WARNING, CONF_OPTIONS, "TCPWindowTracking", 0,
+		  "TCPWindowTracking with both nodes active: where a connection takes both paths "
+		  "each node sees part of its packets, and takes others for invalid");
 }
 
 void check_file(const struct check *c)

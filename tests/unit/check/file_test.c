@@ -65,6 +65,10 @@ static void windows(void **state)
 	is_said("Sync {\nMode NOTRACK {\nDisableExternalCache on\n}\nUDP {\nIPv4_address 10.9.0.1\n"
 		"IPv4_Destination_Address 10.9.0.2\nInterface eth9\nPort 3780\n}\nOptions {\n"
 		"TCPWindowTracking on\n}\n}\n",
+		"");
+	is_said("Sync {\nMode NOTRACK {\nDisableExternalCache on\n}\nUDP {\nIPv4_address 10.9.0.1\n"
+		"IPv4_Destination_Address 10.9.0.2\nInterface eth9\nPort 3780\n}\nOptions {\n"
+		"TCPWindowTracking on\nActiveActive on\n}\n}\n",
 		"12: warning: TCPWindowTracking with both nodes active\n");
 	is_said(HEAD("FTFW") "Options {\nTCPWindowTracking on\n}\n}\n", "");
 }
