@@ -25,7 +25,8 @@ struct queue_conf {
 	uint32_t copy_range;
 	bool conntrack; /* the flow of each packet comes along */
 	bool gso; /* packets come as large as the network stack has them; else they are cut first */
-	bool passing; /* what is new passes, until packet_queue_hold() */
+	bool passing;	/* what is new passes, until packet_queue_hold() */
+	bool fail_open; /* what finds the queue full passes; not with packet_queue_hold() */
 };
 
 #define QUEUE_INFO_MAX 32 /* private data of a helper */

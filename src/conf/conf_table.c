@@ -205,8 +205,9 @@ const struct conf_option conf_options[] = {
 	{ BLOCK("Gate", IN(CONF_SYNC), CONF_GATE), .ours = true,
 	  .help = "While this node is backup, packets that would need a state which is not in the "
 		  "kernel yet are held, and go on in order when it is; a connection that talks is "
-		  "committed first. Not known to conntrackd "
-		  "1.4." },
+		  "committed first. Rules external need rules of yours. Connections in a zone, and "
+		  "untracked ones, are not to be queued: each of their packets would wait for "
+		  "the Deadline. Not known to conntrackd 1.4." },
 	{ OPTION("Rules", IN(CONF_GATE), CONF_T_RULES), .ours = true, .at = AT(gate.rules),
 	  .init = "external",
 	  .help = "Who queues the packets. external: rules of yours, in the hook prerouting before "
@@ -231,7 +232,9 @@ const struct conf_option conf_options[] = {
 	  .help = "With DisableExternalCache, where both nodes forward and the paths are "
 		  "asymmetric: a packet of TCP of whose connection this node has no state, or only "
 		  "the SYN, waits so long for the other node to tell it. Then it goes on in any "
-		  "case." },
+		  "case, as does what finds more than QueueLen waiting. Not for rules that put "
+		  "packets into a zone, or that leave connections untracked: each packet of "
+		  "those would wait." },
 
 	/* General */
 	{ NUMBER("HashSize", IN(CONF_GENERAL), 0, 1u << 27, "buckets"), .at = AT(cache.hash_size),

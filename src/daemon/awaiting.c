@@ -87,6 +87,7 @@ static int open_queue(struct awaiting *a, struct text *err)
 		.max_len = a->conf.queue_len,
 		.copy_range = GATE_PACKET_COPY,
 		.gso = true,
+		.fail_open = true,
 	};
 	int rc;
 

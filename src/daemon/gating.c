@@ -88,7 +88,8 @@ static void on_verdict(void *ctx, uint32_t packet, bool pass)
 {
 	const struct gating *g = ctx;
 
-	packet_queue_verdict(g->queue, packet, pass);
+	if (g->queue) /* else the kernel has dropped all that it held */
+		packet_queue_verdict(g->queue, packet, pass);
 }
 
 /* ---- what the gate is told ---- */
@@ -189,12 +190,14 @@ static void close_queue(struct gating *g)
 	g->queue = NULL;
 }
 
-/* Nothing is held yet. */
-static void never_mind(struct gating *g)
+/* What was held meanwhile went with the queue. */
+static void never_mind(struct gating *g, struct mono now)
 {
 	close_queue(g);
 	ahead_end(g->ahead);
 	gate_all_there(g->gate);
+	while (gate_step(g->gate, now))
+		;
 	gate_drained(g->gate);
 }
 
@@ -224,7 +227,7 @@ static void shut(struct gating *g, struct mono now)
 	} else {
 		const char *why = err.buf ? err.buf : strerror(-rc);
 
-		never_mind(g);
+		never_mind(g, now);
 		if (strncmp(g->lacks, why, sizeof(g->lacks) - 1) != 0)
 			log_errx("gate: it cannot be closed: %s", why);
 		snprintf(g->lacks, sizeof(g->lacks), "%s", why);

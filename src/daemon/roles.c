@@ -64,8 +64,8 @@ static void on_told(void *ctx, enum role_kind role, bool crossed, const char *by
 	/* What came in between was no mistake: somebody else has been the primary meanwhile. */
 	if (crossed)
 		role_set(d->role, role, by, now);
-	else if (!role_told(d->role, role, by, now))
-		log_info("role: %s already (%s)", role_name(role), by);
+	else
+		role_told(d->role, role, by, now);
 }
 
 static int open_fifo(struct roles *r)

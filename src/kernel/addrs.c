@@ -38,6 +38,7 @@ struct addrs {
 	struct left left[LEFT_MAX];
 	unsigned int next_left;
 	bool dumping, again; /* messages were lost: a dump is to follow the one that goes on */
+	bool partly;	     /* the dump that goes on does not show all */
 	void (*changed)(void *ctx, struct mono now);
 	void *ctx;
 };
@@ -134,7 +135,7 @@ static int ask_all(struct addrs *a)
 			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
-	a->again = false;
+	a->again = a->partly = false;
 	for (size_t i = 0; i < a->n; i++)
 		a->at[i].seen = false;
 	if (sendto(a->io.fd, &req, req.h.nlmsg_len, 0, (const struct sockaddr *)&kernel,
@@ -144,11 +145,12 @@ static int ask_all(struct addrs *a)
 	return 0;
 }
 
-/* The dump has ended: what it has not shown is not here. */
+/* The dump has ended: what it has not shown is not here, unless it failed or addresses changed
+ * under it. An address taken for one that has left would hide ends of flows. */
 static void sweep(struct addrs *a, struct mono now)
 {
 	a->dumping = false;
-	for (size_t i = a->n; i-- > 0;)
+	for (size_t i = a->n; i-- > 0 && !a->partly;)
 		if (!a->at[i].seen)
 			leave(a, &a->at[i], now);
 	if (a->again)
@@ -159,7 +161,10 @@ static void take(struct addrs *a, const struct nlmsghdr *h, struct mono now)
 {
 	struct entry e, *old;
 
+	if (h->nlmsg_flags & NLM_F_DUMP_INTR)
+		a->again = a->partly = true;
 	if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR) {
+		a->partly |= h->nlmsg_type == NLMSG_ERROR;
 		sweep(a, now);
 		return;
 	}

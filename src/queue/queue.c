@@ -292,7 +292,7 @@ static size_t build_config(struct packet_queue *q, const struct queue_conf *conf
 	struct nlmsghdr *h = nfq_nlmsg_put((char *)q->out, NFQNL_MSG_CONFIG, conf->num);
 	uint32_t flags = (conf->conntrack ? NFQA_CFG_F_CONNTRACK : 0u) |
 			 (conf->gso ? NFQA_CFG_F_GSO : 0u) |
-			 (conf->passing ? NFQA_CFG_F_FAIL_OPEN : 0u);
+			 (conf->passing || conf->fail_open ? NFQA_CFG_F_FAIL_OPEN : 0u);
 
 	h->nlmsg_flags |= NLM_F_ACK;
 	h->nlmsg_seq = 1;
