@@ -30,7 +30,7 @@ enum internal_change {
 #define REC_I_DOUBT    0x10u /* a dump contradicted an event: ask the kernel */
 /* returned by internal_pass_unseen(), and no event about it since */
 #define REC_I_ASKED 0x20u
-/* committed while alive: its kernel id may be that of an ended predecessor */
+/* put into the kernel while alive: its kernel id may be that of an ended predecessor */
 #define REC_I_RECOMMIT 0x40u
 /* ambiguous on the wire: not sent (only clash.c sets this flag) */
 #define REC_I_CLASH 0x80u
@@ -172,6 +172,11 @@ enum internal_change internal_timeout_refreshed(struct internal *c, const struct
  * the peer has sent; nothing is to be sent now. written: into the entry, beyond mark and labels. */
 void internal_received(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,
 		       struct mono now);
+
+/* Our kernel had no entry of the record's flow, and one was made for a peer's news. If the record
+ * is alive, a DESTROY is on the way that must not end it: the flow would be in the kernel and
+ * nowhere else. */
+void internal_entry_made(struct internal *c, uint32_t id);
 
 /* When the flow of the record was last received from a peer, mono seconds; 0: never. */
 uint32_t internal_received_s(const struct flow_rec *rec, struct mono now);

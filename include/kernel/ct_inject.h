@@ -25,9 +25,10 @@ struct ct_inject_stats {
 struct ct_inject_cb {
 	void *ctx; /* borrowed */
 	/* The kernel has this flow now. f says with which of the news' attributes: where its own
-	 * entry was further on, those are fewer, or none. written: the news have been written into
-	 * the entry, beyond mark and labels. Borrows f. Must not call back. */
-	void (*stored)(void *ctx, const struct ct_flow *f, bool written, struct mono now);
+	 * entry was further on, those are fewer, or none. r->outcome and r->written say how the
+	 * news came there. Borrows f and r. Must not call back. */
+	void (*stored)(void *ctx, const struct ct_flow *f, const struct ct_result *r,
+		       struct mono now);
 	/* The kernel has not taken this flow (or its end), or another one is in its place. Counted
 	 * already. Borrows r. Must not call back. NULL: not wanted. */
 	void (*failed)(void *ctx, const struct ct_result *r, bool end, struct mono now);

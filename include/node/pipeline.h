@@ -255,6 +255,9 @@ ssize_t pipeline_frame(struct pipeline *p, const uint8_t *bytes, size_t n);
 /* Without external cache. Our kernel has taken over what f says of a peer's flow (env.inject);
  * written: into the entry, beyond mark and labels. */
 void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now);
+/* Before pipeline_injected(): our kernel had no entry of f, one was made. If we have f as alive,
+ * its end is still to be read, and is the predecessor's. */
+void pipeline_entry_made(struct pipeline *p, const struct ct_flow *f);
 /* Has our kernel got it, as far as we know? */
 bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f);
 /* How many flows of our kernel are the peers' and not known from its own events. */

@@ -23,11 +23,11 @@
  *  - The kernel id tells incarnations of the same tuple apart only when it differs: it is computed
  *    from the address of the kernel's object, which a new flow may get again. Equal ids prove
  *    nothing.
- *  - A commit succeeds although the record is alive when the flow has just ended in the kernel and
- *    its DESTROY is still on the way (REC_I_RECOMMIT). That DESTROY must not end the committed
- *    flow; since it might also be the new one's, the record is kept as a silent one and the next
- *    pass decides. Where it was read before the kernel's answer, the answer is newer
- *    (internal_committed()).
+ *  - A commit, or a create for a peer's news (internal_entry_made()), succeeds although the record
+ *    is alive when the flow has just ended in the kernel and its DESTROY is still on the way
+ *    (REC_I_RECOMMIT). That DESTROY must not end the flow that was put there; since it might
+ *    also be the new one's, the record is kept as a silent one and the next pass decides. Where it
+ *    was read before the kernel's answer, the answer is newer (internal_committed()).
  *  - While a commit is in flight the id it holds must not be given to another flow (REC_I_COMMIT,
  *    REC_I_RELEASED).
  *
@@ -712,6 +712,14 @@ uint32_t internal_received_s(const struct flow_rec *rec, struct mono now)
 	uint32_t ago = (mono_s(now) - rec->repl.received_s) & RECEIVED_MASK;
 
 	return rec->repl.received_s ? mono_s(now) - ago : 0;
+}
+
+void internal_entry_made(struct internal *c, uint32_t id)
+{
+	struct flow_rec *rec = table_rec(c->table, id);
+
+	if (rec->state != REC_DEAD)
+		rec_set(c, rec, REC_I_RECOMMIT);
 }
 
 void internal_received(struct internal *c, uint32_t id, const struct ct_flow *f, bool written,

@@ -245,14 +245,17 @@ static void on_inject(void *ctx, enum sync_change what, const struct ct_flow *fl
 	}
 }
 
-static void on_stored(void *ctx, const struct ct_flow *f, bool written, struct mono now)
+static void on_stored(void *ctx, const struct ct_flow *f, const struct ct_result *r,
+		      struct mono now)
 {
 	struct daemon *d = ctx;
 
+	if (r->outcome == CT_CREATED)
+		pipeline_entry_made(d->pipeline, f);
 	/* The dump of the start takes all for ours that it shows, and what is stored beside it may
 	 * be older than this daemon. */
 	if (d->filled || pipeline_in_kernel(d->pipeline, f))
-		pipeline_injected(d->pipeline, f, written, now);
+		pipeline_injected(d->pipeline, f, r->written, now);
 }
 
 static void on_memory(void *ctx, const struct ct_flow *entry, struct ct_memory *m, struct mono now)

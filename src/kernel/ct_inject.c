@@ -38,7 +38,7 @@ static void stored(struct ct_inject *i, const struct ct_result *r, struct mono n
 		f.has &= FLOW_HAS_PORTS | FLOW_HAS_ZONE | FLOW_HAS_MARK | FLOW_HAS_LABELS;
 	else if (r->outcome == CT_LEFT)
 		f.has &= FLOW_HAS_PORTS | FLOW_HAS_ZONE;
-	i->cb.stored(i->cb.ctx, &f, r->written, now);
+	i->cb.stored(i->cb.ctx, &f, r, now);
 }
 
 static void on_done(void *ctx, const struct ct_result *r, struct mono now)

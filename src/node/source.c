@@ -66,6 +66,12 @@ bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 	return is_alive(p, p->source->find(p, f)) || peer_flows_has(p->peer_flows, f);
 }
 
+void pipeline_entry_made(struct pipeline *p, const struct ct_flow *f)
+{
+	if (p->source->entry_made)
+		p->source->entry_made(p, f);
+}
+
 void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now)
 {
 	complete_external_found(p, f);

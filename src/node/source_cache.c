@@ -104,6 +104,14 @@ static uint32_t cache_find(const struct pipeline *p, const struct ct_flow *f)
 	return table_count(p->own) == 0 ? FLOW_ID_NONE : table_find(p->own, f);
 }
 
+static void cache_entry_made(struct pipeline *p, const struct ct_flow *f)
+{
+	uint32_t id = cache_find(p, f);
+
+	if (id != FLOW_ID_NONE)
+		internal_entry_made(p->internal, id);
+}
+
 static void cache_injected(struct pipeline *p, const struct ct_flow *f, bool written,
 			   struct mono now)
 {
@@ -244,6 +252,7 @@ const struct source_ops source_cache = {
 	.deleted = cache_deleted,
 	.displaced = cache_displaced,
 	.find = cache_find,
+	.entry_made = cache_entry_made,
 	.injected = cache_injected,
 	.commit = cache_commit,
 	.committed = cache_committed,

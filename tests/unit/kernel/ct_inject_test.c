@@ -36,12 +36,13 @@ static void on_removed(void *ctx, const struct ct_flow *f, bool ended, struct mo
 	flow_copy(&last_removed, f);
 }
 
-static void on_stored(void *ctx, const struct ct_flow *f, bool written, struct mono now)
+static void on_stored(void *ctx, const struct ct_flow *f, const struct ct_result *r,
+		      struct mono now)
 {
 	(void)ctx;
 	(void)now;
 	stored++;
-	stored_written += written;
+	stored_written += r->written;
 	flow_copy(&last_stored, f);
 }
 

@@ -1001,6 +1001,37 @@ static void test_memory(void **state)
 	assert_int_equal(memory_of(w, &other).received_s, began + 7);
 }
 
+/* A backup tells its copy of a flow that has just ended here: the kernel makes a new entry, and the
+ * DESTROY of the one before is read after that. The entry must not be in the kernel alone. */
+static void test_injected_over_an_end(void **state)
+{
+	struct world *w = *state;
+	struct ct_flow f = make_flow(0), end;
+
+	f.has |= FLOW_HAS_ID;
+	f.id = 7;
+	event(w, CT_EVENT_NEW, &f);
+	check_only(w, WIRE_CT_NEW, &f);
+	flow_copy(&end, &f);
+	f.has &= ~FLOW_HAS_ID;
+	pipeline_entry_made(w->p, &f);
+	pipeline_injected(w->p, &f, true, w->now);
+	event(w, CT_EVENT_DESTROY, &end);
+	turn(w);
+	assert_int_equal(w->n_msg, 0);
+	assert_true(pipeline_in_kernel(w->p, &f));
+	assert_int_equal(table_count(pipeline_own(w->p)), 1);
+
+	/* Without such an entry it is an end as any other. */
+	event(w, CT_EVENT_DESTROY, &end);
+	assert_false(pipeline_in_kernel(w->p, &f));
+	/* Nothing is expected of a record that has ended already. */
+	pipeline_entry_made(w->p, &f);
+	pipeline_injected(w->p, &f, true, w->now);
+	assert_true(pipeline_in_kernel(w->p, &f));
+	assert_int_equal(pipeline_peer_flows(w->p), 1);
+}
+
 /* A flow of the peer whose packets come here as well is ours, too; and it stays the peer's to
  * say what changes. */
 static void test_injected_and_hit(void **state)
@@ -1392,6 +1423,7 @@ int main(void)
 		T(test_somebody_there),
 		cmocka_unit_test_setup_teardown(test_alone, setup_alone, teardown),
 		cmocka_unit_test_setup_teardown(test_injected, setup_inject, teardown),
+		cmocka_unit_test_setup_teardown(test_injected_over_an_end, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_injected_and_hit, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup_inject, teardown),
 		cmocka_unit_test_setup_teardown(test_life_left, setup_inject, teardown),
