@@ -630,6 +630,14 @@ void cli_parse(int argc, char **argv, struct cli *cli)
 		check_daemon(&p);
 }
 
+/* What stands behind a command that is an argument as well. */
+static const char *own_word(const struct ctl_command *cmd)
+{
+	const struct ctl_arg *own = ctl_arg_find(cmd, cmd->name);
+
+	return !own ? "" : own->type == CTL_ARG_NUMBER ? " SECONDS" : " WORD";
+}
+
 /* Commands of our own, and the arguments of all. */
 static void print_own(FILE *out)
 {
@@ -638,8 +646,7 @@ static void print_own(FILE *out)
 
 	for (size_t i = 0; (cmd = control_command_at(i)); i++)
 		if (cmd->name)
-			fprintf(out, "      %s%s, %s\n", cmd->text,
-				ctl_arg_find(cmd, cmd->name) ? " SECONDS" : "", cmd->help);
+			fprintf(out, "      %s%s, %s\n", cmd->text, own_word(cmd), cmd->help);
 	for (size_t i = 0; (cmd = control_command_at(i)); i++) {
 		for (const struct ctl_arg *a = cmd->args; a && a->name; a++) {
 			size_t k = 0;

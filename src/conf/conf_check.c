@@ -80,6 +80,10 @@ static void check_gate(struct conf_ctx *ctx)
 		conf_warn(ctx, &wait->at,
 			  "Wait has no effect without DisableExternalCache on: packets wait for "
 			  "the commit");
+	} else if (wait->given && g->rules == GATE_RULES_NATIVE) {
+		conf_warn(ctx, &seen(ctx, CONF_GATE, "Rules")->at,
+			  "Rules native has no effect with Wait: rules of yours have to queue the "
+			  "packets (conntrackd.conf(5), Gate)");
 	}
 }
 

@@ -84,7 +84,7 @@ static int open_queue(struct awaiting *a, struct text *err)
 	const struct queue_cb cb = { .ctx = a, .packet = on_packet };
 	const struct queue_conf conf = {
 		.num = (uint16_t)a->conf.queue_num,
-		.max_len = a->conf.queue_len,
+		.max_len = 2 * a->conf.queue_len, /* so that those without room are counted */
 		.copy_range = GATE_PACKET_COPY,
 		.gso = true,
 		.fail_open = true,
