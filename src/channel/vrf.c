@@ -74,7 +74,7 @@ unsigned int vrf_of(unsigned int ifindex)
 		return 0;
 	if (sendto(fd, &q, q.nlh.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof(kernel)) != -1) {
 		do
-			n = recv(fd, &a, sizeof(a), 0);
+			n = recv(fd, &a, sizeof(a), MSG_DONTWAIT); /* answered in sendto() */
 		while (n == -1 && errno == EINTR);
 	}
 	close(fd);

@@ -14,7 +14,7 @@ NEW, GET, DELETE, REQUEST_DUMP = 0x100, 0x101, 0x102, 0x301
 REQUEST, ACK, CREATE, EXCL = 0x1, 0x4, 0x400, 0x200
 ERROR, DONE = 2, 3
 GROUP_DESTROY = 3
-REPLIED, ASSURED, EXPECTED, CONFIRMED = 2, 4, 1, 8
+REPLIED, ASSURED, EXPECTED, CONFIRMED, FIXED_TIMEOUT = 2, 4, 1, 8, 1 << 10
 LIBERAL, SEEN = 0x08, 0x20	# of a TCP direction: windows are not checked; a packet has passed
 
 # numbers of linux/netfilter/nfnetlink_conntrack.h

@@ -21,7 +21,7 @@ import pytest
 import netlab
 import pace
 import record
-from ctnetlink import Side, Writer, table
+from ctnetlink import ASSURED, CONFIRMED, FIXED_TIMEOUT, REPLIED, Side, Writer, table
 from netlab import DNAT4, PLAIN6, SNAT4, Lab, inside, run, wait_until
 from node import OURS, Node, wait_replicated
 from scenario import Program
@@ -583,10 +583,14 @@ def test_nothing_is_written_back(lab: Lab, pair: Callable) -> None:
 			control.sendall(command)
 			pace.sleep(0.3)
 			writer.update(flow, mark=mark)
+			if mark == 7:	# a fixed timeout is one that neither packets change, nor anybody any more
+				writer.update(flow, timeout=7000, status=CONFIRMED | REPLIED | ASSURED | FIXED_TIMEOUT)
 		finally:
 			active.process.send_signal(signal.SIGCONT)
 		assert lines.readline().startswith(b"200")
-		assert [row["mark"] for row in table(lab, "fw1") if row["original"] == flow] == [mark]
+		row, = [row for row in table(lab, "fw1") if row["original"] == flow]
+		assert row["mark"] == mark and row["replied"] and row["assured"], row
+		assert 6000 < row["timeout"] <= 7000, row
 	assert figures(active, "ftp inet tcp")["mangled"] >= 1	# again, if it was sent again
 	control.close()
 
