@@ -566,7 +566,8 @@ def test_taken_port(lab: Lab, pair: Callable) -> None:
 
 
 def test_nothing_is_written_back(lab: Lab, pair: Callable) -> None:
-	"""What has changed in the flow while a packet waited for the daemon stays, with private data and text changed, too."""
+	"""What has changed in the flow while a packet waited for the daemon stays, with the text changed, too. What the daemon says
+	of a flow with a verdict, private data among it, goes through one function (queue.c, put_flow())."""
 	active, _ = start(pair, [("ftp", "inet", "tcp")])
 	rules(lab, [("ftp", "inet", "tcp")])
 	lab.server = Program(lab, "server", "ftpd.py", FTP, TFTP).ready()
