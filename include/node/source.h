@@ -36,7 +36,7 @@ struct source_ops {
 	void (*displaced)(struct pipeline *p, const struct ct_flow *f, struct mono now);
 	/* What has been recorded of our flow f, dead or alive, or FLOW_ID_NONE. */
 	uint32_t (*find)(const struct pipeline *p, const struct ct_flow *f);
-	/* As pipeline_entry_made(). NULL: there are no records of what our kernel has. */
+	/* As pipeline_entry_made(). NULL in statistics. */
 	void (*entry_made)(struct pipeline *p, const struct ct_flow *f);
 	/* What a peer says of f is in our kernel; written: into the entry, beyond mark and
 	 * labels. */

@@ -68,8 +68,7 @@ bool pipeline_in_kernel(const struct pipeline *p, const struct ct_flow *f)
 
 void pipeline_entry_made(struct pipeline *p, const struct ct_flow *f)
 {
-	if (p->source->entry_made)
-		p->source->entry_made(p, f);
+	p->source->entry_made(p, f);
 }
 
 void pipeline_injected(struct pipeline *p, const struct ct_flow *f, bool written, struct mono now)

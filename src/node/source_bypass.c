@@ -110,6 +110,12 @@ static uint32_t bypass_find(const struct pipeline *p, const struct ct_flow *f)
 	return FLOW_ID_NONE;
 }
 
+static void bypass_entry_made(struct pipeline *p, const struct ct_flow *f)
+{
+	(void)p;
+	(void)f;
+}
+
 static void bypass_injected(struct pipeline *p, const struct ct_flow *f, bool written,
 			    struct mono now)
 {
@@ -264,6 +270,7 @@ const struct source_ops source_bypass = {
 	.deleted = bypass_deleted,
 	.displaced = bypass_displaced,
 	.find = bypass_find,
+	.entry_made = bypass_entry_made,
 	.injected = bypass_injected,
 	.commit = bypass_commit,
 	.committed = bypass_committed,

@@ -95,6 +95,21 @@ static uint32_t double_find(const struct pipeline *p, const struct ct_flow *f)
 	return FLOW_ID_NONE;
 }
 
+static void double_displaced(struct pipeline *p, const struct ct_flow *f, struct mono when)
+{
+	(void)p;
+	(void)f;
+	(void)when;
+	note('X');
+}
+
+static void double_entry_made(struct pipeline *p, const struct ct_flow *f)
+{
+	(void)p;
+	(void)f;
+	note('E');
+}
+
 static void double_injected(struct pipeline *p, const struct ct_flow *f, bool written,
 			    struct mono now)
 {
@@ -154,6 +169,8 @@ static const struct source_ops source_double = {
 	.changed = double_changed,
 	.deleted = double_deleted,
 	.find = double_find,
+	.displaced = double_displaced,
+	.entry_made = double_entry_made,
 	.injected = double_injected,
 	.has = double_has,
 	.is_dead = double_is_dead,
@@ -306,9 +323,11 @@ static void test_what_we_did(void **state)
 	struct ct_memory m = { 0 };
 
 	pipeline_purged(p, &f, now);
+	pipeline_displaced(p, &f, now);
+	pipeline_entry_made(p, &f);
 	pipeline_injected(p, &f, true, now);
 	pipeline_injected(p, &f, false, now);
-	assert_string_equal(log_of(), "xIi");
+	assert_string_equal(log_of(), "xXEIi");
 	assert_true(pipeline_purged_lately(p, now));
 	assert_false(pipeline_in_kernel(p, &f));
 	pipeline_memory(p, &f, &m, now);
